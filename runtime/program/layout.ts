@@ -18,9 +18,10 @@
  * aux memory:
  *   0x000000  header (the words below)
  *   0x000040  AUX_GLOBALS: mutable globals in index order, 8 bytes each (v128: 16), little-endian
- *   0x008000  AUX_STACK: Asyncify's stack, to AUX_STACK_END
  *   0x080000  AUX_LIST: u32 page numbers found by scan
  *   0x100000  AUX_MARKS: one byte for each 4096-byte page of the guest's memory, 1: written since the last scan
+ *   0x200000  AUX_STACK: Asyncify's stack, to AUX_STACK_END; at least CALL_DEPTH_BYTES, and a frame saved takes less than
+ *             its estimate, so it cannot overflow before the call depth does
  */
 
 export const AUX_FAULT = 0; //        u32  FAULT_… of an injected trap, else 0
@@ -31,10 +32,10 @@ export const AUX_UNWIND = 32; //      Asyncify's structure: u32 stack position, 
 
 export const AUX_GLOBALS = 0x40;
 export const AUX_GLOBALS_END = 0x8000;
-export const AUX_STACK = 0x8000;
-export const AUX_STACK_END = 0x80000;
 export const AUX_LIST = 0x80000;
 export const LIST_CAPACITY = 0x20000;
 export const AUX_MARKS = 0x100000;
-export const AUX_BYTES = 0x200000;
+export const AUX_STACK = 0x200000;
+export const AUX_STACK_END = 0x400000;
+export const AUX_BYTES = 0x400000;
 export const AUX_PAGES = AUX_BYTES / 0x10000;

@@ -1,0 +1,39 @@
+/**
+ * Errors of the runtime. Each carries a stable `code`, the `facts` it is about, and a text that says what to do.
+ *
+ * Two planes: a guest's mistake is an error code or a fault and never reaches the host as an exception, except where it ends
+ * a block (BlockFault). A broken invariant of the kernel throws KernelPanic at once and stops the runtime.
+ */
+
+export type Facts = Readonly<Record<string, string | number | bigint | boolean | null>>;
+
+/** Base of all errors that the runtime throws on purpose. `code` is stable; the message is for people. */
+export class StillpointError extends Error {
+  readonly code: string;
+  readonly facts: Facts;
+
+  constructor(code: string, message: string, facts: Facts = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+    this.facts = facts;
+  }
+}
+
+/** An option, argument or file from outside that cannot be used. */
+export class UsageError extends StillpointError {}
+
+/** A limit of the host was reached (heap, workers); nothing was lost. */
+export class LimitError extends StillpointError {}
+
+/** A broken invariant: a defect of the runtime, never of its input. */
+export class KernelPanic extends StillpointError {
+  constructor(message: string, facts: Facts = {}, options?: ErrorOptions) {
+    super("KERNEL_PANIC", message, facts, options);
+  }
+}
+
+/** Throws KernelPanic unless `condition` holds. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new KernelPanic(message);
+}

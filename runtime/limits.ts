@@ -1,0 +1,50 @@
+/**
+ * Every limit, with its unit. Those marked "consensus" are part of genesis: two runtimes that differ in one compute
+ * different states. The others bound the host and never change a result.
+ */
+
+import { assert } from "./errors.ts";
+import { AUX_GLOBALS, AUX_GLOBALS_END, AUX_STACK, AUX_STACK_END } from "./program/layout.ts";
+
+// ---- units -------------------------------------------------------------------------------------------------------
+
+export const PAGE_BYTES = 4096;
+export const WASM_PAGE_BYTES = 65536;
+export const PAGES_PER_WASM_PAGE = WASM_PAGE_BYTES / PAGE_BYTES;
+
+// ---- processes (consensus) ---------------------------------------------------------------------------------------
+
+/** Levels of the tree below the root. */
+export const TREE_DEPTH_LIMIT = 20;
+/** Call depth of one activation, in estimated bytes of native frames. */
+export const CALL_DEPTH_BYTES = 2 << 20;
+/** Gas is counted in numbers that JavaScript holds exactly. */
+export const GAS_LIMIT = Number.MAX_SAFE_INTEGER;
+
+// ---- programs (consensus) ----------------------------------------------------------------------------------------
+
+export const PROGRAM_BYTES_LIMIT = 16 << 20;
+export const FUNCTIONS_LIMIT = 50_000;
+export const FUNCTION_BYTES_LIMIT = 1 << 20;
+export const LOCALS_LIMIT = 5_000;
+export const PARAMETERS_LIMIT = 500;
+export const RESULTS_LIMIT = 500;
+export const NESTING_LIMIT = 1_000;
+export const OPERANDS_LIMIT = 5_000;
+export const BR_TABLE_LIMIT = 10_000;
+export const TYPES_LIMIT = 10_000;
+export const GLOBALS_LIMIT = 2_000;
+export const TABLE_ELEMENTS_LIMIT = 100_000;
+export const SEGMENTS_LIMIT = 10_000;
+export const NAME_BYTES_LIMIT = 1_000;
+
+// ---- host --------------------------------------------------------------------------------------------------------
+
+/** Native stack of a worker. */
+export const WORKER_STACK_BYTES = 64 << 20;
+/** What the kernel's own frames take for each level of inline nesting, at most. */
+export const HOST_FRAME_BYTES = 256 << 10;
+
+assert((TREE_DEPTH_LIMIT + 1) * (CALL_DEPTH_BYTES + HOST_FRAME_BYTES) <= WORKER_STACK_BYTES, "limits: worker stack");
+assert(AUX_STACK_END - AUX_STACK >= CALL_DEPTH_BYTES, "limits: Asyncify stack");
+assert(GLOBALS_LIMIT * 16 <= AUX_GLOBALS_END - AUX_GLOBALS, "limits: globals area");
