@@ -1,0 +1,45 @@
+/**
+ * npm run bench -- [NAME…] [--json]
+ *
+ * Runs the benchmarks of this folder, all of them or those named, one after the other. A benchmark is a module beside this
+ * one that exports `run(report)`.
+ */
+
+import { readdirSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { type Benchmark, jsonReport, tableReport } from "./report.ts";
+
+const HELPERS = new Set(["main", "measure", "report"]);
+
+const available = readdirSync(new URL(".", import.meta.url))
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => file.slice(0, -3))
+  .filter((name) => !HELPERS.has(name))
+  .sort();
+
+const { names, json } = readArguments();
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
+if (!json)
+  print(`Node ${process.versions.node}, V8 ${process.versions.v8}, ${process.platform}-${process.arch}`);
+for (const name of names) {
+  const { run } = (await import(new URL(`./${name}.ts`, import.meta.url).href)) as { run: Benchmark };
+  await run(json ? jsonReport(name, print) : tableReport(name, print));
+}
+
+function readArguments(): { names: string[]; json: boolean } {
+  try {
+    const { values, positionals } = parseArgs({
+      options: { json: { type: "boolean", default: false } },
+      allowPositionals: true,
+    });
+    const unknown = positionals.find((name) => !available.includes(name));
+    if (unknown !== undefined) throw new Error(`there is no benchmark "${unknown}"`);
+    return { names: positionals.length > 0 ? positionals : available, json: values.json };
+  } catch (error) {
+    process.stderr.write(`bench: ${(error as Error).message}\n`);
+    process.stderr.write(
+      `usage: npm run bench -- [NAME…] [--json], where NAME is one of: ${available.join(", ")}\n`,
+    );
+    process.exit(2);
+  }
+}
