@@ -1,0 +1,292 @@
+/**
+ * From AssemblyScript sources to the bytes of a program: the compiler asc with fixed flags, behind a cache on disk.
+ *
+ * The bytes are a function of the sources, the flags and the version of asc, so a program's hash does not depend on the machine:
+ * paths inside the module (an abort names its file) are relative to the entry's package, and no configuration file is read.
+ * `stillpoint/guest` and `stillpoint/syscalls/abi` resolve to the SDK of this very package, other packages through node_modules
+ * as asc does. The compiler is loaded at the first compilation only; it runs on the calling thread, one compilation at a time.
+ *
+ * Cache, one directory, safe to share between processes and to delete at any time:
+ *   <request>.json   the files that the last compilation of this request read, found or not, with the hashes of their contents
+ *   <content>.guest  32 bytes SHA-256 of the rest · the module; the name is a hash over flags, asc version and all those contents
+ * Both are written beside and renamed into place; what does not check is compiled again.
+ */
+
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { UsageError } from "./errors.ts";
+
+export interface CompileOptions {
+  /** Optimise for speed (asc -O3). Default true. */
+  readonly optimize?: boolean;
+  /** Keep function names in the module. Changes its hash. Default false. */
+  readonly debug?: boolean;
+  /** First address of static data, in bytes: the memory below it is left to the program. Default 0. */
+  readonly memoryBase?: number;
+  /** Size of the shadow stack in bytes; only the incremental runtime has one by default. */
+  readonly stackSize?: number;
+  /** Memory at the start, in 64 KiB pages. Default: what static data needs. */
+  readonly initialMemory?: number;
+  /** Upper bound of the memory in 64 KiB pages. Default: none of its own. */
+  readonly maximumMemory?: number;
+  /** stub: never frees; minimal: collects when asked to; incremental: collects by itself. Default "stub". */
+  readonly runtime?: "stub" | "minimal" | "incremental";
+  /** Directory that paths inside the module are relative to. Default: that of the nearest package.json above the entry. */
+  readonly baseDirectory?: string;
+  /** Directory of the cache; false: none. Default: .cache/guests of this package, or STILLPOINT_GUEST_CACHE. */
+  readonly cache?: string | false;
+}
+
+/** A file the compiler asked for: its path relative to the base directory and the hash of its content, null if there is none. */
+interface Read {
+  readonly path: string;
+  readonly hash: string | null;
+}
+
+const CACHE_VERSION = 1;
+const PACKAGE_ROOT = findPackage(dirname(fileURLToPath(import.meta.url)), "stillpoint");
+const SDK_PATH = /(?:^|\/)node_modules\/stillpoint\/(guest(?:\/.*)?|syscalls\/.*)$/;
+
+/**
+ * Compiles the AssemblyScript file `entryFile` to a WebAssembly module.
+ *
+ * @throws UsageError E_GUEST_MISSING if there is no such file, E_GUEST_COMPILE with the compiler's diagnostics (also in
+ *   facts.diagnostics) if it does not compile, E_COMPILE_OPTION for an option that is out of range.
+ * @example
+ * const root = await compileGuest("guest/root.ts");
+ * const runtime = await Runtime.open({ root });
+ */
+export async function compileGuest(entryFile: string, options: CompileOptions = {}): Promise<Uint8Array> {
+  const entry = resolve(entryFile);
+  if (!entry.endsWith(".ts") || !existsSync(entry)) {
+    throw new UsageError(
+      "E_GUEST_MISSING",
+      `no guest source ${entry}: give the path of an AssemblyScript file (.ts)`,
+      { entry },
+    );
+  }
+  const base = resolve(options.baseDirectory ?? findPackage(dirname(entry)) ?? dirname(entry));
+  const source = toPosix(relative(base, entry));
+  const flags = compilerFlags(options);
+  const cache =
+    options.cache ?? process.env.STILLPOINT_GUEST_CACHE ?? join(PACKAGE_ROOT ?? base, ".cache", "guests");
+  if (cache === false) return (await oneAtATime(() => runCompiler(source, base, flags))).code;
+
+  const request = join(cache, `${digest("request", [source, base, ...flags], [])}.json`);
+  return (
+    (await load(cache, request, source, base, flags)) ??
+    (await oneAtATime(async () => {
+      const other = await load(cache, request, source, base, flags);
+      if (other) return other;
+      const { code, reads } = await runCompiler(source, base, flags);
+      await save(cache, request, source, flags, code, reads);
+      return code;
+    }))
+  );
+}
+
+// ---- flags -------------------------------------------------------------------------------------------------------
+
+function compilerFlags(options: CompileOptions): string[] {
+  const flags = [
+    "--runtime",
+    choose("runtime", options.runtime ?? "stub", ["stub", "minimal", "incremental"]),
+  ];
+  if (options.optimize ?? true) flags.push("--optimizeLevel", "3", "--shrinkLevel", "0");
+  else flags.push("--optimizeLevel", "0", "--shrinkLevel", "0");
+  if (options.debug) flags.push("--debug");
+  const numbers = {
+    memoryBase: 2 ** 31,
+    stackSize: 2 ** 30,
+    initialMemory: 65536,
+    maximumMemory: 65536,
+  } as const;
+  for (const [name, limit] of Object.entries(numbers)) {
+    const value = options[name as keyof typeof numbers];
+    if (value === undefined) continue;
+    if (!Number.isInteger(value) || value < 0 || value > limit) {
+      throw new UsageError(
+        "E_COMPILE_OPTION",
+        `${name}: expected an integer from 0 to ${limit}, got ${value}`,
+        { name, value },
+      );
+    }
+    flags.push(`--${name}`, String(value));
+  }
+  return flags;
+}
+
+function choose(name: string, value: string, allowed: readonly string[]): string {
+  if (allowed.includes(value)) return value;
+  throw new UsageError("E_COMPILE_OPTION", `${name}: expected ${allowed.join(", ")}, got ${value}`, {
+    name,
+    value,
+  });
+}
+
+// ---- the compiler ------------------------------------------------------------------------------------------------
+
+let queue: Promise<unknown> = Promise.resolve();
+
+function oneAtATime<T>(task: () => Promise<T>): Promise<T> {
+  const result = queue.then(task);
+  queue = result.catch(() => undefined);
+  return result;
+}
+
+async function runCompiler(
+  source: string,
+  base: string,
+  flags: string[],
+): Promise<{ code: Uint8Array; reads: Read[] }> {
+  const asc = await import("assemblyscript/asc");
+  const seen = new Map<string, string | null>();
+  let code: Uint8Array | undefined;
+  let diagnostics = "";
+  const result = await asc.main([source, "--outFile", "guest.wasm", "--noColors", ...flags], {
+    stdout: { write: () => true },
+    stderr: {
+      write: (chunk: string | Uint8Array) => {
+        diagnostics += typeof chunk === "string" ? chunk : new TextDecoder().decode(chunk);
+        return true;
+      },
+    },
+    readFile: async (path: string, directory: string) => {
+      const name = toPosix(relative(base, resolve(directory === "." ? base : directory, path)));
+      if (!name.endsWith(".ts")) return null;
+      const content = await readSource(base, name);
+      seen.set(name, content === null ? null : sha256(content));
+      return content;
+    },
+    writeFile: (_path: string, contents: string | Uint8Array) => {
+      if (typeof contents !== "string") code = contents;
+    },
+    listFiles: () => [],
+  });
+  if (result.error || !code) {
+    const text = diagnostics.trim() || (result.error?.stack ?? "no output");
+    throw new UsageError("E_GUEST_COMPILE", `${source} does not compile:\n${text}`, {
+      entry: source,
+      diagnostics: text,
+    });
+  }
+  const reads = [...seen].map(([path, hash]) => ({ path, hash }));
+  return { code, reads: reads.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+}
+
+/** The text of a source file below `base`, or of the SDK wherever it is asked for; null if there is none. */
+async function readSource(base: string, name: string): Promise<string | null> {
+  const own = SDK_PATH.exec(name)?.[1];
+  try {
+    return await readFile(
+      own !== undefined && PACKAGE_ROOT ? join(PACKAGE_ROOT, own) : resolve(base, name),
+      "utf8",
+    );
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") return null;
+    throw new UsageError(
+      "E_GUEST_MISSING",
+      `cannot read the guest source ${name}: ${code}`,
+      { name },
+      { cause: error },
+    );
+  }
+}
+
+// ---- the cache ---------------------------------------------------------------------------------------------------
+
+let compilerVersion: string | undefined;
+
+function ascVersion(): string {
+  if (compilerVersion === undefined) {
+    const manifest = fileURLToPath(import.meta.resolve("assemblyscript/package.json"));
+    compilerVersion = String(JSON.parse(readFileSync(manifest, "utf8")).version);
+  }
+  return compilerVersion;
+}
+
+function digest(kind: string, strings: readonly string[], reads: readonly Read[]): string {
+  return sha256(
+    JSON.stringify([CACHE_VERSION, kind, ascVersion(), strings, reads.map((read) => [read.path, read.hash])]),
+  );
+}
+
+async function load(
+  cache: string,
+  request: string,
+  source: string,
+  base: string,
+  flags: string[],
+): Promise<Uint8Array | undefined> {
+  try {
+    const paths: unknown = JSON.parse(await readFile(request, "utf8"));
+    if (!Array.isArray(paths) || !paths.every((path) => typeof path === "string")) return undefined;
+    const reads = await Promise.all(
+      paths.map(async (path: string) => {
+        const content = await readSource(base, path);
+        return { path, hash: content === null ? null : sha256(content) };
+      }),
+    );
+    const entry = await readFile(join(cache, `${digest("content", [source, ...flags], reads)}.guest`));
+    const code = new Uint8Array(entry.subarray(32));
+    return sha256(code) === entry.toString("hex", 0, 32) ? code : undefined;
+  } catch {
+    return undefined; // missing or unreadable: as if it had never been compiled
+  }
+}
+
+async function save(
+  cache: string,
+  request: string,
+  source: string,
+  flags: string[],
+  code: Uint8Array,
+  reads: Read[],
+): Promise<void> {
+  try {
+    await mkdir(cache, { recursive: true });
+    const entry = Buffer.concat([Buffer.from(sha256(code), "hex"), code]);
+    await replace(join(cache, `${digest("content", [source, ...flags], reads)}.guest`), entry);
+    await replace(request, JSON.stringify(reads.map((read) => read.path)));
+  } catch {
+    // A cache that cannot be written (read-only installation, full disk) costs time, not correctness.
+  }
+}
+
+async function replace(path: string, content: string | Uint8Array): Promise<void> {
+  const temporary = `${path}.${process.pid}.${randomUUID()}`;
+  try {
+    await writeFile(temporary, content);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+// ---- small things ------------------------------------------------------------------------------------------------
+
+/** The nearest directory from `start` upwards with a package.json (of the given name). */
+function findPackage(start: string, name?: string): string | undefined {
+  for (let directory = start; ; directory = dirname(directory)) {
+    const manifest = join(directory, "package.json");
+    if (
+      existsSync(manifest) &&
+      (name === undefined || JSON.parse(readFileSync(manifest, "utf8")).name === name)
+    )
+      return directory;
+    if (directory === dirname(directory)) return undefined;
+  }
+}
+
+function sha256(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+function toPosix(path: string): string {
+  return path.split(sep).join("/");
+}
