@@ -1,5 +1,7 @@
 /** What a benchmark reports, and the two ways to print it: an aligned table, or one JSON object per line. */
 
+import { grouped } from "../../runtime/cli/terminal.ts";
+
 export interface Row {
   readonly name: string;
   readonly value: number;
@@ -48,6 +50,6 @@ export function tableReport(benchmark: string, print: Print): Report {
 /** Three significant digits, whole numbers in full with a thin grouping. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return String(value);
-  if (Math.abs(value) >= 1000) return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ",");
+  if (Math.abs(value) >= 1000) return grouped(Math.round(value));
   return value === 0 ? "0" : value.toPrecision(3);
 }

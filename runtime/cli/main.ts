@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+/**
+ * The command `stillpoint`. Commands are loaded when they are called, so that --version costs nothing, and so that a Node too
+ * old to parse the rest still gets to the check below.
+ */
+
+import { readFileSync } from "node:fs";
+
+const WANTED_MAJOR = 24;
+
+const HELP = `stillpoint: WebAssembly processes in a tree, whose memory is the state
+
+  stillpoint compile GUEST.ts -o OUT.wasm   compiles an AssemblyScript guest
+  stillpoint admit PROGRAM.wasm             checks a program; prints its hash and entries, or why it is rejected
+  stillpoint ledger [OPTION…]               the ledger example: real blocks through a tree of processes
+  stillpoint parallel [OPTION…]             the parallel example: one root, many children
+  stillpoint COMMAND --help                 options of a command
+  stillpoint --version`;
+
+if (Number(process.versions.node.split(".")[0]) < WANTED_MAJOR) {
+  process.stderr.write(
+    `stillpoint: needs Node ${WANTED_MAJOR} or later, this is ${process.versions.node}; install one and put it first in PATH\n`,
+  );
+  process.exitCode = 2;
+} else {
+  await main(process.argv.slice(2));
+}
+
+async function main([name, ...args]: string[]): Promise<void> {
+  const { runCommand, print, complain, EXIT_USAGE } = await import("./terminal.ts");
+  const command = await findCommand(name);
+  if (command !== undefined) return runCommand(command, args);
+  if (name === "--version") return print(version());
+  if (name === "--help" || name === "-h") return print(HELP);
+  complain(
+    name === undefined ? HELP : `stillpoint: no command ${JSON.stringify(name)}; --help lists what there is`,
+  );
+  process.exitCode = EXIT_USAGE;
+}
+
+async function findCommand(name: string | undefined): Promise<import("./terminal.ts").Command | undefined> {
+  switch (name) {
+    case "compile":
+      return (await import("./compile.ts")).compileCommand;
+    case "admit":
+      return (await import("./admit.ts")).admitCommand;
+    case "ledger":
+      return (await example("ledger")).ledgerCommand;
+    case "parallel":
+      return (await example("parallel")).parallelCommand;
+    default:
+      return undefined;
+  }
+}
+
+/** The examples are built on the runtime, so nothing here imports them by name: they are found beside it. */
+async function example(name: string): Promise<Record<string, import("./terminal.ts").Command>> {
+  const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+  return import(new URL(`../../examples/${name}/demo${extension}`, import.meta.url).href);
+}
+
+function version(): string {
+  // Sources and built files lie at different depths below the manifest.
+  for (const up of ["../../", "../../../"]) {
+    try {
+      return JSON.parse(readFileSync(new URL(`${up}package.json`, import.meta.url), "utf8")).version;
+    } catch {}
+  }
+  return "unknown";
+}
