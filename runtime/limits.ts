@@ -18,6 +18,8 @@ export const PAGES_PER_WASM_PAGE = WASM_PAGE_BYTES / PAGE_BYTES;
 export const TREE_DEPTH_LIMIT = 20;
 /** Call depth of one activation, in estimated bytes of native frames. */
 export const CALL_DEPTH_BYTES = 2 << 20;
+/** Characters kept of the message of an abort, and of its file name. */
+export const ABORT_TEXT_LIMIT = 256;
 /** Gas is counted in numbers that JavaScript holds exactly. */
 export const GAS_LIMIT = Number.MAX_SAFE_INTEGER;
 
@@ -37,6 +39,14 @@ export const GLOBALS_LIMIT = 2_000;
 export const TABLE_ELEMENTS_LIMIT = 100_000;
 export const SEGMENTS_LIMIT = 10_000;
 export const NAME_BYTES_LIMIT = 1_000;
+/** Imported functions, each of the five as often as wanted. */
+export const IMPORTS_LIMIT = 100;
+export const EXPORTS_LIMIT = 10_000;
+export const TABLES_LIMIT = 100;
+/** Asyncify multiplies code; what it makes must fit V8 (7,654,321 bytes and 50,000 locals a function) with room for the rewriter. */
+export const ASYNCIFIED_BYTES_LIMIT = 128 << 20;
+export const ASYNCIFIED_FUNCTION_BYTES_LIMIT = 2 << 20;
+export const ASYNCIFIED_LOCALS_LIMIT = 40_000;
 
 // ---- host --------------------------------------------------------------------------------------------------------
 
@@ -44,6 +54,8 @@ export const NAME_BYTES_LIMIT = 1_000;
 export const WORKER_STACK_BYTES = 64 << 20;
 /** What the kernel's own frames take for each level of inline nesting, at most. */
 export const HOST_FRAME_BYTES = 256 << 10;
+/** Instances with memories that a worker keeps; V8 holds about 16,000 memories in a process, and a slot has two. */
+export const SLOTS_LIMIT = 128;
 
 assert((TREE_DEPTH_LIMIT + 1) * (CALL_DEPTH_BYTES + HOST_FRAME_BYTES) <= WORKER_STACK_BYTES, "limits: worker stack");
 assert(AUX_STACK_END - AUX_STACK >= CALL_DEPTH_BYTES, "limits: Asyncify stack");

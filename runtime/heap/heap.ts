@@ -1,0 +1,234 @@
+/**
+ * The heap: one shared memory of immutable objects, where all state lives.
+ *
+ * A reference is one u32 in units of 64 bytes, valid in every thread; 0 means absent. An object is written once by the
+ * thread that allocates it, then published by a store that others acquire (the job board), and never changes again: only
+ * its header may gain a hash. So sharing needs no locks, and a snapshot is a reference that somebody keeps.
+ *
+ * Object, at reference × 64:
+ *   word 0       size in units of 64 bytes, header included (24 bits) · kind (8 bits)
+ *   word 1       length of the payload in bytes
+ *   word 2       how many leading words of the payload are references
+ *   word 3       1: the hash in words 8-15 is valid
+ *   words 4-7    zero
+ *   words 8-15   SHA-256 of the object, see image/hash.ts
+ *   word 16…     payload
+ *
+ * Space is handed to threads in regions (a chunk of 1 MiB, or a hole that a collection found); each thread bumps a pointer in
+ * its own. What is left of a region always carries the header of a FREE object, so the heap can be walked at any time, also after
+ * a thread was killed. Objects larger than a chunk take whole chunks. A chunk that begins with a zero word was never written.
+ *
+ * Chunk 0 is not used, so that no object has reference 0.
+ */
+
+import { assert, LimitError } from "../errors.ts";
+
+export type Ref = number;
+
+export const KIND_FREE = 0;
+export const KIND_PAGE = 1;
+export const KIND_NODE = 2;
+export const KIND_BLOB = 3;
+export const KIND_PROCESS = 4;
+
+export const UNIT_BYTES = 64;
+export const UNIT_WORDS = 16;
+export const CHUNK_BYTES = 1 << 20;
+export const CHUNK_UNITS = CHUNK_BYTES / UNIT_BYTES;
+const OBJECT_UNITS_LIMIT = (1 << 24) - 1;
+
+export const HEADER_LENGTH = 1;
+export const HEADER_REFERENCES = 2;
+export const HEADER_HASHED = 3;
+export const HEADER_HASH = 8;
+
+// Control words, shared by all threads.
+export const CONTROL_NEXT_CHUNK = 0;
+export const CONTROL_CHUNKS = 1;
+export const CONTROL_GENERATION = 2;
+const CONTROL_LOCK = 3;
+export const CONTROL_HOLES = 4;
+/** Pairs (reference, units) of holes, newest last. */
+export const CONTROL_HOLE_LIST = 16;
+export const HOLES_LIMIT = 1 << 16;
+
+/** What a thread needs to open the heap; can be posted to workers. */
+export interface HeapHandle {
+  readonly memory: SharedArrayBuffer;
+  readonly control: SharedArrayBuffer;
+}
+
+/** Reserves address space for a heap of at most `bytes` (rounded up to 1 MiB); the OS commits what is touched. */
+export function createHeap(bytes: number): HeapHandle {
+  const chunks = Math.ceil(bytes / CHUNK_BYTES) + 1;
+  const capacity = chunks * CHUNK_BYTES;
+  const memory = new SharedArrayBuffer(capacity, { maxByteLength: capacity });
+  const control = new SharedArrayBuffer((CONTROL_HOLE_LIST + 2 * HOLES_LIMIT) * 4);
+  const words = new Int32Array(control);
+  words[CONTROL_NEXT_CHUNK] = 1;
+  words[CONTROL_CHUNKS] = chunks;
+  return { memory, control };
+}
+
+/** One thread's view of the heap, with the thread's own allocation region. */
+export class Heap {
+  /** All words; word i of an object's payload is `words[ref * 16 + 16 + i]`. */
+  readonly words: Uint32Array;
+  readonly bytes: Buffer;
+  readonly control: Int32Array;
+  /** Grows with every collection; whoever remembers references outside the roots must forget them when it changes. */
+  generation: number;
+  readonly #owner: number;
+  #next = 0;
+  #left = 0;
+
+  /** `owner` identifies the thread (not 0), so that its lock can be released when it is killed. */
+  constructor(handle: HeapHandle, owner: number) {
+    assert(owner > 0, "heap: owner");
+    this.#owner = owner;
+    const length = handle.memory.byteLength;
+    this.words = new Uint32Array(handle.memory, 0, length / 4);
+    this.bytes = Buffer.from(handle.memory as unknown as ArrayBuffer, 0, length);
+    this.control = new Int32Array(handle.control);
+    this.generation = Atomics.load(this.control, CONTROL_GENERATION);
+  }
+
+  /** A new object with undefined payload, which the caller writes before anybody else sees the reference. */
+  allocate(kind: number, length: number, references: number): Ref {
+    const units = (length + 2 * UNIT_BYTES - 1) >>> 6;
+    if (units > this.#left) {
+      if (units > CHUNK_UNITS) return this.#allocateLarge(kind, length, references, units);
+      this.#refill(units);
+    }
+    const ref = this.#next;
+    const words = this.words;
+    this.#next = ref + units;
+    this.#left -= units;
+    // The rest becomes a FREE object before the region's first header shrinks to this object: walkable at every moment.
+    if (this.#left > 0) words[(ref + units) * UNIT_WORDS] = (this.#left << 8) | KIND_FREE;
+    this.#writeHeader(ref, kind, length, references, units);
+    return ref;
+  }
+
+  kind(ref: Ref): number {
+    return (this.words[ref * UNIT_WORDS] as number) & 255;
+  }
+
+  units(ref: Ref): number {
+    return (this.words[ref * UNIT_WORDS] as number) >>> 8;
+  }
+
+  /** Length of the payload in bytes. */
+  length(ref: Ref): number {
+    return this.words[ref * UNIT_WORDS + HEADER_LENGTH] as number;
+  }
+
+  /** A view of the payload; valid as long as the object is reachable. */
+  payload(ref: Ref): Buffer {
+    const start = ref * UNIT_BYTES + UNIT_BYTES;
+    return this.bytes.subarray(start, start + this.length(ref));
+  }
+
+  /** A copy of `bytes` as a BLOB. */
+  blob(bytes: Uint8Array): Ref {
+    const ref = this.allocate(KIND_BLOB, bytes.length, 0);
+    this.bytes.set(bytes, ref * UNIT_BYTES + UNIT_BYTES);
+    return ref;
+  }
+
+  /** Call when a thread begins a job: after a collection its old region belongs to others. */
+  refresh(): void {
+    const generation = Atomics.load(this.control, CONTROL_GENERATION);
+    if (generation === this.generation) return;
+    this.generation = generation;
+    this.#next = 0;
+    this.#left = 0;
+  }
+
+  /** Bytes handed out to threads and not found free again: an upper bound of what is in use. */
+  get usedBytes(): number {
+    let holes = 0;
+    const count = Atomics.load(this.control, CONTROL_HOLES);
+    for (let i = 0; i < count; i++) holes += this.control[CONTROL_HOLE_LIST + 2 * i + 1] as number;
+    return (Atomics.load(this.control, CONTROL_NEXT_CHUNK) - 1) * CHUNK_BYTES - holes * UNIT_BYTES;
+  }
+
+  get limitBytes(): number {
+    return ((this.control[CONTROL_CHUNKS] as number) - 1) * CHUNK_BYTES;
+  }
+
+  #writeHeader(ref: Ref, kind: number, length: number, references: number, units: number): void {
+    const at = ref * UNIT_WORDS;
+    const words = this.words;
+    words[at + HEADER_LENGTH] = length;
+    words[at + HEADER_REFERENCES] = references;
+    words[at + HEADER_HASHED] = 0;
+    words[at + 4] = 0;
+    words[at] = (units << 8) | kind;
+  }
+
+  #refill(units: number): void {
+    this.#lock();
+    try {
+      const control = this.control;
+      const count = control[CONTROL_HOLES] as number;
+      // The newest holes first; a hole too small for this object stays for smaller ones.
+      for (let i = count - 1; i >= Math.max(0, count - 64); i--) {
+        const at = CONTROL_HOLE_LIST + 2 * i;
+        const size = control[at + 1] as number;
+        if (size < units) continue;
+        this.#next = (control[at] as number) >>> 0;
+        this.#left = size;
+        control.copyWithin(at, at + 2, CONTROL_HOLE_LIST + 2 * count);
+        control[CONTROL_HOLES] = count - 1;
+        return;
+      }
+      this.#next = this.#takeChunks(1);
+      this.#left = CHUNK_UNITS;
+    } finally {
+      Atomics.store(this.control, CONTROL_LOCK, 0);
+    }
+  }
+
+  #allocateLarge(kind: number, length: number, references: number, units: number): Ref {
+    const chunks = Math.ceil(units / CHUNK_UNITS);
+    assert(chunks * CHUNK_UNITS <= OBJECT_UNITS_LIMIT, "heap: object too large");
+    this.#lock();
+    try {
+      const ref = this.#takeChunks(chunks);
+      this.#writeHeader(ref, kind, length, references, chunks * CHUNK_UNITS);
+      return ref;
+    } finally {
+      Atomics.store(this.control, CONTROL_LOCK, 0);
+    }
+  }
+
+  #takeChunks(count: number): Ref {
+    const first = this.control[CONTROL_NEXT_CHUNK] as number;
+    if (first + count > (this.control[CONTROL_CHUNKS] as number)) {
+      throw new LimitError(
+        "HEAP_FULL",
+        `the heap is full: all of its ${this.limitBytes >>> 20} MiB are in use. Retain fewer blocks (option "retain") or give ` +
+          `the runtime more memory (option "heapBytes")`,
+        { limitBytes: this.limitBytes },
+      );
+    }
+    const ref = first * CHUNK_UNITS;
+    this.words[ref * UNIT_WORDS] = (count * CHUNK_UNITS * 256 + KIND_FREE) >>> 0;
+    this.control[CONTROL_NEXT_CHUNK] = first + count;
+    return ref;
+  }
+
+  #lock(): void {
+    for (let spins = 0; Atomics.compareExchange(this.control, CONTROL_LOCK, 0, this.#owner) !== 0; spins++) {
+      if (spins > 1000) Atomics.wait(this.control, CONTROL_LOCK, this.control[CONTROL_LOCK] as number, 1);
+    }
+  }
+
+  /** Frees the lock if a thread that no longer exists held it. Holes it may have half moved wait for the next collection. */
+  releaseLockOf(owner: number): void {
+    if (Atomics.load(this.control, CONTROL_LOCK) !== owner) return;
+    this.control[CONTROL_HOLES] = 0;
+    Atomics.store(this.control, CONTROL_LOCK, 0);
+  }
+}

@@ -1,0 +1,304 @@
+/**
+ * Activation: one run of a process in a slot, from one return point to the next.
+ *
+ * It holds what is live only while the process runs: gas in the slot's header, quotas, the children that were touched. Nothing of
+ * it survives; `result()` and the kernel make the next image from it.
+ */
+
+import * as abi from "../../syscalls/abi.ts";
+import { assert } from "../errors.ts";
+import type { Heap } from "../heap/heap.ts";
+import { tableDiffCount } from "../heap/table.ts";
+import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
+import { ABORT_TEXT_LIMIT } from "../limits.ts";
+import { faultOf } from "../program/faults.ts";
+import * as layout from "../program/layout.ts";
+import { clearOutcome } from "./images.ts";
+import type { LoadedProgram } from "./program.ts";
+import { GetRequest, PutRequest, readString, type SnapshotRequest } from "./request.ts";
+import type { Slot } from "./slot.ts";
+
+const TWO_32 = 4294967296;
+const GAS = layout.AUX_GAS / 4;
+const UNWIND = layout.AUX_UNWIND / 4;
+/** Gas while a stack is put back: that was paid for before. High half of an i64. */
+const REWIND_GAS_HIGH = 0x3fffffff;
+
+/** Thrown by an import to leave the guest; preallocated, since a new Error costs ten times as much. */
+const ABORTED = Object.freeze({ leave: "abort" });
+const OUT_OF_GAS = Object.freeze({ leave: "out of gas" });
+
+/** A child that was touched. `process` is null where there is none. */
+export class Child {
+  readonly number: number;
+  process: Process | null;
+  changed = false;
+  /** The posted job of a started child, -1 if there is none. */
+  ticket = -1;
+  readonly existed: boolean;
+  readonly gasBefore: number;
+
+  constructor(number: number, process: Process | null) {
+    this.number = number;
+    this.process = process;
+    this.existed = process !== null;
+    this.gasBefore = process?.gasInside ?? 0;
+  }
+
+  /** The child's image, private to this activation. */
+  writable(): Process {
+    const process = this.process as Process;
+    if (process.ref === 0 && !process.hasReference) return process;
+    this.process = process.copy();
+    return this.process;
+  }
+}
+
+/** What a checked PUT will apply. */
+class PutPlan {
+  program: LoadedProgram | null = null;
+  process: Process | null = null;
+  memoryQuota = 0;
+  entry = 0;
+  gasLeft = 0;
+}
+
+/** Where the calls of one activation are read and checked; reused by the activations of one level of a thread's stack. */
+export class Scratch {
+  readonly putRequest = new PutRequest();
+  readonly getRequest = new GetRequest();
+  readonly plan = new PutPlan();
+}
+
+export class Activation {
+  readonly start: Process;
+  readonly slot: Slot;
+  readonly budget: number;
+  readonly depth: number;
+  readonly metadata: Uint8Array | null;
+  readonly children = new Map<number, Child>();
+  readonly putRequest: PutRequest;
+  readonly getRequest: GetRequest;
+  readonly plan: PutPlan;
+  memoryQuota: number;
+  processQuota: number;
+  /** In the start function: no calls. */
+  starting = false;
+  /** The stack is being put back, up to the call where the process stood still. */
+  rewinding = false;
+  abortText = "";
+  abortLine = 0;
+  abortColumn = 0;
+  readonly #heap: Heap;
+  #entry: number;
+  #stopped = abi.STATUS_RETURNED;
+  #data = 0;
+  #regionPointer = 0;
+  #regionCapacity = 0;
+
+  constructor(
+    heap: Heap,
+    start: Process,
+    slot: Slot,
+    scratch: Scratch,
+    budget: number,
+    depth: number,
+    metadata: Uint8Array | null,
+  ) {
+    this.#heap = heap;
+    this.putRequest = scratch.putRequest;
+    this.getRequest = scratch.getRequest;
+    this.plan = scratch.plan;
+    this.start = start;
+    this.slot = slot;
+    this.budget = budget;
+    this.depth = depth;
+    this.metadata = metadata;
+    this.memoryQuota = start.memoryQuota;
+    this.processQuota = start.processQuota;
+    this.#entry = start.entry;
+  }
+
+  /** Runs the guest; FAULT_NONE if it stands still by itself. */
+  run(): number {
+    const { slot, start, budget } = this;
+    const { exports, auxWords } = slot;
+    auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
+    this.setGas(budget);
+    try {
+      if (start.started === 0 && slot.program.handle.hasStart) {
+        this.starting = true;
+        exports.start(auxWords[GAS] as number, auxWords[GAS + 1] as number);
+        this.starting = false;
+      }
+      if (this.metadata !== null || start.entry === ENTRY_CONTINUE) {
+        this.#restoreStack();
+        exports.startRewind(layout.AUX_UNWIND);
+        this.rewinding = true;
+        exports.run(this.#entry, 0, 0, 0, REWIND_GAS_HIGH);
+        assert(!this.rewinding, "run: the stack was not put back to where the process stood still");
+      } else {
+        exports.run(
+          start.entry,
+          start.argumentLow,
+          start.argumentHigh,
+          auxWords[GAS] as number,
+          auxWords[GAS + 1] as number,
+        );
+      }
+      if (this.#stopped !== abi.STATUS_RETURNED) exports.stopUnwind();
+      return abi.FAULT_NONE;
+    } catch (error) {
+      if (error === ABORTED) return abi.FAULT_ABORT;
+      if (error === OUT_OF_GAS) return abi.FAULT_OUT_OF_GAS;
+      const fault = faultOf(error, auxWords);
+      if (fault === null) throw error;
+      return fault;
+    }
+  }
+
+  /** The next image but for memory, globals, children and gas used. */
+  result(): Process {
+    const { auxWords } = this.slot;
+    const result = this.start.copy();
+    clearOutcome(result);
+    result.status = this.#stopped;
+    result.started = 1;
+    result.memoryPages = this.slot.memoryPages;
+    result.memoryQuota = this.memoryQuota;
+    result.processQuota = this.processQuota;
+    result.continuation = 0;
+    if (this.#stopped === abi.STATUS_SNAPSHOT) {
+      result.text = this.#data;
+      result.regionPointer = this.#regionPointer;
+      result.regionCapacity = this.#regionCapacity;
+    } else {
+      result.codeLow = auxWords[layout.AUX_RESULT / 4] as number;
+      result.codeHigh = auxWords[layout.AUX_RESULT / 4 + 1] as number;
+    }
+    if (this.#stopped !== abi.STATUS_RETURNED) result.continuation = this.#saveStack();
+    return result;
+  }
+
+  /** Pages whose bytes differ from those at the start; after publishing. */
+  changedPages(): number {
+    return tableDiffCount(this.#heap, this.start.memory, this.slot.root);
+  }
+
+  // ---- gas -------------------------------------------------------------------------------------------------------
+
+  /** Gas left; exact while the guest is in a call or stands still. */
+  gas(): number {
+    const { auxWords } = this.slot;
+    return ((auxWords[GAS] as number) >>> 0) + (auxWords[GAS + 1] as number) * TWO_32;
+  }
+
+  setGas(gas: number): void {
+    const { auxWords } = this.slot;
+    const high = Math.floor(gas / TWO_32);
+    auxWords[GAS] = gas - high * TWO_32;
+    auxWords[GAS + 1] = high;
+  }
+
+  /** Takes gas; ends the activation if there is not enough. */
+  charge(cost: number): void {
+    const left = this.gas() - cost;
+    if (left < 0) throw OUT_OF_GAS;
+    this.setGas(left);
+  }
+
+  // ---- standing still --------------------------------------------------------------------------------------------
+
+  /** RET or SNAPSHOT was called: unwind the stack. */
+  stop(status: number): void {
+    this.#stopped = status;
+    const { auxWords } = this.slot;
+    auxWords[UNWIND] = layout.AUX_STACK;
+    auxWords[UNWIND + 1] = layout.AUX_STACK_END;
+    this.slot.exports.startUnwind(layout.AUX_UNWIND);
+  }
+
+  /** SNAPSHOT with a checked request. */
+  stopWith(request: SnapshotRequest): void {
+    const { dataPointer, dataLength } = request;
+    this.#data = this.#heap.blob(this.slot.memory.subarray(dataPointer, dataPointer + dataLength));
+    this.#regionPointer = request.regionPointer;
+    this.#regionCapacity = request.regionCapacity;
+    this.stop(abi.STATUS_SNAPSHOT);
+  }
+
+  /** The stack is back where the process stood still: it goes on with real gas and the given argument. */
+  continued(argumentLow: number, argumentHigh: number): void {
+    this.slot.exports.stopRewind();
+    this.rewinding = false;
+    this.setGas(this.budget);
+    this.setArgument(argumentLow, argumentHigh);
+    if (this.metadata !== null) this.slot.write(this.start.regionPointer, this.metadata);
+  }
+
+  setArgument(low: number, high: number): void {
+    const { auxWords } = this.slot;
+    auxWords[layout.AUX_ARGUMENT / 4] = low;
+    auxWords[layout.AUX_ARGUMENT / 4 + 1] = high;
+  }
+
+  /** AssemblyScript's abort: keeps the text for the fault and leaves the guest. */
+  abort(message: number, file: number, line: number, column: number): never {
+    const text = readString(this.slot, message, ABORT_TEXT_LIMIT);
+    const where = readString(this.slot, file, ABORT_TEXT_LIMIT);
+    this.abortText = where === "" ? text : `${text} in ${where}`;
+    this.abortLine = line >>> 0;
+    this.abortColumn = column >>> 0;
+    throw ABORTED;
+  }
+
+  // The continuation: u32 entry number, then Asyncify's stack.
+  #saveStack(): number {
+    const end = this.slot.auxWords[UNWIND] as number;
+    const stack = Buffer.alloc(4 + end - layout.AUX_STACK);
+    stack.writeUInt32LE(this.#entry, 0);
+    this.slot.aux.copy(stack, 4, layout.AUX_STACK, end);
+    return this.#heap.blob(stack);
+  }
+
+  #restoreStack(): void {
+    const continuation = this.#heap.payload(this.start.continuation);
+    this.#entry = continuation.readUInt32LE(0);
+    continuation.copy(this.slot.aux, layout.AUX_STACK, 4);
+    const { auxWords } = this.slot;
+    auxWords[UNWIND] = layout.AUX_STACK + continuation.length - 4;
+    auxWords[UNWIND + 1] = layout.AUX_STACK_END;
+  }
+
+  // ---- children --------------------------------------------------------------------------------------------------
+
+  addChild(number: number, process: Process | null): Child {
+    const child = new Child(number, process);
+    this.children.set(number, child);
+    return child;
+  }
+
+  /** What GET's part STATUS writes into the caller's memory. */
+  writeStatus(process: Process): void {
+    const { statusPointer, detailPointer, detailCapacity } = this.getRequest;
+    const { slot } = this;
+    const at = statusPointer / 4;
+    const words = slot.words;
+    words[at + abi.STATUS_KIND / 4] = process.status;
+    words[at + abi.STATUS_FAULT / 4] = process.fault;
+    words[at + abi.STATUS_CODE / 4] = process.codeLow;
+    words[at + abi.STATUS_CODE / 4 + 1] = process.codeHigh;
+    const gasHigh = Math.floor(process.gasUsed / TWO_32);
+    words[at + abi.STATUS_GAS_USED / 4] = process.gasUsed - gasHigh * TWO_32;
+    words[at + abi.STATUS_GAS_USED / 4 + 1] = gasHigh;
+    words[at + abi.STATUS_MEMORY_PAGES / 4] = process.memoryPages;
+    words[at + abi.STATUS_CHILDREN / 4] = process.childCount;
+    words[at + abi.STATUS_LINE / 4] = process.line;
+    words[at + abi.STATUS_COLUMN / 4] = process.column;
+    const text = process.text === 0 ? null : this.#heap.payload(process.text);
+    words[at + abi.STATUS_DETAIL_LENGTH / 4] = text?.length ?? 0;
+    words[at + abi.STATUS_RESERVED / 4] = 0;
+    slot.mark(statusPointer, abi.STATUS_SIZE);
+    if (text !== null) slot.write(detailPointer, text.subarray(0, detailCapacity));
+  }
+}

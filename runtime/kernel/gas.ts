@@ -1,0 +1,25 @@
+/**
+ * What the calls cost, in gas. Part of genesis: two runtimes with different tables compute different states.
+ *
+ * One gas is about one Wasm instruction (0.3 ns). A cost is a function of the request and of contents, never of what is
+ * shared, cached, hashed or resident. Instructions are charged by the rewriter (program/).
+ */
+
+export const COST_CALL = 1_000;
+export const COST_PROGRAM = 20_000;
+export const COST_START = 2_000;
+export const COST_RANGE = 100;
+/** COPY and ZERO: one gas for so many bytes. */
+export const BYTES_PER_GAS = 8;
+/** HASH, whatever is below: the objects it covers were paid for when they changed. */
+export const COST_HASH = 20_000;
+export const COST_SNAPSHOT = 20_000;
+/** A page whose bytes differ when an activation ends: copying, hashing and storing it. */
+export const COST_PAGE_CHANGED = 16_384;
+/** memory.grow, per page of 64 KiB. */
+export const COST_GROW = 4_096;
+
+/** Cost of moving `bytes` bytes. */
+export function costOfBytes(bytes: number): number {
+  return Math.ceil(bytes / BYTES_PER_GAS);
+}

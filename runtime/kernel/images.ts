@@ -1,0 +1,118 @@
+/**
+ * Images that the calls make from images: fresh, runnable, faulted. Pure functions.
+ */
+
+import * as abi from "../../syscalls/abi.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
+import { tableDiff, tableUpdate } from "../heap/table.ts";
+import { loadProcess, Process, publishProcess, referenceOf } from "../image/process.ts";
+import type { Activation } from "./activation.ts";
+import type { LoadedProgram } from "./program.ts";
+import type { PutRequest } from "./request.ts";
+
+/** What PROGRAM makes. The quotas are what is left to it: its own memory is taken off already. */
+export function freshProcess(program: LoadedProgram, memoryQuota: number, processQuota: number): Process {
+  const process = new Process();
+  process.program = program.ref;
+  process.memory = program.handle.initialMemory;
+  process.globals = program.handle.initialGlobals;
+  process.memoryPages = program.handle.memory.initialPages;
+  process.memoryQuota = memoryQuota;
+  process.processQuota = processQuota;
+  return process;
+}
+
+/** What START makes of `process`; it becomes its own reference snapshot unless the request keeps the earlier one. */
+export function runnable(process: Process, entry: number, request: PutRequest): Process {
+  const start = process.copy();
+  if (!request.keep || !process.hasReference) {
+    start.reference = withoutReference(process);
+    start.referenceRef = 0;
+  }
+  clearOutcome(start);
+  start.status = abi.STATUS_RUNNABLE;
+  start.entry = entry;
+  start.argumentLow = request.argumentLow;
+  start.argumentHigh = request.argumentHigh;
+  start.gas = request.gas;
+  return start;
+}
+
+/** Removes what only the status before meant; the continuation stays. */
+export function clearOutcome(process: Process): void {
+  process.entry = 0;
+  process.text = 0;
+  process.codeLow = 0;
+  process.codeHigh = 0;
+  process.argumentLow = 0;
+  process.argumentHigh = 0;
+  process.gas = 0;
+  process.gasUsed = 0;
+  process.fault = abi.FAULT_NONE;
+  process.line = 0;
+  process.column = 0;
+  process.regionPointer = 0;
+  process.regionCapacity = 0;
+}
+
+/** What a fault makes of an activation: its reference snapshot (a root has none: its start), with the fault as status. */
+export function faulted(heap: Heap, activation: Activation, fault: number, gasUsed: number): Process {
+  const { start } = activation;
+  const back = referenceOf(heap, start) ?? start;
+  const result = back.copy();
+  result.reference = start.reference;
+  result.referenceRef = start.referenceRef;
+  stripGas(heap, result);
+  clearOutcome(result);
+  result.status = abi.STATUS_FAULTED;
+  result.fault = fault;
+  result.gasUsed = gasUsed;
+  if (fault === abi.FAULT_ABORT) {
+    result.text = heap.blob(Buffer.from(activation.abortText, "utf8"));
+    result.line = activation.abortLine;
+    result.column = activation.abortColumn;
+  }
+  return result;
+}
+
+/** Reference snapshots do not chain. */
+function withoutReference(process: Process): Process {
+  if (!process.hasReference) return process;
+  const copy = process.copy();
+  copy.reference = null;
+  copy.referenceRef = 0;
+  return copy;
+}
+
+/**
+ * Takes the gas from all runnable descendants: gas never comes back by falling back or copying. Visits only subtrees that hold any.
+ */
+function stripGas(heap: Heap, process: Process): void {
+  if (process.gasHeld === 0) return;
+  const numbers: number[] = [];
+  const refs: Ref[] = [];
+  tableDiff(heap, 0, process.children, (number, _none, ref) => {
+    const child = loadProcess(heap, ref);
+    if (child.gasInside === 0) return;
+    const stripped = child.copy();
+    stripGas(heap, stripped);
+    if (stripped.status === abi.STATUS_RUNNABLE) stripped.gas = 0;
+    numbers.push(number);
+    refs.push(publishProcess(heap, stripped));
+  });
+  process.children = tableUpdate(heap, process.children, numbers, refs, numbers.length);
+  process.gasHeld = 0;
+}
+
+/** The quota that a process and its subtree hold together: what its parent once passed to it, and gets back when it is dropped. */
+export function quotaOf(heap: Heap, process: Process | null): { memory: number; processes: number } {
+  if (process === null) return { memory: 0, processes: 0 };
+  let memory = process.memoryPages + process.memoryQuota;
+  let processes = 1 + process.processQuota;
+  tableDiff(heap, 0, process.children, (_number, _none, ref) => {
+    const below = quotaOf(heap, loadProcess(heap, ref));
+    memory += below.memory;
+    processes += below.processes;
+  });
+  return { memory, processes };
+}

@@ -1,0 +1,421 @@
+/**
+ * The kernel: activations and the four calls.
+ *
+ * An activation runs a process from one return point to the next; as a function it takes an image to an image, and nothing
+ * else goes in or comes out: `activate` and `resume` are the two ways to call it. Everything in this file is synchronous and
+ * deterministic; which thread runs an activation, and when, is decided outside (Jobs) and cannot be seen from here.
+ *
+ * The join rule: a started child is its START image until the parent's next PUT or GET on it. `#join` is the only place where a result
+ * replaces a START image.
+ *
+ * Errors: what a guest does wrong is an error code or a fault. Anything else that is thrown here (limits of the host, a broken
+ * invariant) leaves through `activate`, spoils the slots it passed, and ends the job without a result.
+ */
+
+import * as abi from "../../syscalls/abi.ts";
+import { assert } from "../errors.ts";
+import { type Heap, type Ref } from "../heap/heap.ts";
+import { tableGet, tableUpdate } from "../heap/table.ts";
+import { hashOf } from "../image/hash.ts";
+import { MemoryEdit, readMemory } from "../image/memory.ts";
+import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "../image/process.ts";
+import { GAS_LIMIT, PAGE_BYTES, TREE_DEPTH_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import { Activation, type Child, Scratch } from "./activation.ts";
+import * as gas from "./gas.ts";
+import { faulted, freshProcess, quotaOf, runnable } from "./images.ts";
+import type { LoadedProgram, Programs } from "./program.ts";
+import { SnapshotRequest } from "./request.ts";
+import { type KernelImports, SlotPool } from "./slot.ts";
+
+/** A started child that other threads may take: the job's number, or NO_TICKET. */
+export type Ticket = number;
+export const NO_TICKET: Ticket = -1;
+
+/** Where started children wait for a thread. */
+export interface Jobs {
+  /** Offers a started child to other threads; NO_TICKET if nobody would come. `publish` writes its START image. */
+  post(publish: () => Ref, depth: number): Ticket;
+  /** The result of a posted job, or 0: nobody took it, so it is the caller's to run. Waits if somebody has it. */
+  take(ticket: Ticket): Ref;
+  /** The job that `take` left to the caller has ended. */
+  finish(ticket: Ticket): void;
+  /** Nobody wants the result any more. */
+  withdraw(ticket: Ticket): void;
+  /**
+   * Says which job the activation is that begins (or goes on) now, so that jobs it posts are known as its descendants; NO_TICKET:
+   * none of its own. Returns the one before.
+   */
+  enter(ticket: Ticket): Ticket;
+}
+
+const snapshotRequest = new SnapshotRequest();
+
+export class Kernel {
+  readonly #heap: Heap;
+  readonly #programs: Programs;
+  readonly #jobs: Jobs;
+  readonly #slots: SlotPool;
+  readonly #scratch: Scratch[] = [];
+  #current: Activation | null = null;
+  #level = 0;
+
+  constructor(heap: Heap, programs: Programs, jobs: Jobs) {
+    this.#heap = heap;
+    this.#programs = programs;
+    this.#jobs = jobs;
+    const imports: KernelImports = {
+      put: (child, request) => this.#put(child, request),
+      get: (child, request) => this.#get(child, request),
+      ret: () => this.#ret(),
+      snapshot: (request) => this.#snapshot(request),
+      grow: (delta) => this.#grow(delta),
+      abort: (message, file, line, column) => this.#activation().abort(message, file, line, column),
+    };
+    this.#slots = new SlotPool(heap, imports);
+  }
+
+  /** After a collection: references outside the roots are gone. */
+  forget(): void {
+    this.#slots.clear();
+  }
+
+  /** Runs a runnable process to its next return point. */
+  activate(start: Process, depth: number): Process {
+    assert(start.status === abi.STATUS_RUNNABLE, "activate: process is not runnable");
+    return this.#run(start, start.gas, depth, null);
+  }
+
+  /** Runs the root from its SNAPSHOT: `metadata` appears in the designated region, and SNAPSHOT returns its length. */
+  resume(root: Process, metadata: Uint8Array, budget: number): Process {
+    assert(root.status === abi.STATUS_SNAPSHOT, "resume: root does not stand in SNAPSHOT");
+    assert(metadata.length <= root.regionCapacity, "resume: metadata longer than the region");
+    return this.#run(root, budget, 0, metadata);
+  }
+
+  #run(start: Process, budget: number, depth: number, metadata: Uint8Array | null): Process {
+    const program = this.#programs.get(start.program);
+    assert(program !== undefined, "run: unknown program");
+    const slot = this.#slots.take(program, start);
+    const level = this.#level++;
+    this.#scratch[level] ??= new Scratch();
+    const activation = new Activation(this.#heap, start, slot, this.#scratch[level], budget, depth, metadata);
+    const outer = this.#current;
+    this.#current = activation;
+    let result: Process;
+    try {
+      const fault = activation.run();
+      result = fault === abi.FAULT_NONE ? this.#settle(activation) : this.#fail(activation, fault);
+    } catch (error) {
+      this.#slots.drop();
+      throw error;
+    } finally {
+      this.#current = outer;
+      this.#level = level;
+    }
+    this.#slots.release(slot);
+    return result;
+  }
+
+  // ---- return points ---------------------------------------------------------------------------------------------
+
+  /** The image after a normal end; a fault after all if the changed pages cannot be paid. */
+  #settle(activation: Activation): Process {
+    const memory = activation.slot.publish(this.#heap, activation.start.memory);
+    const cost = activation.changedPages() * gas.COST_PAGE_CHANGED;
+    const left = activation.gas();
+    if (cost > left) return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
+    const result = activation.result();
+    result.memory = memory;
+    result.globals = activation.slot.publishGlobals(this.#heap);
+    result.gasUsed = activation.budget - (left - cost);
+    this.#keepChildren(activation, result);
+    return result;
+  }
+
+  /** The image after a fault: the reference snapshot, with the fault as status. */
+  #fail(activation: Activation, fault: number): Process {
+    activation.slot.discard(this.#heap);
+    for (const child of activation.children.values()) this.#forgetJob(child);
+    const left = fault === abi.FAULT_ABORT ? activation.gas() : 0;
+    return faulted(this.#heap, activation, fault, activation.budget - left);
+  }
+
+  /** Writes the children that changed into the children table of `result`. */
+  #keepChildren(activation: Activation, result: Process): void {
+    const numbers: number[] = [];
+    for (const child of activation.children.values()) if (child.changed) numbers.push(child.number);
+    numbers.sort((a, b) => a - b);
+    const refs = numbers.map((number) => {
+      const child = activation.children.get(number) as Child;
+      this.#forgetJob(child);
+      return child.process === null ? 0 : publishProcess(this.#heap, child.process);
+    });
+    result.children = tableUpdate(this.#heap, result.children, numbers, refs, numbers.length);
+    for (const number of numbers) {
+      const child = activation.children.get(number) as Child;
+      result.gasHeld += (child.process?.gasInside ?? 0) - child.gasBefore;
+      result.childCount += (child.process === null ? 0 : 1) - (child.existed ? 1 : 0);
+    }
+  }
+
+  #forgetJob(child: Child): void {
+    if (child.ticket === NO_TICKET) return;
+    this.#jobs.withdraw(child.ticket);
+    child.ticket = NO_TICKET;
+  }
+
+  // ---- PUT -------------------------------------------------------------------------------------------------------
+
+  #put(number: number, pointer: number): number {
+    const caller = this.#activation();
+    if (caller.starting) return abi.E_PERMISSION;
+    caller.charge(gas.COST_CALL);
+    const request = caller.putRequest;
+    const error = request.read(caller.slot, pointer);
+    if (error !== abi.OK) return error;
+    caller.charge(request.cost() - gas.COST_CALL);
+    if (number < 0 || number >= abi.CHILD_LIMIT) return abi.E_NO_CHILD;
+
+    const child = this.#child(caller, number);
+    this.#join(caller, child);
+    const refusal = this.#checkPut(caller, child);
+    if (refusal !== abi.OK) return refusal;
+    this.#applyPut(caller, child);
+    return abi.OK;
+  }
+
+  /** Everything about a PUT that can be refused; leaves in `caller.plan` what applying it needs. */
+  #checkPut(caller: Activation, child: Child): number {
+    const request = caller.putRequest;
+    const plan = caller.plan;
+    const parts = request.parts;
+    plan.program = null;
+    let process = child.process;
+    let callerGas = caller.gas();
+
+    if ((parts & abi.PART_PROGRAM) !== 0) {
+      const program = this.#programs.byHash(request.programHash);
+      if (program === undefined) return abi.E_BAD_PROGRAM;
+      if (caller.depth + 1 > TREE_DEPTH_LIMIT) return abi.E_QUOTA;
+      const initial = program.handle.memory.initialPages;
+      const memoryQuota = request.memoryQuota === 0 ? initial : request.memoryQuota;
+      if (memoryQuota < initial) return abi.E_QUOTA;
+      const refund = quotaOf(this.#heap, process);
+      if (memoryQuota > caller.memoryQuota + refund.memory) return abi.E_QUOTA;
+      if (request.processQuota + 1 > caller.processQuota + refund.processes) return abi.E_QUOTA;
+      plan.program = program;
+      plan.memoryQuota = memoryQuota;
+      process = freshProcess(program, memoryQuota - initial, request.processQuota);
+    }
+    if (process === null) return abi.E_NO_CHILD;
+    plan.process = process;
+
+    const bytes = process.memoryPages * WASM_PAGE_BYTES;
+    for (let i = 0; i < request.ranges.count; i++) {
+      if (request.ranges.target(i) + request.ranges.length(i) > bytes) return abi.E_RANGE;
+    }
+
+    if ((parts & abi.PART_START) !== 0) {
+      const program = this.#programs.get(process.program) as LoadedProgram;
+      if (process.continuation !== 0) {
+        if (request.entry !== "") return abi.E_STATE;
+        plan.entry = ENTRY_CONTINUE;
+      } else {
+        if (request.entry === "") return abi.E_STATE;
+        plan.entry = program.entry(request.entry);
+        if (plan.entry < 0) return abi.E_NO_ENTRY;
+      }
+      if (request.gas > GAS_LIMIT || request.gas > callerGas) return abi.E_GAS;
+      callerGas -= request.gas;
+    }
+    plan.gasLeft = callerGas;
+    return abi.OK;
+  }
+
+  /** Applies a checked PUT; nothing here can be refused. */
+  #applyPut(caller: Activation, child: Child): void {
+    const request = caller.putRequest;
+    const plan = caller.plan;
+    const parts = request.parts;
+    child.changed = true;
+    if ((parts & (abi.PART_PROGRAM | abi.PART_DROP)) !== 0) {
+      const refund = quotaOf(this.#heap, child.process);
+      caller.memoryQuota += refund.memory;
+      caller.processQuota += refund.processes;
+      child.process = null;
+    }
+    if ((parts & abi.PART_PROGRAM) !== 0) {
+      caller.memoryQuota -= plan.memoryQuota;
+      caller.processQuota -= request.processQuota + 1;
+      child.process = plan.process;
+    }
+    if (request.ranges.count > 0) this.#copyIn(caller, child);
+    if ((parts & abi.PART_START) !== 0) {
+      caller.setGas(plan.gasLeft);
+      const start = runnable(child.process as Process, plan.entry, request);
+      child.process = start;
+      child.ticket = this.#jobs.post(() => publishProcess(this.#heap, start), caller.depth + 1);
+    }
+  }
+
+  #copyIn(caller: Activation, child: Child): void {
+    const { ranges } = caller.putRequest;
+    const slot = caller.slot;
+    const process = child.writable();
+    const edit = new MemoryEdit(this.#heap, process.memory);
+    for (let i = 0; i < ranges.count; i++) {
+      const target = ranges.target(i);
+      const length = ranges.length(i);
+      if (ranges.kind(i) === abi.RANGE_ZERO) {
+        edit.zero(target, length);
+        continue;
+      }
+      const source = ranges.source(i);
+      // Whole pages at equal offsets within a page are published once and shared.
+      const head = (source - target) % PAGE_BYTES === 0 ? Math.min(length, (PAGE_BYTES - (target % PAGE_BYTES)) % PAGE_BYTES) : length;
+      const whole = Math.floor((length - head) / PAGE_BYTES);
+      edit.write(target, slot.memory, source, head);
+      if (whole > 0) {
+        const from = (source + head) / PAGE_BYTES;
+        slot.publishRange(this.#heap, caller.start.memory, from, from + whole);
+        for (let page = 0; page < whole; page++) {
+          edit.share((target + head) / PAGE_BYTES + page, tableGet(this.#heap, slot.root, from + page));
+        }
+      }
+      const done = head + whole * PAGE_BYTES;
+      edit.write(target + done, slot.memory, source + done, length - done);
+    }
+    process.memory = edit.commit();
+  }
+
+  // ---- GET -------------------------------------------------------------------------------------------------------
+
+  #get(number: number, pointer: number): number {
+    const caller = this.#activation();
+    if (caller.starting) return abi.E_PERMISSION;
+    caller.charge(gas.COST_CALL);
+    const request = caller.getRequest;
+    const error = request.read(caller.slot, pointer);
+    if (error !== abi.OK) return error;
+    caller.charge(request.cost() - gas.COST_CALL);
+    if (number < 0 || number >= abi.CHILD_LIMIT) return abi.E_NO_CHILD;
+
+    const child = this.#child(caller, number);
+    this.#join(caller, child);
+    const process = child.process;
+    if (process === null) return abi.E_NO_CHILD;
+    const bytes = process.memoryPages * WASM_PAGE_BYTES;
+    for (let i = 0; i < request.ranges.count; i++) {
+      if (request.ranges.source(i) + request.ranges.length(i) > bytes) return abi.E_RANGE;
+    }
+
+    if ((request.parts & abi.PART_GET_STATUS) !== 0) {
+      caller.writeStatus(process);
+    }
+    for (let i = 0; i < request.ranges.count; i++) this.#copyOut(caller, process, i);
+    if ((request.parts & abi.PART_GET_HASH) !== 0) {
+      caller.slot.write(request.hashPointer, hashOf(this.#heap, publishProcess(this.#heap, process)));
+    }
+    return abi.OK;
+  }
+
+  #copyOut(caller: Activation, process: Process, range: number): void {
+    const { ranges } = caller.getRequest;
+    const slot = caller.slot;
+    const source = ranges.source(range);
+    const target = ranges.target(range);
+    const length = ranges.length(range);
+    const head = (source - target) % PAGE_BYTES === 0 ? Math.min(length, (PAGE_BYTES - (target % PAGE_BYTES)) % PAGE_BYTES) : length;
+    const whole = Math.floor((length - head) / PAGE_BYTES);
+    const done = head + whole * PAGE_BYTES;
+    readMemory(this.#heap, process.memory, source, slot.memory, target, head);
+    slot.mark(target, head);
+    if (whole > 0) {
+      const from = (source + head) / PAGE_BYTES;
+      const pages = Array.from({ length: whole }, (_, i) => tableGet(this.#heap, process.memory, from + i));
+      slot.share(this.#heap, caller.start.memory, (target + head) / PAGE_BYTES, pages);
+    }
+    readMemory(this.#heap, process.memory, source + done, slot.memory, target + done, length - done);
+    slot.mark(target + done, length - done);
+  }
+
+  // ---- RET, SNAPSHOT, grow ---------------------------------------------------------------------------------------
+
+  #ret(): void {
+    const current = this.#activation();
+    if (current.rewinding) {
+      current.continued(current.start.argumentLow, current.start.argumentHigh);
+    } else if (current.starting) {
+      current.setArgument(abi.E_PERMISSION, -1);
+    } else {
+      current.charge(gas.COST_CALL);
+      current.stop(abi.STATUS_RET);
+    }
+  }
+
+  #snapshot(pointer: number): number {
+    const current = this.#activation();
+    if (current.rewinding) {
+      current.continued(0, 0);
+      return (current.metadata as Uint8Array).length;
+    }
+    if (current.starting || current.depth !== 0) return abi.E_PERMISSION;
+    current.charge(gas.COST_SNAPSHOT);
+    const error = snapshotRequest.read(current.slot, pointer);
+    if (error !== abi.OK) return error;
+    current.charge(gas.costOfBytes(snapshotRequest.dataLength));
+    current.stopWith(snapshotRequest);
+    return 0;
+  }
+
+  #grow(delta: number): number {
+    const current = this.#activation();
+    const pages = delta >>> 0;
+    const before = current.slot.memoryPages;
+    const { maximumPages } = current.slot.program.handle.memory;
+    if (pages > current.memoryQuota || before + pages > maximumPages) return -1;
+    current.charge(pages * gas.COST_GROW);
+    if (pages > 0) current.slot.grow(pages);
+    current.memoryQuota -= pages;
+    return before;
+  }
+
+  // ---- children --------------------------------------------------------------------------------------------------
+
+  #activation(): Activation {
+    assert(this.#current !== null, "call outside of an activation");
+    return this.#current;
+  }
+
+  #child(caller: Activation, number: number): Child {
+    const known = caller.children.get(number);
+    if (known !== undefined) return known;
+    const ref = tableGet(this.#heap, caller.start.children, number);
+    return caller.addChild(number, ref === 0 ? null : loadProcess(this.#heap, ref));
+  }
+
+  /** Replaces a started child by the result of its activation, wherever that is computed, and gives its rest of gas back. */
+  #join(caller: Activation, child: Child): void {
+    const start = child.process;
+    if (start === null || start.status !== abi.STATUS_RUNNABLE) return;
+    const ticket = child.ticket;
+    child.ticket = NO_TICKET;
+    const ready = ticket === NO_TICKET ? 0 : this.#jobs.take(ticket);
+    let result: Process;
+    if (ready !== 0) {
+      result = loadProcess(this.#heap, ready);
+    } else {
+      const outer = this.#jobs.enter(ticket);
+      try {
+        result = this.activate(start, caller.depth + 1);
+      } finally {
+        this.#jobs.enter(outer);
+        if (ticket !== NO_TICKET) this.#jobs.finish(ticket);
+      }
+    }
+    child.process = result;
+    child.changed = true;
+    caller.setGas(caller.gas() + (start.gas - result.gasUsed));
+  }
+}
+

@@ -1,0 +1,217 @@
+/**
+ * Requests: the one place that reads guest pointers and lengths.
+ *
+ * A request is read once, and everything about it that does not depend on the child is checked here, before the child
+ * is joined and before anything is applied. The calls (kernel.ts) work with what is read here and never touch raw guest addresses.
+ */
+
+import * as abi from "../../syscalls/abi.ts";
+import { NAME_BYTES_LIMIT } from "../limits.ts";
+import { COST_CALL, COST_HASH, COST_PROGRAM, COST_RANGE, COST_START, costOfBytes } from "./gas.ts";
+import type { Slot } from "./slot.ts";
+
+const TWO_32 = 4294967296;
+const RANGE_WORDS = abi.RANGE_SIZE / 4;
+
+/** COPY and ZERO ranges of a request, copied out of guest memory. */
+class Ranges {
+  count = 0;
+  readonly words = new Uint32Array(abi.RANGES_LIMIT * RANGE_WORDS);
+  /** Sum of all lengths in bytes. */
+  bytes = 0;
+
+  kind(i: number): number {
+    return this.words[i * RANGE_WORDS + abi.RANGE_KIND / 4] as number;
+  }
+  source(i: number): number {
+    return this.words[i * RANGE_WORDS + abi.RANGE_SOURCE / 4] as number;
+  }
+  target(i: number): number {
+    return this.words[i * RANGE_WORDS + abi.RANGE_TARGET / 4] as number;
+  }
+  length(i: number): number {
+    return this.words[i * RANGE_WORDS + abi.RANGE_LENGTH / 4] as number;
+  }
+
+  read(slot: Slot, pointer: number, count: number): number {
+    if (count > abi.RANGES_LIMIT || pointer % 4 !== 0) return abi.E_BAD_REQUEST;
+    if (!inside(slot, pointer, count * abi.RANGE_SIZE)) return abi.E_RANGE;
+    const from = pointer / 4;
+    for (let i = 0; i < count * RANGE_WORDS; i++) this.words[i] = slot.words[from + i] as number;
+    this.count = count;
+    this.bytes = 0;
+    for (let i = 0; i < count; i++) this.bytes += this.length(i);
+    return abi.OK;
+  }
+}
+
+/** One level of the tree has one of these, reused for all its calls. */
+export class PutRequest {
+  parts = 0;
+  programHash = Buffer.alloc(32);
+  memoryQuota = 0;
+  processQuota = 0;
+  entry = "";
+  keep = false;
+  argumentLow = 0;
+  argumentHigh = 0;
+  gas = 0;
+  ranges = new Ranges();
+
+  /** Reads the request at `pointer`; returns an error code, and checks nothing that depends on the child. */
+  read(slot: Slot, pointer: number): number {
+    const at = locate(slot, pointer, abi.PUT_SIZE);
+    if (at < 0) return at;
+    const words = slot.words;
+    const word = (offset: number): number => words[at + offset / 4] as number;
+    if (word(abi.PUT_VERSION) !== abi.ABI_VERSION) return abi.E_BAD_REQUEST;
+    const parts = word(abi.PUT_PARTS);
+    const known = abi.PART_PROGRAM | abi.PART_DROP | abi.PART_RANGES | abi.PART_START;
+    if (parts === 0 || (parts & ~known) !== 0) return abi.E_BAD_REQUEST;
+    // Nothing is left to work on after DROP.
+    if ((parts & abi.PART_DROP) !== 0 && parts !== abi.PART_DROP) return abi.E_BAD_REQUEST;
+    if (word(abi.PUT_RESERVED) !== 0 || word(abi.PUT_RESERVED + 4) !== 0) return abi.E_BAD_REQUEST;
+    this.parts = parts;
+
+    if ((parts & abi.PART_PROGRAM) !== 0) {
+      const hash = word(abi.PUT_PROGRAM_POINTER);
+      if (!inside(slot, hash, 32)) return abi.E_RANGE;
+      slot.memory.copy(this.programHash, 0, hash, hash + 32);
+      this.memoryQuota = word(abi.PUT_MEMORY_QUOTA);
+      this.processQuota = word(abi.PUT_PROCESS_QUOTA);
+    }
+    this.ranges.count = 0;
+    this.ranges.bytes = 0;
+    if ((parts & abi.PART_RANGES) !== 0) {
+      const error = this.ranges.read(slot, word(abi.PUT_RANGES_POINTER), word(abi.PUT_RANGES_COUNT));
+      if (error !== abi.OK) return error;
+      for (let i = 0; i < this.ranges.count; i++) {
+        const kind = this.ranges.kind(i);
+        if (kind === abi.RANGE_COPY) {
+          if (!inside(slot, this.ranges.source(i), this.ranges.length(i))) return abi.E_RANGE;
+        } else if (kind !== abi.RANGE_ZERO || this.ranges.source(i) !== 0) {
+          return abi.E_BAD_REQUEST;
+        }
+      }
+    }
+    if ((parts & abi.PART_START) !== 0) {
+      const flags = word(abi.PUT_FLAGS);
+      if ((flags & ~abi.FLAG_KEEP) !== 0) return abi.E_BAD_REQUEST;
+      this.keep = flags === abi.FLAG_KEEP;
+      const name = word(abi.PUT_ENTRY_POINTER);
+      const length = word(abi.PUT_ENTRY_LENGTH);
+      if (!inside(slot, name, length)) return abi.E_RANGE;
+      if (length > NAME_BYTES_LIMIT) return abi.E_NO_ENTRY;
+      this.entry = length === 0 ? "" : slot.memory.latin1Slice(name, name + length);
+      this.argumentLow = word(abi.PUT_ARGUMENT) | 0;
+      this.argumentHigh = word(abi.PUT_ARGUMENT + 4) | 0;
+      this.gas = word(abi.PUT_GAS) + word(abi.PUT_GAS + 4) * TWO_32;
+    }
+    return abi.OK;
+  }
+
+  /** What the call costs, the gas given by START apart. */
+  cost(): number {
+    let cost = COST_CALL + COST_RANGE * this.ranges.count + costOfBytes(this.ranges.bytes);
+    if ((this.parts & abi.PART_PROGRAM) !== 0) cost += COST_PROGRAM;
+    if ((this.parts & abi.PART_START) !== 0) cost += COST_START;
+    return cost;
+  }
+}
+
+/** As PutRequest, for GET. */
+export class GetRequest {
+  parts = 0;
+  statusPointer = 0;
+  hashPointer = 0;
+  detailPointer = 0;
+  detailCapacity = 0;
+  ranges = new Ranges();
+
+  read(slot: Slot, pointer: number): number {
+    const at = locate(slot, pointer, abi.GET_SIZE);
+    if (at < 0) return at;
+    const words = slot.words;
+    const word = (offset: number): number => words[at + offset / 4] as number;
+    if (word(abi.GET_VERSION) !== abi.ABI_VERSION) return abi.E_BAD_REQUEST;
+    const parts = word(abi.GET_PARTS);
+    const known = abi.PART_GET_STATUS | abi.PART_GET_COPY | abi.PART_GET_HASH;
+    if (parts === 0 || (parts & ~known) !== 0) return abi.E_BAD_REQUEST;
+    if (word(abi.GET_RESERVED) !== 0 || word(abi.GET_RESERVED + 4) !== 0) return abi.E_BAD_REQUEST;
+    this.parts = parts;
+
+    if ((parts & abi.PART_GET_STATUS) !== 0) {
+      this.statusPointer = word(abi.GET_STATUS_POINTER);
+      if (this.statusPointer % 8 !== 0) return abi.E_BAD_REQUEST;
+      if (!inside(slot, this.statusPointer, abi.STATUS_SIZE)) return abi.E_RANGE;
+      this.detailPointer = word(abi.GET_DETAIL_POINTER);
+      this.detailCapacity = word(abi.GET_DETAIL_CAPACITY);
+      if (!inside(slot, this.detailPointer, this.detailCapacity)) return abi.E_RANGE;
+    }
+    this.ranges.count = 0;
+    this.ranges.bytes = 0;
+    if ((parts & abi.PART_GET_COPY) !== 0) {
+      const error = this.ranges.read(slot, word(abi.GET_RANGES_POINTER), word(abi.GET_RANGES_COUNT));
+      if (error !== abi.OK) return error;
+      for (let i = 0; i < this.ranges.count; i++) {
+        if (this.ranges.kind(i) !== abi.RANGE_COPY) return abi.E_BAD_REQUEST;
+        if (!inside(slot, this.ranges.target(i), this.ranges.length(i))) return abi.E_RANGE;
+      }
+    }
+    if ((parts & abi.PART_GET_HASH) !== 0) {
+      this.hashPointer = word(abi.GET_HASH_POINTER);
+      if (!inside(slot, this.hashPointer, 32)) return abi.E_RANGE;
+    }
+    return abi.OK;
+  }
+
+  cost(): number {
+    let cost = COST_CALL + COST_RANGE * this.ranges.count + costOfBytes(this.ranges.bytes);
+    if ((this.parts & abi.PART_GET_HASH) !== 0) cost += COST_HASH;
+    return cost;
+  }
+}
+
+export class SnapshotRequest {
+  dataPointer = 0;
+  dataLength = 0;
+  regionPointer = 0;
+  regionCapacity = 0;
+
+  read(slot: Slot, pointer: number): number {
+    const at = locate(slot, pointer, abi.SNAPSHOT_SIZE);
+    if (at < 0) return at;
+    const word = (offset: number): number => slot.words[at + offset / 4] as number;
+    if (word(abi.SNAPSHOT_VERSION) !== abi.ABI_VERSION || word(abi.SNAPSHOT_RESERVED) !== 0) return abi.E_BAD_REQUEST;
+    this.dataPointer = word(abi.SNAPSHOT_DATA_POINTER);
+    this.dataLength = word(abi.SNAPSHOT_DATA_LENGTH);
+    this.regionPointer = word(abi.SNAPSHOT_REGION_POINTER);
+    this.regionCapacity = word(abi.SNAPSHOT_REGION_CAPACITY);
+    if (!inside(slot, this.dataPointer, this.dataLength)) return abi.E_RANGE;
+    if (!inside(slot, this.regionPointer, this.regionCapacity)) return abi.E_RANGE;
+    return abi.OK;
+  }
+}
+
+/** The text of an AssemblyScript string at `pointer`; its length stands in the four bytes before. At most `limit` characters. */
+export function readString(slot: Slot, pointer: number, limit: number): string {
+  const address = pointer >>> 0;
+  if (address < 4 || address % 2 !== 0 || !inside(slot, address - 4, 4)) return "";
+  const length = slot.memory.readUInt32LE(address - 4);
+  const bytes = Math.min(length - (length % 2), limit * 2);
+  if (!inside(slot, address, bytes)) return "";
+  return slot.memory.toString("utf16le", address, address + bytes);
+}
+
+/** Whether `length` bytes at `pointer` lie in the memory; both unsigned. */
+function inside(slot: Slot, pointer: number, length: number): boolean {
+  return pointer + length <= slot.memory.length;
+}
+
+/** The word index of a request of `size` bytes at `pointer` (as the guest passed it: signed), or an error code. */
+function locate(slot: Slot, pointer: number, size: number): number {
+  const address = pointer >>> 0;
+  if (address % 8 !== 0) return abi.E_BAD_REQUEST;
+  if (!inside(slot, address, size)) return abi.E_RANGE;
+  return address / 4;
+}

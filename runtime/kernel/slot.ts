@@ -1,0 +1,323 @@
+/**
+ * Slots: instances with memories of their own, in which activations run.
+ *
+ * A slot remembers the table its memory holds (`root`); pages written since are marked, by the guest's instrumentation or
+ * by the kernel's own writes. So bringing another image in copies only pages that differ, and publishing looks only at marked
+ * pages. Invariant: bytes of memory = contents of `root`, except in marked pages and the first bytes of the page after one.
+ *
+ * A slot serves an image only if its program is the same and its memory is not larger: memories cannot shrink.
+ */
+
+import { LimitError } from "../errors.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
+import { TABLE_LIMIT, tableDiff, tableDiffCount, tableGet, tableUpdate } from "../heap/table.ts";
+import { capturePage, pageEquals, pageStart, ZERO_PAGE } from "../image/memory.ts";
+import type { Process } from "../image/process.ts";
+import { PAGE_BYTES, PAGES_PER_WASM_PAGE, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, AUX_PAGES, LIST_CAPACITY } from "../program/layout.ts";
+import type { LoadedProgram } from "./program.ts";
+
+/** The functions that instrumented code imports from the kernel. */
+export interface KernelImports {
+  put(child: number, request: number): number;
+  get(child: number, request: number): number;
+  ret(): void;
+  snapshot(request: number): number;
+  grow(pages: number): number;
+  abort(message: number, file: number, line: number, column: number): void;
+}
+
+/** What an instrumented module exports (program/layout.ts). */
+interface SlotExports {
+  run(entry: number, argumentLow: number, argumentHigh: number, gasLow: number, gasHigh: number): void;
+  start(gasLow: number, gasHigh: number): void;
+  load(): void;
+  save(): void;
+  scan(from: number, end: number): number;
+  startUnwind(at: number): void;
+  stopUnwind(): void;
+  startRewind(at: number): void;
+  stopRewind(): void;
+}
+
+/**
+ * A store marks the page of its lowest byte only, and stores to nearby addresses share a mark: what they write beyond
+ * that page lies in the first bytes of the next one.
+ */
+const STRADDLE_BYTES = 128;
+
+const indexes = new Uint32Array(TABLE_LIMIT);
+const pages = new Uint32Array(TABLE_LIMIT);
+
+export class Slot {
+  readonly program: LoadedProgram;
+  readonly exports: SlotExports;
+  readonly aux: Buffer;
+  readonly auxWords: Int32Array;
+  /** The table whose contents the memory holds, but for marked pages. */
+  root: Ref = 0;
+  /** The BLOB whose contents the instance's globals hold, -1: unknown. */
+  globals: Ref = -1;
+  memory: Buffer;
+  words: Uint32Array;
+  readonly #memory: WebAssembly.Memory;
+
+  constructor(program: LoadedProgram, memoryPages: number, imports: KernelImports) {
+    this.program = program;
+    this.#memory = new WebAssembly.Memory({ initial: memoryPages, maximum: program.handle.memory.maximumPages });
+    const aux = new WebAssembly.Memory({ initial: AUX_PAGES, maximum: AUX_PAGES });
+    const instance = new WebAssembly.Instance(program.handle.module, {
+      k: { memory: this.#memory, aux, ...imports },
+    });
+    this.exports = instance.exports as unknown as SlotExports;
+    this.aux = Buffer.from(aux.buffer);
+    this.auxWords = new Int32Array(aux.buffer);
+    this.memory = Buffer.from(this.#memory.buffer);
+    this.words = new Uint32Array(this.#memory.buffer);
+  }
+
+  get memoryPages(): number {
+    return this.memory.length / WASM_PAGE_BYTES;
+  }
+
+  /** Makes the memory larger by `delta` pages of 64 KiB; quotas were checked. */
+  grow(delta: number): void {
+    try {
+      this.#memory.grow(delta);
+    } catch (error) {
+      throw new LimitError(
+        "HOST_MEMORY",
+        `the host could not give a process ${this.memoryPages + delta} pages of 64 KiB. Run fewer workers or lower the option "memoryQuota"`,
+        { pages: this.memoryPages + delta },
+        { cause: error },
+      );
+    }
+    this.memory = Buffer.from(this.#memory.buffer);
+    this.words = new Uint32Array(this.#memory.buffer);
+  }
+
+  /** Brings the memory of `image` in. Nothing may be marked. */
+  enter(heap: Heap, image: Process): void {
+    if (this.memoryPages < image.memoryPages) this.grow(image.memoryPages - this.memoryPages);
+    if (this.root !== image.memory) {
+      tableDiff(heap, this.root, image.memory, (index, _held, page) => this.#fetch(heap, index, page, PAGE_BYTES));
+      this.root = image.memory;
+    }
+    if (this.globals !== image.globals) {
+      if (image.globals !== 0) {
+        heap.payload(image.globals).copy(this.aux, AUX_GLOBALS);
+        this.exports.load();
+      }
+      this.globals = image.globals;
+    }
+  }
+
+  /** The BLOB of the globals as they are now; the one they came from if nothing changed. */
+  publishGlobals(heap: Heap): Ref {
+    const before = this.globals;
+    const length = this.program.handle.globalsLength;
+    if (length === 0) return before;
+    this.exports.save();
+    if (heap.payload(before).compare(this.aux, AUX_GLOBALS, AUX_GLOBALS + length) !== 0) {
+      this.globals = heap.blob(this.aux.subarray(AUX_GLOBALS, AUX_GLOBALS + length));
+    }
+    return this.globals;
+  }
+
+  /**
+   * Publishes what was written since the last time: afterwards `root` is the table of the memory's contents. Pages that equal those
+   * of the table `base` are shared with it.
+   */
+  publish(heap: Heap, base: Ref): Ref {
+    const end = this.memory.length / PAGE_BYTES;
+    const list = this.auxWords.subarray(AUX_LIST / 4);
+    for (let from = 0; from < end; ) {
+      const found = this.exports.scan(from, end);
+      if (found === 0) break;
+      let count = 0;
+      for (let i = 0; i < found; i++) {
+        const index = list[i] as number;
+        count = this.#capture(heap, base, index, count);
+        const next = index + 1;
+        if (list[i + 1] !== next || i + 1 === found) {
+          if (next < end && this.aux[AUX_MARKS + next] === 0 && this.#straddled(heap, next)) {
+            count = this.#capture(heap, base, next, count);
+          }
+        }
+      }
+      this.root = tableUpdate(heap, this.root, indexes, pages, count);
+      from = (list[found - 1] as number) + 1;
+      if (found < LIST_CAPACITY) break;
+    }
+    return this.root;
+  }
+
+  /** As `publish`, for pages `from` to `to` - 1 only. */
+  publishRange(heap: Heap, base: Ref, from: number, to: number): void {
+    let count = 0;
+    for (let index = from; index < to; index++) {
+      const marked = this.aux[AUX_MARKS + index] !== 0;
+      if (!marked && !(index > 0 && this.aux[AUX_MARKS + index - 1] !== 0 && this.#straddled(heap, index))) continue;
+      this.aux[AUX_MARKS + index] = 0;
+      // The mark also stood for the first bytes of the page after it.
+      const next = index + 1;
+      if (marked && next * PAGE_BYTES < this.memory.length && this.#straddled(heap, next)) this.aux[AUX_MARKS + next] = 1;
+      count = this.#capture(heap, base, index, count);
+    }
+    this.root = tableUpdate(heap, this.root, indexes, pages, count);
+  }
+
+  /** Forgets what was written since the last publishing: puts those pages back to what `root` says. */
+  discard(heap: Heap): void {
+    const end = this.memory.length / PAGE_BYTES;
+    const list = this.auxWords.subarray(AUX_LIST / 4);
+    for (;;) {
+      const found = this.exports.scan(0, end);
+      for (let i = 0; i < found; i++) {
+        const index = list[i] as number;
+        this.#fetch(heap, index, tableGet(heap, this.root, index), PAGE_BYTES);
+        if (index + 1 < end) this.#fetch(heap, index + 1, tableGet(heap, this.root, index + 1), STRADDLE_BYTES);
+      }
+      if (found < LIST_CAPACITY) break;
+    }
+    this.globals = -1;
+  }
+
+  /** The kernel's own write. */
+  write(address: number, bytes: Uint8Array): void {
+    this.memory.set(bytes, address);
+    this.mark(address, bytes.length);
+  }
+
+  /** Marks the pages of `length` bytes at `address` as written. */
+  mark(address: number, length: number): void {
+    if (length === 0) return;
+    const first = Math.floor(address / PAGE_BYTES);
+    const last = Math.floor((address + length - 1) / PAGE_BYTES);
+    if (first === last) this.aux[AUX_MARKS + first] = 1;
+    else this.aux.fill(1, AUX_MARKS + first, AUX_MARKS + last + 1);
+  }
+
+  /**
+   * Puts whole pages in, sharing them: page `from + i` becomes `shared[i]`. A page that equals that of `base` is the one of `base`.
+   */
+  share(heap: Heap, base: Ref, from: number, shared: readonly Ref[]): void {
+    let count = 0;
+    for (let i = 0; i < shared.length; i++) {
+      const index = from + i;
+      const page = shared[i] as Ref;
+      // The page before may have written into the first bytes of this one; they are replaced. The mark of this page may stand
+      // for the first bytes of the next one.
+      const next = index + 1;
+      if (this.aux[AUX_MARKS + index] !== 0) {
+        this.aux[AUX_MARKS + index] = 0;
+        if (next * PAGE_BYTES < this.memory.length && this.#straddled(heap, next)) this.aux[AUX_MARKS + next] = 1;
+      }
+      this.#fetch(heap, index, page, PAGE_BYTES);
+      indexes[count] = index;
+      const old = tableGet(heap, base, index);
+      pages[count++] = old !== page && pageEquals(heap, old, this.memory, index * PAGE_BYTES) ? old : page;
+    }
+    this.root = tableUpdate(heap, this.root, indexes, pages, count);
+  }
+
+  #capture(heap: Heap, base: Ref, index: number, count: number): number {
+    const offset = index * PAGE_BYTES;
+    const old = tableGet(heap, base, index);
+    indexes[count] = index;
+    pages[count] = pageEquals(heap, old, this.memory, offset) ? old : capturePage(heap, this.memory, offset);
+    return count + 1;
+  }
+
+  #straddled(heap: Heap, index: number): boolean {
+    return !pageEquals(heap, tableGet(heap, this.root, index), this.memory, index * PAGE_BYTES, STRADDLE_BYTES);
+  }
+
+  #fetch(heap: Heap, index: number, page: Ref, length: number): void {
+    const offset = index * PAGE_BYTES;
+    if (page === 0) {
+      ZERO_PAGE.copy(this.memory, offset, 0, length);
+    } else {
+      const start = pageStart(page);
+      heap.bytes.copy(this.memory, offset, start, start + length);
+    }
+  }
+}
+
+/** Pages that may differ before a new slot is thought better than reusing one. */
+const REUSE_PAGES = 16;
+const EXACT_CANDIDATES = 8;
+
+/** A worker's slots that are not in use, most recently used last. */
+export class SlotPool {
+  readonly #heap: Heap;
+  readonly #imports: KernelImports;
+  readonly #free = new Map<LoadedProgram, Slot[]>();
+  #count = 0;
+
+  constructor(heap: Heap, imports: KernelImports) {
+    this.#heap = heap;
+    this.#imports = imports;
+  }
+
+  /** A slot for `image`, entered. Give it back with `release`, or drop it if it is in doubt. */
+  take(program: LoadedProgram, image: Process): Slot {
+    const slot = this.#choose(program, image) ?? this.#create(program, image);
+    slot.enter(this.#heap, image);
+    return slot;
+  }
+
+  release(slot: Slot): void {
+    let free = this.#free.get(slot.program);
+    if (free === undefined) {
+      free = [];
+      this.#free.set(slot.program, free);
+    }
+    free.push(slot);
+  }
+
+  /** The slot is not used again. */
+  drop(): void {
+    this.#count--;
+  }
+
+  /** Forgets every slot that is not in use: their references may be gone. */
+  clear(): void {
+    for (const free of this.#free.values()) this.#count -= free.length;
+    this.#free.clear();
+  }
+
+  #choose(program: LoadedProgram, image: Process): Slot | undefined {
+    const free = this.#free.get(program);
+    if (free === undefined || free.length === 0) return undefined;
+    const last = free.length - 1;
+    for (let i = last; i >= 0 && i > last - EXACT_CANDIDATES; i--) {
+      const slot = free[i] as Slot;
+      if (slot.root === image.memory && slot.memoryPages === image.memoryPages) {
+        free.splice(i, 1);
+        return slot;
+      }
+    }
+    for (let i = last; i >= 0 && i > last - EXACT_CANDIDATES; i--) {
+      const slot = free[i] as Slot;
+      if (slot.memoryPages > image.memoryPages) continue;
+      if (this.#count < SLOTS_LIMIT && tableDiffCount(this.#heap, slot.root, image.memory) > REUSE_PAGES) continue;
+      free.splice(i, 1);
+      return slot;
+    }
+    return undefined;
+  }
+
+  #create(program: LoadedProgram, image: Process): Slot {
+    // The oldest free slots give way; those in use by the activations of this stack stay.
+    if (this.#count >= SLOTS_LIMIT) {
+      for (const [other, free] of this.#free) {
+        this.#count -= free.length;
+        this.#free.delete(other);
+        if (this.#count < SLOTS_LIMIT) break;
+      }
+    }
+    this.#count++;
+    return new Slot(program, image.memoryPages, this.#imports);
+  }
+}

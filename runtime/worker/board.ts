@@ -1,0 +1,333 @@
+/**
+ * The job board: activations that wait for a thread, in shared memory.
+ *
+ * A job is an entry of fixed size. Its first word says what happens to it, and with it whom it belongs to:
+ *
+ *   FREE ──post──▶ WRITING(poster) ──▶ POSTED ──claim──▶ CLAIMED(worker) ──▶ DONE or FAILED ──▶ FREE
+ *                                        │                   │
+ *                                        └──withdraw──▶ FREE └──withdraw──▶ ORPHAN(worker) ──▶ FREE when it ends
+ *
+ * Only the poster frees an entry (or, after a worker died, the main thread). Since a claim and its owner are one word, a worker that is
+ * killed anywhere leaves a board that `heal` can put right: what it had claimed for others is posted again, what it had
+ * posted is void, for the activation that wanted it is gone too.
+ *
+ * Waiting: who looks for work or for a result reads SIGNAL, looks, and sleeps until SIGNAL differs. Every post and every end
+ * increments it.
+ */
+
+import type { Ref } from "../heap/heap.ts";
+
+const FREE = 0;
+const WRITING = 1;
+export const POSTED = 2;
+const CLAIMED = 3;
+const DONE = 4;
+const FAILED = 5;
+const ORPHAN = 6;
+const STATE_BITS = 3;
+const STATE_MASK = 7;
+
+export const ENTRIES_LIMIT = 4096;
+const ENTRY_WORDS = 16;
+
+// Words of an entry.
+const STATE = 0;
+const SEQUENCE = 1;
+const KIND = 2;
+const START = 3;
+const RESULT = 4;
+const DEPTH = 5;
+const POSTER = 6;
+const PARENT = 7;
+const PARENT_SEQUENCE = 8;
+const METADATA = 9;
+const GAS_LOW = 10;
+const GAS_HIGH = 11;
+
+// Words before the entries.
+const SIGNAL = 0;
+const WAITERS = 1;
+const MAIN_SIGNAL = 2;
+const STOPPED = 3;
+/** Entries below this were used at some time: how far a search must look. */
+const HIGH_WATER = 4;
+const ERROR_LENGTH = 5;
+const ENTRIES = 16;
+const ERROR_BYTES = 16384;
+const ERROR_AT = (ENTRIES + ENTRIES_LIMIT * ENTRY_WORDS) * 4;
+
+export const MAIN_THREAD = 0;
+export const NO_ENTRY = -1;
+const TWO_32 = 4294967296;
+
+/** ACTIVATE: run `start` to its return point. RESUME: the root, with metadata and a budget. COLLECT: free what `metadata` does not list. */
+export const JOB_ACTIVATE = 0;
+export const JOB_RESUME = 1;
+export const JOB_COLLECT = 2;
+
+export interface Job {
+  readonly kind: number;
+  readonly start: Ref;
+  readonly depth: number;
+  readonly metadata: Ref;
+  readonly gas: number;
+  /** The entry of the activation that posted this, NO_ENTRY: none. */
+  readonly parent: number;
+}
+
+export function createBoard(): SharedArrayBuffer {
+  return new SharedArrayBuffer(ERROR_AT + ERROR_BYTES);
+}
+
+/** How a job ended. */
+export type Outcome = { readonly state: "done"; readonly result: Ref } | { readonly state: "failed" };
+
+/** One thread's view of the board. `self` identifies the thread and is never used again for another. */
+export class Board {
+  readonly #words: Int32Array;
+  readonly #bytes: Buffer;
+  readonly #self: number;
+  readonly #freed: number[] = [];
+  #cursor = 0;
+
+  constructor(memory: SharedArrayBuffer, self: number) {
+    this.#words = new Int32Array(memory, 0, ERROR_AT / 4);
+    this.#bytes = Buffer.from(memory as unknown as ArrayBuffer);
+    this.#self = self;
+  }
+
+  // ---- posting ---------------------------------------------------------------------------------------------------
+
+  /** The entry of a new job; NO_ENTRY if the board is full. */
+  post(job: Job): number {
+    const entry = this.#reserve();
+    if (entry === NO_ENTRY) return NO_ENTRY;
+    const words = this.#words;
+    const at = ENTRIES + entry * ENTRY_WORDS;
+    words[at + SEQUENCE] = ((words[at + SEQUENCE] as number) + 1) | 0;
+    words[at + KIND] = job.kind;
+    words[at + START] = job.start;
+    words[at + RESULT] = 0;
+    words[at + DEPTH] = job.depth;
+    words[at + POSTER] = this.#self;
+    words[at + PARENT] = job.parent;
+    words[at + PARENT_SEQUENCE] = job.parent === NO_ENTRY ? 0 : (words[ENTRIES + job.parent * ENTRY_WORDS + SEQUENCE] as number);
+    words[at + METADATA] = job.metadata;
+    const high = Math.floor(job.gas / TWO_32);
+    words[at + GAS_LOW] = job.gas - high * TWO_32;
+    words[at + GAS_HIGH] = high;
+    Atomics.store(words, at + STATE, POSTED);
+    this.#signal();
+    return entry;
+  }
+
+  job(entry: number): Job {
+    const at = ENTRIES + entry * ENTRY_WORDS;
+    const word = (i: number): number => this.#words[at + i] as number;
+    return {
+      kind: word(KIND),
+      start: word(START) >>> 0,
+      depth: word(DEPTH),
+      metadata: word(METADATA) >>> 0,
+      gas: (word(GAS_LOW) >>> 0) + word(GAS_HIGH) * TWO_32,
+      parent: word(PARENT),
+    };
+  }
+
+  /** How the job ended, null while it has not. */
+  outcome(entry: number): Outcome | null {
+    const at = ENTRIES + entry * ENTRY_WORDS;
+    const state = Atomics.load(this.#words, at + STATE) & STATE_MASK;
+    if (state === DONE) return { state: "done", result: (this.#words[at + RESULT] as number) >>> 0 };
+    return state === FAILED ? { state: "failed" } : null;
+  }
+
+  /** Frees an entry that ended, or that its poster has claimed itself. */
+  free(entry: number): void {
+    Atomics.store(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE, FREE);
+    this.#freed.push(entry);
+  }
+
+  /** The poster does not want the result any more. */
+  withdraw(entry: number): void {
+    const words = this.#words;
+    const at = ENTRIES + entry * ENTRY_WORDS + STATE;
+    if (Atomics.compareExchange(words, at, POSTED, FREE) === POSTED) {
+      this.#freed.push(entry);
+      return;
+    }
+    const state = Atomics.load(words, at);
+    if ((state & STATE_MASK) === CLAIMED) {
+      const orphan = (state & ~STATE_MASK) | ORPHAN;
+      if (Atomics.compareExchange(words, at, state, orphan) === state) return;
+    }
+    this.free(entry);
+  }
+
+  // ---- working ---------------------------------------------------------------------------------------------------
+
+  /** Takes a posted job; false if it is not there any more. */
+  claim(entry: number): boolean {
+    const claimed = (this.#self << STATE_BITS) | CLAIMED;
+    return Atomics.compareExchange(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE, POSTED, claimed) === POSTED;
+  }
+
+  /** Claims any posted job; if `ancestor` is given, only one that descends from it. */
+  claimAny(ancestor = NO_ENTRY): number {
+    const words = this.#words;
+    const count = Atomics.load(words, HIGH_WATER);
+    for (let entry = 0; entry < count; entry++) {
+      if (words[ENTRIES + entry * ENTRY_WORDS + STATE] !== POSTED) continue;
+      if (ancestor !== NO_ENTRY && !this.#descends(entry, ancestor)) continue;
+      if (this.claim(entry)) return entry;
+    }
+    return NO_ENTRY;
+  }
+
+  /** The claimed job ended. */
+  finish(entry: number, result: Ref): void {
+    this.#words[ENTRIES + entry * ENTRY_WORDS + RESULT] = result;
+    this.#end(entry, DONE);
+  }
+
+  /** The claimed job could not be done: a limit of the host, or a defect. `error` describes it for the main thread. */
+  fail(entry: number, error: string): void {
+    const length = this.#bytes.write(error, ERROR_AT, ERROR_BYTES, "utf8");
+    Atomics.store(this.#words, ERROR_LENGTH, length);
+    this.#end(entry, FAILED);
+  }
+
+  /** The description of the latest failure. */
+  error(): string {
+    return this.#bytes.toString("utf8", ERROR_AT, ERROR_AT + Atomics.load(this.#words, ERROR_LENGTH));
+  }
+
+  // ---- waiting ---------------------------------------------------------------------------------------------------
+
+  /** Read this, look for what you wait for, then sleep with the value. */
+  signal(): number {
+    return Atomics.load(this.#words, SIGNAL);
+  }
+
+  /** Sleeps until something was posted or ended since `signal` was read. */
+  sleep(signal: number): void {
+    Atomics.add(this.#words, WAITERS, 1);
+    Atomics.wait(this.#words, SIGNAL, signal);
+    Atomics.sub(this.#words, WAITERS, 1);
+  }
+
+  /** As `signal`, for the ends of the main thread's own jobs. */
+  mainSignal(): number {
+    return Atomics.load(this.#words, MAIN_SIGNAL);
+  }
+
+  async mainSleep(signal: number): Promise<void> {
+    await Atomics.waitAsync(this.#words, MAIN_SIGNAL, signal).value;
+  }
+
+  /** Tells all workers to leave their loops. */
+  stop(): void {
+    Atomics.store(this.#words, STOPPED, 1);
+    Atomics.add(this.#words, SIGNAL, 1);
+    Atomics.notify(this.#words, SIGNAL);
+    this.wakeMain();
+  }
+
+  get stopped(): boolean {
+    return Atomics.load(this.#words, STOPPED) === 1;
+  }
+
+  wakeMain(): void {
+    Atomics.add(this.#words, MAIN_SIGNAL, 1);
+    Atomics.notify(this.#words, MAIN_SIGNAL);
+  }
+
+  // ---- the main thread's care ------------------------------------------------------------------------------------
+
+  /** Puts the board right after thread `dead` ended: its claims are posted again, its own jobs are void. */
+  heal(dead: number): void {
+    const words = this.#words;
+    for (let entry = 0; entry < ENTRIES_LIMIT; entry++) {
+      const at = ENTRIES + entry * ENTRY_WORDS;
+      const state = Atomics.load(words, at + STATE);
+      const kind = state & STATE_MASK;
+      const owner = state >> STATE_BITS;
+      if (kind === FREE) continue;
+      const owned = owner === dead && (kind === CLAIMED || kind === ORPHAN || kind === WRITING);
+      if (words[at + POSTER] === dead || (kind === WRITING && owned)) {
+        if (owned || kind !== CLAIMED) this.#void(at, state);
+        else Atomics.compareExchange(words, at + STATE, state, (state & ~STATE_MASK) | ORPHAN);
+        // The claim may have ended meanwhile: then the result is void.
+        if (!owned && (Atomics.load(words, at + STATE) & STATE_MASK) === DONE) Atomics.store(words, at + STATE, FREE);
+      } else if (owned) {
+        Atomics.store(words, at + STATE, kind === ORPHAN ? FREE : POSTED);
+      }
+    }
+    Atomics.add(words, SIGNAL, 1);
+    Atomics.notify(words, SIGNAL);
+  }
+
+  /** Whether any thread is at work. */
+  get busy(): boolean {
+    const count = Atomics.load(this.#words, HIGH_WATER);
+    for (let entry = 0; entry < count; entry++) {
+      const state = Atomics.load(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE) & STATE_MASK;
+      if (state === CLAIMED || state === ORPHAN || state === POSTED || state === WRITING) return true;
+    }
+    return false;
+  }
+
+  // ---- inside ----------------------------------------------------------------------------------------------------
+
+  #reserve(): number {
+    const reserved = (this.#self << STATE_BITS) | WRITING;
+    for (let entry = this.#freed.pop(); entry !== undefined; entry = this.#freed.pop()) {
+      if (Atomics.compareExchange(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE, FREE, reserved) === FREE) return entry;
+    }
+    for (let i = 0; i < ENTRIES_LIMIT; i++) {
+      const entry = (this.#cursor + i) % ENTRIES_LIMIT;
+      const at = ENTRIES + entry * ENTRY_WORDS + STATE;
+      if (this.#words[at] !== FREE || Atomics.compareExchange(this.#words, at, FREE, reserved) !== FREE) continue;
+      this.#cursor = (entry + 1) % ENTRIES_LIMIT;
+      for (let high = Atomics.load(this.#words, HIGH_WATER); high <= entry; ) {
+        const seen = Atomics.compareExchange(this.#words, HIGH_WATER, high, entry + 1);
+        if (seen === high) break;
+        high = seen;
+      }
+      return entry;
+    }
+    return NO_ENTRY;
+  }
+
+  #descends(entry: number, ancestor: number): boolean {
+    const words = this.#words;
+    let at = ENTRIES + entry * ENTRY_WORDS;
+    for (;;) {
+      const parent = words[at + PARENT] as number;
+      if (parent === NO_ENTRY) return false;
+      const parentAt = ENTRIES + parent * ENTRY_WORDS;
+      if (words[parentAt + SEQUENCE] !== words[at + PARENT_SEQUENCE]) return false;
+      if (parent === ancestor) return true;
+      at = parentAt;
+    }
+  }
+
+  #end(entry: number, state: number): void {
+    const words = this.#words;
+    const at = ENTRIES + entry * ENTRY_WORDS;
+    const claimed = (this.#self << STATE_BITS) | CLAIMED;
+    const toMain = words[at + POSTER] === MAIN_THREAD;
+    if (Atomics.compareExchange(words, at + STATE, claimed, state) !== claimed) Atomics.store(words, at + STATE, FREE);
+    this.#signal();
+    if (toMain) this.wakeMain();
+  }
+
+  #signal(): void {
+    Atomics.add(this.#words, SIGNAL, 1);
+    if (Atomics.load(this.#words, WAITERS) > 0) Atomics.notify(this.#words, SIGNAL);
+  }
+
+  #void(at: number, state: number): void {
+    Atomics.compareExchange(this.#words, at + STATE, state, FREE);
+  }
+}
