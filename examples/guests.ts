@@ -1,6 +1,7 @@
 /**
- * The programs of the examples. In the sources they are compiled when first needed, and kept in the compiler's cache; in the
- * built package they lie compiled beside this file, where scripts/build.ts puts them.
+ * The programs of the examples. In the sources they are compiled when first needed, and kept in the
+ * compiler's cache; in the built package they lie compiled beside this file, where scripts/build.ts puts
+ * them.
  */
 
 import { readFile } from "node:fs/promises";

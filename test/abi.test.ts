@@ -1,4 +1,7 @@
-/** The reference page of the calls says what abi.ts says: every constant once, with its value, and layouts without gaps. */
+/**
+ * The reference page of the calls says what abi.ts says: every constant once, with its value, and layouts
+ * without gaps.
+ */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

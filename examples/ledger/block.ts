@@ -1,15 +1,17 @@
 /**
- * A block file: one Ethereum block reduced to what a value ledger needs, as JSON. README.md beside this file shows one.
+ * A block file: one Ethereum block reduced to what a value ledger needs, as JSON. README.md beside this file
+ * shows one.
  *
- * Nothing from a file is trusted. What parseBlock returns is complete, every amount is below 2^256, every address that a
- * transaction names has an account, and all balances together are below 2^256: so no rule of the ledger can overflow one.
- * Anything else is a UsageError that names the file, the place in it, what was found there and what to do.
+ * Nothing from a file is trusted. What parseBlock returns is complete, every amount is below 2^256, every
+ * address that a transaction names has an account, and all balances together are below 2^256: so no rule of
+ * the ledger can overflow one. Anything else is a UsageError that names the file, the place in it, what was
+ * found there and what to do.
  */
 
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
+import { basename, join } from "node:path";
 import { UsageError } from "../../runtime/errors.ts";
-import { Field, U256_LIMIT } from "./field.ts";
+import { Field, readText, U256_LIMIT } from "./field.ts";
 
 /** 20 bytes as lower-case hexadecimal digits with the prefix 0x; so text order is byte order. */
 export type Address = string;
@@ -72,18 +74,12 @@ export function listBlocks(directory: string): string[] {
  * @throws {UsageError} BAD_BLOCK_FILE
  */
 export function readBlock(file: string): LedgerBlock {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (cause) {
-    throw new UsageError(
-      "BAD_BLOCK_FILE",
-      `${file}: cannot be read: ${(cause as Error).message}`,
-      { file },
-      { cause },
-    );
+  const block = parseBlock(readText(file), file);
+  if (basename(file) !== `${block.number}.json`) {
+    const message = `${file}: number: the file holds block ${block.number}; give it that name`;
+    throw new UsageError("BAD_BLOCK_FILE", message, { file, path: "number", found: block.number });
   }
-  return parseBlock(text, file);
+  return block;
 }
 
 /**
@@ -114,7 +110,8 @@ export function parseBlock(text: string, file: string): LedgerBlock {
 }
 
 function parseAccounts(list: Field, text: string): Map<Address, Account> {
-  // JSON.parse keeps the last of two equal keys and says nothing, so repeated addresses are looked for in the text.
+  // JSON.parse keeps the last of two equal keys and says nothing, so repeated addresses are looked for in the
+  // text.
   const keys = [...text.matchAll(/"(0x[0-9a-f]{40})"\s*:/gi)].map((match) => match[1]!.toLowerCase());
   const seen = new Set<string>();
   for (const key of keys) {

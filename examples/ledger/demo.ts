@@ -1,8 +1,8 @@
 /**
  * The ledger as a command: real blocks through a root process and its child, one committed block each.
  *
- * Each block file is checked whole before the first one runs. With an expected.json beside the blocks every result is compared
- * with it, and a difference fails the command after all blocks have run.
+ * Each block file is checked whole before the first one runs. With an expected.json beside the blocks every
+ * result is compared with it, and a difference fails the command after all blocks have run.
  */
 
 import { performance } from "node:perf_hooks";
@@ -41,8 +41,9 @@ export const ledgerCommand: Command = {
   help: `Runs blocks of Ethereum value transfers through a root process and a ledger process.
 
   --blocks DIR   blocks to run, every <number>.json in DIR; default: the dozen that come with the project.
-                 Where an expected.json lies beside them, results are compared with it: exit code 1 on a difference
-  --workers N    worker threads, 1 to ${WORKERS_MAX}; default: one for each core, at most 8. Results do not depend on it
+                 With an expected.json beside them results are compared: exit code 1 on a difference
+  --workers N    worker threads, 1 to ${WORKERS_MAX}; default: one for each core, at most 8;
+                 results do not depend on it
   --json         one JSON object for each block on standard output, and nothing else there
   --help         this text`,
   run: runLedger,

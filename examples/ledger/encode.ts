@@ -1,6 +1,6 @@
 /**
- * The two messages between host and root: a block's metadata, and the data of the block that the root commits.
- * All numbers little-endian; guest/messages of the ledger reads and writes the same.
+ * The two messages between host and root: a block's metadata, and the data of the block that the root
+ * commits. All numbers little-endian; guest/messages of the ledger reads and writes the same.
  *
  * Metadata: a header, then the accounts in strictly ascending order of address, then the transactions.
  *
@@ -43,7 +43,10 @@ export interface LedgerReport extends LedgerResult {
   readonly ledgerHash: string;
 }
 
-/** Metadata for `block`; `ledgerProgram` is the hash of the program that the root makes the ledger process from. */
+/**
+ * Metadata for `block`; `ledgerProgram` is the hash of the program that the root makes the ledger process
+ * from.
+ */
 export function encodeBlock(block: LedgerBlock, ledgerProgram: Uint8Array): Uint8Array {
   const { accounts, transactions } = block;
   const bytes = new Uint8Array(
@@ -89,7 +92,7 @@ export function decodeResult(data: Uint8Array): LedgerReport {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const transactions = data.length >= RESULT_BYTES ? view.getUint32(8, true) : 0;
   if (data.length !== RESULT_BYTES + transactions) {
-    const message = `block data: expected ${RESULT_BYTES} bytes and one for each transaction, found ${data.length}; is the root the ledger's?`;
+    const message = `block data: ${data.length} bytes are no result of a block; is this the ledger's root?`;
     throw new UsageError("BAD_BLOCK_DATA", message, { bytes: data.length, transactions });
   }
   return {
@@ -101,7 +104,7 @@ export function decodeResult(data: Uint8Array): LedgerReport {
     burned: readU256(view, 32),
     stateDigest: hex(data.subarray(64, 96)),
     ledgerHash: hex(data.subarray(96, 128)),
-    statuses: data.slice(RESULT_BYTES),
+    statuses: Uint8Array.from(data.subarray(RESULT_BYTES)),
   };
 }
 

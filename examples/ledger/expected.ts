@@ -1,8 +1,8 @@
 /** expected.json: what an independent implementation found for each block, to compare a run with. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Field } from "./field.ts";
+import { Field, readText } from "./field.ts";
 import type { LedgerResult } from "./reference.ts";
 
 const COMPARED = ["transactions", "applied", "badNonce", "insufficient", "burned", "stateDigest"] as const;
@@ -17,7 +17,7 @@ export type Expected = Pick<LedgerResult, "number" | (typeof COMPARED)[number]>;
 export function readExpected(directory: string): Map<number, Expected> {
   const file = join(directory, "expected.json");
   if (!existsSync(file)) return new Map();
-  const entries = Field.ofText(readFileSync(file, "utf8"), file).elements();
+  const entries = Field.ofText(readText(file), file).elements();
   return new Map(
     entries.map((entry) => {
       const count = (name: string): number => entry.member(name).integer();

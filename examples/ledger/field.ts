@@ -1,13 +1,25 @@
 /**
- * Reading JSON from outside: a value that knows the file and the place it stands in, and takes nothing for granted.
+ * Reading JSON from outside: a value that knows the file and the place it stands in, and takes nothing for
+ * granted.
  *
- * Every reader returns a value of the type it promises or throws UsageError BAD_BLOCK_FILE with the file, the path inside it,
- * what was expected, what was found and what to do.
+ * Every reader returns a value of the type it promises or throws UsageError BAD_BLOCK_FILE with the file, the
+ * path inside it, what was expected, what was found and what to do.
  */
 
+import { readFileSync } from "node:fs";
 import { UsageError } from "../../runtime/errors.ts";
 
 export const U256_LIMIT = 1n << 256n;
+
+/** The text of a file, or UsageError BAD_BLOCK_FILE. */
+export function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    const message = `${file}: cannot be read: ${(cause as Error).message}`;
+    throw new UsageError("BAD_BLOCK_FILE", message, { file, path: "" }, { cause });
+  }
+}
 
 /** A value inside a parsed JSON file. */
 export class Field {

@@ -1,6 +1,6 @@
 /**
- * Children side by side as a command: the same two jobs with one worker thread and with several. The roots must be equal; the
- * wall time shows how much ran at the same time.
+ * Children side by side as a command: the same two jobs with one worker thread and with several. The roots
+ * must be equal; the wall time shows how much ran at the same time.
  */
 
 import { writeFileSync } from "node:fs";
@@ -55,9 +55,10 @@ interface Run {
 
 export const parallelCommand: Command = {
   name: "parallel",
-  help: `Gives two jobs to children that run side by side, with one worker thread and with several, and compares.
+  help: `Gives two jobs to children that run side by side, with one worker thread and with several.
 
-  --workers N    worker threads of the second run, 2 to ${WORKERS_MAX}; default: one for each core, at least 2, at most 8
+  --workers N    worker threads of the second run, 2 to ${WORKERS_MAX};
+                 default: one for each core, at least 2, at most 8
   --children N   children that share a job, 1 to ${CHILDREN_MAX}; default 16
   --out FILE     where to write the picture, PNG; default mandelbrot.png
   --help         this text`,

@@ -80,7 +80,7 @@ export function decodeJobResult(data: Uint8Array): Uint8Array {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const length = data.length < RESULT_HEADER_BYTES ? 0 : view.getUint32(12, true);
   if (data.length !== RESULT_HEADER_BYTES + length || view.getUint32(0, true) !== VERSION) {
-    const message = `block data: ${data.length} bytes are no result of this job; is the root that of the parallel example?`;
+    const message = `block data: ${data.length} bytes are no result of a job; is this the parallel root?`;
     throw new UsageError("BAD_BLOCK_DATA", message, { bytes: data.length });
   }
   return data.subarray(RESULT_HEADER_BYTES);

@@ -11,7 +11,8 @@ export const admitCommand: Command = {
 
   stillpoint admit PROGRAM.wasm
 
-Prints the program's hash, entries and memory, or the reason, function and byte offset of the rejection (exit code 1).`,
+Prints the program's hash, entries and memory, or the reason, function and byte offset of
+the rejection (exit code 1).`,
   run: async (args) => {
     const file = parseOptions(args, {}, 1).positionals[0]!;
     let bytes: Uint8Array;

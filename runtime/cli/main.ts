@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command `stillpoint`. Commands are loaded when they are called, so that --version costs nothing, and so that a Node too
- * old to parse the rest still gets to the check below.
+ * The command `stillpoint`. Commands are loaded when they are called, so that --version costs nothing, and so
+ * that a Node too old to parse the rest still gets to the check below.
  */
 
 import { readFileSync } from "node:fs";
@@ -11,7 +11,7 @@ const WANTED_MAJOR = 24;
 const HELP = `stillpoint: WebAssembly processes in a tree, whose memory is the state
 
   stillpoint compile GUEST.ts -o OUT.wasm   compiles an AssemblyScript guest
-  stillpoint admit PROGRAM.wasm             checks a program; prints its hash and entries, or why it is rejected
+  stillpoint admit PROGRAM.wasm             checks a program and prints its hash, or why it is rejected
   stillpoint ledger [OPTION…]               the ledger example: real blocks through a tree of processes
   stillpoint parallel [OPTION…]             the parallel example: one root, many children
   stillpoint COMMAND --help                 options of a command
@@ -19,7 +19,7 @@ const HELP = `stillpoint: WebAssembly processes in a tree, whose memory is the s
 
 if (Number(process.versions.node.split(".")[0]) < WANTED_MAJOR) {
   process.stderr.write(
-    `stillpoint: needs Node ${WANTED_MAJOR} or later, this is ${process.versions.node}; install one and put it first in PATH\n`,
+    `stillpoint: needs Node ${WANTED_MAJOR} or later, this is ${process.versions.node}: update it\n`,
   );
   process.exitCode = 2;
 } else {

@@ -22,7 +22,10 @@ export interface Command {
   readonly run: (args: string[]) => Promise<number>;
 }
 
-/** Runs `command` and sets the process's exit code. Errors the runtime knows become one line; others are defects and crash. */
+/**
+ * Runs `command` and sets the process's exit code. Errors the runtime knows become one line; others are
+ * defects and crash.
+ */
 export async function runCommand(command: Command, args: string[]): Promise<void> {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(EXIT_OK); // whoever read our output has seen enough
@@ -60,8 +63,8 @@ export function parseOptions<const T extends ParseArgsOptionsConfig>(
   try {
     const parsed = parseArgs({ args, options, allowPositionals: positionals > 0, strict: true });
     if (parsed.positionals.length !== positionals) {
-      const message = `expected ${positionals} file${positionals === 1 ? "" : "s"}, found ${parsed.positionals.length}`;
-      throw new UsageError("BAD_OPTION", message, { found: parsed.positionals.length });
+      const found = parsed.positionals.length;
+      throw new UsageError("BAD_OPTION", `expected ${positionals} file name, found ${found}`, { found });
     }
     return parsed;
   } catch (cause) {
@@ -79,11 +82,15 @@ export function parseOptions<const T extends ParseArgsOptionsConfig>(
 export function integerOption(name: string, text: string, minimum: number, maximum: number): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= minimum && value <= maximum) return value;
-  const message = `--${name} takes a whole number from ${minimum} to ${maximum}, found ${JSON.stringify(text)}`;
+  const range = `from ${minimum} to ${maximum}`;
+  const message = `--${name} takes a whole number ${range}, found ${JSON.stringify(text)}`;
   throw new UsageError("BAD_OPTION", message, { option: name, value: text });
 }
 
-/** Lays out rows under a header in aligned columns; those named in `left` to the left, the others to the right. */
+/**
+ * Lays out rows under a header in aligned columns; those named in `left` to the left, the others to the
+ * right.
+ */
 export function formatTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],

@@ -1,8 +1,8 @@
 /**
  * npm run bench -- [NAME…] [--json]
  *
- * Runs the benchmarks of this folder, all of them or those named, one after the other. A benchmark is a module beside this
- * one that exports `run(report)`.
+ * Runs the benchmarks of this folder, all of them or those named, one after the other. A benchmark is a
+ * module beside this one that exports `run(report)`.
  */
 
 import { readdirSync } from "node:fs";

@@ -1,8 +1,10 @@
 /**
- * Measures several variants of one thing in one process, interleaved: round after round every variant runs once, so that
- * whatever else the machine does hits all of them alike. Reports medians and quartiles, and ratios taken round by round.
+ * Measures several variants of one thing in one process, interleaved: round after round every variant runs
+ * once, so that whatever else the machine does hits all of them alike. Reports medians and quartiles, and
+ * ratios taken round by round.
  *
- * A variant runs its operation `count` times by itself: the loop belongs to what is measured, not to the harness.
+ * A variant runs its operation `count` times by itself: the loop belongs to what is measured, not to the
+ * harness.
  */
 
 import { performance } from "node:perf_hooks";

@@ -1,0 +1,233 @@
+/** The rules of the house, as far as a program can see them. Each list of exceptions gives its reasons. */
+
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const FOLDERS = ["syscalls", "runtime", "guest", "examples", "test", "scripts"];
+const TEXT = /\.(ts|cjs|md|json)$/;
+const LINES_MAX = 500;
+const COLUMNS_MAX = 110;
+
+const files = FOLDERS.filter((folder) => existsSync(join(ROOT, folder)))
+  .flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),
+  )
+  .filter(
+    (name) =>
+      TEXT.test(name) && !name.startsWith("examples/ledger/blocks/") && !name.startsWith("test/vectors/"),
+  )
+  .concat("README.md", "package.json")
+  .sort();
+const sources = files.filter((name) => name.endsWith(".ts"));
+
+const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");
+
+/** The source with comments blanked out, line numbers kept. */
+function codeOf(name: string): string {
+  const token = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|\/\/.*|\/\*[\s\S]*?\*\//g;
+  return read(name).replace(token, (match) => (match.startsWith("/") ? match.replace(/[^\n]/g, " ") : match));
+}
+
+function violations(names: readonly string[], pattern: RegExp, text: (name: string) => string): string[] {
+  return names.flatMap((name) =>
+    text(name)
+      .split("\n")
+      .flatMap((line, i) => (pattern.test(line) ? [`${name}:${i + 1}: ${line.trim().slice(0, 120)}`] : [])),
+  );
+}
+
+// ---- what feeds state -------------------------------------------------------------------------------------
+
+const STATE = /^(syscalls|guest|runtime\/(heap|image|kernel|program))\//;
+
+/** Files that may use what state must not depend on, with the reason. */
+const STATE_EXCEPTIONS: Record<string, string> = {};
+
+const NONDETERMINISTIC: [what: string, pattern: RegExp][] = [
+  ["the time", /\b(Date\b|performance\.|hrtime\b|process\.uptime)/],
+  ["random numbers", /\b(Math\.random|randomBytes|randomUUID|getRandomValues|randomInt)\b/],
+  ["the environment", /\bprocess\.(env|argv|platform|arch|pid|cwd)\b/],
+  ["the locale", /\b(Intl\b|toLocale\w*|localeCompare)/],
+  ["the order of an object's keys by for … in", /\bfor\s*\(\s*(const|let|var)\s+\w+\s+in\b/],
+  [
+    "transcendental functions, whose last bits are the engine's",
+    /\bMath\.(sin|cos|tan|exp|log|pow|asin|acos|atan|sinh|cosh|tanh|cbrt|hypot)\w*\b/,
+  ],
+  ["text of an engine's error", /\berror\.stack\b/],
+];
+
+for (const [what, pattern] of NONDETERMINISTIC) {
+  test(`nothing that feeds state depends on ${what}`, () => {
+    const names = sources.filter((name) => STATE.test(name) && STATE_EXCEPTIONS[name] === undefined);
+    assert.deepEqual(violations(names, pattern, codeOf), []);
+  });
+}
+
+test("every exception exists", () => {
+  for (const name of Object.keys(STATE_EXCEPTIONS)) assert.ok(sources.includes(name), name);
+});
+
+// ---- layers -----------------------------------------------------------------------------------------------
+
+/** Which layers each layer may import, besides itself. "base": errors.ts, limits.ts and what they need. */
+const LAYERS: Record<string, readonly string[]> = {
+  syscalls: [],
+  base: ["syscalls", "runtime/program/layout.ts"],
+  "runtime/program": ["base", "syscalls"],
+  "runtime/heap": ["base", "syscalls"],
+  "runtime/image": ["base", "syscalls", "runtime/heap"],
+  "runtime/kernel": ["base", "syscalls", "runtime/heap", "runtime/image", "runtime/program"],
+  "runtime/worker": [
+    "base",
+    "syscalls",
+    "runtime/heap",
+    "runtime/image",
+    "runtime/program",
+    "runtime/kernel",
+  ],
+  "runtime/chain": [
+    ...["base", "syscalls", "runtime/heap", "runtime/image", "runtime/program", "runtime/kernel"],
+    "runtime/worker",
+  ],
+  "runtime/compile.ts": ["base"],
+  "runtime/index.ts": ["base", "runtime/chain", "runtime/program"],
+  "runtime/cli": ["base", "runtime/index.ts", "runtime/compile.ts", "runtime/program"],
+  examples: ["base", "syscalls", "runtime/index.ts", "runtime/compile.ts", "runtime/cli"],
+  scripts: ["base", "examples", "runtime/compile.ts"],
+};
+
+function layerOf(name: string): string {
+  if (name === "runtime/errors.ts" || name === "runtime/limits.ts") return "base";
+  if (name in LAYERS) return name;
+  const parts = name.split("/");
+  const layer = parts[0] === "runtime" ? parts.slice(0, 2).join("/") : parts[0]!;
+  return layer;
+}
+
+function importsOf(name: string): string[] {
+  const specifiers = codeOf(name).matchAll(/(?:\bfrom|\bimport)\s*\(?\s*"(\.[^"]+)"/g);
+  return [...specifiers].map(([, specifier]) => relative(ROOT, resolve(ROOT, dirname(name), specifier!)));
+}
+
+const hostSources = sources.filter((name) => !/^(guest|test|examples\/[^/]+\/guest)\//.test(name));
+
+test("imports point one way through the layers", () => {
+  const wrong = hostSources.flatMap((name) => {
+    const layer = layerOf(name);
+    const allowed = LAYERS[layer];
+    assert.ok(allowed !== undefined, `${name} belongs to no layer: add "${layer}" to the list`);
+    return importsOf(name)
+      .filter(
+        (target) =>
+          layerOf(target) !== layer && !allowed.includes(layerOf(target)) && !allowed.includes(target),
+      )
+      .map((target) => `${name} imports ${target}`);
+  });
+  assert.deepEqual(wrong, []);
+});
+
+test("relative imports name an existing file with its extension", () => {
+  const names = hostSources.concat(
+    sources.filter((name) => name.startsWith("test/") && !name.startsWith("test/guests/")),
+  );
+  const wrong = names.flatMap((name) =>
+    importsOf(name)
+      .filter((target) => !existsSync(join(ROOT, target)))
+      .map((target) => `${name} imports ${target}`),
+  );
+  assert.deepEqual(wrong, []);
+});
+
+test("binaryen and the AssemblyScript compiler are loaded when needed, never at a module's start", () => {
+  const names = hostSources.filter((name) => name.startsWith("runtime/"));
+  assert.deepEqual(violations(names, /^import (?!type).*"(binaryen|assemblyscript\b.*)"/, codeOf), []);
+});
+
+// ---- form -------------------------------------------------------------------------------------------------
+
+test(`no source has more than ${LINES_MAX} lines`, () => {
+  const long = sources
+    .map((name) => [name, read(name).split("\n").length - 1] as const)
+    .filter(([, lines]) => lines > LINES_MAX);
+  assert.deepEqual(long, []);
+});
+
+test(`no line of a source is wider than ${COLUMNS_MAX} columns`, () => {
+  const wide = new RegExp(`^.{${COLUMNS_MAX + 1},}$`, "u");
+  assert.deepEqual(violations(sources, wide, read), []);
+});
+
+test("every source opens with a comment that says what it is", () => {
+  assert.deepEqual(
+    sources.filter((name) => !/^(#!.*\n)?\/(\*\*|\/)/.test(read(name))),
+    [],
+  );
+});
+
+test("nothing is left unfinished, and nothing speaks of how it was made", () => {
+  const words =
+    /\b(TODO|FIXME|XXX|HACK)\b|\b(session|subagent)s?\b|\bissue #|not (yet )?implemented|\bfor now\b/i;
+  const names = files.filter((name) => name !== "test/rules.test.ts"); // which has to spell them out
+  assert.deepEqual(violations(names, words, read), []);
+});
+
+test("no test is skipped or singled out", () => {
+  const names = sources.filter((name) => name.endsWith(".test.ts") && name !== "test/rules.test.ts");
+  assert.deepEqual(
+    violations(names, /\b(test|it|describe|suite)\.(only|skip|todo)\b|\b(only|skip|todo): true/, codeOf),
+    [],
+  );
+});
+
+// ---- documentation ----------------------------------------------------------------------------------------
+
+/** Names that a module exports, with the module that declares each. */
+function exportsOf(name: string): [symbol: string, declaredIn: string][] {
+  const code = codeOf(name);
+  const own = [
+    ...code.matchAll(/^export (?:declare |abstract |async )*(?:class|function|const|interface|type) (\w+)/gm),
+  ];
+  const lists = [...code.matchAll(/^export (?:type )?\{([^}]*)\} from "(\.[^"]+)"/gm)];
+  const stars = [...code.matchAll(/^export \* from "(\.[^"]+)"/gm)];
+  const target = (specifier: string): string => join(dirname(name), specifier);
+  return [
+    ...own.map(([, symbol]): [string, string] => [symbol!, name]),
+    ...lists.flatMap(([, list, specifier]) =>
+      list!
+        .split(",")
+        .map(
+          (entry) =>
+            entry
+              .trim()
+              .replace(/^type /, "")
+              .split(/\s+as\s+/)[0]!,
+        )
+        .filter((symbol) => symbol !== "")
+        .map((symbol): [string, string] => {
+          const found = exportsOf(target(specifier!)).find(([exported]) => exported === symbol);
+          assert.ok(found, `${name} exports ${symbol} from ${specifier}, which has no such export`);
+          return found;
+        }),
+    ),
+    ...stars.flatMap(([, specifier]) => exportsOf(target(specifier!))),
+  ];
+}
+
+test("every public symbol has a doc comment", () => {
+  const symbols = exportsOf("runtime/index.ts");
+  assert.ok(symbols.length > 0);
+  const bare = symbols.filter(([symbol, name]) => {
+    const declaration = new RegExp(
+      `\\*/\\nexport (?:declare |abstract |async )*(?:class|function|const|interface|type) ${symbol}\\b`,
+    );
+    return !declaration.test(read(name));
+  });
+  assert.deepEqual(
+    bare.map(([symbol, name]) => `${symbol} in ${name}`),
+    [],
+  );
+});
