@@ -1,0 +1,152 @@
+/**
+ * A table of accounts by 20-byte address that lives in memory: state that is there again at the next activation.
+ *
+ * Records are 64 bytes, numbered in the order in which they were added, never moved and never removed, so an address of a
+ * record stays good:  0  [20] address   20  u32 flags   24  u64 nonce   32  u256 balance
+ * They stand in segments of SEGMENT_RECORDS; an index with open addressing finds them. Index entry, 8 bytes:
+ *   0  u32 tag, high half of the hash   4  u32 record number + 1, 0: empty
+ * The hash is SipHash-1-3 over the whole address under the table's key: who chooses addresses cannot choose where they fall
+ * without searching, and if the key is not known in advance, not at all. Equal operations give equal memory.
+ */
+
+import { STUB_RUNTIME, allocatePages } from "./pages.ts";
+
+export const RECORD_FLAGS: usize = 20;
+export const RECORD_NONCE: usize = 24;
+export const RECORD_BALANCE: usize = 32;
+export const RECORD_BYTES: u32 = 64;
+
+const SEGMENT_RECORDS: u32 = 4096;
+const SEGMENT_SHIFT: u32 = 12;
+const SEGMENTS: u32 = 16384;
+
+export class Accounts {
+  private index: usize = 0;
+  /** Entries of the index - 1; a power of two - 1. */
+  private mask: u32 = 0;
+  private segments: usize;
+  private used: u32 = 0;
+
+  /** `capacity`: accounts to make room for at once. The key (key0, key1) seeds the hash. */
+  constructor(
+    capacity: u32 = 0,
+    private key0: u64 = 0x736f6d6570736575,
+    private key1: u64 = 0x646f72616e646f6d,
+  ) {
+    this.segments = heap.alloc(SEGMENTS * sizeof<u32>());
+    let entries: u32 = 1024;
+    while ((entries / 4) * 3 < capacity && entries < 0x4000000) entries *= 2;
+    this.rebuild(entries);
+  }
+
+  /** Number of accounts. */
+  get count(): u32 {
+    return this.used;
+  }
+
+  /** The record added as number `number`, 0 to count - 1. */
+  at(number: u32): usize {
+    if (number >= this.used) abort("accounts: no such record");
+    return this.record(number);
+  }
+
+  /** The record of the 20-byte address at `address`, or 0. */
+  find(address: usize): usize {
+    const hash = this.hash(address);
+    const entry = this.probe(address, hash);
+    const number = load<u32>(entry, 4);
+    return number ? this.record(number - 1) : 0;
+  }
+
+  /** The record of the 20-byte address at `address`; a new one has flags, nonce and balance zero. */
+  findOrAdd(address: usize): usize {
+    const hash = this.hash(address);
+    const entry = this.probe(address, hash);
+    const number = load<u32>(entry, 4);
+    return number ? this.record(number - 1) : this.add(entry, address, hash);
+  }
+
+  // ---- inside ----------------------------------------------------------------------------------------------------
+
+  @inline
+  private record(number: u32): usize {
+    const segment = load<u32>(this.segments + ((number >> SEGMENT_SHIFT) << 2));
+    return segment + (number & (SEGMENT_RECORDS - 1)) * RECORD_BYTES;
+  }
+
+  /** The index entry of that address, or the empty one where it belongs. At least a quarter of the index is empty. */
+  private probe(address: usize, hash: u64): usize {
+    const tag = <u32>(hash >> 32);
+    for (let slot = <u32>hash & this.mask; ; slot = (slot + 1) & this.mask) {
+      const entry = this.index + (slot << 3);
+      const number = load<u32>(entry, 4);
+      if (number == 0) return entry;
+      if (load<u32>(entry) == tag && sameAddress(this.record(number - 1), address)) return entry;
+    }
+    return 0;
+  }
+
+  private add(entry: usize, address: usize, hash: u64): usize {
+    const number = this.used;
+    if ((number & (SEGMENT_RECORDS - 1)) == 0) this.addSegment(number >> SEGMENT_SHIFT);
+    const record = this.record(number);
+    memory.copy(record, address, RECORD_FLAGS);
+    store<u32>(entry, <u32>(hash >> 32));
+    store<u32>(entry, number + 1, 4);
+    this.used = number + 1;
+    if (this.used > ((this.mask + 1) >> 2) * 3) this.rebuild((this.mask + 1) << 1);
+    return record;
+  }
+
+  private addSegment(number: u32): void {
+    if (number >= SEGMENTS) abort("accounts: table is full");
+    store<u32>(this.segments + (number << 2), <u32>allocatePages(SEGMENT_RECORDS * RECORD_BYTES));
+  }
+
+  private rebuild(entries: u32): void {
+    const old = this.index;
+    this.index = heap.alloc(entries * 8);
+    this.mask = entries - 1;
+    memory.fill(this.index, 0, entries * 8);
+    for (let number: u32 = 0; number < this.used; number++) {
+      const hash = this.hash(this.record(number));
+      let slot = <u32>hash & this.mask;
+      while (load<u32>(this.index + (slot << 3), 4)) slot = (slot + 1) & this.mask;
+      store<u32>(this.index + (slot << 3), <u32>(hash >> 32));
+      store<u32>(this.index + (slot << 3), number + 1, 4);
+    }
+    if (old && ASC_RUNTIME != STUB_RUNTIME) heap.free(old);
+  }
+
+  /** SipHash-1-3 of the 20 bytes (the last word carries the length, as the algorithm asks). */
+  private hash(address: usize): u64 {
+    let v0 = this.key0;
+    let v1 = this.key1;
+    let v2 = this.key0 ^ 0x6c7967656e657261;
+    let v3 = this.key1 ^ 0x7465646279746573;
+    for (let i: u32 = 0; i < 6; i++) {
+      let word: u64 = 0;
+      if (i < 2) word = load<u64>(address + (i << 3));
+      else if (i == 2) word = <u64>load<u32>(address, 16) | ((<u64>20) << 56);
+      if (i == 3) v2 ^= 0xff;
+      v3 ^= word;
+      v0 += v1;
+      v2 += v3;
+      v1 = rotl<u64>(v1, 13) ^ v0;
+      v3 = rotl<u64>(v3, 16) ^ v2;
+      v0 = rotl<u64>(v0, 32);
+      v2 += v1;
+      v0 += v3;
+      v1 = rotl<u64>(v1, 17) ^ v2;
+      v3 = rotl<u64>(v3, 21) ^ v0;
+      v2 = rotl<u64>(v2, 32);
+      v0 ^= word;
+    }
+    return v0 ^ v1 ^ v2 ^ v3;
+  }
+}
+
+function sameAddress(a: usize, b: usize): bool {
+  const low = (load<u64>(a) ^ load<u64>(b)) | (load<u64>(a, 8) ^ load<u64>(b, 8));
+  return (low | <u64>(load<u32>(a, 16) ^ load<u32>(b, 16))) == 0;
+}

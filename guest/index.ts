@@ -1,0 +1,11 @@
+/** The guest SDK: `import { Child, snapshot } from "stillpoint/guest"`. See README.md. (asc takes no extension in `export … from`.) */
+
+export { Child, Status, ret, snapshot } from "./process";
+export { check, errorName, faultName } from "./errors";
+export { Block } from "./block";
+export { PAGE_BYTES, PageBuffer, allocatePages } from "./pages";
+export { U128 } from "./u128";
+export { U256, multiplyHigh } from "./u256";
+export { SHA256_BYTES, Sha256 } from "./sha256";
+export { Accounts, RECORD_BALANCE, RECORD_BYTES, RECORD_FLAGS, RECORD_NONCE } from "./accounts";
+export * from "../syscalls/abi";

@@ -1,0 +1,320 @@
+/**
+ * Children by number, and standing still. A request has several parts; they are collected in one static struct and sent by
+ * `put()` or `get()`, so a call allocates nothing. Between the first part and the sending, no other child may be addressed.
+ *
+ *   const worker = Child.at(1);
+ *   check(worker.create(hash, 4).copyIn(input, 0x10000, 64).start("run", 64, 1_000_000).put(), "start the worker");
+ *   const sum = worker.join();
+ *
+ * A started child runs beside the parent until the next put or get on it (the join).
+ */
+
+import * as abi from "../syscalls/abi.ts";
+import * as raw from "./stillpoint.ts";
+import { errorName, faultName } from "./errors.ts";
+
+const ENTRY_CAPACITY: i32 = 1000;
+const DETAIL_CAPACITY: i32 = 240;
+
+const putRequest: usize = memory.data(abi.PUT_SIZE, 8);
+const putRanges: usize = memory.data(abi.RANGES_LIMIT * abi.RANGE_SIZE, 8);
+const getRequest: usize = memory.data(abi.GET_SIZE, 8);
+const getRanges: usize = memory.data(abi.RANGES_LIMIT * abi.RANGE_SIZE, 8);
+const snapshotRequest: usize = memory.data(abi.SNAPSHOT_SIZE, 8);
+const statusRecord: usize = memory.data(abi.STATUS_SIZE, 8);
+const entryName: usize = memory.data(ENTRY_CAPACITY, 8);
+const detailText: usize = memory.data(DETAIL_CAPACITY, 8);
+
+const NOBODY: i32 = i32.MIN_VALUE;
+
+/** The child that the collected parts are for, or NOBODY. */
+let putChild: i32 = NOBODY;
+let getChild: i32 = NOBODY;
+
+/** A child of this process. The value is the number itself: make as many as you like. */
+@unmanaged
+export class Child {
+  /** The child with that number, 0 to 2^20 - 1, whether it exists or not. */
+  @inline
+  static at(number: i32): Child {
+    return changetype<Child>(<usize>number);
+  }
+
+  @inline
+  get number(): i32 {
+    return <i32>changetype<usize>(this);
+  }
+
+  // ---- parts of a PUT --------------------------------------------------------------------------------------------
+
+  /**
+   * Part PROGRAM: drops what was there and makes a fresh image. `program` is the address of 32 bytes, the hash of the
+   * program. `memoryPages` (64 KiB, initial memory included; 0: exactly that) and `processes` come out of the caller's quotas.
+   */
+  create(program: usize, memoryPages: u32 = 0, processes: u32 = 0): Child {
+    this.addPut(abi.PART_PROGRAM);
+    store<u32>(putRequest, <u32>program, abi.PUT_PROGRAM_POINTER);
+    store<u32>(putRequest, memoryPages, abi.PUT_MEMORY_QUOTA);
+    store<u32>(putRequest, processes, abi.PUT_PROCESS_QUOTA);
+    return this;
+  }
+
+  /** Part DROP: removes the child and its subtree. */
+  drop(): Child {
+    return this.addPut(abi.PART_DROP);
+  }
+
+  /** A COPY range: from `source` here to `target` in the child. Whole aligned pages are shared, not copied. */
+  copyIn(source: usize, target: usize, length: u32): Child {
+    return this.addPutRange(abi.RANGE_COPY, source, target, length);
+  }
+
+  /** A ZERO range. */
+  zero(target: usize, length: u32): Child {
+    return this.addPutRange(abi.RANGE_ZERO, 0, target, length);
+  }
+
+  /** Part START: an exported function of the child's program, with gas taken from the caller. */
+  start(entry: string, argument: i64, gas: u64, flags: u32 = 0): Child {
+    // A UTF-16 unit takes at most three bytes of UTF-8; longer names are measured.
+    if (entry.length > ENTRY_CAPACITY / 3 && String.UTF8.byteLength(entry) > ENTRY_CAPACITY)
+      abort("start: name too long");
+    const length = <u32>String.UTF8.encodeUnsafe(changetype<usize>(entry), entry.length, entryName);
+    return this.addStart(length, argument, gas, flags);
+  }
+
+  /** Part START on a child standing in RET: its `ret` returns `argument`. */
+  resume(argument: i64, gas: u64, flags: u32 = 0): Child {
+    return this.addStart(0, argument, gas, flags);
+  }
+
+  /** Sends the collected parts. 0, or an error code and nothing happened. */
+  @inline
+  put(): i32 {
+    if (putChild != this.number) abort(`child ${this.number}: nothing collected to put`);
+    const code = raw.put(putChild, putRequest);
+    putChild = NOBODY;
+    return code;
+  }
+
+  // ---- parts of a GET --------------------------------------------------------------------------------------------
+
+  /** A COPY range: from `source` in the child to `target` here. Whole aligned pages are shared, not copied. */
+  copyOut(source: usize, target: usize, length: u32): Child {
+    this.addGet(abi.PART_GET_COPY);
+    const count = load<u32>(getRequest, abi.GET_RANGES_COUNT);
+    if (count >= <u32>abi.RANGES_LIMIT) abort("copyOut: too many ranges in one request");
+    storeRange(getRanges + count * abi.RANGE_SIZE, abi.RANGE_COPY, source, target, length);
+    store<u32>(getRequest, count + 1, abi.GET_RANGES_COUNT);
+    return this;
+  }
+
+  /** Part HASH: writes the 32-byte root of the child's subtree to `target`. */
+  hash(target: usize): Child {
+    this.addGet(abi.PART_GET_HASH);
+    store<u32>(getRequest, <u32>target, abi.GET_HASH_POINTER);
+    return this;
+  }
+
+  /** Part STATUS: to be read from `Status.last` afterwards. */
+  status(): Child {
+    return this.addGet(abi.PART_GET_STATUS);
+  }
+
+  /** Sends the collected parts, joining the child. 0, or an error code and nothing happened. */
+  @inline
+  get(): i32 {
+    if (getChild != this.number) abort(`child ${this.number}: nothing collected to get`);
+    const code = raw.get(getChild, getRequest);
+    getChild = NOBODY;
+    return code;
+  }
+
+  // ---- in one step -----------------------------------------------------------------------------------------------
+
+  /** Joins the child: its status, valid until the next status of any child. Aborts if there is no such child. */
+  wait(): Status {
+    const code = this.status().get();
+    if (code < 0) abort(`child ${this.number}: wait: ${errorName(code)}`);
+    return Status.last;
+  }
+
+  /** Joins the child and gives its code. Aborts with the fault unless it returned or stands in RET. */
+  join(): i64 {
+    const status = this.wait();
+    if (status.kind != abi.STATUS_RETURNED && status.kind != abi.STATUS_RET) abort(this.explain());
+    return status.code;
+  }
+
+  /** Starts an entry and joins it: its code. Aborts on an error code and on a fault. */
+  call(entry: string, argument: i64, gas: u64): i64 {
+    const code = this.start(entry, argument, gas).put();
+    if (code < 0) abort(`child ${this.number}: start ${entry}: ${errorName(code)}`);
+    return this.join();
+  }
+
+  /** A sentence about the child's status, with the fault and the text of an abort. Allocates; for messages. */
+  explain(): string {
+    this.addGet(abi.PART_GET_STATUS);
+    store<u32>(getRequest, <u32>detailText, abi.GET_DETAIL_POINTER);
+    store<u32>(getRequest, DETAIL_CAPACITY, abi.GET_DETAIL_CAPACITY);
+    const code = this.get();
+    if (code < 0) return `child ${this.number}: ${errorName(code)}`;
+    const status = Status.last;
+    if (status.kind != abi.STATUS_FAULTED) return `child ${this.number}: ${status.name}, code ${status.code}`;
+    const length = min<u32>(load<u32>(statusRecord, abi.STATUS_DETAIL_LENGTH), DETAIL_CAPACITY);
+    const detail = length ? `: ${String.UTF8.decodeUnsafe(detailText, length)} (line ${status.line})` : "";
+    return `child ${this.number} faulted: ${faultName(status.fault)}${detail}`;
+  }
+
+  // ---- inside ----------------------------------------------------------------------------------------------------
+
+  private addPut(part: u32): Child {
+    if (putChild != this.number) {
+      if (putChild != NOBODY) abort(`child ${this.number}: the request for child ${putChild} was not put`);
+      putChild = this.number;
+      memory.fill(putRequest, 0, abi.PUT_SIZE);
+      store<u32>(putRequest, abi.ABI_VERSION, abi.PUT_VERSION);
+    }
+    store<u32>(putRequest, load<u32>(putRequest, abi.PUT_PARTS) | part, abi.PUT_PARTS);
+    return this;
+  }
+
+  private addPutRange(kind: u32, source: usize, target: usize, length: u32): Child {
+    this.addPut(abi.PART_RANGES);
+    const count = load<u32>(putRequest, abi.PUT_RANGES_COUNT);
+    if (count >= <u32>abi.RANGES_LIMIT) abort("copyIn, zero: too many ranges in one request");
+    storeRange(putRanges + count * abi.RANGE_SIZE, kind, source, target, length);
+    store<u32>(putRequest, <u32>putRanges, abi.PUT_RANGES_POINTER);
+    store<u32>(putRequest, count + 1, abi.PUT_RANGES_COUNT);
+    return this;
+  }
+
+  private addStart(nameLength: u32, argument: i64, gas: u64, flags: u32): Child {
+    this.addPut(abi.PART_START);
+    store<u32>(putRequest, nameLength ? <u32>entryName : 0, abi.PUT_ENTRY_POINTER);
+    store<u32>(putRequest, nameLength, abi.PUT_ENTRY_LENGTH);
+    store<u32>(putRequest, flags, abi.PUT_FLAGS);
+    store<i64>(putRequest, argument, abi.PUT_ARGUMENT);
+    store<u64>(putRequest, gas, abi.PUT_GAS);
+    return this;
+  }
+
+  private addGet(part: u32): Child {
+    if (getChild != this.number) {
+      if (getChild != NOBODY)
+        abort(`child ${this.number}: the request for child ${getChild} was not sent by get`);
+      getChild = this.number;
+      memory.fill(getRequest, 0, abi.GET_SIZE);
+      store<u32>(getRequest, abi.ABI_VERSION, abi.GET_VERSION);
+      store<u32>(getRequest, <u32>statusRecord, abi.GET_STATUS_POINTER);
+      store<u32>(getRequest, <u32>getRanges, abi.GET_RANGES_POINTER);
+    }
+    store<u32>(getRequest, load<u32>(getRequest, abi.GET_PARTS) | part, abi.GET_PARTS);
+    return this;
+  }
+}
+
+function storeRange(range: usize, kind: u32, source: usize, target: usize, length: u32): void {
+  store<u32>(range, kind, abi.RANGE_KIND);
+  store<u32>(range, <u32>source, abi.RANGE_SOURCE);
+  store<u32>(range, <u32>target, abi.RANGE_TARGET);
+  store<u32>(range, length, abi.RANGE_LENGTH);
+}
+
+/** What STATUS wrote last: a view of one static record. */
+@unmanaged
+export class Status {
+  @inline
+  static get last(): Status {
+    return changetype<Status>(statusRecord);
+  }
+
+  /** STATUS_FRESH, STATUS_RETURNED, STATUS_RET or STATUS_FAULTED. */
+  @inline
+  get kind(): u32 {
+    return load<u32>(statusRecord, abi.STATUS_KIND);
+  }
+
+  /** FAULT_…; FAULT_NONE unless faulted. */
+  @inline
+  get fault(): u32 {
+    return load<u32>(statusRecord, abi.STATUS_FAULT);
+  }
+
+  /** What the entry returned or RET gave. */
+  @inline
+  get code(): i64 {
+    return load<i64>(statusRecord, abi.STATUS_CODE);
+  }
+
+  /** Gas used by the last activation, its descendants' included. */
+  @inline
+  get gasUsed(): u64 {
+    return load<u64>(statusRecord, abi.STATUS_GAS_USED);
+  }
+
+  /** Size of the memory in 64 KiB pages. */
+  @inline
+  get memoryPages(): u32 {
+    return load<u32>(statusRecord, abi.STATUS_MEMORY_PAGES);
+  }
+
+  @inline
+  get children(): u32 {
+    return load<u32>(statusRecord, abi.STATUS_CHILDREN);
+  }
+
+  /** Line of an abort, else 0. */
+  @inline
+  get line(): u32 {
+    return load<u32>(statusRecord, abi.STATUS_LINE);
+  }
+
+  @inline
+  get column(): u32 {
+    return load<u32>(statusRecord, abi.STATUS_COLUMN);
+  }
+
+  @inline
+  get faulted(): bool {
+    return this.kind == abi.STATUS_FAULTED;
+  }
+
+  get name(): string {
+    switch (this.kind) {
+      case abi.STATUS_FRESH:
+        return "fresh";
+      case abi.STATUS_RETURNED:
+        return "returned";
+      case abi.STATUS_RET:
+        return "stands in RET";
+      case abi.STATUS_RUNNABLE:
+        return "runnable";
+      case abi.STATUS_FAULTED:
+        return "faulted";
+    }
+    return `status ${this.kind}`;
+  }
+}
+
+// ---- standing still ----------------------------------------------------------------------------------------------
+
+/** Stands still until the parent starts this process again; returns the argument it gave. */
+export function ret(code: i64): i64 {
+  return raw.ret(code);
+}
+
+/**
+ * Root only: commits a block that carries `length` bytes at `data`, and stands still. The next block's metadata is written to
+ * `region`; returns its length, or an error code and there is no block.
+ */
+export function snapshot(data: usize, length: u32, region: usize, capacity: u32): i32 {
+  memory.fill(snapshotRequest, 0, abi.SNAPSHOT_SIZE);
+  store<u32>(snapshotRequest, abi.ABI_VERSION, abi.SNAPSHOT_VERSION);
+  store<u32>(snapshotRequest, <u32>data, abi.SNAPSHOT_DATA_POINTER);
+  store<u32>(snapshotRequest, length, abi.SNAPSHOT_DATA_LENGTH);
+  store<u32>(snapshotRequest, <u32>region, abi.SNAPSHOT_REGION_POINTER);
+  store<u32>(snapshotRequest, capacity, abi.SNAPSHOT_REGION_CAPACITY);
+  return raw.snapshot(snapshotRequest);
+}
