@@ -31,7 +31,7 @@ export async function runCommand(command: Command, args: string[]): Promise<void
     if (error.code === "EPIPE") process.exit(EXIT_OK); // whoever read our output has seen enough
     throw error;
   });
-  if (args[0] === "--help" || args[0] === "-h") return print(command.help);
+  if (args.includes("--help") || args.includes("-h")) return print(command.help);
   try {
     process.exitCode = await command.run(args);
   } catch (error) {

@@ -1,0 +1,26 @@
+/**
+ * npm run build: dist/, all that the package needs to run. JavaScript and declarations of the runtime and the examples, the
+ * examples' programs compiled, and the blocks they run. Sources of the guest SDK are part of the package as they are.
+ */
+
+import { execFileSync } from "node:child_process";
+import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { GUESTS, guestFile, loadGuest } from "../examples/guests.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const dist = join(root, "dist");
+
+rmSync(dist, { recursive: true, force: true });
+execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {
+  cwd: root,
+  stdio: "inherit",
+});
+for (const guest of GUESTS) {
+  const file = join(dist, "examples", guestFile(guest, "wasm"));
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, await loadGuest(guest));
+}
+cpSync(join(root, "examples/ledger/blocks"), join(dist, "examples/ledger/blocks"), { recursive: true });
+chmodSync(join(dist, "runtime/cli/main.js"), 0o755);

@@ -1,0 +1,153 @@
+/** The commands from outside: what they print where, what they refuse, and with which exit code. */
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { OWN_BLOCKS } from "./shared-data.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+function run(script: string, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [join(ROOT, script), ...args], { encoding: "utf8" });
+}
+
+const start = (...args: string[]) => run("examples/ledger/main.ts", ...args);
+
+/** A directory for one test with copies of some of the repository's blocks. */
+function directoryWith(t: { after(run: () => void): void }, ...blocks: string[]): string {
+  const directory = mkdtempSync(join(tmpdir(), "stillpoint-cli-"));
+  t.after(() => rmSync(directory, { recursive: true }));
+  for (const block of blocks)
+    copyFileSync(join(OWN_BLOCKS, `${block}.json`), join(directory, `${block}.json`));
+  return directory;
+}
+
+function expectedOf(number: number): Record<string, unknown> {
+  const all = JSON.parse(readFileSync(join(OWN_BLOCKS, "expected.json"), "utf8"));
+  return all.find((entry: { number: number }) => entry.number === number);
+}
+
+test("without options the ledger runs the repository's blocks and prints a table", () => {
+  const { status, stdout, stderr } = start();
+  assert.equal(status, 0, stderr);
+  assert.equal(stderr, "", "no progress where there is no terminal");
+  const lines = stdout.trim().split("\n");
+  assert.match(lines[0]!, /^ +block +transactions +applied +root +gas +ms$/);
+  assert.equal(lines.length, 1 + 12 + 1);
+  assert.match(lines[12]!, /^19807137 +712 +712 +[0-9a-f]{64} +[\d,]+ +[\d.]+$/);
+  assert.equal(lines[13], "12 of 12 blocks agree with expected.json.");
+});
+
+test("--json prints one line for each block and nothing else, whatever the workers", () => {
+  const runs = ["1", "2"].map((workers) => {
+    const { status, stdout, stderr } = start("--json", "--workers", workers);
+    assert.equal(status, 0, stderr);
+    return stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+  });
+  const keys = ["number", "transactions", "applied", "badNonce", "insufficient", "burned", "stateDigest"];
+  for (const line of runs[0]!) {
+    assert.deepEqual(Object.keys(line), [...keys, "root", "gasUsed", "ms"]);
+    assert.deepEqual(Object.fromEntries(keys.map((key) => [key, line[key]])), expectedOf(line.number));
+    assert.match(line.root, /^[0-9a-f]{64}$/);
+    assert.ok(Number.isSafeInteger(line.gasUsed) && line.gasUsed > 0);
+  }
+  const withoutTime = (lines: { ms: number }[]) => lines.map((line) => ({ ...line, ms: 0 }));
+  assert.deepEqual(withoutTime(runs[0]!), withoutTime(runs[1]!));
+});
+
+test("a difference from expected.json exits 1 and names the block and both values", (t) => {
+  const directory = directoryWith(t, "46147", "9068998");
+  const wrong = { ...expectedOf(46147), stateDigest: "0".repeat(64), applied: 0 };
+  writeFileSync(join(directory, "expected.json"), JSON.stringify([wrong, expectedOf(9068998)]));
+  const { status, stdout, stderr } = start("--blocks", directory, "--json", "--workers", "1");
+  assert.equal(status, 1);
+  assert.equal(stdout.trim().split("\n").length, 2);
+  const digest = expectedOf(46147).stateDigest;
+  assert.equal(
+    stderr,
+    "block 46147: applied is 1, expected.json says 0\n" +
+      `block 46147: stateDigest is ${digest}, expected.json says ${"0".repeat(64)}\n`,
+  );
+});
+
+test("blocks without an expected.json run without being compared", (t) => {
+  const { status, stdout, stderr } = start("--blocks", directoryWith(t, "46147"), "--workers", "1");
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout.trim().split("\n").length, 2);
+});
+
+const refused: { args: string[]; says: RegExp }[] = [
+  {
+    args: ["--nonsense"],
+    says: /^ledger: Unknown option '--nonsense'\nledger: --help lists what there is\n$/,
+  },
+  { args: ["stray"], says: /Unexpected argument 'stray'/ },
+  { args: ["--json=yes"], says: /'--json' does not take an argument/ },
+  { args: ["--blocks"], says: /'--blocks <value>' argument missing/ },
+  { args: ["--blocks", "/no/such/directory"], says: /\/no\/such\/directory: cannot be read as a directory/ },
+  { args: ["--blocks", "/dev/null"], says: /\/dev\/null: cannot be read as a directory/ },
+  { args: ["--blocks", join(ROOT, "scripts")], says: /scripts: holds no block/ },
+  ...["0", "-1", "65", "1.5", "two", "", "1e1", "0x2", "9".repeat(30)].map((workers) => ({
+    args: [`--workers=${workers}`],
+    says: /--workers takes a whole number from 1 to 64, found/,
+  })),
+];
+
+for (const { args, says } of refused) {
+  test(`ledger ${args.join(" ") || "''"} is refused with exit code 2`, () => {
+    const { status, stdout, stderr } = start(...args);
+    assert.equal(status, 2);
+    assert.equal(stdout, "");
+    assert.match(stderr, says);
+    assert.ok(stderr.split("\n").length <= 3, "no stack trace");
+  });
+}
+
+test("a bad block file is refused before any block runs", (t) => {
+  const directory = directoryWith(t, "46147");
+  writeFileSync(join(directory, "99999999.json"), "{");
+  const { status, stdout, stderr } = start("--blocks", directory, "--json");
+  assert.equal(status, 2);
+  assert.equal(stdout, "");
+  assert.match(stderr, /99999999\.json: is not JSON/);
+});
+
+test("--help says what a command takes", () => {
+  for (const script of ["examples/ledger/main.ts", "examples/parallel/main.ts"]) {
+    const { status, stdout, stderr } = run(script, "--help");
+    assert.deepEqual([status, stderr], [0, ""]);
+    assert.match(stdout, /--workers N/);
+  }
+});
+
+test("the parallel example finds equal roots and writes a picture", (t) => {
+  const picture = join(directoryWith(t), "set.png");
+  const { status, stdout, stderr } = run(
+    "examples/parallel/main.ts",
+    "--workers",
+    "2",
+    "--children",
+    "5",
+    "--out",
+    picture,
+  );
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /SHA-256 of 4,194,304 bytes/);
+  assert.equal(readFileSync(picture).subarray(1, 4).toString("latin1"), "PNG");
+});
+
+test("an old Node is told what to do", () => {
+  const script = readFileSync(join(ROOT, "scripts/check-node.cjs"), "utf8");
+  const pretend = `Object.defineProperty(process.versions, "node", { value: "20.20.2" });\n${script}`;
+  const { status, stderr } = spawnSync(process.execPath, ["-e", pretend], { encoding: "utf8" });
+  assert.equal(status, 1);
+  assert.match(stderr, /needs Node 24 or later, but this is Node 20\.20\.2/);
+  assert.match(stderr, /npm rebuild node/);
+});

@@ -1,0 +1,152 @@
+/**
+ * The package as a stranger gets it: packed, installed into an empty project, used through its name. Node strips no types
+ * below node_modules, so this is the only test that runs what is published.
+ */
+
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const { CI: _, ...environment } = process.env;
+/** The Node that runs this test comes first for npm and for the installed command as well. */
+const env = {
+  ...environment,
+  PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
+  NODE_TEST_CONTEXT: "",
+};
+
+const project = mkdtempSync(join(tmpdir(), "stillpoint-package-"));
+
+function inProject(
+  command: string,
+  args: readonly string[],
+): { status: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(command, args, { cwd: project, env, encoding: "utf8" });
+  return { status, stdout, stderr };
+}
+
+const stillpoint = (...args: string[]) => inProject(join(project, "node_modules/.bin/stillpoint"), args);
+
+before(() => {
+  const npm = (args: string[], cwd: string): string =>
+    execFileSync("npm", args, { cwd, env, encoding: "utf8" });
+  npm(["pack", "--silent", "--pack-destination", project], ROOT);
+  const tarball = readdirSync(project).find((name) => name.endsWith(".tgz"));
+  assert.ok(tarball);
+  writeFileSync(
+    join(project, "package.json"),
+    JSON.stringify({ name: "stranger", private: true, type: "module" }),
+  );
+  npm(["install", "--silent", "--prefer-offline", "--no-audit", "--no-fund", `./${tarball}`], project);
+});
+
+after(() => rmSync(project, { recursive: true }));
+
+test("the package holds what it runs and no tests", () => {
+  const installed = join(project, "node_modules/stillpoint");
+  assert.deepEqual(
+    readdirSync(installed)
+      .filter((name) => name !== "node_modules")
+      .sort(),
+    ["LICENSE", "README.md", "dist", "examples", "guest", "package.json", "syscalls"],
+  );
+  assert.equal(readdirSync(join(installed, "dist/examples/ledger/blocks")).length, 13);
+});
+
+test("a script runs a block through the API", () => {
+  writeFileSync(
+    join(project, "use.js"),
+    `import { readFileSync } from "node:fs";
+     import { programHash, Runtime } from "stillpoint";
+     import { ABI_VERSION } from "stillpoint/syscalls";
+     const guests = new URL("./node_modules/stillpoint/dist/examples/ledger/guest/", import.meta.url);
+     const root = readFileSync(new URL("root.wasm", guests));
+     const ledger = readFileSync(new URL("ledger.wasm", guests));
+     const runtime = await Runtime.open({ root, programs: [ledger], workers: 2 });
+     const before = runtime.head.root;
+     await runtime.produce(new Uint8Array(3)).then(() => console.log("accepted"), (error) => console.log(error.code));
+     console.log(ABI_VERSION, runtime.head.height, runtime.head.root === before, programHash(root).length);
+     await runtime.close();`,
+  );
+  const { status, stdout, stderr } = inProject(process.execPath, ["use.js"]);
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, "BLOCK_FAULT\n1 0 true 32\n");
+});
+
+test("the declarations type a stranger's program", () => {
+  writeFileSync(
+    join(project, "use.ts"),
+    `import { Runtime, type Block } from "stillpoint";
+     import { compileGuest } from "stillpoint/compile";
+     import { PUT_SIZE } from "stillpoint/syscalls";
+     export async function run(): Promise<Block> {
+       const runtime = await Runtime.open({ root: await compileGuest("root.ts"), workers: 1 });
+       // @ts-expect-error: metadata is bytes
+       await runtime.produce("metadata");
+       return runtime.produce(new Uint8Array(PUT_SIZE));
+     }`,
+  );
+  mkdirSync(join(project, "node_modules/@types"), { recursive: true });
+  symlinkSync(join(ROOT, "node_modules/@types/node"), join(project, "node_modules/@types/node"));
+  const options = [
+    "--noEmit",
+    "--strict",
+    "--module",
+    "nodenext",
+    "--target",
+    "es2024",
+    "--types",
+    "node",
+    "--ignoreConfig",
+  ];
+  const { status, stdout } = inProject(process.execPath, [
+    join(ROOT, "node_modules/typescript/bin/tsc"),
+    ...options,
+    "use.ts",
+  ]);
+  assert.equal(status, 0, stdout);
+});
+
+test("the command runs the ledger, compiled guests included", () => {
+  const { status, stdout, stderr } = stillpoint("ledger", "--json", "--workers", "2");
+  assert.equal(status, 0, stderr);
+  assert.equal(stderr, "");
+  assert.equal(stdout.trim().split("\n").length, 12);
+});
+
+test("the command compiles a guest against the SDK in the package, and admits it", () => {
+  writeFileSync(
+    join(project, "guest.ts"),
+    `import { PUT_SIZE } from "stillpoint/syscalls/abi";
+     export function run(argument: i64): i64 { return argument + PUT_SIZE; }`,
+  );
+  const compiled = stillpoint("compile", "guest.ts", "-o", "guest.wasm");
+  assert.equal(compiled.status, 0, compiled.stderr);
+  const admitted = stillpoint("admit", "guest.wasm");
+  assert.equal(admitted.status, 0, admitted.stderr);
+  assert.match(admitted.stdout, /^program {2}[0-9a-f]{64}\nentries {2}run\n/);
+  writeFileSync(join(project, "broken.wasm"), readFileSync(join(project, "guest.wasm")).subarray(0, 40));
+  assert.equal(stillpoint("admit", "broken.wasm").status, 1);
+});
+
+test("the command says its version, its help and what it does not know", () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  assert.equal(stillpoint("--version").stdout, `${version}\n`);
+  assert.match(stillpoint("--help").stdout, /stillpoint ledger/);
+  const unknown = stillpoint("nonsense");
+  assert.equal(unknown.status, 2);
+  assert.match(unknown.stderr, /no command "nonsense"/);
+});
