@@ -1,6 +1,6 @@
 /**
- * Randomised tests are the same at every run unless told otherwise: SEED=12345 npm test runs others. The seed is printed, and
- * fast-check prints with a failure the smallest case it found.
+ * Randomised tests are the same at every run unless told otherwise: STILLPOINT_SEED=12345 npm test runs
+ * others. The seed is printed, and fast-check prints with a failure the smallest case it found.
  */
 
 import type { TestContext } from "node:test";
@@ -10,7 +10,7 @@ const DEFAULT_SEED = 20_150_730;
 
 /** Parameters for fc.assert: `runs` cases from the seed. */
 export function seeded<T>(t: TestContext, runs: number): Parameters<T> {
-  const seed = Number(process.env.SEED ?? DEFAULT_SEED);
-  t.diagnostic(`seed ${seed}, ${runs} cases; SEED=… npm test takes another seed`);
+  const seed = Number(process.env.STILLPOINT_SEED ?? DEFAULT_SEED);
+  t.diagnostic(`seed ${seed}, ${runs} cases; STILLPOINT_SEED=… npm test takes another seed`);
   return { seed, numRuns: runs };
 }

@@ -93,7 +93,7 @@ const block: fc.Arbitrary<LedgerBlock> = fc
     miner: address,
     baseFeePerGas: fc.constantFrom(0n, 1n, 10n),
     balances: fc.array(balance, { minLength: ADDRESSES.length, maxLength: ADDRESSES.length }),
-    nonces: fc.array(fc.constantFrom(0, 0, 1, 2 ** 32, 2 ** 53 - 10), { minLength: 6, maxLength: 6 }),
+    nonces: fc.array(fc.constantFrom(0, 0, 1, 2 ** 32, 2 ** 53 - 100), { minLength: 6, maxLength: 6 }),
     drafts: fc.array(
       fc.record({
         from: address,
