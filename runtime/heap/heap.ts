@@ -16,7 +16,7 @@
  *
  * Space is handed to threads in regions (a chunk of 1 MiB, or a hole that a collection found); each thread bumps a pointer in
  * its own. What is left of a region always carries the header of a FREE object, so the heap can be walked at any time, also after
- * a thread was killed. Objects larger than a chunk take whole chunks. A chunk that begins with a zero word was never written.
+ * a thread was killed. An object larger than a chunk gets space of its own. A chunk that begins with a zero word was never written.
  *
  * Chunk 0 is not used, so that no object has reference 0.
  */
@@ -35,7 +35,7 @@ export const UNIT_BYTES = 64;
 export const UNIT_WORDS = 16;
 export const CHUNK_BYTES = 1 << 20;
 export const CHUNK_UNITS = CHUNK_BYTES / UNIT_BYTES;
-const OBJECT_UNITS_LIMIT = (1 << 24) - 1;
+export const OBJECT_UNITS_LIMIT = (1 << 24) - 1;
 
 export const HEADER_LENGTH = 1;
 export const HEADER_REFERENCES = 2;
@@ -48,9 +48,12 @@ export const CONTROL_CHUNKS = 1;
 export const CONTROL_GENERATION = 2;
 const CONTROL_LOCK = 3;
 export const CONTROL_HOLES = 4;
+export const CONTROL_HOLE_UNITS = 5;
 /** Pairs (reference, units) of holes, newest last. */
 export const CONTROL_HOLE_LIST = 16;
 export const HOLES_LIMIT = 1 << 16;
+/** Smaller holes (below 16 KiB) are not worth handing out. */
+export const HOLE_UNITS_MINIMUM = 256;
 
 /** What a thread needs to open the heap; can be posted to workers. */
 export interface HeapHandle {
@@ -147,10 +150,8 @@ export class Heap {
 
   /** Bytes handed out to threads and not found free again: an upper bound of what is in use. */
   get usedBytes(): number {
-    let holes = 0;
-    const count = Atomics.load(this.control, CONTROL_HOLES);
-    for (let i = 0; i < count; i++) holes += this.control[CONTROL_HOLE_LIST + 2 * i + 1] as number;
-    return (Atomics.load(this.control, CONTROL_NEXT_CHUNK) - 1) * CHUNK_BYTES - holes * UNIT_BYTES;
+    const taken = (Atomics.load(this.control, CONTROL_NEXT_CHUNK) - 1) * CHUNK_BYTES;
+    return taken - (Atomics.load(this.control, CONTROL_HOLE_UNITS) >>> 0) * UNIT_BYTES;
   }
 
   get limitBytes(): number {
@@ -170,37 +171,57 @@ export class Heap {
   #refill(units: number): void {
     this.#lock();
     try {
-      const control = this.control;
-      const count = control[CONTROL_HOLES] as number;
-      // The newest holes first; a hole too small for this object stays for smaller ones.
-      for (let i = count - 1; i >= Math.max(0, count - 64); i--) {
-        const at = CONTROL_HOLE_LIST + 2 * i;
-        const size = control[at + 1] as number;
-        if (size < units) continue;
-        this.#next = (control[at] as number) >>> 0;
-        this.#left = size;
-        control.copyWithin(at, at + 2, CONTROL_HOLE_LIST + 2 * count);
-        control[CONTROL_HOLES] = count - 1;
-        return;
-      }
-      this.#next = this.#takeChunks(1);
-      this.#left = CHUNK_UNITS;
+      const hole = this.#takeHole(units);
+      this.#next = hole === 0 ? this.#takeChunks(1) : hole;
+      this.#left = hole === 0 ? CHUNK_UNITS : this.units(hole);
     } finally {
-      Atomics.store(this.control, CONTROL_LOCK, 0);
+      this.#unlock();
     }
   }
 
   #allocateLarge(kind: number, length: number, references: number, units: number): Ref {
-    const chunks = Math.ceil(units / CHUNK_UNITS);
-    assert(chunks * CHUNK_UNITS <= OBJECT_UNITS_LIMIT, "heap: object too large");
+    assert(units <= OBJECT_UNITS_LIMIT - CHUNK_UNITS, "heap: object too large");
     this.#lock();
     try {
-      const ref = this.#takeChunks(chunks);
-      this.#writeHeader(ref, kind, length, references, chunks * CHUNK_UNITS);
+      const hole = this.#takeHole(units);
+      const ref = hole === 0 ? this.#takeChunks(Math.ceil(units / CHUNK_UNITS)) : hole;
+      const rest = this.units(ref) - units;
+      if (rest > 0) {
+        this.words[(ref + units) * UNIT_WORDS] = (rest << 8) | KIND_FREE;
+        this.#giveHole(ref + units, rest);
+      }
+      this.#writeHeader(ref, kind, length, references, units);
       return ref;
     } finally {
-      Atomics.store(this.control, CONTROL_LOCK, 0);
+      this.#unlock();
     }
+  }
+
+  #giveHole(ref: Ref, units: number): void {
+    const control = this.control;
+    const count = control[CONTROL_HOLES] as number;
+    if (units < HOLE_UNITS_MINIMUM || count === HOLES_LIMIT) return;
+    control[CONTROL_HOLE_LIST + 2 * count] = ref;
+    control[CONTROL_HOLE_LIST + 2 * count + 1] = units;
+    control[CONTROL_HOLE_UNITS] = (control[CONTROL_HOLE_UNITS] as number) + units;
+    control[CONTROL_HOLES] = count + 1;
+  }
+
+  /** The newest hole of at least `units`, 0 if there is none. */
+  #takeHole(units: number): Ref {
+    const control = this.control;
+    const count = control[CONTROL_HOLES] as number;
+    for (let i = count - 1; i >= 0; i--) {
+      const at = CONTROL_HOLE_LIST + 2 * i;
+      const size = control[at + 1] as number;
+      if (size < units) continue;
+      const hole = (control[at] as number) >>> 0;
+      control.copyWithin(at, at + 2, CONTROL_HOLE_LIST + 2 * count);
+      control[CONTROL_HOLES] = count - 1;
+      control[CONTROL_HOLE_UNITS] = (control[CONTROL_HOLE_UNITS] as number) - size;
+      return hole;
+    }
+    return 0;
   }
 
   #takeChunks(count: number): Ref {
@@ -225,10 +246,15 @@ export class Heap {
     }
   }
 
+  #unlock(): void {
+    Atomics.store(this.control, CONTROL_LOCK, 0);
+  }
+
   /** Frees the lock if a thread that no longer exists held it. Holes it may have half moved wait for the next collection. */
   releaseLockOf(owner: number): void {
     if (Atomics.load(this.control, CONTROL_LOCK) !== owner) return;
     this.control[CONTROL_HOLES] = 0;
+    this.control[CONTROL_HOLE_UNITS] = 0;
     Atomics.store(this.control, CONTROL_LOCK, 0);
   }
 }

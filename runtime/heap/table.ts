@@ -7,7 +7,7 @@
  * walks over two tables skip every subtree that both share: costs follow what changed.
  */
 
-import { Heap, KIND_NODE, type Ref, UNIT_WORDS } from "./heap.ts";
+import { type Heap, KIND_NODE, type Ref, UNIT_WORDS } from "./heap.ts";
 
 export const TABLE_LIMIT = 1 << 20;
 const TOP_SHIFT = 15;
@@ -57,7 +57,8 @@ function update(
     let end = at + 1;
     while (end < to && (((indexes[end] as number) >>> shift) & 31) === position) end++;
     const old = node === 0 ? 0 : (words[base + position] as number);
-    const next = shift === 0 ? (leaves[at] as number) : update(heap, old, shift - 5, indexes, leaves, at, end);
+    const next =
+      shift === 0 ? (leaves[at] as number) : update(heap, old, shift - 5, indexes, leaves, at, end);
     if (next !== old) {
       if (copy === 0) copy = copyNode(heap, node);
       words[copy * UNIT_WORDS + UNIT_WORDS + position] = next;

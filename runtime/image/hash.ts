@@ -16,7 +16,16 @@
  */
 
 import { hash } from "node:crypto";
-import { type Heap, HEADER_HASH, HEADER_HASHED, KIND_NODE, KIND_PROCESS, type Ref, UNIT_BYTES, UNIT_WORDS } from "../heap/heap.ts";
+import {
+  HEADER_HASH,
+  HEADER_HASHED,
+  type Heap,
+  KIND_NODE,
+  KIND_PROCESS,
+  type Ref,
+  UNIT_BYTES,
+  UNIT_WORDS,
+} from "../heap/heap.ts";
 
 export const HASH_VERSION = 1;
 export const HASH_NODE = 1;
@@ -77,10 +86,33 @@ function hashNode(heap: Heap, ref: Ref): void {
 
 // Positions in the record (image/process.ts) of what is hashed: 'r' a reference, 'w' a word.
 const FIELDS: readonly (readonly ["r" | "w", number])[] = [
-  ["r", 0], ["w", 9], ["r", 1], ["r", 3], ["w", 7], ["w", 8],
-  ["w", 10], ["w", 11], ["w", 12], ["w", 13], ["w", 14], ["w", 15], ["w", 16], ["w", 17],
-  ["w", 20], ["w", 21], ["w", 22], ["w", 23], ["w", 24], ["w", 25], ["w", 26], ["w", 27], ["w", 28],
-  ["r", 4], ["r", 5], ["r", 6], ["r", 2],
+  ["r", 0],
+  ["w", 9],
+  ["r", 1],
+  ["r", 3],
+  ["w", 7],
+  ["w", 8],
+  ["w", 10],
+  ["w", 11],
+  ["w", 12],
+  ["w", 13],
+  ["w", 14],
+  ["w", 15],
+  ["w", 16],
+  ["w", 17],
+  ["w", 20],
+  ["w", 21],
+  ["w", 22],
+  ["w", 23],
+  ["w", 24],
+  ["w", 25],
+  ["w", 26],
+  ["w", 27],
+  ["w", 28],
+  ["r", 4],
+  ["r", 5],
+  ["r", 6],
+  ["r", 2],
 ];
 
 function hashProcess(heap: Heap, ref: Ref): void {

@@ -24,7 +24,13 @@ export function capturePage(heap: Heap, source: Buffer, offset: number): Ref {
 }
 
 /** Whether the page of bytes at `offset` equals `page` (0: all zero). */
-export function pageEquals(heap: Heap, page: Ref, source: Buffer, offset: number, length = PAGE_BYTES): boolean {
+export function pageEquals(
+  heap: Heap,
+  page: Ref,
+  source: Buffer,
+  offset: number,
+  length = PAGE_BYTES,
+): boolean {
   if (page === 0) return ZERO_PAGE.compare(source, offset, offset + length, 0, length) === 0;
   const start = pageStart(page);
   return heap.bytes.compare(source, offset, offset + length, start, start + length) === 0;
@@ -36,7 +42,14 @@ function isZero(source: Buffer, offset: number): boolean {
 }
 
 /** Copies `length` bytes at `address` of the memory `root` to `target` at `offset`. */
-export function readMemory(heap: Heap, root: Ref, address: number, target: Uint8Array, offset: number, length: number): void {
+export function readMemory(
+  heap: Heap,
+  root: Ref,
+  address: number,
+  target: Uint8Array,
+  offset: number,
+  length: number,
+): void {
   for (let done = 0; done < length; ) {
     const at = address + done;
     const within = at % PAGE_BYTES;
@@ -127,9 +140,11 @@ export class MemoryEdit {
 }
 
 /** The memory of a program before its first instruction: its active data segments, in order. */
-export function initialMemory(heap: Heap, data: readonly { readonly offset: number; readonly bytes: Uint8Array }[]): Ref {
+export function initialMemory(
+  heap: Heap,
+  data: readonly { readonly offset: number; readonly bytes: Uint8Array }[],
+): Ref {
   const edit = new MemoryEdit(heap, 0);
   for (const { offset, bytes } of data) edit.write(offset, Buffer.from(bytes), 0, bytes.length);
   return edit.commit();
 }
-

@@ -18,11 +18,7 @@
  *  28 1: the start function has run         29-31 zero
  */
 
-import {
-  FAULT_NONE,
-  STATUS_FRESH,
-  STATUS_RUNNABLE,
-} from "../../syscalls/abi.ts";
+import { FAULT_NONE, STATUS_FRESH, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { type Heap, KIND_PROCESS, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 
 const REFERENCES = 7;

@@ -14,7 +14,7 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import { assert } from "../errors.ts";
-import { type Heap, type Ref } from "../heap/heap.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
 import { tableGet, tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { MemoryEdit, readMemory } from "../image/memory.ts";
@@ -272,7 +272,10 @@ export class Kernel {
       }
       const source = ranges.source(i);
       // Whole pages at equal offsets within a page are published once and shared.
-      const head = (source - target) % PAGE_BYTES === 0 ? Math.min(length, (PAGE_BYTES - (target % PAGE_BYTES)) % PAGE_BYTES) : length;
+      const head =
+        (source - target) % PAGE_BYTES === 0
+          ? Math.min(length, (PAGE_BYTES - (target % PAGE_BYTES)) % PAGE_BYTES)
+          : length;
       const whole = Math.floor((length - head) / PAGE_BYTES);
       edit.write(target, slot.memory, source, head);
       if (whole > 0) {
@@ -325,7 +328,10 @@ export class Kernel {
     const source = ranges.source(range);
     const target = ranges.target(range);
     const length = ranges.length(range);
-    const head = (source - target) % PAGE_BYTES === 0 ? Math.min(length, (PAGE_BYTES - (target % PAGE_BYTES)) % PAGE_BYTES) : length;
+    const head =
+      (source - target) % PAGE_BYTES === 0
+        ? Math.min(length, (PAGE_BYTES - (target % PAGE_BYTES)) % PAGE_BYTES)
+        : length;
     const whole = Math.floor((length - head) / PAGE_BYTES);
     const done = head + whole * PAGE_BYTES;
     readMemory(this.#heap, process.memory, source, slot.memory, target, head);
@@ -418,4 +424,3 @@ export class Kernel {
     caller.setGas(caller.gas() + (start.gas - result.gasUsed));
   }
 }
-

@@ -182,7 +182,8 @@ export class SnapshotRequest {
     const at = locate(slot, pointer, abi.SNAPSHOT_SIZE);
     if (at < 0) return at;
     const word = (offset: number): number => slot.words[at + offset / 4] as number;
-    if (word(abi.SNAPSHOT_VERSION) !== abi.ABI_VERSION || word(abi.SNAPSHOT_RESERVED) !== 0) return abi.E_BAD_REQUEST;
+    if (word(abi.SNAPSHOT_VERSION) !== abi.ABI_VERSION || word(abi.SNAPSHOT_RESERVED) !== 0)
+      return abi.E_BAD_REQUEST;
     this.dataPointer = word(abi.SNAPSHOT_DATA_POINTER);
     this.dataLength = word(abi.SNAPSHOT_DATA_LENGTH);
     this.regionPointer = word(abi.SNAPSHOT_REGION_POINTER);

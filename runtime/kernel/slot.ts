@@ -13,7 +13,7 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableDiffCount, tableGet, tableUpdate } from "../heap/table.ts";
 import { capturePage, pageEquals, pageStart, ZERO_PAGE } from "../image/memory.ts";
 import type { Process } from "../image/process.ts";
-import { PAGE_BYTES, PAGES_PER_WASM_PAGE, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import { PAGE_BYTES, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, AUX_PAGES, LIST_CAPACITY } from "../program/layout.ts";
 import type { LoadedProgram } from "./program.ts";
 
@@ -64,7 +64,10 @@ export class Slot {
 
   constructor(program: LoadedProgram, memoryPages: number, imports: KernelImports) {
     this.program = program;
-    this.#memory = new WebAssembly.Memory({ initial: memoryPages, maximum: program.handle.memory.maximumPages });
+    this.#memory = new WebAssembly.Memory({
+      initial: memoryPages,
+      maximum: program.handle.memory.maximumPages,
+    });
     const aux = new WebAssembly.Memory({ initial: AUX_PAGES, maximum: AUX_PAGES });
     const instance = new WebAssembly.Instance(program.handle.module, {
       k: { memory: this.#memory, aux, ...imports },
@@ -100,7 +103,9 @@ export class Slot {
   enter(heap: Heap, image: Process): void {
     if (this.memoryPages < image.memoryPages) this.grow(image.memoryPages - this.memoryPages);
     if (this.root !== image.memory) {
-      tableDiff(heap, this.root, image.memory, (index, _held, page) => this.#fetch(heap, index, page, PAGE_BYTES));
+      tableDiff(heap, this.root, image.memory, (index, _held, page) =>
+        this.#fetch(heap, index, page, PAGE_BYTES),
+      );
       this.root = image.memory;
     }
     if (this.globals !== image.globals) {
@@ -157,11 +162,13 @@ export class Slot {
     let count = 0;
     for (let index = from; index < to; index++) {
       const marked = this.aux[AUX_MARKS + index] !== 0;
-      if (!marked && !(index > 0 && this.aux[AUX_MARKS + index - 1] !== 0 && this.#straddled(heap, index))) continue;
+      if (!marked && !(index > 0 && this.aux[AUX_MARKS + index - 1] !== 0 && this.#straddled(heap, index)))
+        continue;
       this.aux[AUX_MARKS + index] = 0;
       // The mark also stood for the first bytes of the page after it.
       const next = index + 1;
-      if (marked && next * PAGE_BYTES < this.memory.length && this.#straddled(heap, next)) this.aux[AUX_MARKS + next] = 1;
+      if (marked && next * PAGE_BYTES < this.memory.length && this.#straddled(heap, next))
+        this.aux[AUX_MARKS + next] = 1;
       count = this.#capture(heap, base, index, count);
     }
     this.root = tableUpdate(heap, this.root, indexes, pages, count);
@@ -176,7 +183,8 @@ export class Slot {
       for (let i = 0; i < found; i++) {
         const index = list[i] as number;
         this.#fetch(heap, index, tableGet(heap, this.root, index), PAGE_BYTES);
-        if (index + 1 < end) this.#fetch(heap, index + 1, tableGet(heap, this.root, index + 1), STRADDLE_BYTES);
+        if (index + 1 < end)
+          this.#fetch(heap, index + 1, tableGet(heap, this.root, index + 1), STRADDLE_BYTES);
       }
       if (found < LIST_CAPACITY) break;
     }
@@ -211,7 +219,8 @@ export class Slot {
       const next = index + 1;
       if (this.aux[AUX_MARKS + index] !== 0) {
         this.aux[AUX_MARKS + index] = 0;
-        if (next * PAGE_BYTES < this.memory.length && this.#straddled(heap, next)) this.aux[AUX_MARKS + next] = 1;
+        if (next * PAGE_BYTES < this.memory.length && this.#straddled(heap, next))
+          this.aux[AUX_MARKS + next] = 1;
       }
       this.#fetch(heap, index, page, PAGE_BYTES);
       indexes[count] = index;
@@ -230,7 +239,13 @@ export class Slot {
   }
 
   #straddled(heap: Heap, index: number): boolean {
-    return !pageEquals(heap, tableGet(heap, this.root, index), this.memory, index * PAGE_BYTES, STRADDLE_BYTES);
+    return !pageEquals(
+      heap,
+      tableGet(heap, this.root, index),
+      this.memory,
+      index * PAGE_BYTES,
+      STRADDLE_BYTES,
+    );
   }
 
   #fetch(heap: Heap, index: number, page: Ref, length: number): void {
@@ -301,7 +316,8 @@ export class SlotPool {
     for (let i = last; i >= 0 && i > last - EXACT_CANDIDATES; i--) {
       const slot = free[i] as Slot;
       if (slot.memoryPages > image.memoryPages) continue;
-      if (this.#count < SLOTS_LIMIT && tableDiffCount(this.#heap, slot.root, image.memory) > REUSE_PAGES) continue;
+      if (this.#count < SLOTS_LIMIT && tableDiffCount(this.#heap, slot.root, image.memory) > REUSE_PAGES)
+        continue;
       free.splice(i, 1);
       return slot;
     }

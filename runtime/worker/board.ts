@@ -111,7 +111,8 @@ export class Board {
     words[at + DEPTH] = job.depth;
     words[at + POSTER] = this.#self;
     words[at + PARENT] = job.parent;
-    words[at + PARENT_SEQUENCE] = job.parent === NO_ENTRY ? 0 : (words[ENTRIES + job.parent * ENTRY_WORDS + SEQUENCE] as number);
+    words[at + PARENT_SEQUENCE] =
+      job.parent === NO_ENTRY ? 0 : (words[ENTRIES + job.parent * ENTRY_WORDS + SEQUENCE] as number);
     words[at + METADATA] = job.metadata;
     const high = Math.floor(job.gas / TWO_32);
     words[at + GAS_LOW] = job.gas - high * TWO_32;
@@ -169,7 +170,9 @@ export class Board {
   /** Takes a posted job; false if it is not there any more. */
   claim(entry: number): boolean {
     const claimed = (this.#self << STATE_BITS) | CLAIMED;
-    return Atomics.compareExchange(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE, POSTED, claimed) === POSTED;
+    return (
+      Atomics.compareExchange(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE, POSTED, claimed) === POSTED
+    );
   }
 
   /** Claims any posted job; if `ancestor` is given, only one that descends from it. */
@@ -249,18 +252,11 @@ export class Board {
     const words = this.#words;
     for (let entry = 0; entry < ENTRIES_LIMIT; entry++) {
       const at = ENTRIES + entry * ENTRY_WORDS;
-      const state = Atomics.load(words, at + STATE);
-      const kind = state & STATE_MASK;
-      const owner = state >> STATE_BITS;
-      if (kind === FREE) continue;
-      const owned = owner === dead && (kind === CLAIMED || kind === ORPHAN || kind === WRITING);
-      if (words[at + POSTER] === dead || (kind === WRITING && owned)) {
-        if (owned || kind !== CLAIMED) this.#void(at, state);
-        else Atomics.compareExchange(words, at + STATE, state, (state & ~STATE_MASK) | ORPHAN);
-        // The claim may have ended meanwhile: then the result is void.
-        if (!owned && (Atomics.load(words, at + STATE) & STATE_MASK) === DONE) Atomics.store(words, at + STATE, FREE);
-      } else if (owned) {
-        Atomics.store(words, at + STATE, kind === ORPHAN ? FREE : POSTED);
+      // Others go on meanwhile: try until the entry stood still between the look and the change.
+      for (;;) {
+        const state = Atomics.load(words, at + STATE);
+        const next = this.#healed(state, words[at + POSTER] as number, dead);
+        if (next === state || Atomics.compareExchange(words, at + STATE, state, next) === state) break;
       }
     }
     Atomics.add(words, SIGNAL, 1);
@@ -282,12 +278,16 @@ export class Board {
   #reserve(): number {
     const reserved = (this.#self << STATE_BITS) | WRITING;
     for (let entry = this.#freed.pop(); entry !== undefined; entry = this.#freed.pop()) {
-      if (Atomics.compareExchange(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE, FREE, reserved) === FREE) return entry;
+      if (
+        Atomics.compareExchange(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE, FREE, reserved) === FREE
+      )
+        return entry;
     }
     for (let i = 0; i < ENTRIES_LIMIT; i++) {
       const entry = (this.#cursor + i) % ENTRIES_LIMIT;
       const at = ENTRIES + entry * ENTRY_WORDS + STATE;
-      if (this.#words[at] !== FREE || Atomics.compareExchange(this.#words, at, FREE, reserved) !== FREE) continue;
+      if (this.#words[at] !== FREE || Atomics.compareExchange(this.#words, at, FREE, reserved) !== FREE)
+        continue;
       this.#cursor = (entry + 1) % ENTRIES_LIMIT;
       for (let high = Atomics.load(this.#words, HIGH_WATER); high <= entry; ) {
         const seen = Atomics.compareExchange(this.#words, HIGH_WATER, high, entry + 1);
@@ -317,7 +317,8 @@ export class Board {
     const at = ENTRIES + entry * ENTRY_WORDS;
     const claimed = (this.#self << STATE_BITS) | CLAIMED;
     const toMain = words[at + POSTER] === MAIN_THREAD;
-    if (Atomics.compareExchange(words, at + STATE, claimed, state) !== claimed) Atomics.store(words, at + STATE, FREE);
+    if (Atomics.compareExchange(words, at + STATE, claimed, state) !== claimed)
+      Atomics.store(words, at + STATE, FREE);
     this.#signal();
     if (toMain) this.wakeMain();
   }
@@ -327,7 +328,13 @@ export class Board {
     if (Atomics.load(this.#words, WAITERS) > 0) Atomics.notify(this.#words, SIGNAL);
   }
 
-  #void(at: number, state: number): void {
-    Atomics.compareExchange(this.#words, at + STATE, state, FREE);
+  #healed(state: number, poster: number, dead: number): number {
+    const kind = state & STATE_MASK;
+    const ownerDied =
+      (kind === WRITING || kind === CLAIMED || kind === ORPHAN) && state >> STATE_BITS === dead;
+    if (kind === WRITING || kind === ORPHAN) return ownerDied ? FREE : state;
+    if (kind === FREE) return state;
+    if (poster !== dead) return ownerDied ? POSTED : state;
+    return kind === CLAIMED && !ownerDied ? (state & ~STATE_MASK) | ORPHAN : FREE;
   }
 }

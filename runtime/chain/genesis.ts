@@ -1,0 +1,105 @@
+/**
+ * Genesis: everything that two runtimes must share to compute the same states, checked, loaded and named by one hash.
+ */
+
+import { createHash } from "node:crypto";
+import { STATUS_RUNNABLE } from "../../syscalls/abi.ts";
+import { UsageError } from "../errors.ts";
+import type { Heap } from "../heap/heap.ts";
+import { HASH_GENESIS, HASH_VERSION, hashObject } from "../image/hash.ts";
+import { initialMemory } from "../image/memory.ts";
+import type { Process } from "../image/process.ts";
+import * as gas from "../kernel/gas.ts";
+import { freshProcess } from "../kernel/images.ts";
+import { LoadedProgram, type ProgramHandle } from "../kernel/program.ts";
+import * as limits from "../limits.ts";
+import { type Program, type ProgramCache, REWRITER_VERSION } from "../program/admit.ts";
+import type { Settings } from "./options.ts";
+
+export interface Genesis {
+  /** SHA-256 over all consensus rules, quotas and programs. */
+  readonly id: Buffer;
+  /** The first is the root's. */
+  readonly programs: readonly ProgramHandle[];
+  /** The root before its first instruction, runnable. */
+  readonly start: Process;
+}
+
+/** Admits the programs, puts them into the heap, and makes the root. */
+export async function makeGenesis(heap: Heap, settings: Settings, cache: ProgramCache): Promise<Genesis> {
+  const programs: ProgramHandle[] = [];
+  const seen = new Set<string>();
+  for (const bytes of [settings.root, ...settings.programs]) {
+    const program = await cache.admit(bytes);
+    const handle = await load(heap, program);
+    if (!seen.has(handle.hashHex)) programs.push(handle);
+    seen.add(handle.hashHex);
+  }
+  return {
+    id: genesisId(settings, programs),
+    programs,
+    start: makeRoot(settings, programs[0] as ProgramHandle),
+  };
+}
+
+async function load(heap: Heap, program: Program): Promise<ProgramHandle> {
+  const ref = heap.blob(program.bytes);
+  hashObject(heap, ref);
+  return {
+    ref,
+    hashHex: Buffer.from(program.hash).toString("hex"),
+    module: await WebAssembly.compile(program.code as Uint8Array<ArrayBuffer>),
+    entries: program.entries,
+    memory: program.memory,
+    hasStart: program.hasStart,
+    suspends: program.suspends,
+    initialMemory: initialMemory(heap, program.data),
+    initialGlobals: program.globals.length === 0 ? 0 : heap.blob(program.globals),
+    globalsLength: program.globals.length,
+  };
+}
+
+function makeRoot(settings: Settings, handle: ProgramHandle): Process {
+  const program = new LoadedProgram(handle);
+  const entry = program.entry(Buffer.from(settings.entry, "utf8").toString("latin1"));
+  if (entry < 0) {
+    throw new UsageError(
+      "NO_ENTRY",
+      `the root program has no entry "${settings.entry}": export a function of that name and of type (i64) -> i64, or name ` +
+        `another with the option "entry". Its entries: ${handle.entries.join(", ") || "none"}`,
+      { entry: settings.entry },
+    );
+  }
+  const initialPages = handle.memory.initialPages;
+  if (initialPages > settings.memoryQuota) {
+    throw new UsageError(
+      "QUOTA",
+      `the root's initial memory of ${initialPages} pages of 64 KiB exceeds the option "memoryQuota" (${settings.memoryQuota})`,
+      { initialPages, memoryQuota: settings.memoryQuota },
+    );
+  }
+  const root = freshProcess(program, settings.memoryQuota - initialPages, settings.processQuota);
+  root.status = STATUS_RUNNABLE;
+  root.entry = entry;
+  root.gas = settings.gasLimit;
+  return root;
+}
+
+function genesisId(settings: Settings, programs: readonly ProgramHandle[]): Buffer {
+  const rules = {
+    version: 1,
+    rewriter: REWRITER_VERSION,
+    gas: Object.values(gas).filter((value) => typeof value === "number"),
+    treeDepth: limits.TREE_DEPTH_LIMIT,
+    callDepth: limits.CALL_DEPTH_BYTES,
+    memoryQuota: settings.memoryQuota,
+    processQuota: settings.processQuota,
+    gasLimit: settings.gasLimit,
+    entry: settings.entry,
+    programs: programs.map((program) => program.hashHex),
+  };
+  return createHash("sha256")
+    .update(Buffer.from([HASH_GENESIS, HASH_VERSION]))
+    .update(JSON.stringify(rules))
+    .digest();
+}

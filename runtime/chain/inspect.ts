@@ -1,0 +1,99 @@
+/** Looking at processes of a block from the host. Reads the heap only; nothing here can change a state. */
+
+import * as abi from "../../syscalls/abi.ts";
+import { UsageError } from "../errors.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
+import { tableDiff, tableGet } from "../heap/table.ts";
+import { hashOf } from "../image/hash.ts";
+import { readMemory } from "../image/memory.ts";
+import { loadProcess, type Process } from "../image/process.ts";
+import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
+import { WASM_PAGE_BYTES } from "../limits.ts";
+
+/** What a process looks like from outside. */
+export interface ProcessView {
+  readonly status: string;
+  /** The fault's name where the status is "faulted", else null. */
+  readonly fault: string | null;
+  /** The text of an abort, else "". */
+  readonly text: string;
+  /** The return code (statuses "returned" and "ret"). */
+  readonly code: bigint;
+  /** Gas used by the last activation. */
+  readonly gasUsed: number;
+  readonly memoryBytes: number;
+  /** Numbers of the children, ascending. */
+  readonly children: readonly number[];
+  /** SHA-256 of the program's original bytes, in hex. */
+  readonly program: string;
+  /** SHA-256 root of the subtree, in hex. */
+  readonly hash: string;
+}
+
+export function inspectProcess(heap: Heap, root: Ref, path: readonly number[]): ProcessView | null {
+  const ref = find(heap, root, path);
+  if (ref === 0) return null;
+  const process = loadProcess(heap, ref);
+  const children: number[] = [];
+  tableDiff(heap, 0, process.children, (number) => children.push(number));
+  const faulted = process.status === abi.STATUS_FAULTED;
+  return {
+    status: STATUS_NAMES[process.status] as string,
+    fault: faulted ? (FAULT_NAMES[process.fault] as string) : null,
+    text: faulted && process.text !== 0 ? heap.payload(process.text).toString("utf8") : "",
+    code: (BigInt(process.codeHigh) << 32n) | BigInt(process.codeLow >>> 0),
+    gasUsed: process.gasUsed,
+    memoryBytes: process.memoryPages * WASM_PAGE_BYTES,
+    children,
+    program: hex(heap, process.program),
+    hash: hex(heap, ref),
+  };
+}
+
+export function readProcess(
+  heap: Heap,
+  root: Ref,
+  path: readonly number[],
+  address: number,
+  length: number,
+): Uint8Array {
+  const ref = find(heap, root, path);
+  if (ref === 0) {
+    throw new UsageError("NO_PROCESS", `there is no process at path [${path.join(", ")}]`, {
+      path: path.join(","),
+    });
+  }
+  const process: Process = loadProcess(heap, ref);
+  const size = process.memoryPages * WASM_PAGE_BYTES;
+  if (
+    !(
+      Number.isInteger(address) &&
+      Number.isInteger(length) &&
+      address >= 0 &&
+      length >= 0 &&
+      address + length <= size
+    )
+  ) {
+    throw new UsageError(
+      "RANGE",
+      `${length} bytes at ${address} are not inside the memory of ${size} bytes`,
+      { address, length, size },
+    );
+  }
+  const bytes = new Uint8Array(length);
+  readMemory(heap, process.memory, address, bytes, 0, length);
+  return bytes;
+}
+
+function find(heap: Heap, root: Ref, path: readonly number[]): Ref {
+  let ref = root;
+  for (const number of path) {
+    if (ref === 0 || !Number.isInteger(number) || number < 0 || number >= abi.CHILD_LIMIT) return 0;
+    ref = tableGet(heap, loadProcess(heap, ref).children, number);
+  }
+  return ref;
+}
+
+function hex(heap: Heap, ref: Ref): string {
+  return Buffer.from(hashOf(heap, ref)).toString("hex");
+}

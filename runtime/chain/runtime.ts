@@ -1,0 +1,300 @@
+/**
+ * Runtime: a chain of blocks over one tree of processes. What an embedder uses.
+ *
+ * A block is one activation of the root, from the host's resume to its next SNAPSHOT. Its state is one reference into the heap, so
+ * that reverting puts a reference back and forking copies one. All work is done by the pool's threads; the event loop only waits.
+ *
+ * Calls on one runtime queue: each begins when those before have ended, in the order they were made.
+ */
+
+import { createHash } from "node:crypto";
+import * as abi from "../../syscalls/abi.ts";
+import { StillpointError, UsageError } from "../errors.ts";
+import { createHeap, type Ref } from "../heap/heap.ts";
+import { HASH_BLOCK, HASH_VERSION, hashOf } from "../image/hash.ts";
+import { loadProcess, type Process, publishProcess } from "../image/process.ts";
+import { FAULT_NAMES } from "../kernel/faults.ts";
+import { GAS_LIMIT } from "../limits.ts";
+import { ProgramCache } from "../program/admit.ts";
+import { JOB_RESUME } from "../worker/board.ts";
+import { mainHeap, Pool } from "../worker/pool.ts";
+import { Engine } from "./engine.ts";
+import { makeGenesis } from "./genesis.ts";
+import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
+import { checkOptions, integer, type RuntimeOptions } from "./options.ts";
+
+/** A committed block: a value that stays valid, also after reverts; `revert` takes it as long as it is retained. */
+export interface Block {
+  /** 0 for the block that `open` makes. */
+  readonly height: number;
+  /** SHA-256 over genesis, height, parent, root, data, metadata and budget, in hex: the same on every replica. */
+  readonly id: string;
+  /** Id of the block before; the genesis id for block 0. */
+  readonly parent: string;
+  /** SHA-256 root of the process tree, in hex. */
+  readonly root: string;
+  /** The bytes that the root gave to SNAPSHOT. */
+  readonly data: Uint8Array;
+  /** Gas that left the root's counter and did not come back. */
+  readonly gasUsed: number;
+  /** Whether the root returned: no block can follow. */
+  readonly ended: boolean;
+}
+
+/** The root faulted: there is no block, and the runtime stands where it stood before. */
+export class BlockFault extends StillpointError {
+  constructor(fault: string, process: Process, text: string) {
+    const { line, column, gasUsed } = process;
+    const place = line === 0 ? "" : ` (${line}:${column})`;
+    const advice = fault === "out-of-gas" ? ". Give the block more gas or less to do" : "";
+    super("BLOCK_FAULT", `the root faulted: ${fault}${text === "" ? "" : `: ${text}${place}`}${advice}`, {
+      fault,
+      text,
+      line,
+      column,
+      gasUsed,
+    });
+  }
+}
+
+/** Options of one block. */
+export interface ProduceOptions {
+  /** Gas of this block; default: that of `open`. */
+  readonly gasLimit?: number;
+}
+
+interface Retained {
+  readonly block: Block;
+  readonly ref: Ref;
+}
+
+/**
+ * A running tree of processes.
+ *
+ * @example
+ * ```ts
+ * const runtime = await Runtime.open({ root: await compileGuest("root.ts") });
+ * const block = await runtime.produce(new Uint8Array([1, 2, 3]));
+ * console.log(block.height, block.root);
+ * await runtime.revert(0);
+ * await runtime.close();
+ * ```
+ */
+export class Runtime {
+  readonly #engine: Engine;
+  readonly #retained = new Map<string, Retained>();
+  #chain: string[] = [];
+  #queue: Promise<unknown> = Promise.resolve();
+  #closed = false;
+
+  private constructor(engine: Engine, retained: Iterable<Retained>, chain: readonly string[]) {
+    this.#engine = engine;
+    for (const entry of retained) this.#retained.set(entry.block.id, entry);
+    this.#chain = [...chain];
+    engine.open(this);
+  }
+
+  /**
+   * Admits the programs, starts the workers and runs the root to its first SNAPSHOT, which is block 0.
+   *
+   * @throws UsageError (BAD_OPTION, NO_ENTRY, QUOTA), AdmissionError (E_BAD_PROGRAM), BlockFault
+   */
+  static async open(options: RuntimeOptions): Promise<Runtime> {
+    const settings = checkOptions(options);
+    const handle = createHeap(settings.heapBytes);
+    const heap = mainHeap(handle);
+    const genesis = await makeGenesis(heap, settings, new ProgramCache(settings.programCache));
+    const pool = new Pool(handle, genesis.programs, settings.workers);
+    const engine = new Engine(pool, genesis, settings);
+    try {
+      const ref = await engine.run(
+        JOB_RESUME,
+        publishProcess(pool.heap, genesis.start),
+        null,
+        settings.gasLimit,
+      );
+      const first = commit(engine, ref, 0, genesis.id.toString("hex"), new Uint8Array(), settings.gasLimit);
+      return new Runtime(engine, [first], [first.block.id]);
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
+  }
+
+  /** The latest block. */
+  get head(): Block {
+    return this.#headEntry().block;
+  }
+
+  /**
+   * Resumes the root with `metadata` and commits its next SNAPSHOT as a block. If it cannot, the runtime stays where it is and
+   * the next block can be tried at once.
+   *
+   * @throws UsageError (METADATA_TOO_LONG, ENDED, CLOSED, BAD_OPTION), BlockFault, LimitError (HEAP_FULL, HOST_MEMORY)
+   */
+  produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
+    return this.#enqueue(async () => {
+      const { gasLimit: standard } = this.#engine.settings;
+      const budget = integer(options, "gasLimit", standard, 0, GAS_LIMIT);
+      if (!(metadata instanceof Uint8Array)) {
+        throw new UsageError("BAD_ARGUMENT", `metadata must be a Uint8Array, got ${typeof metadata}`);
+      }
+      const head = this.#headEntry();
+      if (head.block.ended)
+        throw new UsageError("ENDED", "the root has returned: no block can follow", {
+          height: head.block.height,
+        });
+      const capacity = loadProcess(this.#engine.heap, head.ref).regionCapacity;
+      if (metadata.length > capacity) {
+        throw new UsageError(
+          "METADATA_TOO_LONG",
+          `metadata of ${metadata.length} bytes does not fit into the root's region of ${capacity} bytes`,
+          { length: metadata.length, capacity },
+        );
+      }
+      const ref = await this.#engine.run(JOB_RESUME, head.ref, metadata, budget);
+      const entry = commit(this.#engine, ref, head.block.height + 1, head.block.id, metadata, budget);
+      this.#retained.set(entry.block.id, entry);
+      this.#chain.push(entry.block.id);
+      this.#prune();
+      return entry.block;
+    });
+  }
+
+  /**
+   * Goes back to a retained block: one of this chain by height, or any by its value. Blocks above stay retained, so that one can
+   * return to them.
+   *
+   * @throws UsageError (NOT_RETAINED, CLOSED)
+   */
+  revert(target: number | Block): Promise<Block> {
+    return this.#enqueue(async () => {
+      const id = typeof target === "number" ? this.#chain[target - this.#chainBase()] : target?.id;
+      const entry = id === undefined ? undefined : this.#retained.get(id);
+      if (entry === undefined) {
+        const heights = `${this.#chainBase()} to ${this.head.height}`;
+        throw new UsageError(
+          "NOT_RETAINED",
+          `${typeof target === "number" ? `height ${target}` : `block ${id}`} is not retained: this chain holds heights ${heights}. ` +
+            `The option "retain" says how many blocks are kept`,
+          { target: typeof target === "number" ? target : (id ?? null) },
+        );
+      }
+      const chain: string[] = [];
+      for (let at: Retained | undefined = entry; at !== undefined; at = this.#retained.get(at.block.parent)) {
+        chain.push(at.block.id);
+      }
+      this.#chain = chain.reverse();
+      return entry.block;
+    });
+  }
+
+  /** An independent runtime that stands at the same block and has the same retained blocks. It shares threads and memory; close both. */
+  fork(): Promise<Runtime> {
+    return this.#enqueue(async () => new Runtime(this.#engine, this.#retained.values(), this.#chain));
+  }
+
+  /**
+   * What the process at `path` (child numbers from the root; empty: the root) looks like in the latest block, null if there is none.
+   */
+  inspect(path: readonly number[]): ProcessView | null {
+    return inspectProcess(this.#engine.heap, this.#headEntry().ref, path);
+  }
+
+  /**
+   * Copies `length` bytes at `address` of the memory of the process at `path`, as of the latest block.
+   *
+   * @throws UsageError (NO_PROCESS, RANGE)
+   */
+  read(path: readonly number[], address: number, length: number): Uint8Array {
+    return readProcess(this.#engine.heap, this.#headEntry().ref, path, address, length);
+  }
+
+  /** Waits for what is in progress and releases the threads, with the last runtime of those that share them. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#queue;
+    await this.#engine.close(this);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** References that a collection must keep. */
+  *roots(): Iterable<Ref> {
+    for (const entry of this.#retained.values()) yield entry.ref;
+  }
+
+  /** The engine, for tests that kill workers or look at the heap. */
+  get engine(): Engine {
+    return this.#engine;
+  }
+
+  #headEntry(): Retained {
+    return this.#retained.get(this.#chain.at(-1) as string) as Retained;
+  }
+
+  #chainBase(): number {
+    return (this.#retained.get(this.#chain[0] as string) as Retained).block.height;
+  }
+
+  #enqueue<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new UsageError("CLOSED", "the runtime is closed"));
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  /** Forgets the oldest retained blocks, never the head. */
+  #prune(): void {
+    const head = this.#chain.at(-1);
+    for (const id of this.#retained.keys()) {
+      if (this.#retained.size <= this.#engine.settings.retain) break;
+      if (id !== head) this.#retained.delete(id);
+    }
+    const base = this.#chain.findLastIndex((id) => !this.#retained.has(id));
+    if (base >= 0) this.#chain.splice(0, base + 1);
+  }
+}
+
+/** The block that an activation of the root ended with. */
+function commit(
+  engine: Engine,
+  ref: Ref,
+  height: number,
+  parent: string,
+  metadata: Uint8Array,
+  budget: number,
+): Retained {
+  const { heap } = engine;
+  const process = loadProcess(heap, ref);
+  const text = process.text === 0 ? new Uint8Array() : new Uint8Array(heap.payload(process.text));
+  if (process.status === abi.STATUS_FAULTED) {
+    throw new BlockFault(FAULT_NAMES[process.fault] as string, process, Buffer.from(text).toString("utf8"));
+  }
+  const root = hashOf(heap, ref);
+  const numbers = Buffer.alloc(16);
+  numbers.writeBigUInt64LE(BigInt(height), 0);
+  numbers.writeBigUInt64LE(BigInt(budget), 8);
+  const id = createHash("sha256")
+    .update(Buffer.from([HASH_BLOCK, HASH_VERSION]))
+    .update(engine.genesis.id)
+    .update(numbers)
+    .update(Buffer.from(parent, "hex"))
+    .update(root)
+    .update(createHash("sha256").update(text).digest())
+    .update(createHash("sha256").update(metadata).digest())
+    .digest("hex");
+  const block: Block = Object.freeze({
+    height,
+    id,
+    parent,
+    root: Buffer.from(root).toString("hex"),
+    data: text,
+    gasUsed: process.gasUsed,
+    ended: process.status === abi.STATUS_ENDED,
+  });
+  return { block, ref };
+}

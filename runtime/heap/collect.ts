@@ -1,0 +1,88 @@
+/**
+ * Collection: finds the space of objects that no root reaches and hands it out again as holes.
+ *
+ * Mark and sweep over the whole heap, by one thread, while no other thread runs a job. Roots are given as a BLOB of references. Every
+ * reference that is not under a root is invalid afterwards: the generation grows, and whoever remembers references (slots,
+ * allocation regions) forgets them when it sees that.
+ */
+
+import {
+  CHUNK_UNITS,
+  CONTROL_GENERATION,
+  CONTROL_HOLE_LIST,
+  CONTROL_HOLE_UNITS,
+  CONTROL_HOLES,
+  CONTROL_NEXT_CHUNK,
+  HEADER_REFERENCES,
+  type Heap,
+  HOLE_UNITS_MINIMUM,
+  HOLES_LIMIT,
+  KIND_FREE,
+  OBJECT_UNITS_LIMIT,
+  type Ref,
+  UNIT_WORDS,
+} from "./heap.ts";
+
+/** Frees what is not reachable from the references in the BLOB `roots`. */
+export function collect(heap: Heap, roots: Ref): void {
+  const marks = new Uint8Array(Math.ceil((heap.control[CONTROL_NEXT_CHUNK] as number) * (CHUNK_UNITS / 8)));
+  const payload = heap.payload(roots);
+  const stack: Ref[] = [];
+  for (let at = 0; at < payload.length; at += 4) stack.push(payload.readUInt32LE(at));
+  mark(heap, marks, stack);
+  sweep(heap, marks);
+  Atomics.add(heap.control, CONTROL_GENERATION, 1);
+  heap.refresh();
+}
+
+function mark(heap: Heap, marks: Uint8Array, stack: Ref[]): void {
+  const words = heap.words;
+  for (let ref = stack.pop(); ref !== undefined; ref = stack.pop()) {
+    if (ref === 0) continue;
+    const byte = ref >>> 3;
+    const bit = 1 << (ref & 7);
+    if (((marks[byte] as number) & bit) !== 0) continue;
+    marks[byte] = (marks[byte] as number) | bit;
+    const at = ref * UNIT_WORDS;
+    const references = words[at + HEADER_REFERENCES] as number;
+    for (let i = 0; i < references; i++) {
+      const next = words[at + UNIT_WORDS + i] as number;
+      if (next !== 0) stack.push(next);
+    }
+  }
+}
+
+function sweep(heap: Heap, marks: Uint8Array): void {
+  const { words, control } = heap;
+  const end = (control[CONTROL_NEXT_CHUNK] as number) * CHUNK_UNITS;
+  let holes = 0;
+  let holeUnits = 0;
+  let start = 0;
+  const close = (to: number): void => {
+    if (start === 0) return;
+    for (let at = start; at < to; ) {
+      const units = Math.min(to - at, OBJECT_UNITS_LIMIT);
+      words[at * UNIT_WORDS] = ((units << 8) | KIND_FREE) >>> 0;
+      words[at * UNIT_WORDS + HEADER_REFERENCES] = 0;
+      if (units >= HOLE_UNITS_MINIMUM && holes < HOLES_LIMIT) {
+        control[CONTROL_HOLE_LIST + 2 * holes] = at;
+        control[CONTROL_HOLE_LIST + 2 * holes + 1] = units;
+        holes++;
+        holeUnits += units;
+      }
+      at += units;
+    }
+    start = 0;
+  };
+  for (let ref = CHUNK_UNITS; ref < end; ) {
+    const units = (words[ref * UNIT_WORDS] as number) >>> 8;
+    const live = ((marks[ref >>> 3] as number) & (1 << (ref & 7))) !== 0;
+    if (live) close(ref);
+    else if (start === 0) start = ref;
+    // A zero word: a chunk that was taken but never written.
+    ref += units === 0 ? CHUNK_UNITS - (ref % CHUNK_UNITS) : units;
+  }
+  close(end);
+  control[CONTROL_HOLES] = holes;
+  control[CONTROL_HOLE_UNITS] = holeUnits;
+}

@@ -1,0 +1,142 @@
+/**
+ * The pool: the worker threads of a runtime, and what the main thread does for them.
+ *
+ * The main thread posts jobs, waits for their ends without blocking its event loop, replaces threads that died, and puts the
+ * board right after them. It never runs guest code.
+ */
+
+import { Piscina } from "piscina";
+import { KernelPanic, LimitError, type StillpointError } from "../errors.ts";
+import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
+import type { ProgramHandle } from "../kernel/program.ts";
+import { WORKER_STACK_BYTES } from "../limits.ts";
+import { Board, createBoard, type Job, MAIN_THREAD, NO_ENTRY } from "./board.ts";
+import type { WorkerTask } from "./worker.ts";
+
+/** Thread ids of a heap's main thread: never 0, which means "no owner" there. */
+const MAIN_HEAP_OWNER = 0x7fffffff;
+/** Deaths of threads during one job after which it is given up: something kills whoever runs it. */
+const DEATHS_LIMIT = 100;
+
+// Below node_modules Node strips no types: the packed package is JavaScript.
+const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+const workerFile = new URL(`./worker.${extension}`, import.meta.url).href;
+
+export class Pool {
+  readonly heap: Heap;
+  readonly #handle: HeapHandle;
+  readonly #memory = createBoard();
+  readonly #board: Board;
+  readonly #programs: readonly ProgramHandle[];
+  readonly #workers: number;
+  readonly #piscina: Piscina;
+  readonly #running = new Set<Promise<void>>();
+  #lastId = 0;
+  #deaths = 0;
+  #lastDeath: unknown;
+  #closed = false;
+
+  constructor(handle: HeapHandle, programs: readonly ProgramHandle[], workers: number) {
+    this.#handle = handle;
+    this.heap = mainHeap(handle);
+    this.#board = new Board(this.#memory, MAIN_THREAD);
+    this.#programs = programs;
+    this.#workers = workers;
+    this.#piscina = new Piscina({
+      filename: workerFile,
+      minThreads: workers,
+      maxThreads: workers,
+      concurrentTasksPerWorker: 1,
+      resourceLimits: { stackSizeMb: WORKER_STACK_BYTES / (1 << 20) },
+    });
+    for (let i = 0; i < workers; i++) this.#start();
+  }
+
+  /** Runs a job on some thread; the reference of its result. */
+  async run(job: Omit<Job, "parent" | "depth">): Promise<Ref> {
+    const board = this.#board;
+    const deathsBefore = this.#deaths;
+    const entry = board.post({ ...job, depth: 0, parent: NO_ENTRY });
+    if (entry === NO_ENTRY) throw new KernelPanic("the job board is full of blocks");
+    for (;;) {
+      const signal = board.mainSignal();
+      const outcome = board.outcome(entry);
+      if (outcome?.state === "done") {
+        board.free(entry);
+        return outcome.result;
+      }
+      if (outcome?.state === "failed") {
+        board.free(entry);
+        throw revive(board.error());
+      }
+      if (this.#deaths - deathsBefore > DEATHS_LIMIT) {
+        board.withdraw(entry);
+        throw new LimitError(
+          "WORKERS_DIED",
+          `${DEATHS_LIMIT} worker threads died while this block ran (the cause says of what); the block was given up`,
+          { deaths: this.#deaths - deathsBefore },
+          { cause: this.#lastDeath },
+        );
+      }
+      await board.mainSleep(signal);
+    }
+  }
+
+  /** Whether a thread is at work, or has work. */
+  get busy(): boolean {
+    return this.#board.busy;
+  }
+
+  /** Kills worker thread number `index`, as an operating system might. For tests of recovery. */
+  async kill(index: number): Promise<void> {
+    await this.#piscina.threads[index % this.#piscina.threads.length]?.terminate();
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#board.stop();
+    await this.#piscina.destroy();
+    await Promise.all(this.#running);
+  }
+
+  /** Gives a thread its long task; when the thread dies, does so again. */
+  #start(): void {
+    const id = ++this.#lastId;
+    const task: WorkerTask = {
+      id,
+      heap: this.#handle,
+      board: this.#memory,
+      programs: this.#programs,
+      alone: this.#workers === 1,
+    };
+    const running = this.#piscina.run(task).then(
+      () => {},
+      (error: unknown) => {
+        if (this.#closed) return;
+        this.#deaths++;
+        this.#lastDeath = error;
+        this.heap.releaseLockOf(id);
+        this.#board.heal(id);
+        this.#board.wakeMain();
+        this.#start();
+      },
+    );
+    this.#running.add(running);
+    running.finally(() => this.#running.delete(running));
+  }
+}
+
+/** The main thread's view of a heap. */
+export function mainHeap(handle: HeapHandle): Heap {
+  return new Heap(handle, MAIN_HEAP_OWNER);
+}
+
+/** The error that a worker described (worker.ts, `describe`). */
+function revive(text: string): StillpointError {
+  const { name, code, message, facts, stack } = JSON.parse(text);
+  const options = { cause: `on a worker thread: ${stack}` };
+  return name === "LimitError"
+    ? new LimitError(code, message, facts, options)
+    : new KernelPanic(message, facts, options);
+}

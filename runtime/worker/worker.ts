@@ -1,0 +1,170 @@
+/**
+ * A worker: one thread that takes jobs from the board for the life of the runtime.
+ *
+ * The thread is a piscina worker with one long task, `work`. While a job of its own waits for a child that another thread
+ * runs, it helps: only with jobs that descend from the one it waits for. So each nested activation is deeper in the tree
+ * than the one below it on the stack, which bounds the stack and rules out that two threads wait for each other.
+ */
+
+import { STATUS_ENDED, STATUS_RET, STATUS_RETURNED } from "../../syscalls/abi.ts";
+import { StillpointError } from "../errors.ts";
+import { collect } from "../heap/collect.ts";
+import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
+import { hashObject } from "../image/hash.ts";
+import { loadProcess, publishProcess } from "../image/process.ts";
+import { type Jobs, Kernel, NO_TICKET, type Ticket } from "../kernel/kernel.ts";
+import { type ProgramHandle, Programs } from "../kernel/program.ts";
+import { Board, JOB_ACTIVATE, JOB_COLLECT, NO_ENTRY } from "./board.ts";
+
+/** What a worker is started with. */
+export interface WorkerTask {
+  readonly id: number;
+  readonly heap: HeapHandle;
+  readonly board: SharedArrayBuffer;
+  readonly programs: readonly ProgramHandle[];
+  /** Whether started children are offered to other threads at all. */
+  readonly alone: boolean;
+}
+
+/** Another thread failed to run a child; it has described why. */
+const FAILED_ELSEWHERE = new Error("a child could not be run on another thread");
+
+/** Looks at the board so often before it sleeps: a child's result is often a few microseconds away. */
+const SPINS = 200;
+
+class Worker implements Jobs {
+  readonly #heap: Heap;
+  readonly #board: Board;
+  readonly #kernel: Kernel;
+  readonly #alone: boolean;
+  #entry = NO_ENTRY;
+
+  constructor(task: WorkerTask) {
+    this.#heap = new Heap(task.heap, task.id);
+    this.#board = new Board(task.board, task.id);
+    this.#alone = task.alone;
+    this.#kernel = new Kernel(this.#heap, new Programs(task.programs), this);
+  }
+
+  /** Works until the board is stopped. */
+  loop(): void {
+    const board = this.#board;
+    for (;;) {
+      const signal = board.signal();
+      if (board.stopped) return;
+      const entry = board.claimAny();
+      if (entry === NO_ENTRY) board.sleep(signal);
+      else this.#begin(entry);
+    }
+  }
+
+  // ---- Jobs, for the kernel --------------------------------------------------------------------------------------
+
+  post(publish: () => Ref, depth: number): Ticket {
+    if (this.#alone) return NO_TICKET;
+    const entry = this.#board.post({
+      kind: JOB_ACTIVATE,
+      start: publish(),
+      depth,
+      metadata: 0,
+      gas: 0,
+      parent: this.#entry,
+    });
+    return entry === NO_ENTRY ? NO_TICKET : entry;
+  }
+
+  take(ticket: Ticket): Ref {
+    const board = this.#board;
+    if (board.claim(ticket)) return 0;
+    for (let spins = 0; ; spins++) {
+      const signal = board.signal();
+      const outcome = board.outcome(ticket);
+      if (outcome !== null) {
+        board.free(ticket);
+        if (outcome.state === "failed") throw FAILED_ELSEWHERE;
+        return outcome.result;
+      }
+      // Its worker died, and the job is on the board again.
+      if (board.claim(ticket)) return 0;
+      const entry = board.claimAny(ticket);
+      if (entry !== NO_ENTRY) this.#work(entry);
+      else if (spins > SPINS) board.sleep(signal);
+    }
+  }
+
+  finish(ticket: Ticket): void {
+    this.#board.free(ticket);
+  }
+
+  withdraw(ticket: Ticket): void {
+    this.#board.withdraw(ticket);
+  }
+
+  enter(ticket: Ticket): Ticket {
+    const outer = this.#entry;
+    // An activation without a job of its own posts for the nearest one that has one.
+    if (ticket !== NO_TICKET) this.#entry = ticket;
+    return outer;
+  }
+
+  // ---- jobs ------------------------------------------------------------------------------------------------------
+
+  /** A job at the bottom of the stack: nothing else is in progress here, so a collection may have happened. */
+  #begin(entry: number): void {
+    const generation = this.#heap.generation;
+    this.#heap.refresh();
+    if (this.#heap.generation !== generation) this.#kernel.forget();
+    this.#work(entry);
+  }
+
+  #work(entry: number): void {
+    const outer = this.#entry;
+    this.#entry = entry;
+    try {
+      this.#board.finish(entry, this.#run(entry));
+    } catch (error) {
+      this.#board.fail(entry, error === FAILED_ELSEWHERE ? this.#board.error() : describe(error));
+    } finally {
+      this.#entry = outer;
+    }
+  }
+
+  #run(entry: number): Ref {
+    const job = this.#board.job(entry);
+    const heap = this.#heap;
+    if (job.kind === JOB_COLLECT) {
+      collect(heap, job.metadata);
+      return 0;
+    }
+    const process = loadProcess(heap, job.start);
+    if (job.kind === JOB_ACTIVATE) return publishProcess(heap, this.#kernel.activate(process, job.depth));
+    const metadata = job.metadata === 0 ? null : heap.payload(job.metadata);
+    const result =
+      metadata === null ? this.#kernel.activate(process, 0) : this.#kernel.resume(process, metadata, job.gas);
+    if (result.status === STATUS_RETURNED || result.status === STATUS_RET) {
+      result.status = STATUS_ENDED;
+      result.continuation = 0;
+    }
+    const ref = publishProcess(heap, result);
+    hashObject(heap, ref);
+    return ref;
+  }
+}
+
+/** An error as text that crosses threads; `revive` in chain/errors.ts is its other half. */
+function describe(error: unknown): string {
+  const known = error instanceof StillpointError;
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  return JSON.stringify({
+    name: known ? name : "KernelPanic",
+    code: known ? error.code : "KERNEL_PANIC",
+    message: known ? message : `the kernel met an error it does not know: ${name}: ${message}`,
+    facts: known ? error.facts : {},
+    stack: (stack ?? "").slice(0, 4000),
+  });
+}
+
+/** The long task of a worker thread. */
+export default function work(task: WorkerTask): void {
+  new Worker(task).loop();
+}

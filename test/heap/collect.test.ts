@@ -1,0 +1,74 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { collect } from "../../runtime/heap/collect.ts";
+import { createHeap, Heap, type Ref } from "../../runtime/heap/heap.ts";
+import { tableDiff, tableUpdate } from "../../runtime/heap/table.ts";
+import { hashOf } from "../../runtime/image/hash.ts";
+import { seeded } from "../seed.ts";
+
+function collectAll(heap: Heap, roots: readonly Ref[]): void {
+  collect(heap, heap.blob(Buffer.from(Uint32Array.from(roots).buffer)));
+}
+
+test("what roots reach survives any number of collections with its contents; the rest is handed out again", (t) => {
+  const step = fc.record({
+    writes: fc.array(fc.tuple(fc.integer({ min: 0, max: 2000 }), fc.integer({ min: 1, max: 9000 })), {
+      minLength: 1,
+      maxLength: 30,
+    }),
+    keep: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), (steps) => {
+      const heap = new Heap(createHeap(64 << 20), 1);
+      const kept: { root: Ref; model: Map<number, Buffer>; hash: Buffer }[] = [];
+      let root = 0;
+      let model = new Map<number, Buffer>();
+      for (const { writes, keep } of steps) {
+        const batch = new Map(writes.map(([index, length]) => [index, Buffer.alloc(length, index + length)]));
+        const indexes = [...batch.keys()].sort((a, b) => a - b);
+        root = tableUpdate(
+          heap,
+          root,
+          indexes,
+          indexes.map((index) => heap.blob(batch.get(index) as Buffer)),
+          indexes.length,
+        );
+        model = new Map([...model, ...batch]);
+        if (keep) kept.push({ root, model, hash: Buffer.from(hashOf(heap, root)) });
+        collectAll(heap, [root, ...kept.map((one) => one.root)]);
+        for (const one of [...kept, { root, model, hash: Buffer.from(hashOf(heap, root)) }]) {
+          const seen = new Map<number, Buffer>();
+          tableDiff(heap, 0, one.root, (index, _none, leaf) =>
+            seen.set(index, Buffer.from(heap.payload(leaf))),
+          );
+          assert.deepEqual(seen, new Map([...one.model].sort((a, b) => a[0] - b[0])));
+          assert.deepEqual(Buffer.from(hashOf(heap, one.root)), one.hash);
+        }
+      }
+    }),
+    seeded(t, 25),
+  );
+});
+
+test("a heap of 8 MiB serves far more than it holds, large objects too, as long as little is kept", () => {
+  const heap = new Heap(createHeap(8 << 20), 1);
+  const kept = heap.blob(new Uint8Array(100_000).fill(7));
+  for (let round = 0; round < 200; round++) {
+    heap.blob(new Uint8Array(1_500_000).fill(round));
+    for (let i = 0; i < 100; i++) heap.blob(new Uint8Array(4096).fill(i));
+    collectAll(heap, [kept]);
+  }
+  assert.ok(heap.payload(kept).every((byte) => byte === 7));
+  assert.ok(heap.usedBytes < 2 << 20, `${heap.usedBytes} bytes are in use`);
+});
+
+test("a recycled object has no hash of its former self", () => {
+  const heap = new Heap(createHeap(4 << 20), 1);
+  const first = hashOf(heap, heap.blob(new Uint8Array(4000).fill(1)));
+  for (let i = 2; i < 5000; i++) {
+    if (i % 100 === 0) collectAll(heap, []);
+    assert.notDeepEqual(hashOf(heap, heap.blob(new Uint8Array(4000).fill(2))), first);
+  }
+});

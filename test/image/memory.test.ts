@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import fc from "fast-check";
+import { createHeap, Heap, KIND_NODE, type Ref, UNIT_WORDS } from "../../runtime/heap/heap.ts";
+import { tableGet } from "../../runtime/heap/table.ts";
+import { hashOf } from "../../runtime/image/hash.ts";
+import { MemoryEdit, readMemory } from "../../runtime/image/memory.ts";
+import { seeded } from "../seed.ts";
+
+const heap = new Heap(createHeap(1 << 30), 1);
+const SIZE = 5 * 4096;
+
+const range = fc
+  .tuple(fc.integer({ min: 0, max: SIZE }), fc.integer({ min: 0, max: SIZE }))
+  .map(([a, b]) => ({ from: Math.min(a, b), length: Math.abs(a - b) }));
+const operation = fc.record({ range, zero: fc.boolean(), seed: fc.integer({ min: 0, max: 255 }) });
+
+function contents(root: Ref): Buffer {
+  const bytes = Buffer.alloc(SIZE);
+  readMemory(heap, root, 0, bytes, 0, SIZE);
+  return bytes;
+}
+
+test("edits of a memory are writes to flat bytes, and an old memory never changes", (t) => {
+  fc.assert(
+    fc.property(fc.array(fc.array(operation, { maxLength: 6 }), { maxLength: 5 }), (edits) => {
+      const model = Buffer.alloc(SIZE);
+      let root = 0;
+      for (const operations of edits) {
+        const before = contents(root);
+        const old = root;
+        const edit = new MemoryEdit(heap, root);
+        for (const { range, zero, seed } of operations) {
+          const bytes = Buffer.from(Array.from({ length: range.length }, (_, i) => (i % 3 === 0 ? seed : 0)));
+          if (zero) edit.zero(range.from, range.length);
+          else edit.write(range.from, bytes, 0, range.length);
+          if (zero) model.fill(0, range.from, range.from + range.length);
+          else bytes.copy(model, range.from);
+        }
+        root = edit.commit();
+        assert.deepEqual(contents(root), model);
+        assert.deepEqual(contents(old), before);
+      }
+      for (let page = 0; page < SIZE / 4096; page++) {
+        const zero = model.subarray(page * 4096, page * 4096 + 4096).every((byte) => byte === 0);
+        assert.equal(tableGet(heap, root, page) === 0, zero, `page ${page}: absent if and only if all zero`);
+      }
+      assert.deepEqual(Buffer.from(hashOf(heap, root)), fullHash(model), "incremental hash against full");
+    }),
+    seeded(t, 100),
+  );
+});
+
+/** The root of a memory from its bytes alone: the definition, without tables. */
+function fullHash(bytes: Buffer): Buffer {
+  const zero = Buffer.alloc(32);
+  const level = (first: number, shift: number): Buffer => {
+    if (shift < 0) {
+      const page = bytes.subarray(first * 4096, first * 4096 + 4096);
+      return page.every((byte) => byte === 0) ? zero : createHash("sha256").update(page).digest();
+    }
+    let bitmap = 0;
+    const present: Buffer[] = [];
+    for (let i = 0; i < 32; i++) {
+      const child = first + i * 2 ** shift;
+      if (child * 4096 >= bytes.length) break;
+      const hash = level(child, shift - 5);
+      if (hash.equals(zero)) continue;
+      bitmap |= 1 << i;
+      present.push(hash);
+    }
+    if (bitmap === 0) return zero;
+    const head = Buffer.alloc(8);
+    head.writeUInt8(1, 0);
+    head.writeUInt8(1, 1);
+    head.writeUInt32LE(bitmap >>> 0, 4);
+    return createHash("sha256").update(head).update(Buffer.concat(present)).digest();
+  };
+  return level(0, 15);
+}
+
+test("the oracle finds a hash that was not recomputed", () => {
+  const write = (value: number, root: Ref): Ref => {
+    const edit = new MemoryEdit(heap, root);
+    edit.write(100, Buffer.of(value), 0, 1);
+    return edit.commit();
+  };
+  const first = write(1, 0);
+  hashOf(heap, first);
+  const second = write(2, first);
+  assert.equal(heap.kind(second), KIND_NODE);
+  // The planted fault: the new top node claims the hash of the old one.
+  heap.words.copyWithin(second * UNIT_WORDS + 3, first * UNIT_WORDS + 3, first * UNIT_WORDS + UNIT_WORDS);
+  assert.notDeepEqual(Buffer.from(hashOf(heap, second)), fullHash(contents(second)));
+});
