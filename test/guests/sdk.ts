@@ -122,6 +122,9 @@ export function accounts_reset(capacity: u32, key0: u64, key1: u64): void {
 export function accounts_find(address: usize): usize {
   return table.find(address);
 }
+export function accounts_findMany(addresses: usize, stride: u32, count: u32, target: usize): void {
+  table.findMany(addresses, stride, count, target);
+}
 export function accounts_findOrAdd(address: usize): usize {
   return table.findOrAdd(address);
 }
@@ -171,6 +174,9 @@ export function block_expect(value: u32): void {
 }
 export function block_zeros(length: u32): void {
   block.zeros(length, "padding");
+}
+export function block_remaining(): u32 {
+  return block.remaining;
 }
 export function block_end(): void {
   block.end();

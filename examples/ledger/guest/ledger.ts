@@ -26,6 +26,7 @@ import { Sha256, SHA256_BYTES, U256 } from "../../../guest/index.ts";
 import * as message from "./messages.ts";
 
 const TRANSFER_GAS: u64 = 21000;
+const LOOKAHEAD: u32 = 32;
 const DIGEST_ACCOUNT_BYTES: u32 = 60;
 
 const accounts = new Accounts(1024);
@@ -33,6 +34,9 @@ const inbox = new PageBuffer();
 const outbox = new PageBuffer();
 const reader = new Block(0, 0);
 
+/** Records of the next LOOKAHEAD transactions, u32 each. */
+const senders: usize = memory.data(128, 8);
+const receivers: usize = memory.data(128, 8);
 const fee: usize = memory.data(32, 8);
 const cost: usize = memory.data(32, 8);
 const tip: usize = memory.data(32, 8);
@@ -126,9 +130,11 @@ function applyTransactions(header: usize, list: usize, count: u32, result: usize
   let badNonce: u32 = 0;
   let insufficient: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
+    if (i % LOOKAHEAD == 0) findRecords(list + i * message.TRANSACTION_BYTES, min<u32>(LOOKAHEAD, count - i));
     const transaction = list + i * message.TRANSACTION_BYTES;
     checkTransaction(transaction, baseFee, i);
-    const status = transfer(transaction, miner);
+    const slot = (i % LOOKAHEAD) * 4;
+    const status = transfer(transaction, load<u32>(senders + slot), load<u32>(receivers + slot), miner);
     badNonce += u32(status == message.STATUS_BAD_NONCE);
     insufficient += u32(status == message.STATUS_INSUFFICIENT);
     store<u8>(result + message.RESULT_BYTES + i, status);
@@ -140,9 +146,18 @@ function applyTransactions(header: usize, list: usize, count: u32, result: usize
   store<u32>(result, insufficient, message.RESULT_INSUFFICIENT);
 }
 
-/** Applies one transaction, or leaves everything as it was; its status. `miner` is a record, as records do not move. */
-function transfer(transaction: usize, miner: usize): u8 {
-  const sender = accounts.findOrAdd(transaction);
+/** Finds the records of sender and receiver of the next transactions; 0 where there is none yet. */
+function findRecords(transaction: usize, count: u32): void {
+  accounts.findMany(transaction, message.TRANSACTION_BYTES, count, senders);
+  accounts.findMany(transaction + message.TRANSACTION_TO, message.TRANSACTION_BYTES, count, receivers);
+}
+
+/**
+ * Applies one transaction, or leaves everything as it was; its status. `sender`, `receiver` (0: to be made when needed) and
+ * `miner` are records, which do not move.
+ */
+function transfer(transaction: usize, sender: usize, receiver: usize, miner: usize): u8 {
+  if (sender == 0) sender = accounts.findOrAdd(transaction);
   const nonce = load<u64>(sender, RECORD_NONCE);
   if (nonce != load<u64>(transaction, message.TRANSACTION_NONCE) || nonce == u64.MAX_VALUE)
     return message.STATUS_BAD_NONCE;
@@ -157,7 +172,7 @@ function transfer(transaction: usize, miner: usize): u8 {
   U256.subtract(balance, balance, cost);
   store<u64>(sender, nonce + 1, RECORD_NONCE);
   if (load<u32>(transaction, message.TRANSACTION_FLAGS) & message.TRANSACTION_CREATION) credit(burned, value);
-  else credit(accounts.findOrAdd(transaction + message.TRANSACTION_TO) + RECORD_BALANCE, value);
+  else credit((receiver || accounts.findOrAdd(transaction + message.TRANSACTION_TO)) + RECORD_BALANCE, value);
   U256.subtract(tip, fee, baseBurn); // the gas price is not below the base fee
   credit(miner + RECORD_BALANCE, tip);
   credit(burned, baseBurn);
