@@ -1,0 +1,184 @@
+/**
+ * Admission: from the bytes of a module to a program that the kernel can run.
+ *
+ * check (the original bytes, all of them) → Asyncify (only programs that stand still) → instrument. The result is a function
+ * of the bytes and of REWRITER_VERSION, and so is a rejection: AdmissionError, whose reason, function and offset name the
+ * first problem in file order. Nothing else is ever thrown for any input.
+ */
+
+import { createHash } from "node:crypto";
+import { CALL_DEPTH_BYTES } from "../limits.ts";
+import { AdmissionError } from "./admission-error.ts";
+import { assemble, type Unwinding } from "./assemble.ts";
+import { Body, readBody } from "./body.ts";
+import { littleEndian } from "./constant.ts";
+import { type Calls, callsOf, type Depths, depthsOf, ROOT_FRAME_BYTES } from "./depth.ts";
+import { globalBytes } from "./glue.ts";
+import { type Dialect, decodeModule, type Module, typeOfFunction } from "./module.ts";
+import { F32, I32, I64 } from "./opcodes.ts";
+import { Reader } from "./reader.ts";
+import type { Defect } from "./rewrite.ts";
+
+export { AdmissionError };
+
+/** Consensus: every change of what the rewriter makes, of a cost or of binaryen is a new version. */
+export const REWRITER_VERSION = "1/binaryen-132.0.0";
+
+/** An admitted program: plain data, can be posted to a worker. */
+export interface Program {
+  /** SHA-256 of `bytes`. */
+  readonly hash: Uint8Array;
+  /** The original module. */
+  readonly bytes: Uint8Array;
+  /** The instrumented module; its contract is layout.ts. */
+  readonly code: Uint8Array;
+  /** Exported functions of type (i64) -> i64; the position is the entry number. */
+  readonly entries: readonly string[];
+  /** In pages of 64 KiB; 0 and 0 for a program without memory. */
+  readonly memory: { readonly initialPages: number; readonly maximumPages: number };
+  /** Active data segments, in order. */
+  readonly data: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
+  /** Initial contents of the AUX_GLOBALS area; its length is the area's length. */
+  readonly globals: Uint8Array;
+  readonly hasStart: boolean;
+  /** It imports ret or snapshot, and went through Asyncify. */
+  readonly suspends: boolean;
+}
+
+export interface Options {
+  /** A planted defect, for tests only. */
+  readonly defect?: Defect;
+}
+
+/** What a program is named by: the SHA-256 of its bytes. */
+export function programHash(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash("sha256").update(bytes).digest());
+}
+
+/** Checks and instruments a program of any kind. Loads binaryen the first time that a program needs it. */
+export async function admit(bytes: Uint8Array, options: Options = {}): Promise<Program> {
+  const checked = check(bytes);
+  if (!suspends(checked.module)) return instrument(checked, options);
+  const { asyncify } = await import("./asyncify.ts");
+  const unwindable = await asyncify(checked.bytes, checked.module, entriesOf(checked.module));
+  return instrument(checked, options, unwindable);
+}
+
+/** Checks and instruments a program that runs and returns, at once. Those that import ret or snapshot are rejected. */
+export function admitEntryProgram(bytes: Uint8Array, options: Options = {}): Program {
+  const checked = check(bytes, (reader, module) => {
+    if (suspends(module)) {
+      const text = "Programs that import ret or snapshot can only be given when the runtime is opened";
+      reader.fail("may-not-suspend", text, module.importsAt);
+    }
+  });
+  return instrument(checked, options);
+}
+
+function suspends(module: Module): boolean {
+  return module.imports.includes("ret") || module.imports.includes("snapshot");
+}
+
+export interface Checked {
+  readonly bytes: Uint8Array;
+  readonly module: Module;
+  readonly calls: readonly (Calls | null)[];
+}
+
+/** Decodes and validates a whole module and collects its calls. */
+export function check(
+  bytes: Uint8Array,
+  afterImports: (reader: Reader, module: Module) => void = () => {},
+  dialect: Dialect = "original",
+): Checked {
+  // The caller may change its array; and a view of shared memory must not change under the decoder.
+  const own = dialect === "original" ? new Uint8Array(bytes) : bytes;
+  const reader = new Reader(own);
+  const body = new Body(4096);
+  const calls: (Calls | null)[] = [];
+  const module = decodeModule(reader, dialect, {
+    imports: (current) => afterImports(reader, current),
+    body: (current, index) => {
+      readBody(reader, current, index, body);
+      calls[index] = callsOf(body);
+    },
+  });
+  for (let index = 0; index < module.imports.length; index++) calls[index] = null;
+  return { bytes: own, module, calls };
+}
+
+/** Function exports of type (i64) -> i64. An imported function is no entry. */
+function entriesOf(module: Module): { name: string; functionIndex: number }[] {
+  return module.exports.filter(({ functionIndex }) => {
+    if (functionIndex < module.imports.length) return false;
+    const { parameters, results } = typeOfFunction(module, functionIndex);
+    return parameters.length === 1 && parameters[0] === I64 && results.length === 1 && results[0] === I64;
+  });
+}
+
+export interface Unwindable {
+  readonly bytes: Uint8Array;
+  readonly unwinding: Unwinding;
+  readonly entries: readonly number[];
+  readonly start: number | null;
+  readonly memories: readonly number[];
+}
+
+function instrument(checked: Checked, options: Options, unwindable: Unwindable | null = null): Program {
+  const original = checked.module;
+  const entries = entriesOf(original);
+  const form = unwindable === null ? checked : check(unwindable.bytes, undefined, "asyncified");
+  const depths = depthsOf(form.module, form.calls);
+  boundChain(checked, depths);
+  const memory = original.memories[0];
+  const maximumPages = memory === undefined ? 0 : (memory.maximum ?? 65536);
+  const code = assemble({
+    source: form.bytes,
+    module: form.module,
+    entries: unwindable?.entries ?? entries.map((entry) => entry.functionIndex),
+    start: unwindable === null ? original.start : unwindable.start,
+    ownGlobals: original.globals.length,
+    memories: unwindable?.memories ?? [0],
+    maximumPages,
+    depths,
+    unwinding: unwindable?.unwinding ?? null,
+    defect: options.defect ?? null,
+  });
+  return {
+    hash: programHash(checked.bytes),
+    bytes: checked.bytes,
+    code,
+    entries: entries.map((entry) => entry.name),
+    memory: { initialPages: memory?.minimum ?? 0, maximumPages },
+    data: original.data.flatMap(({ offset, bytes }) =>
+      offset === null ? [] : [{ offset, bytes: bytes.slice() }],
+    ),
+    globals: initialGlobals(original),
+    hasStart: original.start !== null,
+    suspends: unwindable !== null,
+  };
+}
+
+/** The chain of calls from an entry down to the first function that counts must fit by itself. */
+function boundChain(checked: Checked, depths: Depths): void {
+  const bytes = depths.root + ROOT_FRAME_BYTES;
+  if (bytes <= CALL_DEPTH_BYTES || depths.deepest === null) return;
+  const body = checked.module.bodies[depths.deepest - checked.module.imports.length];
+  const text = `Calls below this function take ${bytes} bytes of frames: at most ${CALL_DEPTH_BYTES} are allowed`;
+  throw new AdmissionError("call-depth", text, body?.start ?? 0, depths.deepest);
+}
+
+function initialGlobals(module: Module): Uint8Array {
+  const mutable = module.globals.filter((global) => global.mutable);
+  const area = new Uint8Array(mutable.reduce((sum, global) => sum + globalBytes(global.type), 0));
+  let place = 0;
+  for (const { type, initial } of mutable) {
+    const narrow = type === I32 || type === F32;
+    if (initial.kind === "number") {
+      const value = narrow ? BigInt.asUintN(32, initial.value) : initial.value;
+      area.set(littleEndian(value, narrow ? 4 : globalBytes(type)), place);
+    }
+    place += globalBytes(type);
+  }
+  return area;
+}

@@ -1,0 +1,312 @@
+/**
+ * Puts an instrumented module together, by the contract of layout.ts. Every section is written from what was decoded; of the
+ * original only instructions, types, tables, immutable values and passive data come through, all encoded again.
+ *
+ * Functions are numbered: the kernel's imports, the module's own functions in their order, injected ones.
+ */
+
+import { CALL_DEPTH_BYTES } from "../limits.ts";
+import { Body, readBody } from "./body.ts";
+import { writeConstant } from "./constant.ts";
+import { type Depths, ROOT_FRAME_BYTES } from "./depth.ts";
+import { bulk, type Glue, KERNEL_IMPORTS, run, scan, start, transfer, wrapper } from "./glue.ts";
+import { AUX_PAGES } from "./layout.ts";
+import { type FunctionType, type ImportName, type Module, typeOfFunction } from "./module.ts";
+import * as op from "./opcodes.ts";
+import { Reader } from "./reader.ts";
+import { type Defect, Rewriter, type Targets } from "./rewrite.ts";
+import { Writer } from "./writer.ts";
+
+/** What Asyncify added. Its functions are numbered as in the module given to it. */
+export interface Unwinding {
+  readonly stateGlobal: number;
+  readonly startUnwind: number;
+  readonly stopUnwind: number;
+  readonly startRewind: number;
+  readonly stopRewind: number;
+}
+
+export interface Parts {
+  readonly source: Uint8Array;
+  readonly module: Module;
+  /** Functions of `module`, by entry number. */
+  readonly entries: readonly number[];
+  readonly start: number | null;
+  /** How many of the globals are the program's own: those from there on are Asyncify's. */
+  readonly ownGlobals: number;
+  /** By memory of `module`: its index in the instrumented one. */
+  readonly memories: readonly number[];
+  readonly maximumPages: number;
+  readonly depths: Depths;
+  readonly unwinding: Unwinding | null;
+  readonly defect: Defect | null;
+}
+
+export function assemble(parts: Parts): Uint8Array {
+  return new Assembler(parts).write();
+}
+
+class Assembler {
+  readonly #parts: Parts;
+  readonly #types = new Writer();
+  readonly #typeIndices = new Map<string, number>();
+  #typeCount = 0;
+  readonly #glue: Glue[] = [];
+  readonly #glueIndices = new Map<string, number>();
+  readonly #defined: number;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#defined = parts.module.functions.length - parts.module.imports.length;
+    // The original types keep their indices.
+    for (const type of parts.module.types) this.#addType(type.parameters, type.results);
+  }
+
+  #addType(parameters: ArrayLike<number>, results: ArrayLike<number>): number {
+    this.#types.u8(0x60);
+    for (const list of [parameters, results]) {
+      this.#types.u32(list.length);
+      for (let index = 0; index < list.length; index++) this.#types.u8(list[index] as number);
+    }
+    const key = `${Array.from(parameters).join()}>${Array.from(results).join()}`;
+    if (!this.#typeIndices.has(key)) this.#typeIndices.set(key, this.#typeCount);
+    return this.#typeCount++;
+  }
+
+  #type(parameters: readonly number[], results: readonly number[]): number {
+    const key = `${parameters.join()}>${results.join()}`;
+    return this.#typeIndices.get(key) ?? this.#addType(parameters, results);
+  }
+
+  /** The index of an injected function, made when it is first asked for. */
+  #injected(name: string, make: () => Glue): number {
+    const known = this.#glueIndices.get(name);
+    if (known !== undefined) return known;
+    const index = KERNEL_IMPORTS.length + this.#defined + this.#glue.length;
+    this.#glueIndices.set(name, index);
+    this.#glue.push(make());
+    return index;
+  }
+
+  #function(index: number): number {
+    const { imports } = this.#parts.module;
+    if (index >= imports.length) return KERNEL_IMPORTS.length + index - imports.length;
+    return this.#wrapped(imports[index] as ImportName);
+  }
+
+  #wrapped(name: ImportName | "grow"): number {
+    return this.#injected(name, () => wrapper(name, this.#gasGlobal));
+  }
+
+  get #gasGlobal(): number {
+    return this.#parts.module.globals.length;
+  }
+
+  write(): Uint8Array {
+    const { module, defect } = this.#parts;
+    const marks = defect !== "bulk-mark";
+    const helper = (name: string, opcode: number, segment: number) =>
+      this.#injected(name, () => bulk(opcode, segment, this.#gasGlobal, marks));
+    const targets: Targets = {
+      functions: (index) => this.#function(index),
+      blockType: (type: FunctionType) => this.#type([], [...type.results]),
+      gasGlobal: this.#gasGlobal,
+      depthGlobal: this.#gasGlobal + 1,
+      grow: () => this.#wrapped("grow"),
+      copy: () => helper("copy", op.MEMORY_COPY, 0),
+      fill: () => helper("fill", op.MEMORY_FILL, 0),
+      init: (segment) => helper(`init ${segment}`, op.MEMORY_INIT, segment),
+      memories: this.#parts.memories,
+      defect,
+    };
+    const bodies = this.#bodies(targets);
+    const exports = this.#exports();
+    const elements = this.#elements();
+    const globals = this.#globals();
+
+    // Everything is numbered now, so that the sections before can be written.
+    const out = new Writer(bodies.length + 4096);
+    out.bytes(Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00));
+    const imports = this.#imports();
+    const functions = new Writer();
+    functions.u32(this.#defined + this.#glue.length);
+    for (const type of module.functions.slice(module.imports.length)) functions.u32(type);
+    for (const { parameters, results } of this.#glue)
+      functions.u32(this.#type([...parameters], [...results]));
+    const types = new Writer();
+    types.u32(this.#typeCount);
+    types.bytes(this.#types.view());
+    out.section(1, types);
+    out.section(2, imports);
+    out.section(3, functions);
+    if (module.tables.length > 0) out.section(4, this.#tables());
+    out.section(6, globals);
+    out.section(7, exports);
+    if (module.elements.length > 0) out.section(9, elements);
+    if (module.dataCount !== null) {
+      const count = new Writer();
+      count.u32(module.dataCount);
+      out.section(12, count);
+    }
+    const code = new Writer(bodies.length + 4096);
+    code.u32(this.#defined + this.#glue.length);
+    code.bytes(bodies.view());
+    for (const { code: body } of this.#glue) code.sized(body);
+    out.section(10, code);
+    if (module.data.length > 0) out.section(11, this.#data());
+    return out.finish();
+  }
+
+  #bodies(targets: Targets): Writer {
+    const { module, source, depths, unwinding } = this.#parts;
+    const free = new Set(
+      unwinding === null
+        ? []
+        : [unwinding.startUnwind, unwinding.stopUnwind, unwinding.startRewind, unwinding.stopRewind],
+    );
+    const out = new Writer(source.length * 2);
+    const rewriter = new Rewriter(source, targets);
+    const reader = new Reader(source);
+    const body = new Body(4096);
+    module.bodies.forEach((range, position) => {
+      const index = module.imports.length + position;
+      reader.offset = range.start;
+      reader.end = range.end;
+      readBody(reader, module, index, body);
+      const charge = depths.charges[index] as number;
+      rewriter.function(body, typeOfFunction(module, index), charge, free.has(index), out);
+    });
+    return out;
+  }
+
+  #imports(): Writer {
+    const out = new Writer();
+    out.u32(2 + KERNEL_IMPORTS.length);
+    for (const [name, limits] of [
+      ["memory", [0, this.#parts.maximumPages]],
+      ["aux", [AUX_PAGES, AUX_PAGES]],
+    ] as const) {
+      out.name("k");
+      out.name(name);
+      out.u8(2);
+      out.u8(1);
+      out.u32(limits[0]);
+      out.u32(limits[1]);
+    }
+    for (const { name, parameters, results } of KERNEL_IMPORTS) {
+      out.name("k");
+      out.name(name);
+      out.u8(0);
+      out.u32(this.#type(parameters, results));
+    }
+    return out;
+  }
+
+  #tables(): Writer {
+    const out = new Writer();
+    out.u32(this.#parts.module.tables.length);
+    for (const { element, minimum, maximum } of this.#parts.module.tables) {
+      out.u8(element);
+      out.u8(maximum === null ? 0 : 1);
+      out.u32(minimum);
+      if (maximum !== null) out.u32(maximum);
+    }
+    return out;
+  }
+
+  #globals(): Writer {
+    const { module, depths } = this.#parts;
+    const out = new Writer();
+    out.u32(module.globals.length + 2);
+    for (const { type, mutable, initial } of module.globals) {
+      out.u8(type);
+      out.u8(mutable ? 1 : 0);
+      writeConstant(out, initial, (index) => this.#function(index));
+    }
+    out.u8(op.I64);
+    out.u8(1);
+    writeConstant(out, { kind: "number", type: op.I64, value: 0n }, (index) => index);
+    out.u8(op.I32);
+    out.u8(1);
+    writeConstant(out, { kind: "number", type: op.I32, value: BigInt(depthOf(depths)) }, (index) => index);
+    return out;
+  }
+
+  #exports(): Writer {
+    const { module, entries, start: startFunction, ownGlobals, unwinding, depths } = this.#parts;
+    const counters = {
+      gasGlobal: this.#gasGlobal,
+      depthGlobal: this.#gasGlobal + 1,
+      depth: depthOf(depths),
+      stateGlobal: unwinding === null ? null : unwinding.stateGlobal,
+    };
+    const mutable = module.globals
+      .slice(0, ownGlobals)
+      .flatMap((global, index) => (global.mutable ? [{ index, type: global.type }] : []));
+    const list: [string, number][] = [];
+    const add = (name: string, make: () => Glue) => list.push([name, this.#injected(`export ${name}`, make)]);
+    const entryFunctions = entries.map((index) => this.#function(index));
+    add("run", () => run(entryFunctions, counters));
+    if (startFunction !== null) {
+      const index = this.#function(startFunction);
+      add("start", () => start(index, counters));
+    }
+    add("load", () => transfer("load", mutable));
+    add("save", () => transfer("save", mutable));
+    add("scan", scan);
+    if (unwinding !== null) {
+      for (const name of ["startUnwind", "stopUnwind", "startRewind", "stopRewind"] as const) {
+        list.push([name, this.#function(unwinding[name])]);
+      }
+    }
+    const out = new Writer();
+    out.u32(list.length);
+    for (const [name, index] of list) {
+      out.name(name);
+      out.u8(0);
+      out.u32(index);
+    }
+    return out;
+  }
+
+  #elements(): Writer {
+    const out = new Writer();
+    const { elements } = this.#parts.module;
+    out.u32(elements.length);
+    for (const { mode, table, offset, element, items } of elements) {
+      // Always with expressions: the one form that holds null references too.
+      out.u8(mode === "active" ? 6 : mode === "passive" ? 5 : 7);
+      if (mode === "active") {
+        out.u32(table);
+        writeConstant(out, { kind: "number", type: op.I32, value: BigInt(offset) }, (index) => index);
+      }
+      out.u8(element);
+      out.u32(items.length);
+      for (const item of items) {
+        const value =
+          item === null
+            ? ({ kind: "null", type: element } as const)
+            : ({ kind: "function", functionIndex: item } as const);
+        writeConstant(out, value, (index) => this.#function(index));
+      }
+    }
+    return out;
+  }
+
+  /** Passive segments; active ones, which the kernel applies, leave an empty place. */
+  #data(): Writer {
+    const out = new Writer();
+    const { data } = this.#parts.module;
+    out.u32(data.length);
+    for (const { offset, bytes } of data) {
+      out.u8(1);
+      out.u32(offset === null ? bytes.length : 0);
+      if (offset === null) out.bytes(bytes);
+    }
+    return out;
+  }
+}
+
+function depthOf(depths: Depths): number {
+  return CALL_DEPTH_BYTES - ROOT_FRAME_BYTES - depths.root;
+}

@@ -1,0 +1,167 @@
+/**
+ * Where stores mark pages as written.
+ *
+ * After a store, the byte of aux memory that stands for the page of its lowest address is set. The page after it is not
+ * marked when the store, or a group of stores, runs over its end: whoever reads the marks compares the first REACH bytes of
+ * page i + 1 whenever page i is marked and page i + 1 is not.
+ *
+ * Stores whose address comes from the same local, global or constant form a group: the first marks its page, and those that
+ * follow write nothing outside of the REACH bytes from there, so they need no mark of their own. A mark counts as long as
+ * every way to the later store leads through it, the local or global has not been written since, and no call was made in
+ * between (the kernel takes marks away).
+ */
+
+import { type Body, NOBODY } from "./body.ts";
+import * as op from "./opcodes.ts";
+
+/** Bytes from a mark's address on that it stands for. */
+export const REACH = 64;
+
+export const NO_MARK = 0;
+export const MARK_LOCAL = 1; //    the address is in local `ids[place]`
+export const MARK_GLOBAL = 2; //   the address is in global `ids[place]`
+export const MARK_CONSTANT = 3; // the address is `ids[place]`
+export const MARK_SAVED = 4; //    the address is saved in temporary `ids[place]` after it is made
+export const MARK_SPILLED = 5; //  the address must be fetched from below the value
+
+/** Addresses that may wait on the stack, each in a temporary of its own, while the value of a store is computed. */
+export const SAVED_LIMIT = 4;
+const GROUPS = 8;
+
+export interface Marks {
+  /** For each store how to mark, by place. */
+  readonly kinds: Uint8Array;
+  readonly ids: Int32Array;
+  /** For an instruction that makes an address: one more than the temporary to save it in, or 0. */
+  readonly saves: Uint8Array;
+}
+
+/** A mark that was made: the address `low` above what `key` held in its `version`. */
+interface Group {
+  readonly kind: number;
+  readonly id: number;
+  readonly version: number;
+  readonly epoch: number;
+  readonly low: number;
+}
+
+export function planMarks(body: Body, marks: Marks): void {
+  const { kinds, ids, saves } = marks;
+  kinds.fill(NO_MARK, 0, body.length);
+  saves.fill(0, 0, body.length);
+  const localWritten = new Map<number, number>();
+  const globalWritten = new Map<number, number>();
+  let epoch = NOBODY; // place of the last call
+  let groups: Group[] = [];
+  const frames: { opcode: number; before: Group[]; targeted: boolean }[] = [];
+  const waiting: { from: number; level: number }[] = [];
+  const target = (depth: number) => {
+    const frame = frames[frames.length - 1 - depth];
+    if (frame !== undefined) frame.targeted = true;
+  };
+
+  for (let place = 0; place < body.length; place++) {
+    const opcode = body.ops[place] as number;
+    switch (opcode) {
+      case op.LOCAL_SET:
+      case op.LOCAL_TEE:
+        localWritten.set(body.a[place] as number, place);
+        continue;
+      case op.GLOBAL_SET:
+        globalWritten.set(body.a[place] as number, place);
+        continue;
+      case op.CALL:
+      case op.CALL_INDIRECT:
+      case op.MEMORY_GROW:
+        epoch = place;
+        groups = [];
+        continue;
+      case op.BLOCK:
+      case op.IF:
+        frames.push({ opcode, before: groups.slice(), targeted: false });
+        continue;
+      case op.LOOP:
+        frames.push({ opcode, before: [], targeted: false });
+        groups = [];
+        continue;
+      case op.ELSE: {
+        const frame = frames[frames.length - 1] as (typeof frames)[0];
+        frame.targeted = true;
+        groups = frame.before.slice();
+        continue;
+      }
+      case op.END: {
+        // A loop's label is its header, so its end is no place where ways meet.
+        const frame = frames.pop();
+        if (frame !== undefined && frame.opcode !== op.LOOP && (frame.targeted || frame.opcode === op.IF)) {
+          groups = frame.before;
+        }
+        continue;
+      }
+      case op.BR:
+      case op.BR_IF:
+        target(body.a[place] as number);
+        continue;
+      case op.BR_TABLE:
+        for (const depth of body.labels[body.a[place] as number] as number[]) target(depth);
+        continue;
+    }
+    if (op.IS_STORE[opcode] === 0 || body.memory[place] !== 0) continue;
+    const maker = body.address[place] as number;
+    const made = maker === NOBODY ? op.NOP : (body.ops[maker] as number);
+    let kind = MARK_SPILLED;
+    let id = 0;
+    let version = 0;
+    if (made === op.LOCAL_GET || made === op.LOCAL_TEE) {
+      id = body.a[maker] as number;
+      version = localWritten.get(id) ?? NOBODY;
+      if (version <= maker) kind = MARK_LOCAL;
+    } else if (made === op.GLOBAL_GET) {
+      id = body.a[maker] as number;
+      version = globalWritten.get(id) ?? NOBODY;
+      if (version < maker && epoch < maker) kind = MARK_GLOBAL;
+    } else if (made === op.I32_CONST) {
+      id = body.a[maker] as number;
+      kind = MARK_CONSTANT;
+    }
+    const low = (body.b[place] as number) >>> 0;
+    if (kind === MARK_SPILLED) {
+      if (maker === NOBODY) {
+        kinds[place] = MARK_SPILLED;
+        continue;
+      }
+      // Waiting addresses nest, as the stack does: this one's temporary differs from those used while it waits.
+      let level = 0;
+      while (waiting.length > 0 && (waiting[waiting.length - 1] as (typeof waiting)[0]).from > maker) {
+        level = Math.max(level, (waiting.pop() as (typeof waiting)[0]).level + 1);
+      }
+      waiting.push({ from: maker, level });
+      if (level >= SAVED_LIMIT) {
+        kinds[place] = MARK_SPILLED;
+      } else {
+        kinds[place] = MARK_SAVED;
+        ids[place] = level;
+        saves[maker] = level + 1;
+      }
+      continue;
+    }
+    const width = 1 << (op.WIDTH[opcode] as number);
+    // For constants the whole address is the offset, so that neighbours share a group.
+    const key = kind === MARK_CONSTANT ? 0 : id;
+    const from = kind === MARK_CONSTANT ? (id >>> 0) + low : low;
+    const covered = groups.some(
+      (group) =>
+        group.kind === kind &&
+        group.id === key &&
+        group.version === version &&
+        group.epoch === epoch &&
+        from >= group.low &&
+        from + width <= group.low + REACH,
+    );
+    if (covered) continue;
+    kinds[place] = kind;
+    ids[place] = id;
+    if (groups.length === GROUPS) groups.shift();
+    groups.push({ kind, id: key, version, epoch, low: from });
+  }
+}

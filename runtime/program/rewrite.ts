@@ -1,0 +1,389 @@
+/**
+ * Writes one function of an instrumented module from its decoded body: gas, call depth, canonical NaNs, marks of written
+ * pages. Everything is encoded again from the decoded instructions.
+ *
+ * A function whose gas is kept in a local, or that counts call depth, has one exit: its body is wrapped in a block, and a
+ * return becomes a branch out of it, so that the counters are put right behind it.
+ */
+
+import { FAULT_CALL_DEPTH } from "../../syscalls/abi.ts";
+import {
+  MARK_CONSTANT,
+  MARK_GLOBAL,
+  MARK_LOCAL,
+  MARK_SAVED,
+  MARK_SPILLED,
+  type Marks,
+  planMarks,
+  SAVED_LIMIT,
+} from "./barrier.ts";
+import type { Body } from "./body.ts";
+import { Code, writeLocals } from "./code.ts";
+import { type Charges, chargesOf } from "./gas.ts";
+import type { FunctionType } from "./module.ts";
+import { canonicalisations } from "./nan.ts";
+import * as op from "./opcodes.ts";
+import type { Writer } from "./writer.ts";
+
+/** Deliberate defects, for tests that must find them. */
+export type Defect = "gas" | "nan" | "mark" | "depth" | "group" | "bulk-mark" | "exit";
+
+/** Numbers of the instrumented module's items. */
+export interface Targets {
+  /** By function of the original: imports are their wrappers. */
+  readonly functions: (index: number) => number;
+  /** The type () -> results of a function type with several results; its index. */
+  readonly blockType: (type: FunctionType) => number;
+  readonly gasGlobal: number;
+  readonly depthGlobal: number;
+  readonly grow: () => number;
+  readonly copy: () => number;
+  readonly fill: () => number;
+  readonly init: (segment: number) => number;
+  /** By memory of the module. */
+  readonly memories: readonly number[];
+  readonly defect: Defect | null;
+}
+
+/** Rewrites functions one after the other, with scratch space that is used again. */
+export class Rewriter {
+  readonly #targets: Targets;
+  readonly #source: Uint8Array;
+  #fixes = new Uint8Array(0);
+  #marks: Marks = { kinds: new Uint8Array(0), ids: new Int32Array(0), saves: new Uint8Array(0) };
+
+  constructor(source: Uint8Array, targets: Targets) {
+    this.#source = source;
+    this.#targets = targets;
+  }
+
+  /**
+   * Appends the function, with its size, to `out`. `depthCharge` is 0 for functions that do not count. Asyncify's own
+   * functions are called by the kernel and cost nothing: `free`.
+   */
+  function(body: Body, type: FunctionType, depthCharge: number, free: boolean, out: Writer): void {
+    if (this.#fixes.length < body.length) {
+      const capacity = body.ops.length;
+      this.#fixes = new Uint8Array(capacity);
+      this.#marks = {
+        kinds: new Uint8Array(capacity),
+        ids: new Int32Array(capacity),
+        saves: new Uint8Array(capacity),
+      };
+    }
+    canonicalisations(body, this.#fixes);
+    planMarks(body, this.#marks);
+    const plan: Plan = {
+      charges: chargesOf(body),
+      fixes: this.#fixes,
+      marks: this.#marks,
+      depthCharge,
+      free,
+    };
+    const writer = new FunctionWriter(this.#source, this.#targets, body, type, plan);
+    out.sized(writer.write());
+  }
+}
+
+interface Plan {
+  readonly charges: Charges;
+  readonly fixes: Uint8Array;
+  readonly marks: Marks;
+  readonly depthCharge: number;
+  readonly free: boolean;
+}
+
+class FunctionWriter {
+  readonly #source: Uint8Array;
+  readonly #targets: Targets;
+  readonly #body: Body;
+  readonly #type: FunctionType;
+  readonly #plan: Plan;
+  readonly #code = new Code(4096);
+  readonly #extra: number[] = [];
+  readonly #temporaries = new Map<string, number>();
+  /** The local that holds the gas in functions with loops and without calls, or null. */
+  #gas: number | null = null;
+  #nesting = 0;
+  #oneExit = false;
+
+  constructor(source: Uint8Array, targets: Targets, body: Body, type: FunctionType, plan: Plan) {
+    this.#source = source;
+    this.#targets = targets;
+    this.#body = body;
+    this.#type = type;
+    this.#plan = plan;
+  }
+
+  write(): Writer {
+    const code = this.#code;
+    const { charges, depthCharge, free } = this.#plan;
+    const caches = charges.loops.size > 0 && !this.#calls();
+    this.#oneExit = caches || depthCharge > 0;
+    if (caches) this.#gas = this.#temporary("gas", op.I64);
+    if (!free) this.#charge(charges.entry, true);
+    if (depthCharge > 0) this.#enterDepth(depthCharge);
+    if (this.#oneExit) {
+      code.u8(op.BLOCK);
+      const { results } = this.#type;
+      if (results.length > 1) code.s32(this.#targets.blockType(this.#type));
+      else code.u8(results.length === 1 ? (results[0] as number) : 0x40);
+    }
+    for (let place = 0; place < this.#body.length; place++) this.#instruction(place);
+    if (this.#oneExit) {
+      // The body's own `end` closed the block.
+      if (this.#gas !== null && this.#targets.defect !== "exit") {
+        code.get(this.#gas);
+        code.index(op.GLOBAL_SET, this.#targets.gasGlobal);
+      }
+      if (depthCharge > 0) {
+        code.index(op.GLOBAL_GET, this.#targets.depthGlobal);
+        code.i32(depthCharge);
+        code.op(op.I32_ADD);
+        code.index(op.GLOBAL_SET, this.#targets.depthGlobal);
+      }
+      code.end();
+    }
+    const whole = new Code(code.length + 64);
+    writeLocals(whole, [...this.#body.locals.subarray(this.#body.parameters), ...this.#extra]);
+    whole.bytes(code.view());
+    return whole;
+  }
+
+  /** Whether something in the body charges gas elsewhere, or hands it to the kernel. */
+  #calls(): boolean {
+    const { ops, length } = this.#body;
+    for (let place = 0; place < length; place++) {
+      switch (ops[place]) {
+        case op.CALL:
+        case op.CALL_INDIRECT:
+        case op.MEMORY_GROW:
+        case op.MEMORY_COPY:
+        case op.MEMORY_FILL:
+        case op.MEMORY_INIT:
+          return true;
+      }
+    }
+    return false;
+  }
+
+  #temporary(name: string, type: number): number {
+    const known = this.#temporaries.get(name);
+    if (known !== undefined) return known;
+    const local = this.#body.locals.length + this.#extra.length;
+    this.#extra.push(type);
+    this.#temporaries.set(name, local);
+    return local;
+  }
+
+  #charge(amount: number, first = false): void {
+    const code = this.#code;
+    const global = this.#targets.gasGlobal;
+    if (this.#targets.defect === "gas" && !first) return;
+    if (this.#gas !== null && !first) code.get(this.#gas);
+    else code.index(op.GLOBAL_GET, global);
+    code.i64(BigInt(amount));
+    code.op(op.I64_SUB);
+    const local = this.#gas ?? this.#temporary("gas", op.I64);
+    code.tee(local);
+    if (this.#gas === null) {
+      code.index(op.GLOBAL_SET, global);
+      code.get(local);
+    }
+    code.faultIfOutOfGas();
+  }
+
+  #enterDepth(charge: number): void {
+    const code = this.#code;
+    const global = this.#targets.depthGlobal;
+    const local = this.#temporary("address0", op.I32);
+    code.index(op.GLOBAL_GET, global);
+    code.i32(charge);
+    code.op(op.I32_SUB);
+    code.tee(local);
+    code.index(op.GLOBAL_SET, global);
+    code.get(local);
+    code.i32(0);
+    code.op(op.I32_LT_S);
+    if (this.#targets.defect === "depth") {
+      code.op(op.DROP);
+      return;
+    }
+    code.open(op.IF);
+    code.fault(FAULT_CALL_DEPTH);
+    code.end();
+  }
+
+  #instruction(place: number): void {
+    const body = this.#body;
+    const opcode = body.ops[place] as number;
+    this.#encode(place, opcode);
+    const shape = this.#plan.fixes[place] as number;
+    if (shape !== 0 && this.#targets.defect !== "nan") this.#canonicalise(shape);
+    const saved = this.#plan.marks.saves[place] as number;
+    if (saved !== 0) this.#code.tee(this.#temporary(`address${saved - 1}`, op.I32));
+  }
+
+  #encode(place: number, opcode: number): void {
+    const code = this.#code;
+    const body = this.#body;
+    const targets = this.#targets;
+    const a = body.a[place] as number;
+    const b = body.b[place] as number;
+    switch (op.IMMEDIATES[opcode]) {
+      case op.NO_IMMEDIATE:
+        return code.op(opcode);
+      case op.LANE:
+        code.op(opcode);
+        return code.u8(a >> 8);
+      case op.MEMORY_ARGUMENT:
+      case op.MEMORY_LANE:
+        return op.IS_STORE[opcode] === 1 ? this.#store(place, opcode) : this.#access(place, opcode);
+    }
+    switch (opcode) {
+      case op.NOP:
+        return;
+      case op.BLOCK:
+      case op.IF:
+        this.#nesting++;
+        code.u8(opcode);
+        return code.s32(a);
+      case op.LOOP:
+        this.#nesting++;
+        code.u8(opcode);
+        code.s32(a);
+        return this.#charge(this.#plan.charges.loops.get(place) as number);
+      case op.END:
+        this.#nesting--;
+        return code.op(opcode);
+      case op.RETURN:
+        if (!this.#oneExit) return code.op(opcode);
+        return code.index(op.BR, this.#nesting);
+      case op.BR_TABLE: {
+        const labels = body.labels[a] as number[];
+        code.op(opcode);
+        code.u32(labels.length - 1);
+        for (const label of labels) code.u32(label);
+        return;
+      }
+      case op.CALL:
+      case op.REF_FUNC:
+        return code.index(opcode, targets.functions(a));
+      case op.CALL_INDIRECT:
+        code.index(opcode, a);
+        return code.u32(b);
+      case op.SELECT_TYPED:
+        code.op(opcode);
+        code.u32(1);
+        return code.u8(a);
+      case op.REF_NULL:
+        code.op(opcode);
+        return code.u8(a);
+      case op.MEMORY_SIZE:
+        return code.index(opcode, 0);
+      case op.MEMORY_GROW:
+        return code.index(op.CALL, targets.grow());
+      case op.MEMORY_COPY:
+        return code.index(op.CALL, targets.copy());
+      case op.MEMORY_FILL:
+        return code.index(op.CALL, targets.fill());
+      case op.MEMORY_INIT:
+        return code.index(op.CALL, targets.init(a));
+      case op.I32_CONST:
+        return code.i32(a);
+      case op.I64_CONST:
+        return code.i64(body.wide[a] as bigint);
+      case op.F32_CONST:
+      case op.F64_CONST:
+      case op.V128_CONST:
+      case op.I8X16_SHUFFLE: {
+        const size = opcode === op.F32_CONST ? 4 : opcode === op.F64_CONST ? 8 : 16;
+        code.op(opcode);
+        return code.bytes(this.#source.subarray(a, a + size));
+      }
+      case op.BR:
+      case op.BR_IF:
+      case op.LOCAL_GET:
+      case op.LOCAL_SET:
+      case op.LOCAL_TEE:
+      case op.GLOBAL_GET:
+      case op.GLOBAL_SET:
+      case op.TABLE_GET:
+      case op.TABLE_SIZE:
+        return code.index(opcode, a);
+      default: // unreachable else drop select ref.is_null
+        return code.op(opcode);
+    }
+  }
+
+  #access(place: number, opcode: number): void {
+    const body = this.#body;
+    const a = body.a[place] as number;
+    const memory = this.#targets.memories[body.memory[place] as number] as number;
+    this.#code.access(opcode, memory, (body.b[place] as number) >>> 0, a & 0xff);
+    if (op.IMMEDIATES[opcode] === op.MEMORY_LANE) this.#code.u8(a >> 8);
+  }
+
+  #store(place: number, opcode: number): void {
+    const code = this.#code;
+    const { kinds, ids } = this.#plan.marks;
+    const offset = (this.#body.b[place] as number) >>> 0;
+    const id = ids[place] as number;
+    if (kinds[place] === MARK_SPILLED) {
+      const type = op.SIGNATURES[opcode]?.operands[1] as number;
+      const value = this.#temporary(`value${type}`, type);
+      const address = this.#temporary(`address${SAVED_LIMIT}`, op.I32);
+      code.set(value);
+      code.tee(address);
+      code.get(value);
+      this.#access(place, opcode);
+      return code.mark(() => code.get(address), offset);
+    }
+    this.#access(place, opcode);
+    if (this.#targets.defect === "mark" && opcode === op.I64_STORE) return;
+    switch (kinds[place]) {
+      case MARK_LOCAL:
+        return code.mark(() => code.get(id), offset);
+      case MARK_GLOBAL:
+        return code.mark(() => code.index(op.GLOBAL_GET, id), offset);
+      case MARK_CONSTANT:
+        return code.markAt((id >>> 0) + offset);
+      case MARK_SAVED:
+        return code.mark(() => code.get(this.#temporary(`address${id}`, op.I32)), offset);
+    }
+  }
+
+  /** Replaces a NaN on the stack by the canonical one. */
+  #canonicalise(shape: number): void {
+    const code = this.#code;
+    switch (shape) {
+      case op.SHAPE_F32:
+      case op.SHAPE_F64: {
+        const single = shape === op.SHAPE_F32;
+        const value = this.#temporary(single ? "f32" : "f64", single ? op.F32 : op.F64);
+        code.tee(value);
+        code.op(single ? op.F32_CONST : op.F64_CONST);
+        code.bytes(single ? CANONICAL_F32 : CANONICAL_F64);
+        code.get(value);
+        code.get(value);
+        code.op(single ? op.F32_EQ : op.F64_EQ);
+        return code.op(op.SELECT);
+      }
+      default: {
+        const single = shape === op.SHAPE_F32X4;
+        const value = this.#temporary("v128", op.V128);
+        code.tee(value);
+        code.op(op.V128_CONST);
+        const lane = single ? CANONICAL_F32 : CANONICAL_F64;
+        for (let bytes = 0; bytes < 16; bytes += lane.length) code.bytes(lane);
+        code.get(value);
+        code.get(value);
+        code.op(single ? op.F32X4_EQ : op.F64X2_EQ);
+        return code.op(op.V128_BITSELECT);
+      }
+    }
+  }
+}
+
+const CANONICAL_F32 = Uint8Array.of(0, 0, 0xc0, 0x7f);
+const CANONICAL_F64 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0xf8, 0x7f);
