@@ -52,7 +52,7 @@ export class Accounts {
 
   /** The record added as number `number`, 0 to count - 1. */
   at(number: u32): usize {
-    if (number >= this.used) abort("accounts: no such record");
+    if (number >= this.used) throw new Error("accounts: no such record");
     return this.record(number);
   }
 
@@ -133,7 +133,7 @@ export class Accounts {
   }
 
   private addSegment(number: u32): void {
-    if (number >= SEGMENTS) abort("accounts: table is full");
+    if (number >= SEGMENTS) throw new Error("accounts: table is full");
     store<u32>(this.segments + (number << 2), <u32>allocatePages(SEGMENT_RECORDS * RECORD_BYTES));
   }
 

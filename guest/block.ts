@@ -73,7 +73,9 @@ export class Block {
   /** The address of `count` records of `size` bytes. */
   records(count: u32, size: u32, what: string): usize {
     if (<u64>count * <u64>size > <u64>this.remaining) {
-      abort(`block: truncated: ${count} ${what} of ${size} bytes at ${this.offset} of ${this.length}`);
+      throw new Error(
+        `block: truncated: ${count} ${what} of ${size} bytes at ${this.offset} of ${this.length}`,
+      );
     }
     return this.take(count * size);
   }
@@ -81,18 +83,18 @@ export class Block {
   /** Reads a u32 that must have this value. */
   expect(value: u32, what: string): void {
     const found = this.u32();
-    if (found != value) abort(`block: ${what}: expected ${value}, got ${found}`);
+    if (found != value) throw new Error(`block: ${what}: expected ${value}, got ${found}`);
   }
 
   /** Reads bytes that must be zero. */
   zeros(length: u32, what: string): void {
     const from = this.take(length);
-    for (let i: u32 = 0; i < length; i++) if (load<u8>(from + i)) abort(`block: ${what}: not zero`);
+    for (let i: u32 = 0; i < length; i++) if (load<u8>(from + i)) throw new Error(`block: ${what}: not zero`);
   }
 
   /** Must have read everything. */
   end(): void {
-    if (this.remaining) abort(`block: ${this.remaining} bytes too many at ${this.offset}`);
+    if (this.remaining) throw new Error(`block: ${this.remaining} bytes too many at ${this.offset}`);
   }
 
   @inline
@@ -104,6 +106,6 @@ export class Block {
   }
 
   private truncated(length: u32): void {
-    abort(`block: truncated: ${length} bytes at ${this.offset} of ${this.length}`);
+    throw new Error(`block: truncated: ${length} bytes at ${this.offset} of ${this.length}`);
   }
 }

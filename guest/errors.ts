@@ -11,7 +11,7 @@ import * as abi from "../syscalls/abi.ts";
  *   check(child.drop().put(), "drop the old worker");
  */
 export function check(code: i32, action: string): i32 {
-  if (code < 0) abort(`${action}: ${errorName(code)}`);
+  if (code < 0) throw new Error(`${action}: ${errorName(code)}`);
   return code;
 }
 

@@ -11,7 +11,7 @@ export const STUB_RUNTIME: i32 = 0;
 
 /** `length` zero bytes at an address divisible by 4096, in pages shared with nothing else. Aborts when memory cannot grow. */
 export function allocatePages(length: u32): usize {
-  if (length > 0x7fff0000) abort("allocatePages: longer than memory can be");
+  if (length > 0x7fff0000) throw new Error("allocatePages: longer than memory can be");
   const whole = (<usize>length + PAGE_BYTES - 1) & ~(<usize>PAGE_BYTES - 1);
   const block = heap.alloc(whole + PAGE_BYTES);
   const address = (block + PAGE_BYTES - 1) & ~(<usize>PAGE_BYTES - 1);

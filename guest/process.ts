@@ -78,7 +78,7 @@ export class Child {
   start(entry: string, argument: i64, gas: u64, flags: u32 = 0): Child {
     // A UTF-16 unit takes at most three bytes of UTF-8; longer names are measured.
     if (entry.length > ENTRY_CAPACITY / 3 && String.UTF8.byteLength(entry) > ENTRY_CAPACITY)
-      abort("start: name too long");
+      throw new Error("start: name too long");
     const length = <u32>String.UTF8.encodeUnsafe(changetype<usize>(entry), entry.length, entryName);
     return this.addStart(length, argument, gas, flags);
   }
@@ -91,7 +91,7 @@ export class Child {
   /** Sends the collected parts. 0, or an error code and nothing happened. */
   @inline
   put(): i32 {
-    if (putChild != this.number) abort(`child ${this.number}: nothing collected to put`);
+    if (putChild != this.number) throw new Error(`child ${this.number}: nothing collected to put`);
     const code = raw.put(putChild, putRequest);
     putChild = NOBODY;
     return code;
@@ -103,7 +103,7 @@ export class Child {
   copyOut(source: usize, target: usize, length: u32): Child {
     this.addGet(abi.PART_GET_COPY);
     const count = load<u32>(getRequest, abi.GET_RANGES_COUNT);
-    if (count >= <u32>abi.RANGES_LIMIT) abort("copyOut: too many ranges in one request");
+    if (count >= <u32>abi.RANGES_LIMIT) throw new Error("copyOut: too many ranges in one request");
     storeRange(getRanges + count * abi.RANGE_SIZE, abi.RANGE_COPY, source, target, length);
     store<u32>(getRequest, count + 1, abi.GET_RANGES_COUNT);
     return this;
@@ -124,7 +124,7 @@ export class Child {
   /** Sends the collected parts, joining the child. 0, or an error code and nothing happened. */
   @inline
   get(): i32 {
-    if (getChild != this.number) abort(`child ${this.number}: nothing collected to get`);
+    if (getChild != this.number) throw new Error(`child ${this.number}: nothing collected to get`);
     const code = raw.get(getChild, getRequest);
     getChild = NOBODY;
     return code;
@@ -135,21 +135,21 @@ export class Child {
   /** Joins the child: its status, valid until the next status of any child. Aborts if there is no such child. */
   wait(): Status {
     const code = this.status().get();
-    if (code < 0) abort(`child ${this.number}: wait: ${errorName(code)}`);
+    if (code < 0) throw new Error(`child ${this.number}: wait: ${errorName(code)}`);
     return Status.last;
   }
 
   /** Joins the child and gives its code. Aborts with the fault unless it returned or stands in RET. */
   join(): i64 {
     const status = this.wait();
-    if (status.kind != abi.STATUS_RETURNED && status.kind != abi.STATUS_RET) abort(this.explain());
+    if (status.kind != abi.STATUS_RETURNED && status.kind != abi.STATUS_RET) throw new Error(this.explain());
     return status.code;
   }
 
   /** Starts an entry and joins it: its code. Aborts on an error code and on a fault. */
   call(entry: string, argument: i64, gas: u64): i64 {
     const code = this.start(entry, argument, gas).put();
-    if (code < 0) abort(`child ${this.number}: start ${entry}: ${errorName(code)}`);
+    if (code < 0) throw new Error(`child ${this.number}: start ${entry}: ${errorName(code)}`);
     return this.join();
   }
 
@@ -171,7 +171,8 @@ export class Child {
 
   private addPut(part: u32): Child {
     if (putChild != this.number) {
-      if (putChild != NOBODY) abort(`child ${this.number}: the request for child ${putChild} was not put`);
+      if (putChild != NOBODY)
+        throw new Error(`child ${this.number}: the request for child ${putChild} was not put`);
       putChild = this.number;
       memory.fill(putRequest, 0, abi.PUT_SIZE);
       store<u32>(putRequest, abi.ABI_VERSION, abi.PUT_VERSION);
@@ -183,7 +184,7 @@ export class Child {
   private addPutRange(kind: u32, source: usize, target: usize, length: u32): Child {
     this.addPut(abi.PART_RANGES);
     const count = load<u32>(putRequest, abi.PUT_RANGES_COUNT);
-    if (count >= <u32>abi.RANGES_LIMIT) abort("copyIn, zero: too many ranges in one request");
+    if (count >= <u32>abi.RANGES_LIMIT) throw new Error("copyIn, zero: too many ranges in one request");
     storeRange(putRanges + count * abi.RANGE_SIZE, kind, source, target, length);
     store<u32>(putRequest, <u32>putRanges, abi.PUT_RANGES_POINTER);
     store<u32>(putRequest, count + 1, abi.PUT_RANGES_COUNT);
@@ -203,7 +204,7 @@ export class Child {
   private addGet(part: u32): Child {
     if (getChild != this.number) {
       if (getChild != NOBODY)
-        abort(`child ${this.number}: the request for child ${getChild} was not sent by get`);
+        throw new Error(`child ${this.number}: the request for child ${getChild} was not sent by get`);
       getChild = this.number;
       memory.fill(getRequest, 0, abi.GET_SIZE);
       store<u32>(getRequest, abi.ABI_VERSION, abi.GET_VERSION);

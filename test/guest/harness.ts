@@ -40,6 +40,10 @@ export class Guest {
     this.memory = instance.exports.memory as WebAssembly.Memory;
   }
 
+  has(name: string): boolean {
+    return typeof this.#exports[name] === "function";
+  }
+
   /** Calls an export that gives a number (i32, f64) or nothing. */
   call(name: string, ...values: (number | bigint)[]): number {
     const result = (this.#exports[name] as (...values: (number | bigint)[]) => number | undefined)(...values);
@@ -85,6 +89,10 @@ export async function instantiate(
 }
 
 export async function instantiateBytes(code: Uint8Array, calls: Calls = {}): Promise<Guest> {
+  return instantiateSync(await WebAssembly.compile(code as Uint8Array<ArrayBuffer>), calls);
+}
+
+export function instantiateSync(module: WebAssembly.Module, calls: Calls = {}): Guest {
   let memory: WebAssembly.Memory | undefined;
   const string = (pointer: number): string => {
     if (!memory || pointer === 0) return "";
@@ -94,7 +102,7 @@ export async function instantiateBytes(code: Uint8Array, calls: Calls = {}): Pro
   const missing = (name: string) => () => {
     throw new Error(`the guest called ${name}, which this test does not give`);
   };
-  const { instance } = (await WebAssembly.instantiate(code as Uint8Array<ArrayBuffer>, {
+  const instance = new WebAssembly.Instance(module, {
     env: {
       abort: (message: number, file: number, line: number) => {
         throw new GuestAbort(string(message), string(file), line);
@@ -106,7 +114,7 @@ export async function instantiateBytes(code: Uint8Array, calls: Calls = {}): Pro
       ret: calls.ret ?? missing("ret"),
       snapshot: calls.snapshot ?? missing("snapshot"),
     },
-  })) as unknown as { instance: WebAssembly.Instance };
+  });
   memory = instance.exports.memory as WebAssembly.Memory;
   return new Guest(instance);
 }

@@ -68,13 +68,13 @@ export function main(argument: i64): i64 {
     store<u32>(request, <u32>REGION, SNAPSHOT_REGION_POINTER);
     store<u32>(request, REGION_CAPACITY, SNAPSHOT_REGION_CAPACITY);
     const length = snapshot(request);
-    if (length < 0) abort("driver: snapshot failed");
+    if (length < 0) throw new Error("driver: snapshot failed");
     if (length == 0) {
       dataLength = 0;
       continue;
     }
     if (<u32>length < HEADER || load<u32>(REGION) > (<u32>length - HEADER) / COMMAND)
-      abort("driver: script too short");
+      throw new Error("driver: script too short");
     dataLength = execute(REGION);
   }
 }
@@ -86,7 +86,7 @@ export function run(argument: i64): i64 {
 
 function execute(script: usize): u32 {
   const count = load<u32>(script);
-  if (count > (RESULTS_CAPACITY - 8) / 8) abort("driver: too many commands");
+  if (count > (RESULTS_CAPACITY - 8) / 8) throw new Error("driver: too many commands");
   const values = RESULTS + 8;
   memory.fill(values, 0, count * 8);
   let end = 8 + count * 8;
@@ -114,7 +114,7 @@ function execute(script: usize): u32 {
         result = snapshot(b);
         break;
       case 5:
-        if (b > RESULTS_CAPACITY - end) abort("driver: output too long");
+        if (b > RESULTS_CAPACITY - end) throw new Error("driver: output too long");
         memory.copy(RESULTS + end, a, b);
         end += b;
         result = b;
@@ -138,7 +138,7 @@ function execute(script: usize): u32 {
         result = memory.size();
         break;
       case 12:
-        abort("driver: command ABORT");
+        throw new Error("driver: command ABORT");
         break;
       case 13:
         unreachable();
@@ -157,7 +157,7 @@ function execute(script: usize): u32 {
         if (previous == d) next += a;
         break;
       default:
-        abort("driver: unknown command");
+        throw new Error("driver: unknown command");
     }
     store<i64>(values + i * 8, result);
     previous = result;

@@ -46,12 +46,13 @@ const digestState: usize = memory.data(SHA256_BYTES, 8);
 const digestAccount: usize = memory.data(64, 8);
 
 export function prepare(length: i64): i64 {
-  if (length < 0 || length > 0x7fffffff) abort("ledger: prepare: length out of range");
+  if (length < 0 || length > 0x7fffffff) throw new Error("ledger: prepare: length out of range");
   return inbox.reserve(<u32>length);
 }
 
 export function execute(length: i64): i64 {
-  if (length < 0 || length > <i64>inbox.capacity) abort("ledger: execute: longer than what was prepared");
+  if (length < 0 || length > <i64>inbox.capacity)
+    throw new Error("ledger: execute: longer than what was prepared");
   const header = inbox.address;
   reader.reset(header, <u32>length);
   readHeader();
@@ -87,9 +88,9 @@ function setAccounts(list: usize, count: u32): void {
   for (let i: u32 = 0; i < count; i++) {
     const account = list + i * message.ACCOUNT_BYTES;
     if (i && !ascending(account - message.ACCOUNT_BYTES, account))
-      abort(`ledger: account ${i}: addresses do not ascend`);
+      throw new Error(`ledger: account ${i}: addresses do not ascend`);
     const flags = load<u32>(account, message.ACCOUNT_FLAGS);
-    if (flags & ~message.ACCOUNT_CONTRACT) abort(`ledger: account ${i}: unknown flags ${flags}`);
+    if (flags & ~message.ACCOUNT_CONTRACT) throw new Error(`ledger: account ${i}: unknown flags ${flags}`);
     const record = accounts.findOrAdd(account);
     store<u32>(record, flags, RECORD_FLAGS);
     store<u64>(record, load<u64>(account, message.ACCOUNT_NONCE), RECORD_NONCE);
@@ -109,14 +110,15 @@ function ascending(a: usize, b: usize): bool {
 
 function checkTransaction(transaction: usize, baseFee: usize, i: u32): void {
   const flags = load<u32>(transaction, message.TRANSACTION_FLAGS);
-  if (flags & ~message.TRANSACTION_CREATION) abort(`ledger: transaction ${i}: unknown flags ${flags}`);
+  if (flags & ~message.TRANSACTION_CREATION)
+    throw new Error(`ledger: transaction ${i}: unknown flags ${flags}`);
   if (flags & message.TRANSACTION_CREATION) {
     const to = transaction + message.TRANSACTION_TO;
     if (load<u64>(to) | load<u64>(to, 8) | load<u32>(to, 16))
-      abort(`ledger: transaction ${i}: a creation with a receiver`);
+      throw new Error(`ledger: transaction ${i}: a creation with a receiver`);
   }
   if (U256.lessThan(transaction + message.TRANSACTION_GAS_PRICE, baseFee)) {
-    abort(`ledger: transaction ${i}: gas price below the base fee`);
+    throw new Error(`ledger: transaction ${i}: gas price below the base fee`);
   }
 }
 
@@ -180,7 +182,7 @@ function transfer(transaction: usize, sender: usize, receiver: usize, miner: usi
 }
 
 function credit(balance: usize, amount: usize): void {
-  if (U256.add(balance, balance, amount)) abort("ledger: a balance exceeds 2^256 - 1");
+  if (U256.add(balance, balance, amount)) throw new Error("ledger: a balance exceeds 2^256 - 1");
 }
 
 // ---- the digest --------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ function runBlock(length: u32): u32 {
 function useProgram(ledger: Child, program: usize): void {
   if (started) {
     if (memory.compare(programInUse, program, 32))
-      abort("ledger: the block names another program than the one that runs");
+      throw new Error("ledger: the block names another program than the one that runs");
     return;
   }
   let pages = LEDGER_PAGES;
