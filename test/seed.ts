@@ -14,3 +14,10 @@ export function seeded<T>(t: TestContext, runs: number): Parameters<T> {
   t.diagnostic(`seed ${seed}, ${runs} cases; STILLPOINT_SEED=… npm test takes another seed`);
   return { seed, numRuns: runs };
 }
+
+/** The seed for tests with generators of their own. */
+export function baseSeed(t: TestContext): number {
+  const seed = Number(process.env.STILLPOINT_SEED ?? DEFAULT_SEED);
+  t.diagnostic(`seed ${seed}; STILLPOINT_SEED=… npm test takes another one`);
+  return seed;
+}
