@@ -13,7 +13,8 @@ import * as gas from "../kernel/gas.ts";
 import { freshProcess } from "../kernel/images.ts";
 import { LoadedProgram, type ProgramHandle } from "../kernel/program.ts";
 import * as limits from "../limits.ts";
-import { type Program, type ProgramCache, REWRITER_VERSION } from "../program/admit.ts";
+import { type Program, REWRITER_VERSION } from "../program/admit.ts";
+import type { ProgramCache } from "../program/cache.ts";
 import type { Settings } from "./options.ts";
 
 export interface Genesis {
@@ -23,6 +24,11 @@ export interface Genesis {
   readonly programs: readonly ProgramHandle[];
   /** The root before its first instruction, runnable. */
   readonly start: Process;
+}
+
+/** The name of a program: SHA-256 of its Wasm bytes, as PUT's part PROGRAM takes it. */
+export function programHash(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash("sha256").update(bytes).digest());
 }
 
 /** Admits the programs, puts them into the heap, and makes the root. */

@@ -15,7 +15,7 @@ import { HASH_BLOCK, HASH_VERSION, hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
 import { GAS_LIMIT } from "../limits.ts";
-import { ProgramCache } from "../program/admit.ts";
+import { ProgramCache } from "../program/cache.ts";
 import { JOB_RESUME } from "../worker/board.ts";
 import { mainHeap, Pool } from "../worker/pool.ts";
 import { Engine } from "./engine.ts";

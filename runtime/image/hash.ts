@@ -135,10 +135,10 @@ function hashProcess(heap: Heap, ref: Ref): void {
   keep(heap, ref, input.subarray(0, at * 4));
 }
 
-// 'latin1' is the fastest output of crypto.hash (a Buffer costs twice as much), and latin1Write refuses buffers beyond 4 GiB:
+// 'latin1' is the fastest output of crypto.hash (a Buffer costs twice as much), and Node aborts on latin1 writes into buffers beyond 4 GiB:
 // hence the way over a small buffer.
 function keep(heap: Heap, ref: Ref, bytes: Uint8Array): void {
-  digest.latin1Write(hash("sha256", bytes, "latin1"), 0, HASH_BYTES);
+  digest.write(hash("sha256", bytes, "latin1"), 0, HASH_BYTES, "latin1");
   const words = heap.words;
   const to = ref * UNIT_WORDS + HEADER_HASH;
   for (let j = 0; j < 8; j++) words[to + j] = digestWords[j] as number;

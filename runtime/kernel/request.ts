@@ -102,7 +102,7 @@ export class PutRequest {
       const length = word(abi.PUT_ENTRY_LENGTH);
       if (!inside(slot, name, length)) return abi.E_RANGE;
       if (length > NAME_BYTES_LIMIT) return abi.E_NO_ENTRY;
-      this.entry = length === 0 ? "" : slot.memory.latin1Slice(name, name + length);
+      this.entry = length === 0 ? "" : slot.memory.toString("latin1", name, name + length);
       this.argumentLow = word(abi.PUT_ARGUMENT) | 0;
       this.argumentHigh = word(abi.PUT_ARGUMENT + 4) | 0;
       this.gas = word(abi.PUT_GAS) + word(abi.PUT_GAS + 4) * TWO_32;
