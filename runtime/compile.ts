@@ -34,6 +34,8 @@ export interface CompileOptions {
   readonly maximumMemory?: number;
   /** stub: never frees; minimal: collects when asked to; incremental: collects by itself. Default "stub". */
   readonly runtime?: "stub" | "minimal" | "incremental";
+  /** Wasm features that the compiler may not use: "bulk-memory", "nontrapping-f2i", "sign-extension"… Default: none. */
+  readonly disable?: readonly string[];
   /** Directory that paths inside the module are relative to. Default: that of the nearest package.json above the entry. */
   readonly baseDirectory?: string;
   /** Directory of the cache; false: none. Default: .cache/guests of this package, or STILLPOINT_GUEST_CACHE. */
@@ -47,6 +49,7 @@ interface Read {
 }
 
 const CACHE_VERSION = 1;
+const FEATURES = ["mutable-globals", "sign-extension", "nontrapping-f2i", "bulk-memory"];
 const PACKAGE_ROOT = findPackage(dirname(fileURLToPath(import.meta.url)), "stillpoint");
 const SDK_PATH = /(?:^|\/)node_modules\/stillpoint\/(guest(?:\/.*)?|syscalls\/.*)$/;
 
@@ -98,6 +101,7 @@ function compilerFlags(options: CompileOptions): string[] {
   if (options.optimize ?? true) flags.push("--optimizeLevel", "3", "--shrinkLevel", "0");
   else flags.push("--optimizeLevel", "0", "--shrinkLevel", "0");
   if (options.debug) flags.push("--debug");
+  for (const feature of options.disable ?? []) flags.push("--disable", choose("disable", feature, FEATURES));
   const numbers = {
     memoryBase: 2 ** 31,
     stackSize: 2 ** 30,
