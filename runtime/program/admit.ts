@@ -12,7 +12,7 @@ import { AdmissionError } from "./admission-error.ts";
 import { assemble, type Unwinding } from "./assemble.ts";
 import { Body, readBody } from "./body.ts";
 import { littleEndian } from "./constant.ts";
-import { type Calls, callsOf, type Depths, depthsOf, ROOT_FRAME_BYTES } from "./depth.ts";
+import { type Calls, callsOf, type Depths, graphOf, ROOT_FRAME_BYTES } from "./depth.ts";
 import { globalBytes } from "./glue.ts";
 import { type Dialect, decodeModule, type Module, typeOfFunction } from "./module.ts";
 import { F32, I32, I64 } from "./opcodes.ts";
@@ -128,8 +128,8 @@ function instrument(checked: Checked, options: Options, unwindable: Unwindable |
   const original = checked.module;
   const entries = entriesOf(original);
   const form = unwindable === null ? checked : check(unwindable.bytes, undefined, "asyncified");
-  const depths = depthsOf(form.module, form.calls);
-  boundChain(checked, depths);
+  const graph = graphOf(form.module, form.calls);
+  boundChain(checked, graph.depths);
   const memory = original.memories[0];
   const maximumPages = memory === undefined ? 0 : (memory.maximum ?? 65536);
   const code = assemble({
@@ -140,7 +140,7 @@ function instrument(checked: Checked, options: Options, unwindable: Unwindable |
     ownGlobals: original.globals.length,
     memories: unwindable?.memories ?? [0],
     maximumPages,
-    depths,
+    graph,
     unwinding: unwindable?.unwinding ?? null,
     defect: options.defect ?? null,
   });

@@ -8,7 +8,7 @@
 import { CALL_DEPTH_BYTES } from "../limits.ts";
 import { Body, readBody } from "./body.ts";
 import { writeConstant } from "./constant.ts";
-import { type Depths, ROOT_FRAME_BYTES } from "./depth.ts";
+import { type Depths, type Graph, ROOT_FRAME_BYTES } from "./depth.ts";
 import { bulk, type Glue, KERNEL_IMPORTS, run, scan, start, transfer, wrapper } from "./glue.ts";
 import { AUX_PAGES } from "./layout.ts";
 import { type FunctionType, type ImportName, type Module, typeOfFunction } from "./module.ts";
@@ -37,7 +37,7 @@ export interface Parts {
   /** By memory of `module`: its index in the instrumented one. */
   readonly memories: readonly number[];
   readonly maximumPages: number;
-  readonly depths: Depths;
+  readonly graph: Graph;
   readonly unwinding: Unwinding | null;
   readonly defect: Defect | null;
 }
@@ -110,6 +110,7 @@ class Assembler {
     const targets: Targets = {
       functions: (index) => this.#function(index),
       blockType: (type: FunctionType) => this.#type([], [...type.results]),
+      reach: this.#parts.graph.reach,
       gasGlobal: this.#gasGlobal,
       depthGlobal: this.#gasGlobal + 1,
       grow: () => this.#wrapped("grow"),
@@ -158,7 +159,8 @@ class Assembler {
   }
 
   #bodies(targets: Targets): Writer {
-    const { module, source, depths, unwinding } = this.#parts;
+    const { module, source, unwinding } = this.#parts;
+    const { depths } = this.#parts.graph;
     const free = new Set(
       unwinding === null
         ? []
@@ -215,7 +217,7 @@ class Assembler {
   }
 
   #globals(): Writer {
-    const { module, depths } = this.#parts;
+    const { module, graph } = this.#parts;
     const out = new Writer();
     out.u32(module.globals.length + 2);
     for (const { type, mutable, initial } of module.globals) {
@@ -228,16 +230,20 @@ class Assembler {
     writeConstant(out, { kind: "number", type: op.I64, value: 0n }, (index) => index);
     out.u8(op.I32);
     out.u8(1);
-    writeConstant(out, { kind: "number", type: op.I32, value: BigInt(depthOf(depths)) }, (index) => index);
+    writeConstant(
+      out,
+      { kind: "number", type: op.I32, value: BigInt(depthOf(graph.depths)) },
+      (index) => index,
+    );
     return out;
   }
 
   #exports(): Writer {
-    const { module, entries, start: startFunction, ownGlobals, unwinding, depths } = this.#parts;
+    const { module, entries, start: startFunction, ownGlobals, unwinding, graph } = this.#parts;
     const counters = {
       gasGlobal: this.#gasGlobal,
       depthGlobal: this.#gasGlobal + 1,
-      depth: depthOf(depths),
+      depth: depthOf(graph.depths),
       stateGlobal: unwinding === null ? null : unwinding.stateGlobal,
     };
     const mutable = module.globals

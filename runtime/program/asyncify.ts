@@ -36,7 +36,19 @@ export async function asyncify(
   const instance = binaryen.readBinary(before);
   let after: Uint8Array;
   try {
-    instance.setFeatures(binaryen.Features.All);
+    const F = binaryen.Features;
+    instance.setFeatures(
+      F.MutableGlobals |
+        F.NontrappingFPToInt |
+        F.SIMD128 |
+        F.BulkMemory |
+        F.SignExt |
+        F.ReferenceTypes |
+        F.Multivalue |
+        F.MultiMemory |
+        F.BulkMemoryOpt |
+        F.CallIndirectOverlong,
+    );
     binaryen.setOptimizeLevel(2);
     binaryen.setShrinkLevel(0);
     binaryen.clearPassArguments();

@@ -8,7 +8,8 @@
  * Stores whose address comes from the same local, global or constant form a group: the first marks its page, and those that
  * follow write nothing outside of the REACH bytes from there, so they need no mark of their own. A mark counts as long as
  * every way to the later store leads through it, the local or global has not been written since, and no call was made in
- * between (the kernel takes marks away).
+ * between through which the kernel could take marks away. A mark made before a loop counts in the loop if nothing in the loop
+ * ends it: that frees the inner loops of AssemblyScript from marking its shadow stack.
  */
 
 import { type Body, NOBODY } from "./body.ts";
@@ -45,13 +46,99 @@ interface Group {
   readonly low: number;
 }
 
-export function planMarks(body: Body, marks: Marks): void {
+/** 1 for the functions, and the types of call_indirect, through which the kernel may be called and take marks away. */
+export interface Reach {
+  readonly functions: Uint8Array;
+  readonly types: Uint8Array;
+}
+
+/** Places of a loop's code, for the question what is written in it. */
+interface Writes {
+  readonly locals: ReadonlyMap<number, number[]>;
+  readonly globals: ReadonlyMap<number, number[]>;
+  /** Calls of any kind: the callee may write globals. */
+  readonly calls: readonly number[];
+  /** Calls that end all marks. */
+  readonly kernelCalls: readonly number[];
+  /** By place of a loop: its end. */
+  readonly loopEnds: ReadonlyMap<number, number>;
+}
+
+function isKernelCall(body: Body, place: number, reach: Reach): boolean {
+  const target = body.a[place] as number;
+  return body.ops[place] === op.CALL ? reach.functions[target] === 1 : reach.types[target] === 1;
+}
+
+function writesOf(body: Body, reach: Reach): Writes {
+  const locals = new Map<number, number[]>();
+  const globals = new Map<number, number[]>();
+  const calls: number[] = [];
+  const kernelCalls: number[] = [];
+  const loopEnds = new Map<number, number>();
+  const frames: number[] = [];
+  const note = (map: Map<number, number[]>, key: number, place: number) => {
+    const places = map.get(key);
+    if (places === undefined) map.set(key, [place]);
+    else places.push(place);
+  };
+  for (let place = 0; place < body.length; place++) {
+    switch (body.ops[place]) {
+      case op.LOCAL_SET:
+      case op.LOCAL_TEE:
+        note(locals, body.a[place] as number, place);
+        break;
+      case op.GLOBAL_SET:
+        note(globals, body.a[place] as number, place);
+        break;
+      case op.CALL:
+      case op.CALL_INDIRECT:
+        calls.push(place);
+        if (isKernelCall(body, place, reach)) kernelCalls.push(place);
+        break;
+      case op.BLOCK:
+      case op.LOOP:
+      case op.IF:
+        frames.push(place);
+        break;
+      case op.END: {
+        const start = frames.pop();
+        if (start !== undefined && body.ops[start] === op.LOOP) loopEnds.set(start, place);
+      }
+    }
+  }
+  return { locals, globals, calls, kernelCalls, loopEnds };
+}
+
+/** Whether one of the ascending `places` lies in [from, end). */
+function hits(places: readonly number[] | undefined, from: number, end: number): boolean {
+  if (places === undefined) return false;
+  let low = 0;
+  let high = places.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((places[middle] as number) < from) low = middle + 1;
+    else high = middle;
+  }
+  return low < places.length && (places[low] as number) < end;
+}
+
+function survives(group: Group, writes: Writes, from: number, end: number): boolean {
+  if (hits(writes.kernelCalls, from, end)) return false;
+  if (group.kind === MARK_LOCAL) return !hits(writes.locals.get(group.id), from, end);
+  if (group.kind === MARK_GLOBAL)
+    return !hits(writes.globals.get(group.id), from, end) && !hits(writes.calls, from, end);
+  return true;
+}
+
+export function planMarks(body: Body, reach: Reach, marks: Marks): void {
   const { kinds, ids, saves } = marks;
   kinds.fill(NO_MARK, 0, body.length);
   saves.fill(0, 0, body.length);
   const localWritten = new Map<number, number>();
   const globalWritten = new Map<number, number>();
-  let epoch = NOBODY; // place of the last call
+  let lastCall = NOBODY;
+  let epoch = NOBODY; // place of the last call that may have reached the kernel
+  const writes = writesOf(body, reach);
   let groups: Group[] = [];
   const frames: { opcode: number; before: Group[]; targeted: boolean }[] = [];
   const waiting: { from: number; level: number }[] = [];
@@ -72,9 +159,8 @@ export function planMarks(body: Body, marks: Marks): void {
         continue;
       case op.CALL:
       case op.CALL_INDIRECT:
-      case op.MEMORY_GROW:
-        epoch = place;
-        groups = [];
+        lastCall = place;
+        if (isKernelCall(body, place, reach)) epoch = place;
         continue;
       case op.BLOCK:
       case op.IF:
@@ -82,7 +168,9 @@ export function planMarks(body: Body, marks: Marks): void {
         continue;
       case op.LOOP:
         frames.push({ opcode, before: [], targeted: false });
-        groups = [];
+        groups = groups.filter((group) =>
+          survives(group, writes, place, writes.loopEnds.get(place) as number),
+        );
         continue;
       case op.ELSE: {
         const frame = frames[frames.length - 1] as (typeof frames)[0];
@@ -118,8 +206,9 @@ export function planMarks(body: Body, marks: Marks): void {
       if (version <= maker) kind = MARK_LOCAL;
     } else if (made === op.GLOBAL_GET) {
       id = body.a[maker] as number;
-      version = globalWritten.get(id) ?? NOBODY;
-      if (version < maker && epoch < maker) kind = MARK_GLOBAL;
+      // Calls count as writes of every global.
+      version = Math.max(globalWritten.get(id) ?? NOBODY, lastCall);
+      if (version < maker) kind = MARK_GLOBAL;
     } else if (made === op.I32_CONST) {
       id = body.a[maker] as number;
       kind = MARK_CONSTANT;

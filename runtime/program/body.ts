@@ -39,7 +39,7 @@ export class Body {
   ops: Uint16Array;
   /** First immediate: index, label depth, block type, alignment, i32 constant, or the offset of a literal in the source. */
   a: Int32Array;
-  /** Second immediate: memory offset, table, lane. */
+  /** Second immediate: memory offset, table; 1 for a constant that is, or holds in some shape, a NaN. */
   b: Int32Array;
   /** Memory index of an access. Only asyncified modules have a second memory. */
   memory: Uint8Array;
@@ -428,6 +428,11 @@ class Validator {
     return this.#reader.skip(length);
   }
 
+  #isNan(from: number, length: 4 | 8): boolean {
+    const view = new DataView(this.#reader.bytes.buffer, this.#reader.bytes.byteOffset + from, length);
+    return Number.isNaN(length === 4 ? view.getFloat32(0, true) : view.getFloat64(0, true));
+  }
+
   #special(opcode: number): void {
     const reader = this.#reader;
     const module = this.#module;
@@ -551,15 +556,23 @@ class Validator {
         if (this.#here !== NOBODY) this.#set(this.#body.wide.push(value) - 1);
         return this.#push(op.I64);
       }
-      case op.F32_CONST:
-        this.#set(this.#literal(4));
+      case op.F32_CONST: {
+        const from = this.#literal(4);
+        this.#set(from, this.#isNan(from, 4) ? 1 : 0);
         return this.#push(op.F32);
-      case op.F64_CONST:
-        this.#set(this.#literal(8));
+      }
+      case op.F64_CONST: {
+        const from = this.#literal(8);
+        this.#set(from, this.#isNan(from, 8) ? 1 : 0);
         return this.#push(op.F64);
-      case op.V128_CONST:
-        this.#set(this.#literal(16));
+      }
+      case op.V128_CONST: {
+        const from = this.#literal(16);
+        let nan = this.#isNan(from, 8) || this.#isNan(from + 8, 8);
+        for (let lane = 0; lane < 16; lane += 4) nan ||= this.#isNan(from + lane, 4);
+        this.#set(from, nan ? 1 : 0);
         return this.#push(op.V128);
+      }
       case op.I8X16_SHUFFLE: {
         const from = this.#literal(16);
         for (let lane = 0; lane < 16; lane++) {

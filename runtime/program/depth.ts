@@ -7,6 +7,7 @@
  * entry down to the first counted function is taken off before anything runs, and bounded at admission.
  */
 
+import type { Reach } from "./barrier.ts";
 import type { Body } from "./body.ts";
 import type { Module } from "./module.ts";
 import { V128 } from "./opcodes.ts";
@@ -35,6 +36,12 @@ export function callsOf(body: Body): Calls {
   };
 }
 
+/** What the call graph says. */
+export interface Graph {
+  readonly depths: Depths;
+  readonly reach: Reach;
+}
+
 export interface Depths {
   /** By function: what it takes from the counter; 0 if it does not count. */
   readonly charges: Float64Array;
@@ -44,8 +51,37 @@ export interface Depths {
 }
 
 /** `calls` by function of the module; imported functions have none. */
-export function depthsOf(module: Module, calls: readonly (Calls | null)[]): Depths {
-  const graph = edges(module, calls);
+export function graphOf(module: Module, calls: readonly (Calls | null)[]): Graph {
+  const { graph, kindOf } = edges(module, calls);
+  return { depths: depthsOf(module, calls, graph), reach: reachOf(module, calls.length, graph, kindOf) };
+}
+
+/** Through which functions and types the kernel may be called, but for abort, after which nothing counts. */
+function reachOf(module: Module, functions: number, graph: number[][], kindOf: readonly number[]): Reach {
+  const callers: number[][] = graph.map(() => []);
+  graph.forEach((targets, node) => {
+    for (const target of targets) (callers[target] as number[]).push(node);
+  });
+  const reached = new Uint8Array(graph.length);
+  const queue: number[] = [];
+  module.imports.forEach((name, index) => {
+    if (name !== "abort") queue.push(index);
+  });
+  for (const node of queue) reached[node] = 1;
+  for (let node = queue.pop(); node !== undefined; node = queue.pop()) {
+    for (const caller of callers[node] as number[]) {
+      if (reached[caller] === 1) continue;
+      reached[caller] = 1;
+      queue.push(caller);
+    }
+  }
+  return {
+    functions: reached.subarray(0, functions),
+    types: Uint8Array.from(kindOf, (kind) => reached[functions + kind] as number),
+  };
+}
+
+function depthsOf(module: Module, calls: readonly (Calls | null)[], graph: number[][]): Depths {
   const { order, component, cyclic } = components(graph);
   const functions = calls.length;
   const chain = new Float64Array(graph.length);
@@ -82,7 +118,7 @@ export function depthsOf(module: Module, calls: readonly (Calls | null)[]): Dept
 }
 
 /** Adjacent nodes: functions first, then one node for each type that is called indirectly. */
-function edges(module: Module, calls: readonly (Calls | null)[]): number[][] {
+function edges(module: Module, calls: readonly (Calls | null)[]): { graph: number[][]; kindOf: number[] } {
   const kinds = new Map<string, number>();
   const kindOf = module.types.map(({ parameters, results }) => {
     const key = `${parameters.join()}>${results.join()}`;
@@ -104,7 +140,7 @@ function edges(module: Module, calls: readonly (Calls | null)[]): number[][] {
   for (const index of held) {
     (graph[calls.length + (kindOf[module.functions[index] as number] as number)] as number[]).push(index);
   }
-  return graph;
+  return { graph, kindOf };
 }
 
 /** Strongly connected components (Tarjan), each after all that it reaches; without recursion, for graphs may be deep. */

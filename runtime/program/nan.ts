@@ -34,10 +34,13 @@ import {
   NAMES,
   SHAPE_F32,
   SHAPE_F64,
+  V128,
 } from "./opcodes.ts";
 
-/** By opcode: the result is a scalar that is never a NaN. */
-const NEVER_NAN = NAMES.map((name) => /^f(32|64)\.convert_/.test(name ?? ""));
+/** By opcode: the result holds no NaN; of constants, those whose second immediate is 0. */
+const NEVER_NAN = NAMES.map((name) =>
+  /^(f32|f64|f32x4|f64x2)\.convert_|^(f32|f64|v128)\.const$/.test(name ?? ""),
+);
 
 /** For each instruction the shape in which its result must be made canonical after it, or 0. */
 export function canonicalisations(body: Body, fixes: Uint8Array): void {
@@ -56,7 +59,7 @@ export function canonicalisations(body: Body, fixes: Uint8Array): void {
       (opcode === LOCAL_GET || opcode === LOCAL_TEE) &&
       uses.deferred[body.a[place] as number] === 1
     ) {
-      const local = body.locals[body.a[place] as number] === F32 ? SHAPE_F32 : SHAPE_F64;
+      const local = uses.shapes[body.a[place] as number] as number;
       if (uses.seen(place, local)) fixes[place] = local;
     }
   }
@@ -64,20 +67,46 @@ export function canonicalisations(body: Body, fixes: Uint8Array): void {
 
 class LocalUses {
   readonly #body: Body;
-  /** By local: some reader looks at the bits. Vectors always count as seen. */
+  /** By local: the shape of the NaNs it may hold; 0 for those that are no numbers, or vectors of several shapes. */
+  readonly shapes: Uint8Array;
+  /** By local: some reader looks at the bits. */
   readonly #seen: Uint8Array;
   /** By local: its readers canonicalise, not its writers. */
   readonly deferred: Uint8Array;
 
   constructor(body: Body) {
     this.#body = body;
+    this.shapes = new Uint8Array(body.locals.length);
     this.#seen = new Uint8Array(body.locals.length);
     this.deferred = new Uint8Array(body.locals.length);
-    for (let local = 0; local < body.locals.length; local++) {
-      if (body.locals[local] !== F32 && body.locals[local] !== F64) this.#seen[local] = 1;
-    }
+    const makers = makersOf(body);
+    this.#shape(makers);
     this.#propagate();
-    this.#defer();
+    this.#defer(makers);
+  }
+
+  #shape(makers: Int32Array): void {
+    const body = this.#body;
+    for (let local = 0; local < body.locals.length; local++) {
+      const type = body.locals[local];
+      this.shapes[local] = type === F32 ? SHAPE_F32 : type === F64 ? SHAPE_F64 : 0;
+    }
+    const mixed = new Set<number>();
+    for (let place = 0; place < body.length; place++) {
+      const opcode = body.ops[place];
+      if (opcode !== LOCAL_SET && opcode !== LOCAL_TEE) continue;
+      const local = body.a[place] as number;
+      if (body.locals[local] !== V128) continue;
+      const maker = makers[place] as number;
+      const shape = maker === NOBODY ? 0 : (MAKES_NAN[body.ops[maker] as number] as number);
+      if (shape === 0) continue;
+      if (this.shapes[local] !== 0 && this.shapes[local] !== shape) mixed.add(local);
+      this.shapes[local] = shape;
+    }
+    for (const local of mixed) this.shapes[local] = 0;
+    this.shapes.forEach((shape, local) => {
+      if (shape === 0) this.#seen[local] = 1;
+    });
   }
 
   /** Whether the bits of the value that `place` makes are looked at, if it is a NaN of the shape. */
@@ -91,8 +120,10 @@ class LocalUses {
       const local = body.a[consumer] as number;
       switch (opcode) {
         case LOCAL_SET:
+          if (this.shapes[local] !== shape) return true;
           return this.#seen[local] === 1 && this.deferred[local] === 0;
         case LOCAL_TEE:
+          if (this.shapes[local] !== shape) return true;
           if (this.deferred[local] === 1) return false; // the tee itself is fixed where need be
           if (this.#seen[local] === 1) return true;
           break;
@@ -117,7 +148,7 @@ class LocalUses {
         if (body.ops[place] !== LOCAL_GET) continue;
         const local = body.a[place] as number;
         if (this.#seen[local] === 1) continue;
-        if (this.seen(place, body.locals[local] === F32 ? SHAPE_F32 : SHAPE_F64)) {
+        if (this.seen(place, this.shapes[local] as number)) {
           this.#seen[local] = 1;
           changed = true;
         }
@@ -125,22 +156,16 @@ class LocalUses {
     }
   }
 
-  /** Finds accumulators: all writers are arithmetic, and canonicalising at the readers costs less. */
-  #defer(): void {
+  /** Finds accumulators: all writers are arithmetic of one shape, and canonicalising at the readers costs less. */
+  #defer(makers: Int32Array): void {
     const body = this.#body;
     const gain = new Float64Array(body.locals.length);
     const fit = new Uint8Array(body.locals.length);
     for (let local = body.parameters; local < fit.length; local++) {
-      const scalar = body.locals[local] === F32 || body.locals[local] === F64;
-      if (scalar && this.#seen[local] === 1) fit[local] = 1;
+      if (this.shapes[local] !== 0 && this.#seen[local] === 1) fit[local] = 1;
     }
     const loops: boolean[] = [];
     let weight = 1;
-    const makers = new Int32Array(body.length).fill(NOBODY);
-    for (let place = 0; place < body.length; place++) {
-      const consumer = body.consumer[place] as number;
-      if (consumer !== NOBODY) makers[consumer] = place;
-    }
     for (let place = 0; place < body.length; place++) {
       const opcode = body.ops[place] as number;
       if (opcode === LOOP || opcode === BLOCK || opcode === IF) {
@@ -151,11 +176,12 @@ class LocalUses {
       } else if (opcode === LOCAL_GET || opcode === LOCAL_SET || opcode === LOCAL_TEE) {
         const local = body.a[place] as number;
         if (fit[local] === 0) continue;
-        const shape = body.locals[local] === F32 ? SHAPE_F32 : SHAPE_F64;
+        const shape = this.shapes[local] as number;
         if (opcode !== LOCAL_GET) {
           const maker = makers[place] as number;
           const made = maker === NOBODY ? 0 : (body.ops[maker] as number);
-          if (maker === NOBODY || !(MAKES_NAN[made] === shape || NEVER_NAN[made])) fit[local] = 0;
+          const number = maker !== NOBODY && NEVER_NAN[made] === true && body.b[maker] === 0;
+          if (maker === NOBODY || !(MAKES_NAN[made] === shape || number)) fit[local] = 0;
           gain[local] = (gain[local] as number) + weight;
         }
         if (opcode !== LOCAL_SET && this.seen(place, shape)) gain[local] = (gain[local] as number) - weight;
@@ -165,4 +191,14 @@ class LocalUses {
       if (fit[local] === 1 && (gain[local] as number) > 0) this.deferred[local] = 1;
     }
   }
+}
+
+/** For local.set and local.tee: the instruction that made the value. */
+function makersOf(body: Body): Int32Array {
+  const makers = new Int32Array(body.length).fill(NOBODY);
+  for (let place = 0; place < body.length; place++) {
+    const consumer = body.consumer[place] as number;
+    if (consumer !== NOBODY) makers[consumer] = place;
+  }
+  return makers;
 }

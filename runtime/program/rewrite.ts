@@ -15,6 +15,7 @@ import {
   MARK_SPILLED,
   type Marks,
   planMarks,
+  type Reach,
   SAVED_LIMIT,
 } from "./barrier.ts";
 import type { Body } from "./body.ts";
@@ -34,6 +35,7 @@ export interface Targets {
   readonly functions: (index: number) => number;
   /** The type () -> results of a function type with several results; its index. */
   readonly blockType: (type: FunctionType) => number;
+  readonly reach: Reach;
   readonly gasGlobal: number;
   readonly depthGlobal: number;
   readonly grow: () => number;
@@ -72,7 +74,7 @@ export class Rewriter {
       };
     }
     canonicalisations(body, this.#fixes);
-    planMarks(body, this.#marks);
+    planMarks(body, this.#targets.reach, this.#marks);
     const plan: Plan = {
       charges: chargesOf(body),
       fixes: this.#fixes,

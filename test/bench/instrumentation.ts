@@ -1,0 +1,141 @@
+/**
+ * What instrumentation costs: guest kernels, instrumented against the same module plain, interleaved in one process.
+ *
+ * For each kernel the ratio is the median over rounds of (time of a run instrumented) / (time of a run plain); the spread is
+ * the distance between the quartiles of those ratios. Both sides must give the same result.
+ */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { admit } from "../../runtime/program/admit.ts";
+import { Machine } from "../program/harness.ts";
+
+export interface Row {
+  name: string;
+  value: number;
+  unit: string;
+  baseline?: string;
+  ratio?: number;
+  spread?: number;
+}
+
+/** By kernel: its argument, such that a run takes ten to thirty milliseconds. */
+const ARGUMENTS: Readonly<Record<string, bigint>> = {
+  closures: 3_000_000n,
+  compress: 8n,
+  crc64: 8_000_000n,
+  fannkuch: 8n,
+  hashmap: 100_000n,
+  interpreter: 400_000n,
+  mandelbrot: 160n,
+  matrix: 30n,
+  nbody: 60_000n,
+  objects: 100_000n,
+  quicksort: 150_000n,
+  recursion: 30n,
+  sha256: 20_000n,
+  sieve: 2_000_000n,
+  simd: 600n,
+  text: 4_000_000n,
+  wide: 300_000n,
+};
+const WARM_RUNS = 3;
+const ROUNDS = 15;
+
+const folder = new URL("./kernels/", import.meta.url);
+
+/** The kernel compiled by asc. */
+export async function compileKernel(name: string): Promise<Uint8Array> {
+  const { default: asc } = await import("assemblyscript/asc");
+  let binary: Uint8Array | undefined;
+  const { error, stderr } = await asc.main(
+    [`${name}.ts`, "-O3", "--runtime", "incremental", "--enable", "simd", "-o", "out.wasm"],
+    {
+      readFile: (path: string) =>
+        path === `${name}.ts` ? readFileSync(new URL(path, folder), "utf8") : null,
+      writeFile: (path: string, contents: Uint8Array | string) => {
+        if (path === "out.wasm") binary = contents as Uint8Array;
+      },
+      listFiles: () => [],
+    },
+  );
+  if (error !== null || binary === undefined)
+    throw new Error(`${name}: ${error?.message} ${stderr.toString()}`);
+  return binary;
+}
+
+export const KERNELS: readonly string[] = readdirSync(folder)
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => file.slice(0, -3))
+  .sort();
+
+export function plainInstance(bytes: Uint8Array): (argument: bigint) => bigint {
+  const abort = () => {
+    throw new Error("abort");
+  };
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), {
+    env: { abort },
+  });
+  return instance.exports.main as (argument: bigint) => bigint;
+}
+
+function quantile(sorted: readonly number[], part: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] as number;
+}
+
+export async function run(report: (row: Row) => void, only: readonly string[] = KERNELS): Promise<void> {
+  const ratios: number[] = [];
+  for (const name of only) {
+    const bytes = await compileKernel(name);
+    const plain = plainInstance(bytes);
+    const machine = new Machine(await admit(bytes));
+    if (machine.program.hasStart) machine.start();
+    const argument = ARGUMENTS[name] ?? 1n;
+    const sides = [
+      () => plain(argument),
+      () => {
+        const outcome = machine.run("main", argument);
+        if (outcome.fault !== 0) throw new Error(`${name}: fault ${outcome.fault}`);
+        return outcome.result;
+      },
+    ] as const;
+    const times: [number[], number[]] = [[], []];
+    for (let round = -WARM_RUNS; round < ROUNDS; round++) {
+      const results: bigint[] = [];
+      for (const side of [0, 1] as const) {
+        const begin = performance.now();
+        results.push(sides[side]());
+        if (round >= 0) times[side].push(performance.now() - begin);
+      }
+      if (results[0] !== results[1])
+        throw new Error(`${name}: plain ${results[0]}, instrumented ${results[1]}`);
+    }
+    const each = times[1].map((time, round) => time / (times[0][round] as number)).sort((a, b) => a - b);
+    const ratio = quantile(each, 0.5);
+    ratios.push(ratio);
+    report({
+      name: `instrumentation ${name}`,
+      value: quantile(
+        times[1].sort((a, b) => a - b),
+        0.5,
+      ),
+      unit: "ms",
+      baseline: "the module plain",
+      ratio,
+      spread: quantile(each, 0.75) - quantile(each, 0.25),
+    });
+  }
+  const mean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
+  report({ name: "instrumentation geometric mean", value: mean, unit: "times plain" });
+  report({ name: "instrumentation worst", value: Math.max(...ratios), unit: "times plain" });
+}
+
+if (import.meta.main) {
+  const only = process.argv.slice(2);
+  await run(
+    ({ name, value, unit, ratio, spread }) => {
+      const rest = ratio === undefined ? "" : `  ${ratio.toFixed(2)} ±${(spread ?? 0).toFixed(2)}`;
+      console.log(`${name.padEnd(34)} ${value.toFixed(2).padStart(9)} ${unit}${rest}`);
+    },
+    only.length > 0 ? only : KERNELS,
+  );
+}
