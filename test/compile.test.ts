@@ -1,0 +1,217 @@
+/** compileGuest: the same bytes everywhere, errors that say what is wrong, and a cache that cannot give the wrong bytes. */
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { promisify } from "node:util";
+import { compileGuest } from "../runtime/compile.ts";
+import { UsageError } from "../runtime/errors.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const directories: string[] = [];
+
+after(() => {
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+});
+
+/** A project in a directory of its own, with these files. */
+function project(files: Record<string, string>): string {
+  const directory = mkdtempSync(join(tmpdir(), "stillpoint-compile-"));
+  directories.push(directory);
+  write(directory, { "package.json": '{ "name": "outside" }', ...files });
+  return directory;
+}
+
+function write(directory: string, files: Record<string, string>): void {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(join(directory, name, ".."), { recursive: true });
+    writeFileSync(join(directory, name), text);
+  }
+}
+
+const compile = (directory: string, options = {}) =>
+  compileGuest(join(directory, "src/main.ts"), {
+    optimize: false,
+    cache: join(directory, "cache"),
+    ...options,
+  });
+
+const hex = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+function run(bytes: Uint8Array): bigint {
+  const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+  const nothing = () => 0;
+  const instance = new WebAssembly.Instance(module, {
+    env: { abort: nothing },
+    stillpoint: { put: nothing, get: nothing, ret: nothing, snapshot: nothing },
+  });
+  return (instance.exports.main as (argument: bigint) => bigint)(1n);
+}
+
+const OUTSIDE = `
+  import { U256, E_RANGE } from "stillpoint/guest";
+  import { PUT_SIZE } from "stillpoint/syscalls/abi";
+  import { extra } from "./extra";
+  const a: usize = memory.data(32, 8);
+  export function main(argument: i64): i64 {
+    U256.set(a, argument);
+    if (argument < 0) throw new Error("negative");
+    return load<i64>(a) + PUT_SIZE + extra() - E_RANGE;
+  }`;
+
+const extra = (value: number): string => `export function extra(): i64 { return ${value}; }`;
+
+test("a project outside imports the SDK by the package's name, and its place does not matter", async () => {
+  const files = { "src/main.ts": OUTSIDE, "src/extra.ts": extra(1000) };
+  const [one, two] = await Promise.all(
+    [project(files), project(files)].map((directory) => compile(directory)),
+  );
+  assert.equal(run(one!), 1n + 64n + 1000n + 2n);
+  assert.equal(hex(one!), hex(two!));
+});
+
+test("asc itself finds the SDK in node_modules", async () => {
+  const directory = project({ "src/main.ts": OUTSIDE, "src/extra.ts": extra(3) });
+  mkdirSync(join(directory, "node_modules"));
+  symlinkSync(ROOT, join(directory, "node_modules/stillpoint"));
+  const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
+  const flags = ["src/main.ts", "-o", "out.wasm", "--runtime", "stub", "--optimizeLevel", "0"];
+  await promisify(execFile)(process.execPath, [asc, ...flags], { cwd: directory });
+  assert.equal(run(readFileSync(join(directory, "out.wasm"))), 1n + 64n + 3n + 2n);
+  assert.equal(hex(readFileSync(join(directory, "out.wasm"))), hex(await compile(directory)));
+});
+
+test("a compiler configuration in the project changes nothing", async () => {
+  const directory = project({ "src/main.ts": OUTSIDE, "src/extra.ts": extra(3) });
+  const plain = await compile(directory, { cache: false });
+  write(directory, { "asconfig.json": '{ "options": { "exportRuntime": true, "noAssert": true } }' });
+  assert.equal(hex(await compile(directory, { cache: false })), hex(plain));
+});
+
+test("the cache notices changed, added and removed sources", async () => {
+  const directory = project({ "src/main.ts": OUTSIDE, "src/extra/index.ts": extra(1) });
+  const value = async (): Promise<bigint> => run(await compile(directory)) - 67n;
+  assert.equal(await value(), 1n);
+  assert.equal(await value(), 1n);
+  write(directory, { "src/extra/index.ts": extra(2) });
+  assert.equal(await value(), 2n);
+  write(directory, { "src/extra.ts": extra(3) }); // found before extra/index.ts, where there was none
+  assert.equal(await value(), 3n);
+  rmSync(join(directory, "src/extra.ts"));
+  assert.equal(await value(), 2n);
+  write(directory, { "src/extra/index.ts": extra(1) });
+  assert.equal(await value(), 1n);
+});
+
+test("a corrupted cache is compiled again", async () => {
+  const directory = project({ "src/main.ts": OUTSIDE, "src/extra.ts": extra(5) });
+  const right = hex(await compile(directory));
+  const cache = join(directory, "cache");
+  for (const damage of [
+    (bytes: Buffer) => bytes.fill(7, bytes.length >> 1),
+    (bytes: Buffer) => bytes.subarray(0, 40),
+    () => Buffer.alloc(0),
+  ]) {
+    for (const name of readdirSync(cache))
+      writeFileSync(join(cache, name), damage(readFileSync(join(cache, name))));
+    assert.equal(hex(await compile(directory)), right);
+    assert.equal(hex(await compile(directory)), right);
+  }
+});
+
+test("a cached module is loaded without the compiler", async () => {
+  const directory = project({ "src/main.ts": OUTSIDE, "src/extra.ts": extra(6) });
+  await compile(directory);
+  const cache = join(directory, "cache");
+  const name = readdirSync(cache).find((each) => each.endsWith(".guest"))!;
+  const planted = Buffer.from("not a module, but what the cache holds");
+  writeFileSync(join(cache, name), Buffer.concat([createHash("sha256").update(planted).digest(), planted]));
+  assert.deepEqual(Buffer.from(await compile(directory)), planted);
+});
+
+test("several at once, and a cache that cannot be written", async () => {
+  const directory = project({
+    "src/main.ts": OUTSIDE,
+    "src/extra.ts": extra(7),
+    occupied: "a file, no directory",
+  });
+  const same = await Promise.all(Array.from({ length: 5 }, () => compile(directory)));
+  assert.equal(new Set(same.map(hex)).size, 1);
+  assert.deepEqual(
+    readdirSync(join(directory, "cache"))
+      .map((name) => name.slice(64))
+      .sort(),
+    [".guest", ".json"],
+  );
+  assert.equal(hex(await compile(directory, { cache: join(directory, "occupied") })), hex(same[0]!));
+});
+
+test("options change the module and its entry in the cache", async () => {
+  const directory = project({ "src/main.ts": OUTSIDE, "src/extra.ts": extra(8) });
+  const plain = await compile(directory);
+  const variants = [
+    { optimize: true },
+    { debug: true },
+    { memoryBase: 65536 },
+    { initialMemory: 3 },
+    { maximumMemory: 9 },
+  ];
+  const hashes = new Set([hex(plain)]);
+  for (const options of variants) hashes.add(hex(await compile(directory, options)));
+  assert.equal(hashes.size, variants.length + 1);
+  assert.equal(hex(await compile(directory)), hex(plain));
+});
+
+test("a source that does not compile gives the compiler's diagnostics", async () => {
+  const directory = project({
+    "src/main.ts": 'import { gone } from "./gone"; export function main(a: i64): i64 { return gone(a) }',
+  });
+  await assert.rejects(compile(directory), (error: UsageError) => {
+    assert.ok(error instanceof UsageError);
+    assert.equal(error.code, "E_GUEST_COMPILE");
+    assert.match(error.message, /src\/main\.ts does not compile:\n.*File 'src\/gone\.ts' not found/s);
+    assert.match(String(error.facts.diagnostics), /src\/main\.ts\(1,22\)/);
+    return true;
+  });
+  write(directory, { "src/main.ts": 'export function main(a: i64): i64 { return "text"; }' });
+  await assert.rejects(compile(directory), /Type '~lib\/string\/String' is not assignable to type 'i64'/);
+  write(directory, { "src/main.ts": "export function main(a: i64): i64 { return a; }" });
+  assert.equal(run(await compile(directory)), 1n, "and afterwards the compiler still works");
+});
+
+test("wrong arguments are named", async () => {
+  const directory = project({ "src/main.ts": "export function main(a: i64): i64 { return a; }" });
+  const rejects = (options: object, code: string, message: RegExp) =>
+    assert.rejects(compile(directory, options), { code, message });
+  await rejects(
+    { memoryBase: -1 },
+    "E_COMPILE_OPTION",
+    /memoryBase: expected an integer from 0 to 2147483648, got -1/,
+  );
+  await rejects({ initialMemory: 1.5 }, "E_COMPILE_OPTION", /initialMemory: .* got 1.5/);
+  await rejects(
+    { runtime: "none" },
+    "E_COMPILE_OPTION",
+    /runtime: expected stub, minimal, incremental, got none/,
+  );
+  await rejects({ disable: ["gc"] }, "E_COMPILE_OPTION", /disable: expected .* got gc/);
+  await assert.rejects(compileGuest(join(directory, "src/other.ts")), {
+    code: "E_GUEST_MISSING",
+    message: /other\.ts/,
+  });
+  await assert.rejects(compileGuest(join(directory, "package.json")), { code: "E_GUEST_MISSING" });
+  assert.ok(!existsSync(join(directory, "cache")));
+});
