@@ -1,6 +1,7 @@
 /**
- * npm run build: dist/, all that the package needs to run. JavaScript and declarations of the runtime and the examples, the
- * examples' programs compiled, and the blocks they run. Sources of the guest SDK are part of the package as they are.
+ * npm run build: dist/, all that the package needs to run. JavaScript and declarations of the runtime and the
+ * examples, the examples' programs compiled, and the blocks they run. Sources of the guest SDK are part of
+ * the package as they are.
  */
 
 import { execFileSync } from "node:child_process";

@@ -1,4 +1,7 @@
-/** Real and made-up blocks through the runtime: results are the reference's, roots do not depend on the workers. */
+/**
+ * Real and made-up blocks through the runtime: results are the reference's, roots do not depend on the
+ * workers.
+ */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -44,13 +47,13 @@ async function runAll(directory: string, workers: number): Promise<string[]> {
   });
 }
 
-test("the repository's blocks give the expected results and the same roots with 1 and 4 workers", async () => {
+test("the repository's blocks end as expected, with the same roots for 1 and 4 workers", async () => {
   const roots = await runAll(OWN_BLOCKS, 1);
   assert.equal(new Set(roots).size, 12);
   assert.deepEqual(await runAll(OWN_BLOCKS, 4), roots);
 });
 
-test("all blocks give the expected results and the same roots with 1 and 4 workers", async (t) => {
+test("all blocks end as expected, with the same roots for 1 and 4 workers", async (t) => {
   const directory = allBlocks(t);
   if (directory === undefined) return;
   const roots = await runAll(directory, 1);
@@ -74,7 +77,7 @@ test("reverted blocks give the same roots when they are produced again", async (
   });
 });
 
-// ---- made-up blocks ----------------------------------------------------------------------------------------------
+// ---- made-up blocks ---------------------------------------------------------------------------------------
 
 const ADDRESSES = Array.from({ length: 6 }, (_, i) => `0x${String(i).repeat(40)}`);
 
@@ -83,7 +86,8 @@ const amount = fc.oneof(
   fc.bigInt({ min: 0n, max: 2n ** 128n }),
   fc.bigInt({ min: 0n, max: 2n ** 256n - 1n }),
 );
-const balance = fc.oneof(amount, fc.bigInt({ min: 0n, max: 10n ** 12n })).map((value) => value >> 3n); // 6 of them fit
+/** Six of them together stay below 2^256. */
+const balance = fc.oneof(amount, fc.bigInt({ min: 0n, max: 10n ** 12n })).map((value) => value >> 3n);
 const address = fc.constantFrom(...ADDRESSES);
 
 const block: fc.Arbitrary<LedgerBlock> = fc
