@@ -1,12 +1,14 @@
 /**
- * A table of accounts by 20-byte address that lives in memory: state that is there again at the next activation.
+ * A table of accounts by 20-byte address that lives in memory: state that is there again at the next
+ * activation.
  *
- * Records are 64 bytes, numbered in the order in which they were added, never moved and never removed, so an address of a
- * record stays good:  0  [20] address   20  u32 flags   24  u64 nonce   32  u256 balance
+ * Records are 64 bytes, numbered in the order in which they were added, never moved and never removed, so an
+ * address of a record stays good:  0  [20] address   20  u32 flags   24  u64 nonce   32  u256 balance
  * They stand in segments of SEGMENT_RECORDS; an index with open addressing finds them. Index entry, 8 bytes:
  *   0  u32 tag, high half of the hash   4  u32 record number + 1, 0: empty
- * The hash is SipHash-1-3 over the whole address under the table's key: who chooses addresses cannot choose where they fall
- * without searching, and if the key is not known in advance, not at all. Equal operations give equal memory.
+ * The hash is SipHash-1-3 over the whole address under the table's key: who chooses addresses cannot choose
+ * where they fall without searching, and if the key is not known in advance, not at all. Equal operations
+ * give equal memory.
  */
 
 import { STUB_RUNTIME, allocatePages } from "./pages.ts";
@@ -73,8 +75,9 @@ export class Accounts {
   }
 
   /**
-   * Finds the records of `count` addresses, `stride` bytes apart from `addresses`, and writes them to `target`, u32 each, 0
-   * where there is none. The cache misses overlap: a transfer between two of 100,000 accounts takes 255 ns instead of 655.
+   * Finds the records of `count` addresses, `stride` bytes apart from `addresses`, and writes them to
+   * `target`, u32 each, 0 where there is none. The cache misses overlap: a transfer between two of 100,000
+   * accounts takes 255 ns instead of 655.
    */
   findMany(addresses: usize, stride: u32, count: u32, target: usize): void {
     for (; count > MANY; count -= MANY) {
@@ -100,7 +103,7 @@ export class Accounts {
     }
   }
 
-  // ---- inside ----------------------------------------------------------------------------------------------------
+  // ---- inside ---------------------------------------------------------------------------------------------
 
   @inline
   private record(number: u32): usize {
@@ -108,7 +111,10 @@ export class Accounts {
     return segment + (number & (SEGMENT_RECORDS - 1)) * RECORD_BYTES;
   }
 
-  /** The index entry of that address, or the empty one where it belongs. At least a quarter of the index is empty. */
+  /**
+   * The index entry of that address, or the empty one where it belongs. At least a quarter of the index is
+   * empty.
+   */
   private probe(address: usize, hash: u64): usize {
     const tag = <u32>(hash >> 32);
     for (let slot = <u32>hash & this.mask; ; slot = (slot + 1) & this.mask) {

@@ -1,6 +1,7 @@
 /**
- * A cursor over bytes from outside: metadata of a block, or what a parent copied in. Every read is bounds-checked and aborts
- * with what was missing and where; integers are little-endian. `bytes` and `u256` give addresses, nothing is copied.
+ * A cursor over bytes from outside: metadata of a block, or what a parent copied in. Every read is
+ * bounds-checked and aborts with what was missing and where; integers are little-endian. `bytes` and `u256`
+ * give addresses, nothing is copied.
  *
  *   const block = new Block(region, length);
  *   block.expect(1, "version");

@@ -1,6 +1,6 @@
 /**
- * Names of error and fault codes, and the way from a code to an abort. An abort ends the activation: the parent sees the
- * fault FAULT_ABORT with the message, file and line; in the root it fails the block.
+ * Names of error and fault codes, and the way from a code to an abort. An abort ends the activation: the
+ * parent sees the fault FAULT_ABORT with the message, file and line; in the root it fails the block.
  */
 
 import * as abi from "../syscalls/abi.ts";

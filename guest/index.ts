@@ -1,4 +1,7 @@
-/** The guest SDK: `import { Child, snapshot } from "stillpoint/guest"`. See README.md. (asc takes no extension in `export … from`.) */
+/**
+ * The guest SDK: `import { Child, snapshot } from "stillpoint/guest"`. See README.md. (asc takes no extension
+ * in `export … from`.)
+ */
 
 export { Child, Status, ret, snapshot } from "./process";
 export { check, errorName, faultName } from "./errors";

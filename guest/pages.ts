@@ -1,6 +1,6 @@
 /**
- * Memory for good: nothing given out here is freed or moved. Beginning buffers on a page lets COPY share whole pages between
- * processes instead of copying bytes.
+ * Memory for good: nothing given out here is freed or moved. Beginning buffers on a page lets COPY share
+ * whole pages between processes instead of copying bytes.
  */
 
 /** Unit of storage and sharing. */
@@ -9,7 +9,10 @@ export const PAGE_BYTES: u32 = 4096;
 /** What ASC_RUNTIME is with --runtime stub: memory that was never handed out before is zero. */
 export const STUB_RUNTIME: i32 = 0;
 
-/** `length` zero bytes at an address divisible by 4096, in pages shared with nothing else. Aborts when memory cannot grow. */
+/**
+ * `length` zero bytes at an address divisible by 4096, in pages shared with nothing else. Aborts when memory
+ * cannot grow.
+ */
 export function allocatePages(length: u32): usize {
   if (length > 0x7fff0000) throw new Error("allocatePages: longer than memory can be");
   const whole = (<usize>length + PAGE_BYTES - 1) & ~(<usize>PAGE_BYTES - 1);

@@ -1,9 +1,11 @@
 /**
- * Children by number, and standing still. A request has several parts; they are collected in one static struct and sent by
- * `put()` or `get()`, so a call allocates nothing. Between the first part and the sending, no other child may be addressed.
+ * Children by number, and standing still. A request has several parts; they are collected in one static
+ * struct and sent by `put()` or `get()`, so a call allocates nothing. Between the first part and the sending,
+ * no other child may be addressed.
  *
  *   const worker = Child.at(1);
- *   check(worker.create(hash, 4).copyIn(input, 0x10000, 64).start("run", 64, 1_000_000).put(), "start the worker");
+ *   worker.create(hash, 4).copyIn(input, 0x10000, 64).start("run", 64, 1_000_000);
+ *   check(worker.put(), "start the worker");
  *   const sum = worker.join();
  *
  * A started child runs beside the parent until the next put or get on it (the join).
@@ -45,11 +47,12 @@ export class Child {
     return <i32>changetype<usize>(this);
   }
 
-  // ---- parts of a PUT --------------------------------------------------------------------------------------------
+  // ---- parts of a PUT -------------------------------------------------------------------------------------
 
   /**
-   * Part PROGRAM: drops what was there and makes a fresh image. `program` is the address of 32 bytes, the hash of the
-   * program. `memoryPages` (64 KiB, initial memory included; 0: exactly that) and `processes` come out of the caller's quotas.
+   * Part PROGRAM: drops what was there and makes a fresh image. `program` is the address of 32 bytes, the
+   * hash of the program. `memoryPages` (64 KiB, initial memory included; 0: exactly that) and `processes`
+   * come out of the caller's quotas.
    */
   create(program: usize, memoryPages: u32 = 0, processes: u32 = 0): Child {
     this.addPut(abi.PART_PROGRAM);
@@ -64,7 +67,9 @@ export class Child {
     return this.addPut(abi.PART_DROP);
   }
 
-  /** A COPY range: from `source` here to `target` in the child. Whole aligned pages are shared, not copied. */
+  /**
+   * A COPY range: from `source` here to `target` in the child. Whole aligned pages are shared, not copied.
+   */
   copyIn(source: usize, target: usize, length: u32): Child {
     return this.addPutRange(abi.RANGE_COPY, source, target, length);
   }
@@ -97,9 +102,11 @@ export class Child {
     return code;
   }
 
-  // ---- parts of a GET --------------------------------------------------------------------------------------------
+  // ---- parts of a GET -------------------------------------------------------------------------------------
 
-  /** A COPY range: from `source` in the child to `target` here. Whole aligned pages are shared, not copied. */
+  /**
+   * A COPY range: from `source` in the child to `target` here. Whole aligned pages are shared, not copied.
+   */
   copyOut(source: usize, target: usize, length: u32): Child {
     this.addGet(abi.PART_GET_COPY);
     const count = load<u32>(getRequest, abi.GET_RANGES_COUNT);
@@ -130,9 +137,11 @@ export class Child {
     return code;
   }
 
-  // ---- in one step -----------------------------------------------------------------------------------------------
+  // ---- in one step ----------------------------------------------------------------------------------------
 
-  /** Joins the child: its status, valid until the next status of any child. Aborts if there is no such child. */
+  /**
+   * Joins the child: its status, valid until the next status of any child. Aborts if there is no such child.
+   */
   wait(): Status {
     const code = this.status().get();
     if (code < 0) throw new Error(`child ${this.number}: wait: ${errorName(code)}`);
@@ -153,7 +162,9 @@ export class Child {
     return this.join();
   }
 
-  /** A sentence about the child's status, with the fault and the text of an abort. Allocates; for messages. */
+  /**
+   * A sentence about the child's status, with the fault and the text of an abort. Allocates; for messages.
+   */
   explain(): string {
     this.addGet(abi.PART_GET_STATUS);
     store<u32>(getRequest, <u32>detailText, abi.GET_DETAIL_POINTER);
@@ -167,7 +178,7 @@ export class Child {
     return `child ${this.number} faulted: ${faultName(status.fault)}${detail}`;
   }
 
-  // ---- inside ----------------------------------------------------------------------------------------------------
+  // ---- inside ---------------------------------------------------------------------------------------------
 
   private addPut(part: u32): Child {
     if (putChild != this.number) {
@@ -299,7 +310,7 @@ export class Status {
   }
 }
 
-// ---- standing still ----------------------------------------------------------------------------------------------
+// ---- standing still ---------------------------------------------------------------------------------------
 
 /** Stands still until the parent starts this process again; returns the argument it gave. */
 export function ret(code: i64): i64 {
@@ -307,8 +318,8 @@ export function ret(code: i64): i64 {
 }
 
 /**
- * Root only: commits a block that carries `length` bytes at `data`, and stands still. The next block's metadata is written to
- * `region`; returns its length, or an error code and there is no block.
+ * Root only: commits a block that carries `length` bytes at `data`, and stands still. The next block's
+ * metadata is written to `region`; returns its length, or an error code and there is no block.
  */
 export function snapshot(data: usize, length: u32, region: usize, capacity: u32): i32 {
   memory.fill(snapshotRequest, 0, abi.SNAPSHOT_SIZE);

@@ -1,13 +1,14 @@
 /**
- * SHA-256 (FIPS 180-4) on linear memory. One shot: `Sha256.hash(data, length, target)`. In parts: a state of SHA256_BYTES bytes
- * that the caller keeps, so any number of hashes can be under way, across activations too.
+ * SHA-256 (FIPS 180-4) on linear memory. One shot: `Sha256.hash(data, length, target)`. In parts: a state of
+ * SHA256_BYTES bytes that the caller keeps, so any number of hashes can be under way, across activations too.
  *
  *   const state = heap.alloc(SHA256_BYTES);
  *   Sha256.begin(state);
  *   Sha256.update(state, data, length);
  *   Sha256.end(state, target);
  *
- * State, at an address divisible by 8:  0  8 × u32 chaining value   32  u64 bytes so far   40  64 bytes not yet compressed
+ * State, at an address divisible by 8:  0  8 × u32 chaining value   32  u64 bytes so far   40  64 bytes not
+ * yet compressed
  */
 
 export const SHA256_BYTES: usize = 104;

@@ -14,5 +14,8 @@ export declare function get(child: i32, request: usize): i32;
 /** Stands still until the parent starts this process again; returns the argument of that START. */
 export declare function ret(code: i64): i64;
 
-/** Root only: commits a block and stands still; returns the length of the next block's metadata, or an error code. */
+/**
+ * Root only: commits a block and stands still; returns the length of the next block's metadata, or an error
+ * code.
+ */
 export declare function snapshot(request: usize): i32;

@@ -1,12 +1,15 @@
 /**
- * Unsigned 256-bit integers in memory: 32 bytes, little-endian, at any address (faster if divisible by 8). Operations take
- * addresses; the first is written, it may be one of the others, and the operands must not overlap in part. Nothing is allocated.
- * Everything wraps modulo 2^256 and says so: by a carry, a borrow or an overflow flag.
+ * Unsigned 256-bit integers in memory: 32 bytes, little-endian, at any address (faster if divisible by 8).
+ * Operations take addresses; the first is written, it may be one of the others, and the operands must not
+ * overlap in part. Nothing is allocated. Everything wraps modulo 2^256 and says so: by a carry, a borrow or
+ * an overflow flag.
  */
 
 const SIZE: usize = 32;
 
-/** Digits of Knuth's algorithm D in base 2^32: the dividend with one more, and the divisor, both shifted left. */
+/**
+ * Digits of Knuth's algorithm D in base 2^32: the dividend with one more, and the divisor, both shifted left.
+ */
 const dividend: usize = memory.data(36, 8);
 const divisor: usize = memory.data(32, 8);
 const digits: usize = memory.data(32, 8);
@@ -24,7 +27,7 @@ export function multiplyHigh(a: u64, b: u64): u64 {
 }
 
 export class U256 {
-  // ---- moving ----------------------------------------------------------------------------------------------------
+  // ---- moving ---------------------------------------------------------------------------------------------
 
   @inline
   static set(target: usize, low: u64, second: u64 = 0, third: u64 = 0, high: u64 = 0): void {
@@ -56,7 +59,7 @@ export class U256 {
     U256.toBigEndian(target, bytes);
   }
 
-  // ---- asking ----------------------------------------------------------------------------------------------------
+  // ---- asking ---------------------------------------------------------------------------------------------
 
   @inline
   static isZero(a: usize): bool {
@@ -95,7 +98,7 @@ export class U256 {
     return U256.compare(a, b) < 0;
   }
 
-  // ---- adding and subtracting ------------------------------------------------------------------------------------
+  // ---- adding and subtracting -----------------------------------------------------------------------------
 
   /** target = a + b; returns the carry, 0 or 1. */
   static add(target: usize, a: usize, b: usize): u64 {
@@ -145,7 +148,7 @@ export class U256 {
     return borrow;
   }
 
-  // ---- multiplying -----------------------------------------------------------------------------------------------
+  // ---- multiplying ----------------------------------------------------------------------------------------
 
   /** target = a × b; returns what lies above 2^256 (0: no overflow). */
   static multiplyU64(target: usize, a: usize, b: u64): u64 {
@@ -182,7 +185,7 @@ export class U256 {
     return !U256.isZero(product + SIZE);
   }
 
-  // ---- dividing --------------------------------------------------------------------------------------------------
+  // ---- dividing -------------------------------------------------------------------------------------------
 
   /** target = ⌊a ÷ b⌋; returns the remainder. b = 0 faults (division by zero). */
   static divideU64(target: usize, a: usize, b: u64): u64 {
@@ -208,7 +211,9 @@ export class U256 {
     return remainder;
   }
 
-  /** quotient = ⌊a ÷ b⌋, remainder = a mod b; the two targets must differ. b = 0 faults (division by zero). */
+  /**
+   * quotient = ⌊a ÷ b⌋, remainder = a mod b; the two targets must differ. b = 0 faults (division by zero).
+   */
   static divide(quotient: usize, remainder: usize, a: usize, b: usize): void {
     if (U256.fitsU64(b)) {
       const rest = U256.divideU64(quotient, a, load<u64>(b));
@@ -223,7 +228,7 @@ export class U256 {
     divideLong(quotient, remainder, a, b);
   }
 
-  // ---- shifting --------------------------------------------------------------------------------------------------
+  // ---- shifting -------------------------------------------------------------------------------------------
 
   /** target = a × 2^bits modulo 2^256. */
   static shiftLeft(target: usize, a: usize, bits: u32): void {
@@ -278,7 +283,10 @@ export class U256 {
   }
 }
 
-/** ⌊(high × 2^64 + low) ÷ b⌋ for high < b and the top bit of b set. Knuth's algorithm D with two digits of 32 bits. */
+/**
+ * ⌊(high × 2^64 + low) ÷ b⌋ for high < b and the top bit of b set. Knuth's algorithm D with two digits of 32
+ * bits.
+ */
 export function divide128(high: u64, low: u64, b: u64): u64 {
   const b1 = b >> 32;
   const b0 = b & 0xffffffff;
@@ -300,7 +308,10 @@ function quotientDigit(x: u64, next: u64, b1: u64, b0: u64): u64 {
   return q;
 }
 
-/** Knuth's algorithm D in base 2^32, for b ≥ 2^64 and a ≥ b (The Art of Computer Programming, volume 2, 4.3.1). */
+/**
+ * Knuth's algorithm D in base 2^32, for b ≥ 2^64 and a ≥ b (The Art of Computer Programming, volume 2,
+ * 4.3.1).
+ */
 function divideLong(quotient: usize, remainder: usize, a: usize, b: usize): void {
   let n: i32 = 8;
   while (load<u32>(b + (n - 1) * 4) == 0) n--;

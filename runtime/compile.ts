@@ -1,14 +1,17 @@
 /**
- * From AssemblyScript sources to the bytes of a program: the compiler asc with fixed flags, behind a cache on disk.
+ * From AssemblyScript sources to the bytes of a program: the compiler asc with fixed flags, behind a cache on
+ * disk.
  *
- * The bytes are a function of the sources, the flags and the version of asc, so a program's hash does not depend on the machine:
- * paths inside the module (an abort names its file) are relative to the entry's package, and no configuration file is read.
- * `stillpoint/guest` and `stillpoint/syscalls/abi` resolve to the SDK of this very package, other packages through node_modules
- * as asc does. The compiler is loaded at the first compilation only; it runs on the calling thread, one compilation at a time.
+ * The bytes are a function of the sources, the flags and the version of asc, so a program's hash does not
+ * depend on the machine: paths inside the module (an abort names its file) are relative to the entry's
+ * package, and no configuration file is read. `stillpoint/guest` and `stillpoint/syscalls/abi` resolve to the
+ * SDK of this very package, other packages through node_modules as asc does. The compiler is loaded at the
+ * first compilation only; it runs on the calling thread, one compilation at a time.
  *
  * Cache, one directory, safe to share between processes and to delete at any time:
- *   <request>.json   the files that the last compilation of this request read, found or not, with the hashes of their contents
- *   <content>.guest  32 bytes SHA-256 of the rest · the module; the name is a hash over flags, asc version and all those contents
+ *   <request>.json   the files that the last compilation of this request asked for, found or not
+ *   <content>.guest  32 bytes SHA-256 of the rest · the module; the name is a hash over flags, asc version
+ *                    and the contents of all those files
  * Both are written beside and renamed into place; what does not check is compiled again.
  */
 
@@ -34,15 +37,26 @@ export interface CompileOptions {
   readonly maximumMemory?: number;
   /** stub: never frees; minimal: collects when asked to; incremental: collects by itself. Default "stub". */
   readonly runtime?: "stub" | "minimal" | "incremental";
-  /** Wasm features that the compiler may not use: "bulk-memory", "nontrapping-f2i", "sign-extension"… Default: none. */
+  /**
+   * Wasm features that the compiler may not use: "bulk-memory", "nontrapping-f2i", "sign-extension"… Default:
+   * none.
+   */
   readonly disable?: readonly string[];
-  /** Directory that paths inside the module are relative to. Default: that of the nearest package.json above the entry. */
+  /**
+   * Directory that paths inside the module are relative to. Default: that of the nearest package.json above
+   * the entry.
+   */
   readonly baseDirectory?: string;
-  /** Directory of the cache; false: none. Default: .cache/guests of this package, or STILLPOINT_GUEST_CACHE. */
+  /**
+   * Directory of the cache; false: none. Default: .cache/guests of this package, or STILLPOINT_GUEST_CACHE.
+   */
   readonly cache?: string | false;
 }
 
-/** A file the compiler asked for: its path relative to the base directory and the hash of its content, null if there is none. */
+/**
+ * A file the compiler asked for: its path relative to the base directory and the hash of its content, null if
+ * there is none.
+ */
 interface Read {
   readonly path: string;
   readonly hash: string | null;
@@ -56,8 +70,8 @@ const SDK_PATH = /(?:^|\/)node_modules\/stillpoint\/(guest(?:\/.*)?|syscalls\/.*
 /**
  * Compiles the AssemblyScript file `entryFile` to a WebAssembly module.
  *
- * @throws UsageError E_GUEST_MISSING if there is no such file, E_GUEST_COMPILE with the compiler's diagnostics (also in
- *   facts.diagnostics) if it does not compile, E_COMPILE_OPTION for an option that is out of range.
+ * @throws UsageError E_GUEST_MISSING if there is no such file, E_GUEST_COMPILE with the compiler's
+ *   diagnostics (also in facts.diagnostics) if it does not compile, E_COMPILE_OPTION for a wrong option.
  * @example
  * const root = await compileGuest("guest/root.ts");
  * const runtime = await Runtime.open({ root });
@@ -91,7 +105,7 @@ export async function compileGuest(entryFile: string, options: CompileOptions = 
   );
 }
 
-// ---- flags -------------------------------------------------------------------------------------------------------
+// ---- flags ------------------------------------------------------------------------------------------------
 
 function compilerFlags(options: CompileOptions): string[] {
   const flags = [
@@ -131,7 +145,7 @@ function choose(name: string, value: string, allowed: readonly string[]): string
   });
 }
 
-// ---- the compiler ------------------------------------------------------------------------------------------------
+// ---- the compiler -----------------------------------------------------------------------------------------
 
 let queue: Promise<unknown> = Promise.resolve();
 
@@ -201,7 +215,7 @@ async function readSource(base: string, name: string): Promise<string | null> {
   }
 }
 
-// ---- the cache ---------------------------------------------------------------------------------------------------
+// ---- the cache --------------------------------------------------------------------------------------------
 
 let compilerVersion: string | undefined;
 
@@ -272,7 +286,7 @@ async function replace(path: string, content: string | Uint8Array): Promise<void
   }
 }
 
-// ---- small things ------------------------------------------------------------------------------------------------
+// ---- small things -----------------------------------------------------------------------------------------
 
 /** The nearest directory from `start` upwards with a package.json (of the given name). */
 function findPackage(start: string, name?: string): string | undefined {

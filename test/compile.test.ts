@@ -1,4 +1,7 @@
-/** compileGuest: the same bytes everywhere, errors that say what is wrong, and a cache that cannot give the wrong bytes. */
+/**
+ * compileGuest: the same bytes everywhere, errors that say what is wrong, and a cache that cannot give the
+ * wrong bytes.
+ */
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";

@@ -1,5 +1,6 @@
 /**
- * Host side of test/guests/driver.ts: builds scripts of raw calls as metadata of a block, and reads what they gave.
+ * Host side of test/guests/driver.ts: builds scripts of raw calls as metadata of a block, and reads what they
+ * gave.
  *
  *   const script = new Script();
  *   script.put(1, { program: hash, start: { entry: "run", argument: 5n, gas: 1_000_000 } });
@@ -7,8 +8,8 @@
  *   const results = script.read((await runtime.produce(script.metadata())).data);
  *   results.status(got).code;
  *
- * A script belongs to one block: addresses of its requests lie in the driver's REGION, outputs of GET in its SCRATCH.
- * For a child, construct it with the address to which the parent copies it.
+ * A script belongs to one block: addresses of its requests lie in the driver's REGION, outputs of GET in its
+ * SCRATCH. For a child, construct it with the address to which the parent copies it.
  */
 
 import * as abi from "../syscalls/abi.ts";
@@ -54,7 +55,10 @@ export interface GetSpec {
   /** Capacity for the text of an abort. */
   readonly detail?: number;
   readonly hash?: boolean;
-  /** Copy from the child to `target` in the driver, or, without a target, into the results (see Results.bytes). */
+  /**
+   * Copy from the child to `target` in the driver, or, without a target, into the results (see
+   * Results.bytes).
+   */
   readonly copy?: readonly { readonly source: number; readonly length: number; readonly target?: number }[];
   readonly words?: Readonly<Record<number, number>>;
 }
@@ -239,7 +243,10 @@ export class Script {
     return this.command(14, rounds);
   }
 
-  /** Goes back to `first` until the commands from there to here have run `times` times. OUT inside a loop is not supported. */
+  /**
+   * Goes back to `first` until the commands from there to here have run `times` times. OUT inside a loop is
+   * not supported.
+   */
   loop(first: Handle, times: number): Handle {
     return this.command(15, first, times);
   }

@@ -1,4 +1,7 @@
-/** The account table of the guest SDK against a Map, and its promises: records stay, equal operations give equal memory. */
+/**
+ * The account table of the guest SDK against a Map, and its promises: records stay, equal operations give
+ * equal memory.
+ */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

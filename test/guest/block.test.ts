@@ -1,4 +1,6 @@
-/** The block reader of the guest SDK: every kind of value, and an abort that says what is missing and where. */
+/**
+ * The block reader of the guest SDK: every kind of value, and an abort that says what is missing and where.
+ */
 
 import assert from "node:assert/strict";
 import { before, beforeEach, test } from "node:test";

@@ -1,6 +1,6 @@
 /**
- * Runs a guest without the runtime: plain WebAssembly with imports given by the test. For the SDK's own tests only; what
- * depends on processes is tested with the runtime.
+ * Runs a guest without the runtime: plain WebAssembly with imports given by the test. For the SDK's own tests
+ * only; what depends on processes is tested with the runtime.
  */
 
 import { join } from "node:path";
@@ -8,7 +8,10 @@ import { type CompileOptions, compileGuest } from "../../runtime/compile.ts";
 
 export const ROOT = join(import.meta.dirname, "..", "..");
 
-/** The seed of randomised tests: STILLPOINT_SEED, else a fixed one. fast-check prints it when a property fails. */
+/**
+ * The seed of randomised tests: STILLPOINT_SEED, else a fixed one. fast-check prints it when a property
+ * fails.
+ */
 export const SEED = Number(process.env.STILLPOINT_SEED ?? 20_261_120);
 
 /** What `abort` throws: the guest's message and where it stood. */
@@ -119,7 +122,7 @@ export function instantiateSync(module: WebAssembly.Module, calls: Calls = {}): 
   return new Guest(instance);
 }
 
-// ---- numbers -----------------------------------------------------------------------------------------------------
+// ---- numbers ----------------------------------------------------------------------------------------------
 
 /** Big-endian bytes of `value`. */
 export function integerToBytes(value: bigint, length: number): Uint8Array {

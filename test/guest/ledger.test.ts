@@ -1,6 +1,6 @@
 /**
- * The ledger program alone, with a test in the parent's place that copies messages into its memory: against the sequential
- * reference on random and on real blocks, and on messages that are wrong.
+ * The ledger program alone, with a test in the parent's place that copies messages into its memory: against
+ * the sequential reference on random and on real blocks, and on messages that are wrong.
  */
 
 import assert from "node:assert/strict";
@@ -41,7 +41,7 @@ function compare(ledger: Guest, block: LedgerBlock): LedgerResult {
   return result;
 }
 
-// ---- real blocks -------------------------------------------------------------------------------------------------
+// ---- real blocks ------------------------------------------------------------------------------------------
 
 test("the repository's blocks give the reference's results, one after the other in one process", async () => {
   const ledger = await instantiateBytes(code);
@@ -62,7 +62,7 @@ test("all real blocks give the expected digests", async (t) => {
   }
 });
 
-// ---- random blocks -----------------------------------------------------------------------------------------------
+// ---- random blocks ----------------------------------------------------------------------------------------
 
 const amount = fc.oneof(
   fc.bigInt(0n, 1000n),
@@ -71,7 +71,10 @@ const amount = fc.oneof(
 );
 const price = fc.oneof(fc.bigInt(0n, 10n ** 9n), fc.constantFrom(MAX / 21_000n, MAX / 21_000n + 1n, MAX));
 
-/** Few accounts and nonces, so that sender, receiver and miner coincide and a good part of the transactions applies. */
+/**
+ * Few accounts and nonces, so that sender, receiver and miner coincide and a good part of the transactions
+ * applies.
+ */
 const blocks: fc.Arbitrary<LedgerBlock> = fc
   .record({
     names: fc.uniqueArray(fc.nat(0xffff), { minLength: 1, maxLength: 6 }),
@@ -135,7 +138,7 @@ test("random blocks give the reference's results", async () => {
     assert.ok(count > 100, `status ${status} was met ${count} times only`);
 });
 
-// ---- what persists and what is new -------------------------------------------------------------------------------
+// ---- what persists and what is new ------------------------------------------------------------------------
 
 const A = `0x${"0a".repeat(20)}`;
 const B = `0x${"0b".repeat(20)}`;
@@ -157,7 +160,7 @@ function simpleBlock(changes: object = {}, transaction: object = {}): LedgerBloc
   } as unknown as LedgerBlock;
 }
 
-test("accounts stay from block to block, and those that a transaction names are made with nothing", async () => {
+test("accounts stay from block to block; those only named in a transaction begin with nothing", async () => {
   const ledger = await instantiateBytes(code);
   execute(ledger, encodeBlock(simpleBlock(), PROGRAM));
   const stranger = `0x${"0c".repeat(20)}`;
@@ -180,7 +183,7 @@ test("a nonce of 2^64 - 1 is bad, for it cannot be raised", async () => {
   assert.equal(decodeResult(execute(ledger, message)).badNonce, 1);
 });
 
-// ---- wrong messages ----------------------------------------------------------------------------------------------
+// ---- wrong messages ---------------------------------------------------------------------------------------
 
 const HEADER = 128;
 const FIRST_TRANSACTION = HEADER + 2 * 64;

@@ -31,7 +31,7 @@ before(async () => {
   }
 });
 
-// ---- ledger ------------------------------------------------------------------------------------------------------
+// ---- ledger -----------------------------------------------------------------------------------------------
 
 test("the ledger's root commits what its child computes, block after block", () => {
   const ledger = code.get("ledger/guest/ledger")!;
@@ -70,7 +70,7 @@ test("the ledger's root fails a block with another program, or one that does not
   assert.throws(() => run([new Uint8Array(0)]), /truncated: 4 bytes at 0 of 0/);
 });
 
-// ---- parallel ----------------------------------------------------------------------------------------------------
+// ---- parallel ---------------------------------------------------------------------------------------------
 
 function runJob(job: Job, children: number, change: (view: DataView) => void = () => {}): Uint8Array {
   const worker = code.get("parallel/guest/worker")!;

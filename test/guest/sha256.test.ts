@@ -1,4 +1,7 @@
-/** SHA-256 of the guest SDK: vectors of FIPS 180-4 and NIST's CAVP, and node:crypto on random messages and cuts. */
+/**
+ * SHA-256 of the guest SDK: vectors of FIPS 180-4 and NIST's CAVP, and node:crypto on random messages and
+ * cuts.
+ */
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

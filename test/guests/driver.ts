@@ -1,6 +1,7 @@
 /**
- * A generic program that executes scripts of raw calls: as the root (entry `main`, a script per block's metadata) and as a
- * child (entry `run`, argument: address of a script that the parent copied in). Host side: test/driver.ts.
+ * A generic program that executes scripts of raw calls: as the root (entry `main`, a script per block's
+ * metadata) and as a child (entry `run`, argument: address of a script that the parent copied in). Host side:
+ * test/driver.ts.
  *
  * Fixed addresses (80 Wasm pages of initial memory; nothing else of the program lies at or above 0x100000):
  *   0x100000  REGION, 1 MiB: where the metadata of each block is written
@@ -27,8 +28,8 @@
  * 12 ABORT                                                faults with abort, message "driver: command ABORT"
  * 13 TRAP                                                 faults with unreachable
  * 14 SPIN     a rounds; 0: without end                    0; burns gas
- * 15 LOOP     a number of a command, b times              0; goes back to command a until a pass has been made b times
- * 16 SKIP     a commands, d value                         0; leaves out the next a commands if the previous result was d
+ * 15 LOOP     a number of a command, b times              0; goes back to command a until b passes are made
+ * 16 SKIP     a commands, d value                         0; leaves out the next a if the last result was d
  *
  * Results:
  *   0   u32 commandCount · u32 outputLength

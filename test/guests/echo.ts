@@ -1,6 +1,6 @@
 /**
- * Bytes in, bytes out. `area(0)` is the address of 64 KiB on a page boundary; `run(length)` adds 1 to each of its first
- * `length` bytes and returns their FNV-1a hash; `state(0)` returns how often it ran.
+ * Bytes in, bytes out. `area(0)` is the address of 64 KiB on a page boundary; `run(length)` adds 1 to each of
+ * its first `length` bytes and returns their FNV-1a hash; `state(0)` returns how often it ran.
  */
 
 import { allocatePages } from "../../guest/pages.ts";

@@ -1,7 +1,8 @@
 /**
- * Memory growth. `run(step)` grows by `step` Wasm pages until it is refused and returns the size reached; `by(pages)` grows
- * once and returns what memory.grow gave; `size(0)` returns the size; `touch(0)` writes one word into each 64 KiB page and
- * returns their number; `growAndTrap(pages)` grows, writes to the new end and faults with unreachable.
+ * Memory growth. `run(step)` grows by `step` Wasm pages until it is refused and returns the size reached;
+ * `by(pages)` grows once and returns what memory.grow gave; `size(0)` returns the size; `touch(0)` writes one
+ * word into each 64 KiB page and returns their number; `growAndTrap(pages)` grows, writes to the new end and
+ * faults with unreachable.
  */
 
 export function run(step: i64): i64 {

@@ -1,7 +1,9 @@
 /**
  * Stands still in RET in every awkward place. Let r(c) be the argument of the START that follows RET(c).
- *   loop(n)     a = 1; f = 0.5; for i = 0 … n-1: { x = r(a + i); a = a × 31 + x; f = f × 0.75 + x }; returns a xor bits(f)
- *   calls(n)    down(n), where down(0) = r(0) and down(k) = { x = r(k); y = down(k - 1); return x × 3 + y + k + r(-k) }
+ *   loop(n)     a = 1; f = 0.5; for i = 0 … n-1: { x = r(a + i); a = a × 31 + x; f = f × 0.75 + x };
+ *               returns a xor bits(f)
+ *   calls(n)    down(n), where down(0) = r(0) and
+ *               down(k) = { x = r(k); y = down(k - 1); return x × 3 + y + k + r(-k) }
  *   closure(n)  a = 7; for i = 0 … n-1: a = table(i)(a, i), a call_indirect; table(i) is the i % 3rd of
  *               add(a, i) = a + r(i), multiply(a, i) = a × r(i) + i, twice(a, i) = table(i + 1)(r(a), i)
  *   immediate(n) returns r(n)

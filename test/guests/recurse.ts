@@ -1,5 +1,6 @@
 /**
- * Unbounded and bounded recursion. The depth reached stands in memory at `depthAddress(0)`, which a fault takes back.
+ * Unbounded and bounded recursion. The depth reached stands in memory at `depthAddress(0)`, which a fault
+ * takes back.
  *   run(0)       direct recursion without end
  *   mutual(0)    two functions that call each other
  *   indirect(0)  through a table

@@ -8,7 +8,8 @@
  *   92  u32 flags: 1 leaves the trees running and joins them at the beginning of the next block
  *   96  u64 zero
  * Data: for each tree joined in this block, in order, 64 bytes:
- *    0  u32 kind · 4 u32 fault · 8 i64 code · 16 u64 gas used · 24 u32 children · 28 i32 error of the START · 32 [32] hash
+ *    0  u32 kind · 4 u32 fault · 8 i64 code · 16 u64 gas used · 24 u32 children · 28 i32 error of the START ·
+ *      32 [32] hash
  * A tree whose START failed has only the error.
  */
 

@@ -2,7 +2,7 @@
 
 import { Accounts, Block, Sha256, U128, U256 } from "../../guest/index.ts";
 
-// ---- memory for the host: 1 MiB from `scratch()` --------------------------------------------------------------------
+// ---- memory for the host: 1 MiB from `scratch()` ----------------------------------------------------------
 
 const area: usize = heap.alloc(1 << 20);
 
@@ -10,7 +10,7 @@ export function scratch(): usize {
   return area;
 }
 
-// ---- u256 ---------------------------------------------------------------------------------------------------------
+// ---- u256 -------------------------------------------------------------------------------------------------
 
 export function u256_add(t: usize, a: usize, b: usize): u64 {
   return U256.add(t, a, b);
@@ -58,7 +58,7 @@ export function u256_toBigEndian(t: usize, a: usize): void {
   U256.toBigEndian(t, a);
 }
 
-// ---- u128 ---------------------------------------------------------------------------------------------------------
+// ---- u128 -------------------------------------------------------------------------------------------------
 
 export function u128_add(t: usize, a: usize, b: usize): u64 {
   return U128.add(t, a, b);
@@ -97,7 +97,7 @@ export function u128_toBigEndian(t: usize, a: usize): void {
   U128.toBigEndian(t, a);
 }
 
-// ---- SHA-256 ------------------------------------------------------------------------------------------------------
+// ---- SHA-256 ----------------------------------------------------------------------------------------------
 
 export function sha256_hash(data: usize, length: u32, target: usize): void {
   Sha256.hash(data, length, target);
@@ -112,7 +112,7 @@ export function sha256_end(state: usize, target: usize): void {
   Sha256.end(state, target);
 }
 
-// ---- accounts -----------------------------------------------------------------------------------------------------
+// ---- accounts ---------------------------------------------------------------------------------------------
 
 let table = new Accounts();
 
@@ -135,7 +135,7 @@ export function accounts_at(number: u32): usize {
   return table.at(number);
 }
 
-// ---- block reader -------------------------------------------------------------------------------------------------
+// ---- block reader -----------------------------------------------------------------------------------------
 
 const block = new Block(0, 0);
 

@@ -1,4 +1,6 @@
-/** Endless work: `run` never returns, `writing` touches a page after the other, `calling` calls all the time. */
+/**
+ * Endless work: `run` never returns, `writing` touches a page after the other, `calling` calls all the time.
+ */
 
 const area: usize = memory.data(64, 8);
 let rounds: u64 = 0;

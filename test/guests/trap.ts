@@ -1,7 +1,7 @@
 /**
- * An entry for each kind of fault. Each first writes 1 to the word at `markAddress(0)`, which the fault takes back.
- * The faulting operands come from the argument, so that no compiler finds out: pass 0. The two conversions only fault when
- * compiled with `{ disable: ["nontrapping-f2i"] }`; else they saturate.
+ * An entry for each kind of fault. Each first writes 1 to the word at `markAddress(0)`, which the fault takes
+ * back. The faulting operands come from the argument, so that no compiler finds out: pass 0. The two
+ * conversions only fault when compiled with `{ disable: ["nontrapping-f2i"] }`; else they saturate.
  */
 
 const mark: usize = memory.data(8, 8);
@@ -117,7 +117,9 @@ function binary(a: i64, b: i64): i64 {
   return a - b;
 }
 
-/** A function reference in AssemblyScript points to a table index in memory; this makes one with any index. */
+/**
+ * A function reference in AssemblyScript points to a table index in memory; this makes one with any index.
+ */
 function reference(index: u32): usize {
   store<u32>(holder, index);
   return holder;

@@ -1,10 +1,12 @@
 /**
- * A random but deterministic subtree: `top(seed)` and `run(seed)` work on their pages and make children of the same program,
- * which do likewise with a seed of their own. They are joined in shuffled order; some fault and are tried again, some stand in RET
- * and are resumed, some are dropped, some are hashed. The code returned mixes everything a parent can see: codes, faults, gas,
- * error codes, hashes, bytes. `top` never stands in RET itself.
+ * A random but deterministic subtree: `top(seed)` and `run(seed)` work on their pages and make children of
+ * the same program, which do likewise with a seed of their own. They are joined in shuffled order; some fault
+ * and are tried again, some stand in RET and are resumed, some are dropped, some are hashed. The code
+ * returned mixes everything a parent can see: codes, faults, gas, error codes, hashes, bytes. `top` never
+ * stands in RET itself.
  *
- * Parameters, PARAMETERS bytes at the address that `parameters(0)` returns, the same in every process of this program:
+ * Parameters, PARAMETERS bytes at the address that `parameters(0)` returns, the same in every process of this
+ * program:
  *    0  [32] hash of this program
  *   32  u64  gas that this process was started with; half of it goes to children
  *   40  u32  levels below this process
@@ -49,7 +51,7 @@ export function run(seed: i64): i64 {
   return work(seed, true);
 }
 
-// ---- one process -------------------------------------------------------------------------------------------------
+// ---- one process ------------------------------------------------------------------------------------------
 
 function work(seed: i64, mayRet: bool): i64 {
   random = <u64>seed;
@@ -94,7 +96,7 @@ function faultSomehow(): void {
   while (true) seen = mix(seen); // kind 4: until the gas is gone
 }
 
-// ---- its children ------------------------------------------------------------------------------------------------
+// ---- its children -----------------------------------------------------------------------------------------
 
 function childGas(count: u32): u64 {
   return load<u64>(own, 32) / 2 / count;
@@ -152,7 +154,7 @@ function joinChild(number: u32, count: u32): void {
   }
 }
 
-// ---- randomness --------------------------------------------------------------------------------------------------
+// ---- randomness -------------------------------------------------------------------------------------------
 
 function observe(value: i64): void {
   seen = mix(seen ^ <u64>value);

@@ -1,4 +1,7 @@
-/** The least a child can do: one word of state. `run(a)` counts in memory and returns a + count. `idle(a)` returns a. */
+/**
+ * The least a child can do: one word of state. `run(a)` counts in memory and returns a + count. `idle(a)`
+ * returns a.
+ */
 
 const counter: usize = memory.data(8, 8);
 

@@ -1,7 +1,9 @@
 /**
- * Calls with whatever words it is told. `run(address)` reads, at that address, u32 call · u32 a · u32 b · u32 zero · i64 c:
+ * Calls with whatever words it is told. `run(address)` reads, at that address, u32 call · u32 a · u32 b · u32
+ * zero · i64 c:
  *   1 put(a, b)   2 get(a, b)   3 ret(c)   4 snapshot(b)   5 abort(a, b, 0, 0), any words as strings
- * and returns what the call returned. `area(0)` is the address of 64 KiB, on a page boundary, for words and requests.
+ * and returns what the call returned. `area(0)` is the address of 64 KiB, on a page boundary, for words and
+ * requests.
  */
 
 import { allocatePages } from "../../guest/pages.ts";

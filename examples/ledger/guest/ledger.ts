@@ -1,17 +1,19 @@
 /**
- * The ledger process: a table of accounts that stays in its memory from block to block, and the rules of a value transfer.
+ * The ledger process: a table of accounts that stays in its memory from block to block, and the rules of a
+ * value transfer.
  *
  * Entries:
- *   prepare(length)  address, divisible by 4096, of at least `length` bytes where the parent copies the next message
+ *   prepare(length)  address, divisible by 4096, of at least `length` bytes: where the next message goes
  *   execute(length)  sets the message's accounts, applies its transactions in order; address of the result
  *
- * A transaction pays fee = 21,000 × gas price. With another nonce than its sender's its status is 1, with a balance below
- * value + fee it is 2, and nothing changes; else it moves the value (a creation burns it), pays the miner what the gas price
- * is above the base fee, burns the rest of the fee, and raises the sender's nonce.
+ * A transaction pays fee = 21,000 × gas price. With another nonce than its sender's its status is 1, with a
+ * balance below value + fee it is 2, and nothing changes; else it moves the value (a creation burns it), pays
+ * the miner what the gas price is above the base fee, burns the rest of the fee, and raises the sender's
+ * nonce.
  *
- * Money is never created: value + fee is computed with its overflow, and what cannot be paid out of 256 bits is
- * insufficient. A nonce of 2^64 - 1 cannot be raised, so it is bad. A credit beyond 2^256 - 1 aborts, as does any message that
- * breaks the format; the process is then back where the block began.
+ * Money is never created: value + fee is computed with its overflow, and what cannot be paid out of 256 bits
+ * is insufficient. A nonce of 2^64 - 1 cannot be raised, so it is bad. A credit beyond 2^256 - 1 aborts, as
+ * does any message that breaks the format; the process is then back where the block began.
  */
 
 import {
@@ -73,7 +75,7 @@ export function execute(length: i64): i64 {
   return result;
 }
 
-// ---- reading -----------------------------------------------------------------------------------------------------
+// ---- reading ----------------------------------------------------------------------------------------------
 
 function readHeader(): void {
   reader.expect(message.METADATA_VERSION, "version");
@@ -122,7 +124,7 @@ function checkTransaction(transaction: usize, baseFee: usize, i: u32): void {
   }
 }
 
-// ---- applying ----------------------------------------------------------------------------------------------------
+// ---- applying ---------------------------------------------------------------------------------------------
 
 function applyTransactions(header: usize, list: usize, count: u32, result: usize): void {
   const baseFee = header + message.HEADER_BASE_FEE;
@@ -155,8 +157,8 @@ function findRecords(transaction: usize, count: u32): void {
 }
 
 /**
- * Applies one transaction, or leaves everything as it was; its status. `sender`, `receiver` (0: to be made when needed) and
- * `miner` are records, which do not move.
+ * Applies one transaction, or leaves everything as it was; its status. `sender`, `receiver` (0: to be made
+ * when needed) and `miner` are records, which do not move.
  */
 function transfer(transaction: usize, sender: usize, receiver: usize, miner: usize): u8 {
   if (sender == 0) sender = accounts.findOrAdd(transaction);
@@ -185,9 +187,12 @@ function credit(balance: usize, amount: usize): void {
   if (U256.add(balance, balance, amount)) throw new Error("ledger: a balance exceeds 2^256 - 1");
 }
 
-// ---- the digest --------------------------------------------------------------------------------------------------
+// ---- the digest -------------------------------------------------------------------------------------------
 
-/** SHA-256 over address, nonce and balance (big-endian) of the message's accounts in order, burned, and the statuses. */
+/**
+ * SHA-256 over address, nonce and balance (big-endian) of the message's accounts in order, burned, and the
+ * statuses.
+ */
 function writeDigest(list: usize, count: u32, result: usize, statuses: u32): void {
   Sha256.begin(digestState);
   for (let i: u32 = 0; i < count; i++) {

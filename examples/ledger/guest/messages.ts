@@ -1,13 +1,13 @@
 /**
- * The ledger's two messages, little-endian: a block's metadata, which the root hands on to the ledger as it is, and the data
- * of the block that the root commits. The host's side is ../encode.ts.
+ * The ledger's two messages, little-endian: a block's metadata, which the root hands on to the ledger as it
+ * is, and the data of the block that the root commits. The host's side is ../encode.ts.
  *
  * Metadata: a header, then accounts in strictly ascending order of address, then transactions in order.
  */
 
 export const METADATA_VERSION: u32 = 1;
 
-// ---- header ------------------------------------------------------------------------------------------------------
+// ---- header -----------------------------------------------------------------------------------------------
 
 export const HEADER_BYTES: u32 = 128;
 export const HEADER_ACCOUNTS: usize = 4; //       u32  number of accounts
@@ -20,7 +20,7 @@ export const HEADER_BASE_FEE: usize = 64; //      u256 per gas
 export const HEADER_MINER: usize = 96; //         [20]
 export const HEADER_PADDING: usize = 116; //      zero
 
-// ---- account -----------------------------------------------------------------------------------------------------
+// ---- account ----------------------------------------------------------------------------------------------
 
 export const ACCOUNT_BYTES: u32 = 64;
 export const ACCOUNT_FLAGS: usize = 20; //        u32  ACCOUNT_CONTRACT; the address stands at 0
@@ -29,7 +29,7 @@ export const ACCOUNT_BALANCE: usize = 32; //      u256
 
 export const ACCOUNT_CONTRACT: u32 = 1;
 
-// ---- transaction -------------------------------------------------------------------------------------------------
+// ---- transaction ------------------------------------------------------------------------------------------
 
 export const TRANSACTION_BYTES: u32 = 128;
 export const TRANSACTION_TO: usize = 20; //       [20] zero for a creation; the sender's address stands at 0
@@ -42,7 +42,7 @@ export const TRANSACTION_GAS_PRICE: usize = 96; // u256 base fee included
 
 export const TRANSACTION_CREATION: u32 = 1;
 
-// ---- result: then one status byte for each transaction ------------------------------------------------------------
+// ---- result: then one status byte for each transaction ----------------------------------------------------
 
 export const RESULT_BYTES: u32 = 128;
 export const RESULT_NUMBER: usize = 0; //         u64

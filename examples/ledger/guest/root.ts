@@ -1,10 +1,11 @@
 /**
- * The ledger's root: takes a block (metadata, see messages.ts), has child 1 apply it, and commits the child's result and
- * hash as the block's data.
+ * The ledger's root: takes a block (metadata, see messages.ts), has child 1 apply it, and commits the child's
+ * result and hash as the block's data.
  *
- * Child 1 is made at the first block, from the program that the block names, and keeps its accounts from then on. The
- * metadata region begins on a page, as does the child's inbox, so that handing the block on shares pages. A message that
- * breaks the format, or a child that faults, aborts: the block fails and the runtime stays at the one before.
+ * Child 1 is made at the first block, from the program that the block names, and keeps its accounts from then
+ * on. The metadata region begins on a page, as does the child's inbox, so that handing the block on shares
+ * pages. A message that breaks the format, or a child that faults, aborts: the block fails and the runtime
+ * stays at the one before.
  */
 
 import { Block, check, Child, E_GAS, E_QUOTA, PageBuffer, snapshot } from "../../../guest/index.ts";
@@ -66,7 +67,10 @@ function runBlock(length: u32): u32 {
   return dataLength;
 }
 
-/** Makes the child from that program, if there is none; it cannot be changed later, for the accounts live in it. */
+/**
+ * Makes the child from that program, if there is none; it cannot be changed later, for the accounts live in
+ * it.
+ */
 function useProgram(ledger: Child, program: usize): void {
   if (started) {
     if (memory.compare(programInUse, program, 32))
@@ -84,7 +88,10 @@ function useProgram(ledger: Child, program: usize): void {
   started = true;
 }
 
-/** Starts an entry with `length`, the block copied to `inbox` (unless 0), with `gas` or as much of it as there is. */
+/**
+ * Starts an entry with `length`, the block copied to `inbox` (unless 0), with `gas` or as much of it as there
+ * is.
+ */
 function startWithin(ledger: Child, entry: string, inbox: usize, length: u32, gas: u64): void {
   while (true) {
     if (inbox) ledger.copyIn(region.address, inbox, length);

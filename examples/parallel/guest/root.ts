@@ -1,6 +1,6 @@
 /**
- * Root of the parallel example: gives work to n children that run side by side, and puts their results together.
- * The result does not depend on n. Children (worker.ts) are made for a block and dropped with it.
+ * Root of the parallel example: gives work to n children that run side by side, and puts their results
+ * together. The result does not depend on n. Children (worker.ts) are made for a block and dropped with it.
  *
  * FORMAT, little-endian.
  * Metadata of a block, at most 16 MiB + 4096:
@@ -20,18 +20,23 @@
  *   64  u32 width   68  u32 height (each at least 1, width × height at most 1,048,576)
  *   72  u32 iterations, 1 to 65,535
  *   76  u32 bytesPerPixel: 1 (grey) or 3 (red, green, blue)
- *   80  f64 left    88  f64 top    96  f64 step (finite): pixel (x, y) is the point (left + x × step, top - y × step)
+ *   80  f64 left    88  f64 top    96  f64 step, all finite:
+ *       pixel (x, y) is the point (left + x × step, top - y × step)
  *   104 end
  *
  * Data of a block:
- *    0  u32 version = 1 · 4 u32 job · 8 u32 children · 12 u32 resultBytes · 16 u64 gas used by the children · 24 u64 zero
+ *    0  u32 version = 1 · 4 u32 job · 8 u32 children · 12 u32 resultBytes
+ *   16  u64 gas used by the children for the work · 24 u64 zero
  *   32  the result
  *   digest, 32 bytes: chunk i is data[i × chunkBytes, (i + 1) × chunkBytes), the last one may be shorter;
  *     d = SHA-256(chunk), then rounds - 1 times d = SHA-256(d ‖ chunk); the result is SHA-256(d_0 ‖ d_1 ‖ …)
- *   picture, width × height × bytesPerPixel bytes, row by row: z = 0; while |z|² ≤ 4 and k < iterations: z = z² + c, k += 1.
- *     k = iterations is inside: black. Else grey is 255 - k % 200, colour is (k × 7 % 256, k × 3 % 256, 255 - k × 5 % 256).
- *     In f64, in this order: point as above; zi = 2 × zr × zi + ci, zr = zr² - zi² + cr with the squares from before.
- * A message that breaks these rules, or a child that faults, aborts: the block fails, the runtime stays at the one before.
+ *   picture, width × height × bytesPerPixel bytes, row by row. For the point (cr, ci), in f64, in this order:
+ *     zr = zi = k = 0; while zr² + zi² ≤ 4 and k < iterations:
+ *       zi = 2 × zr × zi + ci, zr = zr² - zi² + cr with the squares from before, k += 1
+ *     k = iterations is inside: black. Else grey is 255 - k % 200,
+ *     and a colour is (k × 7 % 256, k × 3 % 256, 255 - k × 5 % 256)
+ * A message that breaks these rules, or a child that faults, aborts: the block fails, the runtime stays at
+ * the one before.
  */
 
 import {
@@ -56,7 +61,10 @@ const CHILDREN_LIMIT: u32 = 256;
 const RESULT_OFFSET: u32 = 32;
 const MESSAGE_BYTES: u32 = 48;
 
-/** 64 KiB pages a worker needs beside its message and its result: static data, and what alignment leaves unused. */
+/**
+ * 64 KiB pages a worker needs beside its message and its result: static data, and what alignment leaves
+ * unused.
+ */
 const WORKER_PAGES: u32 = 4;
 /** To find room for a message is cheap, however small the share for the work itself is. */
 const GAS_TO_PREPARE: u64 = 1_000_000;
@@ -110,7 +118,7 @@ function runJob(length: u32): u32 {
   return RESULT_OFFSET + resultLength;
 }
 
-// ---- the digest --------------------------------------------------------------------------------------------------
+// ---- the digest -------------------------------------------------------------------------------------------
 
 function runDigest(block: Block, program: usize): u32 {
   const chunkBytes = block.u32();
@@ -157,7 +165,7 @@ function runDigest(block: Block, program: usize): u32 {
   return 32;
 }
 
-// ---- the picture -------------------------------------------------------------------------------------------------
+// ---- the picture ------------------------------------------------------------------------------------------
 
 function runPicture(block: Block, program: usize): u32 {
   const parameters = block.bytes(40);
@@ -209,9 +217,11 @@ function runPicture(block: Block, program: usize): u32 {
   return height * rowBytes;
 }
 
-// ---- children ----------------------------------------------------------------------------------------------------
+// ---- children ---------------------------------------------------------------------------------------------
 
-/** Makes `count` children with room for a message and a result of those lengths, and has all of them find it. */
+/**
+ * Makes `count` children with room for a message and a result of those lengths, and has all of them find it.
+ */
 function prepareAll(program: usize, count: u32, messageBytes: u32, resultBytes: u32): void {
   const pages = WORKER_PAGES + <u32>((<u64>messageBytes + resultBytes) >> 16) + 1;
   for (let i: u32 = 0; i < count; i++) {

@@ -1,11 +1,15 @@
 /**
- * Child of the parallel example: hashes chunks, or computes rows of a picture. The root (root.ts) says what it wants:
+ * Child of the parallel example: hashes chunks, or computes rows of a picture. The root (root.ts) says what
+ * it wants:
  *
  *   prepare(length)  address, divisible by 4096, of at least `length` bytes where the root copies the message
- *   digest(0)        message: 0 u32 chunkBytes · 4 u32 rounds · 8 u32 dataBytes · at 4096 the data, whole chunks but for the last
- *                    address of the chunks' digests, 32 bytes each
- *   picture(0)       message: 0 u32 width · 4 u32 height · 8 u32 iterations · 12 u32 bytesPerPixel · 16 f64 left · 24 f64 top ·
- *                    32 f64 step · 40 u32 first · 44 u32 stride; address of rows first, first + stride, …
+ *   digest(0)        address of the digests of all chunks, 32 bytes each
+ *   picture(0)       address of the rows first, first + stride, …
+ *
+ * Messages:
+ *   digest    0 u32 chunkBytes · 4 u32 rounds · 8 u32 dataBytes · at 4096 whole chunks but for the last
+ *   picture   0 u32 width · 4 u32 height · 8 u32 iterations · 12 u32 bytesPerPixel
+ *             16 f64 left · 24 f64 top · 32 f64 step · 40 u32 first · 44 u32 stride
  */
 
 import { PageBuffer, SHA256_BYTES, Sha256 } from "../../../guest/index.ts";
