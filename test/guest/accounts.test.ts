@@ -147,3 +147,21 @@ test("equal operations give equal memory, and another key another place", async 
   assert.ok(images[0]!.equals(images[1]!));
   assert.ok(!images[0]!.equals(images[2]!));
 });
+
+for (const runtime of ["minimal", "incremental"] as const) {
+  test(`works with AssemblyScript's ${runtime} runtime, whose memory is not fresh`, async () => {
+    const guest = await instantiate("test/guests/sdk.ts", {}, { runtime, optimize: false });
+    const table = new Table(guest);
+    const addresses = randomAddresses(10_000, 6);
+    for (const round of [1, 2]) {
+      guest.call("accounts_reset", 0, BigInt(round), 7n);
+      const records = addresses.map((address) => table.findOrAdd(address));
+      assert.deepEqual(table.findMany(addresses.slice(0, 500), 20), records.slice(0, 500));
+      for (const record of records) {
+        assert.deepEqual(table.record(record).slice(20), new Uint8Array(44), "a new record is zero");
+        table.record(record).fill(0xff, 20);
+      }
+      guest.call("discard", 2_000_000);
+    }
+  });
+}

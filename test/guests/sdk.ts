@@ -10,6 +10,13 @@ export function scratch(): usize {
   return area;
 }
 
+/** Leaves garbage behind: memory that is given out again is not zero. */
+export function discard(length: u32): void {
+  const block = heap.alloc(length);
+  memory.fill(block, 0xee, length);
+  heap.free(block);
+}
+
 // ---- u256 -------------------------------------------------------------------------------------------------
 
 export function u256_add(t: usize, a: usize, b: usize): u64 {
