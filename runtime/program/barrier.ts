@@ -130,7 +130,8 @@ function survives(group: Group, writes: Writes, from: number, end: number): bool
   return true;
 }
 
-export function planMarks(body: Body, reach: Reach, marks: Marks): void {
+/** `groupReach` is REACH, but for a test that plants a defect. */
+export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = REACH): void {
   const { kinds, ids, saves } = marks;
   kinds.fill(NO_MARK, 0, body.length);
   saves.fill(0, 0, body.length);
@@ -245,7 +246,7 @@ export function planMarks(body: Body, reach: Reach, marks: Marks): void {
         group.version === version &&
         group.epoch === epoch &&
         from >= group.low &&
-        from + width <= group.low + REACH,
+        from + width <= group.low + groupReach,
     );
     if (covered) continue;
     kinds[place] = kind;

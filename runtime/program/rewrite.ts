@@ -15,6 +15,7 @@ import {
   MARK_SPILLED,
   type Marks,
   planMarks,
+  REACH,
   type Reach,
   SAVED_LIMIT,
 } from "./barrier.ts";
@@ -74,7 +75,7 @@ export class Rewriter {
       };
     }
     canonicalisations(body, this.#fixes);
-    planMarks(body, this.#targets.reach, this.#marks);
+    planMarks(body, this.#targets.reach, this.#marks, this.#targets.defect === "group" ? 2 * REACH : REACH);
     const plan: Plan = {
       charges: chargesOf(body),
       fixes: this.#fixes,

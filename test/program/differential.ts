@@ -1,0 +1,135 @@
+/** Compares one generated program, instrumented, with its reference, plain; says what differs. */
+
+import { createHash } from "node:crypto";
+import { admitEntryProgram } from "../../runtime/program/admit.ts";
+import { faultOf } from "../../runtime/program/faults.ts";
+import type { Defect } from "../../runtime/program/rewrite.ts";
+import { generate } from "./generate.ts";
+import { Machine, PLENTY } from "./harness.ts";
+
+const FAULT_OUT_OF_GAS = 9;
+const NO_AUX = new Int32Array(16);
+
+export interface Difference {
+  readonly seed: number;
+  readonly what: string;
+}
+
+/** What a run gave, for comparison between tiers: gas included. */
+export interface Observed {
+  readonly difference: string | null;
+  readonly summary: string;
+}
+
+/** The host's side of put and get: a function of its arguments and of the bytes around an address. */
+function answer(name: string, a: number, b: number, bytes: Uint8Array): number {
+  const at = (a >>> 0) % (bytes.length - 8);
+  let hash = (name === "put" ? 17 : 31) ^ (b | 0);
+  for (let index = 0; index < 8; index++) hash = (Math.imul(hash, 31) + (bytes[at + index] as number)) | 0;
+  return hash;
+}
+
+interface Reference {
+  fault: number;
+  result: bigint;
+  count: bigint;
+  memory: Uint8Array;
+  log: string[];
+}
+
+function runReference(bytes: Uint8Array, argument: bigint): Reference {
+  const log: string[] = [];
+  let memory: WebAssembly.Memory | undefined;
+  const call = (name: string) => (a: number, b: number) => {
+    log.push(`${name} ${a} ${b}`);
+    return answer(name, a, b, new Uint8Array((memory as WebAssembly.Memory).buffer));
+  };
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), {
+    stillpoint: { put: call("put"), get: call("get") },
+  });
+  memory = instance.exports.memory as WebAssembly.Memory;
+  let fault = 0;
+  let result = 0n;
+  try {
+    result = (instance.exports.main as (argument: bigint) => bigint)(argument);
+  } catch (error) {
+    const code = faultOf(error, NO_AUX);
+    if (code === null) throw error;
+    fault = code;
+  }
+  const count = (instance.exports.count as WebAssembly.Global).value as bigint;
+  return { fault, result, count, memory: new Uint8Array(memory.buffer), log };
+}
+
+/** Keeps what memory was at the last scan, and checks that marks cover what changed since. */
+class MarkOracle {
+  readonly #machine: Machine;
+  #before: Uint8Array;
+  problem: string | null = null;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+    this.#before = machine.bytes().slice();
+  }
+
+  check(): void {
+    const marked = new Set(this.#machine.scan());
+    const now = this.#machine.bytes();
+    for (let page = 0; page < now.length / 4096; page++) {
+      if (marked.has(page)) continue;
+      const reach = page > 0 && marked.has(page - 1) ? 64 : 0;
+      const part = (bytes: Uint8Array) => bytes.subarray(page * 4096 + reach, (page + 1) * 4096);
+      const before = page * 4096 < this.#before.length ? part(this.#before) : new Uint8Array(4096 - reach);
+      if (Buffer.compare(part(now), before) !== 0) this.problem ??= `page ${page} changed without a mark`;
+    }
+    this.#before = now.slice();
+  }
+}
+
+export function compare(seed: number, defect?: Defect): Observed {
+  const { program: bytes, reference: plain } = generate(seed);
+  const argument = BigInt(seed) * 0x9e3779b97f4a7c15n;
+  const reference = runReference(plain, BigInt.asIntN(64, argument));
+  const machine = new Machine(admitEntryProgram(bytes, defect === undefined ? {} : { defect }));
+  const oracle = new MarkOracle(machine);
+  machine.onCall = (name, a, b) => {
+    oracle.check();
+    return answer(name, a, b, machine.bytes());
+  };
+  const outcome = machine.run("main", BigInt.asIntN(64, argument));
+  oracle.check();
+  const used = PLENTY - outcome.gas;
+  const summary = `${outcome.fault} ${outcome.result} ${outcome.fault === 0 ? used : "-"} ${digest(machine.bytes())}`;
+  const fail = (difference: string) => ({ difference, summary });
+  if (outcome.fault !== reference.fault) return fail(`fault ${outcome.fault}, plain ${reference.fault}`);
+  if (outcome.result !== reference.result) return fail(`result ${outcome.result}, plain ${reference.result}`);
+  if (machine.log.join() !== reference.log.join()) return fail("other calls of the kernel");
+  const memory = machine.bytes();
+  if (memory.length !== reference.memory.length) return fail("another memory size");
+  if (Buffer.compare(memory, reference.memory) !== 0) {
+    const at = memory.findIndex((byte, index) => byte !== reference.memory[index]);
+    return fail(`byte ${at} is ${memory[at]}, plain ${reference.memory[at]}`);
+  }
+  if (oracle.problem !== null) return fail(oracle.problem);
+  if (outcome.fault !== 0) return { difference: null, summary };
+  if (used < reference.count) return fail(`${used} gas for ${reference.count} entries and loop turns`);
+  const limits = gasLimits(bytes, BigInt.asIntN(64, argument), used, defect);
+  return limits === null ? { difference: null, summary } : fail(limits);
+}
+
+/** With exactly what it used a program ends with nothing left; with one less it is out of gas. */
+function gasLimits(bytes: Uint8Array, argument: bigint, used: bigint, defect?: Defect): string | null {
+  const program = admitEntryProgram(bytes, defect === undefined ? {} : { defect });
+  for (const gas of [used, used - 1n]) {
+    const machine = new Machine(program);
+    machine.onCall = (name, a, b) => answer(name, a, b, machine.bytes());
+    const outcome = machine.run("main", argument, gas);
+    if (gas === used && (outcome.fault !== 0 || outcome.gas !== 0n)) return `the gas it used is not enough: ${used}`;
+    if (gas < used && outcome.fault !== FAULT_OUT_OF_GAS) return `less gas than it used is enough: ${gas}`;
+  }
+  return null;
+}
+
+function digest(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex").slice(0, 16);
+}
