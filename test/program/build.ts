@@ -160,7 +160,11 @@ export function build(spec: Spec, types = new Types()): Uint8Array {
 }
 
 /** A module with one entry "main" of one parameter (local 0) and the given locals from 1 on. */
-export function entry(code: (code: Code) => void, locals: readonly number[] = [], rest: Spec = {}): Uint8Array {
+export function entry(
+  code: (code: Code) => void,
+  locals: readonly number[] = [],
+  rest: Spec = {},
+): Uint8Array {
   const main: Fn = { parameters: [op.I64], results: [op.I64], locals, export: "main", code };
   return build({ ...rest, functions: [main, ...(rest.functions ?? [])] });
 }

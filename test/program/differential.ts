@@ -124,7 +124,8 @@ function gasLimits(bytes: Uint8Array, argument: bigint, used: bigint, defect?: D
     const machine = new Machine(program);
     machine.onCall = (name, a, b) => answer(name, a, b, machine.bytes());
     const outcome = machine.run("main", argument, gas);
-    if (gas === used && (outcome.fault !== 0 || outcome.gas !== 0n)) return `the gas it used is not enough: ${used}`;
+    if (gas === used && (outcome.fault !== 0 || outcome.gas !== 0n))
+      return `the gas it used is not enough: ${used}`;
     if (gas < used && outcome.fault !== FAULT_OUT_OF_GAS) return `less gas than it used is enough: ${gas}`;
   }
   return null;

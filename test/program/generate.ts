@@ -134,13 +134,28 @@ class FunctionGenerator {
     const code = this.#code;
     if (type === I32) return code.i32(random.chance(50) ? random.below(64) : random.next() | 0);
     if (type === I64) {
-      return code.i64(random.chance(50) ? BigInt(random.below(64)) : (BigInt(random.next()) << 32n) | BigInt(random.next()));
+      return code.i64(
+        random.chance(50) ? BigInt(random.below(64)) : (BigInt(random.next()) << 32n) | BigInt(random.next()),
+      );
     }
-    const bits32 = [0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0x7fc00000, 0xffc00001, 0x7fa00000, 0x42280000];
-    const bits64 = [0n, 1n << 63n, 0x3ff0000000000000n, 0x7ff0000000000000n, 0x7ff8000000000000n, 0xfff8000000000123n, 0x7ff4000000000000n, 0x4045000000000000n];
+    const bits32 = [
+      0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0x7fc00000, 0xffc00001, 0x7fa00000, 0x42280000,
+    ];
+    const bits64 = [
+      0n,
+      1n << 63n,
+      0x3ff0000000000000n,
+      0x7ff0000000000000n,
+      0x7ff8000000000000n,
+      0xfff8000000000123n,
+      0x7ff4000000000000n,
+      0x4045000000000000n,
+    ];
     if (type === F32) {
       code.op(op.F32_CONST);
-      return code.bytes(new Uint8Array(Uint32Array.of(random.chance(70) ? random.pick(bits32) : random.next()).buffer));
+      return code.bytes(
+        new Uint8Array(Uint32Array.of(random.chance(70) ? random.pick(bits32) : random.next()).buffer),
+      );
     }
     if (type === F64) {
       code.op(op.F64_CONST);
@@ -169,9 +184,12 @@ class FunctionGenerator {
     const immediate = op.IMMEDIATES[opcode];
     if (immediate === op.MEMORY_ARGUMENT || immediate === op.MEMORY_LANE) {
       this.#code.u32(random.below((op.WIDTH[opcode] as number) + 1));
-      this.#code.u32(random.chance(80) ? random.below(130) : random.chance(90) ? random.below(9000) : random.next());
+      this.#code.u32(
+        random.chance(80) ? random.below(130) : random.chance(90) ? random.below(9000) : random.next(),
+      );
     }
-    if (immediate === op.LANE || immediate === op.MEMORY_LANE) this.#code.u8(random.below(op.LANES[opcode] as number));
+    if (immediate === op.LANE || immediate === op.MEMORY_LANE)
+      this.#code.u8(random.below(op.LANES[opcode] as number));
   }
 
   #value(type: number, depth: number): void {
@@ -204,15 +222,18 @@ class FunctionGenerator {
     if (roll < 34) return this.#callValue(type, depth);
     if (type === I32 && roll < 36) return this.#importCall(depth);
     const arithmetic = ARITHMETIC.get(type) as number[];
-    const opcode = roll < 62 && arithmetic.length > 0 ? random.pick(arithmetic) : random.pick(MAKERS.get(type) as number[]);
+    const opcode =
+      roll < 62 && arithmetic.length > 0
+        ? random.pick(arithmetic)
+        : random.pick(MAKERS.get(type) as number[]);
     const { operands } = op.SIGNATURES[opcode] as op.Signature;
     const name = op.NAMES[opcode] as string;
     // Instructions that trap get operands that seldom do.
     if (/\.trunc_f/.test(name) && random.chance(80)) return this.#constant(type);
     const access = op.WIDTH[opcode] !== 0 || op.IMMEDIATES[opcode] === op.MEMORY_ARGUMENT;
     operands.forEach((operand, index) => {
-      if (access && index === 0) return this.#address(depth);
-      this.#value(operand, depth - 1);
+      if (access && index === 0) this.#address(depth);
+      else this.#value(operand, depth - 1);
       if (index === 1 && /\.(div|rem)_/.test(name) && random.chance(95)) {
         this.#constant(operand);
         code.op(operand === I32 ? op.I32_OR : op.I64_OR);
@@ -261,7 +282,9 @@ class FunctionGenerator {
   }
 
   #callValue(type: number, depth: number): void {
-    const callees = this.#functions.flatMap((fn, index) => (index > this.#self && fn.results[0] === type ? [index] : []));
+    const callees = this.#functions.flatMap((fn, index) =>
+      index > this.#self && fn.results[0] === type ? [index] : [],
+    );
     if (callees.length === 0 || this.#random.chance(50)) return this.#constant(type);
     const callee = this.#random.pick(callees);
     const { parameters, results } = this.#functions[callee] as { parameters: number[]; results: number[] };
@@ -466,7 +489,12 @@ class FunctionGenerator {
   }
 }
 
-function emit(generator: FunctionGenerator, parameters: number, reference: boolean, countGlobal: number): Code {
+function emit(
+  generator: FunctionGenerator,
+  parameters: number,
+  reference: boolean,
+  countGlobal: number,
+): Code {
   const code = new Code();
   const base = parameters + generator.locals.length;
   for (const token of generator.tokens) {
@@ -561,7 +589,12 @@ export function generate(seed: number): Pair {
         GLOBALS.forEach((type, index) => {
           code.i32(0);
           code.index(op.GLOBAL_GET, index);
-          const store = { [I32]: op.I32_STORE, [I64]: op.I64_STORE, [F32]: op.F32_STORE, [F64]: op.F64_STORE }[type];
+          const store = {
+            [I32]: op.I32_STORE,
+            [I64]: op.I64_STORE,
+            [F32]: op.F32_STORE,
+            [F64]: op.F64_STORE,
+          }[type];
           code.access(store ?? op.V128_STORE, 0, GLOBALS_AT + 16 * index, 0);
         });
         code.get(1);
@@ -579,7 +612,10 @@ export function generate(seed: number): Pair {
         tables: [{ minimum: functions.length + 2 }],
         memory: [1, 3],
         globals: [
-          ...GLOBALS.map((type, index) => ({ type, initial: (code: Code) => code.bytes(initials[index] as Uint8Array) })),
+          ...GLOBALS.map((type, index) => ({
+            type,
+            initial: (code: Code) => code.bytes(initials[index] as Uint8Array),
+          })),
           ...(reference ? [{ type: I64, initial: (code: Code) => code.i64(0n) }] : []),
         ],
         exports: reference
@@ -599,4 +635,3 @@ export function generate(seed: number): Pair {
   };
   return { program: variant(false), reference: variant(true), memoryPages: 3 };
 }
-

@@ -1,8 +1,8 @@
 /** Damaged modules: the decoder must accept only what V8 accepts, refuse V8's only for a named reason, and throw nothing else. */
 
-import { AdmissionError, admitEntryProgram } from "../../runtime/program/admit.ts";
 import { INVALID_REASONS, type Reason } from "../../runtime/program/admission-error.ts";
-import { Random } from "./generate.ts";
+import { AdmissionError, admitEntryProgram } from "../../runtime/program/admit.ts";
+import type { Random } from "./generate.ts";
 
 const INVALID: ReadonlySet<Reason> = new Set(INVALID_REASONS);
 
@@ -42,7 +42,8 @@ export function disagreement(bytes: Uint8Array): string | null {
   try {
     const program = admitEntryProgram(bytes);
     if (!valid) return "admitted, but V8 finds it invalid";
-    if (!WebAssembly.validate(program.code as BufferSource)) return "admitted, but the instrumented module is invalid";
+    if (!WebAssembly.validate(program.code as BufferSource))
+      return "admitted, but the instrumented module is invalid";
     return null;
   } catch (error) {
     if (!(error instanceof AdmissionError)) return `threw ${(error as Error).stack}`;

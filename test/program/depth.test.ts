@@ -1,0 +1,15 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { FAULT_CALL_DEPTH } from "../../syscalls/abi.ts";
+
+const shapes = new URL("./depth-shapes.ts", import.meta.url).pathname;
+
+for (const flags of [[], ["--liftoff-only"], ["--no-liftoff"], ["--no-liftoff", "--no-wasm-inlining"]]) {
+  test(`endless recursion is a fault, within a stack of the limit [${flags.join(" ")}]`, () => {
+    const { stdout, stderr } = spawnSync(process.execPath, [...flags, shapes], { encoding: "utf8" });
+    const faults: unknown[] = JSON.parse(stdout === "" ? "[]" : stdout);
+    assert.ok(faults.length > 50, stderr);
+    assert.deepEqual([...new Set(faults)], [FAULT_CALL_DEPTH]);
+  });
+}

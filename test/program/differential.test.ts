@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { compare } from "./differential.ts";
+import { CANARIES, findCanary, observe } from "./fuzz.ts";
+import { generate, Random } from "./generate.ts";
+import { disagreement, mutate } from "./mutate.ts";
+
+const SEED = Number(process.env.SEED ?? 1);
+const PROGRAMS = 250;
+
+test(`${PROGRAMS} generated programs, instrumented, do what their plain reference does (SEED=${SEED})`, () => {
+  let ended = 0;
+  for (let seed = SEED; seed < SEED + PROGRAMS; seed++) {
+    const { difference, summary } = compare(seed);
+    assert.equal(difference, null, `seed ${seed}`);
+    if (summary.startsWith("0 ")) ended++;
+  }
+  assert.ok(ended > PROGRAMS / 2, "most programs run to their end");
+});
+
+test(`Liftoff and TurboFan give the same results, gas and memory (SEED=${SEED})`, async () => {
+  const baseline = await observe(["--liftoff-only"], SEED, PROGRAMS);
+  const optimised = await observe(["--no-liftoff"], SEED, PROGRAMS);
+  assert.equal(baseline.length, PROGRAMS);
+  assert.deepEqual(baseline, optimised);
+});
+
+for (const defect of CANARIES) {
+  test(`a planted defect is found: ${defect}`, () => {
+    assert.notEqual(findCanary(defect, 1, 600), null);
+  });
+}
+
+test(`damaged modules: what V8 refuses is refused, and nothing but AdmissionError is thrown (SEED=${SEED})`, () => {
+  const random = new Random(SEED);
+  let valid = 0;
+  for (let seed = SEED; seed < SEED + 60; seed++) {
+    const { program } = generate(seed);
+    for (let count = 0; count < 50; count++) {
+      const damaged = mutate(program, random);
+      assert.equal(disagreement(damaged), null, `seed ${seed}, mutation ${count}`);
+      if (WebAssembly.validate(damaged as BufferSource)) valid++;
+    }
+  }
+  assert.ok(valid > 500, "mutations leave many modules valid");
+});

@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { admitEntryProgram } from "../../runtime/program/admit.ts";
+import type { Code } from "../../runtime/program/code.ts";
+import { faultOf } from "../../runtime/program/faults.ts";
+import { AUX_FAULT } from "../../runtime/program/layout.ts";
+import * as op from "../../runtime/program/opcodes.ts";
+import * as abi from "../../syscalls/abi.ts";
+import { build } from "./build.ts";
+import { Machine } from "./harness.ts";
+
+const { I32, I64, F64 } = op;
+const number = (code: Code, opcode: number) => {
+  code.i32(1);
+  code.i32(0);
+  code.op(opcode);
+  code.op(op.DROP);
+};
+const bits = (code: Code, value: bigint, opcode: number) => {
+  code.i64(value);
+  code.op(0xbf);
+  code.op(opcode);
+  code.op(op.DROP);
+};
+const load = (code: Code, opcode: number, address: number, offset = 0) => {
+  code.i32(address);
+  code.access(opcode, 0, offset);
+  code.op(op.DROP);
+};
+const three = (code: Code, opcode: number, operands: readonly number[], ...immediates: number[]) => {
+  for (const operand of operands) code.i32(operand);
+  code.op(opcode);
+  for (const immediate of immediates) code.u8(immediate);
+};
+const indirect = (code: Code, element: number) => {
+  code.i32(element);
+  code.index(op.CALL_INDIRECT, 0); // () -> ()
+  code.u32(0);
+};
+
+/** Every kind of trap, each as a program's only entry. */
+const TRAPS: readonly (readonly [string, number, (code: Code) => void])[] = [
+  ["unreachable", abi.FAULT_UNREACHABLE, (code) => code.op(op.UNREACHABLE)],
+  ["a load beyond the memory", abi.FAULT_MEMORY_BOUNDS, (code) => load(code, op.I32_LOAD, 65533)],
+  ["a load beyond 4 GiB", abi.FAULT_MEMORY_BOUNDS, (code) => load(code, op.I64_LOAD, -1, 0xffff_ffff)],
+  ["a vector load beyond the memory", abi.FAULT_MEMORY_BOUNDS, (code) => load(code, op.V128_LOAD, 65521)],
+  [
+    "a store beyond the memory",
+    abi.FAULT_MEMORY_BOUNDS,
+    (code) => {
+      code.i32(-8);
+      code.i64(1n);
+      code.access(op.I64_STORE, 0, 0);
+    },
+  ],
+  ["memory.fill beyond", abi.FAULT_MEMORY_BOUNDS, (code) => three(code, op.MEMORY_FILL, [65530, 0, 7], 0)],
+  ["memory.copy beyond", abi.FAULT_MEMORY_BOUNDS, (code) => three(code, op.MEMORY_COPY, [0, 65530, 7], 0, 0)],
+  ["memory.init beyond", abi.FAULT_MEMORY_BOUNDS, (code) => three(code, op.MEMORY_INIT, [0, 2, 2], 0, 0)],
+  [
+    "table.get beyond the table",
+    abi.FAULT_TABLE_BOUNDS,
+    (code) => {
+      code.i32(9);
+      code.index(op.TABLE_GET, 0);
+      code.op(op.DROP);
+    },
+  ],
+  ["call_indirect beyond the table", abi.FAULT_TABLE_BOUNDS, (code) => indirect(code, 9)],
+  ["call_indirect of nothing", abi.FAULT_BAD_INDIRECT_CALL, (code) => indirect(code, 1)],
+  ["call_indirect of another type", abi.FAULT_BAD_INDIRECT_CALL, (code) => indirect(code, 0)],
+  ["i32.div_s by zero", abi.FAULT_DIVISION_BY_ZERO, (code) => number(code, 0x6d)],
+  ["i32.rem_u by zero", abi.FAULT_DIVISION_BY_ZERO, (code) => number(code, 0x70)],
+  [
+    "i64.div_u by zero",
+    abi.FAULT_DIVISION_BY_ZERO,
+    (code) => {
+      code.i64(1n);
+      code.i64(0n);
+      code.op(0x80);
+      code.op(op.DROP);
+    },
+  ],
+  [
+    "i64.rem_s by zero",
+    abi.FAULT_DIVISION_BY_ZERO,
+    (code) => {
+      code.i64(1n);
+      code.i64(0n);
+      code.op(0x81);
+      code.op(op.DROP);
+    },
+  ],
+  [
+    "i32.div_s overflows",
+    abi.FAULT_INTEGER_OVERFLOW,
+    (code) => {
+      code.i32(-0x8000_0000);
+      code.i32(-1);
+      code.op(0x6d);
+      code.op(op.DROP);
+    },
+  ],
+  [
+    "i64.div_s overflows",
+    abi.FAULT_INTEGER_OVERFLOW,
+    (code) => {
+      code.i64(-(1n << 63n));
+      code.i64(-1n);
+      code.op(0x7f);
+      code.op(op.DROP);
+    },
+  ],
+  ["i32.trunc of a NaN", abi.FAULT_BAD_CONVERSION, (code) => bits(code, 0x7ff8n << 48n, 0xaa)],
+  ["i64.trunc of infinity", abi.FAULT_BAD_CONVERSION, (code) => bits(code, 0x7ff0n << 48n, 0xb0)],
+  ["i32.trunc of too large a number", abi.FAULT_BAD_CONVERSION, (code) => bits(code, 0x47efn << 48n, 0xab)],
+  [
+    "an endless loop",
+    abi.FAULT_OUT_OF_GAS,
+    (code) => {
+      code.open(op.LOOP);
+      code.index(op.BR, 0);
+      code.end();
+    },
+  ],
+];
+
+function faultOfTrap(trap: (code: Code) => void): number {
+  const bytes = build({
+    types: [[[], []]],
+    tables: [{ minimum: 2 }],
+    elements: [{ offset: 0, functions: [0] }],
+    data: [{ offset: null, bytes: Uint8Array.of(1, 2, 3) }],
+    functions: [
+      {
+        parameters: [I64],
+        results: [I64],
+        locals: [I32, F64],
+        export: "main",
+        code: (code) => {
+          trap(code);
+          code.get(0);
+        },
+      },
+      { code: () => {} },
+    ],
+  });
+  return new Machine(admitEntryProgram(bytes)).run("main", 0n, 100_000n).fault;
+}
+
+if (process.argv.includes("--print")) {
+  console.log(JSON.stringify(TRAPS.map(([, , trap]) => faultOfTrap(trap))));
+} else {
+  for (const [title, fault, trap] of TRAPS) {
+    test(`${title} is fault ${fault}`, () => assert.equal(faultOfTrap(trap), fault));
+  }
+
+  for (const flag of ["--liftoff-only", "--no-liftoff"]) {
+    test(`with ${flag} the faults are the same`, () => {
+      const { stdout } = spawnSync(process.execPath, [flag, import.meta.filename, "--print"], {
+        encoding: "utf8",
+      });
+      assert.deepEqual(
+        JSON.parse(stdout),
+        TRAPS.map(([, fault]) => fault),
+      );
+    });
+  }
+
+  test("texts of Node 24 and 26 are known", () => {
+    const aux = new Int32Array(16);
+    for (const text of ["function signature mismatch", "null function or function signature mismatch"]) {
+      assert.equal(faultOf(new WebAssembly.RuntimeError(text), aux), abi.FAULT_BAD_INDIRECT_CALL);
+    }
+  });
+
+  test("an injected fault wins over the engine's text", () => {
+    const aux = new Int32Array(16);
+    aux[AUX_FAULT >> 2] = abi.FAULT_CALL_DEPTH;
+    assert.equal(faultOf(new WebAssembly.RuntimeError("unreachable"), aux), abi.FAULT_CALL_DEPTH);
+  });
+
+  test("what is not known is the host's: null", () => {
+    const aux = new Int32Array(16);
+    for (const error of [
+      new RangeError("Maximum call stack size exceeded"),
+      new WebAssembly.CompileError("unreachable"),
+      new WebAssembly.RuntimeError("something new"),
+      new Error("unreachable"),
+      "unreachable",
+      null,
+    ]) {
+      assert.equal(faultOf(error, aux), null);
+    }
+  });
+}

@@ -1,0 +1,602 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
+import type { Code } from "../../runtime/program/code.ts";
+import { ENTRY_GAS, LOOP_GAS } from "../../runtime/program/gas.ts";
+import { AUX_GAS, AUX_MARKS, LIST_CAPACITY } from "../../runtime/program/layout.ts";
+import * as op from "../../runtime/program/opcodes.ts";
+import { FAULT_ABORT, FAULT_OUT_OF_GAS, FAULT_UNREACHABLE } from "../../syscalls/abi.ts";
+import { build, entry, type Spec } from "./build.ts";
+import { Machine, PLENTY } from "./harness.ts";
+
+const { I32, I64, F32, F64, V128 } = op;
+const PUT = ["stillpoint", "put", [I32, I32], [I32]] as const;
+const ABORT = ["env", "abort", [I32, I32, I32, I32], []] as const;
+
+function machineOf(bytes: Uint8Array): Machine {
+  return new Machine(admitEntryProgram(bytes));
+}
+
+function run(
+  code: (code: Code) => void,
+  locals: readonly number[] = [],
+  rest: Spec = {},
+  argument = 0n,
+): Machine & { outcome: ReturnType<Machine["run"]> } {
+  const machine = machineOf(entry(code, locals, rest));
+  return Object.assign(machine, { outcome: machine.run("main", argument) });
+}
+
+const gasOf = (machine: { outcome: { gas: bigint } }) => Number(PLENTY - machine.outcome.gas);
+
+// ---- gas ---------------------------------------------------------------------------------------------------------
+
+test("a function pays for its entry and for every instruction by the table", () => {
+  const machine = run((code) => {
+    code.get(0);
+    code.i64(3n);
+    code.op(op.I64_ADD);
+  });
+  assert.equal(gasOf(machine), ENTRY_GAS + (op.GAS[op.I64_ADD] as number));
+});
+
+test("a loop pays for each turn, whatever way leads back", () => {
+  const loop = (code: Code) => {
+    code.open(op.LOOP);
+    code.get(0);
+    code.i64(1n);
+    code.op(op.I64_SUB);
+    code.tee(0);
+    code.i64(0n);
+    code.op(0x52); // i64.ne
+    code.index(op.BR_IF, 0);
+    code.end();
+    code.get(0);
+  };
+  const turn = LOOP_GAS + 3; // sub, ne, br_if
+  for (const turns of [1n, 2n, 1000n]) {
+    assert.equal(gasOf(run(loop, [], {}, turns)), ENTRY_GAS + turn * Number(turns));
+  }
+});
+
+test("of two arms the dearer one is paid", () => {
+  const machine = run((code) => {
+    code.i32(1);
+    code.open(op.IF);
+    code.op(op.NOP);
+    code.op(op.ELSE);
+    code.i32(0);
+    code.access(op.I32_LOAD, 0, 0);
+    code.op(op.DROP);
+    code.end();
+    code.get(0);
+  });
+  assert.equal(gasOf(machine), ENTRY_GAS + 1 + (op.GAS[op.I32_LOAD] as number));
+});
+
+test("locals that must be zeroed are paid", () => {
+  assert.equal(gasOf(run((code) => code.get(0), new Array(400).fill(I32))), ENTRY_GAS + 100);
+});
+
+test("bulk instructions pay by length", () => {
+  const fill = (length: number) =>
+    gasOf(
+      run((code) => {
+        code.i32(0);
+        code.i32(1);
+        code.i32(length);
+        code.op(op.MEMORY_FILL);
+        code.u8(0);
+        code.get(0);
+      }),
+    );
+  assert.equal(fill(60000) - fill(0), 60000 / 8);
+});
+
+test("an endless loop and an endless bulk operation end out of gas", () => {
+  const bytes = entry((code) => {
+    code.open(op.LOOP);
+    code.index(op.BR, 0);
+    code.end();
+    code.get(0);
+  });
+  assert.equal(machineOf(bytes).run("main", 0n, 1_000_000n).fault, FAULT_OUT_OF_GAS);
+  const fill = entry((code) => {
+    code.i32(0);
+    code.i32(0);
+    code.i32(-1);
+    code.op(op.MEMORY_FILL);
+    code.u8(0);
+    code.get(0);
+  });
+  assert.equal(machineOf(fill).run("main", 0n, 100_000n).fault, FAULT_OUT_OF_GAS);
+});
+
+test("gas has 64 bits and comes back exactly", () => {
+  const machine = machineOf(entry((code) => code.get(0)));
+  const gas = (1n << 53n) - 1n;
+  assert.equal(machine.run("main", 0n, gas).gas, gas - BigInt(ENTRY_GAS));
+});
+
+test("the kernel sees the caller's exact gas in a call and may change it, from a loop too", () => {
+  const machine = machineOf(
+    build({
+      imports: [PUT],
+      functions: [
+        {
+          parameters: [I64],
+          results: [I64],
+          export: "main",
+          code: (code) => {
+            code.i32(5);
+            code.i32(6);
+            code.index(op.CALL, 0);
+            code.op(op.DROP);
+            code.get(0);
+          },
+        },
+      ],
+    }),
+  );
+  let seen = 0n;
+  machine.onCall = (_, a, b) => {
+    assert.deepEqual([a, b], [5, 6]);
+    seen = machine.words.getBigInt64(AUX_GAS, true);
+    machine.words.setBigInt64(AUX_GAS, 7n, true);
+    return 0;
+  };
+  const outcome = machine.run("main", 0n, 1000n);
+  assert.equal(seen, 1000n - BigInt(ENTRY_GAS + (op.GAS[op.CALL] as number)));
+  assert.equal(outcome.gas, 7n);
+});
+
+// ---- marks -------------------------------------------------------------------------------------------------------
+
+test("every store instruction marks the page of its lowest byte", () => {
+  for (let opcode = 0; opcode < op.OPCODES; opcode++) {
+    if (op.IS_STORE[opcode] === 0) continue;
+    const value = (op.SIGNATURES[opcode] as op.Signature).operands[1] as number;
+    const machine = run((code) => {
+      code.i32(3 * 4096 - 1);
+      if (value === V128) {
+        code.op(op.V128_CONST);
+        code.bytes(new Uint8Array(16).fill(9));
+      } else if (value === I32) code.i32(9);
+      else if (value === I64) code.i64(9n);
+      else {
+        code.op(value === F32 ? op.F32_CONST : op.F64_CONST);
+        code.bytes(new Uint8Array(value === F32 ? 4 : 8).fill(9));
+      }
+      code.access(opcode, 0, 4096, 0);
+      if (op.IMMEDIATES[opcode] === op.MEMORY_LANE) code.u8(0);
+      code.get(0);
+    });
+    assert.deepEqual(machine.scan(), [3], `${op.NAMES[opcode]}`);
+    assert.deepEqual(machine.scan(), [], "a scan takes the marks away");
+  }
+});
+
+test("stores within 64 bytes of a marked one share its mark, those beyond have their own", () => {
+  const at = (offsets: readonly number[]) =>
+    run(
+      (code) => {
+        code.i32(4096 - 8);
+        code.set(1);
+        for (const offset of offsets) {
+          code.get(1);
+          code.i64(1n);
+          code.access(op.I64_STORE, 0, offset, 0);
+        }
+        code.get(0);
+      },
+      [I32],
+    ).scan();
+  assert.deepEqual(at([0, 8, 56]), [0]);
+  assert.deepEqual(at([0, 57]), [0, 1]);
+  assert.deepEqual(at([8, 0]), [0, 1]);
+});
+
+test("a call between two stores parts them, for the kernel may have scanned", () => {
+  const machine = machineOf(
+    build({
+      imports: [PUT],
+      functions: [
+        {
+          parameters: [I64],
+          results: [I64],
+          locals: [I32],
+          export: "main",
+          code: (code) => {
+            for (const offset of [0, 8]) {
+              code.get(1);
+              code.i64(1n);
+              code.access(op.I64_STORE, 0, offset);
+              code.get(1);
+              code.get(1);
+              code.index(op.CALL, 0);
+              code.op(op.DROP);
+            }
+            code.get(0);
+          },
+        },
+      ],
+    }),
+  );
+  const scans: number[][] = [];
+  machine.onCall = () => {
+    scans.push(machine.scan());
+    return 0;
+  };
+  machine.run("main");
+  assert.deepEqual(scans, [[0], [0]]);
+});
+
+test("bulk instructions mark all their pages, none for length zero", () => {
+  const fill = (from: number, length: number) =>
+    run((code) => {
+      code.i32(from);
+      code.i32(1);
+      code.i32(length);
+      code.op(op.MEMORY_FILL);
+      code.u8(0);
+      code.get(0);
+    }).scan();
+  assert.deepEqual(fill(4095, 1), [0]);
+  assert.deepEqual(fill(4095, 2), [0, 1]);
+  assert.deepEqual(fill(8191, 4096 * 3 + 1), [1, 2, 3, 4]);
+  assert.deepEqual(fill(65536, 0), []);
+});
+
+test("a scan finds marks anywhere in its range and in the last page of 4 GiB", () => {
+  const machine = machineOf(entry((code) => code.get(0)));
+  const marks = new Uint8Array(machine.aux.buffer, AUX_MARKS, 1 << 20);
+  const pages = [0, 1, 63, 64, 127, 128, 129, 5000, (1 << 20) - 1];
+  for (const page of pages) marks[page] = 1;
+  const list = () => new Uint32Array(machine.aux.buffer, 0x80000, LIST_CAPACITY);
+  assert.equal(machine.exports.scan(1, 128), 4);
+  assert.deepEqual([...list().slice(0, 4)], [1, 63, 64, 127]);
+  assert.equal(machine.exports.scan(0, 1 << 20), 5);
+  assert.deepEqual([...list().slice(0, 5)], [0, 128, 129, 5000, (1 << 20) - 1]);
+  marks.fill(1);
+  let found = 0;
+  for (let count = -1; count !== 0; found += count) count = machine.exports.scan(0, 1 << 20);
+  assert.equal(found, 1 << 20);
+});
+
+// ---- NaN ---------------------------------------------------------------------------------------------------------
+
+const f64Bits = (code: Code, bits: bigint) => {
+  code.i64(bits);
+  code.op(0xbf);
+};
+const toBits = (code: Code) => code.op(0xbd);
+const PAYLOAD = 0x7ff8_0000_0000_1234n;
+const CANONICAL = 0x7ff8_0000_0000_0000n;
+
+test("arithmetic makes canonical NaNs, of whatever NaN went in", () => {
+  for (let opcode = 0; opcode < op.PREFIX_FD; opcode++) {
+    if (op.MAKES_NAN[opcode] !== op.SHAPE_F64) continue;
+    const { operands } = op.SIGNATURES[opcode] as op.Signature;
+    const machine = run((code) => {
+      for (const operand of operands) {
+        f64Bits(code, -1n & ~1n);
+        if (operand === F32) code.op(0xb6);
+      }
+      code.op(opcode);
+      toBits(code);
+    });
+    assert.equal(machine.outcome.result, CANONICAL, `${op.NAMES[opcode]}`);
+  }
+});
+
+test("loads, constants, neg, abs, copysign, select, locals and calls keep the bits of a NaN", () => {
+  const same = (code: (code: Code) => void, expected = PAYLOAD, locals: readonly number[] = []) =>
+    assert.equal(run(code, locals).outcome.result, expected);
+  same((code) => {
+    code.i32(0);
+    code.i64(PAYLOAD);
+    code.access(op.I64_STORE, 0, 0);
+    code.i32(0);
+    code.access(0x2b, 0, 0);
+    toBits(code);
+  });
+  same((code) => {
+    f64Bits(code, PAYLOAD);
+    code.op(op.F64_NEG);
+    code.op(op.F64_ABS);
+    toBits(code);
+  });
+  same(
+    (code) => {
+      f64Bits(code, PAYLOAD);
+      f64Bits(code, -1n);
+      code.i32(1);
+      code.op(op.SELECT);
+      code.tee(1);
+      code.op(op.DROP);
+      code.get(1);
+      toBits(code);
+    },
+    PAYLOAD,
+    [F64],
+  );
+});
+
+test("an accumulator that ends as a NaN is canonical where it is read", () => {
+  const machine = run(
+    (code) => {
+      f64Bits(code, 0n);
+      code.set(1);
+      code.i32(4);
+      code.set(2);
+      code.open(op.LOOP);
+      code.get(1);
+      f64Bits(code, 0x7ff0_0000_0000_0000n);
+      code.op(0xa0);
+      code.tee(1);
+      code.op(op.F64_NEG);
+      code.get(1);
+      code.op(0xa0);
+      code.set(1);
+      code.get(2);
+      code.i32(1);
+      code.op(op.I32_SUB);
+      code.tee(2);
+      code.index(op.BR_IF, 0);
+      code.end();
+      code.get(1);
+      toBits(code);
+    },
+    [F64, I32],
+  );
+  assert.equal(machine.outcome.result, CANONICAL);
+});
+
+// ---- call depth --------------------------------------------------------------------------------------------------
+
+/** Calls itself `argument` times, directly or through the table. */
+function recursive(indirect: boolean): Uint8Array {
+  return build({
+    tables: [{ minimum: 1 }],
+    elements: [{ offset: 0, functions: [0] }],
+    functions: [
+      {
+        parameters: [I64],
+        results: [I64],
+        export: "main",
+        code: (code) => {
+          code.get(0);
+          code.op(0x50);
+          code.open(op.IF);
+          code.i64(42n);
+          code.op(op.RETURN);
+          code.end();
+          code.get(0);
+          code.i64(1n);
+          code.op(op.I64_SUB);
+          if (indirect) {
+            code.i32(0);
+            code.index(op.CALL_INDIRECT, 0);
+            code.u32(0);
+          } else {
+            code.index(op.CALL, 0);
+          }
+        },
+      },
+    ],
+  });
+}
+
+for (const indirect of [false, true]) {
+  test(`recursion ${indirect ? "through the table " : ""}ends at the call depth, and the counter comes back`, () => {
+    const machine = machineOf(recursive(indirect));
+    assert.equal(machine.run("main", 1000n).result, 42n);
+    for (let again = 0; again < 20; again++) assert.equal(machine.run("main", 1000n).fault, 0);
+    // The stack of this thread is below the limit: count the depth that a counter of 2 MiB allows from below.
+    assert.equal(machine.run("main", 2000n).fault, 0);
+  });
+}
+
+test("functions that are on no cycle pay nothing for their depth", () => {
+  const program = admitEntryProgram(entry((code) => code.get(0)));
+  const recursing = admitEntryProgram(recursive(false));
+  assert.ok(recursing.code.length > program.code.length);
+});
+
+// ---- globals, grow, start, abort ---------------------------------------------------------------------------------
+
+test("globals are saved and loaded bit by bit, in index order, constants left out", () => {
+  const vector = new Uint8Array(16).map((_, index) => 0xf0 + index);
+  const machine = machineOf(
+    entry((code) => code.get(0), [], {
+      globals: [
+        { type: I32, initial: (code) => code.i32(-2) },
+        { type: I32, mutable: false, initial: (code) => code.i32(1) },
+        { type: I64, initial: (code) => code.i64(-3n) },
+        {
+          type: V128,
+          initial: (code) => {
+            code.op(op.V128_CONST);
+            code.bytes(vector);
+          },
+        },
+        {
+          type: F32,
+          initial: (code) => {
+            code.op(op.F32_CONST);
+            code.bytes(Uint8Array.of(1, 0, 0xa0, 0x7f));
+          },
+        },
+        {
+          type: F64,
+          initial: (code) => {
+            code.op(op.F64_CONST);
+            code.bytes(Uint8Array.of(1, 2, 3, 4, 5, 6, 0xf4, 0xff));
+          },
+        },
+      ],
+    }),
+  );
+  const area = Buffer.concat([
+    Uint8Array.of(0xfe, 0xff, 0xff, 0xff, 0, 0, 0, 0),
+    new Uint8Array(BigInt64Array.of(-3n).buffer),
+    vector,
+    Uint8Array.of(1, 0, 0xa0, 0x7f, 0, 0, 0, 0),
+    Uint8Array.of(1, 2, 3, 4, 5, 6, 0xf4, 0xff),
+  ]);
+  assert.deepEqual(Buffer.from(machine.program.globals), area);
+  assert.deepEqual(Buffer.from(machine.globals()), area);
+  const other = area.map((byte, index) => (index % 48 >= 4 && index < 8 ? 0 : byte ^ 0x55));
+  other.fill(0, 4, 8);
+  other.fill(0, 36, 40);
+  machine.setGlobals(other);
+  assert.deepEqual(Buffer.from(machine.globals()), Buffer.from(other));
+});
+
+test("memory.grow asks the kernel", () => {
+  const grow = entry(
+    (code) => {
+      code.get(0);
+      code.op(0xa7);
+      code.op(op.MEMORY_GROW);
+      code.u8(0);
+      code.op(op.I64_EXTEND_I32_U);
+    },
+    [],
+    { memory: [1, 10] },
+  );
+  const machine = machineOf(grow);
+  machine.pages = 4;
+  assert.equal(machine.run("main", 3n).result, 1n);
+  assert.equal(machine.run("main", 1n).result, 0xffff_ffffn);
+  assert.equal(machine.memory.buffer.byteLength, 4 * 65536);
+});
+
+test("the start function is exported, pays, and runs when the kernel says so", () => {
+  const bytes = build({
+    globals: [{ type: I32, initial: (code) => code.i32(0) }],
+    functions: [
+      {
+        code: (code) => {
+          code.i32(9);
+          code.index(op.GLOBAL_SET, 0);
+        },
+      },
+    ],
+    start: 0,
+  });
+  const machine = machineOf(bytes);
+  assert.ok(machine.program.hasStart);
+  assert.equal(machine.globals()[0], 0);
+  assert.equal(machine.start(1000n).gas, 1000n - BigInt(ENTRY_GAS + (op.GAS[op.GLOBAL_SET] as number)));
+  assert.equal(machine.globals()[0], 9);
+  assert.equal(machine.start(2n).fault, FAULT_OUT_OF_GAS);
+});
+
+test("abort ends the activation, even if the host lets it return", () => {
+  const bytes = build({
+    imports: [ABORT],
+    functions: [
+      {
+        parameters: [I64],
+        results: [I64],
+        export: "main",
+        code: (code) => {
+          for (const value of [1, 2, 3, 4]) code.i32(value);
+          code.index(op.CALL, 0);
+          code.get(0);
+        },
+      },
+    ],
+  });
+  const machine = machineOf(bytes);
+  assert.equal(machine.run("main").fault, FAULT_ABORT);
+  assert.deepEqual(machine.log, ["abort 1 2 3 4"]);
+});
+
+test("entries are the exported functions of type (i64) -> i64, in order; no imports, no other types", () => {
+  const one = { parameters: [I64], results: [I64], code: (code: Code) => code.get(0) };
+  const program = admitEntryProgram(
+    build({
+      functions: [
+        { ...one, export: "b" },
+        { ...one, export: "a" },
+        { parameters: [I32], results: [I64], export: "c", code: (code) => code.i64(0n) },
+      ],
+      exports: [
+        ["d", 0, 0],
+        ["memory", 2, 0],
+      ],
+    }),
+  );
+  assert.deepEqual(program.entries, ["b", "a", "d"]);
+});
+
+test("arguments and results keep all 64 bits", () => {
+  const machine = machineOf(entry((code) => code.get(0)));
+  for (const value of [-1n, 1n << 62n, -(1n << 63n), 0xffff_ffffn, 0x8000_0000n]) {
+    assert.equal(machine.run("main", value).result, value);
+  }
+});
+
+test("an imported function in a table is called through its wrapper", () => {
+  const machine = machineOf(
+    build({
+      imports: [PUT],
+      tables: [{ minimum: 1 }],
+      elements: [{ offset: 0, functions: [0] }],
+      functions: [
+        {
+          parameters: [I64],
+          results: [I64],
+          export: "main",
+          code: (code) => {
+            code.i32(1);
+            code.i32(2);
+            code.i32(0);
+            code.index(op.CALL_INDIRECT, 0);
+            code.u32(0);
+            code.op(op.I64_EXTEND_I32_U);
+          },
+        },
+      ],
+    }),
+  );
+  machine.onCall = () => 77;
+  assert.equal(machine.run("main").result, 77n);
+});
+
+test("an active segment leaves an empty place: memory.init from it traps unless it takes nothing", () => {
+  const init = (length: number) =>
+    run(
+      (code) => {
+        code.i32(0);
+        code.i32(0);
+        code.i32(length);
+        code.op(op.MEMORY_INIT);
+        code.u32(0);
+        code.u8(0);
+        code.get(0);
+      },
+      [],
+      { data: [{ offset: 8, bytes: Uint8Array.of(1, 2) }] },
+    );
+  assert.equal(init(0).outcome.fault, 0);
+  assert.equal(init(1).outcome.fault, 3);
+  assert.deepEqual([...init(0).bytes().subarray(8, 10)], [1, 2]);
+});
+
+test("a program without memory, entries or anything is admitted", () => {
+  const program = admitEntryProgram(build({ memory: null }));
+  assert.deepEqual(program.memory, { initialPages: 0, maximumPages: 0 });
+  assert.equal(new Machine(program).run(0).fault, FAULT_UNREACHABLE);
+});
+
+test("the same bytes give the same program, and the input is not kept", async () => {
+  const bytes = recursive(true);
+  const one = await admit(bytes);
+  bytes.fill(0);
+  const other = await admit(recursive(true));
+  assert.deepEqual(one, other);
+  assert.deepEqual(structuredClone(one), one);
+});
