@@ -37,7 +37,7 @@ export async function makeGenesis(heap: Heap, settings: Settings, cache: Program
   const seen = new Set<string>();
   for (const bytes of [settings.root, ...settings.programs]) {
     const program = await cache.admit(bytes);
-    const handle = await load(heap, program);
+    const handle = await loadProgram(heap, program);
     if (!seen.has(handle.hashHex)) programs.push(handle);
     seen.add(handle.hashHex);
   }
@@ -48,7 +48,8 @@ export async function makeGenesis(heap: Heap, settings: Settings, cache: Program
   };
 }
 
-async function load(heap: Heap, program: Program): Promise<ProgramHandle> {
+/** Compiles an admitted program and puts what the kernel needs of it into the heap. */
+export async function loadProgram(heap: Heap, program: Program): Promise<ProgramHandle> {
   const ref = heap.blob(program.bytes);
   hashObject(heap, ref);
   return {

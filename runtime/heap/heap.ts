@@ -10,7 +10,9 @@
  *   word 1       length of the payload in bytes
  *   word 2       how many leading words of the payload are references
  *   word 3       1: the hash in words 8-15 is valid
- *   words 4-7    zero
+ *   word 4       zero
+ *   words 5, 6   bitmaps of a table node, see table.ts; else zero
+ *   word 7       zero
  *   words 8-15   SHA-256 of the object, see image/hash.ts
  *   word 16…     payload
  *
@@ -164,7 +166,8 @@ export class Heap {
     words[at + HEADER_LENGTH] = length;
     words[at + HEADER_REFERENCES] = references;
     words[at + HEADER_HASHED] = 0;
-    words[at + 4] = 0;
+    words[at + 5] = 0;
+    words[at + 6] = 0;
     words[at] = (units << 8) | kind;
   }
 

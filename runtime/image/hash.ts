@@ -19,6 +19,7 @@ import { hash } from "node:crypto";
 import {
   HEADER_HASH,
   HEADER_HASHED,
+  HEADER_REFERENCES,
   type Heap,
   KIND_NODE,
   KIND_PROCESS,
@@ -26,6 +27,7 @@ import {
   UNIT_BYTES,
   UNIT_WORDS,
 } from "../heap/heap.ts";
+import { NODE_BITMAP, NODE_HASHED, popcount } from "../heap/table.ts";
 
 export const HASH_VERSION = 1;
 export const HASH_NODE = 1;
@@ -37,7 +39,6 @@ export const HASH_BYTES = 32;
 const PREFIX_BYTES = 8;
 const input = Buffer.alloc(PREFIX_BYTES + 32 * HASH_BYTES);
 const inputWords = new Uint32Array(input.buffer, input.byteOffset, input.length / 4);
-const fence = new Int32Array(new SharedArrayBuffer(4));
 const digest = Buffer.alloc(HASH_BYTES);
 const digestWords = new Uint32Array(digest.buffer, digest.byteOffset, HASH_BYTES / 4);
 
@@ -62,26 +63,24 @@ export function hashOf(heap: Heap, ref: Ref): Uint8Array {
 
 function hashNode(heap: Heap, ref: Ref): void {
   const words = heap.words;
-  const children = ref * UNIT_WORDS + UNIT_WORDS;
-  for (let i = 0; i < 32; i++) {
+  const at = ref * UNIT_WORDS;
+  const bitmap = words[at + NODE_BITMAP] as number;
+  const count = words[at + HEADER_REFERENCES] as number;
+  const children = at + UNIT_WORDS;
+  const hashes = children + count;
+  const missing = bitmap & ~Atomics.load(words, at + NODE_HASHED);
+  for (let rest = missing; rest !== 0; rest &= rest - 1) {
+    const i = popcount(bitmap & ((rest & -rest) - 1));
     const child = words[children + i] as number;
-    if (child !== 0 && words[child * UNIT_WORDS + HEADER_HASHED] !== 1) hashObject(heap, child);
-  }
-  // The flags above were plain loads (an atomic one each would cost as much as the hash); this orders the loads below after them.
-  Atomics.or(fence, 0, 0);
-  let bitmap = 0;
-  let at = PREFIX_BYTES / 4;
-  for (let i = 0; i < 32; i++) {
-    const child = words[children + i] as number;
-    if (child === 0) continue;
-    bitmap |= 1 << i;
+    hashObject(heap, child);
     const from = child * UNIT_WORDS + HEADER_HASH;
-    for (let j = 0; j < 8; j++) inputWords[at + j] = words[from + j] as number;
-    at += 8;
+    for (let j = 0; j < 8; j++) words[hashes + i * 8 + j] = words[from + j] as number;
   }
+  if (missing !== 0) Atomics.or(words, at + NODE_HASHED, missing);
   inputWords[0] = HASH_NODE | (HASH_VERSION << 8);
   inputWords[1] = bitmap;
-  keep(heap, ref, input.subarray(0, at * 4));
+  heap.bytes.copy(input, PREFIX_BYTES, hashes * 4, hashes * 4 + count * HASH_BYTES);
+  keep(heap, ref, input.subarray(0, PREFIX_BYTES + count * HASH_BYTES));
 }
 
 // Positions in the record (image/process.ts) of what is hashed: 'r' a reference, 'w' a word.

@@ -259,9 +259,10 @@ export class Slot {
   }
 }
 
-/** Pages that may differ before a new slot is thought better than reusing one. */
+/** A slot is reused for a state that differs in at most this share of its pages; else a new one is made while there is room. */
+const REUSE_SHARE = 8;
 const REUSE_PAGES = 16;
-const EXACT_CANDIDATES = 8;
+const CANDIDATES = 8;
 
 /** A worker's slots that are not in use, most recently used last. */
 export class SlotPool {
@@ -306,18 +307,18 @@ export class SlotPool {
     const free = this.#free.get(program);
     if (free === undefined || free.length === 0) return undefined;
     const last = free.length - 1;
-    for (let i = last; i >= 0 && i > last - EXACT_CANDIDATES; i--) {
+    for (let i = last; i >= 0 && i > last - CANDIDATES; i--) {
       const slot = free[i] as Slot;
       if (slot.root === image.memory && slot.memoryPages === image.memoryPages) {
         free.splice(i, 1);
         return slot;
       }
     }
-    for (let i = last; i >= 0 && i > last - EXACT_CANDIDATES; i--) {
+    const worth = Math.max(REUSE_PAGES, (image.memoryPages * (WASM_PAGE_BYTES / PAGE_BYTES)) / REUSE_SHARE);
+    for (let i = last; i >= 0 && i > last - CANDIDATES; i--) {
       const slot = free[i] as Slot;
       if (slot.memoryPages > image.memoryPages) continue;
-      if (this.#count < SLOTS_LIMIT && tableDiffCount(this.#heap, slot.root, image.memory) > REUSE_PAGES)
-        continue;
+      if (this.#count < SLOTS_LIMIT && tableDiffCount(this.#heap, slot.root, image.memory) > worth) continue;
       free.splice(i, 1);
       return slot;
     }

@@ -6,6 +6,7 @@
  * than the one below it on the stack, which bounds the stack and rules out that two threads wait for each other.
  */
 
+import { parentPort, threadId } from "node:worker_threads";
 import { STATUS_ENDED, STATUS_RET, STATUS_RETURNED } from "../../syscalls/abi.ts";
 import { StillpointError } from "../errors.ts";
 import { collect } from "../heap/collect.ts";
@@ -166,5 +167,6 @@ function describe(error: unknown): string {
 
 /** The long task of a worker thread. */
 export default function work(task: WorkerTask): void {
+  parentPort?.postMessage({ started: threadId });
   new Worker(task).loop();
 }

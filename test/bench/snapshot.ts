@@ -1,98 +1,105 @@
 /**
- * What a block costs by the pages it dirtied and by the size of the process, root hash included; and what a
- * revert costs, alone and together with the block after it.
- *
- * Every block pays for the pool's round trip, its metadata and its data; so the price of a page is the
- * difference between blocks with 256 dirty pages and blocks with none, divided by 256.
+ * Snapshot and revert of processes of 1 MiB, 64 MiB and 1 GiB with 0, 16 and 256 scattered dirty pages: the activation that
+ * writes the pages, their publishing, and the root hash; on one thread, without the workers around. Baseline: what cannot be avoided
+ * for each dirty page, one copy of it and one SHA-256.
  */
 
-import { join } from "node:path";
-import { compileGuest } from "../../runtime/compile.ts";
-import { type Block, Runtime } from "../../runtime/index.ts";
-import { DRIVER_INITIAL_MEMORY, Script } from "../driver.ts";
-import { type Measurement, measure, reportTimes, type Variant } from "./measure.ts";
+import { hash } from "node:crypto";
+import { hashObject } from "../../runtime/image/hash.ts";
+import { type Process, publishProcess } from "../../runtime/image/process.ts";
+import { guest } from "../fixture.ts";
+import { type Solo, solo } from "../solo.ts";
+import { measure } from "./measure.ts";
 import type { Report } from "./report.ts";
 
-const GAS = Number.MAX_SAFE_INTEGER;
-const PAGE_BYTES = 4096;
-const WASM_PAGE_BYTES = 65536;
-/** The driver's own memory ends here; what is grown lies above. */
-const GROWN = DRIVER_INITIAL_MEMORY * WASM_PAGE_BYTES;
-const SIZES_MIB = [1, 64, 1024];
-const DIRTY_PAGES = [0, 16, 256];
-
-const driver = await compileGuest(join(import.meta.dirname, "../guests/driver.ts"), {
-  initialMemory: DRIVER_INITIAL_MEMORY,
-});
+const DIRTY = [0, 16, 256];
+const PAGE = 4096;
 
 export async function run(report: Report): Promise<void> {
-  for (const mib of SIZES_MIB) {
-    const runtime = await Runtime.open({ root: driver, workers: 1 });
-    try {
-      await measureSize(report, runtime, mib);
-    } finally {
-      await runtime.close();
-    }
+  const dirty = await guest("dirty");
+  for (const mebibytes of [1, 64, 1024]) {
+    const one = await solo([dirty], { heapBytes: 6 * 2 ** 30, warmBytes: 2 ** 30 });
+    const filled = one.start(one.fresh(0), "fill", mebibytes);
+    hashObject(one.heap, publishProcess(one.heap, filled));
+    await snapshots(report, one, filled, mebibytes);
   }
 }
 
-async function measureSize(report: Report, runtime: Runtime, mib: number): Promise<void> {
-  const bytes = mib << 20;
-  const fill = new Script();
-  fill.grow(bytes / WASM_PAGE_BYTES);
-  fill.fill(GROWN, bytes, 1);
-  const base = await runtime.produce(fill.metadata(), { gasLimit: GAS });
-
-  const name = (dirty: number) => `block, ${mib} MiB, ${dirty} dirty pages`;
-  const blocks = DIRTY_PAGES.map((dirty) => blockVariant(runtime, name(dirty), bytes, dirty));
-  const measured = await measure(blocks);
-  reportTimes(report, measured);
-  const [none, , most] = measured as [Measurement, Measurement, Measurement];
-  const value = (most.nanoseconds - none.nanoseconds) / 256 / 1e3;
-  report.row({ name: `snapshot and root, ${mib} MiB, each dirty page`, value, unit: "µs" });
-  await measureRevert(report, runtime, base, mib);
-}
-
-/** Blocks that write to `dirty` pages scattered over the grown memory, each time something else. */
-function blockVariant(runtime: Runtime, name: string, bytes: number, dirty: number): Variant {
-  const scripts = [1n, 2n].map((value) => dirtyingScript(bytes, dirty, value));
-  let turn = 0;
-  return {
-    name,
-    run: async (count) => {
-      for (let i = 0; i < count; i++) await runtime.produce(scripts[turn++ % 2]!, { gasLimit: GAS });
-    },
+async function snapshots(report: Report, one: Solo, filled: Process, mebibytes: number): Promise<void> {
+  const size = mebibytes < 1024 ? `${mebibytes} MiB` : `${mebibytes / 1024} GiB`;
+  let head = filled;
+  const step = (dirty: number): void => {
+    head = one.start(head, "dirty", dirty);
+    hashObject(one.heap, publishProcess(one.heap, head));
   };
-}
-
-function dirtyingScript(bytes: number, dirty: number, value: bigint): Uint8Array {
-  const script = new Script({ commands: 256 + 1 });
-  const stride = dirty === 0 ? 0 : Math.max(PAGE_BYTES, Math.floor(bytes / dirty / PAGE_BYTES) * PAGE_BYTES);
-  for (let i = 0; i < dirty; i++) script.store(GROWN + ((i * stride) % bytes), value + BigInt(i));
-  return script.metadata();
-}
-
-async function measureRevert(report: Report, runtime: Runtime, base: Block, mib: number): Promise<void> {
-  const bytes = mib << 20;
-  await runtime.revert(base);
-  const next = dirtyingScript(bytes, 16, 9n);
-  const other = await runtime.produce(next, { gasLimit: GAS });
-  const measured = await measure([
-    {
-      name: `revert, ${mib} MiB`,
-      run: async (count) => {
-        for (let i = 0; i < count; i++) await runtime.revert(i % 2 === 0 ? base : other);
+  const scratch = Buffer.alloc(PAGE);
+  const memory = Buffer.alloc(mebibytes * 2 ** 20, 1);
+  let at = 0;
+  const results = await measure(
+    [
+      {
+        name: "copy and hash of 256 pages",
+        run: (count) => {
+          for (let i = 0; i < count * 256; i++) {
+            at = (at + PAGE * 40_503) % memory.length;
+            memory.copy(scratch, 0, at, at + PAGE);
+            hash("sha256", scratch, "latin1");
+          }
+        },
       },
-    },
-    {
-      name: `revert and block, ${mib} MiB, 16 dirty pages`,
-      run: async (count) => {
-        for (let i = 0; i < count; i++) {
-          await runtime.revert(base);
-          await runtime.produce(next, { gasLimit: GAS });
-        }
+      ...DIRTY.map((dirty) => ({
+        name: `${size}, ${dirty} dirty pages`,
+        run: (count: number) => {
+          for (let i = 0; i < count; i++) step(dirty);
+        },
+      })),
+      {
+        name: `${size}, revert by 256 dirty pages and run`,
+        // Two states that differ in 256 pages: each activation begins with bringing the other one back.
+        run: (count: number) => {
+          const back = head;
+          step(256);
+          const there = head;
+          for (let i = 0; i < count; i++) {
+            one.start(back, "dirty", 0);
+            one.start(there, "dirty", 0);
+          }
+        },
       },
-    },
-  ]);
-  reportTimes(report, measured);
+    ],
+    { rounds: 9, count: 10 },
+  );
+  const [baseline, none, ...some] = results;
+  report.row({
+    name: `${size}: copy and hash of a page`,
+    value: (baseline?.nanoseconds ?? 0) / 256e3,
+    unit: "µs",
+    spread: baseline?.spread ?? 0,
+  });
+  report.row({
+    name: `${size}: snapshot without dirty pages`,
+    value: (none?.nanoseconds ?? 0) / 1e3,
+    unit: "µs",
+    spread: none?.spread ?? 0,
+  });
+  for (const [i, dirty] of [16, 256].entries()) {
+    const row = some[i];
+    if (row === undefined || none === undefined || baseline === undefined) continue;
+    const each = (row.nanoseconds - none.nanoseconds) / dirty;
+    report.row({
+      name: `${size}: each of ${dirty} dirty pages`,
+      value: each / 1e3,
+      unit: "µs",
+      spread: row.spread,
+      baseline: "copy and hash",
+      ratio: each / (baseline.nanoseconds / 256),
+    });
+  }
+  const revert = some[2];
+  report.row({
+    name: `${size}: revert by 256 pages, and back`,
+    value: (revert?.nanoseconds ?? 0) / 1e3,
+    unit: "µs",
+    spread: revert?.spread ?? 0,
+  });
 }
