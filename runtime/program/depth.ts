@@ -13,7 +13,7 @@ import type { Module } from "./module.ts";
 import { V128 } from "./opcodes.ts";
 
 /** Bytes of a frame besides its locals and operands, the rewriter's temporaries included. */
-export const FRAME_BASE_BYTES = 192;
+export const FRAME_BASE_BYTES = 224;
 /** Bytes of each local and each operand; a v128 counts twice. */
 export const FRAME_SLOT_BYTES = 16;
 /** The frames of run() or start() above, and of the deepest injected helper below. */

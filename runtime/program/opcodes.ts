@@ -105,6 +105,7 @@ export const I64_SHL = 0x86;
 export const I64_SHR_U = 0x88;
 export const F64_ABS = 0x99;
 export const F64_NEG = 0x9a;
+export const I32_WRAP_I64 = 0xa7;
 export const I64_EXTEND_I32_U = 0xad;
 export const I32_REINTERPRET_F32 = 0xbc;
 export const REF_NULL = 0xd0;

@@ -28,7 +28,7 @@ import * as op from "./opcodes.ts";
 import type { Writer } from "./writer.ts";
 
 /** Deliberate defects, for tests that must find them. */
-export type Defect = "gas" | "nan" | "mark" | "depth" | "group" | "bulk-mark" | "exit";
+export type Defect = "gas" | "nan" | "mark" | "depth" | "group" | "bulk-mark" | "exit" | "flush";
 
 /** Numbers of the instrumented module's items. */
 export interface Targets {
@@ -105,7 +105,7 @@ class FunctionWriter {
   readonly #code = new Code(4096);
   readonly #extra: number[] = [];
   readonly #temporaries = new Map<string, number>();
-  /** The local that holds the gas in functions with loops and without calls, or null. */
+  /** The local that holds the gas where that pays, or null. */
   #gas: number | null = null;
   #nesting = 0;
   #oneExit = false;
@@ -121,7 +121,7 @@ class FunctionWriter {
   write(): Writer {
     const code = this.#code;
     const { charges, depthCharge, free } = this.#plan;
-    const caches = charges.loops.size > 0 && !this.#calls();
+    const caches = !free && charges.loops.size > 0 && this.#caches();
     this.#oneExit = caches || depthCharge > 0;
     if (caches) this.#gas = this.#temporary("gas", op.I64);
     if (!free) this.#charge(charges.entry, true);
@@ -135,12 +135,10 @@ class FunctionWriter {
     for (let place = 0; place < this.#body.length; place++) this.#instruction(place);
     if (this.#oneExit) {
       // The body's own `end` closed the block.
-      if (this.#gas !== null && this.#targets.defect !== "exit") {
-        code.get(this.#gas);
-        code.index(op.GLOBAL_SET, this.#targets.gasGlobal);
-      }
+      if (this.#gas !== null && this.#targets.defect !== "exit") this.#flushGas();
       if (depthCharge > 0) {
-        code.index(op.GLOBAL_GET, this.#targets.depthGlobal);
+        // From the local, not the global: the next call need not wait for what this one wrote.
+        code.get(this.#temporary("depth", op.I32));
         code.i32(depthCharge);
         code.op(op.I32_ADD);
         code.index(op.GLOBAL_SET, this.#targets.depthGlobal);
@@ -153,21 +151,35 @@ class FunctionWriter {
     return whole;
   }
 
-  /** Whether something in the body charges gas elsewhere, or hands it to the kernel. */
-  #calls(): boolean {
+  /**
+   * Whether the gas is better kept in a local: when loops turn more often than calls are made, by a guess of eight turns a
+   * loop. A call followed by `unreachable` (AssemblyScript's abort) is never made in code that matters.
+   */
+  #caches(): boolean {
     const { ops, length } = this.#body;
+    const loops: boolean[] = [];
+    let weight = 1;
+    let turns = 0;
+    let calls = 0;
     for (let place = 0; place < length; place++) {
-      switch (ops[place]) {
-        case op.CALL:
-        case op.CALL_INDIRECT:
-        case op.MEMORY_GROW:
-        case op.MEMORY_COPY:
-        case op.MEMORY_FILL:
-        case op.MEMORY_INIT:
-          return true;
+      const opcode = ops[place] as number;
+      if (opcode === op.LOOP) {
+        weight *= 8;
+        turns += weight;
+        loops.push(true);
+      } else if (opcode === op.BLOCK || opcode === op.IF) {
+        loops.push(false);
+      } else if (opcode === op.END) {
+        if (loops.pop() === true) weight /= 8;
+      } else if (leaves(opcode) && !this.#isCold(place)) {
+        calls += weight;
       }
     }
-    return false;
+    return turns > calls;
+  }
+
+  #isCold(place: number): boolean {
+    return place + 1 < this.#body.length && this.#body.ops[place + 1] === op.UNREACHABLE;
   }
 
   #temporary(name: string, type: number): number {
@@ -196,10 +208,21 @@ class FunctionWriter {
     code.faultIfOutOfGas();
   }
 
+  /** The gas from the local to the global, before other code runs. */
+  #flushGas(): void {
+    this.#code.get(this.#gas as number);
+    this.#code.index(op.GLOBAL_SET, this.#targets.gasGlobal);
+  }
+
+  #fetchGas(): void {
+    this.#code.index(op.GLOBAL_GET, this.#targets.gasGlobal);
+    this.#code.set(this.#gas as number);
+  }
+
   #enterDepth(charge: number): void {
     const code = this.#code;
     const global = this.#targets.depthGlobal;
-    const local = this.#temporary("address0", op.I32);
+    const local = this.#temporary("depth", op.I32);
     code.index(op.GLOBAL_GET, global);
     code.i32(charge);
     code.op(op.I32_SUB);
@@ -220,7 +243,10 @@ class FunctionWriter {
   #instruction(place: number): void {
     const body = this.#body;
     const opcode = body.ops[place] as number;
+    const handsOver = this.#gas !== null && leaves(opcode);
+    if (handsOver && this.#targets.defect !== "flush") this.#flushGas();
     this.#encode(place, opcode);
+    if (handsOver && !this.#isCold(place)) this.#fetchGas();
     const shape = this.#plan.fixes[place] as number;
     if (shape !== 0 && this.#targets.defect !== "nan") this.#canonicalise(shape);
     const saved = this.#plan.marks.saves[place] as number;
@@ -385,6 +411,21 @@ class FunctionWriter {
         return code.op(op.V128_BITSELECT);
       }
     }
+  }
+}
+
+/** Whether the instruction becomes a call: other code charges gas, and may hand it to the kernel. */
+function leaves(opcode: number): boolean {
+  switch (opcode) {
+    case op.CALL:
+    case op.CALL_INDIRECT:
+    case op.MEMORY_GROW:
+    case op.MEMORY_COPY:
+    case op.MEMORY_FILL:
+    case op.MEMORY_INIT:
+      return true;
+    default:
+      return false;
   }
 }
 

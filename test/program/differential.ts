@@ -1,7 +1,7 @@
 /** Compares one generated program, instrumented, with its reference, plain; says what differs. */
 
 import { createHash } from "node:crypto";
-import { admitEntryProgram } from "../../runtime/program/admit.ts";
+import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
 import { faultOf } from "../../runtime/program/faults.ts";
 import type { Defect } from "../../runtime/program/rewrite.ts";
 import { generate } from "./generate.ts";
@@ -29,6 +29,9 @@ function answer(name: string, a: number, b: number, bytes: Uint8Array): number {
   return hash;
 }
 
+/** The parent's side of ret. */
+const answerRet = (code: bigint) => BigInt.asIntN(64, code * 0x2545f4914f6cdd1dn + 1n);
+
 interface Reference {
   fault: number;
   result: bigint;
@@ -45,7 +48,14 @@ function runReference(bytes: Uint8Array, argument: bigint): Reference {
     return answer(name, a, b, new Uint8Array((memory as WebAssembly.Memory).buffer));
   };
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), {
-    stillpoint: { put: call("put"), get: call("get") },
+    stillpoint: {
+      put: call("put"),
+      get: call("get"),
+      ret: (code: bigint) => {
+        log.push(`ret ${code}`);
+        return answerRet(code);
+      },
+    },
   });
   memory = instance.exports.memory as WebAssembly.Memory;
   let fault = 0;
@@ -115,6 +125,40 @@ export function compare(seed: number, defect?: Defect): Observed {
   if (used < reference.count) return fail(`${used} gas for ${reference.count} entries and loop turns`);
   const limits = gasLimits(bytes, BigInt.asIntN(64, argument), used, defect);
   return limits === null ? { difference: null, summary } : fail(limits);
+}
+
+/** A program that stands still at ret, carried on in a new instance each time, against one whose ret answers at once. */
+export async function compareSuspending(seed: number): Promise<Observed & { readonly stops: number }> {
+  const { program: bytes, reference: plain } = generate(seed, true);
+  const argument = BigInt.asIntN(64, BigInt(seed) * 0x9e3779b97f4a7c15n);
+  const reference = runReference(plain, argument);
+  const program = await admit(bytes);
+  const module = new WebAssembly.Module(program.code as BufferSource);
+  const log: string[] = [];
+  const prepare = (machine: Machine) => {
+    machine.onCall = (name, a, b) => {
+      log.push(`${name} ${a} ${b}`);
+      return answer(name, a, b, machine.bytes());
+    };
+    return machine;
+  };
+  let machine = prepare(new Machine(program, module));
+  let outcome = machine.run("main", argument);
+  let stops = 0;
+  for (; outcome.standing; stops++) {
+    log.push(`ret ${outcome.result}`);
+    const image = machine.image();
+    machine = prepare(new Machine(program, module, image));
+    outcome = machine.resume(image, answerRet(outcome.result));
+  }
+  const summary = `${outcome.fault} ${outcome.result} ${outcome.fault === 0 ? PLENTY - outcome.gas : "-"} ${digest(machine.bytes())}`;
+  const fail = (difference: string) => ({ difference, summary, stops });
+  if (outcome.fault !== reference.fault) return fail(`fault ${outcome.fault}, plain ${reference.fault}`);
+  if (outcome.fault === 0 && outcome.result !== reference.result)
+    return fail(`result ${outcome.result}, plain ${reference.result}`);
+  if (log.join() !== reference.log.join()) return fail("other calls of the kernel");
+  if (Buffer.compare(machine.bytes(), reference.memory) !== 0) return fail("other memory");
+  return { difference: null, summary, stops };
 }
 
 /** With exactly what it used a program ends with nothing left; with one less it is out of gas. */

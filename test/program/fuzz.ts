@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import type { Defect } from "../../runtime/program/rewrite.ts";
 import { compare } from "./differential.ts";
 
-export const CANARIES: readonly Defect[] = ["gas", "nan", "mark", "group", "bulk-mark", "exit"];
+export const CANARIES: readonly Defect[] = ["gas", "nan", "mark", "group", "bulk-mark", "exit", "flush"];
 const CHUNK = 200;
 
 /** Summaries of programs seed to seed + count - 1, computed by another node with the given flags. */

@@ -79,6 +79,7 @@ class FunctionGenerator {
   readonly #random: Random;
   readonly #types: Types;
   readonly #self: number;
+  readonly #suspending: boolean;
   readonly #functions: readonly { parameters: number[]; results: number[] }[];
   readonly tokens: Token[] = [];
   readonly locals: number[] = [];
@@ -94,7 +95,9 @@ class FunctionGenerator {
     self: number,
     functions: readonly { parameters: number[]; results: number[] }[],
     budget: number,
+    suspending: boolean,
   ) {
+    this.#suspending = suspending;
     this.#random = random;
     this.#types = types;
     this.#self = self;
@@ -302,9 +305,19 @@ class FunctionGenerator {
   }
 
   #importCall(depth: number): void {
-    this.#value(I32, depth - 1);
-    this.#value(I32, depth - 1);
-    this.#code.index(op.CALL, this.#random.chance(50) ? PUT : GET);
+    if (this.#random.chance(50)) {
+      this.#value(I32, depth - 1);
+      this.#value(I32, depth - 1);
+      return this.#code.index(op.CALL, PUT);
+    }
+    if (!this.#suspending) {
+      this.#value(I32, depth - 1);
+      this.#value(I32, depth - 1);
+      return this.#code.index(op.CALL, GET);
+    }
+    this.#value(I64, depth - 1);
+    this.#code.index(op.CALL, GET);
+    this.#code.op(op.I32_WRAP_I64);
   }
 
   // ---- statements ------------------------------------------------------------------------------------------------
@@ -536,7 +549,8 @@ function canonical(code: Code, shape: number, base: number): void {
   }
 }
 
-export function generate(seed: number): Pair {
+/** With `suspending` the programs import ret in place of get: they stand still at it. */
+export function generate(seed: number, suspending = false): Pair {
   const random = new Random(seed);
   const types = new Types();
   const count = 2 + random.below(4);
@@ -549,7 +563,14 @@ export function generate(seed: number): Pair {
   }
   for (const fn of functions) types.index(fn.parameters, fn.results);
   const bodies = functions.map((_, index) => {
-    const generator = new FunctionGenerator(random, types, index, functions, 60 + random.below(240));
+    const generator = new FunctionGenerator(
+      random,
+      types,
+      index,
+      functions,
+      60 + random.below(240),
+      suspending,
+    );
     generator.body();
     return generator;
   });
@@ -606,7 +627,7 @@ export function generate(seed: number): Pair {
       {
         imports: [
           ["stillpoint", "put", [I32, I32], [I32]],
-          ["stillpoint", "get", [I32, I32], [I32]],
+          suspending ? ["stillpoint", "ret", [I64], [I64]] : ["stillpoint", "get", [I32, I32], [I32]],
         ],
         functions: list,
         tables: [{ minimum: functions.length + 2 }],
