@@ -1,8 +1,10 @@
 /**
- * Errors of the runtime. Each carries a stable `code`, the `facts` it is about, and a text that says what to do.
+ * Errors of the runtime. Each carries a stable `code`, the `facts` it is about, and a text that says what to
+ * do.
  *
- * Two planes: a guest's mistake is an error code or a fault and never reaches the host as an exception, except where it ends
- * a block (BlockFault). A broken invariant of the kernel throws KernelPanic at once and stops the runtime.
+ * Two planes: a guest's mistake is an error code or a fault and never reaches the host as an exception,
+ * except where it ends a block (BlockFault). A broken invariant of the kernel throws KernelPanic at once and
+ * stops the runtime.
  */
 
 export type Facts = Readonly<Record<string, string | number | bigint | boolean | null>>;

@@ -1,18 +1,18 @@
 /**
- * Every limit, with its unit. Those marked "consensus" are part of genesis: two runtimes that differ in one compute
- * different states. The others bound the host and never change a result.
+ * Every limit, with its unit. Those marked "consensus" are part of genesis: two runtimes that differ in one
+ * compute different states. The others bound the host and never change a result.
  */
 
 import { assert } from "./errors.ts";
 import { AUX_GLOBALS, AUX_GLOBALS_END, AUX_STACK, AUX_STACK_END } from "./program/layout.ts";
 
-// ---- units -------------------------------------------------------------------------------------------------------
+// ---- units ------------------------------------------------------------------------------------------------
 
 export const PAGE_BYTES = 4096;
 export const WASM_PAGE_BYTES = 65536;
 export const PAGES_PER_WASM_PAGE = WASM_PAGE_BYTES / PAGE_BYTES;
 
-// ---- processes (consensus) ---------------------------------------------------------------------------------------
+// ---- processes (consensus) --------------------------------------------------------------------------------
 
 /** Levels of the tree below the root. */
 export const TREE_DEPTH_LIMIT = 20;
@@ -23,7 +23,7 @@ export const ABORT_TEXT_LIMIT = 256;
 /** Gas is counted in numbers that JavaScript holds exactly. */
 export const GAS_LIMIT = Number.MAX_SAFE_INTEGER;
 
-// ---- programs (consensus) ----------------------------------------------------------------------------------------
+// ---- programs (consensus) ---------------------------------------------------------------------------------
 
 export const PROGRAM_BYTES_LIMIT = 16 << 20;
 export const FUNCTIONS_LIMIT = 50_000;
@@ -43,20 +43,29 @@ export const NAME_BYTES_LIMIT = 1_000;
 export const IMPORTS_LIMIT = 100;
 export const EXPORTS_LIMIT = 10_000;
 export const TABLES_LIMIT = 100;
-/** Asyncify multiplies code; what it makes must fit V8 (7,654,321 bytes and 50,000 locals a function) with room for the rewriter. */
+/**
+ * Asyncify multiplies code; what it makes must fit V8 (7,654,321 bytes and 50,000 locals a function) with
+ * room for the rewriter.
+ */
 export const ASYNCIFIED_BYTES_LIMIT = 128 << 20;
 export const ASYNCIFIED_FUNCTION_BYTES_LIMIT = 2 << 20;
 export const ASYNCIFIED_LOCALS_LIMIT = 40_000;
 
-// ---- host --------------------------------------------------------------------------------------------------------
+// ---- host -------------------------------------------------------------------------------------------------
 
 /** Native stack of a worker. */
 export const WORKER_STACK_BYTES = 64 << 20;
 /** What the kernel's own frames take for each level of inline nesting, at most. */
 export const HOST_FRAME_BYTES = 256 << 10;
-/** Instances with memories that a worker keeps; V8 holds about 16,000 memories in a process, and a slot has two. */
+/**
+ * Instances with memories that a worker keeps; V8 holds about 16,000 memories in a process, and a slot has
+ * two.
+ */
 export const SLOTS_LIMIT = 128;
 
-assert((TREE_DEPTH_LIMIT + 1) * (CALL_DEPTH_BYTES + HOST_FRAME_BYTES) <= WORKER_STACK_BYTES, "limits: worker stack");
+assert(
+  (TREE_DEPTH_LIMIT + 1) * (CALL_DEPTH_BYTES + HOST_FRAME_BYTES) <= WORKER_STACK_BYTES,
+  "limits: worker stack",
+);
 assert(AUX_STACK_END - AUX_STACK >= CALL_DEPTH_BYTES, "limits: Asyncify stack");
 assert(GLOBALS_LIMIT * 16 <= AUX_GLOBALS_END - AUX_GLOBALS, "limits: globals area");

@@ -1,8 +1,9 @@
 /**
  * The four system calls: numbers, request layouts, status and fault codes. The one definition of them.
  *
- * This file is compiled by two compilers, tsc (the kernel) and asc (guests), so it holds plain literals only: no types,
- * no enums, nothing above 2^31-1. README.md beside it is the reference page; a test checks that the two agree.
+ * This file is compiled by two compilers, tsc (the kernel) and asc (guests), so it holds plain literals only:
+ * no types, no enums, nothing above 2^31-1. README.md beside it is the reference page; a test checks that the
+ * two agree.
  *
  * Rules of every request:
  * - it is a struct in the caller's memory, little-endian, at an address divisible by 8;
@@ -14,7 +15,8 @@
  *   put(child: i32, request: i32): i32        0 or an error code
  *   get(child: i32, request: i32): i32        0 or an error code
  *   ret(code: i64): i64                       stands still; the result is the argument of the next START
- *   snapshot(request: i32): i32               root only: stands still; length of the next block's metadata, or an error code
+ *   snapshot(request: i32): i32               root only: stands still; length of the next block's metadata,
+ *   or an error code
  * and from "env", as AssemblyScript emits it: abort(message: i32, file: i32, line: i32, column: i32).
  * An entry is an exported function of type (i64) -> i64.
  */
@@ -24,14 +26,14 @@ export const ABI_VERSION = 1;
 /** Child numbers are 0 to CHILD_LIMIT - 1. */
 export const CHILD_LIMIT = 1048576;
 
-// ---- PUT request, PUT_SIZE bytes ---------------------------------------------------------------------------------
+// ---- PUT request, PUT_SIZE bytes --------------------------------------------------------------------------
 
 export const PUT_VERSION = 0; //           u32  ABI_VERSION
 export const PUT_PARTS = 4; //             u32  bits PART_…
 export const PUT_PROGRAM_POINTER = 8; //   u32  32 bytes: the SHA-256 of the program's original bytes
-export const PUT_MEMORY_QUOTA = 12; //     u32  64 KiB pages passed to the child, its initial memory included; 0: exactly that
+export const PUT_MEMORY_QUOTA = 12; //     u32  64 KiB pages passed on, initial memory included; 0: exactly that
 export const PUT_PROCESS_QUOTA = 16; //    u32  descendants the child may have
-export const PUT_RANGES_POINTER = 20; //   u32  PUT_RANGES_COUNT ranges of RANGE_SIZE bytes, address divisible by 4
+export const PUT_RANGES_POINTER = 20; //   u32  ranges of RANGE_SIZE bytes, address divisible by 4
 export const PUT_RANGES_COUNT = 24; //     u32  at most RANGES_LIMIT
 export const PUT_ENTRY_POINTER = 28; //    u32  UTF-8 name of an exported function
 export const PUT_ENTRY_LENGTH = 32; //     u32  0: continue after RET
@@ -50,7 +52,7 @@ export const PART_START = 8;
 /** START keeps the earlier reference snapshot instead of making a new one. */
 export const FLAG_KEEP = 1;
 
-// ---- a range of COPY or ZERO, RANGE_SIZE bytes -------------------------------------------------------------------
+// ---- a range of COPY or ZERO, RANGE_SIZE bytes ------------------------------------------------------------
 
 export const RANGE_KIND = 0; //            u32  RANGE_COPY or RANGE_ZERO
 export const RANGE_SOURCE = 4; //          u32  address in the memory copied from; zero for RANGE_ZERO
@@ -63,15 +65,15 @@ export const RANGE_ZERO = 2; //            PUT only
 
 export const RANGES_LIMIT = 1024;
 
-// ---- GET request, GET_SIZE bytes ---------------------------------------------------------------------------------
+// ---- GET request, GET_SIZE bytes --------------------------------------------------------------------------
 
 export const GET_VERSION = 0; //           u32  ABI_VERSION
 export const GET_PARTS = 4; //             u32  bits PART_GET_…
 export const GET_STATUS_POINTER = 8; //    u32  receives STATUS_SIZE bytes, address divisible by 8
-export const GET_RANGES_POINTER = 12; //   u32  as PUT_RANGES_POINTER; RANGE_COPY only, source in the child, target in the caller
+export const GET_RANGES_POINTER = 12; //   u32  ranges; RANGE_COPY only, from the child to the caller
 export const GET_RANGES_COUNT = 16; //     u32
 export const GET_HASH_POINTER = 20; //     u32  receives 32 bytes
-export const GET_DETAIL_POINTER = 24; //   u32  receives the text of an abort, UTF-8 (part STATUS); cut to GET_DETAIL_CAPACITY
+export const GET_DETAIL_POINTER = 24; //   u32  receives the text of an abort, UTF-8, cut (part STATUS)
 export const GET_DETAIL_CAPACITY = 28; //  u32  0: not wanted
 export const GET_RESERVED = 32; //         u64  zero
 export const GET_SIZE = 40;
@@ -81,7 +83,7 @@ export const PART_GET_STATUS = 1;
 export const PART_GET_COPY = 2;
 export const PART_GET_HASH = 8;
 
-// ---- what STATUS writes, STATUS_SIZE bytes -----------------------------------------------------------------------
+// ---- what STATUS writes, STATUS_SIZE bytes ----------------------------------------------------------------
 
 export const STATUS_KIND = 0; //           u32  STATUS_FRESH …
 export const STATUS_FAULT = 4; //          u32  FAULT_…, 0 unless faulted
@@ -91,7 +93,7 @@ export const STATUS_MEMORY_PAGES = 24; //  u32  memory size in 64 KiB pages
 export const STATUS_CHILDREN = 28; //      u32  number of children
 export const STATUS_LINE = 32; //          u32  line of an abort, else 0
 export const STATUS_COLUMN = 36; //        u32  column of an abort, else 0
-export const STATUS_DETAIL_LENGTH = 40; // u32  length of the abort's whole text in bytes ("message in file"), else 0
+export const STATUS_DETAIL_LENGTH = 40; // u32  length of an abort's whole text ("message in file")
 export const STATUS_RESERVED = 44; //      u32  zero
 export const STATUS_SIZE = 48;
 
@@ -103,7 +105,7 @@ export const STATUS_FAULTED = 4; //        back at its reference snapshot; START
 export const STATUS_SNAPSHOT = 5; //       the root, between two blocks
 export const STATUS_ENDED = 6; //          the root, after its last block
 
-// ---- SNAPSHOT request, SNAPSHOT_SIZE bytes -----------------------------------------------------------------------
+// ---- SNAPSHOT request, SNAPSHOT_SIZE bytes ----------------------------------------------------------------
 
 export const SNAPSHOT_VERSION = 0; //         u32  ABI_VERSION
 export const SNAPSHOT_DATA_POINTER = 4; //    u32  the bytes that the block carries
@@ -113,7 +115,7 @@ export const SNAPSHOT_REGION_CAPACITY = 16; // u32
 export const SNAPSHOT_RESERVED = 20; //       u32  zero
 export const SNAPSHOT_SIZE = 24;
 
-// ---- error codes: what a call returns when it did nothing --------------------------------------------------------
+// ---- error codes: what a call returns when it did nothing -------------------------------------------------
 
 export const OK = 0;
 export const E_BAD_REQUEST = -1; //  version, parts, flags, reserved words, alignment, counts
@@ -127,7 +129,7 @@ export const E_STATE = -8; //        the child's status does not allow it
 export const E_CONFLICT = -9; //     MERGE found bytes that both sides changed
 export const E_PERMISSION = -10; //  not from here: SNAPSHOT outside the root, any call inside a start function
 
-// ---- fault codes: why an activation ended abnormally -------------------------------------------------------------
+// ---- fault codes: why an activation ended abnormally ------------------------------------------------------
 
 export const FAULT_NONE = 0;
 export const FAULT_UNREACHABLE = 1;

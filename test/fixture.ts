@@ -1,4 +1,7 @@
-/** Runtimes for tests: the scriptable driver as root (test/driver.ts), and the guests of test/guests as programs. */
+/**
+ * Runtimes for tests: the scriptable driver as root (test/driver.ts), and the guests of test/guests as
+ * programs.
+ */
 
 import { compileGuest } from "../runtime/compile.ts";
 import { type Block, programHash, Runtime, type RuntimeOptions } from "../runtime/index.ts";

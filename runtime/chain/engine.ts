@@ -13,7 +13,10 @@ export interface RootHolder {
   roots(): Iterable<Ref>;
 }
 
-/** A collection comes when this much was allocated since the last one, or when the heap has doubled, whichever is later. */
+/**
+ * A collection comes when this much was allocated since the last one, or when the heap has doubled, whichever
+ * is later.
+ */
 const COLLECT_BYTES = 256 << 20;
 /** ... but not later than at this share of the heap's limit. */
 const COLLECT_SHARE = 0.75;
@@ -60,7 +63,10 @@ export class Engine {
     }
   }
 
-  /** Frees all space that no retained block of any runtime reaches. Only while nothing runs; otherwise it does nothing. */
+  /**
+   * Frees all space that no retained block of any runtime reaches. Only while nothing runs; otherwise it does
+   * nothing.
+   */
   async collect(): Promise<void> {
     if (this.#inFlight > 0 || this.pool.busy || this.#collecting !== null) return;
     const refs: Ref[] = [];

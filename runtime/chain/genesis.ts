@@ -1,5 +1,6 @@
 /**
- * Genesis: everything that two runtimes must share to compute the same states, checked, loaded and named by one hash.
+ * Genesis: everything that two runtimes must share to compute the same states, checked, loaded and named by
+ * one hash.
  */
 
 import { createHash } from "node:crypto";
@@ -72,8 +73,8 @@ function makeRoot(settings: Settings, handle: ProgramHandle): Process {
   if (entry < 0) {
     throw new UsageError(
       "NO_ENTRY",
-      `the root program has no entry "${settings.entry}": export a function of that name and of type (i64) -> i64, or name ` +
-        `another with the option "entry". Its entries: ${handle.entries.join(", ") || "none"}`,
+      `the root program has no entry "${settings.entry}": export a function of that name and of type ` +
+        `(i64) -> i64, or name another with the option "entry". Its entries: ${handle.entries.join(", ") || "none"}`,
       { entry: settings.entry },
     );
   }
@@ -81,7 +82,8 @@ function makeRoot(settings: Settings, handle: ProgramHandle): Process {
   if (initialPages > settings.memoryQuota) {
     throw new UsageError(
       "QUOTA",
-      `the root's initial memory of ${initialPages} pages of 64 KiB exceeds the option "memoryQuota" (${settings.memoryQuota})`,
+      `the root's initial memory of ${initialPages} pages of 64 KiB exceeds the option "memoryQuota", ` +
+        `which is ${settings.memoryQuota}`,
       { initialPages, memoryQuota: settings.memoryQuota },
     );
   }

@@ -80,8 +80,8 @@ export function checkOptions(options: RuntimeOptions): Settings {
   if (settings.memoryQuota * WASM_PAGE_BYTES > settings.heapBytes) {
     throw new UsageError(
       "BAD_OPTION",
-      `memoryQuota allows processes ${settings.memoryQuota * WASM_PAGE_BYTES} bytes of memory, more than the heap's ` +
-        `${settings.heapBytes}: raise "heapBytes" or lower "memoryQuota" (in pages of 64 KiB)`,
+      `memoryQuota allows processes ${settings.memoryQuota * WASM_PAGE_BYTES} bytes of memory, ` +
+        `more than the heap's ${settings.heapBytes}: raise "heapBytes" or lower "memoryQuota" (in pages of 64 KiB)`,
       { memoryQuota: settings.memoryQuota, heapBytes: settings.heapBytes },
     );
   }

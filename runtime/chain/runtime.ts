@@ -1,8 +1,9 @@
 /**
  * Runtime: a chain of blocks over one tree of processes. What an embedder uses.
  *
- * A block is one activation of the root, from the host's resume to its next SNAPSHOT. Its state is one reference into the heap, so
- * that reverting puts a reference back and forking copies one. All work is done by the pool's threads; the event loop only waits.
+ * A block is one activation of the root, from the host's resume to its next SNAPSHOT. Its state is one
+ * reference into the heap, so that reverting puts a reference back and forking copies one. All work is done
+ * by the pool's threads; the event loop only waits.
  *
  * Calls on one runtime queue: each begins when those before have ended, in the order they were made.
  */
@@ -23,11 +24,16 @@ import { makeGenesis } from "./genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
 import { checkOptions, integer, type RuntimeOptions } from "./options.ts";
 
-/** A committed block: a value that stays valid, also after reverts; `revert` takes it as long as it is retained. */
+/**
+ * A committed block: a value that stays valid, also after reverts; `revert` takes it as long as it is
+ * retained.
+ */
 export interface Block {
   /** 0 for the block that `open` makes. */
   readonly height: number;
-  /** SHA-256 over genesis, height, parent, root, data, metadata and budget, in hex: the same on every replica. */
+  /**
+   * SHA-256 over genesis, height, parent, root, data, metadata and budget, in hex: the same on every replica.
+   */
   readonly id: string;
   /** Id of the block before; the genesis id for block 0. */
   readonly parent: string;
@@ -127,10 +133,11 @@ export class Runtime {
   }
 
   /**
-   * Resumes the root with `metadata` and commits its next SNAPSHOT as a block. If it cannot, the runtime stays where it is and
-   * the next block can be tried at once.
+   * Resumes the root with `metadata` and commits its next SNAPSHOT as a block. If it cannot, the runtime
+   * stays where it is and the next block can be tried at once.
    *
-   * @throws UsageError (METADATA_TOO_LONG, ENDED, CLOSED, BAD_OPTION), BlockFault, LimitError (HEAP_FULL, HOST_MEMORY)
+   * @throws UsageError (METADATA_TOO_LONG, ENDED, CLOSED, BAD_OPTION), BlockFault, LimitError (HEAP_FULL,
+   *   HOST_MEMORY)
    */
   produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
     return this.#enqueue(async () => {
@@ -162,8 +169,8 @@ export class Runtime {
   }
 
   /**
-   * Goes back to a retained block: one of this chain by height, or any by its value. Blocks above stay retained, so that one can
-   * return to them.
+   * Goes back to a retained block: one of this chain by height, or any by its value. Blocks above stay
+   * retained, so that one can return to them.
    *
    * @throws UsageError (NOT_RETAINED, CLOSED)
    */
@@ -172,11 +179,12 @@ export class Runtime {
       const id = typeof target === "number" ? this.#chain[target - this.#chainBase()] : target?.id;
       const entry = id === undefined ? undefined : this.#retained.get(id);
       if (entry === undefined) {
+        const name = typeof target === "number" ? `height ${target}` : `block ${id}`;
         const heights = `${this.#chainBase()} to ${this.head.height}`;
         throw new UsageError(
           "NOT_RETAINED",
-          `${typeof target === "number" ? `height ${target}` : `block ${id}`} is not retained: this chain holds heights ${heights}. ` +
-            `The option "retain" says how many blocks are kept`,
+          `${name} is not retained: this chain holds heights ${heights}. ` +
+            'The option "retain" says how many blocks are kept',
           { target: typeof target === "number" ? target : (id ?? null) },
         );
       }
@@ -189,13 +197,17 @@ export class Runtime {
     });
   }
 
-  /** An independent runtime that stands at the same block and has the same retained blocks. It shares threads and memory; close both. */
+  /**
+   * An independent runtime that stands at the same block and has the same retained blocks. It shares threads
+   * and memory; close both.
+   */
   fork(): Promise<Runtime> {
     return this.#enqueue(async () => new Runtime(this.#engine, this.#retained.values(), this.#chain));
   }
 
   /**
-   * What the process at `path` (child numbers from the root; empty: the root) looks like in the latest block, null if there is none.
+   * What the process at `path` (child numbers from the root; empty: the root) looks like in the latest block,
+   * null if there is none.
    */
   inspect(path: readonly number[]): ProcessView | null {
     return inspectProcess(this.#engine.heap, this.#headEntry().ref, path);
@@ -210,7 +222,9 @@ export class Runtime {
     return readProcess(this.#engine.heap, this.#headEntry().ref, path, address, length);
   }
 
-  /** Waits for what is in progress and releases the threads, with the last runtime of those that share them. */
+  /**
+   * Waits for what is in progress and releases the threads, with the last runtime of those that share them.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,9 +1,9 @@
 /**
  * Collection: finds the space of objects that no root reaches and hands it out again as holes.
  *
- * Mark and sweep over the whole heap, by one thread, while no other thread runs a job. Roots are given as a BLOB of references. Every
- * reference that is not under a root is invalid afterwards: the generation grows, and whoever remembers references (slots,
- * allocation regions) forgets them when it sees that.
+ * Mark and sweep over the whole heap, by one thread, while no other thread runs a job. Roots are given as a
+ * BLOB of references. Every reference that is not under a root is invalid afterwards: the generation grows,
+ * and whoever remembers references (slots, allocation regions) forgets them when it sees that.
  */
 
 import {

@@ -1,9 +1,10 @@
 /**
  * The heap: one shared memory of immutable objects, where all state lives.
  *
- * A reference is one u32 in units of 64 bytes, valid in every thread; 0 means absent. An object is written once by the
- * thread that allocates it, then published by a store that others acquire (the job board), and never changes again: only
- * its header may gain a hash. So sharing needs no locks, and a snapshot is a reference that somebody keeps.
+ * A reference is one u32 in units of 64 bytes, valid in every thread; 0 means absent. An object is written
+ * once by the thread that allocates it, then published by a store that others acquire (the job board), and
+ * never changes again: only its header may gain a hash. So sharing needs no locks, and a snapshot is a
+ * reference that somebody keeps.
  *
  * Object, at reference × 64:
  *   word 0       size in units of 64 bytes, header included (24 bits) · kind (8 bits)
@@ -16,9 +17,10 @@
  *   words 8-15   SHA-256 of the object, see image/hash.ts
  *   word 16…     payload
  *
- * Space is handed to threads in regions (a chunk of 1 MiB, or a hole that a collection found); each thread bumps a pointer in
- * its own. What is left of a region always carries the header of a FREE object, so the heap can be walked at any time, also after
- * a thread was killed. An object larger than a chunk gets space of its own. A chunk that begins with a zero word was never written.
+ * Space is handed to threads in regions (a chunk of 1 MiB, or a hole that a collection found); each thread
+ * bumps a pointer in its own. What is left of a region always carries the header of a FREE object, so the
+ * heap can be walked at any time, also after a thread was killed. An object larger than a chunk gets space of
+ * its own. A chunk that begins with a zero word was never written.
  *
  * Chunk 0 is not used, so that no object has reference 0.
  */
@@ -63,7 +65,9 @@ export interface HeapHandle {
   readonly control: SharedArrayBuffer;
 }
 
-/** Reserves address space for a heap of at most `bytes` (rounded up to 1 MiB); the OS commits what is touched. */
+/**
+ * Reserves address space for a heap of at most `bytes` (rounded up to 1 MiB); the OS commits what is touched.
+ */
 export function createHeap(bytes: number): HeapHandle {
   const chunks = Math.ceil(bytes / CHUNK_BYTES) + 1;
   const capacity = chunks * CHUNK_BYTES;
@@ -81,7 +85,10 @@ export class Heap {
   readonly words: Uint32Array;
   readonly bytes: Buffer;
   readonly control: Int32Array;
-  /** Grows with every collection; whoever remembers references outside the roots must forget them when it changes. */
+  /**
+   * Grows with every collection; whoever remembers references outside the roots must forget them when it
+   * changes.
+   */
   generation: number;
   readonly #owner: number;
   #next = 0;
@@ -109,7 +116,8 @@ export class Heap {
     const words = this.words;
     this.#next = ref + units;
     this.#left -= units;
-    // The rest becomes a FREE object before the region's first header shrinks to this object: walkable at every moment.
+    // The rest becomes a FREE object before the region's first header shrinks to this object: walkable at
+    // every moment.
     if (this.#left > 0) words[(ref + units) * UNIT_WORDS] = (this.#left << 8) | KIND_FREE;
     this.#writeHeader(ref, kind, length, references, units);
     return ref;
@@ -232,8 +240,8 @@ export class Heap {
     if (first + count > (this.control[CONTROL_CHUNKS] as number)) {
       throw new LimitError(
         "HEAP_FULL",
-        `the heap is full: all of its ${this.limitBytes >>> 20} MiB are in use. Retain fewer blocks (option "retain") or give ` +
-          `the runtime more memory (option "heapBytes")`,
+        `the heap is full: all of its ${this.limitBytes >>> 20} MiB are in use. ` +
+          'Retain fewer blocks (option "retain") or give the runtime more memory (option "heapBytes")',
         { limitBytes: this.limitBytes },
       );
     }
@@ -253,7 +261,10 @@ export class Heap {
     Atomics.store(this.control, CONTROL_LOCK, 0);
   }
 
-  /** Frees the lock if a thread that no longer exists held it. Holes it may have half moved wait for the next collection. */
+  /**
+   * Frees the lock if a thread that no longer exists held it. Holes it may have half moved wait for the next
+   * collection.
+   */
   releaseLockOf(owner: number): void {
     if (Atomics.load(this.control, CONTROL_LOCK) !== owner) return;
     this.control[CONTROL_HOLES] = 0;

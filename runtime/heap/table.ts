@@ -1,17 +1,18 @@
 /**
  * Tables: persistent arrays of references, radix 32, always four levels, indexes below 2^20.
  *
- * One structure serves a process's memory (index: page number, leaf: page) and its children (index: child number, leaf:
- * process record). It is the Merkle tree as well: a table's hash is its top node's. A subtree without leaves is
- * reference 0, so equal contents always have equal shape. Updates copy the path, and walks over two tables skip every subtree
- * that both share: costs follow what changed.
+ * One structure serves a process's memory (index: page number, leaf: page) and its children (index: child
+ * number, leaf: process record). It is the Merkle tree as well: a table's hash is its top node's. A subtree
+ * without leaves is reference 0, so equal contents always have equal shape. Updates copy the path, and walks
+ * over two tables skip every subtree that both share: costs follow what changed.
  *
  * A node holds only the children it has, and keeps their hashes beside their references:
  *   header word 5   bitmap of the children that are present
- *   header word 6   bitmap of those whose hash is filled in (image/hash.ts does it; a copied path takes them along)
- *   payload         one reference for each present child, ascending · one hash of 32 bytes for each
- * So hashing a node reads one stretch of memory, not 32 objects all over the heap (each of these reads is a cache and a TLB
- * miss: a leaf node cost 6 µs that way, and costs 1.2 µs this way), and a table with few leaves is small.
+ *   header word 6   bitmap of those whose hash is filled in (image/hash.ts does it; a copied path takes them
+ *   along) payload         one reference for each present child, ascending · one hash of 32 bytes for each
+ * So hashing a node reads one stretch of memory, not 32 objects all over the heap (each of these reads is a
+ * cache and a TLB miss: a leaf node cost 6 µs that way, and costs 1.2 µs this way), and a table with few
+ * leaves is small.
  */
 
 import { type Heap, KIND_NODE, type Ref, UNIT_WORDS } from "./heap.ts";
@@ -24,7 +25,10 @@ const FANOUT = 32;
 const HASH_WORDS = 8;
 const CHILD_BYTES = 4 + 4 * HASH_WORDS;
 
-/** What the update in progress puts at each position of the node of each level; one row a level, for update recurses. */
+/**
+ * What the update in progress puts at each position of the node of each level; one row a level, for update
+ * recurses.
+ */
 const replaced = Array.from({ length: 4 }, () => new Uint32Array(FANOUT));
 
 /** How many bits are set. */
@@ -52,8 +56,8 @@ function childOf(words: Uint32Array, node: Ref, position: number): Ref {
 }
 
 /**
- * The table with `leaves[i]` at `indexes[i]` (0 removes), for i below `count`; `indexes` ascend strictly. Returns `root` itself if
- * nothing differs.
+ * The table with `leaves[i]` at `indexes[i]` (0 removes), for i below `count`; `indexes` ascend strictly.
+ * Returns `root` itself if nothing differs.
  */
 export function tableUpdate(
   heap: Heap,

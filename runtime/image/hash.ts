@@ -3,14 +3,15 @@
  *
  *   page, program bytes    SHA-256 of the raw bytes; they stand only where a field says so
  *   blob                   SHA-256(raw bytes) likewise
- *   node                   SHA-256(HASH_NODE, HASH_VERSION, u32 bitmap of present children, their hashes in order)
- *   process                SHA-256(HASH_PROCESS, HASH_VERSION, the fields below, little-endian)
+ *   node                   SHA-256(HASH_NODE, HASH_VERSION, u32 bitmap of present children, their hashes in
+ *   order) process                SHA-256(HASH_PROCESS, HASH_VERSION, the fields below, little-endian)
  *
- * A process's fields, in this order: program hash · memory size u32 · memory root · globals · entry u32 · status u32 · code i64 · argument i64 ·
- * gas u64 · gas used u64 · fault u32 · line u32 · column u32 · region pointer u32 · region capacity u32 · memory quota u32 · process quota
- * u32 · number of children u32 · started u32 · continuation · text · reference snapshot · children root. A field that
- * names an object holds its hash, 32 zero bytes when it is absent. Gas held by descendants is a sum over the children and
- * therefore not a field.
+ * A process's fields, in this order: program hash · memory size u32 · memory root · globals · entry u32 ·
+ * status u32 · code i64 · argument i64 · gas u64 · gas used u64 · fault u32 · line u32 · column u32 · region
+ * pointer u32 · region capacity u32 · memory quota u32 · process quota u32 · number of children u32 · started
+ * u32 · continuation · text · reference snapshot · children root. A field that names an object holds its
+ * hash, 32 zero bytes when it is absent. Gas held by descendants is a sum over the children and therefore not
+ * a field.
  *
  * Two threads may hash the same object at once: they write the same bytes.
  */
@@ -134,8 +135,8 @@ function hashProcess(heap: Heap, ref: Ref): void {
   keep(heap, ref, input.subarray(0, at * 4));
 }
 
-// 'latin1' is the fastest output of crypto.hash (a Buffer costs twice as much), and Node aborts on latin1 writes into buffers beyond 4 GiB:
-// hence the way over a small buffer.
+// 'latin1' is the fastest output of crypto.hash (a Buffer costs twice as much), and Node aborts on latin1
+// writes into buffers beyond 4 GiB: hence the way over a small buffer.
 function keep(heap: Heap, ref: Ref, bytes: Uint8Array): void {
   digest.write(hash("sha256", bytes, "latin1"), 0, HASH_BYTES, "latin1");
   const words = heap.words;

@@ -1,7 +1,9 @@
 /**
- * The memory of an image: a table of pages. An all-zero page is absent, whoever writes it: equal bytes, equal root.
+ * The memory of an image: a table of pages. An all-zero page is absent, whoever writes it: equal bytes, equal
+ * root.
  *
- * MemoryEdit changes an image that no instance holds; a running process writes into its slot instead (kernel/slot.ts).
+ * MemoryEdit changes an image that no instance holds; a running process writes into its slot instead
+ * (kernel/slot.ts).
  */
 
 import { type Heap, KIND_PAGE, type Ref, UNIT_BYTES } from "../heap/heap.ts";

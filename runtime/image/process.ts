@@ -1,18 +1,18 @@
 /**
  * Process: the image of one process, and its record in the heap.
  *
- * A Process is a value. It may be changed while it is private to the activation that made it; once published (`ref` is not 0), or
- * used as a reference snapshot, it never changes: `copy()` first. Publishing is lazy, since most images of short activations are
- * superseded before anybody else needs them.
+ * A Process is a value. It may be changed while it is private to the activation that made it; once published
+ * (`ref` is not 0), or used as a reference snapshot, it never changes: `copy()` first. Publishing is lazy,
+ * since most images of short activations are superseded before anybody else needs them.
  *
  * Record (payload words; the first seven are references):
  *   0 program (BLOB of the original bytes)   1 memory (table of pages)      2 children (table of records)
- *   3 globals (BLOB)                         4 continuation (BLOB)          5 text: an abort's, or a block's data (BLOB)
- *   6 reference snapshot (record)
+ *   3 globals (BLOB)                         4 continuation (BLOB)          5 text: an abort's, or a block's
+ *   data (BLOB) 6 reference snapshot (record)
  *   7 number of the entry to run (2^32 - 1: continue after RET)
  *   8 status      9 memory size, 64 KiB pages
- *  10 code (i64: low, high)    12 argument (i64)    14 gas given to a runnable process (u64)    16 gas used (u64)
- *  18 gas held by runnable descendants (u64)
+ *  10 code (i64: low, high)    12 argument (i64)    14 gas given to a runnable process (u64)    16 gas used
+ *  (u64) 18 gas held by runnable descendants (u64)
  *  20 fault  21 line  22 column  23 region pointer  24 region capacity
  *  25 memory quota left, 64 KiB pages       26 process quota left          27 number of children
  *  28 1: the start function has run         29-31 zero
@@ -35,7 +35,10 @@ export class Process {
   memory: Ref = 0;
   children: Ref = 0;
   globals: Ref = 0;
-  /** Asyncify's stack where the process stands in RET or SNAPSHOT, else 0; kept while faulted, so that START can try again. */
+  /**
+   * Asyncify's stack where the process stands in RET or SNAPSHOT, else 0; kept while faulted, so that START
+   * can try again.
+   */
   continuation: Ref = 0;
   entry = 0;
   text: Ref = 0;

@@ -1,8 +1,8 @@
 /**
  * Activation: one run of a process in a slot, from one return point to the next.
  *
- * It holds what is live only while the process runs: gas in the slot's header, quotas, the children that were touched. Nothing of
- * it survives; `result()` and the kernel make the next image from it.
+ * It holds what is live only while the process runs: gas in the slot's header, quotas, the children that were
+ * touched. Nothing of it survives; `result()` and the kernel make the next image from it.
  */
 
 import * as abi from "../../syscalls/abi.ts";
@@ -63,7 +63,10 @@ class PutPlan {
   gasLeft = 0;
 }
 
-/** Where the calls of one activation are read and checked; reused by the activations of one level of a thread's stack. */
+/**
+ * Where the calls of one activation are read and checked; reused by the activations of one level of a
+ * thread's stack.
+ */
 export class Scratch {
   readonly putRequest = new PutRequest();
   readonly getRequest = new GetRequest();
@@ -185,7 +188,7 @@ export class Activation {
     return tableDiffCount(this.#heap, this.start.memory, this.slot.root);
   }
 
-  // ---- gas -------------------------------------------------------------------------------------------------------
+  // ---- gas ------------------------------------------------------------------------------------------------
 
   /** Gas left; exact while the guest is in a call or stands still. */
   gas(): number {
@@ -207,7 +210,7 @@ export class Activation {
     this.setGas(left);
   }
 
-  // ---- standing still --------------------------------------------------------------------------------------------
+  // ---- standing still -------------------------------------------------------------------------------------
 
   /** RET or SNAPSHOT was called: unwind the stack. */
   stop(status: number): void {
@@ -270,7 +273,7 @@ export class Activation {
     auxWords[UNWIND + 1] = layout.AUX_STACK_END;
   }
 
-  // ---- children --------------------------------------------------------------------------------------------------
+  // ---- children -------------------------------------------------------------------------------------------
 
   addChild(number: number, process: Process | null): Child {
     const child = new Child(number, process);

@@ -1,8 +1,8 @@
 /**
  * What the calls cost, in gas. Part of genesis: two runtimes with different tables compute different states.
  *
- * One gas is about one Wasm instruction (0.3 ns). A cost is a function of the request and of contents, never of what is
- * shared, cached, hashed or resident. Instructions are charged by the rewriter (program/).
+ * One gas is about one Wasm instruction (0.3 ns). A cost is a function of the request and of contents, never
+ * of what is shared, cached, hashed or resident. Instructions are charged by the rewriter (program/).
  */
 
 export const COST_CALL = 1_000;

@@ -22,7 +22,10 @@ export function freshProcess(program: LoadedProgram, memoryQuota: number, proces
   return process;
 }
 
-/** What START makes of `process`; it becomes its own reference snapshot unless the request keeps the earlier one. */
+/**
+ * What START makes of `process`; it becomes its own reference snapshot unless the request keeps the earlier
+ * one.
+ */
 export function runnable(process: Process, entry: number, request: PutRequest): Process {
   const start = process.copy();
   if (!request.keep || !process.hasReference) {
@@ -55,7 +58,10 @@ export function clearOutcome(process: Process): void {
   process.regionCapacity = 0;
 }
 
-/** What a fault makes of an activation: its reference snapshot (a root has none: its start), with the fault as status. */
+/**
+ * What a fault makes of an activation: its reference snapshot (a root has none: its start), with the fault as
+ * status.
+ */
 export function faulted(heap: Heap, activation: Activation, fault: number, gasUsed: number): Process {
   const { start } = activation;
   const back = referenceOf(heap, start) ?? start;
@@ -85,7 +91,8 @@ function withoutReference(process: Process): Process {
 }
 
 /**
- * Takes the gas from all runnable descendants: gas never comes back by falling back or copying. Visits only subtrees that hold any.
+ * Takes the gas from all runnable descendants: gas never comes back by falling back or copying. Visits only
+ * subtrees that hold any.
  */
 function stripGas(heap: Heap, process: Process): void {
   if (process.gasHeld === 0) return;
@@ -104,7 +111,10 @@ function stripGas(heap: Heap, process: Process): void {
   process.gasHeld = 0;
 }
 
-/** The quota that a process and its subtree hold together: what its parent once passed to it, and gets back when it is dropped. */
+/**
+ * The quota that a process and its subtree hold together: what its parent once passed to it, and gets back
+ * when it is dropped.
+ */
 export function quotaOf(heap: Heap, process: Process | null): { memory: number; processes: number } {
   if (process === null) return { memory: 0, processes: 0 };
   let memory = process.memoryPages + process.memoryQuota;

@@ -1,15 +1,17 @@
 /**
  * The kernel: activations and the four calls.
  *
- * An activation runs a process from one return point to the next; as a function it takes an image to an image, and nothing
- * else goes in or comes out: `activate` and `resume` are the two ways to call it. Everything in this file is synchronous and
- * deterministic; which thread runs an activation, and when, is decided outside (Jobs) and cannot be seen from here.
+ * An activation runs a process from one return point to the next; as a function it takes an image to an
+ * image, and nothing else goes in or comes out: `activate` and `resume` are the two ways to call it.
+ * Everything in this file is synchronous and deterministic; which thread runs an activation, and when, is
+ * decided outside (Jobs) and cannot be seen from here.
  *
- * The join rule: a started child is its START image until the parent's next PUT or GET on it. `#join` is the only place where a result
- * replaces a START image.
+ * The join rule: a started child is its START image until the parent's next PUT or GET on it. `#join` is the
+ * only place where a result replaces a START image.
  *
- * Errors: what a guest does wrong is an error code or a fault. Anything else that is thrown here (limits of the host, a broken
- * invariant) leaves through `activate`, spoils the slots it passed, and ends the job without a result.
+ * Errors: what a guest does wrong is an error code or a fault. Anything else that is thrown here (limits of
+ * the host, a broken invariant) leaves through `activate`, spoils the slots it passed, and ends the job
+ * without a result.
  */
 
 import * as abi from "../../syscalls/abi.ts";
@@ -33,17 +35,22 @@ export const NO_TICKET: Ticket = -1;
 
 /** Where started children wait for a thread. */
 export interface Jobs {
-  /** Offers a started child to other threads; NO_TICKET if nobody would come. `publish` writes its START image. */
+  /**
+   * Offers a started child to other threads; NO_TICKET if nobody would come. `publish` writes its START
+   * image.
+   */
   post(publish: () => Ref, depth: number): Ticket;
-  /** The result of a posted job, or 0: nobody took it, so it is the caller's to run. Waits if somebody has it. */
+  /**
+   * The result of a posted job, or 0: nobody took it, so it is the caller's to run. Waits if somebody has it.
+   */
   take(ticket: Ticket): Ref;
   /** The job that `take` left to the caller has ended. */
   finish(ticket: Ticket): void;
   /** Nobody wants the result any more. */
   withdraw(ticket: Ticket): void;
   /**
-   * Says which job the activation is that begins (or goes on) now, so that jobs it posts are known as its descendants; NO_TICKET:
-   * none of its own. Returns the one before.
+   * Says which job the activation is that begins (or goes on) now, so that jobs it posts are known as its
+   * descendants; NO_TICKET: none of its own. Returns the one before.
    */
   enter(ticket: Ticket): Ticket;
 }
@@ -85,7 +92,10 @@ export class Kernel {
     return this.#run(start, start.gas, depth, null);
   }
 
-  /** Runs the root from its SNAPSHOT: `metadata` appears in the designated region, and SNAPSHOT returns its length. */
+  /**
+   * Runs the root from its SNAPSHOT: `metadata` appears in the designated region, and SNAPSHOT returns its
+   * length.
+   */
   resume(root: Process, metadata: Uint8Array, budget: number): Process {
     assert(root.status === abi.STATUS_SNAPSHOT, "resume: root does not stand in SNAPSHOT");
     assert(metadata.length <= root.regionCapacity, "resume: metadata longer than the region");
@@ -116,7 +126,7 @@ export class Kernel {
     return result;
   }
 
-  // ---- return points ---------------------------------------------------------------------------------------------
+  // ---- return points --------------------------------------------------------------------------------------
 
   /** The image after a normal end; a fault after all if the changed pages cannot be paid. */
   #settle(activation: Activation): Process {
@@ -164,7 +174,7 @@ export class Kernel {
     child.ticket = NO_TICKET;
   }
 
-  // ---- PUT -------------------------------------------------------------------------------------------------------
+  // ---- PUT ------------------------------------------------------------------------------------------------
 
   #put(number: number, pointer: number): number {
     const caller = this.#activation();
@@ -291,7 +301,7 @@ export class Kernel {
     process.memory = edit.commit();
   }
 
-  // ---- GET -------------------------------------------------------------------------------------------------------
+  // ---- GET ------------------------------------------------------------------------------------------------
 
   #get(number: number, pointer: number): number {
     const caller = this.#activation();
@@ -345,7 +355,7 @@ export class Kernel {
     slot.mark(target + done, length - done);
   }
 
-  // ---- RET, SNAPSHOT, grow ---------------------------------------------------------------------------------------
+  // ---- RET, SNAPSHOT, grow --------------------------------------------------------------------------------
 
   #ret(): void {
     const current = this.#activation();
@@ -386,7 +396,7 @@ export class Kernel {
     return before;
   }
 
-  // ---- children --------------------------------------------------------------------------------------------------
+  // ---- children -------------------------------------------------------------------------------------------
 
   #activation(): Activation {
     assert(this.#current !== null, "call outside of an activation");
@@ -400,7 +410,10 @@ export class Kernel {
     return caller.addChild(number, ref === 0 ? null : loadProcess(this.#heap, ref));
   }
 
-  /** Replaces a started child by the result of its activation, wherever that is computed, and gives its rest of gas back. */
+  /**
+   * Replaces a started child by the result of its activation, wherever that is computed, and gives its rest
+   * of gas back.
+   */
   #join(caller: Activation, child: Child): void {
     const start = child.process;
     if (start === null || start.status !== abi.STATUS_RUNNABLE) return;

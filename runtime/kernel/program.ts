@@ -1,8 +1,8 @@
 /**
  * Programs as the kernel uses them: compiled, with the image of a fresh process in the heap.
  *
- * ProgramHandle is plain data that can be posted to every thread; the compiled module travels with it, so that threads share
- * native code.
+ * ProgramHandle is plain data that can be posted to every thread; the compiled module travels with it, so
+ * that threads share native code.
  */
 
 import type { Ref } from "../heap/heap.ts";

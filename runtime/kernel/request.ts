@@ -1,8 +1,9 @@
 /**
  * Requests: the one place that reads guest pointers and lengths.
  *
- * A request is read once, and everything about it that does not depend on the child is checked here, before the child
- * is joined and before anything is applied. The calls (kernel.ts) work with what is read here and never touch raw guest addresses.
+ * A request is read once, and everything about it that does not depend on the child is checked here, before
+ * the child is joined and before anything is applied. The calls (kernel.ts) work with what is read here and
+ * never touch raw guest addresses.
  */
 
 import * as abi from "../../syscalls/abi.ts";
@@ -194,7 +195,10 @@ export class SnapshotRequest {
   }
 }
 
-/** The text of an AssemblyScript string at `pointer`; its length stands in the four bytes before. At most `limit` characters. */
+/**
+ * The text of an AssemblyScript string at `pointer`; its length stands in the four bytes before. At most
+ * `limit` characters.
+ */
 export function readString(slot: Slot, pointer: number, limit: number): string {
   const address = pointer >>> 0;
   if (address < 4 || address % 2 !== 0 || !inside(slot, address - 4, 4)) return "";
@@ -209,7 +213,10 @@ function inside(slot: Slot, pointer: number, length: number): boolean {
   return pointer + length <= slot.memory.length;
 }
 
-/** The word index of a request of `size` bytes at `pointer` (as the guest passed it: signed), or an error code. */
+/**
+ * The word index of a request of `size` bytes at `pointer` (as the guest passed it: signed), or an error
+ * code.
+ */
 function locate(slot: Slot, pointer: number, size: number): number {
   const address = pointer >>> 0;
   if (address % 8 !== 0) return abi.E_BAD_REQUEST;

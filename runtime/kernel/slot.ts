@@ -1,11 +1,13 @@
 /**
  * Slots: instances with memories of their own, in which activations run.
  *
- * A slot remembers the table its memory holds (`root`); pages written since are marked, by the guest's instrumentation or
- * by the kernel's own writes. So bringing another image in copies only pages that differ, and publishing looks only at marked
- * pages. Invariant: bytes of memory = contents of `root`, except in marked pages and the first bytes of the page after one.
+ * A slot remembers the table its memory holds (`root`); pages written since are marked, by the guest's
+ * instrumentation or by the kernel's own writes. So bringing another image in copies only pages that differ,
+ * and publishing looks only at marked pages. Invariant: bytes of memory = contents of `root`, except in
+ * marked pages and the first bytes of the page after one.
  *
- * A slot serves an image only if its program is the same and its memory is not larger: memories cannot shrink.
+ * A slot serves an image only if its program is the same and its memory is not larger: memories cannot
+ * shrink.
  */
 
 import { LimitError } from "../errors.ts";
@@ -41,8 +43,8 @@ interface SlotExports {
 }
 
 /**
- * A store marks the page of its lowest byte only, and stores to nearby addresses share a mark: what they write beyond
- * that page lies in the first bytes of the next one.
+ * A store marks the page of its lowest byte only, and stores to nearby addresses share a mark: what they
+ * write beyond that page lies in the first bytes of the next one.
  */
 const STRADDLE_BYTES = 128;
 
@@ -90,7 +92,8 @@ export class Slot {
     } catch (error) {
       throw new LimitError(
         "HOST_MEMORY",
-        `the host could not give a process ${this.memoryPages + delta} pages of 64 KiB. Run fewer workers or lower the option "memoryQuota"`,
+        `the host could not give a process ${this.memoryPages + delta} pages of 64 KiB. ` +
+          'Run fewer workers or lower the option "memoryQuota"',
         { pages: this.memoryPages + delta },
         { cause: error },
       );
@@ -130,8 +133,8 @@ export class Slot {
   }
 
   /**
-   * Publishes what was written since the last time: afterwards `root` is the table of the memory's contents. Pages that equal those
-   * of the table `base` are shared with it.
+   * Publishes what was written since the last time: afterwards `root` is the table of the memory's contents.
+   * Pages that equal those of the table `base` are shared with it.
    */
   publish(heap: Heap, base: Ref): Ref {
     const end = this.memory.length / PAGE_BYTES;
@@ -207,15 +210,16 @@ export class Slot {
   }
 
   /**
-   * Puts whole pages in, sharing them: page `from + i` becomes `shared[i]`. A page that equals that of `base` is the one of `base`.
+   * Puts whole pages in, sharing them: page `from + i` becomes `shared[i]`. A page that equals that of `base`
+   * is the one of `base`.
    */
   share(heap: Heap, base: Ref, from: number, shared: readonly Ref[]): void {
     let count = 0;
     for (let i = 0; i < shared.length; i++) {
       const index = from + i;
       const page = shared[i] as Ref;
-      // The page before may have written into the first bytes of this one; they are replaced. The mark of this page may stand
-      // for the first bytes of the next one.
+      // The page before may have written into the first bytes of this one; they are replaced. The mark of
+      // this page may stand for the first bytes of the next one.
       const next = index + 1;
       if (this.aux[AUX_MARKS + index] !== 0) {
         this.aux[AUX_MARKS + index] = 0;
@@ -259,7 +263,10 @@ export class Slot {
   }
 }
 
-/** A slot is reused for a state that differs in at most this share of its pages; else a new one is made while there is room. */
+/**
+ * A slot is reused for a state that differs in at most this share of its pages; else a new one is made while
+ * there is room.
+ */
 const REUSE_SHARE = 8;
 const REUSE_PAGES = 16;
 const CANDIDATES = 8;

@@ -5,14 +5,15 @@
  *
  *   FREE ──post──▶ WRITING(poster) ──▶ POSTED ──claim──▶ CLAIMED(worker) ──▶ DONE or FAILED ──▶ FREE
  *                                        │                   │
- *                                        └──withdraw──▶ FREE └──withdraw──▶ ORPHAN(worker) ──▶ FREE when it ends
+ *                                        └──withdraw──▶ FREE └──withdraw──▶ ORPHAN(worker) ──▶ FREE when it
+ *                                        ends
  *
- * Only the poster frees an entry (or, after a worker died, the main thread). Since a claim and its owner are one word, a worker that is
- * killed anywhere leaves a board that `heal` can put right: what it had claimed for others is posted again, what it had
- * posted is void, for the activation that wanted it is gone too.
+ * Only the poster frees an entry (or, after a worker died, the main thread). Since a claim and its owner are
+ * one word, a worker that is killed anywhere leaves a board that `heal` can put right: what it had claimed
+ * for others is posted again, what it had posted is void, for the activation that wanted it is gone too.
  *
- * Waiting: who looks for work or for a result reads SIGNAL, looks, and sleeps until SIGNAL differs. Every post and every end
- * increments it.
+ * Waiting: who looks for work or for a result reads SIGNAL, looks, and sleeps until SIGNAL differs. Every
+ * post and every end increments it.
  */
 
 import type { Ref } from "../heap/heap.ts";
@@ -60,7 +61,10 @@ export const MAIN_THREAD = 0;
 export const NO_ENTRY = -1;
 const TWO_32 = 4294967296;
 
-/** ACTIVATE: run `start` to its return point. RESUME: the root, with metadata and a budget. COLLECT: free what `metadata` does not list. */
+/**
+ * ACTIVATE: run `start` to its return point. RESUME: the root, with metadata and a budget. COLLECT: free what
+ * `metadata` does not list.
+ */
 export const JOB_ACTIVATE = 0;
 export const JOB_RESUME = 1;
 export const JOB_COLLECT = 2;
@@ -96,7 +100,7 @@ export class Board {
     this.#self = self;
   }
 
-  // ---- posting ---------------------------------------------------------------------------------------------------
+  // ---- posting --------------------------------------------------------------------------------------------
 
   /** The entry of a new job; NO_ENTRY if the board is full. */
   post(job: Job): number {
@@ -165,7 +169,7 @@ export class Board {
     this.free(entry);
   }
 
-  // ---- working ---------------------------------------------------------------------------------------------------
+  // ---- working --------------------------------------------------------------------------------------------
 
   /** Takes a posted job; false if it is not there any more. */
   claim(entry: number): boolean {
@@ -193,7 +197,10 @@ export class Board {
     this.#end(entry, DONE);
   }
 
-  /** The claimed job could not be done: a limit of the host, or a defect. `error` describes it for the main thread. */
+  /**
+   * The claimed job could not be done: a limit of the host, or a defect. `error` describes it for the main
+   * thread.
+   */
   fail(entry: number, error: string): void {
     const length = this.#bytes.write(error, ERROR_AT, ERROR_BYTES, "utf8");
     Atomics.store(this.#words, ERROR_LENGTH, length);
@@ -205,7 +212,7 @@ export class Board {
     return this.#bytes.toString("utf8", ERROR_AT, ERROR_AT + Atomics.load(this.#words, ERROR_LENGTH));
   }
 
-  // ---- waiting ---------------------------------------------------------------------------------------------------
+  // ---- waiting --------------------------------------------------------------------------------------------
 
   /** Read this, look for what you wait for, then sleep with the value. */
   signal(): number {
@@ -245,7 +252,7 @@ export class Board {
     Atomics.notify(this.#words, MAIN_SIGNAL);
   }
 
-  // ---- the main thread's care ------------------------------------------------------------------------------------
+  // ---- the main thread's care -----------------------------------------------------------------------------
 
   /** Puts the board right after thread `dead` ended: its claims are posted again, its own jobs are void. */
   heal(dead: number): void {
@@ -273,7 +280,7 @@ export class Board {
     return false;
   }
 
-  // ---- inside ----------------------------------------------------------------------------------------------------
+  // ---- inside ---------------------------------------------------------------------------------------------
 
   #reserve(): number {
     const reserved = (this.#self << STATE_BITS) | WRITING;

@@ -1,8 +1,8 @@
 /**
  * The pool: the worker threads of a runtime, and what the main thread does for them.
  *
- * The main thread posts jobs, waits for their ends without blocking its event loop, replaces threads that died, and puts the
- * board right after them. It never runs guest code.
+ * The main thread posts jobs, waits for their ends without blocking its event loop, replaces threads that
+ * died, and puts the board right after them. It never runs guest code.
  */
 
 import { Piscina } from "piscina";
@@ -76,7 +76,7 @@ export class Pool {
         board.withdraw(entry);
         throw new LimitError(
           "WORKERS_DIED",
-          `${DEATHS_LIMIT} worker threads died while this block ran (the cause says of what); the block was given up`,
+          `${DEATHS_LIMIT} worker threads died while this block ran; it was given up. The cause says of what they died`,
           { deaths: this.#deaths - deathsBefore },
           { cause: this.#lastDeath },
         );
@@ -91,8 +91,8 @@ export class Pool {
   }
 
   /**
-   * Kills one of the worker threads, as an out-of-memory condition might; for tests of recovery. Threads that are still
-   * starting are spared: piscina replaces none after one of those died.
+   * Kills one of the worker threads, as an out-of-memory condition might; for tests of recovery. Threads that
+   * are still starting are spared: piscina replaces none after one of those died.
    */
   async kill(index: number): Promise<void> {
     const threads = this.#piscina.threads.filter((thread) => this.#started.has(thread.threadId));

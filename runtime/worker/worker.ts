@@ -1,9 +1,10 @@
 /**
  * A worker: one thread that takes jobs from the board for the life of the runtime.
  *
- * The thread is a piscina worker with one long task, `work`. While a job of its own waits for a child that another thread
- * runs, it helps: only with jobs that descend from the one it waits for. So each nested activation is deeper in the tree
- * than the one below it on the stack, which bounds the stack and rules out that two threads wait for each other.
+ * The thread is a piscina worker with one long task, `work`. While a job of its own waits for a child that
+ * another thread runs, it helps: only with jobs that descend from the one it waits for. So each nested
+ * activation is deeper in the tree than the one below it on the stack, which bounds the stack and rules out
+ * that two threads wait for each other.
  */
 
 import { parentPort, threadId } from "node:worker_threads";
@@ -59,7 +60,7 @@ class Worker implements Jobs {
     }
   }
 
-  // ---- Jobs, for the kernel --------------------------------------------------------------------------------------
+  // ---- Jobs, for the kernel -------------------------------------------------------------------------------
 
   post(publish: () => Ref, depth: number): Ticket {
     if (this.#alone) return NO_TICKET;
@@ -108,9 +109,11 @@ class Worker implements Jobs {
     return outer;
   }
 
-  // ---- jobs ------------------------------------------------------------------------------------------------------
+  // ---- jobs -----------------------------------------------------------------------------------------------
 
-  /** A job at the bottom of the stack: nothing else is in progress here, so a collection may have happened. */
+  /**
+   * A job at the bottom of the stack: nothing else is in progress here, so a collection may have happened.
+   */
   #begin(entry: number): void {
     const generation = this.#heap.generation;
     this.#heap.refresh();

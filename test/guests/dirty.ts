@@ -1,4 +1,7 @@
-/** A memory of any size whose pages are written here and there. `fill(mebibytes)` makes it, `dirty(pages)` writes into scattered pages. */
+/**
+ * A memory of any size whose pages are written here and there. `fill(mebibytes)` makes it, `dirty(pages)`
+ * writes into scattered pages.
+ */
 
 const FIRST: usize = 0x10000;
 let round: u32 = 0;

@@ -1,3 +1,5 @@
+/** Collection: what it keeps, what it gives back, and that recycled space remembers nothing. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
@@ -11,7 +13,7 @@ function collectAll(heap: Heap, roots: readonly Ref[]): void {
   collect(heap, heap.blob(Buffer.from(Uint32Array.from(roots).buffer)));
 }
 
-test("what roots reach survives any number of collections with its contents; the rest is handed out again", (t) => {
+test("what roots reach survives collections with its contents; the rest is handed out again", (t) => {
   const step = fc.record({
     writes: fc.array(fc.tuple(fc.integer({ min: 0, max: 2000 }), fc.integer({ min: 1, max: 9000 })), {
       minLength: 1,

@@ -1,3 +1,5 @@
+/** Tables against maps, and the heap that they lie in. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";

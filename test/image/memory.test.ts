@@ -1,3 +1,5 @@
+/** Memories against flat bytes, and their incremental hashes against the definition. */
+
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";

@@ -108,7 +108,7 @@ test("ZERO clears bytes, and ranges apply in the order of the list", async () =>
   assert.deepEqual(results.bytes(handles), expected);
 });
 
-test("HASH is the child's root as seen from outside, and does not depend on how the state came about", async () => {
+test("HASH is the child's root as seen from outside, whatever the way to its state", async () => {
   await runtime.revert(0);
   const { results, handles } = await play(runtime, (s) => {
     s.put(1, { program: TRIVIAL });

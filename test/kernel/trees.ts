@@ -1,6 +1,6 @@
 /**
- * Random process trees as scripts for the driver: children of children that write memory, burn gas, fault, are retried, dropped,
- * left running or joined in any order. A function of the seed alone.
+ * Random process trees as scripts for the driver: children of children that write memory, burn gas, fault,
+ * are retried, dropped, left running or joined in any order. A function of the seed alone.
  */
 
 import { REGION, SCRATCH, Script } from "../driver.ts";
@@ -37,7 +37,8 @@ function node(next: (limit: number) => number, depth: number, breadth: number, i
   for (let i = 0; i < count; i++) {
     const child = next(5);
     const inner = node(next, depth - 1, breadth, false).metadata();
-    // Below a level the quotas are used up: some creations fail, and that must fail everywhere in the same way.
+    // Below a level the quotas are used up: some creations fail, and that must fail everywhere in the same
+    // way.
     const quota = 80 + next(4) * 40 * (1 + depth * breadth * breadth);
     script.put(child, {
       program: DRIVER_HASH,
@@ -82,7 +83,8 @@ function join(script: Script, next: (limit: number) => number, started: number[]
   if (kind === 0) {
     script.put(child, { drop: true });
   } else if (kind === 1) {
-    // Perhaps it faulted: try again from its reference snapshot, with more gas, now and then keeping the snapshot.
+    // Perhaps it faulted: try again from its reference snapshot, with more gas, now and then keeping the
+    // snapshot.
     script.put(child, {
       start: { entry: "run", argument: BigInt(REGION), gas: 30_000_000, keep: next(2) === 0 },
     });
