@@ -37,132 +37,142 @@ import {
   V128,
 } from "./opcodes.ts";
 
+/** Turns that a loop is taken to make. */
+const LOOP_WEIGHT = 8;
 /** By opcode: the result holds no NaN; of constants, those whose second immediate is 0. */
 const NEVER_NAN = NAMES.map((name) =>
   /^(f32|f64|f32x4|f64x2)\.convert_|^(f32|f64|v128)\.const$/.test(name ?? ""),
 );
 
-/** For each instruction the shape in which its result must be made canonical after it, or 0. */
+/** For each instruction the shape in which its result must be made canonical after it, or 0. Linear in the body. */
 export function canonicalisations(body: Body, fixes: Uint8Array): void {
   fixes.fill(0, 0, body.length);
-  let any = false;
-  for (let place = 0; place < body.length && !any; place++) any = MAKES_NAN[body.ops[place] as number] !== 0;
-  if (!any) return;
-
-  const uses = new LocalUses(body);
   for (let place = 0; place < body.length; place++) {
-    const opcode = body.ops[place] as number;
-    const shape = MAKES_NAN[opcode] as number;
-    if (shape !== 0) {
-      if (uses.seen(place, shape)) fixes[place] = shape;
-    } else if (
-      (opcode === LOCAL_GET || opcode === LOCAL_TEE) &&
-      uses.deferred[body.a[place] as number] === 1
-    ) {
-      const local = uses.shapes[body.a[place] as number] as number;
-      if (uses.seen(place, local)) fixes[place] = local;
-    }
+    if (MAKES_NAN[body.ops[place] as number] === 0) continue;
+    new Uses(body).fix(fixes);
+    return;
   }
 }
 
-class LocalUses {
+/** Who looks at the bits of which value. */
+class Uses {
   readonly #body: Body;
+  /** For local.set, local.tee, neg and abs: the instruction that made the operand. */
+  readonly #makers: Int32Array;
   /** By local: the shape of the NaNs it may hold; 0 for those that are no numbers, or vectors of several shapes. */
-  readonly shapes: Uint8Array;
-  /** By local: some reader looks at the bits. */
+  readonly #shapes: Uint8Array;
+  /** By instruction: the bits of its result are looked at. */
   readonly #seen: Uint8Array;
+  /** By local: some reader looks at the bits. */
+  readonly #seenLocals: Uint8Array;
   /** By local: its readers canonicalise, not its writers. */
-  readonly deferred: Uint8Array;
+  readonly #deferred: Uint8Array;
 
   constructor(body: Body) {
     this.#body = body;
-    this.shapes = new Uint8Array(body.locals.length);
-    this.#seen = new Uint8Array(body.locals.length);
-    this.deferred = new Uint8Array(body.locals.length);
-    const makers = makersOf(body);
-    this.#shape(makers);
-    this.#propagate();
-    this.#defer(makers);
+    this.#makers = new Int32Array(body.length).fill(NOBODY);
+    for (let place = 0; place < body.length; place++) {
+      const consumer = body.consumer[place] as number;
+      if (consumer !== NOBODY) this.#makers[consumer] = place;
+    }
+    this.#shapes = this.#localShapes();
+    this.#seen = new Uint8Array(body.length);
+    this.#seenLocals = new Uint8Array(body.locals.length);
+    this.#deferred = new Uint8Array(body.locals.length);
+    this.#look();
+    this.#defer();
   }
 
-  #shape(makers: Int32Array): void {
+  /** A float local has its type's shape; a vector local that of the arithmetic that writes it. */
+  #localShapes(): Uint8Array {
     const body = this.#body;
-    for (let local = 0; local < body.locals.length; local++) {
+    const shapes = new Uint8Array(body.locals.length);
+    for (let local = 0; local < shapes.length; local++) {
       const type = body.locals[local];
-      this.shapes[local] = type === F32 ? SHAPE_F32 : type === F64 ? SHAPE_F64 : 0;
+      shapes[local] = type === F32 ? SHAPE_F32 : type === F64 ? SHAPE_F64 : 0;
     }
     const mixed = new Set<number>();
     for (let place = 0; place < body.length; place++) {
-      const opcode = body.ops[place];
-      if (opcode !== LOCAL_SET && opcode !== LOCAL_TEE) continue;
+      if (!isWrite(body.ops[place] as number)) continue;
       const local = body.a[place] as number;
       if (body.locals[local] !== V128) continue;
-      const maker = makers[place] as number;
+      const maker = this.#makers[place] as number;
       const shape = maker === NOBODY ? 0 : (MAKES_NAN[body.ops[maker] as number] as number);
       if (shape === 0) continue;
-      if (this.shapes[local] !== 0 && this.shapes[local] !== shape) mixed.add(local);
-      this.shapes[local] = shape;
+      if (shapes[local] !== 0 && shapes[local] !== shape) mixed.add(local);
+      shapes[local] = shape;
     }
-    for (const local of mixed) this.shapes[local] = 0;
-    this.shapes.forEach((shape, local) => {
-      if (shape === 0) this.#seen[local] = 1;
-    });
+    for (const local of mixed) shapes[local] = 0;
+    return shapes;
   }
 
-  /** Whether the bits of the value that `place` makes are looked at, if it is a NaN of the shape. */
-  seen(place: number, shape: number): boolean {
+  /** The shape of the NaN that an instruction may leave; 0 where that is no question. */
+  #shapeAt(place: number): number {
+    const opcode = this.#body.ops[place] as number;
+    switch (opcode) {
+      case LOCAL_GET:
+      case LOCAL_TEE:
+        return this.#shapes[this.#body.a[place] as number] as number;
+      case F32_ABS:
+      case F32_NEG:
+        return SHAPE_F32;
+      case F64_ABS:
+      case F64_NEG:
+        return SHAPE_F64;
+      default:
+        return MAKES_NAN[opcode] as number;
+    }
+  }
+
+  /** What the consumer by itself does with the bits: looks at them, or not, or passes them on. */
+  #consumerLooks(place: number, shape: number): boolean {
     const body = this.#body;
-    for (let maker = place; ; ) {
-      const consumer = body.consumer[maker] as number;
-      if (consumer === NOBODY) return true;
-      const opcode = body.ops[consumer] as number;
-      if (IGNORES_NAN[opcode] === shape || opcode === DROP) return false;
-      const local = body.a[consumer] as number;
-      switch (opcode) {
-        case LOCAL_SET:
-          if (this.shapes[local] !== shape) return true;
-          return this.#seen[local] === 1 && this.deferred[local] === 0;
-        case LOCAL_TEE:
-          if (this.shapes[local] !== shape) return true;
-          if (this.deferred[local] === 1) return false; // the tee itself is fixed where need be
-          if (this.#seen[local] === 1) return true;
-          break;
-        case F32_ABS:
-        case F32_NEG:
-        case F64_ABS:
-        case F64_NEG:
-          break;
-        default:
-          return true;
+    const consumer = body.consumer[place] as number;
+    if (consumer === NOBODY) return true;
+    const opcode = body.ops[consumer] as number;
+    if (IGNORES_NAN[opcode] === shape || opcode === DROP || isTransparent(opcode)) return false;
+    if (isWrite(opcode)) return this.#shapes[body.a[consumer] as number] !== shape;
+    return true;
+  }
+
+  /** Goes from those who look back to all values that reach them. */
+  #look(): void {
+    const body = this.#body;
+    const writers: number[][] = Array.from(body.locals, () => []);
+    const queue: number[] = [];
+    for (let place = 0; place < body.length; place++) {
+      if (isWrite(body.ops[place] as number)) writers[body.a[place] as number]?.push(place);
+      const shape = this.#shapeAt(place);
+      if (shape !== 0 && this.#consumerLooks(place, shape)) {
+        this.#seen[place] = 1;
+        queue.push(place);
       }
-      maker = consumer;
     }
-  }
-
-  /** Marks locals whose bits are looked at, until nothing changes. */
-  #propagate(): void {
-    const body = this.#body;
-    for (let changed = true; changed; ) {
-      changed = false;
-      for (let place = 0; place < body.length; place++) {
-        if (body.ops[place] !== LOCAL_GET) continue;
+    const add = (place: number) => {
+      if (place === NOBODY || this.#seen[place] === 1) return;
+      this.#seen[place] = 1;
+      queue.push(place);
+    };
+    for (let place = queue.pop(); place !== undefined; place = queue.pop()) {
+      const opcode = body.ops[place] as number;
+      if (opcode === LOCAL_GET) {
         const local = body.a[place] as number;
-        if (this.#seen[local] === 1) continue;
-        if (this.seen(place, this.shapes[local] as number)) {
-          this.#seen[local] = 1;
-          changed = true;
-        }
+        if (this.#seenLocals[local] === 1) continue;
+        this.#seenLocals[local] = 1;
+        for (const writer of writers[local] as number[]) add(this.#makers[writer] as number);
+      } else if (opcode === LOCAL_TEE || isTransparent(opcode)) {
+        add(this.#makers[place] as number);
       }
     }
   }
 
   /** Finds accumulators: all writers are arithmetic of one shape, and canonicalising at the readers costs less. */
-  #defer(makers: Int32Array): void {
+  #defer(): void {
     const body = this.#body;
     const gain = new Float64Array(body.locals.length);
     const fit = new Uint8Array(body.locals.length);
     for (let local = body.parameters; local < fit.length; local++) {
-      if (this.shapes[local] !== 0 && this.#seen[local] === 1) fit[local] = 1;
+      if (this.#shapes[local] !== 0 && this.#seenLocals[local] === 1) fit[local] = 1;
     }
     const loops: boolean[] = [];
     let weight = 1;
@@ -170,35 +180,65 @@ class LocalUses {
       const opcode = body.ops[place] as number;
       if (opcode === LOOP || opcode === BLOCK || opcode === IF) {
         loops.push(opcode === LOOP);
-        if (opcode === LOOP) weight *= 8;
+        if (opcode === LOOP) weight *= LOOP_WEIGHT;
       } else if (opcode === END) {
-        if (loops.pop() === true) weight /= 8;
-      } else if (opcode === LOCAL_GET || opcode === LOCAL_SET || opcode === LOCAL_TEE) {
+        if (loops.pop() === true) weight /= LOOP_WEIGHT;
+      } else if (opcode === LOCAL_GET || isWrite(opcode)) {
         const local = body.a[place] as number;
         if (fit[local] === 0) continue;
-        const shape = this.shapes[local] as number;
         if (opcode !== LOCAL_GET) {
-          const maker = makers[place] as number;
-          const made = maker === NOBODY ? 0 : (body.ops[maker] as number);
-          const number = maker !== NOBODY && NEVER_NAN[made] === true && body.b[maker] === 0;
-          if (maker === NOBODY || !(MAKES_NAN[made] === shape || number)) fit[local] = 0;
+          if (!this.#isArithmetic(this.#makers[place] as number, this.#shapes[local] as number))
+            fit[local] = 0;
           gain[local] = (gain[local] as number) + weight;
         }
-        if (opcode !== LOCAL_SET && this.seen(place, shape)) gain[local] = (gain[local] as number) - weight;
+        if (opcode !== LOCAL_SET && this.#seen[place] === 1) gain[local] = (gain[local] as number) - weight;
       }
     }
     for (let local = 0; local < fit.length; local++) {
-      if (fit[local] === 1 && (gain[local] as number) > 0) this.deferred[local] = 1;
+      if (fit[local] === 1 && (gain[local] as number) > 0) this.#deferred[local] = 1;
     }
+  }
+
+  /** The value may be canonicalised late: it is a result of arithmetic, or no NaN at all. */
+  #isArithmetic(maker: number, shape: number): boolean {
+    if (maker === NOBODY) return false;
+    const opcode = this.#body.ops[maker] as number;
+    return MAKES_NAN[opcode] === shape || (NEVER_NAN[opcode] === true && this.#body.b[maker] === 0);
+  }
+
+  /** Writes down what is to be canonicalised. Consumers come after makers, so that one pass from the end decides. */
+  fix(fixes: Uint8Array): void {
+    const body = this.#body;
+    const seen = new Uint8Array(body.length);
+    for (let place = body.length - 1; place >= 0; place--) {
+      const shape = this.#shapeAt(place);
+      if (shape === 0) continue;
+      seen[place] = this.#finallySeen(place, shape, seen) ? 1 : 0;
+      const opcode = body.ops[place] as number;
+      const deferred =
+        (opcode === LOCAL_GET || opcode === LOCAL_TEE) && this.#deferred[body.a[place] as number] === 1;
+      if (seen[place] === 1 && (MAKES_NAN[opcode] !== 0 || deferred)) fixes[place] = shape;
+    }
+  }
+
+  #finallySeen(place: number, shape: number, seen: Uint8Array): boolean {
+    if (this.#consumerLooks(place, shape)) return true;
+    const body = this.#body;
+    const consumer = body.consumer[place] as number;
+    const opcode = body.ops[consumer] as number;
+    if (isTransparent(opcode)) return seen[consumer] === 1;
+    if (!isWrite(opcode)) return false;
+    const local = body.a[consumer] as number;
+    if (this.#deferred[local] === 1) return false; // readers, and a tee itself, canonicalise
+    return this.#seenLocals[local] === 1 || (opcode === LOCAL_TEE && seen[consumer] === 1);
   }
 }
 
-/** For local.set and local.tee: the instruction that made the value. */
-function makersOf(body: Body): Int32Array {
-  const makers = new Int32Array(body.length).fill(NOBODY);
-  for (let place = 0; place < body.length; place++) {
-    const consumer = body.consumer[place] as number;
-    if (consumer !== NOBODY) makers[consumer] = place;
-  }
-  return makers;
+function isWrite(opcode: number): boolean {
+  return opcode === LOCAL_SET || opcode === LOCAL_TEE;
+}
+
+/** Instructions that pass a NaN on, changed in its sign only. */
+function isTransparent(opcode: number): boolean {
+  return opcode === F32_ABS || opcode === F32_NEG || opcode === F64_ABS || opcode === F64_NEG;
 }

@@ -52,6 +52,7 @@ export interface Targets {
 export class Rewriter {
   readonly #targets: Targets;
   readonly #source: Uint8Array;
+  readonly #scratch = new Code(4096);
   #fixes = new Uint8Array(0);
   #marks: Marks = { kinds: new Uint8Array(0), ids: new Int32Array(0), saves: new Uint8Array(0) };
 
@@ -83,8 +84,9 @@ export class Rewriter {
       depthCharge,
       free,
     };
-    const writer = new FunctionWriter(this.#source, this.#targets, body, type, plan);
-    out.sized(writer.write());
+    this.#scratch.clear();
+    const writer = new FunctionWriter(this.#source, this.#targets, body, type, plan, this.#scratch);
+    writer.write(out);
   }
 }
 
@@ -102,7 +104,7 @@ class FunctionWriter {
   readonly #body: Body;
   readonly #type: FunctionType;
   readonly #plan: Plan;
-  readonly #code = new Code(4096);
+  readonly #code: Code;
   readonly #extra: number[] = [];
   readonly #temporaries = new Map<string, number>();
   /** The local that holds the gas where that pays, or null. */
@@ -110,7 +112,15 @@ class FunctionWriter {
   #nesting = 0;
   #oneExit = false;
 
-  constructor(source: Uint8Array, targets: Targets, body: Body, type: FunctionType, plan: Plan) {
+  constructor(
+    source: Uint8Array,
+    targets: Targets,
+    body: Body,
+    type: FunctionType,
+    plan: Plan,
+    scratch: Code,
+  ) {
+    this.#code = scratch;
     this.#source = source;
     this.#targets = targets;
     this.#body = body;
@@ -118,7 +128,7 @@ class FunctionWriter {
     this.#plan = plan;
   }
 
-  write(): Writer {
+  write(out: Writer): void {
     const code = this.#code;
     const { charges, depthCharge, free } = this.#plan;
     const caches = !free && charges.loops.size > 0 && this.#caches();
@@ -145,10 +155,11 @@ class FunctionWriter {
       }
       code.end();
     }
-    const whole = new Code(code.length + 64);
-    writeLocals(whole, [...this.#body.locals.subarray(this.#body.parameters), ...this.#extra]);
-    whole.bytes(code.view());
-    return whole;
+    const locals = new Code(64);
+    writeLocals(locals, [...this.#body.locals.subarray(this.#body.parameters), ...this.#extra]);
+    out.u32(locals.length + code.length);
+    out.bytes(locals.view());
+    out.bytes(code.view());
   }
 
   /**

@@ -9,10 +9,12 @@
 import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";
 import type { Defect } from "../../runtime/program/rewrite.ts";
-import { compare } from "./differential.ts";
+import { compare, compareSuspending } from "./differential.ts";
 
 export const CANARIES: readonly Defect[] = ["gas", "nan", "mark", "group", "bulk-mark", "exit", "flush"];
 const CHUNK = 200;
+/** Every so many programs one is made again with ret in it: binaryen takes its time. */
+const SUSPENDING_EVERY = 8;
 
 /** Summaries of programs seed to seed + count - 1, computed by another node with the given flags. */
 export function observe(flags: readonly string[], seed: number, count: number): Promise<string[]> {
@@ -50,7 +52,10 @@ if (import.meta.main) {
   const first = Number(values.seed ?? process.pid * 100_000);
   if (values.programs !== undefined) {
     for (let seed = first; seed < first + Number(values.programs); seed++) {
-      const { difference, summary } = compare(seed);
+      const observed = [compare(seed)];
+      if (seed % SUSPENDING_EVERY === 0) observed.push(await compareSuspending(seed));
+      const difference = observed.find((one) => one.difference !== null)?.difference ?? null;
+      const summary = observed.map((one) => one.summary).join(" | ");
       if (difference !== null || values.print) console.log(`${seed}: ${difference ?? "equal"} ${summary}`);
     }
   } else if (values.canary) {
