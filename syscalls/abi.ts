@@ -40,14 +40,19 @@ export const PUT_ENTRY_LENGTH = 32; //     u32  0: continue after RET
 export const PUT_FLAGS = 36; //            u32  bits FLAG_…
 export const PUT_ARGUMENT = 40; //         i64  argument of the entry, or result of the child's RET
 export const PUT_GAS = 48; //              u64  gas taken from the caller, at most 2^53 - 1
-export const PUT_RESERVED = 56; //         u64  zero
+export const PUT_CLONE_SOURCE = 56; //     u32  the child to copy, or CLONE_SELF
+export const PUT_RESERVED = 60; //         u32  zero
 export const PUT_SIZE = 64;
 
 // Parts of PUT, in the order in which they apply.
 export const PART_PROGRAM = 1;
-export const PART_DROP = 2;
-export const PART_RANGES = 4; //           COPY and ZERO ranges, in the order of the list
-export const PART_START = 8;
+export const PART_CLONE = 2; //            not together with PROGRAM
+export const PART_DROP = 4; //             not together with another part
+export const PART_RANGES = 8; //           COPY and ZERO ranges, in the order of the list
+export const PART_START = 16;
+
+/** Source of CLONE: the caller's memory and globals, without its children. */
+export const CLONE_SELF = -1;
 
 /** START keeps the earlier reference snapshot instead of making a new one. */
 export const FLAG_KEEP = 1;
@@ -75,13 +80,39 @@ export const GET_RANGES_COUNT = 16; //     u32
 export const GET_HASH_POINTER = 20; //     u32  receives 32 bytes
 export const GET_DETAIL_POINTER = 24; //   u32  receives the text of an abort, UTF-8, cut (part STATUS)
 export const GET_DETAIL_CAPACITY = 28; //  u32  0: not wanted
-export const GET_RESERVED = 32; //         u64  zero
+export const GET_MERGE_POINTER = 32; //    u32  MERGE_SIZE bytes, address divisible by 8
+export const GET_RESERVED = 36; //         u32  zero
 export const GET_SIZE = 40;
 
 // Parts of GET, in the order in which they apply.
 export const PART_GET_STATUS = 1;
 export const PART_GET_COPY = 2;
+export const PART_GET_MERGE = 4; //        not together with COPY
 export const PART_GET_HASH = 8;
+
+// ---- what MERGE reads and reports, MERGE_SIZE bytes --------------------------------------------------------------
+
+export const MERGE_KIND = 0; //            u32  MERGE_BYTES …
+export const MERGE_ADDRESS = 4; //         u32  begin of the range, the same in child and caller
+export const MERGE_LENGTH = 8; //          u32  bytes; typed merges: address and length divisible by the integer's size
+export const MERGE_CONFLICTS = 12; //      u32  written: number of conflicting bytes, 0 if merged
+export const MERGE_FIRST = 16; //          u32  written on E_CONFLICT: the first of them
+export const MERGE_CHILD_BYTE = 20; //     u32  written on E_CONFLICT: the child's byte there
+export const MERGE_CALLER_BYTE = 24; //    u32  written on E_CONFLICT: the caller's
+export const MERGE_RESERVED = 28; //       u32  zero
+export const MERGE_SIZE = 32;
+
+export const MERGE_BYTES = 0; //           take what the child changed; both changed to different values: conflict
+export const MERGE_ADD_32 = 1; //          add what the child added, modulo 2^32
+export const MERGE_ADD_64 = 2;
+export const MERGE_MIN_I32 = 3; //         the smaller of both, where the child changed it
+export const MERGE_MIN_U32 = 4;
+export const MERGE_MIN_I64 = 5;
+export const MERGE_MIN_U64 = 6;
+export const MERGE_MAX_I32 = 7;
+export const MERGE_MAX_U32 = 8;
+export const MERGE_MAX_I64 = 9;
+export const MERGE_MAX_U64 = 10;
 
 // ---- what STATUS writes, STATUS_SIZE bytes ----------------------------------------------------------------
 

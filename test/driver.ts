@@ -38,6 +38,8 @@ export interface PutSpec {
   readonly program?: Uint8Array | number;
   readonly memoryQuota?: number;
   readonly processQuota?: number;
+  /** Number of the child to copy, or abi.CLONE_SELF. */
+  readonly clone?: number;
   readonly drop?: boolean;
   readonly ranges?: readonly RangeSpec[];
   readonly start?: {
@@ -55,6 +57,7 @@ export interface GetSpec {
   /** Capacity for the text of an abort. */
   readonly detail?: number;
   readonly hash?: boolean;
+  readonly merge?: { readonly kind?: number; readonly address: number; readonly length: number };
   /**
    * Copy from the child to `target` in the driver, or, without a target, into the results (see
    * Results.bytes).
@@ -134,6 +137,12 @@ export class Script {
       set(abi.PUT_MEMORY_QUOTA, spec.memoryQuota ?? 0);
       set(abi.PUT_PROCESS_QUOTA, spec.processQuota ?? 0);
     }
+    if (spec.clone !== undefined) {
+      parts |= abi.PART_CLONE;
+      set(abi.PUT_CLONE_SOURCE, spec.clone);
+      set(abi.PUT_MEMORY_QUOTA, spec.memoryQuota ?? 0);
+      set(abi.PUT_PROCESS_QUOTA, spec.processQuota ?? 0);
+    }
     if (spec.drop) parts |= abi.PART_DROP;
     if (spec.ranges) {
       parts |= abi.PART_RANGES;
@@ -182,6 +191,16 @@ export class Script {
       });
       set(abi.GET_RANGES_POINTER, this.#ranges(ranges));
       set(abi.GET_RANGES_COUNT, ranges.length);
+    }
+    if (spec.merge) {
+      parts |= abi.PART_GET_MERGE;
+      const merge = new DataView(new ArrayBuffer(abi.MERGE_SIZE));
+      merge.setUint32(abi.MERGE_KIND, spec.merge.kind ?? abi.MERGE_BYTES, true);
+      merge.setUint32(abi.MERGE_ADDRESS, spec.merge.address, true);
+      merge.setUint32(abi.MERGE_LENGTH, spec.merge.length, true);
+      const address = this.place(new Uint8Array(merge.buffer));
+      set(abi.GET_MERGE_POINTER, address);
+      outputs.push({ name: "merge", address, length: abi.MERGE_SIZE });
     }
     if (spec.hash) {
       parts |= abi.PART_GET_HASH;
@@ -351,6 +370,19 @@ export class Results {
 
   hash(handle: Handle): Uint8Array {
     return this.#find(handle, "hash");
+  }
+
+  /** What MERGE reported, also when it found conflicts. */
+  merge(handle: Handle): { conflicts: number; first: number; child: number; caller: number } {
+    const bytes = this.#outputs.get(`${handle}.merge`);
+    if (!bytes) throw new Error(`script: command ${handle} merged nothing`);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return {
+      conflicts: view.getUint32(abi.MERGE_CONFLICTS, true),
+      first: view.getUint32(abi.MERGE_FIRST, true),
+      child: view.getUint32(abi.MERGE_CHILD_BYTE, true),
+      caller: view.getUint32(abi.MERGE_CALLER_BYTE, true),
+    };
   }
 
   /** Bytes of the `index`-th range of a GET without a target, or of an `out`. */

@@ -87,7 +87,7 @@ function makeRoot(settings: Settings, handle: ProgramHandle): Process {
       { initialPages, memoryQuota: settings.memoryQuota },
     );
   }
-  const root = freshProcess(program, settings.memoryQuota - initialPages, settings.processQuota);
+  const root = freshProcess(program, settings.memoryQuota, settings.processQuota);
   root.status = STATUS_RUNNABLE;
   root.entry = entry;
   root.gas = settings.gasLimit;

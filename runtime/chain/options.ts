@@ -22,7 +22,7 @@ export interface RuntimeOptions {
   readonly workers?: number;
   /** Capacity of the heap that holds all retained states; committed as it is touched. Default 8 GiB. */
   readonly heapBytes?: number;
-  /** How many of the latest blocks can be reverted to. Default 256. */
+  /** How many blocks can be reverted to, those of the current chain before others. Default 256. */
   readonly retain?: number;
   /** Directory where instrumented programs are kept between runs. Default: none. */
   readonly programCache?: string;

@@ -261,13 +261,13 @@ export class Runtime {
     return result;
   }
 
-  /** Forgets the oldest retained blocks, never the head. */
+  /** Forgets what is over the limit: blocks of branches that were left, oldest first, then the oldest of the chain. */
   #prune(): void {
-    const head = this.#chain.at(-1);
-    for (const id of this.#retained.keys()) {
-      if (this.#retained.size <= this.#engine.settings.retain) break;
-      if (id !== head) this.#retained.delete(id);
-    }
+    const excess = this.#retained.size - this.#engine.settings.retain;
+    if (excess <= 0) return;
+    const onChain = new Set(this.#chain);
+    const left = [...this.#retained.keys()].filter((id) => !onChain.has(id));
+    for (const id of [...left, ...this.#chain].slice(0, excess)) this.#retained.delete(id);
     const base = this.#chain.findLastIndex((id) => !this.#retained.has(id));
     if (base >= 0) this.#chain.splice(0, base + 1);
   }

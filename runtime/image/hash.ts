@@ -3,8 +3,8 @@
  *
  *   page, program bytes    SHA-256 of the raw bytes; they stand only where a field says so
  *   blob                   SHA-256(raw bytes) likewise
- *   node                   SHA-256(HASH_NODE, HASH_VERSION, u32 bitmap of present children, their hashes in
- *   order) process                SHA-256(HASH_PROCESS, HASH_VERSION, the fields below, little-endian)
+ *   node                   SHA-256(HASH_NODE, HASH_VERSION, 0, 0, u32 bitmap of present children, their hashes)
+ *   process                SHA-256(HASH_PROCESS, HASH_VERSION, 0, 0, the fields below, little-endian)
  *
  * A process's fields, in this order: program hash · memory size u32 · memory root · globals · entry u32 ·
  * status u32 · code i64 · argument i64 · gas u64 · gas used u64 · fault u32 · line u32 · column u32 · region
@@ -109,6 +109,8 @@ const FIELDS: readonly (readonly ["r" | "w", number])[] = [
   ["w", 26],
   ["w", 27],
   ["w", 28],
+  ["w", 29],
+  ["w", 30],
   ["r", 4],
   ["r", 5],
   ["r", 6],

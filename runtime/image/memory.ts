@@ -67,6 +67,13 @@ export function readMemory(
   }
 }
 
+/** Copies a whole page (0: zeros) to the begin of `target`. */
+export function readPage(heap: Heap, page: Ref, target: Buffer): void {
+  const start = pageStart(page);
+  if (page === 0) ZERO_PAGE.copy(target);
+  else heap.bytes.copy(target, 0, start, start + PAGE_BYTES);
+}
+
 /** Collects writes to a memory and makes them one new table. */
 export class MemoryEdit {
   readonly #heap: Heap;

@@ -15,7 +15,8 @@
  *  (u64) 18 gas held by runnable descendants (u64)
  *  20 fault  21 line  22 column  23 region pointer  24 region capacity
  *  25 memory quota left, 64 KiB pages       26 process quota left          27 number of children
- *  28 1: the start function has run         29-31 zero
+ *  28 1: the start function has run
+ *  29 memory quota given with PROGRAM or CLONE, for the whole subtree, 64 KiB pages     30 processes likewise     31 zero
  */
 
 import { FAULT_NONE, STATUS_FRESH, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
@@ -63,6 +64,9 @@ export class Process {
   processQuota = 0;
   childCount = 0;
   started = 0;
+  /** What the parent passed on for this process and all below it, and gets back when it is dropped. */
+  memoryGiven = 0;
+  processesGiven = 0;
 
   /** A private copy. */
   copy(): Process {
@@ -94,6 +98,8 @@ export class Process {
     other.processQuota = this.processQuota;
     other.childCount = this.childCount;
     other.started = this.started;
+    other.memoryGiven = this.memoryGiven;
+    other.processesGiven = this.processesGiven;
     return other;
   }
 
@@ -143,8 +149,8 @@ export function publishProcess(heap: Heap, process: Process): Ref {
   words[at + 26] = process.processQuota;
   words[at + 27] = process.childCount;
   words[at + 28] = process.started;
-  words[at + 29] = 0;
-  words[at + 30] = 0;
+  words[at + 29] = process.memoryGiven;
+  words[at + 30] = process.processesGiven;
   words[at + 31] = 0;
   process.ref = ref;
   return ref;
@@ -183,6 +189,8 @@ export function loadProcess(heap: Heap, ref: Ref): Process {
   process.processQuota = word(26);
   process.childCount = word(27);
   process.started = word(28);
+  process.memoryGiven = word(29);
+  process.processesGiven = word(30);
   return process;
 }
 

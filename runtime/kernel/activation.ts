@@ -14,7 +14,6 @@ import { ABORT_TEXT_LIMIT } from "../limits.ts";
 import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
 import { clearOutcome } from "./images.ts";
-import type { LoadedProgram } from "./program.ts";
 import { GetRequest, PutRequest, readString, type SnapshotRequest } from "./request.ts";
 import type { Slot } from "./slot.ts";
 
@@ -56,11 +55,8 @@ export class Child {
 
 /** What a checked PUT will apply. */
 class PutPlan {
-  program: LoadedProgram | null = null;
   process: Process | null = null;
-  memoryQuota = 0;
   entry = 0;
-  gasLeft = 0;
 }
 
 /**

@@ -7,10 +7,16 @@
 
 export const COST_CALL = 1_000;
 export const COST_PROGRAM = 20_000;
+/** CLONE, of whatever size. */
+export const COST_CLONE = 20_000;
+/** CLONE of the caller, per page whose bytes differ from when its activation began: they are published for it. */
+export const COST_CLONE_PAGE = 4_096;
 export const COST_START = 2_000;
 export const COST_RANGE = 100;
 /** COPY and ZERO: one gas for so many bytes. */
 export const BYTES_PER_GAS = 8;
+/** MERGE, per page in which the child differs from its reference snapshot. */
+export const COST_MERGE_PAGE = 4_096;
 /** HASH, whatever is below: the objects it covers were paid for when they changed. */
 export const COST_HASH = 20_000;
 export const COST_SNAPSHOT = 20_000;

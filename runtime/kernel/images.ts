@@ -10,15 +10,47 @@ import type { Activation } from "./activation.ts";
 import type { LoadedProgram } from "./program.ts";
 import type { PutRequest } from "./request.ts";
 
-/** What PROGRAM makes. The quotas are what is left to it: its own memory is taken off already. */
-export function freshProcess(program: LoadedProgram, memoryQuota: number, processQuota: number): Process {
+/** What PROGRAM makes. `memoryGiven` covers the process's own memory. */
+export function freshProcess(program: LoadedProgram, memoryGiven: number, processesGiven: number): Process {
   const process = new Process();
   process.program = program.ref;
   process.memory = program.handle.initialMemory;
   process.globals = program.handle.initialGlobals;
   process.memoryPages = program.handle.memory.initialPages;
-  process.memoryQuota = memoryQuota;
-  process.processQuota = processQuota;
+  giveQuota(process, memoryGiven, processesGiven);
+  return process;
+}
+
+function giveQuota(process: Process, memoryGiven: number, processesGiven: number): void {
+  process.memoryGiven = memoryGiven;
+  process.processesGiven = processesGiven;
+  process.memoryQuota = memoryGiven - process.memoryPages;
+  process.processQuota = processesGiven;
+}
+
+/** What CLONE makes of a child: its subtree as it is seen now, without gas and without a reference snapshot. */
+export function cloneOf(heap: Heap, source: Process): Process {
+  const copy = withoutReference(source).copy();
+  stripGas(heap, copy);
+  if (copy.status === abi.STATUS_RUNNABLE) copy.gas = 0;
+  return copy;
+}
+
+/** What CLONE_SELF makes: the caller's memory and globals as they are in this call, no children, fresh. */
+export function cloneOfCaller(
+  heap: Heap,
+  caller: Activation,
+  memoryGiven: number,
+  processesGiven: number,
+): Process {
+  const { slot, start } = caller;
+  const process = new Process();
+  process.program = start.program;
+  process.memory = slot.publish(heap, start.memory);
+  process.globals = slot.publishGlobals(heap);
+  process.memoryPages = slot.memoryPages;
+  process.started = 1;
+  giveQuota(process, memoryGiven, processesGiven);
   return process;
 }
 
@@ -109,20 +141,4 @@ function stripGas(heap: Heap, process: Process): void {
   });
   process.children = tableUpdate(heap, process.children, numbers, refs, numbers.length);
   process.gasHeld = 0;
-}
-
-/**
- * The quota that a process and its subtree hold together: what its parent once passed to it, and gets back
- * when it is dropped.
- */
-export function quotaOf(heap: Heap, process: Process | null): { memory: number; processes: number } {
-  if (process === null) return { memory: 0, processes: 0 };
-  let memory = process.memoryPages + process.memoryQuota;
-  let processes = 1 + process.processQuota;
-  tableDiff(heap, 0, process.children, (_number, _none, ref) => {
-    const below = quotaOf(heap, loadProcess(heap, ref));
-    memory += below.memory;
-    processes += below.processes;
-  });
-  return { memory, processes };
 }

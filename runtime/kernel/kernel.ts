@@ -24,7 +24,8 @@ import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "../im
 import { GAS_LIMIT, PAGE_BYTES, TREE_DEPTH_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import { Activation, type Child, Scratch } from "./activation.ts";
 import * as gas from "./gas.ts";
-import { faulted, freshProcess, quotaOf, runnable } from "./images.ts";
+import { cloneOf, cloneOfCaller, faulted, freshProcess, runnable } from "./images.ts";
+import { applyMerge, planMerge } from "./merge.ts";
 import type { LoadedProgram, Programs } from "./program.ts";
 import { SnapshotRequest } from "./request.ts";
 import { type KernelImports, SlotPool } from "./slot.ts";
@@ -199,26 +200,13 @@ export class Kernel {
     const request = caller.putRequest;
     const plan = caller.plan;
     const parts = request.parts;
-    plan.program = null;
-    let process = child.process;
-    let callerGas = caller.gas();
-
-    if ((parts & abi.PART_PROGRAM) !== 0) {
-      const program = this.#programs.byHash(request.programHash);
-      if (program === undefined) return abi.E_BAD_PROGRAM;
-      if (caller.depth + 1 > TREE_DEPTH_LIMIT) return abi.E_QUOTA;
-      const initial = program.handle.memory.initialPages;
-      const memoryQuota = request.memoryQuota === 0 ? initial : request.memoryQuota;
-      if (memoryQuota < initial) return abi.E_QUOTA;
-      const refund = quotaOf(this.#heap, process);
-      if (memoryQuota > caller.memoryQuota + refund.memory) return abi.E_QUOTA;
-      if (request.processQuota + 1 > caller.processQuota + refund.processes) return abi.E_QUOTA;
-      plan.program = program;
-      plan.memoryQuota = memoryQuota;
-      process = freshProcess(program, memoryQuota - initial, request.processQuota);
+    plan.process = child.process;
+    if ((parts & (abi.PART_PROGRAM | abi.PART_CLONE)) !== 0) {
+      const refusal = this.#checkNew(caller, child);
+      if (refusal !== abi.OK) return refusal;
     }
+    const process = plan.process;
     if (process === null) return abi.E_NO_CHILD;
-    plan.process = process;
 
     const bytes = process.memoryPages * WASM_PAGE_BYTES;
     for (let i = 0; i < request.ranges.count; i++) {
@@ -235,10 +223,42 @@ export class Kernel {
         plan.entry = program.entry(request.entry);
         if (plan.entry < 0) return abi.E_NO_ENTRY;
       }
-      if (request.gas > GAS_LIMIT || request.gas > callerGas) return abi.E_GAS;
-      callerGas -= request.gas;
+      if (request.gas > GAS_LIMIT || request.gas > caller.gas()) return abi.E_GAS;
     }
-    plan.gasLeft = callerGas;
+    return abi.OK;
+  }
+
+  /** PROGRAM and CLONE: makes the new child in `caller.plan`, if the caller's quotas, with those of the old one, allow it. */
+  #checkNew(caller: Activation, child: Child): number {
+    const request = caller.putRequest;
+    if (caller.depth + 1 > TREE_DEPTH_LIMIT) return abi.E_QUOTA;
+    let program: LoadedProgram | undefined;
+    let source: Process | null = null;
+    let pages = caller.slot.memoryPages;
+    if ((request.parts & abi.PART_PROGRAM) !== 0) {
+      program = this.#programs.byHash(request.programHash);
+      if (program === undefined) return abi.E_BAD_PROGRAM;
+      pages = program.handle.memory.initialPages;
+    } else if (request.cloneSource !== abi.CLONE_SELF) {
+      if (request.cloneSource < 0 || request.cloneSource >= abi.CHILD_LIMIT) return abi.E_NO_CHILD;
+      source = this.#child(caller, request.cloneSource).process;
+      if (source === null) return abi.E_NO_CHILD;
+    }
+    const memory = source?.memoryGiven ?? (request.memoryQuota === 0 ? pages : request.memoryQuota);
+    const processes = source?.processesGiven ?? request.processQuota;
+    const old = child.process;
+    if (source === null && memory < pages) return abi.E_QUOTA;
+    if (memory > caller.memoryQuota + (old?.memoryGiven ?? 0)) return abi.E_QUOTA;
+    if (processes + 1 > caller.processQuota + (old === null ? 0 : old.processesGiven + 1)) return abi.E_QUOTA;
+
+    if (program !== undefined) {
+      caller.plan.process = freshProcess(program, memory, processes);
+    } else if (source !== null) {
+      caller.plan.process = cloneOf(this.#heap, source);
+    } else {
+      caller.plan.process = cloneOfCaller(this.#heap, caller, memory, processes);
+      caller.charge(caller.changedPages() * gas.COST_CLONE_PAGE);
+    }
     return abi.OK;
   }
 
@@ -248,20 +268,22 @@ export class Kernel {
     const plan = caller.plan;
     const parts = request.parts;
     child.changed = true;
-    if ((parts & (abi.PART_PROGRAM | abi.PART_DROP)) !== 0) {
-      const refund = quotaOf(this.#heap, child.process);
-      caller.memoryQuota += refund.memory;
-      caller.processQuota += refund.processes;
+    const made = (parts & (abi.PART_PROGRAM | abi.PART_CLONE)) !== 0;
+    if (made || (parts & abi.PART_DROP) !== 0) {
+      const old = child.process;
+      caller.memoryQuota += old?.memoryGiven ?? 0;
+      caller.processQuota += old === null ? 0 : old.processesGiven + 1;
       child.process = null;
     }
-    if ((parts & abi.PART_PROGRAM) !== 0) {
-      caller.memoryQuota -= plan.memoryQuota;
-      caller.processQuota -= request.processQuota + 1;
-      child.process = plan.process;
+    if (made) {
+      const process = plan.process as Process;
+      caller.memoryQuota -= process.memoryGiven;
+      caller.processQuota -= process.processesGiven + 1;
+      child.process = process;
     }
     if (request.ranges.count > 0) this.#copyIn(caller, child);
     if ((parts & abi.PART_START) !== 0) {
-      caller.setGas(plan.gasLeft);
+      caller.setGas(caller.gas() - request.gas);
       const start = runnable(child.process as Process, plan.entry, request);
       child.process = start;
       child.ticket = this.#jobs.post(() => publishProcess(this.#heap, start), caller.depth + 1);
@@ -322,10 +344,13 @@ export class Kernel {
       if (request.ranges.source(i) + request.ranges.length(i) > bytes) return abi.E_RANGE;
     }
 
+    const merge = (request.parts & abi.PART_GET_MERGE) === 0 ? null : planMerge(this.#heap, caller, process);
+    if (typeof merge === "number") return merge;
     if ((request.parts & abi.PART_GET_STATUS) !== 0) {
       caller.writeStatus(process);
     }
     for (let i = 0; i < request.ranges.count; i++) this.#copyOut(caller, process, i);
+    if (merge !== null) applyMerge(this.#heap, caller, merge);
     if ((request.parts & abi.PART_GET_HASH) !== 0) {
       caller.slot.write(request.hashPointer, hashOf(this.#heap, publishProcess(this.#heap, process)));
     }

@@ -8,11 +8,21 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import { NAME_BYTES_LIMIT } from "../limits.ts";
-import { COST_CALL, COST_HASH, COST_PROGRAM, COST_RANGE, COST_START, costOfBytes } from "./gas.ts";
+import {
+  COST_CALL,
+  COST_CLONE,
+  COST_HASH,
+  COST_PROGRAM,
+  COST_RANGE,
+  COST_START,
+  costOfBytes,
+} from "./gas.ts";
 import type { Slot } from "./slot.ts";
 
 const TWO_32 = 4294967296;
 const RANGE_WORDS = abi.RANGE_SIZE / 4;
+/** Size of what each kind of MERGE works on, by kind. */
+export const MERGE_UNIT_BYTES = [1, 4, 8, 4, 4, 8, 8, 4, 4, 8, 8];
 
 /** COPY and ZERO ranges of a request, copied out of guest memory. */
 class Ranges {
@@ -52,6 +62,7 @@ export class PutRequest {
   programHash = Buffer.alloc(32);
   memoryQuota = 0;
   processQuota = 0;
+  cloneSource = 0;
   entry = "";
   keep = false;
   argumentLow = 0;
@@ -67,19 +78,23 @@ export class PutRequest {
     const word = (offset: number): number => words[at + offset / 4] as number;
     if (word(abi.PUT_VERSION) !== abi.ABI_VERSION) return abi.E_BAD_REQUEST;
     const parts = word(abi.PUT_PARTS);
-    const known = abi.PART_PROGRAM | abi.PART_DROP | abi.PART_RANGES | abi.PART_START;
+    const known = abi.PART_PROGRAM | abi.PART_CLONE | abi.PART_DROP | abi.PART_RANGES | abi.PART_START;
     if (parts === 0 || (parts & ~known) !== 0) return abi.E_BAD_REQUEST;
     // Nothing is left to work on after DROP.
     if ((parts & abi.PART_DROP) !== 0 && parts !== abi.PART_DROP) return abi.E_BAD_REQUEST;
-    if (word(abi.PUT_RESERVED) !== 0 || word(abi.PUT_RESERVED + 4) !== 0) return abi.E_BAD_REQUEST;
+    const both = abi.PART_PROGRAM | abi.PART_CLONE;
+    if ((parts & both) === both || word(abi.PUT_RESERVED) !== 0) return abi.E_BAD_REQUEST;
     this.parts = parts;
 
     if ((parts & abi.PART_PROGRAM) !== 0) {
       const hash = word(abi.PUT_PROGRAM_POINTER);
       if (!inside(slot, hash, 32)) return abi.E_RANGE;
       slot.memory.copy(this.programHash, 0, hash, hash + 32);
+    }
+    if ((parts & both) !== 0) {
       this.memoryQuota = word(abi.PUT_MEMORY_QUOTA);
       this.processQuota = word(abi.PUT_PROCESS_QUOTA);
+      this.cloneSource = word(abi.PUT_CLONE_SOURCE) | 0;
     }
     this.ranges.count = 0;
     this.ranges.bytes = 0;
@@ -115,6 +130,7 @@ export class PutRequest {
   cost(): number {
     let cost = COST_CALL + COST_RANGE * this.ranges.count + costOfBytes(this.ranges.bytes);
     if ((this.parts & abi.PART_PROGRAM) !== 0) cost += COST_PROGRAM;
+    if ((this.parts & abi.PART_CLONE) !== 0) cost += COST_CLONE;
     if ((this.parts & abi.PART_START) !== 0) cost += COST_START;
     return cost;
   }
@@ -128,6 +144,7 @@ export class GetRequest {
   detailPointer = 0;
   detailCapacity = 0;
   ranges = new Ranges();
+  merge = new MergeRequest();
 
   read(slot: Slot, pointer: number): number {
     const at = locate(slot, pointer, abi.GET_SIZE);
@@ -136,9 +153,10 @@ export class GetRequest {
     const word = (offset: number): number => words[at + offset / 4] as number;
     if (word(abi.GET_VERSION) !== abi.ABI_VERSION) return abi.E_BAD_REQUEST;
     const parts = word(abi.GET_PARTS);
-    const known = abi.PART_GET_STATUS | abi.PART_GET_COPY | abi.PART_GET_HASH;
+    const known = abi.PART_GET_STATUS | abi.PART_GET_COPY | abi.PART_GET_MERGE | abi.PART_GET_HASH;
     if (parts === 0 || (parts & ~known) !== 0) return abi.E_BAD_REQUEST;
-    if (word(abi.GET_RESERVED) !== 0 || word(abi.GET_RESERVED + 4) !== 0) return abi.E_BAD_REQUEST;
+    const both = abi.PART_GET_COPY | abi.PART_GET_MERGE;
+    if ((parts & both) === both || word(abi.GET_RESERVED) !== 0) return abi.E_BAD_REQUEST;
     this.parts = parts;
 
     if ((parts & abi.PART_GET_STATUS) !== 0) {
@@ -159,6 +177,11 @@ export class GetRequest {
         if (!inside(slot, this.ranges.target(i), this.ranges.length(i))) return abi.E_RANGE;
       }
     }
+    if ((parts & abi.PART_GET_MERGE) !== 0) {
+      const error = this.merge.read(slot, word(abi.GET_MERGE_POINTER));
+      if (error !== abi.OK) return error;
+      if ((parts & abi.PART_GET_STATUS) !== 0 && this.#statusMeetsMerge()) return abi.E_BAD_REQUEST;
+    }
     if ((parts & abi.PART_GET_HASH) !== 0) {
       this.hashPointer = word(abi.GET_HASH_POINTER);
       if (!inside(slot, this.hashPointer, 32)) return abi.E_RANGE;
@@ -166,10 +189,40 @@ export class GetRequest {
     return abi.OK;
   }
 
+  /** STATUS is written before MERGE is applied, but conflicts were sought before: its bytes may not lie in the range. */
+  #statusMeetsMerge(): boolean {
+    const { address, length } = this.merge;
+    const meets = (pointer: number, size: number): boolean =>
+      pointer < address + length && address < pointer + size;
+    return meets(this.statusPointer, abi.STATUS_SIZE) || meets(this.detailPointer, this.detailCapacity);
+  }
+
   cost(): number {
     let cost = COST_CALL + COST_RANGE * this.ranges.count + costOfBytes(this.ranges.bytes);
     if ((this.parts & abi.PART_GET_HASH) !== 0) cost += COST_HASH;
     return cost;
+  }
+}
+
+/** What MERGE reads; a range that is checked against the caller's memory. */
+export class MergeRequest {
+  pointer = 0;
+  kind = 0;
+  address = 0;
+  length = 0;
+
+  read(slot: Slot, pointer: number): number {
+    const at = locate(slot, pointer, abi.MERGE_SIZE);
+    if (at < 0) return at;
+    const word = (offset: number): number => slot.words[at + offset / 4] as number;
+    this.pointer = pointer;
+    this.kind = word(abi.MERGE_KIND);
+    this.address = word(abi.MERGE_ADDRESS);
+    this.length = word(abi.MERGE_LENGTH);
+    if (this.kind > abi.MERGE_MAX_U64 || word(abi.MERGE_RESERVED) !== 0) return abi.E_BAD_REQUEST;
+    const size = MERGE_UNIT_BYTES[this.kind] as number;
+    if (this.address % size !== 0 || this.length % size !== 0) return abi.E_BAD_REQUEST;
+    return inside(slot, this.address, this.length) ? abi.OK : abi.E_RANGE;
   }
 }
 

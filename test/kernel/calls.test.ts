@@ -228,11 +228,11 @@ describe("a refused call changes nothing", () => {
     ["version 2", (s) => s.get(1, { status: true, words: { [abi.GET_VERSION]: 2 } }), abi.E_BAD_REQUEST],
     ["no parts", (s) => s.put(1, {}), abi.E_BAD_REQUEST],
     ["unknown parts", (s) => s.put(1, { words: { [abi.PUT_PARTS]: 0x80000008 } }), abi.E_BAD_REQUEST],
-    ["unknown parts of GET", (s) => s.get(1, { words: { [abi.GET_PARTS]: 5 } }), abi.E_BAD_REQUEST],
+    ["unknown parts of GET", (s) => s.get(1, { words: { [abi.GET_PARTS]: 0x41 } }), abi.E_BAD_REQUEST],
     ["reserved word", (s) => s.put(1, { drop: true, words: { [abi.PUT_RESERVED]: 1 } }), abi.E_BAD_REQUEST],
     [
       "reserved word of GET",
-      (s) => s.get(1, { status: true, words: { [abi.GET_RESERVED + 4]: 1 } }),
+      (s) => s.get(1, { status: true, words: { [abi.GET_RESERVED]: 1 } }),
       abi.E_BAD_REQUEST,
     ],
     [
