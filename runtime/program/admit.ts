@@ -10,14 +10,16 @@ import { createHash } from "node:crypto";
 import { CALL_DEPTH_BYTES } from "../limits.ts";
 import { AdmissionError } from "./admission-error.ts";
 import { assemble, type Unwinding } from "./assemble.ts";
-import { Body, readBody } from "./body.ts";
+import { Body } from "./body.ts";
 import { littleEndian } from "./constant.ts";
 import { type Calls, callsOf, type Depths, graphOf, ROOT_FRAME_BYTES } from "./depth.ts";
 import { globalBytes } from "./glue.ts";
-import { type Dialect, decodeModule, type Module, typeOfFunction } from "./module.ts";
+import { type Dialect, type Module, typeOfFunction } from "./model.ts";
+import { decodeModule } from "./module.ts";
 import { F32, I32, I64 } from "./opcodes.ts";
 import { Reader } from "./reader.ts";
 import type { Defect } from "./rewrite.ts";
+import { readBody } from "./validate.ts";
 
 export { AdmissionError };
 

@@ -6,15 +6,16 @@
  */
 
 import { CALL_DEPTH_BYTES } from "../limits.ts";
-import { Body, readBody } from "./body.ts";
+import { Body } from "./body.ts";
 import { writeConstant } from "./constant.ts";
 import { type Depths, type Graph, ROOT_FRAME_BYTES } from "./depth.ts";
 import { bulk, type Glue, KERNEL_IMPORTS, run, scan, start, transfer, wrapper } from "./glue.ts";
 import { AUX_PAGES } from "./layout.ts";
-import { type FunctionType, type ImportName, type Module, typeOfFunction } from "./module.ts";
+import { type FunctionType, type ImportName, type Module, typeOfFunction } from "./model.ts";
 import * as op from "./opcodes.ts";
 import { Reader } from "./reader.ts";
 import { type Defect, Rewriter, type Targets } from "./rewrite.ts";
+import { readBody } from "./validate.ts";
 import { Writer } from "./writer.ts";
 
 /** What Asyncify added. Its functions are numbered as in the module given to it. */

@@ -9,10 +9,12 @@
 import { assert } from "../errors.ts";
 import { AdmissionError } from "./admission-error.ts";
 import type { Unwindable } from "./admit.ts";
-import { Body, readBody } from "./body.ts";
-import { decodeModule, type Module } from "./module.ts";
+import { Body } from "./body.ts";
+import type { Module } from "./model.ts";
+import { decodeModule } from "./module.ts";
 import { GLOBAL_GET } from "./opcodes.ts";
 import { Reader } from "./reader.ts";
+import { readBody } from "./validate.ts";
 import { Writer } from "./writer.ts";
 
 const START = "start";

@@ -9,7 +9,7 @@
 
 import type { Reach } from "./barrier.ts";
 import type { Body } from "./body.ts";
-import type { Module } from "./module.ts";
+import type { Module } from "./model.ts";
 import { V128 } from "./opcodes.ts";
 
 /** Bytes of a frame besides its locals and operands, the rewriter's temporaries included. */

@@ -14,7 +14,7 @@ import {
   AUX_RESULT,
   LIST_CAPACITY,
 } from "./layout.ts";
-import type { ImportName } from "./module.ts";
+import type { ImportName } from "./model.ts";
 import * as op from "./opcodes.ts";
 import { F32, F64, I32, I64, V128 } from "./opcodes.ts";
 

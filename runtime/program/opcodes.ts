@@ -120,9 +120,7 @@ export const V128_STORE = PREFIX_FD + 11;
 export const V128_CONST = PREFIX_FD + 12;
 export const I8X16_SHUFFLE = PREFIX_FD + 13;
 export const F32X4_EQ = PREFIX_FD + 65;
-export const F32X4_NE = PREFIX_FD + 66;
 export const F64X2_EQ = PREFIX_FD + 71;
-export const F64X2_NE = PREFIX_FD + 72;
 export const V128_OR = PREFIX_FD + 80;
 export const V128_BITSELECT = PREFIX_FD + 82;
 export const V128_ANY_TRUE = PREFIX_FD + 83;
@@ -135,7 +133,7 @@ export const NO_IMMEDIATE = 0;
 export const MEMORY_ARGUMENT = 1; //  alignment and offset
 export const LANE = 2; //             a lane number below LANES
 export const MEMORY_LANE = 3; //      both
-export const SPECIAL = 4; //          read by the instruction's own case in body.ts
+export const SPECIAL = 4; //          read by the instruction's own case in validate.ts
 
 export interface Signature {
   readonly operands: readonly number[];

@@ -22,7 +22,7 @@ import {
 import type { Body } from "./body.ts";
 import { Code, writeLocals } from "./code.ts";
 import { type Charges, chargesOf } from "./gas.ts";
-import type { FunctionType } from "./module.ts";
+import type { FunctionType } from "./model.ts";
 import { canonicalisations } from "./nan.ts";
 import * as op from "./opcodes.ts";
 import type { Writer } from "./writer.ts";
