@@ -1,0 +1,105 @@
+/**
+ * What must hold of every committed tree, whatever ran in it; read from the heap's records, not through the
+ * kernel.
+ *
+ * - A process's counters say what its children table holds: number of children, gas of runnable descendants.
+ * - Quotas are conserved: what a process has left and what it passed on is what it was given.
+ * - Fields that only one status means are zero in the others.
+ * - Reference snapshots have none of their own.
+ */
+
+import assert from "node:assert/strict";
+import type { Runtime } from "../../runtime/chain/runtime.ts";
+import type { Heap, Ref } from "../../runtime/heap/heap.ts";
+import { tableDiff } from "../../runtime/heap/table.ts";
+import { loadProcess, type Process } from "../../runtime/image/process.ts";
+import * as abi from "../../syscalls/abi.ts";
+
+/** What a subtree holds together. */
+export interface Holdings {
+  readonly processes: number;
+  /** Gas of runnable processes. */
+  readonly gas: number;
+  /** Pages of 64 KiB: memories, and quotas that nobody has used. */
+  readonly memory: number;
+  /** Processes, and quotas that nobody has used. */
+  readonly slots: number;
+}
+
+/** Checks the head's tree; returns what it holds. */
+export function checkTree(runtime: Runtime): Holdings {
+  const [root] = headRef(runtime);
+  return checkProcess(runtime.engine.heap, root as Ref, "root", false);
+}
+
+/** The record of the head: the last of the retained, unless blocks were reverted. */
+export function headRef(runtime: Runtime): Ref[] {
+  const { heap } = runtime.engine;
+  const { root } = runtime.head;
+  return [...runtime.roots()].filter(
+    (ref) => heap.bytes.toString("hex", ref * 64 + 32, ref * 64 + 64) === root,
+  );
+}
+
+function checkProcess(heap: Heap, ref: Ref, path: string, isReference: boolean): Holdings {
+  const process = loadProcess(heap, ref);
+  checkFields(process, path, isReference);
+  let processes = 1;
+  let gas = 0;
+  let memory = process.memoryPages + process.memoryQuota;
+  let slots = 1 + process.processQuota;
+  let children = 0;
+  tableDiff(heap, 0, process.children, (number, _none, child) => {
+    const held = checkProcess(heap, child, `${path}/${number}`, false);
+    processes += held.processes;
+    gas += held.gas;
+    memory += held.memory;
+    slots += held.slots;
+    children++;
+  });
+  assert.equal(process.childCount, children, `${path}: number of children`);
+  assert.equal(process.gasHeld, gas, `${path}: gas of runnable descendants`);
+  assert.equal(memory, process.memoryGiven, `${path}: memory quota`);
+  assert.equal(slots, process.processesGiven + 1, `${path}: process quota`);
+  if (process.referenceRef !== 0) {
+    assert.ok(!isReference, `${path}: the reference snapshot has one of its own`);
+    const back = checkProcess(heap, process.referenceRef, `${path}@`, true);
+    assert.equal(back.memory, memory, `${path}: memory quota of the reference snapshot`);
+    assert.equal(back.slots, slots, `${path}: process quota of the reference snapshot`);
+  }
+  if (process.status === abi.STATUS_RUNNABLE) gas += process.gas;
+  return { processes, gas, memory, slots };
+}
+
+function checkFields(process: Process, path: string, isReference: boolean): void {
+  const { status } = process;
+  const only = (statuses: readonly number[], fields: Record<string, number>): void => {
+    if (statuses.includes(status)) return;
+    for (const [name, value] of Object.entries(fields))
+      assert.equal(value, 0, `${path}: ${name} (status ${status})`);
+  };
+  only([abi.STATUS_RUNNABLE], {
+    entry: process.entry,
+    argumentLow: process.argumentLow,
+    argumentHigh: process.argumentHigh,
+    gas: process.gas,
+  });
+  only([abi.STATUS_FAULTED], { fault: process.fault, line: process.line, column: process.column });
+  only([abi.STATUS_FAULTED, abi.STATUS_SNAPSHOT], { text: process.text });
+  only([abi.STATUS_RETURNED, abi.STATUS_RET, abi.STATUS_ENDED], {
+    codeLow: process.codeLow,
+    codeHigh: process.codeHigh,
+  });
+  only([abi.STATUS_SNAPSHOT], {
+    regionPointer: process.regionPointer,
+    regionCapacity: process.regionCapacity,
+  });
+  if (status === abi.STATUS_FRESH && !isReference) assert.equal(process.gasUsed, 0, `${path}: gas used`);
+  if (status === abi.STATUS_RET || status === abi.STATUS_SNAPSHOT)
+    assert.notEqual(process.continuation, 0, `${path}: continuation`);
+  if (status === abi.STATUS_FRESH || status === abi.STATUS_RETURNED)
+    assert.equal(process.continuation, 0, `${path}: continuation`);
+  for (const [name, value] of Object.entries({ gas: process.gas, gasHeld: process.gasHeld }))
+    assert.ok(Number.isSafeInteger(value) && value >= 0, `${path}: ${name} is ${value}`);
+  assert.ok(Number.isSafeInteger(process.gasUsed), `${path}: gasUsed is ${process.gasUsed}`);
+}
