@@ -12,7 +12,7 @@
  *   7 number of the entry to run (2^32 - 1: continue after RET)
  *   8 status      9 memory size, 64 KiB pages
  *  10 code (i64: low, high)    12 argument (i64)    14 gas given to a runnable process (u64)    16 gas used
- *  (u64) 18 gas held by runnable descendants (u64)
+ *  (i64) 18 gas held by runnable descendants (u64)
  *  20 fault  21 line  22 column  23 region pointer  24 region capacity
  *  25 memory quota left, 64 KiB pages       26 process quota left          27 number of children
  *  28 1: the start function has run
@@ -178,7 +178,7 @@ export function loadProcess(heap: Heap, ref: Ref): Process {
   process.argumentLow = word(12) | 0;
   process.argumentHigh = word(13) | 0;
   process.gas = word(14) + word(15) * TWO_32;
-  process.gasUsed = word(16) + word(17) * TWO_32;
+  process.gasUsed = word(16) + (word(17) | 0) * TWO_32;
   process.gasHeld = word(18) + word(19) * TWO_32;
   process.fault = word(20);
   process.line = word(21);
