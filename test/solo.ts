@@ -15,6 +15,8 @@ import { STATUS_FAULTED, STATUS_RUNNABLE } from "../syscalls/abi.ts";
 const NOBODY_ELSE: Jobs = {
   post: () => NO_TICKET,
   take: () => 0,
+  keep: () => {},
+  find: () => NO_TICKET,
   finish: () => {},
   withdraw: () => {},
   enter: () => NO_TICKET,
@@ -32,7 +34,10 @@ export interface Solo {
 
 export interface SoloOptions {
   readonly heapBytes?: number;
-  /** Uses and frees so much of the heap first, as in a runtime that has run for a while: untouched pages cost the OS 2 µs each. */
+  /**
+   * Uses and frees so much of the heap first, as in a runtime that has run for a while: untouched pages cost
+   * the OS 2 µs each.
+   */
   readonly warmBytes?: number;
 }
 

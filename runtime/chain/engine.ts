@@ -20,6 +20,7 @@ export interface RootHolder {
 const COLLECT_BYTES = 256 << 20;
 /** ... but not later than at this share of the heap's limit. */
 const COLLECT_SHARE = 0.75;
+const COLLECT_MINIMUM_BYTES = 16 << 20;
 
 export class Engine {
   readonly pool: Pool;
@@ -64,30 +65,48 @@ export class Engine {
   }
 
   /**
-   * Frees all space that no retained block of any runtime reaches. Only while nothing runs; otherwise it does
-   * nothing.
+   * Frees all space that no retained block of any runtime reaches. Only while nobody waits for a thread; otherwise
+   * it does nothing. Work in advance puts it off, until the heap is nearly full: then that work begins anew later.
    */
   async collect(): Promise<void> {
     if (this.#inFlight > 0 || this.pool.busy || this.#collecting !== null) return;
-    const refs: Ref[] = [];
-    for (const user of this.#users) refs.push(...user.roots());
-    for (const program of this.genesis.programs)
-      refs.push(program.ref, program.initialMemory, program.initialGlobals);
-    this.heap.refresh();
-    const roots = this.heap.blob(Buffer.from(Uint32Array.from(refs).buffer));
-    this.#collecting = this.pool.run({ kind: JOB_COLLECT, start: 0, metadata: roots, gas: 0 });
+    if (this.pool.advancing && !this.#pressed) return;
+    this.#collecting = this.#collect();
     try {
       await this.#collecting;
     } finally {
       this.#collecting = null;
     }
-    this.#usedAfterCollection = this.heap.usedBytes;
+  }
+
+  async #collect(): Promise<void> {
+    const { heap, pool } = this;
+    pool.pauseAdvance(true);
+    try {
+      await pool.stopAdvance();
+      const refs: Ref[] = [];
+      for (const user of this.#users) refs.push(...user.roots());
+      for (const { ref, initialMemory, initialGlobals } of this.genesis.programs) {
+        refs.push(ref, initialMemory, initialGlobals);
+      }
+      heap.refresh();
+      const roots = heap.blob(Buffer.from(Uint32Array.from(refs).buffer));
+      await pool.run({ kind: JOB_COLLECT, start: 0, metadata: roots, gas: 0 });
+    } finally {
+      pool.pauseAdvance(false);
+    }
+    this.#usedAfterCollection = heap.usedBytes;
   }
 
   #due(): boolean {
     const used = this.heap.usedBytes;
-    const later = this.#usedAfterCollection + Math.max(COLLECT_BYTES, this.#usedAfterCollection);
-    const latest = this.heap.limitBytes * COLLECT_SHARE;
-    return used > Math.min(later, latest) && used > this.#usedAfterCollection + (COLLECT_BYTES >> 4);
+    const growth = Math.max(COLLECT_BYTES, this.#usedAfterCollection);
+    const due = used > this.#usedAfterCollection + growth || this.#pressed;
+    // Where little can have become free since, another collection would find as little.
+    return due && used > this.#usedAfterCollection + COLLECT_MINIMUM_BYTES;
+  }
+
+  get #pressed(): boolean {
+    return this.heap.usedBytes > this.heap.limitBytes * COLLECT_SHARE;
   }
 }

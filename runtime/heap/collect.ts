@@ -23,16 +23,41 @@ import {
   UNIT_WORDS,
 } from "./heap.ts";
 
-/** Frees what is not reachable from the references in the BLOB `roots`. */
-export function collect(heap: Heap, roots: Ref): void {
+/** A reference that is worth keeping as long as another one is reachable. */
+export interface WeakPair {
+  readonly start: Ref;
+  readonly result: Ref;
+}
+
+/**
+ * Frees what is not reachable from the references in the BLOB `roots`, nor from the `result` of a pair whose `start` is reachable.
+ * Returns for each pair whether it is.
+ */
+export function collect(heap: Heap, roots: Ref, pairs: readonly WeakPair[] = []): boolean[] {
   const marks = new Uint8Array(Math.ceil((heap.control[CONTROL_NEXT_CHUNK] as number) * (CHUNK_UNITS / 8)));
   const payload = heap.payload(roots);
   const stack: Ref[] = [];
   for (let at = 0; at < payload.length; at += 4) stack.push(payload.readUInt32LE(at));
   mark(heap, marks, stack);
+  // A result may hold the start of another pair: until nothing new is reached.
+  const alive = pairs.map(() => false);
+  for (let grew = true; grew; ) {
+    grew = false;
+    pairs.forEach(({ start, result }, i) => {
+      if (alive[i] || !marked(marks, start)) return;
+      alive[i] = true;
+      grew = true;
+      mark(heap, marks, [result]);
+    });
+  }
   sweep(heap, marks);
   Atomics.add(heap.control, CONTROL_GENERATION, 1);
   heap.refresh();
+  return alive;
+}
+
+function marked(marks: Uint8Array, ref: Ref): boolean {
+  return ((marks[ref >>> 3] as number) & (1 << (ref & 7))) !== 0;
 }
 
 function mark(heap: Heap, marks: Uint8Array, stack: Ref[]): void {
@@ -76,7 +101,7 @@ function sweep(heap: Heap, marks: Uint8Array): void {
   };
   for (let ref = CHUNK_UNITS; ref < end; ) {
     const units = (words[ref * UNIT_WORDS] as number) >>> 8;
-    const live = ((marks[ref >>> 3] as number) & (1 << (ref & 7))) !== 0;
+    const live = marked(marks, ref);
     if (live) close(ref);
     else if (start === 0) start = ref;
     // A zero word: a chunk that was taken but never written.

@@ -33,6 +33,7 @@ import { type KernelImports, SlotPool } from "./slot.ts";
 /** A started child that other threads may take: the job's number, or NO_TICKET. */
 export type Ticket = number;
 export const NO_TICKET: Ticket = -1;
+export const LOST = -1;
 
 /** Where started children wait for a thread. */
 export interface Jobs {
@@ -42,9 +43,14 @@ export interface Jobs {
    */
   post(publish: () => Ref, depth: number): Ticket;
   /**
-   * The result of a posted job, or 0: nobody took it, so it is the caller's to run. Waits if somebody has it.
+   * The result of the job that runs `start`; 0: nobody took it, so it is the caller's to run; LOST: there is no such
+   * job any more. Waits if somebody has it.
    */
-  take(ticket: Ticket): Ref;
+  take(ticket: Ticket, start: Ref): Ref | typeof LOST;
+  /** The parent's activation ends and leaves the child started: its job may be done in advance. */
+  keep(ticket: Ticket): void;
+  /** The job in advance that runs the published image `start`, or NO_TICKET. */
+  find(start: Ref): Ticket;
   /** The job that `take` left to the caller has ended. */
   finish(ticket: Ticket): void;
   /** Nobody wants the result any more. */
@@ -158,7 +164,7 @@ export class Kernel {
     numbers.sort((a, b) => a - b);
     const refs = numbers.map((number) => {
       const child = activation.children.get(number) as Child;
-      this.#forgetJob(child);
+      if (child.ticket !== NO_TICKET) this.#jobs.keep(child.ticket);
       return child.process === null ? 0 : publishProcess(this.#heap, child.process);
     });
     result.children = tableUpdate(this.#heap, result.children, numbers, refs, numbers.length);
@@ -442,11 +448,13 @@ export class Kernel {
   #join(caller: Activation, child: Child): void {
     const start = child.process;
     if (start === null || start.status !== abi.STATUS_RUNNABLE) return;
-    const ticket = child.ticket;
+    let ticket = child.ticket;
     child.ticket = NO_TICKET;
-    const ready = ticket === NO_TICKET ? 0 : this.#jobs.take(ticket);
+    if (ticket === NO_TICKET && start.ref !== 0) ticket = this.#jobs.find(start.ref);
+    const ready = ticket === NO_TICKET ? 0 : this.#jobs.take(ticket, start.ref);
+    if (ready === LOST) ticket = NO_TICKET;
     let result: Process;
-    if (ready !== 0) {
+    if (ready > 0) {
       result = loadProcess(this.#heap, ready);
     } else {
       const outer = this.#jobs.enter(ticket);

@@ -5,15 +5,19 @@
  *
  *   FREE ──post──▶ WRITING(poster) ──▶ POSTED ──claim──▶ CLAIMED(worker) ──▶ DONE or FAILED ──▶ FREE
  *                                        │                   │
- *                                        └──withdraw──▶ FREE └──withdraw──▶ ORPHAN(worker) ──▶ FREE when it
- *                                        ends
+ *                                        └──withdraw──▶ FREE └──withdraw──▶ ORPHAN(worker) ──▶ FREE when it ends
  *
- * Only the poster frees an entry (or, after a worker died, the main thread). Since a claim and its owner are
- * one word, a worker that is killed anywhere leaves a board that `heal` can put right: what it had claimed
- * for others is posted again, what it had posted is void, for the activation that wanted it is gone too.
+ * An entry belongs to its poster, who frees it. When the poster's activation ends while the child is still
+ * started, the entry is *kept*: it belongs to nobody, names its START image, and is work in advance. Free
+ * threads run kept jobs, at least one thread never does. Whoever joins that START image later finds the entry
+ * by `find` and takes its result, which is a memo: it can be lost at any time and computed again.
  *
- * Waiting: who looks for work or for a result reads SIGNAL, looks, and sleeps until SIGNAL differs. Every
- * post and every end increments it.
+ * Since a claim and its owner are one word, a worker that is killed anywhere leaves a board that `heal` can put
+ * right: what it had claimed for others is posted again, what it had posted is void, for the activation that
+ * wanted it is gone too.
+ *
+ * Waiting: who looks for work or for a result reads SIGNAL, looks, and sleeps until SIGNAL differs. Every post
+ * and every end increments it.
  */
 
 import type { Ref } from "../heap/heap.ts";
@@ -53,12 +57,18 @@ const STOPPED = 3;
 /** Entries below this were used at some time: how far a search must look. */
 const HIGH_WATER = 4;
 const ERROR_LENGTH = 5;
+/** 1: no job in advance may begin. */
+const PAUSED = 6;
+/** How many results of work in advance were used. */
+const USED = 7;
 const ENTRIES = 16;
 const ERROR_BYTES = 16384;
 const ERROR_AT = (ENTRIES + ENTRIES_LIMIT * ENTRY_WORDS) * 4;
 
 export const MAIN_THREAD = 0;
 export const NO_ENTRY = -1;
+/** Poster of an entry that is work in advance. */
+const KEPT = -1;
 const TWO_32 = 4294967296;
 
 /**
@@ -83,8 +93,22 @@ export function createBoard(): SharedArrayBuffer {
   return new SharedArrayBuffer(ERROR_AT + ERROR_BYTES);
 }
 
-/** How a job ended. */
-export type Outcome = { readonly state: "done"; readonly result: Ref } | { readonly state: "failed" };
+/** How a job stands, for who waits for it. */
+export type Outcome =
+  | { readonly state: "claimed" | "pending" | "failed" | "lost" }
+  | { readonly state: "done"; readonly result: Ref };
+
+const PENDING: Outcome = { state: "pending" };
+const YOURS: Outcome = { state: "claimed" };
+const BROKEN: Outcome = { state: "failed" };
+const LOST: Outcome = { state: "lost" };
+
+/** A job in advance, as a collection needs it. */
+export interface Memo {
+  readonly entry: number;
+  readonly start: Ref;
+  readonly result: Ref;
+}
 
 /** One thread's view of the board. `self` identifies the thread and is never used again for another. */
 export class Board {
@@ -139,12 +163,40 @@ export class Board {
     };
   }
 
-  /** How the job ended, null while it has not. */
-  outcome(entry: number): Outcome | null {
+  /**
+   * Tries to get the result of the job that runs `start`: "done" frees the entry; "claimed" makes it the caller's to run, unless
+   * it may not claim; "lost" means that the entry is not that job any more (only of work in advance).
+   */
+  take(entry: number, start: Ref, mayClaim = true): Outcome {
+    const words = this.#words;
     const at = ENTRIES + entry * ENTRY_WORDS;
-    const state = Atomics.load(this.#words, at + STATE) & STATE_MASK;
-    if (state === DONE) return { state: "done", result: (this.#words[at + RESULT] as number) >>> 0 };
-    return state === FAILED ? { state: "failed" } : null;
+    const state = Atomics.load(words, at + STATE);
+    const sequence = words[at + SEQUENCE];
+    if ((words[at + START] as number) >>> 0 !== start) return LOST;
+    const kept = words[at + POSTER] === KEPT;
+    switch (state & STATE_MASK) {
+      case POSTED:
+        if (!mayClaim || !this.claim(entry)) return PENDING;
+        // It may have been freed and posted anew in between: then it is another job.
+        if (words[at + SEQUENCE] === sequence) return YOURS;
+        this.#unclaim(entry);
+        return LOST;
+      case CLAIMED:
+        return PENDING;
+      case DONE: {
+        const result = (words[at + RESULT] as number) >>> 0;
+        if (Atomics.compareExchange(words, at + STATE, state, FREE) !== state) return LOST;
+        if (words[at + SEQUENCE] !== sequence) return LOST;
+        if (kept) Atomics.add(words, USED, 1);
+        this.#freed.push(entry);
+        return { state: "done", result };
+      }
+      case FAILED:
+        this.free(entry);
+        return kept ? LOST : BROKEN;
+      default:
+        return LOST;
+    }
   }
 
   /** Frees an entry that ended, or that its poster has claimed itself. */
@@ -169,6 +221,26 @@ export class Board {
     this.free(entry);
   }
 
+  /** The poster's activation ended and left the child started: the job becomes work in advance. */
+  keep(entry: number): void {
+    const at = ENTRIES + entry * ENTRY_WORDS;
+    this.#words[at + PARENT] = NO_ENTRY;
+    Atomics.store(this.#words, at + POSTER, KEPT);
+    this.#signal();
+  }
+
+  /** The job in advance that runs `start`, NO_ENTRY if there is none. */
+  find(start: Ref): number {
+    const words = this.#words;
+    const count = Atomics.load(words, HIGH_WATER);
+    for (let entry = 0; entry < count; entry++) {
+      const at = ENTRIES + entry * ENTRY_WORDS;
+      if ((words[at + START] as number) >>> 0 === start && words[at + POSTER] === KEPT && words[at] !== FREE)
+        return entry;
+    }
+    return NO_ENTRY;
+  }
+
   // ---- working --------------------------------------------------------------------------------------------
 
   /** Takes a posted job; false if it is not there any more. */
@@ -179,16 +251,41 @@ export class Board {
     );
   }
 
-  /** Claims any posted job; if `ancestor` is given, only one that descends from it. */
+  /** Claims any posted job that is not work in advance; if `ancestor` is given, only one that descends from it. */
   claimAny(ancestor = NO_ENTRY): number {
     const words = this.#words;
     const count = Atomics.load(words, HIGH_WATER);
+    const wanted = (entry: number): boolean =>
+      words[ENTRIES + entry * ENTRY_WORDS + POSTER] !== KEPT &&
+      (ancestor === NO_ENTRY || this.#descends(entry, ancestor));
     for (let entry = 0; entry < count; entry++) {
-      if (words[ENTRIES + entry * ENTRY_WORDS + STATE] !== POSTED) continue;
-      if (ancestor !== NO_ENTRY && !this.#descends(entry, ancestor)) continue;
-      if (this.claim(entry)) return entry;
+      if (words[ENTRIES + entry * ENTRY_WORDS + STATE] !== POSTED || !wanted(entry)) continue;
+      if (!this.claim(entry)) continue;
+      // Between the look and the claim the entry may have become another job.
+      if (wanted(entry)) return entry;
+      this.#unclaim(entry);
     }
     return NO_ENTRY;
+  }
+
+  /** Claims any job of work in advance. */
+  claimAdvance(): number {
+    const words = this.#words;
+    const count = Atomics.load(words, HIGH_WATER);
+    for (let entry = 0; entry < count; entry++) {
+      const at = ENTRIES + entry * ENTRY_WORDS;
+      if (words[at + STATE] !== POSTED || words[at + POSTER] !== KEPT || !this.claim(entry)) continue;
+      // Who pauses first says so and then looks for claims; who claims first then looks whether it is paused.
+      if (Atomics.load(words, PAUSED) === 0 && words[at + POSTER] === KEPT) return entry;
+      this.#unclaim(entry);
+      return NO_ENTRY;
+    }
+    return NO_ENTRY;
+  }
+
+  #unclaim(entry: number): void {
+    Atomics.store(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE, POSTED);
+    this.#signal();
   }
 
   /** The claimed job ended. */
@@ -270,12 +367,53 @@ export class Board {
     Atomics.notify(words, SIGNAL);
   }
 
-  /** Whether any thread is at work. */
+  /** Stops or allows the beginning of work in advance. */
+  pause(paused: boolean): void {
+    Atomics.store(this.#words, PAUSED, paused ? 1 : 0);
+    if (!paused) this.#signal();
+  }
+
+  /** Whether a thread is at work, or has work, that somebody waits for. */
   get busy(): boolean {
-    const count = Atomics.load(this.#words, HIGH_WATER);
+    return this.#some((kind, poster) => poster !== KEPT && kind !== FREE && kind !== DONE && kind !== FAILED);
+  }
+
+  /** The threads at work in advance, or for nobody. */
+  advancing(): Set<number> {
+    const threads = new Set<number>();
+    this.#some((kind, poster, owner) => {
+      if (kind === ORPHAN || (kind === CLAIMED && poster === KEPT)) threads.add(owner);
+      return false;
+    });
+    return threads;
+  }
+
+  /** All jobs in advance that no thread is at work on. */
+  memos(): Memo[] {
+    const words = this.#words;
+    const found: Memo[] = [];
+    this.#some((kind, poster, _owner, entry) => {
+      const at = ENTRIES + entry * ENTRY_WORDS;
+      const result = kind === DONE ? (words[at + RESULT] as number) >>> 0 : 0;
+      if (poster === KEPT && kind !== FREE)
+        found.push({ entry, start: (words[at + START] as number) >>> 0, result });
+      return false;
+    });
+    return found;
+  }
+
+  /** How many results of work in advance were used so far. */
+  get used(): number {
+    return Atomics.load(this.#words, USED);
+  }
+
+  #some(test: (kind: number, poster: number, owner: number, entry: number) => boolean): boolean {
+    const words = this.#words;
+    const count = Atomics.load(words, HIGH_WATER);
     for (let entry = 0; entry < count; entry++) {
-      const state = Atomics.load(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE) & STATE_MASK;
-      if (state === CLAIMED || state === ORPHAN || state === POSTED || state === WRITING) return true;
+      const at = ENTRIES + entry * ENTRY_WORDS;
+      const state = Atomics.load(words, at + STATE);
+      if (test(state & STATE_MASK, words[at + POSTER] as number, state >> STATE_BITS, entry)) return true;
     }
     return false;
   }
@@ -301,6 +439,18 @@ export class Board {
         if (seen === high) break;
         high = seen;
       }
+      return entry;
+    }
+    return this.#evict(reserved);
+  }
+
+  /** The board is full: a result in advance gives way. */
+  #evict(reserved: number): number {
+    const words = this.#words;
+    for (let entry = 0; entry < ENTRIES_LIMIT; entry++) {
+      const at = ENTRIES + entry * ENTRY_WORDS;
+      if (words[at + POSTER] !== KEPT || Atomics.compareExchange(words, at + STATE, DONE, reserved) !== DONE)
+        continue;
       return entry;
     }
     return NO_ENTRY;

@@ -31,8 +31,8 @@ export class Pool {
   readonly #workers: number;
   readonly #piscina: Piscina;
   readonly #running = new Set<Promise<void>>();
-  /** Thread ids of the workers that run their long task. */
-  readonly #started = new Set<number>();
+  /** The threads that run their long task: thread id and our own id. */
+  readonly #started = new Map<number, number>();
   #lastId = 0;
   #deaths = 0;
   #lastDeath: unknown;
@@ -51,8 +51,8 @@ export class Pool {
       concurrentTasksPerWorker: 1,
       resourceLimits: { stackSizeMb: WORKER_STACK_BYTES / (1 << 20) },
     });
-    this.#piscina.on("message", ({ started }) => this.#started.add(started));
-    for (let i = 0; i < workers; i++) this.#start();
+    this.#piscina.on("message", ({ started, id }) => this.#started.set(started, id));
+    for (let i = 0; i < workers; i++) this.#start(i > 0);
   }
 
   /** Runs a job on some thread; the reference of its result. */
@@ -63,15 +63,9 @@ export class Pool {
     if (entry === NO_ENTRY) throw new KernelPanic("the job board is full of blocks");
     for (;;) {
       const signal = board.mainSignal();
-      const outcome = board.outcome(entry);
-      if (outcome?.state === "done") {
-        board.free(entry);
-        return outcome.result;
-      }
-      if (outcome?.state === "failed") {
-        board.free(entry);
-        throw revive(board.error());
-      }
+      const outcome = board.take(entry, job.start, false);
+      if (outcome.state === "done") return outcome.result;
+      if (outcome.state === "failed") throw revive(board.error());
       if (this.#deaths - deathsBefore > DEATHS_LIMIT) {
         board.withdraw(entry);
         throw new LimitError(
@@ -85,9 +79,42 @@ export class Pool {
     }
   }
 
-  /** Whether a thread is at work, or has work. */
+  /** Whether a thread is at work, or has work, for somebody who waits. */
   get busy(): boolean {
     return this.#board.busy;
+  }
+
+  /** Whether a thread is at work in advance. */
+  get advancing(): boolean {
+    return this.#board.advancing().size > 0;
+  }
+
+  /** How many results of work in advance were used so far. */
+  get advanceUsed(): number {
+    return this.#board.used;
+  }
+
+  /** How many results of work in advance wait to be used. */
+  get advanceReady(): number {
+    return this.#board.memos().filter((memo) => memo.result !== 0).length;
+  }
+
+  /** Stops or allows the beginning of work in advance. */
+  pauseAdvance(paused: boolean): void {
+    this.#board.pause(paused);
+  }
+
+  /** Ends the threads at work in advance; their jobs begin anew later. */
+  async stopAdvance(): Promise<void> {
+    while (this.advancing) {
+      const ids = this.#board.advancing();
+      const threads = this.#piscina.threads.filter((thread) =>
+        ids.has(this.#started.get(thread.threadId) ?? 0),
+      );
+      await Promise.all(threads.map((thread) => thread.terminate()));
+      // The board is put right when piscina tells of the deaths, in a later turn.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   /**
@@ -111,7 +138,7 @@ export class Pool {
   }
 
   /** Gives a thread its long task; when the thread dies, does so again. */
-  #start(): void {
+  #start(advances: boolean): void {
     const id = ++this.#lastId;
     const task: WorkerTask = {
       id,
@@ -119,6 +146,7 @@ export class Pool {
       board: this.#memory,
       programs: this.#programs,
       alone: this.#workers === 1,
+      advances,
     };
     const running = this.#piscina.run(task).then(
       () => {},
@@ -129,7 +157,7 @@ export class Pool {
         this.heap.releaseLockOf(id);
         this.#board.heal(id);
         this.#board.wakeMain();
-        this.#start();
+        this.#start(advances);
       },
     );
     this.#running.add(running);

@@ -14,7 +14,7 @@ import { collect } from "../heap/collect.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { hashObject } from "../image/hash.ts";
 import { loadProcess, publishProcess } from "../image/process.ts";
-import { type Jobs, Kernel, NO_TICKET, type Ticket } from "../kernel/kernel.ts";
+import { type Jobs, Kernel, LOST, NO_TICKET, type Ticket } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
 import { Board, JOB_ACTIVATE, JOB_COLLECT, NO_ENTRY } from "./board.ts";
 
@@ -26,6 +26,8 @@ export interface WorkerTask {
   readonly programs: readonly ProgramHandle[];
   /** Whether started children are offered to other threads at all. */
   readonly alone: boolean;
+  /** Whether this thread takes work in advance. */
+  readonly advances: boolean;
 }
 
 /** Another thread failed to run a child; it has described why. */
@@ -39,12 +41,14 @@ class Worker implements Jobs {
   readonly #board: Board;
   readonly #kernel: Kernel;
   readonly #alone: boolean;
+  readonly #advances: boolean;
   #entry = NO_ENTRY;
 
   constructor(task: WorkerTask) {
     this.#heap = new Heap(task.heap, task.id);
     this.#board = new Board(task.board, task.id);
     this.#alone = task.alone;
+    this.#advances = task.advances;
     this.#kernel = new Kernel(this.#heap, new Programs(task.programs), this);
   }
 
@@ -54,7 +58,8 @@ class Worker implements Jobs {
     for (;;) {
       const signal = board.signal();
       if (board.stopped) return;
-      const entry = board.claimAny();
+      let entry = board.claimAny();
+      if (entry === NO_ENTRY && this.#advances) entry = board.claimAdvance();
       if (entry === NO_ENTRY) board.sleep(signal);
       else this.#begin(entry);
     }
@@ -75,23 +80,27 @@ class Worker implements Jobs {
     return entry === NO_ENTRY ? NO_TICKET : entry;
   }
 
-  take(ticket: Ticket): Ref {
+  take(ticket: Ticket, start: Ref): Ref | typeof LOST {
     const board = this.#board;
-    if (board.claim(ticket)) return 0;
     for (let spins = 0; ; spins++) {
       const signal = board.signal();
-      const outcome = board.outcome(ticket);
-      if (outcome !== null) {
-        board.free(ticket);
-        if (outcome.state === "failed") throw FAILED_ELSEWHERE;
-        return outcome.result;
-      }
-      // Its worker died, and the job is on the board again.
-      if (board.claim(ticket)) return 0;
+      const outcome = board.take(ticket, start);
+      if (outcome.state === "claimed") return 0;
+      if (outcome.state === "lost") return LOST;
+      if (outcome.state === "failed") throw FAILED_ELSEWHERE;
+      if (outcome.state === "done") return outcome.result;
       const entry = board.claimAny(ticket);
       if (entry !== NO_ENTRY) this.#work(entry);
       else if (spins > SPINS) board.sleep(signal);
     }
+  }
+
+  keep(ticket: Ticket): void {
+    this.#board.keep(ticket);
+  }
+
+  find(start: Ref): Ticket {
+    return this.#alone ? NO_TICKET : this.#board.find(start);
   }
 
   finish(ticket: Ticket): void {
@@ -137,7 +146,11 @@ class Worker implements Jobs {
     const job = this.#board.job(entry);
     const heap = this.#heap;
     if (job.kind === JOB_COLLECT) {
-      collect(heap, job.metadata);
+      const memos = this.#board.memos();
+      const alive = collect(heap, job.metadata, memos);
+      memos.forEach(({ entry }, i) => {
+        if (!alive[i]) this.#board.free(entry);
+      });
       return 0;
     }
     const process = loadProcess(heap, job.start);
@@ -170,6 +183,6 @@ function describe(error: unknown): string {
 
 /** The long task of a worker thread. */
 export default function work(task: WorkerTask): void {
-  parentPort?.postMessage({ started: threadId });
+  parentPort?.postMessage({ started: threadId, id: task.id });
   new Worker(task).loop();
 }
