@@ -1,0 +1,153 @@
+/** Work in advance: children that run while later blocks are produced. It can be used, lost or interrupted, never seen. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Block, Runtime } from "../../runtime/index.ts";
+import * as abi from "../../syscalls/abi.ts";
+import { REGION, Script } from "../driver.ts";
+import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
+
+const GAS = 2_000_000_000;
+const SPIN = 2_000_000;
+const BLOCKS = 12;
+
+/** A script whose process starts a child of its own that starts a child …, `levels` deep; the last one works long. */
+function leaveRunning(script: Script, levels: number): void {
+  const inner = new Script({ commands: 16 });
+  if (levels > 1) leaveRunning(inner, levels - 1);
+  else {
+    inner.spin(SPIN);
+    inner.store(0x280000, 77n);
+  }
+  script.put(1, {
+    program: DRIVER_HASH,
+    memoryQuota: 80 * levels,
+    processQuota: levels - 1,
+    ranges: [{ source: inner.metadata(), target: REGION }],
+    start: { entry: "run", argument: BigInt(REGION), gas: GAS * levels },
+  });
+  // All but the last level are joined, so that only the last one is still started when the block ends.
+  if (levels > 1) script.get(1, { status: true });
+}
+
+/** Joins what `leaveRunning` left, through the same levels. */
+function joinAll(script: Script, levels: number): { status: number; copy: number } {
+  if (levels > 1) {
+    const inner = new Script({ commands: 16 });
+    joinAll(inner, levels - 1);
+    script.put(1, {
+      ranges: [{ source: inner.metadata(), target: REGION }],
+      start: { entry: "run", argument: BigInt(REGION), gas: 100_000_000 * levels },
+    });
+  }
+  return {
+    status: script.get(1, { status: true }),
+    copy: script.get(1, { copy: [{ source: 0x280000, length: 8 }] }),
+  };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** A child is started in block 1 and joined in block `BLOCKS`; `between` happens after block 1. */
+async function run(
+  runtime: Runtime,
+  levels: number,
+  between: (runtime: Runtime, height: number) => Promise<unknown> = async () => {},
+): Promise<Block[]> {
+  const options = { gasLimit: GAS * 10 };
+  const blocks = [(await play(runtime, (s) => leaveRunning(s, levels), options)).block];
+  for (let height = 2; height < BLOCKS; height++) {
+    await between(runtime, height);
+    blocks.push((await play(runtime, (s) => s.store(0x200000, BigInt(height)), options)).block);
+  }
+  const { block, results, handles } = await play(runtime, (s) => joinAll(s, levels), options);
+  assert.equal(results.status(handles.status).kind, abi.STATUS_RETURNED);
+  if (levels === 1) assert.equal(results.bytes(handles.copy)[0], 77);
+  return [...blocks, block];
+}
+
+const facts = (blocks: readonly Block[]) => blocks.map(({ id, root, gasUsed }) => ({ id, root, gasUsed }));
+
+for (const levels of [1, 2, 4]) {
+  test(`a child ${levels} levels down runs on over ten blocks, and nobody can tell when`, async () => {
+    const alone = await withRuntime([], { workers: 1 }, (runtime) => run(runtime, levels));
+    await withRuntime([], { workers: 3 }, async (runtime) => {
+      const early = await run(runtime, levels, (r) => until(() => r.engine.pool.advanceReady === 1));
+      assert.equal(runtime.engine.pool.advanceUsed, 1, "the result in advance was used");
+      assert.deepEqual(facts(early), facts(alone));
+      await runtime.revert(0);
+      assert.deepEqual(facts(await run(runtime, levels)), facts(alone), "joined while it runs, or before");
+    });
+  });
+}
+
+test("until its join a child that is done looks like one that has not begun", async () => {
+  await withRuntime([], { workers: 2 }, async (runtime) => {
+    await play(runtime, (s) => leaveRunning(s, 1), { gasLimit: GAS * 10 });
+    const before = runtime.inspect([1]);
+    assert.equal(before?.status, "runnable");
+    await until(() => runtime.engine.pool.advanceReady === 1);
+    assert.deepEqual(runtime.inspect([1]), before);
+    const { results, handles } = await play(runtime, (s) => s.load(0x200000));
+    assert.equal(results.value(handles), 0n);
+    assert.deepEqual(runtime.inspect([1]), before);
+  });
+});
+
+test("reverts in the middle: the child is joined on several branches, with the same result on each", async () => {
+  await withRuntime([], { workers: 3 }, async (runtime) => {
+    const options = { gasLimit: GAS * 10 };
+    const start = (await play(runtime, (s) => leaveRunning(s, 1), options)).block;
+    const join = async () => (await play(runtime, (s) => joinAll(s, 1), options)).block;
+    const first = await join();
+    await runtime.revert(start);
+    await play(runtime, (s) => s.put(1, { drop: true }), options);
+    await runtime.revert(0);
+    await play(runtime, (s) => leaveRunning(s, 1), options);
+    await runtime.revert(start);
+    assert.equal((await join()).id, first.id);
+    const fork = await runtime.fork();
+    await Promise.all([fork.revert(start), runtime.revert(start)]);
+    const [one, two] = await Promise.all([
+      play(fork, (s) => joinAll(s, 1), options),
+      play(runtime, (s) => joinAll(s, 1), options),
+    ]);
+    assert.deepEqual([one.block.id, two.block.id], [first.id, first.id]);
+    await fork.close();
+  });
+});
+
+test("killed workers and collections in the middle change nothing", async () => {
+  const alone = await withRuntime([], { workers: 1 }, (runtime) => run(runtime, 2));
+  await withRuntime([], { workers: 3 }, async (runtime) => {
+    const disturbed = await run(runtime, 2, async ({ engine }, height) => {
+      if (height % 3 === 0) await engine.pool.kill(height);
+      else await engine.collect();
+    });
+    assert.deepEqual(facts(disturbed), facts(alone));
+    await runtime.revert(0);
+    const collected = await run(runtime, 2, async ({ engine }, height) => {
+      await until(() => engine.pool.advanceReady === 1);
+      if (height === 5) await engine.collect();
+    });
+    assert.deepEqual(facts(collected), facts(alone), "a result survives a collection");
+    assert.ok(runtime.engine.pool.advanceUsed > 0);
+  });
+});
+
+test("a collection forgets results that no retained block can want", async () => {
+  await withRuntime([], { workers: 2, retain: 1 }, async (runtime) => {
+    await play(runtime, (s) => leaveRunning(s, 1), { gasLimit: GAS * 10 });
+    await until(() => runtime.engine.pool.advanceReady === 1);
+    await play(runtime, (s) => joinAll(s, 1), { gasLimit: GAS * 10 });
+    await play(runtime, (s) => leaveRunning(s, 1), { gasLimit: GAS * 10 });
+    await until(() => runtime.engine.pool.advanceReady === 1);
+    await runtime.engine.collect();
+    assert.equal(runtime.engine.pool.advanceReady, 1);
+    await play(runtime, (s) => s.put(1, { program: DRIVER_HASH }), { gasLimit: GAS * 10 });
+    await runtime.engine.collect();
+    assert.equal(runtime.engine.pool.advanceReady, 0);
+  });
+});
