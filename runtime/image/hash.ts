@@ -3,15 +3,7 @@
  *
  *   page, program bytes    SHA-256 of the raw bytes; they stand only where a field says so
  *   blob                   SHA-256(raw bytes) likewise
- *   node                   SHA-256(HASH_NODE, HASH_VERSION, 0, 0, u32 bitmap of present children, their hashes)
- *   process                SHA-256(HASH_PROCESS, HASH_VERSION, 0, 0, the fields below, little-endian)
- *
- * A process's fields, in this order: program hash · memory size u32 · memory root · globals · entry u32 ·
- * status u32 · code i64 · argument i64 · gas u64 · gas used u64 · fault u32 · line u32 · column u32 · region
- * pointer u32 · region capacity u32 · memory quota u32 · process quota u32 · number of children u32 · started
- * u32 · continuation · text · reference snapshot · children root. A field that names an object holds its
- * hash, 32 zero bytes when it is absent. Gas held by descendants is a sum over the children and therefore not
- * a field.
+ *   node, process          see record.ts
  *
  * Two threads may hash the same object at once: they write the same bytes.
  */
@@ -29,16 +21,19 @@ import {
   UNIT_WORDS,
 } from "../heap/heap.ts";
 import { NODE_BITMAP, NODE_HASHED, popcount } from "../heap/table.ts";
+import {
+  fieldBytes,
+  HASH_BYTES,
+  HASH_NODE,
+  HASH_PROCESS,
+  HASH_VERSION,
+  HASHED_FIELDS,
+  NODE_PREFIX_BYTES,
+} from "./record.ts";
 
-export const HASH_VERSION = 1;
-export const HASH_NODE = 1;
-export const HASH_PROCESS = 2;
-export const HASH_BLOCK = 3;
-export const HASH_GENESIS = 4;
-export const HASH_BYTES = 32;
+export { HASH_BLOCK, HASH_BYTES, HASH_GENESIS, HASH_NODE, HASH_PROCESS, HASH_VERSION } from "./record.ts";
 
-const PREFIX_BYTES = 8;
-const input = Buffer.alloc(PREFIX_BYTES + 32 * HASH_BYTES);
+const input = Buffer.alloc(NODE_PREFIX_BYTES + 32 * HASH_BYTES);
 const inputWords = new Uint32Array(input.buffer, input.byteOffset, input.length / 4);
 const digest = Buffer.alloc(HASH_BYTES);
 const digestWords = new Uint32Array(digest.buffer, digest.byteOffset, HASH_BYTES / 4);
@@ -80,42 +75,17 @@ function hashNode(heap: Heap, ref: Ref): void {
   if (missing !== 0) Atomics.or(words, at + NODE_HASHED, missing);
   inputWords[0] = HASH_NODE | (HASH_VERSION << 8);
   inputWords[1] = bitmap;
-  heap.bytes.copy(input, PREFIX_BYTES, hashes * 4, hashes * 4 + count * HASH_BYTES);
-  keep(heap, ref, input.subarray(0, PREFIX_BYTES + count * HASH_BYTES));
+  heap.bytes.copy(input, NODE_PREFIX_BYTES, hashes * 4, hashes * 4 + count * HASH_BYTES);
+  keep(heap, ref, input.subarray(0, NODE_PREFIX_BYTES + count * HASH_BYTES));
 }
 
-// Positions in the record (image/process.ts) of what is hashed: 'r' a reference, 'w' a word.
-const FIELDS: readonly (readonly ["r" | "w", number])[] = [
-  ["r", 0],
-  ["w", 9],
-  ["r", 1],
-  ["r", 3],
-  ["w", 7],
-  ["w", 8],
-  ["w", 10],
-  ["w", 11],
-  ["w", 12],
-  ["w", 13],
-  ["w", 14],
-  ["w", 15],
-  ["w", 16],
-  ["w", 17],
-  ["w", 20],
-  ["w", 21],
-  ["w", 22],
-  ["w", 23],
-  ["w", 24],
-  ["w", 25],
-  ["w", 26],
-  ["w", 27],
-  ["w", 28],
-  ["w", 29],
-  ["w", 30],
-  ["r", 4],
-  ["r", 5],
-  ["r", 6],
-  ["r", 2],
-];
+// Positions in the record of what is hashed, word by word: 'r' a reference, 'w' a word.
+const FIELDS: readonly (readonly ["r" | "w", number])[] = HASHED_FIELDS.flatMap(([, type, position]) =>
+  Array.from({ length: type === "hash" ? 1 : fieldBytes(type) / 4 }, (_, i): ["r" | "w", number] => [
+    type === "hash" ? "r" : "w",
+    position + i,
+  ]),
+);
 
 function hashProcess(heap: Heap, ref: Ref): void {
   const words = heap.words;
@@ -123,6 +93,13 @@ function hashProcess(heap: Heap, ref: Ref): void {
   for (const [type, position] of FIELDS) {
     if (type === "r" && words[record + position] !== 0) hashObject(heap, words[record + position] as number);
   }
+  keep(heap, ref, writeRecord(heap, ref));
+}
+
+/** The bytes that are hashed of the process at `ref`, valid until the next hash; all it names is hashed. */
+export function writeRecord(heap: Heap, ref: Ref): Uint8Array {
+  const words = heap.words;
+  const record = ref * UNIT_WORDS + UNIT_WORDS;
   let at = 0;
   inputWords[at++] = HASH_PROCESS | (HASH_VERSION << 8);
   for (const [type, position] of FIELDS) {
@@ -134,7 +111,7 @@ function hashProcess(heap: Heap, ref: Ref): void {
       for (let j = 0; j < 8; j++) inputWords[at++] = value === 0 ? 0 : (words[from + j] as number);
     }
   }
-  keep(heap, ref, input.subarray(0, at * 4));
+  return input.subarray(0, at * 4);
 }
 
 // 'latin1' is the fastest output of crypto.hash (a Buffer costs twice as much), and Node aborts on latin1
