@@ -18,6 +18,8 @@ export const PAGES_PER_WASM_PAGE = WASM_PAGE_BYTES / PAGE_BYTES;
 export const TREE_DEPTH_LIMIT = 20;
 /** Call depth of one activation, in estimated bytes of native frames. */
 export const CALL_DEPTH_BYTES = 2 << 20;
+/** Data of a block, and the region for its metadata. */
+export const DATA_BYTES_LIMIT = 64 << 20;
 /** Characters kept of the message of an abort, and of its file name. */
 export const ABORT_TEXT_LIMIT = 256;
 /** Gas is counted in numbers that JavaScript holds exactly. */
@@ -50,6 +52,10 @@ export const TABLES_LIMIT = 100;
 export const ASYNCIFIED_BYTES_LIMIT = 128 << 20;
 export const ASYNCIFIED_FUNCTION_BYTES_LIMIT = 2 << 20;
 export const ASYNCIFIED_LOCALS_LIMIT = 40_000;
+/** Nesting of expressions and blocks in a program that stands still: binaryen is recursive, and quadratic in it. */
+export const SUSPENDING_EXPRESSION_LIMIT = 1_000;
+/** An instrumented function: below V8's 7,654,321 bytes. */
+export const INSTRUMENTED_FUNCTION_BYTES_LIMIT = 7_000_000;
 
 // ---- host -------------------------------------------------------------------------------------------------
 
@@ -62,6 +68,8 @@ export const HOST_FRAME_BYTES = 256 << 10;
  * two.
  */
 export const SLOTS_LIMIT = 128;
+/** Memory that a worker's unused instances hold at most; the oldest give way. */
+export const SLOT_BYTES_LIMIT = 1 << 30;
 
 assert(
   (TREE_DEPTH_LIMIT + 1) * (CALL_DEPTH_BYTES + HOST_FRAME_BYTES) <= WORKER_STACK_BYTES,

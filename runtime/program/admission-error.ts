@@ -38,6 +38,7 @@ export const FEATURE_REASONS = [
   "unknown-import",
   "import-type",
   "may-not-suspend", //      a program installed at run time imports ret or snapshot
+  "not-suspendable", //      binaryen cannot make it stand still
   "suspending-references", // a program that imports ret or snapshot holds references in operands or locals
   "data-out-of-bounds", //   an active segment that would trap when the module is instantiated
   "elements-out-of-bounds",
@@ -54,6 +55,7 @@ export const LIMIT_REASONS = [
   "local-count",
   "nesting-depth",
   "operand-height",
+  "expression-depth", //     in programs that import ret or snapshot
   "branch-table-size",
   "import-count",
   "export-count",
@@ -76,11 +78,14 @@ export class AdmissionError extends StillpointError {
   readonly reason: Reason;
   readonly functionIndex: number | null;
   readonly offset: number;
+  /** The message without reason and place. */
+  readonly text: string;
 
   constructor(reason: Reason, message: string, offset: number, functionIndex: number | null = null) {
     const place =
       functionIndex === null ? `at byte ${offset}` : `in function ${functionIndex}, at byte ${offset}`;
     super("E_BAD_PROGRAM", `${message} (${reason}, ${place})`, { reason, functionIndex, offset });
+    this.text = message;
     this.reason = reason;
     this.functionIndex = functionIndex;
     this.offset = offset;

@@ -63,7 +63,18 @@ export async function admit(bytes: Uint8Array, options: Options = {}): Promise<P
   if (!suspends(checked.module)) return instrument(checked, options);
   const { asyncify } = await import("./asyncify.ts");
   const unwindable = await asyncify(checked.bytes, checked.module, entriesOf(checked.module));
-  return instrument(checked, options, unwindable);
+  try {
+    return instrument(checked, options, unwindable);
+  } catch (error) {
+    throw error instanceof AdmissionError ? inOriginal(error, checked.module) : error;
+  }
+}
+
+/** What is wrong with the form that Asyncify made is reported at the function of the original: they have the same numbers. */
+function inOriginal(error: AdmissionError, original: Module): AdmissionError {
+  const { reason, text, functionIndex } = error;
+  const body = functionIndex === null ? undefined : original.bodies[functionIndex - original.imports.length];
+  return new AdmissionError(reason, `${text}, counting what Asyncify adds`, body?.start ?? 0, functionIndex);
 }
 
 /** Checks and instruments a program that runs and returns, at once. Those that import ret or snapshot are rejected. */

@@ -5,7 +5,8 @@
  * Functions are numbered: the kernel's imports, the module's own functions in their order, injected ones.
  */
 
-import { CALL_DEPTH_BYTES } from "../limits.ts";
+import { CALL_DEPTH_BYTES, INSTRUMENTED_FUNCTION_BYTES_LIMIT } from "../limits.ts";
+import { AdmissionError } from "./admission-error.ts";
 import { Body } from "./body.ts";
 import { writeConstant } from "./constant.ts";
 import { type Depths, type Graph, ROOT_FRAME_BYTES } from "./depth.ts";
@@ -177,7 +178,11 @@ class Assembler {
       reader.end = range.end;
       readBody(reader, module, index, body);
       const charge = depths.charges[index] as number;
-      rewriter.function(body, typeOfFunction(module, index), charge, free.has(index), out);
+      const size = rewriter.function(body, typeOfFunction(module, index), charge, free.has(index), out);
+      if (size > INSTRUMENTED_FUNCTION_BYTES_LIMIT) {
+        const text = `Instrumented, the function has ${size} bytes: at most ${INSTRUMENTED_FUNCTION_BYTES_LIMIT} are allowed`;
+        throw new AdmissionError("function-size", text, range.start, index);
+      }
     });
     return out;
   }

@@ -7,12 +7,13 @@
  */
 
 import { assert } from "../errors.ts";
+import { SUSPENDING_EXPRESSION_LIMIT } from "../limits.ts";
 import { AdmissionError } from "./admission-error.ts";
 import type { Unwindable } from "./admit.ts";
-import { Body } from "./body.ts";
+import { Body, NOBODY } from "./body.ts";
 import type { Module } from "./model.ts";
 import { decodeModule } from "./module.ts";
-import { GLOBAL_GET } from "./opcodes.ts";
+import { BLOCK, END, GLOBAL_GET, IF, LOOP } from "./opcodes.ts";
 import { Reader } from "./reader.ts";
 import { readBody } from "./validate.ts";
 import { Writer } from "./writer.ts";
@@ -32,12 +33,45 @@ export async function asyncify(
   module: Module,
   entries: readonly { functionIndex: number }[],
 ): Promise<Unwindable> {
-  rejectReferences(bytes, module);
-  const { default: binaryen } = await import("binaryen");
-  const before = prepare(bytes, module, entries);
-  const instance = binaryen.readBinary(before);
-  let after: Uint8Array;
+  rejectUnfit(bytes, module);
+  const after = await runPass(prepare(bytes, module, entries), module.importsAt);
+  return inspect(after, module, entries.length);
+}
+
+/** How deep expressions and the blocks around them nest, at most. */
+function expressionDepth(body: Body): number {
+  const depths = new Int32Array(body.length);
+  const inside: number[] = [];
+  let deepest = 0;
+  let within = 0; // the deepest so far in the current block
+  for (let place = 0; place < body.length; place++) {
+    const opcode = body.ops[place];
+    if (opcode === BLOCK || opcode === LOOP || opcode === IF) {
+      inside.push(within);
+      within = 0;
+    } else if (opcode === END && inside.length > 0) {
+      depths[place] = within;
+      within = inside.pop() as number;
+    }
+    const depth = (depths[place] as number) + 1;
+    within = Math.max(within, depth);
+    deepest = Math.max(deepest, depth);
+    const consumer = body.consumer[place] as number;
+    if (consumer !== NOBODY) depths[consumer] = Math.max(depths[consumer] as number, depth);
+  }
+  return deepest;
+}
+
+/**
+ * binaryen is recursive: a program of very deep expressions exhausts its stack, and that ends its whole instance, so the next
+ * program gets a new one.
+ */
+async function runPass(before: Uint8Array, offset: number): Promise<Uint8Array> {
+  const { default: binaryen } = (await import(
+    generation === 0 ? "binaryen" : freshAddress()
+  )) as typeof import("binaryen");
   try {
+    const instance = binaryen.readBinary(before);
     const F = binaryen.Features;
     instance.setFeatures(
       F.MutableGlobals |
@@ -57,16 +91,25 @@ export async function asyncify(
     binaryen.setPassArgument("asyncify-imports", "stillpoint.ret,stillpoint.snapshot");
     binaryen.setPassArgument("asyncify-in-secondary-memory", "true");
     instance.runPasses(["asyncify"]);
-    after = instance.emitBinary();
-  } finally {
+    const after = new Uint8Array(instance.emitBinary());
     binaryen.clearPassArguments();
     instance.dispose();
+    return after;
+  } catch (error) {
+    generation++;
+    const text = `binaryen cannot make the program stand still: ${(error as Error)?.message ?? error}; make its largest functions smaller`;
+    throw new AdmissionError("not-suspendable", text, offset);
   }
-  return inspect(new Uint8Array(after), module, entries.length);
 }
 
-/** References cannot be kept in Asyncify's stack. */
-function rejectReferences(bytes: Uint8Array, module: Module): void {
+let generation = 0;
+
+function freshAddress(): string {
+  return `${import.meta.resolve("binaryen")}?${generation}`;
+}
+
+/** References cannot be kept in Asyncify's stack, and binaryen cannot take expressions of any depth. */
+function rejectUnfit(bytes: Uint8Array, module: Module): void {
   const reader = new Reader(bytes);
   const body = new Body(4096);
   module.bodies.forEach((range, position) => {
@@ -74,6 +117,11 @@ function rejectReferences(bytes: Uint8Array, module: Module): void {
     reader.offset = range.start;
     reader.end = range.end;
     readBody(reader, module, index, body);
+    const depth = expressionDepth(body);
+    if (depth > SUSPENDING_EXPRESSION_LIMIT) {
+      const text = `Expressions nested ${depth} deep: at most ${SUSPENDING_EXPRESSION_LIMIT} are allowed in a program that stands still`;
+      throw new AdmissionError("expression-depth", text, range.start, index);
+    }
     if (!body.usesReferences) return;
     const text =
       "Functions of a program that imports ret or snapshot may hold no references in parameters, locals or operands";

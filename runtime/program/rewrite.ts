@@ -62,10 +62,10 @@ export class Rewriter {
   }
 
   /**
-   * Appends the function, with its size, to `out`. `depthCharge` is 0 for functions that do not count. Asyncify's own
+   * Appends the function, with its size, to `out`; returns its size. `depthCharge` is 0 for functions that do not count. Asyncify's own
    * functions are called by the kernel and cost nothing: `free`.
    */
-  function(body: Body, type: FunctionType, depthCharge: number, free: boolean, out: Writer): void {
+  function(body: Body, type: FunctionType, depthCharge: number, free: boolean, out: Writer): number {
     if (this.#fixes.length < body.length) {
       const capacity = body.ops.length;
       this.#fixes = new Uint8Array(capacity);
@@ -86,7 +86,7 @@ export class Rewriter {
     };
     this.#scratch.clear();
     const writer = new FunctionWriter(this.#source, this.#targets, body, type, plan, this.#scratch);
-    writer.write(out);
+    return writer.write(out);
   }
 }
 
@@ -128,7 +128,7 @@ class FunctionWriter {
     this.#plan = plan;
   }
 
-  write(out: Writer): void {
+  write(out: Writer): number {
     const code = this.#code;
     const { charges, depthCharge, free } = this.#plan;
     const caches = !free && charges.loops.size > 0 && this.#caches();
@@ -157,9 +157,11 @@ class FunctionWriter {
     }
     const locals = new Code(64);
     writeLocals(locals, [...this.#body.locals.subarray(this.#body.parameters), ...this.#extra]);
-    out.u32(locals.length + code.length);
+    const size = locals.length + code.length;
+    out.u32(size);
     out.bytes(locals.view());
     out.bytes(code.view());
+    return size;
   }
 
   /**

@@ -464,3 +464,41 @@ test("custom sections, wherever they stand, are dropped", () => {
   const program = admitEntryProgram(join(bytes, custom));
   assert.deepEqual(program.code, admitEntryProgram(bytes).code);
 });
+
+test("a function whose instrumented form would not fit the engine is rejected, not a host error", () => {
+  const loops = (code: Code) => {
+    for (let count = 0; count < 340_000; count++) {
+      code.open(op.LOOP);
+      code.end();
+    }
+  };
+  assert.throws(() => admitEntryProgram(build({ functions: [{ code: () => {} }, { code: loops }] })), {
+    reason: "function-size",
+    functionIndex: 1,
+  });
+});
+
+test("expressions too deep for binaryen are rejected in programs that stand still, and only there", async () => {
+  const deep = (imports: Spec["imports"]) =>
+    build({
+      imports: imports ?? [],
+      functions: [
+        {
+          parameters: [I64],
+          results: [I64],
+          code: (code) => {
+            code.get(0);
+            for (let count = 0; count < 2000; count++) {
+              code.get(0);
+              code.op(op.I64_ADD);
+            }
+          },
+        },
+      ],
+    });
+  await assert.rejects(admit(deep([["stillpoint", "ret", [I64], [I64]]])), {
+    reason: "expression-depth",
+    functionIndex: 1,
+  });
+  await admit(deep([]));
+});
