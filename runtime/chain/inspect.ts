@@ -21,13 +21,21 @@ export interface ProcessView {
   readonly code: bigint;
   /** Gas used by the last activation. */
   readonly gasUsed: number;
+  /** Gas that a runnable process was given, else 0. */
+  readonly gas: number;
   readonly memoryBytes: number;
+  /** What the process may still use, and pass on to children: memory in pages of 64 KiB, and processes. */
+  readonly quota: { readonly memoryPages: number; readonly processes: number };
+  /** Where the next block's metadata goes: the root between two blocks, else null. */
+  readonly region: { readonly address: number; readonly capacity: number } | null;
   /** Numbers of the children, ascending. */
   readonly children: readonly number[];
   /** SHA-256 of the program's original bytes, in hex. */
   readonly program: string;
   /** SHA-256 root of the subtree, in hex. */
   readonly hash: string;
+  /** Hash of the reference snapshot, to which a fault falls back, in hex; null if there is none. */
+  readonly reference: string | null;
 }
 
 export function inspectProcess(heap: Heap, root: Ref, path: readonly number[]): ProcessView | null {
@@ -43,10 +51,17 @@ export function inspectProcess(heap: Heap, root: Ref, path: readonly number[]): 
     text: faulted && process.text !== 0 ? heap.payload(process.text).toString("utf8") : "",
     code: (BigInt(process.codeHigh) << 32n) | BigInt(process.codeLow >>> 0),
     gasUsed: process.gasUsed,
+    gas: process.gas,
     memoryBytes: process.memoryPages * WASM_PAGE_BYTES,
+    quota: { memoryPages: process.memoryQuota, processes: process.processQuota },
+    region:
+      process.status === abi.STATUS_SNAPSHOT
+        ? { address: process.regionPointer, capacity: process.regionCapacity }
+        : null,
     children,
     program: hex(heap, process.program),
     hash: hex(heap, ref),
+    reference: process.referenceRef === 0 ? null : hex(heap, process.referenceRef),
   };
 }
 

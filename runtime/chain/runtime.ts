@@ -17,8 +17,10 @@ import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
 import { GAS_LIMIT } from "../limits.ts";
 import { ProgramCache } from "../program/cache.ts";
+import { proveRange } from "../proof/prove.ts";
 import { JOB_RESUME } from "../worker/board.ts";
 import { mainHeap, Pool } from "../worker/pool.ts";
+import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
 import { Engine } from "./engine.ts";
 import { makeGenesis } from "./genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
@@ -176,18 +178,7 @@ export class Runtime {
    */
   revert(target: number | Block): Promise<Block> {
     return this.#enqueue(async () => {
-      const id = typeof target === "number" ? this.#chain[target - this.#chainBase()] : target?.id;
-      const entry = id === undefined ? undefined : this.#retained.get(id);
-      if (entry === undefined) {
-        const name = typeof target === "number" ? `height ${target}` : `block ${id}`;
-        const heights = `${this.#chainBase()} to ${this.head.height}`;
-        throw new UsageError(
-          "NOT_RETAINED",
-          `${name} is not retained: this chain holds heights ${heights}. ` +
-            'The option "retain" says how many blocks are kept',
-          { target: typeof target === "number" ? target : (id ?? null) },
-        );
-      }
+      const entry = this.#find(target);
       const chain: string[] = [];
       for (let at: Retained | undefined = entry; at !== undefined; at = this.#retained.get(at.block.parent)) {
         chain.push(at.block.id);
@@ -205,21 +196,82 @@ export class Runtime {
     return this.#enqueue(async () => new Runtime(this.#engine, this.#retained.values(), this.#chain));
   }
 
-  /**
-   * What the process at `path` (child numbers from the root; empty: the root) looks like in the latest block,
-   * null if there is none.
-   */
-  inspect(path: readonly number[]): ProcessView | null {
-    return inspectProcess(this.#engine.heap, this.#headEntry().ref, path);
+  /** The blocks of this chain that are retained, ascending; the last is the head. */
+  blocks(): readonly Block[] {
+    return this.#chain.map((id) => (this.#retained.get(id) as Retained).block);
   }
 
   /**
-   * Copies `length` bytes at `address` of the memory of the process at `path`, as of the latest block.
+   * What the process at `path` (child numbers from the root; empty: the root) looks like in the latest block
+   * or another retained one, null if there is none.
    *
-   * @throws UsageError (NO_PROCESS, RANGE)
+   * @throws UsageError (NOT_RETAINED)
+   * @example
+   * ```ts
+   * const root = runtime.inspect([]);
+   * console.log(root.status, root.memoryBytes, root.children);
+   * console.log(runtime.inspect([], 0).hash === runtime.blocks()[0].root); // true
+   * ```
    */
-  read(path: readonly number[], address: number, length: number): Uint8Array {
-    return readProcess(this.#engine.heap, this.#headEntry().ref, path, address, length);
+  inspect(path: readonly number[], block: number | Block = this.head): ProcessView | null {
+    return inspectProcess(this.#engine.heap, this.refOf(block), path);
+  }
+
+  /**
+   * Copies `length` bytes at `address` of the memory of the process at `path`, as of the latest block or
+   * another retained one.
+   *
+   * @throws UsageError (NO_PROCESS, RANGE, NOT_RETAINED)
+   */
+  read(
+    path: readonly number[],
+    address: number,
+    length: number,
+    block: number | Block = this.head,
+  ): Uint8Array {
+    return readProcess(this.#engine.heap, this.refOf(block), path, address, length);
+  }
+
+  /**
+   * A proof of what `length` bytes at `address` of the process at `path` are, in the latest block or another
+   * retained one; or that there is no such process, or that the range is not inside its memory. Whoever knows
+   * the block's `root` verifies it with `verify`, of this package or of `stillpoint/proof`. It is about 1 KiB
+   * for each level of the tree, and the pages that the range lies in.
+   *
+   * @throws UsageError (BAD_ARGUMENT, NOT_RETAINED)
+   * @example
+   * ```ts
+   * const proof = runtime.prove([], 1024, 8);
+   * const statement = verify(runtime.head.root, proof);
+   * assert.deepEqual(statement.bytes, runtime.read([], 1024, 8));
+   * ```
+   */
+  prove(
+    path: readonly number[],
+    address: number,
+    length: number,
+    block: number | Block = this.head,
+  ): Uint8Array {
+    return proveRange(this.#engine.heap, this.refOf(block), path, address, length);
+  }
+
+  /**
+   * What differs between two retained blocks: processes, and ranges of their memories. Costs what differs,
+   * not what there is.
+   *
+   * @throws UsageError (NOT_RETAINED, BAD_OPTION)
+   * @example
+   * ```ts
+   * const before = runtime.head;
+   * const after = await runtime.produce(Uint8Array.of(7));
+   * for (const difference of runtime.diff(before, after).differences) {
+   *   if (difference.kind === "memory") console.log(difference.path, difference.address, difference.length);
+   * }
+   * ```
+   */
+  diff(a: number | Block, b: number | Block, options: DiffOptions = {}): Diff {
+    const { heap } = this.#engine;
+    return diffProcesses({ heap, ref: this.refOf(a) }, { heap, ref: this.refOf(b) }, diffLimit(options));
   }
 
   /**
@@ -241,6 +293,15 @@ export class Runtime {
     for (const entry of this.#retained.values()) yield entry.ref;
   }
 
+  /**
+   * The state of a retained block, as a reference into the heap.
+   *
+   * @throws UsageError (NOT_RETAINED)
+   */
+  refOf(block: number | Block): Ref {
+    return this.#find(block).ref;
+  }
+
   /** The engine, for tests that kill workers or look at the heap. */
   get engine(): Engine {
     return this.#engine;
@@ -248,6 +309,21 @@ export class Runtime {
 
   #headEntry(): Retained {
     return this.#retained.get(this.#chain.at(-1) as string) as Retained;
+  }
+
+  /** A retained block: of this chain by height, or any by its value. */
+  #find(target: number | Block): Retained {
+    const id = typeof target === "number" ? this.#chain[target - this.#chainBase()] : target?.id;
+    const entry = id === undefined ? undefined : this.#retained.get(id);
+    if (entry !== undefined) return entry;
+    const name = typeof target === "number" ? `height ${target}` : `block ${id}`;
+    const heights = `${this.#chainBase()} to ${this.head.height}`;
+    throw new UsageError(
+      "NOT_RETAINED",
+      `${name} is not retained: this chain holds heights ${heights}. ` +
+        'The option "retain" says how many blocks are kept',
+      { target: typeof target === "number" ? target : (id ?? null) },
+    );
   }
 
   #chainBase(): number {

@@ -1,0 +1,233 @@
+/**
+ * Comparing two states: which processes came, went or changed, and which bytes of their memories.
+ *
+ * Walks two process trees side by side and skips what is equal: the same object, or the same hash. So the
+ * cost follows the difference. The trees may lie in two heaps. Both must be hashed, as those of blocks are,
+ * and nothing may be collected meanwhile: the walk is synchronous.
+ */
+
+import { UsageError } from "../errors.ts";
+import { HEADER_HASH, type Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
+import { NODE_BITMAP } from "../heap/table.ts";
+import { hashObject, writeRecord } from "../image/hash.ts";
+import { readPage } from "../image/memory.ts";
+import { loadProcess } from "../image/process.ts";
+import { decodeRecord, type FieldName, HASHED_FIELDS, type HashedRecord } from "../image/record.ts";
+import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
+import { PAGE_BYTES } from "../limits.ts";
+
+/** A field of a process that two blocks do not agree in. */
+export interface FieldDifference {
+  readonly field: FieldName;
+  readonly before: string | number | bigint | null;
+  readonly after: string | number | bigint | null;
+}
+
+/** One difference between two blocks. */
+export type Difference =
+  | { readonly kind: "added" | "removed"; readonly path: readonly number[]; readonly process: HashedRecord }
+  | {
+      readonly kind: "changed";
+      readonly path: readonly number[];
+      /** All but "memory" and "children", whose differences stand on their own. */
+      readonly fields: readonly FieldDifference[];
+    }
+  | {
+      /** Every byte of the range differs; what only one memory is long enough to have counts as zero. */
+      readonly kind: "memory";
+      readonly path: readonly number[];
+      readonly address: number;
+      readonly length: number;
+    };
+
+/** What differs between two blocks, processes in the order of their paths, a parent before its children. */
+export interface Diff {
+  readonly differences: readonly Difference[];
+  /** Whether there are more differences than the limit let in. */
+  readonly truncated: boolean;
+}
+
+/** Options of `diff`. */
+export interface DiffOptions {
+  /** At most so many differences. Default 1,000. */
+  readonly limit?: number;
+}
+
+/** An object of a heap; reference 0: none. */
+export interface Side {
+  readonly heap: Heap;
+  readonly ref: Ref;
+}
+
+/** The first `limit` differences between two processes and what is below them. */
+export function diffProcesses(a: Side, b: Side, limit: number): Diff {
+  return new Walk(a.heap, b.heap, limit).run(a.ref, b.ref);
+}
+
+/** The option `limit`, checked. */
+export function diffLimit(options: DiffOptions): number {
+  const { limit = 1000 } = options;
+  if (Number.isSafeInteger(limit) && limit >= 0) return limit;
+  throw new UsageError("BAD_OPTION", `option "limit" must be a number of differences, got ${String(limit)}`);
+}
+
+const TOP_SHIFT = 15;
+
+class Walk {
+  readonly #a: Heap;
+  readonly #b: Heap;
+  readonly #limit: number;
+  readonly #differences: Difference[] = [];
+  #truncated = false;
+  readonly #path: number[] = [];
+  readonly #pageA = Buffer.alloc(PAGE_BYTES);
+  readonly #pageB = Buffer.alloc(PAGE_BYTES);
+  /** A range of memory that may go on in the next page. */
+  #rangeFrom = 0;
+  #rangeTo = 0;
+
+  constructor(a: Heap, b: Heap, limit: number) {
+    this.#a = a;
+    this.#b = b;
+    this.#limit = limit;
+  }
+
+  run(a: Ref, b: Ref): Diff {
+    hashObject(this.#a, a);
+    hashObject(this.#b, b);
+    if (!this.#same(a, b)) this.#process(a, b);
+    return { differences: this.#differences, truncated: this.#truncated };
+  }
+
+  #process(a: Ref, b: Ref): void {
+    if (this.#truncated) return;
+    const before = a === 0 ? null : loadProcess(this.#a, a);
+    const after = b === 0 ? null : loadProcess(this.#b, b);
+    if (before === null) this.#emit({ kind: "added", path: [...this.#path], process: recordOf(this.#b, b) });
+    if (after === null) this.#emit({ kind: "removed", path: [...this.#path], process: recordOf(this.#a, a) });
+    if (before !== null && after !== null) {
+      this.#fields(recordOf(this.#a, a), recordOf(this.#b, b));
+      this.#table(before.memory, after.memory, (page, left, right) => this.#page(page, left, right));
+      this.#endRange();
+    }
+    this.#table(before?.children ?? 0, after?.children ?? 0, (number, left, right) => {
+      this.#path.push(number);
+      this.#process(left, right);
+      this.#path.pop();
+    });
+  }
+
+  #fields(before: HashedRecord, after: HashedRecord): void {
+    const fields: FieldDifference[] = [];
+    for (const [field] of HASHED_FIELDS) {
+      if (field === "memory" || field === "children" || before[field] === after[field]) continue;
+      fields.push({ field, before: before[field], after: after[field] });
+    }
+    if (fields.length > 0) this.#emit({ kind: "changed", path: [...this.#path], fields });
+  }
+
+  /** Calls `visit` for the leaves that differ, ascending, until there are enough differences. */
+  #table(
+    a: Ref,
+    b: Ref,
+    visit: (index: number, a: Ref, b: Ref) => void,
+    shift = TOP_SHIFT,
+    prefix = 0,
+  ): void {
+    if (this.#same(a, b)) return;
+    const bitmapA = a === 0 ? 0 : (this.#a.words[a * UNIT_WORDS + NODE_BITMAP] as number);
+    const bitmapB = b === 0 ? 0 : (this.#b.words[b * UNIT_WORDS + NODE_BITMAP] as number);
+    let atA = a * UNIT_WORDS + UNIT_WORDS;
+    let atB = b * UNIT_WORDS + UNIT_WORDS;
+    for (let rest = bitmapA | bitmapB; rest !== 0 && !this.#truncated; rest &= rest - 1) {
+      const bit = rest & -rest;
+      const left = (bitmapA & bit) === 0 ? 0 : (this.#a.words[atA++] as number);
+      const right = (bitmapB & bit) === 0 ? 0 : (this.#b.words[atB++] as number);
+      if (this.#same(left, right)) continue;
+      const index = prefix | ((31 - Math.clz32(bit)) << shift);
+      if (shift === 0) visit(index, left, right);
+      else this.#table(left, right, visit, shift - 5, index);
+    }
+  }
+
+  #page(page: number, a: Ref, b: Ref): void {
+    const left = this.#pageA;
+    const right = this.#pageB;
+    readPage(this.#a, a, left);
+    readPage(this.#b, b, right);
+    for (let i = 0; i < PAGE_BYTES; i++) {
+      if (left[i] === right[i]) continue;
+      const address = page * PAGE_BYTES + i;
+      if (address !== this.#rangeTo) {
+        this.#endRange();
+        this.#rangeFrom = address;
+      }
+      this.#rangeTo = address + 1;
+    }
+  }
+
+  #endRange(): void {
+    const address = this.#rangeFrom;
+    const length = this.#rangeTo - address;
+    this.#rangeFrom = 0;
+    this.#rangeTo = 0;
+    if (length > 0) this.#emit({ kind: "memory", path: [...this.#path], address, length });
+  }
+
+  #emit(difference: Difference): void {
+    if (this.#differences.length < this.#limit) this.#differences.push(difference);
+    else this.#truncated = true;
+  }
+
+  #same(a: Ref, b: Ref): boolean {
+    if (a === 0 || b === 0) return a === b;
+    if (this.#a === this.#b && a === b) return true;
+    const atA = a * UNIT_WORDS + HEADER_HASH;
+    const atB = b * UNIT_WORDS + HEADER_HASH;
+    for (let i = 0; i < 8; i++) if (this.#a.words[atA + i] !== this.#b.words[atB + i]) return false;
+    return true;
+  }
+}
+
+function recordOf(heap: Heap, ref: Ref): HashedRecord {
+  return decodeRecord(writeRecord(heap, ref));
+}
+
+/**
+ * A diff as text, a line for each difference.
+ *
+ * @example
+ * ```ts
+ * console.log(formatDiff(runtime.diff(0, runtime.head)));
+ * // /    memory 0x408, 1 byte
+ * ```
+ */
+export function formatDiff(diff: Diff): string {
+  const lines = diff.differences.map((difference) => {
+    const path = `/${difference.path.join("/")}`.padEnd(4);
+    return `${path} ${textOf(difference)}`;
+  });
+  return [...lines, ...(diff.truncated ? ["and more"] : [])].join("\n");
+}
+
+function textOf(difference: Difference): string {
+  if (difference.kind === "memory") {
+    const { address, length } = difference;
+    return `memory 0x${address.toString(16)}, ${length} ${length === 1 ? "byte" : "bytes"}`;
+  }
+  if (difference.kind === "changed") {
+    return difference.fields
+      .map(({ field, before, after }) => `${field} ${valueText(field, before)} → ${valueText(field, after)}`)
+      .join(", ");
+  }
+  const { program, status, memoryPages } = difference.process;
+  const state = valueText("status", status);
+  return `${difference.kind}: ${state}, ${memoryPages} × 64 KiB, program ${valueText("program", program)}`;
+}
+
+function valueText(field: FieldName, value: string | number | bigint | null): string {
+  if (value === null) return "none";
+  if (field === "status") return STATUS_NAMES[value as number] as string;
+  if (field === "fault") return FAULT_NAMES[value as number] as string;
+  return typeof value === "string" ? `${value.slice(0, 8)}…` : String(value);
+}

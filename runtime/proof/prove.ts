@@ -1,0 +1,160 @@
+/** Writing proofs; the format is drawn in format.ts. Reads the heap only. */
+
+import { UsageError } from "../errors.ts";
+import { HEADER_REFERENCES, type Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
+import { NODE_BITMAP, tableGet } from "../heap/table.ts";
+import { hashObject, writeRecord } from "../image/hash.ts";
+import { loadProcess } from "../image/process.ts";
+import { fieldBytes, HASH_BYTES, HASHED_FIELDS, RECORD_PREFIX_BYTES } from "../image/record.ts";
+import { PAGE_BYTES } from "../limits.ts";
+import { isInside, PATH_LIMIT, PROOF_KIND, PROOF_VERSION, TABLE_LIMIT, TOP_SHIFT } from "./format.ts";
+
+/**
+ * The proof, below the process at `root`, of `length` bytes at `address` of the process at `path`; of
+ * absence, if there is no such process or memory.
+ */
+export function proveRange(
+  heap: Heap,
+  root: Ref,
+  path: readonly number[],
+  address: number,
+  length: number,
+): Uint8Array {
+  checkArguments(path, address, length);
+  hashObject(heap, root);
+  let target = root;
+  for (const number of path) {
+    if (target !== 0) target = tableGet(heap, loadProcess(heap, target).children, number);
+  }
+  const writer = new Writer();
+  writer.bytes(Uint8Array.of(PROOF_KIND, PROOF_VERSION, path.length, 0));
+  for (const number of path) writer.u32(number);
+  for (const value of target === 0 ? [0, 0] : [address, length]) {
+    writer.u32(value);
+    writer.u32(Math.floor(value / 2 ** 32));
+  }
+  writeProcess(writer, heap, root, path, address, length);
+  return writer.finish();
+}
+
+function checkArguments(path: readonly number[], address: number, length: number): void {
+  const isNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+  if (
+    !Array.isArray(path) ||
+    path.length > PATH_LIMIT ||
+    !path.every((number) => isNumber(number) && number < TABLE_LIMIT)
+  ) {
+    throw new UsageError(
+      "BAD_ARGUMENT",
+      `path must be an array of at most ${PATH_LIMIT} child numbers below 2^20, got [${path}]`,
+    );
+  }
+  if (!isNumber(address) || !isNumber(length) || !isNumber(address + length)) {
+    throw new UsageError(
+      "BAD_ARGUMENT",
+      `address and length must be integers, 0 or more, got ${address} and ${length}`,
+    );
+  }
+}
+
+function writeProcess(
+  writer: Writer,
+  heap: Heap,
+  ref: Ref,
+  path: readonly number[],
+  address: number,
+  length: number,
+): void {
+  const process = loadProcess(heap, ref);
+  const record = Uint8Array.from(writeRecord(heap, ref));
+  const [number, ...rest] = path;
+  const hashes: Uint8Array[] = [];
+  const parts: (() => void)[] = [];
+  let at = RECORD_PREFIX_BYTES;
+  for (const [name, type] of HASHED_FIELDS) {
+    const field = record.subarray(at, at + fieldBytes(type));
+    at += field.length;
+    if (type === "hash") hashes.push(field);
+    if (type === "hash" && isZero(field)) continue;
+    if (name === "children" && number !== undefined) {
+      parts.push(() =>
+        writeTable(writer, heap, process.children, TOP_SHIFT, 0, number, number, (child) =>
+          writeProcess(writer, heap, child, rest, address, length),
+        ),
+      );
+    } else if (
+      name === "memory" &&
+      number === undefined &&
+      length > 0 &&
+      isInside(address, length, process.memoryPages)
+    ) {
+      const first = Math.floor(address / PAGE_BYTES);
+      const last = Math.floor((address + length - 1) / PAGE_BYTES);
+      parts.push(() =>
+        writeTable(writer, heap, process.memory, TOP_SHIFT, 0, first, last, (page) =>
+          writer.bytes(heap.payload(page)),
+        ),
+      );
+    } else {
+      parts.push(() => writer.bytes(field));
+    }
+  }
+  writer.bytes(Uint8Array.of(hashes.reduce((bits, hash, i) => bits | (isZero(hash) ? 0 : 1 << i), 0)));
+  for (const write of parts) write();
+}
+
+function writeTable(
+  writer: Writer,
+  heap: Heap,
+  node: Ref,
+  shift: number,
+  prefix: number,
+  first: number,
+  last: number,
+  leaf: (ref: Ref) => void,
+): void {
+  const { words, bytes } = heap;
+  const at = node * UNIT_WORDS;
+  const bitmap = words[at + NODE_BITMAP] as number;
+  const children = at + UNIT_WORDS;
+  let hash = (children + (words[at + HEADER_REFERENCES] as number)) * 4;
+  writer.u32(bitmap);
+  for (let position = 0, i = 0; position < 32; position++) {
+    if (((bitmap >>> position) & 1) === 0) continue;
+    const child = words[children + i++] as number;
+    const from = prefix + position * 2 ** shift;
+    if (from + 2 ** shift <= first || from > last) writer.bytes(bytes.subarray(hash, hash + HASH_BYTES));
+    else if (shift === 0) leaf(child);
+    else writeTable(writer, heap, child, shift - 5, from, first, last, leaf);
+    hash += HASH_BYTES;
+  }
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
+/** Bytes that grow. */
+class Writer {
+  #bytes = new Uint8Array(4 * PAGE_BYTES);
+  #length = 0;
+
+  u32(value: number): void {
+    this.bytes(Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24));
+  }
+
+  bytes(bytes: Uint8Array): void {
+    const end = this.#length + bytes.length;
+    if (end > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(end, 2 * this.#bytes.length));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    this.#bytes.set(bytes, this.#length);
+    this.#length = end;
+  }
+
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * `stillpoint/proof`: verifying proofs anywhere, browsers included. Imports @noble/hashes and files that
+ * import nothing else; needs no global but those of the language.
+ */
+
+import { sha256 } from "@noble/hashes/sha2.js";
+import { UsageError } from "../errors.ts";
+import { check, type Sha256, type Statement } from "./format.ts";
+
+export { UsageError } from "../errors.ts";
+export type { HashedRecord } from "../image/record.ts";
+export {
+  type BytesStatement,
+  type NoMemoryStatement,
+  type NoProcessStatement,
+  type ProofDefect,
+  ProofError,
+  type Statement,
+} from "./format.ts";
+
+/** Options of `verify`. */
+export interface VerifyOptions {
+  /** Longest range accepted, in bytes. A range of zeros is long in a short proof. Default 2^28. */
+  readonly lengthLimit?: number;
+}
+
+const LENGTH_LIMIT = 2 ** 28;
+
+/**
+ * What `proof` shows about the tree of processes whose root hash is `root` (32 bytes, or in hex): a block's
+ * `root`, or a process's `hash`, from which paths are counted then. The answer is true of that tree, unless
+ * SHA-256 is broken; whether it answers your question, compare path, address and length.
+ *
+ * Idea: a hash tree (Merkle, 1979) over page tables and process records.
+ *
+ * @throws ProofError (BAD_PROOF, with a `reason`); UsageError (BAD_ARGUMENT)
+ * @example
+ * ```ts
+ * const { root } = runtime.head;
+ * const statement = verify(root, runtime.prove([], 1024, 8));
+ * if (statement.absent === null) console.log(statement.address, statement.bytes);
+ * ```
+ */
+export function verify(root: string | Uint8Array, proof: Uint8Array, options: VerifyOptions = {}): Statement {
+  return verifyBy(sha256, root, proof, options);
+}
+
+/** `verify` with another implementation of SHA-256. */
+export function verifyBy(
+  sha256: Sha256,
+  root: string | Uint8Array,
+  proof: Uint8Array,
+  options: VerifyOptions = {},
+): Statement {
+  const { lengthLimit = LENGTH_LIMIT } = options;
+  if (!(proof instanceof Uint8Array)) throw bad("proof", proof, "a Uint8Array");
+  if (!(Number.isSafeInteger(lengthLimit) && lengthLimit >= 0)) {
+    throw bad("lengthLimit", lengthLimit, "a number of bytes");
+  }
+  return check(sha256, rootBytes(root), proof, lengthLimit);
+}
+
+function rootBytes(root: string | Uint8Array): Uint8Array {
+  if (root instanceof Uint8Array && root.length === 32) return root;
+  if (typeof root !== "string" || !/^[0-9a-f]{64}$/i.test(root)) {
+    throw bad("root", root, "a hash: 32 bytes, or 64 digits in hex");
+  }
+  return Uint8Array.from({ length: 32 }, (_, i) => Number.parseInt(root.slice(2 * i, 2 * i + 2), 16));
+}
+
+function bad(name: string, value: unknown, expected: string): UsageError {
+  return new UsageError("BAD_ARGUMENT", `${name} must be ${expected}, got ${String(value)}`);
+}
