@@ -3,7 +3,8 @@
  * in `export … from`.)
  */
 
-export { Child, Status, ret, snapshot } from "./process";
+export { Child, Conflict, Status, ret, snapshot } from "./process";
+export { PARALLEL_CHILDREN, PARALLEL_GAS, PARALLEL_RANGES, Parallel, forked, parallel } from "./parallel";
 export { check, errorName, faultName } from "./errors";
 export { Block } from "./block";
 export { PAGE_BYTES, PageBuffer, allocatePages } from "./pages";

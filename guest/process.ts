@@ -24,6 +24,7 @@ const getRequest: usize = memory.data(abi.GET_SIZE, 8);
 const getRanges: usize = memory.data(abi.RANGES_LIMIT * abi.RANGE_SIZE, 8);
 const snapshotRequest: usize = memory.data(abi.SNAPSHOT_SIZE, 8);
 const statusRecord: usize = memory.data(abi.STATUS_SIZE, 8);
+const mergeRecord: usize = memory.data(abi.MERGE_SIZE, 8);
 const entryName: usize = memory.data(ENTRY_CAPACITY, 8);
 const detailText: usize = memory.data(DETAIL_CAPACITY, 8);
 
@@ -62,6 +63,22 @@ export class Child {
     return this;
   }
 
+  /**
+   * Part CLONE: drops what was there and makes a copy of the child `source`, with all its descendants, as it
+   * is seen now: it is not joined. The copy takes as much quota as the source was given.
+   */
+  clone(source: Child): Child {
+    return this.addClone(source.number, 0, 0);
+  }
+
+  /**
+   * Part CLONE of the caller: the child gets this process's memory and globals as they are when the request
+   * is put, without its children. Quotas as for `create`; its own memory is as large as the caller's.
+   */
+  cloneSelf(memoryPages: u32 = 0, processes: u32 = 0): Child {
+    return this.addClone(abi.CLONE_SELF, memoryPages, processes);
+  }
+
   /** Part DROP: removes the child and its subtree. */
   drop(): Child {
     return this.addPut(abi.PART_DROP);
@@ -97,9 +114,9 @@ export class Child {
   @inline
   put(): i32 {
     if (putChild != this.number) throw new Error(`child ${this.number}: nothing collected to put`);
-    const code = raw.put(putChild, putRequest);
+    // Before the call: a copy of this process made by it has nothing collected.
     putChild = NOBODY;
-    return code;
+    return raw.put(this.number, putRequest);
   }
 
   // ---- parts of a GET -------------------------------------------------------------------------------------
@@ -113,6 +130,21 @@ export class Child {
     if (count >= <u32>abi.RANGES_LIMIT) throw new Error("copyOut: too many ranges in one request");
     storeRange(getRanges + count * abi.RANGE_SIZE, abi.RANGE_COPY, source, target, length);
     store<u32>(getRequest, count + 1, abi.GET_RANGES_COUNT);
+    return this;
+  }
+
+  /**
+   * Part MERGE: brings in what the child changed in `length` bytes at `address` since its START, which must
+   * not contradict what this process changed there (E_CONFLICT, see `Conflict.last`; nothing is merged then).
+   * `kind` is MERGE_BYTES, or how integers are combined: MERGE_ADD_64 and so on. One in a request.
+   */
+  merge(address: usize, length: u32, kind: u32 = abi.MERGE_BYTES): Child {
+    this.addGet(abi.PART_GET_MERGE);
+    memory.fill(mergeRecord, 0, abi.MERGE_SIZE);
+    store<u32>(mergeRecord, kind, abi.MERGE_KIND);
+    store<u32>(mergeRecord, <u32>address, abi.MERGE_ADDRESS);
+    store<u32>(mergeRecord, length, abi.MERGE_LENGTH);
+    store<u32>(getRequest, <u32>mergeRecord, abi.GET_MERGE_POINTER);
     return this;
   }
 
@@ -132,9 +164,8 @@ export class Child {
   @inline
   get(): i32 {
     if (getChild != this.number) throw new Error(`child ${this.number}: nothing collected to get`);
-    const code = raw.get(getChild, getRequest);
     getChild = NOBODY;
-    return code;
+    return raw.get(this.number, getRequest);
   }
 
   // ---- in one step ----------------------------------------------------------------------------------------
@@ -189,6 +220,14 @@ export class Child {
       store<u32>(putRequest, abi.ABI_VERSION, abi.PUT_VERSION);
     }
     store<u32>(putRequest, load<u32>(putRequest, abi.PUT_PARTS) | part, abi.PUT_PARTS);
+    return this;
+  }
+
+  private addClone(source: i32, memoryPages: u32, processes: u32): Child {
+    this.addPut(abi.PART_CLONE);
+    store<i32>(putRequest, source, abi.PUT_CLONE_SOURCE);
+    store<u32>(putRequest, memoryPages, abi.PUT_MEMORY_QUOTA);
+    store<u32>(putRequest, processes, abi.PUT_PROCESS_QUOTA);
     return this;
   }
 
@@ -307,6 +346,39 @@ export class Status {
         return "faulted";
     }
     return `status ${this.kind}`;
+  }
+}
+
+/** What MERGE reported last: a view of one static record. */
+@unmanaged
+export class Conflict {
+  @inline
+  static get last(): Conflict {
+    return changetype<Conflict>(mergeRecord);
+  }
+
+  /** Number of bytes that both sides changed, to different values; 0: the merge was done. */
+  @inline
+  get count(): u32 {
+    return load<u32>(mergeRecord, abi.MERGE_CONFLICTS);
+  }
+
+  /** Where the first of them is. */
+  @inline
+  get address(): usize {
+    return load<u32>(mergeRecord, abi.MERGE_FIRST);
+  }
+
+  /** What the child has there. */
+  @inline
+  get childByte(): u32 {
+    return load<u32>(mergeRecord, abi.MERGE_CHILD_BYTE);
+  }
+
+  /** What this process has there. */
+  @inline
+  get callerByte(): u32 {
+    return load<u32>(mergeRecord, abi.MERGE_CALLER_BYTE);
   }
 }
 

@@ -82,7 +82,7 @@ test("a PUT of all parts is laid out as the ABI says", () => {
   assert.equal(word(request, abi.PUT_FLAGS), abi.FLAG_KEEP);
   assert.equal(long(request, abi.PUT_ARGUMENT), -5n);
   assert.equal(long(request, abi.PUT_GAS), 1n << 53n);
-  assert.equal(long(request, abi.PUT_RESERVED), 0n);
+  assert.equal(word(request, abi.PUT_RESERVED), 0);
 });
 
 test("a request starts empty, whatever was sent before, and error codes come back", () => {
@@ -120,7 +120,59 @@ test("a GET of all parts is laid out as the ABI says", () => {
   assert.equal(word(request, abi.GET_HASH_POINTER), 0x5000);
   assert.equal(word(request, abi.GET_STATUS_POINTER) % 8, 0);
   assert.equal(word(request, abi.GET_DETAIL_CAPACITY), 0);
-  assert.equal(long(request, abi.GET_RESERVED), 0n);
+  assert.equal(word(request, abi.GET_RESERVED), 0);
+});
+
+test("a CLONE of a child or of the caller is laid out as the ABI says", () => {
+  for (const [source, expected, pages, processes] of [
+    [8n, 8, 0, 0],
+    [-1n, abi.CLONE_SELF >>> 0, 5, 6],
+  ] as const) {
+    sent = [];
+    assert.equal(call("cloneOf", source), 0n);
+    const request = sent[0]!;
+    assert.equal(request.child, 9);
+    assert.equal(word(request, abi.PUT_PARTS), abi.PART_CLONE | abi.PART_START);
+    assert.equal(word(request, abi.PUT_CLONE_SOURCE), expected);
+    assert.equal(word(request, abi.PUT_MEMORY_QUOTA), pages);
+    assert.equal(word(request, abi.PUT_PROCESS_QUOTA), processes);
+    assert.equal(word(request, abi.PUT_RESERVED), 0);
+  }
+});
+
+test("while a request is put nothing is collected, so a copy made by it starts clean", () => {
+  answer = (request) => {
+    if (request.child === 1) assert.equal(call("putTwice"), 7n);
+    return 7;
+  };
+  let depth = 0;
+  const outer = answer;
+  answer = (request) => (depth++ === 0 ? outer(request) : 7);
+  assert.equal(call("putTwice"), 7n);
+});
+
+test("a MERGE is laid out as the ABI says, and its report can be read", () => {
+  answer = (request) => {
+    const at = word(request, abi.GET_MERGE_POINTER);
+    assert.equal(at % 8, 0);
+    assert.deepEqual(
+      [...new Uint32Array(guest.bytes(at, abi.MERGE_SIZE).slice().buffer)],
+      [abi.MERGE_MAX_I64, 0x4000, 0x6000, 0, 0, 0, 0, 0],
+    );
+    const view = guest.view();
+    for (const [offset, value] of [
+      [abi.MERGE_CONFLICTS, 3],
+      [abi.MERGE_FIRST, 0x4321],
+      [abi.MERGE_CHILD_BYTE, 0xaa],
+      [abi.MERGE_CALLER_BYTE, 0xbb],
+    ] as const) {
+      view.setUint32(at + offset, value, true);
+    }
+    return abi.E_CONFLICT;
+  };
+  assert.equal(call("mergeOf", 0x4000n), BigInt(abi.E_CONFLICT));
+  assert.equal(word(sent[0]!, abi.GET_PARTS), abi.PART_GET_STATUS | abi.PART_GET_MERGE | abi.PART_GET_HASH);
+  assert.equal(call("lastConflict"), (3n << 48n) | (0x4321n << 16n) | 0xaabbn);
 });
 
 test("a snapshot is laid out as the ABI says, and ret passes its code", () => {

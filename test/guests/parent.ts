@@ -3,7 +3,18 @@
  * returned.
  */
 
-import { Child, FLAG_KEEP, Status, check, errorName, faultName, ret, snapshot } from "../../guest/index.ts";
+import {
+  Child,
+  Conflict,
+  FLAG_KEEP,
+  MERGE_MAX_I64,
+  Status,
+  check,
+  errorName,
+  faultName,
+  ret,
+  snapshot,
+} from "../../guest/index.ts";
 
 export function everyPartOfPut(argument: i64): i64 {
   return Child.at(7)
@@ -15,12 +26,45 @@ export function everyPartOfPut(argument: i64): i64 {
     .put();
 }
 
+/** A clone of `source`, of this process if it is negative. */
+export function cloneOf(source: i64): i64 {
+  const child = Child.at(9);
+  if (source < 0) child.cloneSelf(5, 6);
+  else child.clone(Child.at(<i32>source));
+  return child.start("run", 1, 2).put();
+}
+
+/** What a copy made by the first put finds: nothing collected. */
+export function putTwice(argument: i64): i64 {
+  Child.at(1).cloneSelf().put();
+  return Child.at(2).drop().put();
+}
+
 export function resumeAlone(argument: i64): i64 {
   return Child.at(1048575).resume(argument, 9).put();
 }
 
 export function everyPartOfGet(argument: i64): i64 {
   return Child.at(3).copyOut(0x2000, 0x3000, 0x4000).copyOut(1, 2, 3).hash(0x5000).status().get();
+}
+
+export function mergeOf(address: i64): i64 {
+  return Child.at(3)
+    .status()
+    .merge(<usize>address, 0x6000, MERGE_MAX_I64)
+    .hash(0x5000)
+    .get();
+}
+
+/** The fields of the last conflict, mixed into one number. */
+export function lastConflict(argument: i64): i64 {
+  const last = Conflict.last;
+  return (
+    ((<i64>last.count) << 48) |
+    ((<i64>last.address) << 16) |
+    ((<i64>last.childByte) << 8) |
+    <i64>last.callerByte
+  );
 }
 
 export function waitKind(argument: i64): i64 {
