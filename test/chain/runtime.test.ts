@@ -306,7 +306,6 @@ describe("a small heap", () => {
       { heapBytes: 40 << 20, memoryQuota: 512, retain: 1000, workers: 2 },
       async (runtime) => {
         let full = 0;
-        const height = 0;
         for (let i = 0; i < 60 && full === 0; i++) {
           const before = runtime.head;
           try {
@@ -319,10 +318,10 @@ describe("a small heap", () => {
           }
         }
         assert.equal(full, 1);
-        const { root } = runtime.head;
+        const { head } = runtime;
         await runtime.revert(2);
-        await runtime.revert(height);
-        assert.equal(runtime.head.root, root);
+        await runtime.revert(head);
+        assert.equal(runtime.head.root, head.root);
         checkTree(runtime);
       },
     );
