@@ -71,6 +71,15 @@ export const SLOTS_LIMIT = 128;
 /** Memory that a worker's unused instances hold at most; the oldest give way. */
 export const SLOT_BYTES_LIMIT = 1 << 30;
 
+/** The limits above that are no consensus rules; all others are part of the genesis id. */
+export const HOST_LIMITS: readonly string[] = [
+  "WORKER_STACK_BYTES",
+  "HOST_FRAME_BYTES",
+  "SLOTS_LIMIT",
+  "SLOT_BYTES_LIMIT",
+  "HOST_LIMITS",
+];
+
 assert(
   (TREE_DEPTH_LIMIT + 1) * (CALL_DEPTH_BYTES + HOST_FRAME_BYTES) <= WORKER_STACK_BYTES,
   "limits: worker stack",

@@ -45,7 +45,7 @@ export async function solo(programs: readonly Uint8Array[], options: SoloOptions
   const { heapBytes = 2 ** 32, warmBytes = 0 } = options;
   const heap = new Heap(createHeap(heapBytes), 1);
   for (let done = 0; done < warmBytes; done += PAGE_BYTES) heap.blob(new Uint8Array(PAGE_BYTES));
-  collect(heap, heap.blob(new Uint8Array(0)));
+  collect(heap);
   const handles: ProgramHandle[] = [];
   for (const bytes of programs) handles.push(await loadProgram(heap, await admit(bytes)));
   const loaded = handles.map((handle) => new LoadedProgram(handle));

@@ -2,8 +2,9 @@
  * The engine that runtimes of one genesis share: threads, heap, programs; and when to collect.
  */
 
+import { LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
-import { JOB_COLLECT } from "../worker/board.ts";
+import { JOB_COLLECT, JOB_RESUME } from "../worker/board.ts";
 import type { Pool } from "../worker/pool.ts";
 import type { Genesis } from "./genesis.ts";
 import type { Settings } from "./options.ts";
@@ -20,7 +21,8 @@ export interface RootHolder {
 const COLLECT_BYTES = 256 << 20;
 /** ... but not later than at this share of the heap's limit. */
 const COLLECT_SHARE = 0.75;
-const COLLECT_MINIMUM_BYTES = 16 << 20;
+/** Where less than this share of the limit was allocated since, another collection would find as little. */
+const COLLECT_SLACK = 1 / 64;
 
 export class Engine {
   readonly pool: Pool;
@@ -50,17 +52,39 @@ export class Engine {
     if (this.#users.size === 0) await this.pool.close();
   }
 
-  /** Runs an activation of a root, after a collection if one is due. */
-  async run(kind: number, start: Ref, metadata: Uint8Array | null, gas: number): Promise<Ref> {
-    while (this.#collecting !== null) await this.#collecting;
+  /** Runs an activation of a root, after a collection if one is due; once more after one if the heap was full. */
+  async run(start: Ref, metadata: Uint8Array | null, gas: number): Promise<Ref> {
+    await this.#collecting;
     if (this.#due()) await this.collect();
+    try {
+      return await this.#runOnce(start, metadata, gas);
+    } catch (error) {
+      if (!(error instanceof LimitError) || error.code !== "HEAP_FULL") throw error;
+      const before = this.heap.usedBytes;
+      await this.collect();
+      if (this.heap.usedBytes >= before) throw error;
+      return await this.#runOnce(start, metadata, gas);
+    }
+  }
+
+  async #runOnce(start: Ref, metadata: Uint8Array | null, gas: number): Promise<Ref> {
+    while (this.#collecting !== null) await this.#collecting;
     this.#inFlight++;
     try {
-      this.heap.refresh();
-      const blob = metadata === null ? 0 : this.heap.blob(metadata);
-      return await this.pool.run({ kind, start, metadata: blob, gas });
+      const blob = metadata === null ? 0 : await this.#blob(metadata);
+      return await this.pool.run({ kind: JOB_RESUME, start, metadata: blob, gas });
     } finally {
       this.#inFlight--;
+    }
+  }
+
+  /** A BLOB made by the main thread, which must stay able to hear of the death of a thread at the heap's lock. */
+  async #blob(bytes: Uint8Array): Promise<Ref> {
+    this.heap.refresh();
+    for (;;) {
+      const ref = this.heap.tryBlob(bytes);
+      if (ref !== null) return ref;
+      await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
 
@@ -84,14 +108,13 @@ export class Engine {
     pool.pauseAdvance(true);
     try {
       await pool.stopAdvance();
-      const refs: Ref[] = [];
-      for (const user of this.#users) refs.push(...user.roots());
+      const refs = new Set<Ref>();
+      for (const user of this.#users) for (const ref of user.roots()) refs.add(ref);
       for (const { ref, initialMemory, initialGlobals } of this.genesis.programs) {
-        refs.push(ref, initialMemory, initialGlobals);
+        refs.add(ref).add(initialMemory).add(initialGlobals);
       }
-      heap.refresh();
-      const roots = heap.blob(Buffer.from(Uint32Array.from(refs).buffer));
-      await pool.run({ kind: JOB_COLLECT, start: 0, metadata: roots, gas: 0 });
+      heap.roots = refs;
+      await pool.run({ kind: JOB_COLLECT, start: 0, metadata: 0, gas: 0 });
     } finally {
       pool.pauseAdvance(false);
     }
@@ -102,8 +125,7 @@ export class Engine {
     const used = this.heap.usedBytes;
     const growth = Math.max(COLLECT_BYTES, this.#usedAfterCollection);
     const due = used > this.#usedAfterCollection + growth || this.#pressed;
-    // Where little can have become free since, another collection would find as little.
-    return due && used > this.#usedAfterCollection + COLLECT_MINIMUM_BYTES;
+    return due && used > this.#usedAfterCollection + this.heap.limitBytes * COLLECT_SLACK;
   }
 
   get #pressed(): boolean {

@@ -4,7 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { STATUS_RUNNABLE } from "../../syscalls/abi.ts";
+import { ABI_VERSION, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { UsageError } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
 import { HASH_GENESIS, HASH_VERSION, hashObject } from "../image/hash.ts";
@@ -97,10 +97,10 @@ function makeRoot(settings: Settings, handle: ProgramHandle): Process {
 function genesisId(settings: Settings, programs: readonly ProgramHandle[]): Buffer {
   const rules = {
     version: 1,
+    abi: ABI_VERSION,
     rewriter: REWRITER_VERSION,
-    gas: Object.values(gas).filter((value) => typeof value === "number"),
-    treeDepth: limits.TREE_DEPTH_LIMIT,
-    callDepth: limits.CALL_DEPTH_BYTES,
+    gas: Object.entries(gas).filter(([, value]) => typeof value === "number"),
+    limits: Object.entries(limits).filter(([name]) => !limits.HOST_LIMITS.includes(name)),
     memoryQuota: settings.memoryQuota,
     processQuota: settings.processQuota,
     gasLimit: settings.gasLimit,

@@ -75,7 +75,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     processQuota: integer(options, "processQuota", 131_072, 0, 1 << 30),
     workers: integer(options, "workers", Math.min(8, availableParallelism()), 1, 256),
     heapBytes: integer(options, "heapBytes", 8 * 2 ** 30, 1 << 20, 2 ** 37),
-    retain: integer(options, "retain", 256, 1, 1 << 24),
+    retain: integer(options, "retain", 256, 1, 1 << 18),
   };
   if (settings.memoryQuota * WASM_PAGE_BYTES > settings.heapBytes) {
     throw new UsageError(

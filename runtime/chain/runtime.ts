@@ -18,7 +18,6 @@ import { FAULT_NAMES } from "../kernel/faults.ts";
 import { GAS_LIMIT } from "../limits.ts";
 import { ProgramCache } from "../program/cache.ts";
 import { proveRange } from "../proof/prove.ts";
-import { JOB_RESUME } from "../worker/board.ts";
 import { mainHeap, Pool } from "../worker/pool.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
 import { Engine } from "./engine.ts";
@@ -43,7 +42,10 @@ export interface Block {
   readonly root: string;
   /** The bytes that the root gave to SNAPSHOT. */
   readonly data: Uint8Array;
-  /** Gas that left the root's counter and did not come back. */
+  /**
+   * Gas that left the root's counter and did not come back; negative if more came back than left, from children that were
+   * started in earlier blocks.
+   */
   readonly gasUsed: number;
   /** Whether the root returned: no block can follow. */
   readonly ended: boolean;
@@ -93,7 +95,7 @@ export class Runtime {
   readonly #retained = new Map<string, Retained>();
   #chain: string[] = [];
   #queue: Promise<unknown> = Promise.resolve();
-  #closed = false;
+  #closing: Promise<void> | null = null;
 
   private constructor(engine: Engine, retained: Iterable<Retained>, chain: readonly string[]) {
     this.#engine = engine;
@@ -115,12 +117,7 @@ export class Runtime {
     const pool = new Pool(handle, genesis.programs, settings.workers);
     const engine = new Engine(pool, genesis, settings);
     try {
-      const ref = await engine.run(
-        JOB_RESUME,
-        publishProcess(pool.heap, genesis.start),
-        null,
-        settings.gasLimit,
-      );
+      const ref = await engine.run(publishProcess(pool.heap, genesis.start), null, settings.gasLimit);
       const first = commit(engine, ref, 0, genesis.id.toString("hex"), new Uint8Array(), settings.gasLimit);
       return new Runtime(engine, [first], [first.block.id]);
     } catch (error) {
@@ -141,13 +138,17 @@ export class Runtime {
    * @throws UsageError (METADATA_TOO_LONG, ENDED, CLOSED, BAD_OPTION), BlockFault, LimitError (HEAP_FULL,
    *   HOST_MEMORY)
    */
-  produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
+  async produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
+    const budget = integer(options, "gasLimit", this.#engine.settings.gasLimit, 0, GAS_LIMIT);
+    if (!(metadata instanceof Uint8Array)) {
+      throw new UsageError("BAD_ARGUMENT", `metadata must be a Uint8Array, got ${typeof metadata}`);
+    }
+    // The caller may use its array again at once.
+    return this.#produce(metadata.slice(), budget);
+  }
+
+  #produce(metadata: Uint8Array, budget: number): Promise<Block> {
     return this.#enqueue(async () => {
-      const { gasLimit: standard } = this.#engine.settings;
-      const budget = integer(options, "gasLimit", standard, 0, GAS_LIMIT);
-      if (!(metadata instanceof Uint8Array)) {
-        throw new UsageError("BAD_ARGUMENT", `metadata must be a Uint8Array, got ${typeof metadata}`);
-      }
       const head = this.#headEntry();
       if (head.block.ended)
         throw new UsageError("ENDED", "the root has returned: no block can follow", {
@@ -161,7 +162,7 @@ export class Runtime {
           { length: metadata.length, capacity },
         );
       }
-      const ref = await this.#engine.run(JOB_RESUME, head.ref, metadata, budget);
+      const ref = await this.#engine.run(head.ref, metadata, budget);
       const entry = commit(this.#engine, ref, head.block.height + 1, head.block.id, metadata, budget);
       this.#retained.set(entry.block.id, entry);
       this.#chain.push(entry.block.id);
@@ -274,14 +275,10 @@ export class Runtime {
     return diffProcesses({ heap, ref: this.refOf(a) }, { heap, ref: this.refOf(b) }, diffLimit(options));
   }
 
-  /**
-   * Waits for what is in progress and releases the threads, with the last runtime of those that share them.
-   */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#queue;
-    await this.#engine.close(this);
+  /** Waits for what is in progress and releases the threads, with the last runtime of those that share them. */
+  close(): Promise<void> {
+    this.#closing ??= this.#queue.then(() => this.#engine.close(this));
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -331,7 +328,7 @@ export class Runtime {
   }
 
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closed) return Promise.reject(new UsageError("CLOSED", "the runtime is closed"));
+    if (this.#closing !== null) return Promise.reject(new UsageError("CLOSED", "the runtime is closed"));
     const result = this.#queue.then(work);
     this.#queue = result.catch(() => {});
     return result;

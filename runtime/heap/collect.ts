@@ -6,6 +6,7 @@
  * and whoever remembers references (slots, allocation regions) forgets them when it sees that.
  */
 
+import { assert } from "../errors.ts";
 import {
   CHUNK_UNITS,
   CONTROL_GENERATION,
@@ -30,15 +31,12 @@ export interface WeakPair {
 }
 
 /**
- * Frees what is not reachable from the references in the BLOB `roots`, nor from the `result` of a pair whose `start` is reachable.
- * Returns for each pair whether it is.
+ * Frees what is not reachable from `heap.roots`, nor from the `result` of a pair whose `start` is reachable. Returns for each
+ * pair whether it is.
  */
-export function collect(heap: Heap, roots: Ref, pairs: readonly WeakPair[] = []): boolean[] {
+export function collect(heap: Heap, pairs: readonly WeakPair[] = []): boolean[] {
   const marks = new Uint8Array(Math.ceil((heap.control[CONTROL_NEXT_CHUNK] as number) * (CHUNK_UNITS / 8)));
-  const payload = heap.payload(roots);
-  const stack: Ref[] = [];
-  for (let at = 0; at < payload.length; at += 4) stack.push(payload.readUInt32LE(at));
-  mark(heap, marks, stack);
+  mark(heap, marks, [...heap.roots]);
   // A result may hold the start of another pair: until nothing new is reached.
   const alive = pairs.map(() => false);
   for (let grew = true; grew; ) {
@@ -85,17 +83,18 @@ function sweep(heap: Heap, marks: Uint8Array): void {
   let start = 0;
   const close = (to: number): void => {
     if (start === 0) return;
-    for (let at = start; at < to; ) {
-      const units = Math.min(to - at, OBJECT_UNITS_LIMIT);
-      words[at * UNIT_WORDS] = ((units << 8) | KIND_FREE) >>> 0;
+    // From the end to the begin: the heap can be walked at every moment, also if this thread is killed.
+    for (let rest = to - start; rest > 0; ) {
+      const units = rest % OBJECT_UNITS_LIMIT || OBJECT_UNITS_LIMIT;
+      rest -= units;
+      const at = start + rest;
       words[at * UNIT_WORDS + HEADER_REFERENCES] = 0;
-      if (units >= HOLE_UNITS_MINIMUM && holes < HOLES_LIMIT) {
-        control[CONTROL_HOLE_LIST + 2 * holes] = at;
-        control[CONTROL_HOLE_LIST + 2 * holes + 1] = units;
-        holes++;
-        holeUnits += units;
-      }
-      at += units;
+      words[at * UNIT_WORDS] = ((units << 8) | KIND_FREE) >>> 0;
+      if (units < HOLE_UNITS_MINIMUM || holes === HOLES_LIMIT) continue;
+      control[CONTROL_HOLE_LIST + 2 * holes] = at;
+      control[CONTROL_HOLE_LIST + 2 * holes + 1] = units;
+      holes++;
+      holeUnits += units;
     }
     start = 0;
   };
@@ -104,8 +103,8 @@ function sweep(heap: Heap, marks: Uint8Array): void {
     const live = marked(marks, ref);
     if (live) close(ref);
     else if (start === 0) start = ref;
-    // A zero word: a chunk that was taken but never written.
-    ref += units === 0 ? CHUNK_UNITS - (ref % CHUNK_UNITS) : units;
+    assert(units > 0, "collect: the heap cannot be walked");
+    ref += units;
   }
   close(end);
   control[CONTROL_HOLES] = holes;

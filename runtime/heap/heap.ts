@@ -20,7 +20,7 @@
  * Space is handed to threads in regions (a chunk of 1 MiB, or a hole that a collection found); each thread
  * bumps a pointer in its own. What is left of a region always carries the header of a FREE object, so the
  * heap can be walked at any time, also after a thread was killed. An object larger than a chunk gets space of
- * its own. A chunk that begins with a zero word was never written.
+ * its own.
  *
  * Chunk 0 is not used, so that no object has reference 0.
  */
@@ -55,9 +55,13 @@ export const CONTROL_HOLES = 4;
 export const CONTROL_HOLE_UNITS = 5;
 /** Pairs (reference, units) of holes, newest last. */
 export const CONTROL_HOLE_LIST = 16;
-export const HOLES_LIMIT = 1 << 16;
-/** Smaller holes (below 16 KiB) are not worth handing out. */
-export const HOLE_UNITS_MINIMUM = 256;
+export const HOLES_LIMIT = 1 << 20;
+/** What a collection starts from; written by the main thread, outside the heap, since that may be full. */
+const CONTROL_ROOT_COUNT = 6;
+const CONTROL_ROOT_LIST = CONTROL_HOLE_LIST + 2 * HOLES_LIMIT;
+export const ROOTS_LIMIT = 1 << 20;
+/** Smaller holes, in which no page fits, are not handed out. */
+export const HOLE_UNITS_MINIMUM = 65;
 
 /** What a thread needs to open the heap; can be posted to workers. */
 export interface HeapHandle {
@@ -72,11 +76,17 @@ export function createHeap(bytes: number): HeapHandle {
   const chunks = Math.ceil(bytes / CHUNK_BYTES) + 1;
   const capacity = chunks * CHUNK_BYTES;
   const memory = new SharedArrayBuffer(capacity, { maxByteLength: capacity });
-  const control = new SharedArrayBuffer((CONTROL_HOLE_LIST + 2 * HOLES_LIMIT) * 4);
+  const control = new SharedArrayBuffer((CONTROL_ROOT_LIST + ROOTS_LIMIT) * 4);
   const words = new Int32Array(control);
   words[CONTROL_NEXT_CHUNK] = 1;
   words[CONTROL_CHUNKS] = chunks;
   return { memory, control };
+}
+
+/** Space that one thread fills from its begin. */
+interface Region {
+  next: Ref;
+  left: number;
 }
 
 /** One thread's view of the heap, with the thread's own allocation region. */
@@ -91,8 +101,11 @@ export class Heap {
    */
   generation: number;
   readonly #owner: number;
-  #next = 0;
-  #left = 0;
+  /** Records and nodes fill holes into which no page fits any more; pages have a region of their own. */
+  readonly #small: Region = { next: 0, left: 0 };
+  readonly #large: Region = { next: 0, left: 0 };
+  /** The lock is held over several allocations. */
+  #locked = false;
 
   /** `owner` identifies the thread (not 0), so that its lock can be released when it is killed. */
   constructor(handle: HeapHandle, owner: number) {
@@ -107,18 +120,18 @@ export class Heap {
 
   /** A new object with undefined payload, which the caller writes before anybody else sees the reference. */
   allocate(kind: number, length: number, references: number): Ref {
-    const units = (length + 2 * UNIT_BYTES - 1) >>> 6;
-    if (units > this.#left) {
+    const units = Math.ceil(length / UNIT_BYTES) + 1;
+    const region = units < HOLE_UNITS_MINIMUM ? this.#small : this.#large;
+    if (units > region.left) {
       if (units > CHUNK_UNITS) return this.#allocateLarge(kind, length, references, units);
-      this.#refill(units);
+      this.#refill(region, units);
     }
-    const ref = this.#next;
-    const words = this.words;
-    this.#next = ref + units;
-    this.#left -= units;
-    // The rest becomes a FREE object before the region's first header shrinks to this object: walkable at
-    // every moment.
-    if (this.#left > 0) words[(ref + units) * UNIT_WORDS] = (this.#left << 8) | KIND_FREE;
+    const ref = region.next;
+    region.next = ref + units;
+    region.left -= units;
+    // The rest becomes a FREE object before the region's first header shrinks to this object: walkable at every
+    // moment.
+    if (region.left > 0) this.words[(ref + units) * UNIT_WORDS] = (region.left << 8) | KIND_FREE;
     this.#writeHeader(ref, kind, length, references, units);
     return ref;
   }
@@ -149,13 +162,42 @@ export class Heap {
     return ref;
   }
 
+  /**
+   * As `blob`, for the main thread, which may not wait for another thread: null if one is at the heap's lock just now (it
+   * may have died there, and only the main thread can find that out).
+   */
+  tryBlob(bytes: Uint8Array): Ref | null {
+    if (Atomics.compareExchange(this.control, CONTROL_LOCK, 0, this.#owner) !== 0) return null;
+    this.#locked = true;
+    try {
+      return this.blob(bytes);
+    } finally {
+      this.#locked = false;
+      Atomics.store(this.control, CONTROL_LOCK, 0);
+    }
+  }
+
+  /** The references that the next collection keeps, with all they reach. */
+  set roots(refs: ReadonlySet<Ref>) {
+    assert(refs.size <= ROOTS_LIMIT, "heap: too many roots");
+    let at = CONTROL_ROOT_LIST;
+    for (const ref of refs) this.control[at++] = ref;
+    Atomics.store(this.control, CONTROL_ROOT_COUNT, refs.size);
+  }
+
+  get roots(): Set<Ref> {
+    const count = Atomics.load(this.control, CONTROL_ROOT_COUNT);
+    const refs = this.control.subarray(CONTROL_ROOT_LIST, CONTROL_ROOT_LIST + count);
+    return new Set(Array.from(refs, (ref) => ref >>> 0));
+  }
+
   /** Call when a thread begins a job: after a collection its old region belongs to others. */
   refresh(): void {
     const generation = Atomics.load(this.control, CONTROL_GENERATION);
     if (generation === this.generation) return;
     this.generation = generation;
-    this.#next = 0;
-    this.#left = 0;
+    this.#small.left = 0;
+    this.#large.left = 0;
   }
 
   /** Bytes handed out to threads and not found free again: an upper bound of what is in use. */
@@ -174,17 +216,16 @@ export class Heap {
     words[at + HEADER_LENGTH] = length;
     words[at + HEADER_REFERENCES] = references;
     words[at + HEADER_HASHED] = 0;
-    words[at + 5] = 0;
-    words[at + 6] = 0;
+    for (let i = 4; i < HEADER_HASH; i++) words[at + i] = 0;
     words[at] = (units << 8) | kind;
   }
 
-  #refill(units: number): void {
+  #refill(region: Region, units: number): void {
     this.#lock();
     try {
       const hole = this.#takeHole(units);
-      this.#next = hole === 0 ? this.#takeChunks(1) : hole;
-      this.#left = hole === 0 ? CHUNK_UNITS : this.units(hole);
+      region.next = hole === 0 ? this.#takeChunks(1) : hole;
+      region.left = this.#split(region.next, CHUNK_UNITS);
     } finally {
       this.#unlock();
     }
@@ -196,16 +237,22 @@ export class Heap {
     try {
       const hole = this.#takeHole(units);
       const ref = hole === 0 ? this.#takeChunks(Math.ceil(units / CHUNK_UNITS)) : hole;
-      const rest = this.units(ref) - units;
-      if (rest > 0) {
-        this.words[(ref + units) * UNIT_WORDS] = (rest << 8) | KIND_FREE;
-        this.#giveHole(ref + units, rest);
-      }
+      this.#split(ref, units);
       this.#writeHeader(ref, kind, length, references, units);
       return ref;
     } finally {
       this.#unlock();
     }
+  }
+
+  /** Hands what free space has over `units` out again as a hole; returns how much is left. */
+  #split(ref: Ref, units: number): number {
+    const rest = this.units(ref) - units;
+    if (rest <= 0) return this.units(ref);
+    this.words[(ref + units) * UNIT_WORDS] = (rest << 8) | KIND_FREE;
+    this.words[ref * UNIT_WORDS] = (units << 8) | KIND_FREE;
+    this.#giveHole(ref + units, rest);
+    return units;
   }
 
   #giveHole(ref: Ref, units: number): void {
@@ -252,13 +299,14 @@ export class Heap {
   }
 
   #lock(): void {
+    if (this.#locked) return;
     for (let spins = 0; Atomics.compareExchange(this.control, CONTROL_LOCK, 0, this.#owner) !== 0; spins++) {
       if (spins > 1000) Atomics.wait(this.control, CONTROL_LOCK, this.control[CONTROL_LOCK] as number, 1);
     }
   }
 
   #unlock(): void {
-    Atomics.store(this.control, CONTROL_LOCK, 0);
+    if (!this.#locked) Atomics.store(this.control, CONTROL_LOCK, 0);
   }
 
   /**

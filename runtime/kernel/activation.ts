@@ -13,6 +13,7 @@ import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
 import { ABORT_TEXT_LIMIT } from "../limits.ts";
 import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
+import { COST_CALL, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
 import { GetRequest, PutRequest, readString, type SnapshotRequest } from "./request.ts";
 import type { Slot } from "./slot.ts";
@@ -231,6 +232,7 @@ export class Activation {
     this.slot.exports.stopRewind();
     this.rewinding = false;
     this.setGas(this.budget);
+    this.charge(COST_CALL + this.#heap.length(this.start.continuation) * COST_STACK_BYTE);
     this.setArgument(argumentLow, argumentHigh);
     if (this.metadata !== null) this.slot.write(this.start.regionPointer, this.metadata);
   }

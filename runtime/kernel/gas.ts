@@ -12,11 +12,17 @@ export const COST_CLONE = 20_000;
 /** CLONE of the caller, per page whose bytes differ from when its activation began: they are published for it. */
 export const COST_CLONE_PAGE = 4_096;
 export const COST_START = 2_000;
+/** START, per 64 KiB page of the child's memory: it may have to be brought into an instance. */
+export const COST_START_MEMORY = 64;
 export const COST_RANGE = 100;
 /** COPY and ZERO: one gas for so many bytes. */
 export const BYTES_PER_GAS = 8;
 /** MERGE, per page in which the child differs from its reference snapshot. */
 export const COST_MERGE_PAGE = 4_096;
+/** COPY and ZERO into a child, per page touched: it may have to be made anew. */
+export const COST_PAGE_TOUCHED = 4_096;
+/** RET and SNAPSHOT, per byte of the stack that is kept, and again when it is put back. */
+export const COST_STACK_BYTE = 4;
 /** HASH, whatever is below: the objects it covers were paid for when they changed. */
 export const COST_HASH = 20_000;
 export const COST_SNAPSHOT = 20_000;

@@ -112,10 +112,11 @@ export class Kernel {
   #run(start: Process, budget: number, depth: number, metadata: Uint8Array | null): Process {
     const program = this.#programs.get(start.program);
     assert(program !== undefined, "run: unknown program");
-    const slot = this.#slots.take(program, start);
     const level = this.#level++;
     this.#scratch[level] ??= new Scratch();
-    const activation = new Activation(this.#heap, start, slot, this.#scratch[level], budget, depth, metadata);
+    const scratch = this.#scratch[level];
+    const slot = this.#slots.take(program, start);
+    const activation = new Activation(this.#heap, start, slot, scratch, budget, depth, metadata);
     const outer = this.#current;
     this.#current = activation;
     let result: Process;
@@ -124,12 +125,13 @@ export class Kernel {
       result = fault === abi.FAULT_NONE ? this.#settle(activation) : this.#fail(activation, fault);
     } catch (error) {
       this.#slots.drop();
+      for (const child of activation.children.values()) this.#forgetJob(child);
       throw error;
     } finally {
       this.#current = outer;
       this.#level = level;
     }
-    this.#slots.release(slot);
+    this.#slots.release(slot, result.memoryPages);
     return result;
   }
 
@@ -138,10 +140,11 @@ export class Kernel {
   /** The image after a normal end; a fault after all if the changed pages cannot be paid. */
   #settle(activation: Activation): Process {
     const memory = activation.slot.publish(this.#heap, activation.start.memory);
-    const cost = activation.changedPages() * gas.COST_PAGE_CHANGED;
+    const result = activation.result();
+    const continuation = result.continuation === 0 ? 0 : this.#heap.length(result.continuation);
+    const cost = activation.changedPages() * gas.COST_PAGE_CHANGED + continuation * gas.COST_STACK_BYTE;
     const left = activation.gas();
     if (cost > left) return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
-    const result = activation.result();
     result.memory = memory;
     result.globals = activation.slot.publishGlobals(this.#heap);
     result.gasUsed = activation.budget - (left - cost);
@@ -229,6 +232,7 @@ export class Kernel {
         plan.entry = program.entry(request.entry);
         if (plan.entry < 0) return abi.E_NO_ENTRY;
       }
+      caller.charge(process.memoryPages * gas.COST_START_MEMORY);
       if (request.gas > GAS_LIMIT || request.gas > caller.gas()) return abi.E_GAS;
     }
     return abi.OK;
@@ -467,6 +471,7 @@ export class Kernel {
     }
     child.process = result;
     child.changed = true;
-    caller.setGas(caller.gas() + (start.gas - result.gasUsed));
+    // Gas of many blocks can meet in one counter: what it cannot hold counts as used.
+    caller.setGas(Math.min(caller.gas() + (start.gas - result.gasUsed), GAS_LIMIT));
   }
 }

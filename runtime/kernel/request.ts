@@ -7,11 +7,12 @@
  */
 
 import * as abi from "../../syscalls/abi.ts";
-import { NAME_BYTES_LIMIT } from "../limits.ts";
+import { DATA_BYTES_LIMIT, NAME_BYTES_LIMIT, PAGE_BYTES } from "../limits.ts";
 import {
   COST_CALL,
   COST_CLONE,
   COST_HASH,
+  COST_PAGE_TOUCHED,
   COST_PROGRAM,
   COST_RANGE,
   COST_START,
@@ -30,6 +31,14 @@ class Ranges {
   readonly words = new Uint32Array(abi.RANGES_LIMIT * RANGE_WORDS);
   /** Sum of all lengths in bytes. */
   bytes = 0;
+  /** Sum over the ranges of the pages of the target that they touch. */
+  pages = 0;
+
+  clear(): void {
+    this.count = 0;
+    this.bytes = 0;
+    this.pages = 0;
+  }
 
   kind(i: number): number {
     return this.words[i * RANGE_WORDS + abi.RANGE_KIND / 4] as number;
@@ -51,7 +60,12 @@ class Ranges {
     for (let i = 0; i < count * RANGE_WORDS; i++) this.words[i] = slot.words[from + i] as number;
     this.count = count;
     this.bytes = 0;
-    for (let i = 0; i < count; i++) this.bytes += this.length(i);
+    this.pages = 0;
+    for (let i = 0; i < count; i++) {
+      const length = this.length(i);
+      this.bytes += length;
+      if (length > 0) this.pages += Math.ceil(((this.target(i) % PAGE_BYTES) + length) / PAGE_BYTES);
+    }
     return abi.OK;
   }
 }
@@ -96,8 +110,7 @@ export class PutRequest {
       this.processQuota = word(abi.PUT_PROCESS_QUOTA);
       this.cloneSource = word(abi.PUT_CLONE_SOURCE) | 0;
     }
-    this.ranges.count = 0;
-    this.ranges.bytes = 0;
+    this.ranges.clear();
     if ((parts & abi.PART_RANGES) !== 0) {
       const error = this.ranges.read(slot, word(abi.PUT_RANGES_POINTER), word(abi.PUT_RANGES_COUNT));
       if (error !== abi.OK) return error;
@@ -129,6 +142,7 @@ export class PutRequest {
   /** What the call costs, the gas given by START apart. */
   cost(): number {
     let cost = COST_CALL + COST_RANGE * this.ranges.count + costOfBytes(this.ranges.bytes);
+    cost += COST_PAGE_TOUCHED * this.ranges.pages;
     if ((this.parts & abi.PART_PROGRAM) !== 0) cost += COST_PROGRAM;
     if ((this.parts & abi.PART_CLONE) !== 0) cost += COST_CLONE;
     if ((this.parts & abi.PART_START) !== 0) cost += COST_START;
@@ -167,8 +181,7 @@ export class GetRequest {
       this.detailCapacity = word(abi.GET_DETAIL_CAPACITY);
       if (!inside(slot, this.detailPointer, this.detailCapacity)) return abi.E_RANGE;
     }
-    this.ranges.count = 0;
-    this.ranges.bytes = 0;
+    this.ranges.clear();
     if ((parts & abi.PART_GET_COPY) !== 0) {
       const error = this.ranges.read(slot, word(abi.GET_RANGES_POINTER), word(abi.GET_RANGES_COUNT));
       if (error !== abi.OK) return error;
@@ -193,7 +206,7 @@ export class GetRequest {
   #statusMeetsMerge(): boolean {
     const { address, length } = this.merge;
     const meets = (pointer: number, size: number): boolean =>
-      pointer < address + length && address < pointer + size;
+      size > 0 && pointer < address + length && address < pointer + size;
     return meets(this.statusPointer, abi.STATUS_SIZE) || meets(this.detailPointer, this.detailCapacity);
   }
 
@@ -242,6 +255,7 @@ export class SnapshotRequest {
     this.dataLength = word(abi.SNAPSHOT_DATA_LENGTH);
     this.regionPointer = word(abi.SNAPSHOT_REGION_POINTER);
     this.regionCapacity = word(abi.SNAPSHOT_REGION_CAPACITY);
+    if (this.dataLength > DATA_BYTES_LIMIT || this.regionCapacity > DATA_BYTES_LIMIT) return abi.E_RANGE;
     if (!inside(slot, this.dataPointer, this.dataLength)) return abi.E_RANGE;
     if (!inside(slot, this.regionPointer, this.regionCapacity)) return abi.E_RANGE;
     return abi.OK;

@@ -15,7 +15,7 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableDiffCount, tableGet, tableUpdate } from "../heap/table.ts";
 import { capturePage, pageEquals, pageStart, ZERO_PAGE } from "../image/memory.ts";
 import type { Process } from "../image/process.ts";
-import { PAGE_BYTES, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import { PAGE_BYTES, SLOT_BYTES_LIMIT, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, AUX_PAGES, LIST_CAPACITY } from "../program/layout.ts";
 import type { LoadedProgram } from "./program.ts";
 
@@ -42,6 +42,24 @@ interface SlotExports {
   stopRewind(): void;
 }
 
+function newMemory(initial: number, maximum: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial, maximum });
+  } catch (error) {
+    throw noMemory(initial, error);
+  }
+}
+
+function noMemory(pages: number, cause: unknown): LimitError {
+  return new LimitError(
+    "HOST_MEMORY",
+    `the host could not give a process ${pages} pages of 64 KiB. ` +
+      'Run fewer workers or lower the option "memoryQuota"',
+    { pages },
+    { cause },
+  );
+}
+
 /**
  * A store marks the page of its lowest byte only, and stores to nearby addresses share a mark: what they
  * write beyond that page lies in the first bytes of the next one.
@@ -66,11 +84,9 @@ export class Slot {
 
   constructor(program: LoadedProgram, memoryPages: number, imports: KernelImports) {
     this.program = program;
-    this.#memory = new WebAssembly.Memory({
-      initial: memoryPages,
-      maximum: program.handle.memory.maximumPages,
-    });
-    const aux = new WebAssembly.Memory({ initial: AUX_PAGES, maximum: AUX_PAGES });
+    const { maximumPages } = program.handle.memory;
+    this.#memory = newMemory(memoryPages, maximumPages);
+    const aux = newMemory(AUX_PAGES, AUX_PAGES);
     const instance = new WebAssembly.Instance(program.handle.module, {
       k: { memory: this.#memory, aux, ...imports },
     });
@@ -90,13 +106,7 @@ export class Slot {
     try {
       this.#memory.grow(delta);
     } catch (error) {
-      throw new LimitError(
-        "HOST_MEMORY",
-        `the host could not give a process ${this.memoryPages + delta} pages of 64 KiB. ` +
-          'Run fewer workers or lower the option "memoryQuota"',
-        { pages: this.memoryPages + delta },
-        { cause: error },
-      );
+      throw noMemory(this.memoryPages + delta, error);
     }
     this.memory = Buffer.from(this.#memory.buffer);
     this.words = new Uint32Array(this.#memory.buffer);
@@ -264,18 +274,22 @@ export class Slot {
 }
 
 /**
- * A slot is reused for a state that differs in at most this share of its pages; else a new one is made while
- * there is room.
+ * A slot is reused for an image that differs in at most this share of its pages; else a new one is made, if there is
+ * room.
  */
 const REUSE_SHARE = 8;
 const REUSE_PAGES = 16;
-const CANDIDATES = 8;
+/** Free slots of the program, oldest first, whose difference to the image is looked at. */
+const CANDIDATES = 4;
 
-/** A worker's slots that are not in use, most recently used last. */
+/** A worker's slots. The free ones are kept in the order of their last use, bounded in number and bytes. */
 export class SlotPool {
   readonly #heap: Heap;
   readonly #imports: KernelImports;
-  readonly #free = new Map<LoadedProgram, Slot[]>();
+  /** Oldest first. */
+  readonly #free = new Set<Slot>();
+  readonly #byProgram = new Map<LoadedProgram, Map<Ref, Slot[]>>();
+  #freeBytes = 0;
   #count = 0;
 
   constructor(heap: Heap, imports: KernelImports) {
@@ -286,17 +300,32 @@ export class SlotPool {
   /** A slot for `image`, entered. Give it back with `release`, or drop it if it is in doubt. */
   take(program: LoadedProgram, image: Process): Slot {
     const slot = this.#choose(program, image) ?? this.#create(program, image);
-    slot.enter(this.#heap, image);
+    try {
+      slot.enter(this.#heap, image);
+    } catch (error) {
+      this.drop();
+      throw error;
+    }
     return slot;
   }
 
-  release(slot: Slot): void {
-    let free = this.#free.get(slot.program);
-    if (free === undefined) {
-      free = [];
-      this.#free.set(slot.program, free);
+  /** The activation in the slot ended with an image of `memoryPages`; a memory that has grown beyond it is of no use. */
+  release(slot: Slot, memoryPages: number): void {
+    if (slot.memoryPages > memoryPages) {
+      this.drop();
+      return;
     }
-    free.push(slot);
+    this.#free.add(slot);
+    this.#freeBytes += slot.memory.length;
+    let byRoot = this.#byProgram.get(slot.program);
+    if (byRoot === undefined) {
+      byRoot = new Map();
+      this.#byProgram.set(slot.program, byRoot);
+    }
+    const same = byRoot.get(slot.root);
+    if (same === undefined) byRoot.set(slot.root, [slot]);
+    else same.push(slot);
+    while (this.#free.size > 1 && this.#freeBytes > SLOT_BYTES_LIMIT) this.#evictOldest();
   }
 
   /** The slot is not used again. */
@@ -306,42 +335,50 @@ export class SlotPool {
 
   /** Forgets every slot that is not in use: their references may be gone. */
   clear(): void {
-    for (const free of this.#free.values()) this.#count -= free.length;
+    this.#count -= this.#free.size;
+    this.#freeBytes = 0;
     this.#free.clear();
+    this.#byProgram.clear();
   }
 
   #choose(program: LoadedProgram, image: Process): Slot | undefined {
-    const free = this.#free.get(program);
-    if (free === undefined || free.length === 0) return undefined;
-    const last = free.length - 1;
-    for (let i = last; i >= 0 && i > last - CANDIDATES; i--) {
-      const slot = free[i] as Slot;
-      if (slot.root === image.memory && slot.memoryPages === image.memoryPages) {
-        free.splice(i, 1);
-        return slot;
-      }
-    }
-    const worth = Math.max(REUSE_PAGES, (image.memoryPages * (WASM_PAGE_BYTES / PAGE_BYTES)) / REUSE_SHARE);
-    for (let i = last; i >= 0 && i > last - CANDIDATES; i--) {
-      const slot = free[i] as Slot;
+    const byRoot = this.#byProgram.get(program);
+    if (byRoot === undefined) return undefined;
+    const exact = byRoot.get(image.memory)?.find((slot) => slot.memoryPages === image.memoryPages);
+    if (exact !== undefined) return this.#remove(exact);
+    const pages = image.memoryPages * (WASM_PAGE_BYTES / PAGE_BYTES);
+    const worth = this.#count < SLOTS_LIMIT ? Math.max(REUSE_PAGES, pages / REUSE_SHARE) : pages;
+    let candidates = 0;
+    for (const [root, slots] of byRoot) {
+      const slot = slots[0] as Slot;
       if (slot.memoryPages > image.memoryPages) continue;
-      if (this.#count < SLOTS_LIMIT && tableDiffCount(this.#heap, slot.root, image.memory) > worth) continue;
-      free.splice(i, 1);
-      return slot;
+      if (tableDiffCount(this.#heap, root, image.memory) <= worth) return this.#remove(slot);
+      if (++candidates === CANDIDATES) break;
     }
     return undefined;
   }
 
   #create(program: LoadedProgram, image: Process): Slot {
-    // The oldest free slots give way; those in use by the activations of this stack stay.
-    if (this.#count >= SLOTS_LIMIT) {
-      for (const [other, free] of this.#free) {
-        this.#count -= free.length;
-        this.#free.delete(other);
-        if (this.#count < SLOTS_LIMIT) break;
-      }
-    }
+    while (this.#count >= SLOTS_LIMIT && this.#free.size > 0) this.#evictOldest();
+    const slot = new Slot(program, image.memoryPages, this.#imports);
     this.#count++;
-    return new Slot(program, image.memoryPages, this.#imports);
+    return slot;
+  }
+
+  #evictOldest(): void {
+    const [oldest] = this.#free;
+    this.#remove(oldest as Slot);
+    this.drop();
+  }
+
+  #remove(slot: Slot): Slot {
+    this.#free.delete(slot);
+    this.#freeBytes -= slot.memory.length;
+    const byRoot = this.#byProgram.get(slot.program) as Map<Ref, Slot[]>;
+    const same = byRoot.get(slot.root) as Slot[];
+    if (same.length > 1) same.splice(same.indexOf(slot), 1);
+    else byRoot.delete(slot.root);
+    if (byRoot.size === 0) this.#byProgram.delete(slot.program);
+    return slot;
   }
 }

@@ -20,6 +20,7 @@
  * and every end increments it.
  */
 
+import { assert } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 
 const FREE = 0;
@@ -33,6 +34,8 @@ const STATE_BITS = 3;
 const STATE_MASK = 7;
 
 export const ENTRIES_LIMIT = 4096;
+/** The first entries are for blocks, which only the main thread posts: children cannot crowd them out. */
+const MAIN_ENTRIES = 64;
 const ENTRY_WORDS = 16;
 
 // Words of an entry.
@@ -72,8 +75,8 @@ const KEPT = -1;
 const TWO_32 = 4294967296;
 
 /**
- * ACTIVATE: run `start` to its return point. RESUME: the root, with metadata and a budget. COLLECT: free what
- * `metadata` does not list.
+ * ACTIVATE: run `start` to its return point. RESUME: the root, with metadata and a budget. COLLECT: free what the
+ * heap's roots do not reach.
  */
 export const JOB_ACTIVATE = 0;
 export const JOB_RESUME = 1;
@@ -209,16 +212,15 @@ export class Board {
   withdraw(entry: number): void {
     const words = this.#words;
     const at = ENTRIES + entry * ENTRY_WORDS + STATE;
-    if (Atomics.compareExchange(words, at, POSTED, FREE) === POSTED) {
-      this.#freed.push(entry);
+    // Others go on meanwhile, and the main thread may post it again: until the entry stood still.
+    for (;;) {
+      const state = Atomics.load(words, at);
+      const claimed = (state & STATE_MASK) === CLAIMED;
+      const next = claimed ? (state & ~STATE_MASK) | ORPHAN : FREE;
+      if (Atomics.compareExchange(words, at, state, next) !== state) continue;
+      if (!claimed) this.#freed.push(entry);
       return;
     }
-    const state = Atomics.load(words, at);
-    if ((state & STATE_MASK) === CLAIMED) {
-      const orphan = (state & ~STATE_MASK) | ORPHAN;
-      if (Atomics.compareExchange(words, at, state, orphan) === state) return;
-    }
-    this.free(entry);
   }
 
   /** The poster's activation ended and left the child started: the job becomes work in advance. */
@@ -428,12 +430,14 @@ export class Board {
       )
         return entry;
     }
-    for (let i = 0; i < ENTRIES_LIMIT; i++) {
-      const entry = (this.#cursor + i) % ENTRIES_LIMIT;
+    const first = this.#self === MAIN_THREAD ? 0 : MAIN_ENTRIES;
+    const count = this.#self === MAIN_THREAD ? MAIN_ENTRIES : ENTRIES_LIMIT - MAIN_ENTRIES;
+    for (let i = 0; i < count; i++) {
+      const entry = first + ((this.#cursor + i) % count);
       const at = ENTRIES + entry * ENTRY_WORDS + STATE;
       if (this.#words[at] !== FREE || Atomics.compareExchange(this.#words, at, FREE, reserved) !== FREE)
         continue;
-      this.#cursor = (entry + 1) % ENTRIES_LIMIT;
+      this.#cursor = entry + 1 - first;
       for (let high = Atomics.load(this.#words, HIGH_WATER); high <= entry; ) {
         const seen = Atomics.compareExchange(this.#words, HIGH_WATER, high, entry + 1);
         if (seen === high) break;
@@ -473,9 +477,12 @@ export class Board {
     const words = this.#words;
     const at = ENTRIES + entry * ENTRY_WORDS;
     const claimed = (this.#self << STATE_BITS) | CLAIMED;
+    const orphan = (this.#self << STATE_BITS) | ORPHAN;
     const toMain = words[at + POSTER] === MAIN_THREAD;
-    if (Atomics.compareExchange(words, at + STATE, claimed, state) !== claimed)
-      Atomics.store(words, at + STATE, FREE);
+    const ended =
+      Atomics.compareExchange(words, at + STATE, claimed, state) === claimed ||
+      Atomics.compareExchange(words, at + STATE, orphan, FREE) === orphan;
+    assert(ended, "board: the job that ended was not this thread's");
     this.#signal();
     if (toMain) this.wakeMain();
   }

@@ -6,7 +6,7 @@
  */
 
 import { Piscina } from "piscina";
-import { KernelPanic, LimitError, type StillpointError } from "../errors.ts";
+import { type Facts, KernelPanic, LimitError, type StillpointError } from "../errors.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import type { ProgramHandle } from "../kernel/program.ts";
 import { WORKER_STACK_BYTES } from "../limits.ts";
@@ -17,6 +17,8 @@ import type { WorkerTask } from "./worker.ts";
 const MAIN_HEAP_OWNER = 0x7fffffff;
 /** Deaths of threads during one job after which it is given up: something kills whoever runs it. */
 const DEATHS_LIMIT = 100;
+/** Threads that may die before they have started until the next one is started with a delay. */
+const START_FAILURES_LIMIT = 10;
 
 // Below node_modules Node strips no types: the packed package is JavaScript.
 const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
@@ -36,6 +38,7 @@ export class Pool {
   #lastId = 0;
   #deaths = 0;
   #lastDeath: unknown;
+  #startedCount = 0;
   #closed = false;
 
   constructor(handle: HeapHandle, programs: readonly ProgramHandle[], workers: number) {
@@ -51,7 +54,10 @@ export class Pool {
       concurrentTasksPerWorker: 1,
       resourceLimits: { stackSizeMb: WORKER_STACK_BYTES / (1 << 20) },
     });
-    this.#piscina.on("message", ({ started, id }) => this.#started.set(started, id));
+    this.#piscina.on("message", ({ started, id }) => {
+      this.#started.set(started, id);
+      this.#startedCount++;
+    });
     for (let i = 0; i < workers; i++) this.#start(i > 0);
   }
 
@@ -59,8 +65,7 @@ export class Pool {
   async run(job: Omit<Job, "parent" | "depth">): Promise<Ref> {
     const board = this.#board;
     const deathsBefore = this.#deaths;
-    const entry = board.post({ ...job, depth: 0, parent: NO_ENTRY });
-    if (entry === NO_ENTRY) throw new KernelPanic("the job board is full of blocks");
+    const entry = await this.#post(job);
     for (;;) {
       const signal = board.mainSignal();
       const outcome = board.take(entry, job.start, false);
@@ -76,6 +81,16 @@ export class Pool {
         );
       }
       await board.mainSleep(signal);
+    }
+  }
+
+  /** Waits while there are as many blocks in progress as the board holds. */
+  async #post(job: Omit<Job, "parent" | "depth">): Promise<number> {
+    for (;;) {
+      const signal = this.#board.mainSignal();
+      const entry = this.#board.post({ ...job, depth: 0, parent: NO_ENTRY });
+      if (entry !== NO_ENTRY) return entry;
+      await this.#board.mainSleep(signal);
     }
   }
 
@@ -154,10 +169,13 @@ export class Pool {
         if (this.#closed) return;
         this.#deaths++;
         this.#lastDeath = error;
+        // A thread that cannot even start will not start the next time: who waits gives up by DEATHS_LIMIT.
+        const delayMs = this.#deaths - this.#startedCount > START_FAILURES_LIMIT ? 100 : 0;
         this.heap.releaseLockOf(id);
         this.#board.heal(id);
         this.#board.wakeMain();
-        this.#start(advances);
+        if (delayMs === 0) this.#start(advances);
+        else setTimeout(() => this.#closed || this.#start(advances), delayMs).unref();
       },
     );
     this.#running.add(running);
@@ -172,7 +190,13 @@ export function mainHeap(handle: HeapHandle): Heap {
 
 /** The error that a worker described (worker.ts, `describe`). */
 function revive(text: string): StillpointError {
-  const { name, code, message, facts, stack } = JSON.parse(text);
+  let described: { name: string; code: string; message: string; facts: Facts; stack: string };
+  try {
+    described = JSON.parse(text);
+  } catch {
+    return new KernelPanic("a worker thread failed, and so did its description of why", { text });
+  }
+  const { name, code, message, facts, stack } = described;
   const options = { cause: `on a worker thread: ${stack}` };
   return name === "LimitError"
     ? new LimitError(code, message, facts, options)

@@ -147,10 +147,11 @@ class Worker implements Jobs {
     const heap = this.#heap;
     if (job.kind === JOB_COLLECT) {
       const memos = this.#board.memos();
-      const alive = collect(heap, job.metadata, memos);
+      const alive = collect(heap, memos);
       memos.forEach(({ entry }, i) => {
         if (!alive[i]) this.#board.free(entry);
       });
+      this.#kernel.forget();
       return 0;
     }
     const process = loadProcess(heap, job.start);
@@ -168,7 +169,7 @@ class Worker implements Jobs {
   }
 }
 
-/** An error as text that crosses threads; `revive` in chain/errors.ts is its other half. */
+/** An error as text that crosses threads; `revive` in pool.ts is its other half. */
 function describe(error: unknown): string {
   const known = error instanceof StillpointError;
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));

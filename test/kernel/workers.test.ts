@@ -13,9 +13,14 @@ const QUOTA = { memoryQuota: 60_000, processQuota: 4000, gasLimit: 4_000_000_000
 
 type Facts = Pick<Block, "id" | "root" | "gasUsed"> & { data: string };
 
-async function run(runtime: Runtime, seed: number): Promise<Facts[]> {
+async function run(
+  runtime: Runtime,
+  seed: number,
+  between: () => Promise<void> = async () => {},
+): Promise<Facts[]> {
   const facts: Facts[] = [];
   for (let i = 0; i < BLOCKS; i++) {
+    await between();
     const block = await runtime.produce(randomTree(seed + i, SHAPE).metadata());
     facts.push({
       id: block.id,
@@ -73,4 +78,17 @@ test("random trees: reverting and replaying gives the same blocks, and so does a
     assert.deepEqual(await run(runtime, seed), expected);
     await fork.close();
   });
+});
+
+test("random trees: collections between blocks change nothing", async (t) => {
+  const seed = baseSeed(t) + 3000;
+  const expected = await withRuntime([], { ...QUOTA, workers: 1 }, (runtime) => run(runtime, seed));
+  for (const workers of [1, 3]) {
+    await withRuntime([], { ...QUOTA, workers, retain: 2 }, async (runtime) => {
+      const collecting = async (): Promise<void> => {
+        await runtime.engine.collect();
+      };
+      assert.deepEqual(await run(runtime, seed, collecting), expected, `${workers} workers`);
+    });
+  }
 });
