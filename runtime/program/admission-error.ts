@@ -1,6 +1,6 @@
 /**
- * Why a module is not admitted. `reason` is stable and follows from the bytes alone (the first problem in file order), so
- * that it may become part of a result; the message is for people.
+ * Why a module is not admitted. `reason` is stable and follows from the bytes alone (the first problem in
+ * file order), so that it may become part of a result; the message is for people.
  */
 
 import { StillpointError } from "../errors.ts";
@@ -73,7 +73,10 @@ export type Reason =
   | (typeof FEATURE_REASONS)[number]
   | (typeof LIMIT_REASONS)[number];
 
-/** A module that is not admitted: `reason`, the function it is in (or null) and the byte offset in the original module. */
+/**
+ * A module that is not admitted: `reason`, the function it is in (or null) and the byte offset in the
+ * original module.
+ */
 export class AdmissionError extends StillpointError {
   readonly reason: Reason;
   readonly functionIndex: number | null;

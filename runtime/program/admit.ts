@@ -1,9 +1,10 @@
 /**
  * Admission: from the bytes of a module to a program that the kernel can run.
  *
- * check (the original bytes, all of them) → Asyncify (only programs that stand still) → instrument. The result is a function
- * of the bytes and of REWRITER_VERSION, and so is a rejection: AdmissionError, whose reason, function and offset name the
- * first problem in file order. Nothing else is ever thrown for any input.
+ * check (the original bytes, all of them) → Asyncify (only programs that stand still) → instrument. The
+ * result is a function of the bytes and of REWRITER_VERSION, and so is a rejection: AdmissionError, whose
+ * reason, function and offset name the first problem in file order. Nothing else is ever thrown for any
+ * input.
  */
 
 import { createHash } from "node:crypto";
@@ -70,14 +71,20 @@ export async function admit(bytes: Uint8Array, options: Options = {}): Promise<P
   }
 }
 
-/** What is wrong with the form that Asyncify made is reported at the function of the original: they have the same numbers. */
+/**
+ * What is wrong with the form that Asyncify made is reported at the function of the original: they have the
+ * same numbers.
+ */
 function inOriginal(error: AdmissionError, original: Module): AdmissionError {
   const { reason, text, functionIndex } = error;
   const body = functionIndex === null ? undefined : original.bodies[functionIndex - original.imports.length];
   return new AdmissionError(reason, `${text}, counting what Asyncify adds`, body?.start ?? 0, functionIndex);
 }
 
-/** Checks and instruments a program that runs and returns, at once. Those that import ret or snapshot are rejected. */
+/**
+ * Checks and instruments a program that runs and returns, at once. Those that import ret or snapshot are
+ * rejected.
+ */
 export function admitEntryProgram(bytes: Uint8Array, options: Options = {}): Program {
   const checked = check(bytes, (reader, module) => {
     if (suspends(module)) {
@@ -177,7 +184,7 @@ function boundChain(checked: Checked, depths: Depths): void {
   const bytes = depths.root + ROOT_FRAME_BYTES;
   if (bytes <= CALL_DEPTH_BYTES || depths.deepest === null) return;
   const body = checked.module.bodies[depths.deepest - checked.module.imports.length];
-  const text = `Calls below this function take ${bytes} bytes of frames: at most ${CALL_DEPTH_BYTES} are allowed`;
+  const text = `Calls below this function take ${bytes} bytes of frames: at most ${CALL_DEPTH_BYTES}`;
   throw new AdmissionError("call-depth", text, body?.start ?? 0, depths.deepest);
 }
 

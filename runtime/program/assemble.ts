@@ -1,6 +1,7 @@
 /**
- * Puts an instrumented module together, by the contract of layout.ts. Every section is written from what was decoded; of the
- * original only instructions, types, tables, immutable values and passive data come through, all encoded again.
+ * Puts an instrumented module together, by the contract of layout.ts. Every section is written from what was
+ * decoded; of the original only instructions, types, tables, immutable values and passive data come through,
+ * all encoded again.
  *
  * Functions are numbered: the kernel's imports, the module's own functions in their order, injected ones.
  */
@@ -180,7 +181,8 @@ class Assembler {
       const charge = depths.charges[index] as number;
       const size = rewriter.function(body, typeOfFunction(module, index), charge, free.has(index), out);
       if (size > INSTRUMENTED_FUNCTION_BYTES_LIMIT) {
-        const text = `Instrumented, the function has ${size} bytes: at most ${INSTRUMENTED_FUNCTION_BYTES_LIMIT} are allowed`;
+        const limit = INSTRUMENTED_FUNCTION_BYTES_LIMIT;
+        const text = `Instrumented, the function has ${size} bytes: at most ${limit} are allowed`;
         throw new AdmissionError("function-size", text, range.start, index);
       }
     });

@@ -1,9 +1,9 @@
 /**
  * Lets a program stand still in RET and SNAPSHOT: binaryen's Asyncify, with its stack in a memory of its own.
  *
- * binaryen sees an admitted module only, without custom sections, start function and foreign export names: exports are
- * replaced by numbered ones, so that names of the program cannot meet Asyncify's. The memory that Asyncify adds becomes the
- * aux memory of the instrumented module.
+ * binaryen sees an admitted module only, without custom sections, start function and foreign export names:
+ * exports are replaced by numbered ones, so that names of the program cannot meet Asyncify's. The memory that
+ * Asyncify adds becomes the aux memory of the instrumented module.
  */
 
 import { assert } from "../errors.ts";
@@ -63,8 +63,8 @@ function expressionDepth(body: Body): number {
 }
 
 /**
- * binaryen is recursive: a program of very deep expressions exhausts its stack, and that ends its whole instance, so the next
- * program gets a new one.
+ * binaryen is recursive: a program of very deep expressions exhausts its stack, and that ends its whole
+ * instance, so the next program gets a new one.
  */
 async function runPass(before: Uint8Array, offset: number): Promise<Uint8Array> {
   const { default: binaryen } = (await import(
@@ -97,7 +97,8 @@ async function runPass(before: Uint8Array, offset: number): Promise<Uint8Array> 
     return after;
   } catch (error) {
     generation++;
-    const text = `binaryen cannot make the program stand still: ${(error as Error)?.message ?? error}; make its largest functions smaller`;
+    const why = (error as Error)?.message ?? error;
+    const text = `binaryen cannot make the program stand still: ${why}; make its largest functions smaller`;
     throw new AdmissionError("not-suspendable", text, offset);
   }
 }
@@ -119,12 +120,13 @@ function rejectUnfit(bytes: Uint8Array, module: Module): void {
     readBody(reader, module, index, body);
     const depth = expressionDepth(body);
     if (depth > SUSPENDING_EXPRESSION_LIMIT) {
-      const text = `Expressions nested ${depth} deep: at most ${SUSPENDING_EXPRESSION_LIMIT} are allowed in a program that stands still`;
+      const limit = `at most ${SUSPENDING_EXPRESSION_LIMIT} are allowed in a program that stands still`;
+      const text = `Expressions nested ${depth} deep: ${limit}`;
       throw new AdmissionError("expression-depth", text, range.start, index);
     }
     if (!body.usesReferences) return;
     const text =
-      "Functions of a program that imports ret or snapshot may hold no references in parameters, locals or operands";
+      "A program that imports ret or snapshot may hold no references in parameters, locals or operands";
     throw new AdmissionError("suspending-references", text, range.start, index);
   });
 }

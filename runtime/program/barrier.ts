@@ -1,15 +1,16 @@
 /**
  * Where stores mark pages as written.
  *
- * After a store, the byte of aux memory that stands for the page of its lowest address is set. The page after it is not
- * marked when the store, or a group of stores, runs over its end: whoever reads the marks compares the first REACH bytes of
- * page i + 1 whenever page i is marked and page i + 1 is not.
+ * After a store, the byte of aux memory that stands for the page of its lowest address is set. The page after
+ * it is not marked when the store, or a group of stores, runs over its end: whoever reads the marks compares
+ * the first REACH bytes of page i + 1 whenever page i is marked and page i + 1 is not.
  *
- * Stores whose address comes from the same local, global or constant form a group: the first marks its page, and those that
- * follow write nothing outside of the REACH bytes from there, so they need no mark of their own. A mark counts as long as
- * every way to the later store leads through it, the local or global has not been written since, and no call was made in
- * between through which the kernel could take marks away. A mark made before a loop counts in the loop if nothing in the loop
- * ends it: that frees the inner loops of AssemblyScript from marking its shadow stack.
+ * Stores whose address comes from the same local, global or constant form a group: the first marks its page,
+ * and those that follow write nothing outside of the REACH bytes from there, so they need no mark of their
+ * own. A mark counts as long as every way to the later store leads through it, the local or global has not
+ * been written since, and no call was made in between through which the kernel could take marks away. A mark
+ * made before a loop counts in the loop if nothing in the loop ends it: that frees the inner loops of
+ * AssemblyScript from marking its shadow stack.
  */
 
 import { type Body, NOBODY } from "./body.ts";
@@ -25,7 +26,10 @@ export const MARK_CONSTANT = 3; // the address is `ids[place]`
 export const MARK_SAVED = 4; //    the address is saved in temporary `ids[place]` after it is made
 export const MARK_SPILLED = 5; //  the address must be fetched from below the value
 
-/** Addresses that may wait on the stack, each in a temporary of its own, while the value of a store is computed. */
+/**
+ * Addresses that may wait on the stack, each in a temporary of its own, while the value of a store is
+ * computed.
+ */
 export const SAVED_LIMIT = 4;
 const GROUPS = 8;
 
@@ -46,7 +50,10 @@ interface Group {
   readonly low: number;
 }
 
-/** 1 for the functions, and the types of call_indirect, through which the kernel may be called and take marks away. */
+/**
+ * 1 for the functions, and the types of call_indirect, through which the kernel may be called and take marks
+ * away.
+ */
 export interface Reach {
   readonly functions: Uint8Array;
   readonly types: Uint8Array;
@@ -220,7 +227,8 @@ export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = R
         kinds[place] = MARK_SPILLED;
         continue;
       }
-      // Waiting addresses nest, as the stack does: this one's temporary differs from those used while it waits.
+      // Waiting addresses nest, as the stack does: this one's temporary differs from those used while it
+      // waits.
       let level = 0;
       while (waiting.length > 0 && (waiting[waiting.length - 1] as (typeof waiting)[0]).from > maker) {
         level = Math.max(level, (waiting.pop() as (typeof waiting)[0]).level + 1);

@@ -1,11 +1,16 @@
 /**
- * A function body as validate.ts leaves it for the rewriter: the instructions that can be reached, in order, one entry each in
- * parallel arrays, and for every value which instruction made it and which one consumes it.
+ * A function body as validate.ts leaves it for the rewriter: the instructions that can be reached, in order,
+ * one entry each in parallel arrays, and for every value which instruction made it and which one consumes it.
  */
 
-/** A block's type: no parameters and results, one result, or a type index. Encoded as in the binary format (s33). */
+/**
+ * A block's type: no parameters and results, one result, or a type index. Encoded as in the binary format
+ * (s33).
+ */
 export const EMPTY_BLOCK = -64;
-/** No single instruction made this value, or control flow takes it: a parameter, a block's result or operand. */
+/**
+ * No single instruction made this value, or control flow takes it: a parameter, a block's result or operand.
+ */
 export const NOBODY = -1;
 
 const NONE = new Uint8Array(0);
@@ -14,7 +19,10 @@ export class Body {
   length = 0;
   /** Opcode, as numbered in opcodes.ts. */
   ops: Uint16Array;
-  /** First immediate: index, label depth, block type, alignment, i32 constant, or the offset of a literal in the source. */
+  /**
+   * First immediate: index, label depth, block type, alignment, i32 constant, or the offset of a literal in
+   * the source.
+   */
   a: Int32Array;
   /** Second immediate: memory offset, table; 1 for a constant that is, or holds in some shape, a NaN. */
   b: Int32Array;

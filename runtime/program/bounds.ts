@@ -1,4 +1,7 @@
-/** The limits that a decoder enforces, by dialect: those of runtime/limits.ts on originals, V8's on what Asyncify made of them. */
+/**
+ * The limits that a decoder enforces, by dialect: those of runtime/limits.ts on originals, V8's on what
+ * Asyncify made of them.
+ */
 
 import * as limits from "../limits.ts";
 
@@ -42,8 +45,8 @@ const original: Bounds = {
   nameBytes: limits.NAME_BYTES_LIMIT,
 };
 
-// What Asyncify adds is bounded by what it was given, but for locals and size of a function: those have V8's own limits
-// here, less the room that the rewriter needs.
+// What Asyncify adds is bounded by what it was given, but for locals and size of a function: those have V8's
+// own limits here, less the room that the rewriter needs.
 const asyncified: Bounds = {
   ...original,
   programBytes: limits.ASYNCIFIED_BYTES_LIMIT,

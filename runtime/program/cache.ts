@@ -1,11 +1,13 @@
 /**
  * Keeps admitted programs, in memory and in a directory if one is given.
  *
- * The key is the SHA-256 of the original bytes and the rewriter's version. A file carries a hash of its own content: one that
- * is damaged, or of another version, is admitted anew and replaced. The directory must be writable by this runtime alone: the
- * hash finds damage, not malice. Files appear by rename, so that several processes may share a directory.
+ * The key is the SHA-256 of the original bytes and the rewriter's version. A file carries a hash of its own
+ * content: one that is damaged, or of another version, is admitted anew and replaced. The directory must be
+ * writable by this runtime alone: the hash finds damage, not malice. Files appear by rename, so that several
+ * processes may share a directory.
  *
- *   file  "stillpoint program 1\n" · SHA-256 of the rest (32 bytes) · V8 serialisation of [REWRITER_VERSION, Program]
+ *   file  "stillpoint program 1\n" · SHA-256 of the rest (32 bytes) ·
+ *         V8 serialisation of [REWRITER_VERSION, Program]
  */
 
 import { createHash, randomUUID } from "node:crypto";

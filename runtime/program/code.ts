@@ -113,7 +113,9 @@ export class Code extends Writer {
     this.access(op.I32_STORE8, AUX, AUX_MARKS);
   }
 
-  /** The same where the address is known: it may lie above 2^32, for a store that traps before it comes here. */
+  /**
+   * The same where the address is known: it may lie above 2^32, for a store that traps before it comes here.
+   */
   markAt(address: number): void {
     this.i32(0);
     this.i32(1);

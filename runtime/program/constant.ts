@@ -1,4 +1,6 @@
-/** Constant expressions: initial values of globals, offsets and items of segments. One constant, then `end`. */
+/**
+ * Constant expressions: initial values of globals, offsets and items of segments. One constant, then `end`.
+ */
 
 import { functionIndex, type Module } from "./model.ts";
 import {

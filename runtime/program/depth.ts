@@ -1,10 +1,11 @@
 /**
  * Call depth without an engine: an estimate of native frame bytes that holds in every tier.
  *
- * Only functions that lie on a cycle of the call graph count as they run; call_indirect may call every function of its type
- * that a table holds. What such a function takes from the counter is its own frame and the longest chain of uncounted
- * functions that it can call; so the counter bounds the whole stack, while straight code pays nothing. The chain from an
- * entry down to the first counted function is taken off before anything runs, and bounded at admission.
+ * Only functions that lie on a cycle of the call graph count as they run; call_indirect may call every
+ * function of its type that a table holds. What such a function takes from the counter is its own frame and
+ * the longest chain of uncounted functions that it can call; so the counter bounds the whole stack, while
+ * straight code pays nothing. The chain from an entry down to the first counted function is taken off before
+ * anything runs, and bounded at admission.
  */
 
 import type { Reach } from "./barrier.ts";
@@ -45,7 +46,9 @@ export interface Graph {
 export interface Depths {
   /** By function: what it takes from the counter; 0 if it does not count. */
   readonly charges: Float64Array;
-  /** Bytes that entries and the start function may take before the first counted function, and who takes most. */
+  /**
+   * Bytes that entries and the start function may take before the first counted function, and who takes most.
+   */
   readonly root: number;
   readonly deepest: number | null;
 }
@@ -143,7 +146,10 @@ function edges(module: Module, calls: readonly (Calls | null)[]): { graph: numbe
   return { graph, kindOf };
 }
 
-/** Strongly connected components (Tarjan), each after all that it reaches; without recursion, for graphs may be deep. */
+/**
+ * Strongly connected components (Tarjan), each after all that it reaches; without recursion, for graphs may
+ * be deep.
+ */
 function components(graph: number[][]): { order: number[][]; component: Int32Array; cyclic: boolean[] } {
   const size = graph.length;
   const number = new Int32Array(size).fill(-1);

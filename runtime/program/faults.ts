@@ -1,6 +1,7 @@
 /**
- * From what an activation threw to a fault code. The texts of engines differ between versions and stay here; what is not
- * recognised (RangeError of the native stack, CompileError, anything new) is no guest-visible result but an error of the host.
+ * From what an activation threw to a fault code. The texts of engines differ between versions and stay here;
+ * what is not recognised (RangeError of the native stack, CompileError, anything new) is no guest-visible
+ * result but an error of the host.
  */
 
 import {
@@ -15,7 +16,10 @@ import {
 } from "../../syscalls/abi.ts";
 import { AUX_FAULT } from "./layout.ts";
 
-/** Texts of V8, exact. Those of a bad call_indirect differ: the first is that of Node 26, the second that of Node 24. */
+/**
+ * Texts of V8, exact. Those of a bad call_indirect differ: the first is that of Node 26, the second that of
+ * Node 24.
+ */
 const FAULTS: ReadonlyMap<string, number> = new Map([
   ["unreachable", FAULT_UNREACHABLE],
   ["memory access out of bounds", FAULT_MEMORY_BOUNDS],
@@ -28,7 +32,10 @@ const FAULTS: ReadonlyMap<string, number> = new Map([
   ["float unrepresentable in integer range", FAULT_BAD_CONVERSION],
 ]);
 
-/** The fault of an activation that threw `error`; `aux` is its aux memory. Null: the host's own error, to be thrown on. */
+/**
+ * The fault of an activation that threw `error`; `aux` is its aux memory. Null: the host's own error, to be
+ * thrown on.
+ */
 export function faultOf(error: unknown, aux: Int32Array): number | null {
   if (!(error instanceof WebAssembly.RuntimeError)) return null;
   const injected = aux[AUX_FAULT >> 2] as number;

@@ -1,10 +1,11 @@
 /**
  * How much gas code costs.
  *
- * A function charges once when it is entered, and once more each time the header of one of its loops is passed. A charge
- * covers the instructions up to the next charge: all that stand in the function, or in the loop, outside of inner loops.
- * Of the two arms of an `if` the dearer one counts; code that a branch leaves out is paid all the same. So a charge is a
- * number known at admission and bounds the work that follows it, and a loop without a charge does not exist.
+ * A function charges once when it is entered, and once more each time the header of one of its loops is
+ * passed. A charge covers the instructions up to the next charge: all that stand in the function, or in the
+ * loop, outside of inner loops. Of the two arms of an `if` the dearer one counts; code that a branch leaves
+ * out is paid all the same. So a charge is a number known at admission and bounds the work that follows it,
+ * and a loop without a charge does not exist.
  *
  * Bulk instructions also pay by length as they run: one gas for each BULK_GAS_BYTES.
  */
@@ -18,7 +19,9 @@ export const ENTRY_GAS = 3;
 export const LOCALS_PER_GAS = 4;
 /** What a turn of a loop costs besides its instructions. */
 export const LOOP_GAS = 1;
-/** Bytes that memory.copy, memory.fill and memory.init move for one gas. The shift is its binary logarithm. */
+/**
+ * Bytes that memory.copy, memory.fill and memory.init move for one gas. The shift is its binary logarithm.
+ */
 export const BULK_GAS_BYTES = 8;
 export const BULK_GAS_SHIFT = 3;
 

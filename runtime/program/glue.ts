@@ -1,6 +1,6 @@
 /**
- * The functions that every instrumented module gets besides its own: the exports of layout.ts, the wrappers around the
- * kernel's calls, the bulk instructions with gas and marks.
+ * The functions that every instrumented module gets besides its own: the exports of layout.ts, the wrappers
+ * around the kernel's calls, the bulk instructions with gas and marks.
  */
 
 import { AUX, Code, writeLocals } from "./code.ts";
@@ -76,7 +76,10 @@ export function wrapper(name: ImportName | "grow", gasGlobal: number): Glue {
   });
 }
 
-/** memory.copy, memory.fill or memory.init (with its segment): charges, runs, marks. Parameters as the instruction's. */
+/**
+ * memory.copy, memory.fill or memory.init (with its segment): charges, runs, marks. Parameters as the
+ * instruction's.
+ */
 export function bulk(opcode: number, segment: number, gasGlobal: number, marks: boolean): Glue {
   return glue([I32, I32, I32], [], [I64, I32, I32], (code) => {
     const [target, source, length, gas, first, last] = [0, 1, 2, 3, 4, 5] as const;
@@ -227,7 +230,10 @@ export function globalBytes(type: number): number {
   return type === V128 ? 16 : 8;
 }
 
-/** load() or save(): mutable globals, given by index and type, from or to AUX_GLOBALS. Narrow ones take eight bytes, the upper four zero. */
+/**
+ * load() or save(): mutable globals, given by index and type, from or to AUX_GLOBALS. Narrow ones take eight
+ * bytes, the upper four zero.
+ */
 export function transfer(
   direction: "load" | "save",
   globals: readonly { index: number; type: number }[],

@@ -4,24 +4,29 @@
  * An instrumented module imports, from the module "k", in this order:
  *   memory "memory"    index 0: the guest's memory (with minimum 0 when the guest has none)
  *   memory "aux"       index 1: AUX_PAGES pages that no guest instruction can name
- *   put(i32,i32)->i32  get(i32,i32)->i32  ret()->()  snapshot(i32)->i32  grow(i32)->i32  abort(i32,i32,i32,i32)->()
+ *   put(i32,i32)->i32  get(i32,i32)->i32  ret()->()  snapshot(i32)->i32  grow(i32)->i32
+ *   abort(i32,i32,i32,i32)->()
  * and exports:
- *   run(entry, argumentLow, argumentHigh, gasLow, gasHigh)  runs entry number `entry`; result in AUX_RESULT, gas left in AUX_GAS
- *   start(gasLow, gasHigh)     the original start function; present only if there is one; gas left in AUX_GAS
+ *   run(entry, argumentLow, argumentHigh, gasLow, gasHigh)
+ *                              runs entry number `entry`; result in AUX_RESULT, gas left in AUX_GAS
+ *   start(gasLow, gasHigh)     the original start function, if there is one; gas left in AUX_GAS
  *   load()  save()             all mutable globals of the original module from / to AUX_GLOBALS
- *   scan(from, end) -> count   appends to AUX_LIST the marked pages of [from, end), clears their marks; stops at LIST_CAPACITY
- *   startUnwind(i32) stopUnwind() startRewind(i32) stopRewind()    Asyncify's, only if the program may stand still
+ *   scan(from, end) -> count   appends to AUX_LIST the marked pages of [from, end), clears their marks; stops
+ *                              at LIST_CAPACITY
+ *   startUnwind(i32) stopUnwind() startRewind(i32) stopRewind()
+ *                              Asyncify's, only if the program may stand still
  *
- * While a call is in the kernel, AUX_GAS holds the caller's exact gas; the kernel may change it. A trap leaves AUX_GAS stale.
- * Injected traps write AUX_FAULT before `unreachable`.
+ * While a call is in the kernel, AUX_GAS holds the caller's exact gas; the kernel may change it. A trap
+ * leaves AUX_GAS stale. Injected traps write AUX_FAULT before `unreachable`.
  *
  * aux memory:
  *   0x000000  header (the words below)
  *   0x000040  AUX_GLOBALS: mutable globals in index order, 8 bytes each (v128: 16), little-endian
  *   0x080000  AUX_LIST: u32 page numbers found by scan
- *   0x100000  AUX_MARKS: one byte for each 4096-byte page of the guest's memory, 1: written since the last scan
- *   0x200000  AUX_STACK: Asyncify's stack, to AUX_STACK_END; at least CALL_DEPTH_BYTES, and a frame saved takes less than
- *             its estimate, so it cannot overflow before the call depth does
+ *   0x100000  AUX_MARKS: one byte for each 4096-byte page of the guest's memory, 1: written since the last
+ *             scan
+ *   0x200000  AUX_STACK: Asyncify's stack, to AUX_STACK_END; at least CALL_DEPTH_BYTES, and a frame saved
+ *             takes less than its estimate, so it cannot overflow before the call depth does
  */
 
 export const AUX_FAULT = 0; //        u32  FAULT_… of an injected trap, else 0

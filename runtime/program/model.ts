@@ -1,8 +1,8 @@
 /**
  * A decoded module, as module.ts builds it, and how its indices and types are read.
  *
- * Two dialects: "original" is what programs may be; "asyncified" is what binaryen makes of an admitted module: a second
- * memory, no limits but V8's.
+ * Two dialects: "original" is what programs may be; "asyncified" is what binaryen makes of an admitted
+ * module: a second memory, no limits but V8's.
  */
 
 import type { Constant } from "./constant.ts";

@@ -1,16 +1,19 @@
 /**
  * Where NaN results must be made canonical.
  *
- * WebAssembly leaves the bits of a NaN that arithmetic makes open, and V8's differ between its compilers and versions. The
- * bits are seen only where a value is used as something else than a number. So the result of an arithmetic instruction is
- * left alone where everything that uses it reads it as a number: other arithmetic (whose own result is made canonical where
- * it must be), comparisons, conversions to integers. `neg` and `abs` pass the question on.
+ * WebAssembly leaves the bits of a NaN that arithmetic makes open, and V8's differ between its compilers and
+ * versions. The bits are seen only where a value is used as something else than a number. So the result of an
+ * arithmetic instruction is left alone where everything that uses it reads it as a number: other arithmetic
+ * (whose own result is made canonical where it must be), comparisons, conversions to integers. `neg` and
+ * `abs` pass the question on.
  *
- * Through a local the question goes to all its readers. And where a local is only ever written by arithmetic (an
- * accumulator), its readers may canonicalise instead of its writers, which is better when they stand outside of the loop.
- * That is equal, because canonicalising is a function of the value and all written values would get it.
+ * Through a local the question goes to all its readers. And where a local is only ever written by arithmetic
+ * (an accumulator), its readers may canonicalise instead of its writers, which is better when they stand
+ * outside of the loop. That is equal, because canonicalising is a function of the value and all written
+ * values would get it.
  *
- * Values that were loaded, reinterpreted or given as constants keep their bits: they are no results of arithmetic.
+ * Values that were loaded, reinterpreted or given as constants keep their bits: they are no results of
+ * arithmetic.
  */
 
 import { type Body, NOBODY } from "./body.ts";
@@ -44,7 +47,10 @@ const NEVER_NAN = NAMES.map((name) =>
   /^(f32|f64|f32x4|f64x2)\.convert_|^(f32|f64|v128)\.const$/.test(name ?? ""),
 );
 
-/** For each instruction the shape in which its result must be made canonical after it, or 0. Linear in the body. */
+/**
+ * For each instruction the shape in which its result must be made canonical after it, or 0. Linear in the
+ * body.
+ */
 export function canonicalisations(body: Body, fixes: Uint8Array): void {
   fixes.fill(0, 0, body.length);
   for (let place = 0; place < body.length; place++) {
@@ -59,7 +65,10 @@ class Uses {
   readonly #body: Body;
   /** For local.set, local.tee, neg and abs: the instruction that made the operand. */
   readonly #makers: Int32Array;
-  /** By local: the shape of the NaNs it may hold; 0 for those that are no numbers, or vectors of several shapes. */
+  /**
+   * By local: the shape of the NaNs it may hold; 0 for those that are no numbers, or vectors of several
+   * shapes.
+   */
   readonly #shapes: Uint8Array;
   /** By instruction: the bits of its result are looked at. */
   readonly #seen: Uint8Array;
@@ -166,7 +175,10 @@ class Uses {
     }
   }
 
-  /** Finds accumulators: all writers are arithmetic of one shape, and canonicalising at the readers costs less. */
+  /**
+   * Finds accumulators: all writers are arithmetic of one shape, and canonicalising at the readers costs
+   * less.
+   */
   #defer(): void {
     const body = this.#body;
     const gain = new Float64Array(body.locals.length);
@@ -206,7 +218,10 @@ class Uses {
     return MAKES_NAN[opcode] === shape || (NEVER_NAN[opcode] === true && this.#body.b[maker] === 0);
   }
 
-  /** Writes down what is to be canonicalised. Consumers come after makers, so that one pass from the end decides. */
+  /**
+   * Writes down what is to be canonicalised. Consumers come after makers, so that one pass from the end
+   * decides.
+   */
   fix(fixes: Uint8Array): void {
     const body = this.#body;
     const seen = new Uint8Array(body.length);

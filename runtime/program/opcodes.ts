@@ -1,14 +1,15 @@
 /**
- * The admitted instructions, one table: code, immediate, operand types, gas. Everything that is not in it is rejected, and
- * what is known to be a forbidden feature is rejected by name.
+ * The admitted instructions, one table: code, immediate, operand types, gas. Everything that is not in it is
+ * rejected, and what is known to be a forbidden feature is rejected by name.
  *
- * An instruction is numbered by its opcode; those behind the prefixes 0xfc and 0xfd follow at PREFIX_FC and PREFIX_FD. The
- * gas of an instruction is a consensus rule: a change of any of these numbers is a new REWRITER_VERSION.
+ * An instruction is numbered by its opcode; those behind the prefixes 0xfc and 0xfd follow at PREFIX_FC and
+ * PREFIX_FD. The gas of an instruction is a consensus rule: a change of any of these numbers is a new
+ * REWRITER_VERSION.
  */
 
 import type { Reason } from "./admission-error.ts";
 
-// ---- value types: their codes in the binary format ---------------------------------------------------------------
+// ---- value types: their codes in the binary format --------------------------------------------------------
 
 export const I32 = 0x7f;
 export const I64 = 0x7e;
@@ -37,7 +38,7 @@ export function typeName(type: number): string {
   return names[type] ?? "any";
 }
 
-// ---- numbering ---------------------------------------------------------------------------------------------------
+// ---- numbering --------------------------------------------------------------------------------------------
 
 export const PREFIX_FC = 0x100;
 export const PREFIX_FD = 0x200;
@@ -127,7 +128,7 @@ export const V128_ANY_TRUE = PREFIX_FD + 83;
 export const V128_STORE8_LANE = PREFIX_FD + 88;
 export const V128_STORE64_LANE = PREFIX_FD + 91;
 
-// ---- what follows an opcode --------------------------------------------------------------------------------------
+// ---- what follows an opcode -------------------------------------------------------------------------------
 
 export const NO_IMMEDIATE = 0;
 export const MEMORY_ARGUMENT = 1; //  alignment and offset
@@ -160,7 +161,9 @@ export const SHAPE_F32X4 = 3;
 export const SHAPE_F64X2 = 4;
 /** By opcode: the shape of an arithmetic result whose NaN bits WebAssembly leaves open, else 0. */
 export const MAKES_NAN = new Uint8Array(OPCODES);
-/** By opcode: the shape of operands that are read as numbers, so that the bits of a NaN do not matter, else 0. */
+/**
+ * By opcode: the shape of operands that are read as numbers, so that the bits of a NaN do not matter, else 0.
+ */
 export const IGNORES_NAN = new Uint8Array(OPCODES);
 
 const LETTERS: Record<string, number> = { i: I32, I: I64, f: F32, F: F64, v: V128 };
@@ -397,7 +400,7 @@ define(fd + 250, "v>v", FLOAT, "f32x4.convert_i32x4_s f32x4.convert_i32x4_u");
 define(fd + 252, "v>v", FLOAT, "i32x4.trunc_sat_f64x2_s_zero i32x4.trunc_sat_f64x2_u_zero");
 define(fd + 254, "v>v", FLOAT, "f64x2.convert_low_i32x4_s f64x2.convert_low_i32x4_u");
 
-// ---- NaN ---------------------------------------------------------------------------------------------------------
+// ---- NaN --------------------------------------------------------------------------------------------------
 
 const ARITHMETIC =
   /^(f32|f64|f32x4|f64x2)\.(add|sub|mul|div|sqrt|min|max|ceil|floor|trunc|nearest|demote.*|promote.*)$/;
@@ -419,7 +422,7 @@ NAMES.forEach((name, op) => {
   if (read) IGNORES_NAN[op] = SHAPES[read[1] as string] as number;
 });
 
-// ---- what is rejected, by name -----------------------------------------------------------------------------------
+// ---- what is rejected, by name ----------------------------------------------------------------------------
 
 /** The reason for an opcode outside the table; "unknown-opcode" where it is no known feature. */
 export function rejectionOf(op: number): { reason: Reason; text: string } {

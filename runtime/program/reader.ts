@@ -1,6 +1,6 @@
 /**
- * Reads the WebAssembly binary format strictly: every number in its shortest allowed range, every access inside `end`.
- * All failures are AdmissionError with the offset of the item that failed.
+ * Reads the WebAssembly binary format strictly: every number in its shortest allowed range, every access
+ * inside `end`. All failures are AdmissionError with the offset of the item that failed.
  */
 
 import { AdmissionError, type Reason } from "./admission-error.ts";

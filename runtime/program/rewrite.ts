@@ -1,9 +1,9 @@
 /**
- * Writes one function of an instrumented module from its decoded body: gas, call depth, canonical NaNs, marks of written
- * pages. Everything is encoded again from the decoded instructions.
+ * Writes one function of an instrumented module from its decoded body: gas, call depth, canonical NaNs, marks
+ * of written pages. Everything is encoded again from the decoded instructions.
  *
- * A function whose gas is kept in a local, or that counts call depth, has one exit: its body is wrapped in a block, and a
- * return becomes a branch out of it, so that the counters are put right behind it.
+ * A function whose gas is kept in a local, or that counts call depth, has one exit: its body is wrapped in a
+ * block, and a return becomes a branch out of it, so that the counters are put right behind it.
  */
 
 import { FAULT_CALL_DEPTH } from "../../syscalls/abi.ts";
@@ -62,8 +62,8 @@ export class Rewriter {
   }
 
   /**
-   * Appends the function, with its size, to `out`; returns its size. `depthCharge` is 0 for functions that do not count. Asyncify's own
-   * functions are called by the kernel and cost nothing: `free`.
+   * Appends the function, with its size, to `out`; returns its size. `depthCharge` is 0 for functions that do
+   * not count. Asyncify's own functions are called by the kernel and cost nothing: `free`.
    */
   function(body: Body, type: FunctionType, depthCharge: number, free: boolean, out: Writer): number {
     if (this.#fixes.length < body.length) {
@@ -165,8 +165,9 @@ class FunctionWriter {
   }
 
   /**
-   * Whether the gas is better kept in a local: when loops turn more often than calls are made, by a guess of eight turns a
-   * loop. A call followed by `unreachable` (AssemblyScript's abort) is never made in code that matters.
+   * Whether the gas is better kept in a local: when loops turn more often than calls are made, by a guess of
+   * eight turns a loop. A call followed by `unreachable` (AssemblyScript's abort) is never made in code that
+   * matters.
    */
   #caches(): boolean {
     const { ops, length } = this.#body;

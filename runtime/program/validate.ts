@@ -1,10 +1,10 @@
 /**
- * Decodes and validates one function body, by the algorithm of the specification's appendix, and leaves it as a flat list of
- * instructions for the rewriter. Unreachable code is validated and left out of the list; the `else` and `end` of blocks that
- * were entered are always in it.
+ * Decodes and validates one function body, by the algorithm of the specification's appendix, and leaves it as
+ * a flat list of instructions for the rewriter. Unreachable code is validated and left out of the list; the
+ * `else` and `end` of blocks that were entered are always in it.
  *
- * The validator's operand stack also tells, for every value, which instruction made it and which one consumes it. The rewriter
- * uses that to find the address of a store and the uses of a NaN.
+ * The validator's operand stack also tells, for every value, which instruction made it and which one consumes
+ * it. The rewriter uses that to find the address of a store and the uses of a NaN.
  */
 
 import { type Body, EMPTY_BLOCK, NOBODY } from "./body.ts";
@@ -19,9 +19,9 @@ import {
   valueType,
 } from "./model.ts";
 import * as op from "./opcodes.ts";
+import { type Frame, NONE, Operands } from "./operands.ts";
 import type { Reader } from "./reader.ts";
 
-const NONE = new Uint8Array(0);
 const SINGLE = new Map(
   [op.I32, op.I64, op.F32, op.F64, op.V128, op.FUNCREF, op.EXTERNREF].map((type) => [
     type,
@@ -29,18 +29,10 @@ const SINGLE = new Map(
   ]),
 );
 
-interface Frame {
-  readonly opcode: number;
-  readonly parameters: Uint8Array;
-  readonly results: Uint8Array;
-  readonly base: number;
-  /** The frame was entered by live code. */
-  readonly live: boolean;
-  /** The rest of the frame cannot be reached. */
-  unreachable: boolean;
-}
-
-/** Reads the body between reader.offset and reader.end into `body`. Throws AdmissionError where it is not valid. */
+/**
+ * Reads the body between reader.offset and reader.end into `body`. Throws AdmissionError where it is not
+ * valid.
+ */
 export function readBody(reader: Reader, module: Module, index: number, body: Body): void {
   body.reset(reader.end - reader.offset + 1);
   readLocals(reader, module, typeOfFunction(module, index), body);
@@ -72,42 +64,10 @@ function readLocals(reader: Reader, module: Module, type: FunctionType, body: Bo
   }
 }
 
-class Validator {
-  readonly #reader: Reader;
-  readonly #module: Module;
-  readonly #body: Body;
-  readonly #frames: Frame[] = [];
-  readonly #operandsLimit: number;
-  readonly #nestingLimit: number;
-  #types = new Uint8Array(256);
-  #makers = new Int32Array(256);
-  #top = 0;
-  /** Slots of 8 bytes that the operands take. */
-  #slots = 0;
-  /** Offset of the instruction being read. */
-  #at = 0;
-  /** Its place in the list; NOBODY in unreachable code. */
-  #here = NOBODY;
-
-  constructor(reader: Reader, module: Module, type: FunctionType, body: Body) {
-    this.#reader = reader;
-    this.#module = module;
-    this.#body = body;
-    this.#operandsLimit = LIMITS[module.dialect].operands;
-    this.#nestingLimit = LIMITS[module.dialect].nesting;
-    this.#frames.push({
-      opcode: op.BLOCK,
-      parameters: NONE,
-      results: type.results,
-      base: 0,
-      live: true,
-      unreachable: false,
-    });
-  }
-
+class Validator extends Operands {
   run(): void {
-    const reader = this.#reader;
-    while (this.#frames.length > 0) {
+    const reader = this.reader;
+    while (this.frames.length > 0) {
       if (reader.offset >= reader.end) reader.fail("malformed", "The function body has no final end");
       this.#step();
     }
@@ -116,103 +76,8 @@ class Validator {
     }
   }
 
-  // ---- operands --------------------------------------------------------------------------------------------------
-
-  #fail(reason: Parameters<Reader["fail"]>[0], message: string, offset = this.#at): never {
-    return this.#reader.fail(reason, message, offset);
-  }
-
-  #frame(): Frame {
-    return this.#frames[this.#frames.length - 1] as Frame;
-  }
-
-  #push(type: number, maker = this.#here): void {
-    if (this.#top === this.#types.length) this.#grow();
-    this.#types[this.#top] = type;
-    this.#makers[this.#top] = maker;
-    this.#top++;
-    if (this.#top > this.#operandsLimit) {
-      this.#fail("operand-height", `More than ${this.#operandsLimit} operands on the stack`);
-    }
-    this.#slots += type === op.V128 ? 2 : 1;
-    if (type === op.FUNCREF || type === op.EXTERNREF) this.#body.usesReferences = true;
-    if (this.#slots > this.#body.height) this.#body.height = this.#slots;
-  }
-
-  #grow(): void {
-    const types = new Uint8Array(this.#types.length * 2);
-    types.set(this.#types);
-    this.#types = types;
-    const makers = new Int32Array(this.#makers.length * 2);
-    makers.set(this.#makers);
-    this.#makers = makers;
-  }
-
-  /** Pops one operand; `wanted` ANY takes every type. Returns its type and notes who consumed it. */
-  #pop(wanted: number, consumer = this.#here): number {
-    const frame = this.#frame();
-    if (this.#top === frame.base) {
-      if (frame.unreachable) return op.ANY;
-      return this.#fail("type-mismatch", `${this.#name()} needs an operand more than there is on the stack`);
-    }
-    this.#top--;
-    const type = this.#types[this.#top] as number;
-    this.#slots -= type === op.V128 ? 2 : 1;
-    if (type !== wanted && type !== op.ANY && wanted !== op.ANY) {
-      this.#fail(
-        "type-mismatch",
-        `${this.#name()} needs ${op.typeName(wanted)} and finds ${op.typeName(type)}`,
-      );
-    }
-    const maker = this.#makers[this.#top] as number;
-    if (maker !== NOBODY) this.#body.consumer[maker] = consumer;
-    return type;
-  }
-
-  #name(): string {
-    const code = this.#reader.bytes[this.#at] as number;
-    return op.NAMES[code] ?? "The instruction";
-  }
-
-  #popAll(types: Uint8Array, consumer = this.#here): void {
-    for (let index = types.length - 1; index >= 0; index--) this.#pop(types[index] as number, consumer);
-  }
-
-  /** Pushes several results; only the last can be named by its maker. */
-  #pushAll(types: Uint8Array, maker = NOBODY): void {
-    for (let index = 0; index < types.length; index++) {
-      this.#push(types[index] as number, index === types.length - 1 ? maker : NOBODY);
-    }
-  }
-
-  // ---- control ---------------------------------------------------------------------------------------------------
-
-  #enter(opcode: number, parameters: Uint8Array, results: Uint8Array): void {
-    if (this.#frames.length > this.#nestingLimit) {
-      this.#fail("nesting-depth", `Blocks nested deeper than ${this.#nestingLimit}`);
-    }
-    const live = this.#here !== NOBODY;
-    this.#frames.push({ opcode, parameters, results, base: this.#top, live, unreachable: false });
-    this.#pushAll(parameters);
-  }
-
-  #unreachable(): void {
-    const frame = this.#frame();
-    while (this.#top > frame.base) {
-      this.#top--;
-      this.#slots -= this.#types[this.#top] === op.V128 ? 2 : 1;
-    }
-    frame.unreachable = true;
-  }
-
-  #label(depth: number, offset: number): Uint8Array {
-    const frame = this.#frames[this.#frames.length - 1 - depth];
-    if (frame === undefined) return this.#fail("bad-index", `There is no label ${depth} here`, offset);
-    return frame.opcode === op.LOOP ? frame.parameters : frame.results;
-  }
-
   #blockType(): { code: number; parameters: Uint8Array; results: Uint8Array } {
-    const reader = this.#reader;
+    const reader = this.reader;
     const at = reader.offset;
     const first = at < reader.end ? (reader.bytes[at] as number) : 0;
     if (first === 0x40) {
@@ -227,41 +92,16 @@ class Validator {
     const index = reader.s64();
     if (index < 0n || index > 0xffff_ffffn || reader.offset - at > 5)
       reader.fail("malformed", "Not a block type", at);
-    const type = this.#module.types[Number(index)];
+    const type = this.module.types[Number(index)];
     if (type === undefined) return reader.fail("bad-index", `There is no type ${index}`, at);
     return { code: Number(index), parameters: type.parameters, results: type.results };
   }
 
-  /** Appends the instruction being read to the list, if it can be reached. */
-  #append(opcode: number): void {
-    const frame = this.#frame();
-    const body = this.#body;
-    if (!frame.live || frame.unreachable) {
-      this.#here = NOBODY;
-      return;
-    }
-    const here = body.length++;
-    this.#here = here;
-    body.ops[here] = opcode;
-    body.a[here] = 0;
-    body.b[here] = 0;
-    body.memory[here] = 0;
-    body.at[here] = this.#at;
-    body.consumer[here] = NOBODY;
-    body.address[here] = NOBODY;
-  }
-
-  #set(a: number, b = 0): void {
-    if (this.#here === NOBODY) return;
-    this.#body.a[this.#here] = a;
-    this.#body.b[this.#here] = b;
-  }
-
-  // ---- one instruction -------------------------------------------------------------------------------------------
+  // ---- one instruction ------------------------------------------------------------------------------------
 
   #opcode(): number {
-    const reader = this.#reader;
-    this.#at = reader.offset;
+    const reader = this.reader;
+    this.at = reader.offset;
     const first = reader.u8();
     if (first !== 0xfc && first !== 0xfd) {
       if (op.NAMES[first] === undefined) this.#reject(first);
@@ -271,12 +111,12 @@ class Validator {
     if (first === 0xfd && second >= 0x100) {
       // Up to 0x113: the assigned relaxed instructions; V8 has experiments behind them.
       const known = second <= 0x113;
-      this.#fail(
+      this.fail(
         known ? "relaxed-simd" : "unknown-opcode",
         known ? "Relaxed SIMD is not admitted" : "No such instruction",
       );
     }
-    if (second >= 0x100) this.#fail("unknown-opcode", "No such instruction");
+    if (second >= 0x100) this.fail("unknown-opcode", "No such instruction");
     const code = (first === 0xfc ? op.PREFIX_FC : op.PREFIX_FD) + second;
     if (op.NAMES[code] === undefined) this.#reject(code);
     return code;
@@ -284,14 +124,14 @@ class Validator {
 
   #reject(code: number): never {
     const { reason, text } = op.rejectionOf(code);
-    return this.#fail(reason, text);
+    return this.fail(reason, text);
   }
 
   #step(): void {
     const opcode = this.#opcode();
     if (opcode === op.ELSE) return this.#else();
     if (opcode === op.END) return this.#end();
-    this.#append(opcode);
+    this.append(opcode);
     switch (op.IMMEDIATES[opcode]) {
       case op.MEMORY_ARGUMENT:
         this.#memoryArgument(opcode);
@@ -308,26 +148,21 @@ class Validator {
     }
     const { operands, results } = op.SIGNATURES[opcode] as op.Signature;
     for (let index = operands.length - 1; index >= 0; index--) {
-      if (
-        index === 0 &&
-        op.IS_STORE[opcode] === 1 &&
-        this.#here !== NOBODY &&
-        this.#top > this.#frame().base
-      ) {
-        this.#body.address[this.#here] = this.#makers[this.#top - 1] as number;
+      if (index === 0 && op.IS_STORE[opcode] === 1 && this.here !== NOBODY && this.top > this.frame().base) {
+        this.body.address[this.here] = this.makers[this.top - 1] as number;
       }
-      this.#pop(operands[index] as number);
+      this.pop(operands[index] as number);
     }
-    if (results.length > 0) this.#push(results[0] as number);
+    if (results.length > 0) this.push(results[0] as number);
   }
 
   #memoryArgument(opcode: number): void {
-    const reader = this.#reader;
+    const reader = this.reader;
     const at = reader.offset;
     let alignment = reader.u32();
     let memory = 0;
     if (alignment >= 64 && alignment < 128) {
-      if (this.#module.dialect === "original")
+      if (this.module.dialect === "original")
         reader.fail("multiple-memories", "Only one memory is admitted", at);
       alignment -= 64;
       memory = reader.u32();
@@ -336,185 +171,185 @@ class Validator {
       reader.fail("bad-alignment", "The alignment is above the natural one", at);
     const offset = reader.u32();
     this.#needMemory(memory, at);
-    if (this.#here === NOBODY) return;
-    this.#body.a[this.#here] = alignment;
-    this.#body.b[this.#here] = offset | 0;
-    this.#body.memory[this.#here] = memory;
+    if (this.here === NOBODY) return;
+    this.body.a[this.here] = alignment;
+    this.body.b[this.here] = offset | 0;
+    this.body.memory[this.here] = memory;
   }
 
   #needMemory(index: number, at: number): void {
-    if (index >= this.#module.memories.length) {
-      this.#fail(index === 0 ? "bad-index" : "multiple-memories", `There is no memory ${index}`, at);
+    if (index >= this.module.memories.length) {
+      this.fail(index === 0 ? "bad-index" : "multiple-memories", `There is no memory ${index}`, at);
     }
   }
 
   /** The memory index of memory.size and the bulk instructions. */
   #memoryIndex(): number {
-    const at = this.#reader.offset;
-    const index = this.#reader.u8();
-    if (index > 0 && this.#module.dialect === "original") {
-      this.#fail("multiple-memories", "Only one memory is admitted", at);
+    const at = this.reader.offset;
+    const index = this.reader.u8();
+    if (index > 0 && this.module.dialect === "original") {
+      this.fail("multiple-memories", "Only one memory is admitted", at);
     }
     this.#needMemory(index, at);
     return index;
   }
 
   #lane(opcode: number): void {
-    const at = this.#reader.offset;
-    const lane = this.#reader.u8();
-    if (lane >= (op.LANES[opcode] as number)) this.#reader.fail("bad-index", `There is no lane ${lane}`, at);
+    const at = this.reader.offset;
+    const lane = this.reader.u8();
+    if (lane >= (op.LANES[opcode] as number)) this.reader.fail("bad-index", `There is no lane ${lane}`, at);
     // A load or store of a lane has its offset in `b`: the lane goes beside the alignment.
-    if (this.#here !== NOBODY) this.#body.a[this.#here] = (this.#body.a[this.#here] as number) | (lane << 8);
+    if (this.here !== NOBODY) this.body.a[this.here] = (this.body.a[this.here] as number) | (lane << 8);
   }
 
   #literal(length: number): number {
-    return this.#reader.skip(length);
+    return this.reader.skip(length);
   }
 
   #isNan(from: number, length: 4 | 8): boolean {
-    const view = new DataView(this.#reader.bytes.buffer, this.#reader.bytes.byteOffset + from, length);
+    const view = new DataView(this.reader.bytes.buffer, this.reader.bytes.byteOffset + from, length);
     return Number.isNaN(length === 4 ? view.getFloat32(0, true) : view.getFloat64(0, true));
   }
 
   #special(opcode: number): void {
-    const reader = this.#reader;
-    const module = this.#module;
+    const reader = this.reader;
+    const module = this.module;
     const at = reader.offset;
     switch (opcode) {
       case op.UNREACHABLE:
-        return this.#unreachable();
+        return this.unreachable();
       case op.NOP:
         return;
       case op.BLOCK:
       case op.LOOP:
       case op.IF: {
         const type = this.#blockType();
-        this.#set(type.code);
-        if (opcode === op.IF) this.#pop(op.I32);
-        this.#popAll(type.parameters, NOBODY);
-        return this.#enter(opcode, type.parameters, type.results);
+        this.set(type.code);
+        if (opcode === op.IF) this.pop(op.I32);
+        this.popAll(type.parameters, NOBODY);
+        return this.enter(opcode, type.parameters, type.results);
       }
       case op.BR: {
         const depth = reader.u32();
-        this.#set(depth);
-        this.#popAll(this.#label(depth, at), NOBODY);
-        return this.#unreachable();
+        this.set(depth);
+        this.popAll(this.label(depth, at), NOBODY);
+        return this.unreachable();
       }
       case op.BR_IF: {
         const depth = reader.u32();
-        this.#set(depth);
-        this.#pop(op.I32);
-        const types = this.#label(depth, at);
-        this.#popAll(types, NOBODY);
-        return this.#pushAll(types);
+        this.set(depth);
+        this.pop(op.I32);
+        const types = this.label(depth, at);
+        this.popAll(types, NOBODY);
+        return this.pushAll(types);
       }
       case op.BR_TABLE:
         return this.#branchTable();
       case op.RETURN:
-        this.#popAll((this.#frames[0] as Frame).results, NOBODY);
-        return this.#unreachable();
+        this.popAll((this.frames[0] as Frame).results, NOBODY);
+        return this.unreachable();
       case op.CALL: {
         const index = functionIndex(reader, module);
-        this.#set(index);
-        if (this.#here !== NOBODY) this.#body.callees.add(index);
+        this.set(index);
+        if (this.here !== NOBODY) this.body.callees.add(index);
         return this.#apply(typeOfFunction(module, index));
       }
       case op.CALL_INDIRECT: {
         const type = typeIndex(reader, module);
         const table = this.#tableIndex();
         if (module.tables[table]?.element !== op.FUNCREF) {
-          this.#fail("type-mismatch", `Table ${table} holds no functions`);
+          this.fail("type-mismatch", `Table ${table} holds no functions`);
         }
-        this.#set(type, table);
-        if (this.#here !== NOBODY) this.#body.indirect.add(type);
-        this.#pop(op.I32);
+        this.set(type, table);
+        if (this.here !== NOBODY) this.body.indirect.add(type);
+        this.pop(op.I32);
         return this.#apply(module.types[type] as FunctionType);
       }
       case op.DROP:
-        this.#pop(op.ANY);
+        this.pop(op.ANY);
         return;
       case op.SELECT: {
-        this.#pop(op.I32);
-        const one = this.#pop(op.ANY);
-        const other = this.#pop(op.ANY);
+        this.pop(op.I32);
+        const one = this.pop(op.ANY);
+        const other = this.pop(op.ANY);
         if (op.isReference(one) || op.isReference(other)) {
-          this.#fail("type-mismatch", "A select of references must name its type");
+          this.fail("type-mismatch", "A select of references must name its type");
         }
         if (one !== other && one !== op.ANY && other !== op.ANY) {
-          this.#fail("type-mismatch", `A select between ${op.typeName(other)} and ${op.typeName(one)}`);
+          this.fail("type-mismatch", `A select between ${op.typeName(other)} and ${op.typeName(one)}`);
         }
-        return this.#push(one === op.ANY ? other : one);
+        return this.push(one === op.ANY ? other : one);
       }
       case op.SELECT_TYPED: {
         if (reader.u32() !== 1) reader.fail("malformed", "A select must have one type", at);
         const type = valueType(reader);
-        this.#set(type);
-        this.#pop(op.I32);
-        this.#pop(type);
-        this.#pop(type);
-        return this.#push(type);
+        this.set(type);
+        this.pop(op.I32);
+        this.pop(type);
+        this.pop(type);
+        return this.push(type);
       }
       case op.LOCAL_GET:
       case op.LOCAL_SET:
       case op.LOCAL_TEE: {
         const index = reader.u32();
-        const type = this.#body.locals[index];
-        if (type === undefined) return this.#fail("bad-index", `There is no local ${index}`, at);
-        this.#set(index);
-        if (opcode !== op.LOCAL_GET) this.#pop(type);
-        if (opcode !== op.LOCAL_SET) this.#push(type);
+        const type = this.body.locals[index];
+        if (type === undefined) return this.fail("bad-index", `There is no local ${index}`, at);
+        this.set(index);
+        if (opcode !== op.LOCAL_GET) this.pop(type);
+        if (opcode !== op.LOCAL_SET) this.push(type);
         return;
       }
       case op.GLOBAL_GET:
       case op.GLOBAL_SET: {
         const index = reader.u32();
         const global = module.globals[index];
-        if (global === undefined) return this.#fail("bad-index", `There is no global ${index}`, at);
-        this.#set(index);
-        if (opcode === op.GLOBAL_GET) return this.#push(global.type);
-        if (!global.mutable) this.#fail("immutable-global", `Global ${index} is constant`, at);
-        this.#pop(global.type);
+        if (global === undefined) return this.fail("bad-index", `There is no global ${index}`, at);
+        this.set(index);
+        if (opcode === op.GLOBAL_GET) return this.push(global.type);
+        if (!global.mutable) this.fail("immutable-global", `Global ${index} is constant`, at);
+        this.pop(global.type);
         return;
       }
       case op.TABLE_GET:
       case op.TABLE_SIZE: {
         const table = this.#tableIndex();
-        this.#set(table);
-        if (opcode === op.TABLE_SIZE) return this.#push(op.I32);
-        this.#pop(op.I32);
-        return this.#push(module.tables[table]?.element as number);
+        this.set(table);
+        if (opcode === op.TABLE_SIZE) return this.push(op.I32);
+        this.pop(op.I32);
+        return this.push(module.tables[table]?.element as number);
       }
       case op.MEMORY_SIZE:
         this.#memoryIndex();
-        return this.#push(op.I32);
+        return this.push(op.I32);
       case op.MEMORY_GROW:
         this.#memoryIndex();
-        this.#pop(op.I32);
-        return this.#push(op.I32);
+        this.pop(op.I32);
+        return this.push(op.I32);
       case op.I32_CONST:
-        this.#set(reader.s32());
-        return this.#push(op.I32);
+        this.set(reader.s32());
+        return this.push(op.I32);
       case op.I64_CONST: {
         const value = reader.s64();
-        if (this.#here !== NOBODY) this.#set(this.#body.wide.push(value) - 1);
-        return this.#push(op.I64);
+        if (this.here !== NOBODY) this.set(this.body.wide.push(value) - 1);
+        return this.push(op.I64);
       }
       case op.F32_CONST: {
         const from = this.#literal(4);
-        this.#set(from, this.#isNan(from, 4) ? 1 : 0);
-        return this.#push(op.F32);
+        this.set(from, this.#isNan(from, 4) ? 1 : 0);
+        return this.push(op.F32);
       }
       case op.F64_CONST: {
         const from = this.#literal(8);
-        this.#set(from, this.#isNan(from, 8) ? 1 : 0);
-        return this.#push(op.F64);
+        this.set(from, this.#isNan(from, 8) ? 1 : 0);
+        return this.push(op.F64);
       }
       case op.V128_CONST: {
         const from = this.#literal(16);
         let nan = this.#isNan(from, 8) || this.#isNan(from + 8, 8);
         for (let lane = 0; lane < 16; lane += 4) nan ||= this.#isNan(from + lane, 4);
-        this.#set(from, nan ? 1 : 0);
-        return this.#push(op.V128);
+        this.set(from, nan ? 1 : 0);
+        return this.push(op.V128);
       }
       case op.I8X16_SHUFFLE: {
         const from = this.#literal(16);
@@ -522,43 +357,43 @@ class Validator {
           if ((reader.bytes[from + lane] as number) >= 32)
             reader.fail("bad-index", "A shuffle has lanes 0 to 31", from + lane);
         }
-        this.#set(from);
-        this.#pop(op.V128);
-        this.#pop(op.V128);
-        return this.#push(op.V128);
+        this.set(from);
+        this.pop(op.V128);
+        this.pop(op.V128);
+        return this.push(op.V128);
       }
       case op.REF_NULL: {
         const type = heapType(reader);
-        this.#set(type);
-        return this.#push(type);
+        this.set(type);
+        return this.push(type);
       }
       case op.REF_IS_NULL: {
-        const type = this.#pop(op.ANY);
+        const type = this.pop(op.ANY);
         if (type !== op.ANY && !op.isReference(type)) {
-          this.#fail("type-mismatch", `ref.is_null of ${op.typeName(type)}`);
+          this.fail("type-mismatch", `ref.is_null of ${op.typeName(type)}`);
         }
-        return this.#push(op.I32);
+        return this.push(op.I32);
       }
       case op.REF_FUNC: {
         const index = functionIndex(reader, module);
         if (!module.declared.has(index)) {
-          this.#fail("undeclared-reference", `No export, segment or global names function ${index}`, at);
+          this.fail("undeclared-reference", `No export, segment or global names function ${index}`, at);
         }
-        this.#set(index);
-        return this.#push(op.FUNCREF);
+        this.set(index);
+        return this.push(op.FUNCREF);
       }
       case op.MEMORY_INIT: {
         const segment = reader.u32();
-        if (module.dataCount === null) this.#fail("malformed", "memory.init needs a data count section", at);
-        if (segment >= module.dataCount) this.#fail("bad-index", `There is no data segment ${segment}`, at);
+        if (module.dataCount === null) this.fail("malformed", "memory.init needs a data count section", at);
+        if (segment >= module.dataCount) this.fail("bad-index", `There is no data segment ${segment}`, at);
         this.#memoryIndex();
-        this.#set(segment);
+        this.set(segment);
         return this.#popThree();
       }
       case op.MEMORY_COPY: {
         const to = this.#memoryIndex();
         const from = this.#memoryIndex();
-        this.#set(to, from);
+        this.set(to, from);
         return this.#popThree();
       }
       case op.MEMORY_FILL:
@@ -570,27 +405,27 @@ class Validator {
   }
 
   #popThree(): void {
-    this.#pop(op.I32);
-    this.#pop(op.I32);
-    this.#pop(op.I32);
+    this.pop(op.I32);
+    this.pop(op.I32);
+    this.pop(op.I32);
   }
 
   #tableIndex(): number {
-    const at = this.#reader.offset;
-    const index = this.#reader.u32();
-    if (index >= this.#module.tables.length) this.#fail("bad-index", `There is no table ${index}`, at);
+    const at = this.reader.offset;
+    const index = this.reader.u32();
+    if (index >= this.module.tables.length) this.fail("bad-index", `There is no table ${index}`, at);
     return index;
   }
 
   #apply(type: FunctionType): void {
-    this.#popAll(type.parameters);
-    this.#pushAll(type.results, this.#here);
+    this.popAll(type.parameters);
+    this.pushAll(type.results, this.here);
   }
 
   #branchTable(): void {
-    const reader = this.#reader;
+    const reader = this.reader;
     const at = reader.offset;
-    const limit = LIMITS[this.#module.dialect].branchTable;
+    const limit = LIMITS[this.module.dialect].branchTable;
     const count = reader.u32();
     if (count > limit) reader.fail("branch-table-size", `${count} targets: at most ${limit} are allowed`, at);
     const depths: number[] = [];
@@ -599,86 +434,59 @@ class Validator {
       offsets.push(reader.offset);
       depths.push(reader.u32());
     }
-    this.#pop(op.I32);
-    const arity = this.#label(depths[count] as number, offsets[count] as number).length;
+    this.pop(op.I32);
+    const arity = this.label(depths[count] as number, offsets[count] as number).length;
     const checked = new Set<number>();
     depths.forEach((depth, index) => {
       if (checked.has(depth)) return;
       checked.add(depth);
-      const types = this.#label(depth, offsets[index] as number);
+      const types = this.label(depth, offsets[index] as number);
       if (types.length !== arity) {
-        this.#fail(
+        this.fail(
           "type-mismatch",
           "The targets of a br_table take different numbers of operands",
           offsets[index],
         );
       }
-      this.#check(types);
+      this.check(types);
     });
-    this.#popAll(this.#label(depths[count] as number, at), NOBODY);
-    if (this.#here !== NOBODY) this.#set(this.#body.labels.push(depths) - 1);
-    this.#unreachable();
-  }
-
-  /** Checks the topmost operands against `types` and leaves them there, unknown ones unknown. */
-  #check(types: Uint8Array): void {
-    const frame = this.#frame();
-    for (let index = types.length - 1, place = this.#top - 1; index >= 0; index--, place--) {
-      if (place < frame.base) {
-        if (frame.unreachable) return;
-        this.#fail("type-mismatch", "br_table needs an operand more than there is on the stack");
-      }
-      const found = this.#types[place] as number;
-      if (found !== types[index] && found !== op.ANY) {
-        const text = `br_table needs ${op.typeName(types[index] as number)} and finds ${op.typeName(found)}`;
-        this.#fail("type-mismatch", text);
-      }
-    }
-  }
-
-  /** Takes the results of the current frame, which must be all that is left in it. */
-  #finish(): Frame {
-    const frame = this.#frame();
-    this.#popAll(frame.results, NOBODY);
-    if (this.#top !== frame.base) {
-      this.#fail("type-mismatch", `${this.#top - frame.base} operands too many at the end of a block`);
-    }
-    this.#frames.pop();
-    return frame;
+    this.popAll(this.label(depths[count] as number, at), NOBODY);
+    if (this.here !== NOBODY) this.set(this.body.labels.push(depths) - 1);
+    this.unreachable();
   }
 
   /** Appends `else` or `end`: reached whenever its block was, however the block's code ended. */
   #appendClosing(opcode: number, live: boolean): void {
-    const frame = this.#frame();
+    const frame = this.frame();
     const before = frame.unreachable;
     if (live) frame.unreachable = false;
-    this.#append(opcode);
+    this.append(opcode);
     frame.unreachable = before;
   }
 
   #else(): void {
-    const open = this.#frame();
-    if (open.opcode !== op.IF) this.#fail("malformed", "An else without an if");
+    const open = this.frame();
+    if (open.opcode !== op.IF) this.fail("malformed", "An else without an if");
     this.#appendClosing(op.ELSE, open.live);
-    const here = this.#here;
-    const frame = this.#finish();
-    this.#here = here;
-    this.#frames.push({ ...frame, opcode: op.ELSE, unreachable: false });
-    this.#pushAll(frame.parameters);
+    const here = this.here;
+    const frame = this.finish();
+    this.here = here;
+    this.frames.push({ ...frame, opcode: op.ELSE, unreachable: false });
+    this.pushAll(frame.parameters);
   }
 
   #end(): void {
-    const open = this.#frame();
+    const open = this.frame();
     this.#appendClosing(op.END, open.live);
-    const here = this.#here;
-    const frame = this.#finish();
-    this.#here = here;
+    const here = this.here;
+    const frame = this.finish();
+    this.here = here;
     if (frame.opcode === op.IF) {
       const same =
         frame.parameters.length === frame.results.length &&
         frame.parameters.every((type, i) => type === frame.results[i]);
-      if (!same) this.#fail("type-mismatch", "An if without an else must return what it takes");
+      if (!same) this.fail("type-mismatch", "An if without an else must return what it takes");
     }
-    if (this.#frames.length > 0) this.#pushAll(frame.results, here);
+    if (this.frames.length > 0) this.pushAll(frame.results, here);
   }
 }

@@ -1,4 +1,6 @@
-/** Writes the WebAssembly binary format into a buffer that grows. Numbers are written in their shortest form. */
+/**
+ * Writes the WebAssembly binary format into a buffer that grows. Numbers are written in their shortest form.
+ */
 
 const utf8 = new TextEncoder();
 

@@ -1,8 +1,10 @@
 /**
- * What instrumentation costs: guest kernels, instrumented against the same module plain, interleaved in one process.
+ * What instrumentation costs: guest kernels, instrumented against the same module plain, interleaved in one
+ * process.
  *
- * For each kernel the ratio is the median over rounds of (time of a run instrumented) / (time of a run plain); the spread is
- * the distance between the quartiles of those ratios. Both sides must give the same result.
+ * For each kernel the ratio is the median over rounds of (time of a run instrumented) / (time of a run
+ * plain); the spread is the distance between the quartiles of those ratios. Both sides must give the same
+ * result.
  */
 
 import { readdirSync, readFileSync } from "node:fs";

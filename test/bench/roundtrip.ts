@@ -1,7 +1,8 @@
 /**
- * The round trip of a trivial child: PUT with START, GET with STATUS, from inside the parent; beside a task of piscina, which is
- * what one would use without processes. The child counts in its memory, so every trip publishes a page. The parent is the
- * scriptable driver of the tests; its loop costs are subtracted (the row "empty loop").
+ * The round trip of a trivial child: PUT with START, GET with STATUS, from inside the parent; beside a task
+ * of piscina, which is what one would use without processes. The child counts in its memory, so every trip
+ * publishes a page. The parent is the scriptable driver of the tests; its loop costs are subtracted (the row
+ * "empty loop").
  */
 
 import { Piscina } from "piscina";

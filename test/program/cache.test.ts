@@ -1,3 +1,5 @@
+/** What ProgramCache keeps, and that it finds damage. */
+
 import assert from "node:assert/strict";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * Endless recursion in many shapes, run in a thread whose stack is hardly larger than the call depth limit. Prints the faults
- * as JSON. Run by depth.test.ts with flags of the engine.
+ * Endless recursion in many shapes, run in a thread whose stack is hardly larger than the call depth limit.
+ * Prints the faults as JSON. Run by depth.test.ts with flags of the engine.
  */
 
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
@@ -20,9 +20,9 @@ const RUNS = 12;
 type Through = "direct" | "table" | "partner" | "operands";
 
 /**
- * A function that calls itself without end, and holds on to `held` locals of `type` over the call, in locals or on the
- * operand stack; each is made by a loop-free
- * computation of its own and used afterwards, so that no compiler can drop it.
+ * A function that calls itself without end, and holds on to `held` locals of `type` over the call, in locals
+ * or on the operand stack; each is made by a loop-free computation of its own and used afterwards, so that no
+ * compiler can drop it.
  */
 function recursion(type: number, held: number, through: Through): Uint8Array {
   const make = (code: Code, index: number) => {

@@ -1,3 +1,5 @@
+/** Endless recursion of every shape ends with a fault, in every tier. */
+
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";

@@ -1,14 +1,17 @@
+/** Generated and damaged programs against plain references and against V8. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compare } from "./differential.ts";
 import { CANARIES, findCanary, observe } from "./fuzz.ts";
-import { generate, Random } from "./generate.ts";
+import { generate } from "./generate.ts";
 import { disagreement, mutate } from "./mutate.ts";
+import { Random } from "./random.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
 const PROGRAMS = 250;
 
-test(`${PROGRAMS} generated programs, instrumented, do what their plain reference does (SEED=${SEED})`, () => {
+test(`${PROGRAMS} programs, instrumented, do what their plain reference does (SEED=${SEED})`, () => {
   let ended = 0;
   for (let seed = SEED; seed < SEED + PROGRAMS; seed++) {
     const { difference, summary } = compare(seed);
@@ -31,7 +34,7 @@ for (const defect of CANARIES) {
   });
 }
 
-test(`damaged modules: what V8 refuses is refused, and nothing but AdmissionError is thrown (SEED=${SEED})`, () => {
+test(`of damaged modules what V8 refuses is refused, with AdmissionError (SEED=${SEED})`, () => {
   const random = new Random(SEED);
   let valid = 0;
   for (let seed = SEED; seed < SEED + 60; seed++) {

@@ -109,7 +109,8 @@ export function compare(seed: number, defect?: Defect): Observed {
   const outcome = machine.run("main", BigInt.asIntN(64, argument));
   oracle.check();
   const used = PLENTY - outcome.gas;
-  const summary = `${outcome.fault} ${outcome.result} ${outcome.fault === 0 ? used : "-"} ${digest(machine.bytes())}`;
+  const paid = outcome.fault === 0 ? used : "-";
+  const summary = `${outcome.fault} ${outcome.result} ${paid} ${digest(machine.bytes())}`;
   const fail = (difference: string) => ({ difference, summary });
   if (outcome.fault !== reference.fault) return fail(`fault ${outcome.fault}, plain ${reference.fault}`);
   if (outcome.result !== reference.result) return fail(`result ${outcome.result}, plain ${reference.result}`);
@@ -127,7 +128,10 @@ export function compare(seed: number, defect?: Defect): Observed {
   return limits === null ? { difference: null, summary } : fail(limits);
 }
 
-/** A program that stands still at ret, carried on in a new instance each time, against one whose ret answers at once. */
+/**
+ * A program that stands still at ret, carried on in a new instance each time, against one whose ret answers
+ * at once.
+ */
 export async function compareSuspending(seed: number): Promise<Observed & { readonly stops: number }> {
   const { program: bytes, reference: plain } = generate(seed, true);
   const argument = BigInt.asIntN(64, BigInt(seed) * 0x9e3779b97f4a7c15n);
@@ -151,7 +155,8 @@ export async function compareSuspending(seed: number): Promise<Observed & { read
     machine = prepare(new Machine(program, module, image));
     outcome = machine.resume(image, answerRet(outcome.result));
   }
-  const summary = `${outcome.fault} ${outcome.result} ${outcome.fault === 0 ? PLENTY - outcome.gas : "-"} ${digest(machine.bytes())}`;
+  const paid = outcome.fault === 0 ? PLENTY - outcome.gas : "-";
+  const summary = `${outcome.fault} ${outcome.result} ${paid} ${digest(machine.bytes())}`;
   const fail = (difference: string) => ({ difference, summary, stops });
   if (outcome.fault !== reference.fault) return fail(`fault ${outcome.fault}, plain ${reference.fault}`);
   if (outcome.fault === 0 && outcome.result !== reference.result)

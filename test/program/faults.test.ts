@@ -1,3 +1,5 @@
+/** Every trap has its fault code, in every tier. */
+
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";

@@ -1,9 +1,9 @@
 /**
  * node test/program/fuzz.ts [--seed S] [--seconds T] [--canary]
  *
- * Generated programs, instrumented against plain, in both tiers of the engine; their results, gas and memory must be the same
- * in both. With --canary each planted defect of the rewriter must be found. Prints the seed, and for a difference the seed of
- * the one program: node test/program/fuzz.ts --seed S --programs 1
+ * Generated programs, instrumented against plain, in both tiers of the engine; their results, gas and memory
+ * must be the same in both. With --canary each planted defect of the rewriter must be found. Prints the seed,
+ * and for a difference the seed of the one program: node test/program/fuzz.ts --seed S --programs 1
  */
 
 import { spawn } from "node:child_process";

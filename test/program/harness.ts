@@ -1,4 +1,6 @@
-/** Runs instrumented programs without the kernel: the smallest host that fulfils the contract of layout.ts. */
+/**
+ * Runs instrumented programs without the kernel: the smallest host that fulfils the contract of layout.ts.
+ */
 
 import { admit, type Program } from "../../runtime/program/admit.ts";
 import { faultOf } from "../../runtime/program/faults.ts";

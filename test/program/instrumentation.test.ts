@@ -1,35 +1,22 @@
+/** Gas, call depth, and everything else that instrumentation adds but marks and NaNs. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
 import type { Code } from "../../runtime/program/code.ts";
 import { ENTRY_GAS, LOOP_GAS } from "../../runtime/program/gas.ts";
-import { AUX_GAS, AUX_MARKS, LIST_CAPACITY } from "../../runtime/program/layout.ts";
+import { AUX_GAS } from "../../runtime/program/layout.ts";
 import * as op from "../../runtime/program/opcodes.ts";
 import { FAULT_ABORT, FAULT_OUT_OF_GAS, FAULT_UNREACHABLE } from "../../syscalls/abi.ts";
-import { build, entry, type Spec } from "./build.ts";
-import { Machine, PLENTY } from "./harness.ts";
+import { build, entry } from "./build.ts";
+import { Machine } from "./harness.ts";
+import { gasOf, machineOf, run } from "./run.ts";
 
 const { I32, I64, F32, F64, V128 } = op;
 const PUT = ["stillpoint", "put", [I32, I32], [I32]] as const;
 const ABORT = ["env", "abort", [I32, I32, I32, I32], []] as const;
 
-function machineOf(bytes: Uint8Array): Machine {
-  return new Machine(admitEntryProgram(bytes));
-}
-
-function run(
-  code: (code: Code) => void,
-  locals: readonly number[] = [],
-  rest: Spec = {},
-  argument = 0n,
-): Machine & { outcome: ReturnType<Machine["run"]> } {
-  const machine = machineOf(entry(code, locals, rest));
-  return Object.assign(machine, { outcome: machine.run("main", argument) });
-}
-
-const gasOf = (machine: { outcome: { gas: bigint } }) => Number(PLENTY - machine.outcome.gas);
-
-// ---- gas ---------------------------------------------------------------------------------------------------------
+// ---- gas --------------------------------------------------------------------------------------------------
 
 test("a function pays for its entry and for every instruction by the table", () => {
   const machine = run((code) => {
@@ -150,209 +137,7 @@ test("the kernel sees the caller's exact gas in a call and may change it, from a
   assert.equal(outcome.gas, 7n);
 });
 
-// ---- marks -------------------------------------------------------------------------------------------------------
-
-test("every store instruction marks the page of its lowest byte", () => {
-  for (let opcode = 0; opcode < op.OPCODES; opcode++) {
-    if (op.IS_STORE[opcode] === 0) continue;
-    const value = (op.SIGNATURES[opcode] as op.Signature).operands[1] as number;
-    const machine = run((code) => {
-      code.i32(3 * 4096 - 1);
-      if (value === V128) {
-        code.op(op.V128_CONST);
-        code.bytes(new Uint8Array(16).fill(9));
-      } else if (value === I32) code.i32(9);
-      else if (value === I64) code.i64(9n);
-      else {
-        code.op(value === F32 ? op.F32_CONST : op.F64_CONST);
-        code.bytes(new Uint8Array(value === F32 ? 4 : 8).fill(9));
-      }
-      code.access(opcode, 0, 4096, 0);
-      if (op.IMMEDIATES[opcode] === op.MEMORY_LANE) code.u8(0);
-      code.get(0);
-    });
-    assert.deepEqual(machine.scan(), [3], `${op.NAMES[opcode]}`);
-    assert.deepEqual(machine.scan(), [], "a scan takes the marks away");
-  }
-});
-
-test("stores within 64 bytes of a marked one share its mark, those beyond have their own", () => {
-  const at = (offsets: readonly number[]) =>
-    run(
-      (code) => {
-        code.i32(4096 - 8);
-        code.set(1);
-        for (const offset of offsets) {
-          code.get(1);
-          code.i64(1n);
-          code.access(op.I64_STORE, 0, offset, 0);
-        }
-        code.get(0);
-      },
-      [I32],
-    ).scan();
-  assert.deepEqual(at([0, 8, 56]), [0]);
-  assert.deepEqual(at([0, 57]), [0, 1]);
-  assert.deepEqual(at([8, 0]), [0, 1]);
-});
-
-test("a call between two stores parts them, for the kernel may have scanned", () => {
-  const machine = machineOf(
-    build({
-      imports: [PUT],
-      functions: [
-        {
-          parameters: [I64],
-          results: [I64],
-          locals: [I32],
-          export: "main",
-          code: (code) => {
-            for (const offset of [0, 8]) {
-              code.get(1);
-              code.i64(1n);
-              code.access(op.I64_STORE, 0, offset);
-              code.get(1);
-              code.get(1);
-              code.index(op.CALL, 0);
-              code.op(op.DROP);
-            }
-            code.get(0);
-          },
-        },
-      ],
-    }),
-  );
-  const scans: number[][] = [];
-  machine.onCall = () => {
-    scans.push(machine.scan());
-    return 0;
-  };
-  machine.run("main");
-  assert.deepEqual(scans, [[0], [0]]);
-});
-
-test("bulk instructions mark all their pages, none for length zero", () => {
-  const fill = (from: number, length: number) =>
-    run((code) => {
-      code.i32(from);
-      code.i32(1);
-      code.i32(length);
-      code.op(op.MEMORY_FILL);
-      code.u8(0);
-      code.get(0);
-    }).scan();
-  assert.deepEqual(fill(4095, 1), [0]);
-  assert.deepEqual(fill(4095, 2), [0, 1]);
-  assert.deepEqual(fill(8191, 4096 * 3 + 1), [1, 2, 3, 4]);
-  assert.deepEqual(fill(65536, 0), []);
-});
-
-test("a scan finds marks anywhere in its range and in the last page of 4 GiB", () => {
-  const machine = machineOf(entry((code) => code.get(0)));
-  const marks = new Uint8Array(machine.aux.buffer, AUX_MARKS, 1 << 20);
-  const pages = [0, 1, 63, 64, 127, 128, 129, 5000, (1 << 20) - 1];
-  for (const page of pages) marks[page] = 1;
-  const list = () => new Uint32Array(machine.aux.buffer, 0x80000, LIST_CAPACITY);
-  assert.equal(machine.exports.scan(1, 128), 4);
-  assert.deepEqual([...list().slice(0, 4)], [1, 63, 64, 127]);
-  assert.equal(machine.exports.scan(0, 1 << 20), 5);
-  assert.deepEqual([...list().slice(0, 5)], [0, 128, 129, 5000, (1 << 20) - 1]);
-  marks.fill(1);
-  let found = 0;
-  for (let count = -1; count !== 0; found += count) count = machine.exports.scan(0, 1 << 20);
-  assert.equal(found, 1 << 20);
-});
-
-// ---- NaN ---------------------------------------------------------------------------------------------------------
-
-const f64Bits = (code: Code, bits: bigint) => {
-  code.i64(bits);
-  code.op(0xbf);
-};
-const toBits = (code: Code) => code.op(0xbd);
-const PAYLOAD = 0x7ff8_0000_0000_1234n;
-const CANONICAL = 0x7ff8_0000_0000_0000n;
-
-test("arithmetic makes canonical NaNs, of whatever NaN went in", () => {
-  for (let opcode = 0; opcode < op.PREFIX_FD; opcode++) {
-    if (op.MAKES_NAN[opcode] !== op.SHAPE_F64) continue;
-    const { operands } = op.SIGNATURES[opcode] as op.Signature;
-    const machine = run((code) => {
-      for (const operand of operands) {
-        f64Bits(code, -1n & ~1n);
-        if (operand === F32) code.op(0xb6);
-      }
-      code.op(opcode);
-      toBits(code);
-    });
-    assert.equal(machine.outcome.result, CANONICAL, `${op.NAMES[opcode]}`);
-  }
-});
-
-test("loads, constants, neg, abs, copysign, select, locals and calls keep the bits of a NaN", () => {
-  const same = (code: (code: Code) => void, expected = PAYLOAD, locals: readonly number[] = []) =>
-    assert.equal(run(code, locals).outcome.result, expected);
-  same((code) => {
-    code.i32(0);
-    code.i64(PAYLOAD);
-    code.access(op.I64_STORE, 0, 0);
-    code.i32(0);
-    code.access(0x2b, 0, 0);
-    toBits(code);
-  });
-  same((code) => {
-    f64Bits(code, PAYLOAD);
-    code.op(op.F64_NEG);
-    code.op(op.F64_ABS);
-    toBits(code);
-  });
-  same(
-    (code) => {
-      f64Bits(code, PAYLOAD);
-      f64Bits(code, -1n);
-      code.i32(1);
-      code.op(op.SELECT);
-      code.tee(1);
-      code.op(op.DROP);
-      code.get(1);
-      toBits(code);
-    },
-    PAYLOAD,
-    [F64],
-  );
-});
-
-test("an accumulator that ends as a NaN is canonical where it is read", () => {
-  const machine = run(
-    (code) => {
-      f64Bits(code, 0n);
-      code.set(1);
-      code.i32(4);
-      code.set(2);
-      code.open(op.LOOP);
-      code.get(1);
-      f64Bits(code, 0x7ff0_0000_0000_0000n);
-      code.op(0xa0);
-      code.tee(1);
-      code.op(op.F64_NEG);
-      code.get(1);
-      code.op(0xa0);
-      code.set(1);
-      code.get(2);
-      code.i32(1);
-      code.op(op.I32_SUB);
-      code.tee(2);
-      code.index(op.BR_IF, 0);
-      code.end();
-      code.get(1);
-      toBits(code);
-    },
-    [F64, I32],
-  );
-  assert.equal(machine.outcome.result, CANONICAL);
-});
-
-// ---- call depth --------------------------------------------------------------------------------------------------
+// ---- call depth -------------------------------------------------------------------------------------------
 
 /** Calls itself `argument` times, directly or through the table. */
 function recursive(indirect: boolean): Uint8Array {
@@ -388,7 +173,8 @@ function recursive(indirect: boolean): Uint8Array {
 }
 
 for (const indirect of [false, true]) {
-  test(`recursion ${indirect ? "through the table " : ""}ends at the call depth, and the counter comes back`, () => {
+  const through = indirect ? "through the table " : "";
+  test(`recursion ${through}ends at the call depth, and the counter comes back`, () => {
     const machine = machineOf(recursive(indirect));
     assert.equal(machine.run("main", 1000n).result, 42n);
     for (let again = 0; again < 20; again++) assert.equal(machine.run("main", 1000n).fault, 0);
@@ -403,7 +189,7 @@ test("functions that are on no cycle pay nothing for their depth", () => {
   assert.ok(recursing.code.length > program.code.length);
 });
 
-// ---- globals, grow, start, abort ---------------------------------------------------------------------------------
+// ---- globals, grow, start, abort --------------------------------------------------------------------------
 
 test("globals are saved and loaded bit by bit, in index order, constants left out", () => {
   const vector = new Uint8Array(16).map((_, index) => 0xf0 + index);

@@ -1,8 +1,11 @@
-/** Damaged modules: the decoder must accept only what V8 accepts, refuse V8's only for a named reason, and throw nothing else. */
+/**
+ * Damaged modules: the decoder must accept only what V8 accepts, refuse V8's only for a named reason, and
+ * throw nothing else.
+ */
 
 import { INVALID_REASONS, type Reason } from "../../runtime/program/admission-error.ts";
 import { AdmissionError, admitEntryProgram } from "../../runtime/program/admit.ts";
-import type { Random } from "./generate.ts";
+import type { Random } from "./random.ts";
 
 const INVALID: ReadonlySet<Reason> = new Set(INVALID_REASONS);
 
@@ -36,7 +39,10 @@ export function mutate(bytes: Uint8Array, random: Random): Uint8Array {
   return out;
 }
 
-/** What our verdict and V8's disagree about, or null. Ours may be stricter, for a reason that is a feature or a limit. */
+/**
+ * What our verdict and V8's disagree about, or null. Ours may be stricter, for a reason that is a feature or
+ * a limit.
+ */
 export function disagreement(bytes: Uint8Array): string | null {
   const valid = WebAssembly.validate(bytes as BufferSource);
   try {

@@ -1,3 +1,5 @@
+/** Programs that stand still, carried on in new instances. */
+
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
@@ -17,8 +19,8 @@ const SNAPSHOT = ["stillpoint", "snapshot", [I32], [I32]] as const;
 const answer = (code: bigint) => BigInt.asIntN(64, code * 0x1234_5678_9abc_def1n + 99n);
 
 /**
- * main(n) calls, n times, through a table, a function that calls another, which stands still; all of them hold locals of
- * several types over it, a NaN with a payload and a vector among them, and a global counts.
+ * main(n) calls, n times, through a table, a function that calls another, which stands still; all of them
+ * hold locals of several types over it, a NaN with a payload and a vector among them, and a global counts.
  */
 function nested(rest: Spec = {}): Uint8Array {
   const middle = (code: Code) => {
@@ -286,7 +288,7 @@ if (!isMainThread) {
     assert.equal(new Machine(program).run("0", 9n).result, 9n);
   });
 
-  test("references in locals of a program that stands still are rejected before binaryen sees them", async () => {
+  test("references in locals of a program that stands still are rejected before binaryen", async () => {
     const bytes = build({
       imports: [RET],
       functions: [

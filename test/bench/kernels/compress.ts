@@ -12,13 +12,17 @@ export function main(n: i64): i64 {
     let x: u32 = 1;
     for (let i: usize = 0; i < SIZE; i++) {
       x = x * 1103515245 + 12345;
-      store<u8>(source + i, (x >>> 28) < 11 && i > 64 ? load<u8>(source + i - 37 - ((x >>> 20) & 3)) : <u8>(x >>> 24));
+      store<u8>(
+        source + i,
+        x >>> 28 < 11 && i > 64 ? load<u8>(source + i - 37 - ((x >>> 20) & 3)) : <u8>(x >>> 24),
+      );
     }
   }
   let out: usize = 0;
   for (let round: i64 = 0; round < n; round++) {
     memory.fill(table, 0, 4 << 12);
-    let at: usize = 0, anchor: usize = 0;
+    let at: usize = 0,
+      anchor: usize = 0;
     out = 0;
     while (at < SIZE - 16) {
       const word = load<u32>(source + at);
@@ -27,7 +31,8 @@ export function main(n: i64): i64 {
       store<u32>(slot, <u32>at);
       if (before < at && at - before < 65535 && load<u32>(source + before) == word) {
         let length: usize = 4;
-        while (at + length < SIZE && load<u8>(source + before + length) == load<u8>(source + at + length)) length++;
+        while (at + length < SIZE && load<u8>(source + before + length) == load<u8>(source + at + length))
+          length++;
         const literals = at - anchor;
         store<u8>(target + out++, <u8>literals);
         for (let i: usize = 0; i < literals; i++) store<u8>(target + out++, load<u8>(source + anchor + i));

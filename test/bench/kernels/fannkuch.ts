@@ -4,7 +4,10 @@ export function main(n: i64): i64 {
   const perm = new StaticArray<i32>(size);
   const perm1 = new StaticArray<i32>(size);
   const count = new StaticArray<i32>(size);
-  let flips = 0, checksum = 0, r = size, number = 0;
+  let flips = 0,
+    checksum = 0,
+    r = size,
+    number = 0;
   for (let i = 0; i < size; i++) unchecked((perm1[i] = i));
   while (true) {
     while (r != 1) {
@@ -27,7 +30,7 @@ export function main(n: i64): i64 {
     flips = max(flips, flip);
     checksum += (number & 1) == 0 ? flip : -flip;
     while (true) {
-      if (r == size) return (<i64>checksum << 32) | flips;
+      if (r == size) return ((<i64>checksum) << 32) | flips;
       const first = unchecked(perm1[0]);
       for (let i = 0; i < r; i++) unchecked((perm1[i] = perm1[i + 1]));
       unchecked((perm1[r] = first));

@@ -6,10 +6,12 @@ export function main(n: i64): i64 {
     for (let x = 0; x < size; x++) {
       const cr = (<f64>x / <f64>size) * 3.0 - 2.0;
       const ci = (<f64>y / <f64>size) * 2.0 - 1.0;
-      let zr: f64 = 0, zi: f64 = 0;
+      let zr: f64 = 0,
+        zi: f64 = 0;
       let i = 0;
       while (i < 200) {
-        const r = zr * zr, q = zi * zi;
+        const r = zr * zr,
+          q = zi * zi;
         if (r + q > 4.0) break;
         zi = 2.0 * zr * zi + ci;
         zr = r - q + cr;

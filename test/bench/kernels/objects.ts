@@ -2,7 +2,10 @@
 class Item {
   left: Item | null = null;
   right: Item | null = null;
-  constructor(public key: i32, public next: Item | null) {}
+  constructor(
+    public key: i32,
+    public next: Item | null,
+  ) {}
 }
 
 function insert(root: Item, key: i32): void {

@@ -14,7 +14,8 @@ export function main(n: i64): i64 {
       store<u8>(base + i, r < 30 ? 32 : r < 34 ? 10 : 97 + (r % 26));
     }
   }
-  let words = 0, lines = 0;
+  let words = 0,
+    lines = 0;
   let inside = false;
   for (let i: usize = 0; i < size; i++) {
     let c = load<u8>(base + i);
@@ -25,5 +26,5 @@ export function main(n: i64): i64 {
     if (c >= 97 && c <= 122) c -= 32;
     store<u8>(copy + i, c);
   }
-  return (<i64>words << 32) | lines;
+  return ((<i64>words) << 32) | lines;
 }

@@ -6,7 +6,8 @@ const C = memory.data(32, 16);
 function add(target: usize, a: usize, b: usize): void {
   let carry: u64 = 0;
   for (let i: usize = 0; i < 32; i += 8) {
-    const x = load<u64>(a + i), y = load<u64>(b + i);
+    const x = load<u64>(a + i),
+      y = load<u64>(b + i);
     const sum = x + y;
     const whole = sum + carry;
     carry = u64(sum < x) | u64(whole < sum);
