@@ -36,6 +36,8 @@ export interface RangeSpec {
 export interface PutSpec {
   /** Hash of the program, or the address of one. */
   readonly program?: Uint8Array | number;
+  /** Wasm bytes of a program to install. */
+  readonly install?: Uint8Array;
   readonly memoryQuota?: number;
   readonly processQuota?: number;
   /** Number of the child to copy, or abi.CLONE_SELF. */
@@ -137,6 +139,13 @@ export class Script {
       set(abi.PUT_MEMORY_QUOTA, spec.memoryQuota ?? 0);
       set(abi.PUT_PROCESS_QUOTA, spec.processQuota ?? 0);
     }
+    if (spec.install) {
+      parts |= abi.PART_PROGRAM;
+      set(abi.PUT_PROGRAM_POINTER, this.place(spec.install));
+      set(abi.PUT_PROGRAM_LENGTH, spec.install.length);
+      set(abi.PUT_MEMORY_QUOTA, spec.memoryQuota ?? 0);
+      set(abi.PUT_PROCESS_QUOTA, spec.processQuota ?? 0);
+    }
     if (spec.clone !== undefined) {
       parts |= abi.PART_CLONE;
       set(abi.PUT_CLONE_SOURCE, spec.clone);
@@ -160,7 +169,10 @@ export class Script {
     }
     set(abi.PUT_PARTS, parts);
     for (const [offset, value] of Object.entries(spec.words ?? {})) set(Number(offset), value);
-    return this.command(1, child, this.place(new Uint8Array(request.buffer)));
+    const address = this.place(new Uint8Array(request.buffer));
+    const handle = this.command(1, child, address);
+    if (spec.install) this.#output(handle, "reason", address + abi.PUT_REASON, 8);
+    return handle;
   }
 
   get(child: number, spec: GetSpec): Handle {
@@ -370,6 +382,14 @@ export class Results {
 
   hash(handle: Handle): Uint8Array {
     return this.#find(handle, "hash");
+  }
+
+  /** Why the bytes of a PUT with `install` were not admitted: reason and offset. */
+  reason(handle: Handle): [reason: number, offset: number] {
+    const bytes = this.#outputs.get(`${handle}.reason`);
+    if (!bytes) throw new Error(`script: command ${handle} installed nothing`);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return [view.getUint32(0, true), view.getUint32(4, true)];
   }
 
   /** What MERGE reported, also when it found conflicts. */

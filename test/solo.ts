@@ -49,7 +49,7 @@ export async function solo(programs: readonly Uint8Array[], options: SoloOptions
   const handles: ProgramHandle[] = [];
   for (const bytes of programs) handles.push(await loadProgram(heap, await admit(bytes)));
   const loaded = handles.map((handle) => new LoadedProgram(handle));
-  const kernel = new Kernel(heap, new Programs(handles), NOBODY_ELSE);
+  const kernel = new Kernel(heap, new Programs(heap, handles), NOBODY_ELSE);
   return {
     heap,
     kernel,

@@ -8,11 +8,10 @@ import { ABI_VERSION, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { UsageError } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
 import { HASH_GENESIS, HASH_VERSION, hashObject } from "../image/hash.ts";
-import { initialMemory } from "../image/memory.ts";
 import type { Process } from "../image/process.ts";
 import * as gas from "../kernel/gas.ts";
 import { freshProcess } from "../kernel/images.ts";
-import { LoadedProgram, type ProgramHandle } from "../kernel/program.ts";
+import { LoadedProgram, makeHandle, type ProgramHandle } from "../kernel/program.ts";
 import * as limits from "../limits.ts";
 import { type Program, REWRITER_VERSION } from "../program/admit.ts";
 import type { ProgramCache } from "../program/cache.ts";
@@ -53,18 +52,8 @@ export async function makeGenesis(heap: Heap, settings: Settings, cache: Program
 export async function loadProgram(heap: Heap, program: Program): Promise<ProgramHandle> {
   const ref = heap.blob(program.bytes);
   hashObject(heap, ref);
-  return {
-    ref,
-    hashHex: Buffer.from(program.hash).toString("hex"),
-    module: await WebAssembly.compile(program.code as Uint8Array<ArrayBuffer>),
-    entries: program.entries,
-    memory: program.memory,
-    hasStart: program.hasStart,
-    suspends: program.suspends,
-    initialMemory: initialMemory(heap, program.data),
-    initialGlobals: program.globals.length === 0 ? 0 : heap.blob(program.globals),
-    globalsLength: program.globals.length,
-  };
+  const module = await WebAssembly.compile(program.code as Uint8Array<ArrayBuffer>);
+  return makeHandle(heap, ref, program, module);
 }
 
 function makeRoot(settings: Settings, handle: ProgramHandle): Process {

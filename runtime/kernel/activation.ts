@@ -8,8 +8,8 @@
 import * as abi from "../../syscalls/abi.ts";
 import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
-import { tableDiffCount } from "../heap/table.ts";
-import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
+import { tableDiff, tableDiffCount } from "../heap/table.ts";
+import { ENTRY_CONTINUE, loadProcess, type Process } from "../image/process.ts";
 import { ABORT_TEXT_LIMIT } from "../limits.ts";
 import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
@@ -277,6 +277,42 @@ export class Activation {
     const child = new Child(number, process);
     this.children.set(number, child);
     return child;
+  }
+
+  /** How many children there are now. */
+  liveChildren(): number {
+    let count = this.start.childCount;
+    for (const child of this.children.values()) {
+      count += (child.process === null ? 0 : 1) - (child.existed ? 1 : 0);
+    }
+    return count;
+  }
+
+  /** The child of the lowest number that passes the test. */
+  findChild(test: (process: Process) => boolean): Process | undefined {
+    let found: Process | undefined;
+    let lowest = Number.POSITIVE_INFINITY;
+    for (const { number, process } of this.children.values()) {
+      if (process === null || number >= lowest || !test(process)) continue;
+      found = process;
+      lowest = number;
+    }
+    tableDiff(this.#heap, 0, this.start.children, (number, _none, ref) => {
+      if (number >= lowest || this.children.has(number)) return;
+      const process = loadProcess(this.#heap, ref);
+      if (!test(process)) return;
+      found = process;
+      lowest = number;
+    });
+    return found;
+  }
+
+  /** Tells the guest why a program is not admitted. */
+  refuseProgram(reason: number, offset: number): void {
+    const { pointer } = this.putRequest;
+    this.slot.words[(pointer + abi.PUT_REASON) / 4] = reason;
+    this.slot.words[(pointer + abi.PUT_REASON_OFFSET) / 4] = offset;
+    this.slot.mark(pointer, abi.PUT_SIZE);
   }
 
   /** What GET's part STATUS writes into the caller's memory. */

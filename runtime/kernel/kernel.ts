@@ -22,6 +22,7 @@ import { hashOf } from "../image/hash.ts";
 import { MemoryEdit, readMemory } from "../image/memory.ts";
 import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { GAS_LIMIT, PAGE_BYTES, TREE_DEPTH_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import { AdmissionError } from "../program/admit.ts";
 import { Activation, type Child, Scratch } from "./activation.ts";
 import * as gas from "./gas.ts";
 import { cloneOf, cloneOfCaller, faulted, freshProcess, runnable } from "./images.ts";
@@ -64,6 +65,12 @@ export interface Jobs {
 
 const snapshotRequest = new SnapshotRequest();
 
+/** The number by which guests know a reason of admission. */
+function reasonNumber(reason: string): number {
+  const name = `REASON_${reason.toUpperCase().replaceAll("-", "_")}` as keyof typeof abi;
+  return abi[name];
+}
+
 export class Kernel {
   readonly #heap: Heap;
   readonly #programs: Programs;
@@ -91,6 +98,7 @@ export class Kernel {
   /** After a collection: references outside the roots are gone. */
   forget(): void {
     this.#slots.clear();
+    this.#programs.forget();
   }
 
   /** Runs a runnable process to its next return point. */
@@ -111,7 +119,6 @@ export class Kernel {
 
   #run(start: Process, budget: number, depth: number, metadata: Uint8Array | null): Process {
     const program = this.#programs.get(start.program);
-    assert(program !== undefined, "run: unknown program");
     const level = this.#level++;
     this.#scratch[level] ??= new Scratch();
     const scratch = this.#scratch[level];
@@ -223,7 +230,7 @@ export class Kernel {
     }
 
     if ((parts & abi.PART_START) !== 0) {
-      const program = this.#programs.get(process.program) as LoadedProgram;
+      const program = this.#programs.get(process.program);
       if (process.continuation !== 0) {
         if (request.entry !== "") return abi.E_STATE;
         plan.entry = ENTRY_CONTINUE;
@@ -246,7 +253,7 @@ export class Kernel {
     let source: Process | null = null;
     let pages = caller.slot.memoryPages;
     if ((request.parts & abi.PART_PROGRAM) !== 0) {
-      program = this.#programs.byHash(request.programHash);
+      program = request.programLength === 0 ? this.#findProgram(caller) : this.#installProgram(caller);
       if (program === undefined) return abi.E_BAD_PROGRAM;
       pages = program.handle.memory.initialPages;
     } else if (request.cloneSource !== abi.CLONE_SELF) {
@@ -270,6 +277,35 @@ export class Kernel {
       caller.charge(caller.changedPages() * gas.COST_CLONE_PAGE);
     }
     return abi.OK;
+  }
+
+  /** PROGRAM by hash: of genesis, the caller's own, or of one of its children; whatever else this thread may know. */
+  #findProgram(caller: Activation): LoadedProgram | undefined {
+    const { programPointer } = caller.putRequest;
+    const hash = caller.slot.memory.toString("hex", programPointer, programPointer + 32);
+    const genesis = this.#programs.ofGenesis(hash);
+    if (genesis !== undefined) return genesis;
+    const named = (program: Ref): boolean =>
+      Buffer.from(hashOf(this.#heap, program)).toString("hex") === hash;
+    if (named(caller.start.program)) return caller.slot.program;
+    caller.charge(caller.liveChildren() * gas.COST_PROGRAM_SEARCH);
+    const found = caller.findChild(({ program }) => named(program));
+    if (found === undefined) caller.refuseProgram(0, 0);
+    return found === undefined ? undefined : this.#programs.get(found.program);
+  }
+
+  /** PROGRAM from Wasm bytes: admission is part of the call. */
+  #installProgram(caller: Activation): LoadedProgram | undefined {
+    const { programPointer, programLength } = caller.putRequest;
+    try {
+      return this.#programs.install(
+        caller.slot.memory.subarray(programPointer, programPointer + programLength),
+      );
+    } catch (error) {
+      if (!(error instanceof AdmissionError)) throw error;
+      caller.refuseProgram(reasonNumber(error.reason), error.offset);
+      return undefined;
+    }
   }
 
   /** Applies a checked PUT; nothing here can be refused. */

@@ -14,6 +14,7 @@ import {
   COST_HASH,
   COST_PAGE_TOUCHED,
   COST_PROGRAM,
+  COST_PROGRAM_BYTE,
   COST_RANGE,
   COST_START,
   costOfBytes,
@@ -21,6 +22,7 @@ import {
 import type { Slot } from "./slot.ts";
 
 const TWO_32 = 4294967296;
+const HASH_BYTES = 32;
 const RANGE_WORDS = abi.RANGE_SIZE / 4;
 /** Size of what each kind of MERGE works on, by kind. */
 export const MERGE_UNIT_BYTES = [1, 4, 8, 4, 4, 8, 8, 4, 4, 8, 8];
@@ -73,7 +75,10 @@ class Ranges {
 /** One level of the tree has one of these, reused for all its calls. */
 export class PutRequest {
   parts = 0;
-  programHash = Buffer.alloc(32);
+  pointer = 0;
+  programPointer = 0;
+  /** 0: 32 bytes of a hash are at the pointer. */
+  programLength = 0;
   memoryQuota = 0;
   processQuota = 0;
   cloneSource = 0;
@@ -97,13 +102,15 @@ export class PutRequest {
     // Nothing is left to work on after DROP.
     if ((parts & abi.PART_DROP) !== 0 && parts !== abi.PART_DROP) return abi.E_BAD_REQUEST;
     const both = abi.PART_PROGRAM | abi.PART_CLONE;
-    if ((parts & both) === both || word(abi.PUT_RESERVED) !== 0) return abi.E_BAD_REQUEST;
+    if ((parts & both) === both) return abi.E_BAD_REQUEST;
+    if (word(abi.PUT_RESERVED) !== 0 || word(abi.PUT_RESERVED + 4) !== 0) return abi.E_BAD_REQUEST;
     this.parts = parts;
+    this.pointer = pointer >>> 0;
 
     if ((parts & abi.PART_PROGRAM) !== 0) {
-      const hash = word(abi.PUT_PROGRAM_POINTER);
-      if (!inside(slot, hash, 32)) return abi.E_RANGE;
-      slot.memory.copy(this.programHash, 0, hash, hash + 32);
+      this.programPointer = word(abi.PUT_PROGRAM_POINTER);
+      this.programLength = word(abi.PUT_PROGRAM_LENGTH);
+      if (!inside(slot, this.programPointer, this.programLength || HASH_BYTES)) return abi.E_RANGE;
     }
     if ((parts & both) !== 0) {
       this.memoryQuota = word(abi.PUT_MEMORY_QUOTA);
@@ -143,7 +150,7 @@ export class PutRequest {
   cost(): number {
     let cost = COST_CALL + COST_RANGE * this.ranges.count + costOfBytes(this.ranges.bytes);
     cost += COST_PAGE_TOUCHED * this.ranges.pages;
-    if ((this.parts & abi.PART_PROGRAM) !== 0) cost += COST_PROGRAM;
+    if ((this.parts & abi.PART_PROGRAM) !== 0) cost += COST_PROGRAM + this.programLength * COST_PROGRAM_BYTE;
     if ((this.parts & abi.PART_CLONE) !== 0) cost += COST_CLONE;
     if ((this.parts & abi.PART_START) !== 0) cost += COST_START;
     return cost;

@@ -49,7 +49,7 @@ class Worker implements Jobs {
     this.#board = new Board(task.board, task.id);
     this.#alone = task.alone;
     this.#advances = task.advances;
-    this.#kernel = new Kernel(this.#heap, new Programs(task.programs), this);
+    this.#kernel = new Kernel(this.#heap, new Programs(this.#heap, task.programs), this);
   }
 
   /** Works until the board is stopped. */
