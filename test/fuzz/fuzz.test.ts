@@ -1,0 +1,45 @@
+/** A short run of each fuzzer, and of its canaries; test/program has its own. */
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { baseSeed } from "../seed.ts";
+import * as requests from "./requests.ts";
+import * as trees from "./trees.ts";
+
+const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
+
+test("random chains come out the same with kills, reverts and forks", async (t) => {
+  const seed = baseSeed(t);
+  for (let i = 0; i < 2; i++) assert.equal(await trees.round(seed + i), null, `seed ${seed + i}`);
+});
+
+test("a disturbed record of a started child is found", async (t) => {
+  assert.ok((await trees.canary(baseSeed(t), 40)) !== null);
+});
+
+test("wild requests are refused as the model says", async (t) => {
+  assert.equal(await requests.round(baseSeed(t) + 77), null);
+});
+
+test("a missing rule of the model is found", async (t) => {
+  assert.ok((await requests.canary("range-target-bounds", baseSeed(t), 200)) !== null);
+});
+
+test("the command runs one round of what it is asked for, and names what it does not know", () => {
+  const run = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8" });
+  const good = run("requests", "--seed", "5", "--seconds", "0");
+  assert.deepEqual([good.status, good.stdout], [0, "requests: 1 rounds from seed 5, 0 found\n"]);
+  for (const [args, message] of [
+    [["leaves"], /no fuzzer "leaves"/],
+    [["--seed", "x"], /--seed takes a whole number, got "x"/],
+    [["--seconds", "-1"], /--seconds/],
+    [["--speed", "3"], /--speed/],
+  ] as const) {
+    const bad = run(...args);
+    assert.equal(bad.status, 2);
+    assert.match(bad.stderr, message);
+    assert.match(bad.stderr, /usage: npm run fuzz/);
+  }
+});

@@ -1,0 +1,122 @@
+/**
+ * npm run fuzz -- [NAME…] [--seed S] [--seconds T] [--canary]
+ *
+ * Fuzzers: trees, requests, program; all of them without a name. Each runs for T seconds (30) and prints its
+ * seed; what it finds is printed with the seed of the one round, which `--seed` repeats. With --canary each
+ * planted defect must be found. Exit code 1 if something was found, or a canary was not; 2 for bad usage.
+ */
+
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const CANARY_ROUNDS = 40;
+const CANARY_SCRIPTS = 400;
+const PROGRAM = fileURLToPath(new URL("../program/fuzz.ts", import.meta.url));
+
+// Loaded when asked for: each compiles guests.
+const trees = () => import("./trees.ts");
+const requests = () => import("./requests.ts");
+
+interface Fuzzer {
+  /** Whether all went well. */
+  fuzz(seed: number, seconds: number): Promise<boolean>;
+  canary(seed: number): Promise<boolean>;
+}
+
+const FUZZERS: Record<string, Fuzzer> = {
+  trees: {
+    fuzz: (seed, seconds) => repeat("trees", seed, seconds, async (at) => (await trees()).round(at)),
+    canary: async (seed) =>
+      report("trees: a disturbed record", await (await trees()).canary(seed, CANARY_ROUNDS)),
+  },
+  requests: {
+    fuzz: (seed, seconds) => repeat("requests", seed, seconds, async (at) => (await requests()).round(at)),
+    canary: async (seed) => {
+      const { RULES, canary } = await requests();
+      let all = true;
+      for (const rule of RULES) {
+        all = report(`requests: without ${rule}`, await canary(rule, seed, CANARY_SCRIPTS)) && all;
+      }
+      return all;
+    },
+  },
+  program: {
+    fuzz: (seed, seconds) => program(["--seed", `${seed}`, "--seconds", `${seconds}`]),
+    canary: (seed) => program(["--seed", `${seed}`, "--canary"]),
+  },
+};
+
+async function repeat(
+  name: string,
+  first: number,
+  seconds: number,
+  round: (seed: number) => Promise<string | null>,
+): Promise<boolean> {
+  const end = performance.now() + seconds * 1000;
+  let seed = first;
+  let found = 0;
+  do {
+    const difference = await round(seed).catch((error: Error) => error.stack ?? error.message);
+    if (difference !== null) {
+      found++;
+      console.log(`${name}: found with --seed ${seed} --seconds 0\n${difference}`);
+    }
+    seed++;
+  } while (performance.now() < end && found < 10);
+  console.log(`${name}: ${seed - first} rounds from seed ${first}, ${found} found`);
+  return found === 0;
+}
+
+function report(what: string, rounds: number | null): boolean {
+  console.log(`${what}: ${rounds === null ? "NOT FOUND" : `found after ${rounds}`}`);
+  return rounds !== null;
+}
+
+/** The fuzzer of instrumented code is a program of its own: it runs under flags of V8. */
+function program(args: readonly string[]): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: "inherit" });
+    child.on("error", reject);
+    child.on("close", (code) => resolve(code === 0));
+  });
+}
+
+function usage(message: string): never {
+  console.error(
+    `${message}\nusage: npm run fuzz -- [${Object.keys(FUZZERS).join("|")} …] [--seed S] [--seconds T] [--canary]`,
+  );
+  process.exit(2);
+}
+
+function natural(text: string, name: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isSafeInteger(value) || value < 0)
+    usage(`--${name} takes a whole number, got "${text}"`);
+  return value;
+}
+
+function options() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        seed: { type: "string" },
+        seconds: { type: "string", default: "30" },
+        canary: { type: "boolean", default: false },
+      },
+    });
+  } catch (error) {
+    return usage((error as Error).message);
+  }
+}
+
+const { values, positionals } = options();
+for (const name of positionals) if (!Object.hasOwn(FUZZERS, name)) usage(`there is no fuzzer "${name}"`);
+const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : natural(values.seed, "seed");
+const seconds = natural(values.seconds, "seconds");
+for (const name of positionals.length > 0 ? positionals : Object.keys(FUZZERS)) {
+  const fuzzer = FUZZERS[name] as Fuzzer;
+  const good = values.canary ? await fuzzer.canary(seed) : await fuzzer.fuzz(seed, seconds);
+  if (!good) process.exitCode = 1;
+}
