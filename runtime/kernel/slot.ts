@@ -347,7 +347,9 @@ export class SlotPool {
     const exact = byRoot.get(image.memory)?.find((slot) => slot.memoryPages === image.memoryPages);
     if (exact !== undefined) return this.#remove(exact);
     const pages = image.memoryPages * (WASM_PAGE_BYTES / PAGE_BYTES);
-    const worth = this.#count < SLOTS_LIMIT ? Math.max(REUSE_PAGES, pages / REUSE_SHARE) : pages;
+    // Without room for another instance, writing over an old one beats replacing it: its memory is there already.
+    const room = this.#count < SLOTS_LIMIT && this.#freeBytes + pages * PAGE_BYTES <= SLOT_BYTES_LIMIT;
+    const worth = room ? Math.max(REUSE_PAGES, pages / REUSE_SHARE) : pages;
     let candidates = 0;
     for (const [root, slots] of byRoot) {
       const slot = slots[0] as Slot;
