@@ -25,7 +25,7 @@ import { readBody } from "./validate.ts";
 export { AdmissionError };
 
 /** Consensus: every change of what the rewriter makes, of a cost or of binaryen is a new version. */
-export const REWRITER_VERSION = "1/binaryen-132.0.0";
+export const REWRITER_VERSION = "2/binaryen-132.0.0";
 
 /** An admitted program: plain data, can be posted to a worker. */
 export interface Program {

@@ -11,7 +11,6 @@ import {
   FAULT_INTEGER_OVERFLOW,
   FAULT_MEMORY_BOUNDS,
   FAULT_NONE,
-  FAULT_TABLE_BOUNDS,
   FAULT_UNREACHABLE,
 } from "../../syscalls/abi.ts";
 import { AUX_FAULT } from "./layout.ts";
@@ -25,7 +24,7 @@ const FAULTS: ReadonlyMap<string, number> = new Map([
   ["memory access out of bounds", FAULT_MEMORY_BOUNDS],
   ["function signature mismatch", FAULT_BAD_INDIRECT_CALL],
   ["null function or function signature mismatch", FAULT_BAD_INDIRECT_CALL],
-  ["table index is out of bounds", FAULT_TABLE_BOUNDS],
+  ["table index is out of bounds", FAULT_BAD_INDIRECT_CALL],
   ["divide by zero", FAULT_DIVISION_BY_ZERO],
   ["remainder by zero", FAULT_DIVISION_BY_ZERO],
   ["divide result unrepresentable", FAULT_INTEGER_OVERFLOW],

@@ -6,7 +6,7 @@
  * block, and a return becomes a branch out of it, so that the counters are put right behind it.
  */
 
-import { FAULT_CALL_DEPTH } from "../../syscalls/abi.ts";
+import { FAULT_CALL_DEPTH, FAULT_TABLE_BOUNDS } from "../../syscalls/abi.ts";
 import {
   MARK_CONSTANT,
   MARK_GLOBAL,
@@ -322,6 +322,8 @@ class FunctionWriter {
       case op.REF_NULL:
         code.op(opcode);
         return code.u8(a);
+      case op.TABLE_GET:
+        return this.#tableGet(a);
       case op.MEMORY_SIZE:
         return code.index(opcode, 0);
       case op.MEMORY_GROW:
@@ -351,12 +353,25 @@ class FunctionWriter {
       case op.LOCAL_TEE:
       case op.GLOBAL_GET:
       case op.GLOBAL_SET:
-      case op.TABLE_GET:
       case op.TABLE_SIZE:
         return code.index(opcode, a);
       default: // unreachable else drop select ref.is_null
         return code.op(opcode);
     }
+  }
+
+  /** The index is checked first: V8 has one text for it and for call_indirect, which are different faults. */
+  #tableGet(table: number): void {
+    const code = this.#code;
+    const index = this.#temporary("index", op.I32);
+    code.tee(index);
+    code.index(op.TABLE_SIZE, table);
+    code.op(op.I32_GE_U);
+    code.open(op.IF);
+    code.fault(FAULT_TABLE_BOUNDS);
+    code.end();
+    code.get(index);
+    code.index(op.TABLE_GET, table);
   }
 
   #access(place: number, opcode: number): void {

@@ -125,7 +125,7 @@ function reference(index: u32): usize {
   return holder;
 }
 
-export function tableBounds(argument: i64): i64 {
+export function callOutsideTable(argument: i64): i64 {
   begin();
   return changetype<Unary>(reference(1000 + <u32>argument))(argument);
 }

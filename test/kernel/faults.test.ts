@@ -60,7 +60,7 @@ const KINDS: readonly [entry: string, fault: number][] = [
   ["divisionOverflow32", abi.FAULT_INTEGER_OVERFLOW],
   ["badConversion", abi.FAULT_BAD_CONVERSION],
   ["notANumberConversion", abi.FAULT_BAD_CONVERSION],
-  ["tableBounds", abi.FAULT_TABLE_BOUNDS],
+  ["callOutsideTable", abi.FAULT_BAD_INDIRECT_CALL],
   ["wrongType", abi.FAULT_BAD_INDIRECT_CALL],
   ["emptyElement", abi.FAULT_BAD_INDIRECT_CALL],
 ];

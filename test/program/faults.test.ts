@@ -68,7 +68,7 @@ const TRAPS: readonly (readonly [string, number, (code: Code) => void])[] = [
       code.op(op.DROP);
     },
   ],
-  ["call_indirect beyond the table", abi.FAULT_TABLE_BOUNDS, (code) => indirect(code, 9)],
+  ["call_indirect beyond the table", abi.FAULT_BAD_INDIRECT_CALL, (code) => indirect(code, 9)],
   ["call_indirect of nothing", abi.FAULT_BAD_INDIRECT_CALL, (code) => indirect(code, 1)],
   ["call_indirect of another type", abi.FAULT_BAD_INDIRECT_CALL, (code) => indirect(code, 0)],
   ["i32.div_s by zero", abi.FAULT_DIVISION_BY_ZERO, (code) => number(code, 0x6d)],
