@@ -193,28 +193,60 @@ function recordOf(heap: Heap, ref: Ref): HashedRecord {
   return decodeRecord(writeRecord(heap, ref));
 }
 
+/** Ranges with at most this many equal bytes between them share a line of text. */
+const TEXT_GAP = 64;
+
 /**
- * A diff as text, a line for each difference.
+ * A diff as text: a line for each process that came, went or changed, and for each stretch of memory with
+ * differences close together.
  *
  * @example
  * ```ts
- * console.log(formatDiff(runtime.diff(0, runtime.head)));
- * // /    memory 0x408, 1 byte
+ * const before = runtime.head;
+ * const after = await runtime.produce(Uint8Array.of(7));
+ * console.log(formatDiff(runtime.diff(before, after)));
+ * // /    gasUsed … → …, continuation … → …, text … → …
+ * // /    memory 0x… to 0x…: 3 bytes in 2 ranges
  * ```
  */
 export function formatDiff(diff: Diff): string {
-  const lines = diff.differences.map((difference) => {
+  const lines: string[] = [];
+  const { differences } = diff;
+  for (let i = 0; i < differences.length; i++) {
+    const difference = differences[i] as Difference;
     const path = `/${difference.path.join("/")}`.padEnd(4);
-    return `${path} ${textOf(difference)}`;
-  });
+    if (difference.kind !== "memory") {
+      lines.push(`${path} ${textOf(difference)}`);
+      continue;
+    }
+    let { address, length: bytes } = difference;
+    let end = address + bytes;
+    let ranges = 1;
+    for (let next = differences[i + 1]; continues(difference, end, next); next = differences[i + 1]) {
+      end = next.address + next.length;
+      bytes += next.length;
+      ranges++;
+      i++;
+    }
+    const where = `0x${address.toString(16)} to 0x${(end - 1).toString(16)}`;
+    lines.push(`${path} memory ${where}: ${count(bytes, "byte")} in ${count(ranges, "range")}`);
+  }
   return [...lines, ...(diff.truncated ? ["and more"] : [])].join("\n");
 }
 
-function textOf(difference: Difference): string {
-  if (difference.kind === "memory") {
-    const { address, length } = difference;
-    return `memory 0x${address.toString(16)}, ${length} ${length === 1 ? "byte" : "bytes"}`;
-  }
+function continues(
+  first: Difference,
+  end: number,
+  next: Difference | undefined,
+): next is Difference & { readonly kind: "memory" } {
+  return next?.kind === "memory" && next.path.join() === first.path.join() && next.address - end <= TEXT_GAP;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+function textOf(difference: Exclude<Difference, { kind: "memory" }>): string {
   if (difference.kind === "changed") {
     return difference.fields
       .map(({ field, before, after }) => `${field} ${valueText(field, before)} → ${valueText(field, after)}`)

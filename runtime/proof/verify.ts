@@ -27,9 +27,9 @@ export interface VerifyOptions {
 const LENGTH_LIMIT = 2 ** 28;
 
 /**
- * What `proof` shows about the tree of processes whose root hash is `root` (32 bytes, or in hex): a block's
- * `root`, or a process's `hash`, from which paths are counted then. The answer is true of that tree, unless
- * SHA-256 is broken; whether it answers your question, compare path, address and length.
+ * What `proof` shows about the tree of processes whose root hash is `root` (32 bytes, or in hex), that of a
+ * block. The answer is true of that tree, unless SHA-256 is broken; whether it answers your question, compare
+ * path, address and length.
  *
  * Idea: a hash tree (Merkle, 1979) over page tables and process records.
  *

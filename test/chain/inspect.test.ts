@@ -1,0 +1,59 @@
+/** What `inspect` and `read` show, in the head and in other retained blocks. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { REGION, REGION_CAPACITY, SCRATCH } from "../driver.ts";
+import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
+
+test("the root between blocks, and its children, with quotas and reference snapshots", async () => {
+  await withRuntime([], { memoryQuota: 1000, processQuota: 10 }, async (runtime) => {
+    const { block: made } = await play(runtime, (script) => {
+      script.put(2, { program: DRIVER_HASH, memoryQuota: 100, processQuota: 3 });
+      script.get(2, { hash: true });
+    });
+    const fresh = runtime.inspect([2]);
+    const { block: started } = await play(runtime, (script) => {
+      script.put(2, { start: { entry: "run", argument: 5n, gas: 1234 } });
+    });
+    await play(runtime, (script) => script.get(2, { status: true }));
+
+    const root = runtime.inspect([]);
+    assert.deepEqual(root?.region, { address: REGION, capacity: REGION_CAPACITY });
+    assert.deepEqual(root?.quota, { memoryPages: 1000 - 80 - 100, processes: 10 - 1 - 3 });
+    assert.equal(root?.reference, null);
+    assert.deepEqual(root?.children, [2]);
+    assert.equal(root?.program, Buffer.from(DRIVER_HASH).toString("hex"));
+    assert.equal(root?.hash, runtime.head.root);
+
+    assert.deepEqual(runtime.inspect([2], made), fresh);
+    assert.deepEqual([fresh?.status, fresh?.gas, fresh?.region], ["fresh", 0, null]);
+    assert.deepEqual(fresh?.quota, { memoryPages: 20, processes: 3 });
+    const runnable = runtime.inspect([2], started.height);
+    assert.deepEqual([runnable?.status, runnable?.gas], ["runnable", 1234]);
+    // The snapshot is the image as it was started, without gas used.
+    assert.match(runnable?.reference ?? "", /^[0-9a-f]{64}$/);
+    assert.equal(runtime.inspect([2])?.reference, runnable?.reference);
+    assert.equal(runtime.inspect([2], 0), null);
+    assert.equal(runtime.inspect([3]), null);
+    assert.equal(runtime.inspect([], 0)?.hash, runtime.blocks()[0]?.root);
+    assert.throws(() => runtime.inspect([], 9), { code: "NOT_RETAINED" });
+  });
+});
+
+test("memory is read as of any retained block", async () => {
+  await withRuntime([], { retain: 3 }, async (runtime) => {
+    const blocks = [runtime.head];
+    for (const byte of [1, 2, 3]) {
+      blocks.push((await play(runtime, (script) => script.fill(SCRATCH, 3, byte))).block);
+    }
+    assert.deepEqual(runtime.blocks(), blocks.slice(1));
+    for (const byte of [1, 2, 3]) {
+      const expected = Uint8Array.of(0, byte, byte);
+      assert.deepEqual(runtime.read([], SCRATCH - 1, 3, byte), expected);
+      assert.deepEqual(runtime.read([], SCRATCH - 1, 3, blocks[byte] ?? 0), expected);
+    }
+    assert.throws(() => runtime.read([], 0, 1, 0), { code: "NOT_RETAINED" });
+    assert.throws(() => runtime.read([1], 0, 1), { code: "NO_PROCESS" });
+    assert.throws(() => runtime.read([], 80 * 65536, 1), { code: "RANGE" });
+  });
+});
