@@ -252,8 +252,12 @@ function wildPut(script: Script, next: Next, without: readonly Rule[]): Omit<Cas
       () => MEMORY - next(40),
     );
     words[abi.PUT_PROGRAM_POINTER] = pointer;
-    broken.unless(inside(pointer, 32), "program-bounds", E_RANGE);
-    broken.unless(!unknown && pointer < MEMORY - 40, "program-known", abi.E_BAD_PROGRAM);
+    // With a length it points to Wasm bytes, which these are not.
+    const length = sometimes(next, 0, () => wild(next), 15);
+    words[abi.PUT_PROGRAM_LENGTH] = length;
+    broken.unless(inside(pointer, length === 0 ? 32 : length), "program-bounds", E_RANGE);
+    const known = length === 0 && !unknown && pointer < MEMORY - 40;
+    broken.unless(known, "program-known", abi.E_BAD_PROGRAM);
   }
   if ((parts & 3) !== 0) {
     words[abi.PUT_MEMORY_QUOTA] = sometimes(next, next(100), () => wild(next));
@@ -281,7 +285,7 @@ function wildPut(script: Script, next: Next, without: readonly Rule[]): Omit<Cas
     words[abi.PUT_ENTRY_LENGTH] = length;
     words[abi.PUT_ARGUMENT] = next(3);
     words[abi.PUT_GAS] = [0, 100, 1_000_000][next(3)] as number;
-    words[abi.PUT_GAS + 4] = sometimes(next, 0, () => 5 + wild(next), 6);
+    words[abi.PUT_GAS + 4] = sometimes(next, 0, () => Math.max(5, wild(next)), 6);
     broken.unless((words[abi.PUT_FLAGS] & ~abi.FLAG_KEEP) === 0, "flags", E_BAD_REQUEST);
     broken.unless(inside(pointer, length), "entry-bounds", E_RANGE);
     const walks = name === "walk" && length === 4 && pointer < MEMORY - 8;
