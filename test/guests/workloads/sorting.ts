@@ -1,6 +1,6 @@
 /** Quicksort: the array is split at medians of samples, the parts are sorted in copies. */
 
-import { allocatePages } from "../../../guest/index.ts";
+import { PAGE_BYTES, allocatePages } from "../../../guest/index.ts";
 import { fillRandom, quicksort } from "../determinator/quicksort.ts";
 import { COPIES, rangeOf, runPhase } from "./phases.ts";
 
@@ -8,15 +8,16 @@ export { forked } from "../../../guest/index";
 
 const SAMPLES: i32 = 1021;
 const samples: usize = memory.data(SAMPLES * 4, 8);
-/** Where the parts begin, and the end. */
-const borders: usize = memory.data((COPIES + 1) * 4, 8);
 let count: i32 = 0;
 let numbers: usize = 0;
+/** Where the parts begin, and the end; in front of the numbers. */
+let borders: usize = 0;
 
 export function prepare(size: i64): i64 {
   if (count == 0) {
     count = <i32>size;
-    numbers = allocatePages(count * 4);
+    borders = allocatePages(PAGE_BYTES + count * 4);
+    numbers = borders + PAGE_BYTES;
   }
   fillRandom(numbers, count, 4711);
   return rangeOf(numbers, count * 4);
@@ -67,7 +68,7 @@ function below(pivot: u32, low: i32, high: i32): i32 {
 }
 
 export function needs(phase: i64): i64 {
-  return rangeOf(numbers, count * 4);
+  return rangeOf(borders, PAGE_BYTES + count * 4);
 }
 
 export function range(id: i64): i64 {
