@@ -1,6 +1,6 @@
 /**
- * The embedding API: options and their errors, the queue of calls, blocks, reverts, forks, faults, a full heap,
- * killed workers. What a block computes is tested in test/kernel.
+ * The embedding API: options and their errors, the queue of calls, blocks, reverts, forks, faults, a full
+ * heap, killed workers. What a block computes is tested in test/kernel.
  */
 
 import assert from "node:assert/strict";

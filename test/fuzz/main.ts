@@ -84,7 +84,8 @@ function program(args: readonly string[]): Promise<boolean> {
 
 function usage(message: string): never {
   console.error(
-    `${message}\nusage: npm run fuzz -- [${Object.keys(FUZZERS).join("|")} …] [--seed S] [--seconds T] [--canary]`,
+    `${message}\nusage: npm run fuzz -- [${Object.keys(FUZZERS).join("|")} …] ` +
+      "[--seed S] [--seconds T] [--canary]",
   );
   process.exit(2);
 }

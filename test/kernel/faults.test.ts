@@ -242,7 +242,7 @@ test("a fault takes back the grandchildren too: those made, those started, those
 
 describe("start functions", () => {
   const { I32, I64 } = op;
-  /** The start function makes the call and stores its result at 0; `main` returns it; with `trapping` it traps. */
+  /** The start function stores the call's result at 0 and may trap then; `main` returns what is there. */
   const module = (call: "put" | "get" | "ret" | "snapshot" | "none", trapping = false): Uint8Array =>
     build({
       imports: [

@@ -188,7 +188,7 @@ test("a retry is paid on top", async () => {
   assert.equal((await cost(9_000)) - (await cost(2_000)), 7_000);
 });
 
-test("a child left running over a SNAPSHOT is used gas in its block, and its rest comes back at the join", async () => {
+test("a child left running is used gas in its block, and gives its rest back at its join", async () => {
   const inner = (s: Script): void => {
     s.spin(1000);
   };
@@ -216,7 +216,7 @@ test("a child left running over a SNAPSHOT is used gas in its block, and its res
   assert.ok(left > GAS);
 });
 
-test("gas that comes back from an earlier block can be spent, inline and on other threads alike", async () => {
+test("gas that comes back from an earlier block can be spent, inline and on threads alike", async () => {
   const blocks: unknown[] = [];
   for (const workers of [1, 2]) {
     await withRuntime(

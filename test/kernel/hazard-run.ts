@@ -2,8 +2,8 @@
  * One observation of what engines may do differently, as one line of JSON on stdout; hazards.test.ts runs it
  * under several flags of V8.
  *
- * `plain` is what bare WebAssembly shows and may differ from run to run; `states` is what the runtime makes of
- * it, and may not.
+ * `plain` is what bare WebAssembly shows and may differ from run to run; `states` is what the runtime makes
+ * of it, and may not.
  */
 
 import { programHash, type Runtime } from "../../runtime/index.ts";
