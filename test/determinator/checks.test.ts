@@ -191,3 +191,16 @@ test("a fork without the exported entry says what to write", async () => {
     await other.close();
   }
 });
+
+test("copies use strings, maps and the collector as they like, and give numbers back", async () => {
+  const digests = new Set<bigint>();
+  for (const runtime of ["stub", "minimal", "incremental"] as const) {
+    const other = await Fleet.open(await compile("determinator/managed", { runtime }), [1, 4]);
+    try {
+      digests.add(await other.everywhere((guest) => guest.call("run", 3n)));
+    } finally {
+      await other.close();
+    }
+  }
+  assert.equal(digests.size, 1);
+});
