@@ -3,8 +3,8 @@
  *
  * A script is a function of its seed: a root (the driver) with children in every status gets PUTs and GETs
  * whose fields are plausible, borderline or wild. The model does not imitate the order of the kernel's
- * checks: it collects the code of every rule that a request breaks. The call must give one of them, or 0 if there is
- * none, and a refused call must leave the hash of every child as it was.
+ * checks: it collects the code of every rule that a request breaks. The call must give one of them, or 0 if
+ * there is none, and a refused call must leave the hash of every child as it was.
  *
  * `RULES` names the rules; leaving one out of the model must show (the canary of the fuzzer).
  */
