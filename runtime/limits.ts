@@ -52,7 +52,10 @@ export const TABLES_LIMIT = 100;
 export const ASYNCIFIED_BYTES_LIMIT = 128 << 20;
 export const ASYNCIFIED_FUNCTION_BYTES_LIMIT = 2 << 20;
 export const ASYNCIFIED_LOCALS_LIMIT = 40_000;
-/** Nesting of expressions and blocks in a program that stands still: binaryen is recursive, and quadratic in it. */
+/**
+ * Nesting of expressions and blocks in a program that stands still: binaryen is recursive, and quadratic in
+ * it.
+ */
 export const SUSPENDING_EXPRESSION_LIMIT = 1_000;
 /** An instrumented function: below V8's 7,654,321 bytes. */
 export const INSTRUMENTED_FUNCTION_BYTES_LIMIT = 7_000_000;

@@ -31,7 +31,7 @@ export const CHILD_LIMIT = 1048576;
 export const PUT_VERSION = 0; //           u32  ABI_VERSION
 export const PUT_PARTS = 4; //             u32  bits PART_…
 export const PUT_PROGRAM_POINTER = 8; //   u32  32 bytes, the SHA-256 of a program; or Wasm bytes
-export const PUT_MEMORY_QUOTA = 12; //     u32  64 KiB pages passed on, initial memory included; 0: exactly that
+export const PUT_MEMORY_QUOTA = 12; //     u32  64 KiB pages passed on, with the initial ones; 0: just those
 export const PUT_PROCESS_QUOTA = 16; //    u32  descendants the child may have
 export const PUT_RANGES_POINTER = 20; //   u32  ranges of RANGE_SIZE bytes, address divisible by 4
 export const PUT_RANGES_COUNT = 24; //     u32  at most RANGES_LIMIT
@@ -41,7 +41,7 @@ export const PUT_FLAGS = 36; //            u32  bits FLAG_…
 export const PUT_ARGUMENT = 40; //         i64  argument of the entry, or result of the child's RET
 export const PUT_GAS = 48; //              u64  gas taken from the caller, at most 2^53 - 1
 export const PUT_CLONE_SOURCE = 56; //     u32  the child to copy, or CLONE_SELF
-export const PUT_PROGRAM_LENGTH = 60; //   u32  length of the Wasm bytes; 0: the pointer names a program by its hash
+export const PUT_PROGRAM_LENGTH = 60; //   u32  length of the Wasm bytes; 0: a hash is at the pointer
 export const PUT_REASON = 64; //           u32  written on E_BAD_PROGRAM: REASON_…, 0 for an unknown hash
 export const PUT_REASON_OFFSET = 68; //    u32  written on E_BAD_PROGRAM: where in the Wasm bytes
 export const PUT_RESERVED = 72; //         u64  zero
@@ -93,7 +93,7 @@ export const PART_GET_COPY = 2;
 export const PART_GET_MERGE = 4; //        not together with COPY
 export const PART_GET_HASH = 8;
 
-// ---- what MERGE reads and reports, MERGE_SIZE bytes --------------------------------------------------------------
+// ---- what MERGE reads and reports, MERGE_SIZE bytes -------------------------------------------------------
 
 export const MERGE_KIND = 0; //            u32  MERGE_BYTES …
 export const MERGE_ADDRESS = 4; //         u32  begin of the range, the same in child and caller
@@ -105,7 +105,7 @@ export const MERGE_CALLER_BYTE = 24; //    u32  written on E_CONFLICT: the calle
 export const MERGE_RESERVED = 28; //       u32  zero
 export const MERGE_SIZE = 32;
 
-export const MERGE_BYTES = 0; //           take what the child changed; both changed to different values: conflict
+export const MERGE_BYTES = 0; //           take what the child changed; both changed it differently: conflict
 export const MERGE_ADD_32 = 1; //          add what the child added, modulo 2^32
 export const MERGE_ADD_64 = 2;
 export const MERGE_MIN_I32 = 3; //         the smaller of both, where the child changed it
@@ -161,7 +161,7 @@ export const E_GAS = -6; //          the caller has less gas than START wants to
 export const E_QUOTA = -7; //        the caller's quota of memory pages or processes does not allow it
 export const E_STATE = -8; //        the child's status does not allow it
 export const E_CONFLICT = -9; //     MERGE found bytes that both sides changed
-export const E_PERMISSION = -10; //  not from here: SNAPSHOT outside the root, any call inside a start function
+export const E_PERMISSION = -10; //  not from here: SNAPSHOT below the root, calls in a start function
 
 // ---- fault codes: why an activation ended abnormally ------------------------------------------------------
 
@@ -177,7 +177,7 @@ export const FAULT_BAD_INDIRECT_CALL = 8;
 export const FAULT_OUT_OF_GAS = 9;
 export const FAULT_CALL_DEPTH = 10;
 
-// ---- why Wasm bytes are not admitted: PUT_REASON -----------------------------------------------------------------
+// ---- why Wasm bytes are not admitted: PUT_REASON ----------------------------------------------------------
 
 export const REASON_MALFORMED = 1;
 export const REASON_BAD_UTF8 = 2;

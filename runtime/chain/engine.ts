@@ -4,7 +4,7 @@
 
 import { LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
-import { JOB_COLLECT, JOB_RESUME } from "../worker/board.ts";
+import { JOB_COLLECT, JOB_RESUME } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 import type { Genesis } from "./genesis.ts";
 import type { Settings } from "./options.ts";
@@ -52,7 +52,9 @@ export class Engine {
     if (this.#users.size === 0) await this.pool.close();
   }
 
-  /** Runs an activation of a root, after a collection if one is due; once more after one if the heap was full. */
+  /**
+   * Runs an activation of a root, after a collection if one is due; once more after one if the heap was full.
+   */
   async run(start: Ref, metadata: Uint8Array | null, gas: number): Promise<Ref> {
     await this.#collecting;
     if (this.#due()) await this.collect();
@@ -78,7 +80,9 @@ export class Engine {
     }
   }
 
-  /** A BLOB made by the main thread, which must stay able to hear of the death of a thread at the heap's lock. */
+  /**
+   * A BLOB made by the main thread, which must stay able to hear of the death of a thread at the heap's lock.
+   */
   async #blob(bytes: Uint8Array): Promise<Ref> {
     this.heap.refresh();
     for (;;) {
@@ -89,8 +93,9 @@ export class Engine {
   }
 
   /**
-   * Frees all space that no retained block of any runtime reaches. Only while nobody waits for a thread; otherwise
-   * it does nothing. Work in advance puts it off, until the heap is nearly full: then that work begins anew later.
+   * Frees all space that no retained block of any runtime reaches. Only while nobody waits for a thread;
+   * otherwise it does nothing. Work in advance puts it off, until the heap is nearly full: then that work
+   * begins anew later.
    */
   async collect(): Promise<void> {
     if (this.#inFlight > 0 || this.pool.busy || this.#collecting !== null) return;

@@ -63,7 +63,8 @@ function makeRoot(settings: Settings, handle: ProgramHandle): Process {
     throw new UsageError(
       "NO_ENTRY",
       `the root program has no entry "${settings.entry}": export a function of that name and of type ` +
-        `(i64) -> i64, or name another with the option "entry". Its entries: ${handle.entries.join(", ") || "none"}`,
+        '(i64) -> i64, or name another with the option "entry". ' +
+        `Its entries: ${handle.entries.join(", ") || "none"}`,
       { entry: settings.entry },
     );
   }

@@ -81,7 +81,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     throw new UsageError(
       "BAD_OPTION",
       `memoryQuota allows processes ${settings.memoryQuota * WASM_PAGE_BYTES} bytes of memory, ` +
-        `more than the heap's ${settings.heapBytes}: raise "heapBytes" or lower "memoryQuota" (in pages of 64 KiB)`,
+        `more than the heap's ${settings.heapBytes}: raise "heapBytes" or lower "memoryQuota" (64 KiB pages)`,
       { memoryQuota: settings.memoryQuota, heapBytes: settings.heapBytes },
     );
   }

@@ -43,8 +43,8 @@ export interface Block {
   /** The bytes that the root gave to SNAPSHOT. */
   readonly data: Uint8Array;
   /**
-   * Gas that left the root's counter and did not come back; negative if more came back than left, from children that were
-   * started in earlier blocks.
+   * Gas that left the root's counter and did not come back; negative if more came back than left, from
+   * children that were started in earlier blocks.
    */
   readonly gasUsed: number;
   /** Whether the root returned: no block can follow. */
@@ -275,7 +275,9 @@ export class Runtime {
     return diffProcesses({ heap, ref: this.refOf(a) }, { heap, ref: this.refOf(b) }, diffLimit(options));
   }
 
-  /** Waits for what is in progress and releases the threads, with the last runtime of those that share them. */
+  /**
+   * Waits for what is in progress and releases the threads, with the last runtime of those that share them.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#queue.then(() => this.#engine.close(this));
     return this.#closing;
@@ -334,7 +336,10 @@ export class Runtime {
     return result;
   }
 
-  /** Forgets what is over the limit: blocks of branches that were left, oldest first, then the oldest of the chain. */
+  /**
+   * Forgets what is over the limit: blocks of branches that were left, oldest first, then the oldest of the
+   * chain.
+   */
   #prune(): void {
     const excess = this.#retained.size - this.#engine.settings.retain;
     if (excess <= 0) return;

@@ -31,8 +31,8 @@ export interface WeakPair {
 }
 
 /**
- * Frees what is not reachable from `heap.roots`, nor from the `result` of a pair whose `start` is reachable. Returns for each
- * pair whether it is.
+ * Frees what is not reachable from `heap.roots`, nor from the `result` of a pair whose `start` is reachable.
+ * Returns for each pair whether it is.
  */
 export function collect(heap: Heap, pairs: readonly WeakPair[] = []): boolean[] {
   const marks = new Uint8Array(Math.ceil((heap.control[CONTROL_NEXT_CHUNK] as number) * (CHUNK_UNITS / 8)));

@@ -129,8 +129,8 @@ export class Heap {
     const ref = region.next;
     region.next = ref + units;
     region.left -= units;
-    // The rest becomes a FREE object before the region's first header shrinks to this object: walkable at every
-    // moment.
+    // The rest becomes a FREE object before the region's first header shrinks to this object: walkable at
+    // every moment.
     if (region.left > 0) this.words[(ref + units) * UNIT_WORDS] = (region.left << 8) | KIND_FREE;
     this.#writeHeader(ref, kind, length, references, units);
     return ref;
@@ -163,8 +163,8 @@ export class Heap {
   }
 
   /**
-   * As `blob`, for the main thread, which may not wait for another thread: null if one is at the heap's lock just now (it
-   * may have died there, and only the main thread can find that out).
+   * As `blob`, for the main thread, which may not wait for another thread: null if one is at the heap's lock
+   * just now (it may have died there, and only the main thread can find that out).
    */
   tryBlob(bytes: Uint8Array): Ref | null {
     if (Atomics.compareExchange(this.control, CONTROL_LOCK, 0, this.#owner) !== 0) return null;

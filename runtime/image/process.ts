@@ -16,7 +16,7 @@
  *  20 fault  21 line  22 column  23 region pointer  24 region capacity
  *  25 memory quota left, 64 KiB pages       26 process quota left          27 number of children
  *  28 1: the start function has run
- *  29 memory quota given with PROGRAM or CLONE, for the whole subtree, 64 KiB pages     30 processes likewise     31 zero
+ *  29 memory quota given by the parent for the whole subtree, 64 KiB pages  30 processes likewise  31 zero
  */
 
 import { FAULT_NONE, STATUS_FRESH, STATUS_RUNNABLE } from "../../syscalls/abi.ts";

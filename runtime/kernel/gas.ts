@@ -9,11 +9,15 @@ export const COST_CALL = 1_000;
 export const COST_PROGRAM = 20_000;
 /** PROGRAM from Wasm bytes, per byte: decoding, rewriting and compiling take half a microsecond. */
 export const COST_PROGRAM_BYTE = 2_000;
-/** PROGRAM by a hash that is neither of genesis nor the caller's own, per child whose program is looked at. */
+/**
+ * PROGRAM by a hash that is neither of genesis nor the caller's own, per child whose program is looked at.
+ */
 export const COST_PROGRAM_SEARCH = 64;
 /** CLONE, of whatever size. */
 export const COST_CLONE = 20_000;
-/** CLONE of the caller, per page whose bytes differ from when its activation began: they are published for it. */
+/**
+ * CLONE of the caller, per page whose bytes differ from when its activation began: they are published for it.
+ */
 export const COST_CLONE_PAGE = 4_096;
 export const COST_START = 2_000;
 /** START, per 64 KiB page of the child's memory: it may have to be brought into an instance. */

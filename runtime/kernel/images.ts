@@ -28,7 +28,9 @@ function giveQuota(process: Process, memoryGiven: number, processesGiven: number
   process.processQuota = processesGiven;
 }
 
-/** What CLONE makes of a child: its subtree as it is seen now, without gas and without a reference snapshot. */
+/**
+ * What CLONE makes of a child: its subtree as it is seen now, without gas and without a reference snapshot.
+ */
 export function cloneOf(heap: Heap, source: Process): Process {
   const copy = withoutReference(source).copy();
   stripGas(heap, copy);

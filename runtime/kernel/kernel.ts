@@ -16,60 +16,23 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import { assert } from "../errors.ts";
-import type { Heap, Ref } from "../heap/heap.ts";
+import type { Heap } from "../heap/heap.ts";
 import { tableGet, tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { MemoryEdit, readMemory } from "../image/memory.ts";
 import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { GAS_LIMIT, PAGE_BYTES, TREE_DEPTH_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
-import { AdmissionError } from "../program/admit.ts";
 import { Activation, type Child, Scratch } from "./activation.ts";
 import * as gas from "./gas.ts";
 import { cloneOf, cloneOfCaller, faulted, freshProcess, runnable } from "./images.ts";
+import { findProgram, installProgram } from "./install.ts";
+import { type Jobs, LOST, NO_TICKET } from "./jobs.ts";
 import { applyMerge, planMerge } from "./merge.ts";
 import type { LoadedProgram, Programs } from "./program.ts";
 import { SnapshotRequest } from "./request.ts";
 import { type KernelImports, SlotPool } from "./slot.ts";
 
-/** A started child that other threads may take: the job's number, or NO_TICKET. */
-export type Ticket = number;
-export const NO_TICKET: Ticket = -1;
-export const LOST = -1;
-
-/** Where started children wait for a thread. */
-export interface Jobs {
-  /**
-   * Offers a started child to other threads; NO_TICKET if nobody would come. `publish` writes its START
-   * image.
-   */
-  post(publish: () => Ref, depth: number): Ticket;
-  /**
-   * The result of the job that runs `start`; 0: nobody took it, so it is the caller's to run; LOST: there is no such
-   * job any more. Waits if somebody has it.
-   */
-  take(ticket: Ticket, start: Ref): Ref | typeof LOST;
-  /** The parent's activation ends and leaves the child started: its job may be done in advance. */
-  keep(ticket: Ticket): void;
-  /** The job in advance that runs the published image `start`, or NO_TICKET. */
-  find(start: Ref): Ticket;
-  /** The job that `take` left to the caller has ended. */
-  finish(ticket: Ticket): void;
-  /** Nobody wants the result any more. */
-  withdraw(ticket: Ticket): void;
-  /**
-   * Says which job the activation is that begins (or goes on) now, so that jobs it posts are known as its
-   * descendants; NO_TICKET: none of its own. Returns the one before.
-   */
-  enter(ticket: Ticket): Ticket;
-}
-
 const snapshotRequest = new SnapshotRequest();
-
-/** The number by which guests know a reason of admission. */
-function reasonNumber(reason: string): number {
-  const name = `REASON_${reason.toUpperCase().replaceAll("-", "_")}` as keyof typeof abi;
-  return abi[name];
-}
 
 export class Kernel {
   readonly #heap: Heap;
@@ -245,7 +208,10 @@ export class Kernel {
     return abi.OK;
   }
 
-  /** PROGRAM and CLONE: makes the new child in `caller.plan`, if the caller's quotas, with those of the old one, allow it. */
+  /**
+   * PROGRAM and CLONE: makes the new child in `caller.plan`, if the caller's quotas, with those of the old
+   * one, allow it.
+   */
   #checkNew(caller: Activation, child: Child): number {
     const request = caller.putRequest;
     if (caller.depth + 1 > TREE_DEPTH_LIMIT) return abi.E_QUOTA;
@@ -253,7 +219,10 @@ export class Kernel {
     let source: Process | null = null;
     let pages = caller.slot.memoryPages;
     if ((request.parts & abi.PART_PROGRAM) !== 0) {
-      program = request.programLength === 0 ? this.#findProgram(caller) : this.#installProgram(caller);
+      program =
+        request.programLength === 0
+          ? findProgram(this.#heap, this.#programs, caller)
+          : installProgram(this.#programs, caller);
       if (program === undefined) return abi.E_BAD_PROGRAM;
       pages = program.handle.memory.initialPages;
     } else if (request.cloneSource !== abi.CLONE_SELF) {
@@ -277,35 +246,6 @@ export class Kernel {
       caller.charge(caller.changedPages() * gas.COST_CLONE_PAGE);
     }
     return abi.OK;
-  }
-
-  /** PROGRAM by hash: of genesis, the caller's own, or of one of its children; whatever else this thread may know. */
-  #findProgram(caller: Activation): LoadedProgram | undefined {
-    const { programPointer } = caller.putRequest;
-    const hash = caller.slot.memory.toString("hex", programPointer, programPointer + 32);
-    const genesis = this.#programs.ofGenesis(hash);
-    if (genesis !== undefined) return genesis;
-    const named = (program: Ref): boolean =>
-      Buffer.from(hashOf(this.#heap, program)).toString("hex") === hash;
-    if (named(caller.start.program)) return caller.slot.program;
-    caller.charge(caller.liveChildren() * gas.COST_PROGRAM_SEARCH);
-    const found = caller.findChild(({ program }) => named(program));
-    if (found === undefined) caller.refuseProgram(0, 0);
-    return found === undefined ? undefined : this.#programs.get(found.program);
-  }
-
-  /** PROGRAM from Wasm bytes: admission is part of the call. */
-  #installProgram(caller: Activation): LoadedProgram | undefined {
-    const { programPointer, programLength } = caller.putRequest;
-    try {
-      return this.#programs.install(
-        caller.slot.memory.subarray(programPointer, programPointer + programLength),
-      );
-    } catch (error) {
-      if (!(error instanceof AdmissionError)) throw error;
-      caller.refuseProgram(reasonNumber(error.reason), error.offset);
-      return undefined;
-    }
   }
 
   /** Applies a checked PUT; nothing here can be refused. */

@@ -1,9 +1,10 @@
 /**
  * MERGE: brings into the caller what a child changed since its reference snapshot.
  *
- * Three memories are compared page by page: the reference snapshot (base), the child, the caller. Only pages in which the child
- * differs from the base are looked at, and the walk over both tables skips what they share, so the cost follows what changed.
- * A page that the caller did not change is taken whole, by reference. Conflicts are counted before anything is written.
+ * Three memories are compared page by page: the reference snapshot (base), the child, the caller. Only pages
+ * in which the child differs from the base are looked at, and the walk over both tables skips what they
+ * share, so the cost follows what changed. A page that the caller did not change is taken whole, by
+ * reference. Conflicts are counted before anything is written.
  */
 
 import * as abi from "../../syscalls/abi.ts";
@@ -49,8 +50,8 @@ export interface Merge {
 }
 
 /**
- * Checks and plans the MERGE of `caller.getRequest`: an error code, or what `applyMerge` is to do. On E_CONFLICT the report is
- * written, and nothing else.
+ * Checks and plans the MERGE of `caller.getRequest`: an error code, or what `applyMerge` is to do. On
+ * E_CONFLICT the report is written, and nothing else.
  */
 export function planMerge(heap: Heap, caller: Activation, child: Process): Merge | number {
   const request = caller.getRequest.merge;

@@ -1,10 +1,10 @@
 /**
  * Programs as the kernel uses them: compiled, with the image of a fresh process in the heap.
  *
- * Those of genesis are given when the runtime is opened, as plain data that can be posted to every thread; the compiled
- * module travels with it, so that threads share native code. Those installed at run time are bytes in the heap: each
- * thread admits and compiles them when it first meets them. That is a function of the bytes, so it does not matter who has
- * done it, and whether it was done before.
+ * Those of genesis are given when the runtime is opened, as plain data that can be posted to every thread;
+ * the compiled module travels with it, so that threads share native code. Those installed at run time are
+ * bytes in the heap: each thread admits and compiles them when it first meets them. That is a function of the
+ * bytes, so it does not matter who has done it, and whether it was done before.
  */
 
 import { createHash } from "node:crypto";
@@ -28,7 +28,9 @@ export interface ProgramHandle {
   readonly globalsLength: number;
 }
 
-/** Installed programs that a thread keeps compiled; the one that was not used for the longest time gives way. */
+/**
+ * Installed programs that a thread keeps compiled; the one that was not used for the longest time gives way.
+ */
 const INSTALLED_LIMIT = 64;
 
 /** One thread's programs. */

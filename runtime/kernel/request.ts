@@ -209,7 +209,10 @@ export class GetRequest {
     return abi.OK;
   }
 
-  /** STATUS is written before MERGE is applied, but conflicts were sought before: its bytes may not lie in the range. */
+  /**
+   * STATUS is written before MERGE is applied, but conflicts were sought before: its bytes may not lie in the
+   * range.
+   */
   #statusMeetsMerge(): boolean {
     const { address, length } = this.merge;
     const meets = (pointer: number, size: number): boolean =>

@@ -274,8 +274,8 @@ export class Slot {
 }
 
 /**
- * A slot is reused for an image that differs in at most this share of its pages; else a new one is made, if there is
- * room.
+ * A slot is reused for an image that differs in at most this share of its pages; else a new one is made, if
+ * there is room.
  */
 const REUSE_SHARE = 8;
 const REUSE_PAGES = 16;
@@ -309,7 +309,10 @@ export class SlotPool {
     return slot;
   }
 
-  /** The activation in the slot ended with an image of `memoryPages`; a memory that has grown beyond it is of no use. */
+  /**
+   * The activation in the slot ended with an image of `memoryPages`; a memory that has grown beyond it is of
+   * no use.
+   */
   release(slot: Slot, memoryPages: number): void {
     if (slot.memoryPages > memoryPages) {
       this.drop();
@@ -347,7 +350,8 @@ export class SlotPool {
     const exact = byRoot.get(image.memory)?.find((slot) => slot.memoryPages === image.memoryPages);
     if (exact !== undefined) return this.#remove(exact);
     const pages = image.memoryPages * (WASM_PAGE_BYTES / PAGE_BYTES);
-    // Without room for another instance, writing over an old one beats replacing it: its memory is there already.
+    // Without room for another instance, writing over an old one beats replacing it: its memory is there
+    // already.
     const room = this.#count < SLOTS_LIMIT && this.#freeBytes + pages * PAGE_BYTES <= SLOT_BYTES_LIMIT;
     const worth = room ? Math.max(REUSE_PAGES, pages / REUSE_SHARE) : pages;
     let candidates = 0;

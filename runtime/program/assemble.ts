@@ -57,6 +57,8 @@ class Assembler {
   readonly #glue: Glue[] = [];
   readonly #glueIndices = new Map<string, number>();
   readonly #defined: number;
+  /** Functions of the instrumented module that a ref.func names. */
+  readonly #referenced = new Set<number>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -112,6 +114,11 @@ class Assembler {
       this.#injected(name, () => bulk(opcode, segment, this.#gasGlobal, marks));
     const targets: Targets = {
       functions: (index) => this.#function(index),
+      references: (index) => {
+        const reference = this.#function(index);
+        this.#referenced.add(reference);
+        return reference;
+      },
       blockType: (type: FunctionType) => this.#type([], [...type.results]),
       reach: this.#parts.graph.reach,
       gasGlobal: this.#gasGlobal,
@@ -146,7 +153,7 @@ class Assembler {
     if (module.tables.length > 0) out.section(4, this.#tables());
     out.section(6, globals);
     out.section(7, exports);
-    if (module.elements.length > 0) out.section(9, elements);
+    if (module.elements.length + this.#referenced.size > 0) out.section(9, elements);
     if (module.dataCount !== null) {
       const count = new Writer();
       count.u32(module.dataCount);
@@ -286,7 +293,7 @@ class Assembler {
   #elements(): Writer {
     const out = new Writer();
     const { elements } = this.#parts.module;
-    out.u32(elements.length);
+    out.u32(elements.length + (this.#referenced.size > 0 ? 1 : 0));
     for (const { mode, table, offset, element, items } of elements) {
       // Always with expressions: the one form that holds null references too.
       out.u8(mode === "active" ? 6 : mode === "passive" ? 5 : 7);
@@ -303,6 +310,13 @@ class Assembler {
             : ({ kind: "function", functionIndex: item } as const);
         writeConstant(out, value, (index) => this.#function(index));
       }
+    }
+    if (this.#referenced.size > 0) {
+      // Some may have been declared by an export of the original.
+      out.u8(3);
+      out.u8(0);
+      out.u32(this.#referenced.size);
+      for (const index of this.#referenced) out.u32(index);
     }
     return out;
   }

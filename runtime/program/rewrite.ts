@@ -34,6 +34,8 @@ export type Defect = "gas" | "nan" | "mark" | "depth" | "group" | "bulk-mark" | 
 export interface Targets {
   /** By function of the original: imports are their wrappers. */
   readonly functions: (index: number) => number;
+  /** The same for a ref.func, which must be declared. */
+  readonly references: (index: number) => number;
   /** The type () -> results of a function type with several results; its index. */
   readonly blockType: (type: FunctionType) => number;
   readonly reach: Reach;
@@ -310,8 +312,9 @@ class FunctionWriter {
         return;
       }
       case op.CALL:
-      case op.REF_FUNC:
         return code.index(opcode, targets.functions(a));
+      case op.REF_FUNC:
+        return code.index(opcode, targets.references(a));
       case op.CALL_INDIRECT:
         code.index(opcode, a);
         return code.u32(b);

@@ -2,11 +2,11 @@
  * The format of a proof, and its check. A proof shows one statement about the tree below a root hash: which
  * bytes a process has at an address, or that there is no such process, or no such memory.
  *
- *   proof     u8 PROOF_KIND · u8 PROOF_VERSION · u8 length of the path · u8 zero · u32 each number of the path ·
+ *   proof     u8 PROOF_KIND · u8 PROOF_VERSION · u8 length of the path · u8 zero · u32 numbers of the path ·
  *             u64 address · u64 length · the root's process
  *   process   u8 which of the record's hashes are present, in the order of image/record.ts · the record's
  *             fields in that order, absent hashes left out, opened ones replaced by the table they name
- *   table     u32 bitmap of the children that are present · for each of them, ascending: if an index asked for
+ *   table     u32 bitmap of the children that are present · for each of them, ascending: if an index wanted
  *             lies in it the child itself (a table, at the fourth level a process or a page), else its hash
  *   page      4096 bytes
  *

@@ -4,24 +4,25 @@
  * A job is an entry of fixed size. Its first word says what happens to it, and with it whom it belongs to:
  *
  *   FREE ──post──▶ WRITING(poster) ──▶ POSTED ──claim──▶ CLAIMED(worker) ──▶ DONE or FAILED ──▶ FREE
- *                                        │                   │
- *                                        └──withdraw──▶ FREE └──withdraw──▶ ORPHAN(worker) ──▶ FREE when it ends
+ *                                       │                   │
+ *                                       └──withdraw──▶ FREE └──withdraw──▶ ORPHAN(worker) ──end──▶ FREE
  *
  * An entry belongs to its poster, who frees it. When the poster's activation ends while the child is still
  * started, the entry is *kept*: it belongs to nobody, names its START image, and is work in advance. Free
  * threads run kept jobs, at least one thread never does. Whoever joins that START image later finds the entry
  * by `find` and takes its result, which is a memo: it can be lost at any time and computed again.
  *
- * Since a claim and its owner are one word, a worker that is killed anywhere leaves a board that `heal` can put
- * right: what it had claimed for others is posted again, what it had posted is void, for the activation that
- * wanted it is gone too.
+ * Since a claim and its owner are one word, a worker that is killed anywhere leaves a board that `heal` can
+ * put right: what it had claimed for others is posted again, what it had posted is void, for the activation
+ * that wanted it is gone too.
  *
- * Waiting: who looks for work or for a result reads SIGNAL, looks, and sleeps until SIGNAL differs. Every post
- * and every end increments it.
+ * Waiting: who looks for work or for a result reads SIGNAL, looks, and sleeps until SIGNAL differs. Every
+ * post and every end increments it.
  */
 
 import { assert } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
+import { type Job, type Memo, NO_ENTRY, type Outcome } from "./job.ts";
 
 const FREE = 0;
 const WRITING = 1;
@@ -69,48 +70,17 @@ const ERROR_BYTES = 16384;
 const ERROR_AT = (ENTRIES + ENTRIES_LIMIT * ENTRY_WORDS) * 4;
 
 export const MAIN_THREAD = 0;
-export const NO_ENTRY = -1;
 /** Poster of an entry that is work in advance. */
 const KEPT = -1;
 const TWO_32 = 4294967296;
-
-/**
- * ACTIVATE: run `start` to its return point. RESUME: the root, with metadata and a budget. COLLECT: free what the
- * heap's roots do not reach.
- */
-export const JOB_ACTIVATE = 0;
-export const JOB_RESUME = 1;
-export const JOB_COLLECT = 2;
-
-export interface Job {
-  readonly kind: number;
-  readonly start: Ref;
-  readonly depth: number;
-  readonly metadata: Ref;
-  readonly gas: number;
-  /** The entry of the activation that posted this, NO_ENTRY: none. */
-  readonly parent: number;
-}
-
-export function createBoard(): SharedArrayBuffer {
-  return new SharedArrayBuffer(ERROR_AT + ERROR_BYTES);
-}
-
-/** How a job stands, for who waits for it. */
-export type Outcome =
-  | { readonly state: "claimed" | "pending" | "failed" | "lost" }
-  | { readonly state: "done"; readonly result: Ref };
 
 const PENDING: Outcome = { state: "pending" };
 const YOURS: Outcome = { state: "claimed" };
 const BROKEN: Outcome = { state: "failed" };
 const LOST: Outcome = { state: "lost" };
 
-/** A job in advance, as a collection needs it. */
-export interface Memo {
-  readonly entry: number;
-  readonly start: Ref;
-  readonly result: Ref;
+export function createBoard(): SharedArrayBuffer {
+  return new SharedArrayBuffer(ERROR_AT + ERROR_BYTES);
 }
 
 /** One thread's view of the board. `self` identifies the thread and is never used again for another. */
@@ -167,8 +137,9 @@ export class Board {
   }
 
   /**
-   * Tries to get the result of the job that runs `start`: "done" frees the entry; "claimed" makes it the caller's to run, unless
-   * it may not claim; "lost" means that the entry is not that job any more (only of work in advance).
+   * Tries to get the result of the job that runs `start`: "done" frees the entry; "claimed" makes it the
+   * caller's to run, unless it may not claim; "lost" means that the entry is not that job any more (only of
+   * work in advance).
    */
   take(entry: number, start: Ref, mayClaim = true): Outcome {
     const words = this.#words;
@@ -253,7 +224,10 @@ export class Board {
     );
   }
 
-  /** Claims any posted job that is not work in advance; if `ancestor` is given, only one that descends from it. */
+  /**
+   * Claims any posted job that is not work in advance; if `ancestor` is given, only one that descends from
+   * it.
+   */
   claimAny(ancestor = NO_ENTRY): number {
     const words = this.#words;
     const count = Atomics.load(words, HIGH_WATER);

@@ -10,7 +10,8 @@ import { type Facts, KernelPanic, LimitError, type StillpointError } from "../er
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import type { ProgramHandle } from "../kernel/program.ts";
 import { WORKER_STACK_BYTES } from "../limits.ts";
-import { Board, createBoard, type Job, MAIN_THREAD, NO_ENTRY } from "./board.ts";
+import { Board, createBoard, MAIN_THREAD } from "./board.ts";
+import { type Job, NO_ENTRY } from "./job.ts";
 import type { WorkerTask } from "./worker.ts";
 
 /** Thread ids of a heap's main thread: never 0, which means "no owner" there. */
@@ -35,6 +36,8 @@ export class Pool {
   readonly #running = new Set<Promise<void>>();
   /** The threads that run their long task: thread id and our own id. */
   readonly #started = new Map<number, number>();
+  /** Our own ids of those that do not run it yet. */
+  readonly #starting = new Set<number>();
   #lastId = 0;
   #deaths = 0;
   #lastDeath: unknown;
@@ -56,6 +59,7 @@ export class Pool {
     });
     this.#piscina.on("message", ({ started, id }) => {
       this.#started.set(started, id);
+      this.#starting.delete(id);
       this.#startedCount++;
     });
     for (let i = 0; i < workers; i++) this.#start(i > 0);
@@ -75,7 +79,7 @@ export class Pool {
         board.withdraw(entry);
         throw new LimitError(
           "WORKERS_DIED",
-          `${DEATHS_LIMIT} worker threads died while this block ran; it was given up. The cause says of what they died`,
+          `${DEATHS_LIMIT} worker threads died while this block ran, of what the cause says; it was given up`,
           { deaths: this.#deaths - deathsBefore },
           { cause: this.#lastDeath },
         );
@@ -148,6 +152,8 @@ export class Pool {
     if (this.#closed) return;
     this.#closed = true;
     this.#board.stop();
+    // Node aborts the whole process when a thread is ended while it loads its first module.
+    while (this.#starting.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
     await this.#piscina.destroy();
     await Promise.all(this.#running);
   }
@@ -163,9 +169,11 @@ export class Pool {
       alone: this.#workers === 1,
       advances,
     };
+    this.#starting.add(id);
     const running = this.#piscina.run(task).then(
       () => {},
       (error: unknown) => {
+        this.#starting.delete(id);
         if (this.#closed) return;
         this.#deaths++;
         this.#lastDeath = error;

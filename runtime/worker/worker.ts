@@ -14,9 +14,11 @@ import { collect } from "../heap/collect.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { hashObject } from "../image/hash.ts";
 import { loadProcess, publishProcess } from "../image/process.ts";
-import { type Jobs, Kernel, LOST, NO_TICKET, type Ticket } from "../kernel/kernel.ts";
+import { type Jobs, LOST, NO_TICKET, type Ticket } from "../kernel/jobs.ts";
+import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
-import { Board, JOB_ACTIVATE, JOB_COLLECT, NO_ENTRY } from "./board.ts";
+import { Board } from "./board.ts";
+import { JOB_ACTIVATE, JOB_COLLECT, NO_ENTRY } from "./job.ts";
 
 /** What a worker is started with. */
 export interface WorkerTask {

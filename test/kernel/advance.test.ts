@@ -1,4 +1,7 @@
-/** Work in advance: children that run while later blocks are produced. It can be used, lost or interrupted, never seen. */
+/**
+ * Work in advance: children that run while later blocks are produced. It can be used, lost or interrupted,
+ * never seen.
+ */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,7 +14,10 @@ const GAS = 2_000_000_000;
 const SPIN = 2_000_000;
 const BLOCKS = 12;
 
-/** A script whose process starts a child of its own that starts a child …, `levels` deep; the last one works long. */
+/**
+ * A script whose process starts a child of its own that starts a child …, `levels` deep; the last one works
+ * long.
+ */
 function leaveRunning(script: Script, levels: number): void {
   const inner = new Script({ commands: 16 });
   if (levels > 1) leaveRunning(inner, levels - 1);
@@ -96,7 +102,7 @@ test("until its join a child that is done looks like one that has not begun", as
   });
 });
 
-test("reverts in the middle: the child is joined on several branches, with the same result on each", async () => {
+test("reverts in the middle: the child is joined on several branches, with one result", async () => {
   await withRuntime([], { workers: 3 }, async (runtime) => {
     const options = { gasLimit: GAS * 10 };
     const start = (await play(runtime, (s) => leaveRunning(s, 1), options)).block;
@@ -149,5 +155,23 @@ test("a collection forgets results that no retained block can want", async () =>
     await play(runtime, (s) => s.put(1, { program: DRIVER_HASH }), { gasLimit: GAS * 10 });
     await runtime.engine.collect();
     assert.equal(runtime.engine.pool.advanceReady, 0);
+  });
+});
+
+test("endless work in advance does not keep the heap from being collected", async () => {
+  const small = { workers: 2, heapBytes: 64 << 20, memoryQuota: 200, retain: 1 };
+  await withRuntime([], small, async (runtime) => {
+    const inner = new Script({ commands: 4 });
+    inner.spin(0);
+    const start = { entry: "run", argument: BigInt(REGION), gas: 1e15 };
+    const ranges = [{ source: inner.metadata(), target: REGION }];
+    await play(runtime, (s) => s.put(1, { program: DRIVER_HASH, ranges, start }), { gasLimit: 2e15 });
+    await until(() => runtime.engine.pool.advancing);
+    const { generation } = runtime.engine.heap;
+    for (let round = 1; runtime.engine.heap.generation < generation + 3; round++) {
+      await play(runtime, (s) => s.fill(0x280000, 100 * 4096, round & 255));
+      assert.ok(round < 1000, "it was never collected");
+    }
+    assert.equal(runtime.inspect([1])?.status, "runnable");
   });
 });

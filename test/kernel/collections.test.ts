@@ -8,7 +8,10 @@ import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
 
 const GAS = 50_000_000;
 
-/** Three children, made, run, looked at and dropped; each reads 16 pages of which the block before wrote another one. */
+/**
+ * Three children, made, run, looked at and dropped; each reads 16 pages of which the block before wrote
+ * another one.
+ */
 async function churn(runtime: Runtime, round: number): Promise<string> {
   const inner = new Script({ base: REGION });
   inner.out(SCRATCH, 0x10000);

@@ -12,7 +12,7 @@ const trivial = await guest("trivial");
 const nested = await guest("nested");
 const GAS = 50_000_000;
 
-test("a program that no genesis knows runs from its bytes, and is named by its hash among relatives", async () => {
+test("a program that no genesis knows runs from its bytes; relatives name it by its hash", async () => {
   const facts: unknown[] = [];
   for (const workers of [1, 3]) {
     await withRuntime([], { workers }, async (runtime) => {
@@ -39,7 +39,7 @@ test("a program that no genesis knows runs from its bytes, and is named by its h
   assert.deepEqual(facts[1], facts[0]);
 });
 
-test("by hash only genesis, the caller's own program and those of its children can be named, whatever was seen elsewhere", async () => {
+test("by hash only genesis, the caller's own program and its children's can be named", async () => {
   await withRuntime([], { workers: 1 }, async (runtime) => {
     // A grandchild installs the program; its grandparent does not know it, nor after the grandchild is gone.
     const inner = new Script({ commands: 16 });

@@ -74,7 +74,7 @@ async function forkAndMerge(
 
 const writes = fc.array(write, { maxLength: 4 });
 
-test("MERGE_BYTES is the three-way merge of flat bytes, or reports the conflicts and merges nothing", async (t) => {
+test("MERGE_BYTES is the three-way merge of flat bytes, or reports conflicts and does nothing", async (t) => {
   let conflicting = 0;
   const range = fc.record({
     address: fc.integer({ min: 0, max: AREA_BYTES / 2 }),
@@ -248,7 +248,7 @@ test("a merge is refused where it cannot be meant", async () => {
   );
 });
 
-test("a clone of a child is its subtree: memory, globals, the place where it stands, not its gas or reference snapshot", async () => {
+test("a clone of a child has its memory, globals and place, not its gas or reference snapshot", async () => {
   await runtime.revert(0);
   const { results, handles } = await play(runtime, (s) => {
     s.put(1, { program: NESTED, start: { entry: "calls", argument: 1n, gas: GAS } });
@@ -266,7 +266,7 @@ test("a clone of a child is its subtree: memory, globals, the place where it sta
   assert.deepEqual(codes(handles.one), codes(handles.two));
 });
 
-test("a clone of a started child is runnable without gas, and can be started once it has failed for that", async () => {
+test("a clone of a started child has no gas; it fails for that and can be started again", async () => {
   for (const workers of [1, 2]) {
     await withRuntime([trivial], { workers }, async (other) => {
       const { results, handles } = await play(other, (s) => {

@@ -1,0 +1,35 @@
+/** What the kernel asks of whoever spreads activations over threads (worker/). It cannot change a result. */
+
+import type { Ref } from "../heap/heap.ts";
+
+/** A started child that other threads may take: the job's number, or NO_TICKET. */
+export type Ticket = number;
+export const NO_TICKET: Ticket = -1;
+export const LOST = -1;
+
+/** Where started children wait for a thread. */
+export interface Jobs {
+  /**
+   * Offers a started child to other threads; NO_TICKET if nobody would come. `publish` writes its START
+   * image.
+   */
+  post(publish: () => Ref, depth: number): Ticket;
+  /**
+   * The result of the job that runs `start`; 0: nobody took it, so it is the caller's to run; LOST: there is
+   * no such job any more. Waits if somebody has it.
+   */
+  take(ticket: Ticket, start: Ref): Ref | typeof LOST;
+  /** The parent's activation ends and leaves the child started: its job may be done in advance. */
+  keep(ticket: Ticket): void;
+  /** The job in advance that runs the published image `start`, or NO_TICKET. */
+  find(start: Ref): Ticket;
+  /** The job that `take` left to the caller has ended. */
+  finish(ticket: Ticket): void;
+  /** Nobody wants the result any more. */
+  withdraw(ticket: Ticket): void;
+  /**
+   * Says which job the activation is that begins (or goes on) now, so that jobs it posts are known as its
+   * descendants; NO_TICKET: none of its own. Returns the one before.
+   */
+  enter(ticket: Ticket): Ticket;
+}

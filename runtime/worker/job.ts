@@ -1,0 +1,36 @@
+/** What a job is, and how it stands. */
+
+import type { Ref } from "../heap/heap.ts";
+
+/** The number of no entry of the board. */
+export const NO_ENTRY = -1;
+
+/**
+ * ACTIVATE: run `start` to its return point. RESUME: the root, with metadata and a budget. COLLECT: free what
+ * the heap's roots do not reach.
+ */
+export const JOB_ACTIVATE = 0;
+export const JOB_RESUME = 1;
+export const JOB_COLLECT = 2;
+
+export interface Job {
+  readonly kind: number;
+  readonly start: Ref;
+  readonly depth: number;
+  readonly metadata: Ref;
+  readonly gas: number;
+  /** The entry of the activation that posted this, NO_ENTRY: none. */
+  readonly parent: number;
+}
+
+/** How a job stands, for who waits for it. */
+export type Outcome =
+  | { readonly state: "claimed" | "pending" | "failed" | "lost" }
+  | { readonly state: "done"; readonly result: Ref };
+
+/** A job in advance, as a collection needs it. */
+export interface Memo {
+  readonly entry: number;
+  readonly start: Ref;
+  readonly result: Ref;
+}
