@@ -1,7 +1,7 @@
 /**
- * Snapshot and revert of processes of 1 MiB, 64 MiB and 1 GiB with 0, 16 and 256 scattered dirty pages: the activation that
- * writes the pages, their publishing, and the root hash; on one thread, without the workers around. Baseline: what cannot be avoided
- * for each dirty page, one copy of it and one SHA-256.
+ * Snapshot and revert of processes of 1 MiB, 64 MiB and 1 GiB with 0, 16 and 256 scattered dirty pages: the
+ * activation that writes the pages, their publishing, and the root hash; on one thread, without the workers
+ * around. Baseline: what cannot be avoided for each dirty page, one copy of it and one SHA-256.
  */
 
 import { hash } from "node:crypto";
@@ -18,7 +18,7 @@ const PAGE = 4096;
 export async function run(report: Report): Promise<void> {
   const dirty = await guest("dirty");
   for (const mebibytes of [1, 64, 1024]) {
-    const one = await solo([dirty], { heapBytes: 6 * 2 ** 30, warmBytes: 2 ** 30 });
+    const one = await solo([dirty], { heapBytes: 6 * 2 ** 30, warmBytes: (mebibytes + 512) * 2 ** 20 });
     const filled = one.start(one.fresh(0), "fill", mebibytes);
     hashObject(one.heap, publishProcess(one.heap, filled));
     await snapshots(report, one, filled, mebibytes);
