@@ -150,17 +150,21 @@ export class Parallel {
     return failure;
   }
 
-  /** The first copy is made of this process, the others of it: so the changed pages are collected once. */
+  /**
+   * The first copy is made of this process, the others of it: so the changed pages are collected once. The
+   * last one is started first: other threads take what was started first, this one joins from the first copy
+   * on and runs what nobody took, and so they do not wait for each other before they meet.
+   */
   private start(): void {
+    if (count <= 0) return;
     const first = Child.at(firstChild);
-    for (let i = 0; i < count; i++) {
+    const made = first.cloneSelf(memoryPages, processes).put();
+    if (made < 0) refuse(0, made);
+    for (let i = count - 1; i > 0; i--) {
       const child = Child.at(firstChild + i);
-      const made =
-        i == 0 ? child.cloneSelf(memoryPages, processes) : child.clone(first).start("forked", i, copyGas);
-      const code = made.put();
+      const code = child.clone(first).start("forked", i, copyGas).put();
       if (code < 0) refuse(i, code);
     }
-    if (count == 0) return;
     const code = first.start("forked", 0, copyGas).put();
     if (code < 0) refuse(0, code);
   }

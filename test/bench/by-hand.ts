@@ -1,7 +1,7 @@
 /**
  * A workload of test/guests/workloads driven by hand: two threads, each with an instance of its own, which
- * exchange ranges of memory through a shared buffer and wake each other with Atomics. What one would write for
- * this very program without processes. This thread runs the sequential parts and half of the pieces.
+ * exchange ranges of memory through a shared buffer and wake each other with Atomics. What one would write
+ * for this very program without processes. This thread runs the sequential parts and half of the pieces.
  *
  * Shared: the words COMMAND (phase + 1, PREPARE or STOP) and DONE; then, from DATA on, at the addresses of the guest's
  * memory, the ranges that are handed over.

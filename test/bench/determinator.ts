@@ -12,7 +12,7 @@ import { ByHand } from "./by-hand.ts";
 import { measure } from "./measure.ts";
 import type { Report } from "./report.ts";
 
-/** By program its size, such that one worker takes about a tenth of a second, and whether its parts are coarse. */
+/** By program its size, so that one worker takes about a tenth of a second, and whether it is coarse. */
 const PROGRAMS = {
   md5: { size: 400_000, coarse: true },
   multiply: { size: 512, coarse: true },

@@ -1,7 +1,7 @@
 /**
- * Fork and join of 8 copies over 16 MiB with 1 % of the pages changed: clone, run, merge, drop. Beside it what
- * cannot be avoided: the same pages changed by one process, and each of them copied once, from one place of
- * memory to another.
+ * Fork and join of 8 copies over 16 MiB with 1 % of the pages changed: clone, run, merge, drop. Beside it
+ * what cannot be avoided: the same pages changed by one process, and each of them copied once, from one
+ * place of memory to another.
  */
 
 import { programHash, type Runtime } from "../../runtime/index.ts";

@@ -120,7 +120,7 @@ test("x = y and y = x at once swap", async () => {
   assert.equal(swapped, (3n << 32n) | 7n);
 });
 
-test("two copies that write the same value agree, different values are a conflict that is reported", async () => {
+test("copies that write the same value agree, different values are a conflict", async () => {
   const run = (values: bigint) =>
     fleet.everywhere(async (guest) => {
       const byte = await guest.call("sameByte", values);

@@ -72,8 +72,8 @@ export class Fleet {
   }
 
   /**
-   * Runs `use` in each runtime, from the fresh guest on; the blocks it ends at, their gas, and what it returns
-   * must be equal.
+   * Runs `use` in each runtime, from the fresh guest on; the blocks it ends at, their gas, and what it
+   * returns must be equal.
    */
   async everywhere<T>(use: (guest: Guest) => Promise<T>): Promise<T> {
     const ends: { result: T; id: string; gasUsed: number }[] = [];

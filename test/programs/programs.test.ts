@@ -1,7 +1,7 @@
 /**
- * AssemblyScript programs of ordinary kind, with classes, collections, strings and the collecting runtime, run
- * in steps: whatever happens between and inside of steps (blocks reverted and replayed, forks of the runtime,
- * copies of the process put back, other numbers of workers), they give what the plain module gives.
+ * AssemblyScript programs of ordinary kind, with classes, collections, strings and the collecting runtime,
+ * run in steps: whatever happens between and inside of steps (blocks reverted and replayed, forks of the
+ * runtime, copies of the process put back, other numbers of workers), they give what the plain module gives.
  */
 
 import assert from "node:assert/strict";
@@ -140,7 +140,7 @@ async function look(runtime: Runtime): Promise<Step> {
   return results.status(handles);
 }
 
-/** Copies child 1 to 2, lets one of them be disturbed by a step of its own, and steps with the other, as child 1. */
+/** Copies child 1 to 2, disturbs one of them by a step of its own, and steps with the other, as child 1. */
 async function copyAndStep(runtime: Runtime, argument: bigint, keepCopy: boolean): Promise<void> {
   await play(runtime, (s) => {
     s.put(2, { clone: 1 });

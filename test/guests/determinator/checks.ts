@@ -165,7 +165,7 @@ export function abortsInParallel(fault: i64): i64 {
   return 0;
 }
 
-// ---- memory operations of copies are their own ----------------------------------------------------------------
+// ---- memory operations of copies are their own ------------------------------------------------------------
 
 let global: i64 = 3;
 
@@ -215,7 +215,7 @@ export function sumArea(argument: i64): i64 {
   return 0;
 }
 
-// ---- merging ------------------------------------------------------------------------------------------------
+// ---- merging ----------------------------------------------------------------------------------------------
 
 /** Neighbouring bytes, words of two, four and eight bytes, each written by another copy. */
 export function neighbours(copies: i64): i64 {
@@ -297,7 +297,7 @@ function countPart(index: i32, copies: i64): void {
   }
 }
 
-// ---- what cannot work ----------------------------------------------------------------------------------------
+// ---- what cannot work -------------------------------------------------------------------------------------
 
 export function tooMuchGas(argument: i64): i64 {
   Parallel.of(2)

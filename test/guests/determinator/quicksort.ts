@@ -8,7 +8,7 @@ export function fillRandom(numbers: usize, count: i32, seed: u64): void {
   }
 }
 
-/** Splits [low, high), at least two numbers, into [low, m) and [m, high), all in the first at most all in the second. */
+/** Splits [low, high), at least two numbers, in two: the first part's are at most the second's. Its end. */
 export function partition(numbers: usize, low: i32, high: i32): i32 {
   const pivot = load<u32>(numbers + ((<usize>((low + high - 1) >> 1)) << 2));
   let left = numbers + ((<usize>low) << 2);

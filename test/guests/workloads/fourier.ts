@@ -1,4 +1,4 @@
-/** Fourier transform of a square of complex numbers: of all rows, then of all columns into rows of a second square. */
+/** Fourier transform of a square of complex numbers: its rows, then its columns into a second square. */
 
 import { allocatePages } from "../../../guest/index.ts";
 import { COPIES, rangeOf, runPhase } from "./phases.ts";
