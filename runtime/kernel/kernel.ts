@@ -30,7 +30,8 @@ import { type Jobs, LOST, NO_TICKET } from "./jobs.ts";
 import { applyMerge, planMerge } from "./merge.ts";
 import type { LoadedProgram, Programs } from "./program.ts";
 import { SnapshotRequest } from "./request.ts";
-import { type KernelImports, SlotPool } from "./slot.ts";
+import type { KernelImports } from "./slot.ts";
+import { SlotPool } from "./slot-pool.ts";
 
 const snapshotRequest = new SnapshotRequest();
 

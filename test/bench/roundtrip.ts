@@ -45,7 +45,7 @@ export async function run(report: Report): Promise<void> {
       { name: "inline, one page changed", run: loop(alone, trip("run")) },
       { name: "inline, nothing changed", run: loop(alone, trip("idle")) },
     ],
-    { count: TRIPS },
+    { count: TRIPS, warmupRounds: 6 },
   );
   await alone.close();
   reportTimes(report, without(inline));

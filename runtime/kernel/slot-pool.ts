@@ -1,0 +1,156 @@
+/**
+ * A worker's slots: which one an activation gets.
+ *
+ * Best is the slot that holds the very image. Else one is written over if that is cheaper than filling a new
+ * one, or if there is no room for a new one. What is kept unused is bounded in number and in bytes.
+ */
+
+import type { Heap, Ref } from "../heap/heap.ts";
+import { tableDiffCount } from "../heap/table.ts";
+import type { Process } from "../image/process.ts";
+import { PAGE_BYTES, SLOT_BYTES_LIMIT, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import type { LoadedProgram } from "./program.ts";
+import { type KernelImports, Slot } from "./slot.ts";
+
+/**
+ * A slot is reused for an image that differs in at most this share of its pages; else a new one is made, if
+ * there is room.
+ */
+const REUSE_SHARE = 8;
+const REUSE_PAGES = 16;
+/** Free slots of the program, oldest first, whose difference to the image is looked at. */
+const CANDIDATES = 4;
+
+/** A worker's slots. The free ones are kept in the order of their last use, bounded in number and bytes. */
+export class SlotPool {
+  readonly #heap: Heap;
+  readonly #imports: KernelImports;
+  /** The one that was released last; not among the others yet. */
+  #last: Slot | null = null;
+  /** The others that are free, oldest first. */
+  readonly #free = new Set<Slot>();
+  readonly #byProgram = new Map<LoadedProgram, Map<Ref, Slot[]>>();
+  #freeBytes = 0;
+  #count = 0;
+
+  constructor(heap: Heap, imports: KernelImports) {
+    this.#heap = heap;
+    this.#imports = imports;
+  }
+
+  /** A slot for `image`, entered. Give it back with `release`, or drop it if it is in doubt. */
+  take(program: LoadedProgram, image: Process): Slot {
+    const slot =
+      this.#takeLast(program, image) ?? this.#choose(program, image) ?? this.#create(program, image);
+    try {
+      slot.enter(this.#heap, image);
+    } catch (error) {
+      this.drop();
+      throw error;
+    }
+    return slot;
+  }
+
+  /**
+   * The activation in the slot ended with an image of `memoryPages`; a memory that has grown beyond it is of
+   * no use.
+   */
+  release(slot: Slot, memoryPages: number): void {
+    if (slot.memoryPages > memoryPages) {
+      this.drop();
+      return;
+    }
+    this.#shelve();
+    this.#last = slot;
+  }
+
+  /**
+   * The slot of the last activation, if it holds this very image: a parent often runs one child again and
+   * again.
+   */
+  #takeLast(program: LoadedProgram, image: Process): Slot | null {
+    const slot = this.#last;
+    if (slot === null) return null;
+    if (slot.program === program && slot.root === image.memory && slot.memoryPages === image.memoryPages) {
+      this.#last = null;
+      return slot;
+    }
+    this.#shelve();
+    return null;
+  }
+
+  #shelve(): void {
+    const slot = this.#last;
+    if (slot === null) return;
+    this.#last = null;
+    this.#free.add(slot);
+    this.#freeBytes += slot.memory.length;
+    let byRoot = this.#byProgram.get(slot.program);
+    if (byRoot === undefined) {
+      byRoot = new Map();
+      this.#byProgram.set(slot.program, byRoot);
+    }
+    const same = byRoot.get(slot.root);
+    if (same === undefined) byRoot.set(slot.root, [slot]);
+    else same.push(slot);
+    while (this.#free.size > 1 && this.#freeBytes > SLOT_BYTES_LIMIT) this.#evictOldest();
+  }
+
+  /** The slot is not used again. */
+  drop(): void {
+    this.#count--;
+  }
+
+  /** Forgets every slot that is not in use: their references may be gone. */
+  clear(): void {
+    this.#shelve();
+    this.#count -= this.#free.size;
+    this.#freeBytes = 0;
+    this.#free.clear();
+    this.#byProgram.clear();
+  }
+
+  #choose(program: LoadedProgram, image: Process): Slot | undefined {
+    const byRoot = this.#byProgram.get(program);
+    if (byRoot === undefined) return undefined;
+    const exact = byRoot.get(image.memory)?.find((slot) => slot.memoryPages === image.memoryPages);
+    if (exact !== undefined) return this.#remove(exact);
+    const pages = image.memoryPages * (WASM_PAGE_BYTES / PAGE_BYTES);
+    // Without room for another instance, writing over an old one beats replacing it: its memory is there
+    // already.
+    const room = this.#count < SLOTS_LIMIT && this.#freeBytes + pages * PAGE_BYTES <= SLOT_BYTES_LIMIT;
+    const worth = room ? Math.max(REUSE_PAGES, pages / REUSE_SHARE) : pages;
+    let candidates = 0;
+    for (const [root, slots] of byRoot) {
+      const slot = slots[0] as Slot;
+      if (slot.memoryPages > image.memoryPages) continue;
+      if (tableDiffCount(this.#heap, root, image.memory) <= worth) return this.#remove(slot);
+      if (++candidates === CANDIDATES) break;
+    }
+    return undefined;
+  }
+
+  #create(program: LoadedProgram, image: Process): Slot {
+    while (this.#count >= SLOTS_LIMIT && this.#free.size > 0) this.#evictOldest();
+    const slot = new Slot(program, image.memoryPages, this.#imports);
+    this.#count++;
+    return slot;
+  }
+
+  #evictOldest(): void {
+    const [oldest] = this.#free;
+    this.#remove(oldest as Slot);
+    this.drop();
+  }
+
+  #remove(slot: Slot): Slot {
+    this.#free.delete(slot);
+    this.#freeBytes -= slot.memory.length;
+    const byRoot = this.#byProgram.get(slot.program) as Map<Ref, Slot[]>;
+    const same = byRoot.get(slot.root) as Slot[];
+    if (same.length > 1) same.splice(same.indexOf(slot), 1);
+    else byRoot.delete(slot.root);
+    if (byRoot.size === 0) this.#byProgram.delete(slot.program);
+    return slot;
+  }
+}
