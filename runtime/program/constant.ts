@@ -32,10 +32,22 @@ export type Constant =
   | { readonly kind: "null"; readonly type: number }
   | { readonly kind: "function"; readonly functionIndex: number };
 
+/** add, sub and mul: in initial values of later versions, with the type of operands and result. */
+const ARITHMETIC = new Map([
+  [0x6a, I32],
+  [0x6b, I32],
+  [0x6c, I32],
+  [0x7c, I64],
+  [0x7d, I64],
+  [0x7e, I64],
+]);
+
 export function constantExpression(reader: Reader, module: Module, wanted: number): Constant {
   const at = reader.offset;
   const constant = one(reader, module);
-  const type = constant.kind === "function" ? FUNCREF : constant.type;
+  if (reader.offset < reader.end && reader.bytes[reader.offset] !== END)
+    refuseMore(reader, module, constant, wanted);
+  const type = typeOf(constant);
   if (type !== wanted) {
     reader.fail(
       "type-mismatch",
@@ -43,9 +55,33 @@ export function constantExpression(reader: Reader, module: Module, wanted: numbe
       at,
     );
   }
-  const endAt = reader.offset;
-  if (reader.u8() !== END) reader.fail("constant-expression", "An initial value must be one constant", endAt);
+  reader.u8(); // END, or the section is at its end
   return constant;
+}
+
+/** Fails at what follows the first constant: whether it is a valid expression of a later version, or none. */
+function refuseMore(reader: Reader, module: Module, first: Constant, wanted: number): never {
+  const at = reader.offset;
+  const stack = [typeOf(first)];
+  for (;;) {
+    const opcode = reader.u8();
+    const type = ARITHMETIC.get(opcode);
+    if (opcode === END) break;
+    if (type === undefined) {
+      reader.offset--;
+      stack.push(typeOf(one(reader, module)));
+    } else if (stack.pop() !== type || stack.at(-1) !== type) {
+      return reader.fail("constant-expression", "Operands of an initial value have other types", at);
+    }
+  }
+  if (stack.length === 1 && stack[0] === wanted) {
+    return reader.fail("extended-constants", "An initial value may not be computed", at);
+  }
+  return reader.fail("constant-expression", "An initial value must be one constant", at);
+}
+
+function typeOf(constant: Constant): number {
+  return constant.kind === "function" ? FUNCREF : constant.type;
 }
 
 function one(reader: Reader, module: Module): Constant {

@@ -386,3 +386,28 @@ test("the same bytes give the same program, and the input is not kept", async ()
   assert.deepEqual(one, other);
   assert.deepEqual(structuredClone(one), one);
 });
+
+test("a function that only its export declares can be referred to", () => {
+  for (const imports of [[], [ABORT]]) {
+    const machine = machineOf(
+      build({
+        imports,
+        exports: imports.length > 0 ? [["abort", 0, 0]] : [],
+        functions: [
+          {
+            parameters: [I64],
+            results: [I64],
+            export: "main",
+            code: (code) => {
+              code.index(op.REF_FUNC, 0);
+              code.op(op.REF_IS_NULL);
+              code.op(op.I64_EXTEND_I32_U);
+            },
+          },
+        ],
+      }),
+    );
+    assert.equal(machine.run("main").result, 0n);
+    assert.equal(machine.run("main").fault, 0);
+  }
+});

@@ -75,15 +75,15 @@ testRejections([
           code: (c) => {
             c.i32(0);
             c.op(op.BR_TABLE);
-            c.u32(10_001);
-            for (let i = 0; i < 10_002; i++) c.u32(0);
+            c.u32(50_001);
+            for (let i = 0; i < 50_002; i++) c.u32(0);
           },
         },
       ],
     }),
     "branch-table-size",
     0,
-    [0x91, 0x4e],
+    [0xd1, 0x86, 3],
   ],
   [
     "too large a function",

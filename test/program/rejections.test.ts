@@ -109,9 +109,23 @@ const CASES: readonly Case[] = [
   [
     "a global computed",
     build({ globals: [{ type: I32, initial: raw(0x41, 1, 0x41, 1, 0x6a) }] }),
-    "constant-expression",
+    "extended-constants",
     null,
     [0x41, 1, 0x6a],
+  ],
+  [
+    "a global of two constants",
+    build({ globals: [{ type: I32, initial: raw(0x41, 1, 0x41, 2) }] }),
+    "constant-expression",
+    null,
+    [0x41, 2],
+  ],
+  [
+    "a global computed from other types",
+    build({ globals: [{ type: I32, initial: raw(0x41, 1, 0x42, 2, 0x6a) }] }),
+    "constant-expression",
+    null,
+    [0x42, 2, 0x6a],
   ],
   [
     "a global of another",
