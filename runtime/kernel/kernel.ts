@@ -360,8 +360,10 @@ export class Kernel {
     slot.mark(target, head);
     if (whole > 0) {
       const from = (source + head) / PAGE_BYTES;
-      const pages = Array.from({ length: whole }, (_, i) => tableGet(this.#heap, process.memory, from + i));
-      slot.share(this.#heap, caller.start.memory, (target + head) / PAGE_BYTES, pages);
+      const first = (target + head) / PAGE_BYTES;
+      const at = Array.from({ length: whole }, (_, i) => first + i);
+      const pages = at.map((_, i) => tableGet(this.#heap, process.memory, from + i));
+      slot.share(this.#heap, caller.start.memory, at, pages);
     }
     readMemory(this.#heap, process.memory, source + done, slot.memory, target + done, length - done);
     slot.mark(target + done, length - done);

@@ -77,17 +77,21 @@ export function planMerge(heap: Heap, caller: Activation, child: Process): Merge
 export function applyMerge(heap: Heap, caller: Activation, merge: Merge): void {
   const request = caller.getRequest.merge;
   const { slot } = caller;
+  const wholeAt: number[] = [];
+  const wholePages: Ref[] = [];
   for (const change of merge.changes) {
     const { index, from, to } = change;
     load(heap, caller, change);
     const whole = from === 0 && to === PAGE_BYTES;
     if (request.kind === abi.MERGE_BYTES && whole && base.bytes.compare(mine.bytes) === 0) {
-      slot.share(heap, caller.start.memory, index, [change.after]);
+      wholeAt.push(index);
+      wholePages.push(change.after);
       continue;
     }
     combine(request.kind, from, to);
     slot.write(index * PAGE_BYTES + from, mine.bytes.subarray(from, to));
   }
+  slot.share(heap, caller.start.memory, wholeAt, wholePages);
   report(caller, request, { count: 0, first: 0, theirs: 0, mine: 0 });
 }
 

@@ -13,13 +13,13 @@ import type { LoadedProgram } from "./program.ts";
 import { type KernelImports, Slot } from "./slot.ts";
 
 /**
- * A slot is reused for an image that differs in at most this share of its pages; else a new one is made, if
- * there is room.
+ * While there is room for new slots, one is written over only if at most this share of the image's pages
+ * differ: a new memory has to be filled whole, and its untouched pages cost the OS more than copying them.
  */
-const REUSE_SHARE = 8;
+const REUSE_SHARE = 0.75;
 const REUSE_PAGES = 16;
-/** Free slots of the program, oldest first, whose difference to the image is looked at. */
-const CANDIDATES = 4;
+/** Free slots of the program whose difference to the image is looked at. */
+const CANDIDATES = 8;
 
 /** A worker's slots. The free ones are kept in the order of their last use, bounded in number and bytes. */
 export class SlotPool {
@@ -116,18 +116,21 @@ export class SlotPool {
     const exact = byRoot.get(image.memory)?.find((slot) => slot.memoryPages === image.memoryPages);
     if (exact !== undefined) return this.#remove(exact);
     const pages = image.memoryPages * (WASM_PAGE_BYTES / PAGE_BYTES);
-    // Without room for another instance, writing over an old one beats replacing it: its memory is there
-    // already.
     const room = this.#count < SLOTS_LIMIT && this.#freeBytes + pages * PAGE_BYTES <= SLOT_BYTES_LIMIT;
-    const worth = room ? Math.max(REUSE_PAGES, pages / REUSE_SHARE) : pages;
+    let worth = room ? Math.max(REUSE_PAGES, pages * REUSE_SHARE) : Number.POSITIVE_INFINITY;
+    let closest: Slot | undefined;
     let candidates = 0;
     for (const [root, slots] of byRoot) {
       const slot = slots[0] as Slot;
       if (slot.memoryPages > image.memoryPages) continue;
-      if (tableDiffCount(this.#heap, root, image.memory) <= worth) return this.#remove(slot);
+      const difference = tableDiffCount(this.#heap, root, image.memory);
+      if (difference <= worth) {
+        closest = slot;
+        worth = difference - 1;
+      }
       if (++candidates === CANDIDATES) break;
     }
-    return undefined;
+    return closest === undefined ? undefined : this.#remove(closest);
   }
 
   #create(program: LoadedProgram, image: Process): Slot {

@@ -220,13 +220,13 @@ export class Slot {
   }
 
   /**
-   * Puts whole pages in, sharing them: page `from + i` becomes `shared[i]`. A page that equals that of `base`
-   * is the one of `base`.
+   * Puts whole pages in, sharing them: page `at[i]` becomes `shared[i]`; `at` ascends. A page that equals
+   * that of `base` is the one of `base`.
    */
-  share(heap: Heap, base: Ref, from: number, shared: readonly Ref[]): void {
+  share(heap: Heap, base: Ref, at: readonly number[], shared: readonly Ref[]): void {
     let count = 0;
     for (let i = 0; i < shared.length; i++) {
-      const index = from + i;
+      const index = at[i] as number;
       const page = shared[i] as Ref;
       // The page before may have written into the first bytes of this one; they are replaced. The mark of
       // this page may stand for the first bytes of the next one.
