@@ -3,7 +3,7 @@
  * in `export … from`.)
  */
 
-export { Child, Conflict, Status, ret, snapshot } from "./process";
+export { Child, Conflict, Rejection, Status, ret, snapshot } from "./process";
 export { PARALLEL_CHILDREN, PARALLEL_GAS, PARALLEL_RANGES, Parallel, forked, parallel } from "./parallel";
 export { check, errorName, faultName } from "./errors";
 export { Block } from "./block";

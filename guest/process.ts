@@ -56,8 +56,22 @@ export class Child {
    * come out of the caller's quotas.
    */
   create(program: usize, memoryPages: u32 = 0, processes: u32 = 0): Child {
+    return this.addProgram(program, 0, memoryPages, processes);
+  }
+
+  /**
+   * Part PROGRAM from the `length` Wasm bytes at `bytes`: the program is checked and installed as part of the
+   * call, which is paid by the byte. If it is not admitted, the call gives E_BAD_PROGRAM, and
+   * `Rejection.last` tells why. Such a program may not import `ret` or `snapshot`.
+   */
+  install(bytes: usize, length: u32, memoryPages: u32 = 0, processes: u32 = 0): Child {
+    return this.addProgram(bytes, length, memoryPages, processes);
+  }
+
+  private addProgram(pointer: usize, length: u32, memoryPages: u32, processes: u32): Child {
     this.addPut(abi.PART_PROGRAM);
-    store<u32>(putRequest, <u32>program, abi.PUT_PROGRAM_POINTER);
+    store<u32>(putRequest, <u32>pointer, abi.PUT_PROGRAM_POINTER);
+    store<u32>(putRequest, length, abi.PUT_PROGRAM_LENGTH);
     store<u32>(putRequest, memoryPages, abi.PUT_MEMORY_QUOTA);
     store<u32>(putRequest, processes, abi.PUT_PROCESS_QUOTA);
     return this;
@@ -299,10 +313,13 @@ export class Status {
     return load<i64>(statusRecord, abi.STATUS_CODE);
   }
 
-  /** Gas used by the last activation, its descendants' included. */
+  /**
+   * Gas used by the last activation, its descendants' included; negative if more came back from children it
+   * had started earlier.
+   */
   @inline
-  get gasUsed(): u64 {
-    return load<u64>(statusRecord, abi.STATUS_GAS_USED);
+  get gasUsed(): i64 {
+    return load<i64>(statusRecord, abi.STATUS_GAS_USED);
   }
 
   /** Size of the memory in 64 KiB pages. */
@@ -346,6 +363,27 @@ export class Status {
         return "faulted";
     }
     return `status ${this.kind}`;
+  }
+}
+
+/** Why the last `install` was not admitted: a view of the static request. */
+@unmanaged
+export class Rejection {
+  @inline
+  static get last(): Rejection {
+    return changetype<Rejection>(putRequest);
+  }
+
+  /** REASON_…; 0: no program of that hash. */
+  @inline
+  get reason(): u32 {
+    return load<u32>(putRequest, abi.PUT_REASON);
+  }
+
+  /** The byte of the module where the problem is. */
+  @inline
+  get offset(): u32 {
+    return load<u32>(putRequest, abi.PUT_REASON_OFFSET);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AdmissionError, admit, programHash } from "../../runtime/index.ts";
+import { AdmissionError, admit, type Block, programHash, Runtime } from "../../runtime/index.ts";
 import { FEATURE_REASONS, INVALID_REASONS, LIMIT_REASONS } from "../../runtime/program/admission-error.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { REGION, Script } from "../driver.ts";
@@ -110,4 +110,22 @@ test("every reason of admission has a number for guests", () => {
   );
   const known = Object.keys(abi).filter((name) => name.startsWith("REASON_"));
   assert.deepEqual(known.sort(), names.sort());
+});
+
+test("the SDK installs a program and says why another one is not admitted", async () => {
+  const runtime = await Runtime.open({ root: await guest("installer"), workers: 1 });
+  const read = ({ data }: Block) => {
+    const view = new DataView(data.buffer, data.byteOffset);
+    return [view.getBigInt64(0, true), view.getUint32(8, true), view.getUint32(12, true)];
+  };
+  try {
+    assert.deepEqual(read(await runtime.produce(trivial)), [21n, 0, 0]);
+    const [code, reason, offset] = read(await runtime.produce(trivial.slice(0, -7)));
+    assert.deepEqual([code, reason], [BigInt(abi.E_BAD_PROGRAM), abi.REASON_MALFORMED]);
+    assert.ok(Number(offset) > 8);
+    assert.equal(read(await runtime.produce(nested))[1], abi.REASON_MAY_NOT_SUSPEND);
+    assert.deepEqual(read(await runtime.produce(trivial)), [21n, 0, 0]);
+  } finally {
+    await runtime.close();
+  }
 });
