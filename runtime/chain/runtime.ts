@@ -180,9 +180,14 @@ export class Runtime {
   revert(target: number | Block): Promise<Block> {
     return this.#enqueue(async () => {
       const entry = this.#find(target);
+      const at = entry.block.height - this.#chainBase();
+      if (this.#chain[at] === entry.block.id) {
+        this.#chain.length = at + 1;
+        return entry.block;
+      }
       const chain: string[] = [];
-      for (let at: Retained | undefined = entry; at !== undefined; at = this.#retained.get(at.block.parent)) {
-        chain.push(at.block.id);
+      for (let next: Retained | undefined = entry; next; next = this.#retained.get(next.block.parent)) {
+        chain.push(next.block.id);
       }
       this.#chain = chain.reverse();
       return entry.block;

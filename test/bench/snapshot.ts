@@ -7,9 +7,10 @@
 import { hash } from "node:crypto";
 import { hashObject } from "../../runtime/image/hash.ts";
 import { type Process, publishProcess } from "../../runtime/image/process.ts";
-import { guest } from "../fixture.ts";
+import { Script } from "../driver.ts";
+import { guest, open } from "../fixture.ts";
 import { type Solo, solo } from "../solo.ts";
-import { measure } from "./measure.ts";
+import { measure, reportTimes } from "./measure.ts";
 import type { Report } from "./report.ts";
 
 const DIRTY = [0, 16, 256];
@@ -23,6 +24,29 @@ export async function run(report: Report): Promise<void> {
     hashObject(one.heap, publishProcess(one.heap, filled));
     await snapshots(report, one, filled, mebibytes);
   }
+  await reverts(report);
+}
+
+/** Runtime.revert itself, over 100 blocks and back: what it costs before anything runs. */
+async function reverts(report: Report): Promise<void> {
+  const runtime = await open([], { workers: 1 });
+  const script = new Script();
+  script.store(0x280000, 1n);
+  for (let i = 0; i < 100; i++) await runtime.produce(script.metadata());
+  const { head } = runtime;
+  const [row] = await measure([
+    {
+      name: "Runtime.revert over 100 blocks",
+      run: async (count) => {
+        for (let i = 0; i < count / 2; i++) {
+          await runtime.revert(0);
+          await runtime.revert(head);
+        }
+      },
+    },
+  ]);
+  await runtime.close();
+  reportTimes(report, row === undefined ? [] : [row]);
 }
 
 async function snapshots(report: Report, one: Solo, filled: Process, mebibytes: number): Promise<void> {
