@@ -15,6 +15,11 @@ export const NOBODY = -1;
 
 const NONE = new Uint8Array(0);
 
+export interface Run {
+  count: number;
+  readonly type: number;
+}
+
 export class Body {
   length = 0;
   /** Opcode, as numbered in opcodes.ts. */
@@ -39,6 +44,8 @@ export class Body {
   /** Types of parameters and locals. */
   locals: Uint8Array = NONE;
   parameters = 0;
+  /** The locals behind the parameters, as runs of equal types: many locals take few bytes in a module. */
+  runs: Run[] = [];
   /** Greatest height of the operand stack, in slots of 8 bytes. */
   height = 0;
   /** Some parameter, local or operand is a reference. */

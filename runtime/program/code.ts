@@ -1,6 +1,7 @@
 /** Writes single instructions of an instrumented module: the vocabulary of rewrite.ts and assemble.ts. */
 
 import { type FAULT_CALL_DEPTH, FAULT_OUT_OF_GAS, type FAULT_TABLE_BOUNDS } from "../../syscalls/abi.ts";
+import type { Run } from "./body.ts";
 import { AUX_FAULT, AUX_MARKS } from "./layout.ts";
 import * as op from "./opcodes.ts";
 import { Writer } from "./writer.ts";
@@ -123,17 +124,20 @@ export class Code extends Writer {
   }
 }
 
-/** Runs of equal types, as the locals of a function are written. */
-export function writeLocals(code: Writer, locals: readonly number[]): void {
-  const runs: { type: number; count: number }[] = [];
-  for (const type of locals) {
-    const last = runs[runs.length - 1];
-    if (last !== undefined && last.type === type) last.count++;
-    else runs.push({ type, count: 1 });
-  }
+/** Writes the locals of a function: `runs`, then single ones. */
+export function writeLocals(code: Writer, locals: readonly number[], first: readonly Run[] = []): void {
+  const runs = first.map((run) => ({ ...run }));
+  for (const type of locals) addRun(runs, type, 1);
   code.u32(runs.length);
   for (const run of runs) {
     code.u32(run.count);
     code.u8(run.type);
   }
+}
+
+/** Appends to runs, of which no two in a row have the same type. */
+export function addRun(runs: Run[], type: number, count: number): void {
+  const last = runs[runs.length - 1];
+  if (last !== undefined && last.type === type) last.count += count;
+  else if (count > 0) runs.push({ type, count });
 }

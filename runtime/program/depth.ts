@@ -29,7 +29,8 @@ export interface Calls {
 
 export function callsOf(body: Body): Calls {
   let slots = body.locals.length + body.height;
-  for (const type of body.locals) if (type === V128) slots++;
+  for (let local = 0; local < body.parameters; local++) if (body.locals[local] === V128) slots++;
+  for (const { type, count } of body.runs) if (type === V128) slots += count;
   return {
     frameBytes: FRAME_BASE_BYTES + FRAME_SLOT_BYTES * slots,
     callees: body.callees,

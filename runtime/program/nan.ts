@@ -147,10 +147,15 @@ class Uses {
   /** Goes from those who look back to all values that reach them. */
   #look(): void {
     const body = this.#body;
-    const writers: number[][] = Array.from(body.locals, () => []);
+    const writers = new Map<number, number[]>();
     const queue: number[] = [];
     for (let place = 0; place < body.length; place++) {
-      if (isWrite(body.ops[place] as number)) writers[body.a[place] as number]?.push(place);
+      if (isWrite(body.ops[place] as number)) {
+        const local = body.a[place] as number;
+        const known = writers.get(local);
+        if (known === undefined) writers.set(local, [place]);
+        else known.push(place);
+      }
       const shape = this.#shapeAt(place);
       if (shape !== 0 && this.#consumerLooks(place, shape)) {
         this.#seen[place] = 1;
@@ -168,7 +173,7 @@ class Uses {
         const local = body.a[place] as number;
         if (this.#seenLocals[local] === 1) continue;
         this.#seenLocals[local] = 1;
-        for (const writer of writers[local] as number[]) add(this.#makers[writer] as number);
+        for (const writer of writers.get(local) ?? []) add(this.#makers[writer] as number);
       } else if (opcode === LOCAL_TEE || isTransparent(opcode)) {
         add(this.#makers[place] as number);
       }

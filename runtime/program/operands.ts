@@ -115,15 +115,46 @@ export class Operands {
     return op.NAMES[code] ?? "The instruction";
   }
 
-  protected popAll(types: Uint8Array, consumer = this.here): void {
-    for (let index = types.length - 1; index >= 0; index--) this.pop(types[index] as number, consumer);
+  protected popAll(wanted: Uint8Array, consumer = this.here): void {
+    let index = wanted.length - 1;
+    // The usual case at once, for blocks may have many parameters: what is there is what is wanted.
+    const types = this.#types;
+    const makers = this.makers;
+    const { base } = this.frame();
+    let top = this.top;
+    let slots = this.#slots;
+    for (; index >= 0 && top > base; index--) {
+      const type = wanted[index] as number;
+      if (types[top - 1] !== type) break;
+      top--;
+      slots -= type === op.V128 ? 2 : 1;
+      const maker = makers[top] as number;
+      if (maker !== NOBODY) this.body.consumer[maker] = consumer;
+    }
+    this.top = top;
+    this.#slots = slots;
+    for (; index >= 0; index--) this.pop(wanted[index] as number, consumer);
   }
 
   /** Pushes several results; only the last can be named by its maker. */
-  protected pushAll(types: Uint8Array, maker = NOBODY): void {
-    for (let index = 0; index < types.length; index++) {
-      this.push(types[index] as number, index === types.length - 1 ? maker : NOBODY);
+  protected pushAll(results: Uint8Array, maker = NOBODY): void {
+    const last = results.length - 1;
+    while (this.top + last > this.#types.length) this.#grow();
+    const types = this.#types;
+    const makers = this.makers;
+    let top = this.top;
+    let slots = this.#slots;
+    for (let index = 0; index < last; index++) {
+      const type = results[index] as number;
+      types[top] = type;
+      makers[top] = NOBODY;
+      top++;
+      slots += type === op.V128 ? 2 : 1;
+      if (type === op.FUNCREF || type === op.EXTERNREF) this.body.usesReferences = true;
     }
+    this.top = top;
+    this.#slots = slots;
+    if (last >= 0) this.push(results[last] as number, maker); // looks at the heights, too
   }
 
   // ---- control --------------------------------------------------------------------------------------------

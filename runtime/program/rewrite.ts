@@ -158,7 +158,7 @@ class FunctionWriter {
       code.end();
     }
     const locals = new Code(64);
-    writeLocals(locals, [...this.#body.locals.subarray(this.#body.parameters), ...this.#extra]);
+    writeLocals(locals, this.#extra, this.#body.runs);
     const size = locals.length + code.length;
     out.u32(size);
     out.bytes(locals.view());

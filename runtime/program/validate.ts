@@ -7,8 +7,9 @@
  * it. The rewriter uses that to find the address of a store and the uses of a NaN.
  */
 
-import { type Body, EMPTY_BLOCK, NOBODY } from "./body.ts";
+import { type Body, EMPTY_BLOCK, NOBODY, type Run } from "./body.ts";
 import { LIMITS } from "./bounds.ts";
+import { addRun } from "./code.ts";
 import { heapType } from "./constant.ts";
 import {
   type FunctionType,
@@ -42,7 +43,7 @@ export function readBody(reader: Reader, module: Module, index: number, body: Bo
 function readLocals(reader: Reader, module: Module, type: FunctionType, body: Body): void {
   const limit = LIMITS[module.dialect].locals;
   const groups = reader.u32();
-  const runs: { count: number; type: number }[] = [];
+  const runs: Run[] = [];
   let total = type.parameters.length;
   for (let group = 0; group < groups; group++) {
     const at = reader.offset;
@@ -51,13 +52,14 @@ function readLocals(reader: Reader, module: Module, type: FunctionType, body: Bo
     if (total > limit) {
       reader.fail("local-count", `${total} locals: at most ${limit} are allowed, parameters included`, at);
     }
-    runs.push({ count, type: valueType(reader) });
+    addRun(runs, valueType(reader), count);
   }
   body.parameters = type.parameters.length;
   body.locals = new Uint8Array(total);
   body.locals.set(type.parameters);
   let next = type.parameters.length;
-  body.usesReferences = body.locals.some(op.isReference) || runs.some((run) => op.isReference(run.type));
+  body.runs = runs;
+  body.usesReferences = type.parameters.some(op.isReference) || runs.some((run) => op.isReference(run.type));
   for (const run of runs) {
     body.locals.fill(run.type, next, next + run.count);
     next += run.count;
