@@ -84,9 +84,19 @@ export class AdmissionError extends StillpointError {
   /** The message without reason and place. */
   readonly text: string;
 
-  constructor(reason: Reason, message: string, offset: number, functionIndex: number | null = null) {
+  /** `name`: what the function is called, for the message. */
+  constructor(
+    reason: Reason,
+    message: string,
+    offset: number,
+    functionIndex: number | null = null,
+    name: string | null = null,
+  ) {
+    const called = name === null ? "" : ` "${name}"`;
     const place =
-      functionIndex === null ? `at byte ${offset}` : `in function ${functionIndex}, at byte ${offset}`;
+      functionIndex === null
+        ? `at byte ${offset}`
+        : `in function ${functionIndex}${called}, at byte ${offset}`;
     super("E_BAD_PROGRAM", `${message} (${reason}, ${place})`, { reason, functionIndex, offset });
     this.text = message;
     this.reason = reason;

@@ -17,6 +17,7 @@ import { type Calls, callsOf, type Depths, graphOf, ROOT_FRAME_BYTES } from "./d
 import { globalBytes } from "./glue.ts";
 import { type Dialect, type Module, typeOfFunction } from "./model.ts";
 import { decodeModule } from "./module.ts";
+import { withName } from "./names.ts";
 import { F32, I32, I64 } from "./opcodes.ts";
 import { Reader } from "./reader.ts";
 import type { Defect } from "./rewrite.ts";
@@ -60,6 +61,14 @@ export function programHash(bytes: Uint8Array): Uint8Array {
 
 /** Checks and instruments a program of any kind. Loads binaryen the first time that a program needs it. */
 export async function admit(bytes: Uint8Array, options: Options = {}): Promise<Program> {
+  try {
+    return await admitAny(bytes, options);
+  } catch (error) {
+    throw withName(error, bytes);
+  }
+}
+
+async function admitAny(bytes: Uint8Array, options: Options): Promise<Program> {
   const checked = check(bytes);
   if (!suspends(checked.module)) return instrument(checked, options);
   const { asyncify } = await import("./asyncify.ts");
@@ -86,13 +95,17 @@ function inOriginal(error: AdmissionError, original: Module): AdmissionError {
  * rejected.
  */
 export function admitEntryProgram(bytes: Uint8Array, options: Options = {}): Program {
-  const checked = check(bytes, (reader, module) => {
-    if (suspends(module)) {
-      const text = "Programs that import ret or snapshot can only be given when the runtime is opened";
-      reader.fail("may-not-suspend", text, module.importsAt);
-    }
-  });
-  return instrument(checked, options);
+  try {
+    const checked = check(bytes, (reader, module) => {
+      if (suspends(module)) {
+        const text = "Programs that import ret or snapshot can only be given when the runtime is opened";
+        reader.fail("may-not-suspend", text, module.importsAt);
+      }
+    });
+    return instrument(checked, options);
+  } catch (error) {
+    throw withName(error, bytes);
+  }
 }
 
 function suspends(module: Module): boolean {

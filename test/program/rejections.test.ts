@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AdmissionError, admitEntryProgram } from "../../runtime/program/admit.ts";
-import type { Code } from "../../runtime/program/code.ts";
+import { AdmissionError, admit, admitEntryProgram } from "../../runtime/program/admit.ts";
+import { Code } from "../../runtime/program/code.ts";
 import * as op from "../../runtime/program/opcodes.ts";
 import { build, entry, HEADER, join, type Spec, section } from "./build.ts";
 import { type Case, raw, sections, testRejections } from "./rejected.ts";
@@ -315,4 +315,58 @@ test("custom sections, wherever they stand, are dropped", () => {
   });
   const program = admitEntryProgram(join(bytes, custom));
   assert.deepEqual(program.code, admitEntryProgram(bytes).code);
+});
+
+/** A module whose second function is bad, with a custom section "name" of these contents behind it. */
+function named(write: (out: Code) => void): Uint8Array {
+  const names = section(0, (out) => {
+    out.name("name");
+    write(out);
+  });
+  return join(second(raw(0x12, 0)), names);
+}
+
+/** The part of the section "name" that names functions. */
+const functionNames = (out: Code, names: readonly (readonly [number, string])[]) => {
+  const list = new Code();
+  list.u32(names.length);
+  for (const [index, name] of names) {
+    list.u32(index);
+    list.name(name);
+  }
+  out.bytes(Uint8Array.of(0, 2, 1, 0x6d, 1)); // the module's own name, then the functions'
+  out.sized(list);
+};
+
+test("the message names the function if the module does", async () => {
+  const message = (bytes: Uint8Array): string => {
+    try {
+      admitEntryProgram(bytes);
+    } catch (error) {
+      assert.ok(error instanceof AdmissionError);
+      assert.deepEqual([error.reason, error.functionIndex], ["tail-calls", 1]);
+      return error.message;
+    }
+    return "";
+  };
+  const bytes = named((out) =>
+    functionNames(out, [
+      [0, "first"],
+      [1, "src/index/second"],
+    ]),
+  );
+  assert.match(message(bytes), /in function 1 "src\/index\/second", at byte \d+\)$/);
+  await assert.rejects(admit(bytes), { message: message(bytes) });
+  const strange = named((out) => functionNames(out, [[1, `a\n\u202e${"b".repeat(500)}`]]));
+  assert.match(message(strange), /in function 1 "a b{98}…", at byte/);
+  // Absent, of others, or damaged.
+  for (const write of [
+    () => {},
+    (out: Code) => functionNames(out, [[0, "first"]]),
+    (out: Code) => functionNames(out, [[1, ""]]),
+    (out: Code) => out.bytes(Uint8Array.of(1, 100, 1, 1)),
+    (out: Code) => out.bytes(Uint8Array.of(1, 4, 1, 1, 1, 0xff)),
+  ]) {
+    assert.match(message(named(write)), /in function 1, at byte/);
+  }
 });
