@@ -3,8 +3,8 @@
  * exchange ranges of memory through a shared buffer and wake each other with Atomics. What one would write
  * for this very program without processes. This thread runs the sequential parts and half of the pieces.
  *
- * Shared: the words COMMAND (phase + 1, PREPARE or STOP) and DONE; then, from DATA on, at the addresses of the guest's
- * memory, the ranges that are handed over.
+ * Shared: the words COMMAND (phase + 1, PREPARE or STOP) and DONE; then, from DATA on, at the addresses of
+ * the guest's memory, the ranges that are handed over.
  */
 
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";

@@ -1,6 +1,6 @@
 /**
- * Determinator's benchmark programs in small: as parallel processes they give what the plain module gives, and
- * what a host computes where that is simple.
+ * Determinator's benchmark programs in small: as parallel processes they give what the plain module gives,
+ * and what a host computes where that is simple.
  */
 
 import assert from "node:assert/strict";

@@ -11,7 +11,9 @@ import { DRIVER_HASH, open, play } from "../fixture.ts";
 import { baseSeed, seeded } from "../seed.ts";
 import { type Path, pathsOf, withTrees } from "./trees.ts";
 
-/** What a proof must show, taken from the runtime itself; the process is compared field by field elsewhere. */
+/**
+ * What a proof must show, taken from the runtime itself; the process is compared field by field elsewhere.
+ */
 function expected(runtime: Runtime, block: Block, path: Path, address: number, length: number): object {
   const view = runtime.inspect(path, block);
   if (view === null) {
@@ -134,7 +136,8 @@ test("a proof holds nothing that its statement does not need", async () => {
     assert.equal(size([600_000], 0, 0), through + table(1, 2));
     assert.equal(size([600_000, 5, 6], 0, 0), through + 8 + table(1, 2));
     assert.equal(size([0, 5], 0, 0), through + 4 + table(4, 2) + fields + child);
-    // A page; nothing where there are zeros. REGION's script was not copied: 1.5 MiB of zeros are two bitmaps.
+    // A page; nothing where there are zeros. REGION's script was not copied: 1.5 MiB of zeros are two
+    // bitmaps.
     const memory = runtime.inspect([0])?.memoryBytes as number;
     assert.ok(size([0], memory - 4096, 4096) < size([0], 0, 0) + table(4, 31));
     assert.ok(size([0], memory - 1_500_000, 1_500_000) < size([0], 0, 0) + table(4, 31));

@@ -1,4 +1,6 @@
-/** A runtime over a few blocks of random trees, and all its processes: what proofs and diffs are tested on. */
+/**
+ * A runtime over a few blocks of random trees, and all its processes: what proofs and diffs are tested on.
+ */
 
 import type { Block, Runtime } from "../../runtime/index.ts";
 import { withRuntime } from "../fixture.ts";
