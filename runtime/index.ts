@@ -13,7 +13,7 @@ export { type Divergence, divergence } from "./chain/diverge.ts";
 export { programHash } from "./chain/genesis.ts";
 export type { ProcessView } from "./chain/inspect.ts";
 export type { RuntimeOptions } from "./chain/options.ts";
-export { type Block, BlockFault, type ProduceOptions, Runtime } from "./chain/runtime.ts";
+export { type Block, BlockFault, type ProduceOptions, Runtime, type TraceEvent } from "./chain/runtime.ts";
 export { KernelPanic, LimitError, StillpointError, UsageError } from "./errors.ts";
 export type { HashedRecord } from "./image/record.ts";
 export { AdmissionError, admit, type Program } from "./program/admit.ts";

@@ -6,22 +6,12 @@ import { createHeap, Heap } from "../runtime/heap/heap.ts";
 import type { Process } from "../runtime/image/process.ts";
 import { FAULT_NAMES } from "../runtime/kernel/faults.ts";
 import { freshProcess } from "../runtime/kernel/images.ts";
-import { type Jobs, NO_TICKET } from "../runtime/kernel/jobs.ts";
+import { NOBODY_ELSE } from "../runtime/kernel/jobs.ts";
 import { Kernel } from "../runtime/kernel/kernel.ts";
 import { LoadedProgram, type ProgramHandle, Programs } from "../runtime/kernel/program.ts";
 import { PAGE_BYTES } from "../runtime/limits.ts";
 import { admit } from "../runtime/program/admit.ts";
 import { STATUS_FAULTED, STATUS_RUNNABLE } from "../syscalls/abi.ts";
-
-const NOBODY_ELSE: Jobs = {
-  post: () => NO_TICKET,
-  take: () => 0,
-  keep: () => {},
-  find: () => NO_TICKET,
-  finish: () => {},
-  withdraw: () => {},
-  enter: () => NO_TICKET,
-};
 
 export interface Solo {
   readonly heap: Heap;

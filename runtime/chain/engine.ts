@@ -4,10 +4,22 @@
 
 import { LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
-import { JOB_COLLECT, JOB_RESUME } from "../worker/job.ts";
+import type { TraceEvent } from "../kernel/trace.ts";
+import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 import type { Genesis } from "./genesis.ts";
 import type { Settings } from "./options.ts";
+
+/** A block that ran: the root's image, and the BLOB of its metadata (0: none). */
+export interface BlockRun {
+  readonly result: Ref;
+  readonly metadata: Ref;
+}
+
+export interface Trace {
+  readonly root: string;
+  readonly events: readonly TraceEvent[];
+}
 
 /** Whose references are kept. */
 export interface RootHolder {
@@ -55,7 +67,7 @@ export class Engine {
   /**
    * Runs an activation of a root, after a collection if one is due; once more after one if the heap was full.
    */
-  async run(start: Ref, metadata: Uint8Array | null, gas: number): Promise<Ref> {
+  async run(start: Ref, metadata: Uint8Array | null, gas: number): Promise<BlockRun> {
     await this.#collecting;
     if (this.#due()) await this.collect();
     try {
@@ -69,12 +81,27 @@ export class Engine {
     }
   }
 
-  async #runOnce(start: Ref, metadata: Uint8Array | null, gas: number): Promise<Ref> {
+  async #runOnce(start: Ref, bytes: Uint8Array | null, gas: number): Promise<BlockRun> {
+    return this.#inTurn(async () => {
+      const metadata = bytes === null ? 0 : await this.#blob(bytes);
+      return { metadata, result: await this.pool.run({ kind: JOB_RESUME, start, metadata, gas }) };
+    });
+  }
+
+  /** Runs a block once more, on one thread, and returns what its trace says (worker.ts). */
+  trace(start: Ref, metadata: Ref, gas: number): Promise<Trace> {
+    return this.#inTurn(async () => {
+      const ref = await this.pool.run({ kind: JOB_TRACE, start, metadata, gas });
+      return JSON.parse(this.heap.payload(ref).toString("utf8"));
+    });
+  }
+
+  /** No collection runs beside `work`. */
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     while (this.#collecting !== null) await this.#collecting;
     this.#inFlight++;
     try {
-      const blob = metadata === null ? 0 : await this.#blob(metadata);
-      return await this.pool.run({ kind: JOB_RESUME, start, metadata: blob, gas });
+      return await work();
     } finally {
       this.#inFlight--;
     }

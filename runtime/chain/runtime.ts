@@ -10,20 +10,23 @@
 
 import { createHash } from "node:crypto";
 import * as abi from "../../syscalls/abi.ts";
-import { StillpointError, UsageError } from "../errors.ts";
+import { assert, StillpointError, UsageError } from "../errors.ts";
 import { createHeap, type Ref } from "../heap/heap.ts";
 import { HASH_BLOCK, HASH_VERSION, hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
+import type { TraceEvent } from "../kernel/trace.ts";
 import { GAS_LIMIT } from "../limits.ts";
 import { ProgramCache } from "../program/cache.ts";
 import { proveRange } from "../proof/prove.ts";
 import { mainHeap, Pool } from "../worker/pool.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
-import { Engine } from "./engine.ts";
+import { type BlockRun, Engine } from "./engine.ts";
 import { makeGenesis } from "./genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
 import { checkOptions, integer, type RuntimeOptions } from "./options.ts";
+
+export type { TraceEvent };
 
 /**
  * A committed block: a value that stays valid, also after reverts; `revert` takes it as long as it is
@@ -76,6 +79,9 @@ export interface ProduceOptions {
 interface Retained {
   readonly block: Block;
   readonly ref: Ref;
+  /** The BLOB of its metadata; 0 for block 0. */
+  readonly metadata: Ref;
+  readonly budget: number;
 }
 
 /**
@@ -117,8 +123,8 @@ export class Runtime {
     const pool = new Pool(handle, genesis.programs, settings.workers);
     const engine = new Engine(pool, genesis, settings);
     try {
-      const ref = await engine.run(publishProcess(pool.heap, genesis.start), null, settings.gasLimit);
-      const first = commit(engine, ref, 0, genesis.id.toString("hex"), new Uint8Array(), settings.gasLimit);
+      const run = await engine.run(publishProcess(pool.heap, genesis.start), null, settings.gasLimit);
+      const first = commit(engine, run, 0, genesis.id.toString("hex"), new Uint8Array(), settings.gasLimit);
       return new Runtime(engine, [first], [first.block.id]);
     } catch (error) {
       await pool.close();
@@ -162,8 +168,8 @@ export class Runtime {
           { length: metadata.length, capacity },
         );
       }
-      const ref = await this.#engine.run(head.ref, metadata, budget);
-      const entry = commit(this.#engine, ref, head.block.height + 1, head.block.id, metadata, budget);
+      const run = await this.#engine.run(head.ref, metadata, budget);
+      const entry = commit(this.#engine, run, head.block.height + 1, head.block.id, metadata, budget);
       this.#retained.set(entry.block.id, entry);
       this.#chain.push(entry.block.id);
       this.#prune();
@@ -292,9 +298,37 @@ export class Runtime {
     return this.close();
   }
 
+  /**
+   * Every activation and call of a retained block, in the order of a run on one thread. The block is run once
+   * more for it, from the block before, which must be retained too.
+   *
+   * @throws UsageError (NOT_RETAINED, CLOSED)
+   * @example
+   * ```ts
+   * const events = await runtime.trace();
+   * console.log(events[0].what, events.at(-1).status); // begin snapshot
+   * ```
+   */
+  trace(block: number | Block = this.head): Promise<readonly TraceEvent[]> {
+    return this.#enqueue(async () => {
+      const { heap, genesis } = this.#engine;
+      const entry = this.#find(block);
+      const first = entry.block.height === 0;
+      const start = first
+        ? publishProcess(heap, genesis.start.copy())
+        : this.#find({ ...entry.block, id: entry.block.parent, height: entry.block.height - 1 }).ref;
+      const { root, events } = await this.#engine.trace(start, entry.metadata, entry.budget);
+      assert(root === entry.block.root, "trace: the block came out differently");
+      return events;
+    });
+  }
+
   /** References that a collection must keep. */
   *roots(): Iterable<Ref> {
-    for (const entry of this.#retained.values()) yield entry.ref;
+    for (const entry of this.#retained.values()) {
+      yield entry.ref;
+      yield entry.metadata;
+    }
   }
 
   /**
@@ -359,19 +393,19 @@ export class Runtime {
 /** The block that an activation of the root ended with. */
 function commit(
   engine: Engine,
-  ref: Ref,
+  run: BlockRun,
   height: number,
   parent: string,
   metadata: Uint8Array,
   budget: number,
 ): Retained {
   const { heap } = engine;
-  const process = loadProcess(heap, ref);
+  const process = loadProcess(heap, run.result);
   const text = process.text === 0 ? new Uint8Array() : new Uint8Array(heap.payload(process.text));
   if (process.status === abi.STATUS_FAULTED) {
     throw new BlockFault(FAULT_NAMES[process.fault] as string, process, Buffer.from(text).toString("utf8"));
   }
-  const root = hashOf(heap, ref);
+  const root = hashOf(heap, run.result);
   const numbers = Buffer.alloc(16);
   numbers.writeBigUInt64LE(BigInt(height), 0);
   numbers.writeBigUInt64LE(BigInt(budget), 8);
@@ -393,5 +427,5 @@ function commit(
     gasUsed: process.gasUsed,
     ended: process.status === abi.STATUS_ENDED,
   });
-  return { block, ref };
+  return { block, ref: run.result, metadata: run.metadata, budget };
 }

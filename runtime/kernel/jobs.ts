@@ -33,3 +33,14 @@ export interface Jobs {
    */
   enter(ticket: Ticket): Ticket;
 }
+
+/** One thread alone: a child runs when it is joined. */
+export const NOBODY_ELSE: Jobs = {
+  post: () => NO_TICKET,
+  take: () => 0,
+  keep: () => {},
+  find: () => NO_TICKET,
+  finish: () => {},
+  withdraw: () => {},
+  enter: () => NO_TICKET,
+};

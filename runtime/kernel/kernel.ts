@@ -32,6 +32,7 @@ import type { LoadedProgram, Programs } from "./program.ts";
 import { SnapshotRequest } from "./request.ts";
 import type { KernelImports } from "./slot.ts";
 import { SlotPool } from "./slot-pool.ts";
+import type { Tracer } from "./trace.ts";
 
 const snapshotRequest = new SnapshotRequest();
 
@@ -40,20 +41,27 @@ export class Kernel {
   readonly #programs: Programs;
   readonly #jobs: Jobs;
   readonly #slots: SlotPool;
+  readonly #tracer: Tracer | null;
   readonly #scratch: Scratch[] = [];
   #current: Activation | null = null;
   #level = 0;
 
-  constructor(heap: Heap, programs: Programs, jobs: Jobs) {
+  /** A `tracer` is told of every activation and call that runs here. */
+  constructor(heap: Heap, programs: Programs, jobs: Jobs, tracer: Tracer | null = null) {
+    this.#tracer = tracer;
     this.#heap = heap;
     this.#programs = programs;
     this.#jobs = jobs;
     const imports: KernelImports = {
-      put: (child, request) => this.#put(child, request),
-      get: (child, request) => this.#get(child, request),
+      put: (child, request) => this.#traced("put", child, this.#put(child, request)),
+      get: (child, request) => this.#traced("get", child, this.#get(child, request)),
       ret: () => this.#ret(),
       snapshot: (request) => this.#snapshot(request),
-      grow: (delta) => this.#grow(delta),
+      grow: (delta) => {
+        const before = this.#grow(delta);
+        this.#tracer?.grow(before, this.#activation().gas());
+        return before;
+      },
       abort: (message, file, line, column) => this.#activation().abort(message, file, line, column),
     };
     this.#slots = new SlotPool(heap, imports);
@@ -90,6 +98,7 @@ export class Kernel {
     const activation = new Activation(this.#heap, start, slot, scratch, budget, depth, metadata);
     const outer = this.#current;
     this.#current = activation;
+    this.#tracer?.begin(budget);
     let result: Process;
     try {
       const fault = activation.run();
@@ -103,6 +112,7 @@ export class Kernel {
       this.#level = level;
     }
     this.#slots.release(slot, result.memoryPages);
+    this.#tracer?.end(result.status, result.fault, result.gasUsed);
     return result;
   }
 
@@ -410,6 +420,11 @@ export class Kernel {
     return before;
   }
 
+  #traced(what: "put" | "get", child: number, result: number): number {
+    this.#tracer?.call(what, child, result, this.#activation().gas());
+    return result;
+  }
+
   // ---- children -------------------------------------------------------------------------------------------
 
   #activation(): Activation {
@@ -441,9 +456,11 @@ export class Kernel {
       result = loadProcess(this.#heap, ready);
     } else {
       const outer = this.#jobs.enter(ticket);
+      this.#tracer?.descend(child.number);
       try {
         result = this.activate(start, caller.depth + 1);
       } finally {
+        this.#tracer?.ascend();
         this.#jobs.enter(outer);
         if (ticket !== NO_TICKET) this.#jobs.finish(ticket);
       }

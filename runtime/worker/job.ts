@@ -12,6 +12,11 @@ export const NO_ENTRY = -1;
 export const JOB_ACTIVATE = 0;
 export const JOB_RESUME = 1;
 export const JOB_COLLECT = 2;
+/**
+ * As RESUME (or ACTIVATE without metadata), on this thread alone; the result is a BLOB with the trace as
+ * JSON.
+ */
+export const JOB_TRACE = 3;
 
 export interface Job {
   readonly kind: number;

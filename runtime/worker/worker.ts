@@ -12,13 +12,14 @@ import { STATUS_ENDED, STATUS_RET, STATUS_RETURNED } from "../../syscalls/abi.ts
 import { StillpointError } from "../errors.ts";
 import { collect } from "../heap/collect.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
-import { hashObject } from "../image/hash.ts";
-import { loadProcess, publishProcess } from "../image/process.ts";
-import { type Jobs, LOST, NO_TICKET, type Ticket } from "../kernel/jobs.ts";
+import { hashObject, hashOf } from "../image/hash.ts";
+import { loadProcess, type Process, publishProcess } from "../image/process.ts";
+import { type Jobs, LOST, NO_TICKET, NOBODY_ELSE, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
+import { Tracer } from "../kernel/trace.ts";
 import { Board } from "./board.ts";
-import { JOB_ACTIVATE, JOB_COLLECT, NO_ENTRY } from "./job.ts";
+import { JOB_ACTIVATE, JOB_COLLECT, JOB_TRACE, type Job, NO_ENTRY } from "./job.ts";
 
 /** What a worker is started with. */
 export interface WorkerTask {
@@ -41,6 +42,7 @@ const SPINS = 200;
 class Worker implements Jobs {
   readonly #heap: Heap;
   readonly #board: Board;
+  readonly #programs: Programs;
   readonly #kernel: Kernel;
   readonly #alone: boolean;
   readonly #advances: boolean;
@@ -51,7 +53,8 @@ class Worker implements Jobs {
     this.#board = new Board(task.board, task.id);
     this.#alone = task.alone;
     this.#advances = task.advances;
-    this.#kernel = new Kernel(this.#heap, new Programs(this.#heap, task.programs), this);
+    this.#programs = new Programs(this.#heap, task.programs);
+    this.#kernel = new Kernel(this.#heap, this.#programs, this);
   }
 
   /** Works until the board is stopped. */
@@ -158,17 +161,33 @@ class Worker implements Jobs {
     }
     const process = loadProcess(heap, job.start);
     if (job.kind === JOB_ACTIVATE) return publishProcess(heap, this.#kernel.activate(process, job.depth));
-    const metadata = job.metadata === 0 ? null : heap.payload(job.metadata);
-    const result =
-      metadata === null ? this.#kernel.activate(process, 0) : this.#kernel.resume(process, metadata, job.gas);
-    if (result.status === STATUS_RETURNED || result.status === STATUS_RET) {
-      result.status = STATUS_ENDED;
-      result.continuation = 0;
-    }
-    const ref = publishProcess(heap, result);
+    if (job.kind === JOB_TRACE) return this.#trace(process, job);
+    const ref = runRoot(heap, this.#kernel, process, job);
     hashObject(heap, ref);
     return ref;
   }
+
+  /** Runs a block once more, from the same image, for its trace. */
+  #trace(process: Process, job: Job): Ref {
+    const tracer = new Tracer();
+    const kernel = new Kernel(this.#heap, this.#programs, NOBODY_ELSE, tracer);
+    const ref = runRoot(this.#heap, kernel, process, job);
+    const root = Buffer.from(hashOf(this.#heap, ref)).toString("hex");
+    return this.#heap.blob(Buffer.from(JSON.stringify({ root, events: tracer.events })));
+  }
+}
+
+/** A block: the root from its SNAPSHOT, or for block 0 from its entry, to the next one. */
+function runRoot(heap: Heap, kernel: Kernel, process: Process, job: Job): Ref {
+  const result =
+    job.metadata === 0
+      ? kernel.activate(process, 0)
+      : kernel.resume(process, heap.payload(job.metadata), job.gas);
+  if (result.status === STATUS_RETURNED || result.status === STATUS_RET) {
+    result.status = STATUS_ENDED;
+    result.continuation = 0;
+  }
+  return publishProcess(heap, result);
 }
 
 /** An error as text that crosses threads; `revive` in pool.ts is its other half. */

@@ -1,0 +1,65 @@
+/**
+ * A trace: every activation and call of a block, in the order of a run on one thread, in which a child runs
+ * when it is joined. That order, and every value in it, is a function of the block.
+ */
+
+import { FAULT_NAMES, STATUS_NAMES } from "./faults.ts";
+
+/** One thing that happened. `path` says to which process: child numbers from the root. */
+export type TraceEvent =
+  /** An activation begins, with so much gas. */
+  | { readonly what: "begin"; readonly path: readonly number[]; readonly gas: number }
+  /** It ended so, and used so much. */
+  | {
+      readonly what: "end";
+      readonly path: readonly number[];
+      readonly status: string;
+      readonly fault: string;
+      readonly gasUsed: number;
+    }
+  /** A call on a child, and what it returned; so much gas is left to the caller. */
+  | {
+      readonly what: "put" | "get";
+      readonly path: readonly number[];
+      readonly child: number;
+      readonly result: number;
+      readonly gas: number;
+    }
+  /** A growth of the memory: its size before in 64 KiB pages, or -1. */
+  | {
+      readonly what: "grow";
+      readonly path: readonly number[];
+      readonly result: number;
+      readonly gas: number;
+    };
+
+/** Collects what the kernel tells it. */
+export class Tracer {
+  readonly events: TraceEvent[] = [];
+  readonly #path: number[] = [];
+
+  descend(child: number): void {
+    this.#path.push(child);
+  }
+
+  ascend(): void {
+    this.#path.pop();
+  }
+
+  begin(gas: number): void {
+    this.events.push({ what: "begin", path: [...this.#path], gas });
+  }
+
+  end(status: number, fault: number, gasUsed: number): void {
+    const names = { status: STATUS_NAMES[status] as string, fault: FAULT_NAMES[fault] as string };
+    this.events.push({ what: "end", path: [...this.#path], ...names, gasUsed });
+  }
+
+  call(what: "put" | "get", child: number, result: number, gas: number): void {
+    this.events.push({ what, path: [...this.#path], child, result, gas });
+  }
+
+  grow(result: number, gas: number): void {
+    this.events.push({ what: "grow", path: [...this.#path], result, gas });
+  }
+}
