@@ -3,22 +3,14 @@
  * process.
  *
  * For each kernel the ratio is the median over rounds of (time of a run instrumented) / (time of a run
- * plain); the spread is the distance between the quartiles of those ratios. Both sides must give the same
- * result.
+ * plain); the spread is half the distance between the quartiles of those ratios. Both sides must give the
+ * same result.
  */
 
 import { readdirSync, readFileSync } from "node:fs";
 import { admit } from "../../runtime/program/admit.ts";
 import { Machine } from "../program/harness.ts";
-
-export interface Row {
-  name: string;
-  value: number;
-  unit: string;
-  baseline?: string;
-  ratio?: number;
-  spread?: number;
-}
+import type { Report } from "./report.ts";
 
 /** By kernel: its argument, such that a run takes ten to thirty milliseconds. */
 const ARGUMENTS: Readonly<Record<string, bigint>> = {
@@ -84,7 +76,7 @@ function quantile(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] as number;
 }
 
-export async function run(report: (row: Row) => void, only: readonly string[] = KERNELS): Promise<void> {
+export async function run(report: Report, only: readonly string[] = KERNELS): Promise<void> {
   const ratios: number[] = [];
   for (const name of only) {
     const bytes = await compileKernel(name);
@@ -114,8 +106,8 @@ export async function run(report: (row: Row) => void, only: readonly string[] = 
     const each = times[1].map((time, round) => time / (times[0][round] as number)).sort((a, b) => a - b);
     const ratio = quantile(each, 0.5);
     ratios.push(ratio);
-    report({
-      name: `instrumentation ${name}`,
+    report.row({
+      name,
       value: quantile(
         times[1].sort((a, b) => a - b),
         0.5,
@@ -123,21 +115,10 @@ export async function run(report: (row: Row) => void, only: readonly string[] = 
       unit: "ms",
       baseline: "the module plain",
       ratio,
-      spread: quantile(each, 0.75) - quantile(each, 0.25),
+      spread: (quantile(each, 0.75) - quantile(each, 0.25)) / 2 / ratio,
     });
   }
   const mean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
-  report({ name: "instrumentation geometric mean", value: mean, unit: "times plain" });
-  report({ name: "instrumentation worst", value: Math.max(...ratios), unit: "times plain" });
-}
-
-if (import.meta.main) {
-  const only = process.argv.slice(2);
-  await run(
-    ({ name, value, unit, ratio, spread }) => {
-      const rest = ratio === undefined ? "" : `  ${ratio.toFixed(2)} ±${(spread ?? 0).toFixed(2)}`;
-      console.log(`${name.padEnd(34)} ${value.toFixed(2).padStart(9)} ${unit}${rest}`);
-    },
-    only.length > 0 ? only : KERNELS,
-  );
+  report.row({ name: "geometric mean", value: mean, unit: "times plain" });
+  report.row({ name: "worst", value: Math.max(...ratios), unit: "times plain" });
 }
