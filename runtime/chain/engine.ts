@@ -43,7 +43,8 @@ export class Engine {
   readonly #users = new Set<RootHolder>();
   #inFlight = 0;
   #usedAfterCollection = 0;
-  #collecting: Promise<unknown> | null = null;
+  #collecting: Promise<void> | null = null;
+  readonly #drained: (() => void)[] = [];
 
   constructor(pool: Pool, genesis: Genesis, settings: Settings) {
     this.pool = pool;
@@ -59,32 +60,42 @@ export class Engine {
     this.#users.add(user);
   }
 
+  /** Whether a runtime is open. */
+  get inUse(): boolean {
+    return this.#users.size > 0;
+  }
+
   async close(user: RootHolder): Promise<void> {
     this.#users.delete(user);
     if (this.#users.size === 0) await this.pool.close();
   }
 
   /**
-   * Runs an activation of a root, after a collection if one is due; once more after one if the heap was full.
+   * Runs an activation of a root and hands it to `commit`, which must hold on to what is to be kept. A
+   * collection comes before, if one is due, and once more if the heap was full.
    */
-  async run(start: Ref, metadata: Uint8Array | null, gas: number): Promise<BlockRun> {
-    await this.#collecting;
-    if (this.#due()) await this.collect();
+  async run<T>(
+    start: Ref,
+    metadata: Uint8Array | null,
+    gas: number,
+    commit: (run: BlockRun) => T,
+  ): Promise<T> {
+    if (this.#due() && (this.#inFlight === 0 || this.#pressed)) await this.collect();
     try {
-      return await this.#runOnce(start, metadata, gas);
+      return await this.#runOnce(start, metadata, gas, commit);
     } catch (error) {
       if (!(error instanceof LimitError) || error.code !== "HEAP_FULL") throw error;
       const before = this.heap.usedBytes;
       await this.collect();
       if (this.heap.usedBytes >= before) throw error;
-      return await this.#runOnce(start, metadata, gas);
+      return await this.#runOnce(start, metadata, gas, commit);
     }
   }
 
-  async #runOnce(start: Ref, bytes: Uint8Array | null, gas: number): Promise<BlockRun> {
+  #runOnce<T>(start: Ref, bytes: Uint8Array | null, gas: number, commit: (run: BlockRun) => T): Promise<T> {
     return this.#inTurn(async () => {
       const metadata = bytes === null ? 0 : await this.#blob(bytes);
-      return { metadata, result: await this.pool.run({ kind: JOB_RESUME, start, metadata, gas }) };
+      return commit({ metadata, result: await this.pool.run({ kind: JOB_RESUME, start, metadata, gas }) });
     });
   }
 
@@ -96,14 +107,15 @@ export class Engine {
     });
   }
 
-  /** No collection runs beside `work`. */
+  /** No collection runs beside `work`: its references are safe until it has ended. */
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#collecting !== null) await this.#collecting;
+    while (this.#collecting !== null) await this.#collecting.catch(() => {});
     this.#inFlight++;
     try {
       return await work();
     } finally {
       this.#inFlight--;
+      if (this.#inFlight === 0) for (const resolve of this.#drained.splice(0)) resolve();
     }
   }
 
@@ -120,26 +132,24 @@ export class Engine {
   }
 
   /**
-   * Frees all space that no retained block of any runtime reaches. Only while nobody waits for a thread;
-   * otherwise it does nothing. Work in advance puts it off, until the heap is nearly full: then that work
-   * begins anew later.
+   * Frees all space that no retained block of any runtime reaches, as soon as no block is in progress; those
+   * that come wait. Work in advance puts it off, until the heap is nearly full: then that work begins anew
+   * later.
    */
-  async collect(): Promise<void> {
-    if (this.#inFlight > 0 || this.pool.busy || this.#collecting !== null) return;
-    if (this.pool.advancing && !this.#pressed) return;
-    this.#collecting = this.#collect();
-    try {
-      await this.#collecting;
-    } finally {
+  collect(): Promise<void> {
+    this.#collecting ??= this.#collect().finally(() => {
       this.#collecting = null;
-    }
+    });
+    return this.#collecting;
   }
 
   async #collect(): Promise<void> {
     const { heap, pool } = this;
+    while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+    if (pool.working && !this.#pressed) return;
     pool.pauseAdvance(true);
     try {
-      await pool.stopAdvance();
+      await pool.stopWork();
       const refs = new Set<Ref>();
       for (const user of this.#users) for (const ref of user.roots()) refs.add(ref);
       for (const { ref, initialMemory, initialGlobals } of this.genesis.programs) {

@@ -49,11 +49,7 @@ const KNOWN = new Set([
 export function checkOptions(options: RuntimeOptions): Settings {
   if (typeof options !== "object" || options === null) throw bad("options", options, "an object");
   for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) {
-      throw new UsageError("BAD_OPTION", `unknown option "${name}". Known are: ${[...KNOWN].join(", ")}`, {
-        option: name,
-      });
-    }
+    if (!KNOWN.has(name)) throw unknownOption(name, [...KNOWN]);
   }
   const { root, programs = [], entry = "main", programCache } = options;
   if (!(root instanceof Uint8Array))
@@ -86,6 +82,11 @@ export function checkOptions(options: RuntimeOptions): Settings {
     );
   }
   return settings;
+}
+
+export function unknownOption(name: string, known: readonly string[]): UsageError {
+  const text = `unknown option "${name}". Known are: ${known.join(", ")}`;
+  return new UsageError("BAD_OPTION", text, { option: name });
 }
 
 /** An integer option within its range, or its default. */

@@ -24,7 +24,7 @@ import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts
 import { type BlockRun, Engine } from "./engine.ts";
 import { makeGenesis } from "./genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
-import { checkOptions, integer, type RuntimeOptions } from "./options.ts";
+import { checkOptions, integer, type RuntimeOptions, unknownOption } from "./options.ts";
 
 export type { TraceEvent };
 
@@ -123,9 +123,11 @@ export class Runtime {
     const pool = new Pool(handle, genesis.programs, settings.workers);
     const engine = new Engine(pool, genesis, settings);
     try {
-      const run = await engine.run(publishProcess(pool.heap, genesis.start), null, settings.gasLimit);
-      const first = commit(engine, run, 0, genesis.id.toString("hex"), new Uint8Array(), settings.gasLimit);
-      return new Runtime(engine, [first], [first.block.id]);
+      const start = publishProcess(pool.heap, genesis.start);
+      return await engine.run(start, null, settings.gasLimit, (run) => {
+        const first = commit(engine, run, 0, genesis.id.toString("hex"), new Uint8Array(), settings.gasLimit);
+        return new Runtime(engine, [first], [first.block.id]);
+      });
     } catch (error) {
       await pool.close();
       throw error;
@@ -145,6 +147,9 @@ export class Runtime {
    *   HOST_MEMORY)
    */
   async produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
+    for (const name of Object.keys(options)) {
+      if (name !== "gasLimit") throw unknownOption(name, ["gasLimit"]);
+    }
     const budget = integer(options, "gasLimit", this.#engine.settings.gasLimit, 0, GAS_LIMIT);
     if (!(metadata instanceof Uint8Array)) {
       throw new UsageError("BAD_ARGUMENT", `metadata must be a Uint8Array, got ${typeof metadata}`);
@@ -168,12 +173,13 @@ export class Runtime {
           { length: metadata.length, capacity },
         );
       }
-      const run = await this.#engine.run(head.ref, metadata, budget);
-      const entry = commit(this.#engine, run, head.block.height + 1, head.block.id, metadata, budget);
-      this.#retained.set(entry.block.id, entry);
-      this.#chain.push(entry.block.id);
-      this.#prune();
-      return entry.block;
+      return this.#engine.run(head.ref, metadata, budget, (run) => {
+        const entry = commit(this.#engine, run, head.block.height + 1, head.block.id, metadata, budget);
+        this.#retained.set(entry.block.id, entry);
+        this.#chain.push(entry.block.id);
+        this.#prune();
+        return entry.block;
+      });
     });
   }
 
@@ -337,6 +343,8 @@ export class Runtime {
    * @throws UsageError (NOT_RETAINED)
    */
   refOf(block: number | Block): Ref {
+    // Once it is closed, the collections of others do not keep its blocks any more.
+    if (this.#closing !== null && this.#engine.inUse) throw new UsageError("CLOSED", "the runtime is closed");
     return this.#find(block).ref;
   }
 

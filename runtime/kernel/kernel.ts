@@ -91,10 +91,10 @@ export class Kernel {
 
   #run(start: Process, budget: number, depth: number, metadata: Uint8Array | null): Process {
     const program = this.#programs.get(start.program);
+    const slot = this.#slots.take(program, start);
     const level = this.#level++;
     this.#scratch[level] ??= new Scratch();
     const scratch = this.#scratch[level];
-    const slot = this.#slots.take(program, start);
     const activation = new Activation(this.#heap, start, slot, scratch, budget, depth, metadata);
     const outer = this.#current;
     this.#current = activation;

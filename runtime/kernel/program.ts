@@ -28,36 +28,44 @@ export interface ProgramHandle {
   readonly globalsLength: number;
 }
 
-/**
- * Installed programs that a thread keeps compiled; the one that was not used for the longest time gives way.
- */
+/** Installed programs that a thread keeps; the one that was not used for the longest time gives way. */
 const INSTALLED_LIMIT = 64;
+
+/** A program that was installed at run time. */
+interface Installed {
+  readonly program: Program;
+  readonly module: WebAssembly.Module;
+  /** With the BLOB by which this thread knows it; null after a collection. */
+  loaded: LoadedProgram | null;
+}
 
 /** One thread's programs. */
 export class Programs {
   readonly #heap: Heap;
   readonly #genesis = new Map<string, LoadedProgram>();
-  /** By reference; those that were installed are forgotten at a collection. */
+  /**
+   * Those of genesis, and BLOBs of installed ones as far as they were looked up since the last collection.
+   */
   readonly #byRef = new Map<Ref, LoadedProgram>();
-  /** Admitted and compiled, by hash, least recently used first. */
-  readonly #admitted = new Map<string, { program: Program; module: WebAssembly.Module }>();
+  /** By hash, least recently used first. */
+  readonly #installed = new Map<string, Installed>();
 
   constructor(heap: Heap, handles: readonly ProgramHandle[]) {
     this.#heap = heap;
-    for (const handle of handles) {
-      const program = new LoadedProgram(handle);
-      this.#byRef.set(handle.ref, program);
-      this.#genesis.set(handle.hashHex, program);
-    }
+    for (const handle of handles) this.#genesis.set(handle.hashHex, new LoadedProgram(handle));
+    this.forget();
   }
 
   /** The program whose bytes are the BLOB `ref`, which has been admitted before, on whatever thread. */
   get(ref: Ref): LoadedProgram {
     const known = this.#byRef.get(ref);
     if (known !== undefined) return known;
-    const program = this.#load(ref, this.#heap.payload(ref));
-    this.#byRef.set(ref, program);
-    return program;
+    const hashHex = Buffer.from(hashOf(this.#heap, ref)).toString("hex");
+    const installed = this.#admit(hashHex, this.#heap.payload(ref));
+    installed.loaded ??= new LoadedProgram(makeHandle(this.#heap, ref, installed.program, installed.module));
+    if (this.#byRef.size > this.#genesis.size + 2 * INSTALLED_LIMIT) this.#forgetRefs();
+    this.#byRef.set(ref, installed.loaded);
+    return installed.loaded;
   }
 
   /** A program of genesis by its hash. */
@@ -74,33 +82,32 @@ export class Programs {
     const hashHex = createHash("sha256").update(bytes).digest("hex");
     const genesis = this.#genesis.get(hashHex);
     if (genesis !== undefined && !genesis.handle.suspends) return genesis;
-    this.#admit(hashHex, bytes);
-    return this.get(this.#heap.blob(bytes));
+    return this.#admit(hashHex, bytes).loaded ?? this.get(this.#heap.blob(bytes));
   }
 
   /** After a collection: references to installed programs are gone. */
   forget(): void {
+    this.#forgetRefs();
+    for (const installed of this.#installed.values()) installed.loaded = null;
+  }
+
+  #forgetRefs(): void {
     this.#byRef.clear();
     for (const program of this.#genesis.values()) this.#byRef.set(program.ref, program);
   }
 
-  #load(ref: Ref, bytes: Buffer): LoadedProgram {
-    const hashHex = Buffer.from(hashOf(this.#heap, ref)).toString("hex");
-    const { program, module } = this.#admit(hashHex, bytes);
-    return new LoadedProgram(makeHandle(this.#heap, ref, program, module));
-  }
-
-  #admit(hashHex: string, bytes: Buffer): { program: Program; module: WebAssembly.Module } {
-    let admitted = this.#admitted.get(hashHex);
-    if (admitted === undefined) {
+  #admit(hashHex: string, bytes: Buffer): Installed {
+    let installed = this.#installed.get(hashHex);
+    if (installed === undefined) {
       const program = admitEntryProgram(bytes);
-      admitted = { program, module: new WebAssembly.Module(program.code as Uint8Array<ArrayBuffer>) };
+      const module = new WebAssembly.Module(program.code as Uint8Array<ArrayBuffer>);
+      installed = { program, module, loaded: null };
     }
-    this.#admitted.delete(hashHex);
-    this.#admitted.set(hashHex, admitted);
-    const [oldest] = this.#admitted.keys();
-    if (this.#admitted.size > INSTALLED_LIMIT) this.#admitted.delete(oldest as string);
-    return admitted;
+    this.#installed.delete(hashHex);
+    this.#installed.set(hashHex, installed);
+    const [oldest] = this.#installed.keys();
+    if (this.#installed.size > INSTALLED_LIMIT) this.#installed.delete(oldest as string);
+    return installed;
   }
 }
 

@@ -52,6 +52,7 @@ const PARENT_SEQUENCE = 8;
 const METADATA = 9;
 const GAS_LOW = 10;
 const GAS_HIGH = 11;
+const ERROR_LENGTH = 12;
 
 // Words before the entries.
 const SIGNAL = 0;
@@ -60,13 +61,13 @@ const MAIN_SIGNAL = 2;
 const STOPPED = 3;
 /** Entries below this were used at some time: how far a search must look. */
 const HIGH_WATER = 4;
-const ERROR_LENGTH = 5;
 /** 1: no job in advance may begin. */
 const PAUSED = 6;
 /** How many results of work in advance were used. */
 const USED = 7;
 const ENTRIES = 16;
-const ERROR_BYTES = 16384;
+/** Each entry's own space for the description of its failure. */
+const ERROR_BYTES = 2048;
 const ERROR_AT = (ENTRIES + ENTRIES_LIMIT * ENTRY_WORDS) * 4;
 
 export const MAIN_THREAD = 0;
@@ -76,11 +77,10 @@ const TWO_32 = 4294967296;
 
 const PENDING: Outcome = { state: "pending" };
 const YOURS: Outcome = { state: "claimed" };
-const BROKEN: Outcome = { state: "failed" };
 const LOST: Outcome = { state: "lost" };
 
 export function createBoard(): SharedArrayBuffer {
-  return new SharedArrayBuffer(ERROR_AT + ERROR_BYTES);
+  return new SharedArrayBuffer(ERROR_AT + ENTRIES_LIMIT * ERROR_BYTES);
 }
 
 /** One thread's view of the board. `self` identifies the thread and is never used again for another. */
@@ -165,9 +165,11 @@ export class Board {
         this.#freed.push(entry);
         return { state: "done", result };
       }
-      case FAILED:
+      case FAILED: {
+        const error = this.#error(entry);
         this.free(entry);
-        return kept ? LOST : BROKEN;
+        return kept ? LOST : { state: "failed", error };
+      }
       default:
         return LOST;
     }
@@ -244,14 +246,15 @@ export class Board {
     return NO_ENTRY;
   }
 
-  /** Claims any job of work in advance. */
+  /** Claims any job of work in advance, unless that is paused. */
   claimAdvance(): number {
     const words = this.#words;
+    if (Atomics.load(words, PAUSED) !== 0) return NO_ENTRY;
     const count = Atomics.load(words, HIGH_WATER);
     for (let entry = 0; entry < count; entry++) {
       const at = ENTRIES + entry * ENTRY_WORDS;
       if (words[at + STATE] !== POSTED || words[at + POSTER] !== KEPT || !this.claim(entry)) continue;
-      // Who pauses first says so and then looks for claims; who claims first then looks whether it is paused.
+      // Who pauses says so first and looks for claims then; who claims does so first and looks then.
       if (Atomics.load(words, PAUSED) === 0 && words[at + POSTER] === KEPT) return entry;
       this.#unclaim(entry);
       return NO_ENTRY;
@@ -259,8 +262,13 @@ export class Board {
     return NO_ENTRY;
   }
 
+  /** Gives a claim back; if nobody wants the job any more, frees it. */
   #unclaim(entry: number): void {
-    Atomics.store(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE, POSTED);
+    const at = ENTRIES + entry * ENTRY_WORDS + STATE;
+    const claimed = (this.#self << STATE_BITS) | CLAIMED;
+    if (Atomics.compareExchange(this.#words, at, claimed, POSTED) !== claimed) {
+      Atomics.compareExchange(this.#words, at, (this.#self << STATE_BITS) | ORPHAN, FREE);
+    }
     this.#signal();
   }
 
@@ -275,14 +283,16 @@ export class Board {
    * thread.
    */
   fail(entry: number, error: string): void {
-    const length = this.#bytes.write(error, ERROR_AT, ERROR_BYTES, "utf8");
-    Atomics.store(this.#words, ERROR_LENGTH, length);
+    const at = ERROR_AT + entry * ERROR_BYTES;
+    const length = this.#bytes.write(error, at, ERROR_BYTES, "utf8");
+    this.#words[ENTRIES + entry * ENTRY_WORDS + ERROR_LENGTH] = length;
     this.#end(entry, FAILED);
   }
 
-  /** The description of the latest failure. */
-  error(): string {
-    return this.#bytes.toString("utf8", ERROR_AT, ERROR_AT + Atomics.load(this.#words, ERROR_LENGTH));
+  #error(entry: number): string {
+    const at = ERROR_AT + entry * ERROR_BYTES;
+    const length = this.#words[ENTRIES + entry * ENTRY_WORDS + ERROR_LENGTH] as number;
+    return this.#bytes.toString("utf8", at, at + length);
   }
 
   // ---- waiting --------------------------------------------------------------------------------------------
@@ -349,19 +359,27 @@ export class Board {
     if (!paused) this.#signal();
   }
 
-  /** Whether a thread is at work, or has work, that somebody waits for. */
-  get busy(): boolean {
-    return this.#some((kind, poster) => poster !== KEPT && kind !== FREE && kind !== DONE && kind !== FAILED);
-  }
-
-  /** The threads at work in advance, or for nobody. */
-  advancing(): Set<number> {
+  /** The threads at work. While no block is in progress: in advance, or for nobody. */
+  working(): Set<number> {
     const threads = new Set<number>();
-    this.#some((kind, poster, owner) => {
-      if (kind === ORPHAN || (kind === CLAIMED && poster === KEPT)) threads.add(owner);
+    this.#some((kind, _poster, owner) => {
+      if (kind === ORPHAN || kind === CLAIMED || kind === WRITING) threads.add(owner);
       return false;
     });
+    threads.delete(this.#self);
     return threads;
+  }
+
+  /** A collection found that nobody can want this job in advance any more. */
+  forget(entry: number): void {
+    const words = this.#words;
+    const at = ENTRIES + entry * ENTRY_WORDS + STATE;
+    for (;;) {
+      const state = Atomics.load(words, at);
+      // A thread that claimed it in this moment sees that work in advance is paused, and gives it back.
+      if ((state & STATE_MASK) === CLAIMED) Atomics.wait(words, at, state, 1);
+      else if (Atomics.compareExchange(words, at, state, FREE) === state) return;
+    }
   }
 
   /** All jobs in advance that no thread is at work on. */
@@ -422,14 +440,14 @@ export class Board {
     return this.#evict(reserved);
   }
 
-  /** The board is full: a result in advance gives way. */
+  /** The board is full: work in advance gives way. */
   #evict(reserved: number): number {
     const words = this.#words;
     for (let entry = 0; entry < ENTRIES_LIMIT; entry++) {
       const at = ENTRIES + entry * ENTRY_WORDS;
-      if (words[at + POSTER] !== KEPT || Atomics.compareExchange(words, at + STATE, DONE, reserved) !== DONE)
-        continue;
-      return entry;
+      const state = words[at + STATE] as number;
+      if (words[at + POSTER] !== KEPT || (state !== DONE && state !== FAILED && state !== POSTED)) continue;
+      if (Atomics.compareExchange(words, at + STATE, state, reserved) === state) return entry;
     }
     return NO_ENTRY;
   }

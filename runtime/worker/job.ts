@@ -30,7 +30,8 @@ export interface Job {
 
 /** How a job stands, for who waits for it. */
 export type Outcome =
-  | { readonly state: "claimed" | "pending" | "failed" | "lost" }
+  | { readonly state: "claimed" | "pending" | "lost" }
+  | { readonly state: "failed"; readonly error: string }
   | { readonly state: "done"; readonly result: Ref };
 
 /** A job in advance, as a collection needs it. */

@@ -18,6 +18,8 @@ import type { WorkerTask } from "./worker.ts";
 const MAIN_HEAP_OWNER = 0x7fffffff;
 /** Deaths of threads during one job after which it is given up: something kills whoever runs it. */
 const DEATHS_LIMIT = 100;
+/** How long closing waits for threads that start. */
+const START_PATIENCE_MS = 10_000;
 /** Threads that may die before they have started until the next one is started with a delay. */
 const START_FAILURES_LIMIT = 10;
 
@@ -74,7 +76,7 @@ export class Pool {
       const signal = board.mainSignal();
       const outcome = board.take(entry, job.start, false);
       if (outcome.state === "done") return outcome.result;
-      if (outcome.state === "failed") throw revive(board.error());
+      if (outcome.state === "failed") throw revive(outcome.error);
       if (this.#deaths - deathsBefore > DEATHS_LIMIT) {
         board.withdraw(entry);
         throw new LimitError(
@@ -98,14 +100,9 @@ export class Pool {
     }
   }
 
-  /** Whether a thread is at work, or has work, for somebody who waits. */
-  get busy(): boolean {
-    return this.#board.busy;
-  }
-
-  /** Whether a thread is at work in advance. */
-  get advancing(): boolean {
-    return this.#board.advancing().size > 0;
+  /** Whether a thread is at work; while no block is in progress: in advance, or for nobody. */
+  get working(): boolean {
+    return this.#board.working().size > 0;
   }
 
   /** How many results of work in advance were used so far. */
@@ -123,10 +120,9 @@ export class Pool {
     this.#board.pause(paused);
   }
 
-  /** Ends the threads at work in advance; their jobs begin anew later. */
-  async stopAdvance(): Promise<void> {
-    while (this.advancing) {
-      const ids = this.#board.advancing();
+  /** Ends the threads at work, while no block is in progress; work in advance begins anew later. */
+  async stopWork(): Promise<void> {
+    for (let ids = this.#board.working(); ids.size > 0; ids = this.#board.working()) {
       const threads = this.#piscina.threads.filter((thread) =>
         ids.has(this.#started.get(thread.threadId) ?? 0),
       );
@@ -153,7 +149,9 @@ export class Pool {
     this.#closed = true;
     this.#board.stop();
     // Node aborts the whole process when a thread is ended while it loads its first module.
-    while (this.#starting.size > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    for (let i = 0; i < START_PATIENCE_MS && this.#starting.size > 0; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
     await this.#piscina.destroy();
     await Promise.all(this.#running);
   }

@@ -33,8 +33,8 @@ export interface WorkerTask {
   readonly advances: boolean;
 }
 
-/** Another thread failed to run a child; it has described why. */
-const FAILED_ELSEWHERE = new Error("a child could not be run on another thread");
+/** Another thread failed to run a child; the message is its description of why. */
+class FailedElsewhere extends Error {}
 
 /** Looks at the board so often before it sleeps: a child's result is often a few microseconds away. */
 const SPINS = 200;
@@ -92,7 +92,7 @@ class Worker implements Jobs {
       const outcome = board.take(ticket, start);
       if (outcome.state === "claimed") return 0;
       if (outcome.state === "lost") return LOST;
-      if (outcome.state === "failed") throw FAILED_ELSEWHERE;
+      if (outcome.state === "failed") throw new FailedElsewhere(outcome.error);
       if (outcome.state === "done") return outcome.result;
       const entry = board.claimAny(ticket);
       if (entry !== NO_ENTRY) this.#work(entry);
@@ -141,7 +141,7 @@ class Worker implements Jobs {
     try {
       this.#board.finish(entry, this.#run(entry));
     } catch (error) {
-      this.#board.fail(entry, error === FAILED_ELSEWHERE ? this.#board.error() : describe(error));
+      this.#board.fail(entry, error instanceof FailedElsewhere ? error.message : describe(error));
     } finally {
       this.#entry = outer;
     }
@@ -154,7 +154,7 @@ class Worker implements Jobs {
       const memos = this.#board.memos();
       const alive = collect(heap, memos);
       memos.forEach(({ entry }, i) => {
-        if (!alive[i]) this.#board.free(entry);
+        if (!alive[i]) this.#board.forget(entry);
       });
       this.#kernel.forget();
       return 0;
@@ -199,7 +199,7 @@ function describe(error: unknown): string {
     code: known ? error.code : "KERNEL_PANIC",
     message: known ? message : `the kernel met an error it does not know: ${name}: ${message}`,
     facts: known ? error.facts : {},
-    stack: (stack ?? "").slice(0, 4000),
+    stack: (stack ?? "").slice(0, 800),
   });
 }
 

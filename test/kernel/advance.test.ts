@@ -158,20 +158,56 @@ test("a collection forgets results that no retained block can want", async () =>
   });
 });
 
-test("endless work in advance does not keep the heap from being collected", async () => {
-  const small = { workers: 2, heapBytes: 64 << 20, memoryQuota: 200, retain: 1 };
-  await withRuntime([], small, async (runtime) => {
-    const inner = new Script({ commands: 4 });
+for (const [name, levels] of [
+  ["endless work in advance", 1],
+  ["endless work in advance below work in advance", 2],
+] as const) {
+  test(`${name} does not keep the heap from being collected`, async () => {
+    const small = { workers: 3, heapBytes: 96 << 20, memoryQuota: 400, retain: 1 };
+    await withRuntime([], small, async (runtime) => {
+      const options = { gasLimit: 4e15 };
+      await play(runtime, (s) => leaveSpinning(s, levels), options);
+      await until(() => runtime.engine.pool.working);
+      const { generation } = runtime.engine.heap;
+      for (let round = 1; runtime.engine.heap.generation < generation + 3; round++) {
+        await play(runtime, (s) => s.fill(0x280000, 100 * 4096, round & 255));
+        assert.ok(round < 1000, "it was never collected");
+      }
+      assert.equal(runtime.inspect([1])?.status, "runnable");
+    });
+  });
+}
+
+/** Starts a child that starts a child …; the last one never ends, and nobody joins the first one. */
+function leaveSpinning(script: Script, levels: number): void {
+  const inner = new Script({ commands: 4 });
+  if (levels > 1) {
+    leaveSpinning(inner, levels - 1);
+    inner.get(1, { words: { [abi.GET_PARTS]: abi.PART_GET_STATUS, [abi.GET_STATUS_POINTER]: 0x200000 } });
+  } else {
     inner.spin(0);
-    const start = { entry: "run", argument: BigInt(REGION), gas: 1e15 };
-    const ranges = [{ source: inner.metadata(), target: REGION }];
-    await play(runtime, (s) => s.put(1, { program: DRIVER_HASH, ranges, start }), { gasLimit: 2e15 });
-    await until(() => runtime.engine.pool.advancing);
-    const { generation } = runtime.engine.heap;
-    for (let round = 1; runtime.engine.heap.generation < generation + 3; round++) {
+  }
+  script.put(1, {
+    program: DRIVER_HASH,
+    memoryQuota: 80 * levels,
+    processQuota: levels - 1,
+    ranges: [{ source: inner.metadata(), target: REGION }],
+    start: { entry: "run", argument: BigInt(REGION), gas: 1e15 * levels },
+  });
+}
+
+test("a fork in a long block does not fill the heap for another one", async () => {
+  const small = { workers: 3, heapBytes: 64 << 20, memoryQuota: 200, retain: 1 };
+  await withRuntime([], small, async (runtime) => {
+    const fork = await runtime.fork();
+    let done = false;
+    const long = play(fork, (s) => s.spin(40_000_000), { gasLimit: 1e12 }).then(() => {
+      done = true;
+    });
+    for (let round = 1; !done || round < 150; round++) {
       await play(runtime, (s) => s.fill(0x280000, 100 * 4096, round & 255));
-      assert.ok(round < 1000, "it was never collected");
     }
-    assert.equal(runtime.inspect([1])?.status, "runnable");
+    await long;
+    await fork.close();
   });
 });
