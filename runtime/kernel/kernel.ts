@@ -29,7 +29,7 @@ import { findProgram, installProgram } from "./install.ts";
 import { type Jobs, LOST, NO_TICKET } from "./jobs.ts";
 import { applyMerge, planMerge } from "./merge.ts";
 import type { LoadedProgram, Programs } from "./program.ts";
-import { SnapshotRequest } from "./request.ts";
+import { type GetRequest, type PutRequest, SnapshotRequest } from "./request.ts";
 import type { KernelImports } from "./slot.ts";
 import { SlotPool } from "./slot-pool.ts";
 import type { Tracer } from "./trace.ts";
@@ -165,20 +165,35 @@ export class Kernel {
     child.ticket = NO_TICKET;
   }
 
-  // ---- PUT ------------------------------------------------------------------------------------------------
+  // ---- PUT and GET ----------------------------------------------------------------------------------------
 
-  #put(number: number, pointer: number): number {
-    const caller = this.#activation();
+  /**
+   * What PUT and GET begin with: the request is read, checked and paid, the child is joined. An error code,
+   * or the child.
+   */
+  #beginCall(
+    caller: Activation,
+    number: number,
+    pointer: number,
+    request: PutRequest | GetRequest,
+  ): Child | number {
     if (caller.starting) return abi.E_PERMISSION;
     caller.charge(gas.COST_CALL);
-    const request = caller.putRequest;
     const error = request.read(caller.slot, pointer);
     if (error !== abi.OK) return error;
     caller.charge(request.cost() - gas.COST_CALL);
     if (number < 0 || number >= abi.CHILD_LIMIT) return abi.E_NO_CHILD;
-
     const child = this.#child(caller, number);
     this.#join(caller, child);
+    return child;
+  }
+
+  // ---- PUT ------------------------------------------------------------------------------------------------
+
+  #put(number: number, pointer: number): number {
+    const caller = this.#activation();
+    const child = this.#beginCall(caller, number, pointer, caller.putRequest);
+    if (typeof child === "number") return child;
     const refusal = this.#checkPut(caller, child);
     if (refusal !== abi.OK) return refusal;
     this.#applyPut(caller, child);
@@ -324,16 +339,9 @@ export class Kernel {
 
   #get(number: number, pointer: number): number {
     const caller = this.#activation();
-    if (caller.starting) return abi.E_PERMISSION;
-    caller.charge(gas.COST_CALL);
     const request = caller.getRequest;
-    const error = request.read(caller.slot, pointer);
-    if (error !== abi.OK) return error;
-    caller.charge(request.cost() - gas.COST_CALL);
-    if (number < 0 || number >= abi.CHILD_LIMIT) return abi.E_NO_CHILD;
-
-    const child = this.#child(caller, number);
-    this.#join(caller, child);
+    const child = this.#beginCall(caller, number, pointer, request);
+    if (typeof child === "number") return child;
     const process = child.process;
     if (process === null) return abi.E_NO_CHILD;
     const bytes = process.memoryPages * WASM_PAGE_BYTES;
