@@ -316,10 +316,7 @@ export class Kernel {
       }
       const source = ranges.source(i);
       // Whole pages at equal offsets within a page are published once and shared.
-      const head =
-        (source - target) % PAGE_BYTES === 0
-          ? Math.min(length, (PAGE_BYTES - (target % PAGE_BYTES)) % PAGE_BYTES)
-          : length;
+      const head = headBytes(source, target, length);
       const whole = Math.floor((length - head) / PAGE_BYTES);
       edit.write(target, slot.memory, source, head);
       if (whole > 0) {
@@ -368,10 +365,7 @@ export class Kernel {
     const source = ranges.source(range);
     const target = ranges.target(range);
     const length = ranges.length(range);
-    const head =
-      (source - target) % PAGE_BYTES === 0
-        ? Math.min(length, (PAGE_BYTES - (target % PAGE_BYTES)) % PAGE_BYTES)
-        : length;
+    const head = headBytes(source, target, length);
     const whole = Math.floor((length - head) / PAGE_BYTES);
     const done = head + whole * PAGE_BYTES;
     readMemory(this.#heap, process.memory, source, slot.memory, target, head);
@@ -478,4 +472,13 @@ export class Kernel {
     // Gas of many blocks can meet in one counter: what it cannot hold counts as used.
     caller.setGas(Math.min(caller.gas() + (start.gas - result.gasUsed), GAS_LIMIT));
   }
+}
+
+/**
+ * How many bytes of a COPY come before its whole pages, which can be shared: those up to the first border of
+ * a page, or all of them where source and target lie differently in their pages.
+ */
+function headBytes(source: number, target: number, length: number): number {
+  if ((source - target) % PAGE_BYTES !== 0) return length;
+  return Math.min(length, (PAGE_BYTES - (target % PAGE_BYTES)) % PAGE_BYTES);
 }

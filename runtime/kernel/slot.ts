@@ -81,6 +81,8 @@ export class Slot {
   memory: Buffer;
   words: Uint32Array;
   readonly #memory: WebAssembly.Memory;
+  /** Where `scan` leaves the numbers of marked pages. */
+  readonly #list: Int32Array;
 
   constructor(program: LoadedProgram, memoryPages: number, imports: KernelImports) {
     this.program = program;
@@ -93,6 +95,7 @@ export class Slot {
     this.exports = instance.exports as unknown as SlotExports;
     this.aux = Buffer.from(aux.buffer);
     this.auxWords = new Int32Array(aux.buffer);
+    this.#list = this.auxWords.subarray(AUX_LIST / 4);
     this.memory = Buffer.from(this.#memory.buffer);
     this.words = new Uint32Array(this.#memory.buffer);
   }
@@ -148,7 +151,7 @@ export class Slot {
    */
   publish(heap: Heap, base: Ref): Ref {
     const end = this.memory.length / PAGE_BYTES;
-    const list = this.auxWords.subarray(AUX_LIST / 4);
+    const list = this.#list;
     for (let from = 0; from < end; ) {
       const found = this.exports.scan(from, end);
       if (found === 0) break;
@@ -157,10 +160,9 @@ export class Slot {
         const index = list[i] as number;
         count = this.#capture(heap, base, index, count);
         const next = index + 1;
-        if (list[i + 1] !== next || i + 1 === found) {
-          if (next < end && this.aux[AUX_MARKS + next] === 0 && this.#straddled(heap, next)) {
-            count = this.#capture(heap, base, next, count);
-          }
+        const listed = i + 1 < found && list[i + 1] === next;
+        if (!listed && next < end && this.aux[AUX_MARKS + next] === 0 && this.#straddled(heap, next)) {
+          count = this.#capture(heap, base, next, count);
         }
       }
       this.root = tableUpdate(heap, this.root, indexes, pages, count);
@@ -190,7 +192,7 @@ export class Slot {
   /** Forgets what was written since the last publishing: puts those pages back to what `root` says. */
   discard(heap: Heap): void {
     const end = this.memory.length / PAGE_BYTES;
-    const list = this.auxWords.subarray(AUX_LIST / 4);
+    const list = this.#list;
     for (;;) {
       const found = this.exports.scan(0, end);
       for (let i = 0; i < found; i++) {

@@ -62,10 +62,10 @@ const address = fc.oneof(near([0, 0x100000, 0x200000, 0x280000, 0x2c0000, 0x3000
 const length = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 9000 }), near([65536, 2 ** 20, 2 ** 22]));
 
 test("a proof shows what the runtime reads, or that it is absent, in any block", async (t) => {
-  await withTrees(baseSeed(t), 5, (runtime, blocks) => {
+  await withTrees(baseSeed(t), 10, (runtime, blocks) => {
     const known = blocks.map((block) => pathsOf(runtime, block));
     t.diagnostic(`processes: ${known.map((paths) => paths.length)}`);
-    assert.ok(known.flat().length > 5);
+    assert.ok(known.flat().length > 20);
     const number = fc.oneof(fc.integer({ min: 0, max: 5 }), fc.integer({ min: 0, max: TABLE_LIMIT - 1 }));
     const tail = fc.oneof(fc.constant([]), fc.array(number, { maxLength: 3 }));
     const seen = { bytes: 0, memory: 0, process: 0 };
