@@ -2,6 +2,7 @@
  * Stillpoint: a deterministic process runtime. The public face for embedders.
  */
 
+export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {
   type Diff,
   type Difference,

@@ -77,6 +77,19 @@ test("a difference from expected.json exits 1 and names the block and both value
   );
 });
 
+test("--timeline writes a file for Chrome's trace viewer", (t) => {
+  const directory = directoryWith(t, "46147", "9068998");
+  const file = join(directory, "timeline.trace");
+  const { status, stderr } = start("--blocks", directory, "--timeline", file, "--workers", "2");
+  assert.equal(status, 0, stderr);
+  const { traceEvents } = JSON.parse(readFileSync(file, "utf8"));
+  const names = traceEvents.filter(({ ph }: { ph: string }) => ph === "X");
+  assert.equal(names.filter(({ cat }: { cat: string }) => cat === "block").length, 1 + 2);
+  const bad = start("--blocks", directory, "--timeline", join(directory, "no", "file"));
+  assert.equal(bad.status, 2);
+  assert.match(bad.stderr, /no\/file: cannot be written: ENOENT/);
+});
+
 test("blocks without an expected.json run without being compared", (t) => {
   const { status, stdout, stderr } = start("--blocks", directoryWith(t, "46147"), "--workers", "1");
   assert.equal(status, 0, stderr);

@@ -18,6 +18,7 @@ import {
   Progress,
   parseOptions,
   print,
+  writeOutput,
 } from "../../runtime/cli/terminal.ts";
 import { StillpointError } from "../../runtime/errors.ts";
 import { programHash, Runtime } from "../../runtime/index.ts";
@@ -27,6 +28,7 @@ import { decodeResult, encodeBlock, type LedgerReport } from "./encode.ts";
 import { differences, readExpected } from "./expected.ts";
 
 const WORKERS_MAX = 64;
+const TIMELINE_RECORDS = 1 << 20;
 
 interface Line extends LedgerReport {
   /** Root of the runtime's state after the block. */
@@ -44,6 +46,8 @@ export const ledgerCommand: Command = {
                  With an expected.json beside them results are compared: exit code 1 on a difference
   --workers N    worker threads, 1 to ${WORKERS_MAX}; default: one for each core, at most 8;
                  results do not depend on it
+  --timeline F   writes to F when each activation ran on which thread, for chrome://tracing or
+                 ui.perfetto.dev
   --json         one JSON object for each block on standard output, and nothing else there
   --help         this text`,
   run: runLedger,
@@ -53,6 +57,7 @@ async function runLedger(args: string[]): Promise<number> {
   const { values } = parseOptions(args, {
     blocks: { type: "string" },
     workers: { type: "string" },
+    timeline: { type: "string" },
     json: { type: "boolean", default: false },
   });
   const directory = values.blocks ?? fileURLToPath(new URL("./blocks", import.meta.url));
@@ -62,7 +67,8 @@ async function runLedger(args: string[]): Promise<number> {
   const expected = readExpected(directory);
 
   const [root, ledger] = await Promise.all([loadGuest("ledger/root"), loadGuest("ledger/ledger")]);
-  const runtime = await Runtime.open({ root, programs: [ledger], ...workers });
+  const timeline = values.timeline === undefined ? 0 : TIMELINE_RECORDS;
+  const runtime = await Runtime.open({ root, programs: [ledger], timeline, ...workers });
   const ledgerProgram = programHash(ledger);
   const progress = new Progress();
   const lines: Line[] = [];
@@ -85,6 +91,7 @@ async function runLedger(args: string[]): Promise<number> {
     await runtime.close();
   }
 
+  if (values.timeline !== undefined) writeOutput(values.timeline, JSON.stringify(runtime.timeline()));
   if (!values.json) print(formatLines(lines));
   for (const difference of wrong) complain(difference);
   if (wrong.length > 0) return EXIT_FAILED;

@@ -3,7 +3,6 @@
  * must be equal; the wall time shows how much ran at the same time.
  */
 
-import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
 import {
@@ -17,8 +16,8 @@ import {
   Progress,
   parseOptions,
   print,
+  writeOutput,
 } from "../../runtime/cli/terminal.ts";
-import { UsageError } from "../../runtime/errors.ts";
 import { programHash, Runtime } from "../../runtime/index.ts";
 import { loadGuest } from "../guests.ts";
 import {
@@ -33,6 +32,7 @@ import {
 import { encodePng } from "./png.ts";
 
 const WORKERS_MAX = 64;
+const TIMELINE_RECORDS = 1 << 20;
 const GAS_PER_CHILD = 2 ** 43;
 
 const DIGEST: DigestJob = { kind: "digest", data: patternBytes(4 << 20), chunkBytes: 16384, rounds: 8 };
@@ -61,6 +61,8 @@ export const parallelCommand: Command = {
                  default: one for each core, at least 2, at most 8
   --children N   children that share a job, 1 to ${CHILDREN_MAX}; default 16
   --out FILE     where to write the picture, PNG; default mandelbrot.png
+  --timeline F   writes to F when each activation of the second run ran on which thread, for
+                 chrome://tracing or ui.perfetto.dev
   --help         this text`,
   run: runParallel,
 };
@@ -70,13 +72,14 @@ async function runParallel(args: string[]): Promise<number> {
     workers: { type: "string" },
     children: { type: "string", default: "16" },
     out: { type: "string", default: "mandelbrot.png" },
+    timeline: { type: "string" },
   });
   const cores = Math.min(8, Math.max(2, availableParallelism()));
   const workers = integerOption("workers", values.workers ?? String(cores), 2, WORKERS_MAX);
   const children = integerOption("children", values.children, 1, CHILDREN_MAX);
 
   const one = await runJobs(1, children);
-  const several = await runJobs(workers, children);
+  const several = await runJobs(workers, children, values.timeline);
 
   const rows = [DIGEST, PICTURE].map((job, i) => {
     const [alone, together] = [one.results[i]!, several.results[i]!];
@@ -86,7 +89,7 @@ async function runParallel(args: string[]): Promise<number> {
   print(
     formatTable(["job", "1 worker, ms", `${workers} workers, ms`, "faster", "root"], rows, ["job", "root"]),
   );
-  writePicture(values.out, several.results[1]!.result);
+  writeOutput(values.out, encodePng({ ...PICTURE, pixels: several.results[1]!.result }));
   print(`${children} children; the picture is in ${values.out}.`);
 
   const wrong = check(one, several, workers);
@@ -94,10 +97,12 @@ async function runParallel(args: string[]): Promise<number> {
   return wrong.length === 0 ? EXIT_OK : EXIT_FAILED;
 }
 
-async function runJobs(workers: number, children: number): Promise<Run> {
+/** Writes the timeline of all jobs to a file if one is given. */
+async function runJobs(workers: number, children: number, timelineFile?: string): Promise<Run> {
   const progress = new Progress();
   const [root, worker] = await Promise.all([loadGuest("parallel/root"), loadGuest("parallel/worker")]);
-  const runtime = await Runtime.open({ root, programs: [worker], workers });
+  const timeline = timelineFile === undefined ? 0 : TIMELINE_RECORDS;
+  const runtime = await Runtime.open({ root, programs: [worker], workers, timeline });
   const crew = { children, workerProgram: programHash(worker), gasPerChild: GAS_PER_CHILD };
   const produce = async (job: Job) => {
     const metadata = encodeJob(job, crew);
@@ -112,6 +117,7 @@ async function runJobs(workers: number, children: number): Promise<Run> {
       progress.show(`${describe(job)}, ${workers === 1 ? "1 worker" : `${workers} workers`}`);
       results.push(await produce(job));
     }
+    if (timelineFile !== undefined) writeOutput(timelineFile, JSON.stringify(runtime.timeline()));
     return { results };
   } finally {
     progress.clear();
@@ -136,15 +142,6 @@ function describe(job: Job): string {
   return job.kind === "digest"
     ? `SHA-256 of ${grouped(job.data.length)} bytes, ${job.rounds} rounds`
     : `Mandelbrot set, ${job.width} × ${job.height}`;
-}
-
-function writePicture(file: string, pixels: Uint8Array): void {
-  try {
-    writeFileSync(file, encodePng({ ...PICTURE, pixels }));
-  } catch (cause) {
-    const message = `${file}: cannot be written: ${(cause as Error).message}; name another file with --out`;
-    throw new UsageError("BAD_OPTION", message, { file }, { cause });
-  }
 }
 
 /** Bytes without a short period, the same everywhere. */

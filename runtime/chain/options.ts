@@ -26,6 +26,8 @@ export interface RuntimeOptions {
   readonly retain?: number;
   /** Directory where instrumented programs are kept between runs. Default: none. */
   readonly programCache?: string;
+  /** How many records `timeline` holds, 64 bytes each; later ones are left out. Default 0: none. */
+  readonly timeline?: number;
 }
 
 /** Options with defaults filled in. */
@@ -44,6 +46,7 @@ const KNOWN = new Set([
   "heapBytes",
   "retain",
   "programCache",
+  "timeline",
 ]);
 
 export function checkOptions(options: RuntimeOptions): Settings {
@@ -72,6 +75,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     workers: integer(options, "workers", Math.min(8, availableParallelism()), 1, 256),
     heapBytes: integer(options, "heapBytes", 8 * 2 ** 30, 1 << 20, 2 ** 37),
     retain: integer(options, "retain", 256, 1, 1 << 18),
+    timeline: integer(options, "timeline", 0, 0, 1 << 24),
   };
   if (settings.memoryQuota * WASM_PAGE_BYTES > settings.heapBytes) {
     throw new UsageError(

@@ -20,6 +20,8 @@ import { GAS_LIMIT } from "../limits.ts";
 import { ProgramCache } from "../program/cache.ts";
 import { proveRange } from "../proof/prove.ts";
 import { mainHeap, Pool } from "../worker/pool.ts";
+import { createTimeline } from "../worker/timeline.ts";
+import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
 import { type BlockRun, Engine } from "./engine.ts";
 import { makeGenesis } from "./genesis.ts";
@@ -120,7 +122,7 @@ export class Runtime {
     const handle = createHeap(settings.heapBytes);
     const heap = mainHeap(handle);
     const genesis = await makeGenesis(heap, settings, new ProgramCache(settings.programCache));
-    const pool = new Pool(handle, genesis.programs, settings.workers);
+    const pool = new Pool(handle, genesis.programs, settings.workers, createTimeline(settings.timeline));
     const engine = new Engine(pool, genesis, settings);
     try {
       const start = publishProcess(pool.heap, genesis.start);
@@ -327,6 +329,26 @@ export class Runtime {
       assert(root === entry.block.root, "trace: the block came out differently");
       return events;
     });
+  }
+
+  /**
+   * When and on which thread activations ran since `open`, of this runtime and its forks: the contents of a
+   * trace file for chrome://tracing or ui.perfetto.dev. Other than `trace` it differs from run to run. Needs
+   * the option `timeline`; changes no result.
+   *
+   * @throws UsageError (NO_TIMELINE)
+   * @example
+   * ```ts
+   * const timed = await Runtime.open({ root: await compileGuest("root.ts"), timeline: 10_000 });
+   * const events = timed.timeline().traceEvents.filter((event) => event.ph === "X");
+   * console.log(events[0].name, events[0].cat); // / block
+   * await timed.close();
+   * ```
+   */
+  timeline(): ChromeTrace {
+    const { timeline } = this.#engine.pool;
+    if (timeline !== null) return chromeTrace(timeline);
+    throw new UsageError("NO_TIMELINE", 'open the runtime with the option "timeline": 100000 records, say');
   }
 
   /** References that a collection must keep. */

@@ -1,9 +1,8 @@
 /** stillpoint compile GUEST.ts -o OUT.wasm */
 
-import { writeFileSync } from "node:fs";
 import { compileGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
-import { type Command, EXIT_OK, grouped, parseOptions, print } from "./terminal.ts";
+import { type Command, EXIT_OK, grouped, parseOptions, print, writeOutput } from "./terminal.ts";
 
 export const compileCommand: Command = {
   name: "stillpoint compile",
@@ -24,16 +23,7 @@ export const compileCommand: Command = {
     if (out === undefined)
       throw new UsageError("BAD_OPTION", "-o OUT.wasm is missing: where shall the module go?");
     const bytes = await compileGuest(positionals[0]!, { debug: values.debug });
-    try {
-      writeFileSync(out, bytes);
-    } catch (cause) {
-      throw new UsageError(
-        "BAD_OPTION",
-        `${out}: cannot be written: ${(cause as Error).message}`,
-        { file: out },
-        { cause },
-      );
-    }
+    writeOutput(out, bytes);
     print(`${out}  ${grouped(bytes.length)} bytes`);
     return EXIT_OK;
   },

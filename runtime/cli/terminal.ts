@@ -4,6 +4,7 @@
  * Standard output carries results and nothing else. Everything said beside them goes to standard error.
  */
 
+import { writeFileSync } from "node:fs";
 import { type ParseArgsOptionsConfig, parseArgs, stripVTControlCharacters } from "node:util";
 import { StillpointError, UsageError } from "../errors.ts";
 
@@ -107,6 +108,20 @@ export function formatTable(
       .join("  ")
       .trimEnd();
   return lines.map(format).join("\n");
+}
+
+/**
+ * Writes what a command was asked to put into a file.
+ *
+ * @throws {UsageError} BAD_OPTION
+ */
+export function writeOutput(file: string, data: string | Uint8Array): void {
+  try {
+    writeFileSync(file, data);
+  } catch (cause) {
+    const message = `${file}: cannot be written: ${(cause as Error).message}`;
+    throw new UsageError("BAD_OPTION", message, { file }, { cause });
+  }
 }
 
 /** A line on a terminal that is written over; nothing where standard error is not a terminal. */

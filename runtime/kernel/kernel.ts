@@ -16,7 +16,7 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import { assert } from "../errors.ts";
-import type { Heap } from "../heap/heap.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
 import { tableGet, tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { MemoryEdit, readMemory } from "../image/memory.ts";
@@ -98,7 +98,7 @@ export class Kernel {
     const activation = new Activation(this.#heap, start, slot, scratch, budget, depth, metadata);
     const outer = this.#current;
     this.#current = activation;
-    this.#tracer?.begin(budget);
+    this.#tracer?.begin(budget, program.handle.hashHex);
     let result: Process;
     try {
       const fault = activation.run();
@@ -298,7 +298,8 @@ export class Kernel {
       caller.setGas(caller.gas() - request.gas);
       const start = runnable(child.process as Process, plan.entry, request);
       child.process = start;
-      child.ticket = this.#jobs.post(() => publishProcess(this.#heap, start), caller.depth + 1);
+      const publish = (): Ref => publishProcess(this.#heap, start);
+      child.ticket = this.#jobs.post(publish, caller.depth + 1, child.number);
     }
   }
 

@@ -33,8 +33,20 @@ export type TraceEvent =
       readonly gas: number;
     };
 
-/** Collects what the kernel tells it. */
-export class Tracer {
+/** What a kernel tells of, as it happens: activations nest, and what an exception ends has no `end`. */
+export interface Tracer {
+  /** The activation that begins next is of a child of the current one, until `ascend`. */
+  descend(child: number): void;
+  ascend(): void;
+  /** An activation begins, of the program with this hash (hex). */
+  begin(gas: number, program: string): void;
+  end(status: number, fault: number, gasUsed: number): void;
+  call(what: "put" | "get", child: number, result: number, gas: number): void;
+  grow(result: number, gas: number): void;
+}
+
+/** Collects the events of a block. */
+export class BlockTracer implements Tracer {
   readonly events: TraceEvent[] = [];
   readonly #path: number[] = [];
 

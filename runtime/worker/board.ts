@@ -53,6 +53,7 @@ const METADATA = 9;
 const GAS_LOW = 10;
 const GAS_HIGH = 11;
 const ERROR_LENGTH = 12;
+const ORIGIN = 13;
 
 // Words before the entries.
 const SIGNAL = 0;
@@ -115,6 +116,7 @@ export class Board {
     words[at + PARENT_SEQUENCE] =
       job.parent === NO_ENTRY ? 0 : (words[ENTRIES + job.parent * ENTRY_WORDS + SEQUENCE] as number);
     words[at + METADATA] = job.metadata;
+    words[at + ORIGIN] = job.origin;
     const high = Math.floor(job.gas / TWO_32);
     words[at + GAS_LOW] = job.gas - high * TWO_32;
     words[at + GAS_HIGH] = high;
@@ -133,6 +135,7 @@ export class Board {
       metadata: word(METADATA) >>> 0,
       gas: (word(GAS_LOW) >>> 0) + word(GAS_HIGH) * TWO_32,
       parent: word(PARENT),
+      origin: word(ORIGIN),
     };
   }
 

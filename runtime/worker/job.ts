@@ -26,6 +26,8 @@ export interface Job {
   readonly gas: number;
   /** The entry of the activation that posted this, NO_ENTRY: none. */
   readonly parent: number;
+  /** The START in the timeline (timeline.ts), NO_RECORD: none. */
+  readonly origin: number;
 }
 
 /** How a job stands, for who waits for it. */

@@ -12,6 +12,7 @@ import type { ProgramHandle } from "../kernel/program.ts";
 import { WORKER_STACK_BYTES } from "../limits.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
 import { type Job, NO_ENTRY } from "./job.ts";
+import { NO_RECORD } from "./timeline.ts";
 import type { WorkerTask } from "./worker.ts";
 
 /** Thread ids of a heap's main thread: never 0, which means "no owner" there. */
@@ -29,6 +30,7 @@ const workerFile = new URL(`./worker.${extension}`, import.meta.url).href;
 
 export class Pool {
   readonly heap: Heap;
+  readonly timeline: SharedArrayBuffer | null;
   readonly #handle: HeapHandle;
   readonly #memory = createBoard();
   readonly #board: Board;
@@ -46,7 +48,14 @@ export class Pool {
   #startedCount = 0;
   #closed = false;
 
-  constructor(handle: HeapHandle, programs: readonly ProgramHandle[], workers: number) {
+  /** With a `timeline` (timeline.ts) the threads write down when they did what. */
+  constructor(
+    handle: HeapHandle,
+    programs: readonly ProgramHandle[],
+    workers: number,
+    timeline: SharedArrayBuffer | null = null,
+  ) {
+    this.timeline = timeline;
     this.#handle = handle;
     this.heap = mainHeap(handle);
     this.#board = new Board(this.#memory, MAIN_THREAD);
@@ -68,7 +77,7 @@ export class Pool {
   }
 
   /** Runs a job on some thread; the reference of its result. */
-  async run(job: Omit<Job, "parent" | "depth">): Promise<Ref> {
+  async run(job: Omit<Job, "parent" | "depth" | "origin">): Promise<Ref> {
     const board = this.#board;
     const deathsBefore = this.#deaths;
     const entry = await this.#post(job);
@@ -91,10 +100,10 @@ export class Pool {
   }
 
   /** Waits while there are as many blocks in progress as the board holds. */
-  async #post(job: Omit<Job, "parent" | "depth">): Promise<number> {
+  async #post(job: Omit<Job, "parent" | "depth" | "origin">): Promise<number> {
     for (;;) {
       const signal = this.#board.mainSignal();
-      const entry = this.#board.post({ ...job, depth: 0, parent: NO_ENTRY });
+      const entry = this.#board.post({ ...job, depth: 0, parent: NO_ENTRY, origin: NO_RECORD });
       if (entry !== NO_ENTRY) return entry;
       await this.#board.mainSleep(signal);
     }
@@ -163,6 +172,7 @@ export class Pool {
       id,
       heap: this.#handle,
       board: this.#memory,
+      timeline: this.timeline,
       programs: this.#programs,
       alone: this.#workers === 1,
       advances,

@@ -17,15 +17,17 @@ import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { type Jobs, LOST, NO_TICKET, NOBODY_ELSE, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
-import { Tracer } from "../kernel/trace.ts";
+import { BlockTracer } from "../kernel/trace.ts";
 import { Board } from "./board.ts";
-import { JOB_ACTIVATE, JOB_COLLECT, JOB_TRACE, type Job, NO_ENTRY } from "./job.ts";
+import { JOB_ACTIVATE, JOB_COLLECT, JOB_TRACE, type Job, NO_ENTRY, type Outcome } from "./job.ts";
+import { Lane, NO_RECORD, SPAN_COLLECTION, SPAN_HASH, SPAN_TRACE, SPAN_WAIT } from "./timeline.ts";
 
 /** What a worker is started with. */
 export interface WorkerTask {
   readonly id: number;
   readonly heap: HeapHandle;
   readonly board: SharedArrayBuffer;
+  readonly timeline: SharedArrayBuffer | null;
   readonly programs: readonly ProgramHandle[];
   /** Whether started children are offered to other threads at all. */
   readonly alone: boolean;
@@ -46,6 +48,7 @@ class Worker implements Jobs {
   readonly #kernel: Kernel;
   readonly #alone: boolean;
   readonly #advances: boolean;
+  readonly #lane: Lane | null;
   #entry = NO_ENTRY;
 
   constructor(task: WorkerTask) {
@@ -54,7 +57,8 @@ class Worker implements Jobs {
     this.#alone = task.alone;
     this.#advances = task.advances;
     this.#programs = new Programs(this.#heap, task.programs);
-    this.#kernel = new Kernel(this.#heap, this.#programs, this);
+    this.#lane = task.timeline === null ? null : new Lane(task.timeline, task.id);
+    this.#kernel = new Kernel(this.#heap, this.#programs, this, this.#lane);
   }
 
   /** Works until the board is stopped. */
@@ -72,7 +76,7 @@ class Worker implements Jobs {
 
   // ---- Jobs, for the kernel -------------------------------------------------------------------------------
 
-  post(publish: () => Ref, depth: number): Ticket {
+  post(publish: () => Ref, depth: number, child: number): Ticket {
     if (this.#alone) return NO_TICKET;
     const entry = this.#board.post({
       kind: JOB_ACTIVATE,
@@ -81,19 +85,30 @@ class Worker implements Jobs {
       metadata: 0,
       gas: 0,
       parent: this.#entry,
+      origin: this.#lane?.post(child) ?? NO_RECORD,
     });
     return entry === NO_ENTRY ? NO_TICKET : entry;
   }
 
   take(ticket: Ticket, start: Ref): Ref | typeof LOST {
+    let outcome = this.#board.take(ticket, start);
+    if (outcome.state === "pending") {
+      this.#lane?.open(SPAN_WAIT, this.#board.job(ticket).origin);
+      outcome = this.#wait(ticket, start);
+      this.#lane?.close();
+    }
+    if (outcome.state === "failed") throw new FailedElsewhere(outcome.error);
+    if (outcome.state === "done") return outcome.result;
+    return outcome.state === "lost" ? LOST : 0;
+  }
+
+  /** Helps with what descends from the job, or sleeps, until it has ended or is this thread's to run. */
+  #wait(ticket: Ticket, start: Ref): Outcome {
     const board = this.#board;
     for (let spins = 0; ; spins++) {
       const signal = board.signal();
       const outcome = board.take(ticket, start);
-      if (outcome.state === "claimed") return 0;
-      if (outcome.state === "lost") return LOST;
-      if (outcome.state === "failed") throw new FailedElsewhere(outcome.error);
-      if (outcome.state === "done") return outcome.result;
+      if (outcome.state !== "pending") return outcome;
       const entry = board.claimAny(ticket);
       if (entry !== NO_ENTRY) this.#work(entry);
       else if (spins > SPINS) board.sleep(signal);
@@ -138,9 +153,11 @@ class Worker implements Jobs {
   #work(entry: number): void {
     const outer = this.#entry;
     this.#entry = entry;
+    const depth = this.#lane?.depth ?? 0;
     try {
       this.#board.finish(entry, this.#run(entry));
     } catch (error) {
+      this.#lane?.unwind(depth);
       this.#board.fail(entry, error instanceof FailedElsewhere ? error.message : describe(error));
     } finally {
       this.#entry = outer;
@@ -151,28 +168,35 @@ class Worker implements Jobs {
     const job = this.#board.job(entry);
     const heap = this.#heap;
     if (job.kind === JOB_COLLECT) {
+      this.#lane?.open(SPAN_COLLECTION);
       const memos = this.#board.memos();
       const alive = collect(heap, memos);
       memos.forEach(({ entry }, i) => {
         if (!alive[i]) this.#board.forget(entry);
       });
       this.#kernel.forget();
+      this.#lane?.close();
       return 0;
     }
+    this.#lane?.job(job.origin);
     const process = loadProcess(heap, job.start);
     if (job.kind === JOB_ACTIVATE) return publishProcess(heap, this.#kernel.activate(process, job.depth));
     if (job.kind === JOB_TRACE) return this.#trace(process, job);
     const ref = runRoot(heap, this.#kernel, process, job);
+    this.#lane?.open(SPAN_HASH);
     hashObject(heap, ref);
+    this.#lane?.close();
     return ref;
   }
 
   /** Runs a block once more, from the same image, for its trace. */
   #trace(process: Process, job: Job): Ref {
-    const tracer = new Tracer();
+    const tracer = new BlockTracer();
+    this.#lane?.open(SPAN_TRACE);
     const kernel = new Kernel(this.#heap, this.#programs, NOBODY_ELSE, tracer);
     const ref = runRoot(this.#heap, kernel, process, job);
     const root = Buffer.from(hashOf(this.#heap, ref)).toString("hex");
+    this.#lane?.close();
     return this.#heap.blob(Buffer.from(JSON.stringify({ root, events: tracer.events })));
   }
 }

@@ -1,0 +1,125 @@
+/**
+ * The timeline of a runtime in Chrome's trace event format, which chrome://tracing and ui.perfetto.dev load.
+ * A lane for each worker thread, with complete events (ph "X") that nest; arrows lead from the START of a
+ * child to where another thread ran it.
+ *
+ *   name            category
+ *   /, /3, /3/1     block, inline, remote, in advance    an activation of the process at that path
+ *   wait for /3/1   wait                                 its parent joins it and somebody else has it
+ *   hash            hash                                 the hashes of a new block
+ *   collection      collection
+ *   trace           trace                                a block runs once more for `trace`
+ */
+
+import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
+import {
+  ABANDONED,
+  NO_RECORD,
+  SPAN_ACTIVATION,
+  SPAN_COLLECTION,
+  SPAN_HASH,
+  SPAN_START,
+  SPAN_TRACE,
+  SPAN_WAIT,
+  type Span,
+  spans,
+} from "../worker/timeline.ts";
+
+/** One event of Chrome's format; times in microseconds. `tid` is the worker's number. */
+export interface ChromeEvent {
+  readonly name: string;
+  readonly cat?: string;
+  /** X: complete; B: has not ended; s, f: the two ends of an arrow; M: the name of a lane. */
+  readonly ph: "X" | "B" | "s" | "f" | "M";
+  readonly pid: number;
+  readonly tid: number;
+  readonly ts?: number;
+  readonly dur?: number;
+  readonly id?: number;
+  readonly bp?: "e";
+  readonly args?: Readonly<Record<string, string | number>>;
+}
+
+/** What a trace file holds, but for `JSON.stringify`. */
+export interface ChromeTrace {
+  readonly displayTimeUnit: "ms";
+  readonly otherData: {
+    readonly note: string;
+    /** Records that found no room: those of the end are missing. */
+    readonly dropped: number;
+  };
+  readonly traceEvents: readonly ChromeEvent[];
+}
+
+const NOTE =
+  "Times, lanes, and what ran inline, remotely or in advance differ from run to run; roots and gas do not.";
+const PID = 1;
+const OTHERS = new Map([
+  [SPAN_COLLECTION, "collection"],
+  [SPAN_HASH, "hash"],
+  [SPAN_TRACE, "trace"],
+]);
+
+export function chromeTrace(memory: SharedArrayBuffer): ChromeTrace {
+  const table = spans(memory);
+  const byRecord = new Map(table.spans.map((span) => [span.record, span]));
+  const zero = table.spans.reduce((first, { beginNs }) => Math.min(first, beginNs), Number.POSITIVE_INFINITY);
+  const lanes = [...new Set(table.spans.map((span) => span.lane))].sort((a, b) => a - b);
+  const names = lanes.map((lane): ChromeEvent => {
+    return { name: "thread_name", ph: "M", pid: PID, tid: lane, args: { name: `worker ${lane}` } };
+  });
+  return {
+    displayTimeUnit: "ms",
+    otherData: { note: NOTE, dropped: table.dropped },
+    traceEvents: [...names, ...table.spans.flatMap((span) => eventsOf(span, byRecord, zero))],
+  };
+}
+
+function eventsOf(span: Span, byRecord: ReadonlyMap<number, Span>, zero: number): ChromeEvent[] {
+  if (span.kind === SPAN_START) return [];
+  const parent = byRecord.get(span.parent);
+  const place = { pid: PID, tid: span.lane };
+  const begin = (span.beginNs - zero) / 1000;
+  const time = span.ended
+    ? ({ ph: "X", ts: begin, dur: (span.endNs - span.beginNs) / 1000 } as const)
+    : ({ ph: "B", ts: begin } as const);
+  if (span.kind === SPAN_WAIT) {
+    return [{ name: `wait for ${pathOf(parent, byRecord)}`, cat: "wait", ...place, ...time }];
+  }
+  if (span.kind !== SPAN_ACTIVATION) {
+    const name = OTHERS.get(span.kind) as string;
+    return [{ name, cat: name, ...place, ...time }];
+  }
+  const cat = categoryOf(span, parent, byRecord);
+  const event = { name: pathOf(span, byRecord), cat, ...place, ...time, args: argumentsOf(span) };
+  if (parent?.kind !== SPAN_START) return [event];
+  const arrow = { name: "START", cat: "start", pid: PID, id: span.record };
+  const from = { ...arrow, ph: "s", tid: parent.lane, ts: (parent.beginNs - zero) / 1000 } as const;
+  return [from, event, { ...arrow, ph: "f", bp: "e", tid: span.lane, ts: begin }];
+}
+
+/** In advance is what another thread ran on when the parent's activation had already ended. */
+function categoryOf(span: Span, parent: Span | undefined, byRecord: ReadonlyMap<number, Span>): string {
+  if (parent === undefined) return "block";
+  if (parent.kind === SPAN_ACTIVATION) return "inline";
+  const caller = byRecord.get(parent.parent);
+  const end = span.ended ? span.endNs : Number.POSITIVE_INFINITY;
+  return caller?.ended && caller.endNs < end ? "in advance" : "remote";
+}
+
+function argumentsOf({ program, gas, gasUsed, status, fault, ended }: Span): Record<string, string | number> {
+  if (!ended) return { program, gas };
+  if (status === ABANDONED) return { program, gas, status: "abandoned" };
+  const names = { status: STATUS_NAMES[status] as string, fault: FAULT_NAMES[fault] as string };
+  return { program, gas, gasUsed, ...names };
+}
+
+/** Child numbers from the root; an activation that another thread ran has its START's. */
+function pathOf(span: Span | undefined, byRecord: ReadonlyMap<number, Span>): string {
+  const path: number[] = [];
+  for (let at = span; at !== undefined; ) {
+    if (at.child >= 0) path.push(at.child);
+    at = at.parent === NO_RECORD ? undefined : byRecord.get(at.parent);
+  }
+  return `/${path.reverse().join("/")}`;
+}
