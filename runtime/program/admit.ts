@@ -8,7 +8,8 @@
  */
 
 import { createHash } from "node:crypto";
-import { CALL_DEPTH_BYTES } from "../limits.ts";
+import { assert } from "../errors.ts";
+import { CALL_DEPTH_BYTES, PAGE_BYTES } from "../limits.ts";
 import { AdmissionError } from "./admission-error.ts";
 import { assemble, type Unwinding } from "./assemble.ts";
 import { Body } from "./body.ts";
@@ -54,6 +55,11 @@ export interface Options {
   readonly defect?: Defect;
 }
 
+/** Which of the two variants to make: that for batches knows where state ends. */
+interface Variant extends Options {
+  readonly bound?: number;
+}
+
 /** What a program is named by: the SHA-256 of its bytes. */
 export function programHash(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHash("sha256").update(bytes).digest());
@@ -68,7 +74,7 @@ export async function admit(bytes: Uint8Array, options: Options = {}): Promise<P
   }
 }
 
-async function admitAny(bytes: Uint8Array, options: Options): Promise<Program> {
+async function admitAny(bytes: Uint8Array, options: Variant): Promise<Program> {
   const checked = check(bytes);
   if (!suspends(checked.module)) return instrument(checked, options);
   const { asyncify } = await import("./asyncify.ts");
@@ -77,6 +83,26 @@ async function admitAny(bytes: Uint8Array, options: Options): Promise<Program> {
     return instrument(checked, options, unwindable);
   } catch (error) {
     throw error instanceof AdmissionError ? inOriginal(error, checked.module) : error;
+  }
+}
+
+/**
+ * The code of the batch variant of an admitted program, whose state is the memory below `bound`, a multiple
+ * of 4096; its contract is in layout.ts. Null if a function of it would be too large: such a program runs
+ * batches on its production variant only.
+ */
+export async function instrumentForBatch(
+  bytes: Uint8Array,
+  bound: number,
+  options: Options = {},
+): Promise<Uint8Array | null> {
+  assert(bound % PAGE_BYTES === 0 && bound >= 0 && bound < 2 ** 32, "state ends where a page does");
+  try {
+    const { code } = await admitAny(bytes, { ...options, bound });
+    return code;
+  } catch (error) {
+    if (error instanceof AdmissionError && error.reason === "function-size") return null;
+    throw error;
   }
 }
 
@@ -157,7 +183,7 @@ export interface Unwindable {
   readonly memories: readonly number[];
 }
 
-function instrument(checked: Checked, options: Options, unwindable: Unwindable | null = null): Program {
+function instrument(checked: Checked, options: Variant, unwindable: Unwindable | null = null): Program {
   const original = checked.module;
   const entries = entriesOf(original);
   const form = unwindable === null ? checked : check(unwindable.bytes, undefined, "asyncified");
@@ -175,6 +201,7 @@ function instrument(checked: Checked, options: Options, unwindable: Unwindable |
     maximumPages,
     graph,
     unwinding: unwindable?.unwinding ?? null,
+    bound: options.bound ?? null,
     defect: options.defect ?? null,
   });
   return {

@@ -11,8 +11,19 @@ import { AdmissionError } from "./admission-error.ts";
 import { Body } from "./body.ts";
 import { writeConstant } from "./constant.ts";
 import { type Depths, type Graph, ROOT_FRAME_BYTES } from "./depth.ts";
-import { bulk, type Glue, KERNEL_IMPORTS, run, scan, start, transfer, wrapper } from "./glue.ts";
-import { AUX_PAGES } from "./layout.ts";
+import {
+  bulk,
+  type Glue,
+  KERNEL_IMPORTS,
+  run,
+  scan,
+  start,
+  TOUCH_IMPORT,
+  transfer,
+  wrapper,
+} from "./glue.ts";
+import { AUX_PAGES, batchAuxPages } from "./layout.ts";
+import type { Lines } from "./lines.ts";
 import { type FunctionType, type ImportName, type Module, typeOfFunction } from "./model.ts";
 import * as op from "./opcodes.ts";
 import { Reader } from "./reader.ts";
@@ -42,6 +53,8 @@ export interface Parts {
   readonly maximumPages: number;
   readonly graph: Graph;
   readonly unwinding: Unwinding | null;
+  /** For the batch variant: where state ends; else null. */
+  readonly bound: number | null;
   readonly defect: Defect | null;
 }
 
@@ -56,12 +69,16 @@ class Assembler {
   #typeCount = 0;
   readonly #glue: Glue[] = [];
   readonly #glueIndices = new Map<string, number>();
+  readonly #imports: readonly { name: string; parameters: readonly number[]; results: readonly number[] }[];
   readonly #defined: number;
+  readonly #hints = new Writer();
+  #hinted = 0;
   /** Functions of the instrumented module that a ref.func names. */
   readonly #referenced = new Set<number>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#imports = parts.bound === null ? KERNEL_IMPORTS : [...KERNEL_IMPORTS, TOUCH_IMPORT];
     this.#defined = parts.module.functions.length - parts.module.imports.length;
     // The original types keep their indices.
     for (const type of parts.module.types) this.#addType(type.parameters, type.results);
@@ -87,7 +104,7 @@ class Assembler {
   #injected(name: string, make: () => Glue): number {
     const known = this.#glueIndices.get(name);
     if (known !== undefined) return known;
-    const index = KERNEL_IMPORTS.length + this.#defined + this.#glue.length;
+    const index = this.#imports.length + this.#defined + this.#glue.length;
     this.#glueIndices.set(name, index);
     this.#glue.push(make());
     return index;
@@ -95,7 +112,7 @@ class Assembler {
 
   #function(index: number): number {
     const { imports } = this.#parts.module;
-    if (index >= imports.length) return KERNEL_IMPORTS.length + index - imports.length;
+    if (index >= imports.length) return this.#imports.length + index - imports.length;
     return this.#wrapped(imports[index] as ImportName);
   }
 
@@ -108,10 +125,17 @@ class Assembler {
   }
 
   write(): Uint8Array {
-    const { module, defect } = this.#parts;
+    const { module, defect, bound } = this.#parts;
     const marks = defect !== "bulk-mark";
+    const lines: Lines | null = bound === null ? null : { bound, touch: KERNEL_IMPORTS.length, defect };
+    const gasGlobal = this.#gasGlobal;
     const helper = (name: string, opcode: number, segment: number) =>
-      this.#injected(name, () => bulk(opcode, segment, this.#gasGlobal, marks));
+      this.#injected(name, () => {
+        const { offset, bytes } = module.data[segment] ?? { offset: null, bytes: [] };
+        // The kernel has applied active segments.
+        const segmentBytes = offset === null ? bytes.length : 0;
+        return bulk({ opcode, segment, segmentBytes, gasGlobal, lines, marks });
+      });
     const targets: Targets = {
       functions: (index) => this.#function(index),
       references: (index) => {
@@ -128,6 +152,7 @@ class Assembler {
       fill: () => helper("fill", op.MEMORY_FILL, 0),
       init: (segment) => helper(`init ${segment}`, op.MEMORY_INIT, segment),
       memories: this.#parts.memories,
+      lines,
       defect,
     };
     const bodies = this.#bodies(targets);
@@ -138,7 +163,7 @@ class Assembler {
     // Everything is numbered now, so that the sections before can be written.
     const out = new Writer(bodies.length + 4096);
     out.bytes(Uint8Array.of(0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00));
-    const imports = this.#imports();
+    const imports = this.#importSection();
     const functions = new Writer();
     functions.u32(this.#defined + this.#glue.length);
     for (const type of module.functions.slice(module.imports.length)) functions.u32(type);
@@ -159,6 +184,7 @@ class Assembler {
       count.u32(module.dataCount);
       out.section(12, count);
     }
+    if (this.#hinted > 0) out.section(0, this.#hintSection());
     const code = new Writer(bodies.length + 4096);
     code.u32(this.#defined + this.#glue.length);
     code.bytes(bodies.view());
@@ -192,16 +218,41 @@ class Assembler {
         const text = `Instrumented, the function has ${size} bytes: at most ${limit} are allowed`;
         throw new AdmissionError("function-size", text, range.start, index);
       }
+      this.#hint(position, rewriter.unlikely);
     });
     return out;
   }
 
-  #imports(): Writer {
+  /** Notes which branches of a function are seldom taken. */
+  #hint(position: number, places: readonly number[]): void {
+    if (places.length === 0) return;
+    this.#hinted++;
+    this.#hints.u32(this.#imports.length + position);
+    this.#hints.u32(places.length);
+    for (const place of places) {
+      this.#hints.u32(place);
+      this.#hints.u32(1);
+      this.#hints.u8(0);
+    }
+  }
+
+  /** The custom section by which an engine knows them. */
+  #hintSection(): Writer {
     const out = new Writer();
-    out.u32(2 + KERNEL_IMPORTS.length);
+    out.name("metadata.code.branch_hint");
+    out.u32(this.#hinted);
+    out.bytes(this.#hints.view());
+    return out;
+  }
+
+  #importSection(): Writer {
+    const { bound } = this.#parts;
+    const auxPages = bound === null ? AUX_PAGES : batchAuxPages(bound);
+    const out = new Writer();
+    out.u32(2 + this.#imports.length);
     for (const [name, limits] of [
       ["memory", [0, this.#parts.maximumPages]],
-      ["aux", [AUX_PAGES, AUX_PAGES]],
+      ["aux", [auxPages, auxPages]],
     ] as const) {
       out.name("k");
       out.name(name);
@@ -210,11 +261,11 @@ class Assembler {
       out.u32(limits[0]);
       out.u32(limits[1]);
     }
-    for (const { name, parameters, results } of KERNEL_IMPORTS) {
+    for (const { name, parameters, results } of this.#imports) {
       out.name("k");
       out.name(name);
       out.u8(0);
-      out.u32(this.#type(parameters, results));
+      out.u32(this.#type([...parameters], [...results]));
     }
     return out;
   }

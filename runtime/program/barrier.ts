@@ -34,11 +34,23 @@ export const SAVED_LIMIT = 4;
 const GROUPS = 8;
 
 export interface Marks {
-  /** For each store how to mark, by place. */
+  /** For each store how to find its address when it is made, by place. */
   readonly kinds: Uint8Array;
+  /** 1 for stores that another one's mark stands for. */
+  readonly covered: Uint8Array;
   readonly ids: Int32Array;
   /** For an instruction that makes an address: one more than the temporary to save it in, or 0. */
   readonly saves: Uint8Array;
+}
+
+/** For bodies of up to `capacity` instructions. */
+export function emptyMarks(capacity: number): Marks {
+  return {
+    kinds: new Uint8Array(capacity),
+    covered: new Uint8Array(capacity),
+    ids: new Int32Array(capacity),
+    saves: new Uint8Array(capacity),
+  };
 }
 
 /** A mark that was made: the address `low` above what `key` held in its `version`. */
@@ -139,9 +151,10 @@ function survives(group: Group, writes: Writes, from: number, end: number): bool
 
 /** `groupReach` is REACH, but for a test that plants a defect. */
 export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = REACH): void {
-  const { kinds, ids, saves } = marks;
+  const { kinds, ids, saves, covered } = marks;
   kinds.fill(NO_MARK, 0, body.length);
   saves.fill(0, 0, body.length);
+  covered.fill(0, 0, body.length);
   const localWritten = new Map<number, number>();
   const globalWritten = new Map<number, number>();
   let lastCall = NOBODY;
@@ -247,7 +260,9 @@ export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = R
     // For constants the whole address is the offset, so that neighbours share a group.
     const key = kind === MARK_CONSTANT ? 0 : id;
     const from = kind === MARK_CONSTANT ? (id >>> 0) + low : low;
-    const covered = groups.some(
+    kinds[place] = kind;
+    ids[place] = id;
+    const stands = groups.some(
       (group) =>
         group.kind === kind &&
         group.id === key &&
@@ -256,9 +271,10 @@ export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = R
         from >= group.low &&
         from + width <= group.low + groupReach,
     );
-    if (covered) continue;
-    kinds[place] = kind;
-    ids[place] = id;
+    if (stands) {
+      covered[place] = 1;
+      continue;
+    }
     if (groups.length === GROUPS) groups.shift();
     groups.push({ kind, id: key, version, epoch, low: from });
   }

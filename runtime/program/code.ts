@@ -13,6 +13,14 @@ const PAGE_SHIFT = 12;
 const EMPTY = 0x40;
 
 export class Code extends Writer {
+  /** Where branches stand that are seldom taken. */
+  readonly unlikely: number[] = [];
+
+  override clear(): void {
+    super.clear();
+    this.unlikely.length = 0;
+  }
+
   op(opcode: number): void {
     if (opcode < op.PREFIX_FC) {
       this.u8(opcode);
@@ -56,6 +64,12 @@ export class Code extends Writer {
   open(opcode: number, type = EMPTY): void {
     this.u8(opcode);
     this.u8(type);
+  }
+
+  /** Opens an if that is seldom entered. */
+  openUnlikely(): void {
+    this.unlikely.push(this.length);
+    this.open(op.IF);
   }
 
   end(): void {

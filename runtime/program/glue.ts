@@ -14,6 +14,7 @@ import {
   AUX_RESULT,
   LIST_CAPACITY,
 } from "./layout.ts";
+import type { Lines } from "./lines.ts";
 import type { ImportName } from "./model.ts";
 import * as op from "./opcodes.ts";
 import { F32, F64, I32, I64, V128 } from "./opcodes.ts";
@@ -31,6 +32,9 @@ export const KERNEL_IMPORTS: readonly {
   { name: "grow", parameters: [I32], results: [I32] },
   { name: "abort", parameters: [I32, I32, I32, I32], results: [] },
 ];
+
+/** What the batch variant imports behind them. */
+export const TOUCH_IMPORT = { name: "touch", parameters: [I32, I32, I32], results: [] };
 
 export interface Glue {
   readonly parameters: readonly number[];
@@ -76,11 +80,19 @@ export function wrapper(name: ImportName | "grow", gasGlobal: number): Glue {
   });
 }
 
-/**
- * memory.copy, memory.fill or memory.init (with its segment): charges, runs, marks. Parameters as the
- * instruction's.
- */
-export function bulk(opcode: number, segment: number, gasGlobal: number, marks: boolean): Glue {
+export interface Bulk {
+  readonly opcode: number;
+  /** Of memory.init: the segment and its length. */
+  readonly segment: number;
+  readonly segmentBytes: number;
+  readonly gasGlobal: number;
+  readonly lines: Lines | null;
+  /** Whether it marks: all do, but for the tests. */
+  readonly marks: boolean;
+}
+
+/** memory.copy, fill or init: charges, touches, runs, marks. Parameters as the instruction's. */
+export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, marks }: Bulk): Glue {
   return glue([I32, I32, I32], [], [I64, I32, I32], (code) => {
     const [target, source, length, gas, first, last] = [0, 1, 2, 3, 4, 5] as const;
     code.index(op.GLOBAL_GET, gasGlobal);
@@ -93,6 +105,7 @@ export function bulk(opcode: number, segment: number, gasGlobal: number, marks: 
     code.index(op.GLOBAL_SET, gasGlobal);
     code.get(gas);
     code.faultIfOutOfGas();
+    if (lines !== null && lines.bound > 0) touchRanges(code, lines, opcode, segmentBytes);
     code.get(target);
     code.get(source);
     code.get(length);
@@ -139,6 +152,60 @@ export function bulk(opcode: number, segment: number, gasGlobal: number, marks: 
 }
 
 const I32_GT_U = 0x4b;
+const I64_GT_U = 0x56;
+
+/** Touches what lies below the bound of a bulk instruction's ranges, unless it is going to trap. */
+function touchRanges(code: Code, lines: Lines, opcode: number, segmentBytes: number): void {
+  const [target, source, length] = [0, 1, 2] as const;
+  const below = (address: number) => {
+    code.get(address);
+    code.i32(lines.bound);
+    code.op(op.I32_LT_U);
+  };
+  /** Leaves the block if the range goes over `size`, an i64 to be put on the stack. */
+  const fits = (from: number, size: () => void) => {
+    code.get(from);
+    code.op(op.I64_EXTEND_I32_U);
+    code.get(length);
+    code.op(op.I64_EXTEND_I32_U);
+    code.op(op.I64_ADD);
+    size();
+    code.op(I64_GT_U);
+    code.index(op.BR_IF, 0);
+  };
+  const memorySize = () => {
+    code.index(op.MEMORY_SIZE, 0);
+    code.op(op.I64_EXTEND_I32_U);
+    code.i64(16n);
+    code.op(op.I64_SHL);
+  };
+  const touch = (from: number, write: number) => {
+    below(from);
+    code.open(op.IF);
+    code.get(from);
+    code.get(length);
+    code.i32(write);
+    code.index(op.CALL, lines.touch);
+    code.end();
+  };
+  code.open(op.BLOCK);
+  below(target);
+  if (opcode === op.MEMORY_COPY) {
+    below(source);
+    code.op(op.I32_OR);
+  }
+  code.op(op.I32_EQZ);
+  code.index(op.BR_IF, 0);
+  code.get(length);
+  code.op(op.I32_EQZ);
+  code.index(op.BR_IF, 0);
+  fits(target, memorySize);
+  if (opcode === op.MEMORY_COPY) fits(source, memorySize);
+  if (opcode === op.MEMORY_INIT) fits(source, () => code.i64(BigInt(segmentBytes)));
+  if (opcode === op.MEMORY_COPY) touch(source, 0);
+  if (lines.defect !== "bulk-touch") touch(target, 1);
+  code.end();
+}
 
 function pageOf(code: Code, address: () => void, local: number): void {
   address();

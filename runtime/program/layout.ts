@@ -29,6 +29,25 @@
  *             takes less than its estimate, so it cannot overflow before the call depth does
  */
 
+/*
+ * The batch variant of a module (lines.ts), for a program whose state lies below `bound`, has the same
+ * contract, and:
+ *   aux          has batchAuxPages(bound) pages
+ *   AUX_TAGS     one byte for each 64-byte line below the bound: 0, TAG_PRESENT, or both bits. The byte
+ *                behind the last is no line's and stays 0
+ *   touch(address, length, write)
+ *                the last import: called before [address, address + length) is read (0) or written (1), if
+ *                the range begins below the bound and one of its lines lacks TAG_PRESENT (0) or TAG_WRITTEN
+ *                (1); and before every bulk instruction that reads or writes below the bound, whatever the
+ *                tags. The range may end above the bound; what lies there is not its business. It brings
+ *                the lines in, notes them as written, sets their tags; or it leaves by a trap of its own
+ *   AUX_MARKS    mean what they always do above the bound. Below it they mean nothing, but for the last
+ *                page there: its mark stands for the first bytes of the page after it, as always. So a
+ *                reader scans from page bound / 4096 - 1 on and takes of that page nothing else
+ * While a call runs tags may only grow. A bulk instruction that will trap touches nothing; an access that
+ * straddles the bound and the end of memory touches and then traps.
+ */
+
 export const AUX_FAULT = 0; //        u32  FAULT_… of an injected trap, else 0
 export const AUX_GAS = 8; //          i64  gas left
 export const AUX_RESULT = 16; //      i64  what the entry returned, or the code given to RET
@@ -44,3 +63,16 @@ export const AUX_STACK = 0x200000;
 export const AUX_STACK_END = 0x400000;
 export const AUX_BYTES = 0x400000;
 export const AUX_PAGES = AUX_BYTES / 0x10000;
+
+export const LINE_BYTES = 64;
+export const AUX_TAGS = AUX_BYTES;
+export const TAG_PRESENT = 1;
+export const TAG_WRITTEN = 2;
+
+/** Pages of the aux memory of the batch variant; `bound` is in bytes, a multiple of 65536. */
+export function batchAuxPages(bound: number): number {
+  return AUX_PAGES + (bound === 0 ? 0 : Math.floor(bound / LINE_BYTES / 0x10000) + 1);
+}
+
+/** In AUX_FAULT: the batch variant cannot run this activation; the production variant must. */
+export const FAULT_INTERNAL_PRODUCTION = -1;

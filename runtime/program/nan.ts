@@ -17,6 +17,8 @@
  */
 
 import { type Body, NOBODY } from "./body.ts";
+import type { Code } from "./code.ts";
+import * as op from "./opcodes.ts";
 import {
   BLOCK,
   DROP,
@@ -261,4 +263,41 @@ function isWrite(opcode: number): boolean {
 /** Instructions that pass a NaN on, changed in its sign only. */
 function isTransparent(opcode: number): boolean {
   return opcode === F32_ABS || opcode === F32_NEG || opcode === F64_ABS || opcode === F64_NEG;
+}
+
+const CANONICAL_F32 = Uint8Array.of(0, 0, 0xc0, 0x7f);
+const CANONICAL_F64 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0xf8, 0x7f);
+
+/** Replaces a NaN of that shape on the stack by the canonical one; `temporary` gives a local by name. */
+export function writeCanonical(
+  code: Code,
+  shape: number,
+  temporary: (name: string, type: number) => number,
+): void {
+  switch (shape) {
+    case SHAPE_F32:
+    case SHAPE_F64: {
+      const single = shape === SHAPE_F32;
+      const value = temporary(single ? "f32" : "f64", single ? F32 : F64);
+      code.tee(value);
+      code.op(single ? op.F32_CONST : op.F64_CONST);
+      code.bytes(single ? CANONICAL_F32 : CANONICAL_F64);
+      code.get(value);
+      code.get(value);
+      code.op(single ? op.F32_EQ : op.F64_EQ);
+      return code.op(op.SELECT);
+    }
+    default: {
+      const single = shape === op.SHAPE_F32X4;
+      const value = temporary("v128", V128);
+      code.tee(value);
+      code.op(op.V128_CONST);
+      const lane = single ? CANONICAL_F32 : CANONICAL_F64;
+      for (let bytes = 0; bytes < 16; bytes += lane.length) code.bytes(lane);
+      code.get(value);
+      code.get(value);
+      code.op(single ? op.F32X4_EQ : op.F64X2_EQ);
+      return code.op(op.V128_BITSELECT);
+    }
+  }
 }

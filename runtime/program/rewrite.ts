@@ -8,12 +8,13 @@
 
 import { FAULT_CALL_DEPTH, FAULT_TABLE_BOUNDS } from "../../syscalls/abi.ts";
 import {
+  emptyMarks,
   MARK_CONSTANT,
   MARK_GLOBAL,
   MARK_LOCAL,
-  MARK_SAVED,
   MARK_SPILLED,
   type Marks,
+  NO_MARK,
   planMarks,
   REACH,
   type Reach,
@@ -22,13 +23,17 @@ import {
 import type { Body } from "./body.ts";
 import { Code, writeLocals } from "./code.ts";
 import { type Charges, chargesOf } from "./gas.ts";
+import { checkLines, type Lines } from "./lines.ts";
 import type { FunctionType } from "./model.ts";
-import { canonicalisations } from "./nan.ts";
+import { canonicalisations, writeCanonical } from "./nan.ts";
 import * as op from "./opcodes.ts";
 import type { Writer } from "./writer.ts";
 
 /** Deliberate defects, for tests that must find them. */
-export type Defect = "gas" | "nan" | "mark" | "depth" | "group" | "bulk-mark" | "exit" | "flush";
+export type Defect = ProductionDefect | LineDefect;
+type ProductionDefect = "gas" | "nan" | "mark" | "depth" | "group" | "bulk-mark" | "exit" | "flush";
+/** Those of the batch variant alone. */
+type LineDefect = "straddle" | "bound-offset" | "bulk-touch" | "write-tag";
 
 /** Numbers of the instrumented module's items. */
 export interface Targets {
@@ -47,6 +52,8 @@ export interface Targets {
   readonly init: (segment: number) => number;
   /** By memory of the module. */
   readonly memories: readonly number[];
+  /** In the batch variant: how accesses find state. */
+  readonly lines: Lines | null;
   readonly defect: Defect | null;
 }
 
@@ -56,7 +63,9 @@ export class Rewriter {
   readonly #source: Uint8Array;
   readonly #scratch = new Code(4096);
   #fixes = new Uint8Array(0);
-  #marks: Marks = { kinds: new Uint8Array(0), ids: new Int32Array(0), saves: new Uint8Array(0) };
+  #marks: Marks = emptyMarks(0);
+  /** Where branches of the function written last stand that are seldom taken, counted from its start. */
+  unlikely: number[] = [];
 
   constructor(source: Uint8Array, targets: Targets) {
     this.#source = source;
@@ -71,11 +80,7 @@ export class Rewriter {
     if (this.#fixes.length < body.length) {
       const capacity = body.ops.length;
       this.#fixes = new Uint8Array(capacity);
-      this.#marks = {
-        kinds: new Uint8Array(capacity),
-        ids: new Int32Array(capacity),
-        saves: new Uint8Array(capacity),
-      };
+      this.#marks = emptyMarks(capacity);
     }
     canonicalisations(body, this.#fixes);
     planMarks(body, this.#targets.reach, this.#marks, this.#targets.defect === "group" ? 2 * REACH : REACH);
@@ -88,7 +93,10 @@ export class Rewriter {
     };
     this.#scratch.clear();
     const writer = new FunctionWriter(this.#source, this.#targets, body, type, plan, this.#scratch);
-    return writer.write(out);
+    const size = writer.write(out);
+    const start = size - this.#scratch.length;
+    this.unlikely = this.#scratch.unlikely.map((place) => start + place);
+    return size;
   }
 }
 
@@ -264,7 +272,8 @@ class FunctionWriter {
     this.#encode(place, opcode);
     if (handsOver && !this.#isCold(place)) this.#fetchGas();
     const shape = this.#plan.fixes[place] as number;
-    if (shape !== 0 && this.#targets.defect !== "nan") this.#canonicalise(shape);
+    if (shape !== 0 && this.#targets.defect !== "nan")
+      writeCanonical(this.#code, shape, (name, type) => this.#temporary(name, type));
     const saved = this.#plan.marks.saves[place] as number;
     if (saved !== 0) this.#code.tee(this.#temporary(`address${saved - 1}`, op.I32));
   }
@@ -283,7 +292,7 @@ class FunctionWriter {
         return code.u8(a >> 8);
       case op.MEMORY_ARGUMENT:
       case op.MEMORY_LANE:
-        return op.IS_STORE[opcode] === 1 ? this.#store(place, opcode) : this.#access(place, opcode);
+        return op.IS_STORE[opcode] === 1 ? this.#store(place, opcode) : this.#load(place, opcode);
     }
     switch (opcode) {
       case op.NOP:
@@ -385,64 +394,62 @@ class FunctionWriter {
     if (op.IMMEDIATES[opcode] === op.MEMORY_LANE) this.#code.u8(a >> 8);
   }
 
+  #load(place: number, opcode: number): void {
+    if (this.#targets.lines !== null && this.#body.memory[place] === 0) {
+      const code = this.#code;
+      const operands = op.SIGNATURES[opcode]?.operands as readonly number[];
+      const address = this.#temporary(`address${SAVED_LIMIT}`, op.I32);
+      if (operands.length === 1) {
+        code.tee(address);
+        this.#check(place, opcode, () => code.get(address));
+      } else {
+        const value = this.#temporary(`value${op.V128}`, op.V128);
+        code.set(value);
+        code.tee(address);
+        this.#check(place, opcode, () => code.get(address));
+        code.get(value);
+      }
+    }
+    this.#access(place, opcode);
+  }
+
+  /** Before an access, in the batch variant: sees to it that its lines are there. */
+  #check(place: number, opcode: number, address: () => void, constant: number | null = null): void {
+    const { lines } = this.#targets;
+    if (lines === null || this.#body.memory[place] !== 0) return;
+    const offset = (this.#body.b[place] as number) >>> 0;
+    const width = 1 << (op.WIDTH[opcode] as number);
+    checkLines(this.#code, lines, { address, constant, offset, width, write: op.IS_STORE[opcode] === 1 });
+  }
+
   #store(place: number, opcode: number): void {
     const code = this.#code;
-    const { kinds, ids } = this.#plan.marks;
+    const { kinds, ids, covered } = this.#plan.marks;
     const offset = (this.#body.b[place] as number) >>> 0;
     const id = ids[place] as number;
-    if (kinds[place] === MARK_SPILLED) {
+    const kind = kinds[place];
+    if (kind === MARK_SPILLED) {
       const type = op.SIGNATURES[opcode]?.operands[1] as number;
       const value = this.#temporary(`value${type}`, type);
       const address = this.#temporary(`address${SAVED_LIMIT}`, op.I32);
       code.set(value);
       code.tee(address);
+      this.#check(place, opcode, () => code.get(address));
       code.get(value);
       this.#access(place, opcode);
       return code.mark(() => code.get(address), offset);
     }
+    const address = () => {
+      if (kind === MARK_LOCAL) code.get(id);
+      else if (kind === MARK_GLOBAL) code.index(op.GLOBAL_GET, id);
+      else code.get(this.#temporary(`address${id}`, op.I32));
+    };
+    this.#check(place, opcode, address, kind === MARK_CONSTANT ? id >>> 0 : null);
     this.#access(place, opcode);
+    if (kind === NO_MARK || covered[place] === 1) return;
     if (this.#targets.defect === "mark" && opcode === op.I64_STORE) return;
-    switch (kinds[place]) {
-      case MARK_LOCAL:
-        return code.mark(() => code.get(id), offset);
-      case MARK_GLOBAL:
-        return code.mark(() => code.index(op.GLOBAL_GET, id), offset);
-      case MARK_CONSTANT:
-        return code.markAt((id >>> 0) + offset);
-      case MARK_SAVED:
-        return code.mark(() => code.get(this.#temporary(`address${id}`, op.I32)), offset);
-    }
-  }
-
-  /** Replaces a NaN on the stack by the canonical one. */
-  #canonicalise(shape: number): void {
-    const code = this.#code;
-    switch (shape) {
-      case op.SHAPE_F32:
-      case op.SHAPE_F64: {
-        const single = shape === op.SHAPE_F32;
-        const value = this.#temporary(single ? "f32" : "f64", single ? op.F32 : op.F64);
-        code.tee(value);
-        code.op(single ? op.F32_CONST : op.F64_CONST);
-        code.bytes(single ? CANONICAL_F32 : CANONICAL_F64);
-        code.get(value);
-        code.get(value);
-        code.op(single ? op.F32_EQ : op.F64_EQ);
-        return code.op(op.SELECT);
-      }
-      default: {
-        const single = shape === op.SHAPE_F32X4;
-        const value = this.#temporary("v128", op.V128);
-        code.tee(value);
-        code.op(op.V128_CONST);
-        const lane = single ? CANONICAL_F32 : CANONICAL_F64;
-        for (let bytes = 0; bytes < 16; bytes += lane.length) code.bytes(lane);
-        code.get(value);
-        code.get(value);
-        code.op(single ? op.F32X4_EQ : op.F64X2_EQ);
-        return code.op(op.V128_BITSELECT);
-      }
-    }
+    if (kind === MARK_CONSTANT) code.markAt((id >>> 0) + offset);
+    else code.mark(address, offset);
   }
 }
 
@@ -460,6 +467,3 @@ function leaves(opcode: number): boolean {
       return false;
   }
 }
-
-const CANONICAL_F32 = Uint8Array.of(0, 0, 0xc0, 0x7f);
-const CANONICAL_F64 = Uint8Array.of(0, 0, 0, 0, 0, 0, 0xf8, 0x7f);

@@ -15,6 +15,7 @@ import {
   AUX_STACK,
   AUX_STACK_END,
   AUX_UNWIND,
+  batchAuxPages,
 } from "../../runtime/program/layout.ts";
 
 export interface Exports {
@@ -51,6 +52,12 @@ export interface Image {
 export const PLENTY = 1n << 50n;
 const aborted = { message: "abort" };
 
+/** What a machine needs for the batch variant. */
+export interface Batch {
+  readonly bound: number;
+  readonly touch: (machine: Machine, address: number, length: number, write: boolean) => void;
+}
+
 export class Machine {
   readonly program: Program;
   readonly memory: WebAssembly.Memory;
@@ -73,12 +80,14 @@ export class Machine {
     program: Program,
     module = new WebAssembly.Module(program.code as BufferSource),
     image?: Image,
+    batch?: Batch,
   ) {
     this.program = program;
     const { initialPages, maximumPages } = program.memory;
     const initial = image === undefined ? initialPages : image.memory.length / 65536;
     this.memory = new WebAssembly.Memory({ initial, maximum: maximumPages });
-    this.aux = new WebAssembly.Memory({ initial: AUX_PAGES, maximum: AUX_PAGES });
+    const auxPages = batch === undefined ? AUX_PAGES : batchAuxPages(batch.bound);
+    this.aux = new WebAssembly.Memory({ initial: auxPages, maximum: auxPages });
     this.words = new DataView(this.aux.buffer);
     const call = (name: string) => (a: number, b: number) => {
       this.log.push(`${name} ${a} ${b}`);
@@ -100,6 +109,8 @@ export class Machine {
           this.log.push(`abort ${message} ${file} ${line} ${column}`);
           throw aborted;
         },
+        touch: (address: number, length: number, write: number) =>
+          batch?.touch(this, address >>> 0, length >>> 0, write !== 0),
       },
     });
     this.exports = instance.exports as unknown as Exports;

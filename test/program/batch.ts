@@ -1,0 +1,116 @@
+/**
+ * Compares the batch variant of a generated program with its production variant.
+ *
+ * The state is kept outside of the guest's memory, which holds garbage below the bound: a line comes in when
+ * it is touched, and what was written is taken out at the end. So a load that was not touched reads garbage,
+ * a store that was not touched leaves a trace, and one that is not tagged as written is lost.
+ */
+
+import { admitEntryProgram, instrumentForBatch, type Program } from "../../runtime/program/admit.ts";
+import { AUX_TAGS, LINE_BYTES, TAG_PRESENT, TAG_WRITTEN } from "../../runtime/program/layout.ts";
+import type { Defect } from "../../runtime/program/rewrite.ts";
+import { answer, digest, MarkOracle, type Observed } from "./differential.ts";
+import { generate } from "./generate.ts";
+import { Machine, PLENTY } from "./harness.ts";
+import { Random } from "./random.ts";
+
+const PAGE_BYTES = 4096;
+const GARBAGE = 0xa5;
+
+/** A machine for the batch variant, with its state outside. */
+export class StateMachine {
+  readonly machine: Machine;
+  readonly bound: number;
+  /** What touch was called with. */
+  readonly touches: { address: number; length: number; write: boolean }[] = [];
+  /** The first breach of the contract that was seen. */
+  problem: string | null = null;
+  readonly #state: Uint8Array;
+
+  constructor(program: Program, code: Uint8Array, bound: number) {
+    this.bound = bound;
+    const module = new WebAssembly.Module(code as BufferSource);
+    const touch = (_: Machine, address: number, length: number, write: boolean) =>
+      this.#touch(address, length, write);
+    this.machine = new Machine(program, module, undefined, { bound, touch });
+    this.#state = this.machine.bytes().slice(0, bound);
+    this.machine.bytes().fill(GARBAGE, 0, bound);
+  }
+
+  get #tags(): Uint8Array {
+    return new Uint8Array(this.machine.aux.buffer, AUX_TAGS, Math.floor(this.bound / LINE_BYTES));
+  }
+
+  #touch(address: number, length: number, write: boolean): void {
+    this.touches.push({ address, length, write });
+    if (address >= this.bound || length === 0) this.problem ??= `touched ${length} bytes at ${address}`;
+    const end = Math.min(address + length, this.bound);
+    const tags = this.#tags;
+    for (let line = Math.floor(address / LINE_BYTES); line * LINE_BYTES < end; line++) {
+      const at = line * LINE_BYTES;
+      if (tags[line] === 0) this.machine.bytes().set(this.#state.subarray(at, at + LINE_BYTES), at);
+      tags[line] = write ? TAG_PRESENT | TAG_WRITTEN : (tags[line] as number) | TAG_PRESENT;
+    }
+  }
+
+  /** Memory as the guest sees it; notes what was written without a tag. */
+  view(): Uint8Array {
+    const bytes = this.machine.bytes().slice();
+    this.#tags.forEach((tag, line) => {
+      const at = line * LINE_BYTES;
+      const end = at + LINE_BYTES;
+      if (tag > 1) return;
+      const expected = tag === 0 ? GARBAGE_LINE : this.#state.subarray(at, end);
+      if (Buffer.compare(bytes.subarray(at, end), expected) !== 0)
+        this.problem ??= `line ${line} was written with tag ${tag}`;
+      bytes.set(this.#state.subarray(at, end), at);
+    });
+    return bytes;
+  }
+}
+
+const GARBAGE_LINE = new Uint8Array(LINE_BYTES).fill(GARBAGE);
+
+/** Runs both variants of program `seed` with a state of random size. */
+export async function compareBatch(seed: number, defect?: Defect): Promise<Observed> {
+  const { program: bytes } = generate(seed);
+  const random = new Random(seed ^ 0x5eed);
+  const bound = PAGE_BYTES * random.below(17);
+  const argument = BigInt.asIntN(64, BigInt(seed) * 0x9e3779b97f4a7c15n);
+  const options = defect === undefined ? {} : { defect };
+  const program = admitEntryProgram(bytes);
+  const code = await instrumentForBatch(bytes, bound, options);
+  if (code === null) throw new Error(`seed ${seed}: the batch variant is too large`);
+
+  const production = new Machine(program);
+  production.onCall = (name, a, b) => answer(name, a, b, production.bytes());
+  const wanted = production.run("main", argument);
+
+  const state = new StateMachine(program, code, bound);
+  const { machine } = state;
+  const marks = new MarkOracle(machine, bound / PAGE_BYTES);
+  machine.onCall = (name, a, b) => {
+    marks.check();
+    return answer(name, a, b, state.view());
+  };
+  const outcome = machine.run("main", argument);
+  marks.check();
+  const memory = state.view();
+  const paid = outcome.fault === 0 ? PLENTY - outcome.gas : "-";
+  const touches = state.touches.length;
+  const summary = `${bound} ${outcome.fault} ${outcome.result} ${paid} ${digest(memory)} ${touches}`;
+  const fail = (difference: string) => ({ difference, summary });
+  if (outcome.fault !== wanted.fault) return fail(`fault ${outcome.fault}, in production ${wanted.fault}`);
+  if (outcome.result !== wanted.result)
+    return fail(`result ${outcome.result}, in production ${wanted.result}`);
+  if (outcome.gas !== wanted.gas) return fail(`gas left ${outcome.gas}, in production ${wanted.gas}`);
+  if (machine.log.join() !== production.log.join()) return fail("other calls of the kernel");
+  if (Buffer.compare(machine.globals(), production.globals()) !== 0) return fail("other globals");
+  if (Buffer.compare(memory, production.bytes()) !== 0) {
+    const at = memory.findIndex((byte, index) => byte !== production.bytes()[index]);
+    return fail(`byte ${at} is ${memory[at]}, in production ${production.bytes()[at]}`);
+  }
+  if (state.problem !== null) return fail(state.problem);
+  if (marks.problem !== null) return fail(marks.problem);
+  return { difference: null, summary };
+}
