@@ -38,6 +38,8 @@ export function errorName(code: i32): string {
       return "E_CONFLICT";
     case abi.E_PERMISSION:
       return "E_PERMISSION";
+    case abi.E_NOT_IN_BATCH:
+      return "E_NOT_IN_BATCH";
   }
   return code < 0 ? `error ${code}` : "OK";
 }

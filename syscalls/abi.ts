@@ -44,7 +44,8 @@ export const PUT_CLONE_SOURCE = 56; //     u32  the child to copy, or CLONE_SELF
 export const PUT_PROGRAM_LENGTH = 60; //   u32  length of the Wasm bytes; 0: a hash is at the pointer
 export const PUT_REASON = 64; //           u32  written on E_BAD_PROGRAM: REASON_…, 0 for an unknown hash
 export const PUT_REASON_OFFSET = 68; //    u32  written on E_BAD_PROGRAM: where in the Wasm bytes
-export const PUT_RESERVED = 72; //         u64  zero
+export const PUT_BATCH_POINTER = 72; //    u32  BATCH_SIZE bytes, address divisible by 8
+export const PUT_RESERVED = 76; //         u32  zero
 export const PUT_SIZE = 80;
 
 // Parts of PUT, in the order in which they apply.
@@ -53,11 +54,12 @@ export const PART_CLONE = 2; //            not together with PROGRAM
 export const PART_DROP = 4; //             not together with another part
 export const PART_RANGES = 8; //           COPY and ZERO ranges, in the order of the list
 export const PART_START = 16;
+export const PART_BATCH = 32; //           not together with START
 
 /** Source of CLONE: the caller's memory and globals, without its children. */
 export const CLONE_SELF = -1;
 
-/** START keeps the earlier reference snapshot instead of making a new one. */
+/** START and BATCH keep the earlier reference snapshot instead of making a new one. */
 export const FLAG_KEEP = 1;
 
 // ---- a range of COPY or ZERO, RANGE_SIZE bytes ------------------------------------------------------------
@@ -84,7 +86,7 @@ export const GET_HASH_POINTER = 20; //     u32  receives 32 bytes
 export const GET_DETAIL_POINTER = 24; //   u32  receives the text of an abort, UTF-8, cut (part STATUS)
 export const GET_DETAIL_CAPACITY = 28; //  u32  0: not wanted
 export const GET_MERGE_POINTER = 32; //    u32  MERGE_SIZE bytes, address divisible by 8
-export const GET_RESERVED = 36; //         u32  zero
+export const GET_OUTCOMES_POINTER = 36; // u32  OUTCOMES_SIZE bytes, address divisible by 8
 export const GET_SIZE = 40;
 
 // Parts of GET, in the order in which they apply.
@@ -92,6 +94,7 @@ export const PART_GET_STATUS = 1;
 export const PART_GET_COPY = 2;
 export const PART_GET_MERGE = 4; //        not together with COPY
 export const PART_GET_HASH = 8;
+export const PART_GET_OUTCOMES = 16;
 
 // ---- what MERGE reads and reports, MERGE_SIZE bytes -------------------------------------------------------
 
@@ -139,6 +142,56 @@ export const STATUS_FAULTED = 4; //        back at its reference snapshot; START
 export const STATUS_SNAPSHOT = 5; //       the root, between two blocks
 export const STATUS_ENDED = 6; //          the root, after its last block
 
+// ---- BATCH: what PUT_BATCH_POINTER names, BATCH_SIZE bytes -------------------------------------------------
+
+export const BATCH_INPUTS_POINTER = 0; //  u32  inputs of INPUT_SIZE bytes, address divisible by 8
+export const BATCH_INPUTS_COUNT = 4; //    u32  items, at most BATCH_LIMIT
+export const BATCH_INBOX = 8; //           u32  where an item finds its input, in the child; divisible by 8
+export const BATCH_INBOX_CAPACITY = 12; // u32  bytes there
+export const BATCH_OUTBOX = 16; //         u32  where an item leaves its output; divisible by 8
+export const BATCH_OUTBOX_CAPACITY = 20; // u32  bytes there, at least 4
+export const BATCH_RESERVED = 24; //       u64  zero
+export const BATCH_SIZE = 32;
+
+export const INPUT_POINTER = 0; //         u32  bytes in the caller's memory
+export const INPUT_LENGTH = 4; //          u32  at most the inbox's capacity
+export const INPUT_GAS = 8; //             u64  what the item may use
+export const INPUT_SIZE = 16;
+
+/** Items of a batch. */
+export const BATCH_LIMIT = 1048576;
+
+/**
+ * Bytes that compileGuest leaves between a program's state and its static data: the usual inbox is the lower
+ * half, the usual outbox the upper.
+ */
+export const MAIL_BYTES = 65536;
+
+// ---- OUTCOMES: what GET_OUTCOMES_POINTER names, OUTCOMES_SIZE bytes ----------------------------------------
+
+export const OUTCOMES_FIRST = 0; //           u32  the first item wanted
+export const OUTCOMES_COUNT = 4; //           u32  how many are wanted; written: how many there were
+export const OUTCOMES_POINTER = 8; //         u32  receives OUTCOME_SIZE bytes for each, divisible by 8
+export const OUTCOMES_OUTPUT_POINTER = 12; // u32  receives their outputs, one after the other
+export const OUTCOMES_OUTPUT_CAPACITY = 16; // u32  bytes there
+export const OUTCOMES_OUTPUT_LENGTH = 20; //  u32  written: bytes of these outputs
+export const OUTCOMES_TOTAL = 24; //          u32  written: items of the batch
+export const OUTCOMES_RESERVED = 28; //       u32  zero
+export const OUTCOMES_SIZE = 32;
+
+export const OUTCOME_STATUS = 0; //        u32  ITEM_…
+export const OUTCOME_FAULT = 4; //         u32  FAULT_…, 0 unless faulted
+export const OUTCOME_CODE = 8; //          i64  what the entry returned; of an abort: line low, column high
+export const OUTCOME_GAS_USED = 16; //     u64  gas used by the item
+export const OUTCOME_OUTPUT_OFFSET = 24; // u32  where its output begins in the output area
+export const OUTCOME_OUTPUT_LENGTH = 28; // u32
+export const OUTCOME_SIZE = 32;
+
+export const ITEM_RETURNED = 1;
+export const ITEM_FAULTED = 2; //          what it wrote is gone
+export const ITEM_REFUSED = 3; //          wants more gas than the whole batch has
+export const ITEM_NOT_RUN = 4; //          the batch's gas did not reach so far
+
 // ---- SNAPSHOT request, SNAPSHOT_SIZE bytes ----------------------------------------------------------------
 
 export const SNAPSHOT_VERSION = 0; //         u32  ABI_VERSION
@@ -162,6 +215,7 @@ export const E_QUOTA = -7; //        the caller's quota of memory pages or proce
 export const E_STATE = -8; //        the child's status does not allow it
 export const E_CONFLICT = -9; //     MERGE found bytes that both sides changed
 export const E_PERMISSION = -10; //  not from here: SNAPSHOT below the root, calls in a start function
+export const E_NOT_IN_BATCH = -11; // not in an item of a batch
 
 // ---- fault codes: why an activation ended abnormally ------------------------------------------------------
 
@@ -230,3 +284,4 @@ export const REASON_GLOBAL_COUNT = 48;
 export const REASON_SEGMENT_COUNT = 49;
 export const REASON_NAME_LENGTH = 50;
 export const REASON_CALL_DEPTH = 51;
+export const REASON_STATE_BOUND = 52;

@@ -35,7 +35,10 @@ test("the page gives every field the type that abi.ts states", () => {
   );
 });
 
-for (const prefix of ["PUT", "RANGE", "GET", "STATUS", "SNAPSHOT"]) {
+const STRUCTS = [
+  ...["PUT", "RANGE", "BATCH", "INPUT", "GET", "MERGE", "STATUS", "OUTCOMES", "OUTCOME", "SNAPSHOT"],
+];
+for (const prefix of STRUCTS) {
   test(`the fields of ${prefix} fill the struct, aligned and without gaps`, () => {
     const fields = rows.filter((row) => row.type !== undefined && row.name.startsWith(`${prefix}_`));
     let offset = 0;

@@ -5,27 +5,29 @@
  * (`ref` is not 0), or used as a reference snapshot, it never changes: `copy()` first. Publishing is lazy,
  * since most images of short activations are superseded before anybody else needs them.
  *
- * Record (payload words; the first seven are references):
+ * Record (payload words; the first nine are references):
  *   0 program (BLOB of the original bytes)   1 memory (table of pages)      2 children (table of records)
  *   3 globals (BLOB)                         4 continuation (BLOB)          5 text: an abort's, or a block's
  *   data (BLOB) 6 reference snapshot (record)
- *   7 number of the entry to run (2^32 - 1: continue after RET)
- *   8 status      9 memory size, 64 KiB pages
- *  10 code (i64: low, high)    12 argument (i64)    14 gas given to a runnable process (u64)    16 gas used
- *  (i64) 18 gas held by runnable descendants (u64)
- *  20 fault  21 line  22 column  23 region pointer  24 region capacity
- *  25 memory quota left, 64 KiB pages       26 process quota left          27 number of children
- *  28 1: the start function has run
- *  29 memory quota given by the parent for the whole subtree, 64 KiB pages  30 processes likewise  31 zero
+ *   7 inputs of a batch (BLOB)               8 outcomes of a batch (BLOB), both as kernel/batch.ts draws them
+ *   9 number of the entry to run (2^32 - 1: continue after RET)
+ *  10 status     11 memory size, 64 KiB pages
+ *  12 code (i64: low, high)    14 argument (i64)    16 gas given to a runnable process (u64)    18 gas used
+ *  (i64) 20 gas held by runnable descendants (u64)
+ *  22 fault  23 line  24 column  25 region pointer  26 region capacity
+ *  27 memory quota left, 64 KiB pages       28 process quota left          29 number of children
+ *  30 1: the start function has run
+ *  31 memory quota given by the parent for the whole subtree, 64 KiB pages  32 processes likewise
+ *  33 number of runnable descendants
  */
 
 import { FAULT_NONE, STATUS_FRESH, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { type Heap, KIND_PROCESS, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 
-const REFERENCES = 7;
+const REFERENCES = 9;
 /** Entry number of a process that continues after RET. */
 export const ENTRY_CONTINUE = 0xffffffff;
-const RECORD_BYTES = 128;
+const RECORD_BYTES = 136;
 const TWO_32 = 4294967296;
 
 /** The image of a process. Fields named …Low and …High are the halves of an i64. */
@@ -43,6 +45,10 @@ export class Process {
   continuation: Ref = 0;
   entry = 0;
   text: Ref = 0;
+  /** What a runnable process is to work on item by item, 0 if it was started for one run. */
+  inputs: Ref = 0;
+  /** What became of the items of the last batch, until the process is started again. */
+  outcomes: Ref = 0;
   /** The image to fall back to after a fault: as a Process while it is private, else by reference. */
   reference: Process | null = null;
   referenceRef: Ref = 0;
@@ -55,6 +61,8 @@ export class Process {
   gas = 0;
   gasUsed = 0;
   gasHeld = 0;
+  /** How many descendants are runnable, with gas or without. */
+  runnableHeld = 0;
   fault = FAULT_NONE;
   line = 0;
   column = 0;
@@ -78,6 +86,8 @@ export class Process {
     other.continuation = this.continuation;
     other.entry = this.entry;
     other.text = this.text;
+    other.inputs = this.inputs;
+    other.outcomes = this.outcomes;
     other.reference = this.reference;
     other.referenceRef = this.referenceRef;
     other.status = this.status;
@@ -89,6 +99,7 @@ export class Process {
     other.gas = this.gas;
     other.gasUsed = this.gasUsed;
     other.gasHeld = this.gasHeld;
+    other.runnableHeld = this.runnableHeld;
     other.fault = this.fault;
     other.line = this.line;
     other.column = this.column;
@@ -111,6 +122,11 @@ export class Process {
   get gasInside(): number {
     return this.gasHeld + (this.status === STATUS_RUNNABLE ? this.gas : 0);
   }
+
+  /** How many processes are runnable in the subtree, this one included. */
+  get runnableInside(): number {
+    return this.runnableHeld + (this.status === STATUS_RUNNABLE ? 1 : 0);
+  }
 }
 
 /** Writes the record of `process` (and of its reference snapshot), once; returns its reference. */
@@ -130,28 +146,30 @@ export function publishProcess(heap: Heap, process: Process): Ref {
   words[at + 4] = process.continuation;
   words[at + 5] = process.text;
   words[at + 6] = process.referenceRef;
-  words[at + 7] = process.entry;
-  words[at + 8] = process.status;
-  words[at + 9] = process.memoryPages;
-  words[at + 10] = process.codeLow;
-  words[at + 11] = process.codeHigh;
-  words[at + 12] = process.argumentLow;
-  words[at + 13] = process.argumentHigh;
-  writeU64(words, at + 14, process.gas);
-  writeU64(words, at + 16, process.gasUsed);
-  writeU64(words, at + 18, process.gasHeld);
-  words[at + 20] = process.fault;
-  words[at + 21] = process.line;
-  words[at + 22] = process.column;
-  words[at + 23] = process.regionPointer;
-  words[at + 24] = process.regionCapacity;
-  words[at + 25] = process.memoryQuota;
-  words[at + 26] = process.processQuota;
-  words[at + 27] = process.childCount;
-  words[at + 28] = process.started;
-  words[at + 29] = process.memoryGiven;
-  words[at + 30] = process.processesGiven;
-  words[at + 31] = 0;
+  words[at + 7] = process.inputs;
+  words[at + 8] = process.outcomes;
+  words[at + 9] = process.entry;
+  words[at + 10] = process.status;
+  words[at + 11] = process.memoryPages;
+  words[at + 12] = process.codeLow;
+  words[at + 13] = process.codeHigh;
+  words[at + 14] = process.argumentLow;
+  words[at + 15] = process.argumentHigh;
+  writeU64(words, at + 16, process.gas);
+  writeU64(words, at + 18, process.gasUsed);
+  writeU64(words, at + 20, process.gasHeld);
+  words[at + 22] = process.fault;
+  words[at + 23] = process.line;
+  words[at + 24] = process.column;
+  words[at + 25] = process.regionPointer;
+  words[at + 26] = process.regionCapacity;
+  words[at + 27] = process.memoryQuota;
+  words[at + 28] = process.processQuota;
+  words[at + 29] = process.childCount;
+  words[at + 30] = process.started;
+  words[at + 31] = process.memoryGiven;
+  words[at + 32] = process.processesGiven;
+  words[at + 33] = process.runnableHeld;
   process.ref = ref;
   return ref;
 }
@@ -170,27 +188,30 @@ export function loadProcess(heap: Heap, ref: Ref): Process {
   process.continuation = word(4);
   process.text = word(5);
   process.referenceRef = word(6);
-  process.entry = word(7);
-  process.status = word(8);
-  process.memoryPages = word(9);
-  process.codeLow = word(10) | 0;
-  process.codeHigh = word(11) | 0;
-  process.argumentLow = word(12) | 0;
-  process.argumentHigh = word(13) | 0;
-  process.gas = word(14) + word(15) * TWO_32;
-  process.gasUsed = word(16) + (word(17) | 0) * TWO_32;
-  process.gasHeld = word(18) + word(19) * TWO_32;
-  process.fault = word(20);
-  process.line = word(21);
-  process.column = word(22);
-  process.regionPointer = word(23);
-  process.regionCapacity = word(24);
-  process.memoryQuota = word(25);
-  process.processQuota = word(26);
-  process.childCount = word(27);
-  process.started = word(28);
-  process.memoryGiven = word(29);
-  process.processesGiven = word(30);
+  process.inputs = word(7);
+  process.outcomes = word(8);
+  process.entry = word(9);
+  process.status = word(10);
+  process.memoryPages = word(11);
+  process.codeLow = word(12) | 0;
+  process.codeHigh = word(13) | 0;
+  process.argumentLow = word(14) | 0;
+  process.argumentHigh = word(15) | 0;
+  process.gas = word(16) + word(17) * TWO_32;
+  process.gasUsed = word(18) + (word(19) | 0) * TWO_32;
+  process.gasHeld = word(20) + word(21) * TWO_32;
+  process.fault = word(22);
+  process.line = word(23);
+  process.column = word(24);
+  process.regionPointer = word(25);
+  process.regionCapacity = word(26);
+  process.memoryQuota = word(27);
+  process.processQuota = word(28);
+  process.childCount = word(29);
+  process.started = word(30);
+  process.memoryGiven = word(31);
+  process.processesGiven = word(32);
+  process.runnableHeld = word(33);
   return process;
 }
 

@@ -5,11 +5,11 @@
  *   process   SHA-256(HASH_PROCESS, HASH_VERSION, 0, 0, the fields in the order below, little-endian)
  *   node      SHA-256(HASH_NODE, HASH_VERSION, 0, 0, u32 bitmap of present children, their hashes)
  *
- * A field that names an object holds its hash, 32 zero bytes where it is absent. Gas held by descendants is a
- * sum over the children and therefore not a field.
+ * A field that names an object holds its hash, 32 zero bytes where it is absent. Gas held by descendants
+ * and how many of them are runnable are sums over the children and therefore no fields.
  */
 
-export const HASH_VERSION = 1;
+export const HASH_VERSION = 2;
 export const HASH_NODE = 1;
 export const HASH_PROCESS = 2;
 export const HASH_BLOCK = 3;
@@ -25,28 +25,30 @@ export type FieldType = "hash" | "u32" | "i64" | "gas";
 /** Name, type, and the word of the record in the heap (image/process.ts) where it begins. */
 export const HASHED_FIELDS = [
   ["program", "hash", 0],
-  ["memoryPages", "u32", 9],
+  ["memoryPages", "u32", 11],
   ["memory", "hash", 1],
   ["globals", "hash", 3],
-  ["entry", "u32", 7],
-  ["status", "u32", 8],
-  ["code", "i64", 10],
-  ["argument", "i64", 12],
-  ["gas", "gas", 14],
-  ["gasUsed", "gas", 16],
-  ["fault", "u32", 20],
-  ["line", "u32", 21],
-  ["column", "u32", 22],
-  ["regionPointer", "u32", 23],
-  ["regionCapacity", "u32", 24],
-  ["memoryQuota", "u32", 25],
-  ["processQuota", "u32", 26],
-  ["childCount", "u32", 27],
-  ["started", "u32", 28],
-  ["memoryGiven", "u32", 29],
-  ["processesGiven", "u32", 30],
+  ["entry", "u32", 9],
+  ["status", "u32", 10],
+  ["code", "i64", 12],
+  ["argument", "i64", 14],
+  ["gas", "gas", 16],
+  ["gasUsed", "gas", 18],
+  ["fault", "u32", 22],
+  ["line", "u32", 23],
+  ["column", "u32", 24],
+  ["regionPointer", "u32", 25],
+  ["regionCapacity", "u32", 26],
+  ["memoryQuota", "u32", 27],
+  ["processQuota", "u32", 28],
+  ["childCount", "u32", 29],
+  ["started", "u32", 30],
+  ["memoryGiven", "u32", 31],
+  ["processesGiven", "u32", 32],
   ["continuation", "hash", 4],
   ["text", "hash", 5],
+  ["inputs", "hash", 7],
+  ["outcomes", "hash", 8],
   ["reference", "hash", 6],
   ["children", "hash", 2],
 ] as const satisfies readonly (readonly [string, FieldType, number])[];

@@ -20,6 +20,8 @@ export interface ProgramHandle {
   readonly module: WebAssembly.Module;
   readonly entries: readonly string[];
   readonly memory: Program["memory"];
+  /** Memory below this address is state, above it private to an item of a batch. */
+  readonly stateBytes: number;
   readonly hasStart: boolean;
   /** It went through Asyncify. */
   readonly suspends: boolean;
@@ -124,6 +126,7 @@ export function makeHandle(
     module,
     entries: program.entries,
     memory: program.memory,
+    stateBytes: program.stateBytes,
     hasStart: program.hasStart,
     suspends: program.suspends,
     initialMemory: initialMemory(heap, program.data),

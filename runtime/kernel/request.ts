@@ -103,7 +103,7 @@ export class PutRequest {
     if ((parts & abi.PART_DROP) !== 0 && parts !== abi.PART_DROP) return abi.E_BAD_REQUEST;
     const both = abi.PART_PROGRAM | abi.PART_CLONE;
     if ((parts & both) === both) return abi.E_BAD_REQUEST;
-    if (word(abi.PUT_RESERVED) !== 0 || word(abi.PUT_RESERVED + 4) !== 0) return abi.E_BAD_REQUEST;
+    if (word(abi.PUT_RESERVED) !== 0) return abi.E_BAD_REQUEST;
     this.parts = parts;
     this.pointer = pointer >>> 0;
 
@@ -177,7 +177,7 @@ export class GetRequest {
     const known = abi.PART_GET_STATUS | abi.PART_GET_COPY | abi.PART_GET_MERGE | abi.PART_GET_HASH;
     if (parts === 0 || (parts & ~known) !== 0) return abi.E_BAD_REQUEST;
     const both = abi.PART_GET_COPY | abi.PART_GET_MERGE;
-    if ((parts & both) === both || word(abi.GET_RESERVED) !== 0) return abi.E_BAD_REQUEST;
+    if ((parts & both) === both) return abi.E_BAD_REQUEST;
     this.parts = parts;
 
     if ((parts & abi.PART_GET_STATUS) !== 0) {

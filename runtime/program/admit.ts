@@ -27,7 +27,7 @@ import { readBody } from "./validate.ts";
 export { AdmissionError };
 
 /** Consensus: every change of what the rewriter makes, of a cost or of binaryen is a new version. */
-export const REWRITER_VERSION = "2/binaryen-132.0.0";
+export const REWRITER_VERSION = "3/binaryen-132.0.0";
 
 /** An admitted program: plain data, can be posted to a worker. */
 export interface Program {
@@ -41,6 +41,11 @@ export interface Program {
   readonly entries: readonly string[];
   /** In pages of 64 KiB; 0 and 0 for a program without memory. */
   readonly memory: { readonly initialPages: number; readonly maximumPages: number };
+  /**
+   * Memory below this address is state, above it private to an item of a batch; a multiple of 65536, at most
+   * the initial memory.
+   */
+  readonly stateBytes: number;
   /** Active data segments, in order. */
   readonly data: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
   /** Initial contents of the AUX_GLOBALS area; its length is the area's length. */
@@ -210,6 +215,7 @@ function instrument(checked: Checked, options: Variant, unwindable: Unwindable |
     code,
     entries: entries.map((entry) => entry.name),
     memory: { initialPages: memory?.minimum ?? 0, maximumPages },
+    stateBytes: original.stateBytes,
     data: original.data.flatMap(({ offset, bytes }) =>
       offset === null ? [] : [{ offset, bytes: bytes.slice() }],
     ),

@@ -69,6 +69,8 @@ export interface Module {
   readonly globals: Global[];
   /** Exported functions, in file order. */
   readonly exports: { name: string; functionIndex: number }[];
+  /** Memory below this address is state: the exported constant STATE_BYTES, 0 without one. */
+  stateBytes: number;
   start: number | null;
   readonly elements: ElementSegment[];
   dataCount: number | null;

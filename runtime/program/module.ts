@@ -4,12 +4,14 @@
  * them in their place, so that the first problem in file order is the one reported.
  */
 
+import { WASM_PAGE_BYTES } from "../limits.ts";
 import { LIMITS } from "./bounds.ts";
 import { constantExpression } from "./constant.ts";
 import {
   type Dialect,
   type FunctionType,
   functionIndex,
+  type Global,
   type ImportName,
   type Module,
   typeIndex,
@@ -43,6 +45,8 @@ const SECTION_NAMES = [
   "data",
   "data count",
 ];
+/** The export that says where private memory begins. */
+const STATE_BYTES = "STATE_BYTES";
 /** Section ids in the order in which they must stand. */
 const SECTION_ORDER = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];
 
@@ -66,6 +70,7 @@ export function decodeModule(reader: Reader, dialect: Dialect, visitor: Visitor)
     memories: [],
     globals: [],
     exports: [],
+    stateBytes: 0,
     start: null,
     elements: [],
     dataCount: null,
@@ -330,7 +335,22 @@ function exportSection(reader: Reader, module: Module): void {
       module.exports.push({ name, functionIndex: item });
       module.declared.add(item);
     }
+    if (name === STATE_BYTES && module.dialect === "original")
+      module.stateBytes = stateBound(reader, module, kind === 3 ? module.globals[item] : undefined, kindAt);
   }
+}
+
+/** What the exported constant STATE_BYTES says. */
+function stateBound(reader: Reader, module: Module, global: Global | undefined, at: number): number {
+  if (global?.mutable !== false || global.initial.kind !== "number" || global.type !== I32)
+    return reader.fail("state-bound", `${STATE_BYTES} must be an immutable global of type i32`, at);
+  const bytes = Number(BigInt.asUintN(32, global.initial.value));
+  const limit = (module.memories[0]?.minimum ?? 0) * WASM_PAGE_BYTES;
+  if (bytes % WASM_PAGE_BYTES !== 0 || bytes > limit) {
+    const text = `${STATE_BYTES} is ${bytes}: a multiple of 65536 is needed, at most the memory of ${limit}`;
+    return reader.fail("state-bound", text, at);
+  }
+  return bytes;
 }
 
 function startSection(reader: Reader, module: Module): void {

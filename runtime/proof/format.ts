@@ -4,7 +4,7 @@
  *
  *   proof     u8 PROOF_KIND · u8 PROOF_VERSION · u8 length of the path · u8 zero · u32 numbers of the path ·
  *             u64 address · u64 length · the root's process
- *   process   u8 which of the record's hashes are present, in the order of image/record.ts · the record's
+ *   process   u16 which of the record's hashes are present, in the order of image/record.ts · the record's
  *             fields in that order, absent hashes left out, opened ones replaced by the table they name
  *   table     u32 bitmap of the children that are present · for each of them, ascending: if an index wanted
  *             lies in it the child itself (a table, at the fourth level a process or a page), else its hash
@@ -35,7 +35,7 @@ import {
 } from "../image/record.ts";
 
 export const PROOF_KIND = 0x50;
-export const PROOF_VERSION = 1;
+export const PROOF_VERSION = 2;
 /** Numbers below this one name children, and pages. */
 export const TABLE_LIMIT = 1 << 20;
 export const TOP_SHIFT = 15;
@@ -186,7 +186,7 @@ class Check {
 
   /** The hash of a process, `depth` steps along the path. */
   #process(depth: number): Uint8Array {
-    const present = this.#take(1)[0] as number;
+    const present = this.#u16();
     if (present >>> HASH_FIELDS !== 0) throw this.#defect("not-canonical", "a hash that no record has");
     const record = new Uint8Array(RECORD_BYTES);
     record.set([HASH_PROCESS, HASH_VERSION]);
@@ -266,6 +266,11 @@ class Check {
     const hash = this.#take(HASH_BYTES);
     if (hash.every((byte) => byte === 0)) throw this.#defect("not-canonical", "the hash of nothing");
     return hash;
+  }
+
+  #u16(): number {
+    this.#take(2);
+    return this.#view.getUint16(this.#at - 2, true);
   }
 
   #u32(): number {

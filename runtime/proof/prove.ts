@@ -99,7 +99,8 @@ function writeProcess(
       parts.push(() => writer.bytes(field));
     }
   }
-  writer.bytes(Uint8Array.of(hashes.reduce((bits, hash, i) => bits | (isZero(hash) ? 0 : 1 << i), 0)));
+  const present = hashes.reduce((bits, hash, i) => bits | (isZero(hash) ? 0 : 1 << i), 0);
+  writer.bytes(Uint8Array.of(present, present >>> 8));
   for (const write of parts) write();
 }
 

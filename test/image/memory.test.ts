@@ -6,7 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { createHeap, Heap, KIND_NODE, type Ref, UNIT_WORDS } from "../../runtime/heap/heap.ts";
 import { tableGet } from "../../runtime/heap/table.ts";
-import { hashOf } from "../../runtime/image/hash.ts";
+import { HASH_VERSION, hashOf } from "../../runtime/image/hash.ts";
 import { MemoryEdit, readMemory } from "../../runtime/image/memory.ts";
 import { seeded } from "../seed.ts";
 
@@ -75,7 +75,7 @@ function fullHash(bytes: Buffer): Buffer {
     if (bitmap === 0) return zero;
     const head = Buffer.alloc(8);
     head.writeUInt8(1, 0);
-    head.writeUInt8(1, 1);
+    head.writeUInt8(HASH_VERSION, 1);
     head.writeUInt32LE(bitmap >>> 0, 4);
     return createHash("sha256").update(head).update(Buffer.concat(present)).digest();
   };

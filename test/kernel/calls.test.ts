@@ -231,11 +231,6 @@ describe("a refused call changes nothing", () => {
     ["unknown parts of GET", (s) => s.get(1, { words: { [abi.GET_PARTS]: 0x41 } }), abi.E_BAD_REQUEST],
     ["reserved word", (s) => s.put(1, { drop: true, words: { [abi.PUT_RESERVED]: 1 } }), abi.E_BAD_REQUEST],
     [
-      "reserved word of GET",
-      (s) => s.get(1, { status: true, words: { [abi.GET_RESERVED]: 1 } }),
-      abi.E_BAD_REQUEST,
-    ],
-    [
       "unknown flags",
       (s) => s.put(1, { start: { entry: "run" }, words: { [abi.PUT_FLAGS]: 2 } }),
       abi.E_BAD_REQUEST,

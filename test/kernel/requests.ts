@@ -359,8 +359,7 @@ function wildGet(script: Script, next: Next, without: readonly Rule[]): Omit<Cas
     [abi.GET_VERSION]: sometimes(next, abi.ABI_VERSION, () => wild(next), 30),
     [abi.GET_PARTS]: parts,
   };
-  words[abi.GET_RESERVED] = sometimes(next, 0, () => 1 + next(9), 30);
-  versionAndReserved(words, abi.GET_RESERVED, broken);
+  broken.unless(words[abi.GET_VERSION] === abi.ABI_VERSION, "version", E_BAD_REQUEST);
   broken.unless(parts !== 0, "no-parts", E_BAD_REQUEST);
   broken.unless((parts & ~15) === 0, "unknown-parts", E_BAD_REQUEST);
   broken.unless((parts & 6) !== 6, "copy-or-merge", E_BAD_REQUEST);

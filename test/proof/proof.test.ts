@@ -120,8 +120,8 @@ test("a proof holds nothing that its statement does not need", async () => {
       check(runtime, runtime.head, path, from, bytes);
     // Version, path and range; which hashes are present; 22 words.
     const header = (depth: number): number => 20 + 4 * depth;
-    const fields = 1 + 22 * 4;
-    const root = 6 * 32; // all but the reference snapshot
+    const fields = 2 + 22 * 4;
+    const root = 6 * 32; // all but the reference snapshot and what a batch has
     assert.equal(size([], 0, 0), header(0) + fields + root);
     assert.equal(size([], 2 ** 40, 1), size([], 0, 0));
     // Fresh children: program, memory, globals. The children's table: 0 and 1 share three nodes and a part
