@@ -114,9 +114,7 @@ export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, marks }:
     if (opcode === op.MEMORY_COPY) code.u8(0);
     code.u8(0);
     if (!marks) return;
-    code.get(length);
-    code.open(op.IF);
-    pageOf(code, () => code.get(target), first);
+    const bound = lines === null ? 0 : lines.bound;
     const end = () => {
       code.get(target);
       code.get(length);
@@ -124,6 +122,27 @@ export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, marks }:
       code.i32(1);
       code.op(op.I32_SUB);
     };
+    /** What begins below the bound is marked from the bound on. */
+    const begin = () => {
+      code.get(target);
+      if (bound === 0) return;
+      code.i32(bound);
+      code.get(target);
+      code.i32(bound);
+      code.op(op.I32_GE_U);
+      code.op(op.SELECT);
+    };
+    code.get(length);
+    if (bound > 0) {
+      code.i32(0);
+      code.op(I32_NE);
+      end();
+      code.i32(bound);
+      code.op(op.I32_GE_U);
+      code.op(op.I32_AND);
+    }
+    code.open(op.IF);
+    pageOf(code, begin, first);
     pageOf(code, end, last);
     for (const page of [first, last]) {
       code.get(page);
@@ -151,6 +170,7 @@ export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, marks }:
   });
 }
 
+const I32_NE = 0x47;
 const I32_GT_U = 0x4b;
 const I64_GT_U = 0x56;
 

@@ -41,9 +41,9 @@
  *                (1); and before every bulk instruction that reads or writes below the bound, whatever the
  *                tags. The range may end above the bound; what lies there is not its business. It brings
  *                the lines in, notes them as written, sets their tags; or it leaves by a trap of its own
- *   AUX_MARKS    mean what they always do above the bound. Below it they mean nothing, but for the last
- *                page there: its mark stands for the first bytes of the page after it, as always. So a
- *                reader scans from page bound / 4096 - 1 on and takes of that page nothing else
+ *   AUX_MARKS    nothing is marked below the bound. The first 64 bytes from the bound on may be written
+ *                without a mark, by a store that begins below or shares the mark of one that does: whoever
+ *                reads the marks always compares them
  * While a call runs tags may only grow. A bulk instruction that will trap touches nothing; an access that
  * straddles the bound and the end of memory touches and then traps.
  */

@@ -33,22 +33,31 @@ export interface Access {
   readonly write: boolean;
 }
 
-export function checkLines(code: Code, lines: Lines, access: Access): void {
+/** Runs one of two pieces of code: as the access begins below the bound, in state, or not. */
+export function whereItLies(
+  code: Code,
+  lines: Lines,
+  access: Access,
+  inState: () => void,
+  inPrivate: () => void = () => {},
+): void {
   const { bound, defect } = lines;
   const { constant, offset } = access;
   // The effective address does not wrap.
-  if ((constant ?? 0) + offset >= bound) return;
-  if (constant !== null) return checkTags(code, lines, access);
+  if ((constant ?? 0) + offset >= bound) return inPrivate();
+  if (constant !== null) return inState();
   access.address();
   code.i32(defect === "bound-offset" ? bound : bound - offset);
   code.op(op.I32_LT_U);
   code.open(op.IF);
-  checkTags(code, lines, access);
+  inState();
+  if (access.write) code.op(op.ELSE);
+  inPrivate();
   code.end();
 }
 
 /** For an access that begins below the bound. */
-function checkTags(code: Code, lines: Lines, access: Access): void {
+export function checkTags(code: Code, lines: Lines, access: Access): void {
   const { address, constant, offset, width, write } = access;
   const tag = (place: number) => {
     if (constant !== null)

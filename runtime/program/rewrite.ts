@@ -23,7 +23,7 @@ import {
 import type { Body } from "./body.ts";
 import { Code, writeLocals } from "./code.ts";
 import { type Charges, chargesOf } from "./gas.ts";
-import { checkLines, type Lines } from "./lines.ts";
+import { type Access, checkTags, type Lines, whereItLies } from "./lines.ts";
 import type { FunctionType } from "./model.ts";
 import { canonicalisations, writeCanonical } from "./nan.ts";
 import * as op from "./opcodes.ts";
@@ -395,61 +395,74 @@ class FunctionWriter {
   }
 
   #load(place: number, opcode: number): void {
-    if (this.#targets.lines !== null && this.#body.memory[place] === 0) {
-      const code = this.#code;
-      const operands = op.SIGNATURES[opcode]?.operands as readonly number[];
-      const address = this.#temporary(`address${SAVED_LIMIT}`, op.I32);
-      if (operands.length === 1) {
-        code.tee(address);
-        this.#check(place, opcode, () => code.get(address));
-      } else {
-        const value = this.#temporary(`value${op.V128}`, op.V128);
-        code.set(value);
-        code.tee(address);
-        this.#check(place, opcode, () => code.get(address));
-        code.get(value);
-      }
-    }
+    const { lines } = this.#targets;
+    if (lines === null || this.#body.memory[place] !== 0) return this.#access(place, opcode);
+    const code = this.#code;
+    const address = this.#temporary(`address${SAVED_LIMIT}`, op.I32);
+    const vector = op.SIGNATURES[opcode]?.operands.length === 2 ? this.#temporary("vector", op.V128) : null;
+    if (vector !== null) code.set(vector);
+    code.tee(address);
+    const access = this.#lineAccess(place, opcode, () => code.get(address), null);
+    whereItLies(code, lines, access, () => checkTags(code, lines, access));
+    if (vector !== null) code.get(vector);
     this.#access(place, opcode);
   }
 
-  /** Before an access, in the batch variant: sees to it that its lines are there. */
-  #check(place: number, opcode: number, address: () => void, constant: number | null = null): void {
-    const { lines } = this.#targets;
-    if (lines === null || this.#body.memory[place] !== 0) return;
+  #lineAccess(place: number, opcode: number, address: () => void, constant: number | null): Access {
     const offset = (this.#body.b[place] as number) >>> 0;
     const width = 1 << (op.WIDTH[opcode] as number);
-    checkLines(this.#code, lines, { address, constant, offset, width, write: op.IS_STORE[opcode] === 1 });
+    return { address, constant, offset, width, write: op.IS_STORE[opcode] === 1 };
   }
 
   #store(place: number, opcode: number): void {
     const code = this.#code;
+    const { lines, defect } = this.#targets;
     const { kinds, ids, covered } = this.#plan.marks;
     const offset = (this.#body.b[place] as number) >>> 0;
-    const id = ids[place] as number;
     const kind = kinds[place];
-    if (kind === MARK_SPILLED) {
-      const type = op.SIGNATURES[opcode]?.operands[1] as number;
-      const value = this.#temporary(`value${type}`, type);
-      const address = this.#temporary(`address${SAVED_LIMIT}`, op.I32);
-      code.set(value);
-      code.tee(address);
-      this.#check(place, opcode, () => code.get(address));
-      code.get(value);
-      this.#access(place, opcode);
-      return code.mark(() => code.get(address), offset);
-    }
+    if (kind === NO_MARK) return this.#access(place, opcode);
+    const id = kind === MARK_SPILLED ? SAVED_LIMIT : (ids[place] as number);
     const address = () => {
       if (kind === MARK_LOCAL) code.get(id);
       else if (kind === MARK_GLOBAL) code.index(op.GLOBAL_GET, id);
+      else if (kind === MARK_CONSTANT) code.i32(id);
       else code.get(this.#temporary(`address${id}`, op.I32));
     };
-    this.#check(place, opcode, address, kind === MARK_CONSTANT ? id >>> 0 : null);
+    const mark = () => {
+      if (covered[place] === 1 || (defect === "mark" && opcode === op.I64_STORE)) return;
+      if (kind === MARK_CONSTANT) code.markAt((id >>> 0) + offset);
+      else code.mark(address, offset);
+    };
+    const type = op.SIGNATURES[opcode]?.operands[1] as number;
+    if (lines !== null) {
+      const value = this.#temporary(`value${type}`, type);
+      const store = () => {
+        address();
+        code.get(value);
+        this.#access(place, opcode);
+      };
+      const access = this.#lineAccess(place, opcode, address, kind === MARK_CONSTANT ? id >>> 0 : null);
+      code.set(value);
+      if (kind === MARK_SPILLED) code.set(this.#temporary(`address${id}`, op.I32));
+      else code.op(op.DROP);
+      const inState = () => {
+        checkTags(code, lines, access);
+        store();
+      };
+      const inPrivate = () => {
+        store();
+        mark();
+      };
+      return whereItLies(code, lines, access, inState, inPrivate);
+    }
+    if (kind === MARK_SPILLED) {
+      const value = this.#temporary(`value${type}`, type);
+      code.set(value);
+      code.tee(this.#temporary(`address${id}`, op.I32));
+      code.get(value);
+    }
     this.#access(place, opcode);
-    if (kind === NO_MARK || covered[place] === 1) return;
-    if (this.#targets.defect === "mark" && opcode === op.I64_STORE) return;
-    if (kind === MARK_CONSTANT) code.markAt((id >>> 0) + offset);
-    else code.mark(address, offset);
+    mark();
   }
 }
 
