@@ -13,7 +13,7 @@ import { Machine } from "../program/harness.ts";
 import type { Report } from "./report.ts";
 
 /** By kernel: its argument, such that a run takes ten to thirty milliseconds. */
-const ARGUMENTS: Readonly<Record<string, bigint>> = {
+export const ARGUMENTS: Readonly<Record<string, bigint>> = {
   closures: 3_000_000n,
   compress: 8n,
   crc64: 8_000_000n,
@@ -22,6 +22,7 @@ const ARGUMENTS: Readonly<Record<string, bigint>> = {
   interpreter: 400_000n,
   mandelbrot: 160n,
   matrix: 30n,
+  mix: 4_000_000n,
   nbody: 60_000n,
   objects: 100_000n,
   quicksort: 150_000n,
@@ -37,12 +38,12 @@ const ROUNDS = 15;
 
 const folder = new URL("./kernels/", import.meta.url);
 
-/** The kernel compiled by asc. */
-export async function compileKernel(name: string): Promise<Uint8Array> {
+/** The kernel compiled by asc, with further options of its. */
+export async function compileKernel(name: string, options: readonly string[] = []): Promise<Uint8Array> {
   const { default: asc } = await import("assemblyscript/asc");
   let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main(
-    [`${name}.ts`, "-O3", "--runtime", "incremental", "--enable", "simd", "-o", "out.wasm"],
+    [`${name}.ts`, "-O3", "--runtime", "incremental", "--enable", "simd", ...options, "-o", "out.wasm"],
     {
       readFile: (path: string) =>
         path === `${name}.ts` ? readFileSync(new URL(path, folder), "utf8") : null,
@@ -84,41 +85,56 @@ export async function run(report: Report, only: readonly string[] = KERNELS): Pr
     const machine = new Machine(await admit(bytes));
     if (machine.program.hasStart) machine.start();
     const argument = ARGUMENTS[name] ?? 1n;
-    const sides = [
-      () => plain(argument),
-      () => {
-        const outcome = machine.run("main", argument);
-        if (outcome.fault !== 0) throw new Error(`${name}: fault ${outcome.fault}`);
-        return outcome.result;
-      },
-    ] as const;
-    const times: [number[], number[]] = [[], []];
-    for (let round = -WARM_RUNS; round < ROUNDS; round++) {
-      const results: bigint[] = [];
-      for (const side of [0, 1] as const) {
-        const begin = performance.now();
-        results.push(sides[side]());
-        if (round >= 0) times[side].push(performance.now() - begin);
-      }
-      if (results[0] !== results[1])
-        throw new Error(`${name}: plain ${results[0]}, instrumented ${results[1]}`);
-    }
-    const each = times[1].map((time, round) => time / (times[0][round] as number)).sort((a, b) => a - b);
-    const ratio = quantile(each, 0.5);
-    ratios.push(ratio);
-    report.row({
-      name,
-      value: quantile(
-        times[1].sort((a, b) => a - b),
-        0.5,
-      ),
-      unit: "ms",
-      baseline: "the module plain",
-      ratio,
-      spread: (quantile(each, 0.75) - quantile(each, 0.25)) / 2 / ratio,
-    });
+    const instrumented = () => resultOf(machine, argument);
+    ratios.push(compareTimes(report, name, "the module plain", () => plain(argument), instrumented));
   }
+  reportMean(report, ratios, "times plain");
+}
+
+/** What entry main of a machine returns. */
+export function resultOf(machine: Machine, argument: bigint): bigint {
+  const outcome = machine.run("main", argument);
+  if (outcome.fault !== 0) throw new Error(`fault ${outcome.fault}`);
+  return outcome.result;
+}
+
+/** Reports the ratio of the second side's time to the first one's, which is `baseline`; returns it. */
+export function compareTimes(
+  report: Report,
+  name: string,
+  baseline: string,
+  first: () => bigint,
+  second: () => bigint,
+): number {
+  const sides = [first, second] as const;
+  const times: [number[], number[]] = [[], []];
+  for (let round = -WARM_RUNS; round < ROUNDS; round++) {
+    const results: bigint[] = [];
+    for (const side of [0, 1] as const) {
+      const begin = performance.now();
+      results.push(sides[side]());
+      if (round >= 0) times[side].push(performance.now() - begin);
+    }
+    if (results[0] !== results[1]) throw new Error(`${name}: ${results[0]} and ${results[1]}`);
+  }
+  const each = times[1].map((time, round) => time / (times[0][round] as number)).sort((a, b) => a - b);
+  const ratio = quantile(each, 0.5);
+  report.row({
+    name,
+    value: quantile(
+      times[1].sort((a, b) => a - b),
+      0.5,
+    ),
+    unit: "ms",
+    baseline,
+    ratio,
+    spread: (quantile(each, 0.75) - quantile(each, 0.25)) / 2 / ratio,
+  });
+  return ratio;
+}
+
+export function reportMean(report: Report, ratios: readonly number[], unit: string): void {
   const mean = Math.exp(ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0) / ratios.length);
-  report.row({ name: "geometric mean", value: mean, unit: "times plain" });
-  report.row({ name: "worst", value: Math.max(...ratios), unit: "times plain" });
+  report.row({ name: "geometric mean", value: mean, unit });
+  report.row({ name: "worst", value: Math.max(...ratios), unit });
 }
