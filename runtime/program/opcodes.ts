@@ -123,6 +123,7 @@ export const I8X16_SHUFFLE = PREFIX_FD + 13;
 export const F32X4_EQ = PREFIX_FD + 65;
 export const F64X2_EQ = PREFIX_FD + 71;
 export const V128_OR = PREFIX_FD + 80;
+export const V128_XOR = PREFIX_FD + 81;
 export const V128_BITSELECT = PREFIX_FD + 82;
 export const V128_ANY_TRUE = PREFIX_FD + 83;
 export const V128_STORE8_LANE = PREFIX_FD + 88;

@@ -1,0 +1,398 @@
+/**
+ * The bridge: Wasm glue between a guest's memory, the base memory and the versions of the core.
+ *
+ * A worker that runs items of a batch has one instance of `bridge` for its guest memory and one of `base`. The
+ * memories:
+ *
+ *   guest   the item's view. Below the bound a line is valid only if its tag says so; above lies private memory
+ *   aux     tags and marks of the instrumented program (program/layout.ts)
+ *   base    shared by all workers: the state before the window, brought in page by page from the heap, and
+ *           changed by commits. A byte for each page at 0 (PAGE_LOADED, PAGE_DIRTY, PAGE_LOADING), pages at BASE_AT
+ *   core    shared by all workers: logs and versions (layout.ts)
+ *
+ * `bridge` exports
+ *   touch(address, length, write)   what instrumented code calls before it accesses lines that it has not:
+ *                                   they are looked up, copied into the guest's memory and tagged
+ *   changed() -> pages              at an item's end: clears its tags, notes in the log which lines have other
+ *                                   bytes than were first read; in how many pages
+ *   publish() -> i32                makes versions of those lines; 0: the core has no room for them
+ *
+ * `base` exports
+ *   equals(line, address) -> i32    whether the base's line has the 64 bytes at `address` of core
+ *   apply(begin, end)               the versions that the log from `begin` to `end` left go to the base
+ */
+
+import type { Code } from "../program/code.ts";
+import { glueModule } from "../program/glue-module.ts";
+import { AUX_FAULT, AUX_MARKS, AUX_TAGS, LINE_BYTES, TAG_PRESENT, TAG_WRITTEN } from "../program/layout.ts";
+import * as op from "../program/opcodes.ts";
+import { I32 } from "../program/opcodes.ts";
+import {
+  ENTRY_BYTES,
+  ENTRY_FLAGS,
+  ENTRY_LINE,
+  ENTRY_SIZE,
+  ENTRY_VERSION,
+  ENTRY_WRITTEN,
+  VERSION_BYTES,
+} from "./layout.ts";
+
+/** Where the base's pages begin: before them lies a byte for each. */
+export const BASE_AT = 1 << 20;
+export const PAGE_LOADED = 1;
+export const PAGE_DIRTY = 2;
+export const PAGE_LOADING = 4;
+
+/** AUX_FAULT of an item that was given up: it read from one that will run again. */
+export const FAULT_GIVEN_UP = -2;
+
+const LINE_SHIFT = 6;
+/** log2 of the lines of a page. */
+const PAGE_LINES_SHIFT = 6;
+
+const GUEST = 0;
+const AUX = 1;
+const BASE = 2;
+const CORE = 3;
+
+/** Copies 64 bytes. The addresses are in locals, each with an offset. */
+function copyLine(
+  code: Code,
+  to: { memory: number; at: number; offset: number },
+  from: { memory: number; at: number; offset: number },
+): void {
+  for (let byte = 0; byte < LINE_BYTES; byte += 16) {
+    code.get(to.at);
+    code.get(from.at);
+    code.access(op.V128_LOAD, from.memory, from.offset + byte, 4);
+    code.access(op.V128_STORE, to.memory, to.offset + byte, 4);
+  }
+}
+
+/** Leaves on the stack whether two times 64 bytes differ. */
+function linesDiffer(
+  code: Code,
+  a: { memory: number; at: number; offset: number },
+  b: { memory: number; at: number; offset: number },
+): void {
+  for (let byte = 0; byte < LINE_BYTES; byte += 16) {
+    for (const side of [a, b]) {
+      code.get(side.at);
+      code.access(op.V128_LOAD, side.memory, side.offset + byte, 4);
+    }
+    code.op(op.V128_XOR);
+    if (byte > 0) code.op(op.V128_OR);
+  }
+  code.op(op.V128_ANY_TRUE);
+}
+
+/** Brings the page of `line` into the base if it is not there. */
+function needBase(code: Code, base: number, line: number, load: number): void {
+  const page = () => {
+    code.get(line);
+    code.i32(PAGE_LINES_SHIFT);
+    code.op(op.I32_SHR_U);
+  };
+  page();
+  code.access(op.I32_LOAD8_U, base, 0);
+  code.i32(PAGE_LOADED);
+  code.op(op.I32_AND);
+  code.op(op.I32_EQZ);
+  code.open(op.IF);
+  page();
+  code.index(op.CALL, load);
+  code.end();
+}
+
+/** `to` = the byte address of `line`. */
+function lineAddress(code: Code, line: number, to: number): void {
+  code.get(line);
+  code.i32(LINE_SHIFT);
+  code.op(op.I32_SHL);
+  code.set(to);
+}
+
+const LOOKUP = 0;
+const VERSION = 1;
+const LOG_BEGIN = 2;
+const LOG_END = 3;
+const LOAD = 4;
+
+/** `body` for every entry of this incarnation's log, with its address in the local `entry`. */
+function eachEntry(code: Code, entry: number, end: number, body: () => void): void {
+  code.index(op.CALL, LOG_BEGIN);
+  code.set(entry);
+  code.index(op.CALL, LOG_END);
+  code.set(end);
+  overEntries(code, entry, end, body);
+}
+
+/** The same for the entries from `entry` to `end`. */
+function overEntries(code: Code, entry: number, end: number, body: () => void): void {
+  code.open(op.BLOCK);
+  code.open(op.LOOP);
+  code.get(entry);
+  code.get(end);
+  code.op(op.I32_GE_U);
+  code.index(op.BR_IF, 1);
+  body();
+  code.get(entry);
+  code.i32(ENTRY_SIZE);
+  code.op(op.I32_ADD);
+  code.set(entry);
+  code.index(op.BR, 0);
+  code.end();
+  code.end();
+}
+
+function touch(bound: number) {
+  return (code: Code): void => {
+    const [address, length, write, line, last, entry, at, tag] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+    code.get(address);
+    code.i32(LINE_SHIFT);
+    code.op(op.I32_SHR_U);
+    code.set(line);
+    // The last line: that of the last byte, or the last below the bound.
+    code.i32(bound | 0);
+    code.get(address);
+    code.get(length);
+    code.op(op.I32_ADD);
+    code.get(length);
+    code.i32(bound | 0);
+    code.get(address);
+    code.op(op.I32_SUB);
+    code.op(op.I32_GE_U);
+    code.op(op.SELECT);
+    code.i32(1);
+    code.op(op.I32_SUB);
+    code.i32(LINE_SHIFT);
+    code.op(op.I32_SHR_U);
+    code.set(last);
+    code.open(op.LOOP);
+    code.get(line);
+    code.access(op.I32_LOAD8_U, AUX, AUX_TAGS);
+    code.tee(tag);
+    code.op(op.I32_EQZ);
+    code.open(op.IF);
+    code.get(line);
+    code.index(op.CALL, LOOKUP);
+    code.tee(entry);
+    code.op(op.I32_EQZ);
+    code.open(op.IF);
+    code.i32(0);
+    code.i32(FAULT_GIVEN_UP);
+    code.access(op.I32_STORE, AUX, AUX_FAULT);
+    code.op(op.UNREACHABLE);
+    code.end();
+    lineAddress(code, line, at);
+    code.get(entry);
+    code.access(op.I32_LOAD, CORE, ENTRY_VERSION);
+    code.op(op.I32_EQZ);
+    code.open(op.IF);
+    needBase(code, BASE, line, LOAD);
+    copyLine(code, { memory: CORE, at: entry, offset: ENTRY_BYTES }, { memory: BASE, at, offset: BASE_AT });
+    code.end();
+    copyLine(code, { memory: GUEST, at, offset: 0 }, { memory: CORE, at: entry, offset: ENTRY_BYTES });
+    code.end();
+    // Present, and written if it was or will be.
+    code.get(line);
+    code.get(tag);
+    code.i32(TAG_PRESENT | TAG_WRITTEN);
+    code.i32(TAG_PRESENT);
+    code.get(write);
+    code.op(op.SELECT);
+    code.op(op.I32_OR);
+    code.access(op.I32_STORE8, AUX, AUX_TAGS);
+    code.get(line);
+    code.get(last);
+    code.op(op.I32_LT_U);
+    code.open(op.IF);
+    code.get(line);
+    code.i32(1);
+    code.op(op.I32_ADD);
+    code.set(line);
+    code.index(op.BR, 1);
+    code.end();
+    code.end();
+  };
+}
+
+function changed(code: Code): void {
+  const [entry, end, line, at, pages] = [0, 1, 2, 3, 4] as const;
+  const mark = (value: number | null) => {
+    code.get(line);
+    code.i32(PAGE_LINES_SHIFT);
+    code.op(op.I32_SHR_U);
+    if (value === null) {
+      code.access(op.I32_LOAD8_U, AUX, AUX_MARKS);
+    } else {
+      code.i32(value);
+      code.access(op.I32_STORE8, AUX, AUX_MARKS);
+    }
+  };
+  const lineOfEntry = () => {
+    code.get(entry);
+    code.access(op.I32_LOAD, CORE, ENTRY_LINE);
+    code.set(line);
+  };
+  eachEntry(code, entry, end, () => {
+    lineOfEntry();
+    lineAddress(code, line, at);
+    code.get(entry);
+    code.get(line);
+    code.access(op.I32_LOAD8_U, AUX, AUX_TAGS);
+    code.i32(TAG_WRITTEN);
+    code.op(op.I32_AND);
+    code.op(op.I32_EQZ);
+    code.op(op.I32_EQZ);
+    linesDiffer(code, { memory: GUEST, at, offset: 0 }, { memory: CORE, at: entry, offset: ENTRY_BYTES });
+    code.op(op.I32_AND);
+    code.access(op.I32_STORE, CORE, ENTRY_FLAGS);
+    code.get(line);
+    code.i32(0);
+    code.access(op.I32_STORE8, AUX, AUX_TAGS);
+    code.get(entry);
+    code.access(op.I32_LOAD, CORE, ENTRY_FLAGS);
+    code.open(op.IF);
+    mark(null);
+    code.op(op.I32_EQZ);
+    code.get(pages);
+    code.op(op.I32_ADD);
+    code.set(pages);
+    mark(1);
+    code.end();
+  });
+  // No mark outlives the count.
+  eachEntry(code, entry, end, () => {
+    lineOfEntry();
+    mark(0);
+  });
+  code.get(pages);
+}
+
+function publish(code: Code): void {
+  const [entry, end, at, to] = [0, 1, 2, 3] as const;
+  eachEntry(code, entry, end, () => {
+    code.get(entry);
+    code.access(op.I32_LOAD, CORE, ENTRY_FLAGS);
+    code.open(op.IF);
+    code.get(entry);
+    code.access(op.I32_LOAD, CORE, ENTRY_LINE);
+    code.i32(LINE_SHIFT);
+    code.op(op.I32_SHL);
+    code.set(at);
+    code.get(entry);
+    code.index(op.CALL, VERSION);
+    code.tee(to);
+    code.op(op.I32_EQZ);
+    code.open(op.IF);
+    code.i32(0);
+    code.op(op.RETURN);
+    code.end();
+    copyLine(code, { memory: CORE, at: to, offset: 0 }, { memory: GUEST, at, offset: 0 });
+    code.end();
+  });
+  code.i32(1);
+}
+
+const bridges = new Map<number, WebAssembly.Module>();
+
+/** The bridge of programs whose state ends at `bound`. */
+export function bridgeModule(bound: number): WebAssembly.Module {
+  let module = bridges.get(bound);
+  if (module === undefined) {
+    const bytes = glueModule(
+      [
+        { name: "guest", shared: false },
+        { name: "aux", shared: false },
+        { name: "base", shared: true },
+        { name: "core", shared: true },
+      ],
+      [
+        { name: "lookup", parameters: [I32], results: [I32] },
+        { name: "version", parameters: [I32], results: [I32] },
+        { name: "logBegin", parameters: [], results: [I32] },
+        { name: "logEnd", parameters: [], results: [I32] },
+        { name: "load", parameters: [I32], results: [] },
+      ],
+      [
+        {
+          name: "touch",
+          parameters: [I32, I32, I32],
+          results: [],
+          locals: [I32, I32, I32, I32, I32],
+          write: touch(bound),
+        },
+        {
+          name: "changed",
+          parameters: [],
+          results: [I32],
+          locals: [I32, I32, I32, I32, I32],
+          write: changed,
+        },
+        { name: "publish", parameters: [], results: [I32], locals: [I32, I32, I32, I32], write: publish },
+      ],
+    );
+    module = new WebAssembly.Module(bytes);
+    bridges.set(bound, module);
+  }
+  return module;
+}
+
+/** The functions between the base and the core; one instance for a thread. Memories: base, core. */
+export function baseModule(): WebAssembly.Module {
+  const [base, core, load] = [0, 1, 0];
+  const bytes = glueModule(
+    [
+      { name: "base", shared: true },
+      { name: "core", shared: true },
+    ],
+    [{ name: "load", parameters: [I32], results: [] }],
+    [
+      {
+        name: "equals",
+        parameters: [I32, I32],
+        results: [I32],
+        locals: [I32],
+        write: (code) => {
+          const [line, address, at] = [0, 1, 2] as const;
+          needBase(code, base, line, load);
+          lineAddress(code, line, at);
+          linesDiffer(code, { memory: base, at, offset: BASE_AT }, { memory: core, at: address, offset: 0 });
+          code.op(op.I32_EQZ);
+        },
+      },
+      {
+        name: "apply",
+        parameters: [I32, I32],
+        results: [],
+        locals: [I32, I32, I32],
+        write: (code) => {
+          const [entry, end, line, at, from] = [0, 1, 2, 3, 4] as const;
+          overEntries(code, entry, end, () => {
+            code.get(entry);
+            code.access(op.I32_LOAD, core, ENTRY_WRITTEN);
+            code.tee(from);
+            code.open(op.IF);
+            code.get(entry);
+            code.access(op.I32_LOAD, core, ENTRY_LINE);
+            code.set(line);
+            lineAddress(code, line, at);
+            copyLine(
+              code,
+              { memory: base, at, offset: BASE_AT },
+              { memory: core, at: from, offset: VERSION_BYTES },
+            );
+            code.get(line);
+            code.i32(PAGE_LINES_SHIFT);
+            code.op(op.I32_SHR_U);
+            code.i32(PAGE_LOADED | PAGE_DIRTY);
+            code.access(op.I32_STORE8, base, 0);
+            code.end();
+          });
+        },
+      },
+    ],
+  );
+  return new WebAssembly.Module(bytes);
+}
