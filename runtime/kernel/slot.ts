@@ -11,7 +11,7 @@
  */
 
 import { LimitError } from "../errors.ts";
-import type { Heap, Ref } from "../heap/heap.ts";
+import { type Heap, KIND_STUB, type Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableGet, tableUpdate } from "../heap/table.ts";
 import { capturePage, pageEquals, pageStart, ZERO_PAGE } from "../image/memory.ts";
 import type { Process } from "../image/process.ts";
@@ -119,6 +119,7 @@ export class Slot {
   enter(heap: Heap, image: Process): void {
     if (this.memoryPages < image.memoryPages) this.grow(image.memoryPages - this.memoryPages);
     if (this.root !== image.memory) {
+      if (heap.lazy) this.#prefetch(heap, image.memory);
       tableDiff(heap, this.root, image.memory, (index, _held, page) =>
         this.#fetch(heap, index, page, PAGE_BYTES),
       );
@@ -131,6 +132,13 @@ export class Slot {
       }
       this.globals = image.globals;
     }
+  }
+
+  /** Asks for pages that `enter` will copy: the loader is ahead of it then. */
+  #prefetch(heap: Heap, root: Ref): void {
+    tableDiff(heap, this.root, root, (_index, _held, page) => {
+      if (page !== 0 && heap.kind(page) === KIND_STUB) heap.loader.prefetch(page);
+    });
   }
 
   /** The BLOB of the globals as they are now; the one they came from if nothing changed. */
@@ -233,12 +241,15 @@ export class Slot {
       // The page before may have written into the first bytes of this one; they are replaced. The mark of
       // this page may stand for the first bytes of the next one.
       const next = index + 1;
-      if (this.aux[AUX_MARKS + index] !== 0) {
+      const marked = this.aux[AUX_MARKS + index] !== 0;
+      if (marked) {
         this.aux[AUX_MARKS + index] = 0;
         if (next * PAGE_BYTES < this.memory.length && this.#straddled(heap, next))
           this.aux[AUX_MARKS + next] = 1;
       }
-      this.#fetch(heap, index, page, PAGE_BYTES);
+      // What is there already is left alone: most of a large memory was never touched.
+      const reached = marked || (index > 0 && this.aux[AUX_MARKS + index - 1] !== 0);
+      if (reached || tableGet(heap, this.root, index) !== page) this.#fetch(heap, index, page, PAGE_BYTES);
       indexes[count] = index;
       const old = tableGet(heap, base, index);
       pages[count++] = old !== page && pageEquals(heap, old, this.memory, index * PAGE_BYTES) ? old : page;
@@ -269,7 +280,7 @@ export class Slot {
     if (page === 0) {
       ZERO_PAGE.copy(this.memory, offset, 0, length);
     } else {
-      const start = pageStart(page);
+      const start = pageStart(heap, page);
       heap.bytes.copy(this.memory, offset, start, start + length);
     }
   }
