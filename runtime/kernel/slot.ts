@@ -11,7 +11,7 @@
  */
 
 import { LimitError } from "../errors.ts";
-import { type Heap, KIND_STUB, type Ref } from "../heap/heap.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableGet, tableUpdate } from "../heap/table.ts";
 import { capturePage, pageEquals, pageStart, ZERO_PAGE } from "../image/memory.ts";
 import type { Process } from "../image/process.ts";
@@ -119,7 +119,6 @@ export class Slot {
   enter(heap: Heap, image: Process): void {
     if (this.memoryPages < image.memoryPages) this.grow(image.memoryPages - this.memoryPages);
     if (this.root !== image.memory) {
-      if (heap.lazy) this.#prefetch(heap, image.memory);
       tableDiff(heap, this.root, image.memory, (index, _held, page) =>
         this.#fetch(heap, index, page, PAGE_BYTES),
       );
@@ -132,13 +131,6 @@ export class Slot {
       }
       this.globals = image.globals;
     }
-  }
-
-  /** Asks for pages that `enter` will copy: the loader is ahead of it then. */
-  #prefetch(heap: Heap, root: Ref): void {
-    tableDiff(heap, this.root, root, (_index, _held, page) => {
-      if (page !== 0 && heap.kind(page) === KIND_STUB) heap.loader.prefetch(page);
-    });
   }
 
   /** The BLOB of the globals as they are now; the one they came from if nothing changed. */
@@ -280,7 +272,7 @@ export class Slot {
     if (page === 0) {
       ZERO_PAGE.copy(this.memory, offset, 0, length);
     } else {
-      const start = pageStart(heap, page);
+      const start = pageStart(page);
       heap.bytes.copy(this.memory, offset, start, start + length);
     }
   }
