@@ -128,13 +128,15 @@ class Walk {
 
   /** Calls `visit` for the leaves that differ, ascending, until there are enough differences. */
   #table(
-    a: Ref,
-    b: Ref,
+    rootA: Ref,
+    rootB: Ref,
     visit: (index: number, a: Ref, b: Ref) => void,
     shift = TOP_SHIFT,
     prefix = 0,
   ): void {
-    if (this.#same(a, b)) return;
+    if (this.#same(rootA, rootB)) return;
+    const a = rootA === 0 ? 0 : this.#a.resolve(rootA);
+    const b = rootB === 0 ? 0 : this.#b.resolve(rootB);
     const bitmapA = a === 0 ? 0 : (this.#a.words[a * UNIT_WORDS + NODE_BITMAP] as number);
     const bitmapB = b === 0 ? 0 : (this.#b.words[b * UNIT_WORDS + NODE_BITMAP] as number);
     let atA = a * UNIT_WORDS + UNIT_WORDS;

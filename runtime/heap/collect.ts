@@ -3,7 +3,8 @@
  *
  * Mark and sweep over the whole heap, by one thread, while no other thread runs a job. Roots are given as a
  * BLOB of references. Every reference that is not under a root is invalid afterwards: the generation grows,
- * and whoever remembers references (slots, allocation regions) forgets them when it sees that.
+ * and whoever remembers references (slots, allocation regions) forgets them when it sees that. Who names a stub
+ * whose object is here by now names the object afterwards.
  */
 
 import { assert } from "../errors.ts";
@@ -19,10 +20,12 @@ import {
   HOLE_UNITS_MINIMUM,
   HOLES_LIMIT,
   KIND_FREE,
+  KIND_STUB,
   OBJECT_UNITS_LIMIT,
   type Ref,
   UNIT_WORDS,
 } from "./heap.ts";
+import { pauseLoader, resumeLoader, STUB_FAILED, STUB_TARGET } from "./stub.ts";
 
 /** A reference that is worth keeping as long as another one is reachable. */
 export interface WeakPair {
@@ -35,6 +38,7 @@ export interface WeakPair {
  * Returns for each pair whether it is.
  */
 export function collect(heap: Heap, pairs: readonly WeakPair[] = []): boolean[] {
+  pauseLoader(heap.control);
   const marks = new Uint8Array(Math.ceil((heap.control[CONTROL_NEXT_CHUNK] as number) * (CHUNK_UNITS / 8)));
   mark(heap, marks, [...heap.roots]);
   // A result may hold the start of another pair: until nothing new is reached.
@@ -51,6 +55,7 @@ export function collect(heap: Heap, pairs: readonly WeakPair[] = []): boolean[] 
   sweep(heap, marks);
   Atomics.add(heap.control, CONTROL_GENERATION, 1);
   heap.refresh();
+  resumeLoader(heap.control);
   return alive;
 }
 
@@ -67,12 +72,27 @@ function mark(heap: Heap, marks: Uint8Array, stack: Ref[]): void {
     if (((marks[byte] as number) & bit) !== 0) continue;
     marks[byte] = (marks[byte] as number) | bit;
     const at = ref * UNIT_WORDS;
+    if (((words[at] as number) & 255) === KIND_STUB) {
+      const target = targetOf(words, ref);
+      if (target !== ref) stack.push(target);
+      continue;
+    }
     const references = words[at + HEADER_REFERENCES] as number;
     for (let i = 0; i < references; i++) {
       const next = words[at + UNIT_WORDS + i] as number;
-      if (next !== 0) stack.push(next);
+      if (next === 0) continue;
+      const target = targetOf(words, next);
+      if (target !== next) words[at + UNIT_WORDS + i] = target;
+      stack.push(target);
     }
   }
+}
+
+/** What a stub leads to, if that is here already; else `ref` itself. */
+function targetOf(words: Uint32Array, ref: Ref): Ref {
+  if (((words[ref * UNIT_WORDS] as number) & 255) !== KIND_STUB) return ref;
+  const target = words[ref * UNIT_WORDS + STUB_TARGET] as number;
+  return target === 0 || target >= STUB_FAILED ? ref : target;
 }
 
 function sweep(heap: Heap, marks: Uint8Array): void {

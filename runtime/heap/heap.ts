@@ -11,8 +11,8 @@
  *   word 1       length of the payload in bytes
  *   word 2       how many leading words of the payload are references
  *   word 3       1: the hash in words 8-15 is valid
- *   word 4       zero
- *   words 5, 6   bitmaps of a table node, see table.ts; else zero
+ *   word 4       one bit for each store that holds the object and all it names, see store/README.md
+ *   words 5, 6   bitmaps of a table node, see table.ts; of a stub, see stub.ts; else zero
  *   word 7       zero
  *   words 8-15   SHA-256 of the object, see image/hash.ts
  *   word 16…     payload
@@ -23,9 +23,14 @@
  * its own.
  *
  * Chunk 0 is not used, so that no object has reference 0.
+ *
+ * What lies in a store and was not needed so far is a stub, which knows no more than its hash. Whoever looks at
+ * an object's payload goes through `resolve`, which brings the object in (`payload` and `length` do it
+ * themselves); whoever passes references on need not care.
  */
 
 import { assert, LimitError } from "../errors.ts";
+import { type Loader, NO_LOADER } from "./loader.ts";
 
 export type Ref = number;
 
@@ -34,6 +39,7 @@ export const KIND_PAGE = 1;
 export const KIND_NODE = 2;
 export const KIND_BLOB = 3;
 export const KIND_PROCESS = 4;
+export const KIND_STUB = 5;
 
 export const UNIT_BYTES = 64;
 export const UNIT_WORDS = 16;
@@ -44,6 +50,7 @@ export const OBJECT_UNITS_LIMIT = (1 << 24) - 1;
 export const HEADER_LENGTH = 1;
 export const HEADER_REFERENCES = 2;
 export const HEADER_HASHED = 3;
+export const HEADER_STORED = 4;
 export const HEADER_HASH = 8;
 
 // Control words, shared by all threads.
@@ -58,8 +65,14 @@ export const CONTROL_HOLE_LIST = 16;
 export const HOLES_LIMIT = 1 << 20;
 /** What a collection starts from; written by the main thread, outside the heap, since that may be full. */
 const CONTROL_ROOT_COUNT = 6;
+/** How threads ask for what stubs stand for: stub.ts. */
+export const CONTROL_LOADER = 7;
+export const CONTROL_LOADER_STATE = 8;
 const CONTROL_ROOT_LIST = CONTROL_HOLE_LIST + 2 * HOLES_LIMIT;
 export const ROOTS_LIMIT = 1 << 20;
+export const CONTROL_REQUEST_LIST = CONTROL_ROOT_LIST + ROOTS_LIMIT;
+/** Stubs that can be asked for at once. */
+export const REQUESTS_LIMIT = 1024;
 /** Smaller holes, in which no page fits, are not handed out. */
 export const HOLE_UNITS_MINIMUM = 65;
 
@@ -76,7 +89,7 @@ export function createHeap(bytes: number): HeapHandle {
   const chunks = Math.ceil(bytes / CHUNK_BYTES) + 1;
   const capacity = chunks * CHUNK_BYTES;
   const memory = new SharedArrayBuffer(capacity, { maxByteLength: capacity });
-  const control = new SharedArrayBuffer((CONTROL_ROOT_LIST + ROOTS_LIMIT) * 4);
+  const control = new SharedArrayBuffer((CONTROL_REQUEST_LIST + REQUESTS_LIMIT) * 4);
   const words = new Int32Array(control);
   words[CONTROL_NEXT_CHUNK] = 1;
   words[CONTROL_CHUNKS] = chunks;
@@ -100,6 +113,8 @@ export class Heap {
    * changes.
    */
   generation: number;
+  /** Brings in what stubs stand for. */
+  loader: Loader = NO_LOADER;
   readonly #owner: number;
   /** Records and nodes fill holes into which no page fits any more; pages have a region of their own. */
   readonly #small: Region = { next: 0, left: 0 };
@@ -136,6 +151,16 @@ export class Heap {
     return ref;
   }
 
+  /** Whether stubs can be met. */
+  get lazy(): boolean {
+    return this.control[CONTROL_LOADER_STATE] !== 0;
+  }
+
+  /** The object itself, also where `ref` is a stub for it. */
+  resolve(ref: Ref): Ref {
+    return ((this.words[ref * UNIT_WORDS] as number) & 255) === KIND_STUB ? this.loader.load(ref) : ref;
+  }
+
   kind(ref: Ref): number {
     return (this.words[ref * UNIT_WORDS] as number) & 255;
   }
@@ -146,13 +171,14 @@ export class Heap {
 
   /** Length of the payload in bytes. */
   length(ref: Ref): number {
-    return this.words[ref * UNIT_WORDS + HEADER_LENGTH] as number;
+    return this.words[this.resolve(ref) * UNIT_WORDS + HEADER_LENGTH] as number;
   }
 
   /** A view of the payload; valid as long as the object is reachable. */
   payload(ref: Ref): Buffer {
-    const start = ref * UNIT_BYTES + UNIT_BYTES;
-    return this.bytes.subarray(start, start + this.length(ref));
+    const object = this.resolve(ref);
+    const start = object * UNIT_BYTES + UNIT_BYTES;
+    return this.bytes.subarray(start, start + this.length(object));
   }
 
   /** A copy of `bytes` as a BLOB. */
@@ -284,14 +310,7 @@ export class Heap {
 
   #takeChunks(count: number): Ref {
     const first = this.control[CONTROL_NEXT_CHUNK] as number;
-    if (first + count > (this.control[CONTROL_CHUNKS] as number)) {
-      throw new LimitError(
-        "HEAP_FULL",
-        `the heap is full: all of its ${this.limitBytes >>> 20} MiB are in use. ` +
-          'Retain fewer blocks (option "retain") or give the runtime more memory (option "heapBytes")',
-        { limitBytes: this.limitBytes },
-      );
-    }
+    if (first + count > (this.control[CONTROL_CHUNKS] as number)) throw heapFull(this);
     const ref = first * CHUNK_UNITS;
     this.words[ref * UNIT_WORDS] = (count * CHUNK_UNITS * 256 + KIND_FREE) >>> 0;
     this.control[CONTROL_NEXT_CHUNK] = first + count;
@@ -319,4 +338,14 @@ export class Heap {
     this.control[CONTROL_HOLE_UNITS] = 0;
     Atomics.store(this.control, CONTROL_LOCK, 0);
   }
+}
+
+/** The heap has no room left. */
+export function heapFull(heap: Heap): LimitError {
+  return new LimitError(
+    "HEAP_FULL",
+    `the heap is full: all of its ${Math.floor(heap.limitBytes / 2 ** 20)} MiB are in use. ` +
+      'Retain fewer blocks (option "retain") or give the runtime more memory (option "heapBytes")',
+    { limitBytes: heap.limitBytes },
+  );
 }

@@ -99,7 +99,7 @@ function hashProcess(heap: Heap, ref: Ref): void {
 /** The bytes that are hashed of the process at `ref`, valid until the next hash; all it names is hashed. */
 export function writeRecord(heap: Heap, ref: Ref): Uint8Array {
   const words = heap.words;
-  const record = ref * UNIT_WORDS + UNIT_WORDS;
+  const record = heap.resolve(ref) * UNIT_WORDS + UNIT_WORDS;
   let at = 0;
   inputWords[at++] = HASH_PROCESS | (HASH_VERSION << 8);
   for (const [type, position] of FIELDS) {

@@ -12,16 +12,16 @@ import { PAGE_BYTES } from "../limits.ts";
 
 export const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
 
-/** Where the bytes of a page begin in `heap.bytes`. */
-export function pageStart(page: Ref): number {
-  return page * UNIT_BYTES + UNIT_BYTES;
+/** Where the bytes of a page begin in `heap.bytes`; brings it in if need be. */
+export function pageStart(heap: Heap, page: Ref): number {
+  return heap.resolve(page) * UNIT_BYTES + UNIT_BYTES;
 }
 
 /** A page with the bytes of `source` at `offset`; 0 if they are all zero. */
 export function capturePage(heap: Heap, source: Buffer, offset: number): Ref {
   if (isZero(source, offset)) return 0;
   const page = heap.allocate(KIND_PAGE, PAGE_BYTES, 0);
-  source.copy(heap.bytes, pageStart(page), offset, offset + PAGE_BYTES);
+  source.copy(heap.bytes, pageStart(heap, page), offset, offset + PAGE_BYTES);
   return page;
 }
 
@@ -34,7 +34,7 @@ export function pageEquals(
   length = PAGE_BYTES,
 ): boolean {
   if (page === 0) return ZERO_PAGE.compare(source, offset, offset + length, 0, length) === 0;
-  const start = pageStart(page);
+  const start = pageStart(heap, page);
   return heap.bytes.compare(source, offset, offset + length, start, start + length) === 0;
 }
 
@@ -60,7 +60,7 @@ export function readMemory(
     if (page === 0) {
       target.fill(0, offset + done, offset + done + size);
     } else {
-      const start = pageStart(page) + within;
+      const start = pageStart(heap, page) + within;
       target.set(heap.bytes.subarray(start, start + size), offset + done);
     }
     done += size;
@@ -69,9 +69,12 @@ export function readMemory(
 
 /** Copies a whole page (0: zeros) to the begin of `target`. */
 export function readPage(heap: Heap, page: Ref, target: Buffer): void {
-  const start = pageStart(page);
-  if (page === 0) ZERO_PAGE.copy(target);
-  else heap.bytes.copy(target, 0, start, start + PAGE_BYTES);
+  if (page === 0) {
+    ZERO_PAGE.copy(target);
+    return;
+  }
+  const start = pageStart(heap, page);
+  heap.bytes.copy(target, 0, start, start + PAGE_BYTES);
 }
 
 /** Collects writes to a memory and makes them one new table. */
@@ -98,7 +101,8 @@ export class MemoryEdit {
       const within = at % PAGE_BYTES;
       const size = Math.min(PAGE_BYTES - within, length - done);
       const page = this.#writable(Math.floor(at / PAGE_BYTES));
-      source.copy(this.#heap.bytes, pageStart(page) + within, offset + done, offset + done + size);
+      const start = pageStart(this.#heap, page) + within;
+      source.copy(this.#heap.bytes, start, offset + done, offset + done + size);
       done += size;
     }
   }
@@ -112,7 +116,7 @@ export class MemoryEdit {
       if (size === PAGE_BYTES) {
         this.#pages.set(index, 0);
       } else if (this.#page(index) !== 0) {
-        const start = pageStart(this.#writable(index)) + within;
+        const start = pageStart(this.#heap, this.#writable(index)) + within;
         this.#heap.bytes.fill(0, start, start + size);
       }
       done += size;
@@ -125,7 +129,7 @@ export class MemoryEdit {
     const indexes = [...this.#pages.keys()].sort((a, b) => a - b);
     const pages = indexes.map((index) => {
       const page = this.#pages.get(index) as Ref;
-      return this.#own.has(page) && isZero(heap.bytes, pageStart(page)) ? 0 : page;
+      return this.#own.has(page) && isZero(heap.bytes, pageStart(heap, page)) ? 0 : page;
     });
     return tableUpdate(heap, this.#root, indexes, pages, indexes.length);
   }
@@ -139,9 +143,13 @@ export class MemoryEdit {
     const old = this.#page(index);
     if (this.#own.has(old)) return old;
     const page = heap.allocate(KIND_PAGE, PAGE_BYTES, 0);
-    const start = pageStart(page);
-    if (old === 0) heap.bytes.fill(0, start, start + PAGE_BYTES);
-    else heap.words.copyWithin(start / 4, pageStart(old) / 4, pageStart(old) / 4 + PAGE_BYTES / 4);
+    const start = pageStart(heap, page);
+    if (old === 0) {
+      heap.bytes.fill(0, start, start + PAGE_BYTES);
+    } else {
+      const from = pageStart(heap, old) / 4;
+      heap.words.copyWithin(start / 4, from, from + PAGE_BYTES / 4);
+    }
     this.#own.add(page);
     this.#pages.set(index, page);
     return page;

@@ -24,10 +24,12 @@
 import { FAULT_NONE, STATUS_FRESH, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { type Heap, KIND_PROCESS, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 
-const REFERENCES = 9;
+/** How many leading words of a record are references. */
+export const PROCESS_REFERENCES = 9;
 /** Entry number of a process that continues after RET. */
 export const ENTRY_CONTINUE = 0xffffffff;
-const RECORD_BYTES = 136;
+/** Length of a record in the heap. */
+export const PROCESS_BYTES = 136;
 const TWO_32 = 4294967296;
 
 /** The image of a process. Fields named …Low and …High are the halves of an i64. */
@@ -136,7 +138,7 @@ export function publishProcess(heap: Heap, process: Process): Ref {
     process.referenceRef = publishProcess(heap, process.reference);
     process.reference = null;
   }
-  const ref = heap.allocate(KIND_PROCESS, RECORD_BYTES, REFERENCES);
+  const ref = heap.allocate(KIND_PROCESS, PROCESS_BYTES, PROCESS_REFERENCES);
   const words = heap.words;
   const at = ref * UNIT_WORDS + UNIT_WORDS;
   words[at] = process.program;
@@ -174,8 +176,9 @@ export function publishProcess(heap: Heap, process: Process): Ref {
   return ref;
 }
 
-/** The published image at `ref`. */
-export function loadProcess(heap: Heap, ref: Ref): Process {
+/** The published image at `from`. */
+export function loadProcess(heap: Heap, from: Ref): Process {
+  const ref = heap.resolve(from);
   const words = heap.words;
   const at = ref * UNIT_WORDS + UNIT_WORDS;
   const word = (i: number): number => words[at + i] as number;

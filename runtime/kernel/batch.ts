@@ -91,7 +91,7 @@ export class Inputs implements Mail {
 
   constructor(heap: Heap, ref: Ref) {
     const { words } = heap;
-    const start = ref * UNIT_WORDS + UNIT_WORDS;
+    const start = heap.resolve(ref) * UNIT_WORDS + UNIT_WORDS;
     this.#words = words;
     this.#start = start;
     this.count = words[start] as number;
@@ -215,7 +215,7 @@ export class Outcomes {
   readonly #start: number;
 
   constructor(heap: Heap, ref: Ref) {
-    const start = ref * UNIT_WORDS + UNIT_WORDS;
+    const start = heap.resolve(ref) * UNIT_WORDS + UNIT_WORDS;
     this.#heap = heap;
     this.#start = start;
     this.count = heap.words[start] as number;

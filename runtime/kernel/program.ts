@@ -58,11 +58,17 @@ export class Programs {
     this.forget();
   }
 
-  /** The program whose bytes are the BLOB `ref`, which has been admitted before, on whatever thread. */
-  get(ref: Ref): LoadedProgram {
-    const known = this.#byRef.get(ref);
+  /** The program whose bytes are the BLOB `from`, which has been admitted before, on whatever thread. */
+  get(from: Ref): LoadedProgram {
+    const known = this.#byRef.get(from);
     if (known !== undefined) return known;
-    const hashHex = Buffer.from(hashOf(this.#heap, ref)).toString("hex");
+    const hashHex = Buffer.from(hashOf(this.#heap, from)).toString("hex");
+    const genesis = this.#genesis.get(hashHex);
+    if (genesis !== undefined) {
+      this.#byRef.set(from, genesis);
+      return genesis;
+    }
+    const ref = this.#heap.resolve(from);
     const installed = this.#admit(hashHex, this.#heap.payload(ref));
     installed.loaded ??= new LoadedProgram(makeHandle(this.#heap, ref, installed.program, installed.module));
     if (this.#byRef.size > this.#genesis.size + 2 * INSTALLED_LIMIT) this.#forgetRefs();

@@ -10,14 +10,15 @@
  * shrink.
  */
 
-import { LimitError } from "../errors.ts";
-import type { Heap, Ref } from "../heap/heap.ts";
+import { type Heap, KIND_STUB, type Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableGet, tableUpdate } from "../heap/table.ts";
 import { capturePage, pageEquals, pageStart, ZERO_PAGE } from "../image/memory.ts";
 import type { Process } from "../image/process.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, AUX_PAGES, LIST_CAPACITY } from "../program/layout.ts";
+import { growMemory, newMemory } from "./host-memory.ts";
 import type { LoadedProgram } from "./program.ts";
+import { Shadow } from "./shadow.ts";
 
 /** The functions that instrumented code imports from the kernel. */
 export interface KernelImports {
@@ -42,24 +43,6 @@ interface SlotExports {
   stopRewind(): void;
 }
 
-function newMemory(initial: number, maximum: number): WebAssembly.Memory {
-  try {
-    return new WebAssembly.Memory({ initial, maximum });
-  } catch (error) {
-    throw noMemory(initial, error);
-  }
-}
-
-function noMemory(pages: number, cause: unknown): LimitError {
-  return new LimitError(
-    "HOST_MEMORY",
-    `the host could not give a process ${pages} pages of 64 KiB. ` +
-      'Run fewer workers or lower the option "memoryQuota"',
-    { pages },
-    { cause },
-  );
-}
-
 /**
  * A store marks the page of its lowest byte only, and stores to nearby addresses share a mark: what they
  * write beyond that page lies in the first bytes of the next one.
@@ -81,6 +64,8 @@ export class Slot {
   memory: Buffer;
   words: Uint32Array;
   readonly #memory: WebAssembly.Memory;
+  readonly #auxMemory: WebAssembly.Memory;
+  #shadow: Shadow | null = null;
   /** Where `scan` leaves the numbers of marked pages. */
   readonly #list: Int32Array;
 
@@ -88,13 +73,13 @@ export class Slot {
     this.program = program;
     const { maximumPages } = program.handle.memory;
     this.#memory = newMemory(memoryPages, maximumPages);
-    const aux = newMemory(AUX_PAGES, AUX_PAGES);
+    this.#auxMemory = newMemory(AUX_PAGES, AUX_PAGES);
     const instance = new WebAssembly.Instance(program.handle.module, {
-      k: { memory: this.#memory, aux, ...imports },
+      k: { memory: this.#memory, aux: this.#auxMemory, ...imports },
     });
     this.exports = instance.exports as unknown as SlotExports;
-    this.aux = Buffer.from(aux.buffer);
-    this.auxWords = new Int32Array(aux.buffer);
+    this.aux = Buffer.from(this.#auxMemory.buffer);
+    this.auxWords = new Int32Array(this.#auxMemory.buffer);
     this.#list = this.auxWords.subarray(AUX_LIST / 4);
     this.memory = Buffer.from(this.#memory.buffer);
     this.words = new Uint32Array(this.#memory.buffer);
@@ -104,13 +89,16 @@ export class Slot {
     return this.memory.length / WASM_PAGE_BYTES;
   }
 
+  /** What puts the memory back between the items of a batch. */
+  get shadow(): Shadow {
+    const { maximumPages } = this.program.handle.memory;
+    this.#shadow ??= new Shadow(this.#memory, this.#auxMemory, maximumPages);
+    return this.#shadow;
+  }
+
   /** Makes the memory larger by `delta` pages of 64 KiB; quotas were checked. */
   grow(delta: number): void {
-    try {
-      this.#memory.grow(delta);
-    } catch (error) {
-      throw noMemory(this.memoryPages + delta, error);
-    }
+    growMemory(this.#memory, delta);
     this.memory = Buffer.from(this.#memory.buffer);
     this.words = new Uint32Array(this.#memory.buffer);
   }
@@ -119,6 +107,7 @@ export class Slot {
   enter(heap: Heap, image: Process): void {
     if (this.memoryPages < image.memoryPages) this.grow(image.memoryPages - this.memoryPages);
     if (this.root !== image.memory) {
+      if (heap.lazy) this.#prefetch(heap, image.memory);
       tableDiff(heap, this.root, image.memory, (index, _held, page) =>
         this.#fetch(heap, index, page, PAGE_BYTES),
       );
@@ -131,6 +120,13 @@ export class Slot {
       }
       this.globals = image.globals;
     }
+  }
+
+  /** Asks for pages that `enter` will copy: the loader is ahead of it then. */
+  #prefetch(heap: Heap, root: Ref): void {
+    tableDiff(heap, this.root, root, (_index, _held, page) => {
+      if (page !== 0 && heap.kind(page) === KIND_STUB) heap.loader.prefetch(page);
+    });
   }
 
   /** The BLOB of the globals as they are now; the one they came from if nothing changed. */
@@ -272,7 +268,7 @@ export class Slot {
     if (page === 0) {
       ZERO_PAGE.copy(this.memory, offset, 0, length);
     } else {
-      const start = pageStart(page);
+      const start = pageStart(heap, page);
       heap.bytes.copy(this.memory, offset, start, start + length);
     }
   }

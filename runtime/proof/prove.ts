@@ -107,7 +107,7 @@ function writeProcess(
 function writeTable(
   writer: Writer,
   heap: Heap,
-  node: Ref,
+  root: Ref,
   shift: number,
   prefix: number,
   first: number,
@@ -115,7 +115,7 @@ function writeTable(
   leaf: (ref: Ref) => void,
 ): void {
   const { words, bytes } = heap;
-  const at = node * UNIT_WORDS;
+  const at = heap.resolve(root) * UNIT_WORDS;
   const bitmap = words[at + NODE_BITMAP] as number;
   const children = at + UNIT_WORDS;
   let hash = (children + (words[at + HEADER_REFERENCES] as number)) * 4;

@@ -8,6 +8,7 @@
 import { Piscina } from "piscina";
 import { type Facts, KernelPanic, LimitError, type StillpointError } from "../errors.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
+import { RequestLoader } from "../heap/stub.ts";
 import type { ProgramHandle } from "../kernel/program.ts";
 import { WORKER_STACK_BYTES } from "../limits.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
@@ -201,7 +202,9 @@ export class Pool {
 
 /** The main thread's view of a heap. */
 export function mainHeap(handle: HeapHandle): Heap {
-  return new Heap(handle, MAIN_HEAP_OWNER);
+  const heap = new Heap(handle, MAIN_HEAP_OWNER);
+  heap.loader = new RequestLoader(heap, true);
+  return heap;
 }
 
 /** The error that a worker described (worker.ts, `describe`). */

@@ -12,6 +12,7 @@ import { STATUS_ENDED, STATUS_RET, STATUS_RETURNED } from "../../syscalls/abi.ts
 import { StillpointError } from "../errors.ts";
 import { collect } from "../heap/collect.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
+import { RequestLoader } from "../heap/stub.ts";
 import { hashObject, hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { type Jobs, LOST, NO_TICKET, NOBODY_ELSE, type Ticket } from "../kernel/jobs.ts";
@@ -53,6 +54,7 @@ class Worker implements Jobs {
 
   constructor(task: WorkerTask) {
     this.#heap = new Heap(task.heap, task.id);
+    this.#heap.loader = new RequestLoader(this.#heap, false);
     this.#board = new Board(task.board, task.id);
     this.#alone = task.alone;
     this.#advances = task.advances;
