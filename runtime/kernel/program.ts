@@ -18,6 +18,8 @@ export interface ProgramHandle {
   readonly ref: Ref;
   readonly hashHex: string;
   readonly module: WebAssembly.Module;
+  /** In which the items of its batches run in parallel; null: they run one after the other. */
+  readonly batchModule: WebAssembly.Module | null;
   readonly entries: readonly string[];
   readonly memory: Program["memory"];
   /** Memory below this address is state, above it private to an item of a batch. */
@@ -125,11 +127,14 @@ export function makeHandle(
   ref: Ref,
   program: Program,
   module: WebAssembly.Module,
+  batchModule: WebAssembly.Module | null = null,
 ): ProgramHandle {
   return {
     ref,
     hashHex: Buffer.from(program.hash).toString("hex"),
     module,
+    // Without state the two variants are one.
+    batchModule: program.stateBytes === 0 ? module : batchModule,
     entries: program.entries,
     memory: program.memory,
     stateBytes: program.stateBytes,
