@@ -86,10 +86,23 @@ export async function compileGuest(entryFile: string, options: CompileOptions = 
     );
   }
   const base = resolve(options.baseDirectory ?? findPackage(dirname(entry)) ?? dirname(entry));
+  return compileWithFlags(entry, base, compilerFlags(options), options.cache);
+}
+
+/**
+ * The module that asc makes of the file `entry` with these flags and no others; for what is not a guest.
+ *
+ * @internal
+ */
+export async function compileWithFlags(
+  entry: string,
+  base: string,
+  flags: string[],
+  cacheOption?: string | false,
+): Promise<Uint8Array> {
   const source = toPosix(relative(base, entry));
-  const flags = compilerFlags(options);
   const cache =
-    options.cache ?? process.env.STILLPOINT_GUEST_CACHE ?? join(PACKAGE_ROOT ?? base, ".cache", "guests");
+    cacheOption ?? process.env.STILLPOINT_GUEST_CACHE ?? join(PACKAGE_ROOT ?? base, ".cache", "guests");
   if (cache === false) return (await oneAtATime(() => runCompiler(source, base, flags))).code;
 
   const request = join(cache, `${digest("request", [source, base, ...flags], [])}.json`);

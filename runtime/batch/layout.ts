@@ -1,0 +1,219 @@
+/**
+ * The contract of the core: Block-STM's scheduler and versions (core/, AssemblyScript) in one shared memory
+ * that every worker instantiates. This file is compiled by tsc and by asc, so it holds plain literals only.
+ *
+ * The core runs ONE WINDOW of items 0 … n - 1. It knows lines, numbers below 2^26 with 64 bytes each, and
+ * nothing of guests. What a line held before the window is the caller's business: the core says "from base".
+ *
+ * A window:
+ *   1  nobody is inside. The caller writes GAS_TOTAL and GAS_LEFT (u64), SPIN_LIMIT, RERUN_LIMIT and each
+ *   item's
+ *      ITEM_LIMIT, and calls reset(items, workers); then perhaps hint(item, lower)
+ *   2  each worker calls enter(worker) in its own instance (again after it left; a number has one thread),
+ *   then
+ *      takes tasks until TASK_DONE, and drains commit() before its first next() and after each
+ *      finishValidation()
+ *   3  the caller waits until all have left, and reads COMMITTED, STOP and CUT
+ *
+ * A task is item << TASK_ITEM_SHIFT | kind:
+ *   TASK_EXECUTE   an incarnation of the item has begun in this instance, with an empty log. Run it: lookup()
+ *                  for each line at its first touch; then version() for each line whose bytes differ, and
+ *                  finish(); or giveUp() if a lookup or a version was 0
+ *   TASK_VALIDATE  call validate(), then finishValidation() with its answer
+ *   TASK_IDLE      there is nothing at the moment. To sleep: read WAKE before next(); then add 1 to
+ *   SLEEPERS, wait
+ *                  on WAKE for the value read, take 1 from SLEEPERS
+ *   TASK_DONE      all items are committed and applied, or the window stopped
+ * finish(), giveUp() and finishValidation() return the next task, as next() does.
+ *
+ * Exports (numbers are i32)
+ *   reset(items, workers)     begins a window: one worker, nobody inside. Items whose limit exceeds
+ *   GAS_TOTAL are
+ *                             refused: committed in their turn without having run. Sets neither POISON nor
+ *                             counters
+ *   hint(item, lower)         the first incarnation of `item` begins when `lower` has finished one. At most
+ *                             HINTS_LIMIT an item; those that make no sense are ignored. Never changes a
+ *                             result
+ *   enter(worker)             this instance is `worker` from now on
+ *   next() -> task
+ *   lookup(line) -> entry     address of a new log entry, or 0: give up. The caller looks up a line once in
+ *   each
+ *                             incarnation. From a version: ENTRY_BYTES is filled in; from base
+ *                             (ENTRY_VERSION 0): the caller fills it in
+ *   logBegin() logEnd()       the entries of this incarnation, ENTRY_SIZE bytes each
+ *   version(entry) -> address where the caller puts the 64 bytes that this incarnation leaves in the line;
+ *   0: give up
+ *   finish(gasLow, gasHigh, outcome) -> task      publishes the versions
+ *   giveUp() -> task          the item runs again when the item it met is finished
+ *   validate() -> ok          1: what the item of the task read is what it would read now; 0: it is not
+ *   finishValidation(ok) -> task                  if not: the versions become estimates and the item runs
+ *   again.
+ *                             A caller with reasons of its own may turn 1 into 0
+ *   commit() -> item or -1    the next item in order, if it is final. Whoever gets an item copies its
+ *   versions
+ *                             (entries whose ENTRY_WRITTEN is not 0) to base, then calls commit() again;
+ *                             nobody else
+ *                             gets one before. Copying may overlap with reading base: torn bytes are found
+ *                             by validation
+ * Imports, from "base"
+ *   equals(line, address) -> i32      whether the line's base bytes equal the 64 bytes at `address`
+ *
+ * Rules the core keeps
+ *   - an item is executed by one worker at a time; committed items never change
+ *   - commit of i needs a validation of i's last incarnation that began after the last change to any lower
+ *   item
+ *   - the first validation of an item is scheduled when it and all lower ones are executed (FRONTIER has
+ *   passed it);
+ *     later ones when a lower item has changed. An incarnation that leaves the very bytes of the one before
+ *     is
+ *     no change. Without conflicts: validations = executions = items
+ *   - an estimate is never valid by value; another version, or base, is if its 64 bytes are those that were
+ *   read
+ *   - READY and CHECK are sets of items (bits), taken lowest first. No index is ever moved back, and done
+ *     means that everything is committed: there is no count of active tasks to be wrong
+ *   - waiting is bounded: SPIN_LIMIT looks at an estimate whose item runs, none if it does not. Every spin
+ *   looks at
+ *     POISON and STOP
+ *   - the item at COMMITTED reads final versions only, so it always gets through: a window ends
+ *
+ * The memory: control, items, hints, workers, contended lines, buckets, then one arena for each worker.
+ */
+
+export const WINDOW_LIMIT = 512; //        items of a window
+export const WORKERS_LIMIT = 64;
+export const LINE_BYTES = 64;
+
+// ---- tasks ------------------------------------------------------------------------------------------------
+
+export const TASK_KIND_MASK = 3;
+export const TASK_ITEM_SHIFT = 2;
+export const TASK_IDLE = 0;
+export const TASK_EXECUTE = 1;
+export const TASK_VALIDATE = 2;
+export const TASK_DONE = 3;
+
+// ---- control: what is written by different workers lies in different cache lines ------------------------
+
+export const ITEM_COUNT = 0; //            u32  items of the window
+export const WORKER_COUNT = 4; //          u32  workers that share the arenas
+export const GENERATION = 8; //            u32  number of the window: what carries another is empty
+export const SPIN_LIMIT = 12; //           u32  looks at an estimate before giving up; written by the caller
+export const RERUN_LIMIT = 16; //          u32  more reruns of one item stop the window, 0: none; by the caller
+export const MEMORY_END = 20; //           u32  bytes of the memory, noted by reset
+
+export const POISON = 64; //               u32  not 0: everybody leaves; written and cleared by others only
+export const STOP = 68; //                 u32  STOP_…, 0: the window goes on
+export const CUT = 72; //                  i32  the item at which the gas ended, -1: none
+
+export const FRONTIER = 128; //            u32  items below have been executed at least once
+
+export const CLOCK = 192; //               u32  counts changes to items that others may have validated against
+
+export const COMMIT_LOCK = 256; //         u32  0: free, 1: held, 2: held, and somebody asked meanwhile
+export const COMMITTED = 260; //           u32  items committed
+export const APPLIED = 264; //             u32  items committed and copied to base
+export const LAST_CHANGE = 268; //         u32  clock of the latest change to a committed item
+export const GAS_TOTAL = 272; //           u64  of the batch; an item with a higher limit is refused
+export const GAS_LEFT = 280; //            u64  falls with each commit
+
+export const WAKE = 320; //                u32  changes when there is work, or the end
+export const SLEEPERS = 324; //            u32  how many wait on WAKE
+
+export const READY = 384; //               512 bits: items to execute
+export const CHECK = 448; //               512 bits: items to validate
+
+export const STOP_GAS = 1; //              the item at CUT does not fit in what is left
+export const STOP_RERUNS = 2; //           an item ran too often
+export const STOP_ARENA = 3; //            a worker's arena is full
+
+// ---- items ------------------------------------------------------------------------------------------------
+
+export const ITEMS = 4096;
+export const ITEM_SIZE = 64;
+
+export const ITEM_STATE = 0; //            u32  incarnation << STATE_KIND_BITS | STATE_…
+export const ITEM_OUTCOME = 4; //          u32  what finish() was told
+export const ITEM_LOG = 8; //              u32  begin of the log of the last finished incarnation, 0: none
+export const ITEM_LOG_END = 12; //         u32
+export const ITEM_LIMIT = 16; //           u64  gas limit; written by the caller before reset
+export const ITEM_GAS = 24; //             u64  gas used, as finish() was told
+export const ITEM_VALIDATED = 32; //       u64  incarnation << 32 | clock at which its validation began
+export const ITEM_CHANGED = 40; //         u32  clock after its last change, 0: none since its first finish
+export const ITEM_RERUNS = 44; //          u32  incarnations that were given up or aborted
+export const ITEM_WAITERS = 48; //         u32  1 + the first item that waits for this one
+export const ITEM_NEXT_WAITER = 52; //     u32  1 + the next one in the list this item waits in
+export const ITEM_HINTS = 56; //           u32  hints left
+
+export const STATE_KIND_BITS = 3;
+export const STATE_READY = 0;
+export const STATE_EXECUTING = 1;
+export const STATE_EXECUTED = 2;
+export const STATE_ABORTING = 3; //        its versions are being turned into estimates
+export const STATE_WAITING = 4; //         for another item
+export const STATE_COMMITTED = 5;
+export const STATE_REFUSED = 6;
+
+// ---- hints: u16 item numbers, HINTS_LIMIT for each item ---------------------------------------------------
+
+export const HINTS = 36864;
+export const HINTS_LIMIT = 8;
+
+// ---- workers ----------------------------------------------------------------------------------------------
+
+export const WORKERS = 45056;
+export const WORKER_SIZE = 128;
+
+export const WORKER_GENERATION = 0; //     u32  the window its arena belongs to
+export const WORKER_LOG_TOP = 4; //        u32  logs grow up from the arena's begin
+export const WORKER_FLOOR = 8; //          u32  versions and nodes grow down from its end
+export const WORKER_EXECUTIONS = 16; //    u32  counters, which only grow; the caller takes differences
+export const WORKER_VALIDATIONS = 20; //   u32
+export const WORKER_ABORTS = 24; //        u32  incarnations that a validation ended
+export const WORKER_GIVEN_UP = 28; //      u32  incarnations that met an estimate
+export const WORKER_WAITS = 32; //         u32  estimates that were waited for
+export const WORKER_COMMITS = 36; //       u32
+export const WORKER_VERSIONS = 40; //      u32  versions made
+
+// ---- contended lines --------------------------------------------------------------------------------------
+
+/**
+ * Lines whose reads were found changed: u64 count << 32 | line. The frequent ones stay; cleared by the
+ * caller.
+ */
+export const CONTENDED = 53248;
+export const CONTENDED_SLOTS = 128;
+
+// ---- lines and their versions -----------------------------------------------------------------------------
+
+/** Hash table: u64 generation << 32 | address of the first line record. */
+export const BUCKETS = 65536;
+export const BUCKET_BITS = 12;
+
+/** A line that was written: in its bucket's list, with its own list of nodes, highest item first. */
+export const LINE_NUMBER = 0; //           u32
+export const LINE_NEXT = 4; //             u32  next line of the bucket
+export const LINE_NODES = 8; //            u32  first node
+export const LINE_SIZE = 16;
+
+/** An item that wrote the line. Once there, it stays for the window. */
+export const NODE_ITEM = 0; //             u32
+export const NODE_NEXT = 4; //             u32  next lower item
+export const NODE_VERSION = 8; //          u32  address of the version | ESTIMATE; 0: no longer written
+export const NODE_SIZE = 16;
+export const ESTIMATE = 1;
+
+/** What an incarnation left in a line. Never changes once published. */
+export const VERSION_NODE = 0; //          u32
+export const VERSION_ITEM = 4; //          u32
+export const VERSION_BYTES = 16; //        64 bytes
+export const VERSION_SIZE = 80;
+
+/** A line that an incarnation touched. */
+export const ENTRY_LINE = 0; //            u32
+export const ENTRY_VERSION = 4; //         u32  address of the version that was read, 0: base
+export const ENTRY_FLAGS = 8; //           u32  the caller's; 0 at first
+export const ENTRY_WRITTEN = 12; //        u32  address of the version this incarnation leaves, 0: none
+export const ENTRY_BYTES = 16; //          64 bytes: what was read
+export const ENTRY_SIZE = 80;
+
+export const ARENAS = 98304;

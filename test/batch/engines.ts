@@ -1,0 +1,397 @@
+/**
+ * The core, its specification, and both in lockstep, behind one interface: calls as in
+ * runtime/batch/layout.ts, where a
+ * line holds a number. The core's lines are filled with bytes that all depend on that number.
+ */
+
+import assert from "node:assert/strict";
+import { type Core, coreMemory, coreModule, instantiateCore } from "../../runtime/batch/core.ts";
+import {
+  APPLIED,
+  COMMITTED,
+  CUT,
+  ENTRY_BYTES,
+  ENTRY_LINE,
+  ENTRY_SIZE,
+  ENTRY_VERSION,
+  ENTRY_WRITTEN,
+  GAS_LEFT,
+  GAS_TOTAL,
+  ITEM_GAS,
+  ITEM_LIMIT,
+  ITEM_LOG,
+  ITEM_LOG_END,
+  ITEM_OUTCOME,
+  ITEM_SIZE,
+  ITEMS,
+  LINE_BYTES,
+  POISON,
+  RERUN_LIMIT,
+  SPIN_LIMIT,
+  STOP,
+  VERSION_BYTES,
+  WORKER_ABORTS,
+  WORKER_EXECUTIONS,
+  WORKER_GIVEN_UP,
+  WORKER_SIZE,
+  WORKER_VALIDATIONS,
+  WORKERS,
+  WORKERS_LIMIT,
+} from "../../runtime/batch/layout.ts";
+import { Worker } from "./spec.ts";
+import { type Defect, type Entry, Window } from "./spec-window.ts";
+import { drain, type Steps } from "./steps.ts";
+
+export interface Settings {
+  readonly workers: number;
+  readonly limits: readonly number[];
+  readonly gasTotal: number;
+  readonly gasLeft: number;
+  readonly spinLimit: number;
+  readonly rerunLimit: number;
+  readonly hints: readonly (readonly [item: number, lower: number])[];
+  readonly base: Map<number, number>;
+  readonly defect?: Defect | null;
+}
+
+/** What is read of a line, and the handle of its log entry. */
+export interface Access<E> {
+  readonly entry: E;
+  readonly value: number;
+}
+
+/** One worker's view. Others may act before each call. */
+export interface Engine<E = unknown> {
+  enter(): void;
+  next(): Steps<number>;
+  lookup(line: number): Steps<Access<E> | null>;
+  version(entry: E, value: number): void;
+  finish(gas: number, outcome: number): Steps<number>;
+  giveUp(): Steps<number>;
+  validate(): Steps<number>;
+  finishValidation(ok: number): Steps<number>;
+  commit(): Steps<number>;
+  /** What a committed item left, in the order of its log. */
+  writes(item: number): [line: number, value: number][];
+}
+
+export interface Totals {
+  readonly executions: number;
+  readonly validations: number;
+  readonly aborts: number;
+  readonly givenUp: number;
+}
+
+/** A window under test. */
+export interface Subject {
+  readonly workers: readonly Engine[];
+  committed(): number;
+  applied(): number;
+  stopped(): number;
+  cut(): number;
+  gasLeft(): number;
+  outcome(item: number): { gas: number; outcome: number };
+  poison(): void;
+}
+
+// ---- the core ---------------------------------------------------------------------------------------------
+
+const module = await coreModule();
+
+/** A number as the 64 bytes of a line. */
+export function fill(words: Uint32Array, at: number, value: number): void {
+  for (let i = 0; i < LINE_BYTES / 4; i++) words[at / 4 + i] = (value + i * 0x01000193 * value) >>> 0;
+}
+
+export class CoreMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly words: Uint32Array;
+  readonly longs: BigUint64Array;
+
+  constructor(memory: WebAssembly.Memory = coreMemory(8, 1 << 20)) {
+    this.memory = memory;
+    this.words = new Uint32Array(memory.buffer);
+    this.longs = new BigUint64Array(memory.buffer);
+  }
+
+  word(address: number): number {
+    return this.words[address / 4]!;
+  }
+
+  prepare(settings: Omit<Settings, "base" | "hints" | "workers">): void {
+    this.longs[GAS_TOTAL / 8] = BigInt(settings.gasTotal);
+    this.longs[GAS_LEFT / 8] = BigInt(settings.gasLeft);
+    this.words[SPIN_LIMIT / 4] = settings.spinLimit;
+    this.words[RERUN_LIMIT / 4] = settings.rerunLimit;
+    this.words[POISON / 4] = 0;
+    for (const [item, limit] of settings.limits.entries()) {
+      this.longs[(ITEMS + item * ITEM_SIZE + ITEM_LIMIT) / 8] = BigInt(limit);
+    }
+  }
+
+  writes(item: number): [number, number][] {
+    const record = ITEMS + item * ITEM_SIZE;
+    const writes: [number, number][] = [];
+    for (
+      let entry = this.word(record + ITEM_LOG);
+      entry < this.word(record + ITEM_LOG_END);
+      entry += ENTRY_SIZE
+    ) {
+      const written = this.word(entry + ENTRY_WRITTEN);
+      if (written === 0) continue;
+      const value = this.word(written + VERSION_BYTES);
+      fill(scratch, 0, value);
+      for (let i = 0; i < LINE_BYTES / 4; i++)
+        assert.equal(this.word(written + VERSION_BYTES + 4 * i), scratch[i]);
+      writes.push([this.word(entry + ENTRY_LINE), value]);
+    }
+    return writes;
+  }
+
+  /** Counters of all workers together. */
+  totals(): Totals {
+    const sum = (counter: number): number => {
+      let total = 0;
+      for (let worker = 0; worker < WORKERS_LIMIT; worker++) {
+        total += this.word(WORKERS + worker * WORKER_SIZE + counter);
+      }
+      return total;
+    };
+    return {
+      executions: sum(WORKER_EXECUTIONS),
+      validations: sum(WORKER_VALIDATIONS),
+      aborts: sum(WORKER_ABORTS),
+      givenUp: sum(WORKER_GIVEN_UP),
+    };
+  }
+}
+
+const scratch = new Uint32Array(LINE_BYTES / 4);
+
+/** Instances on one memory, one for each virtual worker; kept from window to window. */
+export class CoreSubject implements Subject {
+  readonly memory = new CoreMemory();
+  readonly workers: CoreEngine[] = [];
+  base = new Map<number, number>();
+
+  begin(settings: Settings): this {
+    const { memory } = this;
+    this.base = settings.base;
+    while (this.workers.length < settings.workers) {
+      this.workers.push(new CoreEngine(this, this.workers.length));
+    }
+    memory.prepare(settings);
+    const { core } = this.workers[0]!;
+    core.reset(settings.limits.length, settings.workers);
+    for (const [item, lower] of settings.hints) core.hint(item, lower);
+    return this;
+  }
+
+  committed = () => this.memory.word(COMMITTED);
+  applied = () => this.memory.word(APPLIED);
+  stopped = () => this.memory.word(STOP);
+  cut = () => this.memory.word(CUT) | 0;
+  gasLeft = () => Number(this.memory.longs[GAS_LEFT / 8]);
+  outcome = (item: number) => ({
+    gas: Number(this.memory.longs[(ITEMS + item * ITEM_SIZE + ITEM_GAS) / 8]),
+    outcome: this.memory.word(ITEMS + item * ITEM_SIZE + ITEM_OUTCOME),
+  });
+  poison = () => {
+    this.memory.words[POISON / 4] = 1;
+  };
+}
+
+export class CoreEngine implements Engine<number> {
+  readonly core: Core;
+  readonly #subject: CoreSubject;
+  readonly #number: number;
+
+  constructor(subject: CoreSubject, number: number) {
+    this.#subject = subject;
+    this.#number = number;
+    this.core = instantiateCore(module, subject.memory.memory, {
+      equals: (line, address) => {
+        fill(scratch, 0, subject.base.get(line) ?? 0);
+        return scratch.every((word, i) => word === subject.memory.word(address + 4 * i)) ? 1 : 0;
+      },
+    });
+  }
+
+  enter(): void {
+    this.core.enter(this.#number);
+  }
+
+  *next(): Steps<number> {
+    yield;
+    return this.core.next();
+  }
+
+  *lookup(line: number): Steps<Access<number> | null> {
+    const { memory, base } = this.#subject;
+    yield;
+    const entry = this.core.lookup(line);
+    if (entry === 0) return null;
+    if (memory.word(entry + ENTRY_VERSION) === 0)
+      fill(memory.words, entry + ENTRY_BYTES, base.get(line) ?? 0);
+    return { entry, value: memory.word(entry + ENTRY_BYTES) };
+  }
+
+  version(entry: number, value: number): void {
+    const address = this.core.version(entry);
+    assert.notEqual(address, 0);
+    fill(this.#subject.memory.words, address, value);
+  }
+
+  *finish(gas: number, outcome: number): Steps<number> {
+    yield;
+    return this.core.finish(gas, 0, outcome);
+  }
+
+  *giveUp(): Steps<number> {
+    yield;
+    return this.core.giveUp();
+  }
+
+  *validate(): Steps<number> {
+    yield;
+    return this.core.validate();
+  }
+
+  *finishValidation(ok: number): Steps<number> {
+    yield;
+    return this.core.finishValidation(ok);
+  }
+
+  *commit(): Steps<number> {
+    yield;
+    return this.core.commit();
+  }
+
+  writes(item: number): [number, number][] {
+    return this.#subject.memory.writes(item);
+  }
+}
+
+// ---- the specification ------------------------------------------------------------------------------------
+
+export class SpecSubject implements Subject {
+  readonly window: Window;
+  readonly workers: SpecEngine[];
+
+  constructor(settings: Settings) {
+    this.window = new Window({ ...settings, base: (line) => settings.base.get(line) ?? 0 });
+    for (const [item, lower] of settings.hints) this.window.hint(item, lower);
+    this.workers = Array.from({ length: settings.workers }, () => new SpecEngine(this.window));
+  }
+
+  committed = () => this.window.committed.value;
+  applied = () => this.window.applied.value;
+  stopped = () => this.window.stop.value;
+  cut = () => this.window.cut;
+  gasLeft = () => this.window.gasLeft;
+  outcome = (item: number) => this.window.items[item]!;
+  poison = () => {
+    this.window.poison = 1;
+  };
+}
+
+export class SpecEngine implements Engine<Entry> {
+  readonly #window: Window;
+  readonly #worker: Worker;
+
+  constructor(window: Window) {
+    this.#window = window;
+    this.#worker = new Worker(window);
+  }
+
+  enter(): void {}
+  next = () => this.#worker.next();
+  finish = (gas: number, outcome: number) => this.#worker.finish(gas, outcome);
+  giveUp = () => this.#worker.giveUp();
+  validate = () => this.#worker.validate();
+  finishValidation = (ok: number) => this.#worker.finishValidation(ok);
+  commit = () => this.#worker.commit();
+  version = (entry: Entry, value: number) => this.#worker.version(entry, value);
+
+  *lookup(line: number): Steps<Access<Entry> | null> {
+    const entry = yield* this.#worker.lookup(line);
+    return entry === null ? null : { entry, value: entry.value };
+  }
+
+  writes(item: number): [number, number][] {
+    const log = this.#window.items[item]!.log.value ?? [];
+    return log.flatMap(({ line, written }) => (written === null ? [] : [[line, written.value]]));
+  }
+}
+
+// ---- both -------------------------------------------------------------------------------------------------
+
+/** Makes every call to both, and compares the answers. */
+export class LockstepEngine implements Engine<[number, Entry]> {
+  readonly #core: CoreEngine;
+  readonly #spec: SpecEngine;
+
+  constructor(core: CoreEngine, spec: SpecEngine) {
+    this.#core = core;
+    this.#spec = spec;
+  }
+
+  #same<T>(core: Steps<T>, spec: Steps<T>): T {
+    const [answer, expected] = [drain(core), drain(spec)];
+    assert.deepEqual(answer, expected);
+    return answer;
+  }
+
+  enter(): void {
+    this.#core.enter();
+  }
+
+  *next(): Steps<number> {
+    yield;
+    return this.#same(this.#core.next(), this.#spec.next());
+  }
+
+  *lookup(line: number): Steps<Access<[number, Entry]> | null> {
+    yield;
+    const core = drain(this.#core.lookup(line));
+    const spec = drain(this.#spec.lookup(line));
+    assert.equal(core?.value, spec?.value);
+    return core && spec && { entry: [core.entry, spec.entry], value: core.value };
+  }
+
+  version([core, spec]: [number, Entry], value: number): void {
+    this.#core.version(core, value);
+    this.#spec.version(spec, value);
+  }
+
+  *finish(gas: number, outcome: number): Steps<number> {
+    yield;
+    return this.#same(this.#core.finish(gas, outcome), this.#spec.finish(gas, outcome));
+  }
+
+  *giveUp(): Steps<number> {
+    yield;
+    return this.#same(this.#core.giveUp(), this.#spec.giveUp());
+  }
+
+  *validate(): Steps<number> {
+    yield;
+    return this.#same(this.#core.validate(), this.#spec.validate());
+  }
+
+  *finishValidation(ok: number): Steps<number> {
+    yield;
+    return this.#same(this.#core.finishValidation(ok), this.#spec.finishValidation(ok));
+  }
+
+  *commit(): Steps<number> {
+    yield;
+    return this.#same(this.#core.commit(), this.#spec.commit());
+  }
+
+  writes(item: number): [number, number][] {
+    const writes = this.#core.writes(item);
+    assert.deepEqual(writes, this.#spec.writes(item));
+    return writes;
+  }
+}

@@ -1,0 +1,450 @@
+/**
+ * The core of Block-STM once more, to be read: what runtime/batch/core does, without shared memory. The
+ * contract
+ * is runtime/batch/layout.ts; a line holds a number here instead of 64 bytes.
+ *
+ * Each call is a generator of steps (steps.ts). Drained at once, it is what the core does when no other
+ * worker
+ * interferes; a model checker takes the steps of several workers in every order.
+ */
+
+import {
+  STATE_ABORTING,
+  STATE_COMMITTED,
+  STATE_EXECUTED,
+  STATE_EXECUTING,
+  STATE_KIND_BITS,
+  STATE_READY,
+  STATE_REFUSED,
+  STATE_WAITING,
+  STOP_GAS,
+  STOP_RERUNS,
+  TASK_DONE,
+  TASK_EXECUTE,
+  TASK_IDLE,
+  TASK_ITEM_SHIFT,
+  TASK_VALIDATE,
+} from "../../runtime/batch/layout.ts";
+import {
+  CLOCK_UNIT,
+  type Defect,
+  type Entry,
+  type Item,
+  type Node,
+  type Version,
+  type Window,
+  type Word,
+} from "./spec-window.ts";
+import { Shared, type Steps } from "./steps.ts";
+
+const kindOf = (state: number): number => state & ((1 << STATE_KIND_BITS) - 1);
+const incarnationOf = (state: number): number => state >>> STATE_KIND_BITS;
+const stateOf = (incarnation: number, kind: number): number => (incarnation << STATE_KIND_BITS) | kind;
+const finished = (kind: number): boolean =>
+  kind === STATE_EXECUTED || kind === STATE_COMMITTED || kind === STATE_REFUSED;
+const task = (item: number, kind: number): number => (item << TASK_ITEM_SHIFT) | kind;
+
+export class Worker {
+  readonly #window: Window;
+  /** The item of the last EXECUTE, its incarnation and log, and the item whose estimate it met. */
+  #item = -1;
+  #incarnation = 0;
+  #log: Entry[] = [];
+  #met = -1;
+  /** The item of the last VALIDATE, and what validate() saw. */
+  #validated = -1;
+  #seenState: number | null = null;
+  #seenClock = 0;
+  #holding = false;
+
+  constructor(window: Window) {
+    this.#window = window;
+  }
+
+  #defect(defect: Defect): boolean {
+    return this.#window.defect === defect;
+  }
+
+  *#stopped(): Steps<boolean> {
+    return this.#window.poison !== 0 || (yield* this.#window.stop.load()) !== 0;
+  }
+
+  *#stop(reason: number): Steps<void> {
+    yield* this.#window.stop.swap(0, reason);
+  }
+
+  // ---- tasks ----------------------------------------------------------------------------------------------
+
+  *next(): Steps<number> {
+    const { items, ready, check, applied } = this.#window;
+    for (;;) {
+      if (yield* this.#stopped()) return TASK_DONE;
+      if ((yield* applied.load()) === items.length) return TASK_DONE;
+      const toRun = yield* ready.load();
+      const toCheck = yield* check.load();
+      const item = lowest(toRun | toCheck);
+      if (item < 0) return TASK_IDLE;
+      const bit = 1n << BigInt(item);
+      const { state } = items[item]!;
+      if ((toCheck & bit) !== 0n) {
+        const had = ((yield* check.change((bits) => bits & ~bit)) & bit) !== 0n;
+        if (had && kindOf(yield* state.load()) === STATE_EXECUTED) return this.#validation(item);
+      } else if (((yield* ready.change((bits) => bits & ~bit)) & bit) !== 0n) {
+        const incarnation = incarnationOf(yield* state.load());
+        yield* state.store(stateOf(incarnation, STATE_EXECUTING));
+        if (!(yield* this.#waitForHints(item))) return this.#execution(item, incarnation);
+      }
+    }
+  }
+
+  #execution(item: number, incarnation: number): number {
+    this.#item = item;
+    this.#incarnation = incarnation;
+    this.#log = [];
+    this.#met = -1;
+    return task(item, TASK_EXECUTE);
+  }
+
+  #validation(item: number): number {
+    this.#validated = item;
+    return task(item, TASK_VALIDATE);
+  }
+
+  // ---- executions -----------------------------------------------------------------------------------------
+
+  get log(): readonly Entry[] {
+    return this.#log;
+  }
+
+  /** The first touch of a line by this incarnation; null: give up. */
+  *lookup(line: number): Steps<Entry | null> {
+    if (yield* this.#stopped()) return null;
+    const version = yield* this.#settled(line);
+    if (this.#met >= 0) return null;
+    const entry: Entry = {
+      line,
+      version,
+      value: version === null ? yield* this.#base(line) : version.value,
+      written: null,
+    };
+    this.#log.push(entry);
+    return entry;
+  }
+
+  *#base(line: number): Steps<number> {
+    yield;
+    const value = this.#window.base(line);
+    Shared.observe?.(value);
+    return value;
+  }
+
+  *#settled(line: number): Steps<Version | null> {
+    const { items, spinLimit } = this.#window;
+    for (let spins = 0; ; ) {
+      const [node, word] = yield* this.#below(line, this.#item);
+      if (node === null || word === null) return null;
+      if (!word.estimate || this.#defect("estimates are taken for versions")) return word.version;
+      const kind = kindOf(yield* items[node.item]!.state.load());
+      if (finished(kind)) continue;
+      const runs = kind === STATE_EXECUTING || kind === STATE_ABORTING;
+      if (!runs || spins === spinLimit || (yield* this.#stopped())) {
+        this.#met = node.item;
+        return null;
+      }
+      spins++;
+    }
+  }
+
+  /** The node of the highest item below `item` that writes the line, and what it says. */
+  *#below(line: number, item: number): Steps<[Node | null, Word | null]> {
+    yield;
+    const nodes = this.#window.lines.get(line);
+    Shared.observe?.(nodes !== undefined);
+    let node = nodes === undefined ? null : yield* nodes.load();
+    while (node !== null) {
+      if (node.item < item) {
+        const word = yield* node.word.load();
+        if (word !== null) return [node, word];
+      }
+      node = yield* node.next.load();
+    }
+    return [null, null];
+  }
+
+  /** This incarnation leaves `value` in the line of `entry`. */
+  version(entry: Entry, value: number): void {
+    entry.written = { item: this.#item, incarnation: this.#incarnation, value, node: null };
+  }
+
+  *finish(gas: number, outcome: number): Steps<number> {
+    const { items, clock, frontier, check } = this.#window;
+    const item = items[this.#item]!;
+    const executed = stateOf(this.#incarnation, STATE_EXECUTED);
+    const old = item.log.value;
+    const changes = yield* this.#publish(old ?? []);
+    item.outcome = outcome;
+    item.gas = gas;
+    yield* item.log.store(this.#log);
+    const news = old !== null && changes;
+    if (news && !this.#defect("a finish does not move the clock")) {
+      yield* item.changed.store((yield* clock.change((before) => before + 1)) + 1);
+    }
+    if (this.#defect("waiters are looked for before the state is set")) yield* this.#wakeWaiters(item);
+    yield* item.state.store(executed);
+    if (!this.#defect("waiters are looked for before the state is set")) {
+      if ((yield* item.waiters.load()) !== 0) yield* this.#wakeWaiters(item);
+    }
+    if (old !== null) {
+      if (news && !this.#defect("a finish does not schedule validations")) {
+        const bits = between(this.#item + 1, yield* frontier.load());
+        if (bits !== 0n) yield* check.change((before) => before | bits);
+      }
+      return this.#validation(this.#item);
+    }
+    return (yield* this.#advanceFrontier(this.#item)) ? this.#validation(this.#item) : yield* this.next();
+  }
+
+  /** Makes the log's versions those of the item, in place of those of `old`; whether anything changed. */
+  *#publish(old: readonly Entry[]): Steps<boolean> {
+    const replaced = new Map<number, Version>();
+    for (const { line, written } of old) if (written !== null) replaced.set(line, written);
+    let changes = false;
+    for (const entry of this.#log) {
+      if (entry.written === null) continue;
+      const before = replaced.get(entry.line);
+      if (before !== undefined && before.value === entry.written.value) {
+        entry.written = before;
+        yield* before.node!.word.store({ version: before, estimate: false });
+      } else {
+        changes = true;
+        yield* this.#insert(entry.line, entry.written);
+      }
+      replaced.delete(entry.line);
+    }
+    for (const version of replaced.values()) {
+      changes = true;
+      if (!this.#defect("lines not written any more stay")) yield* version.node!.word.store(null);
+      else yield* version.node!.word.store({ version, estimate: false });
+    }
+    return changes;
+  }
+
+  *#insert(line: number, version: Version): Steps<void> {
+    yield;
+    const { lines } = this.#window;
+    let link = lines.get(line) ?? new Shared<Node | null>(null);
+    lines.set(line, link);
+    const word = { version, estimate: false };
+    for (;;) {
+      let next: Node | null = yield* link.load();
+      while (next !== null && next.item > this.#item) {
+        link = next.next;
+        next = yield* link.load();
+      }
+      if (next !== null && next.item === this.#item) {
+        version.node = next;
+        yield* next.word.store(word);
+        return;
+      }
+      version.node = { item: this.#item, next: new Shared(next), word: new Shared<Word | null>(word) };
+      if (yield* link.swap(next, version.node)) return;
+    }
+  }
+
+  /** Moves the frontier over all that is executed; true if it passed `mine` here. */
+  *#advanceFrontier(mine: number): Steps<boolean> {
+    const { items, frontier, check } = this.#window;
+    let passed = false;
+    for (;;) {
+      const item = yield* frontier.load();
+      if (item === items.length) return passed;
+      if (passed && this.#defect("the frontier stops at the own item")) return passed;
+      const kind = kindOf(yield* items[item]!.state.load());
+      if (!finished(kind) && !this.#defect("the frontier passes what is not executed")) return passed;
+      if (!finished(kind) && item > mine) return passed;
+      if (!(yield* frontier.swap(item, item + 1))) continue;
+      if (item === mine) passed = true;
+      else if (kind !== STATE_REFUSED) yield* check.change((bits) => bits | (1n << BigInt(item)));
+    }
+  }
+
+  *giveUp(): Steps<number> {
+    if (yield* this.#stopped()) return TASK_DONE;
+    if (!(yield* this.#rerun(this.#item))) return TASK_DONE;
+    if (this.#met >= 0) yield* this.#waitFor(this.#item, this.#met);
+    else yield* this.#makeReady(this.#item);
+    return yield* this.next();
+  }
+
+  *#rerun(item: number): Steps<boolean> {
+    const { items, rerunLimit } = this.#window;
+    const reruns = ++items[item]!.reruns;
+    if (rerunLimit === 0 || reruns <= rerunLimit) return true;
+    yield* this.#stop(STOP_RERUNS);
+    return false;
+  }
+
+  // ---- waiting --------------------------------------------------------------------------------------------
+
+  *#waitFor(number: number, lower: number): Steps<void> {
+    const { items } = this.#window;
+    const item = items[number]!;
+    const target = items[lower]!;
+    yield* item.state.store(stateOf(incarnationOf(item.state.value), STATE_WAITING));
+    do item.nextWaiter = yield* target.waiters.load();
+    while (!(yield* target.waiters.swap(item.nextWaiter, number + 1)));
+    if (this.#defect("who waits does not look again")) return;
+    if (finished(kindOf(yield* target.state.load()))) yield* this.#wakeWaiters(target);
+  }
+
+  *#wakeWaiters(target: Item): Steps<void> {
+    let waiter = yield* target.waiters.change(() => 0);
+    while (waiter !== 0) {
+      const number = waiter - 1;
+      waiter = this.#window.items[number]!.nextWaiter;
+      yield* this.#makeReady(number);
+    }
+  }
+
+  *#makeReady(number: number): Steps<void> {
+    const { items, ready } = this.#window;
+    const { state } = items[number]!;
+    yield* state.store(stateOf(incarnationOf(state.value) + 1, STATE_READY));
+    yield* ready.change((bits) => bits | (1n << BigInt(number)));
+  }
+
+  *#waitForHints(number: number): Steps<boolean> {
+    const { items } = this.#window;
+    for (const { hints } = items[number]!; hints.length > 0; ) {
+      const lower = hints.pop()!;
+      if (finished(kindOf(yield* items[lower]!.state.load()))) continue;
+      yield* this.#waitFor(number, lower);
+      return true;
+    }
+    return false;
+  }
+
+  // ---- validations ----------------------------------------------------------------------------------------
+
+  *validate(): Steps<number> {
+    const { items, clock } = this.#window;
+    const { state, log } = items[this.#validated]!;
+    this.#seenClock = yield* clock.load();
+    this.#seenState = yield* state.load();
+    const entries = yield* log.load();
+    const same =
+      this.#seenState === (yield* state.load()) || this.#defect("the state is not looked at again");
+    if (kindOf(this.#seenState) !== STATE_EXECUTED || !same) {
+      this.#seenState = null;
+      return 1;
+    }
+    const ok = yield* this.#unchanged(this.#validated, entries!);
+    if (this.#defect("a validation counts from its end")) this.#seenClock = yield* clock.load();
+    return ok ? 1 : 0;
+  }
+
+  *#unchanged(item: number, log: readonly Entry[]): Steps<boolean> {
+    for (const { line, version, value } of log) {
+      const [, word] = yield* this.#below(line, item);
+      if (word === null) {
+        if (version !== null && (yield* this.#base(line)) !== value) return false;
+      } else if (word.estimate && !this.#defect("estimates are taken for versions")) {
+        return false;
+      } else if (word.version !== version && word.version.value !== value) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  *finishValidation(ok: number): Steps<number> {
+    const seen = this.#seenState;
+    if (seen === null || (yield* this.#stopped())) return yield* this.next();
+    const { state, log, validated } = this.#window.items[this.#validated]!;
+    const incarnation = incarnationOf(seen);
+    if (ok) {
+      const verdict = incarnation * CLOCK_UNIT + this.#seenClock;
+      yield* validated.change((before) => Math.max(before, verdict));
+      return yield* this.next();
+    }
+    if (this.#defect("every abort of an incarnation counts")) {
+      yield* state.store(stateOf(incarnation, STATE_ABORTING));
+    } else if (!(yield* state.swap(seen, stateOf(incarnation, STATE_ABORTING)))) {
+      return yield* this.next();
+    }
+    for (const { written } of log.value!) {
+      if (written === null || this.#defect("an abort leaves versions as they are")) continue;
+      yield* written.node!.word.store({ version: written, estimate: true });
+    }
+    if (!(yield* this.#rerun(this.#validated))) return TASK_DONE;
+    yield* state.store(stateOf(incarnation + 1, STATE_EXECUTING));
+    return this.#execution(this.#validated, incarnation + 1);
+  }
+
+  // ---- commit ---------------------------------------------------------------------------------------------
+
+  *commit(): Steps<number> {
+    const { committed, applied, commitLock } = this.#window;
+    if (this.#holding) yield* applied.store(yield* committed.load());
+    else if (!(yield* this.#lock())) return -1;
+    for (;;) {
+      const item = yield* this.#commitNext();
+      this.#holding = item >= 0;
+      if (this.#holding) return item;
+      if (yield* commitLock.swap(1, 0)) return -1;
+      yield* commitLock.store(this.#defect("the holder of the lock does not look again") ? 0 : 1);
+      if (this.#defect("the holder of the lock does not look again")) return -1;
+    }
+  }
+
+  *#lock(): Steps<boolean> {
+    const { commitLock } = this.#window;
+    for (;;) {
+      const found = yield* commitLock.change((lock) => (lock === 0 ? 1 : lock));
+      if (found === 0) return true;
+      if (found === 2 || (yield* commitLock.change((lock) => (lock === 1 ? 2 : lock))) !== 0) return false;
+    }
+  }
+
+  *#commitNext(): Steps<number> {
+    const window = this.#window;
+    if (yield* this.#stopped()) return -1;
+    const number = yield* window.committed.load();
+    const item = window.items[number];
+    if (item === undefined) return -1;
+    const state = yield* item.state.load();
+    if (kindOf(state) !== STATE_REFUSED) {
+      if (item.limit > window.gasLeft) {
+        window.cut = number;
+        yield* this.#stop(STOP_GAS);
+        return -1;
+      }
+      if (kindOf(state) !== STATE_EXECUTED) return -1;
+      const validated = yield* item.validated.load();
+      const incarnation = Math.floor(validated / CLOCK_UNIT);
+      if (incarnation !== incarnationOf(state) && !this.#defect("a commit takes any incarnation")) return -1;
+      if (validated === 0) return -1;
+      if (validated % CLOCK_UNIT < window.lastChange && !this.#defect("a commit takes any validation")) {
+        return -1;
+      }
+      if (!(yield* item.state.swap(state, stateOf(incarnationOf(state), STATE_COMMITTED)))) return -1;
+      window.lastChange = Math.max(window.lastChange, yield* item.changed.load());
+      window.gasLeft -= item.gas;
+    }
+    yield* window.committed.store(number + 1);
+    return number;
+  }
+}
+
+/** The lowest bit that is set, -1: none. */
+function lowest(bits: bigint): number {
+  if (bits === 0n) return -1;
+  let item = 0;
+  for (let rest = bits; (rest & 1n) === 0n; rest >>= 1n) item++;
+  return item;
+}
+
+/** The bits first … end - 1. */
+function between(first: number, end: number): bigint {
+  return first >= end ? 0n : ((1n << BigInt(end - first)) - 1n) << BigInt(first);
+}

@@ -1,0 +1,174 @@
+/**
+ * What workers do with the core, and items for them: programs that read and write numbers in lines. The
+ * loop that one
+ * worker runs is a generator, so that a test decides who takes the next step.
+ */
+
+import assert from "node:assert/strict";
+import {
+  TASK_DONE,
+  TASK_EXECUTE,
+  TASK_IDLE,
+  TASK_ITEM_SHIFT,
+  TASK_KIND_MASK,
+  TASK_VALIDATE,
+} from "../../runtime/batch/layout.ts";
+import type { Engine } from "./engines.ts";
+import type { Steps } from "./steps.ts";
+
+/** Reads a line (`write` undefined; the answer is its number), or writes one. */
+export interface Step {
+  readonly line: number;
+  readonly write?: number;
+}
+
+/** An item: a generator of reads and writes that returns the gas it used. */
+export type Program = () => Generator<Step, number, number>;
+
+export const LIMIT = 1000;
+
+/** What the items leave when they run one after the other. */
+export class Reference {
+  /** The lines after each item, those before it first. */
+  readonly prefixes: Map<number, number>[];
+  readonly gas: number[] = [];
+  /** Items that run: from there on the gas does not suffice. */
+  readonly end: number;
+
+  constructor(
+    programs: readonly Program[],
+    base: ReadonlyMap<number, number>,
+    limits: readonly number[],
+    gasTotal: number,
+    gasLeft: number,
+  ) {
+    const lines = new Map(base);
+    this.prefixes = [new Map(lines)];
+    let left = gasLeft;
+    for (const [item, program] of programs.entries()) {
+      if (limits[item]! <= gasTotal) {
+        if (limits[item]! > left) break;
+        const run = program();
+        let result = run.next();
+        while (!result.done) {
+          const { line, write } = result.value;
+          if (write !== undefined) lines.set(line, write);
+          result = run.next(lines.get(line) ?? 0);
+        }
+        this.gas.push(result.value);
+        left -= result.value;
+      } else this.gas.push(0);
+      this.prefixes.push(new Map(lines));
+    }
+    this.end = this.gas.length;
+  }
+}
+
+/** What is asserted at each step, and what the commits are applied to. */
+export class Observer {
+  readonly #reference: Reference;
+  readonly #base: Map<number, number>;
+  readonly #running = new Set<number>();
+  #committed = 0;
+
+  constructor(reference: Reference, base: Map<number, number>) {
+    this.#reference = reference;
+    this.#base = base;
+  }
+
+  /** A worker has a task. */
+  receives(task: number): void {
+    if ((task & TASK_KIND_MASK) !== TASK_EXECUTE) return;
+    const item = task >>> TASK_ITEM_SHIFT;
+    assert.ok(!this.#running.has(item), `item ${item} runs twice at once`);
+    assert.ok(item >= this.#committed, `item ${item} runs again after its commit`);
+    this.#running.add(item);
+  }
+
+  /** It is about to be over. */
+  ends(task: number): void {
+    this.#running.delete(task >>> TASK_ITEM_SHIFT);
+  }
+
+  *apply(item: number, writes: readonly (readonly [number, number])[]): Steps<void> {
+    assert.equal(item, this.#committed, "commits are in order");
+    this.#committed++;
+    const expected = this.#reference.prefixes[item + 1];
+    assert.ok(expected !== undefined, `item ${item} is committed beyond the gas`);
+    for (const [line, value] of writes) {
+      yield;
+      this.#base.set(line, value);
+    }
+    for (const [line, value] of expected) {
+      assert.equal(this.#base.get(line) ?? 0, value, `line ${line} after item ${item}`);
+    }
+  }
+}
+
+/** One worker's loop. Ends at TASK_DONE; yields null when there is nothing to do, else between calls. */
+export function* work<E>(
+  engine: Engine<E>,
+  programs: readonly Program[],
+  observer: Observer,
+): Generator<undefined | null, void, void> {
+  engine.enter();
+  yield* drainCommits(engine, observer);
+  let task = yield* engine.next();
+  for (;;) {
+    observer.receives(task);
+    yield task === TASK_IDLE ? null : undefined;
+    const item = task >>> TASK_ITEM_SHIFT;
+    const kind = task & TASK_KIND_MASK;
+    if (kind === TASK_DONE) return;
+    if (kind === TASK_IDLE) {
+      yield null; // where a thread would sleep
+      task = yield* engine.next();
+    } else if (kind === TASK_EXECUTE) {
+      task = yield* execute(engine, task, programs[item]!, observer);
+    } else {
+      assert.equal(kind, TASK_VALIDATE);
+      const ok = yield* engine.validate();
+      yield;
+      task = yield* engine.finishValidation(ok);
+      observer.receives(task);
+      yield;
+      yield* drainCommits(engine, observer);
+      if ((task & TASK_KIND_MASK) === TASK_EXECUTE) observer.ends(task);
+    }
+  }
+}
+
+function* drainCommits<E>(engine: Engine<E>, observer: Observer): Steps<void> {
+  for (;;) {
+    const item = yield* engine.commit();
+    if (item < 0) return;
+    yield;
+    yield* observer.apply(item, engine.writes(item));
+    yield;
+  }
+}
+
+function* execute<E>(engine: Engine<E>, task: number, program: Program, observer: Observer): Steps<number> {
+  const lines = new Map<number, { entry: E; read: number; value: number }>();
+  const run = program();
+  let result = run.next();
+  while (!result.done) {
+    const { line, write } = result.value;
+    let known = lines.get(line);
+    if (known === undefined) {
+      const access = yield* engine.lookup(line);
+      yield;
+      if (access === null) {
+        observer.ends(task);
+        return yield* engine.giveUp();
+      }
+      known = { entry: access.entry, read: access.value, value: access.value };
+      lines.set(line, known);
+    }
+    if (write !== undefined) known.value = write;
+    result = run.next(known.value);
+  }
+  for (const { entry, read, value } of lines.values()) if (value !== read) engine.version(entry, value);
+  observer.ends(task);
+  return yield* engine.finish(result.value, (task >>> TASK_ITEM_SHIFT) + 1);
+}
