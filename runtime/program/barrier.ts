@@ -72,7 +72,7 @@ export interface Reach {
 }
 
 /** Places of a loop's code, for the question what is written in it. */
-interface Writes {
+export interface Writes {
   readonly locals: ReadonlyMap<number, number[]>;
   readonly globals: ReadonlyMap<number, number[]>;
   /** Calls of any kind: the callee may write globals. */
@@ -88,7 +88,7 @@ function isKernelCall(body: Body, place: number, reach: Reach): boolean {
   return body.ops[place] === op.CALL ? reach.functions[target] === 1 : reach.types[target] === 1;
 }
 
-function writesOf(body: Body, reach: Reach): Writes {
+export function writesOf(body: Body, reach: Reach): Writes {
   const locals = new Map<number, number[]>();
   const globals = new Map<number, number[]>();
   const calls: number[] = [];
@@ -141,12 +141,74 @@ function hits(places: readonly number[] | undefined, from: number, end: number):
   return low < places.length && (places[low] as number) < end;
 }
 
-function survives(group: Group, writes: Writes, from: number, end: number): boolean {
-  if (hits(writes.kernelCalls, from, end)) return false;
-  if (group.kind === MARK_LOCAL) return !hits(writes.locals.get(group.id), from, end);
-  if (group.kind === MARK_GLOBAL)
-    return !hits(writes.globals.get(group.id), from, end) && !hits(writes.calls, from, end);
+/** Whether a base holds the same in all of [from, end). */
+export function unwritten(
+  { kind, id }: { kind: number; id: number },
+  writes: Writes,
+  from: number,
+  end: number,
+) {
+  if (kind === MARK_LOCAL) return !hits(writes.locals.get(id), from, end);
+  if (kind === MARK_GLOBAL) return !hits(writes.globals.get(id), from, end) && !hits(writes.calls, from, end);
   return true;
+}
+
+/** Where the base of an access can be found again when the access is made. */
+export interface Base {
+  /** MARK_SPILLED if nowhere but on the stack. */
+  readonly kind: number;
+  readonly id: number;
+  /** Two bases of one kind, id and version are equal. */
+  readonly version: number;
+}
+
+const SPILLED: Base = { kind: MARK_SPILLED, id: 0, version: 0 };
+
+/** Follows what a body writes, place by place. */
+export class Bases {
+  readonly #body: Body;
+  readonly #locals = new Map<number, number>();
+  readonly #globals = new Map<number, number>();
+  #lastCall = NOBODY;
+
+  constructor(body: Body) {
+    this.#body = body;
+  }
+
+  /** Notes what the instruction writes, if anything. */
+  pass(place: number): void {
+    switch (this.#body.ops[place]) {
+      case op.LOCAL_SET:
+      case op.LOCAL_TEE:
+        this.#locals.set(this.#body.a[place] as number, place);
+        break;
+      case op.GLOBAL_SET:
+        this.#globals.set(this.#body.a[place] as number, place);
+        break;
+      case op.CALL:
+      case op.CALL_INDIRECT:
+        this.#lastCall = place;
+    }
+  }
+
+  /** Of the access at `place`. */
+  of(place: number): Base {
+    const body = this.#body;
+    const maker = body.first[place] as number;
+    const made = maker === NOBODY ? op.NOP : (body.ops[maker] as number);
+    const id = maker === NOBODY ? 0 : (body.a[maker] as number);
+    if (made === op.LOCAL_GET || made === op.LOCAL_TEE) {
+      const version = this.#locals.get(id) ?? NOBODY;
+      if (version <= maker) return { kind: MARK_LOCAL, id, version };
+    } else if (made === op.GLOBAL_GET) {
+      // Calls count as writes of every global.
+      const version = Math.max(this.#globals.get(id) ?? NOBODY, this.#lastCall);
+      if (version < maker) return { kind: MARK_GLOBAL, id, version };
+    } else if (made === op.I32_CONST) {
+      return { kind: MARK_CONSTANT, id, version: NOBODY };
+    }
+    return SPILLED;
+  }
 }
 
 /** `groupReach` is REACH, but for a test that plants a defect. */
@@ -155,9 +217,7 @@ export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = R
   kinds.fill(NO_MARK, 0, body.length);
   saves.fill(0, 0, body.length);
   covered.fill(0, 0, body.length);
-  const localWritten = new Map<number, number>();
-  const globalWritten = new Map<number, number>();
-  let lastCall = NOBODY;
+  const bases = new Bases(body);
   let epoch = NOBODY; // place of the last call that may have reached the kernel
   const writes = writesOf(body, reach);
   let groups: Group[] = [];
@@ -170,17 +230,10 @@ export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = R
 
   for (let place = 0; place < body.length; place++) {
     const opcode = body.ops[place] as number;
+    bases.pass(place);
     switch (opcode) {
-      case op.LOCAL_SET:
-      case op.LOCAL_TEE:
-        localWritten.set(body.a[place] as number, place);
-        continue;
-      case op.GLOBAL_SET:
-        globalWritten.set(body.a[place] as number, place);
-        continue;
       case op.CALL:
       case op.CALL_INDIRECT:
-        lastCall = place;
         if (isKernelCall(body, place, reach)) epoch = place;
         continue;
       case op.BLOCK:
@@ -189,9 +242,10 @@ export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = R
         continue;
       case op.LOOP:
         frames.push({ opcode, before: [], targeted: false });
-        groups = groups.filter((group) =>
-          survives(group, writes, place, writes.loopEnds.get(place) as number),
-        );
+        groups = groups.filter((group) => {
+          const end = writes.loopEnds.get(place) as number;
+          return !hits(writes.kernelCalls, place, end) && unwritten(group, writes, place, end);
+        });
         continue;
       case op.ELSE: {
         const frame = frames[frames.length - 1] as (typeof frames)[0];
@@ -216,24 +270,8 @@ export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = R
         continue;
     }
     if (op.IS_STORE[opcode] === 0 || body.memory[place] !== 0) continue;
-    const maker = body.address[place] as number;
-    const made = maker === NOBODY ? op.NOP : (body.ops[maker] as number);
-    let kind = MARK_SPILLED;
-    let id = 0;
-    let version = 0;
-    if (made === op.LOCAL_GET || made === op.LOCAL_TEE) {
-      id = body.a[maker] as number;
-      version = localWritten.get(id) ?? NOBODY;
-      if (version <= maker) kind = MARK_LOCAL;
-    } else if (made === op.GLOBAL_GET) {
-      id = body.a[maker] as number;
-      // Calls count as writes of every global.
-      version = Math.max(globalWritten.get(id) ?? NOBODY, lastCall);
-      if (version < maker) kind = MARK_GLOBAL;
-    } else if (made === op.I32_CONST) {
-      id = body.a[maker] as number;
-      kind = MARK_CONSTANT;
-    }
+    const maker = body.first[place] as number;
+    const { kind, id, version } = bases.of(place);
     const low = (body.b[place] as number) >>> 0;
     if (kind === MARK_SPILLED) {
       if (maker === NOBODY) {

@@ -37,8 +37,9 @@ export class Body {
   at: Int32Array;
   /** The instruction that takes this one's (last) result, or NOBODY. */
   consumer: Int32Array;
-  /** For stores: the instruction that made the address, or NOBODY. */
-  address: Int32Array;
+  /** The instructions that made the first two operands, or NOBODY: of those with a fixed signature. */
+  first: Int32Array;
+  second: Int32Array;
   labels: number[][] = [];
   wide: bigint[] = [];
   /** Types of parameters and locals. */
@@ -62,7 +63,8 @@ export class Body {
     this.memory = new Uint8Array(capacity);
     this.at = new Int32Array(capacity);
     this.consumer = new Int32Array(capacity);
-    this.address = new Int32Array(capacity);
+    this.first = new Int32Array(capacity);
+    this.second = new Int32Array(capacity);
   }
 
   /** Empties the body and makes room for `capacity` instructions. */

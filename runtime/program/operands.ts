@@ -199,7 +199,8 @@ export class Operands {
     body.memory[here] = 0;
     body.at[here] = this.at;
     body.consumer[here] = NOBODY;
-    body.address[here] = NOBODY;
+    body.first[here] = NOBODY;
+    body.second[here] = NOBODY;
   }
 
   protected set(a: number, b = 0): void {

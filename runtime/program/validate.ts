@@ -150,8 +150,9 @@ class Validator extends Operands {
     }
     const { operands, results } = op.SIGNATURES[opcode] as op.Signature;
     for (let index = operands.length - 1; index >= 0; index--) {
-      if (index === 0 && op.IS_STORE[opcode] === 1 && this.here !== NOBODY && this.top > this.frame().base) {
-        this.body.address[this.here] = this.makers[this.top - 1] as number;
+      if (this.here !== NOBODY && this.top > this.frame().base) {
+        const makers = index === 0 ? this.body.first : this.body.second;
+        if (index < 2) makers[this.here] = this.makers[this.top - 1] as number;
       }
       this.pop(operands[index] as number);
     }
