@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { baseSeed } from "../seed.ts";
+import { CANARIES, compareEngines, findCanary, otherNodes } from "./engines.ts";
 import * as requests from "./requests.ts";
 import * as trees from "./trees.ts";
 
@@ -27,6 +28,17 @@ test("a missing rule of the model is found", async (t) => {
   assert.ok((await requests.canary("range-target-bounds", baseSeed(t), 200)) !== null);
 });
 
+test("engines agree: numbers of workers, each tier of V8 alone, other versions of Node", async (t) => {
+  const { rounds, engines, found } = await compareEngines(baseSeed(t), 0, otherNodes(), 10);
+  assert.deepEqual([rounds, found], [10, []]);
+  t.diagnostic(engines.join("; "));
+});
+
+test("a depth of calls that is the engine's, and a state that knows of threads, are found", async (t) => {
+  const seed = baseSeed(t);
+  for (const canary of CANARIES) assert.ok(await findCanary(canary, seed, 3), canary);
+});
+
 test("the command runs one round of what it is asked for, and names what it does not know", () => {
   const run = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8" });
   const good = run("requests", "--seed", "5", "--seconds", "0");
@@ -36,6 +48,7 @@ test("the command runs one round of what it is asked for, and names what it does
     [["--seed", "x"], /--seed takes a whole number, got "x"/],
     [["--seconds", "-1"], /--seconds/],
     [["--speed", "3"], /--speed/],
+    [["engines", "--node", "/no/such/node"], /--node takes a Node 24 or newer, got "\/no\/such\/node"/],
   ] as const) {
     const bad = run(...args);
     assert.equal(bad.status, 2);

@@ -1,7 +1,8 @@
 /**
- * npm run fuzz -- [NAME…] [--seed S] [--seconds T] [--canary]
+ * npm run fuzz -- [NAME…] [--seed S] [--seconds T] [--node PATH]… [--canary]
  *
- * Fuzzers: trees, requests, program; all of them without a name. Each runs for T seconds (30) and prints its
+ * Fuzzers: trees, requests, program, engines; all of them without a name. The last compares engines, among
+ * them every other Node that --node names, or else the system's if that is 24 or newer. Each runs for T seconds (30) and prints its
  * seed; what it finds is printed with the seed of the one round, which `--seed` repeats. With --canary each
  * planted defect must be found. Exit code 1 if something was found, or a canary was not; 2 for bad usage.
  */
@@ -12,11 +13,13 @@ import { parseArgs } from "node:util";
 
 const CANARY_ROUNDS = 40;
 const CANARY_SCRIPTS = 400;
+const CANARY_ENGINE_ROUNDS = 5;
 const PROGRAM = fileURLToPath(new URL("../program/fuzz.ts", import.meta.url));
 
 // Loaded when asked for: each compiles guests.
 const trees = () => import("./trees.ts");
 const requests = () => import("./requests.ts");
+const engines = () => import("./engines.ts");
 
 interface Fuzzer {
   /** Whether all went well. */
@@ -44,6 +47,26 @@ const FUZZERS: Record<string, Fuzzer> = {
   program: {
     fuzz: (seed, seconds) => program(["--seed", `${seed}`, "--seconds", `${seconds}`]),
     canary: (seed) => program(["--seed", `${seed}`, "--canary"]),
+  },
+  engines: {
+    fuzz: async (seed, seconds) => {
+      const nodes = values.node.length > 0 ? values.node : (await engines()).otherNodes();
+      const { rounds, engines: names, found } = await (await engines()).compareEngines(seed, seconds, nodes);
+      for (const difference of found) console.log(`engines: ${difference}`);
+      console.log(`engines: ${rounds} rounds from seed ${seed}, ${found.length} found, on`);
+      for (const name of names) console.log(`  ${name}`);
+      return found.length === 0;
+    },
+    canary: async (seed) => {
+      const { CANARIES, findCanary } = await engines();
+      let all = true;
+      for (const canary of CANARIES) {
+        const found = await findCanary(canary, seed, CANARY_ENGINE_ROUNDS);
+        console.log(`engines: ${canary}: ${found ? `found` : "NOT FOUND"}`);
+        all &&= found;
+      }
+      return all;
+    },
   },
 };
 
@@ -85,7 +108,7 @@ function program(args: readonly string[]): Promise<boolean> {
 function usage(message: string): never {
   console.error(
     `${message}\nusage: npm run fuzz -- [${Object.keys(FUZZERS).join("|")} …] ` +
-      "[--seed S] [--seconds T] [--canary]",
+      "[--seed S] [--seconds T] [--node PATH]… [--canary]",
   );
   process.exit(2);
 }
@@ -104,6 +127,7 @@ function options() {
       options: {
         seed: { type: "string" },
         seconds: { type: "string", default: "30" },
+        node: { type: "string", multiple: true, default: [] },
         canary: { type: "boolean", default: false },
       },
     });
@@ -116,6 +140,9 @@ const { values, positionals } = options();
 for (const name of positionals) if (!Object.hasOwn(FUZZERS, name)) usage(`there is no fuzzer "${name}"`);
 const seed = values.seed === undefined ? Math.floor(Math.random() * 1e9) : natural(values.seed, "seed");
 const seconds = natural(values.seconds, "seconds");
+for (const node of values.node) {
+  if ((await engines()).versionOf(node) === null) usage(`--node takes a Node 24 or newer, got "${node}"`);
+}
 for (const name of positionals.length > 0 ? positionals : Object.keys(FUZZERS)) {
   const fuzzer = FUZZERS[name] as Fuzzer;
   const good = values.canary ? await fuzzer.canary(seed) : await fuzzer.fuzz(seed, seconds);
