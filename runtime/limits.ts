@@ -20,6 +20,8 @@ export const TREE_DEPTH_LIMIT = 20;
 export const CALL_DEPTH_BYTES = 2 << 20;
 /** Data of a block, and the region for its metadata. */
 export const DATA_BYTES_LIMIT = 64 << 20;
+/** Inputs of a batch together, and outputs likewise. */
+export const BATCH_BYTES_LIMIT = 256 << 20;
 /** Characters kept of the message of an abort, and of its file name. */
 export const ABORT_TEXT_LIMIT = 256;
 /** Gas is counted in numbers that JavaScript holds exactly. */

@@ -37,12 +37,14 @@ export class Child {
   ticket = -1;
   readonly existed: boolean;
   readonly gasBefore: number;
+  readonly runnableBefore: number;
 
   constructor(number: number, process: Process | null) {
     this.number = number;
     this.process = process;
     this.existed = process !== null;
     this.gasBefore = process?.gasInside ?? 0;
+    this.runnableBefore = process?.runnableInside ?? 0;
   }
 
   /** The child's image, private to this activation. */
@@ -84,6 +86,8 @@ export class Activation {
   processQuota: number;
   /** In the start function: no calls. */
   starting = false;
+  /** In an item of a batch. */
+  inItem = false;
   /** The stack is being put back, up to the call where the process stood still. */
   rewinding = false;
   abortText = "";
@@ -121,16 +125,11 @@ export class Activation {
 
   /** Runs the guest; FAULT_NONE if it stands still by itself. */
   run(): number {
-    const { slot, start, budget } = this;
+    const { slot, start } = this;
     const { exports, auxWords } = slot;
-    auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
-    this.setGas(budget);
+    const fault = this.runStart();
+    if (fault !== abi.FAULT_NONE) return fault;
     try {
-      if (start.started === 0 && slot.program.handle.hasStart) {
-        this.starting = true;
-        exports.start(auxWords[GAS] as number, auxWords[GAS + 1] as number);
-        this.starting = false;
-      }
       if (this.metadata !== null || start.entry === ENTRY_CONTINUE) {
         this.#restoreStack();
         exports.startRewind(layout.AUX_UNWIND);
@@ -149,12 +148,46 @@ export class Activation {
       if (this.#stopped !== abi.STATUS_RETURNED) exports.stopUnwind();
       return abi.FAULT_NONE;
     } catch (error) {
-      if (error === ABORTED) return abi.FAULT_ABORT;
-      if (error === OUT_OF_GAS) return abi.FAULT_OUT_OF_GAS;
-      const fault = faultOf(error, auxWords);
-      if (fault === null) throw error;
-      return fault;
+      return this.#faultOf(error);
     }
+  }
+
+  /** Gives the activation its gas, and runs the start function if it has not run yet. */
+  runStart(): number {
+    const { slot, start, budget } = this;
+    const { exports, auxWords } = slot;
+    auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
+    this.setGas(budget);
+    if (start.started === 1 || !slot.program.handle.hasStart) return abi.FAULT_NONE;
+    this.starting = true;
+    try {
+      exports.start(auxWords[GAS] as number, auxWords[GAS + 1] as number);
+    } catch (error) {
+      return this.#faultOf(error);
+    }
+    this.starting = false;
+    return abi.FAULT_NONE;
+  }
+
+  /** Runs an entry as an item of a batch. */
+  runItem(entry: number, argument: number, gas: number): number {
+    const { exports, auxWords } = this.slot;
+    auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
+    const high = Math.floor(gas / TWO_32);
+    try {
+      exports.run(entry, argument, 0, gas - high * TWO_32, high);
+      return abi.FAULT_NONE;
+    } catch (error) {
+      return this.#faultOf(error);
+    }
+  }
+
+  #faultOf(error: unknown): number {
+    if (error === ABORTED) return abi.FAULT_ABORT;
+    if (error === OUT_OF_GAS) return abi.FAULT_OUT_OF_GAS;
+    const fault = faultOf(error, this.slot.auxWords);
+    if (fault === null) throw error;
+    return fault;
   }
 
   /** The next image but for memory, globals, children and gas used. */
@@ -245,11 +278,12 @@ export class Activation {
 
   /** AssemblyScript's abort: keeps the text for the fault and leaves the guest. */
   abort(message: number, file: number, line: number, column: number): never {
+    this.abortLine = line >>> 0;
+    this.abortColumn = column >>> 0;
+    if (this.inItem) throw ABORTED;
     const text = readString(this.slot, message, ABORT_TEXT_LIMIT);
     const where = readString(this.slot, file, ABORT_TEXT_LIMIT);
     this.abortText = where === "" ? text : `${text} in ${where}`;
-    this.abortLine = line >>> 0;
-    this.abortColumn = column >>> 0;
     throw ABORTED;
   }
 

@@ -30,33 +30,36 @@ export interface Mail {
   readonly outboxCapacity: number;
 }
 
-/** Bytes that an input of `length` takes in the object. */
+/** Bytes that an item with an input of `length` takes in the object. */
+export function inputBytes(length: number): number {
+  return abi.INPUT_SIZE + padded(length);
+}
+
 function padded(length: number): number {
   return Math.ceil(length / 8) * 8;
 }
 
-/**
- * The object of inputs of `count` items. `list` holds the items as the request does (INPUT_SIZE bytes each),
- * whose pointers lead into `source`.
- */
-export function writeInputs(
-  heap: Heap,
-  mail: Mail,
-  count: number,
-  list: ArrayLike<number>,
-  source: Buffer,
-): Ref {
-  let length = HEADER_BYTES + count * abi.INPUT_SIZE;
-  for (let i = 0; i < count; i++) length += padded(list[i * INPUT_WORDS + abi.INPUT_LENGTH / 4] as number);
-  const ref = heap.allocate(KIND_BLOB, length, 0);
+/** Inputs as a request lists them. */
+export interface InputList extends Mail {
+  readonly count: number;
+  /** INPUT_SIZE bytes for each; pointers lead into `source`. */
+  readonly list: ArrayLike<number>;
+  /** Sum of what the items take, by `inputBytes`. */
+  readonly bytes: number;
+}
+
+/** The object of inputs whose bytes are in `source`. */
+export function writeInputs(heap: Heap, inputs: InputList, source: Buffer): Ref {
+  const { count, list } = inputs;
+  const ref = heap.allocate(KIND_BLOB, HEADER_BYTES + inputs.bytes, 0);
   const { words } = heap;
   const start = ref * UNIT_WORDS + UNIT_WORDS;
   words.fill(0, start, start + HEADER_WORDS);
   words[start] = count;
-  words[start + 1] = mail.inbox;
-  words[start + 2] = mail.inboxCapacity;
-  words[start + 3] = mail.outbox;
-  words[start + 4] = mail.outboxCapacity;
+  words[start + 1] = inputs.inbox;
+  words[start + 2] = inputs.inboxCapacity;
+  words[start + 3] = inputs.outbox;
+  words[start + 4] = inputs.outboxCapacity;
   let offset = HEADER_BYTES + count * abi.INPUT_SIZE;
   for (let i = 0; i < count; i++) {
     const from = i * INPUT_WORDS;

@@ -20,6 +20,14 @@ export const COST_CLONE = 20_000;
  */
 export const COST_CLONE_PAGE = 4_096;
 export const COST_START = 2_000;
+/** BATCH, besides what START costs, for each item. */
+export const COST_ITEM = 1_000;
+/** A byte of an item's input or output: copying, hashing and storing it, as much as a page that changed. */
+export const COST_ITEM_BYTE = 4;
+/** A page of private memory that has to be put back after an item. */
+export const COST_PAGE_RESET = 512;
+/** OUTCOMES, for each item that is told of. */
+export const COST_OUTCOME = 16;
 /** START, per 64 KiB page of the child's memory: it may have to be brought into an instance. */
 export const COST_START_MEMORY = 64;
 export const COST_RANGE = 100;
@@ -38,6 +46,11 @@ export const COST_SNAPSHOT = 20_000;
 export const COST_PAGE_CHANGED = 16_384;
 /** memory.grow, per page of 64 KiB. */
 export const COST_GROW = 4_096;
+
+/** What an item pays when it returns. */
+export function costOfItem(statePages: number, privatePages: number, outputBytes: number): number {
+  return statePages * COST_PAGE_CHANGED + privatePages * COST_PAGE_RESET + outputBytes * COST_ITEM_BYTE;
+}
 
 /** Cost of moving `bytes` bytes. */
 export function costOfBytes(bytes: number): number {

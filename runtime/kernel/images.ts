@@ -9,6 +9,7 @@ import { loadProcess, Process, publishProcess, referenceOf } from "../image/proc
 import type { Activation } from "./activation.ts";
 import type { LoadedProgram } from "./program.ts";
 import type { PutRequest } from "./request.ts";
+import type { BatchResult } from "./runner.ts";
 
 /** What PROGRAM makes. `memoryGiven` covers the process's own memory. */
 export function freshProcess(program: LoadedProgram, memoryGiven: number, processesGiven: number): Process {
@@ -75,10 +76,30 @@ export function runnable(process: Process, entry: number, request: PutRequest): 
   return start;
 }
 
+/** The image of `start` when its batch is over; `startGas` is what its start function used. */
+export function batched(start: Process, globals: Ref, startGas: number, batch: BatchResult): Process {
+  const result = start.copy();
+  clearOutcome(result);
+  result.status = abi.STATUS_RETURNED;
+  result.started = 1;
+  result.globals = globals;
+  result.memory = batch.memory;
+  result.children = batch.children;
+  result.childCount = batch.childCount;
+  result.memoryQuota = batch.memoryQuota;
+  result.processQuota = batch.processQuota;
+  result.outcomes = batch.outcomes;
+  result.codeLow = batch.returned;
+  result.gasUsed = startGas + batch.gasUsed;
+  return result;
+}
+
 /** Removes what only the status before meant; the continuation stays. */
 export function clearOutcome(process: Process): void {
   process.entry = 0;
   process.text = 0;
+  process.inputs = 0;
+  process.outcomes = 0;
   process.codeLow = 0;
   process.codeHigh = 0;
   process.argumentLow = 0;

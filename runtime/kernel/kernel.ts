@@ -19,19 +19,24 @@ import { assert } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableGet, tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
-import { MemoryEdit, readMemory } from "../image/memory.ts";
-import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "../image/process.ts";
-import { GAS_LIMIT, PAGE_BYTES, TREE_DEPTH_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import { loadProcess, type Process, publishProcess } from "../image/process.ts";
+import { GAS_LIMIT, TREE_DEPTH_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import { Activation, type Child, Scratch } from "./activation.ts";
+import { writeInputs } from "./batch.ts";
+import { copyIn, copyOut } from "./copy.ts";
 import * as gas from "./gas.ts";
-import { cloneOf, cloneOfCaller, faulted, freshProcess, runnable } from "./images.ts";
+import { batched, cloneOf, cloneOfCaller, faulted, freshProcess, runnable } from "./images.ts";
 import { findProgram, installProgram } from "./install.ts";
 import { type Jobs, LOST, NO_TICKET } from "./jobs.ts";
 import { applyMerge, planMerge } from "./merge.ts";
+import { checkOutcomes, writeOutcomes } from "./outcomes.ts";
 import type { LoadedProgram, Programs } from "./program.ts";
 import { type GetRequest, type PutRequest, SnapshotRequest } from "./request.ts";
+import { type BatchRunner, NO_RUNNER, workOf } from "./runner.ts";
+import { runSequentially } from "./sequential.ts";
 import type { KernelImports } from "./slot.ts";
 import { SlotPool } from "./slot-pool.ts";
+import { checkBatch, checkStart } from "./start.ts";
 import type { Tracer } from "./trace.ts";
 
 const snapshotRequest = new SnapshotRequest();
@@ -42,13 +47,24 @@ export class Kernel {
   readonly #jobs: Jobs;
   readonly #slots: SlotPool;
   readonly #tracer: Tracer | null;
+  readonly #runner: BatchRunner;
   readonly #scratch: Scratch[] = [];
   #current: Activation | null = null;
   #level = 0;
 
-  /** A `tracer` is told of every activation and call that runs here. */
-  constructor(heap: Heap, programs: Programs, jobs: Jobs, tracer: Tracer | null = null) {
+  /**
+   * A `tracer` is told of every activation and call that runs here; a `runner` is asked to run batches before
+   * they are run here.
+   */
+  constructor(
+    heap: Heap,
+    programs: Programs,
+    jobs: Jobs,
+    tracer: Tracer | null = null,
+    runner: BatchRunner = NO_RUNNER,
+  ) {
     this.#tracer = tracer;
+    this.#runner = runner;
     this.#heap = heap;
     this.#programs = programs;
     this.#jobs = jobs;
@@ -91,6 +107,20 @@ export class Kernel {
 
   #run(start: Process, budget: number, depth: number, metadata: Uint8Array | null): Process {
     const program = this.#programs.get(start.program);
+    this.#tracer?.begin(budget, program.handle.hashHex);
+    const result =
+      this.#runElsewhere(start, program, depth) ?? this.#runHere(start, program, budget, depth, metadata);
+    this.#tracer?.end(result.status, result.fault, result.gasUsed);
+    return result;
+  }
+
+  #runHere(
+    start: Process,
+    program: LoadedProgram,
+    budget: number,
+    depth: number,
+    metadata: Uint8Array | null,
+  ): Process {
     const slot = this.#slots.take(program, start);
     const level = this.#level++;
     this.#scratch[level] ??= new Scratch();
@@ -98,11 +128,9 @@ export class Kernel {
     const activation = new Activation(this.#heap, start, slot, scratch, budget, depth, metadata);
     const outer = this.#current;
     this.#current = activation;
-    this.#tracer?.begin(budget, program.handle.hashHex);
     let result: Process;
     try {
-      const fault = activation.run();
-      result = fault === abi.FAULT_NONE ? this.#settle(activation) : this.#fail(activation, fault);
+      result = start.inputs === 0 ? this.#runEntry(activation) : this.#runBatch(activation);
     } catch (error) {
       this.#slots.drop();
       for (const child of activation.children.values()) this.#forgetJob(child);
@@ -112,8 +140,38 @@ export class Kernel {
       this.#level = level;
     }
     this.#slots.release(slot, result.memoryPages);
-    this.#tracer?.end(result.status, result.fault, result.gasUsed);
     return result;
+  }
+
+  #runEntry(activation: Activation): Process {
+    const fault = activation.run();
+    return fault === abi.FAULT_NONE ? this.#settle(activation) : this.#fail(activation, fault);
+  }
+
+  // ---- batches --------------------------------------------------------------------------------------------
+
+  /** A batch that needs nothing of this thread, not even an instance for the start function. */
+  #runElsewhere(start: Process, program: LoadedProgram, depth: number): Process | null {
+    if (start.inputs === 0 || (start.started === 0 && program.handle.hasStart)) return null;
+    const batch = this.#runner.run(workOf(start, program, start.memory, start.globals, start.gas, depth));
+    return batch === null ? null : batched(start, start.globals, 0, batch);
+  }
+
+  /** The start function, if it has not run, and what it changed; then the items. */
+  #runBatch(activation: Activation): Process {
+    const { start, slot, budget } = activation;
+    const { program } = slot;
+    const fault = activation.runStart();
+    if (fault !== abi.FAULT_NONE) return this.#fail(activation, fault);
+    const memory = slot.publish(this.#heap, start.memory);
+    const left = activation.gas() - activation.changedPages() * gas.COST_PAGE_CHANGED;
+    if (left < 0) return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
+    const globals = slot.publishGlobals(this.#heap);
+    const work = workOf(start, program, memory, globals, left, activation.depth);
+    const asked = start.started === 1 || !program.handle.hasStart;
+    const batch =
+      (asked ? null : this.#runner.run(work)) ?? runSequentially(this.#heap, activation, work, this.#tracer);
+    return batched(start, globals, budget - left, batch);
   }
 
   // ---- return points --------------------------------------------------------------------------------------
@@ -155,6 +213,7 @@ export class Kernel {
     for (const number of numbers) {
       const child = activation.children.get(number) as Child;
       result.gasHeld += (child.process?.gasInside ?? 0) - child.gasBefore;
+      result.runnableHeld += (child.process?.runnableInside ?? 0) - child.runnableBefore;
       result.childCount += (child.process === null ? 0 : 1) - (child.existed ? 1 : 0);
     }
   }
@@ -178,8 +237,9 @@ export class Kernel {
     request: PutRequest | GetRequest,
   ): Child | number {
     if (caller.starting) return abi.E_PERMISSION;
+    if (caller.inItem) return abi.E_NOT_IN_BATCH;
     caller.charge(gas.COST_CALL);
-    const error = request.read(caller.slot, pointer);
+    const error = request.read(caller.slot, pointer, caller);
     if (error !== abi.OK) return error;
     caller.charge(request.cost() - gas.COST_CALL);
     if (number < 0 || number >= abi.CHILD_LIMIT) return abi.E_NO_CHILD;
@@ -218,16 +278,13 @@ export class Kernel {
       if (request.ranges.target(i) + request.ranges.length(i) > bytes) return abi.E_RANGE;
     }
 
-    if ((parts & abi.PART_START) !== 0) {
-      const program = this.#programs.get(process.program);
-      if (process.continuation !== 0) {
-        if (request.entry !== "") return abi.E_STATE;
-        plan.entry = ENTRY_CONTINUE;
-      } else {
-        if (request.entry === "") return abi.E_STATE;
-        plan.entry = program.entry(request.entry);
-        if (plan.entry < 0) return abi.E_NO_ENTRY;
-      }
+    if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
+      const { program } = process;
+      const refusal =
+        (parts & abi.PART_START) !== 0
+          ? checkStart(caller, process, this.#programs.get(program))
+          : checkBatch(caller, process, this.#programs.get(program));
+      if (refusal !== abi.OK) return refusal;
       caller.charge(process.memoryPages * gas.COST_START_MEMORY);
       if (request.gas > GAS_LIMIT || request.gas > caller.gas()) return abi.E_GAS;
     }
@@ -293,44 +350,16 @@ export class Kernel {
       caller.processQuota -= process.processesGiven + 1;
       child.process = process;
     }
-    if (request.ranges.count > 0) this.#copyIn(caller, child);
-    if ((parts & abi.PART_START) !== 0) {
+    if (request.ranges.count > 0) copyIn(this.#heap, caller, child);
+    if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
       caller.setGas(caller.gas() - request.gas);
       const start = runnable(child.process as Process, plan.entry, request);
+      if ((parts & abi.PART_BATCH) !== 0)
+        start.inputs = writeInputs(this.#heap, request.batch, caller.slot.memory);
       child.process = start;
       const publish = (): Ref => publishProcess(this.#heap, start);
       child.ticket = this.#jobs.post(publish, caller.depth + 1, child.number);
     }
-  }
-
-  #copyIn(caller: Activation, child: Child): void {
-    const { ranges } = caller.putRequest;
-    const slot = caller.slot;
-    const process = child.writable();
-    const edit = new MemoryEdit(this.#heap, process.memory);
-    for (let i = 0; i < ranges.count; i++) {
-      const target = ranges.target(i);
-      const length = ranges.length(i);
-      if (ranges.kind(i) === abi.RANGE_ZERO) {
-        edit.zero(target, length);
-        continue;
-      }
-      const source = ranges.source(i);
-      // Whole pages at equal offsets within a page are published once and shared.
-      const head = headBytes(source, target, length);
-      const whole = Math.floor((length - head) / PAGE_BYTES);
-      edit.write(target, slot.memory, source, head);
-      if (whole > 0) {
-        const from = (source + head) / PAGE_BYTES;
-        slot.publishRange(this.#heap, caller.start.memory, from, from + whole);
-        for (let page = 0; page < whole; page++) {
-          edit.share((target + head) / PAGE_BYTES + page, tableGet(this.#heap, slot.root, from + page));
-        }
-      }
-      const done = head + whole * PAGE_BYTES;
-      edit.write(target + done, slot.memory, source + done, length - done);
-    }
-    process.memory = edit.commit();
   }
 
   // ---- GET ------------------------------------------------------------------------------------------------
@@ -347,39 +376,21 @@ export class Kernel {
       if (request.ranges.source(i) + request.ranges.length(i) > bytes) return abi.E_RANGE;
     }
 
+    const outcomes = (request.parts & abi.PART_GET_OUTCOMES) !== 0;
+    const refusal = outcomes ? checkOutcomes(this.#heap, caller, process) : abi.OK;
+    if (refusal !== abi.OK) return refusal;
     const merge = (request.parts & abi.PART_GET_MERGE) === 0 ? null : planMerge(this.#heap, caller, process);
     if (typeof merge === "number") return merge;
     if ((request.parts & abi.PART_GET_STATUS) !== 0) {
       caller.writeStatus(process);
     }
-    for (let i = 0; i < request.ranges.count; i++) this.#copyOut(caller, process, i);
+    for (let i = 0; i < request.ranges.count; i++) copyOut(this.#heap, caller, process, i);
     if (merge !== null) applyMerge(this.#heap, caller, merge);
     if ((request.parts & abi.PART_GET_HASH) !== 0) {
       caller.slot.write(request.hashPointer, hashOf(this.#heap, publishProcess(this.#heap, process)));
     }
+    if (outcomes) writeOutcomes(this.#heap, caller, process);
     return abi.OK;
-  }
-
-  #copyOut(caller: Activation, process: Process, range: number): void {
-    const { ranges } = caller.getRequest;
-    const slot = caller.slot;
-    const source = ranges.source(range);
-    const target = ranges.target(range);
-    const length = ranges.length(range);
-    const head = headBytes(source, target, length);
-    const whole = Math.floor((length - head) / PAGE_BYTES);
-    const done = head + whole * PAGE_BYTES;
-    readMemory(this.#heap, process.memory, source, slot.memory, target, head);
-    slot.mark(target, head);
-    if (whole > 0) {
-      const from = (source + head) / PAGE_BYTES;
-      const first = (target + head) / PAGE_BYTES;
-      const at = Array.from({ length: whole }, (_, i) => first + i);
-      const pages = at.map((_, i) => tableGet(this.#heap, process.memory, from + i));
-      slot.share(this.#heap, caller.start.memory, at, pages);
-    }
-    readMemory(this.#heap, process.memory, source + done, slot.memory, target + done, length - done);
-    slot.mark(target + done, length - done);
   }
 
   // ---- RET, SNAPSHOT, grow --------------------------------------------------------------------------------
@@ -388,7 +399,7 @@ export class Kernel {
     const current = this.#activation();
     if (current.rewinding) {
       current.continued(current.start.argumentLow, current.start.argumentHigh);
-    } else if (current.starting) {
+    } else if (current.starting || current.inItem) {
       current.setArgument(abi.E_PERMISSION, -1);
     } else {
       current.charge(gas.COST_CALL);
@@ -402,7 +413,7 @@ export class Kernel {
       current.continued(0, 0);
       return (current.metadata as Uint8Array).length;
     }
-    if (current.starting || current.depth !== 0) return abi.E_PERMISSION;
+    if (current.starting || current.inItem || current.depth !== 0) return abi.E_PERMISSION;
     current.charge(gas.COST_SNAPSHOT);
     const error = snapshotRequest.read(current.slot, pointer);
     if (error !== abi.OK) return error;
@@ -416,7 +427,7 @@ export class Kernel {
     const pages = delta >>> 0;
     const before = current.slot.memoryPages;
     const { maximumPages } = current.slot.program.handle.memory;
-    if (pages > current.memoryQuota || before + pages > maximumPages) return -1;
+    if (current.inItem || pages > current.memoryQuota || before + pages > maximumPages) return -1;
     current.charge(pages * gas.COST_GROW);
     if (pages > 0) current.slot.grow(pages);
     current.memoryQuota -= pages;
@@ -473,13 +484,4 @@ export class Kernel {
     // Gas of many blocks can meet in one counter: what it cannot hold counts as used.
     caller.setGas(Math.min(caller.gas() + (start.gas - result.gasUsed), GAS_LIMIT));
   }
-}
-
-/**
- * How many bytes of a COPY come before its whole pages, which can be shared: those up to the first border of
- * a page, or all of them where source and target lie differently in their pages.
- */
-function headBytes(source: number, target: number, length: number): number {
-  if ((source - target) % PAGE_BYTES !== 0) return length;
-  return Math.min(length, (PAGE_BYTES - (target % PAGE_BYTES)) % PAGE_BYTES);
 }

@@ -7,11 +7,14 @@
  */
 
 import * as abi from "../../syscalls/abi.ts";
-import { DATA_BYTES_LIMIT, NAME_BYTES_LIMIT, PAGE_BYTES } from "../limits.ts";
+import { BATCH_BYTES_LIMIT, DATA_BYTES_LIMIT, NAME_BYTES_LIMIT, PAGE_BYTES } from "../limits.ts";
+import { type InputList, inputBytes } from "./batch.ts";
 import {
   COST_CALL,
   COST_CLONE,
   COST_HASH,
+  COST_ITEM,
+  COST_ITEM_BYTE,
   COST_PAGE_TOUCHED,
   COST_PROGRAM,
   COST_PROGRAM_BYTE,
@@ -23,7 +26,11 @@ import type { Slot } from "./slot.ts";
 
 const TWO_32 = 4294967296;
 const HASH_BYTES = 32;
+const PUT_PARTS_KNOWN =
+  abi.PART_PROGRAM | abi.PART_CLONE | abi.PART_DROP | abi.PART_RANGES | abi.PART_START | abi.PART_BATCH;
 const RANGE_WORDS = abi.RANGE_SIZE / 4;
+const GET_PARTS_KNOWN =
+  abi.PART_GET_STATUS | abi.PART_GET_COPY | abi.PART_GET_MERGE | abi.PART_GET_HASH | abi.PART_GET_OUTCOMES;
 /** Size of what each kind of MERGE works on, by kind. */
 export const MERGE_UNIT_BYTES = [1, 4, 8, 4, 4, 8, 8, 4, 4, 8, 8];
 
@@ -72,6 +79,65 @@ class Ranges {
   }
 }
 
+/** Who pays for reading a long list, before it is read. */
+interface Payer {
+  charge(cost: number): void;
+}
+
+/** What BATCH reads; the child's side of it is checked against the child. */
+export class BatchRequest implements InputList {
+  inbox = 0;
+  inboxCapacity = 0;
+  outbox = 0;
+  outboxCapacity = 0;
+  count = 0;
+  /** The inputs as the request lists them, INPUT_SIZE bytes each. */
+  list = new Uint32Array(0);
+  /** Bytes that the inputs take, with the list. */
+  bytes = 0;
+
+  clear(): void {
+    this.count = 0;
+    this.bytes = 0;
+  }
+
+  read(slot: Slot, pointer: number, payer: Payer): number {
+    const at = locate(slot, pointer, abi.BATCH_SIZE);
+    if (at < 0) return at;
+    const word = (offset: number): number => slot.words[at + offset / 4] as number;
+    if (word(abi.BATCH_RESERVED) !== 0 || word(abi.BATCH_RESERVED + 4) !== 0) return abi.E_BAD_REQUEST;
+    this.count = word(abi.BATCH_INPUTS_COUNT);
+    this.inbox = word(abi.BATCH_INBOX);
+    this.inboxCapacity = word(abi.BATCH_INBOX_CAPACITY);
+    this.outbox = word(abi.BATCH_OUTBOX);
+    this.outboxCapacity = word(abi.BATCH_OUTBOX_CAPACITY);
+    const list = word(abi.BATCH_INPUTS_POINTER);
+    if (this.count > abi.BATCH_LIMIT || list % 8 !== 0) return abi.E_BAD_REQUEST;
+    if (this.inbox % 8 !== 0 || this.outbox % 8 !== 0) return abi.E_BAD_REQUEST;
+    if (!inside(slot, list, this.count * abi.INPUT_SIZE) || this.outboxCapacity < 4) return abi.E_RANGE;
+    const apart =
+      this.inbox + this.inboxCapacity <= this.outbox || this.outbox + this.outboxCapacity <= this.inbox;
+    if (!apart) return abi.E_RANGE;
+    payer.charge(this.count * COST_ITEM);
+    this.list = slot.words.slice(list / 4, list / 4 + this.count * (abi.INPUT_SIZE / 4));
+    this.bytes = 0;
+    for (let i = 0; i < this.list.length; i += abi.INPUT_SIZE / 4) {
+      const length = this.list[i + abi.INPUT_LENGTH / 4] as number;
+      if (length > this.inboxCapacity) return abi.E_RANGE;
+      if (!inside(slot, this.list[i + abi.INPUT_POINTER / 4] as number, length)) return abi.E_RANGE;
+      this.bytes += inputBytes(length);
+    }
+    return this.bytes > BATCH_BYTES_LIMIT ? abi.E_RANGE : abi.OK;
+  }
+
+  /** Whether inbox and outbox lie in the private part of a memory of `end` bytes. */
+  fits(stateBytes: number, end: number): boolean {
+    const first = Math.min(this.inbox, this.outbox);
+    const last = Math.max(this.inbox + this.inboxCapacity, this.outbox + this.outboxCapacity);
+    return first >= stateBytes && last <= end;
+  }
+}
+
 /** One level of the tree has one of these, reused for all its calls. */
 export class PutRequest {
   parts = 0;
@@ -88,21 +154,22 @@ export class PutRequest {
   argumentHigh = 0;
   gas = 0;
   ranges = new Ranges();
+  batch = new BatchRequest();
 
   /** Reads the request at `pointer`; returns an error code, and checks nothing that depends on the child. */
-  read(slot: Slot, pointer: number): number {
+  read(slot: Slot, pointer: number, payer: Payer): number {
     const at = locate(slot, pointer, abi.PUT_SIZE);
     if (at < 0) return at;
     const words = slot.words;
     const word = (offset: number): number => words[at + offset / 4] as number;
     if (word(abi.PUT_VERSION) !== abi.ABI_VERSION) return abi.E_BAD_REQUEST;
     const parts = word(abi.PUT_PARTS);
-    const known = abi.PART_PROGRAM | abi.PART_CLONE | abi.PART_DROP | abi.PART_RANGES | abi.PART_START;
-    if (parts === 0 || (parts & ~known) !== 0) return abi.E_BAD_REQUEST;
+    if (parts === 0 || (parts & ~PUT_PARTS_KNOWN) !== 0) return abi.E_BAD_REQUEST;
     // Nothing is left to work on after DROP.
     if ((parts & abi.PART_DROP) !== 0 && parts !== abi.PART_DROP) return abi.E_BAD_REQUEST;
     const both = abi.PART_PROGRAM | abi.PART_CLONE;
-    if ((parts & both) === both) return abi.E_BAD_REQUEST;
+    const runs = abi.PART_START | abi.PART_BATCH;
+    if ((parts & both) === both || (parts & runs) === runs) return abi.E_BAD_REQUEST;
     if (word(abi.PUT_RESERVED) !== 0) return abi.E_BAD_REQUEST;
     this.parts = parts;
     this.pointer = pointer >>> 0;
@@ -130,7 +197,8 @@ export class PutRequest {
         }
       }
     }
-    if ((parts & abi.PART_START) !== 0) {
+    this.batch.clear();
+    if ((parts & runs) !== 0) {
       const flags = word(abi.PUT_FLAGS);
       if ((flags & ~abi.FLAG_KEEP) !== 0) return abi.E_BAD_REQUEST;
       this.keep = flags === abi.FLAG_KEEP;
@@ -139,21 +207,23 @@ export class PutRequest {
       if (!inside(slot, name, length)) return abi.E_RANGE;
       if (length > NAME_BYTES_LIMIT) return abi.E_NO_ENTRY;
       this.entry = length === 0 ? "" : slot.memory.toString("latin1", name, name + length);
-      this.argumentLow = word(abi.PUT_ARGUMENT) | 0;
-      this.argumentHigh = word(abi.PUT_ARGUMENT + 4) | 0;
+      const starts = (parts & abi.PART_START) !== 0;
+      this.argumentLow = starts ? word(abi.PUT_ARGUMENT) | 0 : 0;
+      this.argumentHigh = starts ? word(abi.PUT_ARGUMENT + 4) | 0 : 0;
       this.gas = word(abi.PUT_GAS) + word(abi.PUT_GAS + 4) * TWO_32;
     }
+    if ((parts & abi.PART_BATCH) !== 0) return this.batch.read(slot, word(abi.PUT_BATCH_POINTER), payer);
     return abi.OK;
   }
 
-  /** What the call costs, the gas given by START apart. */
+  /** What the call costs, the gas given to the child and the items of a batch apart. */
   cost(): number {
     let cost = COST_CALL + COST_RANGE * this.ranges.count + costOfBytes(this.ranges.bytes);
     cost += COST_PAGE_TOUCHED * this.ranges.pages;
     if ((this.parts & abi.PART_PROGRAM) !== 0) cost += COST_PROGRAM + this.programLength * COST_PROGRAM_BYTE;
     if ((this.parts & abi.PART_CLONE) !== 0) cost += COST_CLONE;
-    if ((this.parts & abi.PART_START) !== 0) cost += COST_START;
-    return cost;
+    if ((this.parts & (abi.PART_START | abi.PART_BATCH)) !== 0) cost += COST_START;
+    return cost + this.batch.bytes * COST_ITEM_BYTE;
   }
 }
 
@@ -166,6 +236,7 @@ export class GetRequest {
   detailCapacity = 0;
   ranges = new Ranges();
   merge = new MergeRequest();
+  outcomes = new OutcomesRequest();
 
   read(slot: Slot, pointer: number): number {
     const at = locate(slot, pointer, abi.GET_SIZE);
@@ -174,8 +245,7 @@ export class GetRequest {
     const word = (offset: number): number => words[at + offset / 4] as number;
     if (word(abi.GET_VERSION) !== abi.ABI_VERSION) return abi.E_BAD_REQUEST;
     const parts = word(abi.GET_PARTS);
-    const known = abi.PART_GET_STATUS | abi.PART_GET_COPY | abi.PART_GET_MERGE | abi.PART_GET_HASH;
-    if (parts === 0 || (parts & ~known) !== 0) return abi.E_BAD_REQUEST;
+    if (parts === 0 || (parts & ~GET_PARTS_KNOWN) !== 0) return abi.E_BAD_REQUEST;
     const both = abi.PART_GET_COPY | abi.PART_GET_MERGE;
     if ((parts & both) === both) return abi.E_BAD_REQUEST;
     this.parts = parts;
@@ -206,6 +276,8 @@ export class GetRequest {
       this.hashPointer = word(abi.GET_HASH_POINTER);
       if (!inside(slot, this.hashPointer, 32)) return abi.E_RANGE;
     }
+    if ((parts & abi.PART_GET_OUTCOMES) !== 0)
+      return this.outcomes.read(slot, word(abi.GET_OUTCOMES_POINTER));
     return abi.OK;
   }
 
@@ -246,6 +318,33 @@ export class MergeRequest {
     const size = MERGE_UNIT_BYTES[this.kind] as number;
     if (this.address % size !== 0 || this.length % size !== 0) return abi.E_BAD_REQUEST;
     return inside(slot, this.address, this.length) ? abi.OK : abi.E_RANGE;
+  }
+}
+
+/** What OUTCOMES reads. */
+export class OutcomesRequest {
+  pointer = 0;
+  first = 0;
+  /** How many are wanted. */
+  count = 0;
+  records = 0;
+  outputPointer = 0;
+  outputCapacity = 0;
+
+  read(slot: Slot, pointer: number): number {
+    const at = locate(slot, pointer, abi.OUTCOMES_SIZE);
+    if (at < 0) return at;
+    const word = (offset: number): number => slot.words[at + offset / 4] as number;
+    this.pointer = pointer;
+    this.first = word(abi.OUTCOMES_FIRST);
+    this.count = word(abi.OUTCOMES_COUNT);
+    this.records = word(abi.OUTCOMES_POINTER);
+    this.outputPointer = word(abi.OUTCOMES_OUTPUT_POINTER);
+    this.outputCapacity = word(abi.OUTCOMES_OUTPUT_CAPACITY);
+    if (this.count > abi.BATCH_LIMIT || this.records % 8 !== 0) return abi.E_BAD_REQUEST;
+    if (word(abi.OUTCOMES_RESERVED) !== 0) return abi.E_BAD_REQUEST;
+    if (!inside(slot, this.records, this.count * abi.OUTCOME_SIZE)) return abi.E_RANGE;
+    return inside(slot, this.outputPointer, this.outputCapacity) ? abi.OK : abi.E_RANGE;
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Ref } from "../heap/heap.ts";
+import type { Process } from "../image/process.ts";
 import type { LoadedProgram } from "./program.ts";
 
 /** A batch whose start function has run, if there was one to run. */
@@ -49,3 +50,17 @@ export interface BatchRunner {
 
 /** Leaves every batch to the kernel. */
 export const NO_RUNNER: BatchRunner = { run: () => null };
+
+/** The work that `start` is, when its start function has left these and so much gas. */
+export function workOf(
+  start: Process,
+  program: LoadedProgram,
+  memory: Ref,
+  globals: Ref,
+  gasLeft: number,
+  depth: number,
+): BatchWork {
+  const { entry, memoryPages, children, childCount, memoryQuota, processQuota, inputs } = start;
+  const state = { memory, globals, memoryPages, children, childCount, memoryQuota, processQuota };
+  return { program, entry, ...state, inputs, gas: gasLeft, depth };
+}

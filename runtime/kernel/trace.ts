@@ -25,6 +25,14 @@ export type TraceEvent =
       readonly result: number;
       readonly gas: number;
     }
+  /** An item of a batch ended so, and used so much; those that were refused or not run have no event. */
+  | {
+      readonly what: "item";
+      readonly path: readonly number[];
+      readonly item: number;
+      readonly fault: string;
+      readonly gasUsed: number;
+    }
   /** A growth of the memory: its size before in 64 KiB pages, or -1. */
   | {
       readonly what: "grow";
@@ -43,6 +51,8 @@ export interface Tracer {
   end(status: number, fault: number, gasUsed: number): void;
   call(what: "put" | "get", child: number, result: number, gas: number): void;
   grow(result: number, gas: number): void;
+  /** An item of the running batch has ended. */
+  item(item: number, fault: number, gasUsed: number): void;
 }
 
 /** Collects the events of a block. */
@@ -73,5 +83,10 @@ export class BlockTracer implements Tracer {
 
   grow(result: number, gas: number): void {
     this.events.push({ what: "grow", path: [...this.#path], result, gas });
+  }
+
+  item(item: number, fault: number, gasUsed: number): void {
+    const name = FAULT_NAMES[fault] as string;
+    this.events.push({ what: "item", path: [...this.#path], item, fault: name, gasUsed });
   }
 }

@@ -27,6 +27,8 @@
  *             scan
  *   0x200000  AUX_STACK: Asyncify's stack, to AUX_STACK_END; at least CALL_DEPTH_BYTES, and a frame saved
  *             takes less than its estimate, so it cannot overflow before the call depth does
+ *   0x200000  AUX_SHADOW: while a batch runs, in which no stack is saved, one byte for each 4096-byte page of
+ *             the guest's memory (kernel/shadow.ts)
  */
 
 /*
@@ -54,6 +56,11 @@ export const AUX_RESULT = 16; //      i64  what the entry returned, or the code 
 export const AUX_ARGUMENT = 24; //    i64  what RET returns
 export const AUX_UNWIND = 32; //      Asyncify's structure: u32 stack position, u32 stack end
 
+/** While a batch runs (kernel/shadow.ts): u32 pages that an item changed, and how many of them are listed. */
+export const AUX_STATE_PAGES = 40;
+export const AUX_PRIVATE_PAGES = 44;
+export const AUX_LISTED = 48;
+
 export const AUX_GLOBALS = 0x40;
 export const AUX_GLOBALS_END = 0x8000;
 export const AUX_LIST = 0x80000;
@@ -61,6 +68,7 @@ export const LIST_CAPACITY = 0x20000;
 export const AUX_MARKS = 0x100000;
 export const AUX_STACK = 0x200000;
 export const AUX_STACK_END = 0x400000;
+export const AUX_SHADOW = AUX_STACK;
 export const AUX_BYTES = 0x400000;
 export const AUX_PAGES = AUX_BYTES / 0x10000;
 

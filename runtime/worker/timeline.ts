@@ -131,6 +131,7 @@ export class Lane implements Tracer {
   ascend(): void {}
   call(): void {}
   grow(): void {}
+  item(): void {}
 
   begin(gas: number, program: string): void {
     const record = this.open(SPAN_ACTIVATION, this.#parent, this.#child);

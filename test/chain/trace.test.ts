@@ -25,6 +25,7 @@ test("a trace lists activations and calls, of children where they are joined", a
       const at = event.path.join("/");
       if (event.what === "begin") return `begin [${at}]`;
       if (event.what === "end") return `end [${at}] ${event.status} ${event.fault}`;
+      if (event.what === "item") return `item [${at}] ${event.item} ${event.fault}`;
       return `${event.what} [${at}] ${"child" in event ? event.child : ""} ${event.result}`;
     });
     assert.deepEqual(short, [

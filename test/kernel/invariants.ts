@@ -2,7 +2,8 @@
  * What must hold of every committed tree, whatever ran in it; read from the heap's records, not through the
  * kernel.
  *
- * - A process's counters say what its children table holds: number of children, gas of runnable descendants.
+ * - A process's counters say what its children table holds: number of children, runnable descendants and their
+ *   gas.
  * - Quotas are conserved: what a process has left and what it passed on is what it was given.
  * - Fields that only one status means are zero in the others.
  * - Reference snapshots have none of their own.
@@ -20,6 +21,7 @@ export interface Holdings {
   readonly processes: number;
   /** Gas of runnable processes. */
   readonly gas: number;
+  readonly runnable: number;
   /** Pages of 64 KiB: memories, and quotas that nobody has used. */
   readonly memory: number;
   /** Processes, and quotas that nobody has used. */
@@ -46,6 +48,7 @@ function checkProcess(heap: Heap, ref: Ref, path: string, isReference: boolean):
   checkFields(process, path, isReference);
   let processes = 1;
   let gas = 0;
+  let runnable = 0;
   let memory = process.memoryPages + process.memoryQuota;
   let slots = 1 + process.processQuota;
   let children = 0;
@@ -53,12 +56,14 @@ function checkProcess(heap: Heap, ref: Ref, path: string, isReference: boolean):
     const held = checkProcess(heap, child, `${path}/${number}`, false);
     processes += held.processes;
     gas += held.gas;
+    runnable += held.runnable;
     memory += held.memory;
     slots += held.slots;
     children++;
   });
   assert.equal(process.childCount, children, `${path}: number of children`);
   assert.equal(process.gasHeld, gas, `${path}: gas of runnable descendants`);
+  assert.equal(process.runnableHeld, runnable, `${path}: runnable descendants`);
   assert.equal(memory, process.memoryGiven, `${path}: memory quota`);
   assert.equal(slots, process.processesGiven + 1, `${path}: process quota`);
   if (process.referenceRef !== 0) {
@@ -67,8 +72,11 @@ function checkProcess(heap: Heap, ref: Ref, path: string, isReference: boolean):
     assert.equal(back.memory, memory, `${path}: memory quota of the reference snapshot`);
     assert.equal(back.slots, slots, `${path}: process quota of the reference snapshot`);
   }
-  if (process.status === abi.STATUS_RUNNABLE) gas += process.gas;
-  return { processes, gas, memory, slots };
+  if (process.status === abi.STATUS_RUNNABLE) {
+    gas += process.gas;
+    runnable++;
+  }
+  return { processes, gas, runnable, memory, slots };
 }
 
 function checkFields(process: Process, path: string, isReference: boolean): void {
@@ -83,7 +91,9 @@ function checkFields(process: Process, path: string, isReference: boolean): void
     argumentLow: process.argumentLow,
     argumentHigh: process.argumentHigh,
     gas: process.gas,
+    inputs: process.inputs,
   });
+  only([abi.STATUS_RETURNED], { outcomes: process.outcomes });
   only([abi.STATUS_FAULTED], { fault: process.fault, line: process.line, column: process.column });
   only([abi.STATUS_FAULTED, abi.STATUS_SNAPSHOT], { text: process.text });
   only([abi.STATUS_RETURNED, abi.STATUS_RET, abi.STATUS_ENDED], {

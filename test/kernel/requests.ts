@@ -13,6 +13,7 @@ import { programHash } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { DRIVER_INITIAL_MEMORY, type Results, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, guest } from "../fixture.ts";
+import { BATCH_RULES, wildBatch, wildOutcomes } from "./batch-requests.ts";
 import { random } from "./trees.ts";
 
 const trivial = await guest("trivial");
@@ -49,6 +50,8 @@ export const RULES = [
   "detail-bounds",
   "hash-bounds",
   "copy-or-merge",
+  "start-or-batch",
+  ...BATCH_RULES,
 ] as const;
 export type Rule = (typeof RULES)[number];
 
@@ -223,15 +226,19 @@ function wildPut(script: Script, next: Next, without: readonly Rule[]): Omit<Cas
     9,
     26,
     17,
+    abi.PART_BATCH,
+    abi.PART_BATCH,
+    33,
+    40,
   ];
-  const parts = sometimes(next, usual[next(usual.length)] as number, () => next(64));
+  const parts = sometimes(next, usual[next(usual.length)] as number, () => next(128));
   const words: Words = {
     [abi.PUT_VERSION]: sometimes(next, abi.ABI_VERSION, () => wild(next), 30),
     [abi.PUT_PARTS]: parts,
   };
   words[abi.PUT_RESERVED] = sometimes(next, 0, () => 1 + next(9), 30);
   versionAndReserved(words, abi.PUT_RESERVED, broken);
-  const known = 31;
+  const known = 63;
   broken.unless(parts !== 0, "no-parts", E_BAD_REQUEST);
   broken.unless((parts & ~known) === 0, "unknown-parts", E_BAD_REQUEST);
   broken.unless(
@@ -240,6 +247,7 @@ function wildPut(script: Script, next: Next, without: readonly Rule[]): Omit<Cas
     E_BAD_REQUEST,
   );
   broken.unless((parts & 3) !== 3, "program-or-clone", E_BAD_REQUEST);
+  broken.unless((parts & 48) !== 48, "start-or-batch", E_BAD_REQUEST);
   // How large a child is and where it stands is not modelled.
   const perhaps: number[] = [];
 
@@ -275,7 +283,7 @@ function wildPut(script: Script, next: Next, without: readonly Rule[]): Omit<Cas
       if (!inside(target, length, 65536)) perhaps.push(E_RANGE);
     });
   }
-  if ((parts & abi.PART_START) !== 0) {
+  if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
     const name = ["run", "run", "run", "immediate", "", "walk"][next(6)] as string;
     const bytes = new TextEncoder().encode(name);
     const pointer = sometimes(next, bytes.length === 0 ? 0 : script.place(bytes), () => MEMORY - next(8));
@@ -293,6 +301,11 @@ function wildPut(script: Script, next: Next, without: readonly Rule[]): Omit<Cas
     broken.unless((words[abi.PUT_GAS + 4] as number) < 5, "gas", abi.E_GAS);
     perhaps.push(E_STATE);
     if (!walks) perhaps.push(E_NO_ENTRY);
+  }
+  if ((parts & abi.PART_BATCH) !== 0) {
+    const batch = wildBatch(script, next, MEMORY, broken);
+    words[abi.PUT_BATCH_POINTER] = batch.pointer;
+    perhaps.push(...batch.perhaps);
   }
   return { ...call(script, next, 1, abi.PUT_SIZE, words, broken), codes: broken.codes, perhaps };
 }
@@ -353,15 +366,15 @@ function ranges(
 function wildGet(script: Script, next: Next, without: readonly Rule[]): Omit<Case, "before" | "after"> {
   const broken = new Broken(without);
   const { E_BAD_REQUEST, E_RANGE } = abi;
-  const usual = [abi.PART_GET_STATUS, abi.PART_GET_COPY, abi.PART_GET_HASH, 11, 3];
-  const parts = sometimes(next, usual[next(usual.length)] as number, () => next(32));
+  const usual = [abi.PART_GET_STATUS, abi.PART_GET_COPY, abi.PART_GET_HASH, 11, 3, 16, 17];
+  const parts = sometimes(next, usual[next(usual.length)] as number, () => next(64));
   const words: Words = {
     [abi.GET_VERSION]: sometimes(next, abi.ABI_VERSION, () => wild(next), 30),
     [abi.GET_PARTS]: parts,
   };
   broken.unless(words[abi.GET_VERSION] === abi.ABI_VERSION, "version", E_BAD_REQUEST);
   broken.unless(parts !== 0, "no-parts", E_BAD_REQUEST);
-  broken.unless((parts & ~15) === 0, "unknown-parts", E_BAD_REQUEST);
+  broken.unless((parts & ~31) === 0, "unknown-parts", E_BAD_REQUEST);
   broken.unless((parts & 6) !== 6, "copy-or-merge", E_BAD_REQUEST);
   const perhaps: number[] = [];
 
@@ -405,6 +418,11 @@ function wildGet(script: Script, next: Next, without: readonly Rule[]): Omit<Cas
     const pointer = sometimes(next, output(), () => MEMORY - 1 - next(40));
     words[abi.GET_HASH_POINTER] = pointer;
     broken.unless(inside(pointer, 32), "hash-bounds", E_RANGE);
+  }
+  if ((parts & abi.PART_GET_OUTCOMES) !== 0) {
+    const outcomes = wildOutcomes(script, next, MEMORY, output(), broken);
+    words[abi.GET_OUTCOMES_POINTER] = outcomes.pointer;
+    perhaps.push(...outcomes.perhaps);
   }
   return { ...call(script, next, 2, abi.GET_SIZE, words, broken), codes: broken.codes, perhaps };
 }
