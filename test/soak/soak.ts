@@ -111,6 +111,11 @@ export function soak(options: SoakOptions): Promise<SoakResult> {
   });
 }
 
+/** What an idle child takes of the heap, among so many. */
+export function bytesPerChild(children: number): Promise<SoakResult["bytesPerChild"]> {
+  return withRuntime([trivial], { ...OPTIONS, retain: 1 }, (runtime) => fill(runtime, children, () => {}));
+}
+
 /** Bytes of the heap in use, after a collection. */
 async function live(runtime: Runtime): Promise<number> {
   const { engine } = runtime;
