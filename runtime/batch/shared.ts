@@ -16,14 +16,22 @@
  */
 
 import type { Ref } from "../heap/heap.ts";
+import { coreMemory, coreModule } from "./core.ts";
+import { POISON, WAKE, WORKERS_LIMIT } from "./layout.ts";
+import { createRecords } from "./records.ts";
 
 /** Can be posted to workers. */
 export interface BatchMemory {
+  readonly coreModule: WebAssembly.Module;
   /** The core's: scheduler, logs, versions (layout.ts). */
   readonly core: WebAssembly.Memory;
   /** The state before the window (bridge.ts). */
   readonly base: WebAssembly.Memory;
   readonly control: SharedArrayBuffer;
+  /** What became of the items (records.ts). */
+  readonly records: SharedArrayBuffer;
+  /** Threads that take part at most. */
+  readonly workers: number;
 }
 
 /** What a batch is, for those who help. */
@@ -36,7 +44,6 @@ export interface Description {
   readonly inputs: Ref;
 }
 
-export const SEATS = 64;
 const ORPHANED = -1;
 
 const ENGINE = 0;
@@ -53,7 +60,7 @@ const MEMORY_PAGES = 9;
 const INPUTS = 10;
 const SEAT_WORDS = 16;
 const SEAT_AT = 64;
-const CONTROL_WORDS = SEAT_AT + SEATS * SEAT_WORDS;
+const CONTROL_WORDS = SEAT_AT + WORKERS_LIMIT * SEAT_WORDS;
 
 const OPEN = 1;
 /** Looks so often before it sleeps. */
@@ -64,9 +71,12 @@ const NAP_MS = 2;
 /** One thread's view. */
 export class BatchControl {
   readonly #words: Int32Array;
+  /** For all threads but the leader. */
+  readonly #seats: number;
 
-  constructor(control: SharedArrayBuffer) {
-    this.#words = new Int32Array(control);
+  constructor(memory: BatchMemory) {
+    this.#words = new Int32Array(memory.control);
+    this.#seats = memory.workers - 1;
   }
 
   // ---- the leader -----------------------------------------------------------------------------------------
@@ -116,7 +126,7 @@ export class BatchControl {
 
   /** Waits until no seat's word `word` (0: its thread, 1: in the window) is set. */
   #drain(word: 0 | 1): void {
-    for (let seat = 0; seat < SEATS; seat++) {
+    for (let seat = 0; seat < this.#seats; seat++) {
       const at = SEAT_AT + seat * SEAT_WORDS + word;
       for (let spins = 0; ; spins++) {
         const value = Atomics.load(this.#words, at);
@@ -147,7 +157,7 @@ export class BatchControl {
   /** Sits down for a batch: the number of the seat, or -1 if there is none or the batch has ended. */
   sit(id: number, batch: number): number {
     const words = this.#words;
-    for (let seat = 0; seat < SEATS; seat++) {
+    for (let seat = 0; seat < this.#seats; seat++) {
       const at = SEAT_AT + seat * SEAT_WORDS;
       if (Atomics.load(words, at) !== 0 || Atomics.compareExchange(words, at, 0, id) !== 0) continue;
       if (Atomics.load(words, BATCH) === batch) return seat;
@@ -188,7 +198,7 @@ export class BatchControl {
 
   // ---- the main thread ------------------------------------------------------------------------------------
 
-  /** Clears away a thread that died; whether it had a part in the batch, which must be poisoned then. */
+  /** Clears away a thread that died; if it had a part in the batch, `poison` is called first. */
   heal(dead: number, poison: () => void): void {
     const words = this.#words;
     const led = Atomics.load(words, ENGINE) === dead;
@@ -207,7 +217,7 @@ export class BatchControl {
   }
 
   #someSeat(test: (id: number, seat: number) => boolean): boolean {
-    for (let seat = 0; seat < SEATS; seat++) {
+    for (let seat = 0; seat < this.#seats; seat++) {
       const id = Atomics.load(this.#words, SEAT_AT + seat * SEAT_WORDS);
       if (id !== 0 && test(id, seat)) return true;
     }
@@ -215,6 +225,32 @@ export class BatchControl {
   }
 }
 
-export function createControl(): SharedArrayBuffer {
-  return new SharedArrayBuffer(CONTROL_WORDS * 4);
+/** Clears away a thread that died, for the main thread. */
+export function healBatches(memory: BatchMemory, dead: number): void {
+  new BatchControl(memory).heal(dead, () => poison(memory.core));
+}
+
+/** Everybody leaves the window at once, whatever they wait for. */
+export function poison(core: WebAssembly.Memory): void {
+  const words = new Int32Array(core.buffer);
+  Atomics.store(words, POISON / 4, 1);
+  Atomics.add(words, WAKE / 4, 1);
+  Atomics.notify(words, WAKE / 4);
+}
+
+/** Logs and versions of one window, for one thread; with many threads less. Address space, until it is used. */
+const ARENA_BYTES = 64 << 20;
+const ARENAS_BYTES = 2 ** 31;
+
+/** What `workers` threads need to run batches in parallel. */
+export async function createBatchMemory(workers: number): Promise<BatchMemory> {
+  const threads = Math.min(workers, WORKERS_LIMIT);
+  return {
+    coreModule: await coreModule(),
+    core: coreMemory(threads, Math.min(ARENA_BYTES, ARENAS_BYTES / threads)),
+    base: new WebAssembly.Memory({ initial: 0, maximum: 65536, shared: true }),
+    control: new SharedArrayBuffer(CONTROL_WORDS * 4),
+    records: createRecords(),
+    workers: threads,
+  };
 }

@@ -26,13 +26,50 @@ export interface RuntimeOptions {
   readonly retain?: number;
   /** Directory where instrumented programs are kept between runs. Default: none. */
   readonly programCache?: string;
+  /**
+   * How the items of batches run. "parallel", the default, runs them one after the other where that is faster;
+   * "sequential" always does. Never changes a result.
+   */
+  readonly runner?: "parallel" | "sequential";
+  /** Runs batches in parallel whatever it costs, for tests. Default false. */
+  readonly force?: boolean;
+  /**
+   * Directory where the blocks are kept, or how: see StoreOptions. A runtime that finds blocks there goes on
+   * from them. Default: none, blocks live in memory.
+   */
+  readonly store?: string | StoreOptions;
   /** How many records `timeline` holds, 64 bytes each; later ones are left out. Default 0: none. */
   readonly timeline?: number;
 }
 
+/** Where and how blocks are kept. */
+export interface StoreOptions {
+  /** A directory; made if it is not there. One runtime writes to it at a time. */
+  readonly path: string;
+  /**
+   * "block", the default: what `produce` resolves to is on the disk. "pipelined": writing overlaps with the next
+   * blocks, and `flush` resolves when all are on the disk; after a crash the last ones may be missing, never one
+   * in between.
+   */
+  readonly durability?: "block" | "pipelined";
+  /** The store's file may become so large. Default 256 GiB. */
+  readonly limitBytes?: number;
+  /** A module whose function `step` is called between the steps of a transaction: for tests of crashes. */
+  readonly steps?: string;
+}
+
+/** Options of a store with defaults filled in. */
+export interface StoreSettings {
+  readonly path: string;
+  readonly durability: "block" | "pipelined";
+  readonly limitBytes: number | undefined;
+  readonly steps: string | undefined;
+}
+
 /** Options with defaults filled in. */
-export type Settings = Required<Omit<RuntimeOptions, "programCache">> & {
+export type Settings = Required<Omit<RuntimeOptions, "programCache" | "store">> & {
   readonly programCache: string | undefined;
+  readonly store: StoreSettings | null;
 };
 
 const KNOWN = new Set([
@@ -46,7 +83,10 @@ const KNOWN = new Set([
   "heapBytes",
   "retain",
   "programCache",
+  "store",
   "timeline",
+  "runner",
+  "force",
 ]);
 
 export function checkOptions(options: RuntimeOptions): Settings {
@@ -64,11 +104,18 @@ export function checkOptions(options: RuntimeOptions): Settings {
     throw bad("entry", entry, "the name of an exported function");
   if (programCache !== undefined && typeof programCache !== "string")
     throw bad("programCache", programCache, "a directory");
+  const { runner = "parallel", force = false } = options;
+  if (runner !== "parallel" && runner !== "sequential")
+    throw bad("runner", runner, '"parallel" or "sequential"');
+  if (typeof force !== "boolean") throw bad("force", force, "true or false");
   const settings = {
+    runner,
+    force,
     root,
     programs,
     entry,
     programCache,
+    store: options.store === undefined ? null : checkStore(options.store),
     gasLimit: integer(options, "gasLimit", 10_000_000_000, 0, GAS_LIMIT),
     memoryQuota: integer(options, "memoryQuota", 65_536, 1, 1 << 24),
     processQuota: integer(options, "processQuota", 131_072, 0, 1 << 30),
@@ -86,6 +133,27 @@ export function checkOptions(options: RuntimeOptions): Settings {
     );
   }
   return settings;
+}
+
+const STORE_KNOWN = ["path", "durability", "limitBytes", "steps"];
+
+/** The option "store", checked. */
+export function checkStore(store: string | StoreOptions): StoreSettings {
+  const options: StoreOptions = typeof store === "string" ? { path: store } : store;
+  if (typeof options !== "object" || options === null) throw bad("store", store, "a directory, or an object");
+  for (const name of Object.keys(options)) {
+    if (!STORE_KNOWN.includes(name)) throw unknownOption(`store.${name}`, STORE_KNOWN);
+  }
+  const { path, durability = "block", steps } = options;
+  if (typeof path !== "string" || path === "") throw bad("store.path", path, "a directory");
+  if (durability !== "block" && durability !== "pipelined") {
+    throw bad("store.durability", durability, '"block" or "pipelined"');
+  }
+  if (steps !== undefined && typeof steps !== "string")
+    throw bad("store.steps", steps, "the URL of a module");
+  const limitBytes =
+    options.limitBytes === undefined ? undefined : integer(options, "limitBytes", 0, 1 << 20, 2 ** 40);
+  return { path, durability, limitBytes, steps };
 }
 
 export function unknownOption(name: string, known: readonly string[]): UsageError {

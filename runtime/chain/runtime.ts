@@ -8,69 +8,31 @@
  * Calls on one runtime queue: each begins when those before have ended, in the order they were made.
  */
 
-import { createHash } from "node:crypto";
-import * as abi from "../../syscalls/abi.ts";
-import { assert, StillpointError, UsageError } from "../errors.ts";
-import { createHeap, type Ref } from "../heap/heap.ts";
-import { HASH_BLOCK, HASH_VERSION, hashOf } from "../image/hash.ts";
-import { loadProcess, type Process, publishProcess } from "../image/process.ts";
-import { FAULT_NAMES } from "../kernel/faults.ts";
+import { assert, UsageError } from "../errors.ts";
+import type { Ref } from "../heap/heap.ts";
+import { loadProcess, publishProcess } from "../image/process.ts";
 import type { TraceEvent } from "../kernel/trace.ts";
 import { GAS_LIMIT } from "../limits.ts";
-import { ProgramCache } from "../program/cache.ts";
 import { proveRange } from "../proof/prove.ts";
-import { mainHeap, Pool } from "../worker/pool.ts";
-import { createTimeline } from "../worker/timeline.ts";
+import type { Store } from "../store/store.ts";
+import { type Block, makeBlock, type Retained } from "./block.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
-import { type BlockRun, Engine } from "./engine.ts";
-import { makeGenesis } from "./genesis.ts";
+import type { Engine } from "./engine.ts";
+import type { History, Undo } from "./history.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
-import { checkOptions, integer, type RuntimeOptions, unknownOption } from "./options.ts";
+import type { Journal } from "./journal.ts";
+import { copyToStore, openParts, type Parts } from "./open.ts";
+import {
+  checkOptions,
+  checkStore,
+  integer,
+  type RuntimeOptions,
+  type StoreOptions,
+  unknownOption,
+} from "./options.ts";
 
 export type { TraceEvent };
-
-/**
- * A committed block: a value that stays valid, also after reverts; `revert` takes it as long as it is
- * retained.
- */
-export interface Block {
-  /** 0 for the block that `open` makes. */
-  readonly height: number;
-  /**
-   * SHA-256 over genesis, height, parent, root, data, metadata and budget, in hex: the same on every replica.
-   */
-  readonly id: string;
-  /** Id of the block before; the genesis id for block 0. */
-  readonly parent: string;
-  /** SHA-256 root of the process tree, in hex. */
-  readonly root: string;
-  /** The bytes that the root gave to SNAPSHOT. */
-  readonly data: Uint8Array;
-  /**
-   * Gas that left the root's counter and did not come back; negative if more came back than left, from
-   * children that were started in earlier blocks.
-   */
-  readonly gasUsed: number;
-  /** Whether the root returned: no block can follow. */
-  readonly ended: boolean;
-}
-
-/** The root faulted: there is no block, and the runtime stands where it stood before. */
-export class BlockFault extends StillpointError {
-  constructor(fault: string, process: Process, text: string) {
-    const { line, column, gasUsed } = process;
-    const place = line === 0 ? "" : ` (${line}:${column})`;
-    const advice = fault === "out-of-gas" ? ". Give the block more gas or less to do" : "";
-    super("BLOCK_FAULT", `the root faulted: ${fault}${text === "" ? "" : `: ${text}${place}`}${advice}`, {
-      fault,
-      text,
-      line,
-      column,
-      gasUsed,
-    });
-  }
-}
 
 /** Options of one block. */
 export interface ProduceOptions {
@@ -78,12 +40,32 @@ export interface ProduceOptions {
   readonly gasLimit?: number;
 }
 
-interface Retained {
-  readonly block: Block;
-  readonly ref: Ref;
-  /** The BLOB of its metadata; 0 for block 0. */
-  readonly metadata: Ref;
-  readonly budget: number;
+/** Options of `fork`. */
+export interface ForkOptions {
+  /** An empty directory for its blocks, or how to keep them. Default: it lives in memory. */
+  readonly store?: string | StoreOptions;
+}
+
+/** A block to make. */
+export interface BlockInput extends ProduceOptions {
+  readonly metadata: Uint8Array;
+}
+
+/** What `reorg` changed. */
+export interface Reorg {
+  /** Blocks of the chain that are not on it any more, newest first. */
+  readonly removed: readonly Block[];
+  /** Blocks that came instead, oldest first; the last is the head. */
+  readonly added: readonly Block[];
+  readonly head: Block;
+}
+
+/** What `prune` freed. */
+export interface Pruned {
+  readonly blocks: number;
+  /** In the store; its file does not shrink, the space is used again. 0 without a store. */
+  readonly objects: number;
+  readonly bytes: number;
 }
 
 /**
@@ -100,45 +82,38 @@ interface Retained {
  */
 export class Runtime {
   readonly #engine: Engine;
-  readonly #retained = new Map<string, Retained>();
-  #chain: string[] = [];
+  readonly #history: History;
+  readonly #journal: Journal | null;
   #queue: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
 
-  private constructor(engine: Engine, retained: Iterable<Retained>, chain: readonly string[]) {
+  private constructor({ engine, history, journal }: Parts) {
     this.#engine = engine;
-    for (const entry of retained) this.#retained.set(entry.block.id, entry);
-    this.#chain = [...chain];
+    this.#history = history;
+    this.#journal = journal;
     engine.open(this);
   }
 
   /**
-   * Admits the programs, starts the workers and runs the root to its first SNAPSHOT, which is block 0.
+   * Admits the programs, starts the workers and runs the root to its first SNAPSHOT, which is block 0. With a
+   * store that holds blocks of the same genesis it goes on from them instead, and reads of the states what is
+   * needed when it is.
    *
-   * @throws UsageError (BAD_OPTION, NO_ENTRY, QUOTA), AdmissionError (E_BAD_PROGRAM), BlockFault
+   * @throws UsageError (BAD_OPTION, NO_ENTRY, QUOTA), AdmissionError (E_BAD_PROGRAM), BlockFault, StoreError
+   *   (STORE_LOCKED, STORE_GENESIS, STORE_VERSION, STORE_CORRUPT, STORE_READ_ONLY, STORE_FULL)
    */
   static async open(options: RuntimeOptions): Promise<Runtime> {
-    const settings = checkOptions(options);
-    const handle = createHeap(settings.heapBytes);
-    const heap = mainHeap(handle);
-    const genesis = await makeGenesis(heap, settings, new ProgramCache(settings.programCache));
-    const pool = new Pool(handle, genesis.programs, settings.workers, createTimeline(settings.timeline));
-    const engine = new Engine(pool, genesis, settings);
-    try {
-      const start = publishProcess(pool.heap, genesis.start);
-      return await engine.run(start, null, settings.gasLimit, (run) => {
-        const first = commit(engine, run, 0, genesis.id.toString("hex"), new Uint8Array(), settings.gasLimit);
-        return new Runtime(engine, [first], [first.block.id]);
-      });
-    } catch (error) {
-      await pool.close();
-      throw error;
-    }
+    return new Runtime(await openParts(checkOptions(options)));
   }
 
   /** The latest block. */
   get head(): Block {
-    return this.#headEntry().block;
+    return this.#history.head.block;
+  }
+
+  /** Where its blocks lie on disk, null: nowhere. */
+  get store(): Store | null {
+    return this.#journal?.store ?? null;
   }
 
   /**
@@ -146,42 +121,54 @@ export class Runtime {
    * stays where it is and the next block can be tried at once.
    *
    * @throws UsageError (METADATA_TOO_LONG, ENDED, CLOSED, BAD_OPTION), BlockFault, LimitError (HEAP_FULL,
-   *   HOST_MEMORY)
+   *   HOST_MEMORY), StoreError (STORE_FULL, STORE_CORRUPT, STORE_READ_ONLY, STORE_FAILED)
    */
   async produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
+    const input = this.#checkInput(metadata, options);
+    return this.#enqueue(async () => {
+      const { entry, undo } = await this.#run(input);
+      const { removed, undo: restore } = this.#history.prune();
+      await this.#journal?.write({ added: entry, head: entry.block.id, removed }, both(undo, restore));
+      return entry.block;
+    });
+  }
+
+  /** The input of a block, checked and copied: the caller may use its array again at once. */
+  #checkInput(metadata: Uint8Array, options: ProduceOptions): Required<BlockInput> {
     for (const name of Object.keys(options)) {
       if (name !== "gasLimit") throw unknownOption(name, ["gasLimit"]);
     }
-    const budget = integer(options, "gasLimit", this.#engine.settings.gasLimit, 0, GAS_LIMIT);
+    const gasLimit = integer(options, "gasLimit", this.#engine.settings.gasLimit, 0, GAS_LIMIT);
     if (!(metadata instanceof Uint8Array)) {
       throw new UsageError("BAD_ARGUMENT", `metadata must be a Uint8Array, got ${typeof metadata}`);
     }
-    // The caller may use its array again at once.
-    return this.#produce(metadata.slice(), budget);
+    return { metadata: metadata.slice(), gasLimit };
   }
 
-  #produce(metadata: Uint8Array, budget: number): Promise<Block> {
-    return this.#enqueue(async () => {
-      const head = this.#headEntry();
-      if (head.block.ended)
-        throw new UsageError("ENDED", "the root has returned: no block can follow", {
-          height: head.block.height,
-        });
-      const capacity = loadProcess(this.#engine.heap, head.ref).regionCapacity;
-      if (metadata.length > capacity) {
-        throw new UsageError(
-          "METADATA_TOO_LONG",
-          `metadata of ${metadata.length} bytes does not fit into the root's region of ${capacity} bytes`,
-          { length: metadata.length, capacity },
-        );
-      }
-      return this.#engine.run(head.ref, metadata, budget, (run) => {
-        const entry = commit(this.#engine, run, head.block.height + 1, head.block.id, metadata, budget);
-        this.#retained.set(entry.block.id, entry);
-        this.#chain.push(entry.block.id);
-        this.#prune();
-        return entry.block;
-      });
+  /** Runs a block on top of the head and puts it there; nothing is durable yet. */
+  async #run({ metadata, gasLimit }: Required<BlockInput>): Promise<{ entry: Retained; undo: Undo }> {
+    this.#journal?.check();
+    const failures = this.#journal?.failures;
+    const { heap, genesis } = this.#engine;
+    const { block: head, ref } = this.#history.head;
+    if (head.ended) {
+      const { height } = head;
+      throw new UsageError("ENDED", "the root has returned: no block can follow", { height });
+    }
+    const capacity = loadProcess(heap, ref).regionCapacity;
+    if (metadata.length > capacity) {
+      throw new UsageError(
+        "METADATA_TOO_LONG",
+        `metadata of ${metadata.length} bytes does not fit into the root's region of ${capacity} bytes`,
+        { length: metadata.length, capacity },
+      );
+    }
+    return this.#engine.run(ref, metadata, gasLimit, (run) => {
+      // The head it stands on may have turned out not to be durable.
+      if (this.#journal?.failures !== failures) this.#journal?.checkSince(failures as number);
+      const made = makeBlock(heap, genesis.id, run, head.height + 1, head.id, gasLimit);
+      const undo = this.#history.push(made);
+      return { entry: this.#history.head, undo };
     });
   }
 
@@ -189,36 +176,136 @@ export class Runtime {
    * Goes back to a retained block: one of this chain by height, or any by its value. Blocks above stay
    * retained, so that one can return to them.
    *
-   * @throws UsageError (NOT_RETAINED, CLOSED)
+   * @throws UsageError (NOT_RETAINED, CLOSED), StoreError
    */
   revert(target: number | Block): Promise<Block> {
     return this.#enqueue(async () => {
-      const entry = this.#find(target);
-      const at = entry.block.height - this.#chainBase();
-      if (this.#chain[at] === entry.block.id) {
-        this.#chain.length = at + 1;
-        return entry.block;
-      }
-      const chain: string[] = [];
-      for (let next: Retained | undefined = entry; next; next = this.#retained.get(next.block.parent)) {
-        chain.push(next.block.id);
-      }
-      this.#chain = chain.reverse();
+      this.#journal?.check();
+      const entry = this.#history.find(target);
+      const undo = this.#history.goTo(entry);
+      await this.#journal?.write({ head: entry.block.id }, undo);
       return entry.block;
     });
   }
 
   /**
-   * An independent runtime that stands at the same block and has the same retained blocks. It shares threads
-   * and memory; close both.
+   * Goes back to a retained block and makes these blocks on top of it, all or nothing: if one of them cannot be
+   * made, or written, the runtime stands where it stood before. The blocks that were left stay retained, as
+   * after `revert`. With a store, all of it is durable at once.
+   *
+   * @throws as `revert` and `produce`
+   * @example
+   * ```ts
+   * const change = await runtime.reorg({ to: 0, blocks: [{ metadata: Uint8Array.of(4) }, { metadata: Uint8Array.of(5) }] });
+   * console.log(change.added.length, change.head.height); // 2 2
+   * ```
    */
-  fork(): Promise<Runtime> {
-    return this.#enqueue(async () => new Runtime(this.#engine, this.#retained.values(), this.#chain));
+  async reorg({ to, blocks }: { to: number | Block; blocks: readonly BlockInput[] }): Promise<Reorg> {
+    const inputs = blocks.map(({ metadata, ...options }) => this.#checkInput(metadata, options));
+    return this.#enqueue(async () => {
+      const history = this.#history;
+      await this.#journal?.flush();
+      const before = history.chain().map(({ block }) => block);
+      const head = this.head.id;
+      const undos = [history.goTo(history.find(to))];
+      const made: Retained[] = [];
+      try {
+        for (const input of inputs) {
+          const known = new Set(history.all().map(({ block }) => block.id));
+          const { entry, undo } = await this.#run(input);
+          undos.push(undo);
+          await this.#journal?.writeNow({ added: entry, head }, () => {});
+          if (!known.has(entry.block.id)) made.push(entry);
+        }
+        const { removed, undo } = history.prune();
+        undos.push(undo);
+        await this.#journal?.writeNow({ head: this.head.id, removed }, () => {});
+      } catch (error) {
+        for (const undo of undos.reverse()) undo();
+        // What was written of it is no block of this runtime; if that cannot be written either, it is left over.
+        await this.#journal?.writeNow({ head, removed: made }, () => {}).catch(() => {});
+        throw error;
+      }
+      const now = history.chain().map(({ block }) => block);
+      const removed = before.filter((block) => !now.includes(block)).reverse();
+      const added = now.slice(now.length - inputs.length).filter((block) => !before.includes(block));
+      return { removed, added, head: this.head };
+    });
+  }
+
+  /**
+   * Keeps a retained block beyond what the option "retain" says, until it is unpinned. Pinned blocks do not
+   * count there.
+   *
+   * @throws UsageError (NOT_RETAINED, CLOSED), StoreError
+   */
+  pin(block: number | Block): Promise<void> {
+    return this.#setPinned(block, true);
+  }
+
+  /** The opposite of `pin`: the block may be pruned. */
+  unpin(block: number | Block): Promise<void> {
+    return this.#setPinned(block, false);
+  }
+
+  #setPinned(block: number | Block, pinned: boolean): Promise<void> {
+    return this.#enqueue(async () => {
+      this.#journal?.check();
+      const { id } = this.#history.find(block).block;
+      const undo = this.#history.setPinned(id, pinned);
+      await this.#journal?.write({ head: this.head.id, [pinned ? "pinned" : "unpinned"]: [id] }, undo);
+    });
+  }
+
+  /**
+   * Forgets all but the newest `keep` blocks, those of this chain before others, and what is pinned; frees their
+   * space, in memory and in the store, and says how much that was in the store.
+   *
+   * @throws UsageError (CLOSED, BAD_OPTION), StoreError
+   */
+  prune(keep = this.#engine.settings.retain): Promise<Pruned> {
+    return this.#enqueue(async () => {
+      const limit = integer({ keep }, "keep", 1, 1, 1 << 30);
+      const { removed, undo } = this.#history.prune(limit);
+      if (removed.length > 0) await this.#journal?.writeNow({ head: this.head.id, removed }, undo);
+      const written = await this.#journal?.sweep();
+      if (written === undefined) await this.#engine.collect();
+      return { blocks: removed.length, objects: written?.objects ?? 0, bytes: written?.bytes ?? 0 };
+    });
+  }
+
+  /**
+   * Resolves when all blocks so far are on the disk; at once without a store.
+   *
+   * @throws StoreError: what could not be written; the runtime stands at the last durable block
+   */
+  flush(): Promise<void> {
+    return this.#enqueue(async () => this.#journal?.flush());
+  }
+
+  /**
+   * An independent runtime that stands at the same block and has the same retained blocks. It shares threads
+   * and memory; close both. With a store of its own it is durable as well; else it lives in memory.
+   *
+   * @throws UsageError (CLOSED, BAD_OPTION, STORE_NOT_EMPTY), StoreError
+   */
+  fork(options: ForkOptions = {}): Promise<Runtime> {
+    return this.#enqueue(async () => {
+      const history = this.#history.copy();
+      const place = options.store === undefined ? null : checkStore(options.store);
+      const journal = place === null ? null : await copyToStore(this.#engine, history, place);
+      return new Runtime({ engine: this.#engine, history, journal });
+    });
   }
 
   /** The blocks of this chain that are retained, ascending; the last is the head. */
   blocks(): readonly Block[] {
-    return this.#chain.map((id) => (this.#retained.get(id) as Retained).block);
+    return this.#history.chain().map(({ block }) => block);
+  }
+
+  /** All blocks that are retained, also of branches that were left, and those that are pinned. */
+  retained(): readonly Block[] {
+    return this.#history.all().map(({ block }) => block);
   }
 
   /**
@@ -298,7 +385,7 @@ export class Runtime {
    * Waits for what is in progress and releases the threads, with the last runtime of those that share them.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#queue.then(() => this.#engine.close(this));
+    this.#closing ??= this.#queue.then(() => this.#journal?.close()).then(() => this.#engine.close(this));
     return this.#closing;
   }
 
@@ -320,11 +407,11 @@ export class Runtime {
   trace(block: number | Block = this.head): Promise<readonly TraceEvent[]> {
     return this.#enqueue(async () => {
       const { heap, genesis } = this.#engine;
-      const entry = this.#find(block);
+      const entry = this.#history.find(block);
       const first = entry.block.height === 0;
       const start = first
         ? publishProcess(heap, genesis.start.copy())
-        : this.#find({ ...entry.block, id: entry.block.parent, height: entry.block.height - 1 }).ref;
+        : this.#history.find({ ...entry.block, id: entry.block.parent, height: entry.block.height - 1 }).ref;
       const { root, events } = await this.#engine.trace(start, entry.metadata, entry.budget);
       assert(root === entry.block.root, "trace: the block came out differently");
       return events;
@@ -353,10 +440,8 @@ export class Runtime {
 
   /** References that a collection must keep. */
   *roots(): Iterable<Ref> {
-    for (const entry of this.#retained.values()) {
-      yield entry.ref;
-      yield entry.metadata;
-    }
+    yield* this.#history.roots();
+    if (this.#journal !== null) yield* this.#journal.roots();
   }
 
   /**
@@ -367,35 +452,12 @@ export class Runtime {
   refOf(block: number | Block): Ref {
     // Once it is closed, the collections of others do not keep its blocks any more.
     if (this.#closing !== null && this.#engine.inUse) throw new UsageError("CLOSED", "the runtime is closed");
-    return this.#find(block).ref;
+    return this.#history.find(block).ref;
   }
 
   /** The engine, for tests that kill workers or look at the heap. */
   get engine(): Engine {
     return this.#engine;
-  }
-
-  #headEntry(): Retained {
-    return this.#retained.get(this.#chain.at(-1) as string) as Retained;
-  }
-
-  /** A retained block: of this chain by height, or any by its value. */
-  #find(target: number | Block): Retained {
-    const id = typeof target === "number" ? this.#chain[target - this.#chainBase()] : target?.id;
-    const entry = id === undefined ? undefined : this.#retained.get(id);
-    if (entry !== undefined) return entry;
-    const name = typeof target === "number" ? `height ${target}` : `block ${id}`;
-    const heights = `${this.#chainBase()} to ${this.head.height}`;
-    throw new UsageError(
-      "NOT_RETAINED",
-      `${name} is not retained: this chain holds heights ${heights}. ` +
-        'The option "retain" says how many blocks are kept',
-      { target: typeof target === "number" ? target : (id ?? null) },
-    );
-  }
-
-  #chainBase(): number {
-    return (this.#retained.get(this.#chain[0] as string) as Retained).block.height;
   }
 
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
@@ -404,58 +466,12 @@ export class Runtime {
     this.#queue = result.catch(() => {});
     return result;
   }
-
-  /**
-   * Forgets what is over the limit: blocks of branches that were left, oldest first, then the oldest of the
-   * chain.
-   */
-  #prune(): void {
-    const excess = this.#retained.size - this.#engine.settings.retain;
-    if (excess <= 0) return;
-    const onChain = new Set(this.#chain);
-    const left = [...this.#retained.keys()].filter((id) => !onChain.has(id));
-    for (const id of [...left, ...this.#chain].slice(0, excess)) this.#retained.delete(id);
-    const base = this.#chain.findLastIndex((id) => !this.#retained.has(id));
-    if (base >= 0) this.#chain.splice(0, base + 1);
-  }
 }
 
-/** The block that an activation of the root ended with. */
-function commit(
-  engine: Engine,
-  run: BlockRun,
-  height: number,
-  parent: string,
-  metadata: Uint8Array,
-  budget: number,
-): Retained {
-  const { heap } = engine;
-  const process = loadProcess(heap, run.result);
-  const text = process.text === 0 ? new Uint8Array() : new Uint8Array(heap.payload(process.text));
-  if (process.status === abi.STATUS_FAULTED) {
-    throw new BlockFault(FAULT_NAMES[process.fault] as string, process, Buffer.from(text).toString("utf8"));
-  }
-  const root = hashOf(heap, run.result);
-  const numbers = Buffer.alloc(16);
-  numbers.writeBigUInt64LE(BigInt(height), 0);
-  numbers.writeBigUInt64LE(BigInt(budget), 8);
-  const id = createHash("sha256")
-    .update(Buffer.from([HASH_BLOCK, HASH_VERSION]))
-    .update(engine.genesis.id)
-    .update(numbers)
-    .update(Buffer.from(parent, "hex"))
-    .update(root)
-    .update(createHash("sha256").update(text).digest())
-    .update(createHash("sha256").update(metadata).digest())
-    .digest("hex");
-  const block: Block = Object.freeze({
-    height,
-    id,
-    parent,
-    root: Buffer.from(root).toString("hex"),
-    data: text,
-    gasUsed: process.gasUsed,
-    ended: process.status === abi.STATUS_ENDED,
-  });
-  return { block, ref: run.result, metadata: run.metadata, budget };
+/** Undoes what was done last first. */
+function both(first: Undo, second: Undo): Undo {
+  return () => {
+    second();
+    first();
+  };
 }

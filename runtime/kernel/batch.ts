@@ -133,6 +133,14 @@ export interface Outcome {
   readonly gasUsed: number;
 }
 
+/** How far a writer of outcomes had come. */
+export interface OutcomesMark {
+  readonly next: number;
+  readonly length: number;
+  readonly returned: number;
+  readonly gasUsed: number;
+}
+
 /** Collects what becomes of the items, in their order, and makes it one object. */
 export class OutcomesWriter {
   readonly #count: number;
@@ -146,6 +154,11 @@ export class OutcomesWriter {
   constructor(count: number) {
     this.#count = count;
     this.#records = new Uint32Array(count * OUTCOME_WORDS);
+  }
+
+  /** How many items were added. */
+  get next(): number {
+    return this.#next;
   }
 
   /** Bytes of the outputs so far. */
@@ -178,6 +191,19 @@ export class OutcomesWriter {
     this.gasUsed += gasUsed;
     if (status === abi.ITEM_RETURNED) this.returned++;
     if (source !== null && length > 0) this.#append(source, from, length);
+  }
+
+  /** Where `rollback` can come back to. */
+  mark(): OutcomesMark {
+    return { next: this.#next, length: this.#length, returned: this.returned, gasUsed: this.gasUsed };
+  }
+
+  /** Forgets the items that were added since the mark was made. */
+  rollback(mark: OutcomesMark): void {
+    this.#next = mark.next;
+    this.#length = mark.length;
+    this.returned = mark.returned;
+    this.gasUsed = mark.gasUsed;
   }
 
   /** The object; every item was added. */

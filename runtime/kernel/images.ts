@@ -9,7 +9,7 @@ import { loadProcess, Process, publishProcess, referenceOf } from "../image/proc
 import type { Activation } from "./activation.ts";
 import type { LoadedProgram } from "./program.ts";
 import type { PutRequest } from "./request.ts";
-import type { BatchResult } from "./runner.ts";
+import type { Batch } from "./runner.ts";
 
 /** What PROGRAM makes. `memoryGiven` covers the process's own memory. */
 export function freshProcess(program: LoadedProgram, memoryGiven: number, processesGiven: number): Process {
@@ -76,21 +76,18 @@ export function runnable(process: Process, entry: number, request: PutRequest): 
   return start;
 }
 
-/** The image of `start` when its batch is over; `startGas` is what its start function used. */
-export function batched(start: Process, globals: Ref, startGas: number, batch: BatchResult): Process {
+/** What a batch makes of `batch.start` when its items are done. */
+export function batched(heap: Heap, batch: Batch): Process {
+  const { start, outcomes } = batch;
   const result = start.copy();
   clearOutcome(result);
   result.status = abi.STATUS_RETURNED;
   result.started = 1;
-  result.globals = globals;
+  result.globals = batch.globals;
   result.memory = batch.memory;
-  result.children = batch.children;
-  result.childCount = batch.childCount;
-  result.memoryQuota = batch.memoryQuota;
-  result.processQuota = batch.processQuota;
-  result.outcomes = batch.outcomes;
-  result.codeLow = batch.returned;
-  result.gasUsed = startGas + batch.gasUsed;
+  result.outcomes = outcomes.finish(heap);
+  result.codeLow = outcomes.returned;
+  result.gasUsed = start.gas - batch.left;
   return result;
 }
 

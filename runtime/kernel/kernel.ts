@@ -25,21 +25,27 @@ import { Activation, type Child, Scratch } from "./activation.ts";
 import { writeInputs } from "./batch.ts";
 import { copyIn, copyOut } from "./copy.ts";
 import * as gas from "./gas.ts";
-import { batched, cloneOf, cloneOfCaller, faulted, freshProcess, runnable } from "./images.ts";
+import { cloneOf, cloneOfCaller, faulted, freshProcess, runnable } from "./images.ts";
 import { findProgram, installProgram } from "./install.ts";
 import { type Jobs, LOST, NO_TICKET } from "./jobs.ts";
 import { applyMerge, planMerge } from "./merge.ts";
 import { checkOutcomes, writeOutcomes } from "./outcomes.ts";
 import type { LoadedProgram, Programs } from "./program.ts";
 import { type GetRequest, type PutRequest, SnapshotRequest } from "./request.ts";
-import { type BatchRunner, NO_RUNNER, workOf } from "./runner.ts";
-import { runSequentially } from "./sequential.ts";
+import { Batch, type BatchRunner, NO_RUNNER } from "./runner.ts";
+import { beginBatch, ItemLoop } from "./sequential.ts";
 import type { KernelImports } from "./slot.ts";
 import { SlotPool } from "./slot-pool.ts";
 import { checkBatch, checkStart } from "./start.ts";
 import type { Tracer } from "./trace.ts";
 
 const snapshotRequest = new SnapshotRequest();
+
+/** A batch that has begun, and how many items are to be run next, one after the other. */
+interface Planned {
+  readonly batch: Batch;
+  readonly count: number;
+}
 
 export class Kernel {
   readonly #heap: Heap;
@@ -109,7 +115,9 @@ export class Kernel {
     const program = this.#programs.get(start.program);
     this.#tracer?.begin(budget, program.handle.hashHex);
     const result =
-      this.#runElsewhere(start, program, depth) ?? this.#runHere(start, program, budget, depth, metadata);
+      start.inputs === 0
+        ? this.#runHere(start, program, budget, depth, metadata)
+        : this.#runBatch(start, program, depth);
     this.#tracer?.end(result.status, result.fault, result.gasUsed);
     return result;
   }
@@ -120,6 +128,7 @@ export class Kernel {
     budget: number,
     depth: number,
     metadata: Uint8Array | null,
+    planned: Planned | null = null,
   ): Process {
     const slot = this.#slots.take(program, start);
     const level = this.#level++;
@@ -130,7 +139,7 @@ export class Kernel {
     this.#current = activation;
     let result: Process;
     try {
-      result = start.inputs === 0 ? this.#runEntry(activation) : this.#runBatch(activation);
+      result = start.inputs === 0 ? this.#runEntry(activation) : this.#runItems(activation, planned);
     } catch (error) {
       this.#slots.drop();
       for (const child of activation.children.values()) this.#forgetJob(child);
@@ -150,28 +159,37 @@ export class Kernel {
 
   // ---- batches --------------------------------------------------------------------------------------------
 
-  /** A batch that needs nothing of this thread, not even an instance for the start function. */
-  #runElsewhere(start: Process, program: LoadedProgram, depth: number): Process | null {
-    if (start.inputs === 0 || (start.started === 0 && program.handle.hasStart)) return null;
-    const batch = this.#runner.run(workOf(start, program, start.memory, start.globals, start.gas, depth));
-    return batch === null ? null : batched(start, start.globals, 0, batch);
+  /** What its items make of a process, after its start function, if that has not run. */
+  #runBatch(start: Process, program: LoadedProgram, depth: number): Process {
+    if (start.started === 0 && program.handle.hasStart)
+      return this.#runHere(start, program, start.gas, depth, null);
+    const { memory, globals, gas } = start;
+    const batch = new Batch(this.#heap, program, start, memory, globals, gas, depth);
+    // As long as they run in parallel, no instance is needed here.
+    while (batch.rest > 0) {
+      const count = this.#runner.plan(batch);
+      if (count > 0) return this.#runHere(start, program, start.gas, depth, null, { batch, count });
+      this.#runner.run(batch);
+    }
+    return batch.finish(this.#heap);
   }
 
-  /** The start function, if it has not run, and what it changed; then the items. */
-  #runBatch(activation: Activation): Process {
-    const { start, slot, budget } = activation;
-    const { program } = slot;
-    const fault = activation.runStart();
-    if (fault !== abi.FAULT_NONE) return this.#fail(activation, fault);
-    const memory = slot.publish(this.#heap, start.memory);
-    const left = activation.gas() - activation.changedPages() * gas.COST_PAGE_CHANGED;
-    if (left < 0) return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
-    const globals = slot.publishGlobals(this.#heap);
-    const work = workOf(start, program, memory, globals, left, activation.depth);
-    const asked = start.started === 1 || !program.handle.hasStart;
-    const batch =
-      (asked ? null : this.#runner.run(work)) ?? runSequentially(this.#heap, activation, work, this.#tracer);
-    return batched(start, globals, budget - left, batch);
+  /** Runs a batch of which `planned` items come next, or which has not begun. */
+  #runItems(activation: Activation, planned: Planned | null): Process {
+    const batch = planned?.batch ?? beginBatch(this.#heap, activation);
+    if (typeof batch === "number") return this.#fail(activation, batch);
+    const loop = new ItemLoop(this.#heap, activation, batch, this.#tracer);
+    let count = planned?.count ?? this.#runner.plan(batch);
+    for (; batch.rest > 0; count = this.#runner.plan(batch)) {
+      if (count > 0) {
+        loop.run(count);
+      } else {
+        loop.leave();
+        this.#runner.run(batch);
+      }
+    }
+    loop.leave();
+    return batch.finish(this.#heap);
   }
 
   // ---- return points --------------------------------------------------------------------------------------

@@ -1,66 +1,80 @@
 /**
- * What the kernel asks of whoever can run the items of a batch in parallel (batch/). It cannot change a
- * result: the meaning of a batch is the loop in sequential.ts.
+ * A batch on its way: how far it has come, and what the kernel asks of whoever can run its items in parallel
+ * (batch/). That cannot change a result: the meaning of a batch is the loop in sequential.ts.
  */
 
-import type { Ref } from "../heap/heap.ts";
+import { ITEM_NOT_RUN } from "../../syscalls/abi.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
 import type { Process } from "../image/process.ts";
+import { Inputs, OutcomesWriter } from "./batch.ts";
+import { batched } from "./images.ts";
 import type { LoadedProgram } from "./program.ts";
 
-/** A batch whose start function has run, if there was one to run. */
-export interface BatchWork {
+/** A batch whose start function has run, if there was one to run: the image after the items before `next`. */
+export class Batch {
   readonly program: LoadedProgram;
-  /** Number of the entry that each item runs. */
-  readonly entry: number;
-  /** The image when the batch begins. */
-  readonly memory: Ref;
+  /** What the batch was given to. */
+  readonly start: Process;
   readonly globals: Ref;
-  readonly memoryPages: number;
-  readonly children: Ref;
-  readonly childCount: number;
-  readonly memoryQuota: number;
-  readonly processQuota: number;
-  /** A BLOB that batch.ts draws. */
-  readonly inputs: Ref;
+  readonly inputs: Inputs;
+  readonly outcomes: OutcomesWriter;
   /** What all items together may use. */
   readonly gas: number;
   /** Of the process, from the root. */
   readonly depth: number;
-}
+  /** State after the items so far; private memory as when the batch began. */
+  memory: Ref;
+  /** The next item does not fit into what is left: neither it nor those after it run. */
+  cut = false;
 
-/** What the batch leaves; globals and private memory are as they were. */
-export interface BatchResult {
-  readonly memory: Ref;
-  readonly children: Ref;
-  readonly childCount: number;
-  readonly memoryQuota: number;
-  readonly processQuota: number;
-  /** A BLOB that batch.ts draws. */
-  readonly outcomes: Ref;
-  /** Sum over the items. */
-  readonly gasUsed: number;
-  /** How many items returned. */
-  readonly returned: number;
+  constructor(
+    heap: Heap,
+    program: LoadedProgram,
+    start: Process,
+    memory: Ref,
+    globals: Ref,
+    gas: number,
+    depth: number,
+  ) {
+    this.program = program;
+    this.start = start;
+    this.memory = memory;
+    this.globals = globals;
+    this.gas = gas;
+    this.depth = depth;
+    this.inputs = new Inputs(heap, start.inputs);
+    this.outcomes = new OutcomesWriter(this.inputs.count);
+  }
+
+  /** The item that comes next. */
+  get next(): number {
+    return this.outcomes.next;
+  }
+
+  /** Items that may still run. */
+  get rest(): number {
+    return this.cut ? 0 : this.inputs.count - this.next;
+  }
+
+  /** Gas that the items before have left. */
+  get left(): number {
+    return this.gas - this.outcomes.gasUsed;
+  }
+
+  /** The image when no item is left; globals and private memory are as they were. */
+  finish(heap: Heap): Process {
+    const { outcomes } = this;
+    while (outcomes.next < this.inputs.count) outcomes.add(ITEM_NOT_RUN, 0, 0, 0, 0);
+    return batched(heap, this);
+  }
 }
 
 export interface BatchRunner {
-  /** Runs the batch; null: it is the kernel's to run, item after item. */
-  run(work: BatchWork): BatchResult | null;
+  /** How many items the kernel is to run next, one after the other; 0: `run` is to go on. */
+  plan(batch: Batch): number;
+  /** Runs the next items, or some of them, or none. */
+  run(batch: Batch): void;
 }
 
 /** Leaves every batch to the kernel. */
-export const NO_RUNNER: BatchRunner = { run: () => null };
-
-/** The work that `start` is, when its start function has left these and so much gas. */
-export function workOf(
-  start: Process,
-  program: LoadedProgram,
-  memory: Ref,
-  globals: Ref,
-  gasLeft: number,
-  depth: number,
-): BatchWork {
-  const { entry, memoryPages, children, childCount, memoryQuota, processQuota, inputs } = start;
-  const state = { memory, globals, memoryPages, children, childCount, memoryQuota, processQuota };
-  return { program, entry, ...state, inputs, gas: gasLeft, depth };
-}
+export const NO_RUNNER: BatchRunner = { plan: (batch) => batch.rest, run: () => {} };

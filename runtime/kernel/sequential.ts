@@ -8,9 +8,9 @@ import type { Heap } from "../heap/heap.ts";
 import { BATCH_BYTES_LIMIT } from "../limits.ts";
 import { AUX_RESULT } from "../program/layout.ts";
 import type { Activation } from "./activation.ts";
-import { Inputs, OutcomesWriter } from "./batch.ts";
-import { costOfItem } from "./gas.ts";
-import type { BatchResult, BatchWork } from "./runner.ts";
+import type { Inputs } from "./batch.ts";
+import { COST_PAGE_CHANGED, costOfItem } from "./gas.ts";
+import { Batch } from "./runner.ts";
 import type { Slot } from "./slot.ts";
 import type { Tracer } from "./trace.ts";
 
@@ -18,34 +18,80 @@ import type { Tracer } from "./trace.ts";
 const SHORT_BYTES = 256;
 const RESULT = AUX_RESULT / 4;
 
-/**
- * Runs the items of `work` in the slot of `activation`, which holds the image of `work` with nothing marked
- * and its globals saved. Afterwards slot and result agree.
- */
-export function runSequentially(
-  heap: Heap,
-  activation: Activation,
-  work: BatchWork,
-  tracer: Tracer | null,
-): BatchResult {
-  const { slot } = activation;
-  const { shadow, exports, auxWords } = slot;
-  const { stateBytes, globalsLength } = work.program.handle;
-  const inputs = new Inputs(heap, work.inputs);
-  const outcomes = new OutcomesWriter(inputs.count);
-  shadow.begin(heap, work.memory, stateBytes);
-  activation.inItem = true;
-  let i = 0;
-  for (; i < inputs.count; i++) {
-    const limit = inputs.gas(i);
-    if (limit > work.gas) {
-      outcomes.add(abi.ITEM_REFUSED, 0, 0, 0, 0);
-      continue;
+/** Runs the start function, if it has not run, and pays for what it changed. The batch, or the fault. */
+export function beginBatch(heap: Heap, activation: Activation): Batch | number {
+  const { start, slot, depth } = activation;
+  const fault = activation.runStart();
+  if (fault !== abi.FAULT_NONE) return fault;
+  const memory = slot.publish(heap, start.memory);
+  const left = activation.gas() - activation.changedPages() * COST_PAGE_CHANGED;
+  if (left < 0) return abi.FAULT_OUT_OF_GAS;
+  return new Batch(heap, slot.program, start, memory, slot.publishGlobals(heap), left, depth);
+}
+
+/** The loop, in the slot of an activation. */
+export class ItemLoop {
+  readonly #heap: Heap;
+  readonly #activation: Activation;
+  readonly #batch: Batch;
+  readonly #tracer: Tracer | null;
+  /** The slot holds the batch's image; what items have changed since is marked in the shadow. */
+  #entered = false;
+
+  /** The slot has nothing marked. */
+  constructor(heap: Heap, activation: Activation, batch: Batch, tracer: Tracer | null) {
+    this.#heap = heap;
+    this.#activation = activation;
+    this.#batch = batch;
+    this.#tracer = tracer;
+  }
+
+  /** Runs the next items, `count` at most. */
+  run(count: number): void {
+    const batch = this.#batch;
+    const { inputs, outcomes } = batch;
+    this.#enter();
+    this.#activation.inItem = true;
+    for (const end = batch.next + count; batch.next < end; ) {
+      const limit = inputs.gas(batch.next);
+      if (limit > batch.gas) {
+        outcomes.add(abi.ITEM_REFUSED, 0, 0, 0, 0);
+      } else if (limit > batch.left) {
+        batch.cut = true;
+        break;
+      } else {
+        this.#runItem(inputs, batch.next, limit);
+      }
     }
-    if (limit > work.gas - outcomes.gasUsed) break;
-    const length = inputs.length(i);
-    deliver(heap, inputs.address(i), slot, inputs.inbox, length);
-    let fault = activation.runItem(work.entry, length, limit);
+    this.#activation.inItem = false;
+  }
+
+  /** Publishes what the items have changed. */
+  leave(): void {
+    if (!this.#entered) return;
+    const { slot, start } = this.#activation;
+    slot.shadow.markState();
+    this.#batch.memory = slot.publish(this.#heap, start.memory);
+    this.#entered = false;
+  }
+
+  #enter(): void {
+    if (this.#entered) return;
+    const { memory, globals, program, start } = this.#batch;
+    const { slot } = this.#activation;
+    slot.enter(this.#heap, { memory, globals, memoryPages: start.memoryPages });
+    slot.shadow.begin(this.#heap, memory, program.handle.stateBytes);
+    this.#entered = true;
+  }
+
+  #runItem(inputs: Inputs, item: number, limit: number): void {
+    const { outcomes, program, start } = this.#batch;
+    const activation = this.#activation;
+    const { slot } = activation;
+    const { shadow, auxWords } = slot;
+    const length = inputs.length(item);
+    deliver(this.#heap, inputs.address(item), slot, inputs.inbox, length);
+    let fault = activation.runItem(start.entry, length, limit);
     shadow.measure();
     let left = activation.gas();
     let output = 0;
@@ -68,22 +114,9 @@ export function runSequentially(
       outcomes.add(abi.ITEM_FAULTED, fault, 0, 0, used);
     }
     shadow.settle(fault === abi.FAULT_NONE);
-    if (globalsLength > 0) exports.load();
-    tracer?.item(i, fault, used);
+    if (program.handle.globalsLength > 0) slot.exports.load();
+    this.#tracer?.item(item, fault, used);
   }
-  for (; i < inputs.count; i++) outcomes.add(abi.ITEM_NOT_RUN, 0, 0, 0, 0);
-  activation.inItem = false;
-  shadow.markState();
-  return {
-    memory: slot.publish(heap, activation.start.memory),
-    children: work.children,
-    childCount: work.childCount,
-    memoryQuota: work.memoryQuota,
-    processQuota: work.processQuota,
-    outcomes: outcomes.finish(heap),
-    gasUsed: outcomes.gasUsed,
-    returned: outcomes.returned,
-  };
 }
 
 /** Copies an input into the inbox. Both addresses are divisible by 4. */

@@ -104,7 +104,7 @@ export class Slot {
   }
 
   /** Brings the memory of `image` in. Nothing may be marked. */
-  enter(heap: Heap, image: Process): void {
+  enter(heap: Heap, image: Pick<Process, "memory" | "memoryPages" | "globals">): void {
     if (this.memoryPages < image.memoryPages) this.grow(image.memoryPages - this.memoryPages);
     if (this.root !== image.memory) {
       if (heap.lazy) this.#prefetch(heap, image.memory);

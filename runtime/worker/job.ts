@@ -17,6 +17,8 @@ export const JOB_COLLECT = 2;
  * JSON.
  */
 export const JOB_TRACE = 3;
+/** Help with the batch whose number is in `metadata`, until it ends. */
+export const JOB_ASSIST = 4;
 
 export interface Job {
   readonly kind: number;

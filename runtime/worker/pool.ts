@@ -6,7 +6,9 @@
  */
 
 import { Piscina } from "piscina";
-import { type Facts, KernelPanic, LimitError, type StillpointError } from "../errors.ts";
+import type { BatchOptions } from "../batch/runner.ts";
+import { type BatchMemory, healBatches } from "../batch/shared.ts";
+import { type Facts, KernelPanic, LimitError, type StillpointError, StoreError } from "../errors.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
 import type { ProgramHandle } from "../kernel/program.ts";
@@ -29,14 +31,22 @@ const START_FAILURES_LIMIT = 10;
 const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const workerFile = new URL(`./worker.${extension}`, import.meta.url).href;
 
+export interface PoolOptions {
+  readonly heap: HeapHandle;
+  readonly programs: readonly ProgramHandle[];
+  readonly workers: number;
+  /** Where the threads write down when they did what (timeline.ts). */
+  readonly timeline: SharedArrayBuffer | null;
+  /** For batches in parallel. */
+  readonly batches: BatchMemory | null;
+  readonly batchOptions: BatchOptions;
+}
+
 export class Pool {
   readonly heap: Heap;
-  readonly timeline: SharedArrayBuffer | null;
-  readonly #handle: HeapHandle;
+  readonly #options: PoolOptions;
   readonly #memory = createBoard();
   readonly #board: Board;
-  readonly #programs: readonly ProgramHandle[];
-  readonly #workers: number;
   readonly #piscina: Piscina;
   readonly #running = new Set<Promise<void>>();
   /** The threads that run their long task: thread id and our own id. */
@@ -49,19 +59,11 @@ export class Pool {
   #startedCount = 0;
   #closed = false;
 
-  /** With a `timeline` (timeline.ts) the threads write down when they did what. */
-  constructor(
-    handle: HeapHandle,
-    programs: readonly ProgramHandle[],
-    workers: number,
-    timeline: SharedArrayBuffer | null = null,
-  ) {
-    this.timeline = timeline;
-    this.#handle = handle;
-    this.heap = mainHeap(handle);
+  constructor(options: PoolOptions) {
+    const { workers } = options;
+    this.#options = options;
+    this.heap = mainHeap(options.heap);
     this.#board = new Board(this.#memory, MAIN_THREAD);
-    this.#programs = programs;
-    this.#workers = workers;
     this.#piscina = new Piscina({
       filename: workerFile,
       minThreads: workers,
@@ -75,6 +77,11 @@ export class Pool {
       this.#startedCount++;
     });
     for (let i = 0; i < workers; i++) this.#start(i > 0);
+  }
+
+  /** Where the threads write down when they did what. */
+  get timeline(): SharedArrayBuffer | null {
+    return this.#options.timeline;
   }
 
   /** Runs a job on some thread; the reference of its result. */
@@ -169,15 +176,8 @@ export class Pool {
   /** Gives a thread its long task; when the thread dies, does so again. */
   #start(advances: boolean): void {
     const id = ++this.#lastId;
-    const task: WorkerTask = {
-      id,
-      heap: this.#handle,
-      board: this.#memory,
-      timeline: this.timeline,
-      programs: this.#programs,
-      alone: this.#workers === 1,
-      advances,
-    };
+    const { workers, batches, ...shared } = this.#options;
+    const task: WorkerTask = { ...shared, id, board: this.#memory, alone: workers === 1, advances, batches };
     this.#starting.add(id);
     const running = this.#piscina.run(task).then(
       () => {},
@@ -189,6 +189,7 @@ export class Pool {
         // A thread that cannot even start will not start the next time: who waits gives up by DEATHS_LIMIT.
         const delayMs = this.#deaths - this.#startedCount > START_FAILURES_LIMIT ? 100 : 0;
         this.heap.releaseLockOf(id);
+        if (batches !== null) healBatches(batches, id);
         this.#board.heal(id);
         this.#board.wakeMain();
         if (delayMs === 0) this.#start(advances);
@@ -217,7 +218,7 @@ function revive(text: string): StillpointError {
   }
   const { name, code, message, facts, stack } = described;
   const options = { cause: `on a worker thread: ${stack}` };
-  return name === "LimitError"
-    ? new LimitError(code, message, facts, options)
-    : new KernelPanic(message, facts, options);
+  if (name === "LimitError") return new LimitError(code, message, facts, options);
+  if (name === "StoreError") return new StoreError(code, message, facts, options);
+  return new KernelPanic(message, facts, options);
 }

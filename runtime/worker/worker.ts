@@ -9,6 +9,8 @@
 
 import { parentPort, threadId } from "node:worker_threads";
 import { STATUS_ENDED, STATUS_RET, STATUS_RETURNED } from "../../syscalls/abi.ts";
+import { type BatchOptions, Runner } from "../batch/runner.ts";
+import type { BatchMemory } from "../batch/shared.ts";
 import { StillpointError } from "../errors.ts";
 import { collect } from "../heap/collect.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
@@ -18,9 +20,10 @@ import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { type Jobs, LOST, NO_TICKET, NOBODY_ELSE, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
+import { NO_RUNNER } from "../kernel/runner.ts";
 import { BlockTracer } from "../kernel/trace.ts";
 import { Board } from "./board.ts";
-import { JOB_ACTIVATE, JOB_COLLECT, JOB_TRACE, type Job, NO_ENTRY, type Outcome } from "./job.ts";
+import { JOB_ACTIVATE, JOB_ASSIST, JOB_COLLECT, JOB_TRACE, type Job, NO_ENTRY, type Outcome } from "./job.ts";
 import { Lane, NO_RECORD, SPAN_COLLECTION, SPAN_HASH, SPAN_TRACE, SPAN_WAIT } from "./timeline.ts";
 
 /** What a worker is started with. */
@@ -34,6 +37,9 @@ export interface WorkerTask {
   readonly alone: boolean;
   /** Whether this thread takes work in advance. */
   readonly advances: boolean;
+  /** For batches in parallel; null: there are none. */
+  readonly batches: BatchMemory | null;
+  readonly batchOptions: BatchOptions;
 }
 
 /** Another thread failed to run a child; the message is its description of why. */
@@ -50,6 +56,9 @@ class Worker implements Jobs {
   readonly #alone: boolean;
   readonly #advances: boolean;
   readonly #lane: Lane | null;
+  readonly #runner: Runner | null = null;
+  /** Jobs by which other threads were asked to help with the batch that this one leads. */
+  #called: number[] = [];
   #entry = NO_ENTRY;
 
   constructor(task: WorkerTask) {
@@ -60,7 +69,14 @@ class Worker implements Jobs {
     this.#advances = task.advances;
     this.#programs = new Programs(this.#heap, task.programs);
     this.#lane = task.timeline === null ? null : new Lane(task.timeline, task.id);
-    this.#kernel = new Kernel(this.#heap, this.#programs, this, this.#lane);
+    const { batches, batchOptions, id } = task;
+    if (batches !== null) {
+      this.#runner = new Runner(this.#heap, this.#programs, batches, id, batchOptions, {
+        call: (batch) => this.#call(batch, batches.workers - 1),
+        dismiss: () => this.#dismiss(),
+      });
+    }
+    this.#kernel = new Kernel(this.#heap, this.#programs, this, this.#lane, this.#runner ?? NO_RUNNER);
   }
 
   /** Works until the board is stopped. */
@@ -140,6 +156,20 @@ class Worker implements Jobs {
     return outer;
   }
 
+  // ---- batches --------------------------------------------------------------------------------------------
+
+  #call(batch: number, threads: number): void {
+    const job = { kind: JOB_ASSIST, start: 0, depth: 0, metadata: batch, gas: 0 };
+    for (let i = 0; i < threads; i++) {
+      const entry = this.#board.post({ ...job, parent: this.#entry, origin: NO_RECORD });
+      if (entry !== NO_ENTRY) this.#called.push(entry);
+    }
+  }
+
+  #dismiss(): void {
+    for (const entry of this.#called.splice(0)) this.#board.withdraw(entry);
+  }
+
   // ---- jobs -----------------------------------------------------------------------------------------------
 
   /**
@@ -148,8 +178,13 @@ class Worker implements Jobs {
   #begin(entry: number): void {
     const generation = this.#heap.generation;
     this.#heap.refresh();
-    if (this.#heap.generation !== generation) this.#kernel.forget();
+    if (this.#heap.generation !== generation) this.#forget();
     this.#work(entry);
+  }
+
+  #forget(): void {
+    this.#kernel.forget();
+    this.#runner?.forget();
   }
 
   #work(entry: number): void {
@@ -176,8 +211,12 @@ class Worker implements Jobs {
       memos.forEach(({ entry }, i) => {
         if (!alive[i]) this.#board.forget(entry);
       });
-      this.#kernel.forget();
+      this.#forget();
       this.#lane?.close();
+      return 0;
+    }
+    if (job.kind === JOB_ASSIST) {
+      this.#runner?.assist(job.metadata);
       return 0;
     }
     this.#lane?.job(job.origin);

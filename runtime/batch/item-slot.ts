@@ -1,0 +1,222 @@
+/**
+ * An item slot: the instance of a program's batch variant in which one thread runs items.
+ *
+ * Below the bound its memory holds what the running item has seen of the state, line by line as the tags say
+ * (bridge.ts); above lies private memory, which the shadow puts back after each item (kernel/shadow.ts).
+ */
+
+import * as abi from "../../syscalls/abi.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
+import { tableDiff } from "../heap/table.ts";
+import { pageStart, ZERO_PAGE } from "../image/memory.ts";
+import type { Inputs } from "../kernel/batch.ts";
+import { costOfItem } from "../kernel/gas.ts";
+import type { LoadedProgram } from "../kernel/program.ts";
+import { Shadow } from "../kernel/shadow.ts";
+import { PAGE_BYTES } from "../limits.ts";
+import { faultOf } from "../program/faults.ts";
+import * as layout from "../program/layout.ts";
+import { bridgeModule, FAULT_GIVEN_UP } from "./bridge.ts";
+import type { Core } from "./core.ts";
+import { OUTCOME_DONE, OUTCOME_PRODUCTION, type Records } from "./records.ts";
+import type { BatchMemory } from "./shared.ts";
+
+const TWO_32 = 4294967296;
+const GAS = layout.AUX_GAS / 4;
+const RESULT = layout.AUX_RESULT / 4;
+const ARGUMENT = layout.AUX_ARGUMENT / 4;
+
+/** Thrown by imports to leave an item. */
+const ABORTED = Object.freeze({ leave: "abort" });
+const PRODUCTION = Object.freeze({ leave: "needs the production variant" });
+
+interface Bridge {
+  touch(address: number, length: number, write: number): void;
+  changed(): number;
+  publish(): number;
+}
+
+interface ItemExports {
+  run(entry: number, argumentLow: number, argumentHigh: number, gasLow: number, gasHigh: number): void;
+  load(): void;
+}
+
+export class ItemSlot {
+  readonly memoryPages: number;
+  readonly #bound: number;
+  readonly #memory: Buffer;
+  readonly #words: Uint32Array;
+  readonly #aux: Buffer;
+  readonly #auxWords: Int32Array;
+  readonly #exports: ItemExports;
+  readonly #bridge: Bridge;
+  readonly #shadow: Shadow;
+  /** Whose private memory and globals the instance has. */
+  #root: Ref = 0;
+  #globals: Ref = -1;
+  /** The globals' bytes in AUX_GLOBALS form. */
+  #abortLine = 0;
+  #abortColumn = 0;
+  /** Gas that the last settled item used. */
+  gasUsed = 0;
+
+  /** `load` brings a page of state into the base. */
+  constructor(
+    program: LoadedProgram,
+    module: WebAssembly.Module,
+    memoryPages: number,
+    shared: BatchMemory,
+    core: Core,
+    load: (page: number) => void,
+  ) {
+    const { stateBytes, memory } = program.handle;
+    this.memoryPages = memoryPages;
+    this.#bound = stateBytes;
+    const guest = new WebAssembly.Memory({ initial: memoryPages, maximum: memory.maximumPages });
+    const auxPages = layout.batchAuxPages(stateBytes);
+    const aux = new WebAssembly.Memory({ initial: auxPages, maximum: auxPages });
+    const { lookup, version, logBegin, logEnd } = core;
+    this.#bridge = new WebAssembly.Instance(bridgeModule(stateBytes), {
+      glue: { guest, aux, base: shared.base, core: shared.core, lookup, version, logBegin, logEnd, load },
+    }).exports as unknown as Bridge;
+    const leave = (): never => {
+      throw PRODUCTION;
+    };
+    const instance = new WebAssembly.Instance(module, {
+      k: {
+        memory: guest,
+        aux,
+        touch: this.#bridge.touch,
+        put: leave,
+        get: leave,
+        ret: () => {
+          this.#auxWords[ARGUMENT] = abi.E_PERMISSION;
+          this.#auxWords[ARGUMENT + 1] = -1;
+        },
+        snapshot: () => abi.E_PERMISSION,
+        grow: () => -1,
+        abort: (_message: number, _file: number, line: number, column: number) => {
+          this.#abortLine = line;
+          this.#abortColumn = column;
+          throw ABORTED;
+        },
+      },
+    });
+    this.#exports = instance.exports as unknown as ItemExports;
+    this.#memory = Buffer.from(guest.buffer);
+    this.#words = new Uint32Array(guest.buffer);
+    this.#aux = Buffer.from(aux.buffer);
+    this.#auxWords = new Int32Array(aux.buffer);
+    this.#shadow = new Shadow(guest, aux, memory.maximumPages);
+  }
+
+  /** Brings in private memory and globals, as they are when the batch begins. */
+  enter(heap: Heap, root: Ref, globals: Ref): void {
+    const firstPrivate = this.#bound / PAGE_BYTES;
+    if (root !== this.#root) {
+      tableDiff(heap, this.#root, root, (index, _held, page) => {
+        if (index < firstPrivate) return;
+        const at = index * PAGE_BYTES;
+        const from = pageStart(heap, page);
+        if (page === 0) ZERO_PAGE.copy(this.#memory, at);
+        else heap.bytes.copy(this.#memory, at, from, from + PAGE_BYTES);
+      });
+      this.#root = root;
+    }
+    if (globals !== 0 && globals !== this.#globals) heap.payload(globals).copy(this.#aux, layout.AUX_GLOBALS);
+    this.#globals = globals;
+    this.#shadow.begin(heap, root, this.#bound);
+  }
+
+  /**
+   * Runs an item. FAULT_…, FAULT_GIVEN_UP, or FAULT_INTERNAL_PRODUCTION if it has to run on the production
+   * variant.
+   */
+  run(heap: Heap, inputs: Inputs, item: number, entry: number): number {
+    const auxWords = this.#auxWords;
+    const gas = inputs.gas(item);
+    const high = Math.floor(gas / TWO_32);
+    const low = gas - high * TWO_32;
+    const length = inputs.length(item);
+    const from = inputs.address(item);
+    heap.bytes.copy(this.#memory, inputs.inbox, from, from + length);
+    this.#mark(inputs.inbox, length);
+    auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
+    auxWords[GAS] = low;
+    auxWords[GAS + 1] = high;
+    if (this.#globals !== 0) this.#exports.load();
+    try {
+      this.#exports.run(entry, length, 0, low, high);
+      return abi.FAULT_NONE;
+    } catch (error) {
+      if (error === ABORTED) return abi.FAULT_ABORT;
+      if (error === PRODUCTION) return layout.FAULT_INTERNAL_PRODUCTION;
+      const fault = faultOf(error, auxWords);
+      if (fault === null) throw error;
+      return fault;
+    }
+  }
+
+  /** The item's execution is worth nothing: forgets what it did. */
+  abandon(): void {
+    this.#putBack();
+    this.#bridge.changed();
+  }
+
+  /**
+   * The item ended with `fault`: makes versions of what it wrote, writes its record, and puts everything back.
+   * Returns what the core is told, or FAULT_GIVEN_UP.
+   */
+  settle(inputs: Inputs, item: number, fault: number, records: Records, place: number): number {
+    const limit = inputs.gas(item);
+    const outbox = inputs.outbox;
+    let length = 0;
+    let output: Buffer | null = null;
+    let end = fault;
+    if (end === abi.FAULT_NONE) {
+      length = this.#words[outbox / 4] as number;
+      if (length > inputs.outboxCapacity - 4) end = abi.FAULT_MEMORY_BOUNDS;
+      else if (length > 0) output = Buffer.from(this.#memory.subarray(outbox + 4, outbox + 4 + length));
+    }
+    const privatePages = this.#putBack();
+    const statePages = this.#bridge.changed();
+    let left = end === abi.FAULT_NONE || end === abi.FAULT_ABORT ? this.#gas() : 0;
+    if (end === abi.FAULT_NONE) {
+      left -= costOfItem(statePages, privatePages, length);
+      if (left < 0) {
+        left = 0;
+        end = abi.FAULT_OUT_OF_GAS;
+      }
+    }
+    this.gasUsed = limit - left;
+    if (end === layout.FAULT_INTERNAL_PRODUCTION) return OUTCOME_PRODUCTION;
+    if (end === abi.FAULT_NONE && this.#bridge.publish() === 0) return FAULT_GIVEN_UP;
+    const aborted = end === abi.FAULT_ABORT;
+    const code = end === abi.FAULT_NONE;
+    const low = code ? (this.#auxWords[RESULT] as number) : aborted ? this.#abortLine : 0;
+    const high = code ? (this.#auxWords[RESULT + 1] as number) : aborted ? this.#abortColumn : 0;
+    return records.write(place, end, low, high, code ? output : null) ? OUTCOME_DONE : OUTCOME_PRODUCTION;
+  }
+
+  /** Private memory as it was; the number of its pages that the item had changed. */
+  #putBack(): number {
+    const shadow = this.#shadow;
+    // Stores below the bound may reach beyond it, into the first bytes of private memory.
+    if (this.#bound < this.#memory.length) this.#aux[layout.AUX_MARKS + this.#bound / PAGE_BYTES] = 1;
+    shadow.measure();
+    const pages = shadow.privatePages;
+    if (pages > 0) shadow.settle(false);
+    return pages;
+  }
+
+  #gas(): number {
+    return ((this.#auxWords[GAS] as number) >>> 0) + (this.#auxWords[GAS + 1] as number) * TWO_32;
+  }
+
+  #mark(address: number, length: number): void {
+    if (length === 0) return;
+    const first = Math.floor(address / PAGE_BYTES);
+    const last = Math.floor((address + length - 1) / PAGE_BYTES);
+    this.#aux.fill(1, layout.AUX_MARKS + first, layout.AUX_MARKS + last + 1);
+  }
+}

@@ -1,0 +1,189 @@
+/**
+ * The leader of a batch: gives it to the engine window by window, and hands back what was committed.
+ *
+ * A run begins at some item of the batch and ends when all are done, when the gas is used up, or when it is
+ * wiser to go on item after item: an item needs the production variant, conflicts are too many, memory is
+ * short, or a thread has died. What it leaves is what the loop over the same items leaves.
+ */
+
+import * as abi from "../../syscalls/abi.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
+import { TABLE_LIMIT, tableGet, tableUpdate } from "../heap/table.ts";
+import { capturePage, pageEquals } from "../image/memory.ts";
+import type { Batch } from "../kernel/runner.ts";
+import { BATCH_BYTES_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
+import { BASE_AT, PAGE_DIRTY } from "./bridge.ts";
+import * as layout from "./layout.ts";
+import { type Participant, STOP_PRODUCTION } from "./participant.ts";
+import type { Records } from "./records.ts";
+import { type BatchControl, type BatchMemory, poison } from "./shared.ts";
+
+const TWO_32 = 4294967296;
+/** Items of a window. Short ones bound what a thread that is held up can spoil. */
+const WINDOW_ITEMS = 256;
+/** A window with more executions than this for each item is not worth it. */
+const EXECUTIONS_LIMIT = 2;
+
+/** Why a run ended. */
+export type Ending = "done" | "cut" | "production" | "conflicts" | "memory" | "died";
+
+const indexes = new Uint32Array(TABLE_LIMIT);
+const pages = new Uint32Array(TABLE_LIMIT);
+
+export class Leader {
+  readonly #heap: Heap;
+  readonly #memory: BatchMemory;
+  readonly #control: BatchControl;
+  readonly #records: Records;
+  readonly #participant: Participant;
+  readonly #words: Int32Array;
+
+  constructor(
+    heap: Heap,
+    memory: BatchMemory,
+    control: BatchControl,
+    records: Records,
+    participant: Participant,
+  ) {
+    this.#heap = heap;
+    this.#memory = memory;
+    this.#control = control;
+    this.#records = records;
+    this.#participant = participant;
+    this.#words = new Int32Array(memory.core.buffer);
+  }
+
+  /**
+   * Leads the items of `batch` that come next. The engine was acquired; it is released.
+   *
+   * @param call asks other threads to help with the batch of that number
+   */
+  run(batch: Batch, call: (number: number) => void): Ending {
+    const { start, program, inputs, outcomes } = batch;
+    const bound = program.handle.stateBytes;
+    const mark = outcomes.mark();
+    let ending: Ending = "died";
+    try {
+      const description = {
+        program: start.program,
+        entry: start.entry,
+        memory: batch.memory,
+        globals: batch.globals,
+        memoryPages: start.memoryPages,
+        inputs: start.inputs,
+      };
+      this.#clearBase(bound);
+      Atomics.store(this.#words, layout.POISON / 4, 0);
+      this.#participant.begin(description);
+      call(this.#control.announce(description));
+      do ending = this.#window(batch, Math.min(WINDOW_ITEMS, inputs.count - batch.next));
+      while (ending === "done" && batch.next < inputs.count);
+    } catch (error) {
+      poison(this.#memory.core);
+      this.#control.close();
+      throw error;
+    } finally {
+      this.#control.release();
+    }
+    if (ending === "died") outcomes.rollback(mark);
+    else batch.memory = this.#publish(batch.memory, bound);
+    return ending;
+  }
+
+  /** Leads the next `items` items. */
+  #window(batch: Batch, items: number): Ending {
+    const words = this.#words;
+    const { inputs, outcomes, next } = batch;
+    // Whether outputs fit together is decided item after item.
+    const room = BATCH_BYTES_LIMIT - outcomes.outputBytes;
+    if (items * inputs.outboxCapacity > room) return "memory";
+    const before = this.#executions();
+    this.#open(batch, items);
+    this.#participant.run(0, next);
+    this.#control.close();
+    if (words[layout.POISON / 4] !== 0) return "died";
+    const stop = words[layout.STOP / 4] as number;
+    const done = stop === STOP_PRODUCTION ? (words[layout.CUT / 4] as number) : this.#word(layout.COMMITTED);
+    for (let item = 0; item < done; item++) {
+      const record = layout.ITEMS + item * layout.ITEM_SIZE;
+      const state = this.#word(record + layout.ITEM_STATE) & ((1 << layout.STATE_KIND_BITS) - 1);
+      if (state === layout.STATE_REFUSED) outcomes.add(abi.ITEM_REFUSED, 0, 0, 0, 0);
+      else this.#records.report(item, this.#u64(record + layout.ITEM_GAS), outcomes);
+    }
+    switch (stop) {
+      case 0:
+        return this.#executions() - before > items * EXECUTIONS_LIMIT ? "conflicts" : "done";
+      case layout.STOP_GAS:
+        batch.cut = true;
+        return "cut";
+      case STOP_PRODUCTION:
+        return "production";
+      case layout.STOP_RERUNS:
+        return "conflicts";
+      default:
+        return "memory";
+    }
+  }
+
+  /** Opens the window of the next `items` items. */
+  #open(batch: Batch, items: number): void {
+    const { inputs, next } = batch;
+    this.#records.clear();
+    this.#setU64(layout.GAS_TOTAL, batch.gas);
+    this.#setU64(layout.GAS_LEFT, batch.left);
+    for (let item = 0; item < items; item++) {
+      this.#setU64(layout.ITEMS + item * layout.ITEM_SIZE + layout.ITEM_LIMIT, inputs.gas(next + item));
+    }
+    this.#participant.core.reset(items, this.#memory.workers);
+    this.#control.open(next);
+  }
+
+  /** Makes room for the state and forgets what the base held. */
+  #clearBase(bound: number): void {
+    const { base } = this.#memory;
+    const missing = Math.ceil((BASE_AT + bound) / WASM_PAGE_BYTES) - base.buffer.byteLength / WASM_PAGE_BYTES;
+    if (missing > 0) base.grow(missing);
+    new Uint8Array(base.buffer, 0, bound / PAGE_BYTES).fill(0);
+  }
+
+  /** The table of the state as the base has it. */
+  #publish(root: Ref, bound: number): Ref {
+    const heap = this.#heap;
+    const base = Buffer.from(this.#memory.base.buffer);
+    let result = root;
+    let count = 0;
+    for (let page = 0; page < bound / PAGE_BYTES; page++) {
+      if (((base[page] as number) & PAGE_DIRTY) === 0) continue;
+      const at = BASE_AT + page * PAGE_BYTES;
+      if (pageEquals(heap, tableGet(heap, root, page), base, at)) continue;
+      indexes[count] = page;
+      pages[count++] = capturePage(heap, base, at);
+      if (count < TABLE_LIMIT) continue;
+      result = tableUpdate(heap, result, indexes, pages, count);
+      count = 0;
+    }
+    return tableUpdate(heap, result, indexes, pages, count);
+  }
+
+  #executions(): number {
+    let sum = 0;
+    for (let worker = 0; worker < this.#memory.workers; worker++) {
+      sum += this.#word(layout.WORKERS + worker * layout.WORKER_SIZE + layout.WORKER_EXECUTIONS);
+    }
+    return sum;
+  }
+
+  #word(at: number): number {
+    return (this.#words[at / 4] as number) >>> 0;
+  }
+
+  #u64(at: number): number {
+    return this.#word(at) + this.#word(at + 4) * TWO_32;
+  }
+
+  #setU64(at: number, value: number): void {
+    const high = Math.floor(value / TWO_32);
+    this.#words[at / 4] = value - high * TWO_32;
+    this.#words[at / 4 + 1] = high;
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * A thread's part in batches that run in parallel: it executes items in a slot of its own, validates, commits.
+ *
+ * What an item meets on stale data (a trap, a loop that only its gas ends, a wild output) is a result like any
+ * other until the core commits it, and is thrown away with it.
+ */
+
+import type { Heap, Ref } from "../heap/heap.ts";
+import { tableGet } from "../heap/table.ts";
+import { readPage } from "../image/memory.ts";
+import { Inputs } from "../kernel/batch.ts";
+import type { LoadedProgram, Programs } from "../kernel/program.ts";
+import { PAGE_BYTES } from "../limits.ts";
+import { BASE_AT, baseModule, FAULT_GIVEN_UP, PAGE_LOADED, PAGE_LOADING } from "./bridge.ts";
+import { type Core, instantiateCore } from "./core.ts";
+import { ItemSlot } from "./item-slot.ts";
+import * as layout from "./layout.ts";
+import { OUTCOME_PRODUCTION, type Records } from "./records.ts";
+import type { BatchMemory, Description } from "./shared.ts";
+
+const TWO_32 = 4294967296;
+
+/** STOP: the item at COMMITTED - 1 needs the production variant. */
+export const STOP_PRODUCTION = 100;
+
+/** Thrown by imports to leave an item. */
+const POISONED = Object.freeze({ leave: "poisoned" });
+
+/** How often a worker without a task looks again before it sleeps, and for how long it does. */
+const IDLE_SPINS = 500;
+const NAP_MS = 1;
+
+interface BaseFunctions {
+  equals(line: number, address: number): number;
+  apply(begin: number, end: number): void;
+}
+
+/** What all items of a batch have in common. */
+interface Work {
+  readonly slot: ItemSlot;
+  readonly inputs: Inputs;
+  readonly entry: number;
+  readonly memory: Ref;
+}
+
+export class Participant {
+  readonly #heap: Heap;
+  readonly #programs: Programs;
+  readonly #memory: BatchMemory;
+  readonly #records: Records;
+  readonly #core: Core;
+  readonly #base: BaseFunctions;
+  readonly #words: Int32Array;
+  readonly #slots = new Map<LoadedProgram, ItemSlot>();
+  #work: Work | null = null;
+  #firstItem = 0;
+
+  constructor(heap: Heap, programs: Programs, memory: BatchMemory, records: Records) {
+    this.#heap = heap;
+    this.#programs = programs;
+    this.#memory = memory;
+    this.#records = records;
+    const load = (page: number): void => this.#load(page);
+    const glue = { base: memory.base, core: memory.core, load };
+    this.#base = new WebAssembly.Instance(baseModule(), { glue }).exports as unknown as BaseFunctions;
+    this.#core = instantiateCore(memory.coreModule, memory.core, this.#base);
+    this.#words = new Int32Array(memory.core.buffer);
+  }
+
+  get core(): Core {
+    return this.#core;
+  }
+
+  /** After a collection: references outside the roots are gone. */
+  forget(): void {
+    this.#slots.clear();
+    this.#work = null;
+  }
+
+  /** Gets ready for the items of a batch. */
+  begin(batch: Description): void {
+    const program = this.#programs.get(batch.program);
+    let slot = this.#slots.get(program);
+    if (slot === undefined || slot.memoryPages !== batch.memoryPages) {
+      const module = program.handle.batchModule as WebAssembly.Module;
+      const load = (page: number): void => this.#load(page);
+      slot = new ItemSlot(program, module, batch.memoryPages, this.#memory, this.#core, load);
+      this.#slots.set(program, slot);
+    }
+    slot.enter(this.#heap, batch.memory, batch.globals);
+    this.#work = {
+      slot,
+      inputs: new Inputs(this.#heap, batch.inputs),
+      entry: batch.entry,
+      memory: batch.memory,
+    };
+  }
+
+  /** Works in the open window until it is finished, as `worker`. Items are counted from `firstItem`. */
+  run(worker: number, firstItem: number): void {
+    const core = this.#core;
+    this.#firstItem = firstItem;
+    core.enter(worker);
+    this.#commit();
+    let task = core.next();
+    for (let idle = 0; ; ) {
+      const item = task >>> layout.TASK_ITEM_SHIFT;
+      switch (task & layout.TASK_KIND_MASK) {
+        case layout.TASK_EXECUTE:
+          task = this.#execute(item);
+          idle = 0;
+          break;
+        case layout.TASK_VALIDATE:
+          task = core.finishValidation(core.validate());
+          this.#commit();
+          idle = 0;
+          break;
+        case layout.TASK_DONE:
+          return;
+        default:
+          if (++idle > IDLE_SPINS) this.#nap();
+          this.#commit();
+          task = core.next();
+      }
+    }
+  }
+
+  /** Sleeps until there may be work. */
+  #nap(): void {
+    const words = this.#words;
+    const wake = Atomics.load(words, layout.WAKE / 4);
+    Atomics.add(words, layout.SLEEPERS / 4, 1);
+    // What came before this thread counted as a sleeper woke nobody: it is seen now, or after the nap.
+    Atomics.wait(words, layout.WAKE / 4, wake, NAP_MS);
+    Atomics.sub(words, layout.SLEEPERS / 4, 1);
+  }
+
+  /** Copies what is final to the base, in the order of the items. */
+  #commit(): void {
+    const core = this.#core;
+    const words = this.#words;
+    for (let item = core.commit(); item >= 0; item = core.commit()) {
+      const record = (layout.ITEMS + item * layout.ITEM_SIZE) / 4;
+      if (words[record + layout.ITEM_OUTCOME / 4] === OUTCOME_PRODUCTION) {
+        // Nobody else can commit before this thread comes back: so nothing above this item will be.
+        words[layout.CUT / 4] = item;
+        Atomics.store(words, layout.STOP / 4, STOP_PRODUCTION);
+        continue;
+      }
+      this.#base.apply(
+        words[record + layout.ITEM_LOG / 4] as number,
+        words[record + layout.ITEM_LOG_END / 4] as number,
+      );
+    }
+  }
+
+  #execute(item: number): number {
+    const core = this.#core;
+    const { slot, inputs, entry } = this.#work as Work;
+    const index = this.#firstItem + item;
+    const fault = slot.run(this.#heap, inputs, index, entry);
+    if (fault === FAULT_GIVEN_UP) {
+      slot.abandon();
+      return core.giveUp();
+    }
+    const outcome = slot.settle(inputs, index, fault, this.#records, item);
+    if (outcome === FAULT_GIVEN_UP) return core.giveUp();
+    const high = Math.floor(slot.gasUsed / TWO_32);
+    return core.finish(slot.gasUsed - high * TWO_32, high, outcome);
+  }
+
+  /** Brings a page of the state before the batch into the base. */
+  #load(page: number): void {
+    const flags = new Uint8Array(this.#memory.base.buffer, 0, BASE_AT);
+    for (;;) {
+      const state = Atomics.load(flags, page);
+      if ((state & PAGE_LOADED) !== 0) return;
+      if (state === 0 && Atomics.compareExchange(flags, page, 0, PAGE_LOADING) === 0) {
+        const at = BASE_AT + page * PAGE_BYTES;
+        const target = Buffer.from(this.#memory.base.buffer, at, PAGE_BYTES);
+        readPage(this.#heap, tableGet(this.#heap, (this.#work as Work).memory, page), target);
+        Atomics.store(flags, page, PAGE_LOADED);
+        return;
+      }
+      if (Atomics.load(this.#words, layout.POISON / 4) !== 0) throw POISONED;
+    }
+  }
+}

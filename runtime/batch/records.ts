@@ -1,0 +1,82 @@
+/**
+ * What became of the items of a window, beside the core: records of fixed size and a pool of outputs, shared by
+ * the threads. A record is written by whoever executes the item, before the core hears of it; the leader reads
+ * those of committed items when the window has ended.
+ */
+
+import { ITEM_FAULTED, ITEM_RETURNED } from "../../syscalls/abi.ts";
+import type { OutcomesWriter } from "../kernel/batch.ts";
+import { WINDOW_LIMIT } from "./layout.ts";
+
+/** ITEM_OUTCOME: the item has its record. */
+export const OUTCOME_DONE = 0;
+/** ITEM_OUTCOME: the item must run on the production variant, by itself. */
+export const OUTCOME_PRODUCTION = 1;
+
+const RECORD_WORDS = 8;
+const FAULT = 0;
+const CODE_LOW = 1;
+const CODE_HIGH = 2;
+const OUTPUT = 3;
+const OUTPUT_LENGTH = 4;
+
+/** Bytes of output of the incarnations of one window; an item that finds no room runs on the production variant. */
+const OUTPUT_BYTES = 32 << 20;
+const OUTPUT_AT = WINDOW_LIMIT * RECORD_WORDS * 4;
+/** The word that counts the bytes of output given away. */
+const OUTPUT_TOP = OUTPUT_AT / 4;
+const OUTPUTS = OUTPUT_AT + 64;
+
+/** Address space; what is not used is not committed. */
+export function createRecords(): SharedArrayBuffer {
+  return new SharedArrayBuffer(OUTPUTS + OUTPUT_BYTES);
+}
+
+export class Records {
+  readonly #words: Int32Array;
+  readonly #bytes: Buffer;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new Int32Array(memory);
+    this.#bytes = Buffer.from(memory as unknown as ArrayBuffer);
+  }
+
+  /** A window begins. */
+  clear(): void {
+    this.#words[OUTPUT_TOP] = 0;
+  }
+
+  /** Writes what became of `item`; false if there is no room for its output. */
+  write(item: number, fault: number, low: number, high: number, output: Uint8Array | null): boolean {
+    const words = this.#words;
+    const at = item * RECORD_WORDS;
+    words[at + FAULT] = fault;
+    words[at + CODE_LOW] = low;
+    words[at + CODE_HIGH] = high;
+    const length = output?.length ?? 0;
+    words[at + OUTPUT_LENGTH] = length;
+    if (output === null || length === 0) return true;
+    const place = Atomics.add(this.#words, OUTPUT_TOP, length);
+    if (place < 0 || place + length > OUTPUT_BYTES) return false;
+    words[at + OUTPUT] = OUTPUTS + place;
+    this.#bytes.set(output, OUTPUTS + place);
+    return true;
+  }
+
+  /** Appends the outcome of `item`, which used `gas`. */
+  report(item: number, gas: number, outcomes: OutcomesWriter): void {
+    const words = this.#words;
+    const at = item * RECORD_WORDS;
+    const fault = words[at + FAULT] as number;
+    outcomes.add(
+      fault === 0 ? ITEM_RETURNED : ITEM_FAULTED,
+      fault,
+      words[at + CODE_LOW] as number,
+      words[at + CODE_HIGH] as number,
+      gas,
+      this.#bytes,
+      words[at + OUTPUT] as number,
+      words[at + OUTPUT_LENGTH] as number,
+    );
+  }
+}
