@@ -20,18 +20,27 @@ import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { MAIL_BYTES } from "../syscalls/abi.ts";
 import { UsageError } from "./errors.ts";
+import { WASM_PAGE_BYTES } from "./limits.ts";
+import { readState } from "./program/state.ts";
 
 export interface CompileOptions {
   /** Optimise for speed (asc -O3). Default true. */
   readonly optimize?: boolean;
   /** Keep function names in the module. Changes its hash. Default false. */
   readonly debug?: boolean;
-  /** First address of static data, in bytes: the memory below it is left to the program. Default 0. */
+  /**
+   * First address of static data, in bytes: the memory below it is left to the program. Default 0, or
+   * STATE_BYTES and MAIL_BYTES together for a program that exports the constant STATE_BYTES.
+   */
   readonly memoryBase?: number;
   /** Size of the shadow stack in bytes; only the incremental runtime has one by default. */
   readonly stackSize?: number;
-  /** Memory at the start, in 64 KiB pages. Default: what static data needs. */
+  /**
+   * Memory at the start, in 64 KiB pages. Default: what static data needs, and 1 MiB more for a program that
+   * exports STATE_BYTES, for memory does not grow in an item of a batch.
+   */
   readonly initialMemory?: number;
   /** Upper bound of the memory in 64 KiB pages. Default: none of its own. */
   readonly maximumMemory?: number;
@@ -63,6 +72,8 @@ interface Read {
 }
 
 const CACHE_VERSION = 1;
+/** Initial memory for the heap of a program with state, in pages of 64 KiB. */
+const HEAP_PAGES = 16;
 const FEATURES = ["mutable-globals", "sign-extension", "nontrapping-f2i", "bulk-memory"];
 const PACKAGE_ROOT = findPackage(dirname(fileURLToPath(import.meta.url)), "stillpoint");
 const SDK_PATH = /(?:^|\/)node_modules\/stillpoint\/(guest(?:\/.*)?|syscalls\/.*)$/;
@@ -86,7 +97,15 @@ export async function compileGuest(entryFile: string, options: CompileOptions = 
     );
   }
   const base = resolve(options.baseDirectory ?? findPackage(dirname(entry)) ?? dirname(entry));
-  return compileWithFlags(entry, base, compilerFlags(options), options.cache);
+  const compile = (layout: CompileOptions): Promise<Uint8Array> =>
+    compileWithFlags(entry, base, compilerFlags({ ...layout, ...options }), options.cache);
+  const code = await compile({});
+  const { stateBytes, memoryPages } = readState(code);
+  if (stateBytes === 0) return code;
+  // Where static data begins follows from a constant of the program, so it is compiled once more.
+  const memoryBase = stateBytes + MAIL_BYTES;
+  const initialMemory = Math.ceil(memoryBase / WASM_PAGE_BYTES) + memoryPages + HEAP_PAGES;
+  return compile({ memoryBase, initialMemory });
 }
 
 /**

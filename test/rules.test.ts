@@ -101,7 +101,7 @@ const LAYERS: Record<string, readonly string[]> = {
     ...["base", "syscalls", "runtime/heap", "runtime/image", "runtime/program", "runtime/kernel"],
     ...["runtime/proof", "runtime/worker", "runtime/batch"],
   ],
-  "runtime/compile.ts": ["base"],
+  "runtime/compile.ts": ["base", "syscalls", "runtime/program"],
   "runtime/index.ts": ["base", "runtime/chain", "runtime/image", "runtime/program", "runtime/proof"],
   "runtime/cli": ["base", "runtime/index.ts", "runtime/compile.ts", "runtime/program"],
   examples: ["base", "syscalls", "runtime/index.ts", "runtime/compile.ts", "runtime/cli"],

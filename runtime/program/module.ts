@@ -46,7 +46,7 @@ const SECTION_NAMES = [
   "data count",
 ];
 /** The export that says where private memory begins. */
-const STATE_BYTES = "STATE_BYTES";
+export const STATE_BYTES = "STATE_BYTES";
 /** Section ids in the order in which they must stand. */
 const SECTION_ORDER = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];
 
