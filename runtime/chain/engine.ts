@@ -150,7 +150,8 @@ export class Engine {
     pool.pauseAdvance(true);
     try {
       await pool.stopWork();
-      const refs = new Set<Ref>();
+      // The image before block 0: `open` runs it while nobody holds a block yet, `trace` later.
+      const refs = new Set<Ref>([this.genesis.start.ref]);
       for (const user of this.#users) for (const ref of user.roots()) refs.add(ref);
       for (const { ref, initialMemory, initialGlobals } of this.genesis.programs) {
         refs.add(ref).add(initialMemory).add(initialGlobals);

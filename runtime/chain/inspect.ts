@@ -101,6 +101,9 @@ export function readProcess(
 }
 
 function find(heap: Heap, root: Ref, path: readonly number[]): Ref {
+  if (!Array.isArray(path)) {
+    throw new UsageError("BAD_ARGUMENT", `path must be an array of child numbers, got ${typeof path}`);
+  }
   let ref = root;
   for (const number of path) {
     if (ref === 0 || !Number.isInteger(number) || number < 0 || number >= abi.CHILD_LIMIT) return 0;

@@ -406,11 +406,11 @@ export class Runtime {
    */
   trace(block: number | Block = this.head): Promise<readonly TraceEvent[]> {
     return this.#enqueue(async () => {
-      const { heap, genesis } = this.#engine;
+      const { genesis } = this.#engine;
       const entry = this.#history.find(block);
       const first = entry.block.height === 0;
       const start = first
-        ? publishProcess(heap, genesis.start.copy())
+        ? genesis.start.ref
         : this.#history.find({ ...entry.block, id: entry.block.parent, height: entry.block.height - 1 }).ref;
       const { root, events } = await this.#engine.trace(start, entry.metadata, entry.budget);
       assert(root === entry.block.root, "trace: the block came out differently");

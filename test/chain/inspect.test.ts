@@ -37,6 +37,14 @@ test("the root between blocks, and its children, with quotas and reference snaps
     assert.equal(runtime.inspect([3]), null);
     assert.equal(runtime.inspect([], 0)?.hash, runtime.blocks()[0]?.root);
     assert.throws(() => runtime.inspect([], 9), { code: "NOT_RETAINED" });
+    for (const path of [undefined, null, 3, "1", { length: 1 }] as never[]) {
+      assert.throws(() => runtime.inspect(path), { name: "UsageError", code: "BAD_ARGUMENT" });
+      assert.throws(() => runtime.read(path, 0, 1), { name: "UsageError", code: "BAD_ARGUMENT" });
+    }
+    for (const block of [null, "1", {}, 1n] as never[])
+      assert.throws(() => runtime.inspect([], block), { name: "UsageError", code: "BAD_ARGUMENT" });
+    for (const block of [undefined, null, "1", {}] as never[])
+      await assert.rejects(runtime.revert(block), { name: "UsageError", code: "BAD_ARGUMENT" });
   });
 });
 
