@@ -125,7 +125,7 @@ export class ItemSlot {
     }
     if (globals !== 0 && globals !== this.#globals) heap.payload(globals).copy(this.#aux, layout.AUX_GLOBALS);
     this.#globals = globals;
-    this.#shadow.begin(heap, root, this.#bound);
+    this.#shadow.begin(heap, root, this.#bound, firstPrivate);
   }
 
   /**

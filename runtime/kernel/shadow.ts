@@ -45,9 +45,10 @@ const MOVE = 4;
 interface Glue {
   /**
    * Counts the pages that differ from the shadow, in AUX_STATE_PAGES and AUX_PRIVATE_PAGES, and takes the
-   * marks away. `state` and `end` are numbers of pages: where state and memory end.
+   * marks away. `state` and `end` are numbers of pages: where state and memory end; below `first` nothing is
+   * marked.
    */
-  measure(state: number, end: number): void;
+  measure(state: number, end: number, first: number): void;
   /** Makes those pages agree with the shadow; `keep`: state goes into it. */
   settle(state: number, end: number, keep: number): void;
 }
@@ -69,7 +70,7 @@ export function shadowModule(capacity = layout.LIST_CAPACITY): Uint8Array<ArrayB
       define("difference", 1, 1, difference),
       define("note", 2, 2, (code) => note(code, capacity)),
       define("move", 3, 1, move),
-      define("measure", 2, 2, measure),
+      define("measure", 3, 1, measure),
       define("settle", 3, 3, (code) => settle(code, capacity)),
     ],
   );
@@ -217,10 +218,8 @@ function move(code: Code): void {
   code.end();
 }
 
-/** Runs `visit` for each marked page below `end` in ascending order, after its mark was taken away. */
+/** Runs `visit` for each marked page from `page` to `end`, ascending, after its mark was taken away. */
 function forMarked(code: Code, page: number, end: number, visit: () => void): void {
-  code.i32(0);
-  code.set(page);
   code.open(op.BLOCK);
   code.open(op.LOOP);
   code.get(page);
@@ -261,7 +260,7 @@ function forMarked(code: Code, page: number, end: number, visit: () => void): vo
   code.end();
 }
 
-/** measure(state, end) */
+/** measure(state, end, first) */
 function measure(code: Code): void {
   const [state, end, page, next] = [0, 1, 2, 3] as const;
   for (const place of [layout.AUX_STATE_PAGES, layout.AUX_PRIVATE_PAGES, layout.AUX_LISTED])
@@ -338,6 +337,8 @@ function settle(code: Code, capacity: number): void {
   code.i32(capacity);
   code.op(op.I32_EQ);
   code.open(op.IF);
+  code.i32(0);
+  code.set(i);
   forMarked(code, i, end, () => {
     code.get(i);
     code.index(op.CALL, DIFFERENCE);
@@ -366,6 +367,7 @@ export class Shadow {
   /** The slot's memory when the batch began. */
   #root: Ref = 0;
   /** In pages. */
+  #first = 0;
   #state = 0;
   #end = 0;
 
@@ -384,8 +386,12 @@ export class Shadow {
     this.#glue = instance.exports as unknown as Glue;
   }
 
-  /** A batch begins; nothing is marked, and the slot's memory is that of the table `root`. */
-  begin(heap: Heap, root: Ref, stateBytes: number): void {
+  /**
+   * A batch begins; nothing is marked, and the slot's memory is that of the table `root`. Pages below `first`
+   * will not be marked either.
+   */
+  begin(heap: Heap, root: Ref, stateBytes: number, first = 0): void {
+    this.#first = first;
     this.#heap = heap;
     this.#root = root;
     this.#state = stateBytes / PAGE_BYTES;
@@ -401,7 +407,7 @@ export class Shadow {
 
   /** An item has run: finds the pages that it changed, for `settle`. */
   measure(): void {
-    this.#glue.measure(this.#state, this.#end);
+    this.#glue.measure(this.#state, this.#end, this.#first);
   }
 
   /** Pages of state that `measure` found. */

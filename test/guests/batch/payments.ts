@@ -13,7 +13,6 @@ const INBOX: usize = STATE_BYTES;
 const ACCOUNT_SHIFT: usize = 6;
 const scratch: usize = memory.data(64, 8);
 
-@inline
 function account(place: usize): usize {
   return (<usize>load<u32>(INBOX + 8 + (place << 2))) << ACCOUNT_SHIFT;
 }
