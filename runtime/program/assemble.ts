@@ -15,6 +15,7 @@ import {
   bulk,
   type Glue,
   KERNEL_IMPORTS,
+  miss,
   run,
   scan,
   start,
@@ -22,6 +23,7 @@ import {
   transfer,
   wrapper,
 } from "./glue.ts";
+import { Guards } from "./guards.ts";
 import { AUX_PAGES, batchAuxPages } from "./layout.ts";
 import type { Lines } from "./lines.ts";
 import { type FunctionType, type ImportName, type Module, typeOfFunction } from "./model.ts";
@@ -58,6 +60,9 @@ export interface Parts {
   readonly defect: Defect | null;
 }
 
+/** The function that the batch variant imports behind the kernel's. */
+const TOUCH = KERNEL_IMPORTS.length;
+
 export function assemble(parts: Parts): Uint8Array {
   return new Assembler(parts).write();
 }
@@ -71,6 +76,7 @@ class Assembler {
   readonly #glueIndices = new Map<string, number>();
   readonly #imports: readonly { name: string; parameters: readonly number[]; results: readonly number[] }[];
   readonly #defined: number;
+  readonly #lines: Lines | null;
   readonly #hints = new Writer();
   #hinted = 0;
   /** Functions of the instrumented module that a ref.func names. */
@@ -80,6 +86,7 @@ class Assembler {
     this.#parts = parts;
     this.#imports = parts.bound === null ? KERNEL_IMPORTS : [...KERNEL_IMPORTS, TOUCH_IMPORT];
     this.#defined = parts.module.functions.length - parts.module.imports.length;
+    this.#lines = parts.bound === null ? null : this.#linesBelow(parts.bound);
     // The original types keep their indices.
     for (const type of parts.module.types) this.#addType(type.parameters, type.results);
   }
@@ -125,16 +132,16 @@ class Assembler {
   }
 
   write(): Uint8Array {
-    const { module, defect, bound } = this.#parts;
+    const { module, defect } = this.#parts;
+    const lines = this.#lines;
     const marks = defect !== "bulk-mark";
-    const lines: Lines | null = bound === null ? null : { bound, touch: KERNEL_IMPORTS.length, defect };
     const gasGlobal = this.#gasGlobal;
     const helper = (name: string, opcode: number, segment: number) =>
       this.#injected(name, () => {
         const { offset, bytes } = module.data[segment] ?? { offset: null, bytes: [] };
         // The kernel has applied active segments.
         const segmentBytes = offset === null ? bytes.length : 0;
-        return bulk({ opcode, segment, segmentBytes, gasGlobal, lines, marks });
+        return bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch: TOUCH, marks });
       });
     const targets: Targets = {
       functions: (index) => this.#function(index),
@@ -194,6 +201,34 @@ class Assembler {
     return out.finish();
   }
 
+  /** What the batch variant knows of its state. */
+  #linesBelow(bound: number): Lines {
+    const { module, defect } = this.#parts;
+    const guards = new Guards(module, bound);
+    this.#eachBody((body) => guards.add(body));
+    const name = (write: boolean) => (write ? "miss to write" : "miss to read");
+    const lines: Lines = {
+      bound,
+      guarded: guards.globals(),
+      defect,
+      miss: (write) => this.#injected(name(write), () => miss(lines, TOUCH, write)),
+    };
+    return lines;
+  }
+
+  #eachBody(see: (body: Body, index: number, start: number, position: number) => void): void {
+    const { module, source } = this.#parts;
+    const reader = new Reader(source);
+    const body = new Body(4096);
+    module.bodies.forEach((range, position) => {
+      const index = module.imports.length + position;
+      reader.offset = range.start;
+      reader.end = range.end;
+      readBody(reader, module, index, body);
+      see(body, index, range.start, position);
+    });
+  }
+
   #bodies(targets: Targets): Writer {
     const { module, source, unwinding } = this.#parts;
     const { depths } = this.#parts.graph;
@@ -204,19 +239,13 @@ class Assembler {
     );
     const out = new Writer(source.length * 2);
     const rewriter = new Rewriter(source, targets);
-    const reader = new Reader(source);
-    const body = new Body(4096);
-    module.bodies.forEach((range, position) => {
-      const index = module.imports.length + position;
-      reader.offset = range.start;
-      reader.end = range.end;
-      readBody(reader, module, index, body);
+    this.#eachBody((body, index, start, position) => {
       const charge = depths.charges[index] as number;
       const size = rewriter.function(body, typeOfFunction(module, index), charge, free.has(index), out);
       if (size > INSTRUMENTED_FUNCTION_BYTES_LIMIT) {
         const limit = INSTRUMENTED_FUNCTION_BYTES_LIMIT;
         const text = `Instrumented, the function has ${size} bytes: at most ${limit} are allowed`;
-        throw new AdmissionError("function-size", text, range.start, index);
+        throw new AdmissionError("function-size", text, start, index);
       }
       this.#hint(position, rewriter.unlikely);
     });
@@ -311,6 +340,7 @@ class Assembler {
       depthGlobal: this.#gasGlobal + 1,
       depth: depthOf(graph.depths),
       stateGlobal: unwinding === null ? null : unwinding.stateGlobal,
+      lines: this.#lines,
     };
     const mutable = module.globals
       .slice(0, ownGlobals)

@@ -1,6 +1,6 @@
 /** Writes single instructions of an instrumented module: the vocabulary of rewrite.ts and assemble.ts. */
 
-import { type FAULT_CALL_DEPTH, FAULT_OUT_OF_GAS, type FAULT_TABLE_BOUNDS } from "../../syscalls/abi.ts";
+import { FAULT_OUT_OF_GAS } from "../../syscalls/abi.ts";
 import type { Run } from "./body.ts";
 import { AUX_FAULT, AUX_MARKS } from "./layout.ts";
 import * as op from "./opcodes.ts";
@@ -101,7 +101,7 @@ export class Code extends Writer {
   }
 
   /** Ends the activation with a fault. V8 takes code that ends in `unreachable` for cold. */
-  fault(code: typeof FAULT_OUT_OF_GAS | typeof FAULT_CALL_DEPTH | typeof FAULT_TABLE_BOUNDS): void {
+  fault(code: number): void {
     this.auxStore(op.I32_STORE, AUX_FAULT, () => this.i32(code));
     this.op(op.UNREACHABLE);
   }

@@ -5,6 +5,7 @@
 
 import { AUX, Code, writeLocals } from "./code.ts";
 import { BULK_GAS_SHIFT } from "./gas.ts";
+import { guard } from "./guards.ts";
 import {
   AUX_ARGUMENT,
   AUX_GAS,
@@ -18,6 +19,7 @@ import type { Lines } from "./lines.ts";
 import type { ImportName } from "./model.ts";
 import * as op from "./opcodes.ts";
 import { F32, F64, I32, I64, V128 } from "./opcodes.ts";
+import { missed } from "./touch.ts";
 
 /** The kernel's functions, in the order in which they are imported. */
 export const KERNEL_IMPORTS: readonly {
@@ -87,12 +89,14 @@ export interface Bulk {
   readonly segmentBytes: number;
   readonly gasGlobal: number;
   readonly lines: Lines | null;
+  /** The import touch, of the batch variant. */
+  readonly touch: number;
   /** Whether it marks: all do, but for the tests. */
   readonly marks: boolean;
 }
 
 /** memory.copy, fill or init: charges, touches, runs, marks. Parameters as the instruction's. */
-export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, marks }: Bulk): Glue {
+export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch, marks }: Bulk): Glue {
   return glue([I32, I32, I32], [], [I64, I32, I32], (code) => {
     const [target, source, length, gas, first, last] = [0, 1, 2, 3, 4, 5] as const;
     code.index(op.GLOBAL_GET, gasGlobal);
@@ -105,7 +109,7 @@ export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, marks }:
     code.index(op.GLOBAL_SET, gasGlobal);
     code.get(gas);
     code.faultIfOutOfGas();
-    if (lines !== null && lines.bound > 0) touchRanges(code, lines, opcode, segmentBytes);
+    if (lines !== null && lines.bound > 0) touchRanges(code, lines, touch, opcode, segmentBytes);
     code.get(target);
     code.get(source);
     code.get(length);
@@ -175,7 +179,7 @@ const I32_GT_U = 0x4b;
 const I64_GT_U = 0x56;
 
 /** Touches what lies below the bound of a bulk instruction's ranges, unless it is going to trap. */
-function touchRanges(code: Code, lines: Lines, opcode: number, segmentBytes: number): void {
+function touchRanges(code: Code, lines: Lines, touch: number, opcode: number, segmentBytes: number): void {
   const [target, source, length] = [0, 1, 2] as const;
   const below = (address: number) => {
     code.get(address);
@@ -199,13 +203,13 @@ function touchRanges(code: Code, lines: Lines, opcode: number, segmentBytes: num
     code.i64(16n);
     code.op(op.I64_SHL);
   };
-  const touch = (from: number, write: number) => {
+  const touchRange = (from: number, write: number) => {
     below(from);
     code.open(op.IF);
     code.get(from);
     code.get(length);
     code.i32(write);
-    code.index(op.CALL, lines.touch);
+    code.index(op.CALL, touch);
     code.end();
   };
   code.open(op.BLOCK);
@@ -222,8 +226,8 @@ function touchRanges(code: Code, lines: Lines, opcode: number, segmentBytes: num
   fits(target, memorySize);
   if (opcode === op.MEMORY_COPY) fits(source, memorySize);
   if (opcode === op.MEMORY_INIT) fits(source, () => code.i64(BigInt(segmentBytes)));
-  if (opcode === op.MEMORY_COPY) touch(source, 0);
-  if (lines.defect !== "bulk-touch") touch(target, 1);
+  if (opcode === op.MEMORY_COPY) touchRange(source, 0);
+  if (lines.defect !== "bulk-touch") touchRange(target, 1);
   code.end();
 }
 
@@ -257,12 +261,21 @@ export interface Counters {
   readonly depth: number;
   /** Asyncify's state, 0 while nothing unwinds or rewinds; null for programs that never stand still. */
   readonly stateGlobal: number | null;
+  /** Of the batch variant. */
+  readonly lines: Lines | null;
 }
 
 function begin(code: Code, gasLow: number, gasHigh: number, counters: Counters): void {
   takeGas(code, gasLow, gasHigh, counters.gasGlobal);
   code.i32(counters.depth);
   code.index(op.GLOBAL_SET, counters.depthGlobal);
+  if (counters.lines === null) return;
+  for (const global of counters.lines.guarded) guard(code, counters.lines, global);
+}
+
+/** The function that checks call for lines that may lack what is needed. */
+export function miss(lines: Lines, touch: number, write: boolean): Glue {
+  return glue([I32, I32], [], [], (code) => missed(code, touch, lines, write));
 }
 
 /** run(entry, argumentLow, argumentHigh, gasLow, gasHigh) */

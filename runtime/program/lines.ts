@@ -1,96 +1,191 @@
 /**
- * The batch variant: how an access finds out whether it meets state, and sees to it that the lines it meets
- * are there.
+ * The batch variant: which accesses must look whether they meet state, and whether its lines are there.
  *
  * State is the memory below a bound known at admission. Before an access its effective address, base plus
  * offset without wrapping, is compared with the bound; below it, the tags of the first and the last line
- * accessed must have the bit that the access needs, else `touch` is called with the whole range. The contract
- * is that of layout.ts.
+ * accessed must have the bit that the access needs, else `touch` is called. The contract is that of layout.ts.
+ * What that takes is written by touch.ts; here is decided where it can be left out:
+ *
+ * - Accesses whose base is known to lie above the bound are private: constants, stack pointers (guards.ts), and
+ *   what follows from them (ranges.ts).
+ * - Accesses with one base, within SPAN bytes, share the check of the first of them, which covers what they
+ *   read, or what they write. It holds on every way that leads through it, for tags only grow; it may touch a
+ *   line that is never accessed then, because a branch left or a trap came, which changes no result.
  */
 
-import { AUX, type Code } from "./code.ts";
-import { AUX_TAGS, LINE_BYTES, TAG_PRESENT, TAG_WRITTEN } from "./layout.ts";
+import {
+  type Base,
+  Bases,
+  MARK_CONSTANT,
+  MARK_GLOBAL,
+  MARK_SPILLED,
+  type Reach,
+  unwritten,
+  writesOf,
+} from "./barrier.ts";
+import type { Body } from "./body.ts";
 import * as op from "./opcodes.ts";
 import type { Defect } from "./rewrite.ts";
 
-const LINE_SHIFT = 6;
+/** What a check covers at most: no more than two lines. */
+const SPAN = 64;
+const GROUPS = 8;
+export const NO_CHECK = -1;
 
+/** Where an access lies. */
+export const ANYWHERE = 0;
+export const PRIVATE = 1;
+export const STATE = 2;
+
+/** What the batch variant of a module knows of its state. */
 export interface Lines {
   /** Where state ends, in bytes: a multiple of 4096 below 2^32. */
   readonly bound: number;
-  /** The import `touch`. */
-  readonly touch: number;
+  /** Globals whose every value is seen to lie above the bound. */
+  readonly guarded: ReadonlySet<number>;
   readonly defect: Defect | null;
+  /** The function that a check calls for lines that may lack what is needed. */
+  readonly miss: (write: boolean) => number;
 }
 
-export interface Access {
-  /** Puts the base address on the stack. */
-  readonly address: () => void;
-  /** The base address where it is known, else null. */
-  readonly constant: number | null;
-  readonly offset: number;
-  readonly width: number;
-  readonly write: boolean;
+/** A range of addresses, from a base on. */
+export interface Check {
+  low: number;
+  high: number;
+  write: boolean;
+  /** Of a single access that is said to be aligned to its width. */
+  aligned: boolean;
 }
 
-/** Runs one of two pieces of code: as the access begins below the bound, in state, or not. */
-export function whereItLies(
-  code: Code,
-  lines: Lines,
-  access: Access,
-  inState: () => void,
-  inPrivate: () => void = () => {},
-): void {
-  const { bound, defect } = lines;
-  const { constant, offset } = access;
-  // The effective address does not wrap.
-  if ((constant ?? 0) + offset >= bound) return inPrivate();
-  if (constant !== null) return inState();
-  access.address();
-  code.i32(defect === "bound-offset" ? bound : bound - offset);
-  code.op(op.I32_LT_U);
-  code.open(op.IF);
-  inState();
-  if (access.write) code.op(op.ELSE);
-  inPrivate();
-  code.end();
+export interface LinePlan {
+  /** By place of an access: ANYWHERE, PRIVATE or STATE. */
+  readonly where: Uint8Array;
+  /** By place of an access: where its base is found, as for a mark. */
+  readonly kinds: Uint8Array;
+  readonly ids: Int32Array;
+  /** By place of an access: the number of the check before it, or NO_CHECK. */
+  readonly checkAt: Int32Array;
+  checks: Check[];
 }
 
-/** For an access that begins below the bound. */
-export function checkTags(code: Code, lines: Lines, access: Access): void {
-  const { address, constant, offset, width, write } = access;
-  const tag = (place: number) => {
-    if (constant !== null)
-      return code.auxLoad(op.I32_LOAD8_U, AUX_TAGS + Math.floor((constant + place) / LINE_BYTES));
-    address();
-    if (place !== 0) {
-      code.i32(place);
-      code.op(op.I32_ADD);
-    }
-    code.i32(LINE_SHIFT);
-    code.op(op.I32_SHR_U);
-    code.access(op.I32_LOAD8_U, AUX, AUX_TAGS);
+export function emptyLines(capacity: number): LinePlan {
+  return {
+    where: new Uint8Array(capacity),
+    kinds: new Uint8Array(capacity),
+    ids: new Int32Array(capacity),
+    checkAt: new Int32Array(capacity),
+    checks: [],
   };
-  tag(offset);
-  if (width > 1 && lines.defect !== "straddle") {
-    tag(offset + width - 1);
-    code.op(op.I32_AND);
-  }
-  code.i32(write && lines.defect !== "write-tag" ? TAG_WRITTEN : TAG_PRESENT);
-  code.op(op.I32_AND);
-  code.op(op.I32_EQZ);
-  code.openUnlikely();
-  if (constant !== null) {
-    code.i32(constant + offset);
-  } else {
-    address();
-    if (offset !== 0) {
-      code.i32(offset);
-      code.op(op.I32_ADD);
+}
+
+/** A check that was made. */
+interface Group extends Base {
+  readonly number: number;
+  /** It stands where no way has led in since. */
+  readonly run: number;
+}
+
+export function planLines(body: Body, reach: Reach, lines: Lines, plan: LinePlan): void {
+  const { where, kinds, ids, checkAt } = plan;
+  const checks: Check[] = [];
+  plan.checks = checks;
+  const bases = new Bases(body);
+  const writes = writesOf(body, reach);
+  let groups: Group[] = [];
+  let run = 0;
+  const span = lines.defect === "span" ? 4 * SPAN : SPAN;
+  const frames: { opcode: number; before: Group[]; targeted: boolean }[] = [];
+  const target = (depth: number) => {
+    const frame = frames[frames.length - 1 - depth];
+    if (frame !== undefined) frame.targeted = true;
+  };
+
+  /** Whether a check that was made covers the access, or can be made to. */
+  const covered = (base: Base, low: number, high: number, write: boolean): boolean => {
+    for (const group of groups) {
+      const { kind, id, version } = group;
+      if (kind !== base.kind || id !== base.id || version !== base.version) continue;
+      const check = checks[group.number] as Check;
+      if (low >= check.low && high <= check.high && (check.write || !write)) return true;
+      if (group.run !== run) continue;
+      if (Math.max(high, check.high) - Math.min(low, check.low) > span) continue;
+      check.low = Math.min(low, check.low);
+      check.high = Math.max(high, check.high);
+      check.aligned &&= low === check.low && high === check.high;
+      check.write ||= write;
+      return true;
     }
+    return false;
+  };
+
+  for (let place = 0; place < body.length; place++) {
+    const opcode = body.ops[place] as number;
+    bases.pass(place);
+    switch (opcode) {
+      case op.BLOCK:
+        frames.push({ opcode, before: groups.slice(), targeted: false });
+        continue;
+      case op.IF:
+        run++;
+        frames.push({ opcode, before: groups.slice(), targeted: false });
+        continue;
+      case op.LOOP:
+        run++;
+        frames.push({ opcode, before: [], targeted: false });
+        groups = groups.filter((group) =>
+          unwritten(group, writes, place, writes.loopEnds.get(place) as number),
+        );
+        continue;
+      case op.ELSE: {
+        const frame = frames[frames.length - 1] as (typeof frames)[0];
+        run++;
+        frame.targeted = true;
+        groups = frame.before.slice();
+        continue;
+      }
+      case op.END: {
+        // A loop's label is its header, so its end is no place where ways meet.
+        const frame = frames.pop();
+        if (frame !== undefined && frame.opcode !== op.LOOP && (frame.targeted || frame.opcode === op.IF)) {
+          run++;
+          groups = frame.before;
+        }
+        continue;
+      }
+      case op.BR:
+      case op.BR_IF:
+        target(body.a[place] as number);
+        continue;
+      case op.BR_TABLE:
+        for (const depth of body.labels[body.a[place] as number] as number[]) target(depth);
+        continue;
+    }
+    const immediate = op.IMMEDIATES[opcode];
+    if (immediate !== op.MEMORY_ARGUMENT && immediate !== op.MEMORY_LANE) continue;
+    if (body.memory[place] !== 0) continue;
+    const base = bases.of(place);
+    const constant = base.kind === MARK_CONSTANT;
+    kinds[place] = base.kind;
+    ids[place] = base.id;
+    checkAt[place] = NO_CHECK;
+    const offset = (body.b[place] as number) >>> 0;
+    // For constants the whole address is the offset, so that neighbours share a check.
+    const low = constant ? (base.id >>> 0) + offset : offset;
+    const width = op.WIDTH[opcode] as number;
+    const high = low + (1 << width);
+    where[place] = constant ? STATE : ANYWHERE;
+    if (low >= lines.bound || (base.kind === MARK_GLOBAL && lines.guarded.has(base.id))) {
+      where[place] = PRIVATE;
+      continue;
+    }
+    const write = op.IS_STORE[opcode] === 1;
+    const key = constant ? { ...base, id: 0 } : base;
+    if (base.kind !== MARK_SPILLED && covered(key, low, high, write)) continue;
+    checkAt[place] = checks.length;
+    const aligned = ((body.a[place] as number) & 0xff) === width;
+    checks.push({ low, high, write, aligned });
+    if (base.kind === MARK_SPILLED) continue;
+    if (groups.length === GROUPS) groups.shift();
+    groups.push({ ...key, number: checks.length - 1, run });
   }
-  code.i32(width);
-  code.i32(write ? 1 : 0);
-  code.index(op.CALL, lines.touch);
-  code.end();
 }

@@ -7,23 +7,13 @@
  */
 
 import { FAULT_CALL_DEPTH, FAULT_TABLE_BOUNDS } from "../../syscalls/abi.ts";
-import {
-  emptyMarks,
-  MARK_CONSTANT,
-  MARK_GLOBAL,
-  MARK_LOCAL,
-  MARK_SPILLED,
-  type Marks,
-  NO_MARK,
-  planMarks,
-  REACH,
-  type Reach,
-  SAVED_LIMIT,
-} from "./barrier.ts";
+import { Accesses } from "./access.ts";
+import { emptyMarks, type Marks, planMarks, REACH, type Reach } from "./barrier.ts";
 import type { Body } from "./body.ts";
 import { Code, writeLocals } from "./code.ts";
 import { type Charges, chargesOf } from "./gas.ts";
-import { type Access, checkTags, type Lines, whereItLies } from "./lines.ts";
+import { guard } from "./guards.ts";
+import { emptyLines, type LinePlan, type Lines, planLines } from "./lines.ts";
 import type { FunctionType } from "./model.ts";
 import { canonicalisations, writeCanonical } from "./nan.ts";
 import * as op from "./opcodes.ts";
@@ -33,7 +23,7 @@ import type { Writer } from "./writer.ts";
 export type Defect = ProductionDefect | LineDefect;
 type ProductionDefect = "gas" | "nan" | "mark" | "depth" | "group" | "bulk-mark" | "exit" | "flush";
 /** Those of the batch variant alone. */
-type LineDefect = "straddle" | "bound-offset" | "bulk-touch" | "write-tag";
+type LineDefect = "straddle" | "bound-offset" | "bulk-touch" | "write-tag" | "span" | "guard";
 
 /** Numbers of the instrumented module's items. */
 export interface Targets {
@@ -64,6 +54,7 @@ export class Rewriter {
   readonly #scratch = new Code(4096);
   #fixes = new Uint8Array(0);
   #marks: Marks = emptyMarks(0);
+  #lines: LinePlan = emptyLines(0);
   /** Where branches of the function written last stand that are seldom taken, counted from its start. */
   unlikely: number[] = [];
 
@@ -81,13 +72,17 @@ export class Rewriter {
       const capacity = body.ops.length;
       this.#fixes = new Uint8Array(capacity);
       this.#marks = emptyMarks(capacity);
+      this.#lines = emptyLines(capacity);
     }
     canonicalisations(body, this.#fixes);
-    planMarks(body, this.#targets.reach, this.#marks, this.#targets.defect === "group" ? 2 * REACH : REACH);
+    const { reach, lines, defect } = this.#targets;
+    planMarks(body, reach, this.#marks, defect === "group" ? 2 * REACH : REACH);
+    if (lines !== null) planLines(body, reach, lines, this.#lines);
     const plan: Plan = {
       charges: chargesOf(body),
       fixes: this.#fixes,
       marks: this.#marks,
+      lines: this.#lines,
       depthCharge,
       free,
     };
@@ -104,6 +99,8 @@ interface Plan {
   readonly charges: Charges;
   readonly fixes: Uint8Array;
   readonly marks: Marks;
+  /** Of the batch variant. */
+  readonly lines: LinePlan;
   readonly depthCharge: number;
   readonly free: boolean;
 }
@@ -115,6 +112,7 @@ class FunctionWriter {
   readonly #type: FunctionType;
   readonly #plan: Plan;
   readonly #code: Code;
+  readonly #accesses: Accesses;
   readonly #extra: number[] = [];
   readonly #temporaries = new Map<string, number>();
   /** The local that holds the gas where that pays, or null. */
@@ -136,6 +134,8 @@ class FunctionWriter {
     this.#body = body;
     this.#type = type;
     this.#plan = plan;
+    const temporary = (name: string, local: number) => this.#temporary(name, local);
+    this.#accesses = new Accesses(scratch, targets, body, plan.marks, plan.lines, temporary);
   }
 
   write(out: Writer): number {
@@ -292,7 +292,9 @@ class FunctionWriter {
         return code.u8(a >> 8);
       case op.MEMORY_ARGUMENT:
       case op.MEMORY_LANE:
-        return op.IS_STORE[opcode] === 1 ? this.#store(place, opcode) : this.#load(place, opcode);
+        return op.IS_STORE[opcode] === 1
+          ? this.#accesses.store(place, opcode)
+          : this.#accesses.load(place, opcode);
     }
     switch (opcode) {
       case op.NOP:
@@ -320,6 +322,10 @@ class FunctionWriter {
         for (const label of labels) code.u32(label);
         return;
       }
+      case op.GLOBAL_SET:
+        code.index(opcode, a);
+        if (targets.lines !== null) guard(code, targets.lines, a);
+        return;
       case op.CALL:
         return code.index(opcode, targets.functions(a));
       case op.REF_FUNC:
@@ -364,7 +370,6 @@ class FunctionWriter {
       case op.LOCAL_SET:
       case op.LOCAL_TEE:
       case op.GLOBAL_GET:
-      case op.GLOBAL_SET:
       case op.TABLE_SIZE:
         return code.index(opcode, a);
       default: // unreachable else drop select ref.is_null
@@ -384,85 +389,6 @@ class FunctionWriter {
     code.end();
     code.get(index);
     code.index(op.TABLE_GET, table);
-  }
-
-  #access(place: number, opcode: number): void {
-    const body = this.#body;
-    const a = body.a[place] as number;
-    const memory = this.#targets.memories[body.memory[place] as number] as number;
-    this.#code.access(opcode, memory, (body.b[place] as number) >>> 0, a & 0xff);
-    if (op.IMMEDIATES[opcode] === op.MEMORY_LANE) this.#code.u8(a >> 8);
-  }
-
-  #load(place: number, opcode: number): void {
-    const { lines } = this.#targets;
-    if (lines === null || this.#body.memory[place] !== 0) return this.#access(place, opcode);
-    const code = this.#code;
-    const address = this.#temporary(`address${SAVED_LIMIT}`, op.I32);
-    const vector = op.SIGNATURES[opcode]?.operands.length === 2 ? this.#temporary("vector", op.V128) : null;
-    if (vector !== null) code.set(vector);
-    code.tee(address);
-    const access = this.#lineAccess(place, opcode, () => code.get(address), null);
-    whereItLies(code, lines, access, () => checkTags(code, lines, access));
-    if (vector !== null) code.get(vector);
-    this.#access(place, opcode);
-  }
-
-  #lineAccess(place: number, opcode: number, address: () => void, constant: number | null): Access {
-    const offset = (this.#body.b[place] as number) >>> 0;
-    const width = 1 << (op.WIDTH[opcode] as number);
-    return { address, constant, offset, width, write: op.IS_STORE[opcode] === 1 };
-  }
-
-  #store(place: number, opcode: number): void {
-    const code = this.#code;
-    const { lines, defect } = this.#targets;
-    const { kinds, ids, covered } = this.#plan.marks;
-    const offset = (this.#body.b[place] as number) >>> 0;
-    const kind = kinds[place];
-    if (kind === NO_MARK) return this.#access(place, opcode);
-    const id = kind === MARK_SPILLED ? SAVED_LIMIT : (ids[place] as number);
-    const address = () => {
-      if (kind === MARK_LOCAL) code.get(id);
-      else if (kind === MARK_GLOBAL) code.index(op.GLOBAL_GET, id);
-      else if (kind === MARK_CONSTANT) code.i32(id);
-      else code.get(this.#temporary(`address${id}`, op.I32));
-    };
-    const mark = () => {
-      if (covered[place] === 1 || (defect === "mark" && opcode === op.I64_STORE)) return;
-      if (kind === MARK_CONSTANT) code.markAt((id >>> 0) + offset);
-      else code.mark(address, offset);
-    };
-    const type = op.SIGNATURES[opcode]?.operands[1] as number;
-    if (lines !== null) {
-      const value = this.#temporary(`value${type}`, type);
-      const store = () => {
-        address();
-        code.get(value);
-        this.#access(place, opcode);
-      };
-      const access = this.#lineAccess(place, opcode, address, kind === MARK_CONSTANT ? id >>> 0 : null);
-      code.set(value);
-      if (kind === MARK_SPILLED) code.set(this.#temporary(`address${id}`, op.I32));
-      else code.op(op.DROP);
-      const inState = () => {
-        checkTags(code, lines, access);
-        store();
-      };
-      const inPrivate = () => {
-        store();
-        mark();
-      };
-      return whereItLies(code, lines, access, inState, inPrivate);
-    }
-    if (kind === MARK_SPILLED) {
-      const value = this.#temporary(`value${type}`, type);
-      code.set(value);
-      code.tee(this.#temporary(`address${id}`, op.I32));
-      code.get(value);
-    }
-    this.#access(place, opcode);
-    mark();
   }
 }
 

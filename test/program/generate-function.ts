@@ -27,6 +27,9 @@ const ARITHMETIC = new Map(
 );
 
 export const GLOBALS = [I32, I64, F32, F64, V128, I32];
+/** A global that only moves by constants, as a stack pointer does, and where it begins. */
+export const POINTER = GLOBALS.length;
+export const POINTER_AT = 40_000;
 /** Where main leaves the globals, before it returns. */
 export const GLOBALS_AT = 1024;
 const PUT = 0;
@@ -369,6 +372,7 @@ export class FunctionGenerator {
       code.set(base);
     }
     const kind = random.below(10);
+    if (kind === 2) this.#movePointer();
     if (kind === 0) {
       code.get(base);
       code.index(op.GLOBAL_SET, 5);
@@ -377,6 +381,7 @@ export class FunctionGenerator {
       const opcode = random.pick(STORES);
       if (kind === 0) code.index(op.GLOBAL_GET, 5);
       else if (kind === 1) code.i32(4096 * 3 - 40);
+      else if (kind === 2) code.index(op.GLOBAL_GET, POINTER);
       else code.get(base);
       const value = (op.SIGNATURES[opcode] as op.Signature).operands[1] as number;
       if (random.chance(80)) this.#constant(value);
@@ -391,6 +396,15 @@ export class FunctionGenerator {
         code.op(op.DROP);
       }
     }
+  }
+
+  #movePointer(): void {
+    const random = this.#random;
+    const code = this.#code;
+    code.index(op.GLOBAL_GET, POINTER);
+    code.i32(random.chance(90) ? random.below(100) : random.below(10_000));
+    code.op(random.chance(60) ? op.I32_SUB : op.I32_ADD);
+    code.index(op.GLOBAL_SET, POINTER);
   }
 
   #loop(depth: number): void {

@@ -8,11 +8,21 @@
 import { Code } from "../../runtime/program/code.ts";
 import * as op from "../../runtime/program/opcodes.ts";
 import { build, type Fn, Types } from "./build.ts";
-import { FunctionGenerator, GLOBALS, GLOBALS_AT, IMPORTED } from "./generate-function.ts";
+import {
+  FunctionGenerator,
+  GLOBALS,
+  GLOBALS_AT,
+  IMPORTED,
+  POINTER,
+  POINTER_AT,
+} from "./generate-function.ts";
 import { Random } from "./random.ts";
 
 const { I32, I64, F32, F64, V128 } = op;
 const TYPES: readonly number[] = [I32, I64, F32, F64, V128];
+
+/** The reference's global that counts entries and turns. */
+const COUNT = POINTER + 1;
 
 export interface Pair {
   readonly program: Uint8Array;
@@ -113,7 +123,7 @@ export function generate(seed: number, suspending = false): Pair {
         parameters,
         results,
         locals: [...generator.locals, ...(reference ? [F32, F64, V128] : [])],
-        code: (code) => code.bytes(emit(generator, parameters.length, reference, GLOBALS.length).view()),
+        code: (code) => code.bytes(emit(generator, parameters.length, reference, COUNT).view()),
       };
     });
     list.push({
@@ -155,12 +165,13 @@ export function generate(seed: number, suspending = false): Pair {
             type,
             initial: (code: Code) => code.bytes(initials[index] as Uint8Array),
           })),
+          { type: I32, initial: (code: Code) => code.i32(POINTER_AT) },
           ...(reference ? [{ type: I64, initial: (code: Code) => code.i64(0n) }] : []),
         ],
         exports: reference
           ? [
               ["memory", 2, 0],
-              ["count", 3, GLOBALS.length],
+              ["count", 3, COUNT],
             ]
           : [["memory", 2, 0]],
         elements: [{ offset: 1, functions: functions.slice(1).map((_, index) => IMPORTED + index + 1) }],
