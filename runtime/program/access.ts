@@ -1,6 +1,6 @@
 /**
- * Writes loads and stores: in the production variant a store and its mark, in the batch variant the checks that
- * lines.ts has planned, too.
+ * Writes loads and stores: in the production variant a store and its mark, in the batch variant also the
+ * checks that lines.ts has planned.
  */
 
 import {

@@ -3,14 +3,14 @@
  *
  * State is the memory below a bound known at admission. Before an access its effective address, base plus
  * offset without wrapping, is compared with the bound; below it, the tags of the first and the last line
- * accessed must have the bit that the access needs, else `touch` is called. The contract is that of layout.ts.
- * What that takes is written by touch.ts; here is decided where it can be left out:
+ * accessed must have the bit that the access needs, else `touch` is called. The contract is that of
+ * layout.ts. What that takes is written by touch.ts; here is decided where it can be left out:
  *
- * - Accesses whose base is known to lie above the bound are private: constants, stack pointers (guards.ts), and
- *   what follows from them (ranges.ts).
+ * - Accesses whose base is known to lie above the bound are private: constants and stack pointers (guards.ts).
  * - Accesses with one base, within SPAN bytes, share the check of the first of them, which covers what they
- *   read, or what they write. It holds on every way that leads through it, for tags only grow; it may touch a
- *   line that is never accessed then, because a branch left or a trap came, which changes no result.
+ *   all read and write. It holds on every way that leads through it, for tags only grow. It may touch a line
+ *   that is not accessed then, because a branch left or a trap came, or as written though it is only read:
+ *   that changes no result, and who looks at lines compares their bytes.
  */
 
 import {

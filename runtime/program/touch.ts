@@ -37,8 +37,8 @@ export function checkTags(code: Code, lines: Lines, base: () => void, check: Che
   const { low, high, write, aligned } = check;
   const last = lines.defect === "straddle" ? 0 : high - low - 1;
   if (aligned && last > 0) {
-    // Bit of the tag > misalignment: the bit is set, and the access lies in one line. One tag less to look at,
-    // and registers are what matters: 1.02 times production instead of 1.7 for the CRC of private memory.
+    // Bit of the tag > misalignment: the bit is set, and the access lies in one line. One tag less to look
+    // at, and registers are what matters: 1.02 times production instead of 1.7 for a CRC of private memory.
     tag(code, base, low);
     code.i32(1);
     code.op(write && lines.defect !== "write-tag" ? op.I32_SHR_U : op.I32_AND);
@@ -88,8 +88,8 @@ function miss(code: Code, lines: Lines, { low, high, write }: Check, begin: () =
 }
 
 /**
- * What a check calls, with begin and length of a range of at most two lines that begins below the bound: touches
- * the range if one of its lines lacks what is needed.
+ * What a check calls, with begin and length of a range of at most two lines that begins below the bound:
+ * touches the range if one of its lines lacks what is needed.
  */
 export function missed(code: Code, touch: number, lines: Lines, write: boolean): void {
   const [begin, length] = [0, 1] as const;
