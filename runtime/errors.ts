@@ -28,7 +28,9 @@ export class UsageError extends StillpointError {}
 /** A limit of the host was reached (heap, workers); nothing was lost. */
 export class LimitError extends StillpointError {}
 
-/** A store on disk could not be opened, read or written; the code says why, and nothing acknowledged is lost. */
+/**
+ * A store on disk could not be opened, read or written; the code says why, and nothing acknowledged is lost.
+ */
 export class StoreError extends StillpointError {}
 
 /** A broken invariant: a defect of the runtime, never of its input. */

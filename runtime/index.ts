@@ -2,6 +2,7 @@
  * Stillpoint: a deterministic process runtime. The public face for embedders.
  */
 
+export { type Block, BlockFault } from "./chain/block.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {
   type Diff,
@@ -13,9 +14,17 @@ export {
 export { type Divergence, divergence } from "./chain/diverge.ts";
 export { programHash } from "./chain/genesis.ts";
 export type { ProcessView } from "./chain/inspect.ts";
-export type { RuntimeOptions } from "./chain/options.ts";
-export { type Block, BlockFault, type ProduceOptions, Runtime, type TraceEvent } from "./chain/runtime.ts";
-export { KernelPanic, LimitError, StillpointError, UsageError } from "./errors.ts";
+export type { RuntimeOptions, StoreOptions } from "./chain/options.ts";
+export {
+  type BlockInput,
+  type ForkOptions,
+  type ProduceOptions,
+  type Pruned,
+  type Reorg,
+  Runtime,
+  type TraceEvent,
+} from "./chain/runtime.ts";
+export { KernelPanic, LimitError, StillpointError, StoreError, UsageError } from "./errors.ts";
 export type { HashedRecord } from "./image/record.ts";
 export { AdmissionError, admit, type Program } from "./program/admit.ts";
 export {

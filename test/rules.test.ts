@@ -97,9 +97,10 @@ const LAYERS: Record<string, readonly string[]> = {
     "runtime/batch",
   ],
   "runtime/proof": ["base", "syscalls", "runtime/heap", "runtime/image"],
+  "runtime/store": ["base", "syscalls", "runtime/heap", "runtime/image"],
   "runtime/chain": [
     ...["base", "syscalls", "runtime/heap", "runtime/image", "runtime/program", "runtime/kernel"],
-    ...["runtime/proof", "runtime/worker", "runtime/batch"],
+    ...["runtime/proof", "runtime/store", "runtime/worker", "runtime/batch"],
   ],
   "runtime/compile.ts": ["base", "syscalls", "runtime/program"],
   "runtime/index.ts": ["base", "runtime/chain", "runtime/image", "runtime/program", "runtime/proof"],

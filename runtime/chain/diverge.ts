@@ -4,8 +4,9 @@
  */
 
 import { UsageError } from "../errors.ts";
+import type { Block } from "./block.ts";
 import { type Difference, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
-import type { Block, Runtime } from "./runtime.ts";
+import type { Runtime } from "./runtime.ts";
 
 /** The first block in which two runtimes differ. */
 export interface Divergence {

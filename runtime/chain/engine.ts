@@ -5,6 +5,7 @@
 import { LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import type { TraceEvent } from "../kernel/trace.ts";
+import type { Store, Stores } from "../store/store.ts";
 import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 import type { Genesis } from "./genesis.ts";
@@ -24,6 +25,8 @@ export interface Trace {
 /** Whose references are kept. */
 export interface RootHolder {
   roots(): Iterable<Ref>;
+  /** Where its blocks lie on disk, null: nowhere. */
+  readonly store: Store | null;
 }
 
 /**
@@ -40,13 +43,18 @@ export class Engine {
   readonly pool: Pool;
   readonly genesis: Genesis;
   readonly settings: Settings;
+  /** The stores of all runtimes. */
+  readonly stores: Stores;
   readonly #users = new Set<RootHolder>();
+  /** Stores whose runtime is closed, and that others may need to bring objects in. */
+  readonly #left = new Set<Store>();
   #inFlight = 0;
   #usedAfterCollection = 0;
-  #collecting: Promise<void> | null = null;
+  #collecting: Promise<boolean> | null = null;
   readonly #drained: (() => void)[] = [];
 
-  constructor(pool: Pool, genesis: Genesis, settings: Settings) {
+  constructor(pool: Pool, genesis: Genesis, settings: Settings, stores: Stores) {
+    this.stores = stores;
     this.pool = pool;
     this.genesis = genesis;
     this.settings = settings;
@@ -65,9 +73,21 @@ export class Engine {
     return this.#users.size > 0;
   }
 
+  /** A runtime ends. Its store is open until no runtime is left that has none of its own. */
   async close(user: RootHolder): Promise<void> {
-    this.#users.delete(user);
+    if (!this.#users.delete(user)) return;
+    if (user.store !== null) this.#left.add(user.store);
     if (this.#users.size === 0) await this.pool.close();
+    if ([...this.#users].some(({ store }) => store === null)) return;
+    for (const store of this.#left) {
+      this.#left.delete(store);
+      await store.close();
+    }
+  }
+
+  /** What runtimes hold that have no store: it may lie in those of others. */
+  refsWithoutStore(): Ref[] {
+    return [...this.#users].filter(({ store }) => store === null).flatMap((user) => [...user.roots()]);
   }
 
   /**
@@ -78,7 +98,7 @@ export class Engine {
     start: Ref,
     metadata: Uint8Array | null,
     gas: number,
-    commit: (run: BlockRun) => T,
+    commit: (run: BlockRun) => T | Promise<T>,
   ): Promise<T> {
     if (this.#due() && (this.#inFlight === 0 || this.#pressed)) await this.collect();
     try {
@@ -92,8 +112,13 @@ export class Engine {
     }
   }
 
-  #runOnce<T>(start: Ref, bytes: Uint8Array | null, gas: number, commit: (run: BlockRun) => T): Promise<T> {
-    return this.#inTurn(async () => {
+  #runOnce<T>(
+    start: Ref,
+    bytes: Uint8Array | null,
+    gas: number,
+    commit: (run: BlockRun) => T | Promise<T>,
+  ): Promise<T> {
+    return this.inTurn(async () => {
       const metadata = bytes === null ? 0 : await this.#blob(bytes);
       return commit({ metadata, result: await this.pool.run({ kind: JOB_RESUME, start, metadata, gas }) });
     });
@@ -101,14 +126,14 @@ export class Engine {
 
   /** Runs a block once more, on one thread, and returns what its trace says (worker.ts). */
   trace(start: Ref, metadata: Ref, gas: number): Promise<Trace> {
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       const ref = await this.pool.run({ kind: JOB_TRACE, start, metadata, gas });
       return JSON.parse(this.heap.payload(ref).toString("utf8"));
     });
   }
 
   /** No collection runs beside `work`: its references are safe until it has ended. */
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  async inTurn<T>(work: () => Promise<T>): Promise<T> {
     while (this.#collecting !== null) await this.#collecting.catch(() => {});
     this.#inFlight++;
     try {
@@ -135,18 +160,23 @@ export class Engine {
    * Frees all space that no retained block of any runtime reaches, as soon as no block is in progress; those
    * that come wait. Work in advance puts it off, until the heap is nearly full: then that work begins anew
    * later.
+   *
+   * With `also`, that is done behind it, while nobody runs; whether it was: work in advance puts it off too,
+   * unless it is forced.
    */
-  collect(): Promise<void> {
-    this.#collecting ??= this.#collect().finally(() => {
+  async collect(force = false, also?: () => Promise<void>): Promise<boolean> {
+    if (also === undefined && this.#collecting !== null) return this.#collecting;
+    while (this.#collecting !== null) await this.#collecting.catch(() => {});
+    this.#collecting = this.#collect(force, also).finally(() => {
       this.#collecting = null;
     });
     return this.#collecting;
   }
 
-  async #collect(): Promise<void> {
+  async #collect(force: boolean, also?: () => Promise<void>): Promise<boolean> {
     const { heap, pool } = this;
     while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
-    if (pool.working && !this.#pressed) return;
+    if (pool.working && !this.#pressed && !force) return false;
     pool.pauseAdvance(true);
     try {
       await pool.stopWork();
@@ -158,10 +188,12 @@ export class Engine {
       }
       heap.roots = refs;
       await pool.run({ kind: JOB_COLLECT, start: 0, metadata: 0, gas: 0 });
+      await also?.();
     } finally {
       pool.pauseAdvance(false);
     }
     this.#usedAfterCollection = heap.usedBytes;
+    return true;
   }
 
   #due(): boolean {

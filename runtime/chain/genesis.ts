@@ -49,8 +49,8 @@ export async function makeGenesis(heap: Heap, settings: Settings, cache: Program
 }
 
 /**
- * Compiles an admitted program and puts what the kernel needs of it into the heap; `parallel`: also the variant
- * in which items of its batches run in parallel, if it declares state.
+ * Compiles an admitted program and puts what the kernel needs of it into the heap; `parallel`: also the
+ * variant in which items of its batches run in parallel, if it declares state.
  */
 export async function loadProgram(heap: Heap, program: Program, parallel = false): Promise<ProgramHandle> {
   const ref = heap.blob(program.bytes);

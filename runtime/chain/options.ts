@@ -1,6 +1,7 @@
 /** Options of `Runtime.open`: what they mean, their defaults, and the check of each. */
 
 import { availableParallelism } from "node:os";
+import type { BatchReport } from "../batch/evidence.ts";
 import { UsageError } from "../errors.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 
@@ -27,12 +28,20 @@ export interface RuntimeOptions {
   /** Directory where instrumented programs are kept between runs. Default: none. */
   readonly programCache?: string;
   /**
-   * How the items of batches run. "parallel", the default, runs them one after the other where that is faster;
-   * "sequential" always does. Never changes a result.
+   * How the items of batches run. "parallel", the default, runs them one after the other where that is
+   * faster; "sequential" always does. Never changes a result.
    */
   readonly runner?: "parallel" | "sequential";
   /** Runs batches in parallel whatever it costs, for tests. Default false. */
   readonly force?: boolean;
+  /** Checks every window of a batch once more when it is committed; a defect ends the block. Default false. */
+  readonly paranoid?: boolean;
+  /** Told how each batch ran, before the block's promise resolves. What it throws is not caught. */
+  readonly onBatch?: (report: BatchReport) => void;
+  /** Whether reports tell from which items each item has read, for hints. Default false. */
+  readonly dependencies?: boolean;
+  /** Whether reports tell how the time of the threads is split. Default false. */
+  readonly timing?: boolean;
   /**
    * Directory where the blocks are kept, or how: see StoreOptions. A runtime that finds blocks there goes on
    * from them. Default: none, blocks live in memory.
@@ -47,9 +56,9 @@ export interface StoreOptions {
   /** A directory; made if it is not there. One runtime writes to it at a time. */
   readonly path: string;
   /**
-   * "block", the default: what `produce` resolves to is on the disk. "pipelined": writing overlaps with the next
-   * blocks, and `flush` resolves when all are on the disk; after a crash the last ones may be missing, never one
-   * in between.
+   * "block", the default: what `produce` resolves to is on the disk. "pipelined": writing overlaps with the
+   * next blocks, and `flush` resolves when all are on the disk; after a crash the last ones may be missing,
+   * never one in between.
    */
   readonly durability?: "block" | "pipelined";
   /** The store's file may become so large. Default 256 GiB. */
@@ -67,7 +76,8 @@ export interface StoreSettings {
 }
 
 /** Options with defaults filled in. */
-export type Settings = Required<Omit<RuntimeOptions, "programCache" | "store">> & {
+export type Settings = Required<Omit<RuntimeOptions, "programCache" | "store" | "onBatch">> & {
+  readonly onBatch: ((report: BatchReport) => void) | undefined;
   readonly programCache: string | undefined;
   readonly store: StoreSettings | null;
 };
@@ -87,6 +97,10 @@ const KNOWN = new Set([
   "timeline",
   "runner",
   "force",
+  "paranoid",
+  "onBatch",
+  "dependencies",
+  "timing",
 ]);
 
 export function checkOptions(options: RuntimeOptions): Settings {
@@ -104,13 +118,17 @@ export function checkOptions(options: RuntimeOptions): Settings {
     throw bad("entry", entry, "the name of an exported function");
   if (programCache !== undefined && typeof programCache !== "string")
     throw bad("programCache", programCache, "a directory");
-  const { runner = "parallel", force = false } = options;
+  const { runner = "parallel", onBatch } = options;
   if (runner !== "parallel" && runner !== "sequential")
     throw bad("runner", runner, '"parallel" or "sequential"');
-  if (typeof force !== "boolean") throw bad("force", force, "true or false");
+  if (onBatch !== undefined && typeof onBatch !== "function") throw bad("onBatch", onBatch, "a function");
   const settings = {
     runner,
-    force,
+    onBatch,
+    force: flag(options, "force"),
+    paranoid: flag(options, "paranoid"),
+    dependencies: flag(options, "dependencies"),
+    timing: flag(options, "timing"),
     root,
     programs,
     entry,
@@ -173,6 +191,13 @@ export function integer<T extends object>(
   if (typeof value !== "number" || !Number.isInteger(value) || value < minimum || value > maximum) {
     throw bad(name, value, `an integer from ${minimum} to ${maximum}`);
   }
+  return value;
+}
+
+/** An option that is true or false, by default false. */
+function flag<T extends object>(options: T, name: keyof T & string): boolean {
+  const value: unknown = options[name] ?? false;
+  if (typeof value !== "boolean") throw bad(name, value, "true or false");
   return value;
 }
 

@@ -10,7 +10,7 @@
 
 import { assert, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
-import { loadProcess, publishProcess } from "../image/process.ts";
+import { loadProcess } from "../image/process.ts";
 import type { TraceEvent } from "../kernel/trace.ts";
 import { GAS_LIMIT } from "../limits.ts";
 import { proveRange } from "../proof/prove.ts";
@@ -189,14 +189,15 @@ export class Runtime {
   }
 
   /**
-   * Goes back to a retained block and makes these blocks on top of it, all or nothing: if one of them cannot be
-   * made, or written, the runtime stands where it stood before. The blocks that were left stay retained, as
-   * after `revert`. With a store, all of it is durable at once.
+   * Goes back to a retained block and makes these blocks on top of it, all or nothing: if one of them cannot
+   * be made, or written, the runtime stands where it stood before. The blocks that were left stay retained,
+   * as after `revert`. With a store, all of it is durable at once.
    *
    * @throws as `revert` and `produce`
    * @example
    * ```ts
-   * const change = await runtime.reorg({ to: 0, blocks: [{ metadata: Uint8Array.of(4) }, { metadata: Uint8Array.of(5) }] });
+   * const blocks = [{ metadata: Uint8Array.of(4) }, { metadata: Uint8Array.of(5) }];
+   * const change = await runtime.reorg({ to: 0, blocks });
    * console.log(change.added.length, change.head.height); // 2 2
    * ```
    */
@@ -222,7 +223,8 @@ export class Runtime {
         await this.#journal?.writeNow({ head: this.head.id, removed }, () => {});
       } catch (error) {
         for (const undo of undos.reverse()) undo();
-        // What was written of it is no block of this runtime; if that cannot be written either, it is left over.
+        // What was written of it is no block of this runtime; if that cannot be written either, it is left
+        // over.
         await this.#journal?.writeNow({ head, removed: made }, () => {}).catch(() => {});
         throw error;
       }
@@ -258,8 +260,8 @@ export class Runtime {
   }
 
   /**
-   * Forgets all but the newest `keep` blocks, those of this chain before others, and what is pinned; frees their
-   * space, in memory and in the store, and says how much that was in the store.
+   * Forgets all but the newest `keep` blocks, those of this chain before others, and what is pinned; frees
+   * their space, in memory and in the store, and says how much that was in the store.
    *
    * @throws UsageError (CLOSED, BAD_OPTION), StoreError
    */

@@ -3,8 +3,8 @@
  *
  * Mark and sweep over the whole heap, by one thread, while no other thread runs a job. Roots are given as a
  * BLOB of references. Every reference that is not under a root is invalid afterwards: the generation grows,
- * and whoever remembers references (slots, allocation regions) forgets them when it sees that. Who names a stub
- * whose object is here by now names the object afterwards.
+ * and whoever remembers references (slots, allocation regions) forgets them when it sees that. Who names a
+ * stub whose object is here by now names the object afterwards.
  */
 
 import { assert } from "../errors.ts";

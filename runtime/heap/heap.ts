@@ -24,8 +24,8 @@
  *
  * Chunk 0 is not used, so that no object has reference 0.
  *
- * What lies in a store and was not needed so far is a stub, which knows no more than its hash. Whoever looks at
- * an object's payload goes through `resolve`, which brings the object in (`payload` and `length` do it
+ * What lies in a store and was not needed so far is a stub, which knows no more than its hash. Whoever looks
+ * at an object's payload goes through `resolve`, which brings the object in (`payload` and `length` do it
  * themselves); whoever passes references on need not care.
  */
 
@@ -224,6 +224,22 @@ export class Heap {
     this.generation = generation;
     this.#small.left = 0;
     this.#large.left = 0;
+  }
+
+  /** Calls `visit` for every object, also those that nobody reaches. No thread gets new space meanwhile. */
+  walk(visit: (ref: Ref) => void): void {
+    this.#lock();
+    try {
+      const end = Atomics.load(this.control, CONTROL_NEXT_CHUNK) * CHUNK_UNITS;
+      for (let ref = CHUNK_UNITS; ref < end; ) {
+        const units = this.units(ref);
+        assert(units > 0, "heap: it cannot be walked");
+        if (this.kind(ref) !== KIND_FREE) visit(ref);
+        ref += units;
+      }
+    } finally {
+      this.#unlock();
+    }
   }
 
   /** Bytes handed out to threads and not found free again: an upper bound of what is in use. */

@@ -2,18 +2,19 @@
  * Stubs: objects that lie in a store and were not needed so far.
  *
  * A stub is an object of one unit. Its header holds the hash of what it stands for, and that is all that is
- * known of it. When the object is first needed it is brought in beside, and the stub leads to it from then on;
- * a collection writes the object itself into whoever names the stub. So references are passed on, compared by
- * hash and kept without anything being loaded.
+ * known of it. When the object is first needed it is brought in beside, and the stub leads to it from then
+ * on; a collection writes the object itself into whoever names the stub. So references are passed on,
+ * compared by hash and kept without anything being loaded.
  *
  *   word 0       1 unit · KIND_STUB      word 3     1: hashed
- *   word 5       the object; 0: not here; from STUB_FAILED on: why it could not be brought in, for who asks next
+ *   word 5       the object; 0: not here; from STUB_FAILED on: why it could not be brought in
  *   words 8-15   SHA-256 of the object
  *
  * Threads ask for objects through control words of the heap: a thread puts the stub into a free place of the
- * list of requests and sleeps until word 5 changes. One thread (store/loader.ts) reads the list, and the store.
- * A place is taken and freed in one step, so a thread that is killed leaves nothing half done. The loader writes
- * no objects while a collection runs, and a collection waits until the loader has finished the one at hand.
+ * list of requests and sleeps until word 5 changes. One thread (store/loader.ts) reads the list, and the
+ * store. A place is taken and freed in one step, so a thread that is killed leaves nothing half done. The
+ * loader writes no objects while a collection runs, and a collection waits until the loader has finished the
+ * one at hand.
  */
 
 import { type StillpointError, StoreError } from "../errors.ts";

@@ -12,8 +12,8 @@
  *   along) payload         one reference for each present child, ascending · one hash of 32 bytes for each
  * So hashing a node reads one stretch of memory, not 32 objects all over the heap (each of these reads is a
  * cache and a TLB miss: a leaf node cost 6 µs that way, and costs 1.2 µs this way), and a table with few
- * leaves is small; and two nodes that are not the same object can be compared child by child without a look at
- * the children, which may not even be here (stub.ts).
+ * leaves is small; and two nodes that are not the same object can be compared child by child without a look
+ * at the children, which may not even be here (stub.ts).
  */
 
 import {
@@ -152,8 +152,8 @@ function rebuild(heap: Heap, node: Ref, present: number, changed: number, row: U
 }
 
 /**
- * Calls `visit(index, a, b)` in ascending order for every index whose leaves differ: by reference, and by hash
- * where both are hashed.
+ * Calls `visit(index, a, b)` in ascending order for every index whose leaves differ: by reference, and by
+ * hash where both are hashed.
  */
 export function tableDiff(
   heap: Heap,

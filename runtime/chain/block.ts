@@ -1,0 +1,123 @@
+/** Blocks: what one is, its id, and how an activation of the root becomes one. */
+
+import { createHash } from "node:crypto";
+import * as abi from "../../syscalls/abi.ts";
+import { StillpointError } from "../errors.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
+import { HASH_BLOCK, HASH_VERSION, hashOf } from "../image/hash.ts";
+import { loadProcess, type Process } from "../image/process.ts";
+import { FAULT_NAMES } from "../kernel/faults.ts";
+import type { BlockRun } from "./engine.ts";
+
+/**
+ * A committed block: a value that stays valid, also after reverts; `revert` takes it as long as it is
+ * retained.
+ */
+export interface Block {
+  /** 0 for the block that `open` makes. */
+  readonly height: number;
+  /**
+   * SHA-256 over genesis, height, parent, root, data, metadata and budget, in hex: the same on every replica.
+   */
+  readonly id: string;
+  /** Id of the block before; the genesis id for block 0. */
+  readonly parent: string;
+  /** SHA-256 root of the process tree, in hex. */
+  readonly root: string;
+  /** The bytes that the root gave to SNAPSHOT. */
+  readonly data: Uint8Array;
+  /**
+   * Gas that left the root's counter and did not come back; negative if more came back than left, from
+   * children that were started in earlier blocks.
+   */
+  readonly gasUsed: number;
+  /** Whether the root returned: no block can follow. */
+  readonly ended: boolean;
+}
+
+/** The root faulted: there is no block, and the runtime stands where it stood before. */
+export class BlockFault extends StillpointError {
+  constructor(fault: string, process: Process, text: string) {
+    const { line, column, gasUsed } = process;
+    const place = line === 0 ? "" : ` (${line}:${column})`;
+    const advice = fault === "out-of-gas" ? ". Give the block more gas or less to do" : "";
+    super("BLOCK_FAULT", `the root faulted: ${fault}${text === "" ? "" : `: ${text}${place}`}${advice}`, {
+      fault,
+      text,
+      line,
+      column,
+      gasUsed,
+    });
+  }
+}
+
+/** A block, its state, and what it takes to run it again. */
+export interface Retained {
+  readonly block: Block;
+  readonly ref: Ref;
+  /** The BLOB of its metadata; 0 for block 0. */
+  readonly metadata: Ref;
+  readonly budget: number;
+}
+
+/** What a block's id is a hash of, besides genesis. Hashes in hex, or as bytes. */
+export interface BlockFields {
+  readonly height: number;
+  readonly budget: number;
+  readonly parent: Uint8Array;
+  readonly root: Uint8Array;
+  readonly data: Uint8Array;
+  readonly metadataHash: Uint8Array;
+}
+
+/** The id of a block. */
+export function blockId(genesis: Uint8Array, fields: BlockFields): Buffer {
+  const numbers = Buffer.alloc(16);
+  numbers.writeBigUInt64LE(BigInt(fields.height), 0);
+  numbers.writeBigUInt64LE(BigInt(fields.budget), 8);
+  return createHash("sha256")
+    .update(Buffer.from([HASH_BLOCK, HASH_VERSION]))
+    .update(genesis)
+    .update(numbers)
+    .update(fields.parent)
+    .update(fields.root)
+    .update(createHash("sha256").update(fields.data).digest())
+    .update(fields.metadataHash)
+    .digest();
+}
+
+/** The metadata of block 0: none. */
+export const NO_METADATA_HASH = createHash("sha256").digest();
+
+/**
+ * The block that an activation of the root ended with.
+ *
+ * @throws BlockFault
+ */
+export function makeBlock(
+  heap: Heap,
+  genesis: Uint8Array,
+  run: BlockRun,
+  height: number,
+  parent: string,
+  budget: number,
+): Retained {
+  const process = loadProcess(heap, run.result);
+  const data = process.text === 0 ? new Uint8Array() : new Uint8Array(heap.payload(process.text));
+  if (process.status === abi.STATUS_FAULTED) {
+    throw new BlockFault(FAULT_NAMES[process.fault] as string, process, Buffer.from(data).toString("utf8"));
+  }
+  const root = hashOf(heap, run.result);
+  const metadataHash = run.metadata === 0 ? NO_METADATA_HASH : hashOf(heap, run.metadata);
+  const fields = { height, budget, parent: Buffer.from(parent, "hex"), root, data, metadataHash };
+  const block: Block = Object.freeze({
+    height,
+    id: blockId(genesis, fields).toString("hex"),
+    parent,
+    root: Buffer.from(root).toString("hex"),
+    data,
+    gasUsed: process.gasUsed,
+    ended: process.status === abi.STATUS_ENDED,
+  });
+  return { block, ref: run.result, metadata: run.metadata, budget };
+}

@@ -1,0 +1,163 @@
+/** Opening a runtime: a new one runs the root to block 0, one with a store goes on where it stood. */
+
+import { join } from "node:path";
+import { createBatchMemory } from "../batch/shared.ts";
+import { StoreError, UsageError } from "../errors.ts";
+import { createHeap, HEADER_STORED, type Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
+import { makeStub } from "../heap/stub.ts";
+import { publishProcess } from "../image/process.ts";
+import { ProgramCache } from "../program/cache.ts";
+import type { BlockRecord } from "../store/record.ts";
+import { type Store, Stores } from "../store/store.ts";
+import { mainHeap, Pool } from "../worker/pool.ts";
+import { createTimeline } from "../worker/timeline.ts";
+import { type Block, blockId, makeBlock, NO_METADATA_HASH, type Retained } from "./block.ts";
+import { Engine } from "./engine.ts";
+import { makeGenesis } from "./genesis.ts";
+import { History } from "./history.ts";
+import { Journal } from "./journal.ts";
+import type { Settings, StoreSettings } from "./options.ts";
+
+/** What a runtime is made of. */
+export interface Parts {
+  readonly engine: Engine;
+  readonly history: History;
+  /** Null: nothing is durable. */
+  readonly journal: Journal | null;
+}
+
+/** Starts the threads, and makes or finds the blocks. */
+export async function openParts(settings: Settings): Promise<Parts> {
+  const handle = createHeap(settings.heapBytes);
+  const heap = mainHeap(handle);
+  const { workers, runner, store: place } = settings;
+  const { force, paranoid, dependencies, timing, onBatch } = settings;
+  const cache = settings.programCache ?? (place === null ? undefined : join(place.path, "programs"));
+  const genesis = await makeGenesis(heap, settings, new ProgramCache(cache));
+  publishProcess(heap, genesis.start);
+  const stores = new Stores(handle, heap);
+  const store = place === null ? null : await stores.open(place, genesis.id);
+  let pool: Pool | null = null;
+  try {
+    pool = new Pool({
+      heap: handle,
+      programs: genesis.programs,
+      workers,
+      timeline: createTimeline(settings.timeline),
+      batches: workers > 1 && runner === "parallel" ? await createBatchMemory(workers) : null,
+      batchOptions: { force, paranoid, dependencies, timing },
+      onBatch,
+    });
+    const engine = new Engine(pool, genesis, settings, stores);
+    const history =
+      store === null || store.state.head === null
+        ? await firstBlock(engine)
+        : restore(pool.heap, genesis.id, store, settings.retain);
+    const journal =
+      place === null || store === null ? null : new Journal(engine, store, history, place.durability);
+    if (journal !== null && store?.state.head === null) {
+      await journal.writeNow({ added: history.head, head: history.head.block.id }, () => {});
+    }
+    return { engine, history, journal };
+  } catch (error) {
+    await store?.close();
+    await pool?.close();
+    throw error;
+  }
+}
+
+async function firstBlock(engine: Engine): Promise<History> {
+  const { genesis, settings, heap } = engine;
+  const first = await engine.run(genesis.start.ref, null, settings.gasLimit, (run) =>
+    makeBlock(heap, genesis.id, run, 0, genesis.id.toString("hex"), settings.gasLimit),
+  );
+  return new History(settings.retain, [first], [first.block.id], []);
+}
+
+/** The history that a store holds; nothing of the states is read. */
+function restore(heap: Heap, genesis: Buffer, store: Store, retain: number): History {
+  const { head, blocks } = store.state;
+  const retained = new Map<string, Retained>();
+  for (const record of blocks)
+    retained.set(record.id.toString("hex"), restoreBlock(heap, genesis, store, record));
+  const chain: string[] = [];
+  for (let next = retained.get(head?.toString("hex") ?? ""); next; next = retained.get(next.block.parent)) {
+    chain.push(next.block.id);
+  }
+  if (chain.length === 0) {
+    throw new StoreError(
+      "STORE_CORRUPT",
+      `the store ${store.path} is damaged: the block it stands at is not there. ` +
+        '"stillpoint store repair" goes back to the newest intact one',
+      { path: store.path, head: head?.toString("hex") ?? null },
+    );
+  }
+  const pinned = blocks.filter((record) => record.pinned).map((record) => record.id.toString("hex"));
+  return new History(retain, retained.values(), chain.reverse(), pinned);
+}
+
+function restoreBlock(heap: Heap, genesis: Buffer, store: Store, record: BlockRecord): Retained {
+  const { metadata, budget } = record;
+  checkBlock(genesis, record);
+  return {
+    block: blockOf(record),
+    ref: storedAs(heap, store, record.root),
+    metadata: metadata === null ? 0 : storedAs(heap, store, metadata),
+    budget,
+  };
+}
+
+/** The block that a record says. */
+export function blockOf(record: BlockRecord): Block {
+  const { height, id, parent, root, data, gasUsed, ended } = record;
+  const hex = (hash: Buffer): string => hash.toString("hex");
+  return Object.freeze({
+    height,
+    id: hex(id),
+    parent: hex(parent),
+    root: hex(root),
+    data: new Uint8Array(data),
+    gasUsed,
+    ended,
+  });
+}
+
+/** @throws StoreError (STORE_CORRUPT) */
+export function checkBlock(genesis: Buffer, record: BlockRecord): void {
+  const metadataHash = record.metadata ?? NO_METADATA_HASH;
+  if (blockId(genesis, { ...record, metadataHash }).equals(record.id)) return;
+  throw new StoreError(
+    "STORE_CORRUPT",
+    `the store is damaged: the record of block ${record.id.toString("hex")} (${record.height}) is not ` +
+      'that of this block. "stillpoint store verify" says what is intact',
+    { block: record.id.toString("hex"), height: record.height },
+  );
+}
+
+function storedAs(heap: Heap, store: Store, hash: Buffer): Ref {
+  const stub = makeStub(heap, hash, 0);
+  heap.words[stub * UNIT_WORDS + HEADER_STORED] = store.bit;
+  return stub;
+}
+
+/** A new store on the same engine that holds all that `history` does. */
+export async function copyToStore(engine: Engine, history: History, place: StoreSettings): Promise<Journal> {
+  const store = await engine.stores.open(place, engine.genesis.id);
+  try {
+    if (store.state.head !== null) {
+      throw new UsageError(
+        "STORE_NOT_EMPTY",
+        `the store ${place.path} holds blocks already: a fork takes an empty directory`,
+        { path: place.path },
+      );
+    }
+    const journal = new Journal(engine, store, history, place.durability);
+    for (const added of history.all()) {
+      await journal.writeNow({ added, head: history.head.block.id }, () => {});
+    }
+    return journal;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * How an object of the heap lies in a store: a tag, and bytes. Its key is its hash.
+ *
+ *   tag            bytes
+ *   1 page         4,096 bytes
+ *   2 page, runs   runs, see below
+ *   3 node         what is hashed of it: kind, version, bitmap, the hashes of its children (image/record.ts)
+ *   4 blob         the bytes
+ *   5 blob, runs   u32 length · runs
+ *   6 process      what is hashed of it · the words of the record that are not hashed · 8 bytes: a check
+ *
+ * Runs leave zeros out: u16 zero words · u16 literal words · the literal words, again and again; what is
+ * missing at the end is zero. Words have 4 bytes; a blob's last one is filled up.
+ *
+ * Everything is checked when it is read: bytes that do not have the hash they are kept under are never used.
+ */
+
+import { hash } from "node:crypto";
+import {
+  HEADER_HASH,
+  HEADER_HASHED,
+  HEADER_REFERENCES,
+  HEADER_STORED,
+  type Heap,
+  KIND_BLOB,
+  KIND_NODE,
+  KIND_PAGE,
+  KIND_PROCESS,
+  type Ref,
+  UNIT_BYTES,
+  UNIT_WORDS,
+} from "../heap/heap.ts";
+import { NODE_BITMAP, NODE_HASHED, popcount } from "../heap/table.ts";
+import { writeRecord } from "../image/hash.ts";
+import { PROCESS_BYTES, PROCESS_REFERENCES } from "../image/process.ts";
+import {
+  fieldBytes,
+  HASH_BYTES,
+  HASH_NODE,
+  HASH_PROCESS,
+  HASH_VERSION,
+  HASHED_FIELDS,
+  NODE_PREFIX_BYTES,
+  RECORD_BYTES,
+  RECORD_PREFIX_BYTES,
+} from "../image/record.ts";
+import { PAGE_BYTES } from "../limits.ts";
+
+export const TAG_PAGE = 1;
+export const TAG_PAGE_RUNS = 2;
+export const TAG_NODE = 3;
+export const TAG_BLOB = 4;
+export const TAG_BLOB_RUNS = 5;
+export const TAG_PROCESS = 6;
+
+/** An object as it is stored. */
+export interface Stored {
+  readonly tag: number;
+  readonly bytes: Buffer;
+}
+
+const CHECK_BYTES = 8;
+/** Words of a record that are not hashed: what the rest of the state says anyway. */
+const LOOSE_WORDS = looseWords();
+const LOOSE_AT = RECORD_BYTES;
+const CHECK_AT = LOOSE_AT + 4 * LOOSE_WORDS.length;
+export const STORED_PROCESS_BYTES = CHECK_AT + CHECK_BYTES;
+
+function looseWords(): readonly number[] {
+  const hashed = new Set<number>();
+  for (const [, type, position] of HASHED_FIELDS) {
+    const count = type === "hash" ? 1 : fieldBytes(type) / 4;
+    for (let i = 0; i < count; i++) hashed.add(position + i);
+  }
+  return Array.from({ length: PROCESS_BYTES / 4 }, (_, word) => word).filter((word) => !hashed.has(word));
+}
+
+// ---- writing ----------------------------------------------------------------------------------------------
+
+const ZERO_RUN_WORDS = 4;
+const RUN_LIMIT = 0xffff;
+let runs = Buffer.alloc(2 * PAGE_BYTES);
+
+/** The hashed object at `ref` as it is stored; the bytes are valid until the next call. */
+export function encodeObject(heap: Heap, ref: Ref): Stored {
+  const kind = heap.kind(ref);
+  if (kind === KIND_NODE) return { tag: TAG_NODE, bytes: encodeNode(heap, ref) };
+  if (kind === KIND_PROCESS) return { tag: TAG_PROCESS, bytes: encodeProcess(heap, ref) };
+  const raw = heap.payload(ref);
+  if (kind === KIND_PAGE) {
+    const length = encodeRuns(raw, 0);
+    return length < 0
+      ? { tag: TAG_PAGE, bytes: raw }
+      : { tag: TAG_PAGE_RUNS, bytes: runs.subarray(0, length) };
+  }
+  const length = raw.length < 64 ? -1 : encodeRuns(raw, 4);
+  if (length < 0) return { tag: TAG_BLOB, bytes: raw };
+  runs.writeUInt32LE(raw.length, 0);
+  return { tag: TAG_BLOB_RUNS, bytes: runs.subarray(0, length) };
+}
+
+/** The bytes of a node that has these children. */
+function encodeNode(heap: Heap, ref: Ref): Buffer {
+  const at = ref * UNIT_WORDS;
+  const count = heap.words[at + HEADER_REFERENCES] as number;
+  const bytes = Buffer.allocUnsafe(NODE_PREFIX_BYTES + count * HASH_BYTES);
+  bytes.writeUInt32LE(HASH_NODE | (HASH_VERSION << 8), 0);
+  bytes.writeUInt32LE(heap.words[at + NODE_BITMAP] as number, 4);
+  const hashes = (at + UNIT_WORDS + count) * 4;
+  heap.bytes.copy(bytes, NODE_PREFIX_BYTES, hashes, hashes + count * HASH_BYTES);
+  return bytes;
+}
+
+function encodeProcess(heap: Heap, ref: Ref): Buffer {
+  const bytes = Buffer.allocUnsafe(STORED_PROCESS_BYTES);
+  bytes.set(writeRecord(heap, ref));
+  const record = ref * UNIT_WORDS + UNIT_WORDS;
+  LOOSE_WORDS.forEach((word, i) => {
+    bytes.writeUInt32LE(heap.words[record + word] as number, LOOSE_AT + 4 * i);
+  });
+  checkOf(bytes).copy(bytes, CHECK_AT);
+  return bytes;
+}
+
+function checkOf(bytes: Buffer): Buffer {
+  return hash("sha256", bytes.subarray(0, CHECK_AT), "buffer").subarray(0, CHECK_BYTES);
+}
+
+/** Writes `raw` without its zeros into `runs` from byte `to` on; the end, or -1 if that is not worth it. */
+function encodeRuns(raw: Buffer, to: number): number {
+  if (runs.length < raw.length + 64) runs = Buffer.alloc(raw.length + 64);
+  const whole = raw.length >>> 2;
+  const words = new Uint32Array(raw.buffer, raw.byteOffset, whole);
+  const limit = raw.length - 32;
+  let at = to;
+  for (let i = 0; i < whole; ) {
+    let zeros = 0;
+    while (i + zeros < whole && words[i + zeros] === 0 && zeros < RUN_LIMIT) zeros++;
+    i += zeros;
+    let end = i;
+    for (let quiet = 0; end < whole && end - i < RUN_LIMIT; end++) {
+      quiet = words[end] === 0 ? quiet + 1 : 0;
+      if (quiet === ZERO_RUN_WORDS) {
+        end -= ZERO_RUN_WORDS - 1;
+        break;
+      }
+    }
+    if (end === i && i === whole) break;
+    if (at + 4 + (end - i) * 4 > limit) return -1;
+    runs.writeUInt16LE(zeros, at);
+    runs.writeUInt16LE(end - i, at + 2);
+    raw.copy(runs, at + 4, i * 4, end * 4);
+    at += 4 + (end - i) * 4;
+    i = end;
+  }
+  // The bytes after the last whole word follow as they are.
+  if (at + 4 > limit) return -1;
+  raw.copy(runs, at, whole * 4);
+  return at + (raw.length & 3);
+}
+
+// ---- reading ----------------------------------------------------------------------------------------------
+
+/** Thrown for bytes that are not the object they are kept for. */
+export class DamagedObject extends Error {}
+
+function damagedUnless(condition: boolean): asserts condition {
+  if (!condition) throw new DamagedObject("damaged");
+}
+
+/** Makes the references of an object that is brought in: of the 32 bytes at `at`, a hash that is not zero. */
+export type MakeReference = (hashes: Buffer, at: number) => Ref;
+
+/**
+ * Brings a stored object into the heap. `key` is its hash; `mark` goes into its header.
+ *
+ * @throws DamagedObject, LimitError (HEAP_FULL)
+ */
+export function decodeObject(
+  heap: Heap,
+  key: Buffer,
+  stored: Stored,
+  mark: number,
+  reference: MakeReference,
+): Ref {
+  const { tag, bytes } = stored;
+  let ref: Ref;
+  if (tag === TAG_NODE) {
+    checkObject(key, stored);
+    ref = decodeNode(heap, bytes, reference);
+  } else if (tag === TAG_PROCESS) {
+    checkObject(key, stored);
+    ref = decodeProcess(heap, bytes, reference);
+  } else {
+    const page = tag === TAG_PAGE || tag === TAG_PAGE_RUNS;
+    ref = heap.allocate(page ? KIND_PAGE : KIND_BLOB, rawLength(stored), 0);
+    decodeRaw(stored, heap.payload(ref));
+    damagedUnless(hash("sha256", heap.payload(ref), "latin1") === key.toString("latin1", 0, HASH_BYTES));
+  }
+  const at = ref * UNIT_WORDS;
+  key.copy(heap.bytes, ref * UNIT_BYTES + HEADER_HASH * 4, 0, HASH_BYTES);
+  heap.words[at + HEADER_STORED] = mark;
+  Atomics.store(heap.words, at + HEADER_HASHED, 1);
+  return ref;
+}
+
+/**
+ * Checks a stored object without bringing it in anywhere.
+ *
+ * @throws DamagedObject
+ */
+export function checkObject(key: Buffer, stored: Stored): void {
+  damagedUnless(hash("sha256", hashedBytes(stored), "latin1") === key.toString("latin1", 0, HASH_BYTES));
+  if (stored.tag === TAG_PROCESS) {
+    const { bytes } = stored;
+    damagedUnless(checkOf(bytes).equals(bytes.subarray(CHECK_AT)));
+  }
+}
+
+/** The bytes whose hash is the object's. */
+export function hashedBytes(stored: Stored): Buffer {
+  const { tag, bytes } = stored;
+  switch (tag) {
+    case TAG_NODE:
+      damagedUnless(bytes.length >= NODE_PREFIX_BYTES + HASH_BYTES && bytes[0] === HASH_NODE);
+      damagedUnless(popcount(bytes.readUInt32LE(4)) * HASH_BYTES === bytes.length - NODE_PREFIX_BYTES);
+      return bytes;
+    case TAG_PROCESS:
+      damagedUnless(bytes.length === STORED_PROCESS_BYTES && bytes[0] === HASH_PROCESS);
+      return bytes.subarray(0, RECORD_BYTES);
+    default: {
+      const raw = Buffer.alloc(rawLength(stored));
+      decodeRaw(stored, raw);
+      return raw;
+    }
+  }
+}
+
+/** Calls `visit` with the position in `stored.bytes` of each hash that the object names. */
+export function forEachHash({ tag, bytes }: Stored, visit: (at: number) => void): void {
+  if (tag === TAG_NODE) {
+    for (let at = NODE_PREFIX_BYTES; at < bytes.length; at += HASH_BYTES) visit(at);
+  } else if (tag === TAG_PROCESS) {
+    let at = RECORD_PREFIX_BYTES;
+    for (const [, type] of HASHED_FIELDS) {
+      if (type === "hash" && !isZeroHash(bytes, at)) visit(at);
+      at += fieldBytes(type);
+    }
+  }
+}
+
+function isZeroHash(bytes: Buffer, at: number): boolean {
+  for (let i = 0; i < HASH_BYTES; i++) if (bytes[at + i] !== 0) return false;
+  return true;
+}
+
+function rawLength({ tag, bytes }: Stored): number {
+  damagedUnless(tag === TAG_PAGE || tag === TAG_PAGE_RUNS || tag === TAG_BLOB || tag === TAG_BLOB_RUNS);
+  if (tag === TAG_BLOB) return bytes.length;
+  if (tag === TAG_BLOB_RUNS) {
+    damagedUnless(bytes.length >= 4 && bytes.readUInt32LE(0) <= 2 ** 27);
+    return bytes.readUInt32LE(0);
+  }
+  damagedUnless(tag === TAG_PAGE_RUNS || bytes.length === PAGE_BYTES);
+  return PAGE_BYTES;
+}
+
+function decodeRaw({ tag, bytes }: Stored, target: Buffer): void {
+  if (tag === TAG_PAGE || tag === TAG_BLOB) {
+    bytes.copy(target);
+    return;
+  }
+  const end = bytes.length - (target.length & 3);
+  let to = 0;
+  for (let at = tag === TAG_BLOB_RUNS ? 4 : 0; at < end; ) {
+    damagedUnless(at + 4 <= end);
+    const zeros = bytes.readUInt16LE(at) * 4;
+    const literal = bytes.readUInt16LE(at + 2) * 4;
+    damagedUnless(at + 4 + literal <= end && to + zeros + literal <= target.length);
+    target.fill(0, to, to + zeros);
+    bytes.copy(target, to + zeros, at + 4, at + 4 + literal);
+    to += zeros + literal;
+    at += 4 + literal;
+  }
+  const whole = target.length & ~3;
+  target.fill(0, to, whole);
+  bytes.copy(target, whole, end);
+}
+
+function decodeNode(heap: Heap, bytes: Buffer, reference: MakeReference): Ref {
+  const bitmap = bytes.readUInt32LE(4);
+  const count = popcount(bitmap);
+  // First the children: what they need may not be found between a header and its references.
+  const children = Array.from({ length: count }, (_, i) =>
+    reference(bytes, NODE_PREFIX_BYTES + i * HASH_BYTES),
+  );
+  const ref = heap.allocate(KIND_NODE, count * (4 + HASH_BYTES), count);
+  const at = ref * UNIT_WORDS;
+  heap.words[at + NODE_BITMAP] = bitmap;
+  heap.words[at + NODE_HASHED] = bitmap;
+  heap.words.set(children, at + UNIT_WORDS);
+  bytes.copy(heap.bytes, (at + UNIT_WORDS + count) * 4, NODE_PREFIX_BYTES);
+  return ref;
+}
+
+function decodeProcess(heap: Heap, bytes: Buffer, reference: MakeReference): Ref {
+  const words = new Uint32Array(PROCESS_BYTES / 4);
+  let at = RECORD_PREFIX_BYTES;
+  for (const [, type, position] of HASHED_FIELDS) {
+    if (type === "hash") {
+      if (!isZeroHash(bytes, at)) words[position] = reference(bytes, at);
+    } else {
+      for (let i = 0; i < fieldBytes(type); i += 4) words[position + i / 4] = bytes.readUInt32LE(at + i);
+    }
+    at += fieldBytes(type);
+  }
+  LOOSE_WORDS.forEach((word, i) => {
+    words[word] = bytes.readUInt32LE(LOOSE_AT + 4 * i);
+  });
+  const ref = heap.allocate(KIND_PROCESS, PROCESS_BYTES, PROCESS_REFERENCES);
+  heap.words.set(words, ref * UNIT_WORDS + UNIT_WORDS);
+  return ref;
+}

@@ -1,0 +1,81 @@
+/**
+ * Who writes to a store: one process at a time.
+ *
+ * The holder is a record in the store itself, read and replaced inside a transaction, so two that come at
+ * once are told apart by lmdb. A process that was killed leaves its record behind: it is void when no process
+ * has that number, or one that started at another time, or the machine was started anew. (Processes that do
+ * not see each other, in two containers say, must not share a store.)
+ */
+
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { StoreError } from "../errors.ts";
+import type { Database } from "./database.ts";
+import { type Holder, packHolder, unpackHolder } from "./record.ts";
+
+/**
+ * Makes this process the store's writer; returns the token by which it is known. Inside a transaction.
+ *
+ * @throws StoreError (STORE_LOCKED)
+ */
+export function takeHold(database: Database, path: string): string {
+  const record = database.meta("writer");
+  const holder = record === undefined ? null : unpackHolder(record);
+  if (holder !== null && isAlive(holder)) {
+    const who = holder.pid === process.pid ? "this process itself" : `process ${holder.pid}`;
+    throw new StoreError(
+      "STORE_LOCKED",
+      `the store ${path} is open for writing in ${who}. Close it there, or open a reader (openReader)`,
+      { path, pid: holder.pid },
+    );
+  }
+  const token = randomUUID();
+  database.putMeta(
+    "writer",
+    packHolder({ pid: process.pid, started: startOf(process.pid), boot: bootId(), token }),
+  );
+  return token;
+}
+
+/** Whether the store is still held by whoever got `token`. */
+export function holds(database: Database, token: string): boolean {
+  const record = database.meta("writer");
+  return record !== undefined && unpackHolder(record).token === token;
+}
+
+/** Gives the store free. Inside a transaction. */
+export function release(database: Database, token: string): void {
+  if (holds(database, token)) database.putMeta("writer", null);
+}
+
+function isAlive({ pid, started, boot }: Holder): boolean {
+  if (boot !== bootId()) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // There is one, of another user.
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  return started === startOf(pid);
+}
+
+/** When the process started, "" if the system does not say. */
+function startOf(pid: number): string {
+  try {
+    // The name, in parentheses, may hold anything; the start is the 20th field after it.
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    // One that has ended and waits for its parent to notice holds nothing.
+    return fields[0] === "Z" ? "ended" : (fields[19] ?? "");
+  } catch {
+    return "";
+  }
+}
+
+function bootId(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  } catch {
+    return "";
+  }
+}

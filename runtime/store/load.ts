@@ -1,0 +1,151 @@
+/**
+ * Bringing objects of stores into a heap.
+ *
+ * What is brought in names its children by stubs. An object that is known already is not brought in twice: a
+ * table remembers where each hash was seen last. It forgets now and then, which costs space and nothing else.
+ */
+
+import { LimitError } from "../errors.ts";
+import {
+  HEADER_HASH,
+  HEADER_HASHED,
+  HEADER_STORED,
+  type Heap,
+  KIND_FREE,
+  type Ref,
+  UNIT_BYTES,
+  UNIT_WORDS,
+} from "../heap/heap.ts";
+import type { Loader } from "../heap/loader.ts";
+import {
+  FAILED_DAMAGED,
+  FAILED_HEAP_FULL,
+  FAILED_MISSING,
+  FAILED_READING,
+  loadError,
+  makeStub,
+  STUB_FAILED,
+  STUB_TARGET,
+} from "../heap/stub.ts";
+import { HASH_BYTES } from "../image/record.ts";
+import type { Database } from "./database.ts";
+import { DamagedObject, decodeObject } from "./format.ts";
+
+/** A store to read from, and its bit in the headers of objects. */
+export interface Source {
+  readonly database: Database;
+  readonly bit: number;
+}
+
+/** Hashes whose place is remembered. */
+const KNOWN_LIMIT = 1 << 20;
+
+/** Reads from stores on the calling thread; the one thread of a heap that does. */
+export class DirectLoader implements Loader {
+  readonly #heap: Heap;
+  readonly sources: Source[];
+  readonly #known = new Uint32Array(KNOWN_LIMIT);
+  #generation: number;
+
+  constructor(heap: Heap, sources: readonly Source[]) {
+    this.#heap = heap;
+    this.sources = [...sources];
+    this.#generation = heap.generation;
+  }
+
+  load(stub: Ref): Ref {
+    const target = this.bring(stub);
+    if (target < STUB_FAILED) return target;
+    this.#heap.words[stub * UNIT_WORDS + STUB_TARGET] = 0;
+    throw loadError(target, this.#key(stub).toString("hex"), this.#heap);
+  }
+
+  prefetch(): void {}
+
+  /** What the stub leads to from now on; from STUB_FAILED on why it leads nowhere. */
+  bring(stub: Ref): number {
+    const { words } = this.#heap;
+    const at = stub * UNIT_WORDS + STUB_TARGET;
+    const before = Atomics.load(words, at);
+    if (before !== 0) return before;
+    const target = this.#read(stub);
+    Atomics.store(words, at, target);
+    return target;
+  }
+
+  #read(stub: Ref): number {
+    const heap = this.#heap;
+    heap.refresh();
+    if (heap.generation !== this.#generation) this.#learn();
+    const key = this.#key(stub);
+    try {
+      let failure = FAILED_MISSING;
+      for (const { database, bit } of this.sources) {
+        let stored = database.object(key);
+        if (stored === undefined) {
+          database.refresh();
+          stored = database.object(key);
+        }
+        if (stored === undefined) continue;
+        try {
+          const ref = decodeObject(heap, key, stored, bit, (hashes, at) => this.#reference(hashes, at, bit));
+          this.#remember(key, 0, ref);
+          return ref;
+        } catch (error) {
+          if (!(error instanceof DamagedObject)) throw error;
+          failure = FAILED_DAMAGED;
+        }
+      }
+      return failure;
+    } catch (error) {
+      return error instanceof LimitError ? FAILED_HEAP_FULL : FAILED_READING;
+    }
+  }
+
+  /** The object with the hash at `at`, or a stub for it. */
+  #reference(hashes: Buffer, at: number, bit: number): Ref {
+    const known = this.#known[this.#place(hashes, at)] as number;
+    const heap = this.#heap;
+    if (known !== 0) {
+      const start = known * UNIT_BYTES + HEADER_HASH * 4;
+      const found = heap.words[known * UNIT_WORDS + HEADER_STORED] as number;
+      if (
+        (found & bit) !== 0 &&
+        heap.bytes.compare(hashes, at, at + HASH_BYTES, start, start + HASH_BYTES) === 0
+      ) {
+        return known;
+      }
+    }
+    const stub = makeStub(heap, hashes, at);
+    heap.words[stub * UNIT_WORDS + HEADER_STORED] = bit;
+    this.#remember(hashes, at, stub);
+    return stub;
+  }
+
+  #remember(hashes: Buffer, at: number, ref: Ref): void {
+    this.#known[this.#place(hashes, at)] = ref;
+  }
+
+  #place(hashes: Buffer, at: number): number {
+    return hashes.readUInt32LE(at) % KNOWN_LIMIT;
+  }
+
+  /** After a collection: references may be gone. Looks through what is there. */
+  #learn(): void {
+    const heap = this.#heap;
+    this.#generation = heap.generation;
+    this.#known.fill(0);
+    heap.walk((ref) => {
+      const at = ref * UNIT_WORDS;
+      if (heap.kind(ref) === KIND_FREE || heap.words[at + HEADER_HASHED] !== 1) return;
+      if (heap.words[at + HEADER_STORED] !== 0) {
+        this.#known[(heap.words[at + HEADER_HASH] as number) % KNOWN_LIMIT] = ref;
+      }
+    });
+  }
+
+  #key(ref: Ref): Buffer {
+    const at = ref * UNIT_BYTES + HEADER_HASH * 4;
+    return Buffer.from(this.#heap.bytes.subarray(at, at + HASH_BYTES));
+  }
+}

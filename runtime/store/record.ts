@@ -1,0 +1,189 @@
+/**
+ * The records of a store: msgpack arrays of fixed positions, and a check of 8 bytes behind them.
+ *
+ *   record = msgpack array · first 8 bytes of the SHA-256 of it
+ *
+ *   block      [height, parent, root, data, hash of metadata or null, budget, gas used, ended,
+ *               sequence, pinned]
+ *   "format"   ["stillpoint store", version]
+ *   "genesis"  [genesis id]
+ *   "head"     [block id]
+ *   "writer"   [process number, when it started, boot id, token]
+ *   "totals"   [bytes of objects, bytes written since the last sweep, next sequence]
+ *
+ * Positions have one type each, and a record that has another is refused: integers are safe integers, hashes
+ * 32 bytes. So equal values have equal bytes, whoever wrote them.
+ */
+
+import { hash } from "node:crypto";
+import { Packr } from "msgpackr";
+import { assert, StoreError } from "../errors.ts";
+
+export const STORE_FORMAT = 1;
+export const STORE_MAGIC = "stillpoint store";
+
+type Shape = "integer" | "hash" | "hash?" | "bytes" | "text" | "boolean";
+type Value = number | Uint8Array | string | boolean | null;
+
+/** A retained block, as the store knows it. */
+export interface BlockRecord {
+  readonly id: Buffer;
+  readonly height: number;
+  readonly parent: Buffer;
+  readonly root: Buffer;
+  readonly data: Uint8Array;
+  /** Hash of the blob of its metadata; null for block 0. */
+  readonly metadata: Buffer | null;
+  readonly budget: number;
+  readonly gasUsed: number;
+  readonly ended: boolean;
+  /** In the order in which blocks were retained. */
+  readonly sequence: number;
+  /** Kept until it is unpinned, whatever the option "retain" says. */
+  readonly pinned: boolean;
+}
+
+/** Who writes. */
+export interface Holder {
+  readonly pid: number;
+  /** Clock ticks from the start of the machine to the start of the process, as text; "" where unknown. */
+  readonly started: string;
+  readonly boot: string;
+  readonly token: string;
+}
+
+export interface Totals {
+  readonly liveBytes: number;
+  readonly writtenBytes: number;
+  readonly nextSequence: number;
+}
+
+const BLOCK: readonly Shape[] = [
+  "integer",
+  "hash",
+  "hash",
+  "bytes",
+  "hash?",
+  "integer",
+  "integer",
+  "boolean",
+  "integer",
+  "boolean",
+];
+const CHECK_BYTES = 8;
+const packr = new Packr({ useRecords: false, variableMapSize: true });
+
+export function packBlock(block: BlockRecord): Buffer {
+  const { height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned } = block;
+  return pack([height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned], BLOCK);
+}
+
+/** @throws StoreError (STORE_CORRUPT) */
+export function unpackBlock(id: Buffer, bytes: Buffer): BlockRecord {
+  const values = unpack(bytes, BLOCK, `of block ${id.toString("hex")}`);
+  const [height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned] = values as [
+    number,
+    Buffer,
+    Buffer,
+    Buffer,
+    Buffer | null,
+    number,
+    number,
+    boolean,
+    number,
+    boolean,
+  ];
+  return { id, height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned };
+}
+
+export function packFormat(version: number): Buffer {
+  return pack([STORE_MAGIC, version], ["text", "integer"]);
+}
+
+export function unpackFormat(bytes: Buffer): number {
+  const [magic, version] = unpack(bytes, ["text", "integer"], '"format"') as [string, number];
+  if (magic !== STORE_MAGIC) throw corrupt('"format"');
+  return version;
+}
+
+export function packHash(bytes: Buffer): Buffer {
+  return pack([bytes], ["hash"]);
+}
+
+export function unpackHash(bytes: Buffer, name: string): Buffer {
+  return unpack(bytes, ["hash"], name)[0] as Buffer;
+}
+
+const HOLDER: readonly Shape[] = ["integer", "text", "text", "text"];
+
+export function packHolder({ pid, started, boot, token }: Holder): Buffer {
+  return pack([pid, started, boot, token], HOLDER);
+}
+
+export function unpackHolder(bytes: Buffer): Holder {
+  const [pid, started, boot, token] = unpack(bytes, HOLDER, '"writer"') as [number, string, string, string];
+  return { pid, started, boot, token };
+}
+
+const TOTALS: readonly Shape[] = ["integer", "integer", "integer"];
+
+export function packTotals({ liveBytes, writtenBytes, nextSequence }: Totals): Buffer {
+  return pack([liveBytes, writtenBytes, nextSequence], TOTALS);
+}
+
+export function unpackTotals(bytes: Buffer): Totals {
+  const [liveBytes, writtenBytes, nextSequence] = unpack(bytes, TOTALS, '"totals"') as number[];
+  return { liveBytes: liveBytes ?? 0, writtenBytes: writtenBytes ?? 0, nextSequence: nextSequence ?? 0 };
+}
+
+function pack(values: readonly Value[], shapes: readonly Shape[]): Buffer {
+  assert(fits(values, shapes), "store: a record has another shape");
+  const body = packr.pack(values);
+  return Buffer.concat([body, check(body)]);
+}
+
+function unpack(bytes: Buffer, shapes: readonly Shape[], name: string): readonly Value[] {
+  const body = bytes.subarray(0, -CHECK_BYTES);
+  if (bytes.length <= CHECK_BYTES || !check(body).equals(bytes.subarray(-CHECK_BYTES))) throw corrupt(name);
+  let values: unknown;
+  try {
+    values = packr.unpack(body);
+  } catch {
+    throw corrupt(name);
+  }
+  if (!Array.isArray(values) || !fits(values, shapes)) throw corrupt(name);
+  return values.map((value) => (value instanceof Uint8Array ? Buffer.from(value) : value));
+}
+
+function fits(values: readonly unknown[], shapes: readonly Shape[]): boolean {
+  return values.length === shapes.length && values.every((value, i) => hasShape(value, shapes[i] as Shape));
+}
+
+function hasShape(value: unknown, shape: Shape): boolean {
+  switch (shape) {
+    case "integer":
+      return Number.isSafeInteger(value) && !Object.is(value, -0);
+    case "hash?":
+      return value === null || hasShape(value, "hash");
+    case "hash":
+      return value instanceof Uint8Array && value.length === 32;
+    case "bytes":
+      return value instanceof Uint8Array;
+    case "text":
+      return typeof value === "string";
+    case "boolean":
+      return typeof value === "boolean";
+  }
+}
+
+function check(body: Uint8Array): Buffer {
+  return hash("sha256", body, "buffer").subarray(0, CHECK_BYTES);
+}
+
+function corrupt(name: string): StoreError {
+  return new StoreError(
+    "STORE_CORRUPT",
+    `the store is damaged: its record ${name} can not be read. "stillpoint store verify" says what is intact`,
+    { record: name },
+  );
+}
