@@ -2,6 +2,7 @@
  * Stillpoint: a deterministic process runtime. The public face for embedders.
  */
 
+export type { BatchReport, Ending, Phase } from "./batch/evidence.ts";
 export { type Block, BlockFault } from "./chain/block.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {

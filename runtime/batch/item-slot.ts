@@ -18,6 +18,7 @@ import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
 import { bridgeModule, FAULT_GIVEN_UP } from "./bridge.ts";
 import type { Core } from "./core.ts";
+import type { Clock } from "./evidence.ts";
 import { OUTCOME_DONE, OUTCOME_PRODUCTION, type Records } from "./records.ts";
 import type { BatchMemory } from "./shared.ts";
 
@@ -167,7 +168,14 @@ export class ItemSlot {
    * The item ended with `fault`: makes versions of what it wrote, writes its record, and puts everything back.
    * Returns what the core is told, or FAULT_GIVEN_UP.
    */
-  settle(inputs: Inputs, item: number, fault: number, records: Records, place: number): number {
+  settle(
+    inputs: Inputs,
+    item: number,
+    fault: number,
+    records: Records,
+    place: number,
+    clock: Clock | null,
+  ): number {
     const limit = inputs.gas(item);
     const outbox = inputs.outbox;
     let length = 0;
@@ -179,6 +187,7 @@ export class ItemSlot {
       else if (length > 0) output = Buffer.from(this.#memory.subarray(outbox + 4, outbox + 4 + length));
     }
     const privatePages = this.#putBack();
+    clock?.lap("reset");
     const statePages = this.#bridge.changed();
     let left = end === abi.FAULT_NONE || end === abi.FAULT_ABORT ? this.#gas() : 0;
     if (end === abi.FAULT_NONE) {

@@ -13,10 +13,12 @@ import { capturePage, pageEquals } from "../image/memory.ts";
 import type { Batch } from "../kernel/runner.ts";
 import { BATCH_BYTES_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { BASE_AT, PAGE_DIRTY } from "./bridge.ts";
+import { type Counts, type Ending, type Evidence, readCounts } from "./evidence.ts";
 import * as layout from "./layout.ts";
+import { verifyWindow } from "./paranoid.ts";
 import { type Participant, STOP_PRODUCTION } from "./participant.ts";
 import type { Records } from "./records.ts";
-import { type BatchControl, type BatchMemory, poison } from "./shared.ts";
+import { type BatchControl, type BatchMemory, poison, timesOf } from "./shared.ts";
 
 const TWO_32 = 4294967296;
 /** Items of a window. Short ones bound what a thread that is held up can spoil. */
@@ -24,8 +26,12 @@ const WINDOW_ITEMS = 256;
 /** A window with more executions than this for each item is not worth it. */
 const EXECUTIONS_LIMIT = 2;
 
-/** Why a run ended. */
-export type Ending = "done" | "cut" | "production" | "conflicts" | "memory" | "died";
+export interface LeaderOptions {
+  /** Checks every window once more when it is committed. */
+  readonly paranoid: boolean;
+  /** Notes from which items each has read. */
+  readonly dependencies: boolean;
+}
 
 const indexes = new Uint32Array(TABLE_LIMIT);
 const pages = new Uint32Array(TABLE_LIMIT);
@@ -36,6 +42,7 @@ export class Leader {
   readonly #control: BatchControl;
   readonly #records: Records;
   readonly #participant: Participant;
+  readonly #options: LeaderOptions;
   readonly #words: Int32Array;
 
   constructor(
@@ -44,7 +51,9 @@ export class Leader {
     control: BatchControl,
     records: Records,
     participant: Participant,
+    options: LeaderOptions,
   ) {
+    this.#options = options;
     this.#heap = heap;
     this.#memory = memory;
     this.#control = control;
@@ -58,7 +67,7 @@ export class Leader {
    *
    * @param call asks other threads to help with the batch of that number
    */
-  run(batch: Batch, call: (number: number) => void): Ending {
+  run(batch: Batch, evidence: Evidence, call: (number: number) => void): Ending {
     const { start, program, inputs, outcomes } = batch;
     const bound = program.handle.stateBytes;
     const mark = outcomes.mark();
@@ -76,7 +85,7 @@ export class Leader {
       Atomics.store(this.#words, layout.POISON / 4, 0);
       this.#participant.begin(description);
       call(this.#control.announce(description));
-      do ending = this.#window(batch, Math.min(WINDOW_ITEMS, inputs.count - batch.next));
+      do ending = this.#window(batch, Math.min(WINDOW_ITEMS, batch.rest), evidence);
       while (ending === "done" && batch.next < inputs.count);
     } catch (error) {
       poison(this.#memory.core);
@@ -85,25 +94,34 @@ export class Leader {
     } finally {
       this.#control.release();
     }
-    if (ending === "died") outcomes.rollback(mark);
-    else batch.memory = this.#publish(batch.memory, bound);
+    this.#takeTimes(evidence);
+    evidence.endings.push(ending);
+    if (ending === "died") {
+      outcomes.rollback(mark);
+    } else {
+      evidence.parallel += batch.next - mark.next;
+      batch.memory = this.#publish(batch.memory, bound);
+    }
     return ending;
   }
 
   /** Leads the next `items` items. */
-  #window(batch: Batch, items: number): Ending {
+  #window(batch: Batch, items: number, evidence: Evidence): Ending {
     const words = this.#words;
     const { inputs, outcomes, next } = batch;
     // Whether outputs fit together is decided item after item.
     const room = BATCH_BYTES_LIMIT - outcomes.outputBytes;
     if (items * inputs.outboxCapacity > room) return "memory";
-    const before = this.#executions();
+    const before = this.#counts();
     this.#open(batch, items);
     this.#participant.run(0, next);
     this.#control.close();
     if (words[layout.POISON / 4] !== 0) return "died";
     const stop = words[layout.STOP / 4] as number;
     const done = stop === STOP_PRODUCTION ? (words[layout.CUT / 4] as number) : this.#word(layout.COMMITTED);
+    const { dependencies, paranoid } = this.#options;
+    if (paranoid) verifyWindow(words, done);
+    const { executions } = evidence.window(words, this.#memory.workers, before, next, done, dependencies);
     for (let item = 0; item < done; item++) {
       const record = layout.ITEMS + item * layout.ITEM_SIZE;
       const state = this.#word(record + layout.ITEM_STATE) & ((1 << layout.STATE_KIND_BITS) - 1);
@@ -112,7 +130,7 @@ export class Leader {
     }
     switch (stop) {
       case 0:
-        return this.#executions() - before > items * EXECUTIONS_LIMIT ? "conflicts" : "done";
+        return executions > items * EXECUTIONS_LIMIT ? "conflicts" : "done";
       case layout.STOP_GAS:
         batch.cut = true;
         return "cut";
@@ -165,12 +183,19 @@ export class Leader {
     return tableUpdate(heap, result, indexes, pages, count);
   }
 
-  #executions(): number {
-    let sum = 0;
+  /** What the threads have added up, which begins anew. */
+  #takeTimes(evidence: Evidence): void {
     for (let worker = 0; worker < this.#memory.workers; worker++) {
-      sum += this.#word(layout.WORKERS + worker * layout.WORKER_SIZE + layout.WORKER_EXECUTIONS);
+      const times = timesOf(this.#memory, worker);
+      times.forEach((time, phase) => {
+        evidence.nanoseconds[phase] = (evidence.nanoseconds[phase] as number) + time;
+      });
+      times.fill(0);
     }
-    return sum;
+  }
+
+  #counts(): Counts {
+    return readCounts(this.#words, this.#memory.workers);
   }
 
   #word(at: number): number {

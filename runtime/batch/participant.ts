@@ -13,10 +13,11 @@ import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import { BASE_AT, baseModule, FAULT_GIVEN_UP, PAGE_LOADED, PAGE_LOADING } from "./bridge.ts";
 import { type Core, instantiateCore } from "./core.ts";
+import { Clock } from "./evidence.ts";
 import { ItemSlot } from "./item-slot.ts";
 import * as layout from "./layout.ts";
 import { OUTCOME_PRODUCTION, type Records } from "./records.ts";
-import type { BatchMemory, Description } from "./shared.ts";
+import { type BatchMemory, type Description, timesOf } from "./shared.ts";
 
 const TWO_32 = 4294967296;
 
@@ -52,10 +53,14 @@ export class Participant {
   readonly #base: BaseFunctions;
   readonly #words: Int32Array;
   readonly #slots = new Map<LoadedProgram, ItemSlot>();
+  readonly #timed: boolean;
+  #clock: Clock | null = null;
   #work: Work | null = null;
   #firstItem = 0;
 
-  constructor(heap: Heap, programs: Programs, memory: BatchMemory, records: Records) {
+  /** `timed`: adds up its time (evidence.ts). */
+  constructor(heap: Heap, programs: Programs, memory: BatchMemory, records: Records, timed: boolean) {
+    this.#timed = timed;
     this.#heap = heap;
     this.#programs = programs;
     this.#memory = memory;
@@ -101,6 +106,8 @@ export class Participant {
     const core = this.#core;
     this.#firstItem = firstItem;
     core.enter(worker);
+    if (this.#timed) this.#clock = new Clock(timesOf(this.#memory, worker));
+    this.#clock?.start();
     this.#commit();
     let task = core.next();
     for (let idle = 0; ; ) {
@@ -112,7 +119,9 @@ export class Participant {
           break;
         case layout.TASK_VALIDATE:
           task = core.finishValidation(core.validate());
+          this.#clock?.lap("validate");
           this.#commit();
+          this.#clock?.lap("commit");
           idle = 0;
           break;
         case layout.TASK_DONE:
@@ -121,6 +130,7 @@ export class Participant {
           if (++idle > IDLE_SPINS) this.#nap();
           this.#commit();
           task = core.next();
+          this.#clock?.lap("wait");
       }
     }
   }
@@ -159,14 +169,17 @@ export class Participant {
     const { slot, inputs, entry } = this.#work as Work;
     const index = this.#firstItem + item;
     const fault = slot.run(this.#heap, inputs, index, entry);
+    this.#clock?.lap("guest");
     if (fault === FAULT_GIVEN_UP) {
       slot.abandon();
       return core.giveUp();
     }
-    const outcome = slot.settle(inputs, index, fault, this.#records, item);
+    const outcome = slot.settle(inputs, index, fault, this.#records, item, this.#clock);
     if (outcome === FAULT_GIVEN_UP) return core.giveUp();
     const high = Math.floor(slot.gasUsed / TWO_32);
-    return core.finish(slot.gasUsed - high * TWO_32, high, outcome);
+    const task = core.finish(slot.gasUsed - high * TWO_32, high, outcome);
+    this.#clock?.lap("publish");
+    return task;
   }
 
   /** Brings a page of the state before the batch into the base. */

@@ -10,10 +10,12 @@
 
 import { performance } from "node:perf_hooks";
 import type { Heap } from "../heap/heap.ts";
+import { hashOf } from "../image/hash.ts";
 import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import type { Batch, BatchRunner } from "../kernel/runner.ts";
 import { BASE_AT } from "./bridge.ts";
-import { type Ending, Leader } from "./leader.ts";
+import { type BatchReport, type Ending, Evidence } from "./evidence.ts";
+import { Leader } from "./leader.ts";
 import { Participant } from "./participant.ts";
 import { Records } from "./records.ts";
 import { BatchControl, type BatchMemory, poison } from "./shared.ts";
@@ -22,6 +24,14 @@ import { BatchControl, type BatchMemory, poison } from "./shared.ts";
 export interface BatchOptions {
   /** In parallel whatever it costs, for tests. */
   readonly force: boolean;
+  /** Checks every window once more when it is committed. */
+  readonly paranoid: boolean;
+  /** Whether anybody wants the reports. */
+  readonly reports: boolean;
+  /** Whether they tell from which items each has read. */
+  readonly dependencies: boolean;
+  /** Whether they tell how the threads' time is split. */
+  readonly timing: boolean;
 }
 
 /** What a runner asks of the thread it lives on. */
@@ -30,6 +40,8 @@ export interface Helpers {
   call(batch: number): void;
   /** Those that have not come need not come any more. */
   dismiss(): void;
+  /** Hands on how a batch ran. */
+  report(report: BatchReport): void;
 }
 
 /** Fewer items than this are not worth waking other threads. */
@@ -55,6 +67,7 @@ interface Experience {
 }
 
 export class Runner implements BatchRunner {
+  readonly #heap: Heap;
   readonly #memory: BatchMemory;
   readonly #control: BatchControl;
   readonly #participant: Participant;
@@ -68,6 +81,7 @@ export class Runner implements BatchRunner {
   /** Items to run one after the other before the next parallel run. */
   #hold = 0;
   #deaths = 0;
+  #evidence = new Evidence();
   /** When the loop began with the items that it runs now, and with which. */
   #since = 0;
   #from = -1;
@@ -80,11 +94,12 @@ export class Runner implements BatchRunner {
     options: BatchOptions,
     helpers: Helpers,
   ) {
+    this.#heap = heap;
     this.#memory = memory;
     this.#control = new BatchControl(memory);
     const records = new Records(memory.records);
-    this.#participant = new Participant(heap, programs, memory, records);
-    this.#leader = new Leader(heap, memory, this.#control, records, this.#participant);
+    this.#participant = new Participant(heap, programs, memory, records, options.timing);
+    this.#leader = new Leader(heap, memory, this.#control, records, this.#participant, options);
     this.#id = id;
     this.#options = options;
     this.#helpers = helpers;
@@ -103,6 +118,7 @@ export class Runner implements BatchRunner {
       this.#hold = 0;
       this.#deaths = 0;
       this.#from = -1;
+      this.#evidence = new Evidence();
     }
     if (handle.batchModule === null || handle.stateBytes > STATE_LIMIT) return rest;
     if (this.#deaths > DEATHS_LIMIT) return rest;
@@ -136,7 +152,7 @@ export class Runner implements BatchRunner {
     const began = performance.now();
     let ending: Ending;
     try {
-      ending = this.#leader.run(batch, (number) => this.#helpers.call(number));
+      ending = this.#leader.run(batch, this.#evidence, (number) => this.#helpers.call(number));
     } finally {
       this.#helpers.dismiss();
     }
@@ -152,6 +168,22 @@ export class Runner implements BatchRunner {
     } else if (ending === "done") {
       experience.hold = HOLD_ITEMS;
     }
+  }
+
+  end(batch: Batch): void {
+    if (!this.#options.reports) return;
+    const { program, start, inputs } = batch;
+    const evidence = batch === this.#batch ? this.#evidence : new Evidence();
+    const named = {
+      program: program.handle.hashHex,
+      entry: program.handle.entries[start.entry] as string,
+      inputs: this.#options.dependencies
+        ? Buffer.from(hashOf(this.#heap, start.inputs)).toString("hex")
+        : null,
+      items: inputs.count,
+    };
+    this.#control.reported();
+    this.#helpers.report(evidence.report(named, this.#options.timing));
   }
 
   /** Helps with the batch of that number until it ends. */

@@ -17,6 +17,7 @@
 
 import type { Ref } from "../heap/heap.ts";
 import { coreMemory, coreModule } from "./core.ts";
+import { PHASES } from "./evidence.ts";
 import { POISON, WAKE, WORKERS_LIMIT } from "./layout.ts";
 import { createRecords } from "./records.ts";
 
@@ -58,15 +59,24 @@ const MEMORY = 7;
 const GLOBALS = 8;
 const MEMORY_PAGES = 9;
 const INPUTS = 10;
+/** Reports that threads have sent to the main thread. */
+const REPORTS = 11;
 const SEAT_WORDS = 16;
 const SEAT_AT = 64;
-const CONTROL_WORDS = SEAT_AT + WORKERS_LIMIT * SEAT_WORDS;
+const TIMES_AT = (SEAT_AT + WORKERS_LIMIT * SEAT_WORDS) * 4;
+const TIMES_BYTES = PHASES.length * 8;
+const CONTROL_BYTES = TIMES_AT + WORKERS_LIMIT * TIMES_BYTES;
 
 const OPEN = 1;
 /** Looks so often before it sleeps. */
 const SPINS = 2000;
 /** A sleeper looks again after this time at the latest: nobody has to be woken for progress. */
 const NAP_MS = 2;
+
+/** Where `worker` adds up its time, in the order of PHASES. */
+export function timesOf(memory: BatchMemory, worker: number): Float64Array {
+  return new Float64Array(memory.control, TIMES_AT + worker * TIMES_BYTES, PHASES.length);
+}
 
 /** One thread's view. */
 export class BatchControl {
@@ -196,6 +206,18 @@ export class BatchControl {
     Atomics.notify(this.#words, SEAT_AT + seat * SEAT_WORDS);
   }
 
+  // ---- reports --------------------------------------------------------------------------------------------
+
+  /** A report is on its way to the main thread. */
+  reported(): void {
+    Atomics.add(this.#words, REPORTS, 1);
+  }
+
+  /** How many were sent so far. */
+  get reports(): number {
+    return Atomics.load(this.#words, REPORTS);
+  }
+
   // ---- the main thread ------------------------------------------------------------------------------------
 
   /** Clears away a thread that died; if it had a part in the batch, `poison` is called first. */
@@ -249,7 +271,7 @@ export async function createBatchMemory(workers: number): Promise<BatchMemory> {
     coreModule: await coreModule(),
     core: coreMemory(threads, Math.min(ARENA_BYTES, ARENAS_BYTES / threads)),
     base: new WebAssembly.Memory({ initial: 0, maximum: 65536, shared: true }),
-    control: new SharedArrayBuffer(CONTROL_WORDS * 4),
+    control: new SharedArrayBuffer(CONTROL_BYTES),
     records: createRecords(),
     workers: threads,
   };

@@ -32,7 +32,7 @@ import { applyMerge, planMerge } from "./merge.ts";
 import { checkOutcomes, writeOutcomes } from "./outcomes.ts";
 import type { LoadedProgram, Programs } from "./program.ts";
 import { type GetRequest, type PutRequest, SnapshotRequest } from "./request.ts";
-import { Batch, type BatchRunner, NO_RUNNER } from "./runner.ts";
+import { Batch, type BatchRunner, NO_RUNNER, type Planned } from "./runner.ts";
 import { beginBatch, ItemLoop } from "./sequential.ts";
 import type { KernelImports } from "./slot.ts";
 import { SlotPool } from "./slot-pool.ts";
@@ -40,12 +40,6 @@ import { checkBatch, checkStart } from "./start.ts";
 import type { Tracer } from "./trace.ts";
 
 const snapshotRequest = new SnapshotRequest();
-
-/** A batch that has begun, and how many items are to be run next, one after the other. */
-interface Planned {
-  readonly batch: Batch;
-  readonly count: number;
-}
 
 export class Kernel {
   readonly #heap: Heap;
@@ -171,7 +165,7 @@ export class Kernel {
       if (count > 0) return this.#runHere(start, program, start.gas, depth, null, { batch, count });
       this.#runner.run(batch);
     }
-    return batch.finish(this.#heap);
+    return batch.finish(this.#heap, this.#runner);
   }
 
   /** Runs a batch of which `planned` items come next, or which has not begun. */
@@ -189,7 +183,7 @@ export class Kernel {
       }
     }
     loop.leave();
-    return batch.finish(this.#heap);
+    return batch.finish(this.#heap, this.#runner);
   }
 
   // ---- return points --------------------------------------------------------------------------------------

@@ -62,11 +62,18 @@ export class Batch {
   }
 
   /** The image when no item is left; globals and private memory are as they were. */
-  finish(heap: Heap): Process {
+  finish(heap: Heap, runner: BatchRunner): Process {
+    runner.end(this);
     const { outcomes } = this;
     while (outcomes.next < this.inputs.count) outcomes.add(ITEM_NOT_RUN, 0, 0, 0, 0);
     return batched(heap, this);
   }
+}
+
+/** A batch that has begun, and how many items are to be run next, one after the other. */
+export interface Planned {
+  readonly batch: Batch;
+  readonly count: number;
 }
 
 export interface BatchRunner {
@@ -74,7 +81,9 @@ export interface BatchRunner {
   plan(batch: Batch): number;
   /** Runs the next items, or some of them, or none. */
   run(batch: Batch): void;
+  /** All items are done. */
+  end(batch: Batch): void;
 }
 
 /** Leaves every batch to the kernel. */
-export const NO_RUNNER: BatchRunner = { plan: (batch) => batch.rest, run: () => {} };
+export const NO_RUNNER: BatchRunner = { plan: (batch) => batch.rest, run: () => {}, end: () => {} };

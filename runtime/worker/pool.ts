@@ -6,8 +6,9 @@
  */
 
 import { Piscina } from "piscina";
+import type { BatchReport } from "../batch/evidence.ts";
 import type { BatchOptions } from "../batch/runner.ts";
-import { type BatchMemory, healBatches } from "../batch/shared.ts";
+import { BatchControl, type BatchMemory, healBatches } from "../batch/shared.ts";
 import { type Facts, KernelPanic, LimitError, type StillpointError, StoreError } from "../errors.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
@@ -31,6 +32,9 @@ const START_FAILURES_LIMIT = 10;
 const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const workerFile = new URL(`./worker.${extension}`, import.meta.url).href;
 
+/** Turns of the event loop that a report may take to come. */
+const REPORT_TURNS = 100;
+
 export interface PoolOptions {
   readonly heap: HeapHandle;
   readonly programs: readonly ProgramHandle[];
@@ -39,7 +43,9 @@ export interface PoolOptions {
   readonly timeline: SharedArrayBuffer | null;
   /** For batches in parallel. */
   readonly batches: BatchMemory | null;
-  readonly batchOptions: BatchOptions;
+  readonly batchOptions: Omit<BatchOptions, "reports">;
+  /** Told of every batch that ran, in this process, for whatever reason. */
+  readonly onBatch: ((report: BatchReport) => void) | undefined;
 }
 
 export class Pool {
@@ -57,6 +63,7 @@ export class Pool {
   #deaths = 0;
   #lastDeath: unknown;
   #startedCount = 0;
+  #reports = 0;
   #closed = false;
 
   constructor(options: PoolOptions) {
@@ -71,7 +78,12 @@ export class Pool {
       concurrentTasksPerWorker: 1,
       resourceLimits: { stackSizeMb: WORKER_STACK_BYTES / (1 << 20) },
     });
-    this.#piscina.on("message", ({ started, id }) => {
+    this.#piscina.on("message", ({ started, id, report }) => {
+      if (report !== undefined) {
+        this.#reports++;
+        options.onBatch?.(report);
+        return;
+      }
       this.#started.set(started, id);
       this.#starting.delete(id);
       this.#startedCount++;
@@ -92,7 +104,10 @@ export class Pool {
     for (;;) {
       const signal = board.mainSignal();
       const outcome = board.take(entry, job.start, false);
-      if (outcome.state === "done") return outcome.result;
+      if (outcome.state === "done") {
+        await this.#reported();
+        return outcome.result;
+      }
       if (outcome.state === "failed") throw revive(outcome.error);
       if (this.#deaths - deathsBefore > DEATHS_LIMIT) {
         board.withdraw(entry);
@@ -105,6 +120,17 @@ export class Pool {
       }
       await board.mainSleep(signal);
     }
+  }
+
+  /** Reports that were sent have come: in a later turn at the latest, unless their thread has died. */
+  async #reported(): Promise<void> {
+    const { batches, onBatch } = this.#options;
+    if (batches === null || onBatch === undefined) return;
+    const sent = new BatchControl(batches).reports;
+    for (let turn = 0; turn < REPORT_TURNS && this.#reports < sent; turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#reports = Math.max(this.#reports, sent);
   }
 
   /** Waits while there are as many blocks in progress as the board holds. */
@@ -176,8 +202,18 @@ export class Pool {
   /** Gives a thread its long task; when the thread dies, does so again. */
   #start(advances: boolean): void {
     const id = ++this.#lastId;
-    const { workers, batches, ...shared } = this.#options;
-    const task: WorkerTask = { ...shared, id, board: this.#memory, alone: workers === 1, advances, batches };
+    const { heap, programs, timeline, workers, batches, onBatch } = this.#options;
+    const task: WorkerTask = {
+      id,
+      heap,
+      board: this.#memory,
+      timeline,
+      programs,
+      alone: workers === 1,
+      advances,
+      batches,
+      batchOptions: { ...this.#options.batchOptions, reports: onBatch !== undefined },
+    };
     this.#starting.add(id);
     const running = this.#piscina.run(task).then(
       () => {},

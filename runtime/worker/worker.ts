@@ -74,6 +74,7 @@ class Worker implements Jobs {
       this.#runner = new Runner(this.#heap, this.#programs, batches, id, batchOptions, {
         call: (batch) => this.#call(batch, batches.workers - 1),
         dismiss: () => this.#dismiss(),
+        report: (report) => parentPort?.postMessage({ report }),
       });
     }
     this.#kernel = new Kernel(this.#heap, this.#programs, this, this.#lane, this.#runner ?? NO_RUNNER);

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Block, RuntimeOptions } from "../../runtime/index.ts";
+import type { BatchReport, Block, RuntimeOptions } from "../../runtime/index.ts";
 import { guest } from "../fixture.ts";
 import { openBatches, runBatch } from "./batches.ts";
 
@@ -37,3 +37,35 @@ for (const accounts of [2, 50, 10_000]) {
     assert.deepEqual(await play({ workers: 2 }, accounts), expected);
   });
 }
+
+test("a report tells of conflicts, contended lines and dependencies", async () => {
+  const reports: BatchReport[] = [];
+  const runtime = await openBatches(payments, {
+    workers: 2,
+    force: true,
+    paranoid: true,
+    dependencies: true,
+    timing: true,
+    onBatch: (report) => void reports.push(report),
+  });
+  // Every item pays from account 0 to an account of its own.
+  const items = Array.from({ length: 300 }, (_, i) => ({
+    input: new Uint8Array(Uint32Array.of(2000, 2, 0, i + 1).buffer),
+    gas: 1_000_000,
+  }));
+  await runBatch(runtime, { entry: "mix2", items, inbox: BOUND });
+  await runtime.close();
+  const [report] = reports as [BatchReport];
+  assert.equal(reports.length, 1);
+  assert.equal(report.entry, "mix2");
+  assert.equal(report.items, 300);
+  assert.ok(report.executions >= report.parallel && report.parallel > 0);
+  assert.ok(report.versions >= 2 * report.parallel);
+  assert.ok(report.contended.every(({ address, count }) => address === 0 && count > 0));
+  // Within a window each item has read what the one before left.
+  const pairs = report.dependencies as [number, number][];
+  assert.ok(pairs.every(([item, lower]) => lower === item - 1));
+  assert.ok(pairs.length > 0.9 * report.parallel);
+  assert.match(report.inputs as string, /^[0-9a-f]{64}$/);
+  assert.ok((report.nanoseconds?.guest ?? 0) > 0);
+});

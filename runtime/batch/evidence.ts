@@ -1,0 +1,196 @@
+/**
+ * What is known of how a batch ran: counts, contended lines, dependencies. It differs from run to run and decides
+ * nothing; what a batch gave is elsewhere.
+ */
+
+import { performance } from "node:perf_hooks";
+import * as layout from "./layout.ts";
+
+/** Why a run in parallel ended. */
+export type Ending = "done" | "cut" | "production" | "conflicts" | "memory" | "died";
+
+/** How a batch ran. */
+export interface BatchReport {
+  /** SHA-256 of the program whose items ran, in hex. */
+  readonly program: string;
+  readonly entry: string;
+  /** SHA-256 of the inputs, in hex, which names the batch when it is run again; with dependencies only. */
+  readonly inputs: string | null;
+  readonly items: number;
+  /** Items whose outcome came from a run in parallel; the others ran one after the other. */
+  readonly parallel: number;
+  /** How each run in parallel ended. */
+  readonly endings: readonly Ending[];
+  /** Incarnations that were begun; without conflicts as many as items that ran in parallel. */
+  readonly executions: number;
+  readonly validations: number;
+  /** Incarnations that a validation ended. */
+  readonly aborts: number;
+  /** Incarnations that met a value which was about to change, and gave up. */
+  readonly givenUp: number;
+  /** Values about to change that were waited for. */
+  readonly waits: number;
+  /** Versions of lines that were made, and the bytes of memory they and the logs took. */
+  readonly versions: number;
+  readonly versionBytes: number;
+  /** Lines whose reads were found changed, by address, most often first. */
+  readonly contended: readonly { readonly address: number; readonly count: number }[];
+  /** Pairs (item, lower item from which it read); null if they were not asked for. */
+  readonly dependencies: readonly (readonly [item: number, lower: number])[] | null;
+  /** Nanoseconds of all threads in the parts of a run in parallel; null if it was not asked for. */
+  readonly nanoseconds: Readonly<Record<Phase, number>> | null;
+}
+
+/** Parts of a thread's time: the guest with its misses, putting back, versions, checking, applying, waiting. */
+export type Phase = "guest" | "reset" | "publish" | "validate" | "commit" | "wait";
+export const PHASES: readonly Phase[] = ["guest", "reset", "publish", "validate", "commit", "wait"];
+
+/** Adds up one thread's time by its parts. */
+export class Clock {
+  readonly #nanoseconds: Float64Array;
+  #last = 0;
+
+  constructor(nanoseconds: Float64Array) {
+    this.#nanoseconds = nanoseconds;
+  }
+
+  start(): void {
+    this.#last = performance.now();
+  }
+
+  /** The time since the last call belongs to `phase`. */
+  lap(phase: Phase): void {
+    const now = performance.now();
+    const place = PHASES.indexOf(phase);
+    this.#nanoseconds[place] = (this.#nanoseconds[place] as number) + (now - this.#last) * 1e6;
+    this.#last = now;
+  }
+}
+
+/** Counters of the core that a report sums up, by their place in a worker's record. */
+const COUNTERS = {
+  executions: layout.WORKER_EXECUTIONS,
+  validations: layout.WORKER_VALIDATIONS,
+  aborts: layout.WORKER_ABORTS,
+  givenUp: layout.WORKER_GIVEN_UP,
+  waits: layout.WORKER_WAITS,
+  versions: layout.WORKER_VERSIONS,
+} as const;
+/** Lines that a report names. */
+const CONTENDED_REPORTED = 16;
+
+export type Counts = Record<keyof typeof COUNTERS, number>;
+
+/** The counters as they stand, over all workers. */
+export function readCounts(words: Int32Array, workers: number): Counts {
+  const counts: Counts = { executions: 0, validations: 0, aborts: 0, givenUp: 0, waits: 0, versions: 0 };
+  for (const [name, place] of Object.entries(COUNTERS)) {
+    for (let worker = 0; worker < workers; worker++) {
+      const at = layout.WORKERS + worker * layout.WORKER_SIZE + place;
+      const sum = counts[name as keyof Counts] + (words[at / 4] as number);
+      counts[name as keyof Counts] = sum >>> 0;
+    }
+  }
+  return counts;
+}
+
+/** Bytes of the arenas that the window took. */
+export function arenaBytes(words: Int32Array, workers: number): number {
+  const generation = words[layout.GENERATION / 4];
+  const total = ((words[layout.MEMORY_END / 4] as number) >>> 0) - layout.ARENAS;
+  const size = Math.floor(total / workers / 16) * 16;
+  let bytes = 0;
+  for (let worker = 0; worker < workers; worker++) {
+    const at = (layout.WORKERS + worker * layout.WORKER_SIZE) / 4;
+    if (words[at + layout.WORKER_GENERATION / 4] !== generation) continue;
+    const top = (words[at + layout.WORKER_LOG_TOP / 4] as number) >>> 0;
+    const floor = (words[at + layout.WORKER_FLOOR / 4] as number) >>> 0;
+    bytes += Math.max(0, size - (floor - top));
+  }
+  return bytes;
+}
+
+/** The most contended lines, and forgets them. */
+export function takeContended(words: Int32Array): Map<number, number> {
+  const lines = new Map<number, number>();
+  for (let slot = 0; slot < layout.CONTENDED_SLOTS; slot++) {
+    const at = layout.CONTENDED / 4 + slot * 2;
+    const line = (words[at] as number) >>> 0;
+    const count = words[at + 1] as number;
+    if (count > 0) lines.set(line, count);
+    words[at] = 0;
+    words[at + 1] = 0;
+  }
+  return lines;
+}
+
+/** The lower items from which `item` of the window has read, ascending. */
+export function readFrom(words: Int32Array, item: number): number[] {
+  const record = (layout.ITEMS + item * layout.ITEM_SIZE) / 4;
+  const end = (words[record + layout.ITEM_LOG_END / 4] as number) >>> 0;
+  const lower = new Set<number>();
+  for (let at = (words[record + layout.ITEM_LOG / 4] as number) >>> 0; at < end; at += layout.ENTRY_SIZE) {
+    const version = (words[(at + layout.ENTRY_VERSION) / 4] as number) >>> 0;
+    if (version !== 0) lower.add(words[(version + layout.VERSION_ITEM) / 4] as number);
+  }
+  return [...lower].sort((a, b) => a - b);
+}
+
+/** Collects what a report says while a batch runs on this thread. */
+export class Evidence {
+  parallel = 0;
+  versionBytes = 0;
+  readonly endings: Ending[] = [];
+  readonly counts: Counts = { executions: 0, validations: 0, aborts: 0, givenUp: 0, waits: 0, versions: 0 };
+  readonly contended = new Map<number, number>();
+  readonly dependencies: [number, number][] = [];
+  readonly nanoseconds = new Float64Array(PHASES.length);
+
+  /** A window of items from `first` on has ended, of which `done` are committed. What it has counted. */
+  window(
+    words: Int32Array,
+    workers: number,
+    before: Counts,
+    first: number,
+    done: number,
+    edges: boolean,
+  ): Counts {
+    const counts = readCounts(words, workers);
+    for (const name of Object.keys(counts) as (keyof Counts)[]) {
+      counts[name] = (counts[name] - before[name]) >>> 0;
+      this.counts[name] += counts[name];
+    }
+    this.versionBytes += arenaBytes(words, workers);
+    for (const [line, count] of takeContended(words)) {
+      this.contended.set(line, (this.contended.get(line) ?? 0) + count);
+    }
+    for (let item = 0; edges && item < done; item++) {
+      for (const lower of readFrom(words, item)) this.dependencies.push([first + item, first + lower]);
+    }
+    return counts;
+  }
+
+  report(
+    batch: { program: string; entry: string; inputs: string | null; items: number },
+    timed: boolean,
+  ): BatchReport {
+    const contended = [...this.contended]
+      .map(([line, count]) => ({ address: line * layout.LINE_BYTES, count }))
+      .sort((a, b) => b.count - a.count || a.address - b.address)
+      .slice(0, CONTENDED_REPORTED);
+    return {
+      ...batch,
+      parallel: this.parallel,
+      endings: this.endings,
+      ...this.counts,
+      versionBytes: this.versionBytes,
+      contended,
+      dependencies: batch.inputs === null ? null : this.dependencies,
+      nanoseconds: timed
+        ? (Object.fromEntries(
+            PHASES.map((phase, i) => [phase, Math.round(this.nanoseconds[i] as number)]),
+          ) as Record<Phase, number>)
+        : null,
+    };
+  }
+}
