@@ -1,27 +1,28 @@
 /**
  * Keeps admitted programs, in memory and in a directory if one is given.
  *
- * The key is the SHA-256 of the original bytes and the rewriter's version. A file carries a hash of its own
- * content: one that is damaged, or of another version, is admitted anew and replaced. The directory must be
- * writable by this runtime alone: the hash finds damage, not malice. Files appear by rename, so that several
- * processes may share a directory.
+ * The key is the SHA-256 of the original bytes and the rewriter's version; for the batch variant also where
+ * state ends. A file carries a hash of its own content: one that is damaged, or of another version, is made
+ * anew and replaced. The directory must be writable by this runtime alone: the hash finds damage, not malice.
+ * Files appear by rename, so that several processes may share a directory.
  *
- *   file  "stillpoint program 1\n" · SHA-256 of the rest (32 bytes) ·
- *         V8 serialisation of [REWRITER_VERSION, Program]
+ *   file  "stillpoint program 2\n" · SHA-256 of the rest (32 bytes) ·
+ *         V8 serialisation of [REWRITER_VERSION, original bytes, what was made of them: a Program, or the
+ *         code of a batch variant, or null]
  */
 
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
-import { admit, type Program, programHash, REWRITER_VERSION } from "./admit.ts";
+import { admit, instrumentForBatch, type Program, programHash, REWRITER_VERSION } from "./admit.ts";
 
-const MAGIC = Buffer.from("stillpoint program 1\n");
+const MAGIC = Buffer.from("stillpoint program 2\n");
 const HASH_BYTES = 32;
 
 export class ProgramCache {
   readonly #directory: string | null;
-  readonly #programs = new Map<string, Promise<Program>>();
+  readonly #kept = new Map<string, Promise<unknown>>();
 
   /** With a directory, programs are kept there beyond the life of the process. */
   constructor(directory?: string) {
@@ -32,28 +33,38 @@ export class ProgramCache {
   admit(bytes: Uint8Array): Promise<Program> {
     const own = new Uint8Array(bytes);
     const key = Buffer.from(programHash(own)).toString("hex");
-    const known = this.#programs.get(key);
-    if (known !== undefined) return known;
-    const program = this.#load(key, own);
-    this.#programs.set(key, program);
-    program.catch(() => this.#programs.delete(key));
-    return program;
+    return this.#once(key, own, () => admit(own));
   }
 
-  async #load(key: string, bytes: Uint8Array): Promise<Program> {
-    if (this.#directory === null) return admit(bytes);
+  /** The code of the batch variant of an admitted program: as instrumentForBatch(), once for each. */
+  batchCode({ hash, bytes, stateBytes }: Program): Promise<Uint8Array | null> {
+    const key = `${Buffer.from(hash).toString("hex")}-batch-${stateBytes}`;
+    return this.#once(key, bytes, () => instrumentForBatch(bytes, stateBytes));
+  }
+
+  #once<T>(key: string, bytes: Uint8Array, make: () => Promise<T>): Promise<T> {
+    const known = this.#kept.get(key) as Promise<T> | undefined;
+    if (known !== undefined) return known;
+    const made = this.#load(key, bytes, make);
+    this.#kept.set(key, made);
+    made.catch(() => this.#kept.delete(key));
+    return made;
+  }
+
+  async #load<T>(key: string, bytes: Uint8Array, make: () => Promise<T>): Promise<T> {
+    if (this.#directory === null) return make();
     const version = createHash("sha256").update(REWRITER_VERSION).digest("hex").slice(0, 16);
     const path = join(this.#directory, `${key}-${version}`);
-    const stored = await read(path, bytes);
-    if (stored !== null) return stored;
-    const program = await admit(bytes);
-    await this.#store(path, program);
-    return program;
+    const stored = await read<T>(path, bytes);
+    if (stored !== null) return stored.made;
+    const made = await make();
+    await this.#store(path, bytes, made);
+    return made;
   }
 
   /** A cache that cannot be written is a slow cache, no error. */
-  async #store(path: string, program: Program): Promise<void> {
-    const content = serialize([REWRITER_VERSION, program]);
+  async #store(path: string, bytes: Uint8Array, made: unknown): Promise<void> {
+    const content = serialize([REWRITER_VERSION, bytes, made]);
     const temporary = `${path}.${randomUUID()}`;
     try {
       await mkdir(this.#directory as string, { recursive: true });
@@ -69,17 +80,17 @@ function sha256(content: Uint8Array): Buffer {
   return createHash("sha256").update(content).digest();
 }
 
-/** The program in the file, or null if it is not there, damaged, or of another version. */
-async function read(path: string, bytes: Uint8Array): Promise<Program | null> {
+/** What is in the file, or null if it is not there, damaged, or of another version. */
+async function read<T>(path: string, bytes: Uint8Array): Promise<{ made: T } | null> {
   try {
     const file = await readFile(path);
     const head = MAGIC.length + HASH_BYTES;
     if (file.length < head || !file.subarray(0, MAGIC.length).equals(MAGIC)) return null;
     const content = file.subarray(head);
     if (!sha256(content).equals(file.subarray(MAGIC.length, head))) return null;
-    const [version, program] = deserialize(content) as [string, Program];
-    if (version !== REWRITER_VERSION || !Buffer.from(bytes).equals(program.bytes)) return null;
-    return program;
+    const [version, original, made] = deserialize(content) as [string, Uint8Array, T];
+    if (version !== REWRITER_VERSION || !Buffer.from(bytes).equals(original)) return null;
+    return { made };
   } catch {
     return null;
   }

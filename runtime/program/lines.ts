@@ -6,7 +6,7 @@
  * accessed must have the bit that the access needs, else `touch` is called. The contract is that of
  * layout.ts. What that takes is written by touch.ts; here is decided where it can be left out:
  *
- * - Accesses whose base is known to lie above the bound are private: constants and stack pointers (guards.ts).
+ * - Accesses whose base is known to lie above the bound are private: constants, stack pointers (guards.ts).
  * - Accesses with one base, within SPAN bytes, share the check of the first of them, which covers what they
  *   all read and write. It holds on every way that leads through it, for tags only grow. It may touch a line
  *   that is not accessed then, because a branch left or a trap came, or as written though it is only read:

@@ -6,7 +6,7 @@
  * a store that was not touched leaves a trace, and one that is not tagged as written is lost.
  */
 
-import { admitEntryProgram, instrumentForBatch, type Program } from "../../runtime/program/admit.ts";
+import { admit, instrumentForBatch, type Program } from "../../runtime/program/admit.ts";
 import {
   AUX_TAGS,
   FAULT_INTERNAL_PRODUCTION,
@@ -22,6 +22,7 @@ import { Random } from "./random.ts";
 
 const PAGE_BYTES = 4096;
 const GARBAGE = 0xa5;
+const REFUSAL = -9n;
 
 /** A machine for the batch variant, with its state outside. */
 export class StateMachine {
@@ -86,19 +87,23 @@ export class StateMachine {
 
 const GARBAGE_LINE = new Uint8Array(LINE_BYTES).fill(GARBAGE);
 
-/** Runs both variants of program `seed` with a state of random size. */
-export async function compareBatch(seed: number, defect?: Defect): Promise<Observed> {
-  const { program: bytes } = generate(seed);
+/**
+ * Runs both variants of program `seed` with a state of random size. A `suspending` one is refused to stand
+ * still, as items are.
+ */
+export async function compareBatch(seed: number, defect?: Defect, suspending = false): Promise<Observed> {
+  const { program: bytes } = generate(seed, suspending);
   const random = new Random(seed ^ 0x5eed);
   const bound = PAGE_BYTES * random.below(17);
   const argument = BigInt.asIntN(64, BigInt(seed) * 0x9e3779b97f4a7c15n);
   const options = defect === undefined ? {} : { defect };
-  const program = admitEntryProgram(bytes);
+  const program = await admit(bytes);
   const code = await instrumentForBatch(bytes, bound, options);
   if (code === null) throw new Error(`seed ${seed}: the batch variant is too large`);
 
   const production = new Machine(program);
   production.onCall = (name, a, b) => answer(name, a, b, production.bytes());
+  production.refusal = REFUSAL;
   const wanted = production.run("main", argument);
 
   const state = new StateMachine(program, code, bound, random);
@@ -108,6 +113,7 @@ export async function compareBatch(seed: number, defect?: Defect): Promise<Obser
     marks.check();
     return answer(name, a, b, state.view());
   };
+  machine.refusal = REFUSAL;
   const outcome = machine.run("main", argument);
   marks.check();
   const memory = state.view();

@@ -5,7 +5,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { AdmissionError, admit } from "../../runtime/program/admit.ts";
+import { AdmissionError, admit, instrumentForBatch } from "../../runtime/program/admit.ts";
 import { ProgramCache } from "../../runtime/program/cache.ts";
 import { entry } from "./build.ts";
 
@@ -30,6 +30,21 @@ test("a file is read back as it was written", async () => {
   const before = await readFile(join(directory, file));
   assert.deepEqual(await new ProgramCache(directory).admit(bytes), program);
   assert.deepEqual(await readFile(join(directory, file)), before);
+});
+
+test("the batch variant is kept beside it", async () => {
+  const own = await mkdtemp(join(tmpdir(), "stillpoint-programs-"));
+  try {
+    const cache = new ProgramCache(own);
+    const program = await cache.admit(bytes);
+    const code = await instrumentForBatch(bytes, program.stateBytes);
+    assert.deepEqual(await cache.batchCode(program), code);
+    assert.equal(await cache.batchCode(program), await cache.batchCode(program));
+    assert.equal((await readdir(own)).length, 2);
+    assert.deepEqual(await new ProgramCache(own).batchCode(program), code);
+  } finally {
+    await rm(own, { recursive: true });
+  }
 });
 
 test("a damaged file is replaced, whatever the damage", async () => {

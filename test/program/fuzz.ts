@@ -1,17 +1,28 @@
 /**
  * node test/program/fuzz.ts [--seed S] [--seconds T] [--canary]
  *
- * Generated programs, instrumented against plain, in both tiers of the engine; their results, gas and memory
- * must be the same in both. With --canary each planted defect of the rewriter must be found. Prints the seed,
- * and for a difference the seed of the one program: node test/program/fuzz.ts --seed S --programs 1
+ * Generated programs, instrumented against plain and for batches against instrumented, in both tiers of the
+ * engine; their results, gas and memory must be the same in both. With --canary each planted defect of the
+ * rewriter must be found. Prints the seed, and for a difference the seed of the one program:
+ * node test/program/fuzz.ts --seed S --programs 1
  */
 
 import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";
 import type { Defect } from "../../runtime/program/rewrite.ts";
+import { compareBatch } from "./batch.ts";
 import { compare, compareSuspending } from "./differential.ts";
 
 export const CANARIES: readonly Defect[] = ["gas", "nan", "mark", "group", "bulk-mark", "exit", "flush"];
+/** Those of the batch variant. */
+export const BATCH_CANARIES: readonly Defect[] = [
+  "straddle",
+  "bound-offset",
+  "bulk-touch",
+  "write-tag",
+  "span",
+  "guard",
+];
 const CHUNK = 200;
 /** Every so many programs one is made again with ret in it: binaryen takes its time. */
 const SUSPENDING_EVERY = 8;
@@ -32,9 +43,10 @@ export function observe(flags: readonly string[], seed: number, count: number): 
 }
 
 /** Programs until the defect shows; their number, or null. */
-export function findCanary(defect: Defect, seed: number, limit: number): number | null {
+export async function findCanary(defect: Defect, seed: number, limit: number): Promise<number | null> {
+  const observe = BATCH_CANARIES.includes(defect) ? compareBatch : compare;
   for (let index = 0; index < limit; index++) {
-    if (compare(seed + index, defect).difference !== null) return index + 1;
+    if ((await observe(seed + index, defect)).difference !== null) return index + 1;
   }
   return null;
 }
@@ -52,16 +64,18 @@ if (import.meta.main) {
   const first = Number(values.seed ?? process.pid * 100_000);
   if (values.programs !== undefined) {
     for (let seed = first; seed < first + Number(values.programs); seed++) {
-      const observed = [compare(seed)];
-      if (seed % SUSPENDING_EVERY === 0) observed.push(await compareSuspending(seed));
+      const observed = [compare(seed), await compareBatch(seed)];
+      if (seed % SUSPENDING_EVERY === 0) {
+        observed.push(await compareSuspending(seed), await compareBatch(seed, undefined, true));
+      }
       const difference = observed.find((one) => one.difference !== null)?.difference ?? null;
       const summary = observed.map((one) => one.summary).join(" | ");
       if (difference !== null || values.print) console.log(`${seed}: ${difference ?? "equal"} ${summary}`);
     }
   } else if (values.canary) {
     console.log(`seed ${first}`);
-    for (const defect of CANARIES) {
-      const found = findCanary(defect, first, 2000);
+    for (const defect of [...CANARIES, ...BATCH_CANARIES]) {
+      const found = await findCanary(defect, first, 2000);
       console.log(`${defect}: ${found === null ? "NOT FOUND" : `found after ${found} programs`}`);
       if (found === null) process.exitCode = 1;
     }

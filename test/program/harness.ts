@@ -68,6 +68,8 @@ export class Machine {
   readonly log: string[] = [];
   /** What put and get do; returns their result. */
   onCall: (name: string, a: number, b: number) => number = () => 0;
+  /** What ret and snapshot answer at once, as in an item of a batch; null: the program stands still. */
+  refusal: bigint | null = null;
   /** The quota of memory.grow, in pages. */
   pages = 65536;
   #entry = 0;
@@ -190,6 +192,10 @@ export class Machine {
 
   /** The import ret or snapshot: stands still, or goes on after it. */
   #stand(): void {
+    if (this.refusal !== null) {
+      this.#answer = Number(BigInt.asIntN(32, this.refusal));
+      return this.words.setBigInt64(AUX_ARGUMENT, this.refusal, true);
+    }
     if (this.#rewinding) {
       this.#rewinding = false;
       this.exports.stopRewind?.();
