@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { shadowModule } from "../../runtime/kernel/shadow.ts";
+import { type ShadowGlue, shadowModule } from "../../runtime/kernel/shadow-glue.ts";
 import * as layout from "../../runtime/program/layout.ts";
 import { seeded } from "../seed.ts";
 
@@ -11,11 +11,6 @@ const PAGE = 4096;
 const PAGES = 48;
 const SIZE = PAGES * PAGE;
 const STATE = 16;
-
-interface Glue {
-  measure(state: number, end: number): void;
-  settle(state: number, end: number, keep: number): void;
-}
 
 /** The glue over memories of its own; pages are fetched from `base`. */
 class Subject {
@@ -25,7 +20,7 @@ class Subject {
   readonly bytes = new Uint8Array(this.guest.buffer);
   readonly marks = new Uint8Array(this.#aux.buffer, layout.AUX_MARKS, PAGES);
   readonly fetched: number[] = [];
-  readonly glue: Glue;
+  readonly glue: ShadowGlue;
 
   constructor(capacity: number, base: Uint8Array) {
     const fetch = (page: number): void => {
@@ -36,7 +31,7 @@ class Subject {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(shadowModule(capacity)), {
       glue: imports,
     });
-    this.glue = instance.exports as unknown as Glue;
+    this.glue = instance.exports as unknown as ShadowGlue;
     this.bytes.set(base);
   }
 
@@ -81,7 +76,7 @@ test("items are measured and put back, however short the list is", (t) => {
           for (const [at, value] of stores) subject.store(at, value);
           const after = subject.bytes.slice();
           const changed = differing(before, after);
-          subject.glue.measure(STATE, PAGES);
+          subject.glue.measure(STATE, PAGES, 0);
           const state = changed.filter((page) => page < STATE).length;
           assert.deepEqual(subject.counts(), [state, changed.length - state]);
           subject.glue.settle(STATE, PAGES, keep ? 1 : 0);

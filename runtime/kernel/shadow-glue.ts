@@ -1,0 +1,394 @@
+/**
+ * The glue of a shadow (shadow.ts), in Wasm: it names three memories, the slot's, the slot's aux and the
+ * shadow. Pages are compared whole, since a mark says no more, and copied in chunks.
+ */
+
+import { PAGE_BYTES } from "../limits.ts";
+import type { Code } from "../program/code.ts";
+import { glueModule } from "../program/glue-module.ts";
+import * as layout from "../program/layout.ts";
+import * as op from "../program/opcodes.ts";
+import { I32, I64 } from "../program/opcodes.ts";
+
+const GUEST = 0;
+const AUX = 1;
+const SHADOW = 2;
+const PAGE_SHIFT = 12;
+/** What is compared and copied at once: a page has 16 chunks. */
+const CHUNK_SHIFT = 8;
+const CHUNK_BYTES = 1 << CHUNK_SHIFT;
+const CHUNKS = PAGE_BYTES / CHUNK_BYTES;
+const VECTOR_BYTES = 16;
+/** Pages whose marks are looked at together where nothing is marked. */
+const SCAN_STEP = 256;
+/** How far into the next page a mark reaches (slot.ts). */
+const STRADDLE_BYTES = 128;
+/** Bits of a mark: written; changed, but the list was full. */
+const WRITTEN = 0;
+const UNLISTED = 1;
+/** An entry of the list: u32 page, u32 its chunks that differ. */
+const ENTRY_SHIFT = 3;
+
+// Functions of the glue by index; the first is imported.
+const FETCH = 0;
+const BRING = 1;
+const DIFFERENCE = 2;
+const NOTE = 3;
+const MOVE = 4;
+
+// Instructions that nothing else writes.
+const I32_CTZ = 0x68;
+const I64_CTZ = 0x7a;
+const I64_EQZ = 0x50;
+const I64_AND = 0x83;
+
+export interface ShadowGlue {
+  /**
+   * Counts the pages that differ from the shadow, in AUX_STATE_PAGES and AUX_PRIVATE_PAGES, and takes the
+   * marks away. `state` and `end` are numbers of pages: where state and memory end; `first`: below it nothing
+   * is marked.
+   */
+  measure(state: number, end: number, first: number): void;
+  /** Makes those pages agree with the shadow; `keep`: state goes into it. */
+  settle(state: number, end: number, keep: number): void;
+}
+
+/** The glue; it lists `capacity` pages that differ, marks any more again, and seeks them anew. */
+export function shadowModule(capacity = layout.LIST_CAPACITY / 2): Uint8Array<ArrayBuffer> {
+  const define = (
+    name: string,
+    parameters: number,
+    results: number,
+    locals: number[],
+    write: (code: Code) => void,
+  ) => ({
+    name,
+    parameters: Array.from({ length: parameters }, () => I32),
+    results: Array.from({ length: results }, () => I32),
+    locals,
+    write,
+  });
+  return glueModule(
+    ["guest", "aux", "shadow"].map((name) => ({ name, shared: false })),
+    [{ name: "fetch", parameters: [I32], results: [] }],
+    [
+      define("bring", 1, 0, [], bring),
+      define("difference", 1, 1, [I32, I32, I32], difference),
+      define("note", 2, 0, [I32, I32], (code) => note(code, capacity)),
+      define("move", 4, 0, [I32], move),
+      define("measure", 3, 0, [I32, I32, I64], measure),
+      define("settle", 3, 0, [I32, I32, I32, I64], (code) => settle(code, capacity)),
+    ],
+  );
+}
+
+/** bring(page): the shadow has the page. */
+function bring(code: Code): void {
+  const page = 0;
+  code.get(page);
+  code.access(op.I32_LOAD8_U, AUX, layout.AUX_SHADOW);
+  code.op(op.I32_EQZ);
+  code.open(op.IF);
+  code.get(page);
+  code.index(op.CALL, FETCH);
+  code.get(page);
+  code.i32(1);
+  code.access(op.I32_STORE8, AUX, layout.AUX_SHADOW);
+  code.end();
+}
+
+/** Whether `length` bytes at the address in the local differ between slot and shadow: 0 or 1. */
+function differs(code: Code, address: number, length: number): void {
+  for (let offset = 0; offset < length; offset += VECTOR_BYTES) {
+    for (const memory of [GUEST, SHADOW]) {
+      code.get(address);
+      code.access(op.V128_LOAD, memory, offset);
+    }
+    code.op(op.V128_XOR);
+    if (offset > 0) code.op(op.V128_OR);
+  }
+  code.op(op.V128_ANY_TRUE);
+}
+
+/** Local becomes itself plus a constant. */
+function add(code: Code, local: number, value: number): void {
+  code.get(local);
+  code.i32(value);
+  code.op(op.I32_ADD);
+  code.set(local);
+}
+
+/** difference(page): its chunks that differ, a bit for each. */
+function difference(code: Code): void {
+  const [page, address, chunk, mask] = [0, 1, 2, 3] as const;
+  code.get(page);
+  code.i32(PAGE_SHIFT);
+  code.op(op.I32_SHL);
+  code.set(address);
+  code.open(op.LOOP);
+  differs(code, address, CHUNK_BYTES);
+  code.get(chunk);
+  code.op(op.I32_SHL);
+  code.get(mask);
+  code.op(op.I32_OR);
+  code.set(mask);
+  add(code, address, CHUNK_BYTES);
+  add(code, chunk, 1);
+  code.get(chunk);
+  code.i32(CHUNKS);
+  code.op(op.I32_LT_U);
+  code.index(op.BR_IF, 0);
+  code.end();
+  code.get(mask);
+}
+
+/** Loads a word of the aux memory's header, adds one, stores it. */
+function increment(code: Code, place: () => void): void {
+  place();
+  place();
+  code.access(op.I32_LOAD, AUX, 0);
+  code.i32(1);
+  code.op(op.I32_ADD);
+  code.access(op.I32_STORE, AUX, 0);
+}
+
+/** note(page, state): if the page differs, it is counted and listed. */
+function note(code: Code, capacity: number): void {
+  const [page, state, mask, place] = [0, 1, 2, 3] as const;
+  code.get(page);
+  code.index(op.CALL, BRING);
+  code.get(page);
+  code.index(op.CALL, DIFFERENCE);
+  code.tee(mask);
+  code.op(op.I32_EQZ);
+  code.open(op.IF);
+  code.op(op.RETURN);
+  code.end();
+  code.i32(layout.AUX_STATE_PAGES);
+  code.i32(layout.AUX_PRIVATE_PAGES);
+  code.get(page);
+  code.get(state);
+  code.op(op.I32_LT_U);
+  code.op(op.SELECT);
+  code.set(place);
+  increment(code, () => code.get(place));
+  code.auxLoad(op.I32_LOAD, layout.AUX_LISTED);
+  code.tee(place);
+  code.i32(capacity);
+  code.op(op.I32_LT_U);
+  code.open(op.IF);
+  code.get(place);
+  code.i32(ENTRY_SHIFT);
+  code.op(op.I32_SHL);
+  code.tee(place);
+  code.get(page);
+  code.access(op.I32_STORE, AUX, layout.AUX_LIST);
+  code.get(place);
+  code.get(mask);
+  code.access(op.I32_STORE, AUX, layout.AUX_LIST + 4);
+  increment(code, () => code.i32(layout.AUX_LISTED));
+  code.op(op.ELSE);
+  setMark(code, page, 1 << UNLISTED);
+  code.end();
+}
+
+function setMark(code: Code, page: number, value: number): void {
+  code.get(page);
+  code.i32(value);
+  code.access(op.I32_STORE8, AUX, layout.AUX_MARKS);
+}
+
+/** move(page, mask, state, keep): in the chunks of the mask slot and shadow become equal. */
+function move(code: Code): void {
+  const [page, mask, state, keep, address] = [0, 1, 2, 3, 4] as const;
+  const copy = (to: number, from: number): void => {
+    for (let offset = 0; offset < CHUNK_BYTES; offset += VECTOR_BYTES) {
+      code.get(address);
+      code.get(address);
+      code.access(op.V128_LOAD, from, offset);
+      code.access(op.V128_STORE, to, offset);
+    }
+  };
+  // Whether the page goes into the shadow.
+  code.get(page);
+  code.get(state);
+  code.op(op.I32_LT_U);
+  code.get(keep);
+  code.op(op.I32_AND);
+  code.set(keep);
+  code.open(op.LOOP);
+  code.get(page);
+  code.i32(PAGE_SHIFT);
+  code.op(op.I32_SHL);
+  code.get(mask);
+  code.op(I32_CTZ);
+  code.i32(CHUNK_SHIFT);
+  code.op(op.I32_SHL);
+  code.op(op.I32_OR);
+  code.set(address);
+  code.get(keep);
+  code.open(op.IF);
+  copy(SHADOW, GUEST);
+  code.op(op.ELSE);
+  copy(GUEST, SHADOW);
+  code.end();
+  code.get(mask);
+  code.get(mask);
+  code.i32(1);
+  code.op(op.I32_SUB);
+  code.op(op.I32_AND);
+  code.tee(mask);
+  code.index(op.BR_IF, 0);
+  code.end();
+}
+
+/**
+ * Runs `visit` for each page below `end` whose mark has the bit, in ascending order, after the mark was taken
+ * away. The search begins with page `base`, a multiple of 8; that and `marks`, an i64, are used up.
+ */
+function forMarked(
+  code: Code,
+  bit: number,
+  locals: { page: number; end: number; base: number; marks: number },
+  visit: () => void,
+): void {
+  const { page, end, base, marks } = locals;
+  code.open(op.BLOCK);
+  code.open(op.LOOP);
+  code.get(base);
+  code.get(end);
+  code.op(op.I32_GE_U);
+  code.index(op.BR_IF, 1);
+  // A step may reach beyond the end of memory, where nothing is ever marked.
+  code.open(op.BLOCK);
+  code.get(base);
+  code.i32(SCAN_STEP - 1);
+  code.op(op.I32_AND);
+  code.index(op.BR_IF, 0);
+  for (let offset = 0; offset < SCAN_STEP; offset += VECTOR_BYTES) {
+    code.get(base);
+    code.access(op.V128_LOAD, AUX, layout.AUX_MARKS + offset);
+    if (offset > 0) code.op(op.V128_OR);
+  }
+  code.op(op.V128_ANY_TRUE);
+  code.index(op.BR_IF, 0);
+  add(code, base, SCAN_STEP);
+  code.index(op.BR, 1);
+  code.end();
+  // Eight marks at a time.
+  code.get(base);
+  code.access(op.I64_LOAD, AUX, layout.AUX_MARKS);
+  code.i64(0x0101010101010101n << BigInt(bit));
+  code.op(I64_AND);
+  code.set(marks);
+  code.open(op.BLOCK);
+  code.open(op.LOOP);
+  code.get(marks);
+  code.op(I64_EQZ);
+  code.index(op.BR_IF, 1);
+  code.get(base);
+  code.get(marks);
+  code.op(I64_CTZ);
+  code.op(op.I32_WRAP_I64);
+  code.i32(3);
+  code.op(op.I32_SHR_U);
+  code.op(op.I32_ADD);
+  code.set(page);
+  code.get(marks);
+  code.get(marks);
+  code.i64(1n);
+  code.op(op.I64_SUB);
+  code.op(I64_AND);
+  code.set(marks);
+  setMark(code, page, 0);
+  visit();
+  code.index(op.BR, 0);
+  code.end();
+  code.end();
+  add(code, base, 8);
+  code.index(op.BR, 0);
+  code.end();
+  code.end();
+}
+
+/** measure(state, end, first) */
+function measure(code: Code): void {
+  const [state, end, base, page, next, marks] = [0, 1, 2, 3, 4, 5] as const;
+  for (const place of [layout.AUX_STATE_PAGES, layout.AUX_PRIVATE_PAGES, layout.AUX_LISTED])
+    code.auxStore(op.I32_STORE, place, () => code.i32(0));
+  const noteThe = (local: number): void => {
+    code.get(local);
+    code.get(state);
+    code.index(op.CALL, NOTE);
+  };
+  forMarked(code, WRITTEN, { page, end, base, marks }, () => {
+    noteThe(page);
+    // The next page, if only stores that began in this one have written to it.
+    code.open(op.BLOCK);
+    add(code, page, 1);
+    code.get(page);
+    code.get(end);
+    code.op(op.I32_GE_U);
+    code.index(op.BR_IF, 0);
+    code.get(page);
+    code.access(op.I32_LOAD8_U, AUX, layout.AUX_MARKS);
+    code.index(op.BR_IF, 0);
+    code.get(page);
+    code.index(op.CALL, BRING);
+    code.get(page);
+    code.i32(PAGE_SHIFT);
+    code.op(op.I32_SHL);
+    code.set(next);
+    differs(code, next, STRADDLE_BYTES);
+    code.op(op.I32_EQZ);
+    code.index(op.BR_IF, 0);
+    noteThe(page);
+    code.end();
+  });
+}
+
+/** settle(state, end, keep) */
+function settle(code: Code, capacity: number): void {
+  const [state, end, keep, i, count, base, marks] = [0, 1, 2, 3, 4, 5, 6] as const;
+  const moveThe = (page: () => void, mask: () => void): void => {
+    page();
+    mask();
+    code.get(state);
+    code.get(keep);
+    code.index(op.CALL, MOVE);
+  };
+  const entry = (field: number) => () => {
+    code.get(i);
+    code.i32(ENTRY_SHIFT);
+    code.op(op.I32_SHL);
+    code.access(op.I32_LOAD, AUX, layout.AUX_LIST + field);
+  };
+  code.auxLoad(op.I32_LOAD, layout.AUX_LISTED);
+  code.set(count);
+  code.open(op.BLOCK);
+  code.open(op.LOOP);
+  code.get(i);
+  code.get(count);
+  code.op(op.I32_GE_U);
+  code.index(op.BR_IF, 1);
+  moveThe(entry(0), entry(4));
+  add(code, i, 1);
+  code.index(op.BR, 0);
+  code.end();
+  code.end();
+  // The list was full: what had no room in it is marked.
+  code.get(count);
+  code.i32(capacity);
+  code.op(op.I32_EQ);
+  code.open(op.IF);
+  forMarked(code, UNLISTED, { page: i, end, base, marks }, () => {
+    moveThe(
+      () => code.get(i),
+      () => {
+        code.get(i);
+        code.index(op.CALL, DIFFERENCE);
+      },
+    );
+  });
+  code.end();
+}
