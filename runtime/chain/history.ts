@@ -88,14 +88,18 @@ export class History {
     );
   }
 
-  /** Puts a block on top of the chain. */
+  /**
+   * Puts a block on top of the chain. One that was made before is known by its newer state, for which work in
+   * advance may be in progress.
+   */
   push(entry: Retained): Undo {
     const { id } = entry.block;
-    const known = this.#retained.has(id);
-    if (!known) this.#retained.set(id, entry);
+    const known = this.#retained.get(id);
+    this.#retained.set(id, entry);
     this.#chain.push(id);
     return () => {
-      if (!known) this.#retained.delete(id);
+      if (known === undefined) this.#retained.delete(id);
+      else this.#retained.set(id, known);
       this.#chain.pop();
     };
   }
