@@ -6,6 +6,7 @@
  *   name            category
  *   /, /3, /3/1     block, inline, remote, in advance    an activation of the process at that path
  *   wait for /3/1   wait                                 its parent joins it and somebody else has it
+ *   batch of /3     batch                                items of the batch that another thread runs
  *   hash            hash                                 the hashes of a new block
  *   collection      collection
  *   trace           trace                                a block runs once more for `trace`
@@ -16,6 +17,7 @@ import {
   ABANDONED,
   NO_RECORD,
   SPAN_ACTIVATION,
+  SPAN_ASSIST,
   SPAN_COLLECTION,
   SPAN_HASH,
   SPAN_START,
@@ -85,6 +87,9 @@ function eventsOf(span: Span, byRecord: ReadonlyMap<number, Span>, zero: number)
     : ({ ph: "B", ts: begin } as const);
   if (span.kind === SPAN_WAIT) {
     return [{ name: `wait for ${pathOf(parent, byRecord)}`, cat: "wait", ...place, ...time }];
+  }
+  if (span.kind === SPAN_ASSIST) {
+    return [{ name: `batch of ${pathOf(parent, byRecord)}`, cat: "batch", ...place, ...time }];
   }
   if (span.kind !== SPAN_ACTIVATION) {
     const name = OTHERS.get(span.kind) as string;

@@ -27,6 +27,8 @@ export const SPAN_COLLECTION = 4;
 export const SPAN_HASH = 6;
 /** A block is run once more for its trace. */
 export const SPAN_TRACE = 5;
+/** A thread helps with the batch of its parent, an activation that another thread leads. */
+export const SPAN_ASSIST = 7;
 /** Status of an activation without an outcome: it was given up with the job it was part of. */
 export const ABANDONED = -1;
 
@@ -124,7 +126,7 @@ export class Lane implements Tracer {
   // ---- for the kernel -------------------------------------------------------------------------------------
 
   descend(child: number): void {
-    this.#parent = this.#open.at(-1) ?? NO_RECORD;
+    this.#parent = this.current;
     this.#child = child;
   }
 
@@ -154,7 +156,7 @@ export class Lane implements Tracer {
 
   /** The current activation offers a child to others. */
   post(child: number): number {
-    const record = this.open(SPAN_START, this.#open.at(-1) ?? NO_RECORD, child);
+    const record = this.open(SPAN_START, this.current, child);
     this.close();
     return record;
   }
@@ -182,6 +184,11 @@ export class Lane implements Tracer {
     this.#floats[at / 2 + GAS_USED] = gasUsed;
     this.#floats[at / 2 + END] = nowNs();
     Atomics.store(this.#words, at + ENDED, 1);
+  }
+
+  /** The record that was opened last and has not ended, NO_RECORD: none. */
+  get current(): number {
+    return this.#open.at(-1) ?? NO_RECORD;
   }
 
   /** How many spans are open, for `unwind`. */

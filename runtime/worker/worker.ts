@@ -24,7 +24,15 @@ import { NO_RUNNER } from "../kernel/runner.ts";
 import { BlockTracer } from "../kernel/trace.ts";
 import { Board } from "./board.ts";
 import { JOB_ACTIVATE, JOB_ASSIST, JOB_COLLECT, JOB_TRACE, type Job, NO_ENTRY, type Outcome } from "./job.ts";
-import { Lane, NO_RECORD, SPAN_COLLECTION, SPAN_HASH, SPAN_TRACE, SPAN_WAIT } from "./timeline.ts";
+import {
+  Lane,
+  NO_RECORD,
+  SPAN_ASSIST,
+  SPAN_COLLECTION,
+  SPAN_HASH,
+  SPAN_TRACE,
+  SPAN_WAIT,
+} from "./timeline.ts";
 
 /** What a worker is started with. */
 export interface WorkerTask {
@@ -162,7 +170,8 @@ class Worker implements Jobs {
   #call(batch: number, threads: number): void {
     const job = { kind: JOB_ASSIST, start: 0, depth: 0, metadata: batch, gas: 0 };
     for (let i = 0; i < threads; i++) {
-      const entry = this.#board.post({ ...job, parent: this.#entry, origin: NO_RECORD });
+      const origin = this.#lane?.current ?? NO_RECORD;
+      const entry = this.#board.post({ ...job, parent: this.#entry, origin });
       if (entry !== NO_ENTRY) this.#called.push(entry);
     }
   }
@@ -217,7 +226,9 @@ class Worker implements Jobs {
       return 0;
     }
     if (job.kind === JOB_ASSIST) {
+      this.#lane?.open(SPAN_ASSIST, job.origin);
       this.#runner?.assist(job.metadata);
+      this.#lane?.close();
       return 0;
     }
     this.#lane?.job(job.origin);

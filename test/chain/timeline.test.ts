@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Block, ChromeEvent, Runtime, TraceEvent } from "../../runtime/index.ts";
-import { withRuntime } from "../fixture.ts";
+import { openBatches, runBatch } from "../batch/batches.ts";
+import { guest, withRuntime } from "../fixture.ts";
 import { randomTree } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 
@@ -85,6 +86,29 @@ for (const workers of [1, 2, 4]) {
     });
   });
 }
+
+test("threads that help with a batch are in the timeline, and no block depends on that", async () => {
+  const payments = await guest("batch/payments");
+  const input = (item: number) => new Uint8Array(Uint32Array.of(2000, 2, item % 90, item % 70).buffer);
+  const items = Array.from({ length: 1500 }, (_, item) => ({ input: input(item), gas: 1_000_000 }));
+  const batch = async (timeline: number) => {
+    const runtime = await openBatches(payments, { workers: 2, force: true, timeline });
+    try {
+      const { block } = await runBatch(runtime, { entry: "mix2", items, inbox: 16 << 20 });
+      return { block, runtime };
+    } finally {
+      await runtime.close();
+    }
+  };
+  const { block, runtime } = await batch(10_000);
+  assert.equal(block.id, (await batch(0)).block.id);
+  const { traceEvents } = runtime.timeline();
+  checkNesting(traceEvents);
+  const help = complete(traceEvents).filter(({ cat }) => cat === "batch");
+  assert.ok(help.length > 0);
+  const paths = new Set(complete(traceEvents).map(({ name }) => name));
+  for (const { name } of help) assert.ok(paths.has(name.replace("batch of ", "")), name);
+});
 
 test("a killed thread leaves a timeline that can be read", async (t) => {
   const seed = baseSeed(t) + 7000;
