@@ -286,7 +286,7 @@ export class SpecSubject implements Subject {
 
   committed = () => this.window.committed.value;
   applied = () => this.window.applied.value;
-  stopped = () => this.window.stop.value;
+  stopped = () => this.window.stop;
   cut = () => this.window.cut;
   gasLeft = () => this.window.gasLeft;
   outcome = (item: number) => this.window.items[item]!;
@@ -296,25 +296,25 @@ export class SpecSubject implements Subject {
 }
 
 export class SpecEngine implements Engine<Entry> {
+  readonly worker: Worker;
   readonly #window: Window;
-  readonly #worker: Worker;
 
   constructor(window: Window) {
     this.#window = window;
-    this.#worker = new Worker(window);
+    this.worker = new Worker(window);
   }
 
   enter(): void {}
-  next = () => this.#worker.next();
-  finish = (gas: number, outcome: number) => this.#worker.finish(gas, outcome);
-  giveUp = () => this.#worker.giveUp();
-  validate = () => this.#worker.validate();
-  finishValidation = (ok: number) => this.#worker.finishValidation(ok);
-  commit = () => this.#worker.commit();
-  version = (entry: Entry, value: number) => this.#worker.version(entry, value);
+  next = () => this.worker.next();
+  finish = (gas: number, outcome: number) => this.worker.finish(gas, outcome);
+  giveUp = () => this.worker.giveUp();
+  validate = () => this.worker.validate();
+  finishValidation = (ok: number) => this.worker.finishValidation(ok);
+  commit = () => this.worker.commit();
+  version = (entry: Entry, value: number) => this.worker.version(entry, value);
 
   *lookup(line: number): Steps<Access<Entry> | null> {
-    const entry = yield* this.#worker.lookup(line);
+    const entry = yield* this.worker.lookup(line);
     return entry === null ? null : { entry, value: entry.value };
   }
 

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { BatchReport, Block, RuntimeOptions } from "../../runtime/index.ts";
+import type { BatchReport, Block, Hints, RuntimeOptions } from "../../runtime/index.ts";
 import { guest } from "../fixture.ts";
-import { openBatches, runBatch } from "./batches.ts";
+import { batchMetadata, openBatches, runBatch } from "./batches.ts";
 
 const payments = await guest("batch/payments");
 const BOUND = 16 << 20;
@@ -68,4 +68,40 @@ test("a report tells of conflicts, contended lines and dependencies", async () =
   assert.ok(pairs.length > 0.9 * report.parallel);
   assert.match(report.inputs as string, /^[0-9a-f]{64}$/);
   assert.ok((report.nanoseconds?.guest ?? 0) > 0);
+});
+
+test("hints save executions, and wrong ones change nothing", async () => {
+  const reports: BatchReport[] = [];
+  const options = {
+    workers: 2,
+    force: true,
+    dependencies: true,
+    onBatch: (report: BatchReport) => void reports.push(report),
+  };
+  const runtime = await openBatches(payments, options);
+  const items = Array.from({ length: 256 }, (_, i) => ({
+    input: new Uint8Array(Uint32Array.of(3000, 2, i % 7, (i + 1) % 7).buffer),
+    gas: 1_000_000,
+  }));
+  const metadata = batchMetadata({ entry: "mix2", items, inbox: BOUND });
+  const before = runtime.head;
+  const first = await runtime.produce(metadata);
+  const [report] = reports as [BatchReport];
+  const random = [...Array(5000).keys()].map((i) => [(i * 7919) % 300, (i * 104729) % 300] as const);
+  const hints: Hints[] = [
+    { inputs: report.inputs, dependencies: report.dependencies },
+    { inputs: report.inputs, dependencies: random },
+    { inputs: report.inputs, dependencies: [...Array(256).keys()].map((i) => [i, i - 1] as const).slice(1) },
+    { inputs: "0".repeat(64), dependencies: [[1, 0]] },
+    { inputs: null, dependencies: null },
+  ];
+  for (const hint of hints) {
+    await runtime.revert(before);
+    assert.deepEqual(await runtime.produce(metadata, { hints: [hint] }), first);
+  }
+  assert.equal(reports[1]?.executions, 256, "with exact hints each item runs once");
+  await assert.rejects(runtime.produce(metadata, { hints: [{ inputs: "x", dependencies: null }] }), {
+    code: "BAD_OPTION",
+  });
+  await runtime.close();
 });

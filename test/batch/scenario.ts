@@ -48,8 +48,15 @@ export function increment(line: number): Program {
 
 export function randomScenario(random: Random): Scenario {
   const items = random.pick([0, 1, 2, 3, 5, 8, 13, 30, 70, 140]);
-  const lines = random.pick([1, 2, 3, 10, 1000]);
-  const steps = random.pick([1, 2, 4, 8]);
+  return scenarioOf(random, items, random.pick([1, 2, 3, 10, 1000]), random.pick([1, 2, 4, 8]));
+}
+
+/** Few items that have everything to do with each other. */
+export function smallScenario(random: Random): Scenario {
+  return scenarioOf(random, 2 + random.below(3), 1 + random.below(2), random.pick([2, 4]));
+}
+
+function scenarioOf(random: Random, items: number, lines: number, steps: number): Scenario {
   const programs = Array.from({ length: items }, () =>
     randomProgram(random.next(), 1 + random.below(steps), lines),
   );
@@ -90,22 +97,25 @@ export function runWindow(
   engines: readonly Engine[],
   { programs, settings }: Scenario,
   turn: (workers: number) => number,
+  stepsPerCall = 1,
 ): number {
   const { base, limits, gasTotal, gasLeft } = settings;
   const reference = new Reference(programs, base, limits, gasTotal, gasLeft);
   const observer = new Observer(reference, base);
   const loops = engines.map((engine) => work(engine, programs, observer));
-  const limit = 10_000 + 800 * engines.length * programs.length * (programs.length + 10);
-  let idle = 0;
+  // Steps without a new task or a commit that are too many; a walk over all versions of a line takes as many.
+  const patience = 100 * engines.length * (stepsPerCall + programs.length);
   let steps = 0;
-  for (; loops.length > 0; steps++) {
-    assert.ok(steps < limit, "the window does not end");
-    assert.ok(idle < 200 * engines.length, "everybody is idle, and the window has not ended");
+  for (let last = 0, events = 0; loops.length > 0; steps++) {
+    if (observer.events > events) [last, events] = [steps, observer.events];
+    assert.ok(steps < last + patience, "nothing happens any more, and the window has not ended");
     const index = turn(loops.length);
-    const { done, value } = loops[index]!.next();
-    if (done) loops.splice(index, 1);
-    idle = value === null ? idle + 1 : 0;
+    if (loops[index]!.next().done) loops.splice(index, 1);
   }
+  assert.ok(
+    observer.events <= 20 + 40 * programs.length * (programs.length + 10),
+    "the window takes too long",
+  );
   assert.equal(subject.committed(), reference.end);
   assert.equal(subject.applied(), reference.end);
   assert.equal(subject.cut(), reference.end < programs.length ? reference.end : -1);
@@ -116,4 +126,56 @@ export function runWindow(
     assert.equal(subject.outcome(item).gas, gas);
   }
   return steps;
+}
+
+// ---- windows that threads can make for themselves -----------------------------------------------------------
+
+/** What a thread needs to know to make a window's programs. */
+export interface Description {
+  readonly kind: "counter" | "chain" | "transfers" | "apart" | "random" | "sweeping";
+  readonly items: number;
+  readonly lines: number;
+  readonly seed: number;
+  /** Looks at an estimate before an execution gives up. */
+  readonly spins: number;
+  /** Per cent of the calls that a thread delays. */
+  readonly delays: number;
+}
+
+export function programsOf({ kind, items, lines, seed }: Description): Program[] {
+  return Array.from({ length: items }, (_, item): Program => {
+    const choice = mix(seed, item);
+    switch (kind) {
+      case "counter":
+        return increment(0);
+      case "chain":
+        return function* () {
+          yield { line: item + 1, write: mix(yield { line: item }, item) };
+          return 1;
+        };
+      case "transfers":
+        return function* () {
+          const [from, to, amount] = [choice % lines, (choice >>> 8) % lines, (choice >>> 16) % 10];
+          yield { line: from, write: ((yield { line: from }) - amount) >>> 0 };
+          yield { line: to, write: ((yield { line: to }) + amount) >>> 0 };
+          return 1;
+        };
+      case "apart":
+        return function* () {
+          yield { line: 2 * item, write: (yield { line: 2 * item + 1 }) + item + 1 };
+          return 1;
+        };
+      case "random":
+        return randomProgram(choice, 1 + (choice % 8), lines);
+      default: // "sweeping": now and then one that reads all lines, or writes all
+        return function* () {
+          let sum = item;
+          if (item % 20 === 7) for (let line = 0; line < lines; line++) sum += yield { line };
+          if (item % 20 === 17) for (let line = 0; line < lines; line++) yield { line, write: item };
+          const line = choice % lines;
+          yield { line, write: mix(sum, yield { line }) };
+          return 1;
+        };
+    }
+  });
 }

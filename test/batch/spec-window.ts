@@ -57,18 +57,14 @@ export const CLOCK_UNIT = 2 ** 20;
 export type Defect =
   | "a validation counts from its end"
   | "a commit takes any validation"
-  | "a commit takes any incarnation"
   | "a finish does not move the clock"
   | "a finish does not schedule validations"
   | "lines not written any more stay"
-  | "estimates are taken for versions"
-  | "an abort leaves versions as they are"
   | "every abort of an incarnation counts"
   | "who waits does not look again"
   | "waiters are looked for before the state is set"
   | "the frontier stops at the own item"
   | "the holder of the lock does not look again"
-  | "the state is not looked at again"
   | "the frontier passes what is not executed";
 
 export interface WindowOptions {
@@ -89,12 +85,12 @@ export class Window {
   readonly clock = new Shared(1);
   readonly ready = new Shared(0n);
   readonly check = new Shared(0n);
-  readonly stop = new Shared(0);
   readonly commitLock = new Shared(0);
   readonly committed = new Shared(0);
   readonly applied = new Shared(0);
   cut = -1;
   poison = 0;
+  stop = 0;
   lastChange = 1;
   gasLeft: number;
   readonly spinLimit: number;
@@ -126,6 +122,13 @@ export class Window {
       if (state.value === STATE_READY) this.ready.value |= 1n << BigInt(item);
     }
     while (this.items[this.frontier.value]?.state.value === STATE_REFUSED) this.frontier.value++;
+  }
+
+  /** The nodes of a line, highest item first. */
+  nodes(line: number): Shared<Node | null> {
+    const nodes = this.lines.get(line) ?? new Shared<Node | null>(null);
+    this.lines.set(line, nodes);
+    return nodes;
   }
 
   hint(item: number, lower: number): void {

@@ -61,16 +61,26 @@ export class Worker {
     this.#window = window;
   }
 
+  /** What counts of what this worker keeps from one call to the next: an execution, a validation, the lock. */
+  get kept(): { execution: unknown; validation: unknown; holding: boolean } {
+    return {
+      execution: [this.#item, this.#incarnation, this.#log, this.#met],
+      validation: [this.#validated, this.#seenState, this.#seenClock],
+      holding: this.#holding,
+    };
+  }
+
   #defect(defect: Defect): boolean {
     return this.#window.defect === defect;
   }
 
-  *#stopped(): Steps<boolean> {
-    return this.#window.poison !== 0 || (yield* this.#window.stop.load()) !== 0;
+  /** Not a step: nothing depends on how early it is seen. */
+  #stopped(): boolean {
+    return this.#window.poison !== 0 || this.#window.stop !== 0;
   }
 
-  *#stop(reason: number): Steps<void> {
-    yield* this.#window.stop.swap(0, reason);
+  #stop(reason: number): void {
+    if (this.#window.stop === 0) this.#window.stop = reason;
   }
 
   // ---- tasks ----------------------------------------------------------------------------------------------
@@ -78,10 +88,11 @@ export class Worker {
   *next(): Steps<number> {
     const { items, ready, check, applied } = this.#window;
     for (;;) {
-      if (yield* this.#stopped()) return TASK_DONE;
+      if (this.#stopped()) return TASK_DONE;
+      // One step: who looks too early takes nothing, or finds nothing and looks again.
       if ((yield* applied.load()) === items.length) return TASK_DONE;
-      const toRun = yield* ready.load();
-      const toCheck = yield* check.load();
+      const toRun = ready.see();
+      const toCheck = check.see();
       const item = lowest(toRun | toCheck);
       if (item < 0) return TASK_IDLE;
       const bit = 1n << BigInt(item);
@@ -90,7 +101,7 @@ export class Worker {
         const had = ((yield* check.change((bits) => bits & ~bit)) & bit) !== 0n;
         if (had && kindOf(yield* state.load()) === STATE_EXECUTED) return this.#validation(item);
       } else if (((yield* ready.change((bits) => bits & ~bit)) & bit) !== 0n) {
-        const incarnation = incarnationOf(yield* state.load());
+        const incarnation = incarnationOf(state.value); // nobody else changes it now
         yield* state.store(stateOf(incarnation, STATE_EXECUTING));
         if (!(yield* this.#waitForHints(item))) return this.#execution(item, incarnation);
       }
@@ -118,7 +129,7 @@ export class Worker {
 
   /** The first touch of a line by this incarnation; null: give up. */
   *lookup(line: number): Steps<Entry | null> {
-    if (yield* this.#stopped()) return null;
+    if (this.#stopped()) return null;
     const version = yield* this.#settled(line);
     if (this.#met >= 0) return null;
     const entry: Entry = {
@@ -143,11 +154,11 @@ export class Worker {
     for (let spins = 0; ; ) {
       const [node, word] = yield* this.#below(line, this.#item);
       if (node === null || word === null) return null;
-      if (!word.estimate || this.#defect("estimates are taken for versions")) return word.version;
+      if (!word.estimate) return word.version;
       const kind = kindOf(yield* items[node.item]!.state.load());
       if (finished(kind)) continue;
       const runs = kind === STATE_EXECUTING || kind === STATE_ABORTING;
-      if (!runs || spins === spinLimit || (yield* this.#stopped())) {
+      if (!runs || spins === spinLimit || this.#stopped()) {
         this.#met = node.item;
         return null;
       }
@@ -157,10 +168,7 @@ export class Worker {
 
   /** The node of the highest item below `item` that writes the line, and what it says. */
   *#below(line: number, item: number): Steps<[Node | null, Word | null]> {
-    yield;
-    const nodes = this.#window.lines.get(line);
-    Shared.observe?.(nodes !== undefined);
-    let node = nodes === undefined ? null : yield* nodes.load();
+    let node = yield* this.#window.nodes(line).load();
     while (node !== null) {
       if (node.item < item) {
         const word = yield* node.word.load();
@@ -230,10 +238,7 @@ export class Worker {
   }
 
   *#insert(line: number, version: Version): Steps<void> {
-    yield;
-    const { lines } = this.#window;
-    let link = lines.get(line) ?? new Shared<Node | null>(null);
-    lines.set(line, link);
+    let link = this.#window.nodes(line);
     const word = { version, estimate: false };
     for (;;) {
       let next: Node | null = yield* link.load();
@@ -269,18 +274,18 @@ export class Worker {
   }
 
   *giveUp(): Steps<number> {
-    if (yield* this.#stopped()) return TASK_DONE;
-    if (!(yield* this.#rerun(this.#item))) return TASK_DONE;
+    if (this.#stopped()) return TASK_DONE;
+    if (!this.#rerun(this.#item)) return TASK_DONE;
     if (this.#met >= 0) yield* this.#waitFor(this.#item, this.#met);
     else yield* this.#makeReady(this.#item);
     return yield* this.next();
   }
 
-  *#rerun(item: number): Steps<boolean> {
+  #rerun(item: number): boolean {
     const { items, rerunLimit } = this.#window;
     const reruns = ++items[item]!.reruns;
     if (rerunLimit === 0 || reruns <= rerunLimit) return true;
-    yield* this.#stop(STOP_RERUNS);
+    this.#stop(STOP_RERUNS);
     return false;
   }
 
@@ -332,8 +337,7 @@ export class Worker {
     this.#seenClock = yield* clock.load();
     this.#seenState = yield* state.load();
     const entries = yield* log.load();
-    const same =
-      this.#seenState === (yield* state.load()) || this.#defect("the state is not looked at again");
+    const same = this.#seenState === (yield* state.load());
     if (kindOf(this.#seenState) !== STATE_EXECUTED || !same) {
       this.#seenState = null;
       return 1;
@@ -348,7 +352,7 @@ export class Worker {
       const [, word] = yield* this.#below(line, item);
       if (word === null) {
         if (version !== null && (yield* this.#base(line)) !== value) return false;
-      } else if (word.estimate && !this.#defect("estimates are taken for versions")) {
+      } else if (word.estimate) {
         return false;
       } else if (word.version !== version && word.version.value !== value) {
         return false;
@@ -359,7 +363,7 @@ export class Worker {
 
   *finishValidation(ok: number): Steps<number> {
     const seen = this.#seenState;
-    if (seen === null || (yield* this.#stopped())) return yield* this.next();
+    if (seen === null || this.#stopped()) return yield* this.next();
     const { state, log, validated } = this.#window.items[this.#validated]!;
     const incarnation = incarnationOf(seen);
     if (ok) {
@@ -373,10 +377,10 @@ export class Worker {
       return yield* this.next();
     }
     for (const { written } of log.value!) {
-      if (written === null || this.#defect("an abort leaves versions as they are")) continue;
+      if (written === null) continue;
       yield* written.node!.word.store({ version: written, estimate: true });
     }
-    if (!(yield* this.#rerun(this.#validated))) return TASK_DONE;
+    if (!this.#rerun(this.#validated)) return TASK_DONE;
     yield* state.store(stateOf(incarnation + 1, STATE_EXECUTING));
     return this.#execution(this.#validated, incarnation + 1);
   }
@@ -408,7 +412,7 @@ export class Worker {
 
   *#commitNext(): Steps<number> {
     const window = this.#window;
-    if (yield* this.#stopped()) return -1;
+    if (this.#stopped()) return -1;
     const number = yield* window.committed.load();
     const item = window.items[number];
     if (item === undefined) return -1;
@@ -416,13 +420,13 @@ export class Worker {
     if (kindOf(state) !== STATE_REFUSED) {
       if (item.limit > window.gasLeft) {
         window.cut = number;
-        yield* this.#stop(STOP_GAS);
+        this.#stop(STOP_GAS);
         return -1;
       }
       if (kindOf(state) !== STATE_EXECUTED) return -1;
       const validated = yield* item.validated.load();
       const incarnation = Math.floor(validated / CLOCK_UNIT);
-      if (incarnation !== incarnationOf(state) && !this.#defect("a commit takes any incarnation")) return -1;
+      if (incarnation !== incarnationOf(state)) return -1;
       if (validated === 0) return -1;
       if (validated % CLOCK_UNIT < window.lastChange && !this.#defect("a commit takes any validation")) {
         return -1;

@@ -28,6 +28,11 @@ export class Shared<T> {
 
   *load(): Steps<T> {
     yield;
+    return this.see();
+  }
+
+  /** A load in the step of the access before it. */
+  see(): T {
     Shared.observe?.(this.value);
     return this.value;
   }

@@ -70,14 +70,20 @@ export class Observer {
   readonly #base: Map<number, number>;
   readonly #running = new Set<number>();
   #committed = 0;
+  /** Tasks taken, and items applied. */
+  events = 0;
 
   constructor(reference: Reference, base: Map<number, number>) {
     this.#reference = reference;
     this.#base = base;
   }
 
+  /** A worker stands between two calls: the place in its loop, and what it holds there. */
+  stands(_place: string, _holds: number): void {}
+
   /** A worker has a task. */
   receives(task: number): void {
+    if (task !== TASK_IDLE) this.events++;
     if ((task & TASK_KIND_MASK) !== TASK_EXECUTE) return;
     const item = task >>> TASK_ITEM_SHIFT;
     assert.ok(!this.#running.has(item), `item ${item} runs twice at once`);
@@ -87,12 +93,13 @@ export class Observer {
 
   /** It is about to be over. */
   ends(task: number): void {
-    this.#running.delete(task >>> TASK_ITEM_SHIFT);
+    if ((task & TASK_KIND_MASK) === TASK_EXECUTE) this.#running.delete(task >>> TASK_ITEM_SHIFT);
   }
 
   *apply(item: number, writes: readonly (readonly [number, number])[]): Steps<void> {
     assert.equal(item, this.#committed, "commits are in order");
     this.#committed++;
+    this.events++;
     const expected = this.#reference.prefixes[item + 1];
     assert.ok(expected !== undefined, `item ${item} is committed beyond the gas`);
     for (const [line, value] of writes) {
@@ -105,46 +112,44 @@ export class Observer {
   }
 }
 
-/** One worker's loop. Ends at TASK_DONE; yields null when there is nothing to do, else between calls. */
+/** One worker's loop. Yields null when there is nothing to do, else wherever the engine yields. */
 export function* work<E>(
   engine: Engine<E>,
   programs: readonly Program[],
   observer: Observer,
 ): Generator<undefined | null, void, void> {
   engine.enter();
-  yield* drainCommits(engine, observer);
+  yield* drainCommits(engine, observer, TASK_IDLE);
   let task = yield* engine.next();
   for (;;) {
     observer.receives(task);
-    yield task === TASK_IDLE ? null : undefined;
-    const item = task >>> TASK_ITEM_SHIFT;
+    observer.stands("task", task);
     const kind = task & TASK_KIND_MASK;
     if (kind === TASK_DONE) return;
     if (kind === TASK_IDLE) {
       yield null; // where a thread would sleep
       task = yield* engine.next();
     } else if (kind === TASK_EXECUTE) {
-      task = yield* execute(engine, task, programs[item]!, observer);
+      task = yield* execute(engine, task, programs[task >>> TASK_ITEM_SHIFT]!, observer);
     } else {
       assert.equal(kind, TASK_VALIDATE);
       const ok = yield* engine.validate();
-      yield;
+      observer.stands("validated", ok);
       task = yield* engine.finishValidation(ok);
       observer.receives(task);
-      yield;
-      yield* drainCommits(engine, observer);
-      if ((task & TASK_KIND_MASK) === TASK_EXECUTE) observer.ends(task);
+      yield* drainCommits(engine, observer, task);
+      observer.ends(task);
     }
   }
 }
 
-function* drainCommits<E>(engine: Engine<E>, observer: Observer): Steps<void> {
+function* drainCommits<E>(engine: Engine<E>, observer: Observer, task: number): Steps<void> {
   for (;;) {
+    observer.stands("commit", task);
     const item = yield* engine.commit();
     if (item < 0) return;
-    yield;
+    observer.stands("apply", task);
     yield* observer.apply(item, engine.writes(item));
-    yield;
   }
 }
 
@@ -157,7 +162,7 @@ function* execute<E>(engine: Engine<E>, task: number, program: Program, observer
     let known = lines.get(line);
     if (known === undefined) {
       const access = yield* engine.lookup(line);
-      yield;
+      observer.stands("lookup", task);
       if (access === null) {
         observer.ends(task);
         return yield* engine.giveUp();
