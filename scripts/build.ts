@@ -1,7 +1,7 @@
 /**
  * npm run build: dist/, all that the package needs to run. JavaScript and declarations of the runtime and the
- * examples, the examples' programs compiled, and the blocks they run. Sources of the guest SDK are part of
- * the package as they are.
+ * examples, the core of batches and the examples' programs compiled, and the blocks they run. Sources of the
+ * guest SDK are part of the package as they are.
  */
 
 import { execFileSync } from "node:child_process";
@@ -9,6 +9,7 @@ import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GUESTS, guestFile, loadGuest } from "../examples/guests.ts";
+import { coreBytes } from "../runtime/batch/core.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
@@ -23,5 +24,6 @@ for (const guest of GUESTS) {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, await loadGuest(guest));
 }
+writeFileSync(join(dist, "runtime/batch/core.wasm"), await coreBytes());
 cpSync(join(root, "examples/ledger/blocks"), join(dist, "examples/ledger/blocks"), { recursive: true });
 chmodSync(join(dist, "runtime/cli/main.js"), 0o755);

@@ -66,6 +66,17 @@ test("the package holds what it runs and no tests", () => {
   assert.equal(readdirSync(join(installed, "dist/examples/ledger/blocks")).length, 13);
 });
 
+test("the core of batches comes compiled", () => {
+  writeFileSync(
+    join(project, "core.js"),
+    `import { coreModule } from "./node_modules/stillpoint/dist/runtime/batch/core.js";
+     console.log(WebAssembly.Module.exports(await coreModule()).some(({ name }) => name === "finish"));`,
+  );
+  const { status, stdout, stderr } = inProject(process.execPath, ["core.js"]);
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, "true\n");
+});
+
 test("a script runs a block through the API", () => {
   writeFileSync(
     join(project, "use.js"),
