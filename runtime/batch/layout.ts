@@ -98,7 +98,7 @@ export const ITEM_COUNT = 0; //            u32  items of the window
 export const WORKER_COUNT = 4; //          u32  workers that share the arenas
 export const GENERATION = 8; //            u32  number of the window: what carries another is empty
 export const SPIN_LIMIT = 12; //           u32  looks at an estimate before giving up; written by the caller
-export const RERUN_LIMIT = 16; //          u32  more reruns of one item stop the window, 0: none; by the caller
+export const RERUN_LIMIT = 16; //          u32  more reruns of an item stop the window, 0: none; by the caller
 export const MEMORY_END = 20; //           u32  bytes of the memory, noted by reset
 
 export const POISON = 64; //               u32  not 0: everybody leaves; written and cleared by others only

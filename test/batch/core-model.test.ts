@@ -1,6 +1,6 @@
 /**
- * The specification of the core at the granularity of single accesses to shared memory: every order of steps of small
- * windows, random orders of larger ones, and planted defects that these must find.
+ * The specification of the core at the granularity of single accesses to shared memory: every order of
+ * steps of small windows, random orders of larger ones, and planted defects that these must find.
  *
  * STILLPOINT_MODEL=full explores three items on two workers without a bound on interruptions (2.3 million
  * states, some minutes); that has been done for the counter.

@@ -13,7 +13,7 @@ for (const [threads, rounds] of [
   [4, 1500],
   [8, 1500],
 ] as const) {
-  test(`80 increments of one counter, ${threads} threads, ${rounds} rounds: exactly 80 each time`, async () => {
+  test(`80 increments of a counter, ${threads} threads, ${rounds} rounds: 80 each time`, async () => {
     await runCrowd(counter, threads, rounds);
   });
 }

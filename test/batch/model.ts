@@ -1,10 +1,11 @@
 /**
- * A model checker for the specification: takes the steps of several workers in every order, as far as the states they
- * lead to differ.
+ * A model checker for the specification: takes the steps of several workers in every order, as far as the
+ * states they lead to differ.
  *
  * A state is what is shared, and for each worker what it has found since it took its task: programs are
- * deterministic, so nothing else can tell two states apart. The generators of the workers cannot be copied; to
- * try another turn at an earlier state, the turns that lead there are taken once more from the beginning.
+ * deterministic, so nothing else can tell two states apart. The generators of the workers cannot be copied;
+ * to try another turn at an earlier state, the turns that lead there are taken once more from the
+ * beginning.
  *
  * Checked are: all that Observer and runWindow assert, on every path; and that from every state that can be
  * reached the window can still end. So a lost wake-up is found, although nobody waits for ever here.
@@ -88,7 +89,7 @@ class Path {
     const { items, lines, frontier, clock, ready, check, commitLock, committed, applied } = this.#window;
     const words = [frontier, clock, ready, check, commitLock, committed, applied].map(({ value }) => value);
     return [
-      ...this.#found.map((found, worker) => `${this.#isInside(worker) ? ">" : ""}${found}`).sort(), // all alike
+      ...this.#found.map((found, worker) => `${this.#isInside(worker) ? ">" : ""}${found}`).sort(), // alike
       this.#interruptions,
       words.join(),
       this.#window.lastChange,
@@ -157,8 +158,8 @@ function hash(text: string): number {
 }
 
 /**
- * Explores everything that can happen in a window; throws at the first thing that must not. With `interruptions`:
- * only where at most so often a worker that could go on has to let another one do so.
+ * Explores everything that can happen in a window; throws at the first thing that must not. With
+ * `interruptions`: only where at most so often a worker that could go on has to let another one do so.
  */
 export function explore(scenario: Scenario, statesLimit: number, interruptions = Infinity): Explored {
   const known = new Map<number, number>(); // by hash

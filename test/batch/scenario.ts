@@ -128,7 +128,7 @@ export function runWindow(
   return steps;
 }
 
-// ---- windows that threads can make for themselves -----------------------------------------------------------
+// ---- windows that threads can make for themselves -------------------------------------------------------
 
 /** What a thread needs to know to make a window's programs. */
 export interface Description {

@@ -61,7 +61,9 @@ export class Worker {
     this.#window = window;
   }
 
-  /** What counts of what this worker keeps from one call to the next: an execution, a validation, the lock. */
+  /**
+   * What counts of what this worker keeps from one call to the next: an execution, a validation, the lock.
+   */
   get kept(): { execution: unknown; validation: unknown; holding: boolean } {
     return {
       execution: [this.#item, this.#incarnation, this.#log, this.#met],

@@ -1,6 +1,6 @@
 /**
- * A thread that takes part in windows on real shared memory: what work.ts does, with plain calls, a base that is shared
- * bytes, and sleep when there is nothing to do. Who drives it is crowd.ts.
+ * A thread that takes part in windows on real shared memory: what work.ts does, with plain calls, a base
+ * that is shared bytes, and sleep when there is nothing to do. Who drives it is crowd.ts.
  */
 
 import { parentPort, workerData } from "node:worker_threads";
@@ -29,7 +29,9 @@ import { Random } from "../program/random.ts";
 import { type Description, programsOf } from "./scenario.ts";
 import type { Program } from "./work.ts";
 
-/** Words of the control block: number of the round, threads that have left it, threads that have come, ever. */
+/**
+ * Words of the control block: number of the round, threads that have left it, threads that have come, ever.
+ */
 export const ROUND = 0;
 export const LEFT = 1;
 export const CAME = 2;
