@@ -3,6 +3,7 @@
  */
 
 export type { BatchReport, Ending, Phase } from "./batch/evidence.ts";
+export type { Hints } from "./batch/hints.ts";
 export { type Block, BlockFault } from "./chain/block.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {
@@ -16,6 +17,15 @@ export { type Divergence, divergence } from "./chain/diverge.ts";
 export { programHash } from "./chain/genesis.ts";
 export type { ProcessView } from "./chain/inspect.ts";
 export type { RuntimeOptions, StoreOptions } from "./chain/options.ts";
+export {
+  type Damage,
+  openReader,
+  Reader,
+  type ReaderOptions,
+  repairStore,
+  type Verification,
+  verifyStore,
+} from "./chain/reader.ts";
 export {
   type BlockInput,
   type ForkOptions,

@@ -1,20 +1,21 @@
 /**
  * The bridge: Wasm glue between a guest's memory, the base memory and the versions of the core.
  *
- * A worker that runs items of a batch has one instance of `bridge` for its guest memory and one of `base`. The
- * memories:
+ * A worker that runs items of a batch has one instance of `bridge` for its guest memory and one of `base`.
+ * The memories:
  *
- *   guest   the item's view. Below the bound a line is valid only if its tag says so; above lies private memory
+ *   guest   the item's view. Below the bound a line is valid only if its tag says so; above is private memory
  *   aux     tags and marks of the instrumented program (program/layout.ts)
  *   base    shared by all workers: the state before the window, brought in page by page from the heap, and
- *           changed by commits. A byte for each page at 0 (PAGE_LOADED, PAGE_DIRTY, PAGE_LOADING), pages at BASE_AT
+ *           changed by commits. A byte for each page at 0 (PAGE_LOADED, PAGE_DIRTY, PAGE_LOADING), pages at
+ *           BASE_AT
  *   core    shared by all workers: logs and versions (layout.ts)
  *
  * `bridge` exports
  *   touch(address, length, write)   what instrumented code calls before it accesses lines that it has not:
  *                                   they are looked up, copied into the guest's memory and tagged
- *   changed() -> pages              at an item's end: clears its tags, notes in the log which lines have other
- *                                   bytes than were first read; in how many pages
+ *   changed() -> pages              at an item's end: clears its tags, notes in the log which lines have
+ *                                   other bytes than were first read; in how many pages
  *   publish() -> i32                makes versions of those lines; 0: the core has no room for them
  *
  * `base` exports

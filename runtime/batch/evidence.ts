@@ -1,6 +1,6 @@
 /**
- * What is known of how a batch ran: counts, contended lines, dependencies. It differs from run to run and decides
- * nothing; what a batch gave is elsewhere.
+ * What is known of how a batch ran: counts, contended lines, dependencies. It differs from run to run and
+ * decides nothing; what a batch gave is elsewhere.
  */
 
 import { performance } from "node:perf_hooks";
@@ -41,7 +41,9 @@ export interface BatchReport {
   readonly nanoseconds: Readonly<Record<Phase, number>> | null;
 }
 
-/** Parts of a thread's time: the guest with its misses, putting back, versions, checking, applying, waiting. */
+/**
+ * Parts of a thread's time: the guest with its misses, putting back, versions, checking, applying, waiting.
+ */
 export type Phase = "guest" | "reset" | "publish" | "validate" | "commit" | "wait";
 export const PHASES: readonly Phase[] = ["guest", "reset", "publish", "validate", "commit", "wait"];
 

@@ -9,11 +9,13 @@
 import * as abi from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableGet, tableUpdate } from "../heap/table.ts";
+import { hashOf } from "../image/hash.ts";
 import { capturePage, pageEquals } from "../image/memory.ts";
 import type { Batch } from "../kernel/runner.ts";
 import { BATCH_BYTES_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { BASE_AT, PAGE_DIRTY } from "./bridge.ts";
 import { type Counts, type Ending, type Evidence, readCounts } from "./evidence.ts";
+import { eachHint, findHints } from "./hints.ts";
 import * as layout from "./layout.ts";
 import { verifyWindow } from "./paranoid.ts";
 import { type Participant, STOP_PRODUCTION } from "./participant.ts";
@@ -43,6 +45,7 @@ export class Leader {
   readonly #records: Records;
   readonly #participant: Participant;
   readonly #options: LeaderOptions;
+  #hints: Uint32Array | null = null;
   readonly #words: Int32Array;
 
   constructor(
@@ -81,6 +84,7 @@ export class Leader {
         memoryPages: start.memoryPages,
         inputs: start.inputs,
       };
+      this.#hints = findHints(this.#memory.hints, () => hashOf(this.#heap, start.inputs));
       this.#clearBase(bound);
       Atomics.store(this.#words, layout.POISON / 4, 0);
       this.#participant.begin(description);
@@ -152,7 +156,9 @@ export class Leader {
     for (let item = 0; item < items; item++) {
       this.#setU64(layout.ITEMS + item * layout.ITEM_SIZE + layout.ITEM_LIMIT, inputs.gas(next + item));
     }
-    this.#participant.core.reset(items, this.#memory.workers);
+    const { core } = this.#participant;
+    core.reset(items, this.#memory.workers);
+    if (this.#hints !== null) eachHint(this.#hints, next, items, core.hint);
     this.#control.open(next);
   }
 

@@ -1,8 +1,9 @@
 /**
- * A thread's part in batches that run in parallel: it executes items in a slot of its own, validates, commits.
+ * A thread's part in batches that run in parallel: it executes items in a slot of its own, validates,
+ * commits.
  *
- * What an item meets on stale data (a trap, a loop that only its gas ends, a wild output) is a result like any
- * other until the core commits it, and is thrown away with it.
+ * What an item meets on stale data (a trap, a loop that only its gas ends, a wild output) is a result like
+ * any other until the core commits it, and is thrown away with it.
  */
 
 import type { Heap, Ref } from "../heap/heap.ts";

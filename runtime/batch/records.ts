@@ -1,7 +1,7 @@
 /**
- * What became of the items of a window, beside the core: records of fixed size and a pool of outputs, shared by
- * the threads. A record is written by whoever executes the item, before the core hears of it; the leader reads
- * those of committed items when the window has ended.
+ * What became of the items of a window, beside the core: records of fixed size and a pool of outputs, shared
+ * by the threads. A record is written by whoever executes the item, before the core hears of it; the leader
+ * reads those of committed items when the window has ended.
  */
 
 import { ITEM_FAULTED, ITEM_RETURNED } from "../../syscalls/abi.ts";
@@ -20,7 +20,10 @@ const CODE_HIGH = 2;
 const OUTPUT = 3;
 const OUTPUT_LENGTH = 4;
 
-/** Bytes of output of the incarnations of one window; an item that finds no room runs on the production variant. */
+/**
+ * Bytes of output of the incarnations of one window; an item that finds no room runs on the production
+ * variant.
+ */
 const OUTPUT_BYTES = 32 << 20;
 const OUTPUT_AT = WINDOW_LIMIT * RECORD_WORDS * 4;
 /** The word that counts the bytes of output given away. */

@@ -1,5 +1,6 @@
 /**
- * What the threads share of the one batch that runs in parallel: its description, who leads it, who takes part.
+ * What the threads share of the one batch that runs in parallel: its description, who leads it, who takes
+ * part.
  *
  * The thread whose activation meets a batch leads it: it takes the engine, describes the batch, and opens one
  * window of items after the other. Other threads sit down, work while a window is open, and leave when the
@@ -18,6 +19,7 @@
 import type { Ref } from "../heap/heap.ts";
 import { coreMemory, coreModule } from "./core.ts";
 import { PHASES } from "./evidence.ts";
+import { createHints } from "./hints.ts";
 import { POISON, WAKE, WORKERS_LIMIT } from "./layout.ts";
 import { createRecords } from "./records.ts";
 
@@ -31,6 +33,8 @@ export interface BatchMemory {
   readonly control: SharedArrayBuffer;
   /** What became of the items (records.ts). */
   readonly records: SharedArrayBuffer;
+  /** Which items read from which, as far as that is known (hints.ts). */
+  readonly hints: SharedArrayBuffer;
   /** Threads that take part at most. */
   readonly workers: number;
 }
@@ -260,7 +264,9 @@ export function poison(core: WebAssembly.Memory): void {
   Atomics.notify(words, WAKE / 4);
 }
 
-/** Logs and versions of one window, for one thread; with many threads less. Address space, until it is used. */
+/**
+ * Logs and versions of one window, for one thread; with many threads less. Address space, until it is used.
+ */
 const ARENA_BYTES = 64 << 20;
 const ARENAS_BYTES = 2 ** 31;
 
@@ -273,6 +279,7 @@ export async function createBatchMemory(workers: number): Promise<BatchMemory> {
     base: new WebAssembly.Memory({ initial: 0, maximum: 65536, shared: true }),
     control: new SharedArrayBuffer(CONTROL_BYTES),
     records: createRecords(),
+    hints: createHints(),
     workers: threads,
   };
 }

@@ -2,6 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import type { BatchReport } from "../batch/evidence.ts";
+import type { Hints } from "../batch/hints.ts";
 import { UsageError } from "../errors.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 
@@ -34,7 +35,9 @@ export interface RuntimeOptions {
   readonly runner?: "parallel" | "sequential";
   /** Runs batches in parallel whatever it costs, for tests. Default false. */
   readonly force?: boolean;
-  /** Checks every window of a batch once more when it is committed; a defect ends the block. Default false. */
+  /**
+   * Checks every window of a batch once more when it is committed; a defect ends the block. Default false.
+   */
   readonly paranoid?: boolean;
   /** Told how each batch ran, before the block's promise resolves. What it throws is not caught. */
   readonly onBatch?: (report: BatchReport) => void;
@@ -172,6 +175,23 @@ export function checkStore(store: string | StoreOptions): StoreSettings {
   const limitBytes =
     options.limitBytes === undefined ? undefined : integer(options, "limitBytes", 0, 1 << 20, 2 ** 40);
   return { path, durability, limitBytes, steps };
+}
+
+/** The option "hints" of a block. */
+export function checkHints(value: unknown): readonly Hints[] {
+  const index = (entry: unknown): boolean => Number.isInteger(entry) && (entry as number) >= 0;
+  const pairs = (list: unknown): boolean =>
+    list === null ||
+    (Array.isArray(list) &&
+      list.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(index)));
+  const hash = (text: unknown): boolean =>
+    text === null || (typeof text === "string" && /^[0-9a-f]{64}$/.test(text));
+  const known = (hint: Partial<Hints> | null): boolean => hash(hint?.inputs) && pairs(hint?.dependencies);
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || !value.every(known)) {
+    throw bad("hints", value, "a list of reports of batches, or of their inputs and dependencies");
+  }
+  return value;
 }
 
 export function unknownOption(name: string, known: readonly string[]): UsageError {

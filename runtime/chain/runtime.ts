@@ -8,6 +8,7 @@
  * Calls on one runtime queue: each begins when those before have ended, in the order they were made.
  */
 
+import type { Hints } from "../batch/hints.ts";
 import { assert, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { loadProcess } from "../image/process.ts";
@@ -24,6 +25,7 @@ import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
 import { copyToStore, openParts, type Parts } from "./open.ts";
 import {
+  checkHints,
   checkOptions,
   checkStore,
   integer,
@@ -38,6 +40,11 @@ export type { TraceEvent };
 export interface ProduceOptions {
   /** Gas of this block; default: that of `open`. */
   readonly gasLimit?: number;
+  /**
+   * What earlier runs of the block's batches told of dependencies: reports of `onBatch`, with the option
+   * "dependencies". Saves executions where items conflict; never changes a result.
+   */
+  readonly hints?: readonly Hints[];
 }
 
 /** Options of `fork`. */
@@ -136,17 +143,17 @@ export class Runtime {
   /** The input of a block, checked and copied: the caller may use its array again at once. */
   #checkInput(metadata: Uint8Array, options: ProduceOptions): Required<BlockInput> {
     for (const name of Object.keys(options)) {
-      if (name !== "gasLimit") throw unknownOption(name, ["gasLimit"]);
+      if (name !== "gasLimit" && name !== "hints") throw unknownOption(name, ["gasLimit", "hints"]);
     }
     const gasLimit = integer(options, "gasLimit", this.#engine.settings.gasLimit, 0, GAS_LIMIT);
     if (!(metadata instanceof Uint8Array)) {
       throw new UsageError("BAD_ARGUMENT", `metadata must be a Uint8Array, got ${typeof metadata}`);
     }
-    return { metadata: metadata.slice(), gasLimit };
+    return { metadata: metadata.slice(), gasLimit, hints: checkHints(options.hints) };
   }
 
   /** Runs a block on top of the head and puts it there; nothing is durable yet. */
-  async #run({ metadata, gasLimit }: Required<BlockInput>): Promise<{ entry: Retained; undo: Undo }> {
+  async #run({ metadata, gasLimit, hints }: Required<BlockInput>): Promise<{ entry: Retained; undo: Undo }> {
     this.#journal?.check();
     const failures = this.#journal?.failures;
     const { heap, genesis } = this.#engine;
@@ -163,6 +170,7 @@ export class Runtime {
         { length: metadata.length, capacity },
       );
     }
+    this.#engine.pool.hint(hints);
     return this.#engine.run(ref, metadata, gasLimit, (run) => {
       // The head it stands on may have turned out not to be durable.
       if (this.#journal?.failures !== failures) this.#journal?.checkSince(failures as number);

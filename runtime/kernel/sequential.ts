@@ -14,7 +14,9 @@ import { Batch } from "./runner.ts";
 import type { Slot } from "./slot.ts";
 import type { Tracer } from "./trace.ts";
 
-/** Inputs of at most so many bytes are copied word by word: a call takes longer than a few turns of a loop. */
+/**
+ * Inputs of at most so many bytes are copied word by word: a call takes longer than a few turns of a loop.
+ */
 const SHORT_BYTES = 256;
 const RESULT = AUX_RESULT / 4;
 

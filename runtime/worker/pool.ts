@@ -7,6 +7,7 @@
 
 import { Piscina } from "piscina";
 import type { BatchReport } from "../batch/evidence.ts";
+import { type Hints, writeHints } from "../batch/hints.ts";
 import type { BatchOptions } from "../batch/runner.ts";
 import { BatchControl, type BatchMemory, healBatches } from "../batch/shared.ts";
 import { type Facts, KernelPanic, LimitError, type StillpointError, StoreError } from "../errors.ts";
@@ -131,6 +132,12 @@ export class Pool {
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#reports = Math.max(this.#reports, sent);
+  }
+
+  /** Leaves hints for the batches of the next block. */
+  hint(hints: readonly Hints[]): void {
+    const { batches } = this.#options;
+    if (batches !== null) writeHints(batches.hints, hints);
   }
 
   /** Waits while there are as many blocks in progress as the board holds. */

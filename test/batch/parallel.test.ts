@@ -10,7 +10,7 @@ const payments = await guest("batch/payments");
 const BOUND = 16 << 20;
 
 async function play(options: Partial<RuntimeOptions>, accounts: number): Promise<Block[]> {
-  const runtime = await openBatches(payments, options);
+  await using runtime = await openBatches(payments, options);
   const blocks: Block[] = [];
   let seed = 7;
   const random = (limit: number): number => {
@@ -26,7 +26,6 @@ async function play(options: Partial<RuntimeOptions>, accounts: number): Promise
     assert.deepEqual([put, get], [0, 0]);
     blocks.push(made);
   }
-  await runtime.close();
   return blocks;
 }
 
@@ -40,7 +39,7 @@ for (const accounts of [2, 50, 10_000]) {
 
 test("a report tells of conflicts, contended lines and dependencies", async () => {
   const reports: BatchReport[] = [];
-  const runtime = await openBatches(payments, {
+  await using runtime = await openBatches(payments, {
     workers: 2,
     force: true,
     paranoid: true,
@@ -54,7 +53,6 @@ test("a report tells of conflicts, contended lines and dependencies", async () =
     gas: 1_000_000,
   }));
   await runBatch(runtime, { entry: "mix2", items, inbox: BOUND });
-  await runtime.close();
   const [report] = reports as [BatchReport];
   assert.equal(reports.length, 1);
   assert.equal(report.entry, "mix2");
@@ -78,7 +76,7 @@ test("hints save executions, and wrong ones change nothing", async () => {
     dependencies: true,
     onBatch: (report: BatchReport) => void reports.push(report),
   };
-  const runtime = await openBatches(payments, options);
+  await using runtime = await openBatches(payments, options);
   const items = Array.from({ length: 256 }, (_, i) => ({
     input: new Uint8Array(Uint32Array.of(3000, 2, i % 7, (i + 1) % 7).buffer),
     gas: 1_000_000,
@@ -103,5 +101,4 @@ test("hints save executions, and wrong ones change nothing", async () => {
   await assert.rejects(runtime.produce(metadata, { hints: [{ inputs: "x", dependencies: null }] }), {
     code: "BAD_OPTION",
   });
-  await runtime.close();
 });
