@@ -112,11 +112,16 @@ export class Child {
 
   /** Part START: an exported function of the child's program, with gas taken from the caller. */
   start(entry: string, argument: i64, gas: u64, flags: u32 = 0): Child {
-    // A UTF-16 unit takes at most three bytes of UTF-8; longer names are measured.
-    if (entry.length > ENTRY_CAPACITY / 3 && String.UTF8.byteLength(entry) > ENTRY_CAPACITY)
-      throw new Error("start: name too long");
-    const length = <u32>String.UTF8.encodeUnsafe(changetype<usize>(entry), entry.length, entryName);
-    return this.addStart(length, argument, gas, flags);
+    return this.addStart(storeEntry(entry), argument, gas, flags);
+  }
+
+  /** Part BATCH, as the struct says (BATCH_SIZE bytes). `Batch` lays it out. */
+  batch(struct: usize, entry: string, gas: u64, flags: u32 = 0): Child {
+    const length = storeEntry(entry);
+    this.addPut(abi.PART_BATCH);
+    this.addEntry(length, gas, flags);
+    store<u32>(putRequest, <u32>struct, abi.PUT_BATCH_POINTER);
+    return this;
   }
 
   /** Part START on a child standing in RET: its `ret` returns `argument`. */
@@ -166,6 +171,13 @@ export class Child {
   hash(target: usize): Child {
     this.addGet(abi.PART_GET_HASH);
     store<u32>(getRequest, <u32>target, abi.GET_HASH_POINTER);
+    return this;
+  }
+
+  /** Part OUTCOMES, as the struct says (OUTCOMES_SIZE bytes). `Outcomes` lays it out. */
+  outcomes(struct: usize): Child {
+    this.addGet(abi.PART_GET_OUTCOMES);
+    store<u32>(getRequest, <u32>struct, abi.GET_OUTCOMES_POINTER);
     return this;
   }
 
@@ -257,12 +269,16 @@ export class Child {
 
   private addStart(nameLength: u32, argument: i64, gas: u64, flags: u32): Child {
     this.addPut(abi.PART_START);
+    this.addEntry(nameLength, gas, flags);
+    store<i64>(putRequest, argument, abi.PUT_ARGUMENT);
+    return this;
+  }
+
+  private addEntry(nameLength: u32, gas: u64, flags: u32): void {
     store<u32>(putRequest, nameLength ? <u32>entryName : 0, abi.PUT_ENTRY_POINTER);
     store<u32>(putRequest, nameLength, abi.PUT_ENTRY_LENGTH);
     store<u32>(putRequest, flags, abi.PUT_FLAGS);
-    store<i64>(putRequest, argument, abi.PUT_ARGUMENT);
     store<u64>(putRequest, gas, abi.PUT_GAS);
-    return this;
   }
 
   private addGet(part: u32): Child {
@@ -278,6 +294,14 @@ export class Child {
     store<u32>(getRequest, load<u32>(getRequest, abi.GET_PARTS) | part, abi.GET_PARTS);
     return this;
   }
+}
+
+/** Writes the name of an entry for the next request; returns its length. */
+function storeEntry(entry: string): u32 {
+  // A UTF-16 unit takes at most three bytes of UTF-8; longer names are measured.
+  if (entry.length > ENTRY_CAPACITY / 3 && String.UTF8.byteLength(entry) > ENTRY_CAPACITY)
+    throw new Error("start: name too long");
+  return <u32>String.UTF8.encodeUnsafe(changetype<usize>(entry), entry.length, entryName);
 }
 
 function storeRange(range: usize, kind: u32, source: usize, target: usize, length: u32): void {
