@@ -237,8 +237,12 @@ export class Runtime {
         throw error;
       }
       const now = history.chain().map(({ block }) => block);
-      const removed = before.filter((block) => !now.includes(block)).reverse();
-      const added = now.slice(now.length - inputs.length).filter((block) => !before.includes(block));
+      const without = (blocks: readonly Block[], others: readonly Block[]): Block[] => {
+        const ids = new Set(others.map(({ id }) => id));
+        return blocks.filter(({ id }) => !ids.has(id));
+      };
+      const removed = without(before, now).reverse();
+      const added = without(now.slice(now.length - inputs.length), before);
       return { removed, added, head: this.head };
     });
   }

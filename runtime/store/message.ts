@@ -1,15 +1,17 @@
 /** What the main thread and the writer's thread say to each other. */
 
 import type { HeapHandle } from "../heap/heap.ts";
+import type { Place } from "./writer.ts";
 
 /** What the thread is started with. */
 export interface WriterData {
-  readonly path: string;
+  readonly place: Place;
   readonly genesis: Uint8Array;
   readonly heap: HeapHandle;
   readonly owner: number;
   readonly bit: number;
-  readonly limitBytes: number | undefined;
+  /** Other stores of the heap. */
+  readonly sources: readonly Place[];
   /** A module that exports `step`, which is called between the steps of transactions; undefined: none. */
   readonly steps: string | undefined;
 }

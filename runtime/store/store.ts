@@ -11,7 +11,8 @@ import type { Heap, HeapHandle, Ref } from "../heap/heap.ts";
 import { LOADER_NONE, LOADER_SIGNAL, LOADER_STATE } from "../heap/stub.ts";
 import type { LoaderMessage } from "./loader.ts";
 import { type Answer, buffers, type Call, type WriterData } from "./message.ts";
-import type { Commit, StoreState, Written } from "./writer.ts";
+import type { StoreState } from "./state.ts";
+import type { Commit, Place, Written } from "./writer.ts";
 
 /** Owners of the heap's lock, beside the worker threads and the main thread. */
 const LOADER_OWNER = 0x7ffffffe;
@@ -40,7 +41,7 @@ export class Stores {
   #loader: Worker | null = null;
   readonly #answers: (() => void)[] = [];
   #count = 0;
-  #open = 0;
+  readonly #places = new Set<Place>();
 
   constructor(handle: HeapHandle, heap: Heap) {
     this.#handle = handle;
@@ -67,12 +68,14 @@ export class Stores {
     const { path, limitBytes, steps } = place;
     const bit = 2 ** number;
     const owner = WRITER_OWNER + number;
-    const data: WriterData = { path, genesis, heap: this.#handle, owner, bit, limitBytes, steps };
-    const store = new Store(path, bit, data, () => this.#remove(bit));
+    const here = { path, limitBytes };
+    const sources = [...this.#places];
+    const data: WriterData = { place: here, genesis, heap: this.#handle, owner, bit, sources, steps };
+    const store = new Store(path, bit, data, () => this.#remove(bit, here));
     try {
       await store.open();
       await this.#tell({ what: "add", path, bit, limitBytes });
-      this.#open++;
+      this.#places.add(here);
     } catch (error) {
       await store.end();
       throw error;
@@ -80,10 +83,10 @@ export class Stores {
     return store;
   }
 
-  async #remove(bit: number): Promise<void> {
+  async #remove(bit: number, place: Place): Promise<void> {
     await this.#tell({ what: "remove", bit });
-    this.#open--;
-    if (this.#open > 0) return;
+    this.#places.delete(place);
+    if (this.#places.size > 0) return;
     await this.#tell({ what: "end" });
     this.#loader = null;
   }

@@ -7,13 +7,13 @@ import { type Answer, buffers, type Call, type WriterData } from "./message.ts";
 import { type Step, Writer } from "./writer.ts";
 
 const port = parentPort as NonNullable<typeof parentPort>;
-const { path, genesis, heap, owner, bit, limitBytes, steps } = workerData as WriterData;
+const { place, genesis, heap, owner, bit, sources, steps } = workerData as WriterData;
 const step: Step = steps === undefined ? () => {} : (await import(steps)).step;
 let writer: Writer | null = null;
 
 async function perform({ method, args }: Call): Promise<unknown> {
   if (method === "open") {
-    writer = new Writer(path, Buffer.from(genesis), new Heap(heap, owner), bit, step, limitBytes);
+    writer = new Writer(place, Buffer.from(genesis), new Heap(heap, owner), bit, step, sources);
     return writer.state;
   }
   const open = writer as Writer;
@@ -25,7 +25,7 @@ port.on("message", async (call: Call) => {
   try {
     port.postMessage({ number, result: await perform(call) } satisfies Answer);
   } catch (error) {
-    const { code, message, facts } = storeFailure(error, path);
+    const { code, message, facts } = storeFailure(error, place.path);
     port.postMessage({ number, error: { code, message, facts } } satisfies Answer);
   }
   if (call.method === "close") port.close();

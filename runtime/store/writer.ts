@@ -26,7 +26,7 @@ import { hashObject } from "../image/hash.ts";
 import { HASH_BYTES } from "../image/record.ts";
 import { Database } from "./database.ts";
 import { storeFailure } from "./failures.ts";
-import { encodeObject, forEachHash } from "./format.ts";
+import { encodeObject, forEachHash, type Stored } from "./format.ts";
 import { holds, release, takeHold } from "./holder.ts";
 import {
   type BlockRecord,
@@ -37,19 +37,9 @@ import {
   STORE_FORMAT,
   type Totals,
   unpackBlock,
-  unpackFormat,
-  unpackHash,
-  unpackTotals,
 } from "./record.ts";
+import { checkFormat, genesisOf, readState, readTotals, type StoreState } from "./state.ts";
 import { Sweep } from "./sweep.ts";
-
-/** What a store held when it was opened. */
-export interface StoreState {
-  /** Null: it holds no block. */
-  readonly head: Buffer | null;
-  /** In the order in which they were retained. */
-  readonly blocks: readonly BlockRecord[];
-}
 
 /** A block to write, by reference, and what goes with it. */
 export interface Commit {
@@ -75,6 +65,12 @@ export interface Written {
 /** A sweep is worth it when so much was written since the last one, or as much as there is. */
 const SWEEP_BYTES = 64 << 20;
 
+/** Where a store is. */
+export interface Place {
+  readonly path: string;
+  readonly limitBytes: number | undefined;
+}
+
 /** Called between the steps of a transaction: where the crash harness kills. */
 export type Step = (name: string) => void;
 
@@ -86,6 +82,10 @@ export class Writer {
   /** The bit of this store in the headers of objects. */
   readonly #bit: number;
   readonly #step: Step;
+  /** Other stores of the same heap: what is a stub here may be there. */
+  readonly #sources: readonly Place[];
+  readonly #others = new Map<string, Database>();
+  #copied = 0;
   readonly state: StoreState;
   #totals: Totals;
   #sweep: Sweep | null = null;
@@ -96,14 +96,18 @@ export class Writer {
    * @throws StoreError (STORE_LOCKED, STORE_VERSION, STORE_GENESIS, STORE_CORRUPT, STORE_READ_ONLY,
    *   STORE_FULL)
    */
-  constructor(path: string, genesis: Buffer, heap: Heap, bit: number, step: Step, limitBytes?: number) {
+  constructor(place: Place, genesis: Buffer, heap: Heap, bit: number, step: Step, sources: readonly Place[]) {
+    const { path, limitBytes } = place;
     this.#path = path;
+    this.#sources = sources;
     this.#heap = heap;
     this.#bit = bit;
     this.#step = step;
+    let database: Database | undefined;
     try {
       mkdirSync(path, { recursive: true });
-      this.#database = new Database(path, limitBytes === undefined ? {} : { limitBytes });
+      database = new Database(path, limitBytes === undefined ? {} : { limitBytes });
+      this.#database = database;
       this.#token = this.#database.transaction(() => {
         this.#found(genesis);
         return takeHold(this.#database, path);
@@ -111,6 +115,7 @@ export class Writer {
       this.#totals = readTotals(this.#database);
       this.state = readState(this.#database);
     } catch (error) {
+      database?.close();
       throw storeFailure(error, path);
     }
   }
@@ -210,6 +215,7 @@ export class Writer {
     try {
       this.#database.transaction(() => release(this.#database, this.#token));
     } finally {
+      for (const database of this.#others.values()) await database.close();
       await this.#database.close();
     }
   }
@@ -260,7 +266,9 @@ export class Writer {
       hashObject(this.#heap, ref);
       const key = this.#key(ref);
       if (this.#heap.kind(ref) === KIND_STUB) {
+        this.#copied = 0;
         this.#require(key);
+        bytes += this.#copied;
         continue;
       }
       bytes += this.#database.putObject(key, encodeObject(this.#heap, ref));
@@ -275,10 +283,13 @@ export class Writer {
     return bytes;
   }
 
-  /** A stub that lost its mark: makes sure that all it stands for is there. */
+  /** A stub without a mark: makes sure that all it stands for is there, of other stores if need be. */
   #require(key: Buffer): void {
     if (this.#sweep?.keeps(key)) return;
-    const stored = this.#database.object(key);
+    const own = this.#database.hasObject(key);
+    // What is there has been written with all below it, and only a sweep may be about to remove that.
+    if (own && this.#sweep === null) return;
+    const stored = own ? this.#database.object(key) : this.#elsewhere(key);
     if (stored === undefined) {
       throw new StoreError(
         "STORE_CORRUPT",
@@ -288,47 +299,27 @@ export class Writer {
         },
       );
     }
+    if (!own) this.#copied += this.#database.putObject(key, stored);
     this.#sweep?.keep(key);
     forEachHash(stored, (at) => this.#require(Buffer.from(stored.bytes.subarray(at, at + HASH_BYTES))));
+  }
+
+  #elsewhere(key: Buffer): Stored | undefined {
+    for (const { path, limitBytes } of this.#sources) {
+      let database = this.#others.get(path);
+      if (database === undefined) {
+        database = new Database(path, limitBytes === undefined ? {} : { limitBytes });
+        this.#others.set(path, database);
+      }
+      database.refresh();
+      const stored = database.object(key);
+      if (stored !== undefined) return stored;
+    }
+    return undefined;
   }
 
   #key(ref: Ref): Buffer {
     const at = ref * UNIT_BYTES + HEADER_HASH * 4;
     return Buffer.from(this.#heap.bytes.subarray(at, at + HASH_BYTES));
   }
-}
-
-/** @throws StoreError (STORE_VERSION, STORE_CORRUPT) */
-export function checkFormat(database: Database, path: string): void {
-  const record = database.meta("format");
-  const version = record === undefined ? 0 : unpackFormat(record);
-  if (version === STORE_FORMAT) return;
-  throw new StoreError(
-    "STORE_VERSION",
-    `the store ${path} has format ${version}, this version reads format ${STORE_FORMAT}. ` +
-      "Open it with the version that wrote it, and carry its blocks over by export and import",
-    { path, version, known: STORE_FORMAT },
-  );
-}
-
-export function genesisOf(database: Database): Buffer {
-  const record = database.meta("genesis");
-  if (record === undefined) {
-    throw new StoreError("STORE_CORRUPT", 'the store is damaged: its record "genesis" is not there');
-  }
-  return unpackHash(record, '"genesis"');
-}
-
-export function readState(database: Database): StoreState {
-  const head = database.meta("head");
-  const blocks = database
-    .blockIds()
-    .map((id) => unpackBlock(id, database.block(id) as Buffer))
-    .sort((a, b) => a.sequence - b.sequence);
-  return { head: head === undefined ? null : unpackHash(head, '"head"'), blocks };
-}
-
-function readTotals(database: Database): Totals {
-  const record = database.meta("totals");
-  return record === undefined ? { liveBytes: 0, writtenBytes: 0, nextSequence: 0 } : unpackTotals(record);
 }
