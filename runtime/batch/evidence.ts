@@ -17,6 +17,8 @@ export interface BatchReport {
   /** SHA-256 of the inputs, in hex, which names the batch when it is run again; with dependencies only. */
   readonly inputs: string | null;
   readonly items: number;
+  /** From its first item to its last, on the thread that led it. */
+  readonly milliseconds: number;
   /** Items whose outcome came from a run in parallel; the others ran one after the other. */
   readonly parallel: number;
   /** How each run in parallel ended. */
@@ -174,6 +176,7 @@ export class Evidence {
 
   report(
     batch: { program: string; entry: string; inputs: string | null; items: number },
+    milliseconds: number,
     timed: boolean,
   ): BatchReport {
     const contended = [...this.contended]
@@ -182,6 +185,7 @@ export class Evidence {
       .slice(0, CONTENDED_REPORTED);
     return {
       ...batch,
+      milliseconds,
       parallel: this.parallel,
       endings: this.endings,
       ...this.counts,

@@ -66,18 +66,24 @@ interface Experience {
   hold: number;
 }
 
+/** The engine, as one thread sees it. */
+interface Engine {
+  readonly memory: BatchMemory;
+  readonly control: BatchControl;
+  readonly participant: Participant;
+  readonly leader: Leader;
+}
+
 export class Runner implements BatchRunner {
   readonly #heap: Heap;
-  readonly #memory: BatchMemory;
-  readonly #control: BatchControl;
-  readonly #participant: Participant;
-  readonly #leader: Leader;
   readonly #id: number;
   readonly #options: BatchOptions;
   readonly #helpers: Helpers;
+  readonly #engine: Engine | null;
   readonly #experience = new WeakMap<LoadedProgram, Experience>();
-  /** The batch that `hold` and `deaths` are about. */
+  /** The batch that is on its way; what follows is about it. */
   #batch: Batch | null = null;
+  #began = 0;
   /** Items to run one after the other before the next parallel run. */
   #hold = 0;
   #deaths = 0;
@@ -86,28 +92,25 @@ export class Runner implements BatchRunner {
   #since = 0;
   #from = -1;
 
+  /** Without `memory` batches run one item after the other. */
   constructor(
     heap: Heap,
     programs: Programs,
-    memory: BatchMemory,
+    memory: BatchMemory | null,
     id: number,
     options: BatchOptions,
     helpers: Helpers,
   ) {
     this.#heap = heap;
-    this.#memory = memory;
-    this.#control = new BatchControl(memory);
-    const records = new Records(memory.records);
-    this.#participant = new Participant(heap, programs, memory, records, options.timing);
-    this.#leader = new Leader(heap, memory, this.#control, records, this.#participant, options);
     this.#id = id;
     this.#options = options;
     this.#helpers = helpers;
+    this.#engine = memory === null ? null : makeEngine(heap, programs, memory, options);
   }
 
   /** After a collection: references outside the roots are gone. */
   forget(): void {
-    this.#participant.forget();
+    this.#engine?.participant.forget();
   }
 
   plan(batch: Batch): number {
@@ -119,7 +122,9 @@ export class Runner implements BatchRunner {
       this.#deaths = 0;
       this.#from = -1;
       this.#evidence = new Evidence();
+      this.#began = performance.now();
     }
+    if (this.#engine === null) return rest;
     if (handle.batchModule === null || handle.stateBytes > STATE_LIMIT) return rest;
     if (this.#deaths > DEATHS_LIMIT) return rest;
     const experience = this.#experienceOf(batch.program);
@@ -144,7 +149,8 @@ export class Runner implements BatchRunner {
 
   run(batch: Batch): void {
     const { force } = this.#options;
-    if (!this.#control.acquire(this.#id)) {
+    const { control, leader } = this.#engine as Engine;
+    if (!control.acquire(this.#id)) {
       this.#hold = force ? 1 : HOLD_ITEMS;
       return;
     }
@@ -152,7 +158,7 @@ export class Runner implements BatchRunner {
     const began = performance.now();
     let ending: Ending;
     try {
-      ending = this.#leader.run(batch, this.#evidence, (number) => this.#helpers.call(number));
+      ending = leader.run(batch, this.#evidence, (number) => this.#helpers.call(number));
     } finally {
       this.#helpers.dismiss();
     }
@@ -182,33 +188,28 @@ export class Runner implements BatchRunner {
         : null,
       items: inputs.count,
     };
-    this.#control.reported();
-    this.#helpers.report(evidence.report(named, this.#options.timing));
+    this.#helpers.report(evidence.report(named, performance.now() - this.#began, this.#options.timing));
   }
 
   /** Helps with the batch of that number until it ends. */
-  assist(batch: number): void {
-    const seat = this.#control.sit(this.#id, batch);
+  assist(number: number): void {
+    const { memory, control, participant } = this.#engine as Engine;
+    const seat = control.sit(this.#id, number);
     if (seat < 0) return;
+    let inside = false;
     try {
-      this.#participant.begin(this.#control.description);
-    } catch (error) {
-      this.#control.leave(seat);
-      throw error;
-    }
-    try {
-      for (let window = 0; ; ) {
-        window = this.#control.join(seat, batch, window);
-        if (window === 0) return;
-        this.#participant.run(seat + 1, this.#control.firstItem);
-        this.#control.exit(seat);
+      participant.begin(control.description);
+      for (let window = control.join(seat, number, 0); window !== 0; ) {
+        inside = true;
+        participant.run(seat + 1, control.firstItem);
+        inside = false;
+        control.exit(seat);
+        window = control.join(seat, number, window);
       }
-    } catch (error) {
-      // What this thread had taken nobody else will do.
-      poison(this.#memory.core);
-      throw error;
     } finally {
-      this.#control.leave(seat);
+      // What this thread had taken nobody else will do.
+      if (inside) poison(memory.core);
+      control.leave(seat);
     }
   }
 
@@ -220,4 +221,12 @@ export class Runner implements BatchRunner {
     }
     return experience;
   }
+}
+
+function makeEngine(heap: Heap, programs: Programs, memory: BatchMemory, options: BatchOptions): Engine {
+  const control = new BatchControl(memory);
+  const records = new Records(memory.records);
+  const participant = new Participant(heap, programs, memory, records, options.timing);
+  const leader = new Leader(heap, memory, control, records, participant, options);
+  return { memory, control, participant, leader };
 }

@@ -63,8 +63,6 @@ const MEMORY = 7;
 const GLOBALS = 8;
 const MEMORY_PAGES = 9;
 const INPUTS = 10;
-/** Reports that threads have sent to the main thread. */
-const REPORTS = 11;
 const SEAT_WORDS = 16;
 const SEAT_AT = 64;
 const TIMES_AT = (SEAT_AT + WORKERS_LIMIT * SEAT_WORDS) * 4;
@@ -208,18 +206,6 @@ export class BatchControl {
     this.exit(seat);
     Atomics.store(this.#words, SEAT_AT + seat * SEAT_WORDS, 0);
     Atomics.notify(this.#words, SEAT_AT + seat * SEAT_WORDS);
-  }
-
-  // ---- reports --------------------------------------------------------------------------------------------
-
-  /** A report is on its way to the main thread. */
-  reported(): void {
-    Atomics.add(this.#words, REPORTS, 1);
-  }
-
-  /** How many were sent so far. */
-  get reports(): number {
-    return Atomics.load(this.#words, REPORTS);
   }
 
   // ---- the main thread ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import { Piscina } from "piscina";
 import type { BatchReport } from "../batch/evidence.ts";
 import { type Hints, writeHints } from "../batch/hints.ts";
 import type { BatchOptions } from "../batch/runner.ts";
-import { BatchControl, type BatchMemory, healBatches } from "../batch/shared.ts";
+import { type BatchMemory, healBatches } from "../batch/shared.ts";
 import { type Facts, KernelPanic, LimitError, type StillpointError, StoreError } from "../errors.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
@@ -64,6 +64,8 @@ export class Pool {
   #deaths = 0;
   #lastDeath: unknown;
   #startedCount = 0;
+  /** Reports of batches: how many threads have sent, how many have come. */
+  readonly #sent = new SharedArrayBuffer(4);
   #reports = 0;
   #closed = false;
 
@@ -125,9 +127,8 @@ export class Pool {
 
   /** Reports that were sent have come: in a later turn at the latest, unless their thread has died. */
   async #reported(): Promise<void> {
-    const { batches, onBatch } = this.#options;
-    if (batches === null || onBatch === undefined) return;
-    const sent = new BatchControl(batches).reports;
+    if (this.#options.onBatch === undefined) return;
+    const sent = Atomics.load(new Int32Array(this.#sent), 0);
     for (let turn = 0; turn < REPORT_TURNS && this.#reports < sent; turn++) {
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -219,6 +220,7 @@ export class Pool {
       alone: workers === 1,
       advances,
       batches,
+      reports: this.#sent,
       batchOptions: { ...this.#options.batchOptions, reports: onBatch !== undefined },
     };
     this.#starting.add(id);

@@ -20,7 +20,6 @@ import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { type Jobs, LOST, NO_TICKET, NOBODY_ELSE, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
-import { NO_RUNNER } from "../kernel/runner.ts";
 import { BlockTracer } from "../kernel/trace.ts";
 import { Board } from "./board.ts";
 import { JOB_ACTIVATE, JOB_ASSIST, JOB_COLLECT, JOB_TRACE, type Job, NO_ENTRY, type Outcome } from "./job.ts";
@@ -48,6 +47,8 @@ export interface WorkerTask {
   /** For batches in parallel; null: there are none. */
   readonly batches: BatchMemory | null;
   readonly batchOptions: BatchOptions;
+  /** Counts the reports of batches that were sent to the main thread. */
+  readonly reports: SharedArrayBuffer;
 }
 
 /** Another thread failed to run a child; the message is its description of why. */
@@ -64,7 +65,7 @@ class Worker implements Jobs {
   readonly #alone: boolean;
   readonly #advances: boolean;
   readonly #lane: Lane | null;
-  readonly #runner: Runner | null = null;
+  readonly #runner: Runner;
   /** Jobs by which other threads were asked to help with the batch that this one leads. */
   #called: number[] = [];
   #entry = NO_ENTRY;
@@ -77,15 +78,16 @@ class Worker implements Jobs {
     this.#advances = task.advances;
     this.#programs = new Programs(this.#heap, task.programs);
     this.#lane = task.timeline === null ? null : new Lane(task.timeline, task.id);
-    const { batches, batchOptions, id } = task;
-    if (batches !== null) {
-      this.#runner = new Runner(this.#heap, this.#programs, batches, id, batchOptions, {
-        call: (batch) => this.#call(batch, batches.workers - 1),
-        dismiss: () => this.#dismiss(),
-        report: (report) => parentPort?.postMessage({ report }),
-      });
-    }
-    this.#kernel = new Kernel(this.#heap, this.#programs, this, this.#lane, this.#runner ?? NO_RUNNER);
+    const { batches, batchOptions, reports, id } = task;
+    this.#runner = new Runner(this.#heap, this.#programs, batches, id, batchOptions, {
+      call: (batch) => this.#call(batch, (batches?.workers ?? 1) - 1),
+      dismiss: () => this.#dismiss(),
+      report: (report) => {
+        Atomics.add(new Int32Array(reports), 0, 1);
+        parentPort?.postMessage({ report });
+      },
+    });
+    this.#kernel = new Kernel(this.#heap, this.#programs, this, this.#lane, this.#runner);
   }
 
   /** Works until the board is stopped. */
@@ -194,7 +196,7 @@ class Worker implements Jobs {
 
   #forget(): void {
     this.#kernel.forget();
-    this.#runner?.forget();
+    this.#runner.forget();
   }
 
   #work(entry: number): void {
@@ -227,7 +229,7 @@ class Worker implements Jobs {
     }
     if (job.kind === JOB_ASSIST) {
       this.#lane?.open(SPAN_ASSIST, job.origin);
-      this.#runner?.assist(job.metadata);
+      this.#runner.assist(job.metadata);
       this.#lane?.close();
       return 0;
     }
