@@ -2,7 +2,7 @@
  * Stillpoint: a deterministic process runtime. The public face for embedders.
  */
 
-export type { BatchReport, Ending, Phase } from "./batch/evidence.ts";
+export type { BatchCounters, BatchReport, Ending, Phase } from "./batch/evidence.ts";
 export type { Hints } from "./batch/hints.ts";
 export { type Block, BlockFault } from "./chain/block.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
@@ -14,6 +14,7 @@ export {
   formatDiff,
 } from "./chain/diff.ts";
 export { type Divergence, divergence } from "./chain/diverge.ts";
+export type { Metrics } from "./chain/engine.ts";
 export { programHash } from "./chain/genesis.ts";
 export type { ProcessView } from "./chain/inspect.ts";
 export type { RuntimeOptions, StoreOptions } from "./chain/options.ts";

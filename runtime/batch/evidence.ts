@@ -200,3 +200,48 @@ export class Evidence {
     };
   }
 }
+
+/** What a runtime's batches come to. */
+export interface BatchCounters {
+  readonly batches: number;
+  readonly items: number;
+  readonly parallel: number;
+  readonly executions: number;
+  readonly validations: number;
+  readonly aborts: number;
+  readonly givenUp: number;
+  readonly waits: number;
+}
+
+const COUNTED = [
+  "batches",
+  "items",
+  "parallel",
+  "executions",
+  "validations",
+  "aborts",
+  "givenUp",
+  "waits",
+] as const;
+
+/** Counters that all threads share. */
+export function createCounters(): SharedArrayBuffer {
+  return new SharedArrayBuffer(COUNTED.length * 8);
+}
+
+/** Counts a batch that has ended. */
+export function countBatch(memory: SharedArrayBuffer, items: number, evidence: Evidence): void {
+  const counters = new BigInt64Array(memory);
+  const { parallel, counts } = evidence;
+  const added: BatchCounters = { batches: 1, items, parallel, ...counts };
+  COUNTED.forEach((name, i) => {
+    if (added[name] > 0) Atomics.add(counters, i, BigInt(added[name]));
+  });
+}
+
+export function readCounters(memory: SharedArrayBuffer): BatchCounters {
+  const counters = new BigInt64Array(memory);
+  return Object.fromEntries(
+    COUNTED.map((name, i) => [name, Number(Atomics.load(counters, i))]),
+  ) as unknown as BatchCounters;
+}

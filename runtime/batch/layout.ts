@@ -41,6 +41,13 @@
  *                             incarnation. From a version: ENTRY_BYTES is filled in; from base
  *                             (ENTRY_VERSION 0): the caller fills it in
  *   logBegin() logEnd()       the entries of this incarnation, ENTRY_SIZE bytes each
+ *   accumulate(line, offset, width, subtracts, delta, min, max) -> ACCUMULATE_…
+ *                             adds to (or subtracts from) the unsigned integer of 8, 16 or 32 bytes at `offset`, divisible
+ *                             by the width, of a line that this incarnation has not looked up. Applied if the result lies
+ *                             between min and max; these and delta are addresses of integers of that width. It does not
+ *                             read the line: what it says is a guess that commit() checks, and reruns the item if it was
+ *                             wrong. Looked up later, the line shows what this incarnation added: ENTRY_FLAGS then
+ *                             is the address of the bytes to show instead of those read, and the line is written
  *   version(entry) -> address where the caller puts the 64 bytes that this incarnation leaves in the line;
  *   0: give up
  *   finish(gasLow, gasHigh, outcome) -> task      publishes the versions
@@ -57,6 +64,7 @@
  *                             by validation
  * Imports, from "base"
  *   equals(line, address) -> i32      whether the line's base bytes equal the 64 bytes at `address`
+ *   read(line, address)               puts the line's base bytes at `address`; for deltas only
  *
  * Rules the core keeps
  *   - an item is executed by one worker at a time; committed items never change
@@ -69,6 +77,8 @@
  *     no change. Without conflicts: validations = executions = items
  *   - an estimate is never valid by value; another version, or base, is if its 64 bytes are those that were
  *   read
+ *   - deltas of different items do not conflict; who reads a line sees the sum over all lower items, and is validated
+ *     by value; when an item is committed its deltas become full versions, of the exact sum
  *   - READY and CHECK are sets of items (bits), taken lowest first. No index is ever moved back, and done
  *     means that everything is committed: there is no count of active tasks to be wrong
  *   - waiting is bounded: SPIN_LIMIT looks at an estimate whose item runs, none if it does not. Every spin
@@ -91,6 +101,11 @@ export const TASK_IDLE = 0;
 export const TASK_EXECUTE = 1;
 export const TASK_VALIDATE = 2;
 export const TASK_DONE = 3;
+
+export const ACCUMULATE_GIVE_UP = -1;
+export const ACCUMULATE_REFUSED = 0;
+export const ACCUMULATE_APPLIED = 1;
+export const ACCUMULATE_PLAIN = 2; //      overlaps an earlier integer: look the line up, and add to what it shows
 
 // ---- control: what is written by different workers lies in different cache lines ------------------------
 
@@ -143,6 +158,7 @@ export const ITEM_RERUNS = 44; //          u32  incarnations that were given up 
 export const ITEM_WAITERS = 48; //         u32  1 + the first item that waits for this one
 export const ITEM_NEXT_WAITER = 52; //     u32  1 + the next one in the list this item waits in
 export const ITEM_HINTS = 56; //           u32  hints left
+export const ITEM_DELTAS = 60; //          u32  entries of the log that are deltas
 
 export const STATE_KIND_BITS = 3;
 export const STATE_READY = 0;
@@ -161,7 +177,7 @@ export const HINTS_LIMIT = 8;
 // ---- workers ----------------------------------------------------------------------------------------------
 
 export const WORKERS = 45056;
-export const WORKER_SIZE = 128;
+export const WORKER_SIZE = 256;
 
 export const WORKER_GENERATION = 0; //     u32  the window its arena belongs to
 export const WORKER_LOG_TOP = 4; //        u32  logs grow up from the arena's begin
@@ -173,6 +189,7 @@ export const WORKER_GIVEN_UP = 28; //      u32  incarnations that met an estimat
 export const WORKER_WAITS = 32; //         u32  estimates that were waited for
 export const WORKER_COMMITS = 36; //       u32
 export const WORKER_VERSIONS = 40; //      u32  versions made
+export const WORKER_AMOUNTS = 64; //       96 bytes for the operands of accumulate(): the core does not use them
 
 // ---- contended lines --------------------------------------------------------------------------------------
 
@@ -180,7 +197,7 @@ export const WORKER_VERSIONS = 40; //      u32  versions made
  * Lines whose reads were found changed: u64 count << 32 | line. The frequent ones stay; cleared by the
  * caller.
  */
-export const CONTENDED = 53248;
+export const CONTENDED = 61440;
 export const CONTENDED_SLOTS = 128;
 
 // ---- lines and their versions -----------------------------------------------------------------------------
@@ -205,15 +222,34 @@ export const ESTIMATE = 1;
 /** What an incarnation left in a line. Never changes once published. */
 export const VERSION_NODE = 0; //          u32
 export const VERSION_ITEM = 4; //          u32
-export const VERSION_BYTES = 16; //        64 bytes
+export const VERSION_KIND = 8; //          u32  VERSION_…
+export const VERSION_OPERATIONS = 12; //   u32  of deltas: the first operation
+export const VERSION_BYTES = 16; //        64 bytes; of deltas: what they add up to, at its place in the line
 export const VERSION_SIZE = 80;
+
+export const VERSION_FULL = 0;
+export const VERSION_DELTAS = 1; //        becomes a full version when its item is committed
+
+/** One accumulate() of an incarnation, in the order of its calls. */
+export const OPERATION_NEXT = 0; //        u32
+export const OPERATION_OFFSET = 4; //      u32  of the integer in the line
+export const OPERATION_WIDTH = 8; //       u32  8, 16 or 32 bytes
+export const OPERATION_FLAGS = 12; //      u32  bits OPERATION_SUBTRACTS, OPERATION_APPLIED
+export const OPERATION_DELTA = 16; //      three integers of 32 bytes
+export const OPERATION_MIN = 48;
+export const OPERATION_MAX = 80;
+export const OPERATION_SIZE = 112;
+export const OPERATION_SUBTRACTS = 1;
+export const OPERATION_APPLIED = 2; //     what the incarnation was told
 
 /** A line that an incarnation touched. */
 export const ENTRY_LINE = 0; //            u32
-export const ENTRY_VERSION = 4; //         u32  address of the version that was read, 0: base
-export const ENTRY_FLAGS = 8; //           u32  the caller's; 0 at first
+export const ENTRY_VERSION = 4; //         u32  address of the version that was read, 0: base; or ENTRY_…
+export const ENTRY_FLAGS = 8; //           u32  address of the bytes to show, 0: ENTRY_BYTES; then the caller's
 export const ENTRY_WRITTEN = 12; //        u32  address of the version this incarnation leaves, 0: none
 export const ENTRY_BYTES = 16; //          64 bytes: what was read
 export const ENTRY_SIZE = 80;
+export const ENTRY_UNREAD = 1; //          the incarnation only accumulates in the line
+export const ENTRY_SUM = 2; //             a sum of deltas was read: valid by value only
 
 export const ARENAS = 98304;

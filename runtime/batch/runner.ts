@@ -14,7 +14,7 @@ import { hashOf } from "../image/hash.ts";
 import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import type { Batch, BatchRunner } from "../kernel/runner.ts";
 import { BASE_AT } from "./bridge.ts";
-import { type BatchReport, type Ending, Evidence } from "./evidence.ts";
+import { type BatchReport, countBatch, type Ending, Evidence } from "./evidence.ts";
 import { Leader } from "./leader.ts";
 import { Participant } from "./participant.ts";
 import { Records } from "./records.ts";
@@ -26,6 +26,8 @@ export interface BatchOptions {
   readonly force: boolean;
   /** Checks every window once more when it is committed. */
   readonly paranoid: boolean;
+  /** What all batches come to (evidence.ts). */
+  readonly counters: SharedArrayBuffer;
   /** Whether anybody wants the reports. */
   readonly reports: boolean;
   /** Whether they tell from which items each has read. */
@@ -177,9 +179,10 @@ export class Runner implements BatchRunner {
   }
 
   end(batch: Batch): void {
-    if (!this.#options.reports) return;
     const { program, start, inputs } = batch;
     const evidence = batch === this.#batch ? this.#evidence : new Evidence();
+    countBatch(this.#options.counters, inputs.count, evidence);
+    if (!this.#options.reports) return;
     const named = {
       program: program.handle.hashHex,
       entry: program.handle.entries[start.entry] as string,

@@ -2,6 +2,7 @@
  * The engine that runtimes of one genesis share: threads, heap, programs; and when to collect.
  */
 
+import type { BatchCounters } from "../batch/evidence.ts";
 import { LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import type { TraceEvent } from "../kernel/trace.ts";
@@ -20,6 +21,22 @@ export interface BlockRun {
 export interface Trace {
   readonly root: string;
   readonly events: readonly TraceEvent[];
+}
+
+/** What `Runtime.metrics` tells, of all runtimes that share threads and memory. */
+export interface Metrics {
+  /** Blocks that ran, whether they were kept or not; traces do not count. */
+  readonly blocks: number;
+  /** Collections of the heap. */
+  readonly collections: number;
+  /** Bytes handed out and not found free again: an upper bound of what is in use. */
+  readonly heapUsedBytes: number;
+  readonly heapLimitBytes: number;
+  /** Worker threads that died and were replaced. */
+  readonly workersDied: number;
+  /** Results of work in advance that were used. */
+  readonly advanceUsed: number;
+  readonly batches: BatchCounters;
 }
 
 /** Whose references are kept. */
@@ -49,6 +66,8 @@ export class Engine {
   /** Stores whose runtime is closed, and that others may need to bring objects in. */
   readonly #left = new Set<Store>();
   #inFlight = 0;
+  #blocks = 0;
+  #collections = 0;
   #usedAfterCollection = 0;
   #collecting: Promise<boolean> | null = null;
   readonly #drained: (() => void)[] = [];
@@ -58,6 +77,20 @@ export class Engine {
     this.pool = pool;
     this.genesis = genesis;
     this.settings = settings;
+  }
+
+  /** Counts since the runtime was opened, and what memory it takes now. */
+  get metrics(): Metrics {
+    const { heap, pool } = this;
+    return {
+      blocks: this.#blocks,
+      collections: this.#collections,
+      heapUsedBytes: heap.usedBytes,
+      heapLimitBytes: heap.limitBytes,
+      workersDied: pool.deaths,
+      advanceUsed: pool.advanceUsed,
+      batches: pool.batchCounters,
+    };
   }
 
   get heap(): Heap {
@@ -120,7 +153,9 @@ export class Engine {
   ): Promise<T> {
     return this.inTurn(async () => {
       const metadata = bytes === null ? 0 : await this.#blob(bytes);
-      return commit({ metadata, result: await this.pool.run({ kind: JOB_RESUME, start, metadata, gas }) });
+      const result = await this.pool.run({ kind: JOB_RESUME, start, metadata, gas });
+      this.#blocks++;
+      return commit({ metadata, result });
     });
   }
 
@@ -192,6 +227,7 @@ export class Engine {
     } finally {
       pool.pauseAdvance(false);
     }
+    this.#collections++;
     this.#usedAfterCollection = heap.usedBytes;
     return true;
   }

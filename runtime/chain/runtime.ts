@@ -19,7 +19,7 @@ import type { Store } from "../store/store.ts";
 import { type Block, makeBlock, type Retained } from "./block.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, Metrics } from "./engine.ts";
 import type { History, Undo } from "./history.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
@@ -467,6 +467,19 @@ export class Runtime {
     // Once it is closed, the collections of others do not keep its blocks any more.
     if (this.#closing !== null && this.#engine.inUse) throw new UsageError("CLOSED", "the runtime is closed");
     return this.#history.find(block).ref;
+  }
+
+  /**
+   * Counts since the runtime was opened, and the memory it takes: for dashboards and alarms. Forks share them.
+   *
+   * @example
+   * ```ts
+   * const { blocks, heapUsedBytes, heapLimitBytes, batches } = runtime.metrics();
+   * console.log(blocks, heapUsedBytes / heapLimitBytes, batches.parallel / batches.items);
+   * ```
+   */
+  metrics(): Metrics {
+    return this.#engine.metrics;
   }
 
   /** The engine, for tests that kill workers or look at the heap. */

@@ -6,7 +6,7 @@
  */
 
 import { Piscina } from "piscina";
-import type { BatchReport } from "../batch/evidence.ts";
+import { type BatchCounters, type BatchReport, createCounters, readCounters } from "../batch/evidence.ts";
 import { type Hints, writeHints } from "../batch/hints.ts";
 import type { BatchOptions } from "../batch/runner.ts";
 import { type BatchMemory, healBatches } from "../batch/shared.ts";
@@ -44,7 +44,7 @@ export interface PoolOptions {
   readonly timeline: SharedArrayBuffer | null;
   /** For batches in parallel. */
   readonly batches: BatchMemory | null;
-  readonly batchOptions: Omit<BatchOptions, "reports">;
+  readonly batchOptions: Omit<BatchOptions, "reports" | "counters">;
   /** Told of every batch that ran, in this process, for whatever reason. */
   readonly onBatch: ((report: BatchReport) => void) | undefined;
 }
@@ -64,6 +64,7 @@ export class Pool {
   #deaths = 0;
   #lastDeath: unknown;
   #startedCount = 0;
+  readonly #counters = createCounters();
   /** Reports of batches: how many threads have sent, how many have come. */
   readonly #sent = new SharedArrayBuffer(4);
   #reports = 0;
@@ -135,6 +136,11 @@ export class Pool {
     this.#reports = Math.max(this.#reports, sent);
   }
 
+  /** What the batches come to that ran so far. */
+  get batchCounters(): BatchCounters {
+    return readCounters(this.#counters);
+  }
+
   /** Leaves hints for the batches of the next block. */
   hint(hints: readonly Hints[]): void {
     const { batches } = this.#options;
@@ -154,6 +160,11 @@ export class Pool {
   /** Whether a thread is at work; while no block is in progress: in advance, or for nobody. */
   get working(): boolean {
     return this.#board.working().size > 0;
+  }
+
+  /** Threads that died so far. */
+  get deaths(): number {
+    return this.#deaths;
   }
 
   /** How many results of work in advance were used so far. */
@@ -221,7 +232,11 @@ export class Pool {
       advances,
       batches,
       reports: this.#sent,
-      batchOptions: { ...this.#options.batchOptions, reports: onBatch !== undefined },
+      batchOptions: {
+        ...this.#options.batchOptions,
+        counters: this.#counters,
+        reports: onBatch !== undefined,
+      },
     };
     this.#starting.add(id);
     const running = this.#piscina.run(task).then(

@@ -66,6 +66,12 @@ test("a report tells of conflicts, contended lines and dependencies", async () =
   assert.ok(pairs.length > 0.9 * report.parallel);
   assert.match(report.inputs as string, /^[0-9a-f]{64}$/);
   assert.ok((report.nanoseconds?.guest ?? 0) > 0);
+  const { batches, blocks, workersDied, heapUsedBytes, heapLimitBytes } = runtime.metrics();
+  assert.deepEqual([blocks, workersDied], [3, 0]);
+  assert.ok(heapUsedBytes > 0 && heapUsedBytes < heapLimitBytes);
+  const { parallel, executions, validations, aborts, givenUp, waits } = report;
+  const counted = { parallel, executions, validations, aborts, givenUp, waits };
+  assert.deepEqual(batches, { batches: 1, items: 300, ...counted });
 });
 
 test("hints save executions, and wrong ones change nothing", async () => {

@@ -6,3 +6,6 @@
 
 /** Whether the line's base bytes equal the 64 bytes at `address`. */
 export declare function equals(line: u32, address: usize): i32;
+
+/** Puts the line's base bytes at `address`. */
+export declare function read(line: u32, address: usize): void;
