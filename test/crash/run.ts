@@ -1,0 +1,190 @@
+/**
+ * The crash harness: kills a process that produces blocks, again and again, and looks each time whether what it
+ * acknowledged is there. Kills come at random moments, or between two steps of a transaction of the store.
+ */
+
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Runtime } from "../../runtime/index.ts";
+import { open } from "../fixture.ts";
+import { random } from "../kernel/trees.ts";
+import { metadata } from "./metadata.ts";
+
+/** What came out; `lost` and `corrupt` must be 0. */
+export interface CrashReport {
+  kills: number;
+  blocksAcknowledged: number;
+  /** Acknowledged blocks that were not there after a kill, or with another root. */
+  lost: number;
+  /** Objects, or roots, that are not what they must be. */
+  corrupt: number;
+}
+
+interface Found {
+  readonly id: string;
+  readonly root: string;
+  readonly height: number;
+}
+
+type Line =
+  | {
+      readonly what: "open";
+      readonly head: string;
+      readonly height: number;
+      readonly retained: Found[];
+      readonly damages: number;
+    }
+  | ({ readonly what: "block" } & Found)
+  | { readonly what: "revert" | "reorg"; readonly height: number };
+
+const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
+const RETAIN = 24;
+/** A store is used for so many kills, then a new one. */
+const KILLS_EACH = 25;
+
+/** Kills `kills` times; `tell` hears of what went wrong, and now and then of progress. */
+export async function crash(kills: number, seed: number, tell: (text: string) => void): Promise<CrashReport> {
+  const report: CrashReport = { kills: 0, blocksAcknowledged: 0, lost: 0, corrupt: 0 };
+  const oracle = new Oracle();
+  try {
+    while (report.kills < kills) {
+      const directory = await mkdtemp(join(tmpdir(), "stillpoint-crash-"));
+      try {
+        const rounds = Math.min(KILLS_EACH, kills - report.kills);
+        await oneStore(join(directory, "store"), rounds, seed + report.kills, report, oracle, tell);
+      } finally {
+        await rm(directory, { recursive: true, force: true });
+      }
+      tell(`${report.kills} kills, ${report.blocksAcknowledged} blocks acknowledged`);
+    }
+  } finally {
+    await oracle.close();
+  }
+  return report;
+}
+
+async function oneStore(
+  path: string,
+  rounds: number,
+  seed: number,
+  report: CrashReport,
+  oracle: Oracle,
+  tell: (text: string) => void,
+): Promise<void> {
+  const next = random(seed);
+  const durability = next(3) === 0 ? "pipelined" : "block";
+  /** The head that was acknowledged last, and how far it may have been left on purpose. */
+  let acknowledged: Found | null = null;
+  let lowest = 0;
+  const wrong = (kind: "lost" | "corrupt", text: string): void => {
+    report[kind]++;
+    tell(`seed ${seed}, ${durability}, after ${report.kills} kills: ${text}`);
+  };
+  for (let round = 0; round < rounds; round++) {
+    const lines = await killed(path, seed * 1000 + round, durability, next);
+    report.kills++;
+    for (const line of lines) {
+      if (line.what === "open") {
+        if (line.damages > 0) wrong("corrupt", `${line.damages} damages`);
+        if (acknowledged !== null) {
+          const { id, root, height } = acknowledged;
+          const same = line.retained.find((found) => found.id === id);
+          if (same === undefined) wrong("lost", `block ${height} is not there`);
+          else if (same.root !== root) wrong("corrupt", `block ${height} has another root`);
+          if (line.height < Math.min(height, lowest))
+            wrong("lost", `stands at ${line.height}, not at ${height}`);
+        }
+        for (const { id, root, height } of line.retained) {
+          const expected = await oracle.block(height);
+          const other = await oracle.other(height, id);
+          if ((id !== expected.id || root !== expected.root) && !other)
+            wrong("corrupt", `block ${height} is another`);
+        }
+        lowest = line.height;
+        acknowledged = null;
+      } else if (line.what === "block") {
+        report.blocksAcknowledged++;
+        const expected = await oracle.block(line.height);
+        if (line.id !== expected.id || line.root !== expected.root)
+          wrong("corrupt", `block ${line.height} differs`);
+        acknowledged = line;
+        lowest = line.height;
+      } else {
+        // Whether it has happened when the kill comes is not known.
+        lowest = Math.min(lowest, line.height - (line.what === "reorg" ? 2 : 0));
+      }
+    }
+  }
+}
+
+/** Runs the child until it is killed; what it said. */
+async function killed(
+  path: string,
+  seed: number,
+  durability: string,
+  next: (limit: number) => number,
+): Promise<Line[]> {
+  // A transaction has about four steps; opening one has none.
+  const atStep = next(2) === 0 ? 1 + next(60) : 0;
+  const child = spawn(process.execPath, [CHILD, path, String(seed), durability, String(RETAIN)], {
+    env: { ...process.env, STILLPOINT_KILL_STEP: String(atStep) },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const lines: Line[] = [];
+  const delayMs = next(400);
+  const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
+  for await (const text of createInterface(child.stdout)) {
+    // The last line may be cut off.
+    try {
+      lines.push(JSON.parse(text));
+    } catch {
+      break;
+    }
+    if (lines.length === 1 && atStep === 0) setTimeout(() => child.kill("SIGKILL"), delayMs);
+  }
+  await ended;
+  if (child.signalCode !== "SIGKILL") throw new Error(`the child ended by itself: ${child.exitCode}`);
+  return lines;
+}
+
+/** The same blocks without crashes, in memory. */
+class Oracle {
+  readonly #blocks: Found[] = [];
+  readonly #others = new Set<string>();
+  #runtime: Runtime | null = null;
+
+  async block(height: number): Promise<Found> {
+    this.#runtime ??= await open([], { workers: 1, retain: 100_000 });
+    const runtime = this.#runtime;
+    if (this.#blocks.length === 0) this.#blocks.push(runtime.head);
+    while (this.#blocks.length <= height) {
+      this.#blocks.push(await runtime.produce(metadata(this.#blocks.length, 0)));
+      await this.#branch(runtime);
+    }
+    return this.#blocks[height] as Found;
+  }
+
+  /** Whether the block is one of those that a reorg makes for a moment. */
+  async other(height: number, id: string): Promise<boolean> {
+    await this.block(height + 3);
+    return this.#others.has(id);
+  }
+
+  /** What a reorg from two below the head would make. */
+  async #branch(runtime: Runtime): Promise<void> {
+    const { head } = runtime;
+    if (head.height < 4) return;
+    const to = head.height - 2;
+    const blocks = [1, 2, 3].map((up) => ({ metadata: metadata(to + up, 1) }));
+    for (const { id } of (await runtime.reorg({ to, blocks })).added) this.#others.add(id);
+    await runtime.revert(head);
+  }
+
+  async close(): Promise<void> {
+    await this.#runtime?.close();
+  }
+}
