@@ -51,6 +51,8 @@ export interface CompileOptions {
    * none.
    */
   readonly disable?: readonly string[];
+  /** Wasm features that it may use besides. Default: none. */
+  readonly enable?: readonly "simd"[];
   /**
    * Directory that paths inside the module are relative to. Default: that of the nearest package.json above
    * the entry.
@@ -148,6 +150,7 @@ function compilerFlags(options: CompileOptions): string[] {
   else flags.push("--optimizeLevel", "0", "--shrinkLevel", "0");
   if (options.debug) flags.push("--debug");
   for (const feature of options.disable ?? []) flags.push("--disable", choose("disable", feature, FEATURES));
+  for (const feature of options.enable ?? []) flags.push("--enable", choose("enable", feature, ["simd"]));
   const numbers = {
     memoryBase: 2 ** 31,
     stackSize: 2 ** 30,

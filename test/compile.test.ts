@@ -212,6 +212,7 @@ test("wrong arguments are named", async () => {
     /runtime: expected stub, minimal, incremental, got none/,
   );
   await rejects({ disable: ["gc"] }, "E_COMPILE_OPTION", /disable: expected .* got gc/);
+  await rejects({ enable: ["gc" as "simd"] }, "E_COMPILE_OPTION", /enable: expected simd, got gc/);
   await assert.rejects(compileGuest(join(directory, "src/other.ts")), {
     code: "E_GUEST_MISSING",
     message: /other\.ts/,

@@ -3,14 +3,20 @@
  * programs.
  */
 
-import { compileGuest } from "../runtime/compile.ts";
+import { type CompileOptions, compileGuest } from "../runtime/compile.ts";
 import { type Block, programHash, Runtime, type RuntimeOptions } from "../runtime/index.ts";
 import { DRIVER_INITIAL_MEMORY, type Results, Script } from "./driver.ts";
+
+/** How guests are compiled that need something particular. */
+const OPTIONS: Record<string, CompileOptions> = {
+  driver: { initialMemory: DRIVER_INITIAL_MEMORY },
+  "batch/script": { enable: ["simd"] },
+};
 
 /** A guest of test/guests, compiled. */
 export function guest(name: string): Promise<Uint8Array> {
   const file = new URL(`./guests/${name}.ts`, import.meta.url).pathname;
-  return compileGuest(file, name === "driver" ? { initialMemory: DRIVER_INITIAL_MEMORY } : {});
+  return compileGuest(file, OPTIONS[name] ?? {});
 }
 
 export const driver = await guest("driver");
