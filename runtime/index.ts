@@ -2,7 +2,7 @@
  * Stillpoint: a deterministic process runtime. The public face for embedders.
  */
 
-export type { BatchCounters, BatchReport, Ending, Phase } from "./batch/evidence.ts";
+export { type BatchCounters, type BatchReport, type Ending, PHASES, type Phase } from "./batch/evidence.ts";
 export type { Hints } from "./batch/hints.ts";
 export { type Block, BlockFault } from "./chain/block.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
