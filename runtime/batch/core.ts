@@ -7,7 +7,7 @@
 
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { assert } from "../errors.ts";
+import { assert, KernelPanic } from "../errors.ts";
 import { ARENAS, RERUN_LIMIT, SPIN_LIMIT, WORKERS_LIMIT } from "./layout.ts";
 
 /** What an instance of the core exports. */
@@ -19,6 +19,16 @@ export interface Core {
   lookup(line: number): number;
   logBegin(): number;
   logEnd(): number;
+  accumulate(
+    line: number,
+    offset: number,
+    width: number,
+    subtracts: number,
+    delta: number,
+    min: number,
+    max: number,
+  ): number;
+  withdraw(): void;
   version(entry: number): number;
   finish(gasLow: number, gasHigh: number, outcome: number): number;
   giveUp(): number;
@@ -34,6 +44,8 @@ export interface Core {
 export interface Base {
   /** Whether the base bytes of `line` equal the 64 bytes at `address` of the core's memory. */
   equals(line: number, address: number): number;
+  /** Puts the base bytes of `line` at `address` of the core's memory; asked for where there are deltas only. */
+  read?(line: number, address: number): void;
 }
 
 /** Looks at an estimate before an execution gives up: some microseconds. */
@@ -77,8 +89,12 @@ export function coreMemory(workers: number, arenaBytes: number): WebAssembly.Mem
   return memory;
 }
 
+function noDeltas(): never {
+  throw new KernelPanic("core: deltas without base.read");
+}
+
 /** One worker's instance. */
 export function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory, base: Base): Core {
-  const imports = { env: { memory }, base: { equals: base.equals } };
+  const imports = { env: { memory }, base: { equals: base.equals, read: base.read ?? noDeltas } };
   return new WebAssembly.Instance(module, imports).exports as unknown as Core;
 }

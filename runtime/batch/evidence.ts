@@ -7,7 +7,7 @@ import { performance } from "node:perf_hooks";
 import * as layout from "./layout.ts";
 
 /** Why a run in parallel ended. */
-export type Ending = "done" | "cut" | "production" | "conflicts" | "memory" | "died";
+export type Ending = "done" | "cut" | "production" | "conflicts" | "slow" | "memory" | "died";
 
 /** How a batch ran. */
 export interface BatchReport {

@@ -48,6 +48,7 @@
  *                             read the line: what it says is a guess that commit() checks, and reruns the item if it was
  *                             wrong. Looked up later, the line shows what this incarnation added: ENTRY_FLAGS then
  *                             is the address of the bytes to show instead of those read, and the line is written
+ *   withdraw()                right before finish(): the incarnation faulted, its deltas vanish
  *   version(entry) -> address where the caller puts the 64 bytes that this incarnation leaves in the line;
  *   0: give up
  *   finish(gasLow, gasHigh, outcome) -> task      publishes the versions

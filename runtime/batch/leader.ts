@@ -6,6 +6,7 @@
  * short, or a thread has died. What it leaves is what the loop over the same items leaves.
  */
 
+import { performance } from "node:perf_hooks";
 import * as abi from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableGet, tableUpdate } from "../heap/table.ts";
@@ -68,9 +69,15 @@ export class Leader {
   /**
    * Leads the items of `batch` that come next. The engine was acquired; it is released.
    *
+   * @param goesOn whether to go on after a window of so many items, which took so long
    * @param call asks other threads to help with the batch of that number
    */
-  run(batch: Batch, evidence: Evidence, call: (number: number) => void): Ending {
+  run(
+    batch: Batch,
+    evidence: Evidence,
+    goesOn: (items: number, milliseconds: number) => boolean,
+    call: (number: number) => void,
+  ): Ending {
     const { start, program, inputs, outcomes } = batch;
     const bound = program.handle.stateBytes;
     const mark = outcomes.mark();
@@ -81,7 +88,7 @@ export class Leader {
         entry: start.entry,
         memory: batch.memory,
         globals: batch.globals,
-        memoryPages: start.memoryPages,
+        memoryPages: batch.memoryPages,
         inputs: start.inputs,
       };
       this.#hints = findHints(this.#memory.hints, () => hashOf(this.#heap, start.inputs));
@@ -89,8 +96,12 @@ export class Leader {
       Atomics.store(this.#words, layout.POISON / 4, 0);
       this.#participant.begin(description);
       call(this.#control.announce(description));
-      do ending = this.#window(batch, Math.min(WINDOW_ITEMS, batch.rest), evidence);
-      while (ending === "done" && batch.next < inputs.count);
+      do {
+        const items = Math.min(WINDOW_ITEMS, batch.rest);
+        const began = performance.now();
+        ending = this.#window(batch, items, evidence);
+        if (ending === "done" && !goesOn(items, performance.now() - began)) ending = "slow";
+      } while (ending === "done" && batch.next < inputs.count);
     } catch (error) {
       poison(this.#memory.core);
       this.#control.close();

@@ -19,6 +19,7 @@ import { ItemSlot } from "./item-slot.ts";
 import * as layout from "./layout.ts";
 import { OUTCOME_PRODUCTION, type Records } from "./records.ts";
 import { type BatchMemory, type Description, timesOf } from "./shared.ts";
+import { loadSteps, type Steps } from "./steps.ts";
 
 const TWO_32 = 4294967296;
 
@@ -55,13 +56,21 @@ export class Participant {
   readonly #words: Int32Array;
   readonly #slots = new Map<LoadedProgram, ItemSlot>();
   readonly #timed: boolean;
+  readonly #steps: Steps | null;
   #clock: Clock | null = null;
   #work: Work | null = null;
   #firstItem = 0;
 
-  /** `timed`: adds up its time (evidence.ts). */
-  constructor(heap: Heap, programs: Programs, memory: BatchMemory, records: Records, timed: boolean) {
-    this.#timed = timed;
+  /** `timed`: adds up its time (evidence.ts); `steps`: see steps.ts. */
+  constructor(
+    heap: Heap,
+    programs: Programs,
+    memory: BatchMemory,
+    records: Records,
+    { timing, steps }: { readonly timing: boolean; readonly steps: string | null },
+  ) {
+    this.#timed = timing;
+    this.#steps = loadSteps(steps);
     this.#heap = heap;
     this.#programs = programs;
     this.#memory = memory;
@@ -119,7 +128,7 @@ export class Participant {
           idle = 0;
           break;
         case layout.TASK_VALIDATE:
-          task = core.finishValidation(core.validate());
+          task = core.finishValidation(this.#validate(item));
           this.#clock?.lap("validate");
           this.#commit();
           this.#clock?.lap("commit");
@@ -158,6 +167,7 @@ export class Participant {
         Atomics.store(words, layout.STOP / 4, STOP_PRODUCTION);
         continue;
       }
+      this.#steps?.pause("apply");
       this.#base.apply(
         words[record + layout.ITEM_LOG / 4] as number,
         words[record + layout.ITEM_LOG_END / 4] as number,

@@ -47,23 +47,36 @@ export interface Helpers {
 }
 
 /** Fewer items than this are not worth waking other threads. */
-const ITEMS_MINIMUM = 48;
-/** Items that are run one after the other to see what they cost. */
+const ITEMS_MINIMUM = 64;
+/**
+ * To see what items cost so many are run one after the other, so many times. The first of a batch, which bring
+ * pages in, do not count; of the others the least does: a thread that is held up takes long for anything.
+ */
 const PROBE_ITEMS = 32;
+const PROBES = 3;
 /** Items that cost less are faster in a loop. */
 const CHEAP_NS = 4_000;
+/** Cheap items that are run before their cost is looked at again. */
+const CHEAP_ITEMS = 256;
 /** Items that are run one after the other when a parallel run was not worth it, at first. */
-const HOLD_ITEMS = 512;
+const HOLD_ITEMS = 1024;
 const HOLD_LIMIT = 1 << 16;
+/** A run is worth it if an item takes at most this share of its time in the loop. */
+const WORTH = 0.95;
+/** Windows in a row that may be slower than the loop. */
+const SLOW_WINDOWS = 2;
 /** Threads that may die in a batch before it is run one item after the other. */
 const DEATHS_LIMIT = 5;
 /** The engine holds states up to this size. */
 const STATE_LIMIT = 2 ** 32 - BASE_AT - 65536;
 
-/** What is known of a program's items. */
+/** What is known of the items of a program's entry. */
 interface Experience {
-  /** Time of one item in the loop. */
+  /** Time of one item in the loop, in nanoseconds; 0: not known. */
   sequentialNs: number;
+  /** Chunks that were measured since, and the least time of an item in one. */
+  probes: number;
+  least: number;
   /** How long the next hold is, in items. */
   hold: number;
 }
@@ -82,7 +95,7 @@ export class Runner implements BatchRunner {
   readonly #options: BatchOptions;
   readonly #helpers: Helpers;
   readonly #engine: Engine | null;
-  readonly #experience = new WeakMap<LoadedProgram, Experience>();
+  readonly #experience = new WeakMap<LoadedProgram, Map<number, Experience>>();
   /** The batch that is on its way; what follows is about it. */
   #batch: Batch | null = null;
   #began = 0;
@@ -90,6 +103,8 @@ export class Runner implements BatchRunner {
   #hold = 0;
   #deaths = 0;
   #evidence = new Evidence();
+  /** The loop has not run a chunk of it yet. */
+  #cold = true;
   /** When the loop began with the items that it runs now, and with which. */
   #since = 0;
   #from = -1;
@@ -123,15 +138,17 @@ export class Runner implements BatchRunner {
       this.#hold = 0;
       this.#deaths = 0;
       this.#from = -1;
+      this.#cold = true;
       this.#evidence = new Evidence();
       this.#began = performance.now();
     }
     if (this.#engine === null) return rest;
     if (handle.batchModule === null || handle.stateBytes > STATE_LIMIT) return rest;
     if (this.#deaths > DEATHS_LIMIT) return rest;
-    const experience = this.#experienceOf(batch.program);
+    const experience = this.#experienceOf(batch);
     if (this.#from >= 0 && next > this.#from) {
-      experience.sequentialNs = ((performance.now() - this.#since) * 1e6) / (next - this.#from);
+      const items = next - this.#from;
+      this.#learn(experience, items, ((performance.now() - this.#since) * 1e6) / items);
     }
     const count = Math.min(rest, this.#count(experience, rest));
     this.#hold -= Math.min(this.#hold, count);
@@ -140,13 +157,26 @@ export class Runner implements BatchRunner {
     return count;
   }
 
+  /** `items` items in the loop took `ns` each. */
+  #learn(experience: Experience, items: number, ns: number): void {
+    if (items < PROBE_ITEMS) return;
+    const cold = this.#cold;
+    this.#cold = false;
+    if (cold) return;
+    experience.least = Math.min(experience.least, ns);
+    if (++experience.probes < PROBES) return;
+    experience.sequentialNs = experience.least;
+    experience.least = Number.POSITIVE_INFINITY;
+    experience.probes = 0;
+  }
+
   /** How many items are run one after the other now. */
   #count(experience: Experience, rest: number): number {
-    if (this.#hold > 0) return this.#hold;
-    if (this.#options.force) return 0;
+    const { force } = this.#options;
+    if (force || this.#hold > 0) return Math.min(this.#hold, CHEAP_ITEMS);
     if (rest < ITEMS_MINIMUM) return rest;
     if (experience.sequentialNs === 0) return PROBE_ITEMS;
-    return experience.sequentialNs < CHEAP_NS ? HOLD_ITEMS : 0;
+    return experience.sequentialNs < CHEAP_NS ? CHEAP_ITEMS : 0;
   }
 
   run(batch: Batch): void {
@@ -156,25 +186,36 @@ export class Runner implements BatchRunner {
       this.#hold = force ? 1 : HOLD_ITEMS;
       return;
     }
-    const first = batch.next;
-    const began = performance.now();
+    const experience = this.#experienceOf(batch);
+    let slow = 0;
+    const goesOn = (items: number, milliseconds: number): boolean => {
+      const ns = (milliseconds * 1e6) / items;
+      // Items that are this fast have become cheap.
+      const worth = ns < WORTH * experience.sequentialNs && 2 * ns > CHEAP_NS;
+      slow = worth || force ? 0 : slow + 1;
+      return slow <= SLOW_WINDOWS;
+    };
     let ending: Ending;
     try {
-      ending = leader.run(batch, this.#evidence, (number) => this.#helpers.call(number));
+      ending = leader.run(batch, this.#evidence, goesOn, (number) => this.#helpers.call(number));
     } finally {
       this.#helpers.dismiss();
     }
-    if (ending === "died") this.#deaths++;
-    if (ending === "production") this.#hold = 1;
-    if (ending === "memory" || ending === "conflicts") this.#hold = force ? 1 : HOLD_ITEMS;
-    if (force) return;
-    const experience = this.#experienceOf(batch.program);
-    const ns = ((performance.now() - began) * 1e6) / Math.max(1, batch.next - first);
-    if (ending === "conflicts" || ns > experience.sequentialNs) {
-      this.#hold = Math.max(this.#hold, experience.hold);
-      experience.hold = Math.min(2 * experience.hold, HOLD_LIMIT);
-    } else if (ending === "done") {
-      experience.hold = HOLD_ITEMS;
+    switch (ending) {
+      case "died":
+        this.#deaths++;
+        break;
+      case "production":
+        this.#hold = 1;
+        break;
+      case "memory":
+      case "conflicts":
+      case "slow":
+        this.#hold = force ? 1 : experience.hold;
+        experience.hold = Math.min(2 * experience.hold, HOLD_LIMIT);
+        break;
+      default:
+        experience.hold = Math.max(HOLD_ITEMS, experience.hold / 2);
     }
   }
 
@@ -216,13 +257,14 @@ export class Runner implements BatchRunner {
     }
   }
 
-  #experienceOf(program: LoadedProgram): Experience {
-    let experience = this.#experience.get(program);
-    if (experience === undefined) {
-      experience = { sequentialNs: 0, hold: HOLD_ITEMS };
-      this.#experience.set(program, experience);
-    }
-    return experience;
+  #experienceOf({ program, start }: Batch): Experience {
+    const entries = this.#experience.get(program) ?? new Map<number, Experience>();
+    this.#experience.set(program, entries);
+    const known = entries.get(start.entry);
+    if (known !== undefined) return known;
+    const fresh = { sequentialNs: 0, probes: 0, least: Number.POSITIVE_INFINITY, hold: HOLD_ITEMS };
+    entries.set(start.entry, fresh);
+    return fresh;
   }
 }
 

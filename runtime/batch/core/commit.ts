@@ -14,8 +14,11 @@ import {
   GAS_LEFT,
   ITEM_CHANGED,
   ITEM_COUNT,
+  ITEM_DELTAS,
   ITEM_GAS,
   ITEM_LIMIT,
+  ITEM_LOG,
+  ITEM_LOG_END,
   ITEM_STATE,
   ITEM_VALIDATED,
   LAST_CHANGE,
@@ -26,7 +29,9 @@ import {
   WORKER_COMMITS,
 } from "../layout.ts";
 import { count, incarnationOf, itemAt, kindOf, stateOf, stop, stopped, wake } from "./state.ts";
-import { me } from "./versions.ts";
+import { firstMisled, makeFull } from "./accumulate.ts";
+import { hasRoomForFull, me } from "./arena.ts";
+import { refute } from "./scheduler.ts";
 
 /** Whether this instance has the lock: it has committed an item and not come back yet. */
 let holding = false;
@@ -87,8 +92,20 @@ function commitNext(): i32 {
     if (<u32>(validated >>> 32) !== incarnationOf(state)) return -1;
     const lastChange = load<u32>(LAST_CHANGE);
     if (<u32>validated < lastChange) return -1;
+    const deltas = load<u32>(record, ITEM_DELTAS);
+    const log = atomic.load<u32>(record, ITEM_LOG);
+    const end = atomic.load<u32>(record, ITEM_LOG_END);
+    if (deltas !== 0) {
+      if (!hasRoomForFull(deltas)) return -1;
+      const misled = firstMisled(item, log, end);
+      if (misled !== 0) {
+        refute(item, state, misled);
+        return -1;
+      }
+    }
     const committed = state - STATE_EXECUTED + STATE_COMMITTED;
     if (atomic.cmpxchg<u32>(record, state, committed, ITEM_STATE) !== state) return -1;
+    if (deltas !== 0) makeFull(item, log, end);
     store<u32>(LAST_CHANGE, max(lastChange, atomic.load<u32>(record, ITEM_CHANGED)));
     store<u64>(GAS_LEFT, gasLeft - load<u64>(record, ITEM_GAS));
   }

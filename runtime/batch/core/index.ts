@@ -1,10 +1,13 @@
 /** The core of Block-STM: its exports. The contract is ../layout.ts. */
 
+import { accumulate, withdraw } from "./accumulate.ts";
+import { logBegin, logEnd, enter as takeArena } from "./arena.ts";
 import { commit, leaveLock } from "./commit.ts";
 import { finish, finishValidation, giveUp, hint, next, reset, validate } from "./scheduler.ts";
-import { logBegin, logEnd, lookup, enter as takeArena, version } from "./versions.ts";
+import { lookup, version } from "./versions.ts";
 
 export {
+  accumulate,
   commit,
   finish,
   finishValidation,
@@ -17,6 +20,7 @@ export {
   reset,
   validate,
   version,
+  withdraw,
 };
 
 /** This instance is `worker` from now on. */

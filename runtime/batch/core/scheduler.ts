@@ -26,6 +26,7 @@ import {
   HINTS_LIMIT,
   ITEM_CHANGED,
   ITEM_COUNT,
+  ITEM_DELTAS,
   ITEM_GAS,
   ITEM_HINTS,
   ITEM_LIMIT,
@@ -79,17 +80,15 @@ import {
   stopped,
   take,
 } from "./state.ts";
+import { deltaCount } from "./accumulate.ts";
+import { closeLog, logBegin, logEnd, me } from "./arena.ts";
 import {
-  PUBLISHED_CHANGES,
-  PUBLISH_FAILED,
-  closeLog,
+  begin,
   firstChanged,
-  logBegin,
-  logEnd,
   makeEstimates,
-  me,
   metItem,
-  openLog,
+  PUBLISH_FAILED,
+  PUBLISHED_CHANGES,
   publish,
 } from "./versions.ts";
 
@@ -192,7 +191,7 @@ export function next(): i32 {
 /** An incarnation of `item`, whose state is EXECUTING, begins here. */
 function execution(item: u32): i32 {
   executed = item;
-  openLog(item);
+  begin(item);
   count(me(), WORKER_EXECUTIONS);
   return (item << TASK_ITEM_SHIFT) | TASK_EXECUTE;
 }
@@ -214,6 +213,7 @@ export function finish(gasLow: u32, gasHigh: u32, outcome: u32): i32 {
   if (published === PUBLISH_FAILED) return TASK_DONE;
   store<u32>(record, outcome, ITEM_OUTCOME);
   store<u64>(record, ((<u64>gasHigh) << 32) | gasLow, ITEM_GAS);
+  store<u32>(record, deltaCount(), ITEM_DELTAS);
   atomic.store<u32>(record, <u32>logBegin(), ITEM_LOG);
   atomic.store<u32>(record, <u32>logEnd(), ITEM_LOG_END);
   const again = old !== 0;
@@ -354,15 +354,27 @@ export function finishValidation(ok: i32): i32 {
     }
     return next();
   }
-  const aborting = (incarnation << STATE_KIND_BITS) | STATE_ABORTING;
-  if (atomic.cmpxchg<u32>(record, seenState, aborting, ITEM_STATE) !== seenState) return next();
-  // The first abort of this incarnation: from here on the item is this worker's.
-  count(me(), WORKER_ABORTS);
-  if (seenEntry !== 0) contend(load<u32>(seenEntry, ENTRY_LINE));
-  makeEstimates(load<u32>(record, ITEM_LOG), load<u32>(record, ITEM_LOG_END));
+  if (!abort(record, seenState, seenEntry)) return next();
   if (!rerun(record)) return TASK_DONE;
   atomic.store<u32>(record, ((incarnation + 1) << STATE_KIND_BITS) | STATE_EXECUTING, ITEM_STATE);
   return execution(validated);
+}
+
+/** Ends the incarnation whose state is `state`, because of `entry`; false: somebody else did something to it before. */
+function abort(record: usize, state: u32, entry: usize): bool {
+  const aborting = state - STATE_EXECUTED + STATE_ABORTING;
+  if (atomic.cmpxchg<u32>(record, state, aborting, ITEM_STATE) !== state) return false;
+  // The first abort of this incarnation: from here on the item is this worker's.
+  count(me(), WORKER_ABORTS);
+  if (entry !== 0) contend(load<u32>(entry, ENTRY_LINE));
+  makeEstimates(load<u32>(record, ITEM_LOG), load<u32>(record, ITEM_LOG_END));
+  return true;
+}
+
+/** The item that would be committed was told something wrong: it runs again, and now nothing below it changes. */
+export function refute(item: u32, state: u32, entry: usize): void {
+  const record = itemAt(item);
+  if (abort(record, state, entry) && rerun(record)) makeReady(item);
 }
 
 /** Counts a line among the contended ones: each slot keeps the line that comes most often. */
