@@ -15,6 +15,7 @@ import { release, takeHold } from "../store/holder.ts";
 import { DirectLoader } from "../store/load.ts";
 import { type BlockRecord, packHash } from "../store/record.ts";
 import { checkFormat, genesisOf, readState } from "../store/state.ts";
+import { checkStructure } from "../store/structure.ts";
 import { type Verification, Verifier } from "../store/verify.ts";
 import { type Block, blockId, NO_METADATA_HASH } from "./block.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
@@ -183,7 +184,7 @@ export class Reader {
  * ```
  */
 export async function verifyStore(path: string): Promise<Verification> {
-  const database = openForReading(path);
+  const database = openForReading(path, true);
   try {
     return (await verifyDatabase(database)).result();
   } catch (error) {
@@ -200,7 +201,7 @@ export async function verifyStore(path: string): Promise<Verification> {
  * @throws StoreError (STORE_MISSING, STORE_LOCKED, STORE_VERSION, STORE_CORRUPT: no block is intact)
  */
 export async function repairStore(path: string): Promise<Verification> {
-  openForReading(path).close();
+  await openForReading(path, true).close();
   const database = new Database(path);
   try {
     const token = database.transaction(() => takeHold(database, path));
@@ -249,12 +250,13 @@ function isBlock(genesis: Buffer, record: BlockRecord): boolean {
   return blockId(genesis, { ...record, metadataHash: record.metadata ?? NO_METADATA_HASH }).equals(record.id);
 }
 
-function openForReading(path: string): Database {
+function openForReading(path: string, whole = false): Database {
   if (!Database.exists(path)) {
     throw new StoreError("STORE_MISSING", `there is no store in ${path}`, { path });
   }
   let database: Database | undefined;
   try {
+    checkStructure(path, whole);
     database = new Database(path, { readOnly: true });
     checkFormat(database, path);
     return database;

@@ -39,6 +39,7 @@ import {
   unpackBlock,
 } from "./record.ts";
 import { checkFormat, genesisOf, readState, readTotals, type StoreState } from "./state.ts";
+import { checkStructure } from "./structure.ts";
 import { Sweep } from "./sweep.ts";
 
 /** A block to write, by reference, and what goes with it. */
@@ -106,6 +107,7 @@ export class Writer {
     let database: Database | undefined;
     try {
       mkdirSync(path, { recursive: true });
+      if (Database.exists(path)) checkStructure(path, false);
       database = new Database(path, limitBytes === undefined ? {} : { limitBytes });
       this.#database = database;
       this.#token = this.#database.transaction(() => {

@@ -21,6 +21,7 @@ const say = (line: object): void => void writeSync(1, `${JSON.stringify(line)}\n
 const runtime = await open([], {
   store: { path, durability: durability as "block", steps: new URL("steps.ts", import.meta.url).href },
   retain: Number(retain),
+  runner: "sequential",
   workers: 2,
 });
 const found = await verifyStore(path);
