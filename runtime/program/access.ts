@@ -92,6 +92,8 @@ export class Accesses {
     if (kind === MARK_SPILLED) code.tee(this.#temporary(`address${id}`, op.I32));
     if (kind === MARK_CONSTANT) {
       checkTagsAt(code, lines, check);
+    } else if (this.#plan.where[place] === STATE) {
+      checkTags(code, lines, base, check);
     } else {
       isState(code, lines, base, check.low);
       code.open(op.IF);
@@ -146,7 +148,7 @@ export class Accesses {
   ): void {
     const code = this.#code;
     const check = this.#checkAt(place);
-    if (this.#plan.where[place] === STATE) {
+    if (kind === MARK_CONSTANT) {
       if (check !== null) checkTagsAt(code, lines, check);
       return this.#access(place, opcode);
     }
@@ -155,6 +157,10 @@ export class Accesses {
       code.set(this.#temporary(`address${id}`, op.I32));
       base();
       code.get(value());
+    }
+    if (this.#plan.where[place] === STATE) {
+      if (check !== null) checkTags(code, lines, base, check);
+      return this.#access(place, opcode);
     }
     if (mark === null) {
       if (check !== null) {

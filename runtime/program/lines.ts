@@ -6,25 +6,18 @@
  * accessed must have the bit that the access needs, else `touch` is called. The contract is that of
  * layout.ts. What that takes is written by touch.ts; here is decided where it can be left out:
  *
- * - Accesses whose base is known to lie above the bound are private: constants, stack pointers (guards.ts).
+ * - An access whose base is known to lie above the bound is private, and one below is state: constants, stack
+ *   pointers (guards.ts), and what follows from them (ranges.ts).
  * - Accesses with one base, within SPAN bytes, share the check of the first of them, which covers what they
  *   all read and write. It holds on every way that leads through it, for tags only grow. It may touch a line
  *   that is not accessed then, because a branch left or a trap came, or as written though it is only read:
  *   that changes no result, and who looks at lines compares their bytes.
  */
 
-import {
-  type Base,
-  Bases,
-  MARK_CONSTANT,
-  MARK_GLOBAL,
-  MARK_SPILLED,
-  type Reach,
-  unwritten,
-  writesOf,
-} from "./barrier.ts";
-import type { Body } from "./body.ts";
+import { type Base, Bases, MARK_CONSTANT, MARK_SPILLED, type Reach, unwritten, writesOf } from "./barrier.ts";
+import { type Body, NOBODY } from "./body.ts";
 import * as op from "./opcodes.ts";
+import type { Ranges } from "./ranges.ts";
 import type { Defect } from "./rewrite.ts";
 
 /** What a check covers at most: no more than two lines. */
@@ -57,7 +50,7 @@ export interface Check {
   aligned: boolean;
 }
 
-export interface LinePlan {
+export interface LinePlan extends Ranges {
   /** By place of an access: ANYWHERE, PRIVATE or STATE. */
   readonly where: Uint8Array;
   /** By place of an access: where its base is found, as for a mark. */
@@ -74,6 +67,8 @@ export function emptyLines(capacity: number): LinePlan {
     kinds: new Uint8Array(capacity),
     ids: new Int32Array(capacity),
     checkAt: new Int32Array(capacity),
+    low: new Float64Array(capacity),
+    high: new Float64Array(capacity),
     checks: [],
   };
 }
@@ -173,11 +168,11 @@ export function planLines(body: Body, reach: Reach, lines: Lines, plan: LinePlan
     const low = constant ? (base.id >>> 0) + offset : offset;
     const width = op.WIDTH[opcode] as number;
     const high = low + (1 << width);
-    where[place] = constant ? STATE : ANYWHERE;
-    if (low >= lines.bound || (base.kind === MARK_GLOBAL && lines.guarded.has(base.id))) {
-      where[place] = PRIVATE;
-      continue;
-    }
+    const maker = body.first[place] as number;
+    const least = maker === NOBODY ? 0 : (plan.low[maker] as number);
+    const most = maker === NOBODY ? Number.POSITIVE_INFINITY : (plan.high[maker] as number);
+    where[place] = least + offset >= lines.bound ? PRIVATE : most + offset < lines.bound ? STATE : ANYWHERE;
+    if (where[place] === PRIVATE) continue;
     const write = op.IS_STORE[opcode] === 1;
     const key = constant ? { ...base, id: 0 } : base;
     if (base.kind !== MARK_SPILLED && covered(key, low, high, write)) continue;

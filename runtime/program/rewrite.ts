@@ -17,13 +17,22 @@ import { emptyLines, type LinePlan, type Lines, planLines } from "./lines.ts";
 import type { FunctionType } from "./model.ts";
 import { canonicalisations, writeCanonical } from "./nan.ts";
 import * as op from "./opcodes.ts";
+import { planRanges } from "./ranges.ts";
 import type { Writer } from "./writer.ts";
 
 /** Deliberate defects, for tests that must find them. */
 export type Defect = ProductionDefect | LineDefect;
 type ProductionDefect = "gas" | "nan" | "mark" | "depth" | "group" | "bulk-mark" | "exit" | "flush";
 /** Those of the batch variant alone. */
-type LineDefect = "straddle" | "bound-offset" | "bulk-touch" | "write-tag" | "span" | "guard";
+type LineDefect =
+  | "straddle"
+  | "bound-offset"
+  | "bulk-touch"
+  | "write-tag"
+  | "span"
+  | "guard"
+  | "wrap"
+  | "claim";
 
 /** Numbers of the instrumented module's items. */
 export interface Targets {
@@ -77,7 +86,10 @@ export class Rewriter {
     canonicalisations(body, this.#fixes);
     const { reach, lines, defect } = this.#targets;
     planMarks(body, reach, this.#marks, defect === "group" ? 2 * REACH : REACH);
-    if (lines !== null) planLines(body, reach, lines, this.#lines);
+    if (lines !== null) {
+      planRanges(body, lines, this.#lines);
+      planLines(body, reach, lines, this.#lines);
+    }
     const plan: Plan = {
       charges: chargesOf(body),
       fixes: this.#fixes,

@@ -22,6 +22,8 @@ export const BATCH_CANARIES: readonly Defect[] = [
   "write-tag",
   "span",
   "guard",
+  "wrap",
+  "claim",
 ];
 const CHUNK = 200;
 /** Every so many programs one is made again with ret in it: binaryen takes its time. */

@@ -6,6 +6,7 @@
 import { Code } from "../../runtime/program/code.ts";
 import * as op from "../../runtime/program/opcodes.ts";
 import type { Types } from "./build.ts";
+import { STORES, walk } from "./generate-walk.ts";
 import type { Random } from "./random.ts";
 
 const { I32, I64, F32, F64, V128 } = op;
@@ -16,11 +17,9 @@ export type Token = Uint8Array | { nan: number } | { count: true };
 
 /** Instructions of one signature, by result type. */
 const MAKERS = new Map<number, number[]>(TYPES.map((type) => [type, []]));
-const STORES: number[] = [];
 op.SIGNATURES.forEach((signature, opcode) => {
   if (signature === null) return;
-  if (op.IS_STORE[opcode] === 1) STORES.push(opcode);
-  else MAKERS.get(signature.results[0] as number)?.push(opcode);
+  if (op.IS_STORE[opcode] === 0) MAKERS.get(signature.results[0] as number)?.push(opcode);
 });
 const ARITHMETIC = new Map(
   TYPES.map((type) => [type, (MAKERS.get(type) as number[]).filter((opcode) => op.MAKES_NAN[opcode] !== 0)]),
@@ -330,6 +329,7 @@ export class FunctionGenerator {
       this.#nesting.pop();
       return code.end();
     }
+    if (roll < 70) return this.#walk();
     if (roll < 80) return this.#loop(depth);
     if (roll < 86) return this.#bulk(depth);
     if (roll < 88) {
@@ -427,6 +427,19 @@ export class FunctionGenerator {
     this.#nesting.pop();
     code.end();
     this.#counters--;
+  }
+
+  #walk(): void {
+    if (this.#counters >= 2) return;
+    const counter = this.#parameters.length + this.locals.length;
+    this.locals.push(I32, I32);
+    walk(this.#random, this.#code, {
+      counter,
+      index: counter + 1,
+      results: this.#parameters.length + this.locals.indexOf(I32),
+      turn: () => this.#mark({ count: true }),
+      constant: (type) => this.#constant(type),
+    });
   }
 
   #bulk(depth: number): void {
