@@ -5,8 +5,9 @@
 
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { CALL_DEPTH_BYTES } from "../../runtime/limits.ts";
-import { admitEntryProgram } from "../../runtime/program/admit.ts";
+import { admitEntryProgram, instrumentForBatch } from "../../runtime/program/admit.ts";
 import type { Code } from "../../runtime/program/code.ts";
+import { AUX_TAGS, LINE_BYTES } from "../../runtime/program/layout.ts";
 import * as op from "../../runtime/program/opcodes.ts";
 import { build, type Fn } from "./build.ts";
 import { Machine } from "./harness.ts";
@@ -16,6 +17,8 @@ const { I32, I64, F64, V128 } = op;
 const MARGIN_BYTES = 256 << 10;
 /** Enough runs for TurboFan to take over, inlining included. */
 const RUNS = 12;
+/** All of memory. */
+const BOUND = 65536;
 
 type Through = "direct" | "table" | "partner" | "operands";
 
@@ -80,20 +83,38 @@ export const SHAPES = [I32, I64, F64, V128].flatMap((type) =>
   ),
 );
 
+/** In the production variant, or in that for batches with all of memory state. */
+async function machineOf(bytes: Uint8Array, bound: number | null): Promise<Machine> {
+  const program = admitEntryProgram(bytes);
+  if (bound === null) return new Machine(program);
+  const code = (await instrumentForBatch(bytes, bound)) as Uint8Array;
+  const touch = ({ aux }: Machine, address: number, length: number) => {
+    const end = Math.min(address + length, bound);
+    const tags = new Uint8Array(aux.buffer, AUX_TAGS);
+    tags.fill(3, Math.floor(address / LINE_BYTES), Math.ceil(end / LINE_BYTES));
+  };
+  return new Machine(program, new WebAssembly.Module(code as BufferSource), undefined, { bound, touch });
+}
+
 if (isMainThread) {
   const stackSizeMb = Number(process.env.STACK_MB ?? (CALL_DEPTH_BYTES + MARGIN_BYTES) / (1 << 20));
   const worker = new Worker(new URL(import.meta.url), { resourceLimits: { stackSizeMb } });
   worker.on("message", (faults) => console.log(JSON.stringify(faults)));
 } else {
-  const faults = SHAPES.map(({ type, held, through }) => {
-    const machine = new Machine(admitEntryProgram(recursion(type, held, through)));
+  const variants = SHAPES.flatMap((shape) => [
+    { ...shape, bound: null },
+    { ...shape, bound: BOUND },
+  ]);
+  const faults: unknown[] = [];
+  for (const { type, held, through, bound } of variants) {
+    const machine = await machineOf(recursion(type, held, through), bound);
     try {
       let fault = 0;
       for (let run = 0; run < RUNS; run++) fault = machine.run("main").fault;
-      return fault;
+      faults.push(fault);
     } catch (error) {
-      return `${type} ${held} ${through}: ${error}`;
+      faults.push(`${type} ${held} ${through} ${bound}: ${error}`);
     }
-  });
+  }
   parentPort?.postMessage(faults);
 }
