@@ -55,7 +55,6 @@ export class ItemSlot {
   /** Whose private memory and globals the instance has. */
   #root: Ref = 0;
   #globals: Ref = -1;
-  /** The globals' bytes in AUX_GLOBALS form. */
   #abortLine = 0;
   #abortColumn = 0;
   /** Gas that the last settled item used. */
@@ -129,19 +128,29 @@ export class ItemSlot {
     this.#shadow.begin(heap, root, this.#bound, firstPrivate);
   }
 
+  /** Copies the input of an item into the inbox. */
+  deliver(heap: Heap, inputs: Inputs, item: number): void {
+    const length = inputs.length(item);
+    const from = inputs.address(item);
+    heap.bytes.copy(this.#memory, inputs.inbox, from, from + length);
+    this.#mark(inputs.inbox, length);
+  }
+
+  /** The input of an item, in the inbox. */
+  input(inputs: Inputs, item: number): Buffer {
+    return this.#memory.subarray(inputs.inbox, inputs.inbox + inputs.length(item));
+  }
+
   /**
-   * Runs an item. FAULT_…, FAULT_GIVEN_UP, or FAULT_INTERNAL_PRODUCTION if it has to run on the production
-   * variant.
+   * Runs an item whose input was delivered. FAULT_…, FAULT_GIVEN_UP, or FAULT_INTERNAL_PRODUCTION if it has
+   * to run on the production variant.
    */
-  run(heap: Heap, inputs: Inputs, item: number, entry: number): number {
+  run(inputs: Inputs, item: number, entry: number): number {
     const auxWords = this.#auxWords;
     const gas = inputs.gas(item);
     const high = Math.floor(gas / TWO_32);
     const low = gas - high * TWO_32;
     const length = inputs.length(item);
-    const from = inputs.address(item);
-    heap.bytes.copy(this.#memory, inputs.inbox, from, from + length);
-    this.#mark(inputs.inbox, length);
     auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
     auxWords[GAS] = low;
     auxWords[GAS + 1] = high;

@@ -13,7 +13,7 @@ import { TABLE_LIMIT, tableGet, tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { capturePage, pageEquals } from "../image/memory.ts";
 import type { Batch } from "../kernel/runner.ts";
-import { BATCH_BYTES_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
+import { BATCH_BYTES_LIMIT, GAS_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { BASE_AT, PAGE_DIRTY } from "./bridge.ts";
 import { type Counts, type Ending, type Evidence, readCounts } from "./evidence.ts";
 import { eachHint, findHints } from "./hints.ts";
@@ -165,7 +165,9 @@ export class Leader {
     this.#setU64(layout.GAS_TOTAL, batch.gas);
     this.#setU64(layout.GAS_LEFT, batch.left);
     for (let item = 0; item < items; item++) {
-      this.#setU64(layout.ITEMS + item * layout.ITEM_SIZE + layout.ITEM_LIMIT, inputs.gas(next + item));
+      // No batch has so much: such an item is refused.
+      const limit = Math.min(inputs.gas(next + item), GAS_LIMIT + 1);
+      this.#setU64(layout.ITEMS + item * layout.ITEM_SIZE + layout.ITEM_LIMIT, limit);
     }
     const { core } = this.#participant;
     core.reset(items, this.#memory.workers);

@@ -29,6 +29,9 @@ export const STOP_PRODUCTION = 100;
 /** Thrown by imports to leave an item. */
 const POISONED = Object.freeze({ leave: "poisoned" });
 
+/** Programs whose instances a thread keeps. An instance has three memories; V8 holds 16,000 in a process. */
+const SLOTS_KEPT = 16;
+
 /** How often a worker without a task looks again before it sleeps, and for how long it does. */
 const IDLE_SPINS = 500;
 const NAP_MS = 1;
@@ -52,6 +55,8 @@ export class Participant {
   readonly #memory: BatchMemory;
   readonly #records: Records;
   readonly #core: Core;
+  /** The same, for items. */
+  readonly #itemCore: Core;
   readonly #base: BaseFunctions;
   readonly #words: Int32Array;
   readonly #slots = new Map<LoadedProgram, ItemSlot>();
@@ -79,6 +84,7 @@ export class Participant {
     const glue = { base: memory.base, core: memory.core, load };
     this.#base = new WebAssembly.Instance(baseModule(), { glue }).exports as unknown as BaseFunctions;
     this.#core = instantiateCore(memory.coreModule, memory.core, this.#base);
+    this.#itemCore = this.#steps === null ? this.#core : withSteps(this.#core, this.#steps);
     this.#words = new Int32Array(memory.core.buffer);
   }
 
@@ -99,9 +105,13 @@ export class Participant {
     if (slot === undefined || slot.memoryPages !== batch.memoryPages) {
       const module = program.handle.batchModule as WebAssembly.Module;
       const load = (page: number): void => this.#load(page);
-      slot = new ItemSlot(program, module, batch.memoryPages, this.#memory, this.#core, load);
-      this.#slots.set(program, slot);
+      slot = new ItemSlot(program, module, batch.memoryPages, this.#memory, this.#itemCore, load);
     }
+    // In the order of their last use.
+    this.#slots.delete(program);
+    this.#slots.set(program, slot);
+    const [oldest] = this.#slots.keys();
+    if (this.#slots.size > SLOTS_KEPT && oldest !== undefined) this.#slots.delete(oldest);
     slot.enter(this.#heap, batch.memory, batch.globals);
     this.#work = {
       slot,
@@ -111,13 +121,26 @@ export class Participant {
     };
   }
 
-  /** Works in the open window until it is finished, as `worker`. Items are counted from `firstItem`. */
+  /**
+   * Works in the open window until it is finished or poisoned, as `worker`. Items are counted from
+   * `firstItem`.
+   */
   run(worker: number, firstItem: number): void {
-    const core = this.#core;
     this.#firstItem = firstItem;
-    core.enter(worker);
+    this.#core.enter(worker);
     if (this.#timed) this.#clock = new Clock(timesOf(this.#memory, worker));
     this.#clock?.start();
+    try {
+      this.#takeTasks();
+    } catch (error) {
+      // The slot holds what an item has left in it.
+      this.#slots.clear();
+      if (error !== POISONED) throw error;
+    }
+  }
+
+  #takeTasks(): void {
+    const core = this.#core;
     this.#commit();
     let task = core.next();
     for (let idle = 0; ; ) {
@@ -143,6 +166,21 @@ export class Participant {
           this.#clock?.lap("wait");
       }
     }
+  }
+
+  #validate(item: number): number {
+    const steps = this.#steps;
+    if (steps === null) return this.#core.validate();
+    const incarnation = this.#incarnation(item);
+    steps.pause("validate");
+    const valid = steps.verdict(this.#core.validate(), this.#firstItem + item, incarnation);
+    steps.pause("verdict");
+    return valid;
+  }
+
+  #incarnation(item: number): number {
+    const state = layout.ITEMS + item * layout.ITEM_SIZE + layout.ITEM_STATE;
+    return Atomics.load(this.#words, state / 4) >>> layout.STATE_KIND_BITS;
   }
 
   /** Sleeps until there may be work. */
@@ -179,14 +217,20 @@ export class Participant {
     const core = this.#core;
     const { slot, inputs, entry } = this.#work as Work;
     const index = this.#firstItem + item;
-    const fault = slot.run(this.#heap, inputs, index, entry);
+    slot.deliver(this.#heap, inputs, index);
+    const steps = this.#steps;
+    steps?.input(slot.input(inputs, index), index, this.#incarnation(item));
+    steps?.pause("execute");
+    const fault = slot.run(inputs, index, entry);
     this.#clock?.lap("guest");
+    steps?.pause("settle");
     if (fault === FAULT_GIVEN_UP) {
       slot.abandon();
       return core.giveUp();
     }
     const outcome = slot.settle(inputs, index, fault, this.#records, item, this.#clock);
     if (outcome === FAULT_GIVEN_UP) return core.giveUp();
+    steps?.pause("publish");
     const high = Math.floor(slot.gasUsed / TWO_32);
     const task = core.finish(slot.gasUsed - high * TWO_32, high, outcome);
     this.#clock?.lap("publish");
@@ -201,6 +245,7 @@ export class Participant {
       if ((state & PAGE_LOADED) !== 0) return;
       if (state === 0 && Atomics.compareExchange(flags, page, 0, PAGE_LOADING) === 0) {
         const at = BASE_AT + page * PAGE_BYTES;
+        this.#steps?.pause("load");
         const target = Buffer.from(this.#memory.base.buffer, at, PAGE_BYTES);
         readPage(this.#heap, tableGet(this.#heap, (this.#work as Work).memory, page), target);
         Atomics.store(flags, page, PAGE_LOADED);
@@ -209,4 +254,13 @@ export class Participant {
       if (Atomics.load(this.#words, layout.POISON / 4) !== 0) throw POISONED;
     }
   }
+}
+
+/** The core that items see, with a step before each lookup. */
+function withSteps(core: Core, steps: Steps): Core {
+  const lookup = (line: number): number => {
+    steps.pause("lookup");
+    return core.lookup(line);
+  };
+  return { ...core, lookup };
 }

@@ -59,6 +59,8 @@ export class Records {
     const length = output?.length ?? 0;
     words[at + OUTPUT_LENGTH] = length;
     if (output === null || length === 0) return true;
+    // Looked at first: what finds no room does not move the word, which would come round.
+    if (Atomics.load(words, OUTPUT_TOP) > OUTPUT_BYTES - length) return false;
     const place = Atomics.add(this.#words, OUTPUT_TOP, length);
     if (place < 0 || place + length > OUTPUT_BYTES) return false;
     words[at + OUTPUT] = OUTPUTS + place;

@@ -26,6 +26,8 @@ export interface BatchOptions {
   readonly force: boolean;
   /** Checks every window once more when it is committed. */
   readonly paranoid: boolean;
+  /** URL of a module that is called between the steps of windows, for tests (steps.ts). */
+  readonly steps: string | null;
   /** What all batches come to (evidence.ts). */
   readonly counters: SharedArrayBuffer;
   /** Whether anybody wants the reports. */
@@ -271,7 +273,7 @@ export class Runner implements BatchRunner {
 function makeEngine(heap: Heap, programs: Programs, memory: BatchMemory, options: BatchOptions): Engine {
   const control = new BatchControl(memory);
   const records = new Records(memory.records);
-  const participant = new Participant(heap, programs, memory, records, options.timing);
+  const participant = new Participant(heap, programs, memory, records, options);
   const leader = new Leader(heap, memory, control, records, participant, options);
   return { memory, control, participant, leader };
 }

@@ -31,7 +31,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
   const handle = createHeap(settings.heapBytes);
   const heap = mainHeap(handle);
   const { workers, runner, store: place } = settings;
-  const { force, paranoid, dependencies, timing, onBatch } = settings;
+  const { force, paranoid, steps, dependencies, timing, onBatch } = settings;
   const cache = settings.programCache ?? (place === null ? undefined : join(place.path, "programs"));
   const genesis = await makeGenesis(heap, settings, new ProgramCache(cache));
   publishProcess(heap, genesis.start);
@@ -45,7 +45,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
       workers,
       timeline: createTimeline(settings.timeline),
       batches: workers > 1 && runner === "parallel" ? await createBatchMemory(workers) : null,
-      batchOptions: { force, paranoid, dependencies, timing },
+      batchOptions: { force, paranoid, steps, dependencies, timing },
       onBatch,
     });
     const engine = new Engine(pool, genesis, settings, stores);

@@ -39,6 +39,8 @@ export interface RuntimeOptions {
    * Checks every window of a batch once more when it is committed; a defect ends the block. Default false.
    */
   readonly paranoid?: boolean;
+  /** URL of a module that is called between the steps of batches in parallel: for tests (batch/steps.ts). */
+  readonly steps?: string;
   /** Told how each batch ran, before the block's promise resolves. What it throws is not caught. */
   readonly onBatch?: (report: BatchReport) => void;
   /** Whether reports tell from which items each item has read, for hints. Default false. */
@@ -79,7 +81,8 @@ export interface StoreSettings {
 }
 
 /** Options with defaults filled in. */
-export type Settings = Required<Omit<RuntimeOptions, "programCache" | "store" | "onBatch">> & {
+export type Settings = Required<Omit<RuntimeOptions, "programCache" | "steps" | "store" | "onBatch">> & {
+  readonly steps: string | null;
   readonly onBatch: ((report: BatchReport) => void) | undefined;
   readonly programCache: string | undefined;
   readonly store: StoreSettings | null;
@@ -101,6 +104,7 @@ const KNOWN = new Set([
   "runner",
   "force",
   "paranoid",
+  "steps",
   "onBatch",
   "dependencies",
   "timing",
@@ -121,13 +125,15 @@ export function checkOptions(options: RuntimeOptions): Settings {
     throw bad("entry", entry, "the name of an exported function");
   if (programCache !== undefined && typeof programCache !== "string")
     throw bad("programCache", programCache, "a directory");
-  const { runner = "parallel", onBatch } = options;
+  const { runner = "parallel", steps = null, onBatch } = options;
+  if (steps !== null && typeof steps !== "string") throw bad("steps", steps, "the URL of a module");
   if (runner !== "parallel" && runner !== "sequential")
     throw bad("runner", runner, '"parallel" or "sequential"');
   if (onBatch !== undefined && typeof onBatch !== "function") throw bad("onBatch", onBatch, "a function");
   const settings = {
     runner,
     onBatch,
+    steps,
     force: flag(options, "force"),
     paranoid: flag(options, "paranoid"),
     dependencies: flag(options, "dependencies"),
