@@ -44,7 +44,9 @@ export interface Core {
 export interface Base {
   /** Whether the base bytes of `line` equal the 64 bytes at `address` of the core's memory. */
   equals(line: number, address: number): number;
-  /** Puts the base bytes of `line` at `address` of the core's memory; asked for where there are deltas only. */
+  /**
+   * Puts the base bytes of `line` at `address` of the core's memory; asked for where there are deltas only.
+   */
   read?(line: number, address: number): void;
 }
 

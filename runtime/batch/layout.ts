@@ -42,12 +42,14 @@
  *                             (ENTRY_VERSION 0): the caller fills it in
  *   logBegin() logEnd()       the entries of this incarnation, ENTRY_SIZE bytes each
  *   accumulate(line, offset, width, subtracts, delta, min, max) -> ACCUMULATE_…
- *                             adds to (or subtracts from) the unsigned integer of 8, 16 or 32 bytes at `offset`, divisible
- *                             by the width, of a line that this incarnation has not looked up. Applied if the result lies
- *                             between min and max; these and delta are addresses of integers of that width. It does not
- *                             read the line: what it says is a guess that commit() checks, and reruns the item if it was
- *                             wrong. Looked up later, the line shows what this incarnation added: ENTRY_FLAGS then
- *                             is the address of the bytes to show instead of those read, and the line is written
+ *                             adds to (or subtracts from) the unsigned integer of 8, 16 or 32 bytes at `offset`,
+ *                             divisible by the width, of a line that this incarnation has not looked up.
+ *                             Applied if the result lies between min and max; these and delta are addresses of
+ *                             integers of that width. The line is not read: what the answer says is a guess
+ *                             that commit() checks, and the item runs again if it was wrong. If the line is
+ *                             looked up later, ENTRY_FLAGS is the address of the bytes to show instead of those
+ *                             read, and the line counts as written. In the log such an entry has the version
+ *                             ENTRY_UNREAD, and the bytes of ENTRY_WRITTEN are 0 if nothing changes
  *   withdraw()                right before finish(): the incarnation faulted, its deltas vanish
  *   version(entry) -> address where the caller puts the 64 bytes that this incarnation leaves in the line;
  *   0: give up
@@ -78,8 +80,8 @@
  *     no change. Without conflicts: validations = executions = items
  *   - an estimate is never valid by value; another version, or base, is if its 64 bytes are those that were
  *   read
- *   - deltas of different items do not conflict; who reads a line sees the sum over all lower items, and is validated
- *     by value; when an item is committed its deltas become full versions, of the exact sum
+ *   - deltas of different items do not conflict; who reads a line sees the sum over all lower items, and is
+ *     validated by value; when an item is committed its deltas become full versions, of the exact sum
  *   - READY and CHECK are sets of items (bits), taken lowest first. No index is ever moved back, and done
  *     means that everything is committed: there is no count of active tasks to be wrong
  *   - waiting is bounded: SPIN_LIMIT looks at an estimate whose item runs, none if it does not. Every spin
@@ -106,7 +108,7 @@ export const TASK_DONE = 3;
 export const ACCUMULATE_GIVE_UP = -1;
 export const ACCUMULATE_REFUSED = 0;
 export const ACCUMULATE_APPLIED = 1;
-export const ACCUMULATE_PLAIN = 2; //      overlaps an earlier integer: look the line up, and add to what it shows
+export const ACCUMULATE_PLAIN = 2; //      overlaps an earlier integer: look the line up, add there
 
 // ---- control: what is written by different workers lies in different cache lines ------------------------
 
@@ -190,7 +192,7 @@ export const WORKER_GIVEN_UP = 28; //      u32  incarnations that met an estimat
 export const WORKER_WAITS = 32; //         u32  estimates that were waited for
 export const WORKER_COMMITS = 36; //       u32
 export const WORKER_VERSIONS = 40; //      u32  versions made
-export const WORKER_AMOUNTS = 64; //       96 bytes for the operands of accumulate(): the core does not use them
+export const WORKER_AMOUNTS = 64; //       96 bytes for operands of accumulate(), if the caller likes
 
 // ---- contended lines --------------------------------------------------------------------------------------
 
@@ -246,7 +248,7 @@ export const OPERATION_APPLIED = 2; //     what the incarnation was told
 /** A line that an incarnation touched. */
 export const ENTRY_LINE = 0; //            u32
 export const ENTRY_VERSION = 4; //         u32  address of the version that was read, 0: base; or ENTRY_…
-export const ENTRY_FLAGS = 8; //           u32  address of the bytes to show, 0: ENTRY_BYTES; then the caller's
+export const ENTRY_FLAGS = 8; //           u32  address of bytes to show, 0: ENTRY_BYTES; then the caller's
 export const ENTRY_WRITTEN = 12; //        u32  address of the version this incarnation leaves, 0: none
 export const ENTRY_BYTES = 16; //          64 bytes: what was read
 export const ENTRY_SIZE = 80;

@@ -360,7 +360,10 @@ export function finishValidation(ok: i32): i32 {
   return execution(validated);
 }
 
-/** Ends the incarnation whose state is `state`, because of `entry`; false: somebody else did something to it before. */
+/**
+ * Ends the incarnation whose state is `state`, because of `entry`; false: somebody else did something to it
+ * before.
+ */
 function abort(record: usize, state: u32, entry: usize): bool {
   const aborting = state - STATE_EXECUTED + STATE_ABORTING;
   if (atomic.cmpxchg<u32>(record, state, aborting, ITEM_STATE) !== state) return false;
@@ -371,7 +374,10 @@ function abort(record: usize, state: u32, entry: usize): bool {
   return true;
 }
 
-/** The item that would be committed was told something wrong: it runs again, and now nothing below it changes. */
+/**
+ * The item that would be committed was told something wrong: it runs again, and now nothing below it
+ * changes.
+ */
 export function refute(item: u32, state: u32, entry: usize): void {
   const record = itemAt(item);
   if (abort(record, state, entry) && rerun(record)) makeReady(item);

@@ -1,4 +1,7 @@
-/** What incarnations read and leave: the log of the one that this instance executes, and the versions of lines. */
+/**
+ * What incarnations read and leave: the log of the one that this instance executes, and the versions of
+ * lines.
+ */
 
 import {
   ENTRY_BYTES,
@@ -76,8 +79,8 @@ export function lookup(line: u32): usize {
 }
 
 /**
- * The version that the incarnation reads, 0: base; ENTRY_SUM: a sum of deltas, which is put into `to`. Waits for an
- * estimate; `met` says that it was in vain.
+ * The version that the incarnation reads, 0: base; ENTRY_SUM: a sum of deltas, which is put into `to`.
+ * Waits for an estimate; `met` says that it was in vain.
  */
 function settled(line: u32, record: usize, to: usize): usize {
   let spins: u32 = 0;
