@@ -8,13 +8,15 @@
 import * as abi from "../../syscalls/abi.ts";
 import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
-import { tableDiff, tableDiffCount } from "../heap/table.ts";
-import { ENTRY_CONTINUE, loadProcess, type Process } from "../image/process.ts";
+import { tableDiffCount } from "../heap/table.ts";
+import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
 import { ABORT_TEXT_LIMIT } from "../limits.ts";
 import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
+import { Children } from "./children.ts";
 import { COST_CALL, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
+import type { Item, Within } from "./item.ts";
 import { GetRequest, PutRequest, readString, type SnapshotRequest } from "./request.ts";
 import type { Slot } from "./slot.ts";
 
@@ -27,34 +29,6 @@ const REWIND_GAS_HIGH = 0x3fffffff;
 /** Thrown by an import to leave the guest; preallocated, since a new Error costs ten times as much. */
 const ABORTED = Object.freeze({ leave: "abort" });
 const OUT_OF_GAS = Object.freeze({ leave: "out of gas" });
-
-/** A child that was touched. `process` is null where there is none. */
-export class Child {
-  readonly number: number;
-  process: Process | null;
-  changed = false;
-  /** The posted job of a started child, -1 if there is none. */
-  ticket = -1;
-  readonly existed: boolean;
-  readonly gasBefore: number;
-  readonly runnableBefore: number;
-
-  constructor(number: number, process: Process | null) {
-    this.number = number;
-    this.process = process;
-    this.existed = process !== null;
-    this.gasBefore = process?.gasInside ?? 0;
-    this.runnableBefore = process?.runnableInside ?? 0;
-  }
-
-  /** The child's image, private to this activation. */
-  writable(): Process {
-    const process = this.process as Process;
-    if (process.ref === 0 && !process.hasReference) return process;
-    this.process = process.copy();
-    return this.process;
-  }
-}
 
 /** What a checked PUT will apply. */
 class PutPlan {
@@ -78,7 +52,7 @@ export class Activation {
   readonly budget: number;
   readonly depth: number;
   readonly metadata: Uint8Array | null;
-  readonly children = new Map<number, Child>();
+  children: Children;
   readonly putRequest: PutRequest;
   readonly getRequest: GetRequest;
   readonly plan: PutPlan;
@@ -86,8 +60,10 @@ export class Activation {
   processQuota: number;
   /** In the start function: no calls. */
   starting = false;
-  /** In an item of a batch. */
-  inItem = false;
+  /** The running item of a batch that this activation is, or is started by; null outside of items. */
+  item: Item | null = null;
+  /** Where in the tree below the item's process it runs: "" is that process, "/3" its child 3. */
+  path = "";
   /** The stack is being put back, up to the call where the process stood still. */
   rewinding = false;
   abortText = "";
@@ -113,6 +89,7 @@ export class Activation {
     this.putRequest = scratch.putRequest;
     this.getRequest = scratch.getRequest;
     this.plan = scratch.plan;
+    this.children = new Children(heap, start.children, start.childCount);
     this.start = start;
     this.slot = slot;
     this.budget = budget;
@@ -121,6 +98,22 @@ export class Activation {
     this.memoryQuota = start.memoryQuota;
     this.processQuota = start.processQuota;
     this.#entry = start.entry;
+  }
+
+  /** It was started by an item, or below one. */
+  within({ item, path }: Within): void {
+    this.item = item;
+    this.path = path;
+  }
+
+  /** What activations of its child of that number are within; null outside of items. */
+  below(child: number): Within | null {
+    return this.item === null ? null : { item: this.item, path: `${this.path}/${child}` };
+  }
+
+  /** Whether it is an item itself. */
+  get isItem(): boolean {
+    return this.item !== null && this.path === "";
   }
 
   /** Runs the guest; FAULT_NONE if it stands still by itself. */
@@ -280,7 +273,8 @@ export class Activation {
   abort(message: number, file: number, line: number, column: number): never {
     this.abortLine = line >>> 0;
     this.abortColumn = column >>> 0;
-    if (this.inItem) throw ABORTED;
+    // Nobody sees the text of an item's.
+    if (this.isItem) throw ABORTED;
     const text = readString(this.slot, message, ABORT_TEXT_LIMIT);
     const where = readString(this.slot, file, ABORT_TEXT_LIMIT);
     this.abortText = where === "" ? text : `${text} in ${where}`;
@@ -305,41 +299,7 @@ export class Activation {
     auxWords[UNWIND + 1] = layout.AUX_STACK_END;
   }
 
-  // ---- children -------------------------------------------------------------------------------------------
-
-  addChild(number: number, process: Process | null): Child {
-    const child = new Child(number, process);
-    this.children.set(number, child);
-    return child;
-  }
-
-  /** How many children there are now. */
-  liveChildren(): number {
-    let count = this.start.childCount;
-    for (const child of this.children.values()) {
-      count += (child.process === null ? 0 : 1) - (child.existed ? 1 : 0);
-    }
-    return count;
-  }
-
-  /** The child of the lowest number that passes the test. */
-  findChild(test: (process: Process) => boolean): Process | undefined {
-    let found: Process | undefined;
-    let lowest = Number.POSITIVE_INFINITY;
-    for (const { number, process } of this.children.values()) {
-      if (process === null || number >= lowest || !test(process)) continue;
-      found = process;
-      lowest = number;
-    }
-    tableDiff(this.#heap, 0, this.start.children, (number, _none, ref) => {
-      if (number >= lowest || this.children.has(number)) return;
-      const process = loadProcess(this.#heap, ref);
-      if (!test(process)) return;
-      found = process;
-      lowest = number;
-    });
-    return found;
-  }
+  // ---- what calls answer ----------------------------------------------------------------------------------
 
   /** Tells the guest why a program is not admitted. */
   refuseProgram(reason: number, offset: number): void {

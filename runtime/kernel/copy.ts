@@ -6,7 +6,8 @@ import { tableGet } from "../heap/table.ts";
 import { MemoryEdit, readMemory } from "../image/memory.ts";
 import type { Process } from "../image/process.ts";
 import { PAGE_BYTES } from "../limits.ts";
-import type { Activation, Child } from "./activation.ts";
+import type { Activation } from "./activation.ts";
+import type { Child } from "./children.ts";
 
 /** The ranges of a PUT, in their order. */
 export function copyIn(heap: Heap, caller: Activation, child: Child): void {
@@ -23,7 +24,7 @@ export function copyIn(heap: Heap, caller: Activation, child: Child): void {
     }
     const source = ranges.source(i);
     // Whole pages at equal offsets within a page are published once and shared.
-    const head = headBytes(source, target, length);
+    const head = headBytes(caller, source, target, length);
     const whole = Math.floor((length - head) / PAGE_BYTES);
     edit.write(target, slot.memory, source, head);
     if (whole > 0) {
@@ -46,7 +47,7 @@ export function copyOut(heap: Heap, caller: Activation, process: Process, range:
   const source = ranges.source(range);
   const target = ranges.target(range);
   const length = ranges.length(range);
-  const head = headBytes(source, target, length);
+  const head = headBytes(caller, source, target, length);
   const whole = Math.floor((length - head) / PAGE_BYTES);
   const done = head + whole * PAGE_BYTES;
   readMemory(heap, process.memory, source, slot.memory, target, head);
@@ -64,9 +65,10 @@ export function copyOut(heap: Heap, caller: Activation, process: Process, range:
 
 /**
  * How many bytes of a COPY come before its whole pages, which can be shared: those up to the first border of
- * a page, or all of them where source and target lie differently in their pages.
+ * a page, or all of them where source and target lie differently in their pages, or where the caller is an
+ * item: its slot publishes nothing before the batch is over.
  */
-function headBytes(source: number, target: number, length: number): number {
-  if ((source - target) % PAGE_BYTES !== 0) return length;
+function headBytes(caller: Activation, source: number, target: number, length: number): number {
+  if (caller.isItem || (source - target) % PAGE_BYTES !== 0) return length;
   return Math.min(length, (PAGE_BYTES - (target % PAGE_BYTES)) % PAGE_BYTES);
 }

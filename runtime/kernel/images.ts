@@ -85,6 +85,16 @@ export function batched(heap: Heap, batch: Batch): Process {
   result.started = 1;
   result.globals = batch.globals;
   result.memory = batch.memory;
+  result.memoryPages = batch.memoryPages;
+  result.memoryQuota = batch.memoryQuota;
+  result.processQuota = batch.processQuota;
+  result.childCount = batch.childCount;
+  const numbers = [...batch.children.keys()].sort((a, b) => a - b);
+  const refs = numbers.map((number) => {
+    const child = batch.children.get(number) ?? null;
+    return child === null ? 0 : publishProcess(heap, child);
+  });
+  result.children = tableUpdate(heap, start.children, numbers, refs, numbers.length);
   result.outcomes = outcomes.finish(heap);
   result.codeLow = outcomes.returned;
   result.gasUsed = start.gas - batch.left;

@@ -16,8 +16,8 @@ export function findProgram(heap: Heap, programs: Programs, caller: Activation):
   if (genesis !== undefined) return genesis;
   const named = (program: Ref): boolean => Buffer.from(hashOf(heap, program)).toString("hex") === hash;
   if (named(caller.start.program)) return caller.slot.program;
-  caller.charge(caller.liveChildren() * COST_PROGRAM_SEARCH);
-  const found = caller.findChild(({ program }) => named(program));
+  caller.charge(caller.children.count * COST_PROGRAM_SEARCH);
+  const found = caller.children.find(({ program }) => named(program));
   if (found !== undefined) return programs.get(found.program);
   caller.refuseProgram(0, 0);
   return undefined;

@@ -16,27 +16,27 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import { assert } from "../errors.ts";
-import type { Heap, Ref } from "../heap/heap.ts";
-import { tableGet, tableUpdate } from "../heap/table.ts";
+import type { Heap } from "../heap/heap.ts";
+import { tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
-import { GAS_LIMIT, TREE_DEPTH_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
-import { Activation, type Child, Scratch } from "./activation.ts";
-import { writeInputs } from "./batch.ts";
-import { copyIn, copyOut } from "./copy.ts";
+import { GAS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import { Activation, Scratch } from "./activation.ts";
+import type { Child } from "./children.ts";
+import { copyOut } from "./copy.ts";
 import * as gas from "./gas.ts";
-import { cloneOf, cloneOfCaller, faulted, freshProcess, runnable } from "./images.ts";
-import { findProgram, installProgram } from "./install.ts";
+import { faulted } from "./images.ts";
+import { isGetOutsideItems, isPutOutsideItems, type Within } from "./item.ts";
 import { type Jobs, LOST, NO_TICKET } from "./jobs.ts";
 import { applyMerge, planMerge } from "./merge.ts";
 import { checkOutcomes, writeOutcomes } from "./outcomes.ts";
 import type { LoadedProgram, Programs } from "./program.ts";
-import { type GetRequest, type PutRequest, SnapshotRequest } from "./request.ts";
+import { applyPut, checkPut } from "./put.ts";
+import { type GetRequest, PutRequest, SnapshotRequest } from "./request.ts";
 import { Batch, type BatchRunner, NO_RUNNER, type Planned } from "./runner.ts";
 import { beginBatch, ItemLoop } from "./sequential.ts";
 import type { KernelImports } from "./slot.ts";
 import { SlotPool } from "./slot-pool.ts";
-import { checkBatch, checkStart } from "./start.ts";
 import type { Tracer } from "./trace.ts";
 
 const snapshotRequest = new SnapshotRequest();
@@ -105,12 +105,18 @@ export class Kernel {
     return this.#run(root, budget, 0, metadata);
   }
 
-  #run(start: Process, budget: number, depth: number, metadata: Uint8Array | null): Process {
+  #run(
+    start: Process,
+    budget: number,
+    depth: number,
+    metadata: Uint8Array | null,
+    within: Within | null = null,
+  ): Process {
     const program = this.#programs.get(start.program);
     this.#tracer?.begin(budget, program.handle.hashHex);
     const result =
       start.inputs === 0
-        ? this.#runHere(start, program, budget, depth, metadata)
+        ? this.#runHere(start, program, budget, depth, metadata, within)
         : this.#runBatch(start, program, depth);
     this.#tracer?.end(result.status, result.fault, result.gasUsed);
     return result;
@@ -122,6 +128,7 @@ export class Kernel {
     budget: number,
     depth: number,
     metadata: Uint8Array | null,
+    within: Within | null = null,
     planned: Planned | null = null,
   ): Process {
     const slot = this.#slots.take(program, start);
@@ -129,6 +136,7 @@ export class Kernel {
     this.#scratch[level] ??= new Scratch();
     const scratch = this.#scratch[level];
     const activation = new Activation(this.#heap, start, slot, scratch, budget, depth, metadata);
+    if (within !== null) activation.within(within);
     const outer = this.#current;
     this.#current = activation;
     let result: Process;
@@ -136,7 +144,7 @@ export class Kernel {
       result = start.inputs === 0 ? this.#runEntry(activation) : this.#runItems(activation, planned);
     } catch (error) {
       this.#slots.drop();
-      for (const child of activation.children.values()) this.#forgetJob(child);
+      for (const child of activation.children.touched()) this.#forgetJob(child);
       throw error;
     } finally {
       this.#current = outer;
@@ -162,7 +170,7 @@ export class Kernel {
     // As long as they run in parallel, no instance is needed here.
     while (batch.rest > 0) {
       const count = this.#runner.plan(batch);
-      if (count > 0) return this.#runHere(start, program, start.gas, depth, null, { batch, count });
+      if (count > 0) return this.#runHere(start, program, start.gas, depth, null, null, { batch, count });
       this.#runner.run(batch);
     }
     return batch.finish(this.#heap, this.#runner);
@@ -172,7 +180,8 @@ export class Kernel {
   #runItems(activation: Activation, planned: Planned | null): Process {
     const batch = planned?.batch ?? beginBatch(this.#heap, activation);
     if (typeof batch === "number") return this.#fail(activation, batch);
-    const loop = new ItemLoop(this.#heap, activation, batch, this.#tracer);
+    const join = (): void => this.#joinStarted(activation);
+    const loop = new ItemLoop(this.#heap, this.#programs, activation, batch, join, this.#tracer);
     let count = planned?.count ?? this.#runner.plan(batch);
     for (; batch.rest > 0; count = this.#runner.plan(batch)) {
       if (count > 0) {
@@ -190,6 +199,7 @@ export class Kernel {
 
   /** The image after a normal end; a fault after all if the changed pages cannot be paid. */
   #settle(activation: Activation): Process {
+    if (activation.item !== null) this.#joinStarted(activation);
     const memory = activation.slot.publish(this.#heap, activation.start.memory);
     const result = activation.result();
     const continuation = result.continuation === 0 ? 0 : this.#heap.length(result.continuation);
@@ -206,27 +216,25 @@ export class Kernel {
   /** The image after a fault: the reference snapshot, with the fault as status. */
   #fail(activation: Activation, fault: number): Process {
     activation.slot.discard(this.#heap);
-    for (const child of activation.children.values()) this.#forgetJob(child);
+    for (const child of activation.children.touched()) this.#forgetJob(child);
     const left = fault === abi.FAULT_ABORT ? activation.gas() : 0;
     return faulted(this.#heap, activation, fault, activation.budget - left);
   }
 
   /** Writes the children that changed into the children table of `result`. */
   #keepChildren(activation: Activation, result: Process): void {
-    const numbers: number[] = [];
-    for (const child of activation.children.values()) if (child.changed) numbers.push(child.number);
-    numbers.sort((a, b) => a - b);
-    const refs = numbers.map((number) => {
-      const child = activation.children.get(number) as Child;
+    const changed = activation.children.changed();
+    const numbers = changed.map((child) => child.number);
+    const refs = changed.map((child) => {
       if (child.ticket !== NO_TICKET) this.#jobs.keep(child.ticket);
       return child.process === null ? 0 : publishProcess(this.#heap, child.process);
     });
     result.children = tableUpdate(this.#heap, result.children, numbers, refs, numbers.length);
-    for (const number of numbers) {
-      const child = activation.children.get(number) as Child;
-      result.gasHeld += (child.process?.gasInside ?? 0) - child.gasBefore;
-      result.runnableHeld += (child.process?.runnableInside ?? 0) - child.runnableBefore;
-      result.childCount += (child.process === null ? 0 : 1) - (child.existed ? 1 : 0);
+    for (const child of changed) {
+      const { process, before } = child;
+      result.gasHeld += (process?.gasInside ?? 0) - (before?.gasInside ?? 0);
+      result.runnableHeld += (process?.runnableInside ?? 0) - (before?.runnableInside ?? 0);
+      result.childCount += child.more;
     }
   }
 
@@ -249,13 +257,16 @@ export class Kernel {
     request: PutRequest | GetRequest,
   ): Child | number {
     if (caller.starting) return abi.E_PERMISSION;
-    if (caller.inItem) return abi.E_NOT_IN_BATCH;
     caller.charge(gas.COST_CALL);
     const error = request.read(caller.slot, pointer, caller);
     if (error !== abi.OK) return error;
     caller.charge(request.cost() - gas.COST_CALL);
+    if (caller.item !== null) {
+      const outside = request instanceof PutRequest ? isPutOutsideItems(request) : isGetOutsideItems(request);
+      if (outside) return abi.E_NOT_IN_BATCH;
+    }
     if (number < 0 || number >= abi.CHILD_LIMIT) return abi.E_NO_CHILD;
-    const child = this.#child(caller, number);
+    const child = caller.children.at(number);
     this.#join(caller, child);
     return child;
   }
@@ -266,112 +277,10 @@ export class Kernel {
     const caller = this.#activation();
     const child = this.#beginCall(caller, number, pointer, caller.putRequest);
     if (typeof child === "number") return child;
-    const refusal = this.#checkPut(caller, child);
+    const refusal = checkPut(this.#heap, this.#programs, caller, child);
     if (refusal !== abi.OK) return refusal;
-    this.#applyPut(caller, child);
+    applyPut(this.#heap, this.#jobs, caller, child);
     return abi.OK;
-  }
-
-  /** Everything about a PUT that can be refused; leaves in `caller.plan` what applying it needs. */
-  #checkPut(caller: Activation, child: Child): number {
-    const request = caller.putRequest;
-    const plan = caller.plan;
-    const parts = request.parts;
-    plan.process = child.process;
-    if ((parts & (abi.PART_PROGRAM | abi.PART_CLONE)) !== 0) {
-      const refusal = this.#checkNew(caller, child);
-      if (refusal !== abi.OK) return refusal;
-    }
-    const process = plan.process;
-    if (process === null) return abi.E_NO_CHILD;
-
-    const bytes = process.memoryPages * WASM_PAGE_BYTES;
-    for (let i = 0; i < request.ranges.count; i++) {
-      if (request.ranges.target(i) + request.ranges.length(i) > bytes) return abi.E_RANGE;
-    }
-
-    if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
-      const { program } = process;
-      const refusal =
-        (parts & abi.PART_START) !== 0
-          ? checkStart(caller, process, this.#programs.get(program))
-          : checkBatch(caller, process, this.#programs.get(program));
-      if (refusal !== abi.OK) return refusal;
-      caller.charge(process.memoryPages * gas.COST_START_MEMORY);
-      if (request.gas > GAS_LIMIT || request.gas > caller.gas()) return abi.E_GAS;
-    }
-    return abi.OK;
-  }
-
-  /**
-   * PROGRAM and CLONE: makes the new child in `caller.plan`, if the caller's quotas, with those of the old
-   * one, allow it.
-   */
-  #checkNew(caller: Activation, child: Child): number {
-    const request = caller.putRequest;
-    if (caller.depth + 1 > TREE_DEPTH_LIMIT) return abi.E_QUOTA;
-    let program: LoadedProgram | undefined;
-    let source: Process | null = null;
-    let pages = caller.slot.memoryPages;
-    if ((request.parts & abi.PART_PROGRAM) !== 0) {
-      program =
-        request.programLength === 0
-          ? findProgram(this.#heap, this.#programs, caller)
-          : installProgram(this.#programs, caller);
-      if (program === undefined) return abi.E_BAD_PROGRAM;
-      pages = program.handle.memory.initialPages;
-    } else if (request.cloneSource !== abi.CLONE_SELF) {
-      if (request.cloneSource < 0 || request.cloneSource >= abi.CHILD_LIMIT) return abi.E_NO_CHILD;
-      source = this.#child(caller, request.cloneSource).process;
-      if (source === null) return abi.E_NO_CHILD;
-    }
-    const memory = source?.memoryGiven ?? (request.memoryQuota === 0 ? pages : request.memoryQuota);
-    const processes = source?.processesGiven ?? request.processQuota;
-    const old = child.process;
-    if (source === null && memory < pages) return abi.E_QUOTA;
-    if (memory > caller.memoryQuota + (old?.memoryGiven ?? 0)) return abi.E_QUOTA;
-    if (processes + 1 > caller.processQuota + (old === null ? 0 : old.processesGiven + 1)) return abi.E_QUOTA;
-
-    if (program !== undefined) {
-      caller.plan.process = freshProcess(program, memory, processes);
-    } else if (source !== null) {
-      caller.plan.process = cloneOf(this.#heap, source);
-    } else {
-      caller.plan.process = cloneOfCaller(this.#heap, caller, memory, processes);
-      caller.charge(caller.changedPages() * gas.COST_CLONE_PAGE);
-    }
-    return abi.OK;
-  }
-
-  /** Applies a checked PUT; nothing here can be refused. */
-  #applyPut(caller: Activation, child: Child): void {
-    const request = caller.putRequest;
-    const plan = caller.plan;
-    const parts = request.parts;
-    child.changed = true;
-    const made = (parts & (abi.PART_PROGRAM | abi.PART_CLONE)) !== 0;
-    if (made || (parts & abi.PART_DROP) !== 0) {
-      const old = child.process;
-      caller.memoryQuota += old?.memoryGiven ?? 0;
-      caller.processQuota += old === null ? 0 : old.processesGiven + 1;
-      child.process = null;
-    }
-    if (made) {
-      const process = plan.process as Process;
-      caller.memoryQuota -= process.memoryGiven;
-      caller.processQuota -= process.processesGiven + 1;
-      child.process = process;
-    }
-    if (request.ranges.count > 0) copyIn(this.#heap, caller, child);
-    if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
-      caller.setGas(caller.gas() - request.gas);
-      const start = runnable(child.process as Process, plan.entry, request);
-      if ((parts & abi.PART_BATCH) !== 0)
-        start.inputs = writeInputs(this.#heap, request.batch, caller.slot.memory);
-      child.process = start;
-      const publish = (): Ref => publishProcess(this.#heap, start);
-      child.ticket = this.#jobs.post(publish, caller.depth + 1, child.number);
-    }
   }
 
   // ---- GET ------------------------------------------------------------------------------------------------
@@ -411,7 +320,7 @@ export class Kernel {
     const current = this.#activation();
     if (current.rewinding) {
       current.continued(current.start.argumentLow, current.start.argumentHigh);
-    } else if (current.starting || current.inItem) {
+    } else if (current.starting || current.item !== null) {
       current.setArgument(abi.E_PERMISSION, -1);
     } else {
       current.charge(gas.COST_CALL);
@@ -425,7 +334,7 @@ export class Kernel {
       current.continued(0, 0);
       return (current.metadata as Uint8Array).length;
     }
-    if (current.starting || current.inItem || current.depth !== 0) return abi.E_PERMISSION;
+    if (current.starting || current.item !== null || current.depth !== 0) return abi.E_PERMISSION;
     current.charge(gas.COST_SNAPSHOT);
     const error = snapshotRequest.read(current.slot, pointer);
     if (error !== abi.OK) return error;
@@ -439,7 +348,7 @@ export class Kernel {
     const pages = delta >>> 0;
     const before = current.slot.memoryPages;
     const { maximumPages } = current.slot.program.handle.memory;
-    if (current.inItem || pages > current.memoryQuota || before + pages > maximumPages) return -1;
+    if (current.item !== null || pages > current.memoryQuota || before + pages > maximumPages) return -1;
     current.charge(pages * gas.COST_GROW);
     if (pages > 0) current.slot.grow(pages);
     current.memoryQuota -= pages;
@@ -458,11 +367,9 @@ export class Kernel {
     return this.#current;
   }
 
-  #child(caller: Activation, number: number): Child {
-    const known = caller.children.get(number);
-    if (known !== undefined) return known;
-    const ref = tableGet(this.#heap, caller.start.children, number);
-    return caller.addChild(number, ref === 0 ? null : loadProcess(this.#heap, ref));
+  /** In an item nothing stays started: what an activation has started runs at the latest when it ends. */
+  #joinStarted(activation: Activation): void {
+    for (const child of activation.children.changed()) this.#join(activation, child);
   }
 
   /**
@@ -482,14 +389,17 @@ export class Kernel {
       result = loadProcess(this.#heap, ready);
     } else {
       const outer = this.#jobs.enter(ticket);
+      const within = caller.below(child.number);
+      const mark = within?.item.mark();
       this.#tracer?.descend(child.number);
       try {
-        result = this.activate(start, caller.depth + 1);
+        result = this.#run(start, start.gas, caller.depth + 1, null, within);
       } finally {
         this.#tracer?.ascend();
         this.#jobs.enter(outer);
         if (ticket !== NO_TICKET) this.#jobs.finish(ticket);
       }
+      if (mark !== undefined && result.status === abi.STATUS_FAULTED) within?.item.restore(mark);
     }
     child.process = result;
     child.changed = true;

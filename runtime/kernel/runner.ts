@@ -24,6 +24,13 @@ export class Batch {
   readonly depth: number;
   /** State after the items so far; private memory as when the batch began. */
   memory: Ref;
+  /** In pages of 64 KiB. */
+  memoryPages: number;
+  /** Children that items have changed so far, null where one was dropped. */
+  readonly children = new Map<number, Process | null>();
+  childCount: number;
+  memoryQuota: number;
+  processQuota: number;
   /** The next item does not fit into what is left: neither it nor those after it run. */
   cut = false;
 
@@ -39,6 +46,10 @@ export class Batch {
     this.program = program;
     this.start = start;
     this.memory = memory;
+    this.memoryPages = start.memoryPages;
+    this.childCount = start.childCount;
+    this.memoryQuota = start.memoryQuota;
+    this.processQuota = start.processQuota;
     this.globals = globals;
     this.gas = gas;
     this.depth = depth;

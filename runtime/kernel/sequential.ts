@@ -9,7 +9,10 @@ import { BATCH_BYTES_LIMIT } from "../limits.ts";
 import { AUX_RESULT } from "../program/layout.ts";
 import type { Activation } from "./activation.ts";
 import type { Inputs } from "./batch.ts";
+import { Children } from "./children.ts";
 import { COST_PAGE_CHANGED, costOfItem } from "./gas.ts";
+import { afterItem, Item } from "./item.ts";
+import type { Programs } from "./program.ts";
 import { Batch } from "./runner.ts";
 import type { Slot } from "./slot.ts";
 import type { Tracer } from "./trace.ts";
@@ -28,24 +31,40 @@ export function beginBatch(heap: Heap, activation: Activation): Batch | number {
   const memory = slot.publish(heap, start.memory);
   const left = activation.gas() - activation.changedPages() * COST_PAGE_CHANGED;
   if (left < 0) return abi.FAULT_OUT_OF_GAS;
-  return new Batch(heap, slot.program, start, memory, slot.publishGlobals(heap), left, depth);
+  const batch = new Batch(heap, slot.program, start, memory, slot.publishGlobals(heap), left, depth);
+  batch.memoryPages = slot.memoryPages;
+  batch.memoryQuota = activation.memoryQuota;
+  return batch;
 }
 
 /** The loop, in the slot of an activation. */
 export class ItemLoop {
   readonly #heap: Heap;
+  readonly #programs: Programs;
   readonly #activation: Activation;
   readonly #batch: Batch;
+  readonly #join: () => void;
   readonly #tracer: Tracer | null;
+  #item = new Item();
   /** The slot holds the batch's image; what items have changed since is marked in the shadow. */
   #entered = false;
 
-  /** The slot has nothing marked. */
-  constructor(heap: Heap, activation: Activation, batch: Batch, tracer: Tracer | null) {
+  /** The slot has nothing marked. `join` runs what children the activation has started. */
+  constructor(
+    heap: Heap,
+    programs: Programs,
+    activation: Activation,
+    batch: Batch,
+    join: () => void,
+    tracer: Tracer | null,
+  ) {
     this.#heap = heap;
+    this.#programs = programs;
     this.#activation = activation;
     this.#batch = batch;
+    this.#join = join;
     this.#tracer = tracer;
+    this.#resetChildren();
   }
 
   /** Runs the next items, `count` at most. */
@@ -53,7 +72,7 @@ export class ItemLoop {
     const batch = this.#batch;
     const { inputs, outcomes } = batch;
     this.#enter();
-    this.#activation.inItem = true;
+    this.#activation.item = this.#item;
     for (const end = batch.next + count; batch.next < end; ) {
       const limit = inputs.gas(batch.next);
       if (limit > batch.gas) {
@@ -65,7 +84,7 @@ export class ItemLoop {
         this.#runItem(inputs, batch.next, limit);
       }
     }
-    this.#activation.inItem = false;
+    this.#activation.item = null;
   }
 
   /** Publishes what the items have changed. */
@@ -79,9 +98,9 @@ export class ItemLoop {
 
   #enter(): void {
     if (this.#entered) return;
-    const { memory, globals, program, start } = this.#batch;
+    const { memory, globals, memoryPages, program } = this.#batch;
     const { slot } = this.#activation;
-    slot.enter(this.#heap, { memory, globals, memoryPages: start.memoryPages });
+    slot.enter(this.#heap, { memory, globals, memoryPages });
     slot.shadow.begin(this.#heap, memory, program.handle.stateBytes);
     this.#entered = true;
   }
@@ -94,6 +113,7 @@ export class ItemLoop {
     const length = inputs.length(item);
     deliver(this.#heap, inputs.address(item), slot, inputs.inbox, length);
     let fault = activation.runItem(start.entry, length, limit);
+    if (fault === abi.FAULT_NONE && activation.children.isTouched) this.#join();
     shadow.measure();
     let left = activation.gas();
     let output = 0;
@@ -116,8 +136,38 @@ export class ItemLoop {
       outcomes.add(abi.ITEM_FAULTED, fault, 0, 0, used);
     }
     shadow.settle(fault === abi.FAULT_NONE);
+    if (activation.children.isTouched) this.#settleChildren(fault === abi.FAULT_NONE);
     if (program.handle.globalsLength > 0) slot.exports.load();
     this.#tracer?.item(item, fault, used);
+  }
+
+  /** Keeps of the children what outlives the item, or nothing. */
+  #settleChildren(keep: boolean): void {
+    const batch = this.#batch;
+    const activation = this.#activation;
+    if (keep) {
+      for (const child of activation.children.changed()) {
+        const { number, before, process } = child;
+        const path = `/${number}`;
+        const left = afterItem(this.#heap, this.#programs, this.#item, path, before, process);
+        batch.children.set(number, left);
+        batch.childCount += child.more;
+      }
+      batch.memoryQuota = activation.memoryQuota;
+      batch.processQuota = activation.processQuota;
+    }
+    this.#item = new Item();
+    activation.item = this.#item;
+    this.#resetChildren();
+  }
+
+  /** The activation sees the children that the batch has now. */
+  #resetChildren(): void {
+    const { start, children, childCount, memoryQuota, processQuota } = this.#batch;
+    const activation = this.#activation;
+    activation.children = new Children(this.#heap, start.children, childCount, children);
+    activation.memoryQuota = memoryQuota;
+    activation.processQuota = processQuota;
   }
 }
 

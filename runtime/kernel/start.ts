@@ -10,6 +10,7 @@ import type { LoadedProgram } from "./program.ts";
 export function checkStart(caller: Activation, process: Process, program: LoadedProgram): number {
   const { putRequest, plan } = caller;
   if (process.continuation !== 0) {
+    if (caller.item !== null) return abi.E_NOT_IN_BATCH;
     if (putRequest.entry !== "") return abi.E_STATE;
     plan.entry = ENTRY_CONTINUE;
     return abi.OK;

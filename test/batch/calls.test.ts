@@ -233,6 +233,23 @@ test("a fault of the start function is the child's, and no item runs", async () 
   assert.equal(results.value(handles.none), BigInt(abi.E_STATE));
 });
 
+test("what the start function does to memory and quota is there in every item, and after the batch", async () => {
+  const grower = await guest("grower");
+  await withRuntime([grower], { gasLimit: 10_000_000_000 }, async (on) => {
+    const { results, handles } = await play(on, (s) => {
+      s.put(1, { program: programHash(grower), memoryQuota: 30 });
+      putBatch(s, 1, { ...batch(item(new Uint8Array()), item(new Uint8Array())), inbox: 65536 });
+      return { all: getOutcomes(s, 1, { count: 2 }), status: s.get(1, { status: true }) };
+    });
+    const pages = results.status(handles.status).memoryPages;
+    const codes = readOutcomes(results, handles.all).items.map(({ code }) => code);
+    assert.deepEqual(codes, [BigInt(pages) * 1000n + 6n, BigInt(pages) * 1000n + 6n]);
+    assert.equal(on.inspect([1])?.quota.memoryPages, 30 - pages);
+    assert.equal(Buffer.from(on.read([1], (pages - 2) * 65536, 8)).readBigUInt64LE(0), 5n);
+    checkTree(on);
+  });
+});
+
 test("a batch that was not joined is its inputs, in every view", async () => {
   await runtime.revert(0);
   await play(runtime, (s) => putBatch(s, 1, batch(add(3)), FRESH));

@@ -14,9 +14,15 @@ import { COST_PAGE_CHANGED, costOfItem } from "../../runtime/kernel/gas.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
 import { NOBODY_ELSE } from "../../runtime/kernel/jobs.ts";
 import { Kernel } from "../../runtime/kernel/kernel.ts";
-import { type LoadedProgram, Programs } from "../../runtime/kernel/program.ts";
+import {
+  type LoadedProgram,
+  makeHandle,
+  type ProgramHandle,
+  Programs,
+} from "../../runtime/kernel/program.ts";
 import type { BatchRunner } from "../../runtime/kernel/runner.ts";
 import type { Tracer } from "../../runtime/kernel/trace.ts";
+import { type Program, programHash } from "../../runtime/program/admit.ts";
 import * as abi from "../../syscalls/abi.ts";
 
 /** An item: its input, and what it may use. */
@@ -52,23 +58,35 @@ const PAGE = 4096;
 
 export class Loop {
   readonly heap = new Heap(createHeap(2 ** 31), 1);
-  readonly programs = new Programs(this.heap, []);
+  readonly programs: Programs;
   readonly kernel: Kernel;
   readonly program: LoadedProgram;
   readonly #bound: number;
 
-  constructor(bytes: Uint8Array, options: { runner?: BatchRunner; tracer?: Tracer } = {}) {
+  /** `program`: its bytes, or one that was admitted. */
+  constructor(program: Uint8Array | Program, options: { runner?: BatchRunner; tracer?: Tracer } = {}) {
     const { runner, tracer = null } = options;
+    const bytes = program instanceof Uint8Array ? program : program.bytes;
+    const genesis: ProgramHandle[] = [];
+    if (!(program instanceof Uint8Array)) {
+      const module = new WebAssembly.Module(program.code as Uint8Array<ArrayBuffer>);
+      genesis.push(makeHandle(this.heap, this.heap.blob(bytes), program, module));
+    }
+    this.programs = new Programs(this.heap, genesis);
     this.kernel =
       runner === undefined
         ? new Kernel(this.heap, this.programs, NOBODY_ELSE, tracer)
         : new Kernel(this.heap, this.programs, NOBODY_ELSE, tracer, runner);
-    this.program = this.programs.install(Buffer.from(bytes));
+    this.program =
+      this.programs.ofGenesis(Buffer.from(programHash(bytes)).toString("hex")) ??
+      this.programs.install(Buffer.from(bytes));
     this.#bound = this.program.handle.stateBytes;
   }
 
-  fresh(): Process {
-    return freshProcess(this.program, this.program.handle.memory.initialPages, 0);
+  /** `more`: quota of memory pages and of processes for what is below it. */
+  fresh(more: readonly [pages: number, processes: number] = [0, 0]): Process {
+    const pages = this.program.handle.memory.initialPages;
+    return freshProcess(this.program, pages + more[0], more[1]);
   }
 
   /** The usual inbox and outbox above the state. */
@@ -86,7 +104,7 @@ export class Loop {
     gas: number,
     mail: Mail = this.mail,
   ): Process {
-    const start = this.#runnable(process, entry, 0, gas);
+    const start = this.runnable(process, entry, 0, gas);
     const source = Buffer.concat(items.map(({ input }) => input));
     const list = new Uint32Array(items.length * 4);
     let pointer = 0;
@@ -103,7 +121,8 @@ export class Loop {
     return start;
   }
 
-  #runnable(process: Process, entry: string, argument: number, gas: number): Process {
+  /** The image of a START. */
+  runnable(process: Process, entry: string, argument: number, gas: number): Process {
     const start = process.copy();
     start.status = abi.STATUS_RUNNABLE;
     start.codeLow = 0;
@@ -161,8 +180,8 @@ export class Loop {
     let base = process;
     let startGas = 0;
     if (process.started === 0 && this.program.handle.hasStart) {
-      base = this.kernel.activate(this.#runnable(process, idle, 0, PLENTY), 1);
-      startGas = base.gasUsed - this.kernel.activate(this.#runnable(base, idle, 0, PLENTY), 1).gasUsed;
+      base = this.kernel.activate(this.runnable(process, idle, 0, PLENTY), 1);
+      startGas = base.gasUsed - this.kernel.activate(this.runnable(base, idle, 0, PLENTY), 1).gasUsed;
       if (startGas > gas) {
         const { memory, globals } = this.image(process);
         const fault = abi.FAULT_OUT_OF_GAS;
@@ -210,11 +229,9 @@ export class Loop {
     mail: Mail,
   ): [ItemResult, Ref] {
     const before = base.copy();
-    const edit = new MemoryEdit(this.heap, state);
-    edit.write(mail.inbox, Buffer.from(input), 0, input.length);
-    before.memory = edit.commit();
+    before.memory = this.write(state, mail.inbox, Buffer.from(input));
     const once = (gas: number): Process =>
-      this.kernel.activate(this.#runnable(before, entry, input.length, gas), 1);
+      this.kernel.activate(this.runnable(before, entry, input.length, gas), 1);
     const faulted = (fault: number, gasUsed = limit, code = 0n): [ItemResult, Ref] => [
       { status: abi.ITEM_FAULTED, fault, code, gasUsed, output: "" },
       state,
@@ -234,11 +251,11 @@ export class Loop {
     const privatePages = this.#changed(base.memory, after.memory).filter(
       (page) => page >= firstPrivate,
     ).length;
-    const length = Buffer.from(this.#read(after.memory, mail.outbox, 4)).readUInt32LE(0);
+    const length = Buffer.from(this.read(after.memory, mail.outbox, 4)).readUInt32LE(0);
     if (length > mail.outboxCapacity - 4) return faulted(abi.FAULT_MEMORY_BOUNDS);
     const gasUsed = instructions + costOfItem(statePages, privatePages, length);
     if (gasUsed > limit) return faulted(abi.FAULT_OUT_OF_GAS);
-    const output = Buffer.from(this.#read(after.memory, mail.outbox + 4, length)).toString("hex");
+    const output = Buffer.from(this.read(after.memory, mail.outbox + 4, length)).toString("hex");
     const code = (BigInt(after.codeHigh) << 32n) | BigInt(after.codeLow >>> 0);
     return [
       { status: abi.ITEM_RETURNED, fault: 0, code, gasUsed, output },
@@ -246,7 +263,14 @@ export class Loop {
     ];
   }
 
-  #read(memory: Ref, address: number, length: number): Uint8Array {
+  /** A memory with these bytes in it. */
+  write(memory: Ref, address: number, bytes: Buffer): Ref {
+    const edit = new MemoryEdit(this.heap, memory);
+    edit.write(address, bytes, 0, bytes.length);
+    return edit.commit();
+  }
+
+  read(memory: Ref, address: number, length: number): Uint8Array {
     const bytes = new Uint8Array(length);
     readMemory(this.heap, memory, address, bytes, 0, length);
     return bytes;
