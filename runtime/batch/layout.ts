@@ -7,11 +7,9 @@
  *
  * A window:
  *   1  nobody is inside. The caller writes GAS_TOTAL and GAS_LEFT (u64), SPIN_LIMIT, RERUN_LIMIT and each
- *   item's
- *      ITEM_LIMIT, and calls reset(items, workers); then perhaps hint(item, lower)
+ *      item's ITEM_LIMIT, and calls reset(items, workers); then perhaps hint(item, lower)
  *   2  each worker calls enter(worker) in its own instance (again after it left; a number has one thread),
- *   then
- *      takes tasks until TASK_DONE, and drains commit() before its first next() and after each
+ *      then takes tasks until TASK_DONE. It drains commit() before its first next() and after each
  *      finishValidation()
  *   3  the caller waits until all have left, and reads COMMITTED, STOP and CUT
  *
@@ -20,73 +18,68 @@
  *                  for each line at its first touch; then version() for each line whose bytes differ, and
  *                  finish(); or giveUp() if a lookup or a version was 0
  *   TASK_VALIDATE  call validate(), then finishValidation() with its answer
- *   TASK_IDLE      there is nothing at the moment. To sleep: read WAKE before next(); then add 1 to
- *   SLEEPERS, wait
- *                  on WAKE for the value read, take 1 from SLEEPERS
+ *   TASK_IDLE      there is nothing at the moment. To sleep: read WAKE before next(); then add 1 to SLEEPERS,
+ *                  wait on WAKE for the value read, take 1 from SLEEPERS
  *   TASK_DONE      all items are committed and applied, or the window stopped
  * finish(), giveUp() and finishValidation() return the next task, as next() does.
  *
  * Exports (numbers are i32)
- *   reset(items, workers)     begins a window: one worker, nobody inside. Items whose limit exceeds
- *   GAS_TOTAL are
- *                             refused: committed in their turn without having run. Sets neither POISON nor
- *                             counters
- *   hint(item, lower)         the first incarnation of `item` begins when `lower` has finished one. At most
- *                             HINTS_LIMIT an item; those that make no sense are ignored. Never changes a
- *                             result
- *   enter(worker)             this instance is `worker` from now on
+ *   reset(items, workers)
+ *       Begins a window. Items whose limit exceeds GAS_TOTAL are refused: committed in their turn without
+ *       having run. Touches neither POISON nor counters.
+ *   hint(item, lower)
+ *       The first incarnation of `item` begins when `lower` has finished one. At most HINTS_LIMIT an item;
+ *       those that make no sense are ignored. Never changes a result.
+ *   enter(worker)
+ *       This instance is `worker` from now on.
  *   next() -> task
- *   lookup(line) -> entry     address of a new log entry, or 0: give up. The caller looks up a line once in
- *   each
- *                             incarnation. From a version: ENTRY_BYTES is filled in; from base
- *                             (ENTRY_VERSION 0): the caller fills it in
- *   logBegin() logEnd()       the entries of this incarnation, ENTRY_SIZE bytes each
+ *   lookup(line) -> address of a new log entry, or 0: give up
+ *       Once for each line an incarnation touches. From a version: ENTRY_BYTES is filled in; from base
+ *       (ENTRY_VERSION 0): the caller fills it in.
+ *   logBegin() logEnd() -> address
+ *       The entries of this incarnation, ENTRY_SIZE bytes each.
+ *   version(entry) -> address, or 0: give up
+ *       Where the caller puts the 64 bytes that this incarnation leaves in the line of `entry`.
  *   accumulate(line, offset, width, subtracts, delta, min, max) -> ACCUMULATE_…
- *                             adds to (or subtracts from) the unsigned integer of 8, 16 or 32 bytes at `offset`,
- *                             divisible by the width, of a line that this incarnation has not looked up.
- *                             Applied if the result lies between min and max; these and delta are addresses of
- *                             integers of that width. The line is not read: what the answer says is a guess
- *                             that commit() checks, and the item runs again if it was wrong. If the line is
- *                             looked up later, ENTRY_FLAGS is the address of the bytes to show instead of those
- *                             read, and the line counts as written. In the log such an entry has the version
- *                             ENTRY_UNREAD, and the bytes of ENTRY_WRITTEN are 0 if nothing changes
- *   withdraw()                right before finish(): the incarnation faulted, its deltas vanish
- *   version(entry) -> address where the caller puts the 64 bytes that this incarnation leaves in the line;
- *   0: give up
- *   finish(gasLow, gasHigh, outcome) -> task      publishes the versions
- *   giveUp() -> task          the item runs again when the item it met is finished
- *   validate() -> ok          1: what the item of the task read is what it would read now; 0: it is not
- *   finishValidation(ok) -> task                  if not: the versions become estimates and the item runs
- *   again.
- *                             A caller with reasons of its own may turn 1 into 0
- *   commit() -> item or -1    the next item in order, if it is final. Whoever gets an item copies its
- *   versions
- *                             (entries whose ENTRY_WRITTEN is not 0) to base, then calls commit() again;
- *                             nobody else
- *                             gets one before. Copying may overlap with reading base: torn bytes are found
- *                             by validation
+ *       Adds to (or subtracts from) the unsigned integer of 8, 16 or 32 bytes at `offset`, divisible by the
+ *       width, of a line that this incarnation has not looked up. Applied if the result lies between min and
+ *       max; these and delta are addresses of integers of that width. The line is not read: the answer is a
+ *       guess that commit() checks, and the item runs again if it was wrong. If the line is looked up later,
+ *       ENTRY_FLAGS is the address of the bytes to show instead of those read, and the line counts as
+ *       written. In the log such an entry has the version ENTRY_UNREAD; the bytes of its ENTRY_WRITTEN are
+ *       all 0 if nothing changes.
+ *   withdraw()
+ *       Right before finish(), and with no version() made: the incarnation faulted, its deltas vanish.
+ *   finish(gasLow, gasHigh, outcome) -> task
+ *       Publishes the versions.
+ *   giveUp() -> task
+ *       The item runs again when the item it met is finished.
+ *   validate() -> 1: the item of the task would read now what it has read; 0: it would not
+ *   finishValidation(ok) -> task
+ *       If not: the versions become estimates and the item runs again. A caller with reasons of its own may
+ *       turn 1 into 0.
+ *   commit() -> the next item in order, if it is final; else -1
+ *       Whoever gets an item copies its versions (entries whose ENTRY_WRITTEN is not 0) to base, then calls
+ *       commit() again; nobody else gets one before. Copying may overlap with reading base: torn bytes are
+ *       found by validation.
  * Imports, from "base"
- *   equals(line, address) -> i32      whether the line's base bytes equal the 64 bytes at `address`
- *   read(line, address)               puts the line's base bytes at `address`; for deltas only
+ *   equals(line, address) -> whether the line's base bytes equal the 64 bytes at `address`
+ *   read(line, address)
+ *       Puts the line's base bytes at `address`; for deltas only.
  *
  * Rules the core keeps
  *   - an item is executed by one worker at a time; committed items never change
- *   - commit of i needs a validation of i's last incarnation that began after the last change to any lower
- *   item
+ *   - commit of i needs a validation of i's last incarnation that began after the last change to a lower item
  *   - the first validation of an item is scheduled when it and all lower ones are executed (FRONTIER has
- *   passed it);
- *     later ones when a lower item has changed. An incarnation that leaves the very bytes of the one before
- *     is
- *     no change. Without conflicts: validations = executions = items
- *   - an estimate is never valid by value; another version, or base, is if its 64 bytes are those that were
- *   read
+ *     passed it), later ones when a lower item has changed. An incarnation that leaves the very bytes of the
+ *     one before is no change. Without conflicts: validations = executions = items
+ *   - an estimate is never valid by value; another version, or base, is if its 64 bytes are those read
  *   - deltas of different items do not conflict; who reads a line sees the sum over all lower items, and is
  *     validated by value; when an item is committed its deltas become full versions, of the exact sum
  *   - READY and CHECK are sets of items (bits), taken lowest first. No index is ever moved back, and done
  *     means that everything is committed: there is no count of active tasks to be wrong
  *   - waiting is bounded: SPIN_LIMIT looks at an estimate whose item runs, none if it does not. Every spin
- *   looks at
- *     POISON and STOP
+ *     looks at POISON and STOP
  *   - the item at COMMITTED reads final versions only, so it always gets through: a window ends
  *
  * The memory: control, items, hints, workers, contended lines, buckets, then one arena for each worker.

@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Random } from "../program/random.ts";
 import { baseSeed } from "../seed.ts";
-import { SpecSubject } from "./engines.ts";
+import { INTEGER_LINES, SpecSubject } from "./engines.ts";
 import { explore } from "./model.ts";
 import { increment, randomScenario, runWindow, type Scenario, smallScenario } from "./scenario.ts";
 import type { Defect } from "./spec-window.ts";
@@ -62,6 +62,33 @@ const crossing = [
   }),
 ];
 
+/** Item 1 adds 2 at first and 1 in the end; who takes base with that 1 and adds it once more sees 2 again. */
+const adding = [
+  program(function* () {
+    yield { line: 0, write: 1 };
+  }),
+  program(function* () {
+    yield { line: INTEGER_LINES, add: (yield { line: 0 }) === 1 ? 1 : 2 };
+  }),
+  program(function* () {
+    yield { line: 1, write: (yield { line: INTEGER_LINES }) + 1 };
+  }),
+];
+
+/** Two items add where there is room for one. */
+const limited = [
+  program(function* () {
+    yield { line: 0, write: yield { line: INTEGER_LINES, add: 2, max: 2 } };
+  }),
+  program(function* () {
+    yield { line: 1, write: yield { line: INTEGER_LINES, add: 2, max: 3 } };
+  }),
+  program(function* () {
+    yield { line: INTEGER_LINES, add: 1 };
+    yield { line: 2, write: yield { line: INTEGER_LINES } };
+  }),
+];
+
 function scenario(programs: readonly Program[], workers: number, settings: object = {}): Scenario {
   const limits = programs.map(() => 10);
   return {
@@ -83,6 +110,8 @@ const SMALL: [name: string, scenario: Scenario, interruptions: number][] = [
   ["writes that wander", scenario(wandering, 2), 2],
   ["writes that stay the same", scenario(constant, 2), 2],
   ["lines written by all", scenario(crossing, 2), 2],
+  ["deltas", scenario(adding, 2), FULL ? 4 : 2],
+  ["deltas with bounds", scenario(limited, 2), 2],
   ["waiting for estimates", scenario(counter, 2, { spinLimit: 1 }), 2],
   ["exact hints", scenario(counter, 2, { hints: [[1, 0], [2, 1]] }), 2], // biome-ignore format: pairs
   ["the gas ends", scenario(counter, 2, { gasLeft: 11 }), 2],
@@ -135,6 +164,7 @@ const DEFECTS: Defect[] = [
   "waiters are looked for before the state is set",
   "the frontier stops at the own item",
   "the frontier passes what is not executed",
+  "a commit does not check what was told",
   "the holder of the lock does not look again",
 ];
 
@@ -146,3 +176,8 @@ for (const defect of DEFECTS) {
     assert.equal(firstFailure(1 + round, 1, null), -1); // it was the defect
   });
 }
+
+test("found when planted: a sum does not look at the lowest deltas again", () => {
+  const defect: Defect = "a sum does not look at the lowest deltas again";
+  assert.throws(() => explore(scenario(adding, 2, { defect }), 1_000_000, 3), /after the turns/);
+});

@@ -24,8 +24,10 @@ const SHAPES: [name: string, description: Description, rounds: number][] = [
   ["transfers between a hundred accounts", { ...counter, kind: "transfers", items: 250, lines: 100 }, 150],
   ["where to depends on what was read", { ...counter, kind: "random", items: 120, lines: 12 }, 300],
   ["some read or write all lines", { ...counter, kind: "sweeping", items: 120, lines: 300 }, 100],
+  ["fees and a limited counter, added to by all", { ...counter, kind: "fees", items: 250, lines: 100 }, 150],
   ["no spinning", { ...counter, kind: "random", items: 100, lines: 5, spins: 0 }, 300],
   ["delays everywhere", { ...counter, kind: "random", items: 60, lines: 6, delays: 20 }, 300],
+  ["delays, deltas", { ...counter, kind: "fees", items: 60, lines: 20, delays: 20 }, 300],
   ["delays, many lines", { ...counter, kind: "transfers", items: 60, lines: 40, delays: 20 }, 300],
 ];
 

@@ -48,7 +48,8 @@ export async function runCrowd(description: Description, threads: number, rounds
       assert.equal(core.word(COMMITTED), programs.length, `round ${round}`);
       for (const [line, value] of expected) {
         for (let i = 0; i < LINE_BYTES / 4; i++) {
-          assert.equal(lines[(line * LINE_BYTES) / 4 + i], value >>> 0, `round ${round}, line ${line}`);
+          const word = i > 0 && description.kind === "fees" ? 0 : value >>> 0;
+          assert.equal(lines[(line * LINE_BYTES) / 4 + i], word, `round ${round}, line ${line}`);
         }
       }
     }

@@ -11,6 +11,7 @@ import {
   COMMITTED,
   CUT,
   ENTRY_BYTES,
+  ENTRY_FLAGS,
   ENTRY_LINE,
   ENTRY_SIZE,
   ENTRY_VERSION,
@@ -31,6 +32,7 @@ import {
   STOP,
   VERSION_BYTES,
   WORKER_ABORTS,
+  WORKER_AMOUNTS,
   WORKER_EXECUTIONS,
   WORKER_GIVEN_UP,
   WORKER_SIZE,
@@ -54,10 +56,11 @@ export interface Settings {
   readonly defect?: Defect | null;
 }
 
-/** What is read of a line, and the handle of its log entry. */
+/** What is read of a line, what the item is to see there, and the handle of its log entry. */
 export interface Access<E> {
   readonly entry: E;
   readonly value: number;
+  readonly shown: number;
 }
 
 /** One worker's view. Others may act before each call. */
@@ -66,6 +69,8 @@ export interface Engine<E = unknown> {
   next(): Steps<number>;
   lookup(line: number): Steps<Access<E> | null>;
   version(entry: E, value: number): void;
+  accumulate(line: number, delta: number, min: number, max: number): Steps<number>;
+  withdraw(): void;
   finish(gas: number, outcome: number): Steps<number>;
   giveUp(): Steps<number>;
   validate(): Steps<number>;
@@ -98,9 +103,27 @@ export interface Subject {
 
 const module = await coreModule();
 
+/** From here on lines hold one integer of 8, 16 or 32 bytes, and zeros. */
+export const INTEGER_LINES = 1 << 16;
+
+/** Where in its line the integer lies, in bytes. */
+export function integerOf(line: number): { offset: number; width: number } {
+  const width = [8, 16, 32][line % 3]!;
+  return { offset: ((line >>> 2) % (LINE_BYTES / width)) * width, width };
+}
+
 /** A number as the 64 bytes of a line. */
-export function fill(words: Uint32Array, at: number, value: number): void {
-  for (let i = 0; i < LINE_BYTES / 4; i++) words[at / 4 + i] = (value + i * 0x01000193 * value) >>> 0;
+export function fill(words: Uint32Array, at: number, line: number, value: number): void {
+  const integer = line >= INTEGER_LINES;
+  for (let i = 0; i < LINE_BYTES / 4; i++) {
+    words[at / 4 + i] = integer ? 0 : (value + i * 0x01000193 * value) >>> 0;
+  }
+  if (integer) words[(at + integerOf(line).offset) / 4] = value;
+}
+
+/** The number in the 64 bytes of a line. */
+function numberIn(words: Uint32Array, at: number, line: number): number {
+  return words[(at + (line >= INTEGER_LINES ? integerOf(line).offset : 0)) / 4]!;
 }
 
 export class CoreMemory {
@@ -139,11 +162,13 @@ export class CoreMemory {
     ) {
       const written = this.word(entry + ENTRY_WRITTEN);
       if (written === 0) continue;
-      const value = this.word(written + VERSION_BYTES);
-      fill(scratch, 0, value);
-      for (let i = 0; i < LINE_BYTES / 4; i++)
+      const line = this.word(entry + ENTRY_LINE);
+      const value = numberIn(this.words, written + VERSION_BYTES, line);
+      fill(scratch, 0, line, value);
+      for (let i = 0; i < LINE_BYTES / 4; i++) {
         assert.equal(this.word(written + VERSION_BYTES + 4 * i), scratch[i]);
-      writes.push([this.word(entry + ENTRY_LINE), value]);
+      }
+      writes.push([line, value]);
     }
     return writes;
   }
@@ -211,9 +236,10 @@ export class CoreEngine implements Engine<number> {
     this.#number = number;
     this.core = instantiateCore(module, subject.memory.memory, {
       equals: (line, address) => {
-        fill(scratch, 0, subject.base.get(line) ?? 0);
+        fill(scratch, 0, line, subject.base.get(line) ?? 0);
         return scratch.every((word, i) => word === subject.memory.word(address + 4 * i)) ? 1 : 0;
       },
+      read: (line, address) => fill(subject.memory.words, address, line, subject.base.get(line) ?? 0),
     });
   }
 
@@ -231,15 +257,33 @@ export class CoreEngine implements Engine<number> {
     yield;
     const entry = this.core.lookup(line);
     if (entry === 0) return null;
-    if (memory.word(entry + ENTRY_VERSION) === 0)
-      fill(memory.words, entry + ENTRY_BYTES, base.get(line) ?? 0);
-    return { entry, value: memory.word(entry + ENTRY_BYTES) };
+    if (memory.word(entry + ENTRY_VERSION) === 0) {
+      fill(memory.words, entry + ENTRY_BYTES, line, base.get(line) ?? 0);
+    }
+    const value = numberIn(memory.words, entry + ENTRY_BYTES, line);
+    const flags = memory.word(entry + ENTRY_FLAGS);
+    return { entry, value, shown: flags === 0 ? value : numberIn(memory.words, flags, line) };
   }
 
   version(entry: number, value: number): void {
     const address = this.core.version(entry);
     assert.notEqual(address, 0);
-    fill(this.#subject.memory.words, address, value);
+    const { words } = this.#subject.memory;
+    fill(words, address, words[(entry + ENTRY_LINE) / 4]!, value);
+  }
+
+  *accumulate(line: number, delta: number, min: number, max: number): Steps<number> {
+    yield;
+    const { words } = this.#subject.memory;
+    const { offset, width } = integerOf(line);
+    const at = WORKERS + this.#number * WORKER_SIZE + WORKER_AMOUNTS;
+    words.fill(0, at / 4, at / 4 + 24);
+    for (const [i, amount] of [Math.abs(delta), min, max].entries()) words[at / 4 + i * 8] = amount;
+    return this.core.accumulate(line, offset, width, delta < 0 ? 1 : 0, at, at + 32, at + 64);
+  }
+
+  withdraw(): void {
+    this.core.withdraw();
   }
 
   *finish(gas: number, outcome: number): Steps<number> {
@@ -313,9 +357,18 @@ export class SpecEngine implements Engine<Entry> {
   commit = () => this.worker.commit();
   version = (entry: Entry, value: number) => this.worker.version(entry, value);
 
+  withdraw = () => this.worker.withdraw();
+
   *lookup(line: number): Steps<Access<Entry> | null> {
-    const entry = yield* this.worker.lookup(line);
-    return entry === null ? null : { entry, value: entry.value };
+    const found = yield* this.worker.lookup(line);
+    if (found === null) return null;
+    const [entry, shown] = found;
+    return { entry, value: entry.value >>> 0, shown: shown >>> 0 };
+  }
+
+  *accumulate(line: number, delta: number, min: number, max: number): Steps<number> {
+    const applied = yield* this.worker.accumulate(line, delta, min, max);
+    return applied === null ? -1 : Number(applied);
   }
 
   writes(item: number): [number, number][] {
@@ -356,7 +409,19 @@ export class LockstepEngine implements Engine<[number, Entry]> {
     const core = drain(this.#core.lookup(line));
     const spec = drain(this.#spec.lookup(line));
     assert.equal(core?.value, spec?.value);
-    return core && spec && { entry: [core.entry, spec.entry], value: core.value };
+    assert.equal(core?.shown, spec?.shown);
+    return core && spec && { ...core, entry: [core.entry, spec.entry] };
+  }
+
+  *accumulate(line: number, delta: number, min: number, max: number): Steps<number> {
+    yield;
+    const core = this.#core.accumulate(line, delta, min, max);
+    return this.#same(core, this.#spec.accumulate(line, delta, min, max));
+  }
+
+  withdraw(): void {
+    this.#core.withdraw();
+    this.#spec.withdraw();
   }
 
   version([core, spec]: [number, Entry], value: number): void {

@@ -120,7 +120,9 @@ class Path {
 }
 
 function name(version: Version | null): string {
-  return version === null ? "-" : `${version.item}.${version.incarnation}=${version.value}`;
+  if (version === null) return "-";
+  const { item, incarnation, value, operations } = version;
+  return `${item}.${incarnation}=${operations === null ? value : JSON.stringify(operations)}`;
 }
 
 /** A value that a worker can find, in words that are equal if it would do the same with it. */
@@ -129,7 +131,8 @@ function describe(found: unknown): string {
   if (Array.isArray(found)) return found.map(describe).join();
   if ("written" in found) {
     const { line, version, value, written } = found as Entry;
-    return `${line}:${name(version)}:${value}:${name(written)}`;
+    const read = typeof version === "string" ? version : name(version);
+    return `${line}:${read}:${value}:${name(written)}`;
   }
   if ("version" in found) {
     const { version, estimate } = found as { version: Version; estimate: boolean };

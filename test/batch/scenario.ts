@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { Random } from "../program/random.ts";
-import type { Engine, Settings, Subject } from "./engines.ts";
-import { LIMIT, Observer, type Program, Reference, type Step, work } from "./work.ts";
+import { type Engine, INTEGER_LINES, type Settings, type Subject } from "./engines.ts";
+import { FAULT, LIMIT, Observer, type Program, Reference, type Step, work } from "./work.ts";
 
 export interface Scenario {
   readonly programs: readonly Program[];
@@ -20,21 +20,33 @@ export function mix(...numbers: number[]): number {
   return hash;
 }
 
-/** An item of `steps` reads and writes among `lines`; where and what depends on what it has read. */
-export function randomProgram(seed: number, steps: number, lines: number): Program {
+/**
+ * An item of `steps` reads and writes among `lines`; where and what depends on what it has read.
+ * `integers`: how many lines there are to add to. Now and then it faults.
+ */
+export function randomProgram(seed: number, steps: number, lines: number, integers = 0): Program {
   return function* (): Generator<Step, number, number> {
     let seen = seed;
     for (let step = 0; step < steps; step++) {
       const choice = mix(seed, step);
       const line = (choice & 3) === 0 ? mix(seen, step) % lines : (choice >>> 8) % lines;
       const kind = (choice >>> 4) & 7;
+      if (integers > 0 && (choice & 0x300000) !== 0) {
+        const integer = INTEGER_LINES + ((choice >>> 8) % integers);
+        const amount = (choice >>> 12) % 50;
+        if (kind < 3) seen = mix(seen, yield { line: integer, add: amount, max: 400 });
+        else if (kind < 6) seen = mix(seen, yield { line: integer, add: -amount, min: 5 });
+        else if (kind === 6) seen = mix(seen, yield { line: integer });
+        else yield { line: integer, write: amount };
+        continue;
+      }
       if (kind < 4) seen = mix(seen, yield { line });
       else if (kind < 6) yield { line, write: mix(seen, step) };
       else if (kind === 6)
         yield { line, write: (choice >>> 16) & 1 }; // often what is there
       else yield { line, write: (yield { line }) + 1 };
     }
-    return seen % LIMIT;
+    return integers > 0 && seen % 13 === 0 ? FAULT : seen % LIMIT;
   };
 }
 
@@ -57,8 +69,9 @@ export function smallScenario(random: Random): Scenario {
 }
 
 function scenarioOf(random: Random, items: number, lines: number, steps: number): Scenario {
+  const integers = random.pick([0, 0, 1, 2, 6]);
   const programs = Array.from({ length: items }, () =>
-    randomProgram(random.next(), 1 + random.below(steps), lines),
+    randomProgram(random.next(), 1 + random.below(steps), lines, integers),
   );
   const scarce = random.chance(20);
   const limits = programs.map(() => (random.chance(5) ? 10 * LIMIT * (items + 1) : LIMIT));
@@ -132,7 +145,7 @@ export function runWindow(
 
 /** What a thread needs to know to make a window's programs. */
 export interface Description {
-  readonly kind: "counter" | "chain" | "transfers" | "apart" | "random" | "sweeping";
+  readonly kind: "counter" | "chain" | "transfers" | "apart" | "random" | "sweeping" | "fees";
   readonly items: number;
   readonly lines: number;
   readonly seed: number;
@@ -163,6 +176,16 @@ export function programsOf({ kind, items, lines, seed }: Description): Program[]
       case "apart":
         return function* () {
           yield { line: 2 * item, write: (yield { line: 2 * item + 1 }) + item + 1 };
+          return 1;
+        };
+      case "fees": // all add to line 0, and to line 1 while there is room; some look
+        return function* () {
+          yield { line: 0, add: 1 + (choice % 5) };
+          const room = yield { line: 1, add: 1, max: items / 2 };
+          const from = 3 + (choice % (lines - 3));
+          const seen = item % 20 === 13 ? yield { line: 0 } : 0;
+          yield { line: from, write: (yield { line: from }) + room + seen };
+          if (item % 15 === 4) yield { line: 1, add: -2 };
           return 1;
         };
       case "random":

@@ -1,6 +1,13 @@
 /** What the workers of the specification (spec.ts) share: the items of a window, and their versions. */
 
-import { HINTS_LIMIT, STATE_READY, STATE_REFUSED } from "../../runtime/batch/layout.ts";
+import {
+  HINTS_LIMIT,
+  STATE_COMMITTED,
+  STATE_EXECUTED,
+  STATE_KIND_BITS,
+  STATE_READY,
+  STATE_REFUSED,
+} from "../../runtime/batch/layout.ts";
 import { Shared } from "./steps.ts";
 
 /** What an incarnation left in a line. */
@@ -8,7 +15,18 @@ export interface Version {
   readonly item: number;
   readonly incarnation: number;
   readonly value: number;
+  /** Not null: not a value, but what is added to it. */
+  readonly operations: Operation[] | null;
   node: Node | null;
+}
+
+/** One accumulate of an incarnation. */
+export interface Operation {
+  readonly delta: number;
+  readonly min: number;
+  readonly max: number;
+  /** What the incarnation was told. */
+  readonly applied: boolean;
 }
 
 /** An item that wrote a line. Once in the line's list, it stays. */
@@ -27,11 +45,13 @@ export interface Word {
 /** A line that an incarnation touched. */
 export interface Entry {
   readonly line: number;
-  /** Null: base. */
-  readonly version: Version | null;
-  /** What was read. */
-  readonly value: number;
+  /** Null: base. "sum": of deltas. "unread": the incarnation only accumulates in the line. */
+  version: Version | null | "sum" | "unread";
+  /** What was read; of a line that is not read: the guess. */
+  value: number;
   written: Version | null;
+  /** Operations that leave nothing, because the item faulted. */
+  withdrawn: Operation[] | null;
 }
 
 export interface Item {
@@ -65,6 +85,8 @@ export type Defect =
   | "waiters are looked for before the state is set"
   | "the frontier stops at the own item"
   | "the holder of the lock does not look again"
+  | "a sum does not look at the lowest deltas again"
+  | "a commit does not check what was told"
   | "the frontier passes what is not executed";
 
 export interface WindowOptions {
@@ -137,3 +159,11 @@ export class Window {
     if (!hints.includes(lower) && hints.length < HINTS_LIMIT) hints.push(lower);
   }
 }
+
+// ---- states of items, as layout.ts packs them -----------------------------------------------------------
+
+export const kindOf = (state: number): number => state & ((1 << STATE_KIND_BITS) - 1);
+export const incarnationOf = (state: number): number => state >>> STATE_KIND_BITS;
+export const stateOf = (incarnation: number, kind: number): number => (incarnation << STATE_KIND_BITS) | kind;
+export const finished = (kind: number): boolean =>
+  kind === STATE_EXECUTED || kind === STATE_COMMITTED || kind === STATE_REFUSED;

@@ -1,11 +1,9 @@
 /**
  * The core of Block-STM once more, to be read: what runtime/batch/core does, without shared memory. The
- * contract
- * is runtime/batch/layout.ts; a line holds a number here instead of 64 bytes.
+ * contract is runtime/batch/layout.ts; a line holds a number here instead of 64 bytes.
  *
  * Each call is a generator of steps (steps.ts). Drained at once, it is what the core does when no other
- * worker
- * interferes; a model checker takes the steps of several workers in every order.
+ * worker interferes; a model checker takes the steps of several workers in every order.
  */
 
 import {
@@ -13,7 +11,6 @@ import {
   STATE_COMMITTED,
   STATE_EXECUTED,
   STATE_EXECUTING,
-  STATE_KIND_BITS,
   STATE_READY,
   STATE_REFUSED,
   STATE_WAITING,
@@ -25,72 +22,40 @@ import {
   TASK_ITEM_SHIFT,
   TASK_VALIDATE,
 } from "../../runtime/batch/layout.ts";
-import {
-  CLOCK_UNIT,
-  type Defect,
-  type Entry,
-  type Item,
-  type Node,
-  type Version,
-  type Window,
-  type Word,
-} from "./spec-window.ts";
-import { Shared, type Steps } from "./steps.ts";
+import { Incarnation } from "./spec-versions.ts";
+import { CLOCK_UNIT, finished, type Item, incarnationOf, kindOf, stateOf } from "./spec-window.ts";
+import type { Steps } from "./steps.ts";
 
-const kindOf = (state: number): number => state & ((1 << STATE_KIND_BITS) - 1);
-const incarnationOf = (state: number): number => state >>> STATE_KIND_BITS;
-const stateOf = (incarnation: number, kind: number): number => (incarnation << STATE_KIND_BITS) | kind;
-const finished = (kind: number): boolean =>
-  kind === STATE_EXECUTED || kind === STATE_COMMITTED || kind === STATE_REFUSED;
 const task = (item: number, kind: number): number => (item << TASK_ITEM_SHIFT) | kind;
 
-export class Worker {
-  readonly #window: Window;
-  /** The item of the last EXECUTE, its incarnation and log, and the item whose estimate it met. */
-  #item = -1;
-  #incarnation = 0;
-  #log: Entry[] = [];
-  #met = -1;
+export class Worker extends Incarnation {
   /** The item of the last VALIDATE, and what validate() saw. */
   #validated = -1;
   #seenState: number | null = null;
   #seenClock = 0;
   #holding = false;
 
-  constructor(window: Window) {
-    this.#window = window;
-  }
-
   /**
    * What counts of what this worker keeps from one call to the next: an execution, a validation, the lock.
    */
   get kept(): { execution: unknown; validation: unknown; holding: boolean } {
     return {
-      execution: [this.#item, this.#incarnation, this.#log, this.#met],
+      execution: [this.item, this.incarnation, this.log, this.met],
       validation: [this.#validated, this.#seenState, this.#seenClock],
       holding: this.#holding,
     };
   }
 
-  #defect(defect: Defect): boolean {
-    return this.#window.defect === defect;
-  }
-
-  /** Not a step: nothing depends on how early it is seen. */
-  #stopped(): boolean {
-    return this.#window.poison !== 0 || this.#window.stop !== 0;
-  }
-
   #stop(reason: number): void {
-    if (this.#window.stop === 0) this.#window.stop = reason;
+    if (this.window.stop === 0) this.window.stop = reason;
   }
 
   // ---- tasks ----------------------------------------------------------------------------------------------
 
   *next(): Steps<number> {
-    const { items, ready, check, applied } = this.#window;
+    const { items, ready, check, applied } = this.window;
     for (;;) {
-      if (this.#stopped()) return TASK_DONE;
+      if (this.stopped()) return TASK_DONE;
       // One step: who looks too early takes nothing, or finds nothing and looks again.
       if ((yield* applied.load()) === items.length) return TASK_DONE;
       const toRun = ready.see();
@@ -111,10 +76,10 @@ export class Worker {
   }
 
   #execution(item: number, incarnation: number): number {
-    this.#item = item;
-    this.#incarnation = incarnation;
-    this.#log = [];
-    this.#met = -1;
+    this.item = item;
+    this.incarnation = incarnation;
+    this.log = [];
+    this.met = -1;
     return task(item, TASK_EXECUTE);
   }
 
@@ -125,149 +90,44 @@ export class Worker {
 
   // ---- executions -----------------------------------------------------------------------------------------
 
-  get log(): readonly Entry[] {
-    return this.#log;
-  }
-
-  /** The first touch of a line by this incarnation; null: give up. */
-  *lookup(line: number): Steps<Entry | null> {
-    if (this.#stopped()) return null;
-    const version = yield* this.#settled(line);
-    if (this.#met >= 0) return null;
-    const entry: Entry = {
-      line,
-      version,
-      value: version === null ? yield* this.#base(line) : version.value,
-      written: null,
-    };
-    this.#log.push(entry);
-    return entry;
-  }
-
-  *#base(line: number): Steps<number> {
-    yield;
-    const value = this.#window.base(line);
-    Shared.observe?.(value);
-    return value;
-  }
-
-  *#settled(line: number): Steps<Version | null> {
-    const { items, spinLimit } = this.#window;
-    for (let spins = 0; ; ) {
-      const [node, word] = yield* this.#below(line, this.#item);
-      if (node === null || word === null) return null;
-      if (!word.estimate) return word.version;
-      const kind = kindOf(yield* items[node.item]!.state.load());
-      if (finished(kind)) continue;
-      const runs = kind === STATE_EXECUTING || kind === STATE_ABORTING;
-      if (!runs || spins === spinLimit || this.#stopped()) {
-        this.#met = node.item;
-        return null;
-      }
-      spins++;
-    }
-  }
-
-  /** The node of the highest item below `item` that writes the line, and what it says. */
-  *#below(line: number, item: number): Steps<[Node | null, Word | null]> {
-    let node = yield* this.#window.nodes(line).load();
-    while (node !== null) {
-      if (node.item < item) {
-        const word = yield* node.word.load();
-        if (word !== null) return [node, word];
-      }
-      node = yield* node.next.load();
-    }
-    return [null, null];
-  }
-
-  /** This incarnation leaves `value` in the line of `entry`. */
-  version(entry: Entry, value: number): void {
-    entry.written = { item: this.#item, incarnation: this.#incarnation, value, node: null };
-  }
-
   *finish(gas: number, outcome: number): Steps<number> {
-    const { items, clock, frontier, check } = this.#window;
-    const item = items[this.#item]!;
-    const executed = stateOf(this.#incarnation, STATE_EXECUTED);
+    const { items, clock, frontier, check } = this.window;
+    const item = items[this.item]!;
+    const executed = stateOf(this.incarnation, STATE_EXECUTED);
     const old = item.log.value;
-    const changes = yield* this.#publish(old ?? []);
+    const changes = yield* this.publish(old ?? []);
     item.outcome = outcome;
     item.gas = gas;
-    yield* item.log.store(this.#log);
+    yield* item.log.store(this.log);
     const news = old !== null && changes;
-    if (news && !this.#defect("a finish does not move the clock")) {
+    if (news && !this.defect("a finish does not move the clock")) {
       yield* item.changed.store((yield* clock.change((before) => before + 1)) + 1);
     }
-    if (this.#defect("waiters are looked for before the state is set")) yield* this.#wakeWaiters(item);
+    if (this.defect("waiters are looked for before the state is set")) yield* this.#wakeWaiters(item);
     yield* item.state.store(executed);
-    if (!this.#defect("waiters are looked for before the state is set")) {
+    if (!this.defect("waiters are looked for before the state is set")) {
       if ((yield* item.waiters.load()) !== 0) yield* this.#wakeWaiters(item);
     }
     if (old !== null) {
-      if (news && !this.#defect("a finish does not schedule validations")) {
-        const bits = between(this.#item + 1, yield* frontier.load());
+      if (news && !this.defect("a finish does not schedule validations")) {
+        const bits = between(this.item + 1, yield* frontier.load());
         if (bits !== 0n) yield* check.change((before) => before | bits);
       }
-      return this.#validation(this.#item);
+      return this.#validation(this.item);
     }
-    return (yield* this.#advanceFrontier(this.#item)) ? this.#validation(this.#item) : yield* this.next();
-  }
-
-  /** Makes the log's versions those of the item, in place of those of `old`; whether anything changed. */
-  *#publish(old: readonly Entry[]): Steps<boolean> {
-    const replaced = new Map<number, Version>();
-    for (const { line, written } of old) if (written !== null) replaced.set(line, written);
-    let changes = false;
-    for (const entry of this.#log) {
-      if (entry.written === null) continue;
-      const before = replaced.get(entry.line);
-      if (before !== undefined && before.value === entry.written.value) {
-        entry.written = before;
-        yield* before.node!.word.store({ version: before, estimate: false });
-      } else {
-        changes = true;
-        yield* this.#insert(entry.line, entry.written);
-      }
-      replaced.delete(entry.line);
-    }
-    for (const version of replaced.values()) {
-      changes = true;
-      if (!this.#defect("lines not written any more stay")) yield* version.node!.word.store(null);
-      else yield* version.node!.word.store({ version, estimate: false });
-    }
-    return changes;
-  }
-
-  *#insert(line: number, version: Version): Steps<void> {
-    let link = this.#window.nodes(line);
-    const word = { version, estimate: false };
-    for (;;) {
-      let next: Node | null = yield* link.load();
-      while (next !== null && next.item > this.#item) {
-        link = next.next;
-        next = yield* link.load();
-      }
-      if (next !== null && next.item === this.#item) {
-        version.node = next;
-        yield* next.word.store(word);
-        return;
-      }
-      version.node = { item: this.#item, next: new Shared(next), word: new Shared<Word | null>(word) };
-      if (yield* link.swap(next, version.node)) return;
-    }
+    return (yield* this.#advanceFrontier(this.item)) ? this.#validation(this.item) : yield* this.next();
   }
 
   /** Moves the frontier over all that is executed; true if it passed `mine` here. */
   *#advanceFrontier(mine: number): Steps<boolean> {
-    const { items, frontier, check } = this.#window;
+    const { items, frontier, check } = this.window;
     let passed = false;
     for (;;) {
       const item = yield* frontier.load();
       if (item === items.length) return passed;
-      if (passed && this.#defect("the frontier stops at the own item")) return passed;
+      if (passed && this.defect("the frontier stops at the own item")) return passed;
       const kind = kindOf(yield* items[item]!.state.load());
-      if (!finished(kind) && !this.#defect("the frontier passes what is not executed")) return passed;
+      if (!finished(kind) && !this.defect("the frontier passes what is not executed")) return passed;
       if (!finished(kind) && item > mine) return passed;
       if (!(yield* frontier.swap(item, item + 1))) continue;
       if (item === mine) passed = true;
@@ -276,15 +136,15 @@ export class Worker {
   }
 
   *giveUp(): Steps<number> {
-    if (this.#stopped()) return TASK_DONE;
-    if (!this.#rerun(this.#item)) return TASK_DONE;
-    if (this.#met >= 0) yield* this.#waitFor(this.#item, this.#met);
-    else yield* this.#makeReady(this.#item);
+    if (this.stopped()) return TASK_DONE;
+    if (!this.#rerun(this.item)) return TASK_DONE;
+    if (this.met >= 0) yield* this.#waitFor(this.item, this.met);
+    else yield* this.#makeReady(this.item);
     return yield* this.next();
   }
 
   #rerun(item: number): boolean {
-    const { items, rerunLimit } = this.#window;
+    const { items, rerunLimit } = this.window;
     const reruns = ++items[item]!.reruns;
     if (rerunLimit === 0 || reruns <= rerunLimit) return true;
     this.#stop(STOP_RERUNS);
@@ -294,13 +154,13 @@ export class Worker {
   // ---- waiting --------------------------------------------------------------------------------------------
 
   *#waitFor(number: number, lower: number): Steps<void> {
-    const { items } = this.#window;
+    const { items } = this.window;
     const item = items[number]!;
     const target = items[lower]!;
     yield* item.state.store(stateOf(incarnationOf(item.state.value), STATE_WAITING));
     do item.nextWaiter = yield* target.waiters.load();
     while (!(yield* target.waiters.swap(item.nextWaiter, number + 1)));
-    if (this.#defect("who waits does not look again")) return;
+    if (this.defect("who waits does not look again")) return;
     if (finished(kindOf(yield* target.state.load()))) yield* this.#wakeWaiters(target);
   }
 
@@ -308,20 +168,20 @@ export class Worker {
     let waiter = yield* target.waiters.change(() => 0);
     while (waiter !== 0) {
       const number = waiter - 1;
-      waiter = this.#window.items[number]!.nextWaiter;
+      waiter = this.window.items[number]!.nextWaiter;
       yield* this.#makeReady(number);
     }
   }
 
   *#makeReady(number: number): Steps<void> {
-    const { items, ready } = this.#window;
+    const { items, ready } = this.window;
     const { state } = items[number]!;
     yield* state.store(stateOf(incarnationOf(state.value) + 1, STATE_READY));
     yield* ready.change((bits) => bits | (1n << BigInt(number)));
   }
 
   *#waitForHints(number: number): Steps<boolean> {
-    const { items } = this.#window;
+    const { items } = this.window;
     for (const { hints } = items[number]!; hints.length > 0; ) {
       const lower = hints.pop()!;
       if (finished(kindOf(yield* items[lower]!.state.load()))) continue;
@@ -334,7 +194,7 @@ export class Worker {
   // ---- validations ----------------------------------------------------------------------------------------
 
   *validate(): Steps<number> {
-    const { items, clock } = this.#window;
+    const { items, clock } = this.window;
     const { state, log } = items[this.#validated]!;
     this.#seenClock = yield* clock.load();
     this.#seenState = yield* state.load();
@@ -344,53 +204,43 @@ export class Worker {
       this.#seenState = null;
       return 1;
     }
-    const ok = yield* this.#unchanged(this.#validated, entries!);
-    if (this.#defect("a validation counts from its end")) this.#seenClock = yield* clock.load();
+    const ok = yield* this.unchanged(this.#validated, entries!);
+    if (this.defect("a validation counts from its end")) this.#seenClock = yield* clock.load();
     return ok ? 1 : 0;
-  }
-
-  *#unchanged(item: number, log: readonly Entry[]): Steps<boolean> {
-    for (const { line, version, value } of log) {
-      const [, word] = yield* this.#below(line, item);
-      if (word === null) {
-        if (version !== null && (yield* this.#base(line)) !== value) return false;
-      } else if (word.estimate) {
-        return false;
-      } else if (word.version !== version && word.version.value !== value) {
-        return false;
-      }
-    }
-    return true;
   }
 
   *finishValidation(ok: number): Steps<number> {
     const seen = this.#seenState;
-    if (seen === null || this.#stopped()) return yield* this.next();
-    const { state, log, validated } = this.#window.items[this.#validated]!;
+    if (seen === null || this.stopped()) return yield* this.next();
+    const { state, validated } = this.window.items[this.#validated]!;
     const incarnation = incarnationOf(seen);
     if (ok) {
       const verdict = incarnation * CLOCK_UNIT + this.#seenClock;
       yield* validated.change((before) => Math.max(before, verdict));
       return yield* this.next();
     }
-    if (this.#defect("every abort of an incarnation counts")) {
-      yield* state.store(stateOf(incarnation, STATE_ABORTING));
-    } else if (!(yield* state.swap(seen, stateOf(incarnation, STATE_ABORTING)))) {
-      return yield* this.next();
-    }
-    for (const { written } of log.value!) {
-      if (written === null) continue;
-      yield* written.node!.word.store({ version: written, estimate: true });
-    }
+    if (!(yield* this.#abort(this.#validated, seen))) return yield* this.next();
     if (!this.#rerun(this.#validated)) return TASK_DONE;
     yield* state.store(stateOf(incarnation + 1, STATE_EXECUTING));
     return this.#execution(this.#validated, incarnation + 1);
   }
 
+  /** Ends the incarnation whose state is `seen`; false: somebody else did something to it before. */
+  *#abort(number: number, seen: number): Steps<boolean> {
+    const { state, log } = this.window.items[number]!;
+    const aborting = stateOf(incarnationOf(seen), STATE_ABORTING);
+    if (this.defect("every abort of an incarnation counts")) yield* state.store(aborting);
+    else if (!(yield* state.swap(seen, aborting))) return false;
+    for (const { written } of log.value!) {
+      if (written !== null) yield* written.node!.word.store({ version: written, estimate: true });
+    }
+    return true;
+  }
+
   // ---- commit ---------------------------------------------------------------------------------------------
 
   *commit(): Steps<number> {
-    const { committed, applied, commitLock } = this.#window;
+    const { committed, applied, commitLock } = this.window;
     if (this.#holding) yield* applied.store(yield* committed.load());
     else if (!(yield* this.#lock())) return -1;
     for (;;) {
@@ -398,13 +248,13 @@ export class Worker {
       this.#holding = item >= 0;
       if (this.#holding) return item;
       if (yield* commitLock.swap(1, 0)) return -1;
-      yield* commitLock.store(this.#defect("the holder of the lock does not look again") ? 0 : 1);
-      if (this.#defect("the holder of the lock does not look again")) return -1;
+      yield* commitLock.store(this.defect("the holder of the lock does not look again") ? 0 : 1);
+      if (this.defect("the holder of the lock does not look again")) return -1;
     }
   }
 
   *#lock(): Steps<boolean> {
-    const { commitLock } = this.#window;
+    const { commitLock } = this.window;
     for (;;) {
       const found = yield* commitLock.change((lock) => (lock === 0 ? 1 : lock));
       if (found === 0) return true;
@@ -413,8 +263,8 @@ export class Worker {
   }
 
   *#commitNext(): Steps<number> {
-    const window = this.#window;
-    if (this.#stopped()) return -1;
+    const window = this.window;
+    if (this.stopped()) return -1;
     const number = yield* window.committed.load();
     const item = window.items[number];
     if (item === undefined) return -1;
@@ -430,10 +280,16 @@ export class Worker {
       const incarnation = Math.floor(validated / CLOCK_UNIT);
       if (incarnation !== incarnationOf(state)) return -1;
       if (validated === 0) return -1;
-      if (validated % CLOCK_UNIT < window.lastChange && !this.#defect("a commit takes any validation")) {
+      if (validated % CLOCK_UNIT < window.lastChange && !this.defect("a commit takes any validation")) {
+        return -1;
+      }
+      const log = item.log.value!;
+      if (!(yield* this.toldRight(number, log)) && !this.defect("a commit does not check what was told")) {
+        if ((yield* this.#abort(number, state)) && this.#rerun(number)) yield* this.#makeReady(number);
         return -1;
       }
       if (!(yield* item.state.swap(state, stateOf(incarnationOf(state), STATE_COMMITTED)))) return -1;
+      yield* this.makeFull(number, log);
       window.lastChange = Math.max(window.lastChange, yield* item.changed.load());
       window.gasLeft -= item.gas;
     }

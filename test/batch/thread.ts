@@ -7,6 +7,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { type Core, instantiateCore } from "../../runtime/batch/core.ts";
 import {
   ENTRY_BYTES,
+  ENTRY_FLAGS,
   ENTRY_LINE,
   ENTRY_SIZE,
   ENTRY_VERSION,
@@ -24,10 +25,13 @@ import {
   TASK_KIND_MASK,
   VERSION_BYTES,
   WAKE,
+  WORKER_AMOUNTS,
+  WORKER_SIZE,
+  WORKERS,
 } from "../../runtime/batch/layout.ts";
 import { Random } from "../program/random.ts";
 import { type Description, programsOf } from "./scenario.ts";
-import type { Program } from "./work.ts";
+import { apply, MAX, type Program, type Step } from "./work.ts";
 
 /**
  * Words of the control block: number of the round, threads that have left it, threads that have come, ever.
@@ -66,6 +70,8 @@ export class Participant {
   readonly #worker: number;
   readonly #random: Random;
   readonly #delays: number;
+  /** Lines hold an integer and zeros, else the same word sixteen times. */
+  readonly #integers: boolean;
 
   constructor({ module, memory, base, worker, description }: Omit<ThreadData, "control" | "threads">) {
     this.#core = new Uint32Array(memory.buffer);
@@ -74,12 +80,18 @@ export class Participant {
     this.#worker = worker;
     this.#random = new Random(description.seed + worker);
     this.#delays = description.delays;
+    this.#integers = description.kind === "fees";
     this.core = instantiateCore(module, memory, {
       equals: (line, address) => {
         for (let i = 0; i < LINE_WORDS; i++) {
           if (this.#base[line * LINE_WORDS + i] !== this.#core[(address >>> 2) + i]) return 0;
         }
         return 1;
+      },
+      read: (line, address) => {
+        for (let i = 0; i < LINE_WORDS; i++) {
+          this.#core[(address >>> 2) + i] = this.#base[line * LINE_WORDS + i]!;
+        }
       },
     });
   }
@@ -123,8 +135,15 @@ export class Participant {
     const run = program();
     let result = run.next();
     while (!result.done) {
-      const { line, write } = result.value;
+      const { line, add } = result.value;
       let known = lines.get(line);
+      if (known === undefined && add !== undefined) {
+        this.#delay();
+        const applied = this.#accumulate(result.value, add);
+        if (applied < 0) return core.giveUp();
+        result = run.next(applied);
+        continue;
+      }
       if (known === undefined) {
         this.#delay();
         const entry = core.lookup(line);
@@ -135,20 +154,29 @@ export class Participant {
           }
         }
         // Torn bytes are a value like any other, until they are validated.
-        known = { entry, value: memory[(entry + ENTRY_BYTES) >>> 2]! };
+        const shown = memory[(entry + ENTRY_FLAGS) >>> 2]! || entry + ENTRY_BYTES;
+        known = { entry, value: memory[shown >>> 2]! };
         lines.set(line, known);
       }
-      if (write !== undefined) known.value = write >>> 0;
-      result = run.next(known.value);
+      const [value, answer] = apply(known.value, result.value);
+      known.value = value >>> 0;
+      result = run.next(answer);
     }
     for (const { entry, value } of lines.values()) {
       if (value === memory[(entry + ENTRY_BYTES) >>> 2]) continue;
       const to = core.version(entry);
       if (to === 0) return core.giveUp();
-      for (let i = 0; i < LINE_WORDS; i++) memory[(to >>> 2) + i] = value;
+      for (let i = 0; i < LINE_WORDS; i++) memory[(to >>> 2) + i] = this.#integers && i > 0 ? 0 : value;
     }
     this.#delay();
     return core.finish(result.value, 0, item + 1);
+  }
+
+  #accumulate({ line, min = 0, max = MAX }: Step, add: number): number {
+    const at = WORKERS + this.#worker * WORKER_SIZE + WORKER_AMOUNTS;
+    this.#core.fill(0, at >>> 2, (at >>> 2) + 24);
+    for (const [i, amount] of [Math.abs(add), min, max].entries()) this.#core[(at >>> 2) + i * 8] = amount;
+    return this.core.accumulate(line, 0, 8, add < 0 ? 1 : 0, at, at + 32, at + 64);
   }
 
   #commit(): void {

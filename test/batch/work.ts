@@ -16,10 +16,30 @@ import {
 import type { Engine } from "./engines.ts";
 import type { Steps } from "./steps.ts";
 
-/** Reads a line (`write` undefined; the answer is its number), or writes one. */
+/**
+ * Reads a line; the answer is its number. Or writes one. Or adds to one if the result is from `min` to
+ * `max`; the answer is 1 if it is, else 0.
+ */
 export interface Step {
   readonly line: number;
   readonly write?: number;
+  readonly add?: number;
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** What an item returns that faulted: its writes vanish. */
+export const FAULT = -1;
+export const MAX = 2 ** 31 - 1;
+
+/** The line's number after a step, and the answer. */
+export function apply(
+  value: number,
+  { write, add, min = 0, max = MAX }: Step,
+): [value: number, answer: number] {
+  if (write !== undefined) return [write, write];
+  if (add === undefined) return [value, value];
+  return value + add >= min && value + add <= max ? [value + add, 1] : [value, 0];
 }
 
 /** An item: a generator of reads and writes that returns the gas it used. */
@@ -48,15 +68,22 @@ export class Reference {
     for (const [item, program] of programs.entries()) {
       if (limits[item]! <= gasTotal) {
         if (limits[item]! > left) break;
+        const before = new Map(lines);
         const run = program();
         let result = run.next();
         while (!result.done) {
-          const { line, write } = result.value;
-          if (write !== undefined) lines.set(line, write);
-          result = run.next(lines.get(line) ?? 0);
+          const { line } = result.value;
+          const [value, answer] = apply(lines.get(line) ?? 0, result.value);
+          lines.set(line, value);
+          result = run.next(answer);
         }
-        this.gas.push(result.value);
-        left -= result.value;
+        if (result.value === FAULT) {
+          lines.clear();
+          for (const [line, value] of before) lines.set(line, value);
+        }
+        const gas = result.value === FAULT ? limits[item]! : result.value;
+        this.gas.push(gas);
+        left -= gas;
       } else this.gas.push(0);
       this.prefixes.push(new Map(lines));
     }
@@ -158,8 +185,18 @@ function* execute<E>(engine: Engine<E>, task: number, program: Program, observer
   const run = program();
   let result = run.next();
   while (!result.done) {
-    const { line, write } = result.value;
+    const { line, add, min = 0, max = MAX } = result.value;
     let known = lines.get(line);
+    if (known === undefined && add !== undefined) {
+      const applied = yield* engine.accumulate(line, add, min, max);
+      observer.stands("lookup", task);
+      if (applied < 0) {
+        observer.ends(task);
+        return yield* engine.giveUp();
+      }
+      result = run.next(applied);
+      continue;
+    }
     if (known === undefined) {
       const access = yield* engine.lookup(line);
       observer.stands("lookup", task);
@@ -167,13 +204,19 @@ function* execute<E>(engine: Engine<E>, task: number, program: Program, observer
         observer.ends(task);
         return yield* engine.giveUp();
       }
-      known = { entry: access.entry, read: access.value, value: access.value };
+      known = { entry: access.entry, read: access.value, value: access.shown };
       lines.set(line, known);
     }
-    if (write !== undefined) known.value = write;
-    result = run.next(known.value);
+    const [value, answer] = apply(known.value, result.value);
+    known.value = value;
+    result = run.next(answer);
+  }
+  observer.ends(task);
+  const outcome = (task >>> TASK_ITEM_SHIFT) + 1;
+  if (result.value === FAULT) {
+    engine.withdraw();
+    return yield* engine.finish(LIMIT, outcome);
   }
   for (const { entry, read, value } of lines.values()) if (value !== read) engine.version(entry, value);
-  observer.ends(task);
-  return yield* engine.finish(result.value, (task >>> TASK_ITEM_SHIFT) + 1);
+  return yield* engine.finish(result.value, outcome);
 }
