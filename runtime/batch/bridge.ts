@@ -17,6 +17,7 @@
  *   changed() -> pages              at an item's end: clears its tags, notes in the log which lines have
  *                                   other bytes than were first read; in how many pages
  *   publish() -> i32                makes versions of those lines; 0: the core has no room for them
+ * Both leave lines above the bound alone: those are cells (cells.ts).
  *
  * `base` exports
  *   equals(line, address) -> i32    whether the base's line has the 64 bytes at `address` of core
@@ -128,7 +129,28 @@ function eachEntry(code: Code, entry: number, end: number, body: () => void): vo
   overEntries(code, entry, end, body);
 }
 
-/** The same for the entries from `entry` to `end`. */
+/** `body` for every entry of a line of state, of which there are `lines`, with its number in `line`. */
+function eachLine(
+  code: Code,
+  entry: number,
+  end: number,
+  line: number,
+  lines: number,
+  body: () => void,
+): void {
+  eachEntry(code, entry, end, () => {
+    code.get(entry);
+    code.access(op.I32_LOAD, CORE, ENTRY_LINE);
+    code.tee(line);
+    code.i32(lines);
+    code.op(op.I32_LT_U);
+    code.open(op.IF);
+    body();
+    code.end();
+  });
+}
+
+/** `body` for the entries from `entry` to `end`. */
 function overEntries(code: Code, entry: number, end: number, body: () => void): void {
   code.open(op.BLOCK);
   code.open(op.LOOP);
@@ -218,7 +240,7 @@ function touch(bound: number) {
   };
 }
 
-function changed(code: Code): void {
+function changed(code: Code, lines: number): void {
   const [entry, end, line, at, pages] = [0, 1, 2, 3, 4] as const;
   const mark = (value: number | null) => {
     code.get(line);
@@ -231,13 +253,7 @@ function changed(code: Code): void {
       code.access(op.I32_STORE8, AUX, AUX_MARKS);
     }
   };
-  const lineOfEntry = () => {
-    code.get(entry);
-    code.access(op.I32_LOAD, CORE, ENTRY_LINE);
-    code.set(line);
-  };
-  eachEntry(code, entry, end, () => {
-    lineOfEntry();
+  eachLine(code, entry, end, line, lines, () => {
     lineAddress(code, line, at);
     code.get(entry);
     code.get(line);
@@ -264,24 +280,17 @@ function changed(code: Code): void {
     code.end();
   });
   // No mark outlives the count.
-  eachEntry(code, entry, end, () => {
-    lineOfEntry();
-    mark(0);
-  });
+  eachLine(code, entry, end, line, lines, () => mark(0));
   code.get(pages);
 }
 
-function publish(code: Code): void {
-  const [entry, end, at, to] = [0, 1, 2, 3] as const;
-  eachEntry(code, entry, end, () => {
+function publish(code: Code, lines: number): void {
+  const [entry, end, line, at, to] = [0, 1, 2, 3, 4] as const;
+  eachLine(code, entry, end, line, lines, () => {
     code.get(entry);
     code.access(op.I32_LOAD, CORE, ENTRY_FLAGS);
     code.open(op.IF);
-    code.get(entry);
-    code.access(op.I32_LOAD, CORE, ENTRY_LINE);
-    code.i32(LINE_SHIFT);
-    code.op(op.I32_SHL);
-    code.set(at);
+    lineAddress(code, line, at);
     code.get(entry);
     code.index(op.CALL, VERSION);
     code.tee(to);
@@ -329,9 +338,15 @@ export function bridgeModule(bound: number): WebAssembly.Module {
           parameters: [],
           results: [I32],
           locals: [I32, I32, I32, I32, I32],
-          write: changed,
+          write: (code) => changed(code, bound >>> LINE_SHIFT),
         },
-        { name: "publish", parameters: [], results: [I32], locals: [I32, I32, I32, I32], write: publish },
+        {
+          name: "publish",
+          parameters: [],
+          results: [I32],
+          locals: [I32, I32, I32, I32, I32],
+          write: (code) => publish(code, bound >>> LINE_SHIFT),
+        },
       ],
     );
     module = new WebAssembly.Module(bytes);

@@ -54,7 +54,8 @@ export interface Base {
 const SPINS = 2000;
 const RERUNS = 24;
 
-const FLAGS = [
+/** Flags of asc for modules on shared memory. */
+export const CORE_FLAGS: string[] = [
   ..."--optimizeLevel 3 --shrinkLevel 0 --runtime stub --importMemory --sharedMemory".split(" "),
   ..."--initialMemory 2 --maximumMemory 65536 --memoryBase 1024 --noAssert --use abort=".split(" "),
   ..."--enable threads --enable bulk-memory --enable simd".split(" "),
@@ -73,13 +74,12 @@ export async function coreBytes(): Promise<Uint8Array<ArrayBuffer>> {
   if (!import.meta.url.endsWith(".ts")) return readFile(new URL("core.wasm", import.meta.url));
   const { compileWithFlags } = await import("../compile.ts");
   const file = (name: string) => fileURLToPath(new URL(name, import.meta.url));
-  return new Uint8Array(await compileWithFlags(file("core/index.ts"), file("."), FLAGS));
+  return new Uint8Array(await compileWithFlags(file("core/index.ts"), file("."), CORE_FLAGS));
 }
 
 /**
  * The memory of a core: `arenaBytes` for the logs and versions of each of `workers` workers. Address space
- * only, until
- * it is used.
+ * only, until it is used.
  */
 export function coreMemory(workers: number, arenaBytes: number): WebAssembly.Memory {
   assert(workers >= 1 && workers <= WORKERS_LIMIT, "core: workers");

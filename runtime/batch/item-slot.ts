@@ -9,16 +9,17 @@ import * as abi from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff } from "../heap/table.ts";
 import { pageStart, ZERO_PAGE } from "../image/memory.ts";
+import { faultThrown } from "../kernel/activation.ts";
 import type { Inputs } from "../kernel/batch.ts";
 import { costOfItem } from "../kernel/gas.ts";
 import type { LoadedProgram } from "../kernel/program.ts";
 import { Shadow } from "../kernel/shadow.ts";
 import { PAGE_BYTES } from "../limits.ts";
-import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
 import { bridgeModule, FAULT_GIVEN_UP } from "./bridge.ts";
 import type { Core } from "./core.ts";
 import type { Clock } from "./evidence.ts";
+import { GIVEN_UP, type ItemCalls, PRODUCTION } from "./item-calls.ts";
 import { OUTCOME_DONE, OUTCOME_PRODUCTION, type Records } from "./records.ts";
 import type { BatchMemory } from "./shared.ts";
 
@@ -29,7 +30,6 @@ const ARGUMENT = layout.AUX_ARGUMENT / 4;
 
 /** Thrown by imports to leave an item. */
 const ABORTED = Object.freeze({ leave: "abort" });
-const PRODUCTION = Object.freeze({ leave: "needs the production variant" });
 
 interface Bridge {
   touch(address: number, length: number, write: number): void;
@@ -43,12 +43,14 @@ interface ItemExports {
 }
 
 export class ItemSlot {
+  readonly program: LoadedProgram;
   readonly memoryPages: number;
+  readonly #calls: ItemCalls;
   readonly #bound: number;
-  readonly #memory: Buffer;
-  readonly #words: Uint32Array;
+  readonly memory: Buffer;
+  readonly words: Uint32Array;
   readonly #aux: Buffer;
-  readonly #auxWords: Int32Array;
+  readonly auxWords: Int32Array;
   readonly #exports: ItemExports;
   readonly #bridge: Bridge;
   readonly #shadow: Shadow;
@@ -67,9 +69,12 @@ export class ItemSlot {
     memoryPages: number,
     shared: BatchMemory,
     core: Core,
+    calls: ItemCalls,
     load: (page: number) => void,
   ) {
     const { stateBytes, memory } = program.handle;
+    this.program = program;
+    this.#calls = calls;
     this.memoryPages = memoryPages;
     this.#bound = stateBytes;
     const guest = new WebAssembly.Memory({ initial: memoryPages, maximum: memory.maximumPages });
@@ -79,22 +84,22 @@ export class ItemSlot {
     this.#bridge = new WebAssembly.Instance(bridgeModule(stateBytes), {
       glue: { guest, aux, base: shared.base, core: shared.core, lookup, version, logBegin, logEnd, load },
     }).exports as unknown as Bridge;
-    const leave = (): never => {
-      throw PRODUCTION;
-    };
     const instance = new WebAssembly.Instance(module, {
       k: {
         memory: guest,
         aux,
         touch: this.#bridge.touch,
-        put: leave,
-        get: leave,
+        put: (child: number, request: number) => calls.put(child, request),
+        get: (child: number, request: number) => calls.get(child, request),
         ret: () => {
-          this.#auxWords[ARGUMENT] = abi.E_PERMISSION;
-          this.#auxWords[ARGUMENT + 1] = -1;
+          this.auxWords[ARGUMENT] = abi.E_PERMISSION;
+          this.auxWords[ARGUMENT + 1] = -1;
         },
         snapshot: () => abi.E_PERMISSION,
         grow: () => -1,
+        accumulate: () => {
+          throw PRODUCTION;
+        },
         abort: (_message: number, _file: number, line: number, column: number) => {
           this.#abortLine = line;
           this.#abortColumn = column;
@@ -103,10 +108,10 @@ export class ItemSlot {
       },
     });
     this.#exports = instance.exports as unknown as ItemExports;
-    this.#memory = Buffer.from(guest.buffer);
-    this.#words = new Uint32Array(guest.buffer);
+    this.memory = Buffer.from(guest.buffer);
+    this.words = new Uint32Array(guest.buffer);
     this.#aux = Buffer.from(aux.buffer);
-    this.#auxWords = new Int32Array(aux.buffer);
+    this.auxWords = new Int32Array(aux.buffer);
     this.#shadow = new Shadow(guest, aux, memory.maximumPages);
   }
 
@@ -118,8 +123,8 @@ export class ItemSlot {
         if (index < firstPrivate) return;
         const at = index * PAGE_BYTES;
         const from = pageStart(heap, page);
-        if (page === 0) ZERO_PAGE.copy(this.#memory, at);
-        else heap.bytes.copy(this.#memory, at, from, from + PAGE_BYTES);
+        if (page === 0) ZERO_PAGE.copy(this.memory, at);
+        else heap.bytes.copy(this.memory, at, from, from + PAGE_BYTES);
       });
       this.#root = root;
     }
@@ -128,17 +133,22 @@ export class ItemSlot {
     this.#shadow.begin(heap, root, this.#bound, firstPrivate);
   }
 
+  /** Brings lines in that the kernel is to read or write. */
+  get touch(): (address: number, length: number, write: number) => void {
+    return this.#bridge.touch;
+  }
+
   /** Copies the input of an item into the inbox. */
   deliver(heap: Heap, inputs: Inputs, item: number): void {
     const length = inputs.length(item);
     const from = inputs.address(item);
-    heap.bytes.copy(this.#memory, inputs.inbox, from, from + length);
-    this.#mark(inputs.inbox, length);
+    heap.bytes.copy(this.memory, inputs.inbox, from, from + length);
+    this.mark(inputs.inbox, length);
   }
 
   /** The input of an item, in the inbox. */
   input(inputs: Inputs, item: number): Buffer {
-    return this.#memory.subarray(inputs.inbox, inputs.inbox + inputs.length(item));
+    return this.memory.subarray(inputs.inbox, inputs.inbox + inputs.length(item));
   }
 
   /**
@@ -146,7 +156,7 @@ export class ItemSlot {
    * to run on the production variant.
    */
   run(inputs: Inputs, item: number, entry: number): number {
-    const auxWords = this.#auxWords;
+    const auxWords = this.auxWords;
     const gas = inputs.gas(item);
     const high = Math.floor(gas / TWO_32);
     const low = gas - high * TWO_32;
@@ -157,11 +167,13 @@ export class ItemSlot {
     if (this.#globals !== 0) this.#exports.load();
     try {
       this.#exports.run(entry, length, 0, low, high);
+      this.#calls.join();
       return abi.FAULT_NONE;
     } catch (error) {
       if (error === ABORTED) return abi.FAULT_ABORT;
       if (error === PRODUCTION) return layout.FAULT_INTERNAL_PRODUCTION;
-      const fault = faultOf(error, auxWords);
+      if (error === GIVEN_UP) return FAULT_GIVEN_UP;
+      const fault = faultThrown(error, auxWords);
       if (fault === null) throw error;
       return fault;
     }
@@ -171,6 +183,7 @@ export class ItemSlot {
   abandon(): void {
     this.#putBack();
     this.#bridge.changed();
+    this.#calls.end();
   }
 
   /**
@@ -191,9 +204,9 @@ export class ItemSlot {
     let output: Buffer | null = null;
     let end = fault;
     if (end === abi.FAULT_NONE) {
-      length = this.#words[outbox / 4] as number;
+      length = this.words[outbox / 4] as number;
       if (length > inputs.outboxCapacity - 4) end = abi.FAULT_MEMORY_BOUNDS;
-      else if (length > 0) output = Buffer.from(this.#memory.subarray(outbox + 4, outbox + 4 + length));
+      else if (length > 0) output = Buffer.from(this.memory.subarray(outbox + 4, outbox + 4 + length));
     }
     const privatePages = this.#putBack();
     clock?.lap("reset");
@@ -207,12 +220,17 @@ export class ItemSlot {
       }
     }
     this.gasUsed = limit - left;
-    if (end === layout.FAULT_INTERNAL_PRODUCTION) return OUTCOME_PRODUCTION;
-    if (end === abi.FAULT_NONE && this.#bridge.publish() === 0) return FAULT_GIVEN_UP;
+    if (end === layout.FAULT_INTERNAL_PRODUCTION) {
+      this.#calls.end();
+      return OUTCOME_PRODUCTION;
+    }
+    const published = end !== abi.FAULT_NONE || (this.#bridge.publish() === 1 && this.#calls.publish());
+    this.#calls.end();
+    if (!published) return FAULT_GIVEN_UP;
     const aborted = end === abi.FAULT_ABORT;
     const code = end === abi.FAULT_NONE;
-    const low = code ? (this.#auxWords[RESULT] as number) : aborted ? this.#abortLine : 0;
-    const high = code ? (this.#auxWords[RESULT + 1] as number) : aborted ? this.#abortColumn : 0;
+    const low = code ? (this.auxWords[RESULT] as number) : aborted ? this.#abortLine : 0;
+    const high = code ? (this.auxWords[RESULT + 1] as number) : aborted ? this.#abortColumn : 0;
     return records.write(place, end, low, high, code ? output : null) ? OUTCOME_DONE : OUTCOME_PRODUCTION;
   }
 
@@ -220,7 +238,7 @@ export class ItemSlot {
   #putBack(): number {
     const shadow = this.#shadow;
     // Stores below the bound may reach beyond it, into the first bytes of private memory.
-    if (this.#bound < this.#memory.length) this.#aux[layout.AUX_MARKS + this.#bound / PAGE_BYTES] = 1;
+    if (this.#bound < this.memory.length) this.#aux[layout.AUX_MARKS + this.#bound / PAGE_BYTES] = 1;
     shadow.measure();
     const pages = shadow.privatePages;
     if (pages > 0) shadow.settle(false);
@@ -228,13 +246,20 @@ export class ItemSlot {
   }
 
   #gas(): number {
-    return ((this.#auxWords[GAS] as number) >>> 0) + (this.#auxWords[GAS + 1] as number) * TWO_32;
+    return ((this.auxWords[GAS] as number) >>> 0) + (this.auxWords[GAS + 1] as number) * TWO_32;
   }
 
-  #mark(address: number, length: number): void {
+  /** The kernel's own write. */
+  write(address: number, bytes: Uint8Array): void {
+    this.memory.set(bytes, address);
+    this.mark(address, bytes.length);
+  }
+
+  /** Marks the private pages of `length` bytes at `address` as written. */
+  mark(address: number, length: number): void {
     if (length === 0) return;
-    const first = Math.floor(address / PAGE_BYTES);
+    const first = Math.max(Math.floor(address / PAGE_BYTES), this.#bound / PAGE_BYTES);
     const last = Math.floor((address + length - 1) / PAGE_BYTES);
-    this.#aux.fill(1, layout.AUX_MARKS + first, layout.AUX_MARKS + last + 1);
+    if (first <= last) this.#aux.fill(1, layout.AUX_MARKS + first, layout.AUX_MARKS + last + 1);
   }
 }

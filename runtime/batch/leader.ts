@@ -12,9 +12,11 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableGet, tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { capturePage, pageEquals } from "../image/memory.ts";
+import { publishProcess } from "../image/process.ts";
 import type { Batch } from "../kernel/runner.ts";
 import { BATCH_BYTES_LIMIT, GAS_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { BASE_AT, PAGE_DIRTY } from "./bridge.ts";
+import { baseBytes, clearCells, takeCells } from "./cells.ts";
 import { type Counts, type Ending, type Evidence, readCounts } from "./evidence.ts";
 import { eachHint, findHints } from "./hints.ts";
 import * as layout from "./layout.ts";
@@ -84,15 +86,14 @@ export class Leader {
     let ending: Ending = "died";
     try {
       const description = {
-        program: start.program,
-        entry: start.entry,
+        start: publishProcess(this.#heap, start),
         memory: batch.memory,
         globals: batch.globals,
         memoryPages: batch.memoryPages,
-        inputs: start.inputs,
+        depth: batch.depth,
       };
       this.#hints = findHints(this.#memory.hints, () => hashOf(this.#heap, start.inputs));
-      this.#clearBase(bound);
+      this.#clearBase(bound, batch);
       Atomics.store(this.#words, layout.POISON / 4, 0);
       this.#participant.begin(description);
       call(this.#control.announce(description));
@@ -116,6 +117,7 @@ export class Leader {
     } else {
       evidence.parallel += batch.next - mark.next;
       batch.memory = this.#publish(batch.memory, bound);
+      takeCells(this.#heap, this.#memory.base, bound, batch);
     }
     return ending;
   }
@@ -176,11 +178,12 @@ export class Leader {
   }
 
   /** Makes room for the state and forgets what the base held. */
-  #clearBase(bound: number): void {
+  #clearBase(bound: number, batch: Batch): void {
     const { base } = this.#memory;
-    const missing = Math.ceil((BASE_AT + bound) / WASM_PAGE_BYTES) - base.buffer.byteLength / WASM_PAGE_BYTES;
+    const missing = Math.ceil(baseBytes(bound) / WASM_PAGE_BYTES) - base.buffer.byteLength / WASM_PAGE_BYTES;
     if (missing > 0) base.grow(missing);
     new Uint8Array(base.buffer, 0, bound / PAGE_BYTES).fill(0);
+    clearCells(this.#heap, base, bound, batch);
   }
 
   /** The table of the state as the base has it. */

@@ -9,12 +9,15 @@
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableGet } from "../heap/table.ts";
 import { readPage } from "../image/memory.ts";
+import { loadProcess, type Process } from "../image/process.ts";
 import { Inputs } from "../kernel/batch.ts";
 import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import { BASE_AT, baseModule, FAULT_GIVEN_UP, PAGE_LOADED, PAGE_LOADING } from "./bridge.ts";
+import { loadCells } from "./cells.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import { Clock } from "./evidence.ts";
+import { ItemCalls } from "./item-calls.ts";
 import { ItemSlot } from "./item-slot.ts";
 import * as layout from "./layout.ts";
 import { OUTCOME_PRODUCTION, type Records } from "./records.ts";
@@ -46,7 +49,10 @@ interface Work {
   readonly slot: ItemSlot;
   readonly inputs: Inputs;
   readonly entry: number;
+  /** Where the state ends. */
+  readonly bound: number;
   readonly memory: Ref;
+  readonly start: Process;
 }
 
 export class Participant {
@@ -59,6 +65,7 @@ export class Participant {
   readonly #itemCore: Core;
   readonly #base: BaseFunctions;
   readonly #words: Int32Array;
+  readonly #calls: ItemCalls;
   readonly #slots = new Map<LoadedProgram, ItemSlot>();
   readonly #timed: boolean;
   readonly #steps: Steps | null;
@@ -86,6 +93,7 @@ export class Participant {
     this.#core = instantiateCore(memory.coreModule, memory.core, this.#base);
     this.#itemCore = this.#steps === null ? this.#core : withSteps(this.#core, this.#steps);
     this.#words = new Int32Array(memory.core.buffer);
+    this.#calls = new ItemCalls(heap, programs, this.#itemCore, this.#words, memory.base, load);
   }
 
   get core(): Core {
@@ -95,17 +103,20 @@ export class Participant {
   /** After a collection: references outside the roots are gone. */
   forget(): void {
     this.#slots.clear();
+    this.#calls.forget();
     this.#work = null;
   }
 
   /** Gets ready for the items of a batch. */
   begin(batch: Description): void {
-    const program = this.#programs.get(batch.program);
+    const start = loadProcess(this.#heap, batch.start);
+    const program = this.#programs.get(start.program);
     let slot = this.#slots.get(program);
     if (slot === undefined || slot.memoryPages !== batch.memoryPages) {
       const module = program.handle.batchModule as WebAssembly.Module;
       const load = (page: number): void => this.#load(page);
-      slot = new ItemSlot(program, module, batch.memoryPages, this.#memory, this.#itemCore, load);
+      const { memoryPages } = batch;
+      slot = new ItemSlot(program, module, memoryPages, this.#memory, this.#itemCore, this.#calls, load);
     }
     // In the order of their last use.
     this.#slots.delete(program);
@@ -113,12 +124,11 @@ export class Participant {
     const [oldest] = this.#slots.keys();
     if (this.#slots.size > SLOTS_KEPT && oldest !== undefined) this.#slots.delete(oldest);
     slot.enter(this.#heap, batch.memory, batch.globals);
-    this.#work = {
-      slot,
-      inputs: new Inputs(this.#heap, batch.inputs),
-      entry: batch.entry,
-      memory: batch.memory,
-    };
+    const bound = program.handle.stateBytes;
+    const inputs = new Inputs(this.#heap, start.inputs);
+    this.#work = { slot, inputs, entry: start.entry, memory: batch.memory, start, bound };
+    const { touch } = slot;
+    this.#calls.begin({ start, depth: batch.depth, bound, slot, touch });
   }
 
   /**
@@ -244,10 +254,14 @@ export class Participant {
       const state = Atomics.load(flags, page);
       if ((state & PAGE_LOADED) !== 0) return;
       if (state === 0 && Atomics.compareExchange(flags, page, 0, PAGE_LOADING) === 0) {
-        const at = BASE_AT + page * PAGE_BYTES;
-        this.#steps?.pause("load");
-        const target = Buffer.from(this.#memory.base.buffer, at, PAGE_BYTES);
-        readPage(this.#heap, tableGet(this.#heap, (this.#work as Work).memory, page), target);
+        const { base } = this.#memory;
+        const { bound, memory, start } = this.#work as Work;
+        if (page * PAGE_BYTES >= bound) {
+          loadCells(this.#heap, base, bound, page, start);
+        } else {
+          const target = Buffer.from(base.buffer, BASE_AT + page * PAGE_BYTES, PAGE_BYTES);
+          readPage(this.#heap, tableGet(this.#heap, memory, page), target);
+        }
         Atomics.store(flags, page, PAGE_LOADED);
         return;
       }

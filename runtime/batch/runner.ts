@@ -13,7 +13,6 @@ import type { Heap } from "../heap/heap.ts";
 import { hashOf } from "../image/hash.ts";
 import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import type { Batch, BatchRunner } from "../kernel/runner.ts";
-import { BASE_AT } from "./bridge.ts";
 import { type BatchReport, countBatch, type Ending, Evidence } from "./evidence.ts";
 import { Leader } from "./leader.ts";
 import { Participant } from "./participant.ts";
@@ -69,8 +68,8 @@ const WORTH = 0.95;
 const SLOW_WINDOWS = 2;
 /** Threads that may die in a batch before it is run one item after the other. */
 const DEATHS_LIMIT = 5;
-/** The engine holds states up to this size. */
-const STATE_LIMIT = 2 ** 32 - BASE_AT - 65536;
+/** The engine holds states up to this size: base and cells must fit into one memory. */
+const STATE_LIMIT = 2 ** 32 - 2 ** 27;
 
 /** What is known of the items of a program's entry. */
 interface Experience {

@@ -41,12 +41,14 @@ export interface BatchMemory {
 
 /** What a batch is, for those who help. */
 export interface Description {
-  readonly program: Ref;
-  readonly entry: number;
+  /** The process, runnable. */
+  readonly start: Ref;
+  /** Its image as the items find it. */
   readonly memory: Ref;
   readonly globals: Ref;
   readonly memoryPages: number;
-  readonly inputs: Ref;
+  /** Of the process, from the root. */
+  readonly depth: number;
 }
 
 const ORPHANED = -1;
@@ -57,12 +59,11 @@ const WINDOW = 2;
 const LAST_BATCH = 3;
 /** Item of the batch that is item 0 of the window. */
 const FIRST_ITEM = 4;
-const PROGRAM = 5;
-const ENTRY = 6;
-const MEMORY = 7;
-const GLOBALS = 8;
-const MEMORY_PAGES = 9;
-const INPUTS = 10;
+const START = 5;
+const MEMORY = 6;
+const GLOBALS = 7;
+const MEMORY_PAGES = 8;
+const DEPTH = 9;
 const SEAT_WORDS = 16;
 const SEAT_AT = 64;
 const TIMES_AT = (SEAT_AT + WORKERS_LIMIT * SEAT_WORDS) * 4;
@@ -104,12 +105,11 @@ export class BatchControl {
   /** Makes the batch known; its number. The window is closed. */
   announce(batch: Description): number {
     const words = this.#words;
-    words[PROGRAM] = batch.program;
-    words[ENTRY] = batch.entry;
+    words[START] = batch.start;
     words[MEMORY] = batch.memory;
     words[GLOBALS] = batch.globals;
     words[MEMORY_PAGES] = batch.memoryPages;
-    words[INPUTS] = batch.inputs;
+    words[DEPTH] = batch.depth;
     const number = (Atomics.add(words, LAST_BATCH, 1) & 0x3fffffff) + 1;
     Atomics.store(words, BATCH, number);
     return number;
@@ -153,12 +153,11 @@ export class BatchControl {
   get description(): Description {
     const word = (i: number): number => (this.#words[i] as number) >>> 0;
     return {
-      program: word(PROGRAM),
-      entry: word(ENTRY),
+      start: word(START),
       memory: word(MEMORY),
       globals: word(GLOBALS),
       memoryPages: word(MEMORY_PAGES),
-      inputs: word(INPUTS),
+      depth: word(DEPTH),
     };
   }
 

@@ -30,6 +30,13 @@ const REWIND_GAS_HIGH = 0x3fffffff;
 const ABORTED = Object.freeze({ leave: "abort" });
 const OUT_OF_GAS = Object.freeze({ leave: "out of gas" });
 
+/** The fault of an activation that threw `error`, which may come from a call; null: an error of the host. */
+export function faultThrown(error: unknown, auxWords: Int32Array): number | null {
+  if (error === ABORTED) return abi.FAULT_ABORT;
+  if (error === OUT_OF_GAS) return abi.FAULT_OUT_OF_GAS;
+  return faultOf(error, auxWords);
+}
+
 /** What a checked PUT will apply. */
 class PutPlan {
   process: Process | null = null;
@@ -176,9 +183,7 @@ export class Activation {
   }
 
   #faultOf(error: unknown): number {
-    if (error === ABORTED) return abi.FAULT_ABORT;
-    if (error === OUT_OF_GAS) return abi.FAULT_OUT_OF_GAS;
-    const fault = faultOf(error, this.slot.auxWords);
+    const fault = faultThrown(error, this.slot.auxWords);
     if (fault === null) throw error;
     return fault;
   }

@@ -59,13 +59,14 @@ export class Children {
   at(number: number): Child {
     let child = this.#touched.get(number);
     if (child === undefined) {
-      child = new Child(number, this.#before(number));
+      child = new Child(number, this.before(number));
       this.#touched.set(number, child);
     }
     return child;
   }
 
-  #before(number: number): Process | null {
+  /** As it is before the activation. */
+  protected before(number: number): Process | null {
     const settled = this.#settled.get(number);
     if (settled !== undefined) return settled;
     const ref = tableGet(this.#heap, this.#table, number);

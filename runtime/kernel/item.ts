@@ -37,6 +37,14 @@ export class Item {
   }
 }
 
+/** What an item asks of the kernel. */
+export interface ItemCalls {
+  put(child: number, request: number): number;
+  get(child: number, request: number): number;
+  /** Runs what the item has started and not joined. */
+  joinStarted(): void;
+}
+
 /** Where an activation belongs that an item started. */
 export interface Within {
   readonly item: Item;

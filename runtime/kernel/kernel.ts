@@ -21,18 +21,19 @@ import { tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import { accumulate } from "./accumulate.ts";
 import { Activation, Scratch } from "./activation.ts";
 import type { Child } from "./children.ts";
 import { copyOut } from "./copy.ts";
 import * as gas from "./gas.ts";
 import { faulted } from "./images.ts";
-import { isGetOutsideItems, isPutOutsideItems, type Within } from "./item.ts";
+import { type ItemCalls, isGetOutsideItems, isPutOutsideItems, type Within } from "./item.ts";
 import { type Jobs, LOST, NO_TICKET } from "./jobs.ts";
 import { applyMerge, planMerge } from "./merge.ts";
 import { checkOutcomes, writeOutcomes } from "./outcomes.ts";
 import type { LoadedProgram, Programs } from "./program.ts";
 import { applyPut, checkPut } from "./put.ts";
-import { type GetRequest, PutRequest, SnapshotRequest } from "./request.ts";
+import { AccumulateRequest, type GetRequest, PutRequest, SnapshotRequest } from "./request.ts";
 import { Batch, type BatchRunner, NO_RUNNER, type Planned } from "./runner.ts";
 import { beginBatch, ItemLoop } from "./sequential.ts";
 import type { KernelImports } from "./slot.ts";
@@ -40,6 +41,7 @@ import { SlotPool } from "./slot-pool.ts";
 import type { Tracer } from "./trace.ts";
 
 const snapshotRequest = new SnapshotRequest();
+const accumulateRequest = new AccumulateRequest();
 
 export class Kernel {
   readonly #heap: Heap;
@@ -47,6 +49,7 @@ export class Kernel {
   readonly #jobs: Jobs;
   readonly #slots: SlotPool;
   readonly #tracer: Tracer | null;
+  readonly #itemCalls: ItemCalls;
   readonly #runner: BatchRunner;
   readonly #scratch: Scratch[] = [];
   #current: Activation | null = null;
@@ -79,8 +82,11 @@ export class Kernel {
         return before;
       },
       abort: (message, file, line, column) => this.#activation().abort(message, file, line, column),
+      accumulate: (request) => this.#accumulate(request),
     };
     this.#slots = new SlotPool(heap, imports);
+    const { put, get } = imports;
+    this.#itemCalls = { put, get, joinStarted: () => this.#joinStarted(this.#activation()) };
   }
 
   /** After a collection: references outside the roots are gone. */
@@ -193,6 +199,17 @@ export class Kernel {
     }
     loop.leave();
     return batch.finish(this.#heap, this.#runner);
+  }
+
+  /** Lets an item that runs outside of this kernel make calls: meanwhile it is what runs here. */
+  asItem<T>(item: Activation, call: (calls: ItemCalls) => T): T {
+    const outer = this.#current;
+    this.#current = item;
+    try {
+      return call(this.#itemCalls);
+    } finally {
+      this.#current = outer;
+    }
   }
 
   // ---- return points --------------------------------------------------------------------------------------
@@ -353,6 +370,14 @@ export class Kernel {
     if (pages > 0) current.slot.grow(pages);
     current.memoryQuota -= pages;
     return before;
+  }
+
+  #accumulate(pointer: number): number {
+    const current = this.#activation();
+    if (current.starting) return abi.E_PERMISSION;
+    current.charge(gas.COST_ACCUMULATE);
+    const error = accumulateRequest.read(current.slot, pointer);
+    return error === abi.OK ? accumulate(current.slot, accumulateRequest) : error;
   }
 
   #traced(what: "put" | "get", child: number, result: number): number {

@@ -2,8 +2,7 @@
  * The rolling commit: items become final in order, by one worker at a time.
  *
  * COMMIT_LOCK is 0, 1 while somebody commits, and 2 if another worker asked meanwhile: that one has gone,
- * so the holder
- * looks once more before it lets go. Thus no item that can be committed is left behind.
+ * so the holder looks once more before it lets go. Thus no item that can be committed is left behind.
  */
 
 import {

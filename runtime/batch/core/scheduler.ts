@@ -231,8 +231,7 @@ export function finish(gasLow: u32, gasHigh: u32, outcome: u32): i32 {
 
 /**
  * Moves the frontier over all that has been executed, and schedules first validations; but for that of
- * `mine`: true if
- * the frontier passed it here.
+ * `mine`: true if the frontier passed it here.
  */
 function advanceFrontier(mine: i32): bool {
   let passed = false;

@@ -1,0 +1,300 @@
+/**
+ * The calls of items that run in parallel. They are the kernel's, by the same code: the item is an activation
+ * whose slot is an item slot and whose children are cells, which the core versions (cells.ts). Whatever an item
+ * starts runs in the kernel of this thread, in slots of its own; what is left of it is an image, and goes into
+ * the child's cell when the item is committed.
+ */
+
+import * as abi from "../../syscalls/abi.ts";
+import type { Heap } from "../heap/heap.ts";
+import { loadProcess, type Process, publishProcess } from "../image/process.ts";
+import { Activation, Scratch } from "../kernel/activation.ts";
+import { Children } from "../kernel/children.ts";
+import { BYTES_PER_GAS } from "../kernel/gas.ts";
+import { afterItem, Item } from "../kernel/item.ts";
+import { NOBODY_ELSE } from "../kernel/jobs.ts";
+import { Kernel } from "../kernel/kernel.ts";
+import type { Programs } from "../kernel/program.ts";
+import type { Slot } from "../kernel/slot.ts";
+import { BASE_AT } from "./bridge.ts";
+import { childLine, type Quotas, quotaLine, readQuotas, writeQuotas } from "./cells.ts";
+import type { Core } from "./core.ts";
+import { ENTRY_BYTES, ENTRY_VERSION, LINE_BYTES } from "./layout.ts";
+
+const LINE_WORDS = LINE_BYTES / 4;
+const PAGE_LINES = 64;
+
+/** Thrown to leave an item: it met a value that is about to change. */
+export const GIVEN_UP = Object.freeze({ leave: "given up" });
+/** Thrown to leave an item: it must run in the kernel's loop. */
+export const PRODUCTION = Object.freeze({ leave: "needs the production variant" });
+
+/** What calls use of a slot. */
+export type CallerSlot = Pick<
+  Slot,
+  "memory" | "words" | "auxWords" | "memoryPages" | "program" | "mark" | "write"
+>;
+
+/** What a batch is, to its calls. */
+export interface CallsBatch {
+  /** The process, runnable. */
+  readonly start: Process;
+  readonly depth: number;
+  /** Where its state ends. */
+  readonly bound: number;
+  readonly slot: CallerSlot;
+  /** Brings lines of state in, as instrumented code has them brought in. */
+  readonly touch: (address: number, length: number, write: number) => void;
+}
+
+/** One thread's. */
+export class ItemCalls {
+  readonly #heap: Heap;
+  readonly #programs: Programs;
+  readonly #core: Core;
+  readonly #words: Int32Array;
+  readonly #base: WebAssembly.Memory;
+  readonly #load: (page: number) => void;
+  readonly #kernel: Kernel;
+  readonly #scratch = new Scratch();
+  #batch: CallsBatch | null = null;
+  /** The item that runs, since its first call. */
+  #running: Running | null = null;
+
+  /** `base` and `load`: the state before the window, and what brings a page of it in. */
+  constructor(
+    heap: Heap,
+    programs: Programs,
+    core: Core,
+    words: Int32Array,
+    base: WebAssembly.Memory,
+    load: (page: number) => void,
+  ) {
+    this.#heap = heap;
+    this.#programs = programs;
+    this.#core = core;
+    this.#words = words;
+    this.#base = base;
+    this.#load = load;
+    this.#kernel = new Kernel(heap, programs, NOBODY_ELSE);
+  }
+
+  /** After a collection: references outside the roots are gone. */
+  forget(): void {
+    this.#kernel.forget();
+    this.#batch = null;
+  }
+
+  begin(batch: CallsBatch): void {
+    this.#batch = batch;
+    this.#running = null;
+  }
+
+  put(number: number, pointer: number): number {
+    const running = this.#now();
+    const parts = this.#needPut(running.activation, pointer >>> 0);
+    if ((parts & (abi.PART_PROGRAM | abi.PART_DROP)) !== 0) running.needQuotas(this.#words);
+    return this.#kernel.asItem(running.activation, (kernel) => kernel.put(number, pointer));
+  }
+
+  get(number: number, pointer: number): number {
+    const { activation } = this.#now();
+    this.#needGet(activation, pointer >>> 0);
+    return this.#kernel.asItem(activation, (kernel) => kernel.get(number, pointer));
+  }
+
+  /** The item has returned: what it has started runs now at the latest. */
+  join(): void {
+    const running = this.#running;
+    if (running !== null) this.#kernel.asItem(running.activation, (kernel) => kernel.joinStarted());
+  }
+
+  /** Makes versions of the cells that the item has changed; false: the core has no room for them. */
+  publish(): boolean {
+    const running = this.#running;
+    if (running === null) return true;
+    const { activation, item, quotas } = running;
+    for (const child of activation.children.changed()) {
+      const path = `/${child.number}`;
+      const left = afterItem(this.#heap, this.#programs, item, path, child.before, child.process);
+      const ref = left === null ? 0 : publishProcess(this.#heap, left);
+      const entry = running.children.entry(child.number);
+      if (ref !== (this.#words[(entry + ENTRY_BYTES) / 4] as number) >>> 0) {
+        if (!this.#write(entry, (words, at) => words.fill(ref, at, at + 1))) return false;
+      }
+    }
+    if (quotas === null) return true;
+    let { childCount } = quotas.before;
+    for (const child of activation.children.changed()) childCount += child.more;
+    const { memoryQuota, processQuota } = activation;
+    return this.#write(quotas.entry, (words, at) =>
+      writeQuotas(words, at, { memoryQuota, processQuota, childCount }),
+    );
+  }
+
+  /** The item is over. */
+  end(): void {
+    this.#running = null;
+  }
+
+  #now(): Running {
+    const cell = (line: number): number => this.#cell(line);
+    this.#running ??= new Running(this.#heap, this.#batch as CallsBatch, this.#scratch, this.#words, cell);
+    return this.#running;
+  }
+
+  /** Reads a cell: the address of its entry in the log. */
+  #cell(line: number): number {
+    const words = this.#words;
+    const entry = this.#core.lookup(line);
+    if (entry === 0) throw GIVEN_UP;
+    if (words[(entry + ENTRY_VERSION) / 4] === 0) {
+      this.#load(Math.floor(line / PAGE_LINES));
+      const cell = new Int32Array(this.#base.buffer, BASE_AT + line * LINE_BYTES, LINE_WORDS);
+      words.set(cell, (entry + ENTRY_BYTES) / 4);
+    }
+    return entry;
+  }
+
+  /** The item leaves other words in a cell than it read. */
+  #write(entry: number, fill: (words: Int32Array, at: number) => void): boolean {
+    const words = this.#words;
+    const version = this.#core.version(entry);
+    if (version === 0) return false;
+    words.fill(0, version / 4, version / 4 + LINE_WORDS);
+    fill(words, version / 4);
+    return true;
+  }
+
+  // ---- lines of state that a request names ----------------------------------------------------------------
+
+  /** Has what a PUT reads brought in; its parts, 0 if it will be refused. */
+  #needPut(caller: Activation, at: number): number {
+    const { words } = (this.#batch as CallsBatch).slot;
+    const word = (offset: number): number => words[(at + offset) / 4] as number;
+    if (at % 8 !== 0 || !this.#need(caller, at, abi.PUT_SIZE)) return 0;
+    const parts = word(abi.PUT_PARTS);
+    if ((parts & abi.PART_PROGRAM) !== 0) {
+      this.#need(caller, word(abi.PUT_PROGRAM_POINTER), word(abi.PUT_PROGRAM_LENGTH) || 32);
+      this.#need(caller, at + abi.PUT_REASON, 8, 1);
+    }
+    if ((parts & abi.PART_START) !== 0) {
+      this.#need(caller, word(abi.PUT_ENTRY_POINTER), word(abi.PUT_ENTRY_LENGTH));
+    }
+    if ((parts & abi.PART_RANGES) !== 0) {
+      this.#needRanges(caller, word(abi.PUT_RANGES_POINTER), word(abi.PUT_RANGES_COUNT), abi.RANGE_SOURCE, 0);
+    }
+    return parts;
+  }
+
+  /** Has what a GET reads and writes brought in. */
+  #needGet(caller: Activation, at: number): void {
+    const { words } = (this.#batch as CallsBatch).slot;
+    const word = (offset: number): number => words[(at + offset) / 4] as number;
+    if (at % 8 !== 0 || !this.#need(caller, at, abi.GET_SIZE)) return;
+    const parts = word(abi.GET_PARTS);
+    if ((parts & abi.PART_GET_STATUS) !== 0) {
+      this.#need(caller, word(abi.GET_STATUS_POINTER), abi.STATUS_SIZE, 1);
+      this.#need(caller, word(abi.GET_DETAIL_POINTER), word(abi.GET_DETAIL_CAPACITY), 1);
+    }
+    if ((parts & abi.PART_GET_COPY) !== 0) {
+      this.#needRanges(caller, word(abi.GET_RANGES_POINTER), word(abi.GET_RANGES_COUNT), abi.RANGE_TARGET, 1);
+    }
+  }
+
+  /** The list of ranges, and of each range what begins at its word `side`. */
+  #needRanges(caller: Activation, list: number, count: number, side: number, write: 0 | 1): void {
+    const { words } = (this.#batch as CallsBatch).slot;
+    if (count > abi.RANGES_LIMIT || list % 4 !== 0) return;
+    if (!this.#need(caller, list, count * abi.RANGE_SIZE)) return;
+    for (let i = 0; i < count; i++) {
+      const range = (list + i * abi.RANGE_SIZE) / 4;
+      const length = words[range + abi.RANGE_LENGTH / 4] as number;
+      const zeroes = words[range + abi.RANGE_KIND / 4] === abi.RANGE_ZERO;
+      if (!zeroes) this.#need(caller, words[range + side / 4] as number, length, write);
+    }
+  }
+
+  /** Brings in what of a range is state; false if the range will be refused, or cannot be paid. */
+  #need(caller: Activation, address: number, length: number, write: 0 | 1 = 0): boolean {
+    const { slot, bound, touch } = this.#batch as CallsBatch;
+    if (address + length > slot.memory.length || length / BYTES_PER_GAS > caller.gas()) return false;
+    if (length > 0 && address < bound) touch(address, length, write);
+    return true;
+  }
+}
+
+/** An item between its first call and its end. */
+class Running {
+  readonly item = new Item();
+  readonly activation: Activation;
+  readonly children: CellChildren;
+  /** The entry of the quotas' cell, and what was read from it; null: not looked at. */
+  quotas: { readonly entry: number; readonly before: Quotas } | null = null;
+  readonly #batch: CallsBatch;
+  readonly #cell: (line: number) => number;
+
+  constructor(
+    heap: Heap,
+    batch: CallsBatch,
+    scratch: Scratch,
+    words: Int32Array,
+    cell: (line: number) => number,
+  ) {
+    const { start, slot, depth, bound } = batch;
+    this.#batch = batch;
+    this.#cell = cell;
+    this.children = new CellChildren(heap, bound, words, cell);
+    this.activation = new Activation(heap, start, slot as Slot, scratch, 0, depth, null);
+    this.activation.within({ item: this.item, path: "" });
+    this.activation.children = this.children;
+  }
+
+  /** The item makes or drops a child: what it may give depends on what those before it gave. */
+  needQuotas(words: Int32Array): void {
+    if (this.quotas !== null) return;
+    const entry = this.#cell(quotaLine(this.#batch.bound));
+    const before = readQuotas(words, (entry + ENTRY_BYTES) / 4);
+    this.quotas = { entry, before };
+    this.activation.memoryQuota = before.memoryQuota;
+    this.activation.processQuota = before.processQuota;
+  }
+}
+
+/** Children that are cells. */
+class CellChildren extends Children {
+  readonly #heap: Heap;
+  readonly #bound: number;
+  readonly #cell: (line: number) => number;
+  readonly #words: Int32Array;
+  readonly #entries = new Map<number, number>();
+
+  constructor(heap: Heap, bound: number, words: Int32Array, cell: (line: number) => number) {
+    super(heap, 0, 0);
+    this.#heap = heap;
+    this.#bound = bound;
+    this.#words = words;
+    this.#cell = cell;
+  }
+
+  /** The entry of the log for the cell of a child that was touched. */
+  entry(number: number): number {
+    return this.#entries.get(number) as number;
+  }
+
+  protected override before(number: number): Process | null {
+    const entry = this.#cell(childLine(this.#bound, number));
+    this.#entries.set(number, entry);
+    const ref = (this.#words[(entry + ENTRY_BYTES) / 4] as number) >>> 0;
+    return ref === 0 ? null : loadProcess(this.#heap, ref);
+  }
+
+  /** A search over all children depends on all of them. */
+  override get count(): number {
+    throw PRODUCTION;
+  }
+
+  override find(): never {
+    throw PRODUCTION;
+  }
+}
