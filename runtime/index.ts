@@ -36,6 +36,7 @@ export {
   Runtime,
   type TraceEvent,
 } from "./chain/runtime.ts";
+export { type ExportOptions, exportBlock, Importer, openImport } from "./chain/transfer.ts";
 export { KernelPanic, LimitError, StillpointError, StoreError, UsageError } from "./errors.ts";
 export type { HashedRecord } from "./image/record.ts";
 export { AdmissionError, admit, type Program } from "./program/admit.ts";

@@ -250,7 +250,8 @@ function isBlock(genesis: Buffer, record: BlockRecord): boolean {
   return blockId(genesis, { ...record, metadataHash: record.metadata ?? NO_METADATA_HASH }).equals(record.id);
 }
 
-function openForReading(path: string, whole = false): Database {
+/** @throws StoreError (STORE_MISSING, STORE_VERSION, STORE_CORRUPT) */
+export function openForReading(path: string, whole = false): Database {
   if (!Database.exists(path)) {
     throw new StoreError("STORE_MISSING", `there is no store in ${path}`, { path });
   }

@@ -30,6 +30,12 @@ export const PROCESS_REFERENCES = 9;
 export const ENTRY_CONTINUE = 0xffffffff;
 /** Length of a record in the heap. */
 export const PROCESS_BYTES = 136;
+/**
+ * Words of a record that are no fields but sums over the children: gas held (two words), runnable
+ * descendants.
+ */
+export const GAS_HELD_WORD = 20;
+export const RUNNABLE_HELD_WORD = 33;
 const TWO_32 = 4294967296;
 
 /** The image of a process. Fields named …Low and …High are the halves of an i64. */

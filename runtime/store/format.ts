@@ -32,7 +32,7 @@ import {
 } from "../heap/heap.ts";
 import { NODE_BITMAP, NODE_HASHED, popcount } from "../heap/table.ts";
 import { writeRecord } from "../image/hash.ts";
-import { PROCESS_BYTES, PROCESS_REFERENCES } from "../image/process.ts";
+import { GAS_HELD_WORD, PROCESS_BYTES, PROCESS_REFERENCES, RUNNABLE_HELD_WORD } from "../image/process.ts";
 import {
   fieldBytes,
   HASH_BYTES,
@@ -234,6 +234,13 @@ export function hashedBytes(stored: Stored): Buffer {
       return raw;
     }
   }
+}
+
+/** The sums over its children that a stored process carries. */
+export function storedSums({ bytes }: Stored): { readonly gas: number; readonly runnable: number } {
+  const word = (position: number): number => bytes.readUInt32LE(LOOSE_AT + 4 * LOOSE_WORDS.indexOf(position));
+  const gas = word(GAS_HELD_WORD) + word(GAS_HELD_WORD + 1) * 2 ** 32;
+  return { gas, runnable: word(RUNNABLE_HELD_WORD) };
 }
 
 /** Calls `visit` with the position in `stored.bytes` of each hash that the object names. */

@@ -9,6 +9,8 @@
  *   "genesis"  [genesis id]
  *   "head"     [block id]
  *   "writer"   [process number, when it started, boot id, token]
+ *   "export"   [genesis id, block id, block record, base's id or null, base's root or null]
+ *   "import"   [number of the next chunk, objects that are there]; "importHead": chunk 0
  *   "totals"   [bytes of objects, bytes written since the last sweep, next sequence]
  *
  * Positions have one type each, and a record that has another is refused: integers are safe integers, hashes
@@ -123,6 +125,50 @@ export function packHolder({ pid, started, boot, token }: Holder): Buffer {
 export function unpackHolder(bytes: Buffer): Holder {
   const [pid, started, boot, token] = unpack(bytes, HOLDER, '"writer"') as [number, string, string, string];
   return { pid, started, boot, token };
+}
+
+/** What an export begins with. */
+export interface ExportRecord {
+  readonly genesis: Buffer;
+  readonly block: BlockRecord;
+  /** A block that the receiver has; null: the export is whole. */
+  readonly base: { readonly id: Buffer; readonly root: Buffer } | null;
+}
+
+const EXPORT: readonly Shape[] = ["hash", "hash", "bytes", "hash?", "hash?"];
+
+export function packExport({ genesis, block, base }: ExportRecord): Buffer {
+  return pack([genesis, block.id, packBlock(block), base?.id ?? null, base?.root ?? null], EXPORT);
+}
+
+export function unpackExport(bytes: Buffer): ExportRecord {
+  const [genesis, id, block, base, root] = unpack(bytes, EXPORT, '"export"') as [
+    Buffer,
+    Buffer,
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
+  return { genesis, block: unpackBlock(id, block), base: base === null ? null : { id: base, root } };
+}
+
+const PROGRESS: readonly Shape[] = ["integer", "integer"];
+
+/**
+ * How far an import has come: the number of the next chunk, and how many objects are there.
+ */
+export interface Progress {
+  readonly next: number;
+  readonly objects: number;
+}
+
+export function packProgress({ next, objects }: Progress): Buffer {
+  return pack([next, objects], PROGRESS);
+}
+
+export function unpackProgress(bytes: Buffer): Progress {
+  const [next, objects] = unpack(bytes, PROGRESS, '"import"') as [number, number];
+  return { next, objects };
 }
 
 const TOTALS: readonly Shape[] = ["integer", "integer", "integer"];

@@ -1,7 +1,7 @@
 /**
- * The structure of a store's file, read without lmdb: lmdb trusts its pages, and a damaged one can end the whole
- * process. So a file is looked through before lmdb opens it, and one that lmdb could not survive is refused with
- * a clear error.
+ * The structure of a store's file, read without lmdb: lmdb trusts its pages, and a damaged one can end the
+ * whole process. So a file is looked through before lmdb opens it, and one that lmdb could not survive is
+ * refused with a clear error.
  *
  * The file, of lmdb's data version 2, little-endian; all pages have the size that page 0 says:
  *
@@ -54,7 +54,8 @@ interface Meta {
 class Unsound extends Error {}
 
 /**
- * Checks the structure of a store's file: all of it if `whole`, or if it is small; else what leads to the tables.
+ * Checks the structure of a store's file: all of it if `whole`, or if it is small; else what leads to the
+ * tables.
  *
  * @throws StoreError (STORE_CORRUPT)
  */

@@ -6,26 +6,9 @@
  * not entered again, one that is damaged is, for each block and path that leads there.
  */
 
-import {
-  fieldBytes,
-  HASH_BYTES,
-  HASHED_FIELDS,
-  NODE_PREFIX_BYTES,
-  RECORD_PREFIX_BYTES,
-} from "../image/record.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import type { Database } from "./database.ts";
-import {
-  checkObject,
-  DamagedObject,
-  type Stored,
-  TAG_BLOB,
-  TAG_BLOB_RUNS,
-  TAG_NODE,
-  TAG_PAGE,
-  TAG_PAGE_RUNS,
-  TAG_PROCESS,
-} from "./format.ts";
+import { type Edge, edgesOf, isWhole, rootEdge } from "./graph.ts";
 import type { BlockRecord } from "./record.ts";
 
 /** A place in a block that cannot be read as it was written. */
@@ -64,14 +47,16 @@ export interface Verification {
 }
 
 const DAMAGES_LIMIT = 1000;
-const KIND_OF_LEAF = { memory: "page", children: "process" } as const;
-type Wanted = "node" | "process" | "page" | "blob";
-const TAGS: Readonly<Record<Wanted, readonly number[]>> = {
-  node: [TAG_NODE],
-  process: [TAG_PROCESS],
-  page: [TAG_PAGE, TAG_PAGE_RUNS],
-  blob: [TAG_BLOB, TAG_BLOB_RUNS],
-};
+
+/** Where in a block an object is. */
+interface Place {
+  readonly path: readonly number[];
+  /** "reference " inside of reference snapshots. */
+  readonly prefix: string;
+  readonly part: string;
+  /** Of a table: the index of its first leaf. */
+  readonly first: number;
+}
 
 /** Verifies blocks, newest first, a number of objects at a time. */
 export class Verifier {
@@ -93,11 +78,13 @@ export class Verifier {
   /** Verifies a block; yields now and then. Returns whether it is intact. */
   *block(block: BlockRecord, reason: "damaged" | null): Generator<void, boolean> {
     this.#block = block;
+    const root: Place = { path: [], prefix: "", part: "process", first: 0 };
     let whole = reason === null;
-    if (!whole) this.#report([], "record", null, null, "damaged", block.id.toString("hex"));
-    whole = (yield* this.#process(block.root, [], "")) && whole;
+    if (!whole) this.#report({ ...root, part: "record" }, null, null, "damaged", block.id);
+    whole = (yield* this.#walk(rootEdge(block.root, "process"), root)) && whole;
     if (block.metadata !== null) {
-      whole = (yield* this.#object(block.metadata, "blob", [], "metadata", null, null)) && whole;
+      const edge = rootEdge(block.metadata, "blob");
+      whole = (yield* this.#walk(edge, { ...root, part: "metadata" })) && whole;
     }
     this.#blocks.push({ height: block.height, id: block.id.toString("hex"), intact: whole });
     return whole;
@@ -114,136 +101,57 @@ export class Verifier {
     };
   }
 
-  *#process(key: Buffer, path: readonly number[], prefix: string): Generator<void, boolean> {
-    return yield* this.#walk(
-      key,
-      "process",
-      path,
-      `${prefix}process`,
-      null,
-      null,
-      this.#fields(path, prefix),
-    );
-  }
-
-  #fields(path: readonly number[], prefix: string) {
-    const self = this;
-    return function* ({ bytes }: Stored): Generator<void, boolean> {
-      let whole = true;
-      let at = RECORD_PREFIX_BYTES;
-      for (const [name, type] of HASHED_FIELDS) {
-        const hash = bytes.subarray(at, at + fieldBytes(type));
-        at += hash.length;
-        if (type !== "hash" || hash.every((byte) => byte === 0)) continue;
-        const key = Buffer.from(hash);
-        if (name === "reference") whole = (yield* self.#process(key, path, "reference ")) && whole;
-        else if (name === "memory" || name === "children")
-          whole = (yield* self.#table(key, path, prefix, name, 15, 0)) && whole;
-        else whole = (yield* self.#object(key, "blob", path, prefix + name, null, null)) && whole;
-      }
-      return whole;
-    };
-  }
-
-  *#table(
-    key: Buffer,
-    path: readonly number[],
-    prefix: string,
-    name: "memory" | "children",
-    shift: number,
-    first: number,
-  ): Generator<void, boolean> {
-    const self = this;
-    const unit = name === "memory" ? PAGE_BYTES : 1;
-    const length = unit * 2 ** (shift + 5);
-    return yield* this.#walk(key, "node", path, prefix + name, first * unit, length, function* ({ bytes }) {
-      let whole = true;
-      const bitmap = bytes.readUInt32LE(4);
-      let at = NODE_PREFIX_BYTES;
-      for (let position = 0; position < 32; position++) {
-        if (((bitmap >>> position) & 1) === 0) continue;
-        const child = Buffer.from(bytes.subarray(at, at + HASH_BYTES));
-        at += HASH_BYTES;
-        const index = first + position * 2 ** shift;
-        if (shift > 0) whole = (yield* self.#table(child, path, prefix, name, shift - 5, index)) && whole;
-        else if (KIND_OF_LEAF[name] === "process")
-          whole = (yield* self.#process(child, [...path, index], prefix)) && whole;
-        else whole = (yield* self.#object(child, "page", path, prefix + name, index * unit, unit)) && whole;
-      }
-      return whole;
-    });
-  }
-
-  #object(
-    key: Buffer,
-    wanted: Wanted,
-    path: readonly number[],
-    part: string,
-    from: number | null,
-    length: number | null,
-  ) {
-    return this.#walk(key, wanted, path, part, from, length, null);
-  }
-
-  *#walk(
-    key: Buffer,
-    wanted: Wanted,
-    path: readonly number[],
-    part: string,
-    from: number | null,
-    length: number | null,
-    below: ((stored: Stored) => Generator<void, boolean>) | null,
-  ): Generator<void, boolean> {
-    const name = key.toString("latin1");
+  *#walk(edge: Edge, place: Place): Generator<void, boolean> {
+    const name = edge.key.toString("latin1");
     if (this.#whole.has(name)) return true;
-    const stored = this.#read(key);
+    const stored = this.#database.object(edge.key);
     if (++this.#objects % 256 === 0) yield;
     this.#bytes += stored?.bytes.length ?? 0;
-    if (stored === undefined || !isWhole(key, stored, wanted)) {
-      this.damagedObjects.add(key.toString("hex"));
-      this.#report(
-        path,
-        part,
-        from,
-        length,
-        stored === undefined ? "missing" : "damaged",
-        key.toString("hex"),
-      );
+    if (stored === undefined || !isWhole(edge, stored)) {
+      this.damagedObjects.add(edge.key.toString("hex"));
+      const [from, length] = rangeOf(edge, place.first);
+      this.#report(place, from, length, stored === undefined ? "missing" : "damaged", edge.key);
       return false;
     }
-    const whole = below === null || (yield* below(stored));
+    let whole = true;
+    for (const next of edgesOf(edge, stored))
+      whole = (yield* this.#walk(next, placeOf(edge, place, next))) && whole;
     if (whole) this.#whole.add(name);
     return whole;
   }
 
-  #read(key: Buffer): Stored | undefined {
-    return this.#database.object(key);
-  }
-
   #report(
-    path: readonly number[],
-    part: string,
+    { path, part }: Place,
     from: number | null,
     length: number | null,
     reason: Damage["reason"],
-    hash: string,
+    hash: Buffer,
   ): void {
     if (this.#damages.length === DAMAGES_LIMIT) {
       this.#truncated = true;
       return;
     }
     const { height, id } = this.#block as BlockRecord;
-    this.#damages.push({ height, block: id.toString("hex"), path, part, from, length, reason, hash });
+    const block = id.toString("hex");
+    this.#damages.push({ height, block, path, part, from, length, reason, hash: hash.toString("hex") });
   }
 }
 
-function isWhole(key: Buffer, stored: Stored, wanted: Wanted): boolean {
-  if (!TAGS[wanted].includes(stored.tag)) return false;
-  try {
-    checkObject(key, stored);
-    return true;
-  } catch (error) {
-    if (error instanceof DamagedObject) return false;
-    throw error;
+/** Where what `place` names as `next` is. */
+function placeOf({ wanted, shift }: Edge, place: Place, next: Edge): Place {
+  const { path, prefix, first } = place;
+  if (wanted === "process") {
+    if (next.name !== "reference") return { path, prefix, part: `${prefix}${next.name}`, first: 0 };
+    return { path, prefix: "reference ", part: "reference process", first: 0 };
   }
+  const index = first + (next.name as number) * 2 ** shift;
+  if (next.wanted !== "process") return { ...place, first: index };
+  return { path: [...path, index], prefix, part: `${prefix}process`, first: 0 };
+}
+
+/** What of the process a damaged part of a table takes with it: the first, and how many. */
+function rangeOf({ wanted, shift }: Edge, first: number): [number | null, number | null] {
+  if (wanted === "page") return [first * PAGE_BYTES, PAGE_BYTES];
+  if (wanted === "memory") return [first * PAGE_BYTES, 2 ** (shift + 5) * PAGE_BYTES];
+  return wanted === "children" ? [first, 2 ** (shift + 5)] : [null, null];
 }

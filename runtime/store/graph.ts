@@ -1,0 +1,121 @@
+/** What stored objects name, and as what: records name tables, tables name pages or records. */
+
+import { STATUS_RUNNABLE } from "../../syscalls/abi.ts";
+import {
+  fieldBytes,
+  HASH_BYTES,
+  HASHED_FIELDS,
+  NODE_PREFIX_BYTES,
+  RECORD_PREFIX_BYTES,
+} from "../image/record.ts";
+import {
+  checkObject,
+  DamagedObject,
+  type Stored,
+  TAG_BLOB,
+  TAG_BLOB_RUNS,
+  TAG_NODE,
+  TAG_PAGE,
+  TAG_PAGE_RUNS,
+  TAG_PROCESS,
+} from "./format.ts";
+
+/** As what an object is named: of a table, what its leaves are. */
+export type Wanted = "process" | "memory" | "children" | "page" | "blob";
+
+/** A name that an object gives to another. */
+export interface Edge {
+  readonly key: Buffer;
+  readonly wanted: Wanted;
+  /** Of a table's node: the bits of an index below its own position. */
+  readonly shift: number;
+  /** Which of the object's names it is: a position, or a field. */
+  readonly name: number | string;
+}
+
+const TAGS: Readonly<Record<Wanted, readonly number[]>> = {
+  process: [TAG_PROCESS],
+  memory: [TAG_NODE],
+  children: [TAG_NODE],
+  page: [TAG_PAGE, TAG_PAGE_RUNS],
+  blob: [TAG_BLOB, TAG_BLOB_RUNS],
+};
+export const TOP_SHIFT = 15;
+
+/** The root of a tree, or a blob that nothing else names. */
+export function rootEdge(key: Buffer, wanted: "process" | "blob"): Edge {
+  return { key, wanted, shift: 0, name: "" };
+}
+
+/** Whether the object is what it is named as, byte for byte. */
+export function isWhole({ key, wanted }: Edge, stored: Stored): boolean {
+  if (!TAGS[wanted].includes(stored.tag)) return false;
+  try {
+    checkObject(key, stored);
+    return true;
+  } catch (error) {
+    if (error instanceof DamagedObject) return false;
+    throw error;
+  }
+}
+
+/** What the object names, in its own order. */
+export function edgesOf({ wanted, shift }: Edge, { bytes }: Stored): Edge[] {
+  if (wanted === "process") return fieldsOf(bytes);
+  if (wanted !== "memory" && wanted !== "children") return [];
+  const edges: Edge[] = [];
+  const bitmap = bytes.readUInt32LE(4);
+  let at = NODE_PREFIX_BYTES;
+  for (let position = 0; position < 32; position++) {
+    if (((bitmap >>> position) & 1) === 0) continue;
+    const key = Buffer.from(bytes.subarray(at, at + HASH_BYTES));
+    at += HASH_BYTES;
+    if (shift > 0) edges.push({ key, wanted, shift: shift - 5, name: position });
+    else edges.push({ key, wanted: wanted === "memory" ? "page" : "process", shift: 0, name: position });
+  }
+  return edges;
+}
+
+function fieldsOf(bytes: Buffer): Edge[] {
+  const edges: Edge[] = [];
+  let at = RECORD_PREFIX_BYTES;
+  for (const [name, type] of HASHED_FIELDS) {
+    const field = bytes.subarray(at, at + fieldBytes(type));
+    at += field.length;
+    if (type !== "hash" || field.every((byte) => byte === 0)) continue;
+    const key = Buffer.from(field);
+    if (name === "memory" || name === "children") edges.push({ key, wanted: name, shift: TOP_SHIFT, name });
+    else edges.push({ key, wanted: name === "reference" ? "process" : "blob", shift: 0, name });
+  }
+  return edges;
+}
+
+/** What a process record says beside its names. */
+export interface RecordFacts {
+  readonly status: number;
+  readonly gas: number;
+  readonly gasUsed: number;
+}
+
+export function factsOf({ bytes }: Stored): RecordFacts {
+  const facts: Record<string, number> = {};
+  let at = RECORD_PREFIX_BYTES;
+  for (const [name, type] of HASHED_FIELDS) {
+    if (name === "status") facts.status = bytes.readUInt32LE(at);
+    if (name === "gas" || name === "gasUsed") facts[name] = Number(bytes.readBigInt64LE(at));
+    at += fieldBytes(type);
+  }
+  return facts as unknown as RecordFacts;
+}
+
+/** What a subtree adds to the sums of the processes above it. */
+export interface Sums {
+  readonly gas: number;
+  readonly runnable: number;
+}
+
+/** The sums above a process that holds `below` and is itself as `facts` says. */
+export function sumsAbove({ status, gas }: RecordFacts, below: Sums): Sums {
+  const runnable = status === STATUS_RUNNABLE;
+  return { gas: below.gas + (runnable ? gas : 0), runnable: below.runnable + (runnable ? 1 : 0) };
+}

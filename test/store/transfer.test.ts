@@ -1,0 +1,146 @@
+/** Export and import: whole and delta, interrupted, and with chunks that are not what they should be. */
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { exportBlock, openImport, openReader, type Runtime, verifyStore } from "../../runtime/index.ts";
+import { metadata } from "../crash/metadata.ts";
+import { open } from "../fixture.ts";
+import { withDirectory } from "./directory.ts";
+
+const OPTIONS = { workers: 1, runner: "sequential" } as const;
+const BLOCKS = 30;
+
+/** A store with some blocks, an empty place beside it, and all chunks of the head. */
+async function withExport(
+  use: (source: string, target: string, runtime: Runtime, chunks: Uint8Array[]) => Promise<void>,
+): Promise<void> {
+  await withDirectory(async (source) => {
+    const runtime = await open([], { ...OPTIONS, store: source });
+    try {
+      for (let height = 1; height <= BLOCKS; height++) await runtime.produce(metadata(height, 0));
+      // Enough for several chunks.
+      const chunks = await collect(exportBlock(source));
+      await use(source, `${source}-copy`, runtime, chunks);
+    } finally {
+      await runtime.close();
+    }
+  });
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return all;
+}
+
+async function importAll(target: string, id: string, chunks: Iterable<Uint8Array>): Promise<string> {
+  const importer = await openImport(target, id);
+  for (const chunk of chunks) importer.take(chunk);
+  return (await importer.finish()).id;
+}
+
+test("a whole block is imported, and a runtime goes on from it as the other one does", async () => {
+  await withExport(async (_source, target, runtime, chunks) => {
+    assert.ok(chunks.length > 1, `${chunks.length} chunks`);
+    assert.equal(await importAll(target, runtime.head.id, chunks), runtime.head.id);
+    assert.deepEqual((await verifyStore(target)).damages, []);
+    const copy = await open([], { ...OPTIONS, store: target });
+    assert.deepEqual(copy.head, runtime.head);
+    for (let height = BLOCKS + 1; height < BLOCKS + 6; height++) {
+      const block = metadata(height, 0);
+      assert.deepEqual(await copy.produce(block), await runtime.produce(block));
+    }
+    await copy.close();
+  });
+});
+
+test("a delta to a block that is there is small, and comes to the same", async () => {
+  await withExport(async (source, target, runtime, chunks) => {
+    const base = runtime.head;
+    await importAll(target, base.id, chunks);
+    await runtime.produce(metadata(BLOCKS + 1, 0));
+    const delta = await collect(exportBlock(source, { base }));
+    const size = (all: readonly Uint8Array[]): number => all.reduce((sum, chunk) => sum + chunk.length, 0);
+    assert.ok(size(delta) < size(chunks) / 2, `${size(delta)} of ${size(chunks)} bytes`);
+    assert.equal(await importAll(target, runtime.head.id, delta), runtime.head.id);
+    const reader = openReader(target);
+    assert.equal(reader.inspect([])?.hash, runtime.head.root);
+    assert.equal(reader.head.id, runtime.head.id);
+    assert.equal(reader.retained().length, 2);
+    await reader.close();
+    assert.deepEqual((await verifyStore(target)).damages, []);
+    // Without its base it is refused.
+    await assert.rejects(importAll(`${target}-2`, runtime.head.id, delta), { code: "NOT_RETAINED" });
+  });
+});
+
+test("an import that was interrupted goes on with the chunk it wants", async () => {
+  await withExport(async (source, target, runtime, chunks) => {
+    for (let taken = 0; taken < chunks.length; taken++) {
+      const importer = await openImport(target, runtime.head.id);
+      assert.equal(importer.next, taken);
+      const [next] = await collect(exportBlock(source, { from: taken }));
+      assert.deepEqual(next, chunks[taken]);
+      importer.take(next as Uint8Array);
+      await importer.close();
+    }
+    const importer = await openImport(target, runtime.head.id);
+    assert.equal((await importer.finish()).id, runtime.head.id);
+    assert.deepEqual((await verifyStore(target)).damages, []);
+  });
+});
+
+describe("a chunk that is not what it should be is refused by its number, and the right one taken after it", () => {
+  const flipped = (chunk: Uint8Array, at: number): Uint8Array => {
+    const copy = chunk.slice();
+    copy[at] = (copy[at] as number) ^ 4;
+    return copy;
+  };
+  const cases: readonly [string, (chunks: readonly Uint8Array[], i: number) => Uint8Array][] = [
+    ["flipped at its begin", (chunks, i) => flipped(chunks[i] as Uint8Array, 2)],
+    ["flipped in its middle", (chunks, i) => flipped(chunks[i] as Uint8Array, (chunks[i]?.length ?? 0) >> 1)],
+    ["flipped at its end", (chunks, i) => flipped(chunks[i] as Uint8Array, (chunks[i]?.length ?? 0) - 1)],
+    ["cut off", (chunks, i) => (chunks[i] as Uint8Array).slice(0, -1)],
+    ["longer", (chunks, i) => Buffer.concat([chunks[i] as Uint8Array, Buffer.alloc(1)])],
+    ["empty", () => new Uint8Array()],
+    ["another one", (chunks, i) => chunks[i === 1 ? 0 : 1] as Uint8Array],
+  ];
+  for (const [name, wrong] of cases) {
+    test(name, async () => {
+      await withExport(async (_source, target, runtime, chunks) => {
+        const importer = await openImport(target, runtime.head.id);
+        for (const [i, chunk] of chunks.entries()) {
+          assert.throws(() => importer.take(wrong(chunks, i)), {
+            code: "CHUNK_REFUSED",
+            facts: { chunk: i },
+          });
+          assert.equal(importer.next, i);
+          importer.take(chunk);
+        }
+        assert.throws(() => importer.take(chunks[0] as Uint8Array), { code: "CHUNK_REFUSED" });
+        assert.equal((await importer.finish()).id, runtime.head.id);
+        assert.deepEqual((await verifyStore(target)).damages, []);
+      });
+    });
+  }
+
+  test("missing at the end", async () => {
+    await withExport(async (_source, target, runtime, chunks) => {
+      const importer = await openImport(target, runtime.head.id);
+      for (const chunk of chunks.slice(0, -1)) importer.take(chunk);
+      await assert.rejects(importer.finish(), { code: "CHUNK_REFUSED", facts: { chunk: chunks.length - 1 } });
+      await importer.close();
+    });
+  });
+
+  test("of another block", async () => {
+    await withExport(async (_source, target, runtime, chunks) => {
+      const importer = await openImport(target, runtime.blocks()[3]?.id as string);
+      assert.throws(() => importer.take(chunks[0] as Uint8Array), {
+        code: "CHUNK_REFUSED",
+        message: /not of/,
+      });
+      await importer.close();
+    });
+  });
+});
