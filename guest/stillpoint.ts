@@ -15,6 +15,11 @@ export declare function get(child: i32, request: usize): i32;
 export declare function ret(code: i64): i64;
 
 /**
+ * Adds to an integer in this process's memory, within bounds: 1, or 0 and nothing is added, or an error code.
+ */
+export declare function accumulate(request: usize): i32;
+
+/**
  * Root only: commits a block and stands still; returns the length of the next block's metadata, or an error
  * code.
  */

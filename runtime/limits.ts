@@ -43,7 +43,7 @@ export const GLOBALS_LIMIT = 2_000;
 export const TABLE_ELEMENTS_LIMIT = 100_000;
 export const SEGMENTS_LIMIT = 10_000;
 export const NAME_BYTES_LIMIT = 1_000;
-/** Imported functions, each of the five as often as wanted. */
+/** Imported functions, each of the six as often as wanted. */
 export const IMPORTS_LIMIT = 100;
 export const EXPORTS_LIMIT = 10_000;
 export const TABLES_LIMIT = 100;

@@ -17,6 +17,7 @@
  *   ret(code: i64): i64                       stands still; the result is the argument of the next START
  *   snapshot(request: i32): i32               root only: stands still; length of the next block's metadata,
  *   or an error code
+ *   accumulate(request: i32): i32             1: added, 0: the result would be out of bounds, or an error code
  * and from "env", as AssemblyScript emits it: abort(message: i32, file: i32, line: i32, column: i32).
  * An entry is an exported function of type (i64) -> i64.
  */
@@ -201,6 +202,22 @@ export const SNAPSHOT_REGION_POINTER = 12; // u32  where the next block's metada
 export const SNAPSHOT_REGION_CAPACITY = 16; // u32
 export const SNAPSHOT_RESERVED = 20; //       u32  zero
 export const SNAPSHOT_SIZE = 24;
+
+// ---- ACCUMULATE request, ACCUMULATE_SIZE bytes ------------------------------------------------------------
+
+export const ACCUMULATE_VERSION = 0; //    u32  ABI_VERSION
+export const ACCUMULATE_FLAGS = 4; //      u32  bits ACCUMULATE_SUBTRACT, ACCUMULATE_BOUNDED
+export const ACCUMULATE_ADDRESS = 8; //    u32  an unsigned integer, little-endian; divisible by its width
+export const ACCUMULATE_WIDTH = 12; //     u32  its bytes: 8, 16 or 32
+export const ACCUMULATE_DELTA = 16; //     u256 what is added
+export const ACCUMULATE_MINIMUM = 48; //   u256 read with ACCUMULATE_BOUNDED: the least result
+export const ACCUMULATE_MAXIMUM = 80; //   u256 read with ACCUMULATE_BOUNDED: the greatest result
+export const ACCUMULATE_SIZE = 112;
+
+/** The delta is subtracted. */
+export const ACCUMULATE_SUBTRACT = 1;
+/** The result has bounds of its own, besides 0 and what the width holds. */
+export const ACCUMULATE_BOUNDED = 2;
 
 // ---- error codes: what a call returns when it did nothing -------------------------------------------------
 

@@ -12,11 +12,11 @@ const page = readFileSync(new URL("../syscalls/README.md", import.meta.url), "ut
 const source = readFileSync(new URL("../syscalls/abi.ts", import.meta.url), "utf8");
 
 /** Rows of all tables that begin with a constant's name and a number. */
-const rows = [...page.matchAll(/^\| ([A-Z][A-Z0-9_]+) \| (-?\d+) \|(?: (u32|u64|i64)? ?\|)?/gm)].map(
+const rows = [...page.matchAll(/^\| ([A-Z][A-Z0-9_]+) \| (-?\d+) \|(?: (u32|u64|i64|u256)? ?\|)?/gm)].map(
   ([, name, value, type]) => ({ name: name!, value: Number(value), type }),
 );
 
-const BYTES: Record<string, number> = { u32: 4, u64: 8, i64: 8 };
+const BYTES: Record<string, number> = { u32: 4, u64: 8, i64: 8, u256: 32 };
 
 test("the page lists every constant of abi.ts exactly once, and no other", () => {
   assert.deepEqual(rows.map((row) => row.name).sort(), Object.keys(abi).sort());
@@ -28,7 +28,7 @@ test("the page gives every constant its value", () => {
 
 test("the page gives every field the type that abi.ts states", () => {
   const typed = rows.filter((row) => row.type !== undefined);
-  const stated = [...source.matchAll(/^export const (\w+) = \d+; \/\/ +(u32|u64|i64)\b/gm)];
+  const stated = [...source.matchAll(/^export const (\w+) = \d+; \/\/ +(u32|u64|i64|u256)\b/gm)];
   assert.deepEqual(
     typed.map(({ name, type }) => `${name} ${type}`),
     stated.map(([, name, type]) => `${name} ${type}`),
@@ -36,7 +36,19 @@ test("the page gives every field the type that abi.ts states", () => {
 });
 
 const STRUCTS = [
-  ...["PUT", "RANGE", "BATCH", "INPUT", "GET", "MERGE", "STATUS", "OUTCOMES", "OUTCOME", "SNAPSHOT"],
+  ...[
+    "PUT",
+    "RANGE",
+    "BATCH",
+    "INPUT",
+    "GET",
+    "MERGE",
+    "STATUS",
+    "OUTCOMES",
+    "OUTCOME",
+    "SNAPSHOT",
+    "ACCUMULATE",
+  ],
 ];
 for (const prefix of STRUCTS) {
   test(`the fields of ${prefix} fill the struct, aligned and without gaps`, () => {
@@ -44,7 +56,7 @@ for (const prefix of STRUCTS) {
     let offset = 0;
     for (const { name, value, type } of fields) {
       assert.equal(value, offset, name);
-      assert.equal(value % BYTES[type!]!, 0, `${name} is aligned`);
+      assert.equal(value % Math.min(8, BYTES[type!]!), 0, `${name} is aligned`);
       offset += BYTES[type!]!;
     }
     assert.equal(abi[`${prefix}_SIZE` as keyof typeof abi], offset);

@@ -42,6 +42,8 @@ export const COST_STACK_BYTE = 4;
 /** HASH, whatever is below: the objects it covers were paid for when they changed. */
 export const COST_HASH = 20_000;
 export const COST_SNAPSHOT = 20_000;
+/** ACCUMULATE, of whatever width. */
+export const COST_ACCUMULATE = 500;
 /** A page whose bytes differ when an activation ends: copying, hashing and storing it. */
 export const COST_PAGE_CHANGED = 16_384;
 /** memory.grow, per page of 64 KiB. */

@@ -371,6 +371,42 @@ export class SnapshotRequest {
   }
 }
 
+/** Integers of 32 bytes are read as eight words, the lowest first. */
+export const INTEGER_WORDS = 8;
+
+/** What ACCUMULATE reads. */
+export class AccumulateRequest {
+  address = 0;
+  width = 0;
+  subtract = false;
+  bounded = false;
+  readonly delta = new Uint32Array(INTEGER_WORDS);
+  readonly minimum = new Uint32Array(INTEGER_WORDS);
+  readonly maximum = new Uint32Array(INTEGER_WORDS);
+
+  read(slot: { readonly memory: Buffer; readonly words: Uint32Array }, pointer: number): number {
+    const at = locate(slot, pointer, abi.ACCUMULATE_SIZE);
+    if (at < 0) return at;
+    const { words } = slot;
+    const flags = words[at + abi.ACCUMULATE_FLAGS / 4] as number;
+    this.address = words[at + abi.ACCUMULATE_ADDRESS / 4] as number;
+    this.width = words[at + abi.ACCUMULATE_WIDTH / 4] as number;
+    if (words[at + abi.ACCUMULATE_VERSION / 4] !== abi.ABI_VERSION) return abi.E_BAD_REQUEST;
+    if ((flags & ~(abi.ACCUMULATE_SUBTRACT | abi.ACCUMULATE_BOUNDED)) !== 0) return abi.E_BAD_REQUEST;
+    if (this.width !== 8 && this.width !== 16 && this.width !== 32) return abi.E_BAD_REQUEST;
+    if (this.address % this.width !== 0) return abi.E_BAD_REQUEST;
+    if (!inside(slot, this.address, this.width)) return abi.E_RANGE;
+    this.subtract = (flags & abi.ACCUMULATE_SUBTRACT) !== 0;
+    this.bounded = (flags & abi.ACCUMULATE_BOUNDED) !== 0;
+    for (let i = 0; i < INTEGER_WORDS; i++) {
+      this.delta[i] = words[at + abi.ACCUMULATE_DELTA / 4 + i] as number;
+      this.minimum[i] = words[at + abi.ACCUMULATE_MINIMUM / 4 + i] as number;
+      this.maximum[i] = words[at + abi.ACCUMULATE_MAXIMUM / 4 + i] as number;
+    }
+    return abi.OK;
+  }
+}
+
 /**
  * The text of an AssemblyScript string at `pointer`; its length stands in the four bytes before. At most
  * `limit` characters.
@@ -385,7 +421,7 @@ export function readString(slot: Slot, pointer: number, limit: number): string {
 }
 
 /** Whether `length` bytes at `pointer` lie in the memory; both unsigned. */
-function inside(slot: Slot, pointer: number, length: number): boolean {
+function inside(slot: Pick<Slot, "memory">, pointer: number, length: number): boolean {
   return pointer + length <= slot.memory.length;
 }
 
@@ -393,7 +429,7 @@ function inside(slot: Slot, pointer: number, length: number): boolean {
  * The word index of a request of `size` bytes at `pointer` (as the guest passed it: signed), or an error
  * code.
  */
-function locate(slot: Slot, pointer: number, size: number): number {
+function locate(slot: Pick<Slot, "memory">, pointer: number, size: number): number {
   const address = pointer >>> 0;
   if (address % 8 !== 0) return abi.E_BAD_REQUEST;
   if (!inside(slot, address, size)) return abi.E_RANGE;

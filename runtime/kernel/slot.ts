@@ -28,6 +28,7 @@ export interface KernelImports {
   snapshot(request: number): number;
   grow(pages: number): number;
   abort(message: number, file: number, line: number, column: number): void;
+  accumulate(request: number): number;
 }
 
 /** What an instrumented module exports (program/layout.ts). */

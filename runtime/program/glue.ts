@@ -33,6 +33,7 @@ export const KERNEL_IMPORTS: readonly {
   { name: "snapshot", parameters: [I32], results: [I32] },
   { name: "grow", parameters: [I32], results: [I32] },
   { name: "abort", parameters: [I32, I32, I32, I32], results: [] },
+  { name: "accumulate", parameters: [I32], results: [I32] },
 ];
 
 /** What the batch variant imports behind them. */

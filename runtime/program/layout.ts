@@ -5,7 +5,7 @@
  *   memory "memory"    index 0: the guest's memory (with minimum 0 when the guest has none)
  *   memory "aux"       index 1: AUX_PAGES pages that no guest instruction can name
  *   put(i32,i32)->i32  get(i32,i32)->i32  ret()->()  snapshot(i32)->i32  grow(i32)->i32
- *   abort(i32,i32,i32,i32)->()
+ *   abort(i32,i32,i32,i32)->()  accumulate(i32)->i32
  * and exports:
  *   run(entry, argumentLow, argumentHigh, gasLow, gasHigh)
  *                              runs entry number `entry`; result in AUX_RESULT, gas left in AUX_GAS

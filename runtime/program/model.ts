@@ -53,7 +53,7 @@ export interface DataSegment {
   readonly bytes: Uint8Array;
 }
 
-export type ImportName = "put" | "get" | "ret" | "snapshot" | "abort";
+export type ImportName = "put" | "get" | "ret" | "snapshot" | "accumulate" | "abort";
 
 export interface Module {
   readonly dialect: Dialect;

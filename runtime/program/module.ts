@@ -27,6 +27,7 @@ const IMPORTS: Record<string, { module: string; parameters: number[]; results: n
   get: { module: "stillpoint", parameters: [I32, I32], results: [I32] },
   ret: { module: "stillpoint", parameters: [I64], results: [I64] },
   snapshot: { module: "stillpoint", parameters: [I32], results: [I32] },
+  accumulate: { module: "stillpoint", parameters: [I32], results: [I32] },
   abort: { module: "env", parameters: [I32, I32, I32, I32], results: [] },
 };
 

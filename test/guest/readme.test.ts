@@ -35,7 +35,7 @@ for (const [i, example] of examples.entries()) {
       [...exported, "memory"].sort(),
     );
     for (const { module: from, name } of WebAssembly.Module.imports(module)) {
-      assert.match(`${from}.${name}`, /^(stillpoint\.(put|get|ret|snapshot)|env\.abort)$/);
+      assert.match(`${from}.${name}`, /^(stillpoint\.(put|get|ret|snapshot|accumulate)|env\.abort)$/);
     }
   });
 }

@@ -106,6 +106,7 @@ export class Machine {
           this.#stand();
           return this.#answer;
         },
+        accumulate: (request: number) => call("accumulate")(request, 0),
         grow: (delta: number) => this.#grow(delta >>> 0),
         abort: (message: number, file: number, line: number, column: number) => {
           this.log.push(`abort ${message} ${file} ${line} ${column}`);

@@ -1,0 +1,37 @@
+/**
+ * ACCUMULATE as a plain read-modify-write: what it means everywhere. Integers are words, the lowest first; the
+ * result is computed in 32 bytes, whatever the width.
+ */
+
+import { type AccumulateRequest, INTEGER_WORDS } from "./request.ts";
+import type { Slot } from "./slot.ts";
+
+const TWO_32 = 4294967296;
+const result = new Uint32Array(INTEGER_WORDS);
+
+/** Adds in the slot's memory; 1, or 0 and nothing has changed. */
+export function accumulate(slot: Pick<Slot, "words" | "mark">, request: AccumulateRequest): 0 | 1 {
+  const { words } = slot;
+  const at = request.address / 4;
+  const count = request.width / 4;
+  // A borrow is a carry of -1.
+  const sign = request.subtract ? -1 : 1;
+  let carry = 0;
+  for (let i = 0; i < INTEGER_WORDS; i++) {
+    const value = i < count ? (words[at + i] as number) : 0;
+    const sum = value + sign * (request.delta[i] as number) + carry;
+    carry = Math.floor(sum / TWO_32);
+    result[i] = sum - carry * TWO_32;
+  }
+  if (carry !== 0) return 0;
+  for (let i = count; i < INTEGER_WORDS; i++) if (result[i] !== 0) return 0;
+  if (request.bounded && (isLess(result, request.minimum) || isLess(request.maximum, result))) return 0;
+  for (let i = 0; i < count; i++) words[at + i] = result[i] as number;
+  slot.mark(request.address, request.width);
+  return 1;
+}
+
+function isLess(a: Uint32Array, b: Uint32Array): boolean {
+  for (let i = INTEGER_WORDS - 1; i >= 0; i--) if (a[i] !== b[i]) return (a[i] as number) < (b[i] as number);
+  return false;
+}
