@@ -9,7 +9,7 @@ const ROOT = await guest("batch/root");
 
 export interface Item {
   readonly input: Uint8Array;
-  readonly gas: number;
+  readonly gas: number | bigint;
 }
 
 export interface BatchInput {
@@ -66,7 +66,7 @@ export function batchMetadata(batch: BatchInput): Uint8Array {
   const entry = encoder.encode(batch.entry);
   view.setUint32(0, 2, true);
   view.setUint32(4, entry.length, true);
-  view.setBigUint64(8, BigInt(batch.gas ?? items.reduce((sum, { gas }) => sum + gas, 0)), true);
+  view.setBigUint64(8, BigInt(batch.gas ?? items.reduce((sum, { gas }) => sum + Number(gas), 0)), true);
   view.setUint32(16, items.length, true);
   view.setUint32(20, inbox, true);
   view.setUint32(24, batch.inboxCapacity ?? 32768, true);

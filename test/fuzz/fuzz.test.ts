@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { baseSeed } from "../seed.ts";
+import * as batch from "./batch.ts";
 import { CANARIES, compareEngines, findCanary, otherNodes } from "./engines.ts";
 import * as requests from "./requests.ts";
 import * as trees from "./trees.ts";
@@ -26,6 +27,20 @@ test("wild requests are refused as the model says", async (t) => {
 
 test("a missing rule of the model is found", async (t) => {
   assert.ok((await requests.canary("range-target-bounds", baseSeed(t), 200)) !== null);
+});
+
+test("random batches in parallel are the same with threads held up and killed", async (t) => {
+  const fuzzer = new batch.BatchFuzzer();
+  const seed = baseSeed(t);
+  for (let i = 0; i < 12; i++) assert.equal(await fuzzer.round(seed + i), null, `seed ${seed + i}`);
+  await fuzzer.close();
+  const { tally } = fuzzer;
+  t.diagnostic(JSON.stringify(tally));
+  assert.ok(tally.parallel > 0.5 * tally.items && tally.aborts > 0);
+});
+
+test("a batch in which every validation says yes is found", async (t) => {
+  assert.ok((await batch.canary(baseSeed(t), 20)) !== null);
 });
 
 test("engines agree: numbers of workers, each tier of V8 alone, other versions of Node", async (t) => {

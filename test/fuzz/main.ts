@@ -1,10 +1,11 @@
 /**
  * npm run fuzz -- [NAME…] [--seed S] [--seconds T] [--node PATH]… [--canary]
  *
- * Fuzzers: trees, requests, program, engines; all of them without a name. The last compares engines, among
- * them every other Node that --node names, or else the system's if that is 24 or newer. Each runs for T seconds (30) and prints its
- * seed; what it finds is printed with the seed of the one round, which `--seed` repeats. With --canary each
- * planted defect must be found. Exit code 1 if something was found, or a canary was not; 2 for bad usage.
+ * Fuzzers: trees, requests, program, batch, engines; all of them without a name. The last compares engines,
+ * among them every other Node that --node names, or else the system's if that is 24 or newer. Each runs for T
+ * seconds (30) and prints its seed; what it finds is printed with the seed of the one round, which `--seed`
+ * repeats. With --canary each planted defect must be found. Exit code 1 if something was found, or a canary
+ * was not; 2 for bad usage.
  */
 
 import { spawn } from "node:child_process";
@@ -14,12 +15,14 @@ import { parseArgs } from "node:util";
 const CANARY_ROUNDS = 40;
 const CANARY_SCRIPTS = 400;
 const CANARY_ENGINE_ROUNDS = 5;
+const CANARY_BATCH_ROUNDS = 20;
 const PROGRAM = fileURLToPath(new URL("../program/fuzz.ts", import.meta.url));
 
 // Loaded when asked for: each compiles guests.
 const trees = () => import("./trees.ts");
 const requests = () => import("./requests.ts");
 const engines = () => import("./engines.ts");
+const batch = () => import("./batch.ts");
 
 interface Fuzzer {
   /** Whether all went well. */
@@ -47,6 +50,18 @@ const FUZZERS: Record<string, Fuzzer> = {
   program: {
     fuzz: (seed, seconds) => program(["--seed", `${seed}`, "--seconds", `${seconds}`]),
     canary: (seed) => program(["--seed", `${seed}`, "--canary"]),
+  },
+  batch: {
+    fuzz: async (seed, seconds) => {
+      const { tally, found } = await (await batch()).fuzz(seed, seconds, (line) =>
+        console.log(`batch: ${line}`),
+      );
+      console.log(`batch: ${tally.batches} batches from seed ${seed}, ${found} found`);
+      console.log(`  ${JSON.stringify(tally)}`);
+      return found === 0;
+    },
+    canary: async (seed) =>
+      report("batch: every validation says yes", await (await batch()).canary(seed, CANARY_BATCH_ROUNDS)),
   },
   engines: {
     fuzz: async (seed, seconds) => {

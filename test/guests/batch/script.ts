@@ -1,7 +1,9 @@
 /**
- * Items that are scripts: the input is a list of operations of four u32 each, so a test or a fuzzer can make an
- * item do anything to state and private memory. Returns the accumulator.
+ * Items that are scripts: the input is a list of operations of four u32 each, so a test or a fuzzer can make
+ * an item do anything to state and private memory. Returns the accumulator.
  */
+
+import { get } from "../../../guest/stillpoint";
 
 export const STATE_BYTES: u32 = 1 << 17;
 
@@ -121,6 +123,76 @@ export function run(length: i64): i64 {
         store<u16>(to, load<u16>(to) + <u16>b);
         break;
       }
+      case 18: {
+        // Across the bound.
+        const to = <usize>STATE_BYTES - 1 - <usize>(a % 15);
+        v128.store(to, v128.add<u8>(v128.load(to), i8x16.splat(<i8>b)));
+        break;
+      }
+      case 19: {
+        const to = <usize>STATE_BYTES - <usize>(a % 5000);
+        memory.fill(to, <u8>c, <usize>b % 9000);
+        break;
+      }
+      case 20: {
+        const from = <usize>STATE_BYTES - <usize>(a % 5000);
+        const bytes = <usize>b % 9000;
+        memory.copy((c & 1) !== 0 ? scratch : at(c, bytes), from, bytes);
+        break;
+      }
+      case 21: {
+        // A walk whose every step depends on the last.
+        let where = a;
+        for (let i: u32 = 0; i < b % 64; i++) where = <u32>load<u64>(at(where, 8)) * 2654435761 + c + i;
+        accumulator ^= where;
+        break;
+      }
+      case 22:
+        for (let i: u32 = 0; i < b % 256; i++) {
+          const to = at(a + i * 64, 8);
+          store<u64>(to, load<u64>(to) + 1);
+        }
+        break;
+      case 23:
+        // Nothing, where something might be.
+        memory.fill((c & 1) !== 0 ? <usize>STATE_BYTES : at(a, 1), 1, 0);
+        memory.copy((c & 2) !== 0 ? <usize>STATE_BYTES : at(a, 1), at(b, 1), 0);
+        break;
+      case 24:
+        // Beyond the memory, from within the state.
+        if ((c & 1) !== 0) memory.fill(at(a, 8), <u8>b, 0xfff00000);
+        else memory.copy(at(a, 8), at(b, 8), 0xfff00000);
+        break;
+      case 25: {
+        const to = at(a, 1);
+        store<u8>(to, load<u8>(to) + <u8>b);
+        break;
+      }
+      case 26:
+        // All of a line, whatever it held.
+        for (let i: usize = 0; i < 64; i += 16) v128.store((at(a, 64) & ~63) + i, i32x4.splat(b));
+        break;
+      case 27:
+        store<u32>(OUTBOX, a % 40000);
+        break;
+      case 28:
+        store<u64>(at(a, 8), 0);
+        break;
+      case 29:
+        output(load<u64>(at(a, 8)));
+        break;
+      case 30: {
+        const from = at(a, 8);
+        const to = at(b, 8);
+        if (load<u64>(from) < c) break;
+        store<u64>(from, load<u64>(from) - c);
+        store<u64>(to, load<u64>(to) + c);
+        accumulator++;
+        break;
+      }
+      case 31:
+        accumulator += <u64>get(<i32>a, <i32>(scratch & ~7));
+        break;
       default:
         accumulator += load<u64>(at(a, 8));
     }

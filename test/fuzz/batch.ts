@@ -1,0 +1,151 @@
+/**
+ * Fuzzer "batch": random batches of scripts in parallel against the loop, block for block. The threads are
+ * held up at random, and now and then one is killed.
+ *
+ * Its canary believes every validation, so that updates are lost.
+ */
+
+import { isDeepStrictEqual } from "node:util";
+import type { BatchReport, Runtime, RuntimeOptions } from "../../runtime/index.ts";
+import { type BatchOutcome, openBatches, runBatch } from "../batch/batches.ts";
+import { randomBatch, SCRIPT } from "../batch/scripts.ts";
+import { random } from "../kernel/trees.ts";
+
+/** Batches of a round; each begins with the state that the one before left. */
+export const BATCHES = 20;
+/** Rounds with killed threads: one in so many. */
+const KILLED = 25;
+/** In these, batches during which one dies: one in so many. */
+const DEATHS = 5;
+const OPTIONS = { memoryQuota: 4096, heapBytes: 1 << 30, retain: 64 };
+
+const steps = (name: string): string => new URL(`../batch/steps/${name}.ts`, import.meta.url).href;
+/** Who runs a round: one of these. */
+const ENGINES: readonly Partial<RuntimeOptions>[] = [
+  { workers: 2, steps: steps("stall") },
+  { workers: 3 },
+  { workers: 4, steps: steps("stall"), paranoid: true },
+  { workers: 8, steps: steps("stall") },
+  { workers: 4, steps: steps("incarnations") },
+];
+
+/** What has been tried so far. */
+export interface Tally {
+  batches: number;
+  items: number;
+  /** Items whose outcome came from a run in parallel, and what they took. */
+  parallel: number;
+  executions: number;
+  aborts: number;
+  kills: number;
+  died: number;
+}
+
+export class BatchFuzzer {
+  readonly tally: Tally = { batches: 0, items: 0, parallel: 0, executions: 0, aborts: 0, kills: 0, died: 0 };
+  readonly #runtimes = new Map<string, Promise<Runtime>>();
+  readonly #engines: readonly Partial<RuntimeOptions>[];
+
+  constructor(engines: readonly Partial<RuntimeOptions>[] = ENGINES) {
+    this.#engines = engines;
+  }
+
+  /** A chain of random batches; what differs, or null. */
+  async round(seed: number): Promise<string | null> {
+    const next = random(seed);
+    const engine = this.#engines[next(this.#engines.length)] as Partial<RuntimeOptions>;
+    const loop = await this.#open({ runner: "sequential", workers: 1 });
+    const parallel = await this.#open({ ...engine, force: true });
+    const killing = this.#engines === ENGINES && next(KILLED) === 0;
+    for (const runtime of [loop, parallel]) await runtime.revert(1);
+    for (let at = 0; at < BATCHES; at++) {
+      const batch = randomBatch(seed * BATCHES + at);
+      const expected = await runBatch(loop, batch);
+      const running = runBatch(parallel, batch);
+      if (killing && next(DEATHS) === 0) await this.#kill(parallel, next);
+      const found = await running;
+      this.tally.batches++;
+      const difference = compare(expected, found);
+      if (difference !== null) return `batch ${at}, ${JSON.stringify(engine)}: ${difference}`;
+    }
+    return null;
+  }
+
+  async close(): Promise<void> {
+    for (const runtime of this.#runtimes.values()) await (await runtime).close();
+  }
+
+  #open(options: Partial<RuntimeOptions>): Promise<Runtime> {
+    const name = JSON.stringify(options);
+    let runtime = this.#runtimes.get(name);
+    if (runtime === undefined) {
+      const onBatch = (report: BatchReport): void => this.#count(report);
+      const reports = options.force === true ? { onBatch } : {};
+      runtime = openBatches(SCRIPT, { ...OPTIONS, ...options, ...reports });
+      this.#runtimes.set(name, runtime);
+    }
+    return runtime;
+  }
+
+  #count({ items, parallel, executions, aborts, endings }: BatchReport): void {
+    const { tally } = this;
+    tally.items += items;
+    tally.parallel += parallel;
+    tally.executions += executions;
+    tally.aborts += aborts;
+    tally.died += endings.filter((ending) => ending === "died").length;
+  }
+
+  async #kill(runtime: Runtime, next: (limit: number) => number): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, next(4)));
+    this.tally.kills++;
+    await runtime.engine.pool.kill(next(8));
+  }
+}
+
+/** What differs, or null. */
+export function compare(expected: BatchOutcome, found: BatchOutcome): string | null {
+  if (isDeepStrictEqual(expected, found)) return null;
+  const item = expected.outcomes.findIndex((outcome, i) => !isDeepStrictEqual(outcome, found.outcomes[i]));
+  const show = ({ put, get, outcomes, block }: BatchOutcome): string => {
+    const outcome = outcomes[item];
+    const { id, gasUsed } = block;
+    const output = Buffer.from(outcome?.output ?? []).toString("hex");
+    const shown = { put, get, id, gasUsed, items: outcomes.length, ...outcome, output };
+    return JSON.stringify(shown, (_, value) => (typeof value === "bigint" ? `${value}` : value));
+  };
+  return `item ${item} first\n  loop     ${show(expected)}\n  parallel ${show(found)}`;
+}
+
+/** Rounds from the seed for so long, and what was found. */
+export async function fuzz(
+  seed: number,
+  seconds: number,
+  say: (line: string) => void,
+): Promise<{ readonly tally: Tally; readonly found: number }> {
+  const fuzzer = new BatchFuzzer();
+  const end = performance.now() + seconds * 1000;
+  let found = 0;
+  let at = seed;
+  do {
+    const difference = await fuzzer.round(at).catch((error: Error) => error.stack ?? error.message);
+    if (difference !== null) {
+      found++;
+      say(`found with --seed ${at} --seconds 0\n${difference}`);
+    }
+    at++;
+  } while (performance.now() < end && found < 10);
+  await fuzzer.close();
+  return { tally: fuzzer.tally, found };
+}
+
+/** Rounds until a batch in which every validation says yes comes out wrong; their number, or null. */
+export async function canary(seed: number, rounds: number): Promise<number | null> {
+  const fuzzer = new BatchFuzzer([{ workers: 4, steps: steps("believe") }]);
+  try {
+    for (let i = 0; i < rounds; i++) if ((await fuzzer.round(seed + i)) !== null) return i + 1;
+    return null;
+  } finally {
+    await fuzzer.close();
+  }
+}
