@@ -20,6 +20,7 @@
  * Both leave lines above the bound alone: those are cells (cells.ts).
  *
  * `base` exports
+ *   read(line, address)             the 64 bytes at `address` of core become the base's line
  *   equals(line, address) -> i32    whether the base's line has the 64 bytes at `address` of core
  *   apply(begin, end)               the versions that the log from `begin` to `end` left go to the base
  */
@@ -34,6 +35,7 @@ import {
   ENTRY_FLAGS,
   ENTRY_LINE,
   ENTRY_SIZE,
+  ENTRY_UNREAD,
   ENTRY_VERSION,
   ENTRY_WRITTEN,
   VERSION_BYTES,
@@ -170,7 +172,7 @@ function overEntries(code: Code, entry: number, end: number, body: () => void): 
 
 function touch(bound: number) {
   return (code: Code): void => {
-    const [address, length, write, line, last, entry, at, tag] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+    const [address, length, write, line, last, entry, at, tag, shown] = [0, 1, 2, 3, 4, 5, 6, 7, 8] as const;
     code.get(address);
     code.i32(LINE_SHIFT);
     code.op(op.I32_SHR_U);
@@ -215,7 +217,20 @@ function touch(bound: number) {
     needBase(code, BASE, line, LOAD);
     copyLine(code, { memory: CORE, at: entry, offset: ENTRY_BYTES }, { memory: BASE, at, offset: BASE_AT });
     code.end();
-    copyLine(code, { memory: GUEST, at, offset: 0 }, { memory: CORE, at: entry, offset: ENTRY_BYTES });
+    // What the item has accumulated there is shown on top of what was read, and counts as written.
+    code.get(entry);
+    code.access(op.I32_LOAD, CORE, ENTRY_FLAGS);
+    code.tee(shown);
+    code.open(op.IF);
+    code.i32(TAG_WRITTEN);
+    code.set(tag);
+    code.op(op.ELSE);
+    code.get(entry);
+    code.i32(ENTRY_BYTES);
+    code.op(op.I32_ADD);
+    code.set(shown);
+    code.end();
+    copyLine(code, { memory: GUEST, at, offset: 0 }, { memory: CORE, at: shown, offset: 0 });
     code.end();
     // Present, and written if it was or will be.
     code.get(line);
@@ -253,7 +268,34 @@ function changed(code: Code, lines: number): void {
       code.access(op.I32_STORE8, AUX, AUX_MARKS);
     }
   };
+  const count = (): void => {
+    code.open(op.IF);
+    mark(null);
+    code.op(op.I32_EQZ);
+    code.get(pages);
+    code.op(op.I32_ADD);
+    code.set(pages);
+    mark(1);
+    code.end();
+  };
   eachLine(code, entry, end, line, lines, () => {
+    code.get(entry);
+    code.access(op.I32_LOAD, CORE, ENTRY_VERSION);
+    code.i32(ENTRY_UNREAD);
+    code.op(op.I32_EQ);
+    code.open(op.IF);
+    // Deltas change a line if they add up to anything.
+    code.get(entry);
+    code.access(op.I32_LOAD, CORE, ENTRY_WRITTEN);
+    code.set(at);
+    for (let byte = 0; byte < LINE_BYTES; byte += 16) {
+      code.get(at);
+      code.access(op.V128_LOAD, CORE, VERSION_BYTES + byte, 4);
+      if (byte > 0) code.op(op.V128_OR);
+    }
+    code.op(op.V128_ANY_TRUE);
+    count();
+    code.op(op.ELSE);
     lineAddress(code, line, at);
     code.get(entry);
     code.get(line);
@@ -270,13 +312,7 @@ function changed(code: Code, lines: number): void {
     code.access(op.I32_STORE8, AUX, AUX_TAGS);
     code.get(entry);
     code.access(op.I32_LOAD, CORE, ENTRY_FLAGS);
-    code.open(op.IF);
-    mark(null);
-    code.op(op.I32_EQZ);
-    code.get(pages);
-    code.op(op.I32_ADD);
-    code.set(pages);
-    mark(1);
+    count();
     code.end();
   });
   // No mark outlives the count.
@@ -330,7 +366,7 @@ export function bridgeModule(bound: number): WebAssembly.Module {
           name: "touch",
           parameters: [I32, I32, I32],
           results: [],
-          locals: [I32, I32, I32, I32, I32],
+          locals: [I32, I32, I32, I32, I32, I32],
           write: touch(bound),
         },
         {
@@ -376,6 +412,18 @@ export function baseModule(): WebAssembly.Module {
           lineAddress(code, line, at);
           linesDiffer(code, { memory: base, at, offset: BASE_AT }, { memory: core, at: address, offset: 0 });
           code.op(op.I32_EQZ);
+        },
+      },
+      {
+        name: "read",
+        parameters: [I32, I32],
+        results: [],
+        locals: [I32],
+        write: (code) => {
+          const [line, address, at] = [0, 1, 2] as const;
+          needBase(code, base, line, load);
+          lineAddress(code, line, at);
+          copyLine(code, { memory: core, at: address, offset: 0 }, { memory: base, at, offset: BASE_AT });
         },
       },
       {

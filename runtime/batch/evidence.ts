@@ -135,7 +135,8 @@ export function readFrom(words: Int32Array, item: number): number[] {
   const lower = new Set<number>();
   for (let at = (words[record + layout.ITEM_LOG / 4] as number) >>> 0; at < end; at += layout.ENTRY_SIZE) {
     const version = (words[(at + layout.ENTRY_VERSION) / 4] as number) >>> 0;
-    if (version !== 0) lower.add(words[(version + layout.VERSION_ITEM) / 4] as number);
+    // Sums of deltas have many sources.
+    if (version > layout.ENTRY_SUM) lower.add(words[(version + layout.VERSION_ITEM) / 4] as number);
   }
   return [...lower].sort((a, b) => a - b);
 }

@@ -21,6 +21,7 @@ export function verifyWindow(words: Int32Array, done: number): void {
     const begin = (words[record + layout.ITEM_LOG / 4] as number) >>> 0;
     const end = (words[record + layout.ITEM_LOG_END / 4] as number) >>> 0;
     for (let entry = begin; entry < end; entry += layout.ENTRY_SIZE) {
+      if (words[(entry + layout.ENTRY_VERSION) / 4] === layout.ENTRY_UNREAD) continue;
       const line = (words[(entry + layout.ENTRY_LINE) / 4] as number) >>> 0;
       const read = (entry + layout.ENTRY_BYTES) / 4;
       const now = lines.get(line);

@@ -41,6 +41,7 @@ const NAP_MS = 1;
 
 interface BaseFunctions {
   equals(line: number, address: number): number;
+  read(line: number, address: number): void;
   apply(begin: number, end: number): void;
 }
 
