@@ -191,6 +191,16 @@ export class Bases {
     }
   }
 
+  /** The place that wrote the local last, and where a global may have been. */
+  versionOfLocal(local: number): number {
+    return this.#locals.get(local) ?? NOBODY;
+  }
+
+  versionOfGlobal(global: number): number {
+    // Calls count as writes of every global.
+    return Math.max(this.#globals.get(global) ?? NOBODY, this.#lastCall);
+  }
+
   /** Of the access at `place`. */
   of(place: number): Base {
     const body = this.#body;
@@ -198,11 +208,10 @@ export class Bases {
     const made = maker === NOBODY ? op.NOP : (body.ops[maker] as number);
     const id = maker === NOBODY ? 0 : (body.a[maker] as number);
     if (made === op.LOCAL_GET || made === op.LOCAL_TEE) {
-      const version = this.#locals.get(id) ?? NOBODY;
+      const version = this.versionOfLocal(id);
       if (version <= maker) return { kind: MARK_LOCAL, id, version };
     } else if (made === op.GLOBAL_GET) {
-      // Calls count as writes of every global.
-      const version = Math.max(this.#globals.get(id) ?? NOBODY, this.#lastCall);
+      const version = this.versionOfGlobal(id);
       if (version < maker) return { kind: MARK_GLOBAL, id, version };
     } else if (made === op.I32_CONST) {
       return { kind: MARK_CONSTANT, id, version: NOBODY };

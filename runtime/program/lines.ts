@@ -8,10 +8,10 @@
  *
  * - An access whose base is known to lie above the bound is private, and one below is state: constants, stack
  *   pointers (guards.ts), and what follows from them (ranges.ts).
- * - Accesses with one base, within SPAN bytes, share the check of the first of them, which covers what they
- *   all read and write. It holds on every way that leads through it, for tags only grow. It may touch a line
- *   that is not accessed then, because a branch left or a trap came, or as written though it is only read:
- *   that changes no result, and who looks at lines compares their bytes.
+ * - Accesses with one base (values.ts), within SPAN bytes, share the check of the first of them, which covers
+ *   what they all read and write. It holds on every way that leads through it, for tags only grow. It may
+ *   touch a line that is not accessed then, because a branch left or a trap came, or as written though it is
+ *   only read: that changes no result, and who looks at lines compares their bytes.
  */
 
 import { type Base, Bases, MARK_CONSTANT, MARK_SPILLED, type Reach, unwritten, writesOf } from "./barrier.ts";
@@ -19,6 +19,7 @@ import { type Body, NOBODY } from "./body.ts";
 import * as op from "./opcodes.ts";
 import type { Ranges } from "./ranges.ts";
 import type { Defect } from "./rewrite.ts";
+import { Values } from "./values.ts";
 
 /** What a check covers at most: no more than two lines. */
 const SPAN = 64;
@@ -75,6 +76,8 @@ export function emptyLines(capacity: number): LinePlan {
 
 /** A check that was made. */
 interface Group extends Base {
+  /** The number of the base's value, or NOBODY. */
+  readonly value: number;
   readonly number: number;
   /** It stands where no way has led in since. */
   readonly run: number;
@@ -86,6 +89,7 @@ export function planLines(body: Body, reach: Reach, lines: Lines, plan: LinePlan
   plan.checks = checks;
   const bases = new Bases(body);
   const writes = writesOf(body, reach);
+  const values = new Values(body, bases, lines.defect === "version");
   let groups: Group[] = [];
   let run = 0;
   const span = lines.defect === "span" ? 4 * SPAN : SPAN;
@@ -96,10 +100,11 @@ export function planLines(body: Body, reach: Reach, lines: Lines, plan: LinePlan
   };
 
   /** Whether a check that was made covers the access, or can be made to. */
-  const covered = (base: Base, low: number, high: number, write: boolean): boolean => {
+  const covered = (base: Base, value: number, low: number, high: number, write: boolean): boolean => {
     for (const group of groups) {
       const { kind, id, version } = group;
-      if (kind !== base.kind || id !== base.id || version !== base.version) continue;
+      const same = kind !== MARK_SPILLED && kind === base.kind && id === base.id && version === base.version;
+      if (!same && (value === NOBODY || value !== group.value)) continue;
       const check = checks[group.number] as Check;
       if (low >= check.low && high <= check.high && (check.write || !write)) return true;
       if (group.run !== run) continue;
@@ -116,6 +121,7 @@ export function planLines(body: Body, reach: Reach, lines: Lines, plan: LinePlan
   for (let place = 0; place < body.length; place++) {
     const opcode = body.ops[place] as number;
     bases.pass(place);
+    values.pass(place, run);
     switch (opcode) {
       case op.BLOCK:
         frames.push({ opcode, before: groups.slice(), targeted: false });
@@ -127,9 +133,10 @@ export function planLines(body: Body, reach: Reach, lines: Lines, plan: LinePlan
       case op.LOOP:
         run++;
         frames.push({ opcode, before: [], targeted: false });
-        groups = groups.filter((group) =>
-          unwritten(group, writes, place, writes.loopEnds.get(place) as number),
-        );
+        groups = groups
+          .filter(({ kind }) => kind !== MARK_SPILLED)
+          .filter((group) => unwritten(group, writes, place, writes.loopEnds.get(place) as number))
+          .map((group) => ({ ...group, value: NOBODY }));
         continue;
       case op.ELSE: {
         const frame = frames[frames.length - 1] as (typeof frames)[0];
@@ -175,12 +182,14 @@ export function planLines(body: Body, reach: Reach, lines: Lines, plan: LinePlan
     if (where[place] === PRIVATE) continue;
     const write = op.IS_STORE[opcode] === 1;
     const key = constant ? { ...base, id: 0 } : base;
-    if (base.kind !== MARK_SPILLED && covered(key, low, high, write)) continue;
+    // What is known of constants is the whole address.
+    const value = constant || maker === NOBODY ? NOBODY : values.of(maker);
+    if (covered(key, value, low, high, write)) continue;
     checkAt[place] = checks.length;
     const aligned = ((body.a[place] as number) & 0xff) === width;
     checks.push({ low, high, write, aligned });
-    if (base.kind === MARK_SPILLED) continue;
+    if (base.kind === MARK_SPILLED && value === NOBODY) continue;
     if (groups.length === GROUPS) groups.shift();
-    groups.push({ ...key, number: checks.length - 1, run });
+    groups.push({ ...key, value, number: checks.length - 1, run });
   }
 }

@@ -54,7 +54,8 @@ interface Frame {
 
 export function planRanges(body: Body, lines: Lines, ranges: Ranges): void {
   const levels = new Map<number, Map<number, number>>();
-  for (let pass = 0; pass < PASSES; pass++) {
+  const passes = accesses(body) ? PASSES : 0;
+  for (let pass = 0; pass < passes; pass++) {
     const analysis = new Analysis(body, lines, ranges, levels);
     const kept = analysis.run();
     if (kept === null) break;
@@ -62,6 +63,14 @@ export function planRanges(body: Body, lines: Lines, ranges: Ranges): void {
   }
   ranges.low.fill(0, 0, body.length);
   ranges.high.fill(Number.POSITIVE_INFINITY, 0, body.length);
+}
+
+function accesses(body: Body): boolean {
+  for (let place = 0; place < body.length; place++) {
+    const immediate = op.IMMEDIATES[body.ops[place] as number];
+    if (immediate === op.MEMORY_ARGUMENT || immediate === op.MEMORY_LANE) return true;
+  }
+  return false;
 }
 
 class Analysis {

@@ -32,7 +32,8 @@ type LineDefect =
   | "span"
   | "guard"
   | "wrap"
-  | "claim";
+  | "claim"
+  | "version";
 
 /** Numbers of the instrumented module's items. */
 export interface Targets {

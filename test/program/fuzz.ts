@@ -24,6 +24,7 @@ export const BATCH_CANARIES: readonly Defect[] = [
   "guard",
   "wrap",
   "claim",
+  "version",
 ];
 const CHUNK = 200;
 /** Every so many programs one is made again with ret in it: binaryen takes its time. */

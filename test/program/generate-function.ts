@@ -6,7 +6,7 @@
 import { Code } from "../../runtime/program/code.ts";
 import * as op from "../../runtime/program/opcodes.ts";
 import type { Types } from "./build.ts";
-import { STORES, walk } from "./generate-walk.ts";
+import { STORES, sum, walk } from "./generate-walk.ts";
 import type { Random } from "./random.ts";
 
 const { I32, I64, F32, F64, V128 } = op;
@@ -372,6 +372,7 @@ export class FunctionGenerator {
       code.set(base);
     }
     const kind = random.below(10);
+    const reach = random.pick([60, 100, 200]);
     if (kind === 2) this.#movePointer();
     if (kind === 0) {
       code.get(base);
@@ -382,15 +383,20 @@ export class FunctionGenerator {
       if (kind === 0) code.index(op.GLOBAL_GET, 5);
       else if (kind === 1) code.i32(4096 * 3 - 40);
       else if (kind === 2) code.index(op.GLOBAL_GET, POINTER);
+      else if (kind === 3) sum(code, base, 128);
       else code.get(base);
       const value = (op.SIGNATURES[opcode] as op.Signature).operands[1] as number;
       if (random.chance(80)) this.#constant(value);
       else this.#value(value, depth - 1);
       code.op(opcode);
       code.u32(0);
-      code.u32(random.chance(85) ? random.below(100) : random.below(5000));
+      code.u32(random.chance(85) ? random.below(reach) : random.below(5000));
       if (op.IMMEDIATES[opcode] === op.MEMORY_LANE) code.u8(random.below(op.LANES[opcode] as number));
       if (random.chance(12)) this.#statement(depth - 1);
+      if (kind === 3 && random.chance(20)) {
+        sum(code, base, 64 * random.below(9));
+        code.set(base);
+      }
       if (random.chance(8)) {
         this.#importCall(1);
         code.op(op.DROP);

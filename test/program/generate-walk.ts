@@ -95,3 +95,10 @@ export function walk(random: Random, code: Code, { counter, index, results, turn
   code.index(op.BR_IF, 0);
   code.end();
 }
+
+/** Puts the sum of a local and a constant on the stack. */
+export function sum(code: Code, local: number, addend: number): void {
+  code.get(local);
+  code.i32(addend);
+  code.op(op.I32_ADD);
+}
