@@ -66,7 +66,10 @@ export interface StoreOptions {
    * never one in between.
    */
   readonly durability?: "block" | "pipelined";
-  /** The store's file may become so large. Default 256 GiB. */
+  /**
+   * The objects in the store may take so many bytes, those included that a sweep will free. Default: no
+   * limit.
+   */
   readonly limitBytes?: number;
   /** A module whose function `step` is called between the steps of a transaction: for tests of crashes. */
   readonly steps?: string;

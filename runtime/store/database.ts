@@ -38,8 +38,6 @@ type Table = LmdbTable<Buffer, Buffer>;
 
 export interface DatabaseOptions {
   readonly readOnly?: boolean;
-  /** The file may become so large. Default 256 GiB. */
-  readonly limitBytes?: number;
 }
 
 const BINARY = { encoding: "binary", keyEncoding: "binary", cache: false } as const;
@@ -54,12 +52,12 @@ export class Database {
 
   /** Opens, or makes, the file in the directory `path`. */
   constructor(path: string, options: DatabaseOptions = {}) {
-    const { readOnly = false, limitBytes = MAP_BYTES } = options;
+    const { readOnly = false } = options;
     this.#root = open<Buffer, Buffer>({
       path,
       ...BINARY,
       readOnly,
-      mapSize: limitBytes,
+      mapSize: MAP_BYTES,
       maxDbs: 4,
       // A transaction is on the disk when it returns.
       overlappingSync: false,
@@ -104,7 +102,7 @@ export class Database {
 
   object(key: Buffer): Stored | undefined {
     const entry = this.#objects.getBinary(key);
-    if (entry === undefined) return undefined;
+    if (entry === undefined || entry.length < ENTRY_BYTES) return undefined;
     const tag = entry[0] as number;
     const rest = entry.subarray(ENTRY_BYTES);
     if (entry.readUIntBE(1, NUMBER_BYTES) === 0) return { tag, bytes: rest };

@@ -98,6 +98,7 @@ export class DirectLoader implements Loader {
       }
       return failure;
     } catch (error) {
+      if (error instanceof RangeError) return FAILED_DAMAGED;
       return error instanceof LimitError ? FAILED_HEAP_FULL : FAILED_READING;
     }
   }

@@ -38,7 +38,6 @@ export type LoaderMessage =
       readonly what: "add";
       readonly path: string;
       readonly bit: number;
-      readonly limitBytes: number | undefined;
     }
   | { readonly what: "remove"; readonly bit: number }
   | { readonly what: "end" };
@@ -55,8 +54,8 @@ async function obey(): Promise<boolean> {
   for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
     const message = next.message as LoaderMessage;
     if (message.what === "add") {
-      const { path, bit, limitBytes } = message;
-      const database = new Database(path, limitBytes === undefined ? {} : { limitBytes });
+      const { path, bit } = message;
+      const database = new Database(path);
       loader.sources.push({ database, bit });
     } else {
       const leaving = loader.sources.filter(({ bit }) => message.what === "end" || bit === message.bit);

@@ -74,7 +74,7 @@ export class Stores {
     const store = new Store(path, bit, data, () => this.#remove(bit, here));
     try {
       await store.open();
-      await this.#tell({ what: "add", path, bit, limitBytes });
+      await this.#tell({ what: "add", path, bit });
       this.#places.add(here);
     } catch (error) {
       await store.end();

@@ -79,6 +79,7 @@ export class Writer {
   readonly #path: string;
   readonly #database: Database;
   readonly #token: string;
+  readonly #limitBytes: number;
   readonly #heap: Heap;
   /** The bit of this store in the headers of objects. */
   readonly #bit: number;
@@ -101,6 +102,7 @@ export class Writer {
     const { path, limitBytes } = place;
     this.#path = path;
     this.#sources = sources;
+    this.#limitBytes = limitBytes ?? Number.POSITIVE_INFINITY;
     this.#heap = heap;
     this.#bit = bit;
     this.#step = step;
@@ -108,7 +110,7 @@ export class Writer {
     try {
       mkdirSync(path, { recursive: true });
       if (Database.exists(path)) checkStructure(path, false);
-      database = new Database(path, limitBytes === undefined ? {} : { limitBytes });
+      database = new Database(path);
       this.#database = database;
       this.#token = this.#database.transaction(() => {
         this.#found(genesis);
@@ -251,6 +253,14 @@ export class Writer {
 
   #putTotals(bytes: number, nextSequence: number): void {
     const { liveBytes, writtenBytes } = this.#totals;
+    if (liveBytes + bytes > this.#limitBytes) {
+      throw new StoreError(
+        "STORE_FULL",
+        `the store ${this.#path} has reached its limit of ${this.#limitBytes} bytes. Retain fewer blocks, or ` +
+          'raise its option "limitBytes"',
+        { path: this.#path, limitBytes: this.#limitBytes, liveBytes },
+      );
+    }
     this.#totals = { liveBytes: liveBytes + bytes, writtenBytes: writtenBytes + bytes, nextSequence };
     this.#database.putMeta("totals", packTotals(this.#totals));
   }
@@ -307,10 +317,10 @@ export class Writer {
   }
 
   #elsewhere(key: Buffer): Stored | undefined {
-    for (const { path, limitBytes } of this.#sources) {
+    for (const { path } of this.#sources) {
       let database = this.#others.get(path);
       if (database === undefined) {
-        database = new Database(path, limitBytes === undefined ? {} : { limitBytes });
+        database = new Database(path);
         this.#others.set(path, database);
       }
       database.refresh();

@@ -1,11 +1,11 @@
 /**
- * What the crash harness kills: opens the store, says what is there, and produces blocks until it dies. Each line
- * of its output is a JSON object; a block is acknowledged when its line is out.
+ * What the crash harness kills: opens the store, says what is there, and produces blocks until it dies.
+ * Each line of its output is a JSON object; a block is acknowledged when its line is out.
  *
  *   node child.ts DIRECTORY SEED DURABILITY RETAIN
  *
- * The metadata of a block follows from its height and its branch (branch 0 but for the blocks of a reorg, which
- * the next reorg takes back), so its id does as well, whatever happened in between.
+ * The metadata of a block follows from its height and its branch (branch 0 but for the blocks of a reorg,
+ * which the next reorg takes back), so its id does as well, whatever happened in between.
  */
 
 import { writeSync } from "node:fs";

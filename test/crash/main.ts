@@ -1,8 +1,8 @@
 /**
  * npm run crash -- [--kills N] [--seed S] [--json]
  *
- * Kills a process that writes blocks N times (300) and reports whether anything that was acknowledged is lost, or
- * anything corrupt; the exit code says it too.
+ * Kills a process that writes blocks N times (300) and reports whether anything that was acknowledged is
+ * lost, or anything corrupt; the exit code says it too.
  */
 
 import { parseArgs } from "node:util";

@@ -1,4 +1,6 @@
-/** The blocks of the crash harness: some memory written, a child or two, now and then a child left running. */
+/**
+ * The blocks of the crash harness: some memory written, a child or two, now and then a child left running.
+ */
 
 import { REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH } from "../fixture.ts";

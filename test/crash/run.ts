@@ -1,6 +1,7 @@
 /**
- * The crash harness: kills a process that produces blocks, again and again, and looks each time whether what it
- * acknowledged is there. Kills come at random moments, or between two steps of a transaction of the store.
+ * The crash harness: kills a process that produces blocks, again and again, and looks each time whether
+ * what it acknowledged is there. Kills come at random moments, or between two steps of a transaction of the
+ * store.
  */
 
 import { spawn } from "node:child_process";

@@ -1,7 +1,7 @@
 /**
- * A runtime that is closed and opened again between blocks computes what one does that was never closed: roots,
- * data, gas, faults. What lies in the store is brought in piece by piece, by several threads, with collections in
- * between; none of that may show.
+ * A runtime that is closed and opened again between blocks computes what one does that was never closed:
+ * roots, data, gas, faults. What lies in the store is brought in piece by piece, by several threads, with
+ * collections in between; none of that may show.
  */
 
 import assert from "node:assert/strict";
