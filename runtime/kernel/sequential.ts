@@ -8,20 +8,23 @@ import type { Heap } from "../heap/heap.ts";
 import { BATCH_BYTES_LIMIT } from "../limits.ts";
 import { AUX_RESULT } from "../program/layout.ts";
 import type { Activation } from "./activation.ts";
-import type { Inputs } from "./batch.ts";
+import type { Inputs, Mail } from "./batch.ts";
 import { Children } from "./children.ts";
 import { COST_PAGE_CHANGED, costOfItem } from "./gas.ts";
 import { afterItem, Item } from "./item.ts";
 import type { Programs } from "./program.ts";
 import { Batch } from "./runner.ts";
+import type { Shadow } from "./shadow.ts";
 import type { Slot } from "./slot.ts";
-import type { Tracer } from "./trace.ts";
+import type { ByteRange, Tracer } from "./trace.ts";
 
 /**
  * Inputs of at most so many bytes are copied word by word: a call takes longer than a few turns of a loop.
  */
 const SHORT_BYTES = 256;
 const RESULT = AUX_RESULT / 4;
+/** Ranges of private memory that a trace names for an item. */
+const LOST_LIMIT = 16;
 
 /** Runs the start function, if it has not run, and pays for what it changed. The batch, or the fault. */
 export function beginBatch(heap: Heap, activation: Activation): Batch | number {
@@ -135,10 +138,10 @@ export class ItemLoop {
     } else {
       outcomes.add(abi.ITEM_FAULTED, fault, 0, 0, used);
     }
+    this.#tracer?.item(item, fault, used, () => lostOf(shadow, inputs));
     shadow.settle(fault === abi.FAULT_NONE);
     if (activation.children.isTouched) this.#settleChildren(fault === abi.FAULT_NONE);
     if (program.handle.globalsLength > 0) slot.exports.load();
-    this.#tracer?.item(item, fault, used);
   }
 
   /** Keeps of the children what outlives the item, or nothing. */
@@ -169,6 +172,13 @@ export class ItemLoop {
     activation.memoryQuota = memoryQuota;
     activation.processQuota = processQuota;
   }
+}
+
+/** What an item has changed in private memory, besides its mail. */
+function lostOf(shadow: Shadow, mail: Mail): readonly ByteRange[] {
+  const inbox = { address: mail.inbox, length: mail.inboxCapacity };
+  const outbox = { address: mail.outbox, length: mail.outboxCapacity };
+  return shadow.privateChanges(LOST_LIMIT, [inbox, outbox]);
 }
 
 /** Copies an input into the inbox. Both addresses are divisible by 4. */

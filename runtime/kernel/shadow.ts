@@ -20,6 +20,7 @@ import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import * as layout from "../program/layout.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import { type ShadowGlue, shadowModule } from "./shadow-glue.ts";
+import type { ByteRange } from "./trace.ts";
 
 let module: WebAssembly.Module | undefined;
 
@@ -85,6 +86,29 @@ export class Shadow {
   /** Private pages that it found. */
   get privatePages(): number {
     return this.#auxWords[layout.AUX_PRIVATE_PAGES / 4] as number;
+  }
+
+  /**
+   * The bytes of private memory that `measure` found changed and that lie in none of the ranges `but`, the
+   * first `limit` ranges of them. To be asked before `settle`, for debugging.
+   */
+  privateChanges(limit: number, but: readonly ByteRange[]): ByteRange[] {
+    const ranges: { address: number; length: number }[] = [];
+    const guest = Buffer.from(this.#guest.buffer);
+    const listed = this.#auxWords[layout.AUX_LISTED / 4] as number;
+    for (let i = 0; i < listed; i++) {
+      const page = this.#auxWords[layout.AUX_LIST / 4 + 2 * i] as number;
+      if (page < this.#state) continue;
+      for (let at = page * PAGE_BYTES; at < (page + 1) * PAGE_BYTES; at++) {
+        if (guest[at] === this.#bytes[at]) continue;
+        if (but.some(({ address, length }) => at >= address && at < address + length)) continue;
+        const last = ranges.at(-1);
+        if (last !== undefined && last.address + last.length === at) last.length++;
+        else if (ranges.length === limit) return ranges;
+        else ranges.push({ address: at, length: 1 });
+      }
+    }
+    return ranges;
   }
 
   /** Puts what `measure` found back to what it was; `keep`: but for state. */

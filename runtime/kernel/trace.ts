@@ -5,6 +5,12 @@
 
 import { FAULT_NAMES, STATUS_NAMES } from "./faults.ts";
 
+/** Bytes of a memory. */
+export interface ByteRange {
+  readonly address: number;
+  readonly length: number;
+}
+
 /** One thing that happened. `path` says to which process: child numbers from the root. */
 export type TraceEvent =
   /** An activation begins, with so much gas. */
@@ -25,13 +31,18 @@ export type TraceEvent =
       readonly result: number;
       readonly gas: number;
     }
-  /** An item of a batch ended so, and used so much; those that were refused or not run have no event. */
+  /**
+   * An item of a batch ended so, and used so much; those that were refused or not run have no event. `lost`
+   * is what it has changed in private memory, inbox and outbox apart, the first sixteen ranges: should one
+   * of them have been kept, it belongs into the state.
+   */
   | {
       readonly what: "item";
       readonly path: readonly number[];
       readonly item: number;
       readonly fault: string;
       readonly gasUsed: number;
+      readonly lost: readonly ByteRange[];
     }
   /** A growth of the memory: its size before in 64 KiB pages, or -1. */
   | {
@@ -51,8 +62,8 @@ export interface Tracer {
   end(status: number, fault: number, gasUsed: number): void;
   call(what: "put" | "get", child: number, result: number, gas: number): void;
   grow(result: number, gas: number): void;
-  /** An item of the running batch has ended. */
-  item(item: number, fault: number, gasUsed: number): void;
+  /** An item of the running batch has ended; `lost` tells what it changed in private memory, if asked at once. */
+  item(item: number, fault: number, gasUsed: number, lost: () => readonly ByteRange[]): void;
 }
 
 /** Collects the events of a block. */
@@ -85,8 +96,8 @@ export class BlockTracer implements Tracer {
     this.events.push({ what: "grow", path: [...this.#path], result, gas });
   }
 
-  item(item: number, fault: number, gasUsed: number): void {
+  item(item: number, fault: number, gasUsed: number, lost: () => readonly ByteRange[]): void {
     const name = FAULT_NAMES[fault] as string;
-    this.events.push({ what: "item", path: [...this.#path], item, fault: name, gasUsed });
+    this.events.push({ what: "item", path: [...this.#path], item, fault: name, gasUsed, lost: lost() });
   }
 }

@@ -298,6 +298,29 @@ test("a diff names inputs and outcomes, a trace the items", async () => {
   ]);
 });
 
+test("a trace names what an item leaves in private memory, where it is lost", async () => {
+  await runtime.revert(0);
+  const PRIVATE = STATE + 0x20000;
+  const list = [
+    item(input([op.ADD, 64, 1], [op.OUT, 64])),
+    item(input([op.ADD, PRIVATE, 0x0100_0001n], [op.SET, PRIVATE + 5000, 7], [op.ADD, 64, 1])),
+  ];
+  const { block } = await play(runtime, (s) => {
+    putBatch(s, 1, batch(...list), FRESH);
+    s.get(1, { status: true });
+  });
+  const lost = (await runtime.trace(block)).flatMap((event) => (event.what === "item" ? [event.lost] : []));
+  // The program counts the length of its output in a global, which is no memory.
+  assert.deepEqual(lost, [
+    [],
+    [
+      { address: PRIVATE, length: 1 },
+      { address: PRIVATE + 3, length: 1 },
+      { address: PRIVATE + 5000, length: 1 },
+    ],
+  ]);
+});
+
 test("batches give the same blocks with any number of workers, in advance, after reverts and on forks", async () => {
   const list = Array.from({ length: 40 }, (_, i) =>
     item(input([op.ADD, 8 * (i % 5), i], [op.OUT, 8 * (i % 5)])),
