@@ -1,7 +1,7 @@
 /**
  * The core, its specification, and both in lockstep, behind one interface: calls as in
- * runtime/batch/layout.ts, where a
- * line holds a number. The core's lines are filled with bytes that all depend on that number.
+ * runtime/batch/layout.ts, where a line holds a number. The core's lines are filled with bytes that all
+ * depend on that number.
  */
 
 import assert from "node:assert/strict";

@@ -100,8 +100,7 @@ function randomHints(random: Random, items: number): [number, number][] {
 
 /**
  * Runs a window; `turn` says which of the workers that are not done takes the next step. Asserts on the way
- * that the
- * committed prefix is that of the sequential loop, and at the end that everything is.
+ * that the committed prefix is that of the sequential loop, and at the end that everything is.
  *
  * @returns the number of steps
  */

@@ -1,7 +1,6 @@
 /**
  * Memory that workers share, in steps. Every access is a generator that yields first: between two yields
- * nobody else acts,
- * at a yield anybody may.
+ * nobody else acts, at a yield anybody may.
  */
 
 /** Something done in steps, between which others may act. */

@@ -1,7 +1,6 @@
 /**
  * What workers do with the core, and items for them: programs that read and write numbers in lines. The
- * loop that one
- * worker runs is a generator, so that a test decides who takes the next step.
+ * loop that one worker runs is a generator, so that a test decides who takes the next step.
  */
 
 import assert from "node:assert/strict";

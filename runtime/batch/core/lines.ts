@@ -56,7 +56,7 @@ function needLine(line: u32): usize {
       made = allocate(LINE_SIZE);
       if (made === 0) return 0;
       store<u32>(made, line, LINE_NUMBER);
-      atomic.store<u32>(made, 0, LINE_NODES);
+      store<u32>(made, 0, LINE_NODES);
     }
     store<u32>(made, <u32>first, LINE_NEXT);
     const replacement = ((<u64>load<u32>(GENERATION)) << 32) | <u64>made;
@@ -94,10 +94,10 @@ export function insert(line: u32, item: u32, version: usize): bool {
       made = allocate(NODE_SIZE);
       if (made === 0) return false;
       store<u32>(made, item, NODE_ITEM);
-      atomic.store<u32>(made, <u32>version, NODE_VERSION);
+      store<u32>(made, <u32>version, NODE_VERSION);
       store<u32>(version, <u32>made, VERSION_NODE);
     }
-    atomic.store<u32>(made, <u32>next, NODE_NEXT);
+    store<u32>(made, <u32>next, NODE_NEXT); // the swap publishes it, and what was written before
     if (atomic.cmpxchg<u32>(link, <u32>next, <u32>made) === <u32>next) return true;
   }
 }

@@ -214,8 +214,8 @@ export function finish(gasLow: u32, gasHigh: u32, outcome: u32): i32 {
   store<u32>(record, outcome, ITEM_OUTCOME);
   store<u64>(record, ((<u64>gasHigh) << 32) | gasLow, ITEM_GAS);
   store<u32>(record, deltaCount(), ITEM_DELTAS);
-  atomic.store<u32>(record, <u32>logBegin(), ITEM_LOG);
-  atomic.store<u32>(record, <u32>logEnd(), ITEM_LOG_END);
+  store<u32>(record, <u32>logBegin(), ITEM_LOG);
+  store<u32>(record, <u32>logEnd(), ITEM_LOG_END);
   const again = old !== 0;
   const news = again && published === PUBLISHED_CHANGES;
   // The clock moves when everything is published: who reads it afterwards sees all.
