@@ -1,25 +1,37 @@
 /**
  * The calls of items that run in parallel. They are the kernel's, by the same code: the item is an activation
- * whose slot is an item slot and whose children are cells, which the core versions (cells.ts). Whatever an item
- * starts runs in the kernel of this thread, in slots of its own; what is left of it is an image, and goes into
- * the child's cell when the item is committed.
+ * whose slot is an item slot and whose children are cells, which the core versions (cells.ts). Whatever an
+ * item starts runs in the kernel of this thread, in slots of its own; what is left of it is an image, and
+ * goes into the child's cell when the item is committed.
  */
 
 import * as abi from "../../syscalls/abi.ts";
 import type { Heap } from "../heap/heap.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
-import { Activation, Scratch } from "../kernel/activation.ts";
+import { accumulate } from "../kernel/accumulate.ts";
+import { Activation, charge, Scratch } from "../kernel/activation.ts";
 import { Children } from "../kernel/children.ts";
-import { BYTES_PER_GAS } from "../kernel/gas.ts";
+import { BYTES_PER_GAS, COST_ACCUMULATE } from "../kernel/gas.ts";
 import { afterItem, Item } from "../kernel/item.ts";
 import { NOBODY_ELSE } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import type { Programs } from "../kernel/program.ts";
+import { AccumulateRequest } from "../kernel/request.ts";
 import type { Slot } from "../kernel/slot.ts";
 import { BASE_AT } from "./bridge.ts";
 import { childLine, type Quotas, quotaLine, readQuotas, writeQuotas } from "./cells.ts";
 import type { Core } from "./core.ts";
-import { ENTRY_BYTES, ENTRY_VERSION, LINE_BYTES } from "./layout.ts";
+import {
+  ACCUMULATE_GIVE_UP,
+  ACCUMULATE_PLAIN,
+  ACCUMULATE_REFUSED,
+  ENTRY_BYTES,
+  ENTRY_VERSION,
+  LINE_BYTES,
+  WORKER_AMOUNTS,
+  WORKER_SIZE,
+  WORKERS,
+} from "./layout.ts";
 
 const LINE_WORDS = LINE_BYTES / 4;
 const PAGE_LINES = 64;
@@ -30,10 +42,11 @@ export const GIVEN_UP = Object.freeze({ leave: "given up" });
 export const PRODUCTION = Object.freeze({ leave: "needs the production variant" });
 
 /** What calls use of a slot. */
-export type CallerSlot = Pick<
-  Slot,
-  "memory" | "words" | "auxWords" | "memoryPages" | "program" | "mark" | "write"
->;
+export interface CallerSlot
+  extends Pick<Slot, "memory" | "words" | "auxWords" | "memoryPages" | "program" | "mark" | "write"> {
+  /** Whether the item has looked at the line of this address. */
+  isTouched(address: number): boolean;
+}
 
 /** What a batch is, to its calls. */
 export interface CallsBatch {
@@ -57,6 +70,8 @@ export class ItemCalls {
   readonly #load: (page: number) => void;
   readonly #kernel: Kernel;
   readonly #scratch = new Scratch();
+  readonly #accumulate = new AccumulateRequest();
+  #worker = 0;
   #batch: CallsBatch | null = null;
   /** The item that runs, since its first call. */
   #running: Running | null = null;
@@ -90,6 +105,11 @@ export class ItemCalls {
     this.#running = null;
   }
 
+  /** A window begins, in which this thread is `worker`. */
+  enter(worker: number): void {
+    this.#worker = worker;
+  }
+
   put(number: number, pointer: number): number {
     const running = this.#now();
     const parts = this.#needPut(running.activation, pointer >>> 0);
@@ -101,6 +121,47 @@ export class ItemCalls {
     const { activation } = this.#now();
     this.#needGet(activation, pointer >>> 0);
     return this.#kernel.asItem(activation, (kernel) => kernel.get(number, pointer));
+  }
+
+  accumulate(pointer: number): number {
+    const { slot, bound, touch } = this.#batch as CallsBatch;
+    const request = this.#accumulate;
+    charge(slot.auxWords, COST_ACCUMULATE);
+    const at = pointer >>> 0;
+    if (at < bound && at + abi.ACCUMULATE_SIZE <= slot.memory.length) touch(at, abi.ACCUMULATE_SIZE, 0);
+    const error = request.read(slot, pointer);
+    if (error !== abi.OK) return error;
+    if (request.address < bound) {
+      const answer = slot.isTouched(request.address) ? ACCUMULATE_PLAIN : this.#delta(request);
+      if (answer === ACCUMULATE_GIVE_UP) throw GIVEN_UP;
+      if (answer !== ACCUMULATE_PLAIN) return answer;
+      touch(request.address, request.width, 1);
+    }
+    return accumulate(slot, request);
+  }
+
+  /** Adds to a line that the item has not looked at. */
+  #delta({ address, width, subtract, bounded, delta, minimum, maximum }: AccumulateRequest): number {
+    const words = this.#words;
+    const count = width / 4;
+    const fits = (integer: Uint32Array): boolean => integer.every((word, i) => i < count || word === 0);
+    // Whatever the integer is, the result does not fit.
+    if (!fits(delta) || (bounded && !fits(minimum))) return ACCUMULATE_REFUSED;
+    const amounts = WORKERS + this.#worker * WORKER_SIZE + WORKER_AMOUNTS;
+    const write = (place: number, value: (i: number) => number): number => {
+      for (let i = 0; i < count; i++) words[(amounts + place) / 4 + i] = value(i);
+      return amounts + place;
+    };
+    const limited = bounded && fits(maximum);
+    return this.#core.accumulate(
+      Math.floor(address / LINE_BYTES),
+      address % LINE_BYTES,
+      width,
+      subtract ? 1 : 0,
+      write(0, (i) => delta[i] as number),
+      write(32, (i) => (bounded ? (minimum[i] as number) : 0)),
+      write(64, (i) => (limited ? (maximum[i] as number) : 0xffffffff)),
+    );
   }
 
   /** The item has returned: what it has started runs now at the latest. */
@@ -245,7 +306,7 @@ class Running {
     this.#batch = batch;
     this.#cell = cell;
     this.children = new CellChildren(heap, bound, words, cell);
-    this.activation = new Activation(heap, start, slot as Slot, scratch, 0, depth, null);
+    this.activation = new Activation(heap, start, slot as unknown as Slot, scratch, 0, depth, null);
     this.activation.within({ item: this.item, path: "" });
     this.activation.children = this.children;
   }

@@ -46,6 +46,7 @@ export class ItemSlot {
   readonly program: LoadedProgram;
   readonly memoryPages: number;
   readonly #calls: ItemCalls;
+  readonly #core: Core;
   readonly #bound: number;
   readonly memory: Buffer;
   readonly words: Uint32Array;
@@ -75,6 +76,7 @@ export class ItemSlot {
     const { stateBytes, memory } = program.handle;
     this.program = program;
     this.#calls = calls;
+    this.#core = core;
     this.memoryPages = memoryPages;
     this.#bound = stateBytes;
     const guest = new WebAssembly.Memory({ initial: memoryPages, maximum: memory.maximumPages });
@@ -97,9 +99,7 @@ export class ItemSlot {
         },
         snapshot: () => abi.E_PERMISSION,
         grow: () => -1,
-        accumulate: () => {
-          throw PRODUCTION;
-        },
+        accumulate: (request: number) => calls.accumulate(request),
         abort: (_message: number, _file: number, line: number, column: number) => {
           this.#abortLine = line;
           this.#abortColumn = column;
@@ -131,6 +131,10 @@ export class ItemSlot {
     if (globals !== 0 && globals !== this.#globals) heap.payload(globals).copy(this.#aux, layout.AUX_GLOBALS);
     this.#globals = globals;
     this.#shadow.begin(heap, root, this.#bound, firstPrivate);
+  }
+
+  isTouched(address: number): boolean {
+    return this.#aux[layout.AUX_TAGS + Math.floor(address / layout.LINE_BYTES)] !== 0;
   }
 
   /** Brings lines in that the kernel is to read or write. */
@@ -220,6 +224,7 @@ export class ItemSlot {
       }
     }
     this.gasUsed = limit - left;
+    if (end !== abi.FAULT_NONE) this.#core.withdraw();
     if (end === layout.FAULT_INTERNAL_PRODUCTION) {
       this.#calls.end();
       return OUTCOME_PRODUCTION;

@@ -139,6 +139,7 @@ export class Participant {
   run(worker: number, firstItem: number): void {
     this.#firstItem = firstItem;
     this.#core.enter(worker);
+    this.#calls.enter(worker);
     if (this.#timed) this.#clock = new Clock(timesOf(this.#memory, worker));
     this.#clock?.start();
     try {

@@ -30,6 +30,24 @@ const REWIND_GAS_HIGH = 0x3fffffff;
 const ABORTED = Object.freeze({ leave: "abort" });
 const OUT_OF_GAS = Object.freeze({ leave: "out of gas" });
 
+/** Gas left to what runs with this aux memory. */
+function gasLeft(auxWords: Int32Array): number {
+  return ((auxWords[GAS] as number) >>> 0) + (auxWords[GAS + 1] as number) * TWO_32;
+}
+
+function setGasLeft(auxWords: Int32Array, gas: number): void {
+  const high = Math.floor(gas / TWO_32);
+  auxWords[GAS] = gas - high * TWO_32;
+  auxWords[GAS + 1] = high;
+}
+
+/** Takes gas from what runs with this aux memory; ends it if there is not enough. */
+export function charge(auxWords: Int32Array, cost: number): void {
+  const left = gasLeft(auxWords) - cost;
+  if (left < 0) throw OUT_OF_GAS;
+  setGasLeft(auxWords, left);
+}
+
 /** The fault of an activation that threw `error`, which may come from a call; null: an error of the host. */
 export function faultThrown(error: unknown, auxWords: Int32Array): number | null {
   if (error === ABORTED) return abi.FAULT_ABORT;
@@ -220,22 +238,16 @@ export class Activation {
 
   /** Gas left; exact while the guest is in a call or stands still. */
   gas(): number {
-    const { auxWords } = this.slot;
-    return ((auxWords[GAS] as number) >>> 0) + (auxWords[GAS + 1] as number) * TWO_32;
+    return gasLeft(this.slot.auxWords);
   }
 
   setGas(gas: number): void {
-    const { auxWords } = this.slot;
-    const high = Math.floor(gas / TWO_32);
-    auxWords[GAS] = gas - high * TWO_32;
-    auxWords[GAS + 1] = high;
+    setGasLeft(this.slot.auxWords, gas);
   }
 
   /** Takes gas; ends the activation if there is not enough. */
   charge(cost: number): void {
-    const left = this.gas() - cost;
-    if (left < 0) throw OUT_OF_GAS;
-    this.setGas(left);
+    charge(this.slot.auxWords, cost);
   }
 
   // ---- standing still -------------------------------------------------------------------------------------
