@@ -12,10 +12,10 @@ import { errorName } from "./errors.ts";
 const request: usize = memory.data(abi.ACCUMULATE_SIZE, 8);
 
 /**
- * Adds the integer at `delta` to the one at `address`, or subtracts it: unsigned, little-endian, `width` bytes
- * (8, 16 or 32), `address` divisible by that. `minimum` and `maximum` are addresses of bounds of the same
- * width, 0: none but 0 and what the width holds. Whether the result lies within the bounds; if not, nothing
- * is added.
+ * Adds the integer at `delta` to the one at `address`, or subtracts it: unsigned, little-endian, `width`
+ * bytes (8, 16 or 32), `address` divisible by that. `minimum` and `maximum` are addresses of bounds of the
+ * same width, 0: none but 0 and what the width holds. Whether the result lies within the bounds; if not,
+ * nothing is added.
  */
 export function accumulate(
   address: usize,
@@ -37,7 +37,9 @@ export function accumulate(
   return send(address, width, flags);
 }
 
-/** Adds `delta` to the u64 at `address`, or subtracts it. Whether the result fits; if not, nothing is added. */
+/**
+ * Adds `delta` to the u64 at `address`, or subtracts it. Whether the result fits; if not, nothing is added.
+ */
 export function accumulateU64(address: usize, delta: u64, subtract: bool = false): bool {
   memory.fill(request + abi.ACCUMULATE_DELTA, 0, 32);
   store<u64>(request, delta, abi.ACCUMULATE_DELTA);

@@ -2,10 +2,10 @@
  * Cells: what items of a batch share besides the state of its process, as lines above the state.
  *
  *   boundary + n               child n: word 0 is the reference of its image, 0: there is none
- *   boundary + CHILD_LIMIT     quotas: pages of memory and processes that are left to give, number of children
+ *   boundary + CHILD_LIMIT     quotas: pages of memory and processes left to give, number of children
  *
- * The boundary is the line of the bound. A child is versioned as a whole: items that use the same child depend on
- * each other, whatever of its memory they touch.
+ * The boundary is the line of the bound. A child is versioned as a whole: items that use the same child
+ * depend on each other, whatever of its memory they touch.
  */
 
 import { CHILD_LIMIT } from "../../syscalls/abi.ts";
@@ -56,7 +56,9 @@ export function writeQuotas(words: Int32Array, at: number, quotas: Quotas): void
   words[at + 2] = quotas.childCount;
 }
 
-/** Writes a page of cells, of page number `page` in the base, as they are before any item: those of `start`. */
+/**
+ * Writes a page of cells, of page number `page` in the base, as they are before any item: those of `start`.
+ */
 export function loadCells(
   heap: Heap,
   base: WebAssembly.Memory,

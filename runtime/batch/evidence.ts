@@ -47,6 +47,7 @@ export interface BatchReport {
  * Parts of a thread's time: the guest with its misses, putting back, versions, checking, applying, waiting.
  */
 export type Phase = "guest" | "reset" | "publish" | "validate" | "commit" | "wait";
+/** All of them, in the order in which an item passes through. */
 export const PHASES: readonly Phase[] = ["guest", "reset", "publish", "validate", "commit", "wait"];
 
 /** Adds up one thread's time by its parts. */

@@ -47,8 +47,9 @@ function mismatch(item: number, line: number, writer: number): KernelPanic {
   const address = line * layout.LINE_BYTES;
   const source = writer < 0 ? "the state before the window" : `item ${writer} of the window`;
   return new KernelPanic(
-    `a batch committed item ${item} of a window, which read other bytes at address ${address} than ${source} ` +
-      'left. This is a defect of the runtime: run with the option runner: "sequential" and report it',
+    `a batch committed item ${item} of a window, which had read other bytes at address ${address} than ` +
+      `${source} left. ` +
+      'This is a defect of the runtime: run with the option runner: "sequential" and report it',
     { item, address, writer },
   );
 }

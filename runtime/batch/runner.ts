@@ -50,8 +50,9 @@ export interface Helpers {
 /** Fewer items than this are not worth waking other threads. */
 const ITEMS_MINIMUM = 64;
 /**
- * To see what items cost so many are run one after the other, so many times. The first of a batch, which bring
- * pages in, do not count; of the others the least does: a thread that is held up takes long for anything.
+ * To see what items cost so many are run one after the other, so many times. The first of a batch, which
+ * bring pages in, do not count; of the others the least does: a thread that is held up takes long for
+ * anything.
  */
 const PROBE_ITEMS = 32;
 const PROBES = 3;

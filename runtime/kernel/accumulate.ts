@@ -1,6 +1,6 @@
 /**
- * ACCUMULATE as a plain read-modify-write: what it means everywhere. Integers are words, the lowest first; the
- * result is computed in 32 bytes, whatever the width.
+ * ACCUMULATE as a plain read-modify-write: what it means everywhere. Integers are words, the lowest first;
+ * the result is computed in 32 bytes, whatever the width.
  */
 
 import { type AccumulateRequest, INTEGER_WORDS } from "./request.ts";

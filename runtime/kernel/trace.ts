@@ -62,7 +62,9 @@ export interface Tracer {
   end(status: number, fault: number, gasUsed: number): void;
   call(what: "put" | "get", child: number, result: number, gas: number): void;
   grow(result: number, gas: number): void;
-  /** An item of the running batch has ended; `lost` tells what it changed in private memory, if asked at once. */
+  /**
+   * An item of the running batch has ended; `lost` tells what it changed in private memory, if asked at once.
+   */
   item(item: number, fault: number, gasUsed: number, lost: () => readonly ByteRange[]): void;
 }
 

@@ -134,7 +134,8 @@ test("what an item makes of a child lasts as far as it is state", () => {
   assert.equal(second.status(get).kind, abi.STATUS_RETURNED);
   assert.equal(Buffer.from(second.bytes(get)).readBigInt64LE(0), 8n);
   const third = Buffer.from(resultsOf(ran, 2).bytes(2));
-  // The state is there; private memory and the global are as PROGRAM made them, so the start function ran again.
+  // The state is there; private memory and the global are as PROGRAM made them, so the start function ran
+  // again.
   assert.deepEqual(
     [third.readBigInt64LE(0), third.readBigInt64LE(8), third.readBigInt64LE(16)],
     [7n, 0n, 100n],

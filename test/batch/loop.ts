@@ -1,7 +1,7 @@
 /**
- * A kernel without threads or blocks, to give batches to, and the meaning of a batch by plain activations: for
- * each item an image is put together from the state so far and the private memory the batch began with, and
- * started like any other child.
+ * A kernel without threads or blocks, to give batches to, and the meaning of a batch by plain activations:
+ * for each item an image is put together from the state so far and the private memory the batch began with,
+ * and started like any other child.
  */
 
 import { createHeap, Heap, type Ref } from "../../runtime/heap/heap.ts";

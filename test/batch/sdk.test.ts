@@ -1,4 +1,7 @@
-/** A root that gives batches to a bank, both written with the SDK: outcomes and balances, against a plain loop. */
+/**
+ * A root that gives batches to a bank, both written with the SDK: outcomes and balances, against a plain
+ * loop.
+ */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

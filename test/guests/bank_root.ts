@@ -1,7 +1,7 @@
 /**
- * Root: every block is a batch for a bank (bank.ts). Metadata: u32 number of payments · 4 bytes zero · u64 gas
- * of each · the payments, 24 bytes each, of which 20 are the input. Data: u32 items · u32 bytes read, then for
- * each item u32 status · u32 fault · i64 code · u64 sum of the numbers in its output.
+ * Root: every block is a batch for a bank (bank.ts). Metadata: u32 number of payments · 4 bytes zero · u64
+ * gas of each · the payments, 24 bytes each, of which 20 are the input. Data: u32 items · u32 bytes read,
+ * then for each item u32 status · u32 fault · i64 code · u64 sum of the numbers in its output.
  */
 
 import { Batch, Child, Outcomes, check, snapshot } from "../../guest/index.ts";

@@ -27,7 +27,9 @@ export function started(argument: i64): i64 {
   return early;
 }
 
-/** By the SDK: input u32 address · u32 width · u32 subtract · u32 bounded · 32 bytes each delta, least, most. */
+/**
+ * By the SDK: input u32 address · u32 width · u32 subtract · u32 bounded · 32 bytes each delta, least, most.
+ */
 export function sdk(length: i64): i64 {
   const address = <usize>load<u32>(INBOX);
   const width = load<u32>(INBOX, 4);

@@ -1,4 +1,6 @@
-/** The parts BATCH and OUTCOMES of random requests (requests.ts): their structs, and which must be refused. */
+/**
+ * The parts BATCH and OUTCOMES of random requests (requests.ts): their structs, and which must be refused.
+ */
 
 import * as abi from "../../syscalls/abi.ts";
 import type { Script } from "../driver.ts";

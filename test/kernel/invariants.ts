@@ -2,7 +2,8 @@
  * What must hold of every committed tree, whatever ran in it; read from the heap's records, not through the
  * kernel.
  *
- * - A process's counters say what its children table holds: number of children, runnable descendants and their
+ * - A process's counters say what its children table holds: number of children, runnable descendants and
+ *   their
  *   gas.
  * - Quotas are conserved: what a process has left and what it passed on is what it was given.
  * - Fields that only one status means are zero in the others.
