@@ -8,7 +8,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { BatchReport, Runtime, RuntimeOptions } from "../../runtime/index.ts";
 import { type BatchOutcome, openBatches, runBatch } from "../batch/batches.ts";
-import { randomBatch, SCRIPT } from "../batch/scripts.ts";
+import { randomBatch, SCRIPT, WARM } from "../batch/scripts.ts";
 import { random } from "../kernel/trees.ts";
 
 /** Batches of a round; each begins with the state that the one before left. */
@@ -57,7 +57,7 @@ export class BatchFuzzer {
     const loop = await this.#open({ runner: "sequential", workers: 1 });
     const parallel = await this.#open({ ...engine, force: true });
     const killing = this.#engines === ENGINES && next(KILLED) === 0;
-    for (const runtime of [loop, parallel]) await runtime.revert(1);
+    for (const runtime of [loop, parallel]) await runtime.revert(2);
     for (let at = 0; at < BATCHES; at++) {
       const batch = randomBatch(seed * BATCHES + at);
       const expected = await runBatch(loop, batch);
@@ -65,6 +65,7 @@ export class BatchFuzzer {
       if (killing && next(DEATHS) === 0) await this.#kill(parallel, next);
       const found = await running;
       this.tally.batches++;
+      if (expected.put !== 0 || expected.get !== 0) return `batch ${at}: refused`;
       const difference = compare(expected, found);
       if (difference !== null) return `batch ${at}, ${JSON.stringify(engine)}: ${difference}`;
     }
@@ -81,7 +82,7 @@ export class BatchFuzzer {
     if (runtime === undefined) {
       const onBatch = (report: BatchReport): void => this.#count(report);
       const reports = options.force === true ? { onBatch } : {};
-      runtime = openBatches(SCRIPT, { ...OPTIONS, ...options, ...reports });
+      runtime = openWarm({ ...OPTIONS, ...options, ...reports });
       this.#runtimes.set(name, runtime);
     }
     return runtime;
@@ -101,6 +102,12 @@ export class BatchFuzzer {
     this.tally.kills++;
     await runtime.engine.pool.kill(next(8));
   }
+}
+
+async function openWarm(options: Partial<RuntimeOptions>): Promise<Runtime> {
+  const runtime = await openBatches(SCRIPT, options);
+  await runBatch(runtime, WARM);
+  return runtime;
 }
 
 /** What differs, or null. */
