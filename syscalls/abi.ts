@@ -17,7 +17,8 @@
  *   ret(code: i64): i64                       stands still; the result is the argument of the next START
  *   snapshot(request: i32): i32               root only: stands still; length of the next block's metadata,
  *   or an error code
- *   accumulate(request: i32): i32             1: added, 0: the result would be out of bounds, or an error code
+ *   accumulate(request: i32): i32             1: added, 0: the result would be out of bounds, or an error
+ *   code
  * and from "env", as AssemblyScript emits it: abort(message: i32, file: i32, line: i32, column: i32).
  * An entry is an exported function of type (i64) -> i64.
  */
@@ -143,7 +144,7 @@ export const STATUS_FAULTED = 4; //        back at its reference snapshot; START
 export const STATUS_SNAPSHOT = 5; //       the root, between two blocks
 export const STATUS_ENDED = 6; //          the root, after its last block
 
-// ---- BATCH: what PUT_BATCH_POINTER names, BATCH_SIZE bytes -------------------------------------------------
+// ---- BATCH: what PUT_BATCH_POINTER names, BATCH_SIZE bytes ------------------------------------------------
 
 export const BATCH_INPUTS_POINTER = 0; //  u32  inputs of INPUT_SIZE bytes, address divisible by 8
 export const BATCH_INPUTS_COUNT = 4; //    u32  items, at most BATCH_LIMIT
@@ -168,7 +169,7 @@ export const BATCH_LIMIT = 1048576;
  */
 export const MAIL_BYTES = 65536;
 
-// ---- OUTCOMES: what GET_OUTCOMES_POINTER names, OUTCOMES_SIZE bytes ----------------------------------------
+// ---- OUTCOMES: what GET_OUTCOMES_POINTER names, OUTCOMES_SIZE bytes ---------------------------------------
 
 export const OUTCOMES_FIRST = 0; //           u32  the first item wanted
 export const OUTCOMES_COUNT = 4; //           u32  how many are wanted; written: how many there were

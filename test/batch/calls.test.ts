@@ -152,7 +152,7 @@ for (const [name, write, code] of REFUSED) {
   });
 }
 
-test("descendants that were started and not joined stand in the way of a batch, with gas or without", async () => {
+test("descendants that were started and not joined stand in the way, with gas or without", async () => {
   const base = 0x180000;
   const inner = new Script({ base });
   inner.put(0, { program: ITEMS, start: { entry: "idle", gas: 1000 } });
@@ -233,7 +233,7 @@ test("a fault of the start function is the child's, and no item runs", async () 
   assert.equal(results.value(handles.none), BigInt(abi.E_STATE));
 });
 
-test("what the start function does to memory and quota is there in every item, and after the batch", async () => {
+test("what the start function does to memory and quota is there in every item and after it", async () => {
   const grower = await guest("grower");
   await withRuntime([grower], { gasLimit: 10_000_000_000 }, async (on) => {
     const { results, handles } = await play(on, (s) => {
@@ -321,7 +321,7 @@ test("a trace names what an item leaves in private memory, where it is lost", as
   ]);
 });
 
-test("batches give the same blocks with any number of workers, in advance, after reverts and on forks", async () => {
+test("the same blocks with any number of workers, in advance, after reverts and on forks", async () => {
   const list = Array.from({ length: 40 }, (_, i) =>
     item(input([op.ADD, 8 * (i % 5), i], [op.OUT, 8 * (i % 5)])),
   );

@@ -393,7 +393,7 @@ test("in a child of an item memory does not grow, and ret does not stand still",
   assert.deepEqual([bytes.readBigInt64LE(0), bytes.readBigInt64LE(8)], [-1n, BigInt(abi.E_PERMISSION)]);
 });
 
-test("whole pages go in and out of children as they do outside of items, and are taken back with a fault", () => {
+test("whole pages go in and out of children, and are taken back with a fault", () => {
   const page = (value: number): Uint8Array => new Uint8Array(4096).fill(value);
   const move = (s: Script, value: number): void => {
     const source = s.place(page(value), 4096);
