@@ -15,7 +15,14 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
-import { admit, instrumentForBatch, type Program, programHash, REWRITER_VERSION } from "./admit.ts";
+import {
+  admit,
+  BATCH_VERSION,
+  instrumentForBatch,
+  type Program,
+  programHash,
+  REWRITER_VERSION,
+} from "./admit.ts";
 
 const MAGIC = Buffer.from("stillpoint program 2\n");
 const HASH_BYTES = 32;
@@ -38,7 +45,7 @@ export class ProgramCache {
 
   /** The code of the batch variant of an admitted program: as instrumentForBatch(), once for each. */
   batchCode({ hash, bytes, stateBytes }: Program): Promise<Uint8Array | null> {
-    const key = `${Buffer.from(hash).toString("hex")}-batch-${stateBytes}`;
+    const key = `${Buffer.from(hash).toString("hex")}-batch-${BATCH_VERSION}-${stateBytes}`;
     return this.#once(key, bytes, () => instrumentForBatch(bytes, stateBytes));
   }
 

@@ -38,16 +38,20 @@
  *   AUX_TAGS     one byte for each 64-byte line below the bound: 0, TAG_PRESENT, or both bits. The byte
  *                behind the last is no line's and stays 0
  *   touch(address, length, write)
- *                the last import: called before [address, address + length) is read (0) or written (1), if
- *                the range begins below the bound and one of its lines lacks TAG_PRESENT (0) or TAG_WRITTEN
- *                (1); and before every bulk instruction that reads or writes below the bound, whatever the
- *                tags. The range may end above the bound; what lies there is not its business. It brings
- *                the lines in, notes them as written, sets their tags; or it leaves by a trap of its own
+ *                the last import: called before bytes of [address, address + length) are read (0) or written
+ *                (1), if the range begins below the bound and one of its lines lacks TAG_PRESENT (0) or
+ *                TAG_WRITTEN (1); and before every bulk instruction that reads or writes below the bound,
+ *                whatever the tags. The range may end above the bound; what lies there is not its business.
+ *                It brings the lines in, notes them as written, sets their tags; or it leaves by a trap of
+ *                its own. Accesses with one base share a call: of the up to 64 bytes some may be never
+ *                accessed, or only read though `write` is 1
  *   AUX_MARKS    nothing is marked below the bound. The first 64 bytes from the bound on may be written
  *                without a mark, by a store that begins below or shares the mark of one that does: whoever
  *                reads the marks always compares them
- * While a call runs tags may only grow. A bulk instruction that will trap touches nothing; an access that
- * straddles the bound and the end of memory touches and then traps.
+ *   AUX_FAULT    FAULT_INTERNAL_PRODUCTION if a guarded stack pointer met the state (guards.ts): nothing that
+ *                the call did counts, and the production variant must run it
+ * While a call runs tags may only grow. A bulk instruction that will trap touches nothing; other accesses may
+ * touch and then trap.
  */
 
 export const AUX_FAULT = 0; //        u32  FAULT_… of an injected trap, else 0
