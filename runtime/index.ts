@@ -16,6 +16,7 @@ export {
 export { type Divergence, divergence } from "./chain/diverge.ts";
 export type { Metrics } from "./chain/engine.ts";
 export { programHash } from "./chain/genesis.ts";
+export type { BlockInput, ProduceOptions } from "./chain/input.ts";
 export type { ProcessView } from "./chain/inspect.ts";
 export type { RuntimeOptions, StoreOptions } from "./chain/options.ts";
 export {
@@ -28,9 +29,7 @@ export {
   verifyStore,
 } from "./chain/reader.ts";
 export {
-  type BlockInput,
   type ForkOptions,
-  type ProduceOptions,
   type Pruned,
   type Reorg,
   Runtime,

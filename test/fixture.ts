@@ -4,7 +4,13 @@
  */
 
 import { type CompileOptions, compileGuest } from "../runtime/compile.ts";
-import { type Block, programHash, Runtime, type RuntimeOptions } from "../runtime/index.ts";
+import {
+  type Block,
+  type ProduceOptions,
+  programHash,
+  Runtime,
+  type RuntimeOptions,
+} from "../runtime/index.ts";
 import { DRIVER_INITIAL_MEMORY, type Results, Script } from "./driver.ts";
 
 /** How guests are compiled that need something particular. */
@@ -48,7 +54,7 @@ export async function withRuntime<T>(
 export async function play<T>(
   runtime: Runtime,
   write: (script: Script) => T,
-  options: { gasLimit?: number } = {},
+  options: ProduceOptions = {},
 ): Promise<{ block: Block; results: Results; handles: T }> {
   const script = new Script();
   const handles = write(script);

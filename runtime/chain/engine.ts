@@ -131,17 +131,18 @@ export class Engine {
     start: Ref,
     metadata: Uint8Array | null,
     gas: number,
+    signal: AbortSignal | null,
     commit: (run: BlockRun) => T | Promise<T>,
   ): Promise<T> {
     if (this.#due() && (this.#inFlight === 0 || this.#pressed)) await this.collect();
     try {
-      return await this.#runOnce(start, metadata, gas, commit);
+      return await this.#runOnce(start, metadata, gas, signal, commit);
     } catch (error) {
       if (!(error instanceof LimitError) || error.code !== "HEAP_FULL") throw error;
       const before = this.heap.usedBytes;
       await this.collect();
       if (this.heap.usedBytes >= before) throw error;
-      return await this.#runOnce(start, metadata, gas, commit);
+      return await this.#runOnce(start, metadata, gas, signal, commit);
     }
   }
 
@@ -149,11 +150,12 @@ export class Engine {
     start: Ref,
     bytes: Uint8Array | null,
     gas: number,
+    signal: AbortSignal | null,
     commit: (run: BlockRun) => T | Promise<T>,
   ): Promise<T> {
     return this.inTurn(async () => {
       const metadata = bytes === null ? 0 : await this.#blob(bytes);
-      const result = await this.pool.run({ kind: JOB_RESUME, start, metadata, gas });
+      const result = await this.pool.run({ kind: JOB_RESUME, start, metadata, gas }, signal);
       this.#blocks++;
       return commit({ metadata, result });
     });

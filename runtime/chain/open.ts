@@ -33,12 +33,18 @@ export async function openParts(settings: Settings): Promise<Parts> {
   const { workers, runner, store: place } = settings;
   const { force, paranoid, steps, dependencies, timing, onBatch } = settings;
   const cache = settings.programCache ?? (place === null ? undefined : join(place.path, "programs"));
-  const genesis = await makeGenesis(heap, settings, new ProgramCache(cache));
-  publishProcess(heap, genesis.start);
   const stores = new Stores(handle, heap);
-  const store = place === null ? null : await stores.open(place, genesis.id);
+  const loading = makeGenesis(heap, settings, new ProgramCache(cache));
+  const id = loading.then((genesis) => genesis.id);
+  id.catch(() => {});
+  // Its thread starts meanwhile.
+  const opening = place === null ? null : stores.open(place, id);
+  opening?.catch(() => {});
   let pool: Pool | null = null;
+  let store: Store | null = null;
   try {
+    const genesis = await loading;
+    publishProcess(heap, genesis.start);
     pool = new Pool({
       heap: handle,
       programs: genesis.programs,
@@ -48,6 +54,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
       batchOptions: { force, paranoid, steps, dependencies, timing },
       onBatch,
     });
+    store = await opening;
     const engine = new Engine(pool, genesis, settings, stores);
     const history =
       store === null || store.state.head === null
@@ -60,6 +67,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
     }
     return { engine, history, journal };
   } catch (error) {
+    store ??= (await opening?.catch(() => null)) ?? null;
     await store?.close();
     await pool?.close();
     throw error;
@@ -68,7 +76,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
 
 async function firstBlock(engine: Engine): Promise<History> {
   const { genesis, settings, heap } = engine;
-  const first = await engine.run(genesis.start.ref, null, settings.gasLimit, (run) =>
+  const first = await engine.run(genesis.start.ref, null, settings.gasLimit, null, (run) =>
     makeBlock(heap, genesis.id, run, 0, genesis.id.toString("hex"), settings.gasLimit),
   );
   return new History(settings.retain, [first], [first.block.id], []);
@@ -142,7 +150,7 @@ function storedAs(heap: Heap, store: Store, hash: Buffer): Ref {
 
 /** A new store on the same engine that holds all that `history` does. */
 export async function copyToStore(engine: Engine, history: History, place: StoreSettings): Promise<Journal> {
-  const store = await engine.stores.open(place, engine.genesis.id);
+  const store = await engine.stores.open(place, Promise.resolve(engine.genesis.id));
   try {
     if (store.state.head !== null) {
       throw new UsageError(

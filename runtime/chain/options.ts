@@ -2,7 +2,6 @@
 
 import { availableParallelism } from "node:os";
 import type { BatchReport } from "../batch/evidence.ts";
-import type { Hints } from "../batch/hints.ts";
 import { UsageError } from "../errors.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 
@@ -186,23 +185,6 @@ export function checkStore(store: string | StoreOptions): StoreSettings {
   return { path, durability, limitBytes, steps };
 }
 
-/** The option "hints" of a block. */
-export function checkHints(value: unknown): readonly Hints[] {
-  const index = (entry: unknown): boolean => Number.isInteger(entry) && (entry as number) >= 0;
-  const pairs = (list: unknown): boolean =>
-    list === null ||
-    (Array.isArray(list) &&
-      list.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(index)));
-  const hash = (text: unknown): boolean =>
-    text === null || (typeof text === "string" && /^[0-9a-f]{64}$/.test(text));
-  const known = (hint: Partial<Hints> | null): boolean => hash(hint?.inputs) && pairs(hint?.dependencies);
-  if (value === undefined) return [];
-  if (!Array.isArray(value) || !value.every(known)) {
-    throw bad("hints", value, "a list of reports of batches, or of their inputs and dependencies");
-  }
-  return value;
-}
-
 export function unknownOption(name: string, known: readonly string[]): UsageError {
   const text = `unknown option "${name}". Known are: ${known.join(", ")}`;
   return new UsageError("BAD_OPTION", text, { option: name });
@@ -230,7 +212,7 @@ function flag<T extends object>(options: T, name: keyof T & string): boolean {
   return value;
 }
 
-function bad(name: string, value: unknown, expected: string): UsageError {
+export function bad(name: string, value: unknown, expected: string): UsageError {
   const got = typeof value === "number" || typeof value === "string" ? JSON.stringify(value) : typeof value;
   return new UsageError("BAD_OPTION", `option "${name}" must be ${expected}, got ${got}`, { option: name });
 }

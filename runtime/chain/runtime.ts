@@ -8,12 +8,10 @@
  * Calls on one runtime queue: each begins when those before have ended, in the order they were made.
  */
 
-import type { Hints } from "../batch/hints.ts";
 import { assert, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { loadProcess } from "../image/process.ts";
 import type { TraceEvent } from "../kernel/trace.ts";
-import { GAS_LIMIT } from "../limits.ts";
 import { proveRange } from "../proof/prove.ts";
 import type { Store } from "../store/store.ts";
 import { type Block, makeBlock, type Retained } from "./block.ts";
@@ -21,41 +19,18 @@ import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
 import type { Engine, Metrics } from "./engine.ts";
 import type { History, Undo } from "./history.ts";
+import { type BlockInput, checkCapacity, checkInput, type Input, type ProduceOptions } from "./input.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
 import { copyToStore, openParts, type Parts } from "./open.ts";
-import {
-  checkHints,
-  checkOptions,
-  checkStore,
-  integer,
-  type RuntimeOptions,
-  type StoreOptions,
-  unknownOption,
-} from "./options.ts";
+import { checkOptions, checkStore, integer, type RuntimeOptions, type StoreOptions } from "./options.ts";
 
 export type { TraceEvent };
-
-/** Options of one block. */
-export interface ProduceOptions {
-  /** Gas of this block; default: that of `open`. */
-  readonly gasLimit?: number;
-  /**
-   * What earlier runs of the block's batches told of dependencies: reports of `onBatch`, with the option
-   * "dependencies". Saves executions where items conflict; never changes a result.
-   */
-  readonly hints?: readonly Hints[];
-}
 
 /** Options of `fork`. */
 export interface ForkOptions {
   /** An empty directory for its blocks, or how to keep them. Default: it lives in memory. */
   readonly store?: string | StoreOptions;
-}
-
-/** A block to make. */
-export interface BlockInput extends ProduceOptions {
-  readonly metadata: Uint8Array;
 }
 
 /** What `reorg` changed. */
@@ -131,7 +106,7 @@ export class Runtime {
    *   HOST_MEMORY), StoreError (STORE_FULL, STORE_CORRUPT, STORE_READ_ONLY, STORE_FAILED)
    */
   async produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
-    const input = this.#checkInput(metadata, options);
+    const input = checkInput(this.#engine.settings, metadata, options);
     return this.#enqueue(async () => {
       const { entry, undo } = await this.#run(input);
       const { removed, undo: restore } = this.#history.prune();
@@ -140,20 +115,8 @@ export class Runtime {
     });
   }
 
-  /** The input of a block, checked and copied: the caller may use its array again at once. */
-  #checkInput(metadata: Uint8Array, options: ProduceOptions): Required<BlockInput> {
-    for (const name of Object.keys(options)) {
-      if (name !== "gasLimit" && name !== "hints") throw unknownOption(name, ["gasLimit", "hints"]);
-    }
-    const gasLimit = integer(options, "gasLimit", this.#engine.settings.gasLimit, 0, GAS_LIMIT);
-    if (!(metadata instanceof Uint8Array)) {
-      throw new UsageError("BAD_ARGUMENT", `metadata must be a Uint8Array, got ${typeof metadata}`);
-    }
-    return { metadata: metadata.slice(), gasLimit, hints: checkHints(options.hints) };
-  }
-
   /** Runs a block on top of the head and puts it there; nothing is durable yet. */
-  async #run({ metadata, gasLimit, hints }: Required<BlockInput>): Promise<{ entry: Retained; undo: Undo }> {
+  async #run({ metadata, gasLimit, hints, signal }: Input): Promise<{ entry: Retained; undo: Undo }> {
     this.#journal?.check();
     const failures = this.#journal?.failures;
     const { heap, genesis } = this.#engine;
@@ -162,16 +125,9 @@ export class Runtime {
       const { height } = head;
       throw new UsageError("ENDED", "the root has returned: no block can follow", { height });
     }
-    const capacity = loadProcess(heap, ref).regionCapacity;
-    if (metadata.length > capacity) {
-      throw new UsageError(
-        "METADATA_TOO_LONG",
-        `metadata of ${metadata.length} bytes does not fit into the root's region of ${capacity} bytes`,
-        { length: metadata.length, capacity },
-      );
-    }
+    checkCapacity(metadata, loadProcess(heap, ref).regionCapacity);
     this.#engine.pool.hint(hints);
-    return this.#engine.run(ref, metadata, gasLimit, (run) => {
+    return this.#engine.run(ref, metadata, gasLimit, signal, (run) => {
       // The head it stands on may have turned out not to be durable.
       if (this.#journal?.failures !== failures) this.#journal?.checkSince(failures as number);
       const made = makeBlock(heap, genesis.id, run, head.height + 1, head.id, gasLimit);
@@ -210,7 +166,9 @@ export class Runtime {
    * ```
    */
   async reorg({ to, blocks }: { to: number | Block; blocks: readonly BlockInput[] }): Promise<Reorg> {
-    const inputs = blocks.map(({ metadata, ...options }) => this.#checkInput(metadata, options));
+    const inputs = blocks.map(({ metadata, ...options }) =>
+      checkInput(this.#engine.settings, metadata, options),
+    );
     return this.#enqueue(async () => {
       const history = this.#history;
       await this.#journal?.flush();

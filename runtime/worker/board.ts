@@ -8,16 +8,14 @@
  *                                       └──withdraw──▶ FREE └──withdraw──▶ ORPHAN(worker) ──end──▶ FREE
  *
  * An entry belongs to its poster, who frees it. When the poster's activation ends while the child is still
- * started, the entry is *kept*: it belongs to nobody, names its START image, and is work in advance. Free
- * threads run kept jobs, at least one thread never does. Whoever joins that START image later finds the entry
- * by `find` and takes its result, which is a memo: it can be lost at any time and computed again.
+ * started, the entry is *kept*: it belongs to nobody and is work in advance. Free threads run kept jobs, one
+ * thread never does. Whoever joins the START image finds the entry and takes its result, a memo that can be
+ * lost.
  *
- * Since a claim and its owner are one word, a worker that is killed anywhere leaves a board that `heal` can
- * put right: what it had claimed for others is posted again, what it had posted is void, for the activation
- * that wanted it is gone too.
+ * A claim and its owner are one word, so a worker that is killed leaves a board that `heal` can put right:
+ * what it had claimed is posted again, what it had posted is void, for the activation that wanted it is gone.
  *
- * Waiting: who looks for work or for a result reads SIGNAL, looks, and sleeps until SIGNAL differs. Every
- * post and every end increments it.
+ * Waiting: read SIGNAL, look, sleep until SIGNAL differs. Every post and every end increments it.
  */
 
 import { assert } from "../errors.ts";
@@ -67,7 +65,6 @@ const PAUSED = 6;
 /** How many results of work in advance were used. */
 const USED = 7;
 const ENTRIES = 16;
-/** Each entry's own space for the description of its failure. */
 const ERROR_BYTES = 2048;
 const ERROR_AT = (ENTRIES + ENTRIES_LIMIT * ENTRY_WORDS) * 4;
 
@@ -80,9 +77,7 @@ const PENDING: Outcome = { state: "pending" };
 const YOURS: Outcome = { state: "claimed" };
 const LOST: Outcome = { state: "lost" };
 
-export function createBoard(): SharedArrayBuffer {
-  return new SharedArrayBuffer(ERROR_AT + ENTRIES_LIMIT * ERROR_BYTES);
-}
+export const createBoard = () => new SharedArrayBuffer(ERROR_AT + ENTRIES_LIMIT * ERROR_BYTES);
 
 /** One thread's view of the board. `self` identifies the thread and is never used again for another. */
 export class Board {
@@ -354,6 +349,12 @@ export class Board {
     }
     Atomics.add(words, SIGNAL, 1);
     Atomics.notify(words, SIGNAL);
+  }
+
+  /** The thread that has claimed the job, 0 if none has. */
+  owner(entry: number): number {
+    const state = this.#words[ENTRIES + entry * ENTRY_WORDS] as number;
+    return (state & STATE_MASK) === CLAIMED ? state >> STATE_BITS : 0;
   }
 
   /** Stops or allows the beginning of work in advance. */

@@ -10,7 +10,14 @@ import { type BatchCounters, type BatchReport, createCounters, readCounters } fr
 import { type Hints, writeHints } from "../batch/hints.ts";
 import type { BatchOptions } from "../batch/runner.ts";
 import { type BatchMemory, healBatches } from "../batch/shared.ts";
-import { type Facts, KernelPanic, LimitError, type StillpointError, StoreError } from "../errors.ts";
+import {
+  type Facts,
+  KernelPanic,
+  LimitError,
+  type StillpointError,
+  StoreError,
+  UsageError,
+} from "../errors.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
 import type { ProgramHandle } from "../kernel/program.ts";
@@ -100,8 +107,21 @@ export class Pool {
     return this.#options.timeline;
   }
 
-  /** Runs a job on some thread; the reference of its result. */
-  async run(job: Omit<Job, "parent" | "depth" | "origin">): Promise<Ref> {
+  /**
+   * Runs a job on some thread; the reference of its result. When `abort` is aborted meanwhile, the job is given
+   * up, and the thread that has it is ended.
+   */
+  async run(job: Omit<Job, "parent" | "depth" | "origin">, abort: AbortSignal | null = null): Promise<Ref> {
+    const wake = (): void => this.#board.wakeMain();
+    abort?.addEventListener("abort", wake);
+    try {
+      return await this.#run(job, abort);
+    } finally {
+      abort?.removeEventListener("abort", wake);
+    }
+  }
+
+  async #run(job: Omit<Job, "parent" | "depth" | "origin">, abort: AbortSignal | null): Promise<Ref> {
     const board = this.#board;
     const deathsBefore = this.#deaths;
     const entry = await this.#post(job);
@@ -113,6 +133,11 @@ export class Pool {
         return outcome.result;
       }
       if (outcome.state === "failed") throw revive(outcome.error);
+      if (abort?.aborted === true) {
+        await this.#giveUp(entry);
+        const text = "the block was cancelled: the runtime stands where it stood before";
+        throw new UsageError("CANCELLED", text, {}, { cause: abort.reason });
+      }
       if (this.#deaths - deathsBefore > DEATHS_LIMIT) {
         board.withdraw(entry);
         throw new LimitError(
@@ -124,6 +149,14 @@ export class Pool {
       }
       await board.mainSleep(signal);
     }
+  }
+
+  /** Nobody wants the job any more: ends the thread that runs it, if one does. */
+  async #giveUp(entry: number): Promise<void> {
+    const owner = this.#board.owner(entry);
+    this.#board.withdraw(entry);
+    const threads = this.#piscina.threads.filter(({ threadId }) => this.#started.get(threadId) === owner);
+    await Promise.all(threads.map((thread) => thread.terminate()));
   }
 
   /** Reports that were sent have come: in a later turn at the latest, unless their thread has died. */

@@ -108,3 +108,19 @@ test("hints save executions, and wrong ones change nothing", async () => {
     code: "BAD_OPTION",
   });
 });
+
+test("a block that is cancelled in the middle of a batch leaves nothing, and the next one is whole", async () => {
+  const items = Array.from({ length: 2000 }, (_, i) => ({
+    input: new Uint8Array(Uint32Array.of(30_000, 2, i % 50, (i * 7) % 50).buffer),
+    gas: 1_000_000,
+  }));
+  const metadata = batchMetadata({ entry: "mix2", items, inbox: BOUND });
+  await using loop = await openBatches(payments, { workers: 1, runner: "sequential" });
+  await using runtime = await openBatches(payments, { workers: 3, force: true });
+  for (const ms of [1, 5, 20]) {
+    await assert.rejects(runtime.produce(metadata, { signal: AbortSignal.timeout(ms) }), {
+      code: "CANCELLED",
+    });
+  }
+  assert.deepEqual(await runtime.produce(metadata), await loop.produce(metadata));
+});

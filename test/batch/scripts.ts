@@ -52,10 +52,12 @@ export const op = {
   transfer: (from: number, to: number, amount: number): Operation => [30, from, to, amount],
   /** A request that is refused. */
   call: (): Operation => [31],
+  /** Accumulates in an integer among the first 256 bytes of the state; `how`: width, flags, bounds. */
+  accumulate: (at: number, delta: number, how: number): Operation => [33, at, delta, how],
   read: (at: number): Operation => [99, at],
 };
 
-const KINDS = 33;
+const KINDS = 34;
 
 /** An item of these operations. */
 export function item(operations: readonly Operation[], gas: number | bigint = PLENTY): Item {
@@ -73,7 +75,17 @@ export function batch(items: readonly Item[], gas?: number): BatchInput {
 export const WARM = batch([], 1_000_000);
 
 /** Kinds that a batch has much of: everything, additions, bulk, faults, the bound, chains. */
-const TASTES = [[], [1, 2, 17, 25], [4, 5, 6, 26], [8, 16, 24], [18, 19, 20, 23], [7, 14, 21], [22, 3, 28]];
+const TASTES = [
+  [],
+  [1, 2, 17, 25],
+  [4, 5, 6, 26],
+  [8, 16, 24],
+  [18, 19, 20, 23],
+  [7, 14, 21],
+  [22, 3, 28],
+  [33],
+  [33, 33, 33, 1, 99],
+];
 
 /** A batch of random items; most are small, some have many conflicts, some run out of gas. */
 export function randomBatch(seed: number): BatchInput {
@@ -83,7 +95,7 @@ export function randomBatch(seed: number): BatchInput {
   const operations = 1 + next(pick([2, 4, 12]));
   const hot = pick([1, 2, 3, 8, 64, 1000]);
   const spread = pick([1, 8, 64, 4096]);
-  const origin = next(STATE_BYTES);
+  const origin = next(5) === 0 ? 0 : next(STATE_BYTES);
   const taste = pick(TASTES);
   const wild = pick([0, 2, 20]);
   const place = (): number =>

@@ -1,0 +1,77 @@
+/** What a block is made from, and the check of it. */
+
+import type { Hints } from "../batch/hints.ts";
+import { UsageError } from "../errors.ts";
+import { GAS_LIMIT } from "../limits.ts";
+import { bad, integer, type Settings, unknownOption } from "./options.ts";
+
+/** Options of one block. */
+export interface ProduceOptions {
+  /** Gas of this block; default: that of `open`. */
+  readonly gasLimit?: number;
+  /**
+   * What earlier runs of the block's batches told of dependencies: reports of `onBatch`, with the option
+   * "dependencies". Saves executions where items conflict; never changes a result.
+   */
+  readonly hints?: readonly Hints[];
+  /**
+   * Gives the block up when it is aborted, as long as it runs: the promise is rejected with CANCELLED, and the
+   * runtime stands where it stood before. `AbortSignal.timeout(ms)` makes a watchdog.
+   */
+  readonly signal?: AbortSignal;
+}
+
+/** A block to make. */
+export interface BlockInput extends ProduceOptions {
+  readonly metadata: Uint8Array;
+}
+
+/** The same, checked. */
+export interface Input {
+  readonly metadata: Uint8Array;
+  readonly gasLimit: number;
+  readonly hints: readonly Hints[];
+  readonly signal: AbortSignal | null;
+}
+
+const KNOWN = ["gasLimit", "hints", "signal"];
+
+/** Checks and copies the input of a block: the caller may use its array again at once. */
+export function checkInput(settings: Settings, metadata: Uint8Array, options: ProduceOptions): Input {
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.includes(name)) throw unknownOption(name, KNOWN);
+  }
+  const gasLimit = integer(options, "gasLimit", settings.gasLimit, 0, GAS_LIMIT);
+  const { signal = null } = options;
+  if (signal !== null && !(signal instanceof AbortSignal)) throw bad("signal", signal, "an AbortSignal");
+  if (!(metadata instanceof Uint8Array)) {
+    throw new UsageError("BAD_ARGUMENT", `metadata must be a Uint8Array, got ${typeof metadata}`);
+  }
+  return { metadata: metadata.slice(), gasLimit, hints: checkHints(options.hints), signal };
+}
+
+/** Metadata must fit into the region that the root has designated for it. */
+export function checkCapacity({ length }: Uint8Array, capacity: number): void {
+  if (length <= capacity) return;
+  throw new UsageError(
+    "METADATA_TOO_LONG",
+    `metadata of ${length} bytes does not fit into the root's region of ${capacity} bytes`,
+    { length, capacity },
+  );
+}
+
+function checkHints(value: unknown): readonly Hints[] {
+  const index = (entry: unknown): boolean => Number.isInteger(entry) && (entry as number) >= 0;
+  const pairs = (list: unknown): boolean =>
+    list === null ||
+    (Array.isArray(list) &&
+      list.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(index)));
+  const hash = (text: unknown): boolean =>
+    text === null || (typeof text === "string" && /^[0-9a-f]{64}$/.test(text));
+  const known = (hint: Partial<Hints> | null): boolean => hash(hint?.inputs) && pairs(hint?.dependencies);
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || !value.every(known)) {
+    throw bad("hints", value, "a list of reports of batches, or of their inputs and dependencies");
+  }
+  return value;
+}
