@@ -9,14 +9,10 @@ import { LimitError, StoreError, UsageError } from "../errors.ts";
 import { createHeap, HEADER_STORED, Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 import { makeStub } from "../heap/stub.ts";
 import { proveRange } from "../proof/prove.ts";
-import { Database } from "../store/database.ts";
+import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
-import { release, takeHold } from "../store/holder.ts";
-import { DirectLoader } from "../store/load.ts";
-import { type BlockRecord, packHash } from "../store/record.ts";
-import { checkFormat, genesisOf, readState } from "../store/state.ts";
-import { checkStructure } from "../store/structure.ts";
-import { type Verification, Verifier } from "../store/verify.ts";
+import type { BlockRecord } from "../store/record.ts";
+import type { Verification, Verifier } from "../store/verify.ts";
 import { type Block, blockId, NO_METADATA_HASH } from "./block.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
@@ -40,27 +36,33 @@ const KEPT_BYTES = 64 << 20;
  * @throws StoreError (STORE_MISSING, STORE_VERSION, STORE_CORRUPT)
  * @example
  * ```ts
- * const reader = openReader("state");
+ * const reader = await openReader("state");
  * for (const { height, root } of reader.blocks()) console.log(height, root);
  * console.log(reader.inspect([])?.status);
  * await reader.close();
  * ```
  */
-export function openReader(path: string, options: ReaderOptions = {}): Reader {
-  return new Reader(path, options.heapBytes ?? HEAP_BYTES);
+export async function openReader(path: string, options: ReaderOptions = {}): Promise<Reader> {
+  const store = await import("../store/access.ts");
+  return new Reader(path, await openForReading(path), options.heapBytes ?? HEAP_BYTES, store);
 }
+
+/** What reads and writes a store on the calling thread. */
+export type Access = typeof import("../store/access.ts");
 
 /** A store, for looking at. Every call sees the newest committed state. */
 export class Reader {
   readonly #path: string;
   readonly #database: Database;
   readonly #heapBytes: number;
+  readonly #access: Access;
   #heap: Heap;
 
-  constructor(path: string, heapBytes: number) {
+  constructor(path: string, database: Database, heapBytes: number, access: Access) {
     this.#path = path;
     this.#heapBytes = heapBytes;
-    this.#database = openForReading(path);
+    this.#database = database;
+    this.#access = access;
     this.#heap = this.#newHeap();
   }
 
@@ -134,7 +136,7 @@ export class Reader {
 
   #state() {
     this.#database.refresh();
-    return readState(this.#database);
+    return this.#access.readState(this.#database);
   }
 
   /** Looks at a block's state; once more with an empty heap if there was no room beside what is kept. */
@@ -167,7 +169,7 @@ export class Reader {
 
   #newHeap(): Heap {
     const heap = new Heap(createHeap(this.#heapBytes), 1);
-    heap.loader = new DirectLoader(heap, [{ database: this.#database, bit: 1 }]);
+    heap.loader = new this.#access.DirectLoader(heap, [{ database: this.#database, bit: 1 }]);
     return heap;
   }
 }
@@ -184,7 +186,7 @@ export class Reader {
  * ```
  */
 export async function verifyStore(path: string): Promise<Verification> {
-  const database = openForReading(path, true);
+  const database = await openForReading(path, true);
   try {
     return (await verifyDatabase(database)).result();
   } catch (error) {
@@ -201,7 +203,8 @@ export async function verifyStore(path: string): Promise<Verification> {
  * @throws StoreError (STORE_MISSING, STORE_LOCKED, STORE_VERSION, STORE_CORRUPT: no block is intact)
  */
 export async function repairStore(path: string): Promise<Verification> {
-  await openForReading(path, true).close();
+  const { Database, packHash, readState, release, takeHold } = await import("../store/access.ts");
+  await (await openForReading(path, true)).close();
   const database = new Database(path);
   try {
     const token = database.transaction(() => takeHold(database, path));
@@ -237,6 +240,7 @@ export async function repairStore(path: string): Promise<Verification> {
 }
 
 async function verifyDatabase(database: Database): Promise<Verifier> {
+  const { genesisOf, readState, Verifier } = await import("../store/access.ts");
   const verifier = new Verifier(database);
   const genesis = genesisOf(database);
   for (const record of readState(database).blocks.toReversed()) {
@@ -251,7 +255,8 @@ function isBlock(genesis: Buffer, record: BlockRecord): boolean {
 }
 
 /** @throws StoreError (STORE_MISSING, STORE_VERSION, STORE_CORRUPT) */
-export function openForReading(path: string, whole = false): Database {
+export async function openForReading(path: string, whole = false): Promise<Database> {
+  const { checkFormat, checkStructure, Database } = await import("../store/access.ts");
   if (!Database.exists(path)) {
     throw new StoreError("STORE_MISSING", `there is no store in ${path}`, { path });
   }
@@ -262,7 +267,7 @@ export function openForReading(path: string, whole = false): Database {
     checkFormat(database, path);
     return database;
   } catch (error) {
-    database?.close();
+    await database?.close();
     throw storeFailure(error, path);
   }
 }

@@ -5,23 +5,15 @@
 import { mkdirSync } from "node:fs";
 import { STATUS_ENDED } from "../../syscalls/abi.ts";
 import { UsageError } from "../errors.ts";
-import { Database } from "../store/database.ts";
+import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import { factsOf } from "../store/graph.ts";
-import { release, takeHold } from "../store/holder.ts";
-import {
-  type BlockRecord,
-  packBlock,
-  packFormat,
-  packHash,
-  STORE_FORMAT,
-  unpackBlock,
-} from "../store/record.ts";
-import { genesisOf, readState } from "../store/state.ts";
-import { exportChunks, Import, refused } from "../store/transfer.ts";
+import type { BlockRecord } from "../store/record.ts";
+import type { StoreState } from "../store/state.ts";
+import type { Import } from "../store/transfer.ts";
 import { type Block, blockId, NO_METADATA_HASH } from "./block.ts";
 import { blockOf, checkBlock } from "./open.ts";
-import { openForReading } from "./reader.ts";
+import { type Access, openForReading } from "./reader.ts";
 
 /** Options of `exportBlock`. */
 export interface ExportOptions {
@@ -46,10 +38,12 @@ export interface ExportOptions {
  * ```
  */
 export async function* exportBlock(path: string, options: ExportOptions = {}): AsyncGenerator<Uint8Array> {
-  const database = openForReading(path);
+  const { exportChunks, genesisOf, readState } = await import("../store/access.ts");
+  const database = await openForReading(path);
   try {
-    const block = find(database, path, options.block);
-    const base = options.base === undefined ? null : find(database, path, options.base);
+    const state = readState(database);
+    const block = find(state, path, options.block);
+    const base = options.base === undefined ? null : find(state, path, options.base);
     const record = { genesis: genesisOf(database), block, base };
     for (const chunk of exportChunks(database, record, options.from ?? 0)) {
       yield new Uint8Array(chunk);
@@ -61,8 +55,7 @@ export async function* exportBlock(path: string, options: ExportOptions = {}): A
   }
 }
 
-function find(database: Database, path: string, target: number | Block | undefined): BlockRecord {
-  const { head, blocks } = readState(database);
+function find({ head, blocks }: StoreState, path: string, target: number | Block | undefined): BlockRecord {
   const byId = new Map(blocks.map((block) => [block.id.toString("hex"), block]));
   if (typeof target === "object") {
     const block = byId.get(target.id);
@@ -90,14 +83,15 @@ export async function openImport(path: string, id: string): Promise<Importer> {
   if (typeof id !== "string" || !/^[0-9a-f]{64}$/.test(id)) {
     throw new UsageError("BAD_ARGUMENT", "the id of a block is 64 characters of hex");
   }
-  if (Database.exists(path)) await openForReading(path).close();
+  const access = await import("../store/access.ts");
+  if (access.Database.exists(path)) await (await openForReading(path)).close();
   let database: Database | undefined;
   try {
     mkdirSync(path, { recursive: true });
-    const opened = new Database(path);
+    const opened = new access.Database(path);
     database = opened;
-    const token = opened.transaction(() => takeHold(opened, path));
-    return new Importer(path, opened, token, Buffer.from(id, "hex"));
+    const token = opened.transaction(() => access.takeHold(opened, path));
+    return new Importer(path, opened, token, Buffer.from(id, "hex"), access);
   } catch (error) {
     await database?.close();
     throw storeFailure(error, path);
@@ -106,18 +100,20 @@ export async function openImport(path: string, id: string): Promise<Importer> {
 
 /** Takes the chunks of a block, in order, and makes it the head of a store in the end. */
 export class Importer {
+  readonly #access: Access;
   readonly #path: string;
   readonly #database: Database;
   readonly #token: string;
   readonly #id: Buffer;
   #import: Import | null;
 
-  constructor(path: string, database: Database, token: string, id: Buffer) {
+  constructor(path: string, database: Database, token: string, id: Buffer, access: Access) {
+    this.#access = access;
     this.#path = path;
     this.#database = database;
     this.#token = token;
     this.#id = id;
-    const found = Import.resume(database);
+    const found = access.Import.resume(database);
     this.#import = found?.record.block.id.equals(id) ? found : null;
   }
 
@@ -138,12 +134,13 @@ export class Importer {
       else this.#begin(chunk);
     } catch (error) {
       // The walk of a chunk that was refused half way is made again from what is kept.
-      if (this.#import !== null) this.#import = Import.resume(this.#database);
+      if (this.#import !== null) this.#import = this.#access.Import.resume(this.#database);
       throw storeFailure(error, this.#path);
     }
   }
 
   #begin(chunk: Buffer): void {
+    const { genesisOf, Import, packFormat, packHash, refused, STORE_FORMAT, unpackBlock } = this.#access;
     const database = this.#database;
     const found = Import.begin(database, chunk);
     const { genesis, block, base } = found.record;
@@ -181,6 +178,7 @@ export class Importer {
    * @throws StoreError (CHUNK_REFUSED: one is missing)
    */
   async finish(): Promise<Block> {
+    const { packBlock, packHash, readState, refused } = this.#access;
     const { next } = this;
     if (this.#import === null || !this.#import.complete) throw refused(next, "it did not come");
     this.#import.checkSums();
@@ -208,7 +206,7 @@ export class Importer {
 
   /** Gives the store free; what came is kept, and `openImport` goes on with it. */
   async close(): Promise<void> {
-    this.#database.transaction(() => release(this.#database, this.#token));
+    this.#database.transaction(() => this.#access.release(this.#database, this.#token));
     await this.#database.close();
   }
 }

@@ -11,7 +11,7 @@
  *   words 8-15   SHA-256 of the object
  *
  * Threads ask for objects through control words of the heap: a thread puts the stub into a free place of the
- * list of requests and sleeps until word 5 changes. One thread (store/loader.ts) reads the list, and the
+ * list of requests and sleeps until word 5 changes. One thread (store/thread.ts) reads the list, and the
  * store. A place is taken and freed in one step, so a thread that is killed leaves nothing half done. The
  * loader writes no objects while a collection runs, and a collection waits until the loader has finished the
  * one at hand.

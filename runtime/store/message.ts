@@ -1,25 +1,32 @@
-/** What the main thread and the writer's thread say to each other. */
+/** What the main thread and the thread of the stores say to each other. */
 
 import type { HeapHandle } from "../heap/heap.ts";
-import type { Place } from "./writer.ts";
 
 /** What the thread is started with. */
-export interface WriterData {
-  readonly place: Place;
-  readonly genesis: Uint8Array;
+export interface ThreadData {
   readonly heap: HeapHandle;
+  /** By which the heap's lock knows it. */
   readonly owner: number;
-  readonly bit: number;
-  /** Other stores of the heap. */
-  readonly sources: readonly Place[];
-  /** A module that exports `step`, which is called between the steps of transactions; undefined: none. */
-  readonly steps: string | undefined;
+}
+
+/** Where a store is, and how it is treated. */
+export interface StorePlace {
+  readonly path: string;
+  /** What its objects may take. */
+  readonly limitBytes?: number | undefined;
+  /**
+   * A module with a function `step` that is called between the steps of a transaction: for tests of
+   * crashes.
+   */
+  readonly steps?: string | undefined;
 }
 
 /** A call of a method of Writer; the answer has the same number. */
 export interface Call {
   readonly number: number;
-  readonly method: "open" | "commit" | "change" | "sweep" | "close";
+  /** The store, by its bit. */
+  readonly bit: number;
+  readonly method: "open" | "commit" | "change" | "sweep" | "close" | "end";
   readonly args: readonly unknown[];
 }
 

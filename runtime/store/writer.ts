@@ -28,6 +28,8 @@ import { Database } from "./database.ts";
 import { storeFailure } from "./failures.ts";
 import { encodeObject, forEachHash, type Stored } from "./format.ts";
 import { holds, release, takeHold } from "./holder.ts";
+import type { Source } from "./load.ts";
+import type { StorePlace } from "./message.ts";
 import {
   type BlockRecord,
   packBlock,
@@ -66,18 +68,12 @@ export interface Written {
 /** A sweep is worth it when so much was written since the last one, or as much as there is. */
 const SWEEP_BYTES = 64 << 20;
 
-/** Where a store is. */
-export interface Place {
-  readonly path: string;
-  readonly limitBytes: number | undefined;
-}
-
 /** Called between the steps of a transaction: where the crash harness kills. */
 export type Step = (name: string) => void;
 
 export class Writer {
-  readonly #path: string;
-  readonly #database: Database;
+  readonly path: string;
+  readonly database: Database;
   readonly #token: string;
   readonly #limitBytes: number;
   readonly #heap: Heap;
@@ -85,8 +81,7 @@ export class Writer {
   readonly #bit: number;
   readonly #step: Step;
   /** Other stores of the same heap: what is a stub here may be there. */
-  readonly #sources: readonly Place[];
-  readonly #others = new Map<string, Database>();
+  readonly #sources: readonly Source[];
   #copied = 0;
   readonly state: StoreState;
   #totals: Totals;
@@ -98,9 +93,16 @@ export class Writer {
    * @throws StoreError (STORE_LOCKED, STORE_VERSION, STORE_GENESIS, STORE_CORRUPT, STORE_READ_ONLY,
    *   STORE_FULL)
    */
-  constructor(place: Place, genesis: Buffer, heap: Heap, bit: number, step: Step, sources: readonly Place[]) {
+  constructor(
+    place: StorePlace,
+    genesis: Buffer,
+    heap: Heap,
+    bit: number,
+    step: Step,
+    sources: readonly Source[],
+  ) {
     const { path, limitBytes } = place;
-    this.#path = path;
+    this.path = path;
     this.#sources = sources;
     this.#limitBytes = limitBytes ?? Number.POSITIVE_INFINITY;
     this.#heap = heap;
@@ -111,13 +113,13 @@ export class Writer {
       mkdirSync(path, { recursive: true });
       if (Database.exists(path)) checkStructure(path, false);
       database = new Database(path);
-      this.#database = database;
-      this.#token = this.#database.transaction(() => {
+      this.database = database;
+      this.#token = this.database.transaction(() => {
         this.#found(genesis);
-        return takeHold(this.#database, path);
+        return takeHold(this.database, path);
       });
-      this.#totals = readTotals(this.#database);
-      this.state = readState(this.#database);
+      this.#totals = readTotals(this.database);
+      this.state = readState(this.database);
     } catch (error) {
       database?.close();
       throw storeFailure(error, path);
@@ -125,20 +127,20 @@ export class Writer {
   }
 
   #found(genesis: Buffer): void {
-    const database = this.#database;
+    const database = this.database;
     if (database.meta("format") === undefined) {
       database.putMeta("format", packFormat(STORE_FORMAT));
       database.putMeta("genesis", packHash(genesis));
       return;
     }
-    checkFormat(database, this.#path);
+    checkFormat(database, this.path);
     const found = genesisOf(database);
     if (found.equals(genesis)) return;
     throw new StoreError(
       "STORE_GENESIS",
-      `the store ${this.#path} belongs to another genesis: its programs, options or this version's rules ` +
+      `the store ${this.path} belongs to another genesis: its programs, options or this version's rules ` +
         "differ from those given. Open it with the same, or choose another directory",
-      { path: this.#path, stored: found.toString("hex"), given: genesis.toString("hex") },
+      { path: this.path, stored: found.toString("hex"), given: genesis.toString("hex") },
     );
   }
 
@@ -150,12 +152,12 @@ export class Writer {
       for (const root of [ref, metadata]) if (root !== 0) bytes += this.#write(root, written);
       this.#step("objects");
       const { nextSequence } = this.#totals;
-      const known = this.#database.block(block.id);
+      const known = this.database.block(block.id);
       const sequence = known === undefined ? nextSequence : unpackBlock(block.id, known).sequence;
       const hash = metadata === 0 ? null : this.#key(metadata);
-      this.#database.putBlock(block.id, packBlock({ ...block, metadata: hash, sequence }));
-      for (const id of removed) this.#database.removeBlock(id);
-      this.#database.putMeta("head", packHash(head));
+      this.database.putBlock(block.id, packBlock({ ...block, metadata: hash, sequence }));
+      for (const id of removed) this.database.removeBlock(id);
+      this.database.putMeta("head", packHash(head));
       this.#putTotals(bytes, nextSequence + 1);
       this.#step("record");
     });
@@ -171,7 +173,7 @@ export class Writer {
     pinned: readonly Buffer[],
     unpinned: readonly Buffer[],
   ): Written {
-    const database = this.#database;
+    const database = this.database;
     this.#transaction(() => {
       for (const id of removed) database.removeBlock(id);
       for (const [ids, value] of [
@@ -195,7 +197,7 @@ export class Writer {
    * what was freed.
    */
   sweep(refs: readonly Ref[], slice: number): Written | null {
-    const database = this.#database;
+    const database = this.database;
     if (this.#sweep === null) {
       this.#sweep = new Sweep(database, this.#heap, this.#bit, refs);
       return null;
@@ -217,10 +219,9 @@ export class Writer {
 
   async close(): Promise<void> {
     try {
-      this.#database.transaction(() => release(this.#database, this.#token));
+      this.database.transaction(() => release(this.database, this.#token));
     } finally {
-      for (const database of this.#others.values()) await database.close();
-      await this.#database.close();
+      await this.database.close();
     }
   }
 
@@ -233,10 +234,10 @@ export class Writer {
     const totals = this.#totals;
     try {
       this.#step("begin");
-      const result = this.#database.transaction(() => {
-        if (!holds(this.#database, this.#token)) {
-          throw new StoreError("STORE_LOCKED", `another process has taken over the store ${this.#path}`, {
-            path: this.#path,
+      const result = this.database.transaction(() => {
+        if (!holds(this.database, this.#token)) {
+          throw new StoreError("STORE_LOCKED", `another process has taken over the store ${this.path}`, {
+            path: this.path,
           });
         }
         return work();
@@ -246,8 +247,8 @@ export class Writer {
     } catch (error) {
       this.#totals = totals;
       this.#sweep = null;
-      this.#database.forgetNumbers();
-      throw storeFailure(error, this.#path);
+      this.database.forgetNumbers();
+      throw storeFailure(error, this.path);
     }
   }
 
@@ -256,13 +257,13 @@ export class Writer {
     if (liveBytes + bytes > this.#limitBytes) {
       throw new StoreError(
         "STORE_FULL",
-        `the store ${this.#path} has reached its limit of ${this.#limitBytes} bytes. Retain fewer blocks, or ` +
+        `the store ${this.path} has reached its limit of ${this.#limitBytes} bytes. Retain fewer blocks, or ` +
           'raise its option "limitBytes"',
-        { path: this.#path, limitBytes: this.#limitBytes, liveBytes },
+        { path: this.path, limitBytes: this.#limitBytes, liveBytes },
       );
     }
     this.#totals = { liveBytes: liveBytes + bytes, writtenBytes: writtenBytes + bytes, nextSequence };
-    this.#database.putMeta("totals", packTotals(this.#totals));
+    this.database.putMeta("totals", packTotals(this.#totals));
   }
 
   /** Writes what `root` reaches and the store does not hold; collects it in `written`. The bytes it takes. */
@@ -283,7 +284,7 @@ export class Writer {
         bytes += this.#copied;
         continue;
       }
-      bytes += this.#database.putObject(key, encodeObject(this.#heap, ref));
+      bytes += this.database.putObject(key, encodeObject(this.#heap, ref));
       this.#sweep?.keep(key);
       written.push(ref);
       const references = words[at + HEADER_REFERENCES] as number;
@@ -298,10 +299,10 @@ export class Writer {
   /** A stub without a mark: makes sure that all it stands for is there, of other stores if need be. */
   #require(key: Buffer): void {
     if (this.#sweep?.keeps(key)) return;
-    const own = this.#database.hasObject(key);
+    const own = this.database.hasObject(key);
     // What is there has been written with all below it, and only a sweep may be about to remove that.
     if (own && this.#sweep === null) return;
-    const stored = own ? this.#database.object(key) : this.#elsewhere(key);
+    const stored = own ? this.database.object(key) : this.#elsewhere(key);
     if (stored === undefined) {
       throw new StoreError(
         "STORE_CORRUPT",
@@ -311,20 +312,14 @@ export class Writer {
         },
       );
     }
-    if (!own) this.#copied += this.#database.putObject(key, stored);
+    if (!own) this.#copied += this.database.putObject(key, stored);
     this.#sweep?.keep(key);
     forEachHash(stored, (at) => this.#require(Buffer.from(stored.bytes.subarray(at, at + HASH_BYTES))));
   }
 
   #elsewhere(key: Buffer): Stored | undefined {
-    for (const { path } of this.#sources) {
-      let database = this.#others.get(path);
-      if (database === undefined) {
-        database = new Database(path);
-        this.#others.set(path, database);
-      }
-      database.refresh();
-      const stored = database.object(key);
+    for (const { database } of this.#sources) {
+      const stored = database === this.database ? undefined : database.object(key);
       if (stored !== undefined) return stored;
     }
     return undefined;

@@ -65,7 +65,7 @@ describe("a store is written by one at a time", () => {
         const locked = code("STORE_LOCKED", new RegExp(`process ${child.pid}\\b`));
         await assert.rejects(open([], { ...OPTIONS, store }), locked);
         await assert.rejects(repairStore(store), locked);
-        const reader = openReader(store);
+        const reader = await openReader(store);
         const seen = reader.head;
         for (let i = 0; reader.head.height < seen.height + 3; i++) {
           assert.ok(i < 1000, "the writer goes on");
@@ -89,7 +89,7 @@ describe("a store is written by one at a time", () => {
 
 test("another genesis, a newer format, no store at all", async () => {
   await withDirectory(async (store) => {
-    assert.throws(() => openReader(store), { code: "STORE_MISSING" });
+    await assert.rejects(openReader(store), { code: "STORE_MISSING" });
     await (await open([], { ...OPTIONS, store })).close();
     await assert.rejects(
       open([], { ...OPTIONS, store, memoryQuota: 500 }),
@@ -98,7 +98,7 @@ test("another genesis, a newer format, no store at all", async () => {
     const database = new Database(store);
     database.transaction(() => database.putMeta("format", packFormat(7)));
     await database.close();
-    for (const attempt of [() => open([], { ...OPTIONS, store }), async () => openReader(store)]) {
+    for (const attempt of [() => open([], { ...OPTIONS, store }), () => openReader(store)]) {
       await assert.rejects(attempt(), code("STORE_VERSION", /format 7, this version reads format 1/));
     }
   });

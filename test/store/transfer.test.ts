@@ -63,7 +63,7 @@ test("a delta to a block that is there is small, and comes to the same", async (
     const size = (all: readonly Uint8Array[]): number => all.reduce((sum, chunk) => sum + chunk.length, 0);
     assert.ok(size(delta) < size(chunks) / 2, `${size(delta)} of ${size(chunks)} bytes`);
     assert.equal(await importAll(target, runtime.head.id, delta), runtime.head.id);
-    const reader = openReader(target);
+    const reader = await openReader(target);
     assert.equal(reader.inspect([])?.hash, runtime.head.root);
     assert.equal(reader.head.id, runtime.head.id);
     assert.equal(reader.retained().length, 2);

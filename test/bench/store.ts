@@ -1,0 +1,195 @@
+/**
+ * The store: what durability adds to a block, what a restart costs, going back in history, bytes on the disk,
+ * export and import. Baseline of a commit: the same bytes appended to a file and synced, in the same run.
+ */
+
+import { closeSync, fsyncSync, openSync, statSync, writeSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { exportBlock, openImport, programHash, type Runtime } from "../../runtime/index.ts";
+import { Script } from "../driver.ts";
+import { guest, open } from "../fixture.ts";
+import { measure, quantile } from "./measure.ts";
+import type { Report } from "./report.ts";
+
+const PAGE = 4096;
+const dirty = await guest("dirty");
+const DIRTY = programHash(dirty);
+const OPTIONS = { workers: 2, retain: 2000, runner: "sequential", memoryQuota: 65_536 } as const;
+const GAS = 1_000_000_000_000;
+
+export async function run(report: Report): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), "stillpoint-bench-"));
+  try {
+    await commits(report, directory);
+    await history(report, directory);
+    for (const mebibytes of [1, 64, 1024]) await restart(report, directory, mebibytes);
+    await transfer(report, directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Makes children of 1 MiB each, numbered from 0. */
+async function fill(runtime: Runtime, mebibytes: number): Promise<void> {
+  for (let first = 0; first < mebibytes; first += 32) {
+    const script = new Script();
+    for (let child = first; child < Math.min(mebibytes, first + 32); child++) {
+      script.put(child, {
+        program: DIRTY,
+        memoryQuota: 64,
+        start: { entry: "fill", argument: 1n, gas: GAS / 100 },
+      });
+      script.get(child, { status: true });
+    }
+    await runtime.produce(script.metadata(), { gasLimit: GAS });
+  }
+}
+
+/** A block that writes into so many scattered pages, at most 256 of each child. */
+function writing(pages: number, children = 1): Uint8Array {
+  const script = new Script();
+  for (let child = 0; child < children; child++) {
+    script.put(child, {
+      start: { entry: "dirty", argument: BigInt(Math.ceil(pages / children)), gas: GAS / 100 },
+    });
+    script.get(child, { status: true });
+  }
+  return script.metadata();
+}
+
+async function commits(report: Report, directory: string): Promise<void> {
+  for (const pages of [16, 256]) {
+    const open64 = async (store?: object): Promise<Runtime> => {
+      const runtime = await open([dirty], { ...OPTIONS, retain: 4, ...(store as { store: never }) });
+      await fill(runtime, 64);
+      return runtime;
+    };
+    const plain = await open64();
+    const block = await open64({ store: join(directory, `block-${pages}`) });
+    const piped = await open64({
+      store: { path: join(directory, `piped-${pages}`), durability: "pipelined" },
+    });
+    const log = openSync(join(directory, "log"), "w");
+    const bytes = Buffer.alloc(pages * PAGE, 7);
+    const metadata = writing(pages, Math.min(16, pages));
+    const produce = (runtime: Runtime) => async (count: number) => {
+      for (let i = 0; i < count; i++) await runtime.produce(metadata, { gasLimit: GAS });
+      await runtime.flush();
+    };
+    const rows = await measure(
+      [
+        {
+          name: "append and fsync",
+          run: (count) => {
+            for (let i = 0; i < count; i++) {
+              writeSync(log, bytes);
+              fsyncSync(log);
+            }
+          },
+        },
+        { name: "block in memory", run: produce(plain) },
+        { name: "durable block", run: produce(block) },
+        { name: "pipelined block", run: produce(piped) },
+      ],
+      { rounds: 15, count: 8 },
+    );
+    closeSync(log);
+    const baseline = rows[0]?.nanoseconds ?? 1;
+    for (const { name, nanoseconds, spread } of rows) {
+      report.row({
+        name: `${pages} dirty pages: ${name}`,
+        value: nanoseconds / 1e6,
+        unit: "ms",
+        spread,
+        ...(name === "append and fsync"
+          ? {}
+          : { baseline: "append and fsync", ratio: nanoseconds / baseline }),
+      });
+    }
+    for (const runtime of [plain, block, piped]) await runtime.close();
+  }
+}
+
+async function history(report: Report, directory: string): Promise<void> {
+  const path = join(directory, "history");
+  const store = { path, durability: "pipelined" } as const;
+  const runtime = await open([dirty], { ...OPTIONS, store });
+  await fill(runtime, 16);
+  await runtime.flush();
+  const before = statSync(`${path}/data.mdb`).size;
+  const BLOCKS = 1100;
+  const PAGES = 16;
+  for (let i = 0; i < BLOCKS; i++) await runtime.produce(writing(PAGES, 16), { gasLimit: GAS });
+  await runtime.flush();
+  const grown = statSync(`${path}/data.mdb`).size - before;
+  report.row({
+    name: "bytes on disk per byte of a changed page (16 each)",
+    value: grown / (BLOCKS * PAGES * PAGE),
+    unit: "",
+  });
+  const { head } = runtime;
+  for (const by of [1, 100, 1000]) {
+    const reverts: number[] = [];
+    const blocks: number[] = [];
+    for (let i = 0; i < 9; i++) {
+      await runtime.revert(head);
+      await runtime.flush();
+      let start = performance.now();
+      await runtime.revert(head.height - by);
+      await runtime.flush();
+      reverts.push(performance.now() - start);
+      start = performance.now();
+      await runtime.produce(writing(1), { gasLimit: GAS });
+      await runtime.flush();
+      blocks.push(performance.now() - start);
+    }
+    report.row({ name: `revert by ${by} blocks, durable`, value: quantile(reverts, 0.5), unit: "ms" });
+    report.row({ name: `revert by ${by} blocks: the next block`, value: quantile(blocks, 0.5), unit: "ms" });
+  }
+  await runtime.close();
+}
+
+async function restart(report: Report, directory: string, mebibytes: number): Promise<void> {
+  const path = join(directory, `restart-${mebibytes}`);
+  const size = mebibytes < 1024 ? `${mebibytes} MiB` : `${mebibytes / 1024} GiB`;
+  const options = { ...OPTIONS, retain: 4, processQuota: 4096 };
+  const first = await open([dirty], { ...options, store: { path, durability: "pipelined" } });
+  await fill(first, mebibytes);
+  await first.close();
+  const opened: number[] = [];
+  const answered: number[] = [];
+  let used = 0;
+  for (let i = 0; i < 9; i++) {
+    const start = performance.now();
+    const runtime = await open([dirty], { ...options, store: path });
+    opened.push(performance.now() - start);
+    await runtime.produce(writing(1), { gasLimit: GAS });
+    answered.push(performance.now() - start);
+    used = runtime.engine.heap.usedBytes;
+    await runtime.revert(runtime.head.height - 1);
+    await runtime.close();
+  }
+  report.row({ name: `restart of ${size}: open`, value: quantile(opened, 0.5), unit: "ms" });
+  report.row({ name: `restart of ${size}: first block`, value: quantile(answered, 0.5), unit: "ms" });
+  report.row({ name: `restart of ${size}: heap after it`, value: used / 2 ** 20, unit: "MiB" });
+}
+
+async function transfer(report: Report, directory: string): Promise<void> {
+  const path = join(directory, "restart-64");
+  const chunks: Uint8Array[] = [];
+  let start = performance.now();
+  for await (const chunk of exportBlock(path)) chunks.push(chunk);
+  const megabytes = chunks.reduce((sum, { length }) => sum + length, 0) / 1e6;
+  report.row({ name: "export", value: megabytes / ((performance.now() - start) / 1e3), unit: "MB/s" });
+  const runtime = await open([dirty], { ...OPTIONS, processQuota: 4096, retain: 4, store: path });
+  const { id } = runtime.head;
+  await runtime.close();
+  start = performance.now();
+  const importer = await openImport(join(directory, "copy"), id);
+  for (const chunk of chunks) importer.take(chunk);
+  await importer.finish();
+  report.row({ name: "import", value: megabytes / ((performance.now() - start) / 1e3), unit: "MB/s" });
+}
