@@ -212,6 +212,13 @@ export class CoreSubject implements Subject {
     return this;
   }
 
+  /** Addresses of the log entries of an item. */
+  log(item: number): number[] {
+    const record = ITEMS + item * ITEM_SIZE;
+    const [begin, end] = [this.memory.word(record + ITEM_LOG), this.memory.word(record + ITEM_LOG_END)];
+    return Array.from({ length: (end - begin) / ENTRY_SIZE }, (_, i) => begin + i * ENTRY_SIZE);
+  }
+
   committed = () => this.memory.word(COMMITTED);
   applied = () => this.memory.word(APPLIED);
   stopped = () => this.memory.word(STOP);
@@ -226,15 +233,26 @@ export class CoreSubject implements Subject {
   };
 }
 
+/** What returns a task or another answer. */
+export type Call =
+  | "next"
+  | "lookup"
+  | "accumulate"
+  | "finish"
+  | "giveUp"
+  | "validate"
+  | "finishValidation"
+  | "commit";
+
 export class CoreEngine implements Engine<number> {
   readonly core: Core;
   readonly #subject: CoreSubject;
   readonly #number: number;
 
-  constructor(subject: CoreSubject, number: number) {
+  constructor(subject: CoreSubject, number: number, instantiate = instantiateCore) {
     this.#subject = subject;
     this.#number = number;
-    this.core = instantiateCore(module, subject.memory.memory, {
+    this.core = instantiate(module, subject.memory.memory, {
       equals: (line, address) => {
         fill(scratch, 0, line, subject.base.get(line) ?? 0);
         return scratch.every((word, i) => word === subject.memory.word(address + 4 * i)) ? 1 : 0;
@@ -243,19 +261,23 @@ export class CoreEngine implements Engine<number> {
     });
   }
 
+  /** Calls an export; others may act before. */
+  protected *call(name: Call, ...parameters: number[]): Steps<number> {
+    yield;
+    return (this.core[name] as (...parameters: number[]) => number)(...parameters);
+  }
+
   enter(): void {
     this.core.enter(this.#number);
   }
 
   *next(): Steps<number> {
-    yield;
-    return this.core.next();
+    return yield* this.call("next");
   }
 
   *lookup(line: number): Steps<Access<number> | null> {
     const { memory, base } = this.#subject;
-    yield;
-    const entry = this.core.lookup(line);
+    const entry = yield* this.call("lookup", line);
     if (entry === 0) return null;
     if (memory.word(entry + ENTRY_VERSION) === 0) {
       fill(memory.words, entry + ENTRY_BYTES, line, base.get(line) ?? 0);
@@ -273,13 +295,13 @@ export class CoreEngine implements Engine<number> {
   }
 
   *accumulate(line: number, delta: number, min: number, max: number): Steps<number> {
-    yield;
     const { words } = this.#subject.memory;
     const { offset, width } = integerOf(line);
     const at = WORKERS + this.#number * WORKER_SIZE + WORKER_AMOUNTS;
     words.fill(0, at / 4, at / 4 + 24);
     for (const [i, amount] of [Math.abs(delta), min, max].entries()) words[at / 4 + i * 8] = amount;
-    return this.core.accumulate(line, offset, width, delta < 0 ? 1 : 0, at, at + 32, at + 64);
+    const subtracts = delta < 0 ? 1 : 0;
+    return yield* this.call("accumulate", line, offset, width, subtracts, at, at + 32, at + 64);
   }
 
   withdraw(): void {
@@ -287,28 +309,23 @@ export class CoreEngine implements Engine<number> {
   }
 
   *finish(gas: number, outcome: number): Steps<number> {
-    yield;
-    return this.core.finish(gas, 0, outcome);
+    return yield* this.call("finish", gas, 0, outcome);
   }
 
   *giveUp(): Steps<number> {
-    yield;
-    return this.core.giveUp();
+    return yield* this.call("giveUp");
   }
 
   *validate(): Steps<number> {
-    yield;
-    return this.core.validate();
+    return yield* this.call("validate");
   }
 
   *finishValidation(ok: number): Steps<number> {
-    yield;
-    return this.core.finishValidation(ok);
+    return yield* this.call("finishValidation", ok);
   }
 
   *commit(): Steps<number> {
-    yield;
-    return this.core.commit();
+    return yield* this.call("commit");
   }
 
   writes(item: number): [number, number][] {

@@ -98,23 +98,27 @@ function randomHints(random: Random, items: number): [number, number][] {
   ]);
 }
 
+/** Runs a window, all at once. */
+export function runWindow(...parameters: Parameters<typeof windowSteps>): void {
+  for (const _ of windowSteps(...parameters));
+}
+
 /**
  * Runs a window; `turn` says which of the workers that are not done takes the next step. Asserts on the way
- * that the committed prefix is that of the sequential loop, and at the end that everything is.
- *
- * @returns the number of steps
+ * that the committed prefix is that of the sequential loop, and at the end that everything is. Yields the
+ * engine that goes next.
  */
-export function runWindow(
+export function* windowSteps<E extends Engine>(
   subject: Subject,
-  engines: readonly Engine[],
+  engines: readonly E[],
   { programs, settings }: Scenario,
   turn: (workers: number) => number,
   stepsPerCall = 1,
-): number {
+): Generator<E, void, void> {
   const { base, limits, gasTotal, gasLeft } = settings;
   const reference = new Reference(programs, base, limits, gasTotal, gasLeft);
   const observer = new Observer(reference, base);
-  const loops = engines.map((engine) => work(engine, programs, observer));
+  const loops = engines.map((engine) => ({ engine, steps: work(engine, programs, observer) }));
   // Steps without a new task or a commit that are too many; a walk over all versions of a line takes as many.
   const patience = 100 * engines.length * (stepsPerCall + programs.length);
   let steps = 0;
@@ -122,7 +126,9 @@ export function runWindow(
     if (observer.events > events) [last, events] = [steps, observer.events];
     assert.ok(steps < last + patience, "nothing happens any more, and the window has not ended");
     const index = turn(loops.length);
-    if (loops[index]!.next().done) loops.splice(index, 1);
+    const { engine, steps: loop } = loops[index]!;
+    yield engine;
+    if (loop.next().done) loops.splice(index, 1);
   }
   assert.ok(
     observer.events <= 20 + 40 * programs.length * (programs.length + 10),
@@ -137,7 +143,6 @@ export function runWindow(
     if (!refused) assert.equal(subject.outcome(item).outcome, item + 1);
     assert.equal(subject.outcome(item).gas, gas);
   }
-  return steps;
 }
 
 // ---- windows that threads can make for themselves -------------------------------------------------------

@@ -1,7 +1,7 @@
 /**
- * The core of Block-STM by itself: what scheduling, versions and commits cost an item that reads and writes two
- * lines, against a plain loop over the same lines; and what a second thread gains when items take longer.
- * No guest, no kernel: the items are a few instructions of Wasm (test/guests/core/driver.ts).
+ * The core of Block-STM by itself: what scheduling, versions and commits cost an item that reads and writes
+ * two lines, against a plain loop over the same lines; and what a second thread gains when items take
+ * longer. No guest, no kernel: the items are a few instructions of Wasm (test/guests/core/driver.ts).
  */
 
 import { fileURLToPath } from "node:url";

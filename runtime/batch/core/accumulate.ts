@@ -53,25 +53,42 @@ import { stopped } from "./state.ts";
 
 // ---- the incarnation --------------------------------------------------------------------------------------
 
+/** Entries of the incarnation's log that are deltas, and the last of them. */
 let deltas: u32 = 0;
+let lastEntry: usize = 0;
 
 export function forgetDeltas(): void {
   deltas = 0;
+  lastEntry = 0;
 }
 
-/** Entries of the incarnation's log that are deltas. */
 export function deltaCount(): u32 {
   return deltas;
 }
 
+/** Where the entry of deltas before this one is noted: a version has no node until it is published. */
+function linkOf(entry: usize): usize {
+  return load<u32>(entry, ENTRY_WRITTEN) + VERSION_NODE;
+}
+
 /** The entry of a line in which this incarnation has only accumulated; 0 if there is none. */
 export function ownDeltas(line: u32): usize {
-  if (deltas === 0) return 0;
-  for (let entry = logBegin(); entry < logEnd(); entry += ENTRY_SIZE) {
-    if (load<u32>(entry, ENTRY_LINE) === line && load<u32>(entry, ENTRY_VERSION) === ENTRY_UNREAD)
-      return entry;
+  let entry = lastEntry;
+  while (entry !== 0 && load<u32>(entry, ENTRY_LINE) !== line) entry = load<u32>(linkOf(entry));
+  return entry;
+}
+
+/** The entry is one of deltas no more. */
+function unlink(entry: usize): void {
+  const before = load<u32>(linkOf(entry));
+  if (entry === lastEntry) {
+    lastEntry = before;
+  } else {
+    let link = linkOf(lastEntry);
+    while (load<u32>(link) !== <u32>entry) link = linkOf(load<u32>(link));
+    store<u32>(link, before);
   }
-  return 0;
+  deltas--;
 }
 
 /**
@@ -85,10 +102,10 @@ export function showDeltas(entry: usize, version: usize): usize {
   if (version === 0) read(load<u32>(entry, ENTRY_LINE), entry + ENTRY_BYTES);
   copyLine(shown, entry + ENTRY_BYTES);
   if (!replay(shown, load<u32>(entry, ENTRY_WRITTEN))) return 0; // it was told something else
+  unlink(entry);
   store<u32>(entry, version === 0 ? ENTRY_SUM : <u32>version, ENTRY_VERSION);
   store<u32>(entry, <u32>shown, ENTRY_FLAGS);
   store<u32>(entry, 0, ENTRY_WRITTEN);
-  deltas--;
   return entry;
 }
 
@@ -123,6 +140,8 @@ export function accumulate(
     store<u32>(entry, ENTRY_UNREAD, ENTRY_VERSION);
     store<u32>(entry, 0, ENTRY_FLAGS);
     store<u32>(entry, <u32>made, ENTRY_WRITTEN);
+    store<u32>(made, <u32>lastEntry, VERSION_NODE);
+    lastEntry = entry;
     // What the line holds as far as one can see: estimates are good enough for a guess.
     const record = findLine(line);
     const nodes: usize = record === 0 ? 0 : record + LINE_NODES;

@@ -1,4 +1,7 @@
-/** The core's exports (runtime/batch/layout.ts) as imports. The file's name is the module name of the imports. */
+/**
+ * The core's exports (runtime/batch/layout.ts) as imports. The file's name is the module name of the
+ * imports.
+ */
 
 export declare function reset(items: i32, workers: i32): void;
 export declare function enter(worker: i32): void;

@@ -1,9 +1,9 @@
 /**
- * No guest: drives the core in a benchmark, on the core's own memory. An item moves 1 from one line to another, after
- * `work` turns of arithmetic. `plain` does the same in a loop.
+ * No guest: drives the core in a benchmark, on the core's own memory. An item moves 1 from one line to
+ * another, after `work` turns of arithmetic. `plain` does the same in a loop.
  *
- * At `at`: the number of the window, at + 64 how many have left windows, at + 128 pairs of lines, one for each item,
- * and behind these the lines.
+ * At `at`: the number of the window, at + 64 how many have left windows, at + 128 pairs of lines, one for
+ * each item, and behind these the lines.
  */
 
 import {
