@@ -9,9 +9,12 @@
  * The hash is SipHash-1-3 over the whole address under the table's key: who chooses addresses cannot choose
  * where they fall without searching, and if the key is not known in advance, not at all. Equal operations
  * give equal memory.
+ *
+ * A table lies on the heap, or with all it has in a region that is given to it: the state of a program that
+ * takes batches. Then items that find different accounts do not disturb each other; those that add some do.
  */
 
-import { STUB_RUNTIME, allocatePages } from "./pages.ts";
+import { PAGE_BYTES, STUB_RUNTIME, allocatePages } from "./pages.ts";
 
 export const RECORD_FLAGS: usize = 20;
 export const RECORD_NONCE: usize = 24;
@@ -28,33 +31,47 @@ const manyHashes: usize = memory.data(256, 8);
 /** Keeps the compiler from leaving out the loads that only warm the cache. */
 const manyTouched: usize = memory.data(4, 4);
 
+/** A counter that changes lies in a line of 64 bytes of its own, beside nothing that is only read. */
+const LINE_BYTES: usize = 64;
+const KEY_0: u64 = 0x736f6d6570736575;
+const KEY_1: u64 = 0x646f72616e646f6d;
+
+@unmanaged
 export class Accounts {
   private index: usize = 0;
   /** Entries of the index - 1; a power of two - 1. */
   private mask: u32 = 0;
-  private segments: usize;
-  private used: u32 = 0;
+  /** Addresses of the segments, u32 each. Behind them the number of accounts, u32. */
+  private segments: usize = 0;
+  /** Where the region is not yet used, and where it ends; 0: the table lies on the heap. */
+  private free: usize = 0;
+  private end: usize = 0;
+  private key0: u64 = 0;
+  private key1: u64 = 0;
 
-  /** `capacity`: accounts to make room for at once. The key (key0, key1) seeds the hash. */
-  constructor(
-    capacity: u32 = 0,
-    private key0: u64 = 0x736f6d6570736575,
-    private key1: u64 = 0x646f72616e646f6d,
-  ) {
-    this.segments = heap.alloc(SEGMENTS * sizeof<u32>());
-    let entries: u32 = 1024;
-    while ((entries / 4) * 3 < capacity && entries < 0x4000000) entries *= 2;
-    this.rebuild(entries);
+  /** On the heap. `capacity`: accounts to make room for at once. The key (key0, key1) seeds the hash. */
+  constructor(capacity: u32 = 0, key0: u64 = KEY_0, key1: u64 = KEY_1) {
+    this.begin(0, 0, capacity, key0, key1);
+  }
+
+  /**
+   * The table in the `length` bytes at `start`, which is divisible by 64; where all is zero, a new one. Only
+   * who adds accounts writes there. Aborts when the region is full.
+   */
+  static within(start: usize, length: usize, key0: u64 = KEY_0, key1: u64 = KEY_1): Accounts {
+    const table = changetype<Accounts>(start);
+    if (table.segments == 0) table.begin(start + LINE_BYTES, start + length, 0, key0, key1);
+    return table;
   }
 
   /** Number of accounts. */
   get count(): u32 {
-    return this.used;
+    return load<u32>(this.counter);
   }
 
   /** The record added as number `number`, 0 to count - 1. */
   at(number: u32): usize {
-    if (number >= this.used) throw new Error("accounts: no such record");
+    if (number >= this.count) throw new Error("accounts: no such record");
     return this.record(number);
   }
 
@@ -105,6 +122,33 @@ export class Accounts {
 
   // ---- inside ---------------------------------------------------------------------------------------------
 
+  private begin(free: usize, end: usize, capacity: u32, key0: u64, key1: u64): void {
+    this.index = 0;
+    this.free = free;
+    this.end = end;
+    this.key0 = key0;
+    this.key1 = key1;
+    this.segments = this.allocate(SEGMENTS * sizeof<u32>() + LINE_BYTES, LINE_BYTES);
+    store<u32>(this.counter, 0);
+    let entries: u32 = 1024;
+    while ((entries / 4) * 3 < capacity && entries < 0x4000000) entries *= 2;
+    this.rebuild(entries);
+  }
+
+  /** Bytes for good, in the region or on the heap; in the region they are zero. */
+  private allocate(length: usize, alignment: usize): usize {
+    if (this.end == 0) return heap.alloc(length);
+    const address = (this.free + alignment - 1) & ~(alignment - 1);
+    if (address > this.end || length > this.end - address) throw new Error("accounts: the region is full");
+    this.free = address + length;
+    return address;
+  }
+
+  @inline
+  private get counter(): usize {
+    return this.segments + SEGMENTS * sizeof<u32>();
+  }
+
   @inline
   private record(number: u32): usize {
     const segment = load<u32>(this.segments + ((number >> SEGMENT_SHIFT) << 2));
@@ -127,35 +171,38 @@ export class Accounts {
   }
 
   private add(entry: usize, address: usize, hash: u64): usize {
-    const number = this.used;
+    const number = this.count;
     if ((number & (SEGMENT_RECORDS - 1)) == 0) this.addSegment(number >> SEGMENT_SHIFT);
     const record = this.record(number);
     memory.copy(record, address, RECORD_FLAGS);
     store<u32>(entry, <u32>(hash >> 32));
     store<u32>(entry, number + 1, 4);
-    this.used = number + 1;
-    if (this.used > ((this.mask + 1) >> 2) * 3) this.rebuild((this.mask + 1) << 1);
+    store<u32>(this.counter, number + 1);
+    if (number >= ((this.mask + 1) >> 2) * 3) this.rebuild((this.mask + 1) << 1);
     return record;
   }
 
   private addSegment(number: u32): void {
     if (number >= SEGMENTS) throw new Error("accounts: table is full");
-    store<u32>(this.segments + (number << 2), <u32>allocatePages(SEGMENT_RECORDS * RECORD_BYTES));
+    const length = SEGMENT_RECORDS * RECORD_BYTES;
+    const segment = this.end ? this.allocate(length, PAGE_BYTES) : allocatePages(length);
+    store<u32>(this.segments + (number << 2), <u32>segment);
   }
 
   private rebuild(entries: u32): void {
     const old = this.index;
-    this.index = heap.alloc(entries * 8);
+    this.index = this.allocate(entries * 8, LINE_BYTES);
     this.mask = entries - 1;
-    memory.fill(this.index, 0, entries * 8);
-    for (let number: u32 = 0; number < this.used; number++) {
+    if (this.end == 0) memory.fill(this.index, 0, entries * 8);
+    const count = this.count;
+    for (let number: u32 = 0; number < count; number++) {
       const hash = this.hash(this.record(number));
       let slot = <u32>hash & this.mask;
       while (load<u32>(this.index + (slot << 3), 4)) slot = (slot + 1) & this.mask;
       store<u32>(this.index + (slot << 3), <u32>(hash >> 32));
       store<u32>(this.index + (slot << 3), number + 1, 4);
     }
-    if (old && ASC_RUNTIME != STUB_RUNTIME) heap.free(old);
+    if (old && this.end == 0 && ASC_RUNTIME != STUB_RUNTIME) heap.free(old);
   }
 
   /** SipHash-1-3 of the 20 bytes (the last word carries the length, as the algorithm asks). */

@@ -10,29 +10,29 @@ import { type Guest, instantiate, random, SEED } from "./harness.ts";
 
 class Table {
   readonly #guest: Guest;
-  readonly #scratch: number;
+  readonly scratch: number;
 
   constructor(guest: Guest) {
     this.#guest = guest;
-    this.#scratch = guest.call("scratch");
+    this.scratch = guest.call("scratch");
   }
 
   find(address: Uint8Array): number {
-    this.#guest.write(this.#scratch, address);
-    return this.#guest.call("accounts_find", this.#scratch);
+    this.#guest.write(this.scratch, address);
+    return this.#guest.call("accounts_find", this.scratch);
   }
 
   findOrAdd(address: Uint8Array): number {
-    this.#guest.write(this.#scratch, address);
-    return this.#guest.call("accounts_findOrAdd", this.#scratch);
+    this.#guest.write(this.scratch, address);
+    return this.#guest.call("accounts_findOrAdd", this.scratch);
   }
 
   findMany(addresses: readonly Uint8Array[], stride: number): number[] {
-    const target = this.#scratch + addresses.length * stride;
+    const target = this.scratch + addresses.length * stride;
     addresses.forEach((address, i) => {
-      this.#guest.write(this.#scratch + i * stride, address);
+      this.#guest.write(this.scratch + i * stride, address);
     });
-    this.#guest.call("accounts_findMany", this.#scratch, stride, addresses.length, target);
+    this.#guest.call("accounts_findMany", this.scratch, stride, addresses.length, target);
     return addresses.map((_, i) => this.#guest.view().getUint32(target + 4 * i, true));
   }
 
@@ -146,6 +146,30 @@ test("equal operations give equal memory, and another key another place", async 
   );
   assert.ok(images[0]!.equals(images[1]!));
   assert.ok(!images[0]!.equals(images[2]!));
+});
+
+test("in a region a table is all there, is found again, and says when the region is full", async () => {
+  const { guest, table } = await make();
+  const length = 0x80000;
+  const start = guest.memory.grow(length / 65536) * 65536;
+  const rest = guest.bytes(0, start);
+  guest.call("accounts_within", start, length);
+  guest.write(table.scratch, new Uint8Array(20));
+  const before = Buffer.from(rest);
+  const addresses = randomAddresses(5000, 8);
+  const records = addresses.slice(0, 4096).map((address) => table.findOrAdd(address));
+  for (const record of records) assert.ok(record % 64 === 0 && record >= start && record < start + length);
+  guest.write(table.scratch, new Uint8Array(20));
+  assert.ok(before.equals(rest), "nothing else was written");
+  assert.throws(() => table.findOrAdd(addresses[4096]!), /the region is full/);
+  guest.call("accounts_reset", 0, 1n, 2n);
+  assert.equal(table.count, 0);
+  guest.call("accounts_within", start, length);
+  assert.equal(table.count, 4096);
+  assert.deepEqual(
+    addresses.slice(0, 4096).map((address) => table.find(address)),
+    records,
+  );
 });
 
 for (const runtime of ["minimal", "incremental"] as const) {

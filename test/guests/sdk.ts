@@ -126,6 +126,9 @@ let table = new Accounts();
 export function accounts_reset(capacity: u32, key0: u64, key1: u64): void {
   table = new Accounts(capacity, key0, key1);
 }
+export function accounts_within(start: usize, length: usize): void {
+  table = Accounts.within(start, length);
+}
 export function accounts_find(address: usize): usize {
   return table.find(address);
 }
