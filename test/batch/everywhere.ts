@@ -12,7 +12,8 @@ import { SCRIPT, WARM } from "./scripts.ts";
 /** Enough to see every order of things; the first is the loop. */
 export const WORKERS = [1, 2, 4, 8] as const;
 const RUNS = 2;
-const OPTIONS = { memoryQuota: 4096, heapBytes: 2 ** 31, retain: 4096 };
+/** Those that decide states are the same everywhere. */
+export const OPTIONS = { memoryQuota: 4096, heapBytes: 2 ** 31, retain: 4096 };
 
 /** Steps of that name, for the option. */
 export function steps(name: string): string {
