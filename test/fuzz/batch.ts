@@ -1,13 +1,15 @@
 /**
- * Fuzzer "batch": random batches of scripts in parallel against the loop, block for block. The threads are
- * held up at random, and now and then one is killed.
+ * Fuzzer "batch": random batches in parallel against the loop, block for block: of scripts, or of items with
+ * children. The threads are held up at random, and now and then one is killed.
  *
  * Its canary believes every validation, so that updates are lost.
  */
 
 import { isDeepStrictEqual } from "node:util";
+import fc from "fast-check";
 import type { BatchReport, Runtime, RuntimeOptions } from "../../runtime/index.ts";
-import { type BatchOutcome, openBatches, runBatch } from "../batch/batches.ts";
+import { type BatchInput, type BatchOutcome, openBatches, runBatch } from "../batch/batches.ts";
+import { FAMILY_PAGES, family, familyBatch, scripts, wholeFamily } from "../batch/families.ts";
 import { randomBatch, SCRIPT, WARM } from "../batch/scripts.ts";
 import { random } from "../kernel/trees.ts";
 
@@ -28,6 +30,27 @@ const ENGINES: readonly Partial<RuntimeOptions>[] = [
   { workers: 8, steps: steps("stall") },
   { workers: 4, steps: steps("incarnations") },
 ];
+
+/** A program, its first batch, and random ones. */
+interface Kind {
+  readonly program: Uint8Array;
+  readonly memoryPages: number;
+  readonly first: BatchInput;
+  readonly random: (seed: number) => BatchInput;
+}
+
+const KINDS = {
+  scripts: { program: SCRIPT, memoryPages: 0, first: WARM, random: randomBatch },
+  families: {
+    program: family,
+    memoryPages: FAMILY_PAGES,
+    first: wholeFamily,
+    random: (seed: number) => familyBatch(fc.sample(scripts, { seed, numRuns: 1 })[0] ?? []),
+  },
+} as const satisfies Record<string, Kind>;
+type KindName = keyof typeof KINDS;
+/** Rounds of families: one in so many. */
+const FAMILIES = 6;
 
 /** What has been tried so far. */
 export interface Tally {
@@ -54,12 +77,14 @@ export class BatchFuzzer {
   async round(seed: number): Promise<string | null> {
     const next = random(seed);
     const engine = this.#engines[next(this.#engines.length)] as Partial<RuntimeOptions>;
-    const loop = await this.#open({ runner: "sequential", workers: 1 });
-    const parallel = await this.#open({ ...engine, force: true });
+    const kind: KindName =
+      next(FAMILIES) === 0 && engine.steps !== steps("incarnations") ? "families" : "scripts";
+    const loop = await this.#open(kind, { runner: "sequential", workers: 1 });
+    const parallel = await this.#open(kind, { ...engine, force: true });
     const killing = this.#engines === ENGINES && next(KILLED) === 0;
     for (const runtime of [loop, parallel]) await runtime.revert(2);
     for (let at = 0; at < BATCHES; at++) {
-      const batch = randomBatch(seed * BATCHES + at);
+      const batch = KINDS[kind].random(seed * BATCHES + at);
       const expected = await runBatch(loop, batch);
       const running = runBatch(parallel, batch);
       if (killing && next(DEATHS) === 0) await this.#kill(parallel, next);
@@ -67,7 +92,7 @@ export class BatchFuzzer {
       this.tally.batches++;
       if (expected.put !== 0 || expected.get !== 0) return `batch ${at}: refused`;
       const difference = compare(expected, found);
-      if (difference !== null) return `batch ${at}, ${JSON.stringify(engine)}: ${difference}`;
+      if (difference !== null) return `batch ${at} of ${kind}, ${JSON.stringify(engine)}: ${difference}`;
     }
     return null;
   }
@@ -76,13 +101,13 @@ export class BatchFuzzer {
     for (const runtime of this.#runtimes.values()) await (await runtime).close();
   }
 
-  #open(options: Partial<RuntimeOptions>): Promise<Runtime> {
-    const name = JSON.stringify(options);
+  #open(kind: KindName, options: Partial<RuntimeOptions>): Promise<Runtime> {
+    const name = kind + JSON.stringify(options);
     let runtime = this.#runtimes.get(name);
     if (runtime === undefined) {
       const onBatch = (report: BatchReport): void => this.#count(report);
       const reports = options.force === true ? { onBatch } : {};
-      runtime = openWarm({ ...OPTIONS, ...options, ...reports });
+      runtime = openWarm(KINDS[kind], { ...OPTIONS, ...options, ...reports });
       this.#runtimes.set(name, runtime);
     }
     return runtime;
@@ -104,9 +129,9 @@ export class BatchFuzzer {
   }
 }
 
-async function openWarm(options: Partial<RuntimeOptions>): Promise<Runtime> {
-  const runtime = await openBatches(SCRIPT, options);
-  await runBatch(runtime, WARM);
+async function openWarm(kind: Kind, options: Partial<RuntimeOptions>): Promise<Runtime> {
+  const runtime = await openBatches(kind.program, options, kind.memoryPages);
+  await runBatch(runtime, kind.first);
   return runtime;
 }
 

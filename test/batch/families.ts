@@ -1,0 +1,118 @@
+/**
+ * Random items with children: scripts of raw calls (test/guests/family.ts). Children are of the same program,
+ * and start children of their own.
+ */
+
+import fc from "fast-check";
+import { programHash } from "../../runtime/index.ts";
+import { Script } from "../driver.ts";
+import { guest } from "../fixture.ts";
+import type { BatchInput, Item } from "./batches.ts";
+
+export const family = await guest("family");
+const FAMILY = programHash(family);
+const PAGES = 19;
+const INBOX = 0x10000;
+const SCRATCH = 0x80000;
+const SCRIPT = 0xc0000;
+/** A request may lie in the state as well: so low that ranges of items meet it. */
+const CHILDREN = 6;
+
+type Write = (script: Script) => void;
+
+const child = fc.nat(CHILDREN - 1);
+const address = fc.oneof(fc.nat(200), fc.constantFrom(4090, 0x8000, 0xfffc, 0x10004, SCRATCH));
+const value = fc.nat(250);
+
+const store: fc.Arbitrary<Write> = fc.tuple(address, value).map(
+  ([at, what]) =>
+    (script) =>
+      void script.store(at, BigInt(what)),
+);
+const look: fc.Arbitrary<Write> = child.map((number) => (script) => {
+  script.get(number, {
+    status: true,
+    copy: [
+      { source: 64, length: 16 },
+      { source: SCRATCH, length: 8 },
+    ],
+  });
+});
+const make: fc.Arbitrary<Write> = child.map((number) => (script) => {
+  script.put(number, { program: FAMILY, memoryQuota: 3 * PAGES, processQuota: 2 });
+});
+const drop: fc.Arbitrary<Write> = child.map((number) => (script) => void script.put(number, { drop: true }));
+const write: fc.Arbitrary<Write> = fc
+  .tuple(child, address, value)
+  .map(([number, target, what]) => (script) => {
+    script.put(number, { ranges: [{ source: new Uint8Array(8).fill(what), target }] });
+  });
+/** From one child to another over the item's state, in which the bytes stay. */
+const carry: fc.Arbitrary<Write> = fc.tuple(child, child, fc.nat(60)).map(([from, to, line]) => (script) => {
+  script.get(from, { copy: [{ source: 64, length: 16, target: line * 64 + 56 }] });
+  script.put(to, { ranges: [{ source: line * 64 + 56, length: 16, target: 64 }] });
+});
+const fault: fc.Arbitrary<Write> = fc.constant((script) => void script.trap());
+const spin: fc.Arbitrary<Write> = fc.nat(3000).map((turns) => (script) => void script.spin(turns));
+
+/** A script that a child runs, and how it ends. */
+function started(inside: fc.Arbitrary<Write[]>): fc.Arbitrary<Write> {
+  const end = fc.constantFrom("returns", "returns", "returns", "traps", "aborts", "spins");
+  return fc.tuple(child, inside, end).map(([number, writes, how]) => (script) => {
+    const inner = new Script({ base: SCRIPT, commands: 20, scratch: SCRATCH + 0x8000 });
+    for (const one of writes) one(inner);
+    inner.command(17, 0, 0, 0, 1n);
+    if (how === "traps") inner.trap();
+    if (how === "aborts") inner.abort();
+    if (how === "spins") inner.spin(1_000_000);
+    script.put(number, { ranges: [{ source: inner.metadata(), target: SCRIPT }] });
+    script.put(number, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 2_000_000 } });
+  });
+}
+
+const grandchild = fc.constant((script: Script) => {
+  script.put(1, { program: FAMILY, memoryQuota: PAGES });
+  script.put(1, { start: { entry: "idle", argument: 3n, gas: 100_000 } });
+});
+const start = started(fc.array(fc.oneof(store, store, grandchild), { maxLength: 3 }));
+
+const item = fc.array(
+  fc.oneof(
+    { weight: 5, arbitrary: start },
+    { weight: 3, arbitrary: look },
+    { weight: 2, arbitrary: store },
+    { weight: 2, arbitrary: write },
+    { weight: 2, arbitrary: carry },
+    { weight: 1, arbitrary: make },
+    { weight: 1, arbitrary: spin },
+  ),
+  { maxLength: 5 },
+);
+const rare = fc.array(fc.oneof(make, drop, fault, start), { minLength: 1, maxLength: 4 });
+/** The scripts of a batch. */
+export const scripts = fc.array(fc.oneof({ weight: 8, arbitrary: item }, { weight: 1, arbitrary: rare }), {
+  minLength: 1,
+  maxLength: 40,
+});
+
+/** The item that runs a script. */
+function itemOf(writes: readonly Write[]): Item {
+  const script = new Script({ base: INBOX, commands: 60, scratch: SCRATCH });
+  for (const one of writes) one(script);
+  return { input: script.metadata(), gas: 60_000_000 };
+}
+
+/** Memory quota of the process that takes the batches. */
+export const FAMILY_PAGES = 64 * PAGES;
+
+/** The batch whose items run these scripts. */
+export function familyBatch(list: readonly (readonly Write[])[]): BatchInput {
+  return { entry: "item", items: list.map(itemOf), inbox: INBOX };
+}
+
+/** Every child is there. */
+export const wholeFamily = familyBatch(
+  [...Array(CHILDREN).keys()].map((number) => [
+    (script) => void script.put(number, { program: FAMILY, memoryQuota: 3 * PAGES, processQuota: 2 }),
+  ]),
+);
