@@ -47,8 +47,16 @@ const RETAIN = 24;
 /** A store is used for so many kills, then a new one. */
 const KILLS_EACH = 25;
 
-/** Kills `kills` times; `tell` hears of what went wrong, and now and then of progress. */
-export async function crash(kills: number, seed: number, tell: (text: string) => void): Promise<CrashReport> {
+/**
+ * Kills `kills` times; `tell` hears of what went wrong, and now and then of progress. With a `canary` the
+ * process acknowledges blocks that are not on the disk, which must be found.
+ */
+export async function crash(
+  kills: number,
+  seed: number,
+  tell: (text: string) => void,
+  canary = false,
+): Promise<CrashReport> {
   const report: CrashReport = { kills: 0, blocksAcknowledged: 0, lost: 0, corrupt: 0 };
   const oracle = new Oracle();
   try {
@@ -56,7 +64,7 @@ export async function crash(kills: number, seed: number, tell: (text: string) =>
       const directory = await mkdtemp(join(tmpdir(), "stillpoint-crash-"));
       try {
         const rounds = Math.min(KILLS_EACH, kills - report.kills);
-        await oneStore(join(directory, "store"), rounds, seed + report.kills, report, oracle, tell);
+        await oneStore(join(directory, "store"), rounds, seed + report.kills, report, oracle, tell, canary);
       } finally {
         await rm(directory, { recursive: true, force: true });
       }
@@ -75,9 +83,10 @@ async function oneStore(
   report: CrashReport,
   oracle: Oracle,
   tell: (text: string) => void,
+  canary: boolean,
 ): Promise<void> {
   const next = random(seed);
-  const durability = next(3) === 0 ? "pipelined" : "block";
+  const durability = canary ? "early" : next(3) === 0 ? "pipelined" : "block";
   /** The head that was acknowledged last, and how far it may have been left on purpose. */
   let acknowledged: Found | null = null;
   let lowest = 0;
@@ -130,13 +139,13 @@ async function killed(
   next: (limit: number) => number,
 ): Promise<Line[]> {
   // A transaction has about four steps; opening one has none.
-  const atStep = next(2) === 0 ? 1 + next(60) : 0;
+  const atStep = next(2) === 0 ? 1 + next(150) : 0;
   const child = spawn(process.execPath, [CHILD, path, String(seed), durability, String(RETAIN)], {
     env: { ...process.env, STILLPOINT_KILL_STEP: String(atStep) },
     stdio: ["ignore", "pipe", "inherit"],
   });
   const lines: Line[] = [];
-  const delayMs = next(400);
+  const delayMs = next(700);
   const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
   for await (const text of createInterface(child.stdout)) {
     // The last line may be cut off.

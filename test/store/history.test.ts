@@ -1,6 +1,7 @@
 /**
- * History against a model: reverts, reorgs, pins, pruning, forks and restarts in random order. The model keeps
- * the state of every block there ever was, and a second runtime without a store does the same without restarts.
+ * History against a model: reverts, reorgs, pins, pruning, forks and restarts in random order. The model
+ * keeps the state of every block there ever was, and a second runtime without a store does the same without
+ * restarts.
  */
 
 import assert from "node:assert/strict";
