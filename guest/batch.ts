@@ -120,6 +120,13 @@ export class Outcomes {
     return true;
   }
 
+  /** Goes back to before the first item, of the child's next batch as well. */
+  rewind(): void {
+    this.begun = false;
+    this.first = 0;
+    this.count = 0;
+  }
+
   /** ITEM_RETURNED, ITEM_FAULTED, ITEM_REFUSED or ITEM_NOT_RUN. */
   get status(): u32 {
     return load<u32>(this.record, abi.OUTCOME_STATUS);

@@ -37,14 +37,19 @@ test("without options the ledger runs the repository's blocks and prints a table
   assert.equal(stderr, "", "no progress where there is no terminal");
   const lines = stdout.trim().split("\n");
   assert.match(lines[0]!, /^ *block +transactions +applied +root +gas +ms$/);
-  assert.equal(lines.length, 1 + 12 + 1);
+  assert.equal(lines.length, 1 + 12 + 2);
   assert.match(lines[12]!, /^19807137 +712 +712 +[0-9a-f]{64} +[\d,]+ +[\d.]+$/);
-  assert.equal(lines[13], "12 of 12 blocks agree with expected.json.");
+  assert.match(lines[13]!, /^12 batches of 3,221 items, [\d,]+ in parallel/);
+  assert.equal(lines[14], "12 of 12 blocks agree with expected.json.");
 });
 
-test("--json prints one line for each block and nothing else, whatever the workers", () => {
-  const runs = ["1", "2"].map((workers) => {
-    const { status, stdout, stderr } = start("--json", "--workers", workers);
+test("--json prints one line for each block and nothing else, whatever the workers and the runner", () => {
+  const runs = [
+    ["--workers", "1"],
+    ["--workers", "2"],
+    ["--workers", "2", "--runner", "sequential"],
+  ].map((options) => {
+    const { status, stdout, stderr } = start("--json", ...options);
     assert.equal(status, 0, stderr);
     return stdout
       .trim()
@@ -59,7 +64,8 @@ test("--json prints one line for each block and nothing else, whatever the worke
     assert.ok(Number.isSafeInteger(line.gasUsed) && line.gasUsed > 0);
   }
   const withoutTime = (lines: { ms: number }[]) => lines.map((line) => ({ ...line, ms: 0 }));
-  assert.deepEqual(withoutTime(runs[0]!), withoutTime(runs[1]!));
+  assert.deepEqual(withoutTime(runs[1]!), withoutTime(runs[0]!));
+  assert.deepEqual(withoutTime(runs[2]!), withoutTime(runs[0]!));
 });
 
 test("a difference from expected.json exits 1 and names the block and both values", (t) => {
@@ -93,7 +99,7 @@ test("--timeline writes a file for Chrome's trace viewer", (t) => {
 test("blocks without an expected.json run without being compared", (t) => {
   const { status, stdout, stderr } = start("--blocks", directoryWith(t, "46147"), "--workers", "1");
   assert.equal(status, 0, stderr);
-  assert.equal(stdout.trim().split("\n").length, 2);
+  assert.equal(stdout.trim().split("\n").length, 3);
 });
 
 const refused: { args: string[]; says: RegExp }[] = [
@@ -107,6 +113,7 @@ const refused: { args: string[]; says: RegExp }[] = [
   { args: ["--blocks", "/no/such/directory"], says: /\/no\/such\/directory: cannot be read as a directory/ },
   { args: ["--blocks", "/dev/null"], says: /\/dev\/null: cannot be read as a directory/ },
   { args: ["--blocks", join(ROOT, "scripts")], says: /scripts: holds no block/ },
+  { args: ["--runner", "fast"], says: /--runner takes parallel or sequential, found "fast"/ },
   ...["0", "-1", "65", "1.5", "two", "", "1e1", "0x2", "9".repeat(30)].map((workers) => ({
     args: [`--workers=${workers}`],
     says: /--workers takes a whole number from 1 to 64, found/,

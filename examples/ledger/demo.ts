@@ -1,5 +1,6 @@
 /**
- * The ledger as a command: real blocks through a root process and its child, one committed block each.
+ * The ledger as a command: real blocks through a root process and its child, one committed block each. The
+ * transactions of a block are a batch.
  *
  * Each block file is checked whole before the first one runs. With an expected.json beside the blocks every
  * result is compared with it, and a difference fails the command after all blocks have run.
@@ -9,6 +10,7 @@ import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import {
   type Command,
+  choiceOption,
   complain,
   EXIT_FAILED,
   EXIT_OK,
@@ -21,7 +23,8 @@ import {
   writeOutput,
 } from "../../runtime/cli/terminal.ts";
 import { StillpointError } from "../../runtime/errors.ts";
-import { programHash, Runtime } from "../../runtime/index.ts";
+import { type BatchReport, programHash, Runtime } from "../../runtime/index.ts";
+import { formatBatches } from "../batches.ts";
 import { loadGuest } from "../guests.ts";
 import { type LedgerBlock, listBlocks, readBlock } from "./block.ts";
 import { decodeResult, encodeBlock, type LedgerReport } from "./encode.ts";
@@ -46,6 +49,8 @@ export const ledgerCommand: Command = {
                  With an expected.json beside them results are compared: exit code 1 on a difference
   --workers N    worker threads, 1 to ${WORKERS_MAX}; default: one for each core, at most 8;
                  results do not depend on it
+  --runner NAME  parallel: batches may run on several threads, and do where it pays; the default.
+                 sequential: one transaction after the other. Results do not depend on it
   --timeline F   writes to F when each activation ran on which thread, for chrome://tracing or
                  ui.perfetto.dev
   --json         one JSON object for each block on standard output, and nothing else there
@@ -57,18 +62,22 @@ async function runLedger(args: string[]): Promise<number> {
   const { values } = parseOptions(args, {
     blocks: { type: "string" },
     workers: { type: "string" },
+    runner: { type: "string", default: "parallel" },
     timeline: { type: "string" },
     json: { type: "boolean", default: false },
   });
   const directory = values.blocks ?? fileURLToPath(new URL("./blocks", import.meta.url));
   const workers =
     values.workers === undefined ? {} : { workers: integerOption("workers", values.workers, 1, WORKERS_MAX) };
+  const runner = choiceOption("runner", values.runner, ["parallel", "sequential"]);
   const blocks = listBlocks(directory).map(readBlock);
   const expected = readExpected(directory);
 
   const [root, ledger] = await Promise.all([loadGuest("ledger/root"), loadGuest("ledger/ledger")]);
   const timeline = values.timeline === undefined ? 0 : TIMELINE_RECORDS;
-  const runtime = await Runtime.open({ root, programs: [ledger], timeline, ...workers });
+  const reports: BatchReport[] = [];
+  const onBatch = (report: BatchReport): unknown => reports.push(report);
+  const runtime = await Runtime.open({ root, programs: [ledger], timeline, runner, onBatch, ...workers });
   const ledgerProgram = programHash(ledger);
   const progress = new Progress();
   const lines: Line[] = [];
@@ -93,6 +102,7 @@ async function runLedger(args: string[]): Promise<number> {
 
   if (values.timeline !== undefined) writeOutput(values.timeline, JSON.stringify(runtime.timeline()));
   if (!values.json) print(formatLines(lines));
+  if (!values.json) print(formatBatches(reports));
   for (const difference of wrong) complain(difference);
   if (wrong.length > 0) return EXIT_FAILED;
   if (!values.json && compared > 0) print(`${compared} of ${lines.length} blocks agree with expected.json.`);

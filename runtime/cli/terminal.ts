@@ -89,6 +89,18 @@ export function integerOption(name: string, text: string, minimum: number, maxim
 }
 
 /**
+ * The value of an option that takes one of a few words.
+ *
+ * @throws {UsageError} BAD_OPTION
+ */
+export function choiceOption<T extends string>(name: string, text: string, choices: readonly T[]): T {
+  const value = choices.find((choice) => choice === text);
+  if (value !== undefined) return value;
+  const message = `--${name} takes ${choices.join(" or ")}, found ${JSON.stringify(text)}`;
+  throw new UsageError("BAD_OPTION", message, { option: name, value: text });
+}
+
+/**
  * Lays out rows under a header in aligned columns; those named in `left` to the left, the others to the
  * right.
  */

@@ -26,12 +26,13 @@ export class GuestAbort extends Error {
   }
 }
 
-/** The four calls; a test that needs none leaves them out. */
+/** The calls; a test that needs none leaves them out. */
 export interface Calls {
   put?(child: number, request: number): number;
   get?(child: number, request: number): number;
   ret?(code: bigint): bigint;
   snapshot?(request: number): number;
+  accumulate?(request: number): number;
 }
 
 export class Guest {
@@ -116,6 +117,7 @@ export function instantiateSync(module: WebAssembly.Module, calls: Calls = {}): 
       get: calls.get ?? missing("get"),
       ret: calls.ret ?? missing("ret"),
       snapshot: calls.snapshot ?? missing("snapshot"),
+      accumulate: calls.accumulate ?? missing("accumulate"),
     },
   });
   memory = instance.exports.memory as WebAssembly.Memory;

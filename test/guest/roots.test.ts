@@ -1,11 +1,8 @@
-/** The examples' roots and their children, talking through the toy kernel: messages, distribution, errors. */
+/** The parallel example's root and its children, talking through the toy kernel. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { before, test } from "node:test";
-import { listBlocks, readBlock } from "../../examples/ledger/block.ts";
-import { decodeResult, encodeBlock } from "../../examples/ledger/encode.ts";
-import { applyBlock } from "../../examples/ledger/reference.ts";
 import {
   decodeJobResult,
   encodeJob,
@@ -14,60 +11,15 @@ import {
   referenceDigest,
 } from "../../examples/parallel/job.ts";
 import { compileGuest } from "../../runtime/compile.ts";
-import { OWN_BLOCKS } from "../shared-data.ts";
 import { ROOT, random } from "./harness.ts";
 import { programHash, Toy } from "./toy.ts";
 
 const code = new Map<string, Uint8Array>();
 
 before(async () => {
-  for (const name of [
-    "ledger/guest/root",
-    "ledger/guest/ledger",
-    "parallel/guest/root",
-    "parallel/guest/worker",
-  ]) {
+  for (const name of ["parallel/guest/root", "parallel/guest/worker"]) {
     code.set(name, await compileGuest(join(ROOT, "examples", `${name}.ts`)));
   }
-});
-
-// ---- ledger -----------------------------------------------------------------------------------------------
-
-test("the ledger's root commits what its child computes, block after block", () => {
-  const ledger = code.get("ledger/guest/ledger")!;
-  const blocks = listBlocks(OWN_BLOCKS).map(readBlock);
-  const messages = blocks.map((block) => encodeBlock(block, programHash(ledger)));
-  const [zero, ...data] = new Toy([ledger]).run(code.get("ledger/guest/root")!, messages);
-  assert.equal(zero?.length, 0);
-  assert.equal(data.length, blocks.length);
-  const hashes = new Set<string>();
-  for (const [i, block] of blocks.entries()) {
-    const { ledgerHash, ...result } = decodeResult(data[i]!);
-    assert.deepEqual(result, applyBlock(block));
-    hashes.add(ledgerHash);
-  }
-  assert.equal(hashes.size, blocks.length);
-});
-
-test("the ledger's root fails a block whose child faults, with the child's words", () => {
-  const ledger = code.get("ledger/guest/ledger")!;
-  const message = encodeBlock(readBlock(listBlocks(OWN_BLOCKS)[0]!), programHash(ledger));
-  new DataView(message.buffer).setUint32(128 + 20, 6, true);
-  assert.throws(
-    () => new Toy([ledger]).run(code.get("ledger/guest/root")!, [message]),
-    /child 1 faulted: abort: ledger: account 0: unknown flags 6 in examples\/ledger\/guest\/ledger\.ts/,
-  );
-});
-
-test("the ledger's root fails a block with another program, or one that does not exist", () => {
-  const ledger = code.get("ledger/guest/ledger")!;
-  const block = readBlock(listBlocks(OWN_BLOCKS)[0]!);
-  const [right, other] = [encodeBlock(block, programHash(ledger)), encodeBlock(block, new Uint8Array(32))];
-  const run = (messages: Uint8Array[]) => new Toy([ledger]).run(code.get("ledger/guest/root")!, messages);
-  assert.throws(() => run([right, other]), /the block names another program/);
-  assert.throws(() => run([other]), /make the ledger: E_BAD_PROGRAM/);
-  assert.throws(() => run([right.subarray(0, 90)]), /truncated/);
-  assert.throws(() => run([new Uint8Array(0)]), /truncated: 4 bytes at 0 of 0/);
 });
 
 // ---- parallel ---------------------------------------------------------------------------------------------

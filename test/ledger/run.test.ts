@@ -1,9 +1,10 @@
 /**
- * Real and made-up blocks through the runtime: results are the reference's, roots do not depend on the
- * workers.
+ * Real and made-up blocks through the runtime: results are the reference's, roots do not depend on workers and
+ * runner.
  */
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { loadGuest } from "../../examples/guests.ts";
@@ -11,7 +12,7 @@ import { type LedgerBlock, listBlocks, readBlock } from "../../examples/ledger/b
 import { decodeResult, encodeBlock } from "../../examples/ledger/encode.ts";
 import { differences, readExpected } from "../../examples/ledger/expected.ts";
 import { applyBlock } from "../../examples/ledger/reference.ts";
-import { programHash, Runtime } from "../../runtime/index.ts";
+import { type BatchReport, programHash, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
 import { seeded } from "../seed.ts";
 import { allBlocks, OWN_BLOCKS } from "../shared-data.ts";
 
@@ -19,9 +20,21 @@ const root = await loadGuest("ledger/root");
 const ledger = await loadGuest("ledger/ledger");
 const LEDGER_HASH = programHash(ledger);
 
+type Options = Partial<RuntimeOptions>;
+
+/** Ways to run the same blocks. `force`: all batches in parallel, whatever it costs. */
+const WAYS: readonly Options[] = [
+  { workers: 1, runner: "sequential" },
+  { workers: 4, runner: "sequential" },
+  { workers: 1 },
+  { workers: 2 },
+  ...[1, 2, 4, 8].map((workers) => ({ workers, force: true })),
+  { workers: 2, force: true, paranoid: true },
+];
+
 /** Runs `use` with a runtime of its own. */
-async function withRuntime<T>(workers: number, use: (runtime: Runtime) => Promise<T>): Promise<T> {
-  const runtime = await Runtime.open({ root, programs: [ledger], workers });
+async function withRuntime<T>(options: Options, use: (runtime: Runtime) => Promise<T>): Promise<T> {
+  const runtime = await Runtime.open({ root, programs: [ledger], ...options });
   try {
     return await use(runtime);
   } finally {
@@ -30,9 +43,9 @@ async function withRuntime<T>(workers: number, use: (runtime: Runtime) => Promis
 }
 
 /** Runs all blocks of a directory, compares every result, and returns the roots. */
-async function runAll(directory: string, workers: number): Promise<string[]> {
+async function runAll(directory: string, options: Options): Promise<string[]> {
   const expected = readExpected(directory);
-  return withRuntime(workers, async (runtime) => {
+  return withRuntime(options, async (runtime) => {
     const roots: string[] = [];
     for (const file of listBlocks(directory)) {
       const block = readBlock(file);
@@ -47,23 +60,83 @@ async function runAll(directory: string, workers: number): Promise<string[]> {
   });
 }
 
-test("the repository's blocks end as expected, with the same roots for 1 and 4 workers", async () => {
-  const roots = await runAll(OWN_BLOCKS, 1);
-  assert.equal(new Set(roots).size, 12);
-  assert.deepEqual(await runAll(OWN_BLOCKS, 4), roots);
+/** Runs all blocks in all ways; the roots, which are the same. */
+async function runInAllWays(directory: string): Promise<string[]> {
+  const [first, ...others] = WAYS;
+  const roots = await runAll(directory, first!);
+  for (const options of others) {
+    assert.deepEqual(await runAll(directory, options), roots, JSON.stringify(options));
+  }
+  return roots;
+}
+
+test("the repository's blocks end as expected, with the same roots in all ways to run them", async () => {
+  assert.equal(new Set(await runInAllWays(OWN_BLOCKS)).size, 12);
 });
 
-test("all blocks end as expected, with the same roots for 1 and 4 workers", async (t) => {
+test("all blocks end as expected, with the same roots in all ways to run them", async (t) => {
   const directory = allBlocks(t);
-  if (directory === undefined) return;
-  const roots = await runAll(directory, 1);
-  assert.equal(roots.length, 57);
-  assert.deepEqual(await runAll(directory, 4), roots);
+  if (directory !== undefined) assert.equal((await runInAllWays(directory)).length, 57);
+});
+
+test("a batch that is forced runs in parallel, and waits where one sender signs all", async () => {
+  const reports: BatchReport[] = [];
+  const options = { workers: 2, force: true, onBatch: (report: BatchReport) => reports.push(report) };
+  await withRuntime(options, async (runtime) => {
+    for (const number of [13_287_210, 19_807_137]) {
+      const block = readBlock(join(OWN_BLOCKS, `${number}.json`));
+      await runtime.produce(encodeBlock(block, LEDGER_HASH));
+    }
+  });
+  for (const { parallel, executions } of reports) assert.ok(parallel > 0 && executions >= parallel);
+  assert.deepEqual(
+    reports.map(({ entry, items }) => [entry, items]),
+    [
+      ["pay", 1414],
+      ["pay", 712],
+    ],
+  );
+});
+
+test("a block whose message breaks the format fails, and says where", async () => {
+  const block = readBlock(join(OWN_BLOCKS, "46147.json"));
+  const FIRST_TRANSACTION = 128 + 64 * block.accounts.size;
+  const cases: [change: (view: DataView) => void, expected: RegExp][] = [
+    [(view) => view.setUint32(0, 2, true), /version: expected 1, got 2/],
+    [(view) => view.setUint32(8, 0, true), /128 bytes too many/],
+    [(view) => view.setUint32(8, 0xffffffff, true), /truncated: 4294967295 transactions/],
+    [
+      (view) => view.setUint32(12, 1, true),
+      /child 1 faulted: abort: block: reserved word: expected 0, got 1/,
+    ],
+    [
+      (view) => view.setUint32(128 + 20, 6, true),
+      /child 1 faulted: abort: ledger: account 0: unknown flags 6/,
+    ],
+    [(view) => view.setUint32(FIRST_TRANSACTION + 40, 4, true), /transaction 0 faulted: abort \(line \d+ of/],
+    [(view) => view.setUint8(32, view.getUint8(32) ^ 1), /make the ledger: E_BAD_PROGRAM/],
+  ];
+  await withRuntime({ workers: 1 }, async (runtime) => {
+    const empty = runtime.head.root;
+    for (const [change, expected] of cases) {
+      const message = encodeBlock(block, LEDGER_HASH);
+      change(new DataView(message.buffer));
+      await assert.rejects(runtime.produce(message), expected);
+      assert.equal(runtime.head.root, empty);
+    }
+    await runtime.produce(encodeBlock(block, LEDGER_HASH));
+    const other = encodeBlock(block, new Uint8Array(32));
+    await assert.rejects(runtime.produce(other), /the block names another program/);
+    await assert.rejects(
+      runtime.produce(encodeBlock(block, LEDGER_HASH), { gasLimit: 50_000_000 }),
+      /pay: E_GAS/,
+    );
+  });
 });
 
 test("reverted blocks give the same roots when they are produced again", async () => {
   const metadata = listBlocks(OWN_BLOCKS).map((file) => encodeBlock(readBlock(file), LEDGER_HASH));
-  await withRuntime(2, async (runtime) => {
+  await withRuntime({ workers: 2 }, async (runtime) => {
     const produceAll = async (): Promise<string[]> => {
       const roots: string[] = [];
       for (const bytes of metadata) roots.push((await runtime.produce(bytes)).root);
@@ -126,7 +199,7 @@ const block: fc.Arbitrary<LedgerBlock> = fc
 
 test("made-up blocks with every status end as in the reference", async (t) => {
   const seen = new Set<number>();
-  await withRuntime(2, (runtime) =>
+  await withRuntime({ workers: 2, force: true }, (runtime) =>
     fc.assert(
       fc.asyncProperty(block, async (made) => {
         const { data } = await runtime.produce(encodeBlock(made, LEDGER_HASH));

@@ -1,11 +1,14 @@
 /**
- * The ledger's two messages, little-endian: a block's metadata, which the root hands on to the ledger as it
- * is, and the data of the block that the root commits. The host's side is ../encode.ts.
+ * The ledger's two messages, little-endian: a block's metadata, of which the root hands on the parts as
+ * they are, and the data of the block that the root commits. The host's side is ../encode.ts.
  *
  * Metadata: a header, then accounts in strictly ascending order of address, then transactions in order.
  */
 
 export const METADATA_VERSION: u32 = 1;
+
+/** State of the ledger process: what root and ledger must agree on to exchange batches. */
+export const LEDGER_STATE_BYTES: u32 = 64 << 20;
 
 // ---- header -----------------------------------------------------------------------------------------------
 
