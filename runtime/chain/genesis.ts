@@ -13,7 +13,7 @@ import * as gas from "../kernel/gas.ts";
 import { freshProcess } from "../kernel/images.ts";
 import { LoadedProgram, makeHandle, type ProgramHandle } from "../kernel/program.ts";
 import * as limits from "../limits.ts";
-import { instrumentForBatch, type Program, REWRITER_VERSION } from "../program/admit.ts";
+import { type Program, REWRITER_VERSION } from "../program/admit.ts";
 import type { ProgramCache } from "../program/cache.ts";
 import type { Settings } from "./options.ts";
 
@@ -37,7 +37,8 @@ export async function makeGenesis(heap: Heap, settings: Settings, cache: Program
   const seen = new Set<string>();
   for (const bytes of [settings.root, ...settings.programs]) {
     const program = await cache.admit(bytes);
-    const handle = await loadProgram(heap, program, settings.workers > 1);
+    const parallel = settings.workers > 1 && program.stateBytes > 0;
+    const handle = await loadProgram(heap, program, parallel ? await cache.batchCode(program) : null);
     if (!seen.has(handle.hashHex)) programs.push(handle);
     seen.add(handle.hashHex);
   }
@@ -49,17 +50,19 @@ export async function makeGenesis(heap: Heap, settings: Settings, cache: Program
 }
 
 /**
- * Compiles an admitted program and puts what the kernel needs of it into the heap; `parallel`: also the
- * variant in which items of its batches run in parallel, if it declares state.
+ * Compiles an admitted program and puts what the kernel needs of it into the heap; `batchCode`: of the variant
+ * in which items of its batches run in parallel.
  */
-export async function loadProgram(heap: Heap, program: Program, parallel = false): Promise<ProgramHandle> {
+export async function loadProgram(
+  heap: Heap,
+  program: Program,
+  batchCode: Uint8Array | null = null,
+): Promise<ProgramHandle> {
   const ref = heap.blob(program.bytes);
   hashObject(heap, ref);
-  const module = await WebAssembly.compile(program.code as Uint8Array<ArrayBuffer>);
-  const code =
-    parallel && program.stateBytes > 0 ? await instrumentForBatch(program.bytes, program.stateBytes) : null;
-  const batchModule = code === null ? null : await WebAssembly.compile(code as Uint8Array<ArrayBuffer>);
-  return makeHandle(heap, ref, program, module, batchModule);
+  const compile = (code: Uint8Array) => WebAssembly.compile(code as Uint8Array<ArrayBuffer>);
+  const module = await compile(program.code);
+  return makeHandle(heap, ref, program, module, batchCode === null ? null : await compile(batchCode));
 }
 
 function makeRoot(settings: Settings, handle: ProgramHandle): Process {

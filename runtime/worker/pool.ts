@@ -112,6 +112,7 @@ export class Pool {
    * up, and the thread that has it is ended.
    */
   async run(job: Omit<Job, "parent" | "depth" | "origin">, abort: AbortSignal | null = null): Promise<Ref> {
+    if (abort?.aborted) throw cancelled(abort);
     const wake = (): void => this.#board.wakeMain();
     abort?.addEventListener("abort", wake);
     try {
@@ -135,8 +136,7 @@ export class Pool {
       if (outcome.state === "failed") throw revive(outcome.error);
       if (abort?.aborted === true) {
         await this.#giveUp(entry);
-        const text = "the block was cancelled: the runtime stands where it stood before";
-        throw new UsageError("CANCELLED", text, {}, { cause: abort.reason });
+        throw cancelled(abort);
       }
       if (this.#deaths - deathsBefore > DEATHS_LIMIT) {
         board.withdraw(entry);
@@ -292,6 +292,11 @@ export class Pool {
     this.#running.add(running);
     running.finally(() => this.#running.delete(running));
   }
+}
+
+function cancelled({ reason }: AbortSignal): UsageError {
+  const text = "the block was cancelled: the runtime stands where it stood before";
+  return new UsageError("CANCELLED", text, {}, { cause: reason });
 }
 
 /** The main thread's view of a heap. */
