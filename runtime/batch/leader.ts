@@ -83,7 +83,7 @@ export class Leader {
     const { start, program, inputs, outcomes } = batch;
     const bound = program.handle.stateBytes;
     const mark = outcomes.mark();
-    let ending: Ending = "died";
+    let ending: Ending;
     try {
       const description = {
         start: publishProcess(this.#heap, start),
@@ -103,6 +103,17 @@ export class Leader {
         ending = this.#window(batch, items, evidence);
         if (ending === "done" && !goesOn(items, performance.now() - began)) ending = "slow";
       } while (ending === "done" && batch.next < inputs.count);
+      this.#control.end();
+      this.#takeTimes(evidence);
+      evidence.endings.push(ending);
+      if (ending === "died") {
+        outcomes.rollback(mark);
+      } else {
+        evidence.parallel += batch.next - mark.next;
+        batch.memory = this.#publish(batch.memory, bound);
+        takeCells(this.#heap, this.#memory.base, bound, batch);
+      }
+      return ending;
     } catch (error) {
       poison(this.#memory.core);
       this.#control.close();
@@ -110,16 +121,6 @@ export class Leader {
     } finally {
       this.#control.release();
     }
-    this.#takeTimes(evidence);
-    evidence.endings.push(ending);
-    if (ending === "died") {
-      outcomes.rollback(mark);
-    } else {
-      evidence.parallel += batch.next - mark.next;
-      batch.memory = this.#publish(batch.memory, bound);
-      takeCells(this.#heap, this.#memory.base, bound, batch);
-    }
-    return ending;
   }
 
   /** Leads the next `items` items. */

@@ -127,12 +127,17 @@ export class BatchControl {
     this.#drain(1);
   }
 
-  /** Ends the batch, waits until all have left, and gives the engine back. */
-  release(): void {
+  /** Ends the batch and waits until all have left. */
+  end(): void {
     Atomics.store(this.#words, BATCH, 0);
     Atomics.store(this.#words, WINDOW, Atomics.load(this.#words, WINDOW) & ~OPEN);
     Atomics.notify(this.#words, WINDOW);
     this.#drain(0);
+  }
+
+  /** The same, and gives the engine back: from here on core and base are another batch's. */
+  release(): void {
+    this.end();
     Atomics.store(this.#words, ENGINE, 0);
   }
 
