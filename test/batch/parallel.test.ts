@@ -1,6 +1,7 @@
 /** Batches in parallel against the loop: the same blocks. */
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import type { BatchReport, Block, Hints, RuntimeOptions } from "../../runtime/index.ts";
 import { guest } from "../fixture.ts";
@@ -123,4 +124,28 @@ test("a block that is cancelled in the middle of a batch leaves nothing, and the
     });
   }
   assert.deepEqual(await runtime.produce(metadata), await loop.produce(metadata));
+});
+
+test("items without state run in parallel too, each as if it were alone", async () => {
+  const stateless = await guest("batch/stateless");
+  const { instance } = await WebAssembly.instantiate(stateless as BufferSource, { env: { abort: () => {} } });
+  const mail = instance.exports.mail as (which: bigint) => bigint;
+  const reports: BatchReport[] = [];
+  const onBatch = (report: BatchReport): void => void reports.push(report);
+  await using runtime = await openBatches(stateless, { workers: 2, force: true, paranoid: true, onBatch });
+  const items = Array.from({ length: 300 }, (_, i) => {
+    const input = new Uint8Array(44).fill(i);
+    new DataView(input.buffer).setUint32(0, 1 + (i % 50), true);
+    return { input, gas: 10_000_000 };
+  });
+  const [inbox, outbox] = [Number(mail(0n)), Number(mail(1n))];
+  const give = { entry: "hash", items, inbox, inboxCapacity: 4096, outbox, outboxCapacity: 64 };
+  const { outcomes } = await runBatch(runtime, give);
+  for (const [i, { code, output }] of outcomes.entries()) {
+    let expected: Uint8Array = (items[i] as { input: Uint8Array }).input.subarray(4);
+    for (let turn = 0; turn < 1 + (i % 50); turn++) expected = createHash("sha256").update(expected).digest();
+    assert.deepEqual([code, Buffer.from(output)], [1n, Buffer.from(expected)], "the global begins anew");
+  }
+  const [{ parallel, executions, validations }] = reports as [BatchReport];
+  assert.deepEqual([parallel, executions, validations], [300, 300, 300]);
 });
