@@ -25,6 +25,7 @@ export {
   Reader,
   type ReaderOptions,
   repairStore,
+  salvageStore,
   type Verification,
   verifyStore,
 } from "./chain/reader.ts";

@@ -5,6 +5,7 @@
  * that is full.
  */
 
+import { existsSync } from "node:fs";
 import { LimitError, StoreError, UsageError } from "../errors.ts";
 import { createHeap, HEADER_STORED, Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 import { makeStub } from "../heap/stub.ts";
@@ -237,6 +238,38 @@ export async function repairStore(path: string): Promise<Verification> {
   } finally {
     await database.close();
   }
+}
+
+/**
+ * Makes a new store in the empty directory `to` of what can be read in a store whose file is too damaged for
+ * `repairStore`, and leaves it at the newest block that is whole. Nothing is written to the damaged one.
+ *
+ * @throws StoreError (STORE_CORRUPT: no block is whole), UsageError (STORE_NOT_EMPTY)
+ */
+export async function salvageStore(path: string, to: string): Promise<Verification> {
+  const { Database, salvage } = await import("../store/access.ts");
+  if (!existsSync(`${path}/data.mdb`)) {
+    throw new StoreError("STORE_MISSING", `there is no store in ${path}`, { path });
+  }
+  if (Database.exists(to)) {
+    throw new UsageError("STORE_NOT_EMPTY", `there is a store in ${to} already: name another directory`, {
+      to,
+    });
+  }
+  const target = new Database(to);
+  try {
+    const { blocks } = salvage(path, target, isBlock);
+    if (blocks === 0) {
+      throw new StoreError("STORE_CORRUPT", `no block can be read in ${path}: restore it from an export`, {
+        path,
+      });
+    }
+  } catch (error) {
+    throw storeFailure(error, to);
+  } finally {
+    await target.close();
+  }
+  return repairStore(to);
 }
 
 async function verifyDatabase(database: Database): Promise<Verifier> {

@@ -12,6 +12,7 @@ const HELP = `stillpoint: WebAssembly processes in a tree, whose memory is the s
 
   stillpoint compile GUEST.ts -o OUT.wasm   compiles an AssemblyScript guest
   stillpoint admit PROGRAM.wasm             checks a program and prints its hash, or why it is rejected
+  stillpoint store COMMAND DIRECTORY        looks at and cares for a directory of blocks
   stillpoint ledger [OPTION…]               the ledger example: real blocks through a tree of processes
   stillpoint parallel [OPTION…]             the parallel example: one root, many children
   stillpoint COMMAND --help                 options of a command
@@ -44,6 +45,8 @@ async function findCommand(name: string | undefined): Promise<import("./terminal
       return (await import("./compile.ts")).compileCommand;
     case "admit":
       return (await import("./admit.ts")).admitCommand;
+    case "store":
+      return (await import("./store.ts")).storeCommand;
     case "ledger":
       return (await example("ledger")).ledgerCommand;
     case "parallel":

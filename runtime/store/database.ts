@@ -103,12 +103,10 @@ export class Database {
   object(key: Buffer): Stored | undefined {
     const entry = this.#objects.getBinary(key);
     if (entry === undefined || entry.length < ENTRY_BYTES) return undefined;
-    const tag = entry[0] as number;
-    const rest = entry.subarray(ENTRY_BYTES);
-    if (entry.readUIntBE(1, NUMBER_BYTES) === 0) return { tag, bytes: rest };
-    const body = this.#bodies.getBinary(entry.subarray(1, ENTRY_BYTES));
-    if (body === undefined) return undefined;
-    return { tag, bytes: rest.length === 0 ? body : Buffer.concat([body, rest]) };
+    const number = bodyOf(entry);
+    if (number === null) return assemble(entry, null);
+    const body = this.#bodies.getBinary(number);
+    return body === undefined ? undefined : assemble(entry, body);
   }
 
   /** Writes an object, unless it is there; the bytes it takes, 0 if it was there. Inside a transaction. */
@@ -188,4 +186,16 @@ export class Database {
     if (value === null) this.#meta.removeSync(Buffer.from(name));
     else this.#meta.putSync(Buffer.from(name), value);
   }
+}
+
+/** The key of the body that an entry of the table "objects" names, null: it has none. */
+export function bodyOf(entry: Buffer): Buffer | null {
+  return entry.readUIntBE(1, NUMBER_BYTES) === 0 ? null : entry.subarray(1, ENTRY_BYTES);
+}
+
+/** The object of an entry and its body. */
+export function assemble(entry: Buffer, body: Buffer | null): Stored {
+  const rest = entry.subarray(ENTRY_BYTES);
+  const bytes = body === null ? rest : rest.length === 0 ? body : Buffer.concat([body, rest]);
+  return { tag: entry[0] as number, bytes };
 }

@@ -39,6 +39,25 @@ const PAGES_AT_OPENING = 1 << 14;
 /** So often a file is looked at that others write to. */
 const ATTEMPTS_LIMIT = 20;
 
+/** A value of a page, wherever it lies. */
+export interface Found {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+/**
+ * All values in the file that lie in pages which can be read, also in old ones, and in damaged files. What
+ * they are, and whether they are whole, is for the caller to find out.
+ */
+export function* valuesIn(path: string): Generator<Found> {
+  const descriptor = openSync(`${path}/data.mdb`, "r");
+  try {
+    yield* new Structure(descriptor, false).values();
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 interface Table {
   readonly depth: number;
   readonly root: bigint;
@@ -69,7 +88,7 @@ export function checkStructure(path: string, whole: boolean): void {
     throw new StoreError(
       "STORE_CORRUPT",
       `the store ${path} is damaged: its file ${file} ${error.message}. "stillpoint store salvage" saves what ` +
-        "can be read into a new store; or restore it from an export",
+        "can be read into a new one; or restore it from an export",
       { path, reason: error.message },
     );
   } finally {
@@ -209,6 +228,33 @@ class Structure {
         throw new Unsound(`is damaged in page ${first}: its header`);
       }
     }
+  }
+
+  *values(): Generator<Found> {
+    this.transaction();
+    const pageBytes = this.#pageBytes;
+    for (let number = 2; (number + 1) * pageBytes <= this.#size; number++) {
+      const page = this.#bytes(number * pageBytes, pageBytes);
+      if (page === null || page.readUInt16LE(18) !== FLAG_LEAF) continue;
+      const lower = Math.min(page.readUInt16LE(20), pageBytes - HEADER_BYTES);
+      for (let i = 0; i + 1 < lower; i += 2) {
+        const at = HEADER_BYTES + page.readUInt16LE(HEADER_BYTES + i);
+        if (at + NODE_BYTES > pageBytes) continue;
+        const data = at + NODE_BYTES + page.readUInt16LE(at + 6);
+        const value = data > pageBytes ? null : this.#value(page, at, data);
+        if (value !== null) yield { key: page.subarray(at + NODE_BYTES, data), value };
+      }
+    }
+  }
+
+  #value(page: Buffer, at: number, data: number): Buffer | null {
+    const flags = page.readUInt16LE(at + 4);
+    const length = page.readUInt32LE(at);
+    if (flags === 0) return data + length > page.length ? null : page.subarray(data, data + length);
+    if (flags !== NODE_OVERFLOW || data + 8 > page.length || length > this.#size) return null;
+    const first = page.readBigUInt64LE(data) * BigInt(this.#pageBytes);
+    if (first > BigInt(this.#size)) return null;
+    return this.#bytes(Number(first) + HEADER_BYTES, length);
   }
 
   #read(number: bigint): Buffer {

@@ -1,0 +1,197 @@
+/** stillpoint store COMMAND DIRECTORY [OPTION…] */
+
+import { once } from "node:events";
+import { closeSync, createReadStream, createWriteStream, openSync } from "node:fs";
+import { finished } from "node:stream/promises";
+import { UsageError } from "../errors.ts";
+import {
+  exportBlock,
+  openImport,
+  openReader,
+  repairStore,
+  salvageStore,
+  type Verification,
+  verifyStore,
+} from "../index.ts";
+import {
+  type Command,
+  complain,
+  EXIT_FAILED,
+  EXIT_OK,
+  formatTable,
+  grouped,
+  integerOption,
+  parseOptions,
+  print,
+} from "./terminal.ts";
+
+export const storeCommand: Command = {
+  name: "stillpoint store",
+  help: `Looks at and cares for a directory of blocks.
+
+  stillpoint store blocks DIRECTORY [--json]       the blocks it holds
+  stillpoint store verify DIRECTORY [--json]       hashes everything anew, and names what is damaged
+  stillpoint store repair DIRECTORY                goes back to the newest intact block
+  stillpoint store salvage DIRECTORY NEW           saves what can be read of a file that cannot be opened
+  stillpoint store export DIRECTORY FILE [--block HEIGHT] [--base HEIGHT]
+                                                   writes a block, whole or as what differs from a base
+  stillpoint store import DIRECTORY FILE --id ID   takes the block with this id, from such a file
+
+"blocks", "verify" and "export" may run while a runtime writes to the directory. The exit code
+is 1 if something is damaged or refused.`,
+  run: async ([what, ...args]) => {
+    switch (what) {
+      case "blocks":
+        return blocks(args);
+      case "verify":
+        return verify(args);
+      case "repair":
+        return repair(args);
+      case "salvage":
+        return salvage(args);
+      case "export":
+        return write(args);
+      case "import":
+        return read(args);
+      default:
+        throw new UsageError("BAD_OPTION", `no command ${JSON.stringify(what ?? "")} of "store"`, {
+          command: what ?? "",
+        });
+    }
+  },
+};
+
+const JSON_OPTION = { json: { type: "boolean", default: false } } as const;
+
+async function blocks(args: string[]): Promise<number> {
+  const { values, positionals } = parseOptions(args, JSON_OPTION, 1);
+  const reader = await openReader(positionals[0]!);
+  const onChain = new Set(reader.blocks().map(({ id }) => id));
+  const all = reader.retained();
+  await reader.close();
+  if (values.json) {
+    for (const { data, ...block } of all) {
+      print(JSON.stringify({ ...block, dataBytes: data.length, chain: onChain.has(block.id) }));
+    }
+    return EXIT_OK;
+  }
+  const rows = all.map(({ height, id, root, data, gasUsed }) => [
+    grouped(height),
+    id,
+    root.slice(0, 16),
+    grouped(data.length),
+    grouped(gasUsed),
+    onChain.has(id) ? "" : "left",
+  ]);
+  print(formatTable(["height", "id", "root", "data", "gas", "branch"], rows, ["id", "root", "branch"]));
+  return EXIT_OK;
+}
+
+async function verify(args: string[]): Promise<number> {
+  const { values, positionals } = parseOptions(args, JSON_OPTION, 1);
+  const found = await verifyStore(positionals[0]!);
+  if (values.json) print(JSON.stringify(found));
+  else describe(found);
+  return found.damages.length === 0 ? EXIT_OK : EXIT_FAILED;
+}
+
+function describe({ objects, bytes, blocks, damages, truncated, newestIntact }: Verification): void {
+  for (const { height, path, part, from, length, reason } of damages) {
+    const where = from === null ? "" : ` ${grouped(from)} to ${grouped(from + (length ?? 1) - 1)}`;
+    print(`block ${grouped(height)}  /${path.join("/")}  ${part}${where}: ${reason}`);
+  }
+  if (truncated) print("and more");
+  const intact = blocks.filter((block) => block.intact).length;
+  print(
+    `${grouped(intact)} of ${grouped(blocks.length)} blocks intact, ${grouped(objects)} objects, ${grouped(bytes)} bytes`,
+  );
+  if (damages.length > 0) complain(`stillpoint store: the newest intact block is ${newestIntact ?? "none"}`);
+}
+
+async function repair(args: string[]): Promise<number> {
+  const found = await repairStore(parseOptions(args, {}, 1).positionals[0]!);
+  const forgotten = found.blocks.filter((block) => !block.intact).length;
+  print(`${grouped(forgotten)} damaged blocks forgotten; the newest intact one is ${found.newestIntact}`);
+  return EXIT_OK;
+}
+
+async function salvage(args: string[]): Promise<number> {
+  const [directory, to] = parseOptions(args, {}, 2).positionals as [string, string];
+  const found = await salvageStore(directory, to);
+  const intact = found.blocks.filter((block) => block.intact).length;
+  print(`${grouped(intact)} blocks saved to ${to}; the newest is ${found.newestIntact}`);
+  return EXIT_OK;
+}
+
+const LENGTH_BYTES = 4;
+
+async function write(args: string[]): Promise<number> {
+  const options = { block: { type: "string" }, base: { type: "string" } } as const;
+  const { values, positionals } = parseOptions(args, options, 2);
+  const [directory, file] = positionals as [string, string];
+  const height = (name: "block" | "base"): object => {
+    const text = values[name];
+    return text === undefined ? {} : { [name]: integerOption(name, text, 0, Number.MAX_SAFE_INTEGER) };
+  };
+  const out = createWriteStream(file);
+  let bytes = 0;
+  try {
+    for await (const chunk of exportBlock(directory, { ...height("block"), ...height("base") })) {
+      const length = Buffer.alloc(LENGTH_BYTES);
+      length.writeUInt32LE(chunk.length, 0);
+      bytes += LENGTH_BYTES + chunk.length;
+      out.write(length);
+      if (!out.write(chunk)) await once(out, "drain");
+    }
+  } finally {
+    out.end();
+    await finished(out);
+  }
+  print(`${grouped(bytes)} bytes written to ${file}`);
+  return EXIT_OK;
+}
+
+async function read(args: string[]): Promise<number> {
+  const { values, positionals } = parseOptions(args, { id: { type: "string" } } as const, 2);
+  const [directory, file] = positionals as [string, string];
+  closeSync(openReadable(file));
+  const importer = await openImport(directory, values.id ?? "");
+  let done = false;
+  try {
+    let number = 0;
+    for await (const chunk of chunksOf(file)) {
+      // Those that came in an import that was interrupted are there.
+      if (number++ >= importer.next) importer.take(chunk);
+    }
+    const { height, id } = await importer.finish();
+    done = true;
+    print(`block ${grouped(height)} ${id}`);
+    return EXIT_OK;
+  } finally {
+    if (!done) await importer.close();
+  }
+}
+
+function openReadable(file: string): number {
+  try {
+    return openSync(file, "r");
+  } catch (cause) {
+    const message = `${file}: cannot be read: ${(cause as Error).message}`;
+    throw new UsageError("BAD_OPTION", message, { file }, { cause });
+  }
+}
+
+async function* chunksOf(file: string): AsyncGenerator<Uint8Array> {
+  let rest = Buffer.alloc(0);
+  for await (const part of createReadStream(file)) {
+    rest = Buffer.concat([rest, part as Buffer]);
+    while (rest.length >= LENGTH_BYTES) {
+      const end = LENGTH_BYTES + rest.readUInt32LE(0);
+      if (rest.length < end) break;
+      yield rest.subarray(LENGTH_BYTES, end);
+      rest = rest.subarray(end);
+    }
+  }
+  // What is cut off is refused by its number.
+  if (rest.length > 0) yield rest.subarray(LENGTH_BYTES);
+}

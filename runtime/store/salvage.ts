@@ -1,0 +1,107 @@
+/**
+ * Salvage: makes a new store of what can be read in the file of a damaged one, page by page and without its
+ * structure. Objects have the hash they are kept under and records a check, so what is whole can be told from
+ * what is not, whatever page it is found in; pages of older states serve as well.
+ */
+
+import { assemble, bodyOf, type Database } from "./database.ts";
+import { checkObject, TAG_PROCESS } from "./format.ts";
+import {
+  type BlockRecord,
+  packBlock,
+  packFormat,
+  packHash,
+  STORE_FORMAT,
+  unpackBlock,
+  unpackHash,
+} from "./record.ts";
+import { valuesIn } from "./structure.ts";
+
+const HASH_BYTES = 32;
+const NUMBER_BYTES = 6;
+const ENTRY_BYTES = 7;
+/** Objects written in one transaction. */
+const BATCH = 1000;
+
+/** What was found. */
+export interface Salvaged {
+  readonly objects: number;
+  readonly blocks: number;
+}
+
+/**
+ * Copies what is whole in the file of `path` into the new store `target`; `isBlock` knows a block's record.
+ */
+export function salvage(
+  path: string,
+  target: Database,
+  isBlock: (genesis: Buffer, record: BlockRecord) => boolean,
+): Salvaged {
+  const bodies = new Map<string, Buffer[]>();
+  const entries: [Buffer, Buffer][] = [];
+  const blocks: BlockRecord[] = [];
+  const genesis = new Map<string, Buffer>();
+  for (const { key, value } of valuesIn(path)) {
+    if (key.length === NUMBER_BYTES) {
+      const name = key.toString("hex");
+      const known = bodies.get(name);
+      if (known === undefined) bodies.set(name, [value]);
+      else known.push(value);
+    } else if (key.length === HASH_BYTES) {
+      const record = attempt(() => unpackBlock(Buffer.from(key), value));
+      if (record !== null) blocks.push(record);
+      else if (value.length >= ENTRY_BYTES && (value[0] as number) <= TAG_PROCESS) {
+        entries.push([Buffer.from(key), Buffer.from(value)]);
+      }
+    } else if (key.toString("latin1") === "genesis") {
+      const id = attempt(() => unpackHash(value, "genesis"));
+      if (id !== null) genesis.set(id.toString("hex"), id);
+    }
+  }
+  const [id] = genesis.values();
+  if (id === undefined) return { objects: 0, blocks: 0 };
+  let objects = 0;
+  for (let from = 0; from < entries.length; from += BATCH) {
+    target.transaction(() => {
+      for (const [key, entry] of entries.slice(from, from + BATCH)) {
+        if (!target.hasObject(key) && restore(target, key, entry, bodies)) objects++;
+      }
+    });
+  }
+  const known = new Map(
+    blocks.filter((block) => isBlock(id, block)).map((block) => [block.id.toString("hex"), block]),
+  );
+  target.transaction(() => {
+    target.putMeta("format", packFormat(STORE_FORMAT));
+    target.putMeta("genesis", packHash(id));
+    for (const block of known.values()) target.putBlock(block.id, packBlock(block));
+  });
+  return { objects, blocks: known.size };
+}
+
+/** Puts the object together from its entry and whatever body has the right bytes. */
+function restore(
+  target: Database,
+  key: Buffer,
+  entry: Buffer,
+  bodies: ReadonlyMap<string, Buffer[]>,
+): boolean {
+  const number = bodyOf(entry);
+  const candidates = number === null ? [null] : (bodies.get(number.toString("hex")) ?? []);
+  for (const body of candidates) {
+    const stored = assemble(entry, body);
+    if (attempt(() => checkObject(key, stored)) === null) continue;
+    target.putObject(key, stored);
+    return true;
+  }
+  return false;
+}
+
+/** What it gives, true for nothing; null if it throws. */
+function attempt<T>(work: () => T): (T extends void ? true : T) | null {
+  try {
+    return (work() ?? true) as T extends void ? true : T;
+  } catch {
+    return null;
+  }
+}
