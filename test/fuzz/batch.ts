@@ -1,6 +1,6 @@
 /**
- * Fuzzer "batch": random batches in parallel against the loop, block for block: of scripts, or of items with
- * children. The threads are held up at random, and now and then one is killed.
+ * Fuzzer "batch": random batches in parallel against the loop, block for block: of scripts, of items with
+ * children, or of several children at once. The threads are held up at random, and now and then one is killed.
  *
  * Its canary believes every validation, so that updates are lost.
  */
@@ -11,6 +11,8 @@ import type { BatchReport, Runtime, RuntimeOptions } from "../../runtime/index.t
 import { type BatchInput, type BatchOutcome, openBatches, runBatch } from "../batch/batches.ts";
 import { FAMILY_PAGES, family, familyBatch, scripts, wholeFamily } from "../batch/families.ts";
 import { randomBatch, SCRIPT, WARM } from "../batch/scripts.ts";
+import { giveSeveral, makeSeveral, SEVERAL } from "../batch/several.ts";
+import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 
 /** Batches of a round; each begins with the state that the one before left. */
@@ -31,26 +33,51 @@ const ENGINES: readonly Partial<RuntimeOptions>[] = [
   { workers: 4, steps: steps("incarnations") },
 ];
 
-/** A program, its first batch, and random ones. */
+/** What is compared, block by block. */
 interface Kind {
-  readonly program: Uint8Array;
-  readonly memoryPages: number;
-  readonly first: BatchInput;
-  readonly random: (seed: number) => BatchInput;
+  /** A runtime with its first two blocks. */
+  open(options: Partial<RuntimeOptions>): Promise<Runtime>;
+  /** Makes a block; what came of it. */
+  run(runtime: Runtime, seed: number): Promise<BatchOutcome>;
 }
 
+/** One child, which has one batch in each block. */
+function single(
+  program: Uint8Array,
+  memoryPages: number,
+  first: BatchInput,
+  random: (seed: number) => BatchInput,
+): Kind {
+  return {
+    async open(options) {
+      const runtime = await openBatches(program, { ...OPTIONS, ...options }, memoryPages);
+      await runBatch(runtime, first);
+      return runtime;
+    },
+    run: (runtime, seed) => runBatch(runtime, random(seed)),
+  };
+}
+
+const families = (seed: number): BatchInput => familyBatch(fc.sample(scripts, { seed, numRuns: 1 })[0] ?? []);
+
 const KINDS = {
-  scripts: { program: SCRIPT, memoryPages: 0, first: WARM, random: randomBatch },
-  families: {
-    program: family,
-    memoryPages: FAMILY_PAGES,
-    first: wholeFamily,
-    random: (seed: number) => familyBatch(fc.sample(scripts, { seed, numRuns: 1 })[0] ?? []),
+  scripts: single(SCRIPT, 0, WARM, randomBatch),
+  families: single(family, FAMILY_PAGES, wholeFamily, families),
+  several: {
+    async open(options) {
+      const runtime = await open([SCRIPT], { ...SEVERAL, ...options });
+      await runtime.produce(makeSeveral().metadata());
+      await runtime.produce(giveSeveral(1).metadata());
+      return runtime;
+    },
+    async run(runtime, seed) {
+      const block = await runtime.produce(giveSeveral(seed).metadata());
+      return { put: 0, get: 0, block, outcomes: [] };
+    },
   },
 } as const satisfies Record<string, Kind>;
 type KindName = keyof typeof KINDS;
-/** Rounds of families: one in so many. */
-const FAMILIES = 6;
+const CHOICE: readonly KindName[] = [...Array<KindName>(6).fill("scripts"), "families", "several"];
 
 /** What has been tried so far. */
 export interface Tally {
@@ -77,16 +104,16 @@ export class BatchFuzzer {
   async round(seed: number): Promise<string | null> {
     const next = random(seed);
     const engine = this.#engines[next(this.#engines.length)] as Partial<RuntimeOptions>;
-    const kind: KindName =
-      next(FAMILIES) === 0 && engine.steps !== steps("incarnations") ? "families" : "scripts";
+    const chosen = CHOICE[next(CHOICE.length)] as KindName;
+    const kind = engine.steps === steps("incarnations") && chosen === "families" ? "scripts" : chosen;
     const loop = await this.#open(kind, { runner: "sequential", workers: 1 });
     const parallel = await this.#open(kind, { ...engine, force: true });
     const killing = this.#engines === ENGINES && next(KILLED) === 0;
     for (const runtime of [loop, parallel]) await runtime.revert(2);
     for (let at = 0; at < BATCHES; at++) {
-      const batch = KINDS[kind].random(seed * BATCHES + at);
-      const expected = await runBatch(loop, batch);
-      const running = runBatch(parallel, batch);
+      const batch = seed * BATCHES + at;
+      const expected = await KINDS[kind].run(loop, batch);
+      const running = KINDS[kind].run(parallel, batch);
       if (killing && next(DEATHS) === 0) await this.#kill(parallel, next);
       const found = await running;
       this.tally.batches++;
@@ -107,7 +134,7 @@ export class BatchFuzzer {
     if (runtime === undefined) {
       const onBatch = (report: BatchReport): void => this.#count(report);
       const reports = options.force === true ? { onBatch } : {};
-      runtime = openWarm(KINDS[kind], { ...OPTIONS, ...options, ...reports });
+      runtime = KINDS[kind].open({ ...options, ...reports });
       this.#runtimes.set(name, runtime);
     }
     return runtime;
@@ -127,12 +154,6 @@ export class BatchFuzzer {
     this.tally.kills++;
     await runtime.engine.pool.kill(next(8));
   }
-}
-
-async function openWarm(kind: Kind, options: Partial<RuntimeOptions>): Promise<Runtime> {
-  const runtime = await openBatches(kind.program, options, kind.memoryPages);
-  await runBatch(runtime, kind.first);
-  return runtime;
 }
 
 /** What differs, or null. */
