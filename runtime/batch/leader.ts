@@ -22,7 +22,7 @@ import { eachHint, findHints } from "./hints.ts";
 import * as layout from "./layout.ts";
 import { verifyWindow } from "./paranoid.ts";
 import { type Participant, STOP_PRODUCTION } from "./participant.ts";
-import type { Records } from "./records.ts";
+import { OUTCOME_DONE, type Records } from "./records.ts";
 import { type BatchControl, type BatchMemory, poison, timesOf } from "./shared.ts";
 
 const TWO_32 = 4294967296;
@@ -170,7 +170,10 @@ export class Leader {
     for (let item = 0; item < items; item++) {
       // No batch has so much: such an item is refused.
       const limit = Math.min(inputs.gas(next + item), GAS_LIMIT + 1);
-      this.#setU64(layout.ITEMS + item * layout.ITEM_SIZE + layout.ITEM_LIMIT, limit);
+      const record = layout.ITEMS + item * layout.ITEM_SIZE;
+      this.#setU64(record + layout.ITEM_LIMIT, limit);
+      // Those that are refused never say anything else.
+      this.#words[(record + layout.ITEM_OUTCOME) / 4] = OUTCOME_DONE;
     }
     const { core } = this.#participant;
     core.reset(items, this.#memory.workers);

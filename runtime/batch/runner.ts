@@ -8,6 +8,7 @@
  * for a while, longer each time.
  */
 
+import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
 import type { Heap } from "../heap/heap.ts";
 import { hashOf } from "../image/hash.ts";
@@ -183,17 +184,18 @@ export class Runner implements BatchRunner {
 
   run(batch: Batch): void {
     const { force } = this.#options;
-    const { control, leader } = this.#engine as Engine;
+    const { control, leader, memory } = this.#engine as Engine;
     if (!control.acquire(this.#id)) {
       this.#hold = force ? 1 : HOLD_ITEMS;
       return;
     }
     const experience = this.#experienceOf(batch);
+    const threads = Math.min(memory.workers, availableParallelism());
     let slow = 0;
     const goesOn = (items: number, milliseconds: number): boolean => {
       const ns = (milliseconds * 1e6) / items;
       // Items that are this fast have become cheap.
-      const worth = ns < WORTH * experience.sequentialNs && 2 * ns > CHEAP_NS;
+      const worth = ns < WORTH * experience.sequentialNs && threads * ns > CHEAP_NS;
       slow = worth || force ? 0 : slow + 1;
       return slow <= SLOW_WINDOWS;
     };
