@@ -34,10 +34,14 @@ export interface ExportOptions {
  * ```ts
  * const importer = await openImport("copy", runtime.head.id);
  * for await (const chunk of exportBlock("state", { from: importer.next })) importer.take(chunk);
- * console.log((await importer.finish()).height);
+ * console.log((await importer.finish()).height); // 0
  * ```
  */
-export async function* exportBlock(path: string, options: ExportOptions = {}): AsyncGenerator<Uint8Array> {
+export function exportBlock(path: string, options: ExportOptions = {}): AsyncGenerator<Uint8Array> {
+  return chunks(path, options);
+}
+
+async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uint8Array> {
   const { exportChunks, genesisOf, readState } = await import("../store/access.ts");
   const database = await openForReading(path);
   try {

@@ -102,9 +102,8 @@ function describe({ objects, bytes, blocks, damages, truncated, newestIntact }: 
   }
   if (truncated) print("and more");
   const intact = blocks.filter((block) => block.intact).length;
-  print(
-    `${grouped(intact)} of ${grouped(blocks.length)} blocks intact, ${grouped(objects)} objects, ${grouped(bytes)} bytes`,
-  );
+  const size = `${grouped(objects)} objects, ${grouped(bytes)} bytes`;
+  print(`${grouped(intact)} of ${grouped(blocks.length)} blocks intact, ${size}`);
   if (damages.length > 0) complain(`stillpoint store: the newest intact block is ${newestIntact ?? "none"}`);
 }
 

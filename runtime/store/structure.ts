@@ -10,7 +10,7 @@
  *               u64 last page · u64 transaction; the one with the higher transaction counts
  *   table       u32 page size (of "free") · u16 flags · u16 depth · u64 branch pages · u64 leaf pages ·
  *               u64 overflow pages · u64 entries · u64 root page, 2^64 - 1: empty
- *   branch, 1   lower / 2 pointers (u16, from the end of the header) to nodes: u16 · u16 · u16: a page number ·
+ *   branch, 1   lower / 2 pointers (u16, from the end of the header) to nodes: 3 × u16, a page number ·
  *               u16 key length · key
  *   leaf, 2     likewise: u32 data length · u16 flags · u16 key length · key · data; flag 1: the data is
  *               u64 first overflow page · u64 · u64 pages; flag 2: the data is a table
@@ -87,8 +87,8 @@ export function checkStructure(path: string, whole: boolean): void {
     if (!(error instanceof Unsound)) throw error;
     throw new StoreError(
       "STORE_CORRUPT",
-      `the store ${path} is damaged: its file ${file} ${error.message}. "stillpoint store salvage" saves what ` +
-        "can be read into a new one; or restore it from an export",
+      `the store ${path} is damaged: its file ${file} ${error.message}. "stillpoint store salvage" saves ` +
+        "what can be read into a new one; or restore it from an export",
       { path, reason: error.message },
     );
   } finally {

@@ -257,7 +257,7 @@ export class Writer {
     if (liveBytes + bytes > this.#limitBytes) {
       throw new StoreError(
         "STORE_FULL",
-        `the store ${this.path} has reached its limit of ${this.#limitBytes} bytes. Retain fewer blocks, or ` +
+        `the store ${this.path} has reached its limit of ${this.#limitBytes} bytes. Retain fewer blocks or ` +
           'raise its option "limitBytes"',
         { path: this.path, limitBytes: this.#limitBytes, liveBytes },
       );

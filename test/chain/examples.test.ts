@@ -15,6 +15,8 @@ const FILES = [
   "runtime/chain/runtime.ts",
   "runtime/chain/diff.ts",
   "runtime/chain/diverge.ts",
+  "runtime/chain/reader.ts",
+  "runtime/chain/transfer.ts",
   "runtime/proof/verify.ts",
   "runtime/proof/native.ts",
 ];
@@ -42,8 +44,11 @@ for (const file of FILES) {
   test(`the examples in ${file} run and print what their comments say (…: anything)`, async () => {
     const examples = examplesOf(file);
     assert.ok(examples.length > 0);
-    for (const example of examples) {
-      const runtime = await api.Runtime.open({ root, workers: 1 });
+    for (const written of examples) {
+      const place = mkdtempSync(join(directory, "store-"));
+      const store = /"state"/.test(written) ? { store: join(place, "state") } : {};
+      const example = written.replace(/"(state|copy)"/g, (_, name) => JSON.stringify(join(place, name)));
+      const runtime = await api.Runtime.open({ root, workers: 1, ...store });
       const printed: string[] = [];
       const scope: Record<string, unknown> = {
         ...api,

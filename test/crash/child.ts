@@ -2,8 +2,9 @@
  * What the crash harness kills: opens the store, says what is there, and produces blocks until it dies.
  * Each line of its output is a JSON object; a block is acknowledged when its line is out.
  *
- *   node child.ts DIRECTORY SEED DURABILITY RETAIN      durability: block, pipelined, or early: pipelined, and
- *                                                       acknowledged before it is on the disk
+ *   node child.ts DIRECTORY SEED DURABILITY RETAIN
+ *
+ * Durability is "block", "pipelined", or "early": pipelined, and acknowledged before it is on the disk.
  *
  * The metadata of a block follows from its height and its branch (branch 0 but for the blocks of a reorg,
  * which the next reorg takes back), so its id does as well, whatever happened in between.

@@ -131,7 +131,7 @@ test("a directory that may not be written", async () => {
   });
 });
 
-test("a store that reaches its limit: the block is refused, all others are there, and it goes on with more", async () => {
+test("a store that reaches its limit refuses the block, keeps the others, goes on with more", async () => {
   await withDirectory(async (path) => {
     for (const durability of ["block", "pipelined"] as const) {
       const store = { path: `${path}-${durability}`, durability, limitBytes: 1 << 20 };

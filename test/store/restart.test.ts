@@ -29,7 +29,7 @@ async function outcome(runtime: Runtime, metadata: Uint8Array): Promise<object> 
 }
 
 for (const workers of [1, 3]) {
-  test(`random trees come out the same with a restart before every other block, ${workers} workers`, async (t) => {
+  test(`random trees come out the same with restarts in between, ${workers} workers`, async (t) => {
     const seed = baseSeed(t);
     for (let round = 0; round < 3; round++) {
       const next = random(seed + 100 * workers + round);

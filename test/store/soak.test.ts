@@ -18,7 +18,7 @@ const RETAIN = 8;
 const FILE_LIMIT = 200 << 20;
 const HEAP_LIMIT = 400 << 20;
 
-test(`${BLOCKS} blocks with pruning: bounded disk and memory, and every block is there after the end`, async (t) => {
+test(`${BLOCKS} blocks with pruning: disk and memory are bounded, and all is there in the end`, async (t) => {
   await withDirectory(async (path) => {
     const options = { workers: 1, runner: "sequential", retain: RETAIN } as const;
     let runtime = await open([], { ...options, store: { path, durability: "pipelined" } });

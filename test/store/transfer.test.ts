@@ -90,7 +90,7 @@ test("an import that was interrupted goes on with the chunk it wants", async () 
   });
 });
 
-describe("a chunk that is not what it should be is refused by its number, and the right one taken after it", () => {
+describe("a wrong chunk is refused by its number, and the right one taken after it", () => {
   const flipped = (chunk: Uint8Array, at: number): Uint8Array => {
     const copy = chunk.slice();
     copy[at] = (copy[at] as number) ^ 4;

@@ -1,0 +1,72 @@
+/** `stillpoint store`: what it prints, and its exit codes. */
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { metadata } from "../crash/metadata.ts";
+import { open } from "../fixture.ts";
+import { withDirectory } from "./directory.ts";
+
+const MAIN = fileURLToPath(new URL("../../runtime/cli/main.ts", import.meta.url));
+
+function store(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [MAIN, "store", ...args], { encoding: "utf8" });
+}
+
+test("blocks, verify, export, import, repair and salvage from a shell", async () => {
+  await withDirectory(async (path) => {
+    const runtime = await open([], { workers: 1, runner: "sequential", store: path });
+    for (let height = 1; height <= 6; height++) await runtime.produce(metadata(height, 0));
+    // While it is open for writing.
+    const blocks = store("blocks", path, "--json");
+    assert.equal(blocks.status, 0, blocks.stderr);
+    const lines = blocks.stdout.trim().split("\n");
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).id),
+      runtime.blocks().map(({ id }) => id),
+    );
+    assert.match(store("blocks", path).stdout, new RegExp(`6 +${runtime.head.id}`));
+    const verified = store("verify", path);
+    assert.deepEqual([verified.status, verified.stderr], [0, ""]);
+    assert.match(verified.stdout, /7 of 7 blocks intact/);
+
+    const file = `${path}.export`;
+    assert.equal(store("export", path, file).status, 0);
+    const imported = store("import", `${path}-copy`, file, "--id", runtime.head.id);
+    assert.equal(imported.status, 0, imported.stderr);
+    assert.ok(imported.stdout.includes(runtime.head.id));
+    assert.match(store("verify", `${path}-copy`).stdout, /1 of 1 blocks intact/);
+    const bytes = readFileSync(file);
+    writeFileSync(file, bytes.subarray(0, -1));
+    const refused = store("import", `${path}-other`, file, "--id", runtime.head.id);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /chunk 1 is refused: it is cut off/);
+    assert.match(store("repair", path).stderr, /open for writing in process/);
+    await runtime.close();
+
+    const repaired = store("repair", path);
+    assert.deepEqual([repaired.status, repaired.stderr], [0, ""]);
+    assert.match(repaired.stdout, /0 damaged blocks forgotten/);
+    const saved = store("salvage", path, `${path}-saved`);
+    assert.equal(saved.status, 0, saved.stderr);
+    assert.match(store("verify", `${path}-saved`).stdout, /7 of 7 blocks intact/);
+  });
+});
+
+test("what cannot be done is refused with exit code 2 or 1, and no stack trace", () => {
+  for (const [args, status, text] of [
+    [[], 2, /no command "" of "store"/],
+    [["frob"], 2, /no command "frob"/],
+    [["blocks"], 2, /expected 1 file name, found 0/],
+    [["blocks", "/nowhere"], 1, /there is no store in \/nowhere/],
+    [["import", "/nowhere", "/dev/null", "--id", "7"], 2, /64 characters of hex/],
+    [["export", "/nowhere", "/dev/null", "--block", "x"], 2, /--block takes a whole number/],
+  ] as const) {
+    const result = store(...args);
+    assert.equal(result.status, status, result.stderr);
+    assert.match(result.stderr, text);
+    assert.ok(result.stderr.split("\n").length <= 3, result.stderr);
+  }
+});
