@@ -256,6 +256,7 @@ export class Participant {
       const state = Atomics.load(flags, page);
       if ((state & PAGE_LOADED) !== 0) return;
       if (state === 0 && Atomics.compareExchange(flags, page, 0, PAGE_LOADING) === 0) {
+        this.#steps?.pause("load");
         const { base } = this.#memory;
         const { bound, memory, start } = this.#work as Work;
         if (page * PAGE_BYTES >= bound) {

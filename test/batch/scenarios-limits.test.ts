@@ -139,6 +139,22 @@ test("33: threads are killed in the middle: the same blocks", async () => {
   }
 });
 
+test("33: threads are killed while they bring pages in for which others wait", async () => {
+  const pages = Array.from({ length: 8 }, (_, i) => i * 8192);
+  const input = many(60, (i) => [...pages.map((page) => op.outputAt(page)), op.add(i * 64, 1)]);
+  const [expected] = await chain(await loop(), [input]);
+  for (const workers of [2, 4, 8]) {
+    const { runtime } = await engine({ workers, steps: steps("load") });
+    for (let round = 0; round < 4; round++) {
+      await runtime.revert(2);
+      const running = runBatch(runtime, input);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await runtime.engine.pool.kill(round);
+      assert.deepEqual(await running, expected, `${workers} workers`);
+    }
+  }
+});
+
 test("34, 35: a runtime closed in the middle has made all of a block or none", async () => {
   const batches = [hot(600, 1), hot(600, 2)] as const;
   const [first, second] = await chain(await loop(), batches);
