@@ -8,7 +8,17 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
 /** Each name is a folder of the examples and a file in its guest folder. */
-export const GUESTS = ["ledger/root", "ledger/ledger", "parallel/root", "parallel/worker"] as const;
+export const GUESTS = [
+  "ledger/root",
+  "ledger/ledger",
+  "parallel/root",
+  "parallel/worker",
+  "exchange/root",
+  "exchange/verifier",
+  "exchange/router",
+  "exchange/token",
+  "exchange/pool",
+] as const;
 
 export type Guest = (typeof GUESTS)[number];
 

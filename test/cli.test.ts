@@ -140,7 +140,8 @@ test("a bad block file is refused before any block runs", (t) => {
 });
 
 test("--help says what a command takes", () => {
-  for (const script of ["examples/ledger/main.ts", "examples/parallel/main.ts"]) {
+  for (const example of ["ledger", "parallel", "exchange"]) {
+    const script = `examples/${example}/main.ts`;
     const { status, stdout, stderr } = run(script, "--help");
     assert.deepEqual([status, stderr], [0, ""]);
     assert.match(stdout, /--workers N/);
@@ -161,6 +162,21 @@ test("the parallel example finds equal roots and writes a picture", (t) => {
   assert.equal(status, 0, stderr);
   assert.match(stdout, /SHA-256 of 4,194,304 bytes/);
   assert.equal(readFileSync(picture).subarray(1, 4).toString("latin1"), "PNG");
+});
+
+test("the exchange agrees with its model, whatever the runner", () => {
+  const runs = ["parallel", "sequential"].map((runner) => {
+    const options = ["--wallets", "2", "--blocks", "2", "--workers", "2", "--runner", runner];
+    const { status, stdout, stderr } = run("examples/exchange/main.ts", ...options);
+    assert.equal(status, 0, stderr);
+    const lines = stdout.trim().split("\n");
+    assert.equal(lines.length, 1 + 2 + 3);
+    assert.match(lines[3]!, /^Signatures: 2 batches of \d+ items, \d+ in parallel/);
+    assert.match(lines[4]!, /^Transactions: 2 batches of \d+ items, \d+ in parallel/);
+    assert.equal(lines[5], "All results and balances are those of the model.");
+    return lines.slice(0, 3).map((line) => line.replace(/ +[\d.]+$/, ""));
+  });
+  assert.deepEqual(runs[0], runs[1]);
 });
 
 test("an old Node is told what to do", () => {

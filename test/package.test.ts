@@ -140,6 +140,12 @@ test("the command runs the ledger, compiled guests included", () => {
   assert.equal(stdout.trim().split("\n").length, 12);
 });
 
+test("the command runs the exchange", () => {
+  const { status, stdout, stderr } = stillpoint("exchange", "--wallets", "1", "--workers", "1");
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /All results and balances are those of the model/);
+});
+
 test("the command compiles a guest against the SDK in the package, and admits it", () => {
   writeFileSync(
     join(project, "guest.ts"),

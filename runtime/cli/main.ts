@@ -15,6 +15,7 @@ const HELP = `stillpoint: WebAssembly processes in a tree, whose memory is the s
   stillpoint store COMMAND DIRECTORY        looks at and cares for a directory of blocks
   stillpoint ledger [OPTION…]               the ledger example: real blocks through a tree of processes
   stillpoint parallel [OPTION…]             the parallel example: one root, many children
+  stillpoint exchange [OPTION…]             the exchange example: transactions over several processes
   stillpoint COMMAND --help                 options of a command
   stillpoint --version`;
 
@@ -51,6 +52,8 @@ async function findCommand(name: string | undefined): Promise<import("./terminal
       return (await example("ledger")).ledgerCommand;
     case "parallel":
       return (await example("parallel")).parallelCommand;
+    case "exchange":
+      return (await example("exchange")).exchangeCommand;
     default:
       return undefined;
   }

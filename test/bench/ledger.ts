@@ -1,7 +1,8 @@
 /**
- * Value transfers a second: items in the instrumented guest, without a kernel around it, and through `produce`
- * with a root for every block, on a large made-up block and on the real ones. Baseline is the reference,
- * which is plain BigInt. The engine may decide how batches run; "forced" runs them in parallel at any price.
+ * Value transfers a second: items in the instrumented guest, without a kernel around it, and through
+ * `produce` with a root for every block, on a large made-up block and on the real ones. Baseline is the
+ * reference, which is plain BigInt. The engine may decide how batches run; "forced" runs them in parallel at
+ * any price.
  */
 
 import { performance } from "node:perf_hooks";

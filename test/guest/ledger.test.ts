@@ -1,7 +1,7 @@
 /**
- * The ledger program alone, with a test in the place of parent and kernel that copies messages into its memory
- * and runs the items one after the other: against the sequential reference on random and on real blocks, and
- * on messages that are wrong.
+ * The ledger program alone, with a test in the place of parent and kernel that copies messages into its
+ * memory and runs the items one after the other: against the sequential reference on random and on real
+ * blocks, and on messages that are wrong.
  */
 
 import assert from "node:assert/strict";
@@ -82,7 +82,7 @@ function compare(ledger: Guest, block: LedgerBlock): LedgerResult {
   return result;
 }
 
-// ---- real blocks ------------------------------------------------------------------------------------------
+// ---- real blocks -----------------------------------------------------------------------------------------
 
 test("the repository's blocks give the reference's results, one after the other in one process", async () => {
   const ledger = await instantiateLedger();
@@ -103,7 +103,7 @@ test("all real blocks give the expected digests", async (t) => {
   }
 });
 
-// ---- random blocks ----------------------------------------------------------------------------------------
+// ---- random blocks ---------------------------------------------------------------------------------------
 
 const amount = fc.oneof(
   fc.bigInt(0n, 1000n),
@@ -179,7 +179,7 @@ test("random blocks give the reference's results", async () => {
     assert.ok(count > 100, `status ${status} was met ${count} times only`);
 });
 
-// ---- what persists and what is new ------------------------------------------------------------------------
+// ---- what persists and what is new -----------------------------------------------------------------------
 
 const A = `0x${"0a".repeat(20)}`;
 const B = `0x${"0b".repeat(20)}`;
@@ -224,7 +224,7 @@ test("a nonce of 2^64 - 1 is bad, for it cannot be raised", async () => {
   assert.equal(decodeResult(execute(ledger, message)).badNonce, 1);
 });
 
-// ---- wrong messages ---------------------------------------------------------------------------------------
+// ---- wrong messages --------------------------------------------------------------------------------------
 
 const FIRST_TRANSACTION = HEADER + 2 * 64;
 

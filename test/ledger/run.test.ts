@@ -1,6 +1,6 @@
 /**
- * Real and made-up blocks through the runtime: results are the reference's, roots do not depend on workers and
- * runner.
+ * Real and made-up blocks through the runtime: results are the reference's, roots do not depend on workers
+ * and runner.
  */
 
 import assert from "node:assert/strict";
@@ -150,7 +150,7 @@ test("reverted blocks give the same roots when they are produced again", async (
   });
 });
 
-// ---- made-up blocks ---------------------------------------------------------------------------------------
+// ---- made-up blocks --------------------------------------------------------------------------------------
 
 const ADDRESSES = Array.from({ length: 6 }, (_, i) => `0x${String(i).repeat(40)}`);
 

@@ -1,0 +1,180 @@
+/**
+ * The exchange as a command: signed swaps and payments over a router, two tokens and a pool, a block at a
+ * time, each of which is two batches. Results and balances are compared with a plain model.
+ */
+
+import { performance } from "node:perf_hooks";
+import {
+  type Command,
+  choiceOption,
+  complain,
+  EXIT_FAILED,
+  EXIT_OK,
+  formatTable,
+  grouped,
+  integerOption,
+  Progress,
+  parseOptions,
+  print,
+  writeOutput,
+} from "../../runtime/cli/terminal.ts";
+import { type BatchReport, programHash, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
+import { formatBatches } from "../batches.ts";
+import { loadGuest } from "../guests.ts";
+import { decodeResults, encodeSetup, encodeTransactions, type Result, STATUSES } from "./encode.ts";
+import { POOL_ADDRESS, ReferenceExchange } from "./reference.ts";
+import { makeScenario, type Scenario } from "./scenario.ts";
+import { type ExchangeState, readExchange } from "./state.ts";
+
+const WORKERS_MAX = 64;
+const WALLETS_MAX = 200;
+const BLOCKS_MAX = 100;
+/** As guest/messages.ts has it. */
+const ROUTER_STATE_BYTES = 1 << 20;
+const TIMELINE_RECORDS = 1 << 20;
+const SEED = 1;
+
+/** A block as it came out. */
+interface Line {
+  readonly results: readonly Result[];
+  readonly reserves: readonly [bigint, bigint];
+  readonly root: string;
+  readonly ms: number;
+}
+
+export const exchangeCommand: Command = {
+  name: "exchange",
+  help: `Runs signed swaps and payments through a router, two tokens and a pool, all of them processes.
+
+  --wallets N    holders, who send 32 transactions each, 1 to ${WALLETS_MAX}; default 12
+  --blocks N     blocks to spread them over, 1 to ${BLOCKS_MAX}; default 4
+  --workers N    worker threads, 1 to ${WORKERS_MAX}; default: one for each core, at most 8;
+                 results do not depend on it
+  --runner NAME  parallel: batches may run on several threads, and do where it pays; the default.
+                 sequential: one transaction after the other. Results do not depend on it
+  --timeline F   writes to F when each activation ran on which thread, for chrome://tracing or
+                 ui.perfetto.dev
+  --help         this text`,
+  run: runExchange,
+};
+
+async function runExchange(args: string[]): Promise<number> {
+  const { values } = parseOptions(args, {
+    wallets: { type: "string", default: "12" },
+    blocks: { type: "string", default: "4" },
+    workers: { type: "string" },
+    runner: { type: "string", default: "parallel" },
+    timeline: { type: "string" },
+  });
+  const wallets = integerOption("wallets", values.wallets, 1, WALLETS_MAX);
+  const blocks = integerOption("blocks", values.blocks, 1, BLOCKS_MAX);
+  const workers =
+    values.workers === undefined ? {} : { workers: integerOption("workers", values.workers, 1, WORKERS_MAX) };
+  const runner = choiceOption("runner", values.runner, ["parallel", "sequential"]);
+
+  const progress = new Progress();
+  progress.show(`${wallets} wallets make their keys and sign`);
+  const scenario = makeScenario(SEED, wallets);
+  const reports: BatchReport[] = [];
+  const runtime = await openExchange(scenario, {
+    runner,
+    timeline: values.timeline === undefined ? 0 : TIMELINE_RECORDS,
+    onBatch: (report) => reports.push(report),
+    ...workers,
+  });
+  const reference = new ReferenceExchange(scenario);
+  const lines: Line[] = [];
+  const wrong: string[] = [];
+  try {
+    for (const part of split(scenario.transactions, blocks)) {
+      progress.show(`block ${lines.length + 1} of ${blocks}`);
+      const metadata = encodeTransactions(part.map(({ bytes }) => bytes));
+      const start = performance.now();
+      const { data, root } = await runtime.produce(metadata);
+      const ms = performance.now() - start;
+      const results = decodeResults(data);
+      const state = readExchange(runtime);
+      const expected = part.map(({ order }) => reference.apply(order));
+      wrong.push(...compare(lines.length + 1, results, expected, state, reference));
+      lines.push({ results, reserves: state.reserves, root, ms });
+    }
+  } finally {
+    progress.clear();
+    await runtime.close();
+  }
+
+  if (values.timeline !== undefined) writeOutput(values.timeline, JSON.stringify(runtime.timeline()));
+  print(formatLines(lines));
+  const batchesOf = (name: string) => reports.filter(({ entry }) => entry === name);
+  print(`Signatures: ${formatBatches(batchesOf("verify"), 0)}`);
+  print(`Transactions: ${formatBatches(batchesOf("run"), ROUTER_STATE_BYTES)}`);
+  for (const text of wrong) complain(text);
+  if (wrong.length > 0) return EXIT_FAILED;
+  print("All results and balances are those of the model.");
+  return EXIT_OK;
+}
+
+/** A runtime in which the exchange is set up. */
+export async function openExchange(
+  { reserves, holders }: Pick<Scenario, "reserves" | "holders">,
+  options: Partial<RuntimeOptions>,
+): Promise<Runtime> {
+  const load = (name: "root" | "verifier" | "router" | "token" | "pool") => loadGuest(`exchange/${name}`);
+  const root = await load("root");
+  const programs = await Promise.all([load("verifier"), load("router"), load("token"), load("pool")]);
+  const runtime = await Runtime.open({ root, programs, ...options });
+  try {
+    await runtime.produce(encodeSetup({ programs: programs.map(programHash), reserves, holders }));
+    return runtime;
+  } catch (error) {
+    await runtime.close();
+    throw error;
+  }
+}
+
+function split<T>(list: readonly T[], parts: number): T[][] {
+  const size = Math.max(1, Math.ceil(list.length / parts));
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, i) =>
+    list.slice(i * size, (i + 1) * size),
+  );
+}
+
+/** What differs from the model; the pool's tokens must be its reserves besides. */
+function compare(
+  block: number,
+  results: readonly Result[],
+  expected: readonly Result[],
+  state: ExchangeState,
+  reference: ReferenceExchange,
+): string[] {
+  const wrong: string[] = [];
+  expected.forEach(({ status, received }, i) => {
+    const result = results[i];
+    if (result?.status !== status || result.received !== received) {
+      const found = result === undefined ? "nothing" : `${result.status}, ${result.received}`;
+      wrong.push(`block ${block}: transaction ${i} is ${found}; the model says ${status}, ${received}`);
+    }
+  });
+  for (const token of [0, 1] as const) {
+    for (const [holder, balance] of reference.balances[token]) {
+      const found = state.balances[token].get(holder) ?? 0n;
+      const who = holder === Buffer.from(POOL_ADDRESS).toString("hex") ? "the pool" : holder;
+      if (found !== balance)
+        wrong.push(`block ${block}: ${who} has ${found} of token ${token}; the model says ${balance}`);
+    }
+  }
+  return wrong;
+}
+
+function formatLines(lines: readonly Line[]): string {
+  const header = ["block", "transactions", ...STATUSES.slice(0, 5), "reserves", "root", "ms"];
+  const rows = lines.map(({ results, reserves, root, ms }, i) => [
+    String(i + 1),
+    grouped(results.length),
+    ...STATUSES.slice(0, 5).map((status) => grouped(results.filter((each) => each.status === status).length)),
+    reserves.map((each) => grouped(Number(each))).join(" : "),
+    root.slice(0, 16),
+    ms.toFixed(1),
+  ]);
+  return formatTable(header, rows, ["root"]);
+}
