@@ -39,10 +39,13 @@ say({
   damages: found.damages.length,
 });
 
+/** Counts what is done, for acknowledgements may come later than what was done after them. */
+let step = 0;
+
 /** Says what is durable: now, or when it is. */
 function acknowledge(): void {
   const { id, root, height } = runtime.head;
-  const line = { what: "block", id, root, height };
+  const line = { what: "block", id, root, height, step };
   if (durability !== "pipelined") say(line);
   // Not after every block, so that writing overlaps with what follows.
   else if (next(3) === 0) void runtime.flush().then(() => say(line));
@@ -51,15 +54,16 @@ function acknowledge(): void {
 // Killed between two reorgs it stands on the other branch.
 while (runtime.read([], BRANCH_AT, 1)[0] !== 0) await runtime.revert(runtime.head.height - 1);
 for (;;) {
+  step++;
   const kind = next(20);
   const { height } = runtime.head;
   const base = runtime.blocks()[0]?.height ?? 0;
   if (kind === 0 && height > base + 3) {
-    say({ what: "revert", height: height - 2 });
+    say({ what: "leave", height: height - 2, step });
     await runtime.revert(height - 2);
     acknowledge();
   } else if (kind === 1 && height > base + 3) {
-    say({ what: "reorg", height });
+    say({ what: "leave", height: height - 2, step });
     const to = height - 2;
     const { head } = runtime;
     await runtime.pin(head);

@@ -39,8 +39,8 @@ type Line =
       readonly retained: Found[];
       readonly damages: number;
     }
-  | ({ readonly what: "block" } & Found)
-  | { readonly what: "revert" | "reorg"; readonly height: number };
+  | ({ readonly what: "block"; readonly step: number } & Found)
+  | { readonly what: "leave"; readonly step: number; readonly height: number };
 
 const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
 const RETAIN = 24;
@@ -87,9 +87,9 @@ async function oneStore(
 ): Promise<void> {
   const next = random(seed);
   const durability = canary ? "early" : next(3) === 0 ? "pipelined" : "block";
-  /** The head that was acknowledged last, and how far it may have been left on purpose. */
+  /** The head that was acknowledged last, and how far it may have been left on purpose since. */
   let acknowledged: Found | null = null;
-  let lowest = 0;
+  let left: { readonly step: number; readonly height: number }[] = [];
   const wrong = (kind: "lost" | "corrupt", text: string): void => {
     report[kind]++;
     tell(`seed ${seed}, ${durability}, after ${report.kills} kills: ${text}`);
@@ -105,8 +105,8 @@ async function oneStore(
           const same = line.retained.find((found) => found.id === id);
           if (same === undefined) wrong("lost", `block ${height} is not there`);
           else if (same.root !== root) wrong("corrupt", `block ${height} has another root`);
-          if (line.height < Math.min(height, lowest))
-            wrong("lost", `stands at ${line.height}, not at ${height}`);
+          const lowest = Math.min(height, ...left.map((leaving) => leaving.height));
+          if (line.height < lowest) wrong("lost", `stands at ${line.height}, not at ${height}`);
         }
         for (const { id, root, height } of line.retained) {
           const expected = await oracle.block(height);
@@ -114,7 +114,7 @@ async function oneStore(
           if ((id !== expected.id || root !== expected.root) && !other)
             wrong("corrupt", `block ${height} is another`);
         }
-        lowest = line.height;
+        left = [];
         acknowledged = null;
       } else if (line.what === "block") {
         report.blocksAcknowledged++;
@@ -122,10 +122,10 @@ async function oneStore(
         if (line.id !== expected.id || line.root !== expected.root)
           wrong("corrupt", `block ${line.height} differs`);
         acknowledged = line;
-        lowest = line.height;
+        left = left.filter(({ step }) => step > line.step);
       } else {
         // Whether it has happened when the kill comes is not known.
-        lowest = Math.min(lowest, line.height - (line.what === "reorg" ? 2 : 0));
+        left.push(line);
       }
     }
   }
