@@ -10,15 +10,17 @@ import { guest } from "../fixture.ts";
 import type { BatchInput, Item } from "./batches.ts";
 
 export const family = await guest("family");
-const FAMILY = programHash(family);
-const PAGES = 19;
+export const FAMILY = programHash(family);
+/** Of 64 KiB, which the program has at first. */
+export const PAGES = 19;
 const INBOX = 0x10000;
 const SCRATCH = 0x80000;
 const SCRIPT = 0xc0000;
 /** A request may lie in the state as well: so low that ranges of items meet it. */
 const CHILDREN = 6;
 
-type Write = (script: Script) => void;
+/** Writes commands of an item. */
+export type Write = (script: Script) => void;
 
 const child = fc.nat(CHILDREN - 1);
 const address = fc.oneof(fc.nat(200), fc.constantFrom(4090, 0x8000, 0xfffc, 0x10004, SCRATCH));
