@@ -187,7 +187,7 @@ test("34: what was computed in parallel is reverted like anything else", async (
   }
 });
 
-test("36: items that must run by themselves in the middle, and the next batch is parallel again", async () => {
+test("36: some items run one after the other in the middle, and the next batch is parallel again", async () => {
   // No room for so many outputs: these run one after the other.
   const wide = many(40, (i) => [op.add(0, 1), [27, 30_000 + i]]);
   const all = Array.from({ length: 16 }, (_, i) => i * 8191);

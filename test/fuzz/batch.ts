@@ -1,6 +1,7 @@
 /**
  * Fuzzer "batch": random batches in parallel against the loop, block for block: of scripts, of items with
- * children, or of several children at once. The threads are held up at random, and now and then one is killed.
+ * children, or of several children at once. The threads are held up at random, and now and then one is
+ * killed.
  *
  * Its canary believes every validation, so that updates are lost.
  */

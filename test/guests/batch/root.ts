@@ -2,9 +2,9 @@
  * A root that gives batches to child 1. Metadata of a block, words of u32:
  *
  *   kind 1   create: 32 bytes program hash, u32 memory quota of the child
- *   kind 2   batch: u32 entry length, u64 total gas, u32 items, u32 inbox, u32 inbox capacity, u32 outbox, u32 outbox capacity,
- *            32 bytes of the entry's name, then for each item u64 gas limit, u32 length, u32 zero, and the
- *            input, padded to 8 bytes
+ *   kind 2   batch: u32 entry length, u64 total gas, u32 items, u32 inbox, u32 inbox capacity, u32 outbox,
+ *            u32 outbox capacity, 32 bytes of the entry's name, then for each item u64 gas limit, u32 length,
+ *            u32 zero, and the input, padded to 8 bytes
  *
  * A block's data: i32 result of PUT, i32 result of GET, the child's root, its STATUS, then the OUTCOMES
  * struct, the records, the outputs.

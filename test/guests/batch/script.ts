@@ -232,7 +232,7 @@ export function run(length: i64): i64 {
   return <i64>accumulator;
 }
 
-/** Not in a batch: leaves other private memory, another global, and more memory, for batches to begin with. */
+/** Not in a batch: leaves other private memory, another global and more memory for batches to begin with. */
 export function prepare(argument: i64): i64 {
   counter = <u64>argument;
   memory.fill(scratch, <u8>argument, SCRATCH_BYTES);
