@@ -238,7 +238,7 @@ export function prepare(argument: i64): i64 {
   memory.fill(scratch, <u8>argument, SCRATCH_BYTES);
   const at = <usize>argument;
   store<u64>(at, load<u64>(at) + 1);
-  const end = <usize>memory.size() << 16;
+  const end = (<usize>memory.size()) << 16;
   if (memory.grow(<i32>(argument % 3)) >= 0 && argument % 3 > 0) store<u64>(end + 8, <u64>argument);
   return memory.size();
 }
