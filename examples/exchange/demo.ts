@@ -29,6 +29,8 @@ import { type ExchangeState, readExchange } from "./state.ts";
 const WORKERS_MAX = 64;
 const WALLETS_MAX = 200;
 const BLOCKS_MAX = 100;
+/** As many fit into the root's region, and into the gas of a block. */
+const BLOCK_MAX = 1500;
 /** As guest/messages.ts has it. */
 const ROUTER_STATE_BYTES = 1 << 20;
 const TIMELINE_RECORDS = 1 << 20;
@@ -47,7 +49,8 @@ export const exchangeCommand: Command = {
   help: `Runs signed swaps and payments through a router, two tokens and a pool, all of them processes.
 
   --wallets N    holders, who send 32 transactions each, 1 to ${WALLETS_MAX}; default 12
-  --blocks N     blocks to spread them over, 1 to ${BLOCKS_MAX}; default 4
+  --blocks N     blocks to spread them over, 1 to ${BLOCKS_MAX}; default 4;
+                 more if one would get over ${grouped(BLOCK_MAX)} transactions
   --workers N    worker threads, 1 to ${WORKERS_MAX}; default: one for each core, at most 8;
                  results do not depend on it
   --runner NAME  parallel: batches may run on several threads, and do where it pays; the default.
@@ -86,8 +89,9 @@ async function runExchange(args: string[]): Promise<number> {
   const lines: Line[] = [];
   const wrong: string[] = [];
   try {
-    for (const part of split(scenario.transactions, blocks)) {
-      progress.show(`block ${lines.length + 1} of ${blocks}`);
+    const parts = split(scenario.transactions, blocks);
+    for (const part of parts) {
+      progress.show(`block ${lines.length + 1} of ${parts.length}`);
       const metadata = encodeTransactions(part.map(({ bytes }) => bytes));
       const start = performance.now();
       const { data, root } = await runtime.produce(metadata);
@@ -133,7 +137,7 @@ export async function openExchange(
 }
 
 function split<T>(list: readonly T[], parts: number): T[][] {
-  const size = Math.max(1, Math.ceil(list.length / parts));
+  const size = Math.min(BLOCK_MAX, Math.max(1, Math.ceil(list.length / parts)));
   return Array.from({ length: Math.ceil(list.length / size) }, (_, i) =>
     list.slice(i * size, (i + 1) * size),
   );

@@ -32,7 +32,7 @@ import { differences, readExpected } from "./expected.ts";
 
 const WORKERS_MAX = 64;
 /** As guest/messages.ts has it. */
-const LEDGER_STATE_BYTES = 64 << 20;
+const LEDGER_STATE_BYTES = 16 << 20;
 const TIMELINE_RECORDS = 1 << 20;
 
 interface Line extends LedgerReport {

@@ -17,7 +17,7 @@ import { OWN_BLOCKS } from "../shared-data.ts";
 import { quantile } from "./measure.ts";
 import type { Report } from "./report.ts";
 
-const STATE_BYTES = 64 << 20;
+const STATE_BYTES = 16 << 20;
 const ROUNDS = 15;
 const WARMUP_ROUNDS = 3;
 const TRANSFERS = 20_000;

@@ -27,7 +27,7 @@ before(async () => {
 });
 
 const HEADER = 128;
-const STATE_BYTES = 64 << 20;
+const STATE_BYTES = 16 << 20;
 
 /** A ledger that was started, as a batch finds it. */
 async function instantiateLedger(): Promise<Guest> {

@@ -32,7 +32,7 @@ import {
 import { Sha256, SHA256_BYTES, U256 } from "../../../guest/index.ts";
 import * as message from "./messages.ts";
 
-/** What is burned in the block, and the table: room for some 600,000 accounts. */
+/** What is burned in the block, and the table: room for some 150,000 accounts. */
 export const STATE_BYTES: u32 = message.LEDGER_STATE_BYTES;
 const BURNED: usize = 64;
 const TABLE: usize = 128;

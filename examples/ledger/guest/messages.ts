@@ -8,7 +8,7 @@
 export const METADATA_VERSION: u32 = 1;
 
 /** State of the ledger process: what root and ledger must agree on to exchange batches. */
-export const LEDGER_STATE_BYTES: u32 = 64 << 20;
+export const LEDGER_STATE_BYTES: u32 = 16 << 20;
 
 // ---- header -----------------------------------------------------------------------------------------------
 

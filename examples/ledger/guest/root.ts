@@ -30,7 +30,7 @@ const REGION_CAPACITY: u32 = 16 << 20;
 
 /** Memory for the ledger in 64 KiB pages, if the runtime has it: its state, and the accounts of a block. */
 const LEDGER_PAGES: u32 = 2048;
-const LEDGER_PAGES_LEAST: u32 = 1100;
+const LEDGER_PAGES_LEAST: u32 = 512;
 
 /** More than any block takes; the join gives the rest back. */
 const GAS_TO_PREPARE: u64 = 100_000_000;
