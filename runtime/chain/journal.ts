@@ -167,7 +167,8 @@ export class Journal {
   async #sweep(force: boolean): Promise<Written | null> {
     try {
       const begun = await this.#engine.collect(force, async () => {
-        await this.store.sweep(this.#engine.refsWithoutStore(), 0);
+        const others = this.#engine.refsWithoutStore();
+        await this.store.sweep([...others, ...this.#history.roots(), ...this.roots()], 0);
       });
       if (!begun) return null;
       for (;;) {

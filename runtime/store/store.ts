@@ -99,6 +99,7 @@ export class Stores {
     thread.on("message", (answer: Answer) => this.#answered(answer));
     thread.on("error", (error) => this.#lost(error as Error));
     thread.on("exit", () => {
+      this.#heap.releaseLockOf(OWNER);
       if (this.#thread === thread) Atomics.store(this.#heap.control, LOADER_STATE, LOADER_NONE);
       this.#lost(new Error("its thread has ended"));
     });
