@@ -8,6 +8,7 @@
 
 import { performance } from "node:perf_hooks";
 import * as abi from "../../syscalls/abi.ts";
+import { LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableGet, tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
@@ -117,7 +118,11 @@ export class Leader {
     } catch (error) {
       poison(this.#memory.core);
       this.#control.close();
-      throw error;
+      if (!(error instanceof LimitError)) throw error;
+      // What the loop would not have met: other threads' memories, and incarnations that come to nothing.
+      outcomes.rollback(mark);
+      evidence.endings.push("memory");
+      return "memory";
     } finally {
       this.#control.release();
     }
