@@ -24,7 +24,7 @@ import * as message from "./messages.ts";
 const REGION_CAPACITY: u32 = 4 << 20;
 const ACCOUNTS_MAX: u32 = 800;
 const GAS: u64 = 1_000_000_000;
-/** The longest chains take 4.8 million; an order with all it starts, a tenth of what it may. */
+/** A signature takes 2.4 million, at most twice that; an order with all it starts some 120,000. */
 const GAS_TO_VERIFY: u64 = 5_500_000;
 const GAS_TO_RUN: u64 = 2_000_000;
 
