@@ -43,6 +43,10 @@ const look: fc.Arbitrary<Write> = child.map((number) => (script) => {
 const make: fc.Arbitrary<Write> = child.map((number) => (script) => {
   script.put(number, { program: FAMILY, memoryQuota: 3 * PAGES, processQuota: 2 });
 });
+/** Nobody has this program, for which all children are searched: that item runs in the loop. */
+const search: fc.Arbitrary<Write> = child.map((number) => (script) => {
+  script.put(number, { program: new Uint8Array(32).fill(7), memoryQuota: PAGES });
+});
 const drop: fc.Arbitrary<Write> = child.map((number) => (script) => void script.put(number, { drop: true }));
 const write: fc.Arbitrary<Write> = fc
   .tuple(child, address, value)
@@ -90,7 +94,7 @@ const item = fc.array(
   ),
   { maxLength: 5 },
 );
-const rare = fc.array(fc.oneof(make, drop, fault, start), { minLength: 1, maxLength: 4 });
+const rare = fc.array(fc.oneof(make, drop, fault, start, search), { minLength: 1, maxLength: 4 });
 /** The scripts of a batch. */
 export const scripts = fc.array(fc.oneof({ weight: 8, arbitrary: item }, { weight: 1, arbitrary: rare }), {
   minLength: 1,

@@ -27,5 +27,10 @@ test("random items with children leave the same bytes in parallel", async (t) =>
   );
   const sum = (of: (report: BatchReport) => number): number => reports.reduce((all, one) => all + of(one), 0);
   assert.ok(sum(({ parallel }) => parallel) > 0.5 * sum(({ items }) => items), "most ran in parallel");
+  const searched = reports.filter(({ endings }) => endings.includes("production"));
+  assert.ok(
+    searched.length > 0 && searched.some(({ parallel }) => parallel > 10),
+    "some went on after a search",
+  );
   assert.ok(sum(({ aborts, givenUp }) => aborts + givenUp) > 0, "some conflicted");
 });
