@@ -14,7 +14,8 @@ test("random items with children leave the same bytes in parallel", async (t) =>
   await using loop = await open({ workers: 1, runner: "sequential" });
   const onBatch = (report: BatchReport): void => void reports.push(report);
   await using two = await open({ workers: 2, force: true, paranoid: true, onBatch });
-  await using four = await open({ workers: 4, force: true, paranoid: true, onBatch });
+  const steps = new URL("./steps/stall.ts", import.meta.url).href;
+  await using four = await open({ workers: 4, force: true, paranoid: true, onBatch, steps });
   const same = async (give: BatchInput): Promise<void> => {
     const expected = await runBatch(loop, give);
     assert.deepEqual([expected.put, expected.get], [0, 0]);
@@ -32,5 +33,4 @@ test("random items with children leave the same bytes in parallel", async (t) =>
     searched.length > 0 && searched.some(({ parallel }) => parallel > 10),
     "some went on after a search",
   );
-  assert.ok(sum(({ aborts, givenUp }) => aborts + givenUp) > 0, "some conflicted");
 });
