@@ -50,8 +50,8 @@ export async function makeGenesis(heap: Heap, settings: Settings, cache: Program
 }
 
 /**
- * Compiles an admitted program and puts what the kernel needs of it into the heap; `batchCode`: of the variant
- * in which items of its batches run in parallel.
+ * Compiles an admitted program and puts what the kernel needs of it into the heap; `batchCode`: of the
+ * variant in which items of its batches run in parallel.
  */
 export async function loadProgram(
   heap: Heap,

@@ -15,8 +15,8 @@ export interface ProduceOptions {
    */
   readonly hints?: readonly Hints[];
   /**
-   * Gives the block up when it is aborted, as long as it runs: the promise is rejected with CANCELLED, and the
-   * runtime stands where it stood before. `AbortSignal.timeout(ms)` makes a watchdog.
+   * Gives the block up when it is aborted, as long as it runs: the promise is rejected with CANCELLED, and
+   * the runtime stands where it stood before. `AbortSignal.timeout(ms)` makes a watchdog.
    */
   readonly signal?: AbortSignal;
 }

@@ -428,7 +428,8 @@ export class Runtime {
   }
 
   /**
-   * Counts since the runtime was opened, and the memory it takes: for dashboards and alarms. Forks share them.
+   * Counts since the runtime was opened, and the memory it takes: for dashboards and alarms. Forks share
+   * them.
    *
    * @example
    * ```ts

@@ -108,8 +108,8 @@ export class Pool {
   }
 
   /**
-   * Runs a job on some thread; the reference of its result. When `abort` is aborted meanwhile, the job is given
-   * up, and the thread that has it is ended.
+   * Runs a job on some thread; the reference of its result. When `abort` is aborted meanwhile, the job is
+   * given up, and the thread that has it is ended.
    */
   async run(job: Omit<Job, "parent" | "depth" | "origin">, abort: AbortSignal | null = null): Promise<Ref> {
     if (abort?.aborted) throw cancelled(abort);

@@ -110,7 +110,7 @@ test("hints save executions, and wrong ones change nothing", async () => {
   });
 });
 
-test("a block that is cancelled in the middle of a batch leaves nothing, and the next one is whole", async () => {
+test("a block that is cancelled in the middle of a batch leaves nothing; the next is whole", async () => {
   const items = Array.from({ length: 2000 }, (_, i) => ({
     input: new Uint8Array(Uint32Array.of(30_000, 2, i % 50, (i * 7) % 50).buffer),
     gas: 1_000_000,

@@ -89,7 +89,9 @@ async function oneStore(
 ): Promise<void> {
   const next = random(seed);
   const durability = canary ? "early" : next(3) === 0 ? "pipelined" : "block";
-  /** What was acknowledged since the last start, and where blocks were left on purpose: those may be pruned. */
+  /**
+   * What was acknowledged since the last start, and where blocks were left on purpose: those may be pruned.
+   */
   let acknowledged: (Found & { readonly step: number })[] = [];
   let left: { readonly step: number; readonly height: number }[] = [];
   const wrong = (kind: "lost" | "corrupt", text: string): void => {
