@@ -47,6 +47,13 @@ export const PAGE_LOADED = 1;
 export const PAGE_DIRTY = 2;
 export const PAGE_LOADING = 4;
 
+/** The pages from `from` to `end` - 1 that commits have changed, ascending. */
+export function* changedPages(base: WebAssembly.Memory, from: number, end: number): Iterable<number> {
+  const flags = Buffer.from(base.buffer, from, end - from);
+  const changed = PAGE_LOADED | PAGE_DIRTY;
+  for (let at = flags.indexOf(changed); at >= 0; at = flags.indexOf(changed, at + 1)) yield from + at;
+}
+
 /** AUX_FAULT of an item that was given up: it read from one that will run again. */
 export const FAULT_GIVEN_UP = -2;
 

@@ -14,7 +14,7 @@ import { tableGet } from "../heap/table.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import type { Batch } from "../kernel/runner.ts";
 import { PAGE_BYTES } from "../limits.ts";
-import { BASE_AT, PAGE_DIRTY, PAGE_LOADED } from "./bridge.ts";
+import { BASE_AT, changedPages, PAGE_LOADED } from "./bridge.ts";
 import { LINE_BYTES } from "./layout.ts";
 
 const LINE_WORDS = LINE_BYTES / 4;
@@ -96,32 +96,22 @@ export function clearCells(heap: Heap, base: WebAssembly.Memory, bound: number, 
 /** Gives `batch` what items have changed. */
 export function takeCells(heap: Heap, base: WebAssembly.Memory, bound: number, batch: Batch): void {
   const firstPage = bound / PAGE_BYTES;
-  const flags = new Uint8Array(base.buffer, firstPage, CELL_LINES / PAGE_LINES);
-  for (let place = flags.findIndex(isDirty); place >= 0; place = next(flags, place + 1)) {
-    const words = new Int32Array(base.buffer, BASE_AT + (firstPage + place) * PAGE_BYTES, PAGE_BYTES / 4);
-    for (let i = 0; i < PAGE_LINES && place * PAGE_LINES + i < CHILD_LIMIT; i++) {
-      const number = place * PAGE_LINES + i;
+  for (const page of changedPages(base, firstPage, firstPage + CELL_LINES / PAGE_LINES)) {
+    const words = new Int32Array(base.buffer, BASE_AT + page * PAGE_BYTES, PAGE_BYTES / 4);
+    const first = (page - firstPage) * PAGE_LINES;
+    for (let i = 0; i < PAGE_LINES && first + i < CHILD_LIMIT; i++) {
       const ref = (words[i * LINE_WORDS] as number) >>> 0;
-      if (ref !== before(heap, batch, number)) {
-        batch.children.set(number, ref === 0 ? null : loadProcess(heap, ref));
+      if (ref !== before(heap, batch, first + i)) {
+        batch.children.set(first + i, ref === 0 ? null : loadProcess(heap, ref));
       }
     }
-    if (place * PAGE_LINES === CHILD_LIMIT) {
+    if (first === CHILD_LIMIT) {
       const { memoryQuota, processQuota, childCount } = readQuotas(words, 0);
       batch.memoryQuota = memoryQuota;
       batch.processQuota = processQuota;
       batch.childCount = childCount;
     }
   }
-}
-
-function isDirty(flag: number): boolean {
-  return (flag & PAGE_DIRTY) !== 0;
-}
-
-function next(flags: Uint8Array, from: number): number {
-  for (let place = from; place < flags.length; place++) if (isDirty(flags[place] as number)) return place;
-  return -1;
 }
 
 function before(heap: Heap, batch: Batch, number: number): Ref {

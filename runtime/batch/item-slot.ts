@@ -9,10 +9,11 @@ import * as abi from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff } from "../heap/table.ts";
 import { pageStart, ZERO_PAGE } from "../image/memory.ts";
-import { faultThrown } from "../kernel/activation.ts";
+import { faultThrown, gasLeft, setGasLeft } from "../kernel/activation.ts";
 import type { Inputs } from "../kernel/batch.ts";
 import { costOfItem } from "../kernel/gas.ts";
 import type { LoadedProgram } from "../kernel/program.ts";
+import { deliver } from "../kernel/sequential.ts";
 import { Shadow } from "../kernel/shadow.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import * as layout from "../program/layout.ts";
@@ -24,7 +25,6 @@ import { OUTCOME_DONE, OUTCOME_PRODUCTION, type Records } from "./records.ts";
 import type { BatchMemory } from "./shared.ts";
 
 const TWO_32 = 4294967296;
-const GAS = layout.AUX_GAS / 4;
 const RESULT = layout.AUX_RESULT / 4;
 const ARGUMENT = layout.AUX_ARGUMENT / 4;
 
@@ -144,10 +144,7 @@ export class ItemSlot {
 
   /** Copies the input of an item into the inbox. */
   deliver(heap: Heap, inputs: Inputs, item: number): void {
-    const length = inputs.length(item);
-    const from = inputs.address(item);
-    heap.bytes.copy(this.memory, inputs.inbox, from, from + length);
-    this.mark(inputs.inbox, length);
+    deliver(heap, inputs, item, this);
   }
 
   /** The input of an item, in the inbox. */
@@ -166,8 +163,7 @@ export class ItemSlot {
     const low = gas - high * TWO_32;
     const length = inputs.length(item);
     auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
-    auxWords[GAS] = low;
-    auxWords[GAS + 1] = high;
+    setGasLeft(auxWords, gas);
     if (this.#globals !== 0) this.#exports.load();
     try {
       this.#exports.run(entry, length, 0, low, high);
@@ -215,7 +211,7 @@ export class ItemSlot {
     const privatePages = this.#putBack();
     clock?.lap("reset");
     const statePages = this.#bridge.changed();
-    let left = end === abi.FAULT_NONE || end === abi.FAULT_ABORT ? this.#gas() : 0;
+    let left = end === abi.FAULT_NONE || end === abi.FAULT_ABORT ? gasLeft(this.auxWords) : 0;
     if (end === abi.FAULT_NONE) {
       left -= costOfItem(statePages, privatePages, length);
       if (left < 0) {
@@ -248,10 +244,6 @@ export class ItemSlot {
     const pages = shadow.privatePages;
     if (pages > 0) shadow.settle(false);
     return pages;
-  }
-
-  #gas(): number {
-    return ((this.auxWords[GAS] as number) >>> 0) + (this.auxWords[GAS + 1] as number) * TWO_32;
   }
 
   /** The kernel's own write. */

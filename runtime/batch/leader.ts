@@ -16,7 +16,7 @@ import { capturePage, pageEquals } from "../image/memory.ts";
 import { publishProcess } from "../image/process.ts";
 import type { Batch } from "../kernel/runner.ts";
 import { BATCH_BYTES_LIMIT, GAS_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
-import { BASE_AT, PAGE_DIRTY } from "./bridge.ts";
+import { BASE_AT, changedPages } from "./bridge.ts";
 import { baseBytes, clearCells, takeCells } from "./cells.ts";
 import { type Counts, type Ending, type Evidence, readCounts } from "./evidence.ts";
 import { eachHint, findHints } from "./hints.ts";
@@ -201,8 +201,7 @@ export class Leader {
     const base = Buffer.from(this.#memory.base.buffer);
     let result = root;
     let count = 0;
-    for (let page = 0; page < bound / PAGE_BYTES; page++) {
-      if (((base[page] as number) & PAGE_DIRTY) === 0) continue;
+    for (const page of changedPages(this.#memory.base, 0, bound / PAGE_BYTES)) {
       const at = BASE_AT + page * PAGE_BYTES;
       if (pageEquals(heap, tableGet(heap, root, page), base, at)) continue;
       indexes[count] = page;

@@ -97,7 +97,9 @@ export class Runner implements BatchRunner {
   readonly #id: number;
   readonly #options: BatchOptions;
   readonly #helpers: Helpers;
-  readonly #engine: Engine | null;
+  readonly #memory: BatchMemory | null;
+  readonly #makeEngine: (memory: BatchMemory) => Engine;
+  #engine: Engine | null = null;
   readonly #experience = new WeakMap<LoadedProgram, Map<number, Experience>>();
   /** The batch that is on its way; what follows is about it. */
   #batch: Batch | null = null;
@@ -125,7 +127,8 @@ export class Runner implements BatchRunner {
     this.#id = id;
     this.#options = options;
     this.#helpers = helpers;
-    this.#engine = memory === null ? null : makeEngine(heap, programs, memory, options);
+    this.#memory = memory;
+    this.#makeEngine = (shared) => makeEngine(heap, programs, shared, options);
   }
 
   /** After a collection: references outside the roots are gone. */
@@ -145,7 +148,7 @@ export class Runner implements BatchRunner {
       this.#evidence = new Evidence();
       this.#began = performance.now();
     }
-    if (this.#engine === null) return rest;
+    if (this.#memory === null) return rest;
     if (handle.batchModule === null || handle.stateBytes > STATE_LIMIT) return rest;
     if (this.#deaths > DEATHS_LIMIT) return rest;
     const experience = this.#experienceOf(batch);
@@ -184,7 +187,7 @@ export class Runner implements BatchRunner {
 
   run(batch: Batch): void {
     const { force } = this.#options;
-    const { control, leader, memory } = this.#engine as Engine;
+    const { control, leader, memory } = this.#needEngine();
     if (!control.acquire(this.#id)) {
       this.#hold = force ? 1 : HOLD_ITEMS;
       return;
@@ -241,7 +244,7 @@ export class Runner implements BatchRunner {
 
   /** Helps with the batch of that number until it ends. */
   assist(number: number): void {
-    const { memory, control, participant } = this.#engine as Engine;
+    const { memory, control, participant } = this.#needEngine();
     const seat = control.sit(this.#id, number);
     if (seat < 0) return;
     let inside = false;
@@ -259,6 +262,12 @@ export class Runner implements BatchRunner {
       if (inside) poison(memory.core);
       control.leave(seat);
     }
+  }
+
+  /** Made when the thread first leads or helps: most threads of most runtimes never do. */
+  #needEngine(): Engine {
+    this.#engine ??= this.#makeEngine(this.#memory as BatchMemory);
+    return this.#engine;
   }
 
   #experienceOf({ program, start }: Batch): Experience {

@@ -129,10 +129,15 @@ export class BatchControl {
 
   /** Ends the batch and waits until all have left. */
   end(): void {
+    this.#dismiss();
+    this.#drain(0);
+  }
+
+  /** Tells whoever sits that the batch has ended. */
+  #dismiss(): void {
     Atomics.store(this.#words, BATCH, 0);
     Atomics.store(this.#words, WINDOW, Atomics.load(this.#words, WINDOW) & ~OPEN);
     Atomics.notify(this.#words, WINDOW);
-    this.#drain(0);
   }
 
   /** The same, and gives the engine back: from here on core and base are another batch's. */
@@ -226,9 +231,7 @@ export class BatchControl {
     if (led || seats.length > 0) poison();
     for (const seat of seats) this.leave(seat);
     if (!led) return;
-    Atomics.store(words, BATCH, 0);
-    Atomics.store(words, WINDOW, Atomics.load(words, WINDOW) & ~OPEN);
-    Atomics.notify(words, WINDOW);
+    this.#dismiss();
     Atomics.store(words, ENGINE, ORPHANED);
   }
 

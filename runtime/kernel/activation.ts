@@ -31,11 +31,11 @@ const ABORTED = Object.freeze({ leave: "abort" });
 const OUT_OF_GAS = Object.freeze({ leave: "out of gas" });
 
 /** Gas left to what runs with this aux memory. */
-function gasLeft(auxWords: Int32Array): number {
+export function gasLeft(auxWords: Int32Array): number {
   return ((auxWords[GAS] as number) >>> 0) + (auxWords[GAS + 1] as number) * TWO_32;
 }
 
-function setGasLeft(auxWords: Int32Array, gas: number): void {
+export function setGasLeft(auxWords: Int32Array, gas: number): void {
   const high = Math.floor(gas / TWO_32);
   auxWords[GAS] = gas - high * TWO_32;
   auxWords[GAS + 1] = high;

@@ -114,7 +114,7 @@ export class ItemLoop {
     const { slot } = activation;
     const { shadow, auxWords } = slot;
     const length = inputs.length(item);
-    deliver(this.#heap, inputs.address(item), slot, inputs.inbox, length);
+    deliver(this.#heap, inputs, item, slot);
     let fault = activation.runItem(start.entry, length, limit);
     if (fault === abi.FAULT_NONE && activation.children.isTouched) this.#join();
     shadow.measure();
@@ -181,8 +181,16 @@ function lostOf(shadow: Shadow, mail: Mail): readonly ByteRange[] {
   return shadow.privateChanges(LOST_LIMIT, [inbox, outbox]);
 }
 
-/** Copies an input into the inbox. Both addresses are divisible by 4. */
-function deliver(heap: Heap, address: number, slot: Slot, inbox: number, length: number): void {
+/** Copies the input of an item into the inbox. Both addresses are divisible by 4. */
+export function deliver(
+  heap: Heap,
+  inputs: Inputs,
+  item: number,
+  slot: Pick<Slot, "memory" | "words" | "mark">,
+): void {
+  const { inbox } = inputs;
+  const address = inputs.address(item);
+  const length = inputs.length(item);
   if (length > SHORT_BYTES) {
     slot.memory.set(heap.bytes.subarray(address, address + length), inbox);
   } else {
