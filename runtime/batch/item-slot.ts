@@ -8,7 +8,7 @@
 import * as abi from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff } from "../heap/table.ts";
-import { pageStart, ZERO_PAGE } from "../image/memory.ts";
+import { readPage } from "../image/memory.ts";
 import { faultThrown, gasLeft, setGasLeft } from "../kernel/activation.ts";
 import type { Inputs } from "../kernel/batch.ts";
 import { costOfItem } from "../kernel/gas.ts";
@@ -120,11 +120,7 @@ export class ItemSlot {
     const firstPrivate = this.#bound / PAGE_BYTES;
     if (root !== this.#root) {
       tableDiff(heap, this.#root, root, (index, _held, page) => {
-        if (index < firstPrivate) return;
-        const at = index * PAGE_BYTES;
-        const from = pageStart(heap, page);
-        if (page === 0) ZERO_PAGE.copy(this.memory, at);
-        else heap.bytes.copy(this.memory, at, from, from + PAGE_BYTES);
+        if (index >= firstPrivate) readPage(heap, page, this.memory, index * PAGE_BYTES);
       });
       this.#root = root;
     }

@@ -67,14 +67,14 @@ export function readMemory(
   }
 }
 
-/** Copies a whole page (0: zeros) to the begin of `target`. */
-export function readPage(heap: Heap, page: Ref, target: Buffer): void {
+/** Copies a page (0: zeros), or its first `length` bytes, to `target` at `offset`. */
+export function readPage(heap: Heap, page: Ref, target: Buffer, offset = 0, length = PAGE_BYTES): void {
   if (page === 0) {
-    ZERO_PAGE.copy(target);
+    ZERO_PAGE.copy(target, offset, 0, length);
     return;
   }
   const start = pageStart(heap, page);
-  heap.bytes.copy(target, 0, start, start + PAGE_BYTES);
+  heap.bytes.copy(target, offset, start, start + length);
 }
 
 /** Collects writes to a memory and makes them one new table. */

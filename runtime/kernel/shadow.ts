@@ -15,7 +15,7 @@
 
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableGet } from "../heap/table.ts";
-import { pageStart, ZERO_PAGE } from "../image/memory.ts";
+import { readPage } from "../image/memory.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import * as layout from "../program/layout.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
@@ -125,13 +125,6 @@ export class Shadow {
 
   #fetch(page: number): void {
     const heap = this.#heap as Heap;
-    const ref = tableGet(heap, this.#root, page);
-    const offset = page * PAGE_BYTES;
-    if (ref === 0) {
-      ZERO_PAGE.copy(this.#bytes, offset);
-    } else {
-      const start = pageStart(heap, ref);
-      heap.bytes.copy(this.#bytes, offset, start, start + PAGE_BYTES);
-    }
+    readPage(heap, tableGet(heap, this.#root, page), this.#bytes, page * PAGE_BYTES);
   }
 }

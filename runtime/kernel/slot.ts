@@ -12,7 +12,7 @@
 
 import { type Heap, KIND_STUB, type Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableGet, tableUpdate } from "../heap/table.ts";
-import { capturePage, pageEquals, pageStart, ZERO_PAGE } from "../image/memory.ts";
+import { capturePage, pageEquals, readPage } from "../image/memory.ts";
 import type { Process } from "../image/process.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, AUX_PAGES, LIST_CAPACITY } from "../program/layout.ts";
@@ -265,12 +265,6 @@ export class Slot {
   }
 
   #fetch(heap: Heap, index: number, page: Ref, length: number): void {
-    const offset = index * PAGE_BYTES;
-    if (page === 0) {
-      ZERO_PAGE.copy(this.memory, offset, 0, length);
-    } else {
-      const start = pageStart(heap, page);
-      heap.bytes.copy(this.memory, offset, start, start + length);
-    }
+    readPage(heap, page, this.memory, index * PAGE_BYTES, length);
   }
 }

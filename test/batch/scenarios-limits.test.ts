@@ -17,11 +17,8 @@ import {
 import { random } from "../kernel/trees.ts";
 import { type BatchInput, batchMetadata, openBatches, runBatch } from "./batches.ts";
 import { chain, type Engine, engine, everywhere, OPTIONS, once, steps, total } from "./everywhere.ts";
-import { batch, item, LINES, type Operation, op, SCRIPT, WARM } from "./scripts.ts";
+import { batch, item, LINES, line, many, type Operation, op, SCRIPT, WARM } from "./scripts.ts";
 
-const line = (number: number): number => number * 64;
-const many = (count: number, operations: (i: number) => Operation[]) =>
-  batch(Array.from({ length: count }, (_, i) => item(operations(i))));
 /** Everybody reads and writes four places, one of which everybody has. */
 const hot = (count: number, seed: number): BatchInput => {
   const next = random(seed);

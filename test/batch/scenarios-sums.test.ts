@@ -7,11 +7,8 @@ import { ITEM_RETURNED } from "../../syscalls/abi.ts";
 import { type BatchOutcome, openBatches, runBatch } from "./batches.ts";
 import { chain, engine, everywhere, once, steps, total, WORKERS } from "./everywhere.ts";
 import { FAMILY, FAMILY_PAGES, family, familyBatch, PAGES, type Write, wholeFamily } from "./families.ts";
-import { batch, item, type Operation, op } from "./scripts.ts";
+import { line, many, op } from "./scripts.ts";
 
-const line = (number: number): number => number * 64;
-const many = (count: number, operations: (i: number) => Operation[]) =>
-  batch(Array.from({ length: count }, (_, i) => item(operations(i))));
 const outputs = ({ outcomes }: BatchOutcome): bigint[] =>
   outcomes.flatMap(({ output }) => [
     ...new BigUint64Array(output.buffer.slice(output.byteOffset, output.byteOffset + output.length)),

@@ -10,11 +10,8 @@ import { ITEM_FAULTED, ITEM_RETURNED } from "../../syscalls/abi.ts";
 import { random } from "../kernel/trees.ts";
 import type { BatchOutcome } from "./batches.ts";
 import { chain, engine, everywhere, once, steps, total } from "./everywhere.ts";
-import { batch, item, LINES, type Operation, op, SCRATCH, STATE_BYTES } from "./scripts.ts";
+import { LINES, line, many, type Operation, op, SCRATCH, STATE_BYTES } from "./scripts.ts";
 
-const line = (number: number): number => number * 64;
-const many = (count: number, operations: (i: number) => Operation[]) =>
-  batch(Array.from({ length: count }, (_, i) => item(operations(i))));
 const outputs = ({ outcomes }: BatchOutcome): bigint[] =>
   outcomes.flatMap(({ output }) => [
     ...new BigUint64Array(output.buffer.slice(output.byteOffset, output.byteOffset + output.length)),

@@ -74,6 +74,16 @@ export function batch(items: readonly Item[], gas?: number): BatchInput {
 /** A first batch, which only pays for the start function. */
 export const WARM = batch([], 1_000_000);
 
+/** The address of a line of the state. */
+export function line(number: number): number {
+  return number * 64;
+}
+
+/** A batch of so many items, of these operations. */
+export function many(count: number, operations: (i: number) => Operation[]): BatchInput {
+  return batch(Array.from({ length: count }, (_, i) => item(operations(i))));
+}
+
 /** Kinds that a batch has much of: everything, additions, bulk, faults, the bound, chains. */
 const TASTES = [
   [],
