@@ -11,7 +11,7 @@ import { tableDiff } from "../heap/table.ts";
 import { readPage } from "../image/memory.ts";
 import { faultThrown, gasLeft, setGasLeft } from "../kernel/activation.ts";
 import type { Inputs } from "../kernel/batch.ts";
-import { costOfItem } from "../kernel/gas.ts";
+import { endOfItem } from "../kernel/item.ts";
 import type { LoadedProgram } from "../kernel/program.ts";
 import { deliver } from "../kernel/sequential.ts";
 import { Shadow } from "../kernel/shadow.ts";
@@ -194,28 +194,21 @@ export class ItemSlot {
     place: number,
     clock: Clock | null,
   ): number {
-    const limit = inputs.gas(item);
-    const outbox = inputs.outbox;
-    let length = 0;
-    let output: Buffer | null = null;
-    let end = fault;
-    if (end === abi.FAULT_NONE) {
-      length = this.words[outbox / 4] as number;
-      if (length > inputs.outboxCapacity - 4) end = abi.FAULT_MEMORY_BOUNDS;
-      else if (length > 0) output = Buffer.from(this.memory.subarray(outbox + 4, outbox + 4 + length));
-    }
+    const { outbox, outboxCapacity } = inputs;
+    const length = this.words[outbox / 4] as number;
+    const left = gasLeft(this.auxWords);
+    // Taken before it is put back; where it is longer than the outbox the item faults.
+    const to = outbox + 4 + Math.min(length, outboxCapacity - 4);
+    const leaves = fault === abi.FAULT_NONE && length > 0;
+    const output = leaves ? Buffer.from(this.memory.subarray(outbox + 4, to)) : null;
     const privatePages = this.#putBack();
     clock?.lap("reset");
     const statePages = this.#bridge.changed();
-    let left = end === abi.FAULT_NONE || end === abi.FAULT_ABORT ? gasLeft(this.auxWords) : 0;
-    if (end === abi.FAULT_NONE) {
-      left -= costOfItem(statePages, privatePages, length);
-      if (left < 0) {
-        left = 0;
-        end = abi.FAULT_OUT_OF_GAS;
-      }
-    }
-    this.gasUsed = limit - left;
+    // The leader saw to it that the outputs of the window have room, however long they are.
+    const room = Number.POSITIVE_INFINITY;
+    const settled = endOfItem(inputs, item, fault, left, statePages, privatePages, length, room);
+    const end = settled.fault;
+    this.gasUsed = settled.gasUsed;
     if (end !== abi.FAULT_NONE) this.#core.withdraw();
     if (end === layout.FAULT_INTERNAL_PRODUCTION) {
       this.#calls.end();

@@ -10,6 +10,8 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff, tableUpdate } from "../heap/table.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { PAGE_BYTES } from "../limits.ts";
+import type { Inputs } from "./batch.ts";
+import { costOfItem } from "./gas.ts";
 import { freshProcess } from "./images.ts";
 import type { Programs } from "./program.ts";
 import type { GetRequest, PutRequest } from "./request.ts";
@@ -61,6 +63,36 @@ export function isPutOutsideItems(request: PutRequest): boolean {
 /** The same for a GET. */
 export function isGetOutsideItems(request: GetRequest): boolean {
   return (request.parts & (abi.PART_GET_MERGE | abi.PART_GET_HASH | abi.PART_GET_OUTCOMES)) !== 0;
+}
+
+/** What an item comes to. */
+export interface ItemEnd {
+  /** FAULT_… */
+  readonly fault: number;
+  readonly gasUsed: number;
+}
+
+/**
+ * How item `item` ends whose entry came to `fault` with `left` of its gas. One that returns pays for the
+ * pages whose bytes it changed and for its output, which must fit into the outbox and into `room`.
+ */
+export function endOfItem(
+  inputs: Inputs,
+  item: number,
+  fault: number,
+  left: number,
+  statePages: number,
+  privatePages: number,
+  output: number,
+  room: number,
+): ItemEnd {
+  const limit = inputs.gas(item);
+  if (fault === abi.FAULT_ABORT) return { fault, gasUsed: limit - left };
+  if (fault !== abi.FAULT_NONE) return { fault, gasUsed: limit };
+  if (output > inputs.outboxCapacity - 4) return { fault: abi.FAULT_MEMORY_BOUNDS, gasUsed: limit };
+  const rest = left - costOfItem(statePages, privatePages, output);
+  if (rest < 0 || output > room) return { fault: abi.FAULT_OUT_OF_GAS, gasUsed: limit };
+  return { fault, gasUsed: limit - rest };
 }
 
 /**

@@ -10,8 +10,8 @@ import { AUX_RESULT } from "../program/layout.ts";
 import type { Activation } from "./activation.ts";
 import type { Inputs, Mail } from "./batch.ts";
 import { Children } from "./children.ts";
-import { COST_PAGE_CHANGED, costOfItem } from "./gas.ts";
-import { afterItem, Item } from "./item.ts";
+import { COST_PAGE_CHANGED } from "./gas.ts";
+import { afterItem, endOfItem, Item } from "./item.ts";
 import type { Programs } from "./program.ts";
 import { Batch } from "./runner.ts";
 import type { Shadow } from "./shadow.ts";
@@ -115,30 +115,27 @@ export class ItemLoop {
     const { shadow, auxWords } = slot;
     const length = inputs.length(item);
     deliver(this.#heap, inputs, item, slot);
-    let fault = activation.runItem(start.entry, length, limit);
-    if (fault === abi.FAULT_NONE && activation.children.isTouched) this.#join();
+    const ran = activation.runItem(start.entry, length, limit);
+    if (ran === abi.FAULT_NONE && activation.children.isTouched) this.#join();
     shadow.measure();
-    let left = activation.gas();
-    let output = 0;
-    if (fault === abi.FAULT_NONE) {
-      output = slot.words[inputs.outbox / 4] as number;
-      left -= costOfItem(shadow.statePages, shadow.privatePages, output);
-      if (output > inputs.outboxCapacity - 4) fault = abi.FAULT_MEMORY_BOUNDS;
-      else if (left < 0 || outcomes.outputBytes + output > BATCH_BYTES_LIMIT) fault = abi.FAULT_OUT_OF_GAS;
-    }
-    const used = fault === abi.FAULT_NONE || fault === abi.FAULT_ABORT ? limit - left : limit;
+    const { statePages, privatePages } = shadow;
+    const left = activation.gas();
+    const output = slot.words[inputs.outbox / 4] as number;
+    const room = BATCH_BYTES_LIMIT - outcomes.outputBytes;
+    const end = endOfItem(inputs, item, ran, left, statePages, privatePages, output, room);
+    const { fault, gasUsed } = end;
     if (fault === abi.FAULT_NONE) {
       const low = auxWords[RESULT] as number;
       const high = auxWords[RESULT + 1] as number;
       const from = inputs.outbox + 4;
-      outcomes.add(abi.ITEM_RETURNED, fault, low, high, used, slot.memory, from, output);
+      outcomes.add(abi.ITEM_RETURNED, fault, low, high, gasUsed, slot.memory, from, output);
     } else if (fault === abi.FAULT_ABORT) {
       const { abortLine, abortColumn } = activation;
-      outcomes.add(abi.ITEM_FAULTED, fault, abortLine, abortColumn, used);
+      outcomes.add(abi.ITEM_FAULTED, fault, abortLine, abortColumn, gasUsed);
     } else {
-      outcomes.add(abi.ITEM_FAULTED, fault, 0, 0, used);
+      outcomes.add(abi.ITEM_FAULTED, fault, 0, 0, gasUsed);
     }
-    this.#tracer?.item(item, fault, used, () => lostOf(shadow, inputs));
+    this.#tracer?.item(item, fault, gasUsed, () => lostOf(shadow, inputs));
     shadow.settle(fault === abi.FAULT_NONE);
     if (activation.children.isTouched) this.#settleChildren(fault === abi.FAULT_NONE);
     if (program.handle.globalsLength > 0) slot.exports.load();
