@@ -82,7 +82,8 @@
  *     looks at POISON and STOP
  *   - the item at COMMITTED reads final versions only, so it always gets through: a window ends
  *
- * The memory: control, items, hints, workers, contended lines, buckets, then one arena for each worker.
+ * The memory: control, items, hints, workers, contended lines, buckets, buckets of deltas, then one arena for
+ * each worker.
  */
 
 export const WINDOW_LIMIT = 512; //        items of a window
@@ -234,7 +235,9 @@ export const OPERATION_FLAGS = 12; //      u32  bits OPERATION_SUBTRACTS, OPERAT
 export const OPERATION_DELTA = 16; //      three integers of 32 bytes
 export const OPERATION_MIN = 48;
 export const OPERATION_MAX = 80;
-export const OPERATION_SIZE = 112;
+export const OPERATION_LAST = 112; //      u32  of the first one: the last
+export const OPERATION_SHAPES = 116; //    u32  of the first one: which integers there are, 2 bits for each u64
+export const OPERATION_SIZE = 128;
 export const OPERATION_SUBTRACTS = 1;
 export const OPERATION_APPLIED = 2; //     what the incarnation was told
 
@@ -248,4 +251,11 @@ export const ENTRY_SIZE = 80;
 export const ENTRY_UNREAD = 1; //          the incarnation only accumulates in the line
 export const ENTRY_SUM = 2; //             a sum of deltas was read: valid by value only
 
-export const ARENAS = 98304;
+// ---- deltas of the incarnation that a worker executes -----------------------------------------------------
+
+/** For each worker a hash table of its entries ENTRY_UNREAD: u32 the last entry of the bucket's list. */
+export const DELTAS = 98304;
+export const DELTAS_BITS = 8;
+export const DELTAS_SIZE = 1024;
+
+export const ARENAS = 163840;

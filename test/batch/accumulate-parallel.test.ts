@@ -71,3 +71,26 @@ test("what a faulting item has added vanishes", async () => {
   assert.equal(found.counter, BigInt(ITEMS - Math.ceil(ITEMS / 7)));
   assert.deepEqual(found.outcomes, (await play(loop, [items])).outcomes);
 });
+
+test("an item adds to a thousand lines, and a thousand times to one; others read some of them", async () => {
+  const items = Array.from({ length: 60 }, (_, i) =>
+    item(
+      [
+        op.accumulateMany((i % 3) * 4096, 1000, 64),
+        // Of those the item has added to itself, in the middle of many.
+        ...(i % 4 === 3 ? [op.sum(8192 + 64 * i, 2048), op.accumulateMany(8192, 100, 64)] : []),
+        op.accumulateMany(8 + 8 * (i % 2), 1000, 0),
+        // Overlaps both.
+        op.accumulate(0, 1, 1),
+        op.output(),
+      ],
+      100_000_000,
+    ),
+  );
+  const found = await play(force, [items, items]);
+  const expected = await play(loop, [items, items]);
+  assert.equal(found.counter, expected.counter);
+  assert.deepEqual(found.outcomes, expected.outcomes);
+  assert.ok(found.outcomes.every(({ outcomes }) => outcomes.every(({ status }) => status === 1)));
+  assert.ok(found.reports.every(({ parallel }) => parallel === 60));
+});

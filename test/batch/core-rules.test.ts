@@ -282,3 +282,34 @@ test("accumulate adds and subtracts integers of 8, 16 and 32 bytes within their 
   }
   assert.ok(told > 200);
 });
+
+test("integers of a line that share bytes are told from those that do not, whatever there is already", () => {
+  const subject = new CoreSubject();
+  const bytes = Buffer.from(subject.memory.memory.buffer);
+  const at = WORKERS + WORKER_AMOUNTS;
+  const integers = [8, 16, 32].flatMap((width) =>
+    Array.from({ length: LINE_BYTES / width }, (_, i) => ({ width, offset: i * width })),
+  );
+  for (const first of integers) {
+    for (const second of integers) {
+      subject.begin(settings(1, 1));
+      subject.workers[0]?.enter();
+      const { core } = subject.workers[0]!;
+      assert.equal(core.next(), execute(0));
+      const add = ({ offset, width }: { offset: number; width: number }): number => {
+        bytes.fill(0, at, at + 64).fill(255, at + 64, at + 96);
+        return core.accumulate(3, offset, width, 0, at, at + 32, at + 64);
+      };
+      const far = { width: 8, offset: first.offset < 32 ? 56 : 0 };
+      assert.deepEqual([add(first), add(far)], [1, 1]);
+      const shares = [first, far].some(
+        (one) =>
+          (one.offset !== second.offset || one.width !== second.width) &&
+          one.offset < second.offset + second.width &&
+          second.offset < one.offset + one.width,
+      );
+      assert.equal(add(second), shares ? ACCUMULATE_PLAIN : 1, JSON.stringify([first, second]));
+      core.giveUp();
+    }
+  }
+});

@@ -54,10 +54,12 @@ export const op = {
   call: (): Operation => [31],
   /** Accumulates in an integer among the first 256 bytes of the state; `how`: width, flags, bounds. */
   accumulate: (at: number, delta: number, how: number): Operation => [33, at, delta, how],
+  /** Accumulates in so many places, each `apart` bytes behind the last. */
+  accumulateMany: (at: number, places: number, apart: number): Operation => [34, at, places, apart],
   read: (at: number): Operation => [99, at],
 };
 
-const KINDS = 34;
+const KINDS = 35;
 
 /** An item of these operations. */
 export function item(operations: readonly Operation[], gas: number | bigint = PLENTY): Item {
@@ -95,6 +97,7 @@ const TASTES = [
   [22, 3, 28],
   [33],
   [33, 33, 33, 1, 99],
+  [34, 34, 33, 99],
 ];
 
 /** A batch of random items; most are small, some have many conflicts, some run out of gas. */

@@ -7,6 +7,9 @@ import {
   ACCUMULATE_GIVE_UP,
   ACCUMULATE_PLAIN,
   ACCUMULATE_REFUSED,
+  DELTAS,
+  DELTAS_BITS,
+  DELTAS_SIZE,
   ENTRY_BYTES,
   ENTRY_FLAGS,
   ENTRY_LINE,
@@ -21,10 +24,12 @@ import {
   OPERATION_APPLIED,
   OPERATION_DELTA,
   OPERATION_FLAGS,
+  OPERATION_LAST,
   OPERATION_MAX,
   OPERATION_MIN,
   OPERATION_NEXT,
   OPERATION_OFFSET,
+  OPERATION_SHAPES,
   OPERATION_SIZE,
   OPERATION_SUBTRACTS,
   OPERATION_WIDTH,
@@ -53,41 +58,50 @@ import { stopped } from "./state.ts";
 
 // ---- the incarnation --------------------------------------------------------------------------------------
 
-/** Entries of the incarnation's log that are deltas, and the last of them. */
+/** Entries of the incarnation's log that are deltas. They are found by a hash table. */
 let deltas: u32 = 0;
-let lastEntry: usize = 0;
+/** The worker's table, and whether it may hold something. */
+let table: usize = 0;
+let isUsed: bool = false;
+
+/** This instance is `worker` from now on: what it finds in the table is another's. */
+export function takeTable(worker: u32): void {
+  table = <usize>worker * DELTAS_SIZE + DELTAS;
+  isUsed = true;
+}
 
 export function forgetDeltas(): void {
   deltas = 0;
-  lastEntry = 0;
+  if (isUsed) memory.fill(table, 0, DELTAS_SIZE);
+  isUsed = false;
+}
+
+function bucketOf(line: u32): usize {
+  return table + ((<usize>((line * 0x9e3779b1) >>> (32 - DELTAS_BITS))) << 2);
 }
 
 export function deltaCount(): u32 {
   return deltas;
 }
 
-/** Where the entry of deltas before this one is noted: a version has no node until it is published. */
+/** Where the entry before this one of its bucket is noted: a version has no node until it is published. */
 function linkOf(entry: usize): usize {
   return load<u32>(entry, ENTRY_WRITTEN) + VERSION_NODE;
 }
 
 /** The entry of a line in which this incarnation has only accumulated; 0 if there is none. */
 export function ownDeltas(line: u32): usize {
-  let entry = lastEntry;
+  if (deltas === 0) return 0;
+  let entry: usize = load<u32>(bucketOf(line));
   while (entry !== 0 && load<u32>(entry, ENTRY_LINE) !== line) entry = load<u32>(linkOf(entry));
   return entry;
 }
 
 /** The entry is one of deltas no more. */
 function unlink(entry: usize): void {
-  const before = load<u32>(linkOf(entry));
-  if (entry === lastEntry) {
-    lastEntry = before;
-  } else {
-    let link = linkOf(lastEntry);
-    while (load<u32>(link) !== <u32>entry) link = linkOf(load<u32>(link));
-    store<u32>(link, before);
-  }
+  let link = bucketOf(load<u32>(entry, ENTRY_LINE));
+  while (load<u32>(link) !== <u32>entry) link = linkOf(load<u32>(link));
+  store<u32>(link, load<u32>(linkOf(entry)));
   deltas--;
 }
 
@@ -140,8 +154,10 @@ export function accumulate(
     store<u32>(entry, ENTRY_UNREAD, ENTRY_VERSION);
     store<u32>(entry, 0, ENTRY_FLAGS);
     store<u32>(entry, <u32>made, ENTRY_WRITTEN);
-    store<u32>(made, <u32>lastEntry, VERSION_NODE);
-    lastEntry = entry;
+    const bucket = bucketOf(line);
+    store<u32>(made, load<u32>(bucket), VERSION_NODE);
+    store<u32>(bucket, <u32>entry);
+    isUsed = true;
     // What the line holds as far as one can see: estimates are good enough for a guess.
     const record = findLine(line);
     const nodes: usize = record === 0 ? 0 : record + LINE_NODES;
@@ -154,7 +170,7 @@ export function accumulate(
     store<u32>(operation, load<u32>(operation, OPERATION_FLAGS) | OPERATION_APPLIED, OPERATION_FLAGS);
     change(written + VERSION_BYTES, operation);
   }
-  append(written, operation);
+  append(written, operation, offset, width);
   return applied ? ACCUMULATE_APPLIED : ACCUMULATE_REFUSED;
 }
 
@@ -169,21 +185,34 @@ export function withdraw(): void {
   }
 }
 
-/** Whether a version has an operation on another integer that shares bytes with this one. */
-function overlaps(version: usize, offset: u32, width: u32): bool {
-  let operation: usize = load<u32>(version, VERSION_OPERATIONS);
-  for (; operation !== 0; operation = load<u32>(operation, OPERATION_NEXT)) {
-    const at = load<u32>(operation, OPERATION_OFFSET);
-    const size = load<u32>(operation, OPERATION_WIDTH);
-    if ((at !== offset || size !== width) && at < offset + width && offset < at + size) return true;
-  }
-  return false;
+/** For each u64 of the line that the integer covers the number `kind`, of 2 bits. */
+function shape(offset: u32, width: u32, kind: u32): u32 {
+  const bits = width >>> 2;
+  return ((kind * 0x55) & ((1 << bits) - 1)) << (offset >>> 2);
 }
 
-function append(version: usize, operation: usize): void {
-  let link = version + VERSION_OPERATIONS;
-  while (load<u32>(link) !== 0) link = load<u32>(link) + OPERATION_NEXT;
-  store<u32>(link, <u32>operation);
+function shapeOf(offset: u32, width: u32): u32 {
+  return shape(offset, width, width === 8 ? 1 : width === 16 ? 2 : 3);
+}
+
+/** Whether a version has an operation on another integer that shares bytes with this one. */
+function overlaps(version: usize, offset: u32, width: u32): bool {
+  const first: usize = load<u32>(version, VERSION_OPERATIONS);
+  const found = load<u32>(first, OPERATION_SHAPES) & shape(offset, width, 3);
+  return found !== 0 && found !== shapeOf(offset, width);
+}
+
+function append(version: usize, operation: usize, offset: u32, width: u32): void {
+  let first: usize = load<u32>(version, VERSION_OPERATIONS);
+  if (first === 0) {
+    first = operation;
+    store<u32>(version, <u32>first, VERSION_OPERATIONS);
+    store<u32>(first, 0, OPERATION_SHAPES);
+  } else {
+    store<u32>(load<u32>(first, OPERATION_LAST), <u32>operation, OPERATION_NEXT);
+  }
+  store<u32>(first, <u32>operation, OPERATION_LAST);
+  store<u32>(first, load<u32>(first, OPERATION_SHAPES) | shapeOf(offset, width), OPERATION_SHAPES);
 }
 
 // ---- the commit -------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /** The core of Block-STM: its exports. The contract is ../layout.ts. */
 
-import { accumulate, withdraw } from "./accumulate.ts";
+import { accumulate, takeTable, withdraw } from "./accumulate.ts";
 import { logBegin, logEnd, enter as takeArena } from "./arena.ts";
 import { commit, leaveLock } from "./commit.ts";
 import { finish, finishValidation, giveUp, hint, next, reset, validate } from "./scheduler.ts";
@@ -27,4 +27,5 @@ export {
 export function enter(worker: u32): void {
   leaveLock();
   takeArena(worker);
+  takeTable(worker);
 }

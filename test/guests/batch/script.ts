@@ -16,6 +16,7 @@ import {
   ACCUMULATE_VERSION,
   ACCUMULATE_WIDTH,
 } from "../../../syscalls/abi";
+import { accumulateU64 } from "../../../guest/accumulate";
 import { accumulate } from "../../../guest/stillpoint";
 
 export const STATE_BYTES: u32 = 1 << 17;
@@ -224,6 +225,13 @@ export function run(length: i64): i64 {
         break;
       case 33:
         accumulator = accumulator * 3 + <u64>(add(a, b, c) + 2);
+        break;
+      case 34:
+        // One after the other in as many lines, or as often in one: `c` bytes apart.
+        for (let i: u32 = 0; i < b % 4096; i++) {
+          const to = <u32>at(a + i * c, 8) & ~7;
+          accumulator += <u64>accumulateU64(<usize>to, 1 + i);
+        }
         break;
       default:
         accumulator += load<u64>(at(a, 8));
