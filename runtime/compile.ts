@@ -8,10 +8,14 @@
  * SDK of this very package, other packages through node_modules as asc does. The compiler is loaded at the
  * first compilation only; it runs on the calling thread, one compilation at a time.
  *
+ * It also writes a source map and the names of functions, which are no part of the program: they are kept
+ * beside it, and this process is told of them (program/sources.ts), so that traces have source lines.
+ *
  * Cache, one directory, safe to share between processes and to delete at any time:
  *   <request>.json   the files that the last compilation of this request asked for, found or not
- *   <content>.guest  32 bytes SHA-256 of the rest · the module; the name is a hash over flags, asc version
- *                    and the contents of all those files
+ *   <content>.guest  32 bytes SHA-256 of the rest · u32 length of the module · the module as asc wrote it ·
+ *                    its source map, if any; the name is a hash over flags, asc version and the contents of
+ *                    all those files
  * Both are written beside and renamed into place; what does not check is compiled again.
  */
 
@@ -23,6 +27,8 @@ import { fileURLToPath } from "node:url";
 import { MAIL_BYTES } from "../syscalls/abi.ts";
 import { UsageError } from "./errors.ts";
 import { WASM_PAGE_BYTES } from "./limits.ts";
+import { withoutSections } from "./program/names.ts";
+import { addSources } from "./program/sources.ts";
 import { readState } from "./program/state.ts";
 
 export interface CompileOptions {
@@ -73,9 +79,11 @@ interface Read {
   readonly hash: string | null;
 }
 
-const CACHE_VERSION = 1;
+const CACHE_VERSION = 2;
 /** Initial memory for the heap of a program with state, in pages of 64 KiB. */
 const HEAP_PAGES = 16;
+/** The custom section that asc --sourceMap appends. */
+const SOURCE_MAP_URL = "sourceMappingURL";
 const FEATURES = ["mutable-globals", "sign-extension", "nontrapping-f2i", "bulk-memory"];
 const PACKAGE_ROOT = findPackage(dirname(fileURLToPath(import.meta.url)), "stillpoint");
 const SDK_PATH = /(?:^|\/)node_modules\/stillpoint\/(guest(?:\/.*)?|syscalls\/.*)$/;
@@ -99,15 +107,19 @@ export async function compileGuest(entryFile: string, options: CompileOptions = 
     );
   }
   const base = resolve(options.baseDirectory ?? findPackage(dirname(entry)) ?? dirname(entry));
-  const compile = (layout: CompileOptions): Promise<Uint8Array> =>
-    compileWithFlags(entry, base, compilerFlags({ ...layout, ...options }), options.cache);
-  const code = await compile({});
-  const { stateBytes, memoryPages } = readState(code);
-  if (stateBytes === 0) return code;
-  // Where static data begins follows from a constant of the program, so it is compiled once more.
-  const memoryBase = stateBytes + MAIL_BYTES;
-  const initialMemory = Math.ceil(memoryBase / WASM_PAGE_BYTES) + memoryPages + HEAP_PAGES;
-  return compile({ memoryBase, initialMemory });
+  const compile = (layout: CompileOptions): Promise<Compiled> =>
+    compiled(entry, base, compilerFlags({ ...layout, ...options }), options.cache);
+  let made = await compile({});
+  const { stateBytes, memoryPages } = readState(made.code);
+  if (stateBytes > 0) {
+    // Where static data begins follows from a constant of the program, so it is compiled once more.
+    const memoryBase = stateBytes + MAIL_BYTES;
+    const initialMemory = Math.ceil(memoryBase / WASM_PAGE_BYTES) + memoryPages + HEAP_PAGES;
+    made = await compile({ memoryBase, initialMemory });
+  }
+  const program = withoutSections(made.code, options.debug ? [SOURCE_MAP_URL] : [SOURCE_MAP_URL, "name"]);
+  addSources(program, { map: made.map, named: made.code });
+  return program;
 }
 
 /**
@@ -115,16 +127,27 @@ export async function compileGuest(entryFile: string, options: CompileOptions = 
  *
  * @internal
  */
-export async function compileWithFlags(
+export async function compileWithFlags(entry: string, base: string, flags: string[]): Promise<Uint8Array> {
+  return (await compiled(entry, base, flags)).code;
+}
+
+/** What asc wrote. */
+interface Compiled {
+  readonly code: Uint8Array;
+  /** "" if none was asked for. */
+  readonly map: string;
+}
+
+async function compiled(
   entry: string,
   base: string,
   flags: string[],
   cacheOption?: string | false,
-): Promise<Uint8Array> {
+): Promise<Compiled> {
   const source = toPosix(relative(base, entry));
   const cache =
     cacheOption ?? process.env.STILLPOINT_GUEST_CACHE ?? join(PACKAGE_ROOT ?? base, ".cache", "guests");
-  if (cache === false) return (await oneAtATime(() => runCompiler(source, base, flags))).code;
+  if (cache === false) return oneAtATime(() => runCompiler(source, base, flags));
 
   const request = join(cache, `${digest("request", [source, base, ...flags], [])}.json`);
   return (
@@ -132,9 +155,9 @@ export async function compileWithFlags(
     (await oneAtATime(async () => {
       const other = await load(cache, request, source, base, flags);
       if (other) return other;
-      const { code, reads } = await runCompiler(source, base, flags);
-      await save(cache, request, source, flags, code, reads);
-      return code;
+      const made = await runCompiler(source, base, flags);
+      await save(cache, request, source, flags, made, made.reads);
+      return made;
     }))
   );
 }
@@ -148,7 +171,7 @@ function compilerFlags(options: CompileOptions): string[] {
   ];
   if (options.optimize ?? true) flags.push("--optimizeLevel", "3", "--shrinkLevel", "0");
   else flags.push("--optimizeLevel", "0", "--shrinkLevel", "0");
-  if (options.debug) flags.push("--debug");
+  flags.push("--debug", "--sourceMap");
   for (const feature of options.disable ?? []) flags.push("--disable", choose("disable", feature, FEATURES));
   for (const feature of options.enable ?? []) flags.push("--enable", choose("enable", feature, ["simd"]));
   const numbers = {
@@ -194,10 +217,11 @@ async function runCompiler(
   source: string,
   base: string,
   flags: string[],
-): Promise<{ code: Uint8Array; reads: Read[] }> {
+): Promise<Compiled & { readonly reads: Read[] }> {
   const asc = await import("assemblyscript/asc");
   const seen = new Map<string, string | null>();
   let code: Uint8Array | undefined;
+  let map = "";
   let diagnostics = "";
   const result = await asc.main([source, "--outFile", "guest.wasm", "--noColors", ...flags], {
     stdout: { write: () => true },
@@ -214,8 +238,9 @@ async function runCompiler(
       seen.set(name, content === null ? null : sha256(content));
       return content;
     },
-    writeFile: (_path: string, contents: string | Uint8Array) => {
+    writeFile: (path: string, contents: string | Uint8Array) => {
       if (typeof contents !== "string") code = contents;
+      else if (path.endsWith(".map")) map = withoutContents(contents);
     },
     listFiles: () => [],
   });
@@ -227,7 +252,13 @@ async function runCompiler(
     });
   }
   const reads = [...seen].map(([path, hash]) => ({ path, hash }));
-  return { code, reads: reads.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+  return { code, map, reads: reads.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+}
+
+/** A source map without the texts of the sources, which are most of it. */
+function withoutContents(map: string): string {
+  const { sourcesContent: _, ...rest } = JSON.parse(map);
+  return JSON.stringify(rest);
 }
 
 /** The text of a source file below `base`, or of the SDK wherever it is asked for; null if there is none. */
@@ -274,7 +305,7 @@ async function load(
   source: string,
   base: string,
   flags: string[],
-): Promise<Uint8Array | undefined> {
+): Promise<Compiled | undefined> {
   try {
     const paths: unknown = JSON.parse(await readFile(request, "utf8"));
     if (!Array.isArray(paths) || !paths.every((path) => typeof path === "string")) return undefined;
@@ -285,8 +316,9 @@ async function load(
       }),
     );
     const entry = await readFile(join(cache, `${digest("content", [source, ...flags], reads)}.guest`));
-    const code = new Uint8Array(entry.subarray(32));
-    return sha256(code) === entry.toString("hex", 0, 32) ? code : undefined;
+    if (sha256(entry.subarray(32)) !== entry.toString("hex", 0, 32)) return undefined;
+    const end = 36 + entry.readUInt32LE(32);
+    return { code: new Uint8Array(entry.subarray(36, end)), map: entry.toString("utf8", end) };
   } catch {
     return undefined; // missing or unreadable: as if it had never been compiled
   }
@@ -297,12 +329,15 @@ async function save(
   request: string,
   source: string,
   flags: string[],
-  code: Uint8Array,
+  { code, map }: Compiled,
   reads: Read[],
 ): Promise<void> {
   try {
     await mkdir(cache, { recursive: true });
-    const entry = Buffer.concat([Buffer.from(sha256(code), "hex"), code]);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(code.length);
+    const content = Buffer.concat([length, code, Buffer.from(map, "utf8")]);
+    const entry = Buffer.concat([Buffer.from(sha256(content), "hex"), content]);
     await replace(join(cache, `${digest("content", [source, ...flags], reads)}.guest`), entry);
     await replace(request, JSON.stringify(reads.map((read) => read.path)));
   } catch {

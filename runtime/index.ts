@@ -30,16 +30,20 @@ export {
   verifyStore,
 } from "./chain/reader.ts";
 export {
+  type ByteRange,
   type ForkOptions,
+  type Frame,
   type Pruned,
   type Reorg,
   Runtime,
   type TraceEvent,
 } from "./chain/runtime.ts";
+export { formatFaults } from "./chain/stack.ts";
 export { type ExportOptions, exportBlock, Importer, openImport } from "./chain/transfer.ts";
 export { KernelPanic, LimitError, StillpointError, StoreError, UsageError } from "./errors.ts";
 export type { HashedRecord } from "./image/record.ts";
 export { AdmissionError, admit, type Program } from "./program/admit.ts";
+export { addSources, type Place, type Sources } from "./program/sources.ts";
 export {
   type BytesStatement,
   type NoMemoryStatement,

@@ -174,7 +174,8 @@ test("the exchange agrees with its model, whatever the runner", () => {
     assert.match(lines[3]!, /^Signatures: 2 batches of \d+ items, \d+ in parallel/);
     assert.match(lines[4]!, /^Transactions: 2 batches of \d+ items, \d+ in parallel/);
     assert.equal(lines[5], "All results and balances are those of the model.");
-    return lines.slice(0, 3).map((line) => line.replace(/ +[\d.]+$/, ""));
+    // All but the last column, whose width depends on the time.
+    return lines.slice(0, 3).map((line) => line.replace(/ +\S+$/, ""));
   });
   assert.deepEqual(runs[0], runs[1]);
 });

@@ -92,10 +92,14 @@ test("asc itself finds the SDK in node_modules", async () => {
   mkdirSync(join(directory, "node_modules"));
   symlinkSync(ROOT, join(directory, "node_modules/stillpoint"));
   const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
-  const flags = ["src/main.ts", "-o", "out.wasm", "--runtime", "stub", "--optimizeLevel", "0"];
-  await promisify(execFile)(process.execPath, [asc, ...flags], { cwd: directory });
-  assert.equal(run(readFileSync(join(directory, "out.wasm"))), 1n + BigInt(PUT_SIZE) + 3n + 2n);
-  assert.equal(hex(readFileSync(join(directory, "out.wasm"))), hex(await compile(directory)));
+  for (const optimize of [false, true]) {
+    // Names and source map, which compileGuest asks for besides, are no part of the program.
+    const level = optimize ? ["--optimizeLevel", "3", "--shrinkLevel", "0"] : ["--optimizeLevel", "0"];
+    const flags = ["src/main.ts", "-o", "out.wasm", "--runtime", "stub", ...level];
+    await promisify(execFile)(process.execPath, [asc, ...flags], { cwd: directory });
+    assert.equal(run(readFileSync(join(directory, "out.wasm"))), 1n + BigInt(PUT_SIZE) + 3n + 2n);
+    assert.equal(hex(readFileSync(join(directory, "out.wasm"))), hex(await compile(directory, { optimize })));
+  }
 });
 
 test("a compiler configuration in the project changes nothing", async () => {
@@ -141,8 +145,11 @@ test("a cached module is loaded without the compiler", async () => {
   await compile(directory);
   const cache = join(directory, "cache");
   const name = readdirSync(cache).find((each) => each.endsWith(".guest"))!;
-  const planted = Buffer.from("not a module, but what the cache holds");
-  writeFileSync(join(cache, name), Buffer.concat([createHash("sha256").update(planted).digest(), planted]));
+  const planted = Buffer.from("0061736d01000000000401426421", "hex"); // empty, but for a custom section
+  const length = Buffer.from([planted.length, 0, 0, 0]);
+  const map = '{"version":3,"sources":[],"names":[],"mappings":""}';
+  const content = Buffer.concat([length, planted, Buffer.from(map)]);
+  writeFileSync(join(cache, name), Buffer.concat([createHash("sha256").update(content).digest(), content]));
   assert.deepEqual(Buffer.from(await compile(directory)), planted);
 });
 

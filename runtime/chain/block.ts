@@ -35,19 +35,20 @@ export interface Block {
   readonly ended: boolean;
 }
 
-/** The root faulted: there is no block, and the runtime stands where it stood before. */
+/**
+ * The root faulted: there is no block, and the runtime stands where it stood before. `trace` with the same
+ * metadata tells where, and what its children did.
+ */
 export class BlockFault extends StillpointError {
   constructor(fault: string, process: Process, text: string) {
     const { line, column, gasUsed } = process;
     const place = line === 0 ? "" : ` (${line}:${column})`;
-    const advice = fault === "out-of-gas" ? ". Give the block more gas or less to do" : "";
-    super("BLOCK_FAULT", `the root faulted: ${fault}${text === "" ? "" : `: ${text}${place}`}${advice}`, {
-      fault,
-      text,
-      line,
-      column,
-      gasUsed,
-    });
+    const what = text === "" ? fault : `${fault}: ${text}${place}`;
+    const advice =
+      fault === "out-of-gas"
+        ? "Give the block more gas or less to do"
+        : "formatFaults(await runtime.trace({ metadata })) shows where";
+    super("BLOCK_FAULT", `the root faulted: ${what}. ${advice}`, { fault, text, line, column, gasUsed });
   }
 }
 

@@ -5,12 +5,13 @@
 import type { BatchCounters } from "../batch/evidence.ts";
 import { LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
-import type { TraceEvent } from "../kernel/trace.ts";
+import type { RawFrame, TraceEvent } from "../kernel/trace.ts";
 import type { Store, Stores } from "../store/store.ts";
 import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 import type { Genesis } from "./genesis.ts";
 import type { Settings } from "./options.ts";
+import { withPlaces } from "./stack.ts";
 
 /** A block that ran: the root's image, and the BLOB of its metadata (0: none). */
 export interface BlockRun {
@@ -21,6 +22,13 @@ export interface BlockRun {
 export interface Trace {
   readonly root: string;
   readonly events: readonly TraceEvent[];
+}
+
+/** What a worker answers: `programs` are BLOBs by hash, as far as it still has them (else 0). */
+interface RawTrace {
+  readonly root: string;
+  readonly events: readonly TraceEvent<RawFrame>[];
+  readonly programs: readonly (readonly [hash: string, blob: Ref])[];
 }
 
 /** What `Runtime.metrics` tells, of all runtimes that share threads and memory. */
@@ -161,11 +169,19 @@ export class Engine {
     });
   }
 
-  /** Runs a block once more, on one thread, and returns what its trace says (worker.ts). */
-  trace(start: Ref, metadata: Ref, gas: number): Promise<Trace> {
+  /**
+   * Runs a block on one thread, to tell what happens in it (worker.ts). Metadata is a BLOB (0: none) or
+   * bytes.
+   */
+  trace(start: Ref, metadata: Ref | Uint8Array, gas: number): Promise<Trace> {
     return this.inTurn(async () => {
-      const ref = await this.pool.run({ kind: JOB_TRACE, start, metadata, gas });
-      return JSON.parse(this.heap.payload(ref).toString("utf8"));
+      const blob = typeof metadata === "number" ? metadata : await this.#blob(metadata);
+      const ref = await this.pool.run({ kind: JOB_TRACE, start, metadata: blob, gas });
+      const { root, events, programs } = JSON.parse(this.heap.payload(ref).toString("utf8")) as RawTrace;
+      const found = programs.flatMap(([hash, blob]) =>
+        blob === 0 ? [] : [[hash, this.heap.payload(blob)] as const],
+      );
+      return { root, events: await withPlaces(events, new Map(found)) };
     });
   }
 

@@ -11,7 +11,7 @@
 import { assert, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { loadProcess } from "../image/process.ts";
-import type { TraceEvent } from "../kernel/trace.ts";
+import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
 import { proveRange } from "../proof/prove.ts";
 import type { Store } from "../store/store.ts";
 import { type Block, makeBlock, type Retained } from "./block.ts";
@@ -25,7 +25,7 @@ import type { Journal } from "./journal.ts";
 import { copyToStore, openParts, type Parts } from "./open.ts";
 import { checkOptions, checkStore, integer, type RuntimeOptions, type StoreOptions } from "./options.ts";
 
-export type { TraceEvent };
+export type { ByteRange, Frame, TraceEvent };
 
 /** Options of `fork`. */
 export interface ForkOptions {
@@ -120,12 +120,8 @@ export class Runtime {
     this.#journal?.check();
     const failures = this.#journal?.failures;
     const { heap, genesis } = this.#engine;
-    const { block: head, ref } = this.#history.head;
-    if (head.ended) {
-      const { height } = head;
-      throw new UsageError("ENDED", "the root has returned: no block can follow", { height });
-    }
-    checkCapacity(metadata, loadProcess(heap, ref).regionCapacity);
+    const { head } = this;
+    const ref = this.#standingFor(metadata);
     this.#engine.pool.hint(hints);
     return this.#engine.run(ref, metadata, gasLimit, signal, (run) => {
       // The head it stands on may have turned out not to be durable.
@@ -134,6 +130,17 @@ export class Runtime {
       const undo = this.#history.push(made);
       return { entry: this.#history.head, undo };
     });
+  }
+
+  /** The state on which a block with this metadata can follow. */
+  #standingFor(metadata: Uint8Array): Ref {
+    const { block, ref } = this.#history.head;
+    if (block.ended) {
+      const { height } = block;
+      throw new UsageError("ENDED", "the root has returned: no block can follow", { height });
+    }
+    checkCapacity(metadata, loadProcess(this.#engine.heap, ref).regionCapacity);
+    return ref;
   }
 
   /**
@@ -366,17 +373,29 @@ export class Runtime {
   }
 
   /**
-   * Every activation and call of a retained block, in the order of a run on one thread. The block is run once
-   * more for it, from the block before, which must be retained too.
+   * Every activation and call of a retained block, in the order of a run on one thread, and of every fault
+   * the stack of functions with source lines. The block is run once more for it, from the block before, which
+   * must be retained too. Or of a block that is only tried: given what `produce` would be given, it is run on
+   * the newest block and forgotten; that tells why it failed.
    *
-   * @throws UsageError (NOT_RETAINED, CLOSED)
+   * @throws UsageError (NOT_RETAINED, CLOSED; for an input as `produce`)
    * @example
    * ```ts
    * const events = await runtime.trace();
    * console.log(events[0].what, events.at(-1).status); // begin snapshot
+   * const tried = await runtime.trace({ metadata: Uint8Array.of(7) });
+   * console.log(formatFaults(tried).length); // 0
    * ```
    */
-  trace(block: number | Block = this.head): Promise<readonly TraceEvent[]> {
+  async trace(block: number | Block | BlockInput = this.head): Promise<readonly TraceEvent[]> {
+    if (typeof block === "object" && "metadata" in block) {
+      const { metadata, ...options } = block;
+      const input = checkInput(this.#engine.settings, metadata, options);
+      return this.#enqueue(async () => {
+        const start = this.#standingFor(input.metadata);
+        return (await this.#engine.trace(start, input.metadata, input.gasLimit)).events;
+      });
+    }
     return this.#enqueue(async () => {
       const { genesis } = this.#engine;
       const entry = this.#history.find(block);

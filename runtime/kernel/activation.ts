@@ -30,6 +30,41 @@ const REWIND_GAS_HIGH = 0x3fffffff;
 const ABORTED = Object.freeze({ leave: "abort" });
 const OUT_OF_GAS = Object.freeze({ leave: "out of gas" });
 
+/** Thrown instead while stacks are wanted. */
+class Left extends Error {
+  readonly fault: number;
+
+  constructor(fault: number) {
+    super();
+    this.fault = fault;
+  }
+}
+
+/** How many functions a stack names, the innermost. */
+const STACK_FRAMES = 64;
+/** Is shown a fault's stack, as V8 writes it, and the text of an abort. */
+export type FaultObserver = (stack: string, text: string) => void;
+
+let observer: FaultObserver | null = null;
+
+/** Runs with every fault shown to `see`, before the activation or item ends. */
+export function withStacks<T>(see: FaultObserver, run: () => T): T {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = STACK_FRAMES;
+  observer = see;
+  try {
+    return run();
+  } finally {
+    Error.stackTraceLimit = limit;
+    observer = null;
+  }
+}
+
+function leave(fault: typeof abi.FAULT_ABORT | typeof abi.FAULT_OUT_OF_GAS): never {
+  if (observer !== null) throw new Left(fault);
+  throw fault === abi.FAULT_ABORT ? ABORTED : OUT_OF_GAS;
+}
+
 /** Gas left to what runs with this aux memory. */
 export function gasLeft(auxWords: Int32Array): number {
   return ((auxWords[GAS] as number) >>> 0) + (auxWords[GAS + 1] as number) * TWO_32;
@@ -44,7 +79,7 @@ export function setGasLeft(auxWords: Int32Array, gas: number): void {
 /** Takes gas from what runs with this aux memory; ends it if there is not enough. */
 export function charge(auxWords: Int32Array, cost: number): void {
   const left = gasLeft(auxWords) - cost;
-  if (left < 0) throw OUT_OF_GAS;
+  if (left < 0) leave(abi.FAULT_OUT_OF_GAS);
   setGasLeft(auxWords, left);
 }
 
@@ -52,6 +87,7 @@ export function charge(auxWords: Int32Array, cost: number): void {
 export function faultThrown(error: unknown, auxWords: Int32Array): number | null {
   if (error === ABORTED) return abi.FAULT_ABORT;
   if (error === OUT_OF_GAS) return abi.FAULT_OUT_OF_GAS;
+  if (error instanceof Left) return error.fault;
   return faultOf(error, auxWords);
 }
 
@@ -203,6 +239,7 @@ export class Activation {
   #faultOf(error: unknown): number {
     const fault = faultThrown(error, this.slot.auxWords);
     if (fault === null) throw error;
+    observer?.((error as Error).stack ?? "", fault === abi.FAULT_ABORT ? this.abortText : "");
     return fault;
   }
 
@@ -290,12 +327,12 @@ export class Activation {
   abort(message: number, file: number, line: number, column: number): never {
     this.abortLine = line >>> 0;
     this.abortColumn = column >>> 0;
-    // Nobody sees the text of an item's.
-    if (this.isItem) throw ABORTED;
+    // Nobody sees the text of an item's, but in a trace.
+    if (this.isItem && observer === null) leave(abi.FAULT_ABORT);
     const text = readString(this.slot, message, ABORT_TEXT_LIMIT);
     const where = readString(this.slot, file, ABORT_TEXT_LIMIT);
     this.abortText = where === "" ? text : `${text} in ${where}`;
-    throw ABORTED;
+    leave(abi.FAULT_ABORT);
   }
 
   // The continuation: u32 entry number, then Asyncify's stack.

@@ -83,6 +83,11 @@ export class Programs {
     return this.#genesis.get(hashHex);
   }
 
+  /** A program by its hash, if this thread has it. */
+  withHash(hashHex: string): LoadedProgram | null {
+    return this.#genesis.get(hashHex) ?? this.#installed.get(hashHex)?.loaded ?? null;
+  }
+
   /**
    * The program that these bytes are.
    *

@@ -1,6 +1,9 @@
 /**
  * A trace: every activation and call of a block, in the order of a run on one thread, in which a child runs
  * when it is joined. That order, and every value in it, is a function of the block.
+ *
+ * A fault comes with the stack of functions that were running, here as numbers of the instrumented module;
+ * chain/stack.ts finds their names and places.
  */
 
 import { FAULT_NAMES, STATUS_NAMES } from "./faults.ts";
@@ -11,17 +14,42 @@ export interface ByteRange {
   readonly length: number;
 }
 
+/** A function that was running when a fault came. */
+export interface Frame {
+  /** What the compiler calls it, or "function" and its number. */
+  readonly name: string;
+  /** Its number in the program. */
+  readonly functionIndex: number;
+  /** Where the instruction stands in the program, in bytes; that of a call, but for the first frame. */
+  readonly offset: number;
+  /** Where its source stands, if this process has compiled the program or was told (`addSources`). */
+  readonly source: { readonly file: string; readonly line: number; readonly column: number } | null;
+}
+
+/** Function number and byte offset in the instrumented module. */
+export type RawFrame = readonly [functionIndex: number, offset: number];
+
 /** One thing that happened. `path` says to which process: child numbers from the root. */
-export type TraceEvent =
-  /** An activation begins, with so much gas. */
-  | { readonly what: "begin"; readonly path: readonly number[]; readonly gas: number }
-  /** It ended so, and used so much. */
+export type TraceEvent<F = Frame> =
+  /** An activation of the program with that hash begins, with so much gas. */
+  | {
+      readonly what: "begin";
+      readonly path: readonly number[];
+      readonly program: string;
+      readonly gas: number;
+    }
+  /**
+   * It ended so, and used so much. After a fault `text` is that of an abort, and `stack` has the functions
+   * that were running, the innermost first, at most 64.
+   */
   | {
       readonly what: "end";
       readonly path: readonly number[];
       readonly status: string;
       readonly fault: string;
       readonly gasUsed: number;
+      readonly text: string;
+      readonly stack: readonly F[];
     }
   /** A call on a child, and what it returned; so much gas is left to the caller. */
   | {
@@ -34,7 +62,7 @@ export type TraceEvent =
   /**
    * An item of a batch ended so, and used so much; those that were refused or not run have no event. `lost`
    * is what it has changed in private memory, inbox and outbox apart, the first sixteen ranges: should one
-   * of them have been kept, it belongs into the state.
+   * of them have been kept, it belongs into the state. `text` and `stack` as above.
    */
   | {
       readonly what: "item";
@@ -43,6 +71,8 @@ export type TraceEvent =
       readonly fault: string;
       readonly gasUsed: number;
       readonly lost: readonly ByteRange[];
+      readonly text: string;
+      readonly stack: readonly F[];
     }
   /** A growth of the memory: its size before in 64 KiB pages, or -1. */
   | {
@@ -70,8 +100,16 @@ export interface Tracer {
 
 /** Collects the events of a block. */
 export class BlockTracer implements Tracer {
-  readonly events: TraceEvent[] = [];
+  readonly events: TraceEvent<RawFrame>[] = [];
   readonly #path: number[] = [];
+  #stack: readonly RawFrame[] = [];
+  #text = "";
+
+  /** A fault came, with this stack and text; its activation or item ends next. */
+  fault(stack: string, text: string): void {
+    this.#stack = framesOf(stack);
+    this.#text = text;
+  }
 
   descend(child: number): void {
     this.#path.push(child);
@@ -81,13 +119,13 @@ export class BlockTracer implements Tracer {
     this.#path.pop();
   }
 
-  begin(gas: number): void {
-    this.events.push({ what: "begin", path: [...this.#path], gas });
+  begin(gas: number, program: string): void {
+    this.events.push({ what: "begin", path: [...this.#path], program, gas });
   }
 
   end(status: number, fault: number, gasUsed: number): void {
     const names = { status: STATUS_NAMES[status] as string, fault: FAULT_NAMES[fault] as string };
-    this.events.push({ what: "end", path: [...this.#path], ...names, gasUsed });
+    this.events.push({ what: "end", path: [...this.#path], ...names, gasUsed, ...this.#takeFault() });
   }
 
   call(what: "put" | "get", child: number, result: number, gas: number): void {
@@ -100,6 +138,29 @@ export class BlockTracer implements Tracer {
 
   item(item: number, fault: number, gasUsed: number, lost: () => readonly ByteRange[]): void {
     const name = FAULT_NAMES[fault] as string;
-    this.events.push({ what: "item", path: [...this.#path], item, fault: name, gasUsed, lost: lost() });
+    const ended = { item, fault: name, gasUsed, lost: lost(), ...this.#takeFault() };
+    this.events.push({ what: "item", path: [...this.#path], ...ended });
   }
+
+  #takeFault(): { text: string; stack: readonly RawFrame[] } {
+    const taken = { text: this.#text, stack: this.#stack };
+    this.#text = "";
+    this.#stack = [];
+    return taken;
+  }
+}
+
+const WASM_FRAME = /wasm-function\[(\d+)\]:0x([0-9a-f]+)/;
+
+/**
+ * The guest's functions in a stack as V8 writes it: those between the call that left the guest, if it was
+ * one, and the host that runs it. What lies below is of other activations.
+ */
+function framesOf(stack: string): RawFrame[] {
+  const lines = stack.split("\n").map((line) => WASM_FRAME.exec(line));
+  const first = lines.findIndex((match) => match !== null);
+  if (first < 0) return [];
+  const end = lines.indexOf(null, first);
+  const guest = lines.slice(first, end < 0 ? undefined : end) as RegExpExecArray[];
+  return guest.map((match) => [Number(match[1]), Number.parseInt(match[2] as string, 16)]);
 }

@@ -61,6 +61,16 @@ export interface Program {
 export interface Options {
   /** A planted defect, for tests only. */
   readonly defect?: Defect;
+  /** Is told where the instrumented code comes from. */
+  readonly origins?: Origins;
+}
+
+/** Listens while a program is instrumented; positions.ts does. */
+export interface Origins {
+  /** From `original`, or from what Asyncify made of it, `form`. */
+  begin(original: Checked, form: Checked): void;
+  /** By function of `form`: places in the code written for it and in `form`, in turn. */
+  add(functionIndex: number, origins: readonly number[]): void;
 }
 
 /** Which of the two variants to make: that for batches knows where state ends. */
@@ -195,6 +205,7 @@ function instrument(checked: Checked, options: Variant, unwindable: Unwindable |
   const original = checked.module;
   const entries = entriesOf(original);
   const form = unwindable === null ? checked : check(unwindable.bytes, undefined, "asyncified");
+  options.origins?.begin(checked, form);
   const graph = graphOf(form.module, form.calls);
   boundChain(checked, graph.depths);
   const memory = original.memories[0];
@@ -210,6 +221,7 @@ function instrument(checked: Checked, options: Variant, unwindable: Unwindable |
     graph,
     unwinding: unwindable?.unwinding ?? null,
     bound: options.bound ?? null,
+    origins: options.origins?.add.bind(options.origins) ?? null,
     defect: options.defect ?? null,
   });
   return {

@@ -57,6 +57,8 @@ export interface Parts {
   readonly unwinding: Unwinding | null;
   /** For the batch variant: where state ends; else null. */
   readonly bound: number | null;
+  /** Told, by function of `module`, what each piece of code is made for: Rewriter.origins. */
+  readonly origins: ((functionIndex: number, origins: readonly number[]) => void) | null;
   readonly defect: Defect | null;
 }
 
@@ -160,6 +162,7 @@ class Assembler {
       init: (segment) => helper(`init ${segment}`, op.MEMORY_INIT, segment),
       memories: this.#parts.memories,
       lines,
+      origins: this.#parts.origins !== null,
       defect,
     };
     const bodies = this.#bodies(targets);
@@ -248,6 +251,7 @@ class Assembler {
         throw new AdmissionError("function-size", text, start, index);
       }
       this.#hint(position, rewriter.unlikely);
+      this.#parts.origins?.(index, rewriter.origins);
     });
     return out;
   }

@@ -19,7 +19,7 @@ export function withName(error: unknown, bytes: Uint8Array): unknown {
 }
 
 /** The function's name, or null if there is none or the section is damaged. */
-function nameOf(bytes: Uint8Array, wanted: number): string | null {
+export function nameOf(bytes: Uint8Array, wanted: number): string | null {
   const reader = new Reader(bytes, 8);
   try {
     for (;;) {
@@ -58,4 +58,19 @@ function printable(name: string): string | null {
   const characters = [...clean.slice(0, 4 * CHARACTERS_MAX)];
   if (characters.length <= CHARACTERS_MAX) return clean === "" ? null : clean;
   return `${characters.slice(0, CHARACTERS_MAX).join("")}…`;
+}
+
+/** The module without its custom sections of these names. */
+export function withoutSections(bytes: Uint8Array, names: readonly string[]): Uint8Array {
+  const reader = new Reader(bytes, 8);
+  const kept = [bytes.subarray(0, 8)];
+  while (reader.offset < reader.end) {
+    const start = reader.offset;
+    const id = reader.u8();
+    const size = reader.u32();
+    const end = reader.skip(size) + size;
+    const dropped = id === CUSTOM && names.includes(new Reader(bytes, end - size, end).name(size));
+    if (!dropped) kept.push(bytes.subarray(start, end));
+  }
+  return new Uint8Array(Buffer.concat(kept));
 }

@@ -54,6 +54,8 @@ export interface Targets {
   readonly memories: readonly number[];
   /** In the batch variant: how accesses find state. */
   readonly lines: Lines | null;
+  /** Whether to note which instruction each piece of code is made for. */
+  readonly origins: boolean;
   readonly defect: Defect | null;
 }
 
@@ -67,6 +69,11 @@ export class Rewriter {
   #lines: LinePlan = emptyLines(0);
   /** Where branches of the function written last stand that are seldom taken, counted from its start. */
   unlikely: number[] = [];
+  /**
+   * Pairs, if they are wanted: where the code of an instruction begins, counted in the same way, and where
+   * that instruction stands in the source.
+   */
+  origins: number[] = [];
 
   constructor(source: Uint8Array, targets: Targets) {
     this.#source = source;
@@ -104,6 +111,7 @@ export class Rewriter {
     const size = writer.write(out);
     const start = size - this.#scratch.length;
     this.unlikely = this.#scratch.unlikely.map((place) => start + place);
+    this.origins = writer.origins.map((value, i) => (i % 2 === 0 ? start + value : value));
     return size;
   }
 }
@@ -126,6 +134,8 @@ class FunctionWriter {
   readonly #plan: Plan;
   readonly #code: Code;
   readonly #accesses: Accesses;
+  /** Places in `code` and in the source, in turn. */
+  readonly origins: number[] = [];
   readonly #extra: number[] = [];
   readonly #temporaries = new Map<string, number>();
   /** The local that holds the gas where that pays, or null. */
@@ -280,6 +290,7 @@ class FunctionWriter {
   #instruction(place: number): void {
     const body = this.#body;
     const opcode = body.ops[place] as number;
+    if (this.#targets.origins) this.origins.push(this.#code.length, body.at[place] as number);
     const handsOver = this.#gas !== null && leaves(opcode);
     if (handsOver && this.#targets.defect !== "flush") this.#flushGas();
     this.#encode(place, opcode);

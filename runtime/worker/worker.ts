@@ -17,6 +17,7 @@ import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
 import { hashObject, hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
+import { withStacks } from "../kernel/activation.ts";
 import { type Jobs, LOST, NO_TICKET, NOBODY_ELSE, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
@@ -249,10 +250,16 @@ class Worker implements Jobs {
     const tracer = new BlockTracer();
     this.#lane?.open(SPAN_TRACE);
     const kernel = new Kernel(this.#heap, this.#programs, NOBODY_ELSE, tracer);
-    const ref = runRoot(this.#heap, kernel, process, job);
+    const ref = withStacks(
+      (stack, text) => tracer.fault(stack, text),
+      () => runRoot(this.#heap, kernel, process, job),
+    );
     const root = Buffer.from(hashOf(this.#heap, ref)).toString("hex");
     this.#lane?.close();
-    return this.#heap.blob(Buffer.from(JSON.stringify({ root, events: tracer.events })));
+    const { events } = tracer;
+    const hashes = new Set(events.flatMap((event) => (event.what === "begin" ? [event.program] : [])));
+    const programs = [...hashes].map((hash) => [hash, this.#programs.withHash(hash)?.ref ?? 0]);
+    return this.#heap.blob(Buffer.from(JSON.stringify({ root, events, programs })));
   }
 }
 

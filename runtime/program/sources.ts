@@ -1,0 +1,83 @@
+/**
+ * Where the sources of programs stand, as far as this process knows: names of functions and source maps, for
+ * messages to people and nothing else. `compileGuest` tells it of what it compiles.
+ */
+
+import { SourceMap } from "node:module";
+import { UsageError } from "../errors.ts";
+import { programHash } from "./admit.ts";
+import { nameOf } from "./names.ts";
+
+/** A place in a source file; line and column count from 1. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** What a compiler tells of a program. */
+export interface Sources {
+  /** A source map, version 3, whose columns are byte offsets in the module: what `asc --sourceMap` writes. */
+  readonly map?: string;
+  /** The module with a section "name", if the program itself has none. */
+  readonly named?: Uint8Array;
+}
+
+interface Known {
+  readonly named: Uint8Array;
+  /** As text until it is asked. */
+  map: SourceMap | string | null;
+}
+
+/** How far before an instruction the source of another one still tells where it is. */
+const SEARCH_BYTES = 64;
+
+const known = new Map<string, Known>();
+
+/**
+ * Tells this process where the sources of a program stand, for the stacks of `Runtime.trace`. Not needed for
+ * what `compileGuest` has compiled.
+ *
+ * @throws UsageError BAD_ARGUMENT if the map is no JSON
+ * @example
+ * ```ts
+ * const program = await readFile("ledger.wasm");
+ * addSources(program, { map: await readFile("ledger.wasm.map", "utf8") });
+ * ```
+ */
+export function addSources(program: Uint8Array, { map, named = program }: Sources): void {
+  if (map !== undefined) parse(map);
+  known.set(Buffer.from(programHash(program)).toString("hex"), { named, map: map ?? null });
+}
+
+/** The name of a function of a program, and where the source of the instruction at `offset` stands. */
+export function sourceOf(
+  program: Uint8Array,
+  functionIndex: number,
+  offset: number,
+): { readonly name: string; readonly source: Place | null } {
+  const sources = known.get(Buffer.from(programHash(program)).toString("hex"));
+  const name = nameOf(sources?.named ?? program, functionIndex) ?? `function ${functionIndex}`;
+  if (sources === undefined || sources.map === null) return { name, source: null };
+  if (typeof sources.map === "string") sources.map = parse(sources.map);
+  return { name, source: placeOf(sources.map, offset) };
+}
+
+/** Not every instruction has a place: optimisers make some of their own. Then that of one shortly before. */
+function placeOf(map: SourceMap, offset: number): Place | null {
+  for (let at = offset; at >= 0 && at > offset - SEARCH_BYTES; at--) {
+    const entry = map.findEntry(0, at);
+    if (!("originalSource" in entry) || entry.originalSource === undefined) continue;
+    const { originalSource: file, originalLine, originalColumn } = entry;
+    return { file, line: originalLine + 1, column: originalColumn + 1 };
+  }
+  return null;
+}
+
+function parse(map: string): SourceMap {
+  try {
+    return new SourceMap(JSON.parse(map));
+  } catch (error) {
+    throw new UsageError("BAD_ARGUMENT", `map is no source map: ${error}`, {}, { cause: error });
+  }
+}
