@@ -43,7 +43,10 @@ export const PRODUCTION = Object.freeze({ leave: "needs the production variant" 
 
 /** What calls use of a slot. */
 export interface CallerSlot
-  extends Pick<Slot, "memory" | "words" | "auxWords" | "memoryPages" | "program" | "mark" | "write"> {
+  extends Pick<
+    Slot,
+    "memory" | "words" | "auxWords" | "memoryPages" | "place" | "program" | "mark" | "write"
+  > {
   /** Whether the item has looked at the line of this address. */
   isTouched(address: number): boolean;
 }

@@ -15,6 +15,7 @@ import { endOfItem } from "../kernel/item.ts";
 import type { LoadedProgram } from "../kernel/program.ts";
 import { deliver } from "../kernel/sequential.ts";
 import { Shadow } from "../kernel/shadow.ts";
+import { ROOT_PLACE } from "../kernel/slot-pool.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import * as layout from "../program/layout.ts";
 import { bridgeModule, FAULT_GIVEN_UP } from "./bridge.ts";
@@ -45,6 +46,8 @@ interface ItemExports {
 export class ItemSlot {
   readonly program: LoadedProgram;
   readonly memoryPages: number;
+  /** Children of its items are known by their number alone. */
+  readonly place = ROOT_PLACE;
   readonly #calls: ItemCalls;
   readonly #core: Core;
   readonly #bound: number;

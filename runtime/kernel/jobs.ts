@@ -10,10 +10,10 @@ export const LOST = -1;
 /** Where started children wait for a thread. */
 export interface Jobs {
   /**
-   * Offers a started child, of this number among its parent's, to other threads; NO_TICKET if nobody would
-   * come. `publish` writes its START image.
+   * Offers a started child, of this number among its parent's and at this place (slot-pool.ts), to other
+   * threads; NO_TICKET if nobody would come. `publish` writes its START image.
    */
-  post(publish: () => Ref, depth: number, child: number): Ticket;
+  post(publish: () => Ref, depth: number, child: number, place: number): Ticket;
   /**
    * The result of the job that runs `start`; 0: nobody took it, so it is the caller's to run; LOST: there is
    * no such job any more. Waits if somebody has it.

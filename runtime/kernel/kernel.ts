@@ -37,7 +37,7 @@ import { AccumulateRequest, type GetRequest, PutRequest, SnapshotRequest } from 
 import { Batch, type BatchRunner, NO_RUNNER, type Planned } from "./runner.ts";
 import { beginBatch, ItemLoop } from "./sequential.ts";
 import type { KernelImports } from "./slot.ts";
-import { SlotPool } from "./slot-pool.ts";
+import { placeBelow, ROOT_PLACE, SlotPool } from "./slot-pool.ts";
 import type { Tracer } from "./trace.ts";
 
 const snapshotRequest = new SnapshotRequest();
@@ -95,10 +95,10 @@ export class Kernel {
     this.#programs.forget();
   }
 
-  /** Runs a runnable process to its next return point. */
-  activate(start: Process, depth: number): Process {
+  /** Runs a runnable process, at that depth and place in the tree, to its next return point. */
+  activate(start: Process, depth: number, place = ROOT_PLACE): Process {
     assert(start.status === abi.STATUS_RUNNABLE, "activate: process is not runnable");
-    return this.#run(start, start.gas, depth, null);
+    return this.#run(start, start.gas, depth, place, null);
   }
 
   /**
@@ -108,13 +108,14 @@ export class Kernel {
   resume(root: Process, metadata: Uint8Array, budget: number): Process {
     assert(root.status === abi.STATUS_SNAPSHOT, "resume: root does not stand in SNAPSHOT");
     assert(metadata.length <= root.regionCapacity, "resume: metadata longer than the region");
-    return this.#run(root, budget, 0, metadata);
+    return this.#run(root, budget, 0, ROOT_PLACE, metadata);
   }
 
   #run(
     start: Process,
     budget: number,
     depth: number,
+    place: number,
     metadata: Uint8Array | null,
     within: Within | null = null,
   ): Process {
@@ -122,8 +123,8 @@ export class Kernel {
     this.#tracer?.begin(budget, program.handle.hashHex);
     const result =
       start.inputs === 0
-        ? this.#runHere(start, program, budget, depth, metadata, within)
-        : this.#runBatch(start, program, depth);
+        ? this.#runHere(start, program, budget, depth, place, metadata, within)
+        : this.#runBatch(start, program, depth, place);
     this.#tracer?.end(result.status, result.fault, result.gasUsed);
     return result;
   }
@@ -133,11 +134,12 @@ export class Kernel {
     program: LoadedProgram,
     budget: number,
     depth: number,
+    place: number,
     metadata: Uint8Array | null,
     within: Within | null = null,
     planned: Planned | null = null,
   ): Process {
-    const slot = this.#slots.take(program, start);
+    const slot = this.#slots.take(program, start, place);
     const level = this.#level++;
     this.#scratch[level] ??= new Scratch();
     const scratch = this.#scratch[level];
@@ -168,15 +170,16 @@ export class Kernel {
   // ---- batches --------------------------------------------------------------------------------------------
 
   /** What its items make of a process, after its start function, if that has not run. */
-  #runBatch(start: Process, program: LoadedProgram, depth: number): Process {
+  #runBatch(start: Process, program: LoadedProgram, depth: number, place: number): Process {
     if (start.started === 0 && program.handle.hasStart)
-      return this.#runHere(start, program, start.gas, depth, null);
+      return this.#runHere(start, program, start.gas, depth, place, null);
     const { memory, globals, gas } = start;
     const batch = new Batch(this.#heap, program, start, memory, globals, gas, depth);
     // As long as they run in parallel, no instance is needed here.
     while (batch.rest > 0) {
       const count = this.#runner.plan(batch);
-      if (count > 0) return this.#runHere(start, program, start.gas, depth, null, null, { batch, count });
+      if (count > 0)
+        return this.#runHere(start, program, start.gas, depth, place, null, null, { batch, count });
       this.#runner.run(batch);
     }
     return batch.finish(this.#heap, this.#runner);
@@ -418,7 +421,8 @@ export class Kernel {
       const mark = within?.item.mark();
       this.#tracer?.descend(child.number);
       try {
-        result = this.#run(start, start.gas, caller.depth + 1, null, within);
+        const place = placeBelow(caller.slot.place, child.number);
+        result = this.#run(start, start.gas, caller.depth + 1, place, null, within);
       } finally {
         this.#tracer?.ascend();
         this.#jobs.enter(outer);

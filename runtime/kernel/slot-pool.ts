@@ -1,8 +1,11 @@
 /**
  * A worker's slots: which one an activation gets.
  *
- * Best is the slot that holds the very image. Else one is written over if that is cheaper than filling a new
- * one, or if there is no room for a new one. What is kept unused is bounded in number and in bytes.
+ * Best is the slot that holds the very image. Else one that holds nearly the same is written over; else one
+ * that is out of date: in which this process ran last, or whose process has run in another one since. Else a
+ * new one is filled, if there is room. So there are hardly more slots than processes, and memory is touched
+ * for the first time when a process is met for the first time. What is kept unused is bounded in number and
+ * in bytes.
  */
 
 import type { Heap, Ref } from "../heap/heap.ts";
@@ -13,13 +16,24 @@ import type { LoadedProgram } from "./program.ts";
 import { type KernelImports, Slot } from "./slot.ts";
 
 /**
- * While there is room for new slots, one is written over only if at most this share of the image's pages
- * differ: a new memory has to be filled whole, and its untouched pages cost the OS more than copying them.
+ * A slot holds nearly the same if at most this share of the image's pages differ: a new memory has to be
+ * filled whole, and its untouched pages cost the OS more than copying them, up to 12 µs each.
  */
 const REUSE_SHARE = 0.75;
 const REUSE_PAGES = 16;
-/** Free slots of the program whose difference to the image is looked at. */
-const CANDIDATES = 8;
+/** Free slots of the program, the newest, whose difference to the image is looked at. */
+const CANDIDATES = 4;
+
+/** The place in the tree of the root. */
+export const ROOT_PLACE = 0;
+
+/**
+ * The place of a process in the tree, from that of its parent: a number by which a worker knows which process
+ * it met before. Two that share one may take each other's slot, and lose time.
+ */
+export function placeBelow(parent: number, child: number): number {
+  return (Math.imul(parent, 0x9e3779b1) + child + 1) | 0;
+}
 
 /** A worker's slots. The free ones are kept in the order of their last use, bounded in number and bytes. */
 export class SlotPool {
@@ -38,10 +52,14 @@ export class SlotPool {
     this.#imports = imports;
   }
 
-  /** A slot for `image`, entered. Give it back with `release`, or drop it if it is in doubt. */
-  take(program: LoadedProgram, image: Process): Slot {
+  /**
+   * A slot for `image`, entered, of the process at `place`. Give it back with `release`, or drop it if it is
+   * in doubt.
+   */
+  take(program: LoadedProgram, image: Process, place: number): Slot {
     const slot =
-      this.#takeLast(program, image) ?? this.#choose(program, image) ?? this.#create(program, image);
+      this.#takeLast(program, image) ?? this.#choose(program, image, place) ?? this.#create(program, image);
+    slot.place = place;
     try {
       slot.enter(this.#heap, image);
     } catch (error) {
@@ -110,27 +128,26 @@ export class SlotPool {
     this.#byProgram.clear();
   }
 
-  #choose(program: LoadedProgram, image: Process): Slot | undefined {
+  #choose(program: LoadedProgram, image: Process, place: number): Slot | undefined {
     const byRoot = this.#byProgram.get(program);
     if (byRoot === undefined) return undefined;
     const exact = byRoot.get(image.memory)?.find((slot) => slot.memoryPages === image.memoryPages);
     if (exact !== undefined) return this.#remove(exact);
     const pages = image.memoryPages * (WASM_PAGE_BYTES / PAGE_BYTES);
     const room = this.#count < SLOTS_LIMIT && this.#freeBytes + pages * PAGE_BYTES <= SLOT_BYTES_LIMIT;
+    const fitting = [...byRoot.values()].flat().filter((slot) => slot.memoryPages <= image.memoryPages);
+    const outdated = fitting.findLast((slot) => slot.place === place) ?? superseded(fitting);
+    const candidates = fitting.slice(-CANDIDATES);
+    if (outdated !== undefined) candidates.push(outdated);
     let worth = room ? Math.max(REUSE_PAGES, pages * REUSE_SHARE) : Number.POSITIVE_INFINITY;
-    let closest: Slot | undefined;
-    let candidates = 0;
-    for (const [root, slots] of byRoot) {
-      const slot = slots[0] as Slot;
-      if (slot.memoryPages > image.memoryPages) continue;
-      const difference = tableDiffCount(this.#heap, root, image.memory);
-      if (difference <= worth) {
-        closest = slot;
-        worth = difference - 1;
-      }
-      if (++candidates === CANDIDATES) break;
+    let chosen = outdated;
+    for (const slot of candidates) {
+      const difference = tableDiffCount(this.#heap, slot.root, image.memory);
+      if (difference > worth) continue;
+      chosen = slot;
+      worth = difference - 1;
     }
-    return closest === undefined ? undefined : this.#remove(closest);
+    return chosen === undefined ? undefined : this.#remove(chosen);
   }
 
   #create(program: LoadedProgram, image: Process): Slot {
@@ -156,4 +173,10 @@ export class SlotPool {
     if (byRoot.size === 0) this.#byProgram.delete(slot.program);
     return slot;
   }
+}
+
+/** Of slots in the order of their use one whose process has run in a later one since. */
+function superseded(slots: readonly Slot[]): Slot | undefined {
+  const later = new Set<number>();
+  return slots.findLast(({ place }) => later.size === later.add(place).size);
 }

@@ -62,6 +62,8 @@ export class Slot {
   root: Ref = 0;
   /** The BLOB whose contents the instance's globals hold, -1: unknown. */
   globals: Ref = -1;
+  /** Of the process that runs in it, or ran last (slot-pool.ts). */
+  place = 0;
   memory: Buffer;
   words: Uint32Array;
   readonly #memory: WebAssembly.Memory;

@@ -52,6 +52,7 @@ const GAS_LOW = 10;
 const GAS_HIGH = 11;
 const ERROR_LENGTH = 12;
 const ORIGIN = 13;
+const PLACE = 14;
 
 // Words before the entries.
 const SIGNAL = 0;
@@ -106,6 +107,7 @@ export class Board {
     words[at + START] = job.start;
     words[at + RESULT] = 0;
     words[at + DEPTH] = job.depth;
+    words[at + PLACE] = job.place;
     words[at + POSTER] = this.#self;
     words[at + PARENT] = job.parent;
     words[at + PARENT_SEQUENCE] =
@@ -127,6 +129,7 @@ export class Board {
       kind: word(KIND),
       start: word(START) >>> 0,
       depth: word(DEPTH),
+      place: word(PLACE),
       metadata: word(METADATA) >>> 0,
       gas: (word(GAS_LOW) >>> 0) + word(GAS_HIGH) * TWO_32,
       parent: word(PARENT),
@@ -224,10 +227,7 @@ export class Board {
     );
   }
 
-  /**
-   * Claims any posted job that is not work in advance; if `ancestor` is given, only one that descends from
-   * it.
-   */
+  /** Claims any posted job that is not work in advance, and that descends from `ancestor` if one is given. */
   claimAny(ancestor = NO_ENTRY): number {
     const words = this.#words;
     const count = Atomics.load(words, HIGH_WATER);

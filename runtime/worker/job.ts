@@ -24,6 +24,8 @@ export interface Job {
   readonly kind: number;
   readonly start: Ref;
   readonly depth: number;
+  /** Which process it is of (kernel/slot-pool.ts). */
+  readonly place: number;
   readonly metadata: Ref;
   readonly gas: number;
   /** The entry of the activation that posted this, NO_ENTRY: none. */
@@ -31,6 +33,9 @@ export interface Job {
   /** The START in the timeline (timeline.ts), NO_RECORD: none. */
   readonly origin: number;
 }
+
+/** What the main thread posts: of the root, or of no process. */
+export type NewJob = Pick<Job, "kind" | "start" | "metadata" | "gas">;
 
 /** How a job stands, for who waits for it. */
 export type Outcome =

@@ -21,9 +21,10 @@ import {
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
 import type { ProgramHandle } from "../kernel/program.ts";
+import { ROOT_PLACE } from "../kernel/slot-pool.ts";
 import { WORKER_STACK_BYTES } from "../limits.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
-import { type Job, NO_ENTRY } from "./job.ts";
+import { type NewJob, NO_ENTRY } from "./job.ts";
 import { NO_RECORD } from "./timeline.ts";
 import type { WorkerTask } from "./worker.ts";
 
@@ -111,7 +112,7 @@ export class Pool {
    * Runs a job on some thread; the reference of its result. When `abort` is aborted meanwhile, the job is
    * given up, and the thread that has it is ended.
    */
-  async run(job: Omit<Job, "parent" | "depth" | "origin">, abort: AbortSignal | null = null): Promise<Ref> {
+  async run(job: NewJob, abort: AbortSignal | null = null): Promise<Ref> {
     if (abort?.aborted) throw cancelled(abort);
     const wake = (): void => this.#board.wakeMain();
     abort?.addEventListener("abort", wake);
@@ -122,7 +123,7 @@ export class Pool {
     }
   }
 
-  async #run(job: Omit<Job, "parent" | "depth" | "origin">, abort: AbortSignal | null): Promise<Ref> {
+  async #run(job: NewJob, abort: AbortSignal | null): Promise<Ref> {
     const board = this.#board;
     const deathsBefore = this.#deaths;
     const entry = await this.#post(job);
@@ -181,10 +182,16 @@ export class Pool {
   }
 
   /** Waits while there are as many blocks in progress as the board holds. */
-  async #post(job: Omit<Job, "parent" | "depth" | "origin">): Promise<number> {
+  async #post(job: NewJob): Promise<number> {
     for (;;) {
       const signal = this.#board.mainSignal();
-      const entry = this.#board.post({ ...job, depth: 0, parent: NO_ENTRY, origin: NO_RECORD });
+      const entry = this.#board.post({
+        ...job,
+        depth: 0,
+        place: ROOT_PLACE,
+        parent: NO_ENTRY,
+        origin: NO_RECORD,
+      });
       if (entry !== NO_ENTRY) return entry;
       await this.#board.mainSleep(signal);
     }

@@ -21,6 +21,7 @@ import { withStacks } from "../kernel/activation.ts";
 import { type Jobs, LOST, NO_TICKET, NOBODY_ELSE, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
+import { ROOT_PLACE } from "../kernel/slot-pool.ts";
 import { BlockTracer } from "../kernel/trace.ts";
 import { Board } from "./board.ts";
 import { JOB_ACTIVATE, JOB_ASSIST, JOB_COLLECT, JOB_TRACE, type Job, NO_ENTRY, type Outcome } from "./job.ts";
@@ -106,12 +107,13 @@ class Worker implements Jobs {
 
   // ---- Jobs, for the kernel -------------------------------------------------------------------------------
 
-  post(publish: () => Ref, depth: number, child: number): Ticket {
+  post(publish: () => Ref, depth: number, child: number, place: number): Ticket {
     if (this.#alone) return NO_TICKET;
     const entry = this.#board.post({
       kind: JOB_ACTIVATE,
       start: publish(),
       depth,
+      place,
       metadata: 0,
       gas: 0,
       parent: this.#entry,
@@ -171,7 +173,7 @@ class Worker implements Jobs {
   // ---- batches --------------------------------------------------------------------------------------------
 
   #call(batch: number, threads: number): void {
-    const job = { kind: JOB_ASSIST, start: 0, depth: 0, metadata: batch, gas: 0 };
+    const job = { kind: JOB_ASSIST, start: 0, depth: 0, place: ROOT_PLACE, metadata: batch, gas: 0 };
     for (let i = 0; i < threads; i++) {
       const origin = this.#lane?.current ?? NO_RECORD;
       const entry = this.#board.post({ ...job, parent: this.#entry, origin });
@@ -236,7 +238,9 @@ class Worker implements Jobs {
     }
     this.#lane?.job(job.origin);
     const process = loadProcess(heap, job.start);
-    if (job.kind === JOB_ACTIVATE) return publishProcess(heap, this.#kernel.activate(process, job.depth));
+    if (job.kind === JOB_ACTIVATE) {
+      return publishProcess(heap, this.#kernel.activate(process, job.depth, job.place));
+    }
     if (job.kind === JOB_TRACE) return this.#trace(process, job);
     const ref = runRoot(heap, this.#kernel, process, job);
     this.#lane?.open(SPAN_HASH);
