@@ -83,6 +83,7 @@ test("a script runs a block through the API", () => {
     `import { readFileSync } from "node:fs";
      import { programHash, Runtime } from "stillpoint";
      import { verify } from "stillpoint/proof";
+     import { TestProcess } from "stillpoint/testing";
      import { ABI_VERSION } from "stillpoint/syscalls";
      const guests = new URL("./node_modules/stillpoint/dist/examples/ledger/guest/", import.meta.url);
      const root = readFileSync(new URL("root.wasm", guests));
@@ -92,11 +93,12 @@ test("a script runs a block through the API", () => {
      await runtime.produce(new Uint8Array(3)).catch((error) => console.log(error.code));
      console.log(ABI_VERSION, runtime.head.height, runtime.head.root === before, programHash(root).length);
      console.log(verify(before, runtime.prove([7], 0, 1)).absent);
-     await runtime.close();`,
+     await runtime.close();
+     console.log((await TestProcess.open(ledger)).call("prepare", 4096n) % 4096n);`,
   );
   const { status, stdout, stderr } = inProject(process.execPath, ["use.js"]);
   assert.equal(status, 0, stderr);
-  assert.equal(stdout, "BLOCK_FAULT\n1 0 true 32\nprocess\n");
+  assert.equal(stdout, "BLOCK_FAULT\n1 0 true 32\nprocess\n0n\n");
 });
 
 test("the declarations type a stranger's program", () => {

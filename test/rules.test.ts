@@ -106,6 +106,10 @@ const LAYERS: Record<string, readonly string[]> = {
     ...["runtime/proof", "runtime/store", "runtime/worker", "runtime/batch"],
   ],
   "runtime/compile.ts": ["base", "syscalls", "runtime/program"],
+  "runtime/testing.ts": [
+    ...["base", "syscalls", "runtime/heap", "runtime/image", "runtime/program", "runtime/kernel"],
+    "runtime/chain",
+  ],
   "runtime/index.ts": [
     "base",
     "runtime/batch",

@@ -10,36 +10,46 @@ export async function withPlaces(
   programs: ReadonlyMap<string, Uint8Array>,
 ): Promise<readonly TraceEvent[]> {
   const positions = new Map<string, Positions>();
-  const running: string[] = [];
-  const placed: TraceEvent[] = [];
-  for (const event of events) {
-    if (event.what === "begin") running.push(event.program);
-    if (event.what === "end" || event.what === "item") {
-      const program = running.at(-1) as string;
-      const stack = await framesOf(event.stack, program, programs.get(program), positions);
-      placed.push({ ...event, stack });
-    } else {
-      placed.push(event);
-    }
-    if (event.what === "end") running.pop();
+  for (const hash of programsThatFaulted(events)) {
+    const bytes = programs.get(hash);
+    if (bytes !== undefined) positions.set(hash, await Positions.of(bytes));
   }
-  return placed;
+  return placed(events, positions);
 }
 
-async function framesOf(
-  stack: readonly RawFrame[],
-  program: string,
-  bytes: Uint8Array | undefined,
-  known: Map<string, Positions>,
-): Promise<readonly Frame[]> {
-  if (stack.length === 0 || bytes === undefined) return [];
-  const positions = known.get(program) ?? (await Positions.of(bytes));
-  known.set(program, positions);
-  return stack.flatMap(([functionIndex, offset]) => {
-    const position = positions.locate(functionIndex, offset);
-    if (position === null) return [];
-    return [{ ...position, ...sourceOf(bytes, position.functionIndex, position.offset) }];
+/** The same where the positions of programs are known, by hash; stacks of others are empty. */
+export function placed(
+  events: readonly TraceEvent<RawFrame>[],
+  positions: ReadonlyMap<string, Positions>,
+): readonly TraceEvent[] {
+  return eachWithProgram(events).map(({ event, program }) => {
+    if (!("stack" in event)) return event;
+    const known = positions.get(program);
+    return { ...event, stack: known === undefined ? [] : event.stack.flatMap((raw) => frameOf(known, raw)) };
   });
+}
+
+function programsThatFaulted(events: readonly TraceEvent<RawFrame>[]): Set<string> {
+  const faulted = eachWithProgram(events).filter(({ event }) => "stack" in event && event.stack.length > 0);
+  return new Set(faulted.map(({ program }) => program));
+}
+
+/** Each event with the hash of the program that was running. */
+function eachWithProgram<F>(events: readonly TraceEvent<F>[]) {
+  const running: string[] = [];
+  return events.map((event) => {
+    if (event.what === "begin") running.push(event.program);
+    const program = running.at(-1) as string;
+    if (event.what === "end") running.pop();
+    return { event, program };
+  });
+}
+
+/** Nothing for what was injected. */
+function frameOf(positions: Positions, [functionIndex, offset]: RawFrame): Frame[] {
+  const position = positions.locate(functionIndex, offset);
+  if (position === null) return [];
+  return [{ ...position, ...sourceOf(positions.program.bytes, position.functionIndex, position.offset) }];
 }
 
 /**

@@ -105,6 +105,11 @@ export class BlockTracer implements Tracer {
   #stack: readonly RawFrame[] = [];
   #text = "";
 
+  /** The events so far; what comes is collected anew. */
+  take(): readonly TraceEvent<RawFrame>[] {
+    return this.events.splice(0);
+  }
+
   /** A fault came, with this stack and text; its activation or item ends next. */
   fault(stack: string, text: string): void {
     this.#stack = framesOf(stack);

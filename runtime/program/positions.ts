@@ -8,7 +8,7 @@
  */
 
 import { assert } from "../errors.ts";
-import { admit, type Checked, type Origins } from "./admit.ts";
+import { admit, type Checked, type Origins, type Program } from "./admit.ts";
 import { Body } from "./body.ts";
 import { KERNEL_IMPORTS } from "./glue.ts";
 import * as op from "./opcodes.ts";
@@ -31,14 +31,24 @@ export class Positions implements Origins {
   /** By function of the instrumented module, imports apart: where its body begins. */
   #bodies: readonly number[] = [];
 
+  #program: Program | null = null;
+
   private constructor() {}
 
-  /** Of an admitted program. */
+  /**
+   * Admits a program, and keeps the positions.
+   *
+   * @throws AdmissionError
+   */
   static async of(bytes: Uint8Array): Promise<Positions> {
     const positions = new Positions();
-    const { code } = await admit(bytes, { origins: positions });
-    positions.#bodies = bodiesOf(code);
+    positions.#program = await admit(bytes, { origins: positions });
+    positions.#bodies = bodiesOf(positions.#program.code);
     return positions;
+  }
+
+  get program(): Program {
+    return this.#program as Program;
   }
 
   begin(original: Checked, form: Checked): void {

@@ -1,0 +1,374 @@
+/**
+ * Processes for the tests of guests: on the calling thread, at once, without workers, blocks or a store. A
+ * test takes milliseconds, and a fault is an exception that names lines of the source.
+ *
+ * The test is the parent. What runs here is the kernel itself, so gas, quotas, faults and hashes are those
+ * of the runtime; children are run where they are joined. States are values: they cost what changed.
+ */
+
+import * as abi from "../syscalls/abi.ts";
+import { loadProgram, programHash } from "./chain/genesis.ts";
+import { inspectProcess, type ProcessView, readProcess } from "./chain/inspect.ts";
+import { formatFaults, placed } from "./chain/stack.ts";
+import { StillpointError, UsageError } from "./errors.ts";
+import { createHeap, Heap, type Ref } from "./heap/heap.ts";
+import { MemoryEdit } from "./image/memory.ts";
+import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "./image/process.ts";
+import { withStacks } from "./kernel/activation.ts";
+import { inputBytes, Outcomes, writeInputs } from "./kernel/batch.ts";
+import { FAULT_NAMES } from "./kernel/faults.ts";
+import { clearOutcome, freshProcess } from "./kernel/images.ts";
+import { NOBODY_ELSE } from "./kernel/jobs.ts";
+import { Kernel } from "./kernel/kernel.ts";
+import { LoadedProgram, Programs } from "./kernel/program.ts";
+import { BlockTracer, type ByteRange, type Frame, type TraceEvent } from "./kernel/trace.ts";
+import { WASM_PAGE_BYTES } from "./limits.ts";
+import { Positions } from "./program/positions.ts";
+
+export type { ByteRange, Frame, ProcessView, TraceEvent };
+
+/** What a tested process has. */
+export interface TestOptions {
+  /** Programs that it, or a process below it, may make children of. */
+  readonly programs?: readonly Uint8Array[];
+  /** Gas of each call, and of each item of a batch. Default 1,000,000,000. */
+  readonly gas?: number;
+  /** Memory for it and all below it, in pages of 64 KiB. Default 16,384, which is 1 GiB. */
+  readonly memoryQuota?: number;
+  /** Processes below it. Default 1024. */
+  readonly processQuota?: number;
+  /** Space for all states that the test goes through, in bytes; used as it is needed. Default 4 GiB. */
+  readonly heapBytes?: number;
+}
+
+/** What became of an item. */
+export interface TestOutcome {
+  readonly status: "returned" | "faulted" | "refused" | "not run";
+  /** The fault's name; "none" if it did not fault. */
+  readonly fault: string;
+  /** What the entry returned. */
+  readonly code: bigint;
+  readonly gasUsed: number;
+  readonly output: Uint8Array;
+  /** The text of an abort. */
+  readonly text: string;
+  readonly stack: readonly Frame[];
+  /** What it changed in private memory, mail apart: what of it should be kept belongs into the state. */
+  readonly lost: readonly ByteRange[];
+}
+
+/** A state of a process and all below it: a value, good for its process and all forks of it. */
+export interface TestState {
+  /** SHA-256 root of the subtree, in hex. */
+  readonly hash: string;
+}
+
+/** The guest faulted. The message has the stacks of its fault, and of those of its children. */
+export class GuestFault extends StillpointError {
+  /** Functions that were running, the innermost first. */
+  readonly frames: readonly Frame[];
+
+  constructor(entry: string, fault: string, text: string, events: readonly TraceEvent[]) {
+    super("GUEST_FAULT", `"${entry}" faulted\n${formatFaults(events)}`, { entry, fault, text });
+    const last = events.at(-1);
+    this.frames = last?.what === "end" ? last.stack : [];
+  }
+}
+
+const ITEM_STATUSES: Readonly<Record<number, TestOutcome["status"]>> = {
+  [abi.ITEM_RETURNED]: "returned",
+  [abi.ITEM_FAULTED]: "faulted",
+  [abi.ITEM_REFUSED]: "refused",
+  [abi.ITEM_NOT_RUN]: "not run",
+};
+/** What the usual inbox takes, and the usual outbox. */
+const BOX_BYTES = abi.MAIL_BYTES / 2;
+/** As a child of a root that is not there: it may call RET, but not SNAPSHOT. */
+const DEPTH = 1;
+
+/** What a process and its forks share. */
+interface Bench {
+  readonly heap: Heap;
+  readonly kernel: Kernel;
+  readonly tracer: BlockTracer;
+  readonly positions: ReadonlyMap<string, Positions>;
+  readonly program: LoadedProgram;
+  readonly gas: number;
+}
+
+/**
+ * A process that a test calls.
+ *
+ * @example
+ * ```ts
+ * const bank = await TestProcess.open(await compileGuest("bank.ts"));
+ * bank.write(64, Uint8Array.of(100));
+ * const before = bank.state;
+ * console.log(bank.call("balance", 1n)); // 100n
+ * bank.call("deposit", 1n);
+ * console.log(bank.call("balance", 1n)); // 101n
+ * bank.state = before; // any number of times
+ * console.log(bank.call("balance", 1n)); // 100n
+ * ```
+ */
+export class TestProcess {
+  readonly #bench: Bench;
+  #process: Process;
+  #events: readonly TraceEvent[] = [];
+
+  private constructor(bench: Bench, process: Process) {
+    this.#bench = bench;
+    this.#process = process;
+  }
+
+  /**
+   * A fresh process of `program`. Its start function runs with the first call.
+   *
+   * @throws AdmissionError (E_BAD_PROGRAM)
+   */
+  static async open(program: Uint8Array, options: TestOptions = {}): Promise<TestProcess> {
+    const { programs = [], gas = 1e9, heapBytes = 2 ** 32 } = options;
+    const { memoryQuota = 16_384, processQuota = 1024 } = options;
+    const heap = new Heap(createHeap(heapBytes), 1);
+    const positions = new Map<string, Positions>();
+    const handles = [];
+    for (const bytes of [program, ...programs]) {
+      const known = await Positions.of(bytes);
+      positions.set(Buffer.from(programHash(bytes)).toString("hex"), known);
+      handles.push(await loadProgram(heap, known.program));
+    }
+    const tracer = new BlockTracer();
+    const kernel = new Kernel(heap, new Programs(heap, handles), NOBODY_ELSE, tracer);
+    const loaded = new LoadedProgram(handles[0] as (typeof handles)[0]);
+    const bench = { heap, kernel, tracer, positions, program: loaded, gas };
+    return new TestProcess(bench, freshProcess(loaded, memoryQuota, processQuota));
+  }
+
+  /**
+   * Runs an entry to its return or to RET; returns the code.
+   *
+   * @throws GuestFault; the process is then where it was before. UsageError NO_ENTRY, or STATE if the process
+   *   stands in RET.
+   */
+  call(entry: string, argument: bigint | number = 0n, gas: number = this.#bench.gas): bigint {
+    if (this.#process.continuation !== 0)
+      throw new UsageError("STATE", `the process stands in RET: "resume" it before "${entry}" is called`);
+    return this.#run(entry, this.#entry(entry), argument, gas);
+  }
+
+  /**
+   * Goes on where the process stands in RET, which returns `argument` there; returns the next code.
+   *
+   * @throws GuestFault, UsageError STATE if it does not stand in RET
+   */
+  resume(argument: bigint | number = 0n, gas: number = this.#bench.gas): bigint {
+    if (this.#process.continuation === 0)
+      throw new UsageError("STATE", 'the process does not stand in RET: "call" an entry');
+    return this.#run("RET", ENTRY_CONTINUE, argument, gas);
+  }
+
+  /**
+   * Runs an entry as a batch: one item for each input, in their order, with the usual inbox and outbox of
+   * `compileGuest`. Items that fault leave nothing behind.
+   *
+   * @throws UsageError NO_ENTRY; STATE if the program exports no STATE_BYTES, the process is not at rest or
+   *   an input is too long; GuestFault if the start function faults
+   */
+  batch(entry: string, inputs: readonly Uint8Array[]): TestOutcome[] {
+    const { heap, program, gas } = this.#bench;
+    const { stateBytes } = program.handle;
+    const number = this.#entry(entry);
+    const { status, memoryPages } = this.#process;
+    const refuse = (why: string): never => {
+      throw new UsageError("STATE", `no batch of "${entry}": ${why}`, { entry });
+    };
+    if (stateBytes === 0) refuse("the program exports no constant STATE_BYTES");
+    if (stateBytes + abi.MAIL_BYTES > memoryPages * WASM_PAGE_BYTES)
+      refuse("the memory has no room for mail");
+    if (status !== abi.STATUS_FRESH && status !== abi.STATUS_RETURNED) refuse("the process is not at rest");
+    const long = inputs.findIndex(({ length }) => length > BOX_BYTES);
+    if (long >= 0) refuse(`input ${long} is longer than the inbox of ${BOX_BYTES} bytes`);
+    const start = this.#starting(number, gas * inputs.length + gas);
+    start.inputs = writeInputs(heap, ...listOf(inputs, stateBytes, gas));
+    this.#activate(start);
+    if (this.#process.status === abi.STATUS_FAULTED) throw this.#fault("start function");
+    return this.#outcomes();
+  }
+
+  /** What it holds now. Set it to go back, or forth; a state stays good. */
+  get state(): TestState {
+    const { heap } = this.#bench;
+    const ref = publishProcess(heap, this.#process);
+    const { hash } = inspectProcess(heap, ref, []) as ProcessView;
+    const state = { hash };
+    states.set(state, { heap, ref });
+    return state;
+  }
+
+  set state(state: TestState) {
+    const known = states.get(state);
+    if (known?.heap !== this.#bench.heap)
+      throw new UsageError(
+        "BAD_ARGUMENT",
+        "this state is of another process: states belong to one and its forks",
+      );
+    this.#process = loadProcess(known.heap, known.ref);
+    this.#events = [];
+  }
+
+  /** Another process in the same state, which goes its own way. */
+  fork(): TestProcess {
+    return new TestProcess(
+      this.#bench,
+      loadProcess(this.#bench.heap, publishProcess(this.#bench.heap, this.#process)),
+    );
+  }
+
+  /** The process at `path`, child numbers from this one; null if there is none. */
+  inspect(path: readonly number[] = []): ProcessView | null {
+    return inspectProcess(this.#bench.heap, publishProcess(this.#bench.heap, this.#process), path);
+  }
+
+  /**
+   * Bytes of its memory, or of that of the process at `path`.
+   *
+   * @throws UsageError (NO_PROCESS, RANGE)
+   */
+  read(address: number, length: number, path: readonly number[] = []): Uint8Array {
+    const { heap } = this.#bench;
+    return readProcess(heap, publishProcess(heap, this.#process), path, address, length);
+  }
+
+  /**
+   * Writes into its memory, as a parent does.
+   *
+   * @throws UsageError RANGE
+   */
+  write(address: number, bytes: Uint8Array): void {
+    const { heap } = this.#bench;
+    const { length } = bytes;
+    const size = this.#process.memoryPages * WASM_PAGE_BYTES;
+    if (!Number.isInteger(address) || address < 0 || address + length > size) {
+      const text = `${length} bytes at ${address} are not inside the memory of ${size} bytes`;
+      throw new UsageError("RANGE", text, { address, length, size });
+    }
+    const edit = new MemoryEdit(heap, this.#process.memory);
+    edit.write(address, Buffer.from(bytes), 0, length);
+    this.#process = this.#process.copy();
+    this.#process.memory = edit.commit();
+  }
+
+  /** Gas that the last call used. */
+  get gasUsed(): number {
+    return this.#process.gasUsed;
+  }
+
+  /** Activations, calls and items of the last call. */
+  get trace(): readonly TraceEvent[] {
+    return this.#events;
+  }
+
+  // ---- inside ---------------------------------------------------------------------------------------------
+
+  #entry(name: string): number {
+    const { program } = this.#bench;
+    const entry = program.entry(Buffer.from(name, "utf8").toString("latin1"));
+    if (entry >= 0) return entry;
+    const known = program.handle.entries.join(", ") || "none";
+    const text = `no entry "${name}": an exported function (i64) -> i64. The program's entries: ${known}`;
+    throw new UsageError("NO_ENTRY", text, { entry: name });
+  }
+
+  /** What START makes of the process. */
+  #starting(entry: number, gas: number): Process {
+    const start = this.#process.copy();
+    start.reference = this.#process;
+    start.referenceRef = 0;
+    clearOutcome(start);
+    start.status = abi.STATUS_RUNNABLE;
+    start.entry = entry;
+    start.gas = gas;
+    return start;
+  }
+
+  #run(name: string, entry: number, argument: bigint | number, gas: number): bigint {
+    const start = this.#starting(entry, gas);
+    const value = BigInt.asUintN(64, BigInt(argument));
+    start.argumentLow = Number(value & 0xffffffffn) | 0;
+    start.argumentHigh = Number(value >> 32n) | 0;
+    const before = this.#process;
+    this.#activate(start);
+    const { status, codeLow, codeHigh } = this.#process;
+    if (status !== abi.STATUS_FAULTED) return (BigInt(codeHigh) << 32n) | BigInt(codeLow >>> 0);
+    const fault = this.#fault(name);
+    this.#process = before;
+    throw fault;
+  }
+
+  #activate(start: Process): void {
+    const { kernel, tracer, positions } = this.#bench;
+    try {
+      this.#process = withStacks(
+        (stack, text) => tracer.fault(stack, text),
+        () => kernel.activate(start, DEPTH),
+      );
+    } finally {
+      this.#events = placed(tracer.take(), positions);
+    }
+  }
+
+  #fault(entry: string): GuestFault {
+    const { heap } = this.#bench;
+    const { fault, text } = this.#process;
+    const words = text === 0 ? "" : heap.payload(text).toString("utf8");
+    return new GuestFault(entry, FAULT_NAMES[fault] as string, words, this.#events);
+  }
+
+  #outcomes(): TestOutcome[] {
+    const outcomes = new Outcomes(this.#bench.heap, this.#process.outcomes);
+    const ran = this.#events.filter((event) => event.what === "item" && event.path.length === 0);
+    const events = new Map(ran.map((event) => [(event as ItemEvent).item, event as ItemEvent]));
+    return Array.from({ length: outcomes.count }, (_, i) => {
+      const { status, fault, codeLow, codeHigh, gasUsed } = outcomes.item(i);
+      const { text = "", stack = [], lost = [] } = events.get(i) ?? {};
+      return {
+        status: ITEM_STATUSES[status] as TestOutcome["status"],
+        fault: FAULT_NAMES[fault] as string,
+        code: (BigInt(codeHigh) << 32n) | BigInt(codeLow >>> 0),
+        gasUsed,
+        output: new Uint8Array(outcomes.outputs(i, i + 1)),
+        text,
+        stack,
+        lost,
+      };
+    });
+  }
+}
+
+type ItemEvent = Extract<TraceEvent, { what: "item" }>;
+
+/** Behind the states that were handed out. */
+const states = new WeakMap<TestState, { readonly heap: Heap; readonly ref: Ref }>();
+
+/** Inputs as the kernel takes them, and the bytes that hold them. */
+function listOf(inputs: readonly Uint8Array[], stateBytes: number, gas: number) {
+  const source = Buffer.concat(inputs);
+  const list = new Uint32Array((inputs.length * abi.INPUT_SIZE) / 4);
+  let pointer = 0;
+  inputs.forEach(({ length }, i) => {
+    const at = (i * abi.INPUT_SIZE) / 4;
+    list[at + abi.INPUT_POINTER / 4] = pointer;
+    list[at + abi.INPUT_LENGTH / 4] = length;
+    list[at + abi.INPUT_GAS / 4] = gas;
+    list[at + abi.INPUT_GAS / 4 + 1] = Math.floor(gas / 2 ** 32);
+    pointer += length;
+  });
+  const mail = {
+    inbox: stateBytes,
+    inboxCapacity: BOX_BYTES,
+    outbox: stateBytes + BOX_BYTES,
+    outboxCapacity: BOX_BYTES,
+  };
+  const bytes = inputs.reduce((sum, { length }) => sum + inputBytes(length), 0);
+  return [{ ...mail, count: inputs.length, list, bytes }, source] as const;
+}

@@ -1,0 +1,191 @@
+/** stillpoint/testing: what its documentation shows, and that it agrees with a runtime to the bit. */
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { before, test } from "node:test";
+import { compileGuest } from "../../runtime/compile.ts";
+import { programHash } from "../../runtime/index.ts";
+import { type GuestFault, TestProcess } from "../../runtime/testing.ts";
+import { REGION, Script } from "../driver.ts";
+import { driver, guest, open, play } from "../fixture.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const section =
+  /## Testing\n[\s\S]*?\n## /.exec(readFileSync(join(ROOT, "guest/README.md"), "utf8"))?.[0] ?? "";
+const block = (language: string): string =>
+  new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(section)?.[1] ?? assert.fail(language);
+
+let directory: string;
+let bank: Uint8Array;
+
+before(async () => {
+  directory = mkdtempSync(join(tmpdir(), "stillpoint-testing-"));
+  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+  mkdirSync(join(directory, "node_modules"));
+  writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
+  writeFileSync(join(directory, "bank.ts"), block("ts"));
+  bank = await compileGuest(join(directory, "bank.ts"));
+});
+
+test("the tests in guest/README.md pass", () => {
+  const file = (name: string): string =>
+    JSON.stringify(new URL(`../../runtime/${name}`, import.meta.url).href);
+  const script = block("js")
+    .replace('"stillpoint/compile"', file("compile.ts"))
+    .replace('"stillpoint/testing"', file("testing.ts"));
+  writeFileSync(join(directory, "bank.test.js"), script);
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  const { status, stdout } = spawnSync(process.execPath, ["--test", "bank.test.js"], {
+    cwd: directory,
+    encoding: "utf8",
+    env,
+  });
+  assert.equal(status, 0, stdout);
+  assert.match(stdout, /pass 3/);
+});
+
+test("a fault is told as guest/README.md tells it", async () => {
+  const tested = await TestProcess.open(bank);
+  const told = [...block("js").matchAll(/^ {2}\/\/ (.*)$/gm)].map(([, text]) => text);
+  assert.throws(
+    () => tested.call("deposit", 5000n),
+    (error: GuestFault) => {
+      assert.equal(`${error}`, told.join("\n"));
+      assert.equal(error.frames[0]?.source?.line, 12);
+      assert.deepEqual(error.facts, { entry: "deposit", fault: "abort", text: "no such account in bank.ts" });
+      return true;
+    },
+  );
+});
+
+test("the example of the class prints what it says", async () => {
+  const example = /@example\n \* ```ts\n([\s\S]*?) \* ```\n \*\/\nexport class TestProcess/.exec(
+    readFileSync(join(ROOT, "runtime/testing.ts"), "utf8"),
+  )?.[1];
+  const printed: unknown[] = [];
+  const body = (example as string).replaceAll(/^ \* ?/gm, "");
+  const AsyncFunction = (async () => {}).constructor as new (
+    ...text: string[]
+  ) => (...scope: unknown[]) => Promise<void>;
+  const scope = {
+    TestProcess,
+    compileGuest: async () => bank,
+    console: { log: (value: unknown) => printed.push(value) },
+  };
+  await new AsyncFunction(...Object.keys(scope), body)(...Object.values(scope));
+  const said = [...body.matchAll(/console\.log\(.*\); \/\/ (\d+)n/g)].map(([, text]) =>
+    BigInt(text as string),
+  );
+  assert.equal(said.length, 3);
+  assert.deepEqual(printed, said);
+});
+
+test("gas, faults and hashes are those of a runtime", async () => {
+  const bankProgram = await guest("bank");
+  const item = (from: number, to: number, amount: number): Uint8Array =>
+    new Uint8Array(new Uint32Array([from, to, amount, 0, 1]).buffer);
+  const inputs = [item(1, 2, 5), item(2, 3, 500), item(3, 1, 7)];
+
+  await using runtime = await open([bankProgram]);
+  const program = programHash(bankProgram);
+  const first = await play(runtime, (s) => {
+    s.put(1, {
+      program,
+      memoryQuota: 64,
+      processQuota: 4,
+      ranges: [{ source: Buffer.alloc(8, 3), target: 640 }],
+    });
+    s.put(1, { start: { entry: "found", argument: 100n, gas: 100_000_000 } });
+    s.get(1, { status: true });
+  });
+  const tested = await TestProcess.open(bankProgram, { memoryQuota: 64, processQuota: 4, gas: 100_000_000 });
+  tested.write(640, Buffer.alloc(8, 3));
+  assert.equal(tested.call("found", 100n), 0n);
+  const child = () => runtime.inspect([1]);
+  assert.deepEqual(tested.inspect(), child());
+  assert.equal(tested.inspect()?.hash, child()?.hash);
+  assert.ok(first.block.gasUsed > tested.gasUsed);
+
+  const outcomes = tested.batch("pay", inputs);
+  assert.deepEqual(
+    outcomes.map(({ status, fault, text }) => [status, fault, text]),
+    [
+      ["returned", "none", ""],
+      ["faulted", "abort", "pay: too poor in test/guests/bank.ts"],
+      ["returned", "none", ""],
+    ],
+  );
+  assert.match(outcomes[1]?.stack[0]?.name ?? "", /pay$/);
+});
+
+test("a process of processes: children are run, seen and explained", async () => {
+  const inner = new Script({ commands: 4 });
+  inner.trap();
+  const script = new Script();
+  script.put(3, { program: programHash(driver), ranges: [{ source: inner.metadata(), target: REGION }] });
+  script.put(3, { start: { entry: "run", argument: BigInt(REGION), gas: 1_000_000 } });
+  script.get(3, { status: true });
+  const tested = await TestProcess.open(driver, { programs: [driver] });
+  tested.write(REGION, script.metadata());
+  tested.call("run", BigInt(REGION));
+  assert.equal(tested.inspect([3])?.status, "faulted");
+  const ends = tested.trace.filter((event) => event.what === "end");
+  assert.deepEqual(
+    ends.map(({ path, fault }) => [path, fault]),
+    [
+      [[3], "unreachable"],
+      [[], "none"],
+    ],
+  );
+  assert.ok((ends[0]?.stack.length ?? 0) > 0);
+  const fork = tested.fork();
+  const held = tested.read(REGION, 1);
+  fork.write(
+    REGION,
+    held.map((byte) => byte + 1),
+  );
+  assert.deepEqual(tested.read(REGION, 1), held);
+  assert.notEqual(fork.state.hash, tested.state.hash);
+  fork.state = tested.state;
+  assert.equal(fork.state.hash, tested.state.hash);
+});
+
+test("what cannot be done is said", async () => {
+  const tested = await TestProcess.open(bank);
+  const other = await TestProcess.open(bank);
+  assert.throws(() => tested.call("withdraw"), { code: "NO_ENTRY", message: /balance, deposit, depositAll/ });
+  assert.throws(() => tested.resume(), { code: "STATE" });
+  assert.throws(() => tested.write(2 ** 31, Uint8Array.of(1)), { code: "RANGE" });
+  assert.throws(() => tested.read(-1, 4), { code: "RANGE" });
+  assert.throws(() => tested.read(0, 4, [1]), { code: "NO_PROCESS" });
+  assert.throws(() => tested.batch("depositAll", [new Uint8Array(40_000)]), { code: "STATE" });
+  assert.throws(
+    () => {
+      tested.state = other.state;
+    },
+    { code: "BAD_ARGUMENT" },
+  );
+  await assert.rejects(TestProcess.open(Uint8Array.of(1, 2, 3)), { code: "E_BAD_PROGRAM" });
+});
+
+test("a process that stands in RET goes on", async () => {
+  const source = `
+    import { ret } from "stillpoint/guest";
+    export function conversation(first: i64): i64 {
+      let sum = first;
+      for (let i = 0; i < 2; i++) sum += ret(sum);
+      return sum;
+    }`;
+  writeFileSync(join(directory, "talk.ts"), source);
+  const talk = await TestProcess.open(await compileGuest(join(directory, "talk.ts")));
+  assert.equal(talk.call("conversation", 1n), 1n);
+  assert.throws(() => talk.call("conversation", 1n), { code: "STATE" });
+  const there = talk.state;
+  assert.equal(talk.resume(10n), 11n);
+  assert.equal(talk.resume(-1n), 10n);
+  talk.state = there;
+  assert.equal(talk.resume(100n), 101n);
+});
