@@ -78,7 +78,10 @@ test("every exception exists", () => {
 
 // ---- layers -----------------------------------------------------------------------------------------------
 
-/** Which layers each layer may import, besides itself. "base": errors.ts, limits.ts and what they need. */
+/**
+ * Which layers each layer may import, besides itself. "base": errors.ts, limits.ts, later.ts and what they
+ * need.
+ */
 const LAYERS: Record<string, readonly string[]> = {
   syscalls: [],
   base: ["syscalls", "runtime/program/layout.ts"],
@@ -124,7 +127,7 @@ const LAYERS: Record<string, readonly string[]> = {
 };
 
 function layerOf(name: string): string {
-  if (name === "runtime/errors.ts" || name === "runtime/limits.ts") return "base";
+  if (/^runtime\/(errors|limits|later)\.ts$/.test(name)) return "base";
   if (name in LAYERS) return name;
   const parts = name.split("/");
   const layer = parts[0] === "runtime" ? parts.slice(0, 2).join("/") : parts[0]!;

@@ -1,5 +1,6 @@
 /** Opening a runtime: a new one runs the root to block 0, one with a store goes on where it stood. */
 
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { createBatchMemory } from "../batch/shared.ts";
 import { StoreError, UsageError } from "../errors.ts";
@@ -40,20 +41,21 @@ export async function openParts(settings: Settings): Promise<Parts> {
   // Its thread starts meanwhile.
   const opening = place === null ? null : stores.open(place, id);
   opening?.catch(() => {});
-  let pool: Pool | null = null;
+  // So do those that run blocks; the first block comes sooner if they leave a core to the store's.
+  const pool = new Pool({
+    heap: handle,
+    workers,
+    atOnce: place === null ? workers : Math.max(1, availableParallelism() - 1),
+    timeline: createTimeline(settings.timeline),
+    batchOptions: { force, paranoid, steps, dependencies, timing },
+    onBatch,
+  });
   let store: Store | null = null;
   try {
     const genesis = await loading;
     publishProcess(heap, genesis.start);
-    pool = new Pool({
-      heap: handle,
-      programs: genesis.programs,
-      workers,
-      timeline: createTimeline(settings.timeline),
-      batches: workers > 1 && runner === "parallel" ? await createBatchMemory(workers) : null,
-      batchOptions: { force, paranoid, steps, dependencies, timing },
-      onBatch,
-    });
+    const batches = workers > 1 && runner === "parallel" ? await createBatchMemory(workers) : null;
+    pool.start({ programs: genesis.programs, batches });
     store = await opening;
     const engine = new Engine(pool, genesis, settings, stores);
     const history =
@@ -69,7 +71,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
   } catch (error) {
     store ??= (await opening?.catch(() => null)) ?? null;
     await store?.close();
-    await pool?.close();
+    await pool.close();
     throw error;
   }
 }

@@ -3,7 +3,7 @@
 import * as abi from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { hashOf } from "../image/hash.ts";
-import { AdmissionError } from "../program/admit.ts";
+import { AdmissionError } from "../program/admission-error.ts";
 import type { Activation } from "./activation.ts";
 import { COST_PROGRAM_SEARCH } from "./gas.ts";
 import type { LoadedProgram, Programs } from "./program.ts";

@@ -11,7 +11,10 @@ import { createHash } from "node:crypto";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { hashOf } from "../image/hash.ts";
 import { initialMemory } from "../image/memory.ts";
-import { admitEntryProgram, type Program } from "../program/admit.ts";
+import { later } from "../later.ts";
+import type { Program } from "../program/admit.ts";
+
+const admission = later<typeof import("../program/admit.ts")>(import.meta.url, "../program/admit.ts");
 
 export interface ProgramHandle {
   /** The BLOB of the original bytes; its hash is the program's name. */
@@ -114,7 +117,7 @@ export class Programs {
   #admit(hashHex: string, bytes: Buffer): Installed {
     let installed = this.#installed.get(hashHex);
     if (installed === undefined) {
-      const program = admitEntryProgram(bytes);
+      const program = admission().admitEntryProgram(bytes);
       const module = new WebAssembly.Module(program.code as Uint8Array<ArrayBuffer>);
       installed = { program, module, loaded: null };
     }

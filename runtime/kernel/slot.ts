@@ -14,11 +14,14 @@ import { type Heap, KIND_STUB, type Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableGet, tableUpdate } from "../heap/table.ts";
 import { capturePage, pageEquals, readPage } from "../image/memory.ts";
 import type { Process } from "../image/process.ts";
+import { later } from "../later.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, AUX_PAGES, LIST_CAPACITY } from "../program/layout.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LoadedProgram } from "./program.ts";
-import { Shadow } from "./shadow.ts";
+import type { Shadow } from "./shadow.ts";
+
+const shadows = later<typeof import("./shadow.ts")>(import.meta.url, "./shadow.ts");
 
 /** The functions that instrumented code imports from the kernel. */
 export interface KernelImports {
@@ -95,7 +98,7 @@ export class Slot {
   /** What puts the memory back between the items of a batch. */
   get shadow(): Shadow {
     const { maximumPages } = this.program.handle.memory;
-    this.#shadow ??= new Shadow(this.#memory, this.#auxMemory, maximumPages);
+    this.#shadow ??= new (shadows().Shadow)(this.#memory, this.#auxMemory, maximumPages);
     return this.#shadow;
   }
 

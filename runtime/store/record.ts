@@ -18,7 +18,7 @@
  */
 
 import { hash } from "node:crypto";
-import { Packr } from "msgpackr";
+import { createRequire } from "node:module";
 import { assert, StoreError } from "../errors.ts";
 
 export const STORE_FORMAT = 1;
@@ -73,6 +73,8 @@ const BLOCK: readonly Shape[] = [
   "boolean",
 ];
 const CHECK_BYTES = 8;
+// Required as lmdb requires it (database.ts).
+const { Packr } = createRequire(import.meta.url)("msgpackr") as typeof import("msgpackr");
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 
 export function packBlock(block: BlockRecord): Buffer {

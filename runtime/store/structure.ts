@@ -34,7 +34,7 @@ const NODE_OVERFLOW = 1;
 const NODE_TABLE = 2;
 const NONE = 0xffffffffffffffffn;
 /** Files with more pages are looked through when they are verified, not whenever they are opened. */
-const PAGES_AT_OPENING = 1 << 14;
+const PAGES_AT_OPENING = 1 << 12;
 
 /** So often a file is looked at that others write to. */
 const ATTEMPTS_LIMIT = 20;
@@ -73,8 +73,8 @@ interface Meta {
 class Unsound extends Error {}
 
 /**
- * Checks the structure of a store's file: all of it if `whole`, or if it is small; else what leads to the
- * tables.
+ * Checks the structure of a store's file: all of it if `whole`, or if it is small; else what leads to its
+ * tables, the first page of each, and that the pages which that names lie in the file.
  *
  * @throws StoreError (STORE_CORRUPT)
  */
@@ -201,8 +201,8 @@ class Structure {
 
   #branch(page: Buffer, at: number, depth: number): void {
     const child = BigInt(page.readUInt32LE(at)) | (BigInt(page.readUInt16LE(at + 4)) << 32n);
-    if (depth > 2 || this.#deep) this.#page(child, depth - 1);
-    else this.#read(child);
+    if (this.#deep) this.#page(child, depth - 1);
+    else this.#checkNumber(child);
   }
 
   #leaf(page: Buffer, at: number, data: number, number: bigint): void {
@@ -257,19 +257,22 @@ class Structure {
     return this.#bytes(Number(first) + HEADER_BYTES, length);
   }
 
-  #read(number: bigint): Buffer {
-    const at = number * BigInt(this.#pageBytes);
-    if (number < 2n || at >= BigInt(this.#size)) {
+  #checkNumber(number: bigint): void {
+    if (number < 2n || (number + 1n) * BigInt(this.#pageBytes) > BigInt(this.#size)) {
       throw new Unsound(`was cut off, or is damaged: page ${number} lies beyond its end`);
     }
-    const page = this.#bytes(Number(at), this.#pageBytes);
+  }
+
+  #read(number: bigint): Buffer {
+    this.#checkNumber(number);
+    const page = this.#bytes(Number(number) * this.#pageBytes, this.#pageBytes);
     if (page === null) throw new Unsound(`was cut off in page ${number}`);
     if (page.readBigUInt64LE(0) !== number) throw new Unsound(`is damaged in page ${number}: its number`);
     return page;
   }
 
   #bytes(at: number, length: number): Buffer | null {
-    const bytes = Buffer.alloc(length);
+    const bytes = Buffer.allocUnsafe(length);
     return readSync(this.#descriptor, bytes, 0, length, at) === length ? bytes : null;
   }
 }

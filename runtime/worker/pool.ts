@@ -46,15 +46,21 @@ const REPORT_TURNS = 100;
 
 export interface PoolOptions {
   readonly heap: HeapHandle;
-  readonly programs: readonly ProgramHandle[];
   readonly workers: number;
+  /** So many threads start at once, the others when one of these is up. */
+  readonly atOnce: number;
   /** Where the threads write down when they did what (timeline.ts). */
   readonly timeline: SharedArrayBuffer | null;
-  /** For batches in parallel. */
-  readonly batches: BatchMemory | null;
   readonly batchOptions: Omit<BatchOptions, "reports" | "counters">;
   /** Told of every batch that ran, in this process, for whatever reason. */
   readonly onBatch: ((report: BatchReport) => void) | undefined;
+}
+
+/** What the threads need to begin. */
+export interface PoolWork {
+  readonly programs: readonly ProgramHandle[];
+  /** For batches in parallel. */
+  readonly batches: BatchMemory | null;
 }
 
 export class Pool {
@@ -69,6 +75,8 @@ export class Pool {
   /** Our own ids of those that do not run it yet. */
   readonly #starting = new Set<number>();
   #lastId = 0;
+  /** So many threads were started, those that replace others apart. */
+  #count = 0;
   #deaths = 0;
   #lastDeath: unknown;
   #startedCount = 0;
@@ -76,16 +84,18 @@ export class Pool {
   /** Reports of batches: how many threads have sent, how many have come. */
   readonly #sent = new SharedArrayBuffer(4);
   #reports = 0;
+  #work: PoolWork | null = null;
   #closed = false;
 
+  /** The first threads load their code until `start` gives them work. */
   constructor(options: PoolOptions) {
-    const { workers } = options;
+    const { workers, atOnce } = options;
     this.#options = options;
     this.heap = mainHeap(options.heap);
     this.#board = new Board(this.#memory, MAIN_THREAD);
     this.#piscina = new Piscina({
       filename: workerFile,
-      minThreads: workers,
+      minThreads: Math.min(workers, atOnce),
       maxThreads: workers,
       concurrentTasksPerWorker: 1,
       resourceLimits: { stackSizeMb: WORKER_STACK_BYTES / (1 << 20) },
@@ -99,8 +109,18 @@ export class Pool {
       this.#started.set(started, id);
       this.#starting.delete(id);
       this.#startedCount++;
+      if (!this.#closed) this.#startUpTo(workers);
     });
-    for (let i = 0; i < workers; i++) this.#start(i > 0);
+  }
+
+  /** Lets the threads begin. */
+  start(work: PoolWork): void {
+    this.#work = work;
+    this.#startUpTo(this.#piscina.minThreads);
+  }
+
+  #startUpTo(count: number): void {
+    while (this.#count < count) this.#start(this.#count++ > 0);
   }
 
   /** Where the threads write down when they did what. */
@@ -177,7 +197,7 @@ export class Pool {
 
   /** Leaves hints for the batches of the next block. */
   hint(hints: readonly Hints[]): void {
-    const { batches } = this.#options;
+    const { batches } = this.#work as PoolWork;
     if (batches !== null) writeHints(batches.hints, hints);
   }
 
@@ -251,6 +271,7 @@ export class Pool {
     this.#closed = true;
     this.#board.stop();
     // Node aborts the whole process when a thread is ended while it loads its first module.
+    if (this.#work === null) this.start({ programs: [], batches: null });
     for (let i = 0; i < START_PATIENCE_MS && this.#starting.size > 0; i++) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
@@ -261,7 +282,8 @@ export class Pool {
   /** Gives a thread its long task; when the thread dies, does so again. */
   #start(advances: boolean): void {
     const id = ++this.#lastId;
-    const { heap, programs, timeline, workers, batches, onBatch } = this.#options;
+    const { heap, timeline, workers, onBatch } = this.#options;
+    const { programs, batches } = this.#work as PoolWork;
     const task: WorkerTask = {
       id,
       heap,

@@ -9,7 +9,7 @@
 
 import { parentPort, threadId } from "node:worker_threads";
 import { STATUS_ENDED, STATUS_RET, STATUS_RETURNED } from "../../syscalls/abi.ts";
-import { type BatchOptions, Runner } from "../batch/runner.ts";
+import type { BatchOptions, Runner } from "../batch/runner.ts";
 import type { BatchMemory } from "../batch/shared.ts";
 import { StillpointError } from "../errors.ts";
 import { collect } from "../heap/collect.ts";
@@ -23,6 +23,7 @@ import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
 import { ROOT_PLACE } from "../kernel/slot-pool.ts";
 import { BlockTracer } from "../kernel/trace.ts";
+import { later } from "../later.ts";
 import { Board } from "./board.ts";
 import { JOB_ACTIVATE, JOB_ASSIST, JOB_COLLECT, JOB_TRACE, type Job, NO_ENTRY, type Outcome } from "./job.ts";
 import {
@@ -34,6 +35,8 @@ import {
   SPAN_TRACE,
   SPAN_WAIT,
 } from "./timeline.ts";
+
+const batches = later<typeof import("../batch/runner.ts")>(import.meta.url, "../batch/runner.ts");
 
 /** What a worker is started with. */
 export interface WorkerTask {
@@ -67,7 +70,8 @@ class Worker implements Jobs {
   readonly #alone: boolean;
   readonly #advances: boolean;
   readonly #lane: Lane | null;
-  readonly #runner: Runner;
+  readonly #task: WorkerTask;
+  #runner: Runner | null = null;
   /** Jobs by which other threads were asked to help with the batch that this one leads. */
   #called: number[] = [];
   #entry = NO_ENTRY;
@@ -80,16 +84,14 @@ class Worker implements Jobs {
     this.#advances = task.advances;
     this.#programs = new Programs(this.#heap, task.programs);
     this.#lane = task.timeline === null ? null : new Lane(task.timeline, task.id);
-    const { batches, batchOptions, reports, id } = task;
-    this.#runner = new Runner(this.#heap, this.#programs, batches, id, batchOptions, {
-      call: (batch) => this.#call(batch, (batches?.workers ?? 1) - 1),
-      dismiss: () => this.#dismiss(),
-      report: (report) => {
-        Atomics.add(new Int32Array(reports), 0, 1);
-        parentPort?.postMessage({ report });
-      },
+    this.#task = task;
+    // Where batches are to be run in parallel whatever they cost, all threads are ready for them.
+    if (task.batchOptions.force) this.#needRunner();
+    this.#kernel = new Kernel(this.#heap, this.#programs, this, this.#lane, {
+      plan: (batch) => this.#needRunner().plan(batch),
+      run: (batch) => this.#needRunner().run(batch),
+      end: (batch) => this.#needRunner().end(batch),
     });
-    this.#kernel = new Kernel(this.#heap, this.#programs, this, this.#lane, this.#runner);
   }
 
   /** Works until the board is stopped. */
@@ -172,6 +174,19 @@ class Worker implements Jobs {
 
   // ---- batches --------------------------------------------------------------------------------------------
 
+  #needRunner(): Runner {
+    const { batches: memory, batchOptions, reports, id } = this.#task;
+    this.#runner ??= new (batches().Runner)(this.#heap, this.#programs, memory, id, batchOptions, {
+      call: (batch) => this.#call(batch, (memory?.workers ?? 1) - 1),
+      dismiss: () => this.#dismiss(),
+      report: (report) => {
+        Atomics.add(new Int32Array(reports), 0, 1);
+        parentPort?.postMessage({ report });
+      },
+    });
+    return this.#runner;
+  }
+
   #call(batch: number, threads: number): void {
     const job = { kind: JOB_ASSIST, start: 0, depth: 0, place: ROOT_PLACE, metadata: batch, gas: 0 };
     for (let i = 0; i < threads; i++) {
@@ -199,7 +214,7 @@ class Worker implements Jobs {
 
   #forget(): void {
     this.#kernel.forget();
-    this.#runner.forget();
+    this.#runner?.forget();
   }
 
   #work(entry: number): void {
@@ -232,7 +247,7 @@ class Worker implements Jobs {
     }
     if (job.kind === JOB_ASSIST) {
       this.#lane?.open(SPAN_ASSIST, job.origin);
-      this.#runner.assist(job.metadata);
+      this.#needRunner().assist(job.metadata);
       this.#lane?.close();
       return 0;
     }
