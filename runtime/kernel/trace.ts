@@ -161,7 +161,7 @@ const WASM_FRAME = /wasm-function\[(\d+)\]:0x([0-9a-f]+)/;
  * The guest's functions in a stack as V8 writes it: those between the call that left the guest, if it was
  * one, and the host that runs it. What lies below is of other activations.
  */
-function framesOf(stack: string): RawFrame[] {
+export function framesOf(stack: string): RawFrame[] {
   const lines = stack.split("\n").map((line) => WASM_FRAME.exec(line));
   const first = lines.findIndex((match) => match !== null);
   if (first < 0) return [];

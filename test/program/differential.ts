@@ -30,7 +30,7 @@ export function answer(name: string, a: number, b: number, bytes: Uint8Array): n
 }
 
 /** The parent's side of ret. */
-const answerRet = (code: bigint) => BigInt.asIntN(64, code * 0x2545f4914f6cdd1dn + 1n);
+export const answerRet = (code: bigint) => BigInt.asIntN(64, code * 0x2545f4914f6cdd1dn + 1n);
 
 interface Reference {
   fault: number;

@@ -77,6 +77,8 @@ export class Machine {
   #standing = false;
   #gasBehind = 0n;
   #answer = 0;
+  /** The stack of the last fault, as V8 writes it; "" after an abort. */
+  stack = "";
 
   constructor(
     program: Program,
@@ -180,6 +182,7 @@ export class Machine {
     } catch (error) {
       const fault = error === aborted ? 2 : faultOf(error, new Int32Array(this.aux.buffer));
       if (fault === null) throw error;
+      this.stack = (error as Error).stack ?? "";
       return { fault, result: 0n, gas: 0n, standing: false };
     }
     if (this.#standing) this.exports.stopUnwind?.();

@@ -1,0 +1,88 @@
+/**
+ * Positions: where instrumented code comes from. The oracle is V8: the original module, run as it is, must
+ * trap with the same stack.
+ */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { framesOf } from "../../runtime/kernel/trace.ts";
+import { faultOf } from "../../runtime/program/faults.ts";
+import { Positions } from "../../runtime/program/positions.ts";
+import { baseSeed } from "../seed.ts";
+import { answer, answerRet } from "./differential.ts";
+import { generate } from "./generate.ts";
+import { Machine } from "./harness.ts";
+
+interface Trapped {
+  readonly fault: number;
+  /** Function and offset in the original. */
+  readonly frames: readonly string[];
+}
+
+const NO_AUX = new Int32Array(16);
+const PROGRAMS = 150;
+
+/** The original, whose calls are answered at once. */
+function plain(bytes: Uint8Array, argument: bigint): Trapped {
+  let memory: WebAssembly.Memory | undefined;
+  const call = (name: string) => (a: number, b: number) =>
+    answer(name, a, b, new Uint8Array((memory as WebAssembly.Memory).buffer));
+  const imports = { stillpoint: { put: call("put"), get: call("get"), ret: answerRet } };
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), imports);
+  memory = instance.exports.memory as WebAssembly.Memory;
+  try {
+    (instance.exports.main as (argument: bigint) => bigint)(argument);
+    return { fault: 0, frames: [] };
+  } catch (error) {
+    const fault = faultOf(error, NO_AUX);
+    if (fault === null) throw error;
+    return { fault, frames: framesOf((error as Error).stack ?? "").map((frame) => frame.join("@")) };
+  }
+}
+
+/** The instrumented one, carried on in a new instance wherever it stands still. */
+async function instrumented(bytes: Uint8Array, argument: bigint): Promise<Trapped> {
+  const positions = await Positions.of(bytes);
+  const { program } = positions;
+  const make = (image?: ReturnType<Machine["image"]>): Machine => {
+    const machine = new Machine(program, undefined, image);
+    machine.onCall = (name, a, b) => answer(name, a, b, machine.bytes());
+    return machine;
+  };
+  let machine = make();
+  let outcome = machine.run("main", argument);
+  while (outcome.standing) {
+    const image = machine.image();
+    machine = make(image);
+    outcome = machine.resume(image, answerRet(outcome.result));
+  }
+  const located = framesOf(machine.stack).flatMap(([index, offset]) => positions.locate(index, offset) ?? []);
+  return {
+    fault: outcome.fault,
+    frames: located.map(({ functionIndex, offset }) => `${functionIndex}@${offset}`),
+  };
+}
+
+for (const suspending of [false, true]) {
+  const kind = suspending ? "that stand still" : "that run and return";
+  test(`programs ${kind} trap with the stack of the original`, async (t) => {
+    const seed = baseSeed(t) + (suspending ? 70_000 : 60_000);
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 64;
+    t.after(() => {
+      Error.stackTraceLimit = limit;
+    });
+    let traps = 0;
+    for (let i = 0; i < PROGRAMS; i++) {
+      const { program } = generate(seed + i, suspending);
+      const argument = BigInt.asIntN(64, BigInt(seed + i) * 0x9e3779b97f4a7c15n);
+      const known = plain(program, argument);
+      const found = await instrumented(program, argument);
+      // What depends on the bits of a NaN, or runs out of depth, takes another way.
+      if (known.fault === 0 || found.fault !== known.fault) continue;
+      traps++;
+      assert.deepEqual(found.frames, known.frames, `program ${seed + i}`);
+    }
+    assert.ok(traps > PROGRAMS / 10, `${traps} of ${PROGRAMS} programs trap`);
+  });
+}
