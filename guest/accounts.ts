@@ -12,6 +12,11 @@
  *
  * A table lies on the heap, or with all it has in a region that is given to it: the state of a program that
  * takes batches. Then items that find different accounts do not disturb each other; those that add some do.
+ * In a region record n lies n × RECORD_BYTES behind start + RECORDS_OFFSET, so that reports of batches can
+ * tell of it by name (numbers beyond the count stand for the index, which lies at the region's end):
+ *
+ *   export const STATE_ACCOUNTS: usize = TABLE + RECORDS_OFFSET;
+ *   export const STATE_ACCOUNTS_STRIDE: u32 = RECORD_BYTES;
  */
 
 import { PAGE_BYTES, STUB_RUNTIME, allocatePages } from "./pages.ts";
@@ -36,6 +41,11 @@ const LINE_BYTES: usize = 64;
 const KEY_0: u64 = 0x736f6d6570736575;
 const KEY_1: u64 = 0x646f72616e646f6d;
 
+/** Bytes of the list of segments and of the counter. */
+const LIST_BYTES: usize = SEGMENTS * 4 + LINE_BYTES;
+/** Where the records of a table in a region begin, behind the region's begin. */
+export const RECORDS_OFFSET: usize = LINE_BYTES + LIST_BYTES;
+
 @unmanaged
 export class Accounts {
   private index: usize = 0;
@@ -43,7 +53,10 @@ export class Accounts {
   private mask: u32 = 0;
   /** Addresses of the segments, u32 each. Behind them the number of accounts, u32. */
   private segments: usize = 0;
-  /** Where the region is not yet used, and where it ends; 0: the table lies on the heap. */
+  /**
+   * What of the region is not yet used: records fill it from its begin, indexes from its end. Both 0: the
+   * table lies on the heap.
+   */
   private free: usize = 0;
   private end: usize = 0;
   private key0: u64 = 0;
@@ -60,7 +73,7 @@ export class Accounts {
    */
   static within(start: usize, length: usize, key0: u64 = KEY_0, key1: u64 = KEY_1): Accounts {
     const table = changetype<Accounts>(start);
-    if (table.segments == 0) table.begin(start + LINE_BYTES, start + length, 0, key0, key1);
+    if (table.segments == 0) table.begin(start, start + length, 0, key0, key1);
     return table;
   }
 
@@ -122,26 +135,36 @@ export class Accounts {
 
   // ---- inside ---------------------------------------------------------------------------------------------
 
-  private begin(free: usize, end: usize, capacity: u32, key0: u64, key1: u64): void {
+  private begin(start: usize, end: usize, capacity: u32, key0: u64, key1: u64): void {
     this.index = 0;
-    this.free = free;
+    this.free = end == 0 ? 0 : start + RECORDS_OFFSET;
     this.end = end;
     this.key0 = key0;
     this.key1 = key1;
-    this.segments = this.allocate(SEGMENTS * sizeof<u32>() + LINE_BYTES, LINE_BYTES);
+    this.segments = end == 0 ? heap.alloc(LIST_BYTES) : start + LINE_BYTES;
     store<u32>(this.counter, 0);
     let entries: u32 = 1024;
     while ((entries / 4) * 3 < capacity && entries < 0x4000000) entries *= 2;
     this.rebuild(entries);
   }
 
-  /** Bytes for good, in the region or on the heap; in the region they are zero. */
-  private allocate(length: usize, alignment: usize): usize {
-    if (this.end == 0) return heap.alloc(length);
-    const address = (this.free + alignment - 1) & ~(alignment - 1);
-    if (address > this.end || length > this.end - address) throw new Error("accounts: the region is full");
-    this.free = address + length;
-    return address;
+  /** Whole lines at the region's end; they are zero. */
+  private takeFromEnd(length: usize): usize {
+    this.need(length);
+    this.end = (this.end - length) & ~(LINE_BYTES - 1);
+    return this.end;
+  }
+
+  /** A segment where the last one ends. */
+  private takeSegment(length: usize): usize {
+    this.need(length);
+    this.free += length;
+    return this.free - length;
+  }
+
+  private need(length: usize): void {
+    if (this.free > this.end || length > this.end - this.free)
+      throw new Error("accounts: the region is full");
   }
 
   @inline
@@ -185,13 +208,13 @@ export class Accounts {
   private addSegment(number: u32): void {
     if (number >= SEGMENTS) throw new Error("accounts: table is full");
     const length = SEGMENT_RECORDS * RECORD_BYTES;
-    const segment = this.end ? this.allocate(length, PAGE_BYTES) : allocatePages(length);
+    const segment = this.end ? this.takeSegment(length) : allocatePages(length);
     store<u32>(this.segments + (number << 2), <u32>segment);
   }
 
   private rebuild(entries: u32): void {
     const old = this.index;
-    this.index = this.allocate(entries * 8, LINE_BYTES);
+    this.index = this.end ? this.takeFromEnd(entries * 8) : heap.alloc(entries * 8);
     this.mask = entries - 1;
     if (this.end == 0) memory.fill(this.index, 0, entries * 8);
     const count = this.count;

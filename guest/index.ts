@@ -13,5 +13,12 @@ export { PAGE_BYTES, PageBuffer, allocatePages } from "./pages";
 export { U128 } from "./u128";
 export { U256, multiplyHigh } from "./u256";
 export { SHA256_BYTES, Sha256 } from "./sha256";
-export { Accounts, RECORD_BALANCE, RECORD_BYTES, RECORD_FLAGS, RECORD_NONCE } from "./accounts";
+export {
+  Accounts,
+  RECORDS_OFFSET,
+  RECORD_BALANCE,
+  RECORD_BYTES,
+  RECORD_FLAGS,
+  RECORD_NONCE,
+} from "./accounts";
 export * from "../syscalls/abi";

@@ -2,6 +2,7 @@
  * Stillpoint: a deterministic process runtime. The public face for embedders.
  */
 
+export type { Contended } from "./batch/contended.ts";
 export { type BatchCounters, type BatchReport, type Ending, PHASES, type Phase } from "./batch/evidence.ts";
 export type { Hints } from "./batch/hints.ts";
 export { type Block, BlockFault } from "./chain/block.ts";

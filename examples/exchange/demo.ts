@@ -31,8 +31,6 @@ const WALLETS_MAX = 200;
 const BLOCKS_MAX = 100;
 /** As many fit into the root's region, and into the gas of a block. */
 const BLOCK_MAX = 1500;
-/** As guest/messages.ts has it. */
-const ROUTER_STATE_BYTES = 1 << 20;
 const TIMELINE_RECORDS = 1 << 20;
 const SEED = 1;
 
@@ -110,8 +108,8 @@ async function runExchange(args: string[]): Promise<number> {
   if (values.timeline !== undefined) writeOutput(values.timeline, JSON.stringify(runtime.timeline()));
   print(formatLines(lines));
   const batchesOf = (name: string) => reports.filter(({ entry }) => entry === name);
-  print(`Signatures: ${formatBatches(batchesOf("verify"), 0)}`);
-  print(`Transactions: ${formatBatches(batchesOf("run"), ROUTER_STATE_BYTES)}`);
+  print(`Signatures: ${formatBatches(batchesOf("verify"))}`);
+  print(`Transactions: ${formatBatches(batchesOf("run"))}`);
   for (const text of wrong) complain(text);
   if (wrong.length > 0) return EXIT_FAILED;
   print("All results and balances are those of the model.");

@@ -31,8 +31,6 @@ import { decodeResult, encodeBlock, type LedgerReport } from "./encode.ts";
 import { differences, readExpected } from "./expected.ts";
 
 const WORKERS_MAX = 64;
-/** As guest/messages.ts has it. */
-const LEDGER_STATE_BYTES = 16 << 20;
 const TIMELINE_RECORDS = 1 << 20;
 
 interface Line extends LedgerReport {
@@ -104,7 +102,7 @@ async function runLedger(args: string[]): Promise<number> {
 
   if (values.timeline !== undefined) writeOutput(values.timeline, JSON.stringify(runtime.timeline()));
   if (!values.json) print(formatLines(lines));
-  if (!values.json) print(formatBatches(reports, LEDGER_STATE_BYTES));
+  if (!values.json) print(formatBatches(reports));
   for (const difference of wrong) complain(difference);
   if (wrong.length > 0) return EXIT_FAILED;
   if (!values.json && compared > 0) print(`${compared} of ${lines.length} blocks agree with expected.json.`);

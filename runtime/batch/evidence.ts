@@ -4,6 +4,8 @@
  */
 
 import { performance } from "node:perf_hooks";
+import type { Batch } from "../kernel/runner.ts";
+import type { Contended } from "./contended.ts";
 import * as layout from "./layout.ts";
 
 /** Why a run in parallel ended. */
@@ -11,33 +13,49 @@ export type Ending = "done" | "cut" | "production" | "conflicts" | "slow" | "mem
 
 /** How a batch ran. */
 export interface BatchReport {
+  /** Whose batch it was: the numbers of children from the root on, as `inspect` and `read` take them. */
+  readonly process: readonly number[];
   /** SHA-256 of the program whose items ran, in hex. */
   readonly program: string;
   readonly entry: string;
   /** SHA-256 of the inputs, in hex, which names the batch when it is run again; with dependencies only. */
   readonly inputs: string | null;
+  /** Those it was given: the sum of the next four. */
   readonly items: number;
+  /** Items that returned or faulted in a run in parallel. */
+  readonly parallel: number;
+  /** Items that returned or faulted one after the other. */
+  readonly sequential: number;
+  /** Items that did not run because their limit is more than all may use together. */
+  readonly refused: number;
+  /** Items that did not run because what the others had left was too little. */
+  readonly notRun: number;
   /** From its first item to its last, on the thread that led it. */
   readonly milliseconds: number;
-  /** Items whose outcome came from a run in parallel; the others ran one after the other. */
-  readonly parallel: number;
   /** How each run in parallel ended. */
   readonly endings: readonly Ending[];
-  /** Incarnations that were begun; without conflicts as many as items that ran in parallel. */
+  /**
+   * Incarnations that were begun. Each came to its item's outcome, was aborted, gave up, or was thrown away
+   * because the run ended before: where none does, they are as many as `parallel`, `aborts` and `givenUp`.
+   */
   readonly executions: number;
+  /** Looks at all that an incarnation has read; without conflicts one for each item. */
   readonly validations: number;
-  /** Incarnations that a validation ended. */
+  /** Incarnations that had ended, and what they had read, or were told of a sum, turned out wrong. */
   readonly aborts: number;
-  /** Incarnations that met a value which was about to change, and gave up. */
+  /** Incarnations that met a value which was about to change, and ended there. */
   readonly givenUp: number;
   /** Values about to change that were waited for. */
   readonly waits: number;
-  /** Versions of lines that were made, and the bytes of memory they and the logs took. */
+  /** Versions of lines that were made, and the bytes of memory that they and the logs took. */
   readonly versions: number;
   readonly versionBytes: number;
-  /** Lines whose reads were found changed, by address, most often first. */
-  readonly contended: readonly { readonly address: number; readonly count: number }[];
-  /** Pairs (item, lower item from which it read); null if they were not asked for. */
+  /** Where items met: what aborted incarnations had read and found changed first, most often first. */
+  readonly contended: readonly Contended[];
+  /**
+   * Of items that ran in parallel, pairs (item, lower item of the same window that left what it read); null
+   * if they were not asked for.
+   */
   readonly dependencies: readonly (readonly [item: number, lower: number])[] | null;
   /** Nanoseconds of all threads in the parts of a run in parallel; null if it was not asked for. */
   readonly nanoseconds: Readonly<Record<Phase, number>> | null;
@@ -81,8 +99,6 @@ const COUNTERS = {
   waits: layout.WORKER_WAITS,
   versions: layout.WORKER_VERSIONS,
 } as const;
-/** Lines that a report names. */
-const CONTENDED_REPORTED = 16;
 
 export type Counts = Record<keyof typeof COUNTERS, number>;
 
@@ -176,24 +192,28 @@ export class Evidence {
     return counts;
   }
 
+  /** A run in parallel came to nothing that had begun at item `first`. */
+  rollback(first: number): void {
+    while ((this.dependencies.at(-1)?.[0] ?? -1) >= first) this.dependencies.pop();
+  }
+
   report(
-    batch: { program: string; entry: string; inputs: string | null; items: number },
+    batch: Batch,
+    named: Pick<BatchReport, "process" | "inputs" | "contended">,
     milliseconds: number,
     timed: boolean,
   ): BatchReport {
-    const contended = [...this.contended]
-      .map(([line, count]) => ({ address: line * layout.LINE_BYTES, count }))
-      .sort((a, b) => b.count - a.count || a.address - b.address)
-      .slice(0, CONTENDED_REPORTED);
+    const { program, start } = batch;
     return {
-      ...batch,
+      ...named,
+      program: program.handle.hashHex,
+      entry: program.handle.entries[start.entry] as string,
+      ...itemCounts(batch, this.parallel),
       milliseconds,
-      parallel: this.parallel,
       endings: this.endings,
       ...this.counts,
       versionBytes: this.versionBytes,
-      contended,
-      dependencies: batch.inputs === null ? null : this.dependencies,
+      dependencies: named.inputs === null ? null : this.dependencies,
       nanoseconds: timed
         ? (Object.fromEntries(
             PHASES.map((phase, i) => [phase, Math.round(this.nanoseconds[i] as number)]),
@@ -203,11 +223,21 @@ export class Evidence {
   }
 }
 
-/** What a runtime's batches come to. */
+/** What became of the items of a batch that has ended, of which so many ran in parallel. */
+function itemCounts({ inputs, outcomes }: Batch, parallel: number) {
+  const { refused } = outcomes;
+  const sequential = outcomes.next - refused - parallel;
+  return { items: inputs.count, parallel, sequential, refused, notRun: inputs.count - outcomes.next };
+}
+
+/** What a runtime's batches come to, counted as in their reports. */
 export interface BatchCounters {
   readonly batches: number;
   readonly items: number;
   readonly parallel: number;
+  readonly sequential: number;
+  readonly refused: number;
+  readonly notRun: number;
   readonly executions: number;
   readonly validations: number;
   readonly aborts: number;
@@ -219,6 +249,9 @@ const COUNTED = [
   "batches",
   "items",
   "parallel",
+  "sequential",
+  "refused",
+  "notRun",
   "executions",
   "validations",
   "aborts",
@@ -232,10 +265,9 @@ export function createCounters(): SharedArrayBuffer {
 }
 
 /** Counts a batch that has ended. */
-export function countBatch(memory: SharedArrayBuffer, items: number, evidence: Evidence): void {
+export function countBatch(memory: SharedArrayBuffer, batch: Batch, evidence: Evidence): void {
   const counters = new BigInt64Array(memory);
-  const { parallel, counts } = evidence;
-  const added: BatchCounters = { batches: 1, items, parallel, ...counts };
+  const added = { batches: 1, ...itemCounts(batch, evidence.parallel), ...evidence.counts };
   COUNTED.forEach((name, i) => {
     if (added[name] > 0) Atomics.add(counters, i, BigInt(added[name]));
   });

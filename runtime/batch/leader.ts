@@ -18,7 +18,7 @@ import type { Batch } from "../kernel/runner.ts";
 import { BATCH_BYTES_LIMIT, GAS_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { BASE_AT, changedPages } from "./bridge.ts";
 import { baseBytes, clearCells, takeCells } from "./cells.ts";
-import { type Counts, type Ending, type Evidence, readCounts } from "./evidence.ts";
+import { type Counts, type Ending, type Evidence, readCounts, takeContended } from "./evidence.ts";
 import { eachHint, findHints } from "./hints.ts";
 import * as layout from "./layout.ts";
 import { verifyWindow } from "./paranoid.ts";
@@ -96,6 +96,7 @@ export class Leader {
       this.#hints = findHints(this.#memory.hints, () => hashOf(this.#heap, start.inputs));
       this.#clearBase(bound, batch);
       Atomics.store(this.#words, layout.POISON / 4, 0);
+      takeContended(this.#words);
       this.#participant.begin(description);
       call(this.#control.announce(description));
       do {
@@ -109,8 +110,9 @@ export class Leader {
       evidence.endings.push(ending);
       if (ending === "died") {
         outcomes.rollback(mark);
+        evidence.rollback(mark.next);
       } else {
-        evidence.parallel += batch.next - mark.next;
+        evidence.parallel += batch.next - mark.next - (outcomes.refused - mark.refused);
         batch.memory = this.#publish(batch.memory, bound);
         takeCells(this.#heap, this.#memory.base, bound, batch);
       }
@@ -121,6 +123,7 @@ export class Leader {
       if (!(error instanceof LimitError)) throw error;
       // What the loop would not have met: other threads' memories, and incarnations that come to nothing.
       outcomes.rollback(mark);
+      evidence.rollback(mark.next);
       evidence.endings.push("memory");
       return "memory";
     } finally {
@@ -139,12 +142,15 @@ export class Leader {
     this.#open(batch, items);
     this.#participant.run(0, next);
     this.#control.close();
-    if (words[layout.POISON / 4] !== 0) return "died";
+    const died = words[layout.POISON / 4] !== 0;
     const stop = words[layout.STOP / 4] as number;
-    const done = stop === STOP_PRODUCTION ? (words[layout.CUT / 4] as number) : this.#word(layout.COMMITTED);
+    const committed =
+      stop === STOP_PRODUCTION ? (words[layout.CUT / 4] as number) : this.#word(layout.COMMITTED);
+    const done = died ? 0 : committed;
     const { dependencies, paranoid } = this.#options;
     if (paranoid) verifyWindow(words, done);
     const { executions } = evidence.window(words, this.#memory.workers, before, next, done, dependencies);
+    if (died) return "died";
     for (let item = 0; item < done; item++) {
       const record = layout.ITEMS + item * layout.ITEM_SIZE;
       const state = this.#word(record + layout.ITEM_STATE) & ((1 << layout.STATE_KIND_BITS) - 1);

@@ -14,6 +14,8 @@ import type { Heap } from "../heap/heap.ts";
 import { hashOf } from "../image/hash.ts";
 import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import type { Batch, BatchRunner } from "../kernel/runner.ts";
+import { readState } from "../program/state.ts";
+import { contendedPlaces } from "./contended.ts";
 import { type BatchReport, countBatch, type Ending, Evidence } from "./evidence.ts";
 import { Leader } from "./leader.ts";
 import { Participant } from "./participant.ts";
@@ -44,6 +46,8 @@ export interface Helpers {
   call(batch: number): void;
   /** Those that have not come need not come any more. */
   dismiss(): void;
+  /** The process whose activation runs on the thread: the numbers of children from the root on. */
+  process(): readonly number[];
   /** Hands on how a batch ran. */
   report(report: BatchReport): void;
 }
@@ -227,19 +231,23 @@ export class Runner implements BatchRunner {
   }
 
   end(batch: Batch): void {
-    const { program, start, inputs } = batch;
-    const evidence = batch === this.#batch ? this.#evidence : new Evidence();
-    countBatch(this.#options.counters, inputs.count, evidence);
-    if (!this.#options.reports) return;
+    const { program, start } = batch;
+    // One without items was never planned.
+    const planned = batch === this.#batch;
+    const evidence = planned ? this.#evidence : new Evidence();
+    countBatch(this.#options.counters, batch, evidence);
+    const { reports, dependencies, timing } = this.#options;
+    if (!reports) return;
+    const process = this.#helpers.process();
+    const bytes = this.#heap.payload(program.ref);
+    const variables = evidence.contended.size > 0 ? readState(bytes).variables : [];
     const named = {
-      program: program.handle.hashHex,
-      entry: program.handle.entries[start.entry] as string,
-      inputs: this.#options.dependencies
-        ? Buffer.from(hashOf(this.#heap, start.inputs)).toString("hex")
-        : null,
-      items: inputs.count,
+      process,
+      inputs: dependencies ? Buffer.from(hashOf(this.#heap, start.inputs)).toString("hex") : null,
+      contended: contendedPlaces(evidence.contended, process, program.handle.stateBytes, variables),
     };
-    this.#helpers.report(evidence.report(named, performance.now() - this.#began, this.#options.timing));
+    const milliseconds = planned ? performance.now() - this.#began : 0;
+    this.#helpers.report(evidence.report(batch, named, milliseconds, timing));
   }
 
   /** Helps with the batch of that number until it ends. */

@@ -138,6 +138,7 @@ export interface OutcomesMark {
   readonly next: number;
   readonly length: number;
   readonly returned: number;
+  readonly refused: number;
   readonly gasUsed: number;
 }
 
@@ -149,6 +150,7 @@ export class OutcomesWriter {
   #length = 0;
   #next = 0;
   returned = 0;
+  refused = 0;
   gasUsed = 0;
 
   constructor(count: number) {
@@ -190,12 +192,14 @@ export class OutcomesWriter {
     records[at + abi.OUTCOME_OUTPUT_LENGTH / 4] = length;
     this.gasUsed += gasUsed;
     if (status === abi.ITEM_RETURNED) this.returned++;
+    else if (status === abi.ITEM_REFUSED) this.refused++;
     if (source !== null && length > 0) this.#append(source, from, length);
   }
 
   /** Where `rollback` can come back to. */
   mark(): OutcomesMark {
-    return { next: this.#next, length: this.#length, returned: this.returned, gasUsed: this.gasUsed };
+    const { returned, refused, gasUsed } = this;
+    return { next: this.#next, length: this.#length, returned, refused, gasUsed };
   }
 
   /** Forgets the items that were added since the mark was made. */
@@ -203,6 +207,7 @@ export class OutcomesWriter {
     this.#next = mark.next;
     this.#length = mark.length;
     this.returned = mark.returned;
+    this.refused = mark.refused;
     this.gasUsed = mark.gasUsed;
   }
 

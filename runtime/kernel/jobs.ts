@@ -10,10 +10,10 @@ export const LOST = -1;
 /** Where started children wait for a thread. */
 export interface Jobs {
   /**
-   * Offers a started child, of this number among its parent's and at this place (slot-pool.ts), to other
-   * threads; NO_TICKET if nobody would come. `publish` writes its START image.
+   * Offers a started child, of this number among its parent's, to other threads; NO_TICKET if nobody would
+   * come. `publish` writes its START image.
    */
-  post(publish: () => Ref, depth: number, child: number, place: number): Ticket;
+  post(publish: () => Ref, child: number): Ticket;
   /**
    * The result of the job that runs `start`; 0: nobody took it, so it is the caller's to run; LOST: there is
    * no such job any more. Waits if somebody has it.
@@ -28,10 +28,11 @@ export interface Jobs {
   /** Nobody wants the result any more. */
   withdraw(ticket: Ticket): void;
   /**
-   * Says which job the activation is that begins (or goes on) now, so that jobs it posts are known as its
-   * descendants; NO_TICKET: none of its own. Returns the one before.
+   * Says that the child of that number runs here now, and which job it is, so that jobs it posts are known as
+   * its descendants; NO_TICKET: none of its own. Returns the one before, with which it is left.
    */
-  enter(ticket: Ticket): Ticket;
+  enter(ticket: Ticket, child: number): Ticket;
+  leave(outer: Ticket): void;
 }
 
 /** One thread alone: a child runs when it is joined. */
@@ -43,4 +44,5 @@ export const NOBODY_ELSE: Jobs = {
   finish: () => {},
   withdraw: () => {},
   enter: () => NO_TICKET,
+  leave: () => {},
 };

@@ -416,7 +416,7 @@ export class Kernel {
     if (ready > 0) {
       result = loadProcess(this.#heap, ready);
     } else {
-      const outer = this.#jobs.enter(ticket);
+      const outer = this.#jobs.enter(ticket, child.number);
       const within = caller.below(child.number);
       const mark = within?.item.mark();
       this.#tracer?.descend(child.number);
@@ -425,7 +425,7 @@ export class Kernel {
         result = this.#run(start, start.gas, caller.depth + 1, place, null, within);
       } finally {
         this.#tracer?.ascend();
-        this.#jobs.enter(outer);
+        this.#jobs.leave(outer);
         if (ticket !== NO_TICKET) this.#jobs.finish(ticket);
       }
       if (mark !== undefined && result.status === abi.STATUS_FAULTED) within?.item.restore(mark);

@@ -13,7 +13,6 @@ import { cloneOf, cloneOfCaller, freshProcess, runnable } from "./images.ts";
 import { findProgram, installProgram } from "./install.ts";
 import type { Jobs } from "./jobs.ts";
 import type { LoadedProgram, Programs } from "./program.ts";
-import { placeBelow } from "./slot-pool.ts";
 import { checkBatch, checkStart } from "./start.ts";
 
 /** Everything about a PUT that can be refused; leaves in `caller.plan` what applying it needs. */
@@ -114,7 +113,6 @@ export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Chil
     // What an item starts is nobody else's to run.
     if (caller.item !== null) return;
     const publish = (): Ref => publishProcess(heap, start);
-    const place = placeBelow(caller.slot.place, child.number);
-    child.ticket = jobs.post(publish, caller.depth + 1, child.number, place);
+    child.ticket = jobs.post(publish, child.number);
   }
 }

@@ -35,6 +35,11 @@ export function placeBelow(parent: number, child: number): number {
   return (Math.imul(parent, 0x9e3779b1) + child + 1) | 0;
 }
 
+/** The place of the process that these numbers of children lead to from the root. */
+export function placeOf(path: readonly number[]): number {
+  return path.reduce(placeBelow, ROOT_PLACE);
+}
+
 /** A worker's slots. The free ones are kept in the order of their last use, bounded in number and bytes. */
 export class SlotPool {
   readonly #heap: Heap;

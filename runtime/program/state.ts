@@ -1,6 +1,10 @@
 /**
  * What a module says of its state, read without checking the rest of it: for the compiler, which lays memory
- * out by it. What is wrong with a module is found at its admission.
+ * out by it, and for messages to people. What is wrong with a module is found at its admission.
+ *
+ * State is declared by exported constants, i32: STATE_BYTES says where it ends. Any other STATE_NAME is the
+ * address at which a variable or a table called "name" begins, and STATE_NAME_STRIDE the bytes from one of
+ * its elements to the next. These only name what reports tell of.
  */
 
 import { AdmissionError } from "./admission-error.ts";
@@ -13,9 +17,21 @@ export interface DeclaredState {
   readonly stateBytes: number;
   /** Initial memory, in pages of 64 KiB. */
   readonly memoryPages: number;
+  /** By their addresses, ascending. */
+  readonly variables: readonly Variable[];
 }
 
-const NOTHING: DeclaredState = { stateBytes: 0, memoryPages: 0 };
+/** What lies in the state, from an address up to that of the next. */
+export interface Variable {
+  readonly name: string;
+  readonly address: number;
+  /** Of an array, the bytes from one element to the next; else 0. */
+  readonly stride: number;
+}
+
+const NOTHING: DeclaredState = { stateBytes: 0, memoryPages: 0, variables: [] };
+const PREFIX = "STATE_";
+const STRIDE = "_STRIDE";
 
 export function readState(bytes: Uint8Array): DeclaredState {
   try {
@@ -29,7 +45,7 @@ export function readState(bytes: Uint8Array): DeclaredState {
 function read(reader: Reader): DeclaredState {
   let memoryPages = 0;
   let globals: (number | null)[] = [];
-  let stateBytes = 0;
+  const constants = new Map<string, number>();
   const { end } = reader;
   while (reader.offset < end) {
     const id = reader.u8();
@@ -45,17 +61,30 @@ function read(reader: Reader): DeclaredState {
         const name = reader.name(size);
         const kind = reader.u8();
         const index = reader.u32();
-        if (name === STATE_BYTES && kind === 3) stateBytes = globals[index] ?? 0;
+        const value = kind === 3 ? globals[index] : null;
+        if (typeof value === "number" && name.startsWith(PREFIX)) constants.set(name, value);
       }
     }
     reader.offset = next;
   }
-  return { stateBytes, memoryPages };
+  return { stateBytes: constants.get(STATE_BYTES) ?? 0, memoryPages, variables: variablesOf(constants) };
 }
 
-/** The value of a global of type i32 as an unsigned number; null for others. */
+function variablesOf(constants: ReadonlyMap<string, number>): Variable[] {
+  const variables: Variable[] = [];
+  for (const [name, address] of constants) {
+    const owner = name.endsWith(STRIDE) ? name.slice(0, -STRIDE.length) : null;
+    if (name === STATE_BYTES || (owner !== null && constants.has(owner))) continue;
+    const stride = constants.get(name + STRIDE) ?? 0;
+    variables.push({ name: name.slice(PREFIX.length).toLowerCase(), address, stride });
+  }
+  return variables.sort((a, b) => a.address - b.address);
+}
+
+/** The value of a constant of type i32 as an unsigned number; null for other globals. */
 function globalValue(reader: Reader): number | null {
-  reader.offset += 2; // type, mutability
+  reader.offset += 1; // type
+  const mutable = reader.u8() === 1;
   let value: number | null = null;
   for (let opcode = reader.u8(); opcode !== op.END; opcode = reader.u8()) {
     if (opcode === op.I32_CONST) value = reader.s32() >>> 0;
@@ -66,5 +95,5 @@ function globalValue(reader: Reader): number | null {
     else if (opcode === op.REF_FUNC || opcode === op.GLOBAL_GET) reader.u32();
     else reader.fail("malformed", "An initial value that compilers of guests do not write");
   }
-  return value;
+  return mutable ? null : value;
 }

@@ -20,6 +20,7 @@
 
 import { assert } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
+import { TREE_DEPTH_LIMIT } from "../limits.ts";
 import { type Job, type Memo, NO_ENTRY, type Outcome } from "./job.ts";
 
 const FREE = 0;
@@ -35,7 +36,7 @@ const STATE_MASK = 7;
 export const ENTRIES_LIMIT = 4096;
 /** The first entries are for blocks, which only the main thread posts: children cannot crowd them out. */
 const MAIN_ENTRIES = 64;
-const ENTRY_WORDS = 16;
+const ENTRY_WORDS = 16 + TREE_DEPTH_LIMIT;
 
 // Words of an entry.
 const STATE = 0;
@@ -52,7 +53,7 @@ const GAS_LOW = 10;
 const GAS_HIGH = 11;
 const ERROR_LENGTH = 12;
 const ORIGIN = 13;
-const PLACE = 14;
+const PATH = 16;
 
 // Words before the entries.
 const SIGNAL = 0;
@@ -106,8 +107,8 @@ export class Board {
     words[at + KIND] = job.kind;
     words[at + START] = job.start;
     words[at + RESULT] = 0;
-    words[at + DEPTH] = job.depth;
-    words[at + PLACE] = job.place;
+    words[at + DEPTH] = job.path.length;
+    for (let i = 0; i < job.path.length; i++) words[at + PATH + i] = job.path[i] as number;
     words[at + POSTER] = this.#self;
     words[at + PARENT] = job.parent;
     words[at + PARENT_SEQUENCE] =
@@ -128,8 +129,7 @@ export class Board {
     return {
       kind: word(KIND),
       start: word(START) >>> 0,
-      depth: word(DEPTH),
-      place: word(PLACE),
+      path: Array.from({ length: word(DEPTH) }, (_, i) => word(PATH + i)),
       metadata: word(METADATA) >>> 0,
       gas: (word(GAS_LOW) >>> 0) + word(GAS_HIGH) * TWO_32,
       parent: word(PARENT),
@@ -366,9 +366,8 @@ export class Board {
   /** The threads at work. While no block is in progress: in advance, or for nobody. */
   working(): Set<number> {
     const threads = new Set<number>();
-    this.#some((kind, _poster, owner) => {
+    this.#each((kind, _poster, owner) => {
       if (kind === ORPHAN || kind === CLAIMED || kind === WRITING) threads.add(owner);
-      return false;
     });
     threads.delete(this.#self);
     return threads;
@@ -390,12 +389,11 @@ export class Board {
   memos(): Memo[] {
     const words = this.#words;
     const found: Memo[] = [];
-    this.#some((kind, poster, _owner, entry) => {
+    this.#each((kind, poster, _owner, entry) => {
       const at = ENTRIES + entry * ENTRY_WORDS;
       const result = kind === DONE ? (words[at + RESULT] as number) >>> 0 : 0;
       if (poster === KEPT && kind !== FREE)
         found.push({ entry, start: (words[at + START] as number) >>> 0, result });
-      return false;
     });
     return found;
   }
@@ -405,15 +403,14 @@ export class Board {
     return Atomics.load(this.#words, USED);
   }
 
-  #some(test: (kind: number, poster: number, owner: number, entry: number) => boolean): boolean {
+  #each(look: (kind: number, poster: number, owner: number, entry: number) => void): void {
     const words = this.#words;
     const count = Atomics.load(words, HIGH_WATER);
     for (let entry = 0; entry < count; entry++) {
       const at = ENTRIES + entry * ENTRY_WORDS;
       const state = Atomics.load(words, at + STATE);
-      if (test(state & STATE_MASK, words[at + POSTER] as number, state >> STATE_BITS, entry)) return true;
+      look(state & STATE_MASK, words[at + POSTER] as number, state >> STATE_BITS, entry);
     }
-    return false;
   }
 
   // ---- inside ---------------------------------------------------------------------------------------------

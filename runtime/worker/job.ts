@@ -23,9 +23,8 @@ export const JOB_ASSIST = 4;
 export interface Job {
   readonly kind: number;
   readonly start: Ref;
-  readonly depth: number;
-  /** Which process it is of (kernel/slot-pool.ts). */
-  readonly place: number;
+  /** Where in the tree its process is: the numbers of children from the root on. */
+  readonly path: readonly number[];
   readonly metadata: Ref;
   readonly gas: number;
   /** The entry of the activation that posted this, NO_ENTRY: none. */

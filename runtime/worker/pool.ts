@@ -21,7 +21,6 @@ import {
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
 import type { ProgramHandle } from "../kernel/program.ts";
-import { ROOT_PLACE } from "../kernel/slot-pool.ts";
 import { WORKER_STACK_BYTES } from "../limits.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
 import { type NewJob, NO_ENTRY } from "./job.ts";
@@ -205,13 +204,7 @@ export class Pool {
   async #post(job: NewJob): Promise<number> {
     for (;;) {
       const signal = this.#board.mainSignal();
-      const entry = this.#board.post({
-        ...job,
-        depth: 0,
-        place: ROOT_PLACE,
-        parent: NO_ENTRY,
-        origin: NO_RECORD,
-      });
+      const entry = this.#board.post({ ...job, path: [], parent: NO_ENTRY, origin: NO_RECORD });
       if (entry !== NO_ENTRY) return entry;
       await this.#board.mainSleep(signal);
     }

@@ -21,7 +21,7 @@ import { withStacks } from "../kernel/activation.ts";
 import { type Jobs, LOST, NO_TICKET, NOBODY_ELSE, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
-import { ROOT_PLACE } from "../kernel/slot-pool.ts";
+import { placeOf } from "../kernel/slot-pool.ts";
 import { BlockTracer } from "../kernel/trace.ts";
 import { later } from "../later.ts";
 import { Board } from "./board.ts";
@@ -75,6 +75,8 @@ class Worker implements Jobs {
   /** Jobs by which other threads were asked to help with the batch that this one leads. */
   #called: number[] = [];
   #entry = NO_ENTRY;
+  /** Of the activation that runs here now: the numbers of children from the root on. */
+  #path: number[] = [];
 
   constructor(task: WorkerTask) {
     this.#heap = new Heap(task.heap, task.id);
@@ -109,13 +111,12 @@ class Worker implements Jobs {
 
   // ---- Jobs, for the kernel -------------------------------------------------------------------------------
 
-  post(publish: () => Ref, depth: number, child: number, place: number): Ticket {
+  post(publish: () => Ref, child: number): Ticket {
     if (this.#alone) return NO_TICKET;
     const entry = this.#board.post({
       kind: JOB_ACTIVATE,
       start: publish(),
-      depth,
-      place,
+      path: [...this.#path, child],
       metadata: 0,
       gas: 0,
       parent: this.#entry,
@@ -165,11 +166,17 @@ class Worker implements Jobs {
     this.#board.withdraw(ticket);
   }
 
-  enter(ticket: Ticket): Ticket {
+  enter(ticket: Ticket, child: number): Ticket {
     const outer = this.#entry;
+    this.#path.push(child);
     // An activation without a job of its own posts for the nearest one that has one.
     if (ticket !== NO_TICKET) this.#entry = ticket;
     return outer;
+  }
+
+  leave(outer: Ticket): void {
+    this.#path.pop();
+    this.#entry = outer;
   }
 
   // ---- batches --------------------------------------------------------------------------------------------
@@ -179,6 +186,7 @@ class Worker implements Jobs {
     this.#runner ??= new (batches().Runner)(this.#heap, this.#programs, memory, id, batchOptions, {
       call: (batch) => this.#call(batch, (memory?.workers ?? 1) - 1),
       dismiss: () => this.#dismiss(),
+      process: () => [...this.#path],
       report: (report) => {
         Atomics.add(new Int32Array(reports), 0, 1);
         parentPort?.postMessage({ report });
@@ -188,7 +196,7 @@ class Worker implements Jobs {
   }
 
   #call(batch: number, threads: number): void {
-    const job = { kind: JOB_ASSIST, start: 0, depth: 0, place: ROOT_PLACE, metadata: batch, gas: 0 };
+    const job = { kind: JOB_ASSIST, start: 0, path: [], metadata: batch, gas: 0 };
     for (let i = 0; i < threads; i++) {
       const origin = this.#lane?.current ?? NO_RECORD;
       const entry = this.#board.post({ ...job, parent: this.#entry, origin });
@@ -219,6 +227,7 @@ class Worker implements Jobs {
 
   #work(entry: number): void {
     const outer = this.#entry;
+    const path = this.#path;
     this.#entry = entry;
     const depth = this.#lane?.depth ?? 0;
     try {
@@ -228,6 +237,7 @@ class Worker implements Jobs {
       this.#board.fail(entry, error instanceof FailedElsewhere ? error.message : describe(error));
     } finally {
       this.#entry = outer;
+      this.#path = path;
     }
   }
 
@@ -253,8 +263,9 @@ class Worker implements Jobs {
     }
     this.#lane?.job(job.origin);
     const process = loadProcess(heap, job.start);
+    this.#path = [...job.path];
     if (job.kind === JOB_ACTIVATE) {
-      return publishProcess(heap, this.#kernel.activate(process, job.depth, job.place));
+      return publishProcess(heap, this.#kernel.activate(process, job.path.length, placeOf(job.path)));
     }
     if (job.kind === JOB_TRACE) return this.#trace(process, job);
     const ref = runRoot(heap, this.#kernel, process, job);

@@ -60,7 +60,11 @@ test("a report tells of conflicts, contended lines and dependencies", async () =
   assert.equal(report.items, 300);
   assert.ok(report.executions >= report.parallel && report.parallel > 0);
   assert.ok(report.versions >= 2 * report.parallel);
-  assert.ok(report.contended.every(({ address, count }) => address === 0 && count > 0));
+  assert.deepEqual(report.process, [1]);
+  for (const { count, ...place } of report.contended) {
+    assert.deepEqual(place, { kind: "memory", process: [1], address: 0, name: "accounts[0]" });
+    assert.ok(count > 0);
+  }
   // Within a window each item has read what the one before left.
   const pairs = report.dependencies as [number, number][];
   assert.ok(pairs.every(([item, lower]) => lower === item - 1));
@@ -70,8 +74,8 @@ test("a report tells of conflicts, contended lines and dependencies", async () =
   const { batches, blocks, workersDied, heapUsedBytes, heapLimitBytes } = runtime.metrics();
   assert.deepEqual([blocks, workersDied], [3, 0]);
   assert.ok(heapUsedBytes > 0 && heapUsedBytes < heapLimitBytes);
-  const { parallel, executions, validations, aborts, givenUp, waits } = report;
-  const counted = { parallel, executions, validations, aborts, givenUp, waits };
+  const { parallel, sequential, refused, notRun, executions, validations, aborts, givenUp, waits } = report;
+  const counted = { parallel, sequential, refused, notRun, executions, validations, aborts, givenUp, waits };
   assert.deepEqual(batches, { batches: 1, items: 300, ...counted });
 });
 

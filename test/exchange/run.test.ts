@@ -137,6 +137,29 @@ test("both batches run in parallel when they are forced to", async () => {
   for (const { parallel, executions } of reports) assert.ok(parallel > 0 && executions >= parallel);
 });
 
+test("a report names the processes and accounts over which orders met", async () => {
+  const reports: BatchReport[] = [];
+  const onBatch = (report: BatchReport): void => void reports.push(report);
+  const steps = new URL("../batch/steps/stall.ts", import.meta.url).href;
+  const scenario = makeScenario(3, 12);
+  await withExchange(scenario, { workers: 4, force: true, steps, onBatch }, async (runtime) => {
+    const places = () => reports.flatMap(({ contended }) => contended);
+    for (let round = 0; round < 20 && places().length === 0; round++) {
+      if (round > 0) await runtime.revert(1);
+      await send(
+        runtime,
+        scenario.transactions.map(({ bytes }) => bytes),
+      );
+    }
+    assert.ok(places().length > 0);
+    for (const { count, ...place } of places()) {
+      assert.ok(count > 0);
+      if (place.kind === "memory") assert.match(place.name ?? "", /^senders\[\d+\]$/);
+      else assert.ok(place.kind === "child" && /^2,[012]$/.test(`${place.process}`), JSON.stringify(place));
+    }
+  });
+});
+
 // ---- what is refused -------------------------------------------------------------------------------------
 
 const alice = new Wallet("alice");

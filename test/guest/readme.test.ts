@@ -25,7 +25,7 @@ async function compileExample(i: number): Promise<Uint8Array> {
 for (const [i, example] of examples.entries()) {
   const exported = [...example.matchAll(/export function (\w+)/g)].map((match) => match[1]!);
   if (example.includes("export { forked }")) exported.push("forked");
-  if (example.includes("export const STATE_BYTES")) exported.push("STATE_BYTES");
+  for (const match of example.matchAll(/export const (STATE_\w+)/g)) exported.push(match[1]!);
   test(`the example ${exported.join(", ")} compiles to a program`, async () => {
     const module = new WebAssembly.Module((await compileExample(i)) as Uint8Array<ArrayBuffer>);
     assert.deepEqual(

@@ -1,6 +1,6 @@
 /** The SDK's functions as exports of their own, for the tests of the SDK. Not a program of its own. */
 
-import { Accounts, Block, Sha256, U128, U256 } from "../../guest/index.ts";
+import { Accounts, Block, RECORDS_OFFSET, Sha256, U128, U256 } from "../../guest/index.ts";
 
 // ---- memory for the host: 1 MiB from `scratch()` ----------------------------------------------------------
 
@@ -125,6 +125,9 @@ let table = new Accounts();
 
 export function accounts_reset(capacity: u32, key0: u64, key1: u64): void {
   table = new Accounts(capacity, key0, key1);
+}
+export function records_offset(): usize {
+  return RECORDS_OFFSET;
 }
 export function accounts_within(start: usize, length: usize): void {
   table = Accounts.within(start, length);

@@ -19,6 +19,7 @@ import { allBlocks, OWN_BLOCKS } from "../shared-data.ts";
 const root = await loadGuest("ledger/root");
 const ledger = await loadGuest("ledger/ledger");
 const LEDGER_HASH = programHash(ledger);
+const STALL = new URL("../batch/steps/stall.ts", import.meta.url).href;
 
 type Options = Partial<RuntimeOptions>;
 
@@ -96,6 +97,32 @@ test("a batch that is forced runs in parallel, and waits where one sender signs 
       ["pay", 712],
     ],
   );
+});
+
+test("a report names the accounts over which transactions met", async () => {
+  const reports: BatchReport[] = [];
+  const options = { workers: 4, force: true, steps: STALL };
+  const onBatch = (report: BatchReport): void => void reports.push(report);
+  const block = readBlock(join(OWN_BLOCKS, "13287210.json"));
+  await withRuntime({ ...options, onBatch }, async (runtime) => {
+    const places = () => reports.flatMap(({ contended }) => contended);
+    const accounts = () =>
+      places().filter((place) => place.kind === "memory" && /^accounts/.test(place.name ?? ""));
+    // Who meets whom depends on the threads.
+    for (let round = 0; round < 20 && accounts().length === 0; round++) {
+      if (round > 0) await runtime.revert(0);
+      await runtime.produce(encodeBlock(block, LEDGER_HASH));
+    }
+    assert.ok(accounts().length > 0);
+    for (const place of places()) {
+      assert.ok(place.kind === "memory" && place.count > 0);
+      assert.deepEqual(place.process, [1]);
+      const number = /^accounts\[(\d+)\]$/.exec(place.name ?? "")?.[1];
+      if (number === undefined || Number(number) >= block.accounts.size) continue;
+      const address = Buffer.from(runtime.read(place.process, place.address, 20)).toString("hex");
+      assert.equal(`0x${address}`, [...block.accounts.keys()].sort()[Number(number)]);
+    }
+  });
 });
 
 test("a block whose message breaks the format fails, and says where", async () => {

@@ -10,10 +10,22 @@
  * done until then is undone, in the children too.
  */
 
-import { Accounts, Child, Item, RECORD_NONCE, check } from "../../../guest/index.ts";
+import {
+  Accounts,
+  RECORDS_OFFSET,
+  Child,
+  Item,
+  RECORD_BYTES,
+  RECORD_NONCE,
+  check,
+} from "../../../guest/index.ts";
 import * as message from "./messages.ts";
 
 export const STATE_BYTES: u32 = message.ROUTER_STATE_BYTES;
+/** By these names reports of batches tell what lies where. */
+export const STATE_TABLE: usize = message.TABLE;
+export const STATE_SENDERS: usize = message.TABLE + RECORDS_OFFSET;
+export const STATE_SENDERS_STRIDE: u32 = RECORD_BYTES;
 
 /** Nonce of a record: the first key that may still be used. */
 const senders = Accounts.within(message.TABLE, STATE_BYTES - message.TABLE);

@@ -24,7 +24,9 @@ import {
   Block,
   Item,
   PageBuffer,
+  RECORDS_OFFSET,
   RECORD_BALANCE,
+  RECORD_BYTES,
   RECORD_FLAGS,
   RECORD_NONCE,
   accumulate,
@@ -36,6 +38,11 @@ import * as message from "./messages.ts";
 export const STATE_BYTES: u32 = message.LEDGER_STATE_BYTES;
 const BURNED: usize = 64;
 const TABLE: usize = 128;
+/** By these names reports of batches tell what lies where. */
+export const STATE_BURNED: usize = BURNED;
+export const STATE_TABLE: usize = TABLE;
+export const STATE_ACCOUNTS: usize = TABLE + RECORDS_OFFSET;
+export const STATE_ACCOUNTS_STRIDE: u32 = RECORD_BYTES;
 
 const TRANSFER_GAS: u64 = 21000;
 const DIGEST_ACCOUNT_BYTES: u32 = 60;

@@ -8,6 +8,8 @@
 import { Sha256 } from "../../../guest/sha256";
 
 export const STATE_BYTES: u32 = 16 << 20;
+export const STATE_ACCOUNTS: usize = 0;
+export const STATE_ACCOUNTS_STRIDE: u32 = 64;
 
 const INBOX: usize = STATE_BYTES;
 const ACCOUNT_SHIFT: usize = 6;
