@@ -26,6 +26,7 @@
  */
 
 import type { Code } from "../program/code.ts";
+import { copyLine, eachLineOf, LINE_SHIFT, lineAddress, linesDiffer } from "../program/glue-lines.ts";
 import { glueModule } from "../program/glue-module.ts";
 import { AUX_FAULT, AUX_MARKS, AUX_TAGS, LINE_BYTES, TAG_PRESENT, TAG_WRITTEN } from "../program/layout.ts";
 import * as op from "../program/opcodes.ts";
@@ -57,7 +58,6 @@ export function* changedPages(base: WebAssembly.Memory, from: number, end: numbe
 /** AUX_FAULT of an item that was given up: it read from one that will run again. */
 export const FAULT_GIVEN_UP = -2;
 
-const LINE_SHIFT = 6;
 /** log2 of the lines of a page. */
 const PAGE_LINES_SHIFT = 6;
 
@@ -65,37 +65,6 @@ const GUEST = 0;
 const AUX = 1;
 const BASE = 2;
 const CORE = 3;
-
-/** Copies 64 bytes. The addresses are in locals, each with an offset. */
-function copyLine(
-  code: Code,
-  to: { memory: number; at: number; offset: number },
-  from: { memory: number; at: number; offset: number },
-): void {
-  for (let byte = 0; byte < LINE_BYTES; byte += 16) {
-    code.get(to.at);
-    code.get(from.at);
-    code.access(op.V128_LOAD, from.memory, from.offset + byte, 4);
-    code.access(op.V128_STORE, to.memory, to.offset + byte, 4);
-  }
-}
-
-/** Leaves on the stack whether two times 64 bytes differ. */
-function linesDiffer(
-  code: Code,
-  a: { memory: number; at: number; offset: number },
-  b: { memory: number; at: number; offset: number },
-): void {
-  for (let byte = 0; byte < LINE_BYTES; byte += 16) {
-    for (const side of [a, b]) {
-      code.get(side.at);
-      code.access(op.V128_LOAD, side.memory, side.offset + byte, 4);
-    }
-    code.op(op.V128_XOR);
-    if (byte > 0) code.op(op.V128_OR);
-  }
-  code.op(op.V128_ANY_TRUE);
-}
 
 /** Brings the page of `line` into the base if it is not there. */
 function needBase(code: Code, base: number, line: number, load: number): void {
@@ -113,14 +82,6 @@ function needBase(code: Code, base: number, line: number, load: number): void {
   page();
   code.index(op.CALL, load);
   code.end();
-}
-
-/** `to` = the byte address of `line`. */
-function lineAddress(code: Code, line: number, to: number): void {
-  code.get(line);
-  code.i32(LINE_SHIFT);
-  code.op(op.I32_SHL);
-  code.set(to);
 }
 
 const LOOKUP = 0;
@@ -180,85 +141,55 @@ function overEntries(code: Code, entry: number, end: number, body: () => void): 
 function touch(bound: number) {
   return (code: Code): void => {
     const [address, length, write, line, last, entry, at, tag, shown] = [0, 1, 2, 3, 4, 5, 6, 7, 8] as const;
-    code.get(address);
-    code.i32(LINE_SHIFT);
-    code.op(op.I32_SHR_U);
-    code.set(line);
-    // The last line: that of the last byte, or the last below the bound.
-    code.i32(bound | 0);
-    code.get(address);
-    code.get(length);
-    code.op(op.I32_ADD);
-    code.get(length);
-    code.i32(bound | 0);
-    code.get(address);
-    code.op(op.I32_SUB);
-    code.op(op.I32_GE_U);
-    code.op(op.SELECT);
-    code.i32(1);
-    code.op(op.I32_SUB);
-    code.i32(LINE_SHIFT);
-    code.op(op.I32_SHR_U);
-    code.set(last);
-    code.open(op.LOOP);
-    code.get(line);
-    code.access(op.I32_LOAD8_U, AUX, AUX_TAGS);
-    code.tee(tag);
-    code.op(op.I32_EQZ);
-    code.open(op.IF);
-    code.get(line);
-    code.index(op.CALL, LOOKUP);
-    code.tee(entry);
-    code.op(op.I32_EQZ);
-    code.open(op.IF);
-    code.i32(0);
-    code.i32(FAULT_GIVEN_UP);
-    code.access(op.I32_STORE, AUX, AUX_FAULT);
-    code.op(op.UNREACHABLE);
-    code.end();
-    lineAddress(code, line, at);
-    code.get(entry);
-    code.access(op.I32_LOAD, CORE, ENTRY_VERSION);
-    code.op(op.I32_EQZ);
-    code.open(op.IF);
-    needBase(code, BASE, line, LOAD);
-    copyLine(code, { memory: CORE, at: entry, offset: ENTRY_BYTES }, { memory: BASE, at, offset: BASE_AT });
-    code.end();
-    // What the item has accumulated there is shown on top of what was read, and counts as written.
-    code.get(entry);
-    code.access(op.I32_LOAD, CORE, ENTRY_FLAGS);
-    code.tee(shown);
-    code.open(op.IF);
-    code.i32(TAG_WRITTEN);
-    code.set(tag);
-    code.op(op.ELSE);
-    code.get(entry);
-    code.i32(ENTRY_BYTES);
-    code.op(op.I32_ADD);
-    code.set(shown);
-    code.end();
-    copyLine(code, { memory: GUEST, at, offset: 0 }, { memory: CORE, at: shown, offset: 0 });
-    code.end();
-    // Present, and written if it was or will be.
-    code.get(line);
-    code.get(tag);
-    code.i32(TAG_PRESENT | TAG_WRITTEN);
-    code.i32(TAG_PRESENT);
-    code.get(write);
-    code.op(op.SELECT);
-    code.op(op.I32_OR);
-    code.access(op.I32_STORE8, AUX, AUX_TAGS);
-    code.get(line);
-    code.get(last);
-    code.op(op.I32_LT_U);
-    code.open(op.IF);
-    code.get(line);
-    code.i32(1);
-    code.op(op.I32_ADD);
-    code.set(line);
-    code.index(op.BR, 1);
-    code.end();
-    code.end();
+    eachLineOf(code, { address, length, line, last }, bound, () => {
+      code.get(line);
+      code.access(op.I32_LOAD8_U, AUX, AUX_TAGS);
+      code.tee(tag);
+      code.op(op.I32_EQZ);
+      code.open(op.IF);
+      code.get(line);
+      code.index(op.CALL, LOOKUP);
+      code.tee(entry);
+      code.op(op.I32_EQZ);
+      code.open(op.IF);
+      code.i32(0);
+      code.i32(FAULT_GIVEN_UP);
+      code.access(op.I32_STORE, AUX, AUX_FAULT);
+      code.op(op.UNREACHABLE);
+      code.end();
+      lineAddress(code, line, at);
+      code.get(entry);
+      code.access(op.I32_LOAD, CORE, ENTRY_VERSION);
+      code.op(op.I32_EQZ);
+      code.open(op.IF);
+      needBase(code, BASE, line, LOAD);
+      copyLine(code, { memory: CORE, at: entry, offset: ENTRY_BYTES }, { memory: BASE, at, offset: BASE_AT });
+      code.end();
+      // What the item has accumulated there is shown on top of what was read, and counts as written.
+      code.get(entry);
+      code.access(op.I32_LOAD, CORE, ENTRY_FLAGS);
+      code.tee(shown);
+      code.open(op.IF);
+      code.i32(TAG_WRITTEN);
+      code.set(tag);
+      code.op(op.ELSE);
+      code.get(entry);
+      code.i32(ENTRY_BYTES);
+      code.op(op.I32_ADD);
+      code.set(shown);
+      code.end();
+      copyLine(code, { memory: GUEST, at, offset: 0 }, { memory: CORE, at: shown, offset: 0 });
+      code.end();
+      // Present, and written if it was or will be.
+      code.get(line);
+      code.get(tag);
+      code.i32(TAG_PRESENT | TAG_WRITTEN);
+      code.i32(TAG_PRESENT);
+      code.get(write);
+      code.op(op.SELECT);
+      code.op(op.I32_OR);
+      code.access(op.I32_STORE8, AUX, AUX_TAGS);
+    });
   };
 }
 

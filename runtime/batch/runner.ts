@@ -145,6 +145,7 @@ export class Runner implements BatchRunner {
     const { rest, next } = batch;
     if (batch !== this.#batch) {
       this.#batch = batch;
+      batch.variant = batch.program.loop;
       this.#hold = 0;
       this.#deaths = 0;
       this.#from = -1;
@@ -217,6 +218,7 @@ export class Runner implements BatchRunner {
         this.#deaths++;
         break;
       case "production":
+        batch.variant = batch.program.production;
         this.#hold = 1;
         break;
       case "memory":

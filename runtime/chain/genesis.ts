@@ -37,8 +37,8 @@ export async function makeGenesis(heap: Heap, settings: Settings, cache: Program
   const seen = new Set<string>();
   for (const bytes of [settings.root, ...settings.programs]) {
     const program = await cache.admit(bytes);
-    const parallel = settings.workers > 1 && program.stateBytes > 0;
-    const handle = await loadProgram(heap, program, parallel ? await cache.batchCode(program) : null);
+    const variant = settings.runner === "parallel" && program.stateBytes > 0;
+    const handle = await loadProgram(heap, program, variant ? await cache.batchCode(program) : null);
     if (!seen.has(handle.hashHex)) programs.push(handle);
     seen.add(handle.hashHex);
   }
@@ -51,7 +51,7 @@ export async function makeGenesis(heap: Heap, settings: Settings, cache: Program
 
 /**
  * Compiles an admitted program and puts what the kernel needs of it into the heap; `batchCode`: of the
- * variant in which items of its batches run in parallel.
+ * variant in which items of its batches run.
  */
 export async function loadProgram(
   heap: Heap,

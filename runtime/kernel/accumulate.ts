@@ -26,8 +26,8 @@ export function accumulate(slot: Pick<Slot, "words" | "mark">, request: Accumula
   if (carry !== 0) return 0;
   for (let i = count; i < INTEGER_WORDS; i++) if (result[i] !== 0) return 0;
   if (request.bounded && (isLess(result, request.minimum) || isLess(request.maximum, result))) return 0;
-  for (let i = 0; i < count; i++) words[at + i] = result[i] as number;
   slot.mark(request.address, request.width);
+  for (let i = 0; i < count; i++) words[at + i] = result[i] as number;
   return 1;
 }
 

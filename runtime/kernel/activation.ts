@@ -358,15 +358,16 @@ export class Activation {
   /** Tells the guest why a program is not admitted. */
   refuseProgram(reason: number, offset: number): void {
     const { pointer } = this.putRequest;
+    this.slot.mark(pointer, abi.PUT_SIZE);
     this.slot.words[(pointer + abi.PUT_REASON) / 4] = reason;
     this.slot.words[(pointer + abi.PUT_REASON_OFFSET) / 4] = offset;
-    this.slot.mark(pointer, abi.PUT_SIZE);
   }
 
   /** What GET's part STATUS writes into the caller's memory. */
   writeStatus(process: Process): void {
     const { statusPointer, detailPointer, detailCapacity } = this.getRequest;
     const { slot } = this;
+    slot.mark(statusPointer, abi.STATUS_SIZE);
     const at = statusPointer / 4;
     const words = slot.words;
     words[at + abi.STATUS_KIND / 4] = process.status;
@@ -383,7 +384,6 @@ export class Activation {
     const text = process.text === 0 ? null : this.#heap.payload(process.text);
     words[at + abi.STATUS_DETAIL_LENGTH / 4] = text?.length ?? 0;
     words[at + abi.STATUS_RESERVED / 4] = 0;
-    slot.mark(statusPointer, abi.STATUS_SIZE);
     if (text !== null) slot.write(detailPointer, text.subarray(0, detailCapacity));
   }
 }

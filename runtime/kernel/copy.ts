@@ -50,8 +50,8 @@ export function copyOut(heap: Heap, caller: Activation, process: Process, range:
   const head = headBytes(caller, source, target, length);
   const whole = Math.floor((length - head) / PAGE_BYTES);
   const done = head + whole * PAGE_BYTES;
-  readMemory(heap, process.memory, source, slot.memory, target, head);
   slot.mark(target, head);
+  readMemory(heap, process.memory, source, slot.memory, target, head);
   if (whole > 0) {
     const from = (source + head) / PAGE_BYTES;
     const first = (target + head) / PAGE_BYTES;
@@ -59,8 +59,8 @@ export function copyOut(heap: Heap, caller: Activation, process: Process, range:
     const pages = at.map((_, i) => tableGet(heap, process.memory, from + i));
     slot.share(heap, caller.start.memory, at, pages);
   }
-  readMemory(heap, process.memory, source + done, slot.memory, target + done, length - done);
   slot.mark(target + done, length - done);
+  readMemory(heap, process.memory, source + done, slot.memory, target + done, length - done);
 }
 
 /**

@@ -31,17 +31,29 @@ import { type ItemCalls, isGetOutsideItems, isPutOutsideItems, type Within } fro
 import { type Jobs, LOST, NO_TICKET } from "./jobs.ts";
 import { applyMerge, planMerge } from "./merge.ts";
 import { checkOutcomes, writeOutcomes } from "./outcomes.ts";
-import type { LoadedProgram, Programs } from "./program.ts";
+import type { LoadedProgram, Programs, Variant } from "./program.ts";
 import { applyPut, checkPut } from "./put.ts";
 import { AccumulateRequest, type GetRequest, PutRequest, SnapshotRequest } from "./request.ts";
-import { Batch, type BatchRunner, NO_RUNNER, type Planned } from "./runner.ts";
+import { Batch, type BatchRunner, NO_RUNNER } from "./runner.ts";
 import { beginBatch, ItemLoop } from "./sequential.ts";
-import type { KernelImports } from "./slot.ts";
+import type { KernelImports, SlotImage } from "./slot.ts";
 import { placeBelow, ROOT_PLACE, SlotPool } from "./slot-pool.ts";
 import type { Tracer } from "./trace.ts";
 
 const snapshotRequest = new SnapshotRequest();
 const accumulateRequest = new AccumulateRequest();
+
+/** An activation to be run: of which process, with how much gas, where in the tree. */
+interface Run {
+  readonly start: Process;
+  readonly budget: number;
+  readonly depth: number;
+  readonly place: number;
+  /** Of a block, for the root that stands in SNAPSHOT. */
+  readonly metadata: Uint8Array | null;
+  /** What started it, in an item. */
+  readonly within: Within | null;
+}
 
 export class Kernel {
   readonly #heap: Heap;
@@ -98,7 +110,7 @@ export class Kernel {
   /** Runs a runnable process, at that depth and place in the tree, to its next return point. */
   activate(start: Process, depth: number, place = ROOT_PLACE): Process {
     assert(start.status === abi.STATUS_RUNNABLE, "activate: process is not runnable");
-    return this.#run(start, start.gas, depth, place, null);
+    return this.#run({ start, budget: start.gas, depth, place, metadata: null, within: null });
   }
 
   /**
@@ -108,38 +120,29 @@ export class Kernel {
   resume(root: Process, metadata: Uint8Array, budget: number): Process {
     assert(root.status === abi.STATUS_SNAPSHOT, "resume: root does not stand in SNAPSHOT");
     assert(metadata.length <= root.regionCapacity, "resume: metadata longer than the region");
-    return this.#run(root, budget, 0, ROOT_PLACE, metadata);
+    return this.#run({ start: root, budget, depth: 0, place: ROOT_PLACE, metadata, within: null });
   }
 
-  #run(
-    start: Process,
-    budget: number,
-    depth: number,
-    place: number,
-    metadata: Uint8Array | null,
-    within: Within | null = null,
-  ): Process {
+  #run(run: Run): Process {
+    const { start, budget } = run;
     const program = this.#programs.get(start.program);
     this.#tracer?.begin(budget, program.handle.hashHex);
     const result =
       start.inputs === 0
-        ? this.#runHere(start, program, budget, depth, place, metadata, within)
-        : this.#runBatch(start, program, depth, place);
+        ? this.#inSlot(program.production, start, run, (activation) => this.#runEntry(activation))
+        : this.#runBatch(run, program);
     this.#tracer?.end(result.status, result.fault, result.gasUsed);
     return result;
   }
 
-  #runHere(
-    start: Process,
-    program: LoadedProgram,
-    budget: number,
-    depth: number,
-    place: number,
-    metadata: Uint8Array | null,
-    within: Within | null = null,
-    planned: Planned | null = null,
-  ): Process {
-    const slot = this.#slots.take(program, start, place);
+  /** Lets `use` have an activation in a slot that holds `image`. */
+  #inSlot<T extends { readonly memoryPages: number }>(
+    variant: Variant,
+    image: SlotImage,
+    { start, budget, depth, place, metadata, within }: Run,
+    use: (activation: Activation) => T,
+  ): T {
+    const slot = this.#slots.take(variant, image, place);
     const level = this.#level++;
     this.#scratch[level] ??= new Scratch();
     const scratch = this.#scratch[level];
@@ -147,9 +150,9 @@ export class Kernel {
     if (within !== null) activation.within(within);
     const outer = this.#current;
     this.#current = activation;
-    let result: Process;
+    let result: T;
     try {
-      result = start.inputs === 0 ? this.#runEntry(activation) : this.#runItems(activation, planned);
+      result = use(activation);
     } catch (error) {
       this.#slots.drop();
       for (const child of activation.children.touched()) this.#forgetJob(child);
@@ -170,38 +173,43 @@ export class Kernel {
   // ---- batches --------------------------------------------------------------------------------------------
 
   /** What its items make of a process, after its start function, if that has not run. */
-  #runBatch(start: Process, program: LoadedProgram, depth: number, place: number): Process {
-    if (start.started === 0 && program.handle.hasStart)
-      return this.#runHere(start, program, start.gas, depth, place, null);
-    const { memory, globals, gas } = start;
-    const batch = new Batch(this.#heap, program, start, memory, globals, gas, depth);
-    // As long as they run in parallel, no instance is needed here.
+  #runBatch(run: Run, program: LoadedProgram): Process {
+    const { start, depth } = run;
+    const batch =
+      start.started === 0 && program.handle.hasStart
+        ? this.#inSlot(program.production, start, run, (activation) => {
+            const begun = beginBatch(this.#heap, activation);
+            return typeof begun === "number" ? this.#fail(activation, begun) : begun;
+          })
+        : new Batch(this.#heap, program, start, start.memory, start.globals, start.gas, depth);
+    if (!(batch instanceof Batch)) return batch;
+    let count = this.#runner.plan(batch);
     while (batch.rest > 0) {
-      const count = this.#runner.plan(batch);
-      if (count > 0)
-        return this.#runHere(start, program, start.gas, depth, place, null, null, { batch, count });
-      this.#runner.run(batch);
+      if (count > 0) {
+        count = this.#runItems(batch, run, count);
+      } else {
+        this.#runner.run(batch);
+        count = this.#runner.plan(batch);
+      }
     }
     return batch.finish(this.#heap, this.#runner);
   }
 
-  /** Runs a batch of which `planned` items come next, or which has not begun. */
-  #runItems(activation: Activation, planned: Planned | null): Process {
-    const batch = planned?.batch ?? beginBatch(this.#heap, activation);
-    if (typeof batch === "number") return this.#fail(activation, batch);
-    const join = (): void => this.#joinStarted(activation);
-    const loop = new ItemLoop(this.#heap, this.#programs, activation, batch, join, this.#tracer);
-    let count = planned?.count ?? this.#runner.plan(batch);
-    for (; batch.rest > 0; count = this.#runner.plan(batch)) {
-      if (count > 0) {
-        loop.run(count);
-      } else {
-        loop.leave();
-        this.#runner.run(batch);
+  /** Runs the next `count` items, and more as long as they are planned; how many are planned then. */
+  #runItems(batch: Batch, run: Run, count: number): number {
+    const { variant } = batch;
+    let planned = count;
+    this.#inSlot(variant, batch, run, (activation) => {
+      const join = (): void => this.#joinStarted(activation);
+      const loop = new ItemLoop(this.#heap, this.#programs, activation, batch, join, this.#tracer);
+      while (batch.rest > 0 && planned > 0 && batch.variant === variant) {
+        loop.run(planned);
+        planned = this.#runner.plan(batch);
       }
-    }
-    loop.leave();
-    return batch.finish(this.#heap, this.#runner);
+      loop.leave();
+      return batch;
+    });
+    return planned;
   }
 
   /** Lets an item that runs outside of this kernel make calls: meanwhile it is what runs here. */
@@ -422,7 +430,8 @@ export class Kernel {
       this.#tracer?.descend(child.number);
       try {
         const place = placeBelow(caller.slot.place, child.number);
-        result = this.#run(start, start.gas, caller.depth + 1, place, null, within);
+        const depth = caller.depth + 1;
+        result = this.#run({ start, budget: start.gas, depth, place, metadata: null, within });
       } finally {
         this.#tracer?.ascend();
         this.#jobs.leave(outer);

@@ -185,9 +185,9 @@ function combine64(kind: number, old: bigint, now: bigint, own: bigint): bigint 
 
 function report({ slot }: Activation, { pointer }: MergeRequest, conflicts: Conflicts): void {
   const at = pointer / 4;
+  slot.mark(pointer, abi.MERGE_SIZE);
   slot.words[at + abi.MERGE_CONFLICTS / 4] = conflicts.count;
   slot.words[at + abi.MERGE_FIRST / 4] = conflicts.first;
   slot.words[at + abi.MERGE_CHILD_BYTE / 4] = conflicts.theirs;
   slot.words[at + abi.MERGE_CALLER_BYTE / 4] = conflicts.mine;
-  slot.mark(pointer, abi.MERGE_SIZE);
 }

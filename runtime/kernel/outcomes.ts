@@ -32,12 +32,12 @@ export function writeOutcomes(heap: Heap, caller: Activation, process: Process):
   const outcomes = new Outcomes(heap, process.outcomes);
   const { first, end } = wanted(caller, outcomes);
   const outputs = outcomes.outputs(first, end);
-  slot.words.set(outcomes.records(first, end), request.records / 4);
   slot.mark(request.records, (end - first) * abi.OUTCOME_SIZE);
+  slot.words.set(outcomes.records(first, end), request.records / 4);
   slot.write(request.outputPointer, outputs);
+  slot.mark(request.pointer, abi.OUTCOMES_SIZE);
   const at = request.pointer / 4;
   slot.words[at + abi.OUTCOMES_COUNT / 4] = end - first;
   slot.words[at + abi.OUTCOMES_OUTPUT_LENGTH / 4] = outputs.length;
   slot.words[at + abi.OUTCOMES_TOTAL / 4] = outcomes.count;
-  slot.mark(request.pointer, abi.OUTCOMES_SIZE);
 }

@@ -21,7 +21,7 @@ export interface ProgramHandle {
   readonly ref: Ref;
   readonly hashHex: string;
   readonly module: WebAssembly.Module;
-  /** In which the items of its batches run in parallel; null: they run one after the other. */
+  /** In which the items of its batches run; null: in `module`, one after the other. */
   readonly batchModule: WebAssembly.Module | null;
   readonly entries: readonly string[];
   readonly memory: Program["memory"];
@@ -154,14 +154,31 @@ export function makeHandle(
   };
 }
 
+/** What an instance is made of. */
+export interface Variant {
+  readonly program: LoadedProgram;
+  readonly module: WebAssembly.Module;
+  /** Of the batch variant: where the state ends whose lines it tells of; 0: the production variant. */
+  readonly linesBelow: number;
+}
+
 export class LoadedProgram {
   readonly handle: ProgramHandle;
   readonly ref: Ref;
+  readonly production: Variant;
+  /** In which the items of its batches run one after the other. */
+  readonly loop: Variant;
   readonly #entries = new Map<string, number>();
 
   constructor(handle: ProgramHandle) {
     this.handle = handle;
     this.ref = handle.ref;
+    this.production = { program: this, module: handle.module, linesBelow: 0 };
+    const { batchModule, stateBytes } = handle;
+    this.loop =
+      batchModule === null || stateBytes === 0
+        ? this.production
+        : { program: this, module: batchModule, linesBelow: stateBytes };
     handle.entries.forEach((name, index) => {
       this.#entries.set(Buffer.from(name, "utf8").toString("latin1"), index);
     });

@@ -8,7 +8,7 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import type { Process } from "../image/process.ts";
 import { Inputs, OutcomesWriter } from "./batch.ts";
 import { batched } from "./images.ts";
-import type { LoadedProgram } from "./program.ts";
+import type { LoadedProgram, Variant } from "./program.ts";
 
 /** A batch whose start function has run, if there was one to run: the image after the items before `next`. */
 export class Batch {
@@ -18,6 +18,8 @@ export class Batch {
   readonly globals: Ref;
   readonly inputs: Inputs;
   readonly outcomes: OutcomesWriter;
+  /** In which the loop runs the next items; what they leave is the same in each. */
+  variant: Variant;
   /** What all items together may use. */
   readonly gas: number;
   /** Of the process, from the root. */
@@ -44,6 +46,7 @@ export class Batch {
     depth: number,
   ) {
     this.program = program;
+    this.variant = program.production;
     this.start = start;
     this.memory = memory;
     this.memoryPages = start.memoryPages;
@@ -81,14 +84,11 @@ export class Batch {
   }
 }
 
-/** A batch that has begun, and how many items are to be run next, one after the other. */
-export interface Planned {
-  readonly batch: Batch;
-  readonly count: number;
-}
-
 export interface BatchRunner {
-  /** How many items the kernel is to run next, one after the other; 0: `run` is to go on. */
+  /**
+   * How many items the kernel is to run next, one after the other, in the batch's variant; 0: `run` is to go
+   * on.
+   */
   plan(batch: Batch): number;
   /** Runs the next items, or some of them, or none. */
   run(batch: Batch): void;
@@ -96,5 +96,5 @@ export interface BatchRunner {
   end(batch: Batch): void;
 }
 
-/** Leaves every batch to the kernel. */
+/** Leaves every batch to the kernel, and to the production variant: what a batch means. */
 export const NO_RUNNER: BatchRunner = { plan: (batch) => batch.rest, run: () => {}, end: () => {} };

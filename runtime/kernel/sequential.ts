@@ -1,12 +1,16 @@
 /**
  * The items of a batch, one after the other in one instance: what a batch means. Whoever runs items in
  * parallel must leave the same bytes (runner.ts).
+ *
+ * The instance is of the program's production variant, or of its batch variant if the runner wants that: what
+ * items leave is the same, what it costs to put things back after each of them is not (shadow.ts). One that
+ * the batch variant cannot run, and those behind it, run in the production variant.
  */
 
 import * as abi from "../../syscalls/abi.ts";
 import type { Heap } from "../heap/heap.ts";
-import { BATCH_BYTES_LIMIT } from "../limits.ts";
-import { AUX_RESULT } from "../program/layout.ts";
+import { BATCH_BYTES_LIMIT, PAGE_BYTES } from "../limits.ts";
+import { AUX_RESULT, FAULT_INTERNAL_PRODUCTION } from "../program/layout.ts";
 import type { Activation } from "./activation.ts";
 import type { Inputs, Mail } from "./batch.ts";
 import { Children } from "./children.ts";
@@ -49,10 +53,11 @@ export class ItemLoop {
   readonly #join: () => void;
   readonly #tracer: Tracer | null;
   #item = new Item();
-  /** The slot holds the batch's image; what items have changed since is marked in the shadow. */
-  #entered = false;
 
-  /** The slot has nothing marked. `join` runs what children the activation has started. */
+  /**
+   * The activation's slot holds the batch's image, and has nothing marked. `join` runs what children the
+   * activation has started.
+   */
   constructor(
     heap: Heap,
     programs: Programs,
@@ -67,16 +72,18 @@ export class ItemLoop {
     this.#batch = batch;
     this.#join = join;
     this.#tracer = tracer;
+    activation.item = this.#item;
     this.#resetChildren();
+    const { memory, program, variant } = batch;
+    const { stateBytes } = program.handle;
+    activation.slot.shadow.begin(heap, memory, stateBytes, variant.linesBelow / PAGE_BYTES);
   }
 
-  /** Runs the next items, `count` at most. */
+  /** Runs the next items, `count` at most, as long as the slot's variant can run them. */
   run(count: number): void {
     const batch = this.#batch;
-    const { inputs, outcomes } = batch;
-    this.#enter();
-    this.#activation.item = this.#item;
-    for (const end = batch.next + count; batch.next < end; ) {
+    const { inputs, outcomes, variant } = batch;
+    for (const end = batch.next + count; batch.next < end && batch.variant === variant; ) {
       const limit = inputs.gas(batch.next);
       if (limit > batch.gas) {
         outcomes.add(abi.ITEM_REFUSED, 0, 0, 0, 0);
@@ -87,32 +94,20 @@ export class ItemLoop {
         this.#runItem(inputs, batch.next, limit);
       }
     }
-    this.#activation.item = null;
   }
 
   /** Publishes what the items have changed. */
   leave(): void {
-    if (!this.#entered) return;
     const { slot, start } = this.#activation;
     slot.shadow.markState();
     this.#batch.memory = slot.publish(this.#heap, start.memory);
-    this.#entered = false;
-  }
-
-  #enter(): void {
-    if (this.#entered) return;
-    const { memory, globals, memoryPages, program } = this.#batch;
-    const { slot } = this.#activation;
-    slot.enter(this.#heap, { memory, globals, memoryPages });
-    slot.shadow.begin(this.#heap, memory, program.handle.stateBytes);
-    this.#entered = true;
   }
 
   #runItem(inputs: Inputs, item: number, limit: number): void {
     const { outcomes, program, start } = this.#batch;
     const activation = this.#activation;
     const { slot } = activation;
-    const { shadow, auxWords } = slot;
+    const { shadow } = slot;
     const length = inputs.length(item);
     deliver(this.#heap, inputs, item, slot);
     const ran = activation.runItem(start.entry, length, limit);
@@ -124,21 +119,31 @@ export class ItemLoop {
     const room = BATCH_BYTES_LIMIT - outcomes.outputBytes;
     const end = endOfItem(inputs, item, ran, left, statePages, privatePages, output, room);
     const { fault, gasUsed } = end;
+    if (fault === FAULT_INTERNAL_PRODUCTION) {
+      // Nothing that it did counts: it runs again.
+      this.#batch.variant = program.production;
+    } else {
+      this.#record(inputs, fault, gasUsed, output);
+      this.#tracer?.item(item, fault, gasUsed, () => lostOf(shadow, inputs));
+    }
+    shadow.settle(fault === abi.FAULT_NONE);
+    if (activation.children.isTouched) this.#settleChildren(fault === abi.FAULT_NONE);
+    if (program.handle.globalsLength > 0) slot.exports.load();
+  }
+
+  /** Writes down the outcome of the next item. */
+  #record({ outbox }: Mail, fault: number, gasUsed: number, output: number): void {
+    const { outcomes } = this.#batch;
+    const { slot, abortLine, abortColumn } = this.#activation;
     if (fault === abi.FAULT_NONE) {
-      const low = auxWords[RESULT] as number;
-      const high = auxWords[RESULT + 1] as number;
-      const from = inputs.outbox + 4;
-      outcomes.add(abi.ITEM_RETURNED, fault, low, high, gasUsed, slot.memory, from, output);
+      const low = slot.auxWords[RESULT] as number;
+      const high = slot.auxWords[RESULT + 1] as number;
+      outcomes.add(abi.ITEM_RETURNED, fault, low, high, gasUsed, slot.memory, outbox + 4, output);
     } else if (fault === abi.FAULT_ABORT) {
-      const { abortLine, abortColumn } = activation;
       outcomes.add(abi.ITEM_FAULTED, fault, abortLine, abortColumn, gasUsed);
     } else {
       outcomes.add(abi.ITEM_FAULTED, fault, 0, 0, gasUsed);
     }
-    this.#tracer?.item(item, fault, gasUsed, () => lostOf(shadow, inputs));
-    shadow.settle(fault === abi.FAULT_NONE);
-    if (activation.children.isTouched) this.#settleChildren(fault === abi.FAULT_NONE);
-    if (program.handle.globalsLength > 0) slot.exports.load();
   }
 
   /** Keeps of the children what outlives the item, or nothing. */
@@ -188,6 +193,7 @@ export function deliver(
   const { inbox } = inputs;
   const address = inputs.address(item);
   const length = inputs.length(item);
+  slot.mark(inbox, length);
   if (length > SHORT_BYTES) {
     slot.memory.set(heap.bytes.subarray(address, address + length), inbox);
   } else {
@@ -198,5 +204,4 @@ export function deliver(
     for (let i = 0; i < whole; i++) words[to + i] = heap.words[from + i] as number;
     for (let i = whole * 4; i < length; i++) slot.memory[inbox + i] = heap.bytes[address + i] as number;
   }
-  slot.mark(inbox, length);
 }

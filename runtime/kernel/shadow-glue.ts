@@ -34,7 +34,8 @@ const FETCH = 0;
 const BRING = 1;
 const DIFFERENCE = 2;
 const NOTE = 3;
-const MOVE = 4;
+const REACH = 4;
+const MOVE = 5;
 
 // Instructions that nothing else writes.
 const I32_CTZ = 0x68;
@@ -46,7 +47,7 @@ export interface ShadowGlue {
   /**
    * Counts the pages that differ from the shadow, in AUX_STATE_PAGES and AUX_PRIVATE_PAGES, and takes the
    * marks away. `state` and `end` are numbers of pages: where state and memory end; `first`: below it nothing
-   * is marked.
+   * is marked, and what is written there may reach beyond it as beyond a marked page.
    */
   measure(state: number, end: number, first: number): void;
   /** Makes those pages agree with the shadow; `keep`: state goes into it. */
@@ -75,8 +76,9 @@ export function shadowModule(capacity = layout.LIST_CAPACITY / 2): Uint8Array<Ar
       define("bring", 1, 0, [], bring),
       define("difference", 1, 1, [I32, I32, I32], difference),
       define("note", 2, 0, [I32, I32], (code) => note(code, capacity)),
+      define("reach", 3, 0, [I32], reach),
       define("move", 4, 0, [I32], move),
-      define("measure", 3, 0, [I32, I32, I64], measure),
+      define("measure", 3, 0, [I32, I64], measure),
       define("settle", 3, 0, [I32, I32, I32, I64], (code) => settle(code, capacity)),
     ],
   );
@@ -189,6 +191,34 @@ function note(code: Code, capacity: number): void {
   increment(code, () => code.i32(layout.AUX_LISTED));
   code.op(op.ELSE);
   setMark(code, page, 1 << UNLISTED);
+  code.end();
+}
+
+/** reach(page, state, end): notes a page that is not marked if stores before it have reached into it. */
+function reach(code: Code): void {
+  const [page, state, end, address] = [0, 1, 2, 3] as const;
+  code.get(page);
+  code.get(end);
+  code.op(op.I32_GE_U);
+  code.open(op.IF);
+  code.op(op.RETURN);
+  code.end();
+  code.get(page);
+  code.access(op.I32_LOAD8_U, AUX, layout.AUX_MARKS);
+  code.open(op.IF);
+  code.op(op.RETURN);
+  code.end();
+  code.get(page);
+  code.index(op.CALL, BRING);
+  code.get(page);
+  code.i32(PAGE_SHIFT);
+  code.op(op.I32_SHL);
+  code.set(address);
+  differs(code, address, STRADDLE_BYTES);
+  code.open(op.IF);
+  code.get(page);
+  code.get(state);
+  code.index(op.CALL, NOTE);
   code.end();
 }
 
@@ -313,37 +343,23 @@ function forMarked(
 
 /** measure(state, end, first) */
 function measure(code: Code): void {
-  const [state, end, base, page, next, marks] = [0, 1, 2, 3, 4, 5] as const;
+  const [state, end, base, page, marks] = [0, 1, 2, 3, 4] as const;
   for (const place of [layout.AUX_STATE_PAGES, layout.AUX_PRIVATE_PAGES, layout.AUX_LISTED])
     code.auxStore(op.I32_STORE, place, () => code.i32(0));
-  const noteThe = (local: number): void => {
-    code.get(local);
+  const reached = (local: number): void => {
+    for (const parameter of [local, state, end]) code.get(parameter);
+    code.index(op.CALL, REACH);
+  };
+  code.get(base);
+  code.open(op.IF);
+  reached(base);
+  code.end();
+  forMarked(code, WRITTEN, { page, end, base, marks }, () => {
+    code.get(page);
     code.get(state);
     code.index(op.CALL, NOTE);
-  };
-  forMarked(code, WRITTEN, { page, end, base, marks }, () => {
-    noteThe(page);
-    // The next page, if only stores that began in this one have written to it.
-    code.open(op.BLOCK);
     add(code, page, 1);
-    code.get(page);
-    code.get(end);
-    code.op(op.I32_GE_U);
-    code.index(op.BR_IF, 0);
-    code.get(page);
-    code.access(op.I32_LOAD8_U, AUX, layout.AUX_MARKS);
-    code.index(op.BR_IF, 0);
-    code.get(page);
-    code.index(op.CALL, BRING);
-    code.get(page);
-    code.i32(PAGE_SHIFT);
-    code.op(op.I32_SHL);
-    code.set(next);
-    differs(code, next, STRADDLE_BYTES);
-    code.op(op.I32_EQZ);
-    code.index(op.BR_IF, 0);
-    noteThe(page);
-    code.end();
+    reached(page);
   });
 }
 

@@ -11,6 +11,9 @@
  *
  * At an item's end `measure` finds the pages that differ, which is what the item pays for, and `settle` makes
  * slot and shadow agree again: state that is kept goes into the shadow, everything else comes out of it.
+ *
+ * Of a slot in which the batch variant runs the shadow has private memory only; state is put back by lines
+ * (line-log.ts).
  */
 
 import type { Heap, Ref } from "../heap/heap.ts";
@@ -19,6 +22,7 @@ import { readPage } from "../image/memory.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import * as layout from "../program/layout.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
+import { type LineLog, lineLog } from "./line-log.ts";
 import { type ShadowGlue, shadowModule } from "./shadow-glue.ts";
 import type { ByteRange } from "./trace.ts";
 
@@ -30,6 +34,8 @@ export class Shadow {
   readonly #aux: Buffer;
   readonly #auxWords: Int32Array;
   readonly #glue: ShadowGlue;
+  /** What puts the state back, if not the shadow does. */
+  readonly lines: LineLog | null;
   #bytes: Buffer;
   #heap: Heap | null = null;
   /** The slot's memory when the batch began. */
@@ -39,8 +45,8 @@ export class Shadow {
   #state = 0;
   #end = 0;
 
-  /** `aux` is the memory that `auxBytes` and its words are views of. */
-  constructor(guest: WebAssembly.Memory, aux: WebAssembly.Memory, maximumPages: number) {
+  /** `linesBelow`: where the state ends, if it is put back by lines. */
+  constructor(guest: WebAssembly.Memory, aux: WebAssembly.Memory, maximumPages: number, linesBelow = 0) {
     this.#guest = guest;
     this.#memory = newMemory(0, maximumPages);
     this.#bytes = Buffer.from(this.#memory.buffer);
@@ -52,6 +58,7 @@ export class Shadow {
       glue: { guest, aux, shadow: this.#memory, fetch },
     });
     this.#glue = instance.exports as unknown as ShadowGlue;
+    this.lines = linesBelow === 0 ? null : lineLog(guest, aux, linesBelow);
   }
 
   /**
@@ -76,6 +83,7 @@ export class Shadow {
   /** An item has run: finds the pages that it changed, for `settle`. */
   measure(): void {
     this.#glue.measure(this.#state, this.#end, this.#first);
+    this.lines?.measure();
   }
 
   /** Pages of state that `measure` found. */
@@ -114,10 +122,12 @@ export class Shadow {
   /** Puts what `measure` found back to what it was; `keep`: but for state. */
   settle(keep: boolean): void {
     this.#glue.settle(this.#state, this.#end, keep ? 1 : 0);
+    this.lines?.settle(keep ? 1 : 0);
   }
 
   /** The batch has ended: marks every page of state that an item may have changed. */
   markState(): void {
+    if (this.lines !== null) return;
     for (let page = 0; page < this.#state; page++) {
       if (this.#aux[layout.AUX_SHADOW + page] !== 0) this.#aux[layout.AUX_MARKS + page] = 1;
     }

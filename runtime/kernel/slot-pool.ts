@@ -10,10 +10,9 @@
 
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiffCount } from "../heap/table.ts";
-import type { Process } from "../image/process.ts";
 import { PAGE_BYTES, SLOT_BYTES_LIMIT, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
-import type { LoadedProgram } from "./program.ts";
-import { type KernelImports, Slot } from "./slot.ts";
+import type { Variant } from "./program.ts";
+import { type KernelImports, Slot, type SlotImage } from "./slot.ts";
 
 /**
  * A slot holds nearly the same if at most this share of the image's pages differ: a new memory has to be
@@ -21,7 +20,7 @@ import { type KernelImports, Slot } from "./slot.ts";
  */
 const REUSE_SHARE = 0.75;
 const REUSE_PAGES = 16;
-/** Free slots of the program, the newest, whose difference to the image is looked at. */
+/** Free slots of the variant, the newest, whose difference to the image is looked at. */
 const CANDIDATES = 4;
 
 /** The place in the tree of the root. */
@@ -48,7 +47,7 @@ export class SlotPool {
   #last: Slot | null = null;
   /** The others that are free, oldest first. */
   readonly #free = new Set<Slot>();
-  readonly #byProgram = new Map<LoadedProgram, Map<Ref, Slot[]>>();
+  readonly #byVariant = new Map<Variant, Map<Ref, Slot[]>>();
   #freeBytes = 0;
   #count = 0;
 
@@ -61,9 +60,9 @@ export class SlotPool {
    * A slot for `image`, entered, of the process at `place`. Give it back with `release`, or drop it if it is
    * in doubt.
    */
-  take(program: LoadedProgram, image: Process, place: number): Slot {
+  take(variant: Variant, image: SlotImage, place: number): Slot {
     const slot =
-      this.#takeLast(program, image) ?? this.#choose(program, image, place) ?? this.#create(program, image);
+      this.#takeLast(variant, image) ?? this.#choose(variant, image, place) ?? this.#create(variant, image);
     slot.place = place;
     try {
       slot.enter(this.#heap, image);
@@ -91,10 +90,10 @@ export class SlotPool {
    * The slot of the last activation, if it holds this very image: a parent often runs one child again and
    * again.
    */
-  #takeLast(program: LoadedProgram, image: Process): Slot | null {
+  #takeLast(variant: Variant, image: SlotImage): Slot | null {
     const slot = this.#last;
     if (slot === null) return null;
-    if (slot.program === program && slot.root === image.memory && slot.memoryPages === image.memoryPages) {
+    if (slot.variant === variant && slot.root === image.memory && slot.memoryPages === image.memoryPages) {
       this.#last = null;
       return slot;
     }
@@ -108,10 +107,10 @@ export class SlotPool {
     this.#last = null;
     this.#free.add(slot);
     this.#freeBytes += slot.memory.length;
-    let byRoot = this.#byProgram.get(slot.program);
+    let byRoot = this.#byVariant.get(slot.variant);
     if (byRoot === undefined) {
       byRoot = new Map();
-      this.#byProgram.set(slot.program, byRoot);
+      this.#byVariant.set(slot.variant, byRoot);
     }
     const same = byRoot.get(slot.root);
     if (same === undefined) byRoot.set(slot.root, [slot]);
@@ -130,11 +129,11 @@ export class SlotPool {
     this.#count -= this.#free.size;
     this.#freeBytes = 0;
     this.#free.clear();
-    this.#byProgram.clear();
+    this.#byVariant.clear();
   }
 
-  #choose(program: LoadedProgram, image: Process, place: number): Slot | undefined {
-    const byRoot = this.#byProgram.get(program);
+  #choose(variant: Variant, image: SlotImage, place: number): Slot | undefined {
+    const byRoot = this.#byVariant.get(variant);
     if (byRoot === undefined) return undefined;
     const exact = byRoot.get(image.memory)?.find((slot) => slot.memoryPages === image.memoryPages);
     if (exact !== undefined) return this.#remove(exact);
@@ -155,9 +154,9 @@ export class SlotPool {
     return chosen === undefined ? undefined : this.#remove(chosen);
   }
 
-  #create(program: LoadedProgram, image: Process): Slot {
+  #create(variant: Variant, image: SlotImage): Slot {
     while (this.#count >= SLOTS_LIMIT && this.#free.size > 0) this.#evictOldest();
-    const slot = new Slot(program, image.memoryPages, this.#imports);
+    const slot = new Slot(variant, image.memoryPages, this.#imports);
     this.#count++;
     return slot;
   }
@@ -171,11 +170,11 @@ export class SlotPool {
   #remove(slot: Slot): Slot {
     this.#free.delete(slot);
     this.#freeBytes -= slot.memory.length;
-    const byRoot = this.#byProgram.get(slot.program) as Map<Ref, Slot[]>;
+    const byRoot = this.#byVariant.get(slot.variant) as Map<Ref, Slot[]>;
     const same = byRoot.get(slot.root) as Slot[];
     if (same.length > 1) same.splice(same.indexOf(slot), 1);
     else byRoot.delete(slot.root);
-    if (byRoot.size === 0) this.#byProgram.delete(slot.program);
+    if (byRoot.size === 0) this.#byVariant.delete(slot.variant);
     return slot;
   }
 }

@@ -8,6 +8,9 @@
  *
  * A slot serves an image only if its program is the same and its memory is not larger: memories cannot
  * shrink.
+ *
+ * The items of a batch run in slots of the program's batch variant, if it has one. There what is marked below
+ * the bound is what items have left (line-log.ts); nothing else runs in them.
  */
 
 import { type Heap, KIND_STUB, type Ref } from "../heap/heap.ts";
@@ -16,9 +19,10 @@ import { capturePage, pageEquals, readPage } from "../image/memory.ts";
 import type { Process } from "../image/process.ts";
 import { later } from "../later.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
-import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, AUX_PAGES, LIST_CAPACITY } from "../program/layout.ts";
+import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, batchAuxPages, LIST_CAPACITY } from "../program/layout.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
-import type { LoadedProgram } from "./program.ts";
+import type { LineLog } from "./line-log.ts";
+import type { LoadedProgram, Variant } from "./program.ts";
 import type { Shadow } from "./shadow.ts";
 
 const shadows = later<typeof import("./shadow.ts")>(import.meta.url, "./shadow.ts");
@@ -53,10 +57,14 @@ interface SlotExports {
  */
 const STRADDLE_BYTES = 128;
 
+/** What a slot can be entered with. */
+export type SlotImage = Pick<Process, "memory" | "memoryPages" | "globals">;
+
 const indexes = new Uint32Array(TABLE_LIMIT);
 const pages = new Uint32Array(TABLE_LIMIT);
 
 export class Slot {
+  readonly variant: Variant;
   readonly program: LoadedProgram;
   readonly exports: SlotExports;
   readonly aux: Buffer;
@@ -75,13 +83,16 @@ export class Slot {
   /** Where `scan` leaves the numbers of marked pages. */
   readonly #list: Int32Array;
 
-  constructor(program: LoadedProgram, memoryPages: number, imports: KernelImports) {
+  constructor(variant: Variant, memoryPages: number, imports: KernelImports) {
+    const { program, module, linesBelow } = variant;
+    this.variant = variant;
     this.program = program;
-    const { maximumPages } = program.handle.memory;
-    this.#memory = newMemory(memoryPages, maximumPages);
-    this.#auxMemory = newMemory(AUX_PAGES, AUX_PAGES);
-    const instance = new WebAssembly.Instance(program.handle.module, {
-      k: { memory: this.#memory, aux: this.#auxMemory, ...imports },
+    this.#memory = newMemory(memoryPages, program.handle.memory.maximumPages);
+    const auxPages = batchAuxPages(linesBelow);
+    this.#auxMemory = newMemory(auxPages, auxPages);
+    const touch = linesBelow === 0 ? {} : { touch: (this.shadow.lines as LineLog).touch };
+    const instance = new WebAssembly.Instance(module, {
+      k: { memory: this.#memory, aux: this.#auxMemory, ...imports, ...touch },
     });
     this.exports = instance.exports as unknown as SlotExports;
     this.aux = Buffer.from(this.#auxMemory.buffer);
@@ -98,7 +109,8 @@ export class Slot {
   /** What puts the memory back between the items of a batch. */
   get shadow(): Shadow {
     const { maximumPages } = this.program.handle.memory;
-    this.#shadow ??= new (shadows().Shadow)(this.#memory, this.#auxMemory, maximumPages);
+    const { linesBelow } = this.variant;
+    this.#shadow ??= new (shadows().Shadow)(this.#memory, this.#auxMemory, maximumPages, linesBelow);
     return this.#shadow;
   }
 
@@ -110,7 +122,7 @@ export class Slot {
   }
 
   /** Brings the memory of `image` in. Nothing may be marked. */
-  enter(heap: Heap, image: Pick<Process, "memory" | "memoryPages" | "globals">): void {
+  enter(heap: Heap, image: SlotImage): void {
     if (this.memoryPages < image.memoryPages) this.grow(image.memoryPages - this.memoryPages);
     if (this.root !== image.memory) {
       if (heap.lazy) this.#prefetch(heap, image.memory);
@@ -210,15 +222,18 @@ export class Slot {
 
   /** The kernel's own write. */
   write(address: number, bytes: Uint8Array): void {
-    this.memory.set(bytes, address);
     this.mark(address, bytes.length);
+    this.memory.set(bytes, address);
   }
 
-  /** Marks the pages of `length` bytes at `address` as written. */
+  /** The kernel is about to write `length` bytes at `address`: marks their pages, or logs their lines. */
   mark(address: number, length: number): void {
     if (length === 0) return;
-    const first = Math.floor(address / PAGE_BYTES);
+    const { linesBelow } = this.variant;
+    if (address < linesBelow) this.shadow.lines?.touch(address, length, 1);
+    const first = Math.floor(Math.max(address, linesBelow) / PAGE_BYTES);
     const last = Math.floor((address + length - 1) / PAGE_BYTES);
+    if (last < first) return;
     if (first === last) this.aux[AUX_MARKS + first] = 1;
     else this.aux.fill(1, AUX_MARKS + first, AUX_MARKS + last + 1);
   }

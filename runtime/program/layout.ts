@@ -29,6 +29,8 @@
  *             takes less than its estimate, so it cannot overflow before the call depth does
  *   0x200000  AUX_SHADOW: while a batch runs, in which no stack is saved, one byte for each 4096-byte page of
  *             the guest's memory (kernel/shadow.ts)
+ *   0x300000  AUX_LOG: while items run in the batch variant one after the other, lines of state that the
+ *             running one has written (kernel/line-log.ts)
  */
 
 /*
@@ -64,6 +66,8 @@ export const AUX_UNWIND = 32; //      Asyncify's structure: u32 stack position, 
 export const AUX_STATE_PAGES = 40;
 export const AUX_PRIVATE_PAGES = 44;
 export const AUX_LISTED = 48;
+/** And bytes of its log of lines (kernel/line-log.ts). */
+export const AUX_LOGGED = 52;
 
 export const AUX_GLOBALS = 0x40;
 export const AUX_GLOBALS_END = 0x8000;
@@ -73,6 +77,8 @@ export const AUX_MARKS = 0x100000;
 export const AUX_STACK = 0x200000;
 export const AUX_STACK_END = 0x400000;
 export const AUX_SHADOW = AUX_STACK;
+export const AUX_LOG = 0x300000;
+export const AUX_LOG_END = AUX_STACK_END;
 export const AUX_BYTES = 0x400000;
 export const AUX_PAGES = AUX_BYTES / 0x10000;
 

@@ -11,6 +11,7 @@ import { Loop } from "./loop.ts";
 
 const program = await guest("counter");
 const loop = new Loop(program);
+const byLines = await Loop.byLines(program);
 const WIDTHS = [8, 16, 32] as const;
 
 interface Case {
@@ -63,13 +64,22 @@ function meaning({ before, width, subtract, bounds, delta }: Case): [bigint, big
   return fits ? [1n, result] : [0n, before];
 }
 
-function run(entry: string, one: Case, input: DataView): [answer: bigint, value: bigint, gasUsed: number] {
-  const process = loop.fresh();
+type Seen = readonly [answer: bigint, value: bigint, gasUsed: number];
+
+/** What an item sees, alike in both variants of the program. */
+function run(entry: string, one: Case, input: DataView): Seen {
+  const seen = runIn(loop, entry, one, input);
+  assert.deepEqual(runIn(byLines, entry, one, input), seen);
+  return seen;
+}
+
+function runIn(inLoop: Loop, entry: string, one: Case, input: DataView): Seen {
+  const process = inLoop.fresh();
   const bytes = Buffer.alloc(32);
   put32(new DataView(bytes.buffer, bytes.byteOffset), 0, one.before);
-  process.memory = loop.write(process.memory, one.address, bytes.subarray(0, one.width));
+  process.memory = inLoop.write(process.memory, one.address, bytes.subarray(0, one.width));
   const item = { input: new Uint8Array(input.buffer), gas: 1_000_000 };
-  const [seen] = loop.image(loop.run(process, entry, [item], 10_000_000)).items;
+  const [seen] = inLoop.image(inLoop.run(process, entry, [item], 10_000_000)).items;
   assert.equal(seen?.status, abi.ITEM_RETURNED);
   const output = Buffer.from(seen.output, "hex");
   let value = 0n;

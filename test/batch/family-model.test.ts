@@ -12,7 +12,6 @@ import { loadProcess, Process, publishProcess } from "../../runtime/image/proces
 import { programHash } from "../../runtime/index.ts";
 import { COST_PAGE_CHANGED, costOfItem } from "../../runtime/kernel/gas.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
-import { admit } from "../../runtime/program/admit.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { Script } from "../driver.ts";
 import { guest } from "../fixture.ts";
@@ -29,7 +28,7 @@ const SCRIPT = 0xc0000;
 const STATE_PAGES = 16;
 const CHILDREN = 3;
 
-const loop = new Loop(await admit(family));
+const loop = await Loop.byLines(family);
 const { heap } = loop;
 
 /** What an item does, one after the other. */

@@ -1,4 +1,4 @@
-/** Batches run one item after the other: against what they mean, item by item. */
+/** Items run one after the other, in both variants of a program: against what they mean, item by item. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -19,11 +19,14 @@ const GAS = 1_000_000;
 const TOTAL = 1_000_000_000;
 
 const loop = new Loop(program);
+const byLines = await Loop.byLines(program);
 
+/** Runs a batch in both variants of the program, and compares with what it means. */
 function both(batch: readonly Item[], total = TOTAL): BatchImage {
   const fresh = loop.fresh();
   const found = loop.image(loop.run(fresh, "run", batch, total));
   assert.deepEqual(found, loop.meaning(fresh, "run", batch, total));
+  assert.deepEqual(byLines.image(byLines.run(byLines.fresh(), "run", batch, total)), found);
   return found;
 }
 

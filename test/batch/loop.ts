@@ -20,9 +20,9 @@ import {
   type ProgramHandle,
   Programs,
 } from "../../runtime/kernel/program.ts";
-import type { BatchRunner } from "../../runtime/kernel/runner.ts";
+import { type Batch, type BatchRunner, NO_RUNNER } from "../../runtime/kernel/runner.ts";
 import type { Tracer } from "../../runtime/kernel/trace.ts";
-import { type Program, programHash } from "../../runtime/program/admit.ts";
+import { admit, instrumentForBatch, type Program, programHash } from "../../runtime/program/admit.ts";
 import * as abi from "../../syscalls/abi.ts";
 
 /** An item: its input, and what it may use. */
@@ -56,6 +56,13 @@ export interface BatchImage {
 const PLENTY = 2 ** 40;
 const PAGE = 4096;
 
+export interface LoopOptions {
+  readonly runner?: BatchRunner;
+  readonly tracer?: Tracer;
+  /** The program's batch variant. */
+  readonly batchCode?: Uint8Array | null;
+}
+
 export class Loop {
   readonly heap = new Heap(createHeap(2 ** 31), 1);
   readonly programs: Programs;
@@ -63,14 +70,27 @@ export class Loop {
   readonly program: LoadedProgram;
   readonly #bound: number;
 
+  /** A loop in the program's batch variant. */
+  static async byLines(bytes: Uint8Array): Promise<Loop> {
+    const program = await admit(bytes);
+    const batchCode = await instrumentForBatch(bytes, program.stateBytes);
+    if (batchCode === null) throw new Error("byLines: the program has no batch variant");
+    const plan = (batch: Batch): number => {
+      if (batch.next === 0) batch.variant = batch.program.loop;
+      return batch.rest;
+    };
+    return new Loop(program, { runner: { ...NO_RUNNER, plan }, batchCode });
+  }
+
   /** `program`: its bytes, or one that was admitted. */
-  constructor(program: Uint8Array | Program, options: { runner?: BatchRunner; tracer?: Tracer } = {}) {
-    const { runner, tracer = null } = options;
+  constructor(program: Uint8Array | Program, options: LoopOptions = {}) {
+    const { runner, tracer = null, batchCode = null } = options;
     const bytes = program instanceof Uint8Array ? program : program.bytes;
     const genesis: ProgramHandle[] = [];
     if (!(program instanceof Uint8Array)) {
       const module = new WebAssembly.Module(program.code as Uint8Array<ArrayBuffer>);
-      genesis.push(makeHandle(this.heap, this.heap.blob(bytes), program, module));
+      const batch = batchCode === null ? null : new WebAssembly.Module(batchCode as BufferSource);
+      genesis.push(makeHandle(this.heap, this.heap.blob(bytes), program, module, batch));
     }
     this.programs = new Programs(this.heap, genesis);
     this.kernel =
