@@ -92,6 +92,7 @@ export class Leader {
         globals: batch.globals,
         memoryPages: batch.memoryPages,
         depth: batch.depth,
+        code: program.shareBatch(this.#heap),
       };
       this.#hints = findHints(this.#memory.hints, () => hashOf(this.#heap, start.inputs));
       this.#clearBase(bound, batch);

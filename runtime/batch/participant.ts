@@ -114,7 +114,7 @@ export class Participant {
     const program = this.#programs.get(start.program);
     let slot = this.#slots.get(program);
     if (slot === undefined || slot.memoryPages !== batch.memoryPages) {
-      const module = program.handle.batchModule as WebAssembly.Module;
+      const module = program.takeBatch(this.#heap, batch.code);
       const load = (page: number): void => this.#load(page);
       const { memoryPages } = batch;
       slot = new ItemSlot(program, module, memoryPages, this.#memory, this.#itemCore, this.#calls, load);

@@ -141,11 +141,10 @@ export class Runner implements BatchRunner {
   }
 
   plan(batch: Batch): number {
-    const { handle } = batch.program;
-    const { rest, next } = batch;
+    const { program, rest, next } = batch;
     if (batch !== this.#batch) {
       this.#batch = batch;
-      batch.variant = batch.program.loop;
+      batch.variant = program.loop;
       this.#hold = 0;
       this.#deaths = 0;
       this.#from = -1;
@@ -154,7 +153,7 @@ export class Runner implements BatchRunner {
       this.#began = performance.now();
     }
     if (this.#memory === null) return rest;
-    if (handle.batchModule === null || handle.stateBytes > STATE_LIMIT) return rest;
+    if (program.batchModule === null || program.handle.stateBytes > STATE_LIMIT) return rest;
     if (this.#deaths > DEATHS_LIMIT) return rest;
     const experience = this.#experienceOf(batch);
     if (this.#from >= 0 && next > this.#from) {
@@ -192,6 +191,8 @@ export class Runner implements BatchRunner {
 
   run(batch: Batch): void {
     const { force } = this.#options;
+    batch.program.makeBatch(this.#heap);
+    if (batch.program.batchModule === null) return;
     const { control, leader, memory } = this.#needEngine();
     if (!control.acquire(this.#id)) {
       this.#hold = force ? 1 : HOLD_ITEMS;

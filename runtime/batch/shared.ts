@@ -49,6 +49,8 @@ export interface Description {
   readonly memoryPages: number;
   /** Of the process, from the root. */
   readonly depth: number;
+  /** For threads that have not got its program's batch variant (kernel/program.ts). */
+  readonly code: Ref;
 }
 
 const ORPHANED = -1;
@@ -64,6 +66,7 @@ const MEMORY = 6;
 const GLOBALS = 7;
 const MEMORY_PAGES = 8;
 const DEPTH = 9;
+const CODE = 10;
 const SEAT_WORDS = 16;
 const SEAT_AT = 64;
 const TIMES_AT = (SEAT_AT + WORKERS_LIMIT * SEAT_WORDS) * 4;
@@ -110,6 +113,7 @@ export class BatchControl {
     words[GLOBALS] = batch.globals;
     words[MEMORY_PAGES] = batch.memoryPages;
     words[DEPTH] = batch.depth;
+    words[CODE] = batch.code;
     const number = (Atomics.add(words, LAST_BATCH, 1) & 0x3fffffff) + 1;
     Atomics.store(words, BATCH, number);
     return number;
@@ -168,6 +172,7 @@ export class BatchControl {
       globals: word(GLOBALS),
       memoryPages: word(MEMORY_PAGES),
       depth: word(DEPTH),
+      code: word(CODE),
     };
   }
 

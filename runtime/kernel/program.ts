@@ -4,7 +4,8 @@
  * Those of genesis are given when the runtime is opened, as plain data that can be posted to every thread;
  * the compiled module travels with it, so that threads share native code. Those installed at run time are
  * bytes in the heap: each thread admits and compiles them when it first meets them. That is a function of the
- * bytes, so it does not matter who has done it, and whether it was done before.
+ * bytes, so it does not matter who has done it, and whether it was done before. Their batch variant is made
+ * by the first thread that runs a batch of theirs in parallel; those that help take its code from the heap.
  */
 
 import { createHash } from "node:crypto";
@@ -21,7 +22,7 @@ export interface ProgramHandle {
   readonly ref: Ref;
   readonly hashHex: string;
   readonly module: WebAssembly.Module;
-  /** In which the items of its batches run; null: in `module`, one after the other. */
+  /** In which the items of its batches run; null: there is none, or not yet (LoadedProgram). */
   readonly batchModule: WebAssembly.Module | null;
   readonly entries: readonly string[];
   readonly memory: Program["memory"];
@@ -42,8 +43,17 @@ const INSTALLED_LIMIT = 64;
 interface Installed {
   readonly program: Program;
   readonly module: WebAssembly.Module;
+  readonly batch: BatchVariant;
   /** With the BLOB by which this thread knows it; null after a collection. */
   loaded: LoadedProgram | null;
+}
+
+/** The variant in which the items of a program's batches run, as a thread knows it. */
+interface BatchVariant {
+  /** Null: there is none, for a function of it would be too large. Undefined: it was not made yet. */
+  module: WebAssembly.Module | null | undefined;
+  /** Its code, where other threads may not have it; then `module` is what was compiled from this. */
+  code: Uint8Array | null;
 }
 
 /** One thread's programs. */
@@ -75,7 +85,8 @@ export class Programs {
     }
     const ref = this.#heap.resolve(from);
     const installed = this.#admit(hashHex, this.#heap.payload(ref));
-    installed.loaded ??= new LoadedProgram(makeHandle(this.#heap, ref, installed.program, installed.module));
+    const { program, module, batch } = installed;
+    installed.loaded ??= new LoadedProgram(makeHandle(this.#heap, ref, program, module), batch);
     if (this.#byRef.size > this.#genesis.size + 2 * INSTALLED_LIMIT) this.#forgetRefs();
     this.#byRef.set(ref, installed.loaded);
     return installed.loaded;
@@ -119,7 +130,9 @@ export class Programs {
     if (installed === undefined) {
       const program = admission().admitEntryProgram(bytes);
       const module = new WebAssembly.Module(program.code as Uint8Array<ArrayBuffer>);
-      installed = { program, module, loaded: null };
+      // Without state the two variants are one.
+      const batch = { module: program.stateBytes === 0 ? module : undefined, code: null };
+      installed = { program, module, batch, loaded: null };
     }
     this.#installed.delete(hashHex);
     this.#installed.set(hashHex, installed);
@@ -166,22 +179,61 @@ export class LoadedProgram {
   readonly handle: ProgramHandle;
   readonly ref: Ref;
   readonly production: Variant;
-  /** In which the items of its batches run one after the other. */
-  readonly loop: Variant;
+  readonly #batch: BatchVariant;
+  #loop: Variant;
+  /** The BLOB of the batch variant's code, 0: none yet. */
+  #code: Ref = 0;
   readonly #entries = new Map<string, number>();
 
-  constructor(handle: ProgramHandle) {
+  constructor(handle: ProgramHandle, batch: BatchVariant = { module: handle.batchModule, code: null }) {
     this.handle = handle;
     this.ref = handle.ref;
     this.production = { program: this, module: handle.module, linesBelow: 0 };
-    const { batchModule, stateBytes } = handle;
-    this.loop =
-      batchModule === null || stateBytes === 0
-        ? this.production
-        : { program: this, module: batchModule, linesBelow: stateBytes };
+    this.#batch = batch;
+    this.#loop = this.production;
     handle.entries.forEach((name, index) => {
       this.#entries.set(Buffer.from(name, "utf8").toString("latin1"), index);
     });
+  }
+
+  /** In which the items of its batches run in parallel. Null: there is none. Undefined: not made yet. */
+  get batchModule(): WebAssembly.Module | null | undefined {
+    return this.#batch.module;
+  }
+
+  /** In which the items of its batches run one after the other. */
+  get loop(): Variant {
+    const { module } = this.#batch;
+    const { stateBytes } = this.handle;
+    if (this.#loop === this.production && module && stateBytes > 0) {
+      this.#loop = { program: this, module, linesBelow: stateBytes };
+    }
+    return this.#loop;
+  }
+
+  /** Makes the batch variant, if that was not done. */
+  makeBatch(heap: Heap): void {
+    if (this.#batch.module !== undefined) return;
+    const { instrumentEntryForBatch } = admission();
+    this.#keepBatch(instrumentEntryForBatch(heap.payload(this.ref), this.handle.stateBytes));
+  }
+
+  /** What other threads need for `takeBatch`: the BLOB of the batch variant's code, 0 if they have it. */
+  shareBatch(heap: Heap): Ref {
+    const { code } = this.#batch;
+    if (code !== null && this.#code === 0) this.#code = heap.blob(code);
+    return this.#code;
+  }
+
+  /** The batch variant's module: this thread's own, or made from what another one shares. */
+  takeBatch(heap: Heap, code: Ref): WebAssembly.Module {
+    if (this.#batch.module === undefined) this.#keepBatch(new Uint8Array(heap.payload(code)));
+    return this.#batch.module as WebAssembly.Module;
+  }
+
+  #keepBatch(code: Uint8Array | null): void {
+    this.#batch.code = code;
+    this.#batch.module = code === null ? null : new WebAssembly.Module(code as Uint8Array<ArrayBuffer>);
   }
 
   /** The number of the entry whose name has these bytes (one a character), -1 if there is none. */

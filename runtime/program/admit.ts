@@ -119,9 +119,23 @@ export async function instrumentForBatch(
     const { code } = await admitAny(bytes, { ...options, bound });
     return code;
   } catch (error) {
-    if (error instanceof AdmissionError && error.reason === "function-size") return null;
+    if (isTooLarge(error)) return null;
     throw error;
   }
+}
+
+/** The same, at once, for a program that `admitEntryProgram` has admitted. */
+export function instrumentEntryForBatch(bytes: Uint8Array, bound: number): Uint8Array | null {
+  try {
+    return instrument(check(bytes), { bound }).code;
+  } catch (error) {
+    if (isTooLarge(error)) return null;
+    throw error;
+  }
+}
+
+function isTooLarge(error: unknown): boolean {
+  return error instanceof AdmissionError && error.reason === "function-size";
 }
 
 /**
