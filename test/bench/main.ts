@@ -9,7 +9,7 @@ import { readdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Benchmark, jsonReport, tableReport } from "./report.ts";
 
-const HELPERS = new Set(["by-hand", "main", "measure", "report"]);
+const HELPERS = new Set(["by-hand", "main", "measure", "report", "restart"]);
 
 const available = readdirSync(new URL(".", import.meta.url))
   .filter((file) => file.endsWith(".ts"))

@@ -1,30 +1,37 @@
 /**
  * The store: what durability adds to a block, what a restart costs, going back in history, bytes on the disk,
- * export and import. Baseline of a commit: the same bytes appended to a file and synced, in the same run.
+ * export and import. Baseline of a commit: the same bytes appended to a file and synced, in the same run. A
+ * restart is measured in processes of their own, of the package (built anew) and of the sources.
  */
 
-import { closeSync, fsyncSync, openSync, statSync, writeSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, fsyncSync, openSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
+import { fileURLToPath } from "node:url";
 import { exportBlock, openImport, programHash, type Runtime } from "../../runtime/index.ts";
 import { Script } from "../driver.ts";
-import { guest, open } from "../fixture.ts";
+import { driver, guest, open } from "../fixture.ts";
 import { measure, quantile } from "./measure.ts";
 import type { Report } from "./report.ts";
+import type { Restart, RestartTask } from "./restart.ts";
 
 const PAGE = 4096;
 const dirty = await guest("dirty");
 const DIRTY = programHash(dirty);
 const OPTIONS = { workers: 2, retain: 2000, runner: "sequential", memoryQuota: 65_536 } as const;
 const GAS = 1_000_000_000_000;
+const RESTARTS = 9;
+const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
 export async function run(report: Report): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), "stillpoint-bench-"));
   try {
     await commits(report, directory);
     await history(report, directory);
+    execFileSync(process.execPath, [file("../../scripts/build.ts")], { cwd: file("../..") });
     for (const mebibytes of [1, 64, 1024]) await restart(report, directory, mebibytes);
     await transfer(report, directory);
   } finally {
@@ -160,22 +167,45 @@ async function restart(report: Report, directory: string, mebibytes: number): Pr
   const first = await open([dirty], { ...options, store: { path, durability: "pipelined" } });
   await fill(first, mebibytes);
   await first.close();
-  const opened: number[] = [];
-  const answered: number[] = [];
-  let used = 0;
-  for (let i = 0; i < 9; i++) {
-    const start = performance.now();
-    const runtime = await open([dirty], { ...options, store: path });
-    opened.push(performance.now() - start);
-    await runtime.produce(writing(1), { gasLimit: GAS });
-    answered.push(performance.now() - start);
-    used = runtime.engine.heap.usedBytes;
-    await runtime.revert(runtime.head.height - 1);
-    await runtime.close();
+  const put = (name: string, bytes: Uint8Array): string => {
+    writeFileSync(join(directory, name), bytes);
+    return join(directory, name);
+  };
+  const task: Omit<RestartTask, "runtime"> = {
+    programs: [put("driver.wasm", driver), put("dirty.wasm", dirty)],
+    options: { ...options, store: path },
+    metadata: put("metadata", writing(1)),
+    gasLimit: GAS,
+  };
+  const restarts: Record<string, Restart[]> = { package: [], sources: [] };
+  for (let i = 0; i < RESTARTS; i++) {
+    for (const [name, index] of [
+      ["package", "../../dist/runtime/index.js"],
+      ["sources", "../../runtime/index.ts"],
+    ] as const) {
+      const runtime = new URL(index, import.meta.url).href;
+      const text = JSON.stringify({ runtime, ...task } satisfies RestartTask);
+      restarts[name]?.push(
+        JSON.parse(execFileSync(process.execPath, [file("restart.ts"), text], { encoding: "utf8" })),
+      );
+    }
   }
-  report.row({ name: `restart of ${size}: open`, value: quantile(opened, 0.5), unit: "ms" });
-  report.row({ name: `restart of ${size}: first block`, value: quantile(answered, 0.5), unit: "ms" });
-  report.row({ name: `restart of ${size}: heap after it`, value: used / 2 ** 20, unit: "MiB" });
+  for (const [name, all] of Object.entries(restarts)) {
+    const of = (what: keyof Restart): number =>
+      quantile(
+        all.map((one) => one[what]),
+        0.5,
+      );
+    report.row({ name: `restart of ${size}, ${name}: open`, value: of("openMs"), unit: "ms" });
+    report.row({ name: `restart of ${size}, ${name}: first block`, value: of("answeredMs"), unit: "ms" });
+    if (name === "package") {
+      report.row({
+        name: `restart of ${size}: heap after it`,
+        value: of("heapBytes") / 2 ** 20,
+        unit: "MiB",
+      });
+    }
+  }
 }
 
 async function transfer(report: Report, directory: string): Promise<void> {
