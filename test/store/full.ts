@@ -4,7 +4,8 @@
  *
  *   node full.ts DIRECTORY DURABILITY
  *
- * The disk is what takes no more than some megabytes in DIRECTORY. When its standard input ends there is room.
+ * The disk is what takes no more than some megabytes in DIRECTORY. When the program's standard input ends
+ * there is room.
  */
 
 import assert from "node:assert/strict";
