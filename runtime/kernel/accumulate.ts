@@ -20,8 +20,8 @@ export function accumulate(slot: Pick<Slot, "words" | "mark">, request: Accumula
   for (let i = 0; i < INTEGER_WORDS; i++) {
     const value = i < count ? (words[at + i] as number) : 0;
     const sum = value + sign * (request.delta[i] as number) + carry;
-    carry = Math.floor(sum / TWO_32);
-    result[i] = sum - carry * TWO_32;
+    carry = sum < 0 ? -1 : sum < TWO_32 ? 0 : 1;
+    result[i] = sum;
   }
   if (carry !== 0) return 0;
   for (let i = count; i < INTEGER_WORDS; i++) if (result[i] !== 0) return 0;

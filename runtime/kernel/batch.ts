@@ -61,6 +61,11 @@ export function writeInputs(heap: Heap, inputs: InputList, source: Buffer): Ref 
   words[start + 3] = inputs.outbox;
   words[start + 4] = inputs.outboxCapacity;
   let offset = HEADER_BYTES + count * abi.INPUT_SIZE;
+  // What lies in the source as it will lie here is copied together.
+  const run = { from: 0, to: 0, length: 0 };
+  const copyRun = (): void => {
+    if (run.length > 0) source.copy(heap.bytes, run.to, run.from, run.from + run.length);
+  };
   for (let i = 0; i < count; i++) {
     const from = i * INPUT_WORDS;
     const to = start + HEADER_WORDS + from;
@@ -74,10 +79,18 @@ export function writeInputs(heap: Heap, inputs: InputList, source: Buffer): Ref 
     if (space > 0) {
       words[start + (offset + space) / 4 - 2] = 0;
       words[start + (offset + space) / 4 - 1] = 0;
-      source.copy(heap.bytes, start * 4 + offset, pointer, pointer + size);
+      const to = start * 4 + offset;
+      if (pointer !== run.from + run.length || to !== run.to + run.length) {
+        copyRun();
+        run.from = pointer;
+        run.to = to;
+        run.length = 0;
+      }
+      run.length += size;
     }
     offset += space;
   }
+  copyRun();
   return ref;
 }
 

@@ -381,6 +381,7 @@ export class AccumulateRequest {
   subtract = false;
   bounded = false;
   readonly delta = new Uint32Array(INTEGER_WORDS);
+  /** If it is bounded. */
   readonly minimum = new Uint32Array(INTEGER_WORDS);
   readonly maximum = new Uint32Array(INTEGER_WORDS);
 
@@ -398,10 +399,12 @@ export class AccumulateRequest {
     if (!inside(slot, this.address, this.width)) return abi.E_RANGE;
     this.subtract = (flags & abi.ACCUMULATE_SUBTRACT) !== 0;
     this.bounded = (flags & abi.ACCUMULATE_BOUNDED) !== 0;
+    const { delta, minimum, maximum } = this;
+    for (let i = 0; i < INTEGER_WORDS; i++) delta[i] = words[at + abi.ACCUMULATE_DELTA / 4 + i] as number;
+    if (!this.bounded) return abi.OK;
     for (let i = 0; i < INTEGER_WORDS; i++) {
-      this.delta[i] = words[at + abi.ACCUMULATE_DELTA / 4 + i] as number;
-      this.minimum[i] = words[at + abi.ACCUMULATE_MINIMUM / 4 + i] as number;
-      this.maximum[i] = words[at + abi.ACCUMULATE_MAXIMUM / 4 + i] as number;
+      minimum[i] = words[at + abi.ACCUMULATE_MINIMUM / 4 + i] as number;
+      maximum[i] = words[at + abi.ACCUMULATE_MAXIMUM / 4 + i] as number;
     }
     return abi.OK;
   }
