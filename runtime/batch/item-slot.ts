@@ -115,7 +115,7 @@ export class ItemSlot {
     this.words = new Uint32Array(guest.buffer);
     this.#aux = Buffer.from(aux.buffer);
     this.auxWords = new Int32Array(aux.buffer);
-    this.#shadow = new Shadow(guest, aux, memory.maximumPages);
+    this.#shadow = new Shadow(guest, aux, memory.maximumPages, stateBytes, null);
   }
 
   /** Brings in private memory and globals, as they are when the batch begins. */
@@ -129,7 +129,7 @@ export class ItemSlot {
     }
     if (globals !== 0 && globals !== this.#globals) heap.payload(globals).copy(this.#aux, layout.AUX_GLOBALS);
     this.#globals = globals;
-    this.#shadow.begin(heap, root, this.#bound, firstPrivate);
+    this.#shadow.begin(heap, root, this.#bound);
   }
 
   isTouched(address: number): boolean {
@@ -230,8 +230,6 @@ export class ItemSlot {
   /** Private memory as it was; the number of its pages that the item had changed. */
   #putBack(): number {
     const shadow = this.#shadow;
-    // Stores below the bound may reach beyond it, into the first bytes of private memory.
-    if (this.#bound < this.memory.length) this.#aux[layout.AUX_MARKS + this.#bound / PAGE_BYTES] = 1;
     shadow.measure();
     const pages = shadow.privatePages;
     if (pages > 0) shadow.settle(false);
@@ -244,11 +242,8 @@ export class ItemSlot {
     this.mark(address, bytes.length);
   }
 
-  /** Marks the private pages of `length` bytes at `address` as written. */
+  /** The kernel writes `length` bytes at `address`: marks what is private of them. */
   mark(address: number, length: number): void {
-    if (length === 0) return;
-    const first = Math.max(Math.floor(address / PAGE_BYTES), this.#bound / PAGE_BYTES);
-    const last = Math.floor((address + length - 1) / PAGE_BYTES);
-    if (first <= last) this.#aux.fill(1, layout.AUX_MARKS + first, layout.AUX_MARKS + last + 1);
+    this.#shadow.mark(address, length);
   }
 }

@@ -57,11 +57,7 @@ export function lineLog(guest: WebAssembly.Memory, aux: WebAssembly.Memory, boun
     module = new WebAssembly.Module(lineLogModule(bound));
     modules.set(bound, module);
   }
-  new Uint8Array(aux.buffer).fill(
-    layout.TAG_PRESENT,
-    layout.AUX_TAGS,
-    layout.AUX_TAGS + (bound >>> LINE_SHIFT),
-  );
+  tagLines(aux, bound);
   return new WebAssembly.Instance(module, { glue: { guest, aux } }).exports as unknown as LineLog;
 }
 

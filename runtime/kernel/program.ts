@@ -171,8 +171,8 @@ export function makeHandle(
 export interface Variant {
   readonly program: LoadedProgram;
   readonly module: WebAssembly.Module;
-  /** Of the batch variant: where the state ends whose lines it tells of; 0: the production variant. */
-  readonly linesBelow: number;
+  /** Where the state ends, of the batch variant; 0: the production variant. */
+  readonly bound: number;
 }
 
 export class LoadedProgram {
@@ -188,7 +188,7 @@ export class LoadedProgram {
   constructor(handle: ProgramHandle, batch: BatchVariant = { module: handle.batchModule, code: null }) {
     this.handle = handle;
     this.ref = handle.ref;
-    this.production = { program: this, module: handle.module, linesBelow: 0 };
+    this.production = { program: this, module: handle.module, bound: 0 };
     this.#batch = batch;
     this.#loop = this.production;
     handle.entries.forEach((name, index) => {
@@ -206,7 +206,7 @@ export class LoadedProgram {
     const { module } = this.#batch;
     const { stateBytes } = this.handle;
     if (this.#loop === this.production && module && stateBytes > 0) {
-      this.#loop = { program: this, module, linesBelow: stateBytes };
+      this.#loop = { program: this, module, bound: stateBytes };
     }
     return this.#loop;
   }

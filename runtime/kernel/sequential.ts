@@ -9,7 +9,7 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import type { Heap } from "../heap/heap.ts";
-import { BATCH_BYTES_LIMIT, PAGE_BYTES } from "../limits.ts";
+import { BATCH_BYTES_LIMIT } from "../limits.ts";
 import { AUX_RESULT, FAULT_INTERNAL_PRODUCTION } from "../program/layout.ts";
 import type { Activation } from "./activation.ts";
 import type { Inputs, Mail } from "./batch.ts";
@@ -74,9 +74,7 @@ export class ItemLoop {
     this.#tracer = tracer;
     activation.item = this.#item;
     this.#resetChildren();
-    const { memory, program, variant } = batch;
-    const { stateBytes } = program.handle;
-    activation.slot.shadow.begin(heap, memory, stateBytes, variant.linesBelow / PAGE_BYTES);
+    activation.slot.shadow.begin(heap, batch.memory, batch.program.handle.stateBytes);
   }
 
   /** Runs the next items, `count` at most, as long as the slot's variant can run them. */

@@ -1,9 +1,9 @@
 /**
  * The glue of a shadow (shadow.ts), in Wasm: it names three memories, the slot's, the slot's aux and the
- * shadow. Pages are compared whole, since a mark says no more, and copied in chunks.
+ * shadow. What a mark stands for, a *block*, is compared whole, since the mark says no more, and copied in
+ * chunks. A block is a page in the production variant, and a quarter of one in the batch variant.
  */
 
-import { PAGE_BYTES } from "../limits.ts";
 import type { Code } from "../program/code.ts";
 import { glueModule } from "../program/glue-module.ts";
 import * as layout from "../program/layout.ts";
@@ -17,16 +17,15 @@ const PAGE_SHIFT = 12;
 /** What is compared and copied at once: a page has 16 chunks. */
 const CHUNK_SHIFT = 8;
 const CHUNK_BYTES = 1 << CHUNK_SHIFT;
-const CHUNKS = PAGE_BYTES / CHUNK_BYTES;
 const VECTOR_BYTES = 16;
-/** Pages whose marks are looked at together where nothing is marked. */
-const SCAN_STEP = 256;
-/** How far into the next page a mark reaches (slot.ts). */
+/** Marks that are looked at together where nothing is marked. */
+const SCAN_STEP = 64;
+/** How far into the next block a mark reaches (slot.ts). */
 const STRADDLE_BYTES = 128;
 /** Bits of a mark: written; changed, but the list was full. */
 const WRITTEN = 0;
 const UNLISTED = 1;
-/** An entry of the list: u32 page, u32 its chunks that differ. */
+/** An entry of the list: u32 block, u32 its chunks that differ. */
 const ENTRY_SHIFT = 3;
 
 // Functions of the glue by index; the first is imported.
@@ -38,6 +37,7 @@ const REACH = 4;
 const MOVE = 5;
 
 // Instructions that nothing else writes.
+const I32_NE = 0x47;
 const I32_CTZ = 0x68;
 const I64_CTZ = 0x7a;
 const I64_EQZ = 0x50;
@@ -46,16 +46,22 @@ const I64_AND = 0x83;
 export interface ShadowGlue {
   /**
    * Counts the pages that differ from the shadow, in AUX_STATE_PAGES and AUX_PRIVATE_PAGES, and takes the
-   * marks away. `state` and `end` are numbers of pages: where state and memory end; `first`: below it nothing
-   * is marked, and what is written there may reach beyond it as beyond a marked page.
+   * marks away. `state` and `end` are numbers of blocks: where state and memory end; `first`: below it
+   * nothing is marked, and what is written there may reach beyond it as beyond a marked block.
    */
   measure(state: number, end: number, first: number): void;
-  /** Makes those pages agree with the shadow; `keep`: state goes into it. */
+  /** Makes what differs agree with the shadow; `keep`: state goes into it. */
   settle(state: number, end: number, keep: number): void;
 }
 
-/** The glue; it lists `capacity` pages that differ, marks any more again, and seeks them anew. */
-export function shadowModule(capacity = layout.LIST_CAPACITY / 2): Uint8Array<ArrayBuffer> {
+/**
+ * The glue for marks of that kind. It lists `capacity` blocks that differ, marks any more again, and seeks
+ * them anew.
+ */
+export function shadowModule(
+  marks: layout.Marks,
+  capacity = layout.LIST_CAPACITY / 2,
+): Uint8Array<ArrayBuffer> {
   const define = (
     name: string,
     parameters: number,
@@ -74,12 +80,12 @@ export function shadowModule(capacity = layout.LIST_CAPACITY / 2): Uint8Array<Ar
     [{ name: "fetch", parameters: [I32], results: [] }],
     [
       define("bring", 1, 0, [], bring),
-      define("difference", 1, 1, [I32, I32, I32], difference),
-      define("note", 2, 0, [I32, I32], (code) => note(code, capacity)),
-      define("reach", 3, 0, [I32], reach),
-      define("move", 4, 0, [I32], move),
-      define("measure", 3, 0, [I32, I64], measure),
-      define("settle", 3, 0, [I32, I32, I32, I64], (code) => settle(code, capacity)),
+      define("difference", 1, 1, [I32, I32, I32], (code) => difference(code, marks)),
+      define("note", 2, 0, [I32, I32], (code) => note(code, marks, capacity)),
+      define("reach", 3, 0, [I32], (code) => reach(code, marks)),
+      define("move", 4, 0, [I32], (code) => move(code, marks)),
+      define("measure", 3, 0, [I32, I64], (code) => measure(code, marks)),
+      define("settle", 3, 0, [I32, I32, I32, I64], (code) => settle(code, marks, capacity)),
     ],
   );
 }
@@ -120,11 +126,18 @@ function add(code: Code, local: number, value: number): void {
   code.set(local);
 }
 
-/** difference(page): its chunks that differ, a bit for each. */
-function difference(code: Code): void {
-  const [page, address, chunk, mask] = [0, 1, 2, 3] as const;
-  code.get(page);
-  code.i32(PAGE_SHIFT);
+/** Puts the page of the block on the stack. */
+function pageOf(code: Code, block: number, { shift }: layout.Marks): void {
+  code.get(block);
+  code.i32(PAGE_SHIFT - shift);
+  code.op(op.I32_SHR_U);
+}
+
+/** difference(block): its chunks that differ, a bit for each. */
+function difference(code: Code, { shift }: layout.Marks): void {
+  const [block, address, chunk, mask] = [0, 1, 2, 3] as const;
+  code.get(block);
+  code.i32(shift);
   code.op(op.I32_SHL);
   code.set(address);
   code.open(op.LOOP);
@@ -137,7 +150,7 @@ function difference(code: Code): void {
   add(code, address, CHUNK_BYTES);
   add(code, chunk, 1);
   code.get(chunk);
-  code.i32(CHUNKS);
+  code.i32(1 << (shift - CHUNK_SHIFT));
   code.op(op.I32_LT_U);
   code.index(op.BR_IF, 0);
   code.end();
@@ -154,26 +167,33 @@ function increment(code: Code, place: () => void): void {
   code.access(op.I32_STORE, AUX, 0);
 }
 
-/** note(page, state): if the page differs, it is counted and listed. */
-function note(code: Code, capacity: number): void {
-  const [page, state, mask, place] = [0, 1, 2, 3] as const;
-  code.get(page);
+/** note(block, state): if the block differs, it is listed, and its page counted if it is not yet. */
+function note(code: Code, marks: layout.Marks, capacity: number): void {
+  const [block, state, mask, place] = [0, 1, 2, 3] as const;
+  pageOf(code, block, marks);
   code.index(op.CALL, BRING);
-  code.get(page);
+  code.get(block);
   code.index(op.CALL, DIFFERENCE);
   code.tee(mask);
   code.op(op.I32_EQZ);
   code.open(op.IF);
   code.op(op.RETURN);
   code.end();
+  // Blocks are noted in ascending order.
+  pageOf(code, block, marks);
+  code.auxLoad(op.I32_LOAD, layout.AUX_COUNTED);
+  code.op(I32_NE);
+  code.open(op.IF);
+  code.auxStore(op.I32_STORE, layout.AUX_COUNTED, () => pageOf(code, block, marks));
   code.i32(layout.AUX_STATE_PAGES);
   code.i32(layout.AUX_PRIVATE_PAGES);
-  code.get(page);
+  code.get(block);
   code.get(state);
   code.op(op.I32_LT_U);
   code.op(op.SELECT);
   code.set(place);
   increment(code, () => code.get(place));
+  code.end();
   code.auxLoad(op.I32_LOAD, layout.AUX_LISTED);
   code.tee(place);
   code.i32(capacity);
@@ -183,54 +203,54 @@ function note(code: Code, capacity: number): void {
   code.i32(ENTRY_SHIFT);
   code.op(op.I32_SHL);
   code.tee(place);
-  code.get(page);
+  code.get(block);
   code.access(op.I32_STORE, AUX, layout.AUX_LIST);
   code.get(place);
   code.get(mask);
   code.access(op.I32_STORE, AUX, layout.AUX_LIST + 4);
   increment(code, () => code.i32(layout.AUX_LISTED));
   code.op(op.ELSE);
-  setMark(code, page, 1 << UNLISTED);
+  setMark(code, marks, block, 1 << UNLISTED);
   code.end();
 }
 
-/** reach(page, state, end): notes a page that is not marked if stores before it have reached into it. */
-function reach(code: Code): void {
-  const [page, state, end, address] = [0, 1, 2, 3] as const;
-  code.get(page);
+/** reach(block, state, end): notes a block that is not marked if stores before it have reached into it. */
+function reach(code: Code, marks: layout.Marks): void {
+  const [block, state, end, address] = [0, 1, 2, 3] as const;
+  code.get(block);
   code.get(end);
   code.op(op.I32_GE_U);
   code.open(op.IF);
   code.op(op.RETURN);
   code.end();
-  code.get(page);
-  code.access(op.I32_LOAD8_U, AUX, layout.AUX_MARKS);
+  code.get(block);
+  code.access(op.I32_LOAD8_U, AUX, marks.at);
   code.open(op.IF);
   code.op(op.RETURN);
   code.end();
-  code.get(page);
+  pageOf(code, block, marks);
   code.index(op.CALL, BRING);
-  code.get(page);
-  code.i32(PAGE_SHIFT);
+  code.get(block);
+  code.i32(marks.shift);
   code.op(op.I32_SHL);
   code.set(address);
   differs(code, address, STRADDLE_BYTES);
   code.open(op.IF);
-  code.get(page);
+  code.get(block);
   code.get(state);
   code.index(op.CALL, NOTE);
   code.end();
 }
 
-function setMark(code: Code, page: number, value: number): void {
-  code.get(page);
+function setMark(code: Code, { at }: layout.Marks, block: number, value: number): void {
+  code.get(block);
   code.i32(value);
-  code.access(op.I32_STORE8, AUX, layout.AUX_MARKS);
+  code.access(op.I32_STORE8, AUX, at);
 }
 
-/** move(page, mask, state, keep): in the chunks of the mask slot and shadow become equal. */
-function move(code: Code): void {
-  const [page, mask, state, keep, address] = [0, 1, 2, 3, 4] as const;
+/** move(block, mask, state, keep): in the chunks of the mask slot and shadow become equal. */
+function move(code: Code, { shift }: layout.Marks): void {
+  const [block, mask, state, keep, address] = [0, 1, 2, 3, 4] as const;
   const copy = (to: number, from: number): void => {
     for (let offset = 0; offset < CHUNK_BYTES; offset += VECTOR_BYTES) {
       code.get(address);
@@ -239,16 +259,16 @@ function move(code: Code): void {
       code.access(op.V128_STORE, to, offset);
     }
   };
-  // Whether the page goes into the shadow.
-  code.get(page);
+  // Whether the block goes into the shadow.
+  code.get(block);
   code.get(state);
   code.op(op.I32_LT_U);
   code.get(keep);
   code.op(op.I32_AND);
   code.set(keep);
   code.open(op.LOOP);
-  code.get(page);
-  code.i32(PAGE_SHIFT);
+  code.get(block);
+  code.i32(shift);
   code.op(op.I32_SHL);
   code.get(mask);
   code.op(I32_CTZ);
@@ -273,16 +293,17 @@ function move(code: Code): void {
 }
 
 /**
- * Runs `visit` for each page below `end` whose mark has the bit, in ascending order, after the mark was taken
- * away. The search begins with page `base`, a multiple of 8; that and `marks`, an i64, are used up.
+ * Runs `visit` for each block below `end` whose mark has the bit, in ascending order, after the mark was
+ * taken away. The search begins with block `base`, a multiple of 8; that and `marks`, an i64, are used up.
  */
 function forMarked(
   code: Code,
+  kind: layout.Marks,
   bit: number,
-  locals: { page: number; end: number; base: number; marks: number },
+  locals: { block: number; end: number; base: number; marks: number },
   visit: () => void,
 ): void {
-  const { page, end, base, marks } = locals;
+  const { block, end, base, marks } = locals;
   code.open(op.BLOCK);
   code.open(op.LOOP);
   code.get(base);
@@ -297,7 +318,7 @@ function forMarked(
   code.index(op.BR_IF, 0);
   for (let offset = 0; offset < SCAN_STEP; offset += VECTOR_BYTES) {
     code.get(base);
-    code.access(op.V128_LOAD, AUX, layout.AUX_MARKS + offset);
+    code.access(op.V128_LOAD, AUX, kind.at + offset);
     if (offset > 0) code.op(op.V128_OR);
   }
   code.op(op.V128_ANY_TRUE);
@@ -307,7 +328,7 @@ function forMarked(
   code.end();
   // Eight marks at a time.
   code.get(base);
-  code.access(op.I64_LOAD, AUX, layout.AUX_MARKS);
+  code.access(op.I64_LOAD, AUX, kind.at);
   code.i64(0x0101010101010101n << BigInt(bit));
   code.op(I64_AND);
   code.set(marks);
@@ -323,14 +344,14 @@ function forMarked(
   code.i32(3);
   code.op(op.I32_SHR_U);
   code.op(op.I32_ADD);
-  code.set(page);
+  code.set(block);
   code.get(marks);
   code.get(marks);
   code.i64(1n);
   code.op(op.I64_SUB);
   code.op(I64_AND);
   code.set(marks);
-  setMark(code, page, 0);
+  setMark(code, kind, block, 0);
   visit();
   code.index(op.BR, 0);
   code.end();
@@ -342,10 +363,11 @@ function forMarked(
 }
 
 /** measure(state, end, first) */
-function measure(code: Code): void {
-  const [state, end, base, page, marks] = [0, 1, 2, 3, 4] as const;
+function measure(code: Code, kind: layout.Marks): void {
+  const [state, end, base, block, marks] = [0, 1, 2, 3, 4] as const;
   for (const place of [layout.AUX_STATE_PAGES, layout.AUX_PRIVATE_PAGES, layout.AUX_LISTED])
     code.auxStore(op.I32_STORE, place, () => code.i32(0));
+  code.auxStore(op.I32_STORE, layout.AUX_COUNTED, () => code.i32(-1));
   const reached = (local: number): void => {
     for (const parameter of [local, state, end]) code.get(parameter);
     code.index(op.CALL, REACH);
@@ -354,20 +376,20 @@ function measure(code: Code): void {
   code.open(op.IF);
   reached(base);
   code.end();
-  forMarked(code, WRITTEN, { page, end, base, marks }, () => {
-    code.get(page);
+  forMarked(code, kind, WRITTEN, { block, end, base, marks }, () => {
+    code.get(block);
     code.get(state);
     code.index(op.CALL, NOTE);
-    add(code, page, 1);
-    reached(page);
+    add(code, block, 1);
+    reached(block);
   });
 }
 
 /** settle(state, end, keep) */
-function settle(code: Code, capacity: number): void {
+function settle(code: Code, kind: layout.Marks, capacity: number): void {
   const [state, end, keep, i, count, base, marks] = [0, 1, 2, 3, 4, 5, 6] as const;
-  const moveThe = (page: () => void, mask: () => void): void => {
-    page();
+  const moveThe = (block: () => void, mask: () => void): void => {
+    block();
     mask();
     code.get(state);
     code.get(keep);
@@ -397,7 +419,7 @@ function settle(code: Code, capacity: number): void {
   code.i32(capacity);
   code.op(op.I32_EQ);
   code.open(op.IF);
-  forMarked(code, UNLISTED, { page: i, end, base, marks }, () => {
+  forMarked(code, kind, UNLISTED, { block: i, end, base, marks }, () => {
     moveThe(
       () => code.get(i),
       () => {

@@ -12,8 +12,8 @@
  * At an item's end `measure` finds the pages that differ, which is what the item pays for, and `settle` makes
  * slot and shadow agree again: state that is kept goes into the shadow, everything else comes out of it.
  *
- * Of a slot in which the batch variant runs the shadow has private memory only; state is put back by lines
- * (line-log.ts).
+ * Of a slot in which the batch variant runs the shadow has private memory only. State is put back by lines,
+ * by the log (line-log.ts) or by who gave the shadow to the slot.
  */
 
 import type { Heap, Ref } from "../heap/heap.ts";
@@ -22,11 +22,21 @@ import { readPage } from "../image/memory.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import * as layout from "../program/layout.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
-import { type LineLog, lineLog } from "./line-log.ts";
+import type { LineLog } from "./line-log.ts";
 import { type ShadowGlue, shadowModule } from "./shadow-glue.ts";
 import type { ByteRange } from "./trace.ts";
 
-let module: WebAssembly.Module | undefined;
+const modules = new Map<number, WebAssembly.Module>();
+
+/** The glue for marks of that kind. */
+function glueFor(marks: layout.Marks): WebAssembly.Module {
+  let module = modules.get(marks.at);
+  if (module === undefined) {
+    module = new WebAssembly.Module(shadowModule(marks));
+    modules.set(marks.at, module);
+  }
+  return module;
+}
 
 export class Shadow {
   readonly #guest: WebAssembly.Memory;
@@ -34,56 +44,72 @@ export class Shadow {
   readonly #aux: Buffer;
   readonly #auxWords: Int32Array;
   readonly #glue: ShadowGlue;
-  /** What puts the state back, if not the shadow does. */
-  readonly lines: LineLog | null;
+  readonly #marks: layout.Marks;
+  /** Where the state ends, if it is put back by lines. */
+  readonly #bound: number;
+  readonly #log: LineLog | null;
   #bytes: Buffer;
   #heap: Heap | null = null;
   /** The slot's memory when the batch began. */
   #root: Ref = 0;
-  /** In pages. */
-  #first = 0;
+  /** Where state and memory end, in what a mark stands for. */
   #state = 0;
   #end = 0;
 
-  /** `linesBelow`: where the state ends, if it is put back by lines. */
-  constructor(guest: WebAssembly.Memory, aux: WebAssembly.Memory, maximumPages: number, linesBelow = 0) {
+  /** `bound`: of the batch variant, where the state ends; 0: of the production variant. */
+  constructor(
+    guest: WebAssembly.Memory,
+    aux: WebAssembly.Memory,
+    maximumPages: number,
+    bound: number,
+    log: LineLog | null,
+  ) {
     this.#guest = guest;
     this.#memory = newMemory(0, maximumPages);
     this.#bytes = Buffer.from(this.#memory.buffer);
     this.#aux = Buffer.from(aux.buffer);
     this.#auxWords = new Int32Array(aux.buffer);
-    module ??= new WebAssembly.Module(shadowModule());
+    this.#marks = layout.marksOf(bound);
+    this.#bound = bound;
+    this.#log = log;
     const fetch = (page: number): void => this.#fetch(page);
-    const instance = new WebAssembly.Instance(module, {
+    const instance = new WebAssembly.Instance(glueFor(this.#marks), {
       glue: { guest, aux, shadow: this.#memory, fetch },
     });
     this.#glue = instance.exports as unknown as ShadowGlue;
-    this.lines = linesBelow === 0 ? null : lineLog(guest, aux, linesBelow);
   }
 
-  /**
-   * A batch begins; nothing is marked, and the slot's memory is that of the table `root`. Pages below `first`
-   * will not be marked either.
-   */
-  begin(heap: Heap, root: Ref, stateBytes: number, first = 0): void {
-    this.#first = first;
+  /** A batch begins; nothing is marked, and the slot's memory is that of the table `root`. */
+  begin(heap: Heap, root: Ref, stateBytes: number): void {
+    const { shift } = this.#marks;
     this.#heap = heap;
     this.#root = root;
-    this.#state = stateBytes / PAGE_BYTES;
+    this.#state = stateBytes / (1 << shift);
     const bytes = this.#guest.buffer.byteLength;
     const missing = bytes - this.#bytes.length;
     if (missing > 0) {
       growMemory(this.#memory, missing / WASM_PAGE_BYTES);
       this.#bytes = Buffer.from(this.#memory.buffer);
     }
-    this.#end = bytes / PAGE_BYTES;
-    this.#aux.fill(0, layout.AUX_SHADOW, layout.AUX_SHADOW + this.#end);
+    this.#end = bytes / (1 << shift);
+    this.#aux.fill(0, layout.AUX_SHADOW, layout.AUX_SHADOW + bytes / PAGE_BYTES);
+  }
+
+  /** The kernel is about to write `length` bytes at `address`. */
+  mark(address: number, length: number): void {
+    if (length === 0) return;
+    const { at, shift } = this.#marks;
+    if (address < this.#bound) this.#log?.touch(address, length, 1);
+    const first = Math.floor(Math.max(address, this.#bound) / (1 << shift));
+    const last = Math.floor((address + length - 1) / (1 << shift));
+    if (first === last) this.#aux[at + first] = 1;
+    else if (first < last) this.#aux.fill(1, at + first, at + last + 1);
   }
 
   /** An item has run: finds the pages that it changed, for `settle`. */
   measure(): void {
-    this.#glue.measure(this.#state, this.#end, this.#first);
-    this.lines?.measure();
+    this.#glue.measure(this.#state, this.#end, this.#bound === 0 ? 0 : this.#state);
+    this.#log?.measure();
   }
 
   /** Pages of state that `measure` found. */
@@ -105,9 +131,10 @@ export class Shadow {
     const guest = Buffer.from(this.#guest.buffer);
     const listed = this.#auxWords[layout.AUX_LISTED / 4] as number;
     for (let i = 0; i < listed; i++) {
-      const page = this.#auxWords[layout.AUX_LIST / 4 + 2 * i] as number;
-      if (page < this.#state) continue;
-      for (let at = page * PAGE_BYTES; at < (page + 1) * PAGE_BYTES; at++) {
+      const block = this.#auxWords[layout.AUX_LIST / 4 + 2 * i] as number;
+      if (block < this.#state) continue;
+      const size = 1 << this.#marks.shift;
+      for (let at = block * size; at < (block + 1) * size; at++) {
         if (guest[at] === this.#bytes[at]) continue;
         if (but.some(({ address, length }) => at >= address && at < address + length)) continue;
         const last = ranges.at(-1);
@@ -122,12 +149,12 @@ export class Shadow {
   /** Puts what `measure` found back to what it was; `keep`: but for state. */
   settle(keep: boolean): void {
     this.#glue.settle(this.#state, this.#end, keep ? 1 : 0);
-    this.lines?.settle(keep ? 1 : 0);
+    this.#log?.settle(keep ? 1 : 0);
   }
 
   /** The batch has ended: marks every page of state that an item may have changed. */
   markState(): void {
-    if (this.lines !== null) return;
+    if (this.#bound > 0) return;
     for (let page = 0; page < this.#state; page++) {
       if (this.#aux[layout.AUX_SHADOW + page] !== 0) this.#aux[layout.AUX_MARKS + page] = 1;
     }

@@ -25,6 +25,7 @@ import type { LineLog } from "./line-log.ts";
 import type { LoadedProgram, Variant } from "./program.ts";
 import type { Shadow } from "./shadow.ts";
 
+const logs = later<typeof import("./line-log.ts")>(import.meta.url, "./line-log.ts");
 const shadows = later<typeof import("./shadow.ts")>(import.meta.url, "./shadow.ts");
 
 /** The functions that instrumented code imports from the kernel. */
@@ -79,18 +80,21 @@ export class Slot {
   words: Uint32Array;
   readonly #memory: WebAssembly.Memory;
   readonly #auxMemory: WebAssembly.Memory;
+  /** What tells the lines of state that items write, in the batch variant. */
+  readonly #log: LineLog | null;
   #shadow: Shadow | null = null;
   /** Where `scan` leaves the numbers of marked pages. */
   readonly #list: Int32Array;
 
   constructor(variant: Variant, memoryPages: number, imports: KernelImports) {
-    const { program, module, linesBelow } = variant;
+    const { program, module, bound } = variant;
     this.variant = variant;
     this.program = program;
     this.#memory = newMemory(memoryPages, program.handle.memory.maximumPages);
-    const auxPages = batchAuxPages(linesBelow);
+    const auxPages = batchAuxPages(bound);
     this.#auxMemory = newMemory(auxPages, auxPages);
-    const touch = linesBelow === 0 ? {} : { touch: (this.shadow.lines as LineLog).touch };
+    this.#log = bound === 0 ? null : logs().lineLog(this.#memory, this.#auxMemory, bound);
+    const touch = this.#log === null ? {} : { touch: this.#log.touch };
     const instance = new WebAssembly.Instance(module, {
       k: { memory: this.#memory, aux: this.#auxMemory, ...imports, ...touch },
     });
@@ -108,9 +112,11 @@ export class Slot {
 
   /** What puts the memory back between the items of a batch. */
   get shadow(): Shadow {
-    const { maximumPages } = this.program.handle.memory;
-    const { linesBelow } = this.variant;
-    this.#shadow ??= new (shadows().Shadow)(this.#memory, this.#auxMemory, maximumPages, linesBelow);
+    if (this.#shadow === null) {
+      const { Shadow } = shadows();
+      const { maximumPages } = this.program.handle.memory;
+      this.#shadow = new Shadow(this.#memory, this.#auxMemory, maximumPages, this.variant.bound, this.#log);
+    }
     return this.#shadow;
   }
 
@@ -226,14 +232,12 @@ export class Slot {
     this.memory.set(bytes, address);
   }
 
-  /** The kernel is about to write `length` bytes at `address`: marks their pages, or logs their lines. */
+  /** The kernel is about to write `length` bytes at `address`. */
   mark(address: number, length: number): void {
+    if (this.variant.bound > 0) return this.shadow.mark(address, length);
     if (length === 0) return;
-    const { linesBelow } = this.variant;
-    if (address < linesBelow) this.shadow.lines?.touch(address, length, 1);
-    const first = Math.floor(Math.max(address, linesBelow) / PAGE_BYTES);
+    const first = Math.floor(address / PAGE_BYTES);
     const last = Math.floor((address + length - 1) / PAGE_BYTES);
-    if (last < first) return;
     if (first === last) this.aux[AUX_MARKS + first] = 1;
     else this.aux.fill(1, AUX_MARKS + first, AUX_MARKS + last + 1);
   }

@@ -14,6 +14,7 @@ import {
 } from "./barrier.ts";
 import type { Body } from "./body.ts";
 import type { Code } from "./code.ts";
+import { marksOf } from "./layout.ts";
 import { type Check, type LinePlan, type Lines, NO_CHECK, PRIVATE, STATE } from "./lines.ts";
 import * as op from "./opcodes.ts";
 import type { Defect } from "./rewrite.ts";
@@ -116,8 +117,9 @@ export class Accesses {
     const mark = () => {
       if (!marks) return;
       const offset = (this.#body.b[place] as number) >>> 0;
-      if (kind === MARK_CONSTANT) code.markAt((id >>> 0) + offset);
-      else code.mark(base, offset);
+      const at = marksOf(lines?.bound ?? 0);
+      if (kind === MARK_CONSTANT) code.markAt(at, (id >>> 0) + offset);
+      else code.mark(at, base, offset);
     };
     const type = op.SIGNATURES[opcode]?.operands[1] as number;
     const value = () => this.#temporary(`value${type}`, type);

@@ -2,14 +2,12 @@
 
 import { FAULT_OUT_OF_GAS } from "../../syscalls/abi.ts";
 import type { Run } from "./body.ts";
-import { AUX_FAULT, AUX_MARKS } from "./layout.ts";
+import { AUX_FAULT, type Marks } from "./layout.ts";
 import * as op from "./opcodes.ts";
 import { Writer } from "./writer.ts";
 
 /** Index of the aux memory in every instrumented module. */
 export const AUX = 1;
-/** log2 of a page. */
-const PAGE_SHIFT = 12;
 const EMPTY = 0x40;
 
 export class Code extends Writer {
@@ -115,26 +113,26 @@ export class Code extends Writer {
     this.end();
   }
 
-  /** Sets the mark of the page of the address that `address` puts on the stack, `offset` above it. */
-  mark(address: () => void, offset: number): void {
+  /** Sets the mark of the address that `address` puts on the stack, `offset` above it. */
+  mark({ at, shift }: Marks, address: () => void, offset: number): void {
     address();
     if (offset !== 0) {
       this.i32(offset | 0);
       this.op(op.I32_ADD);
     }
-    this.i32(PAGE_SHIFT);
+    this.i32(shift);
     this.op(op.I32_SHR_U);
     this.i32(1);
-    this.access(op.I32_STORE8, AUX, AUX_MARKS);
+    this.access(op.I32_STORE8, AUX, at);
   }
 
   /**
    * The same where the address is known: it may lie above 2^32, for a store that traps before it comes here.
    */
-  markAt(address: number): void {
+  markAt({ at, shift }: Marks, address: number): void {
     this.i32(0);
     this.i32(1);
-    this.access(op.I32_STORE8, AUX, AUX_MARKS + Math.floor(address / (1 << PAGE_SHIFT)));
+    this.access(op.I32_STORE8, AUX, at + Math.floor(address / (1 << shift)));
   }
 }
 

@@ -14,6 +14,7 @@ import {
   AUX_MARKS,
   AUX_RESULT,
   LIST_CAPACITY,
+  marksOf,
 } from "./layout.ts";
 import type { Lines } from "./lines.ts";
 import type { ImportName } from "./model.ts";
@@ -120,6 +121,7 @@ export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch, m
     code.u8(0);
     if (!marks) return;
     const bound = lines === null ? 0 : lines.bound;
+    const { at, shift } = marksOf(bound);
     const end = () => {
       code.get(target);
       code.get(length);
@@ -147,14 +149,18 @@ export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch, m
       code.op(op.I32_AND);
     }
     code.open(op.IF);
-    pageOf(code, begin, first);
-    pageOf(code, end, last);
-    for (const page of [first, last]) {
-      code.get(page);
+    for (const [address, local] of [
+      [begin, first],
+      [end, last],
+    ] as const) {
+      address();
+      code.i32(shift);
+      code.op(op.I32_SHR_U);
+      code.tee(local);
       code.i32(1);
-      code.access(op.I32_STORE8, AUX, AUX_MARKS);
+      code.access(op.I32_STORE8, AUX, at);
     }
-    // More than two pages: all of them at once.
+    // More than two marks: all of them at once.
     code.get(last);
     code.get(first);
     code.op(op.I32_SUB);
@@ -162,7 +168,7 @@ export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch, m
     code.op(I32_GT_U);
     code.open(op.IF);
     code.get(first);
-    code.i32(AUX_MARKS);
+    code.i32(at);
     code.op(op.I32_ADD);
     code.i32(1);
     code.get(last);
@@ -230,13 +236,6 @@ function touchRanges(code: Code, lines: Lines, touch: number, opcode: number, se
   if (opcode === op.MEMORY_COPY) touchRange(source, 0);
   if (lines.defect !== "bulk-touch") touchRange(target, 1);
   code.end();
-}
-
-function pageOf(code: Code, address: () => void, local: number): void {
-  address();
-  code.i32(12);
-  code.op(op.I32_SHR_U);
-  code.set(local);
 }
 
 function takeGas(code: Code, low: number, high: number, gasGlobal: number): void {

@@ -37,6 +37,10 @@
  * The batch variant of a module (lines.ts), for a program whose state lies below `bound`, has the same
  * contract, and:
  *   aux          has batchAuxPages(bound) pages
+ *   AUX_FINE     one byte for each 1024 bytes of the guest's memory, 1: written. Nothing is marked below the
+ *                bound. The first 64 bytes from the bound on may be written without a mark, by a store that
+ *                begins below or shares the mark of one that does: whoever reads the marks always compares
+ *                them. AUX_MARKS is not written
  *   AUX_TAGS     one byte for each 64-byte line below the bound: 0, TAG_PRESENT, or both bits. The byte
  *                behind the last is no line's and stays 0
  *   touch(address, length, write)
@@ -47,9 +51,6 @@
  *                It brings the lines in, notes them as written, sets their tags; or it leaves by a trap of
  *                its own. Accesses with one base share a call: of the up to 64 bytes some may be never
  *                accessed, or only read though `write` is 1
- *   AUX_MARKS    nothing is marked below the bound. The first 64 bytes from the bound on may be written
- *                without a mark, by a store that begins below or shares the mark of one that does: whoever
- *                reads the marks always compares them
  *   AUX_FAULT    FAULT_INTERNAL_PRODUCTION if a guarded stack pointer met the state (guards.ts): nothing that
  *                the call did counts, and the production variant must run it
  * While a call runs tags may only grow. A bulk instruction that will trap touches nothing; other accesses may
@@ -66,8 +67,9 @@ export const AUX_UNWIND = 32; //      Asyncify's structure: u32 stack position, 
 export const AUX_STATE_PAGES = 40;
 export const AUX_PRIVATE_PAGES = 44;
 export const AUX_LISTED = 48;
-/** And bytes of its log of lines (kernel/line-log.ts). */
-export const AUX_LOGGED = 52;
+/** And the page that was counted last, and bytes of the log of lines (kernel/line-log.ts). */
+export const AUX_COUNTED = 52;
+export const AUX_LOGGED = 56;
 
 export const AUX_GLOBALS = 0x40;
 export const AUX_GLOBALS_END = 0x8000;
@@ -82,14 +84,29 @@ export const AUX_LOG_END = AUX_STACK_END;
 export const AUX_BYTES = 0x400000;
 export const AUX_PAGES = AUX_BYTES / 0x10000;
 
+export const AUX_FINE = AUX_BYTES;
+export const AUX_FINE_BYTES = 0x400000;
+
+/** Where stores mark what they write, and log2 of the bytes that a mark stands for. */
+export interface Marks {
+  readonly at: number;
+  readonly shift: number;
+}
+
+/** Of the production variant, for `bound` 0, or of the batch variant. */
+export function marksOf(bound: number): Marks {
+  return bound === 0 ? { at: AUX_MARKS, shift: 12 } : { at: AUX_FINE, shift: 10 };
+}
+
 export const LINE_BYTES = 64;
-export const AUX_TAGS = AUX_BYTES;
+export const AUX_TAGS = AUX_FINE + AUX_FINE_BYTES;
 export const TAG_PRESENT = 1;
 export const TAG_WRITTEN = 2;
 
 /** Pages of the aux memory of the batch variant; `bound` is in bytes, a multiple of 65536. */
 export function batchAuxPages(bound: number): number {
-  return AUX_PAGES + (bound === 0 ? 0 : Math.floor(bound / LINE_BYTES / 0x10000) + 1);
+  if (bound === 0) return AUX_PAGES;
+  return AUX_TAGS / 0x10000 + Math.floor(bound / LINE_BYTES / 0x10000) + 1;
 }
 
 /** In AUX_FAULT: the batch variant cannot run this activation; the production variant must. */

@@ -10,40 +10,54 @@ import { seeded } from "../seed.ts";
 const PAGE = 4096;
 const PAGES = 48;
 const SIZE = PAGES * PAGE;
-const STATE = 16;
+const STATE = 16 * PAGE;
 
 /** The glue over memories of its own; pages are fetched from `base`. */
 class Subject {
-  readonly guest = new WebAssembly.Memory({ initial: SIZE / 65536, maximum: SIZE / 65536 });
+  readonly #guest = new WebAssembly.Memory({ initial: SIZE / 65536, maximum: SIZE / 65536 });
   readonly #shadow = new WebAssembly.Memory({ initial: SIZE / 65536, maximum: SIZE / 65536 });
-  readonly #aux = new WebAssembly.Memory({ initial: layout.AUX_PAGES, maximum: layout.AUX_PAGES });
-  readonly bytes = new Uint8Array(this.guest.buffer);
-  readonly marks = new Uint8Array(this.#aux.buffer, layout.AUX_MARKS, PAGES);
+  readonly #aux: WebAssembly.Memory;
+  readonly #kind: layout.Marks;
+  /** Below it nothing is marked. */
+  readonly #bound: number;
+  readonly bytes = new Uint8Array(this.#guest.buffer);
+  readonly marks: Uint8Array;
   readonly fetched: number[] = [];
-  readonly glue: ShadowGlue;
+  readonly #glue: ShadowGlue;
 
-  constructor(capacity: number, base: Uint8Array) {
+  constructor(bound: number, capacity: number, base: Uint8Array) {
+    const pages = layout.batchAuxPages(bound);
+    this.#aux = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.#kind = layout.marksOf(bound);
+    this.#bound = bound;
+    this.marks = new Uint8Array(this.#aux.buffer, this.#kind.at, this.#block(SIZE));
     const fetch = (page: number): void => {
       this.fetched.push(page);
       new Uint8Array(this.#shadow.buffer).set(base.subarray(page * PAGE, (page + 1) * PAGE), page * PAGE);
     };
-    const imports = { guest: this.guest, aux: this.#aux, shadow: this.#shadow, fetch };
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(shadowModule(capacity)), {
-      glue: imports,
-    });
-    this.glue = instance.exports as unknown as ShadowGlue;
+    const glue = { guest: this.#guest, aux: this.#aux, shadow: this.#shadow, fetch };
+    const module = new WebAssembly.Module(shadowModule(this.#kind, capacity));
+    this.#glue = new WebAssembly.Instance(module, { glue }).exports as unknown as ShadowGlue;
     this.bytes.set(base);
   }
 
-  /** Eight bytes at the address; as instrumented code does, only the page of the first is marked. */
-  store(address: number, value: bigint): void {
-    new DataView(this.guest.buffer).setBigUint64(address, value, true);
-    this.marks[Math.floor(address / PAGE)] = 1;
+  #block(address: number): number {
+    return address >> this.#kind.shift;
   }
 
-  counts(): [state: number, rest: number] {
+  /** Eight bytes at the address; as instrumented code does, only the place of the first is marked. */
+  store(address: number, value: bigint): void {
+    new DataView(this.#guest.buffer).setBigUint64(address, value, true);
+    if (address >= this.#bound) this.marks[this.#block(address)] = 1;
+  }
+
+  /** Lets an item end: pages of state and of private memory that it changed. */
+  end(keep: boolean): [state: number, rest: number] {
+    this.#glue.measure(this.#block(STATE), this.#block(SIZE), this.#block(this.#bound));
     const words = new Uint32Array(this.#aux.buffer);
-    return [words[layout.AUX_STATE_PAGES / 4] as number, words[layout.AUX_PRIVATE_PAGES / 4] as number];
+    const counts = [words[layout.AUX_STATE_PAGES / 4], words[layout.AUX_PRIVATE_PAGES / 4]];
+    this.#glue.settle(this.#block(STATE), this.#block(SIZE), keep ? 1 : 0);
+    return counts as [number, number];
   }
 }
 
@@ -55,42 +69,50 @@ function differing(a: Uint8Array, b: Uint8Array): number[] {
 const address = fc.oneof(
   fc.integer({ min: 0, max: SIZE - 8 }),
   fc
-    .tuple(fc.integer({ min: 1, max: PAGES - 1 }), fc.integer({ min: -8, max: 64 }))
-    .map(([p, o]) => p * PAGE + o),
+    .tuple(fc.integer({ min: 1, max: 4 * PAGES - 1 }), fc.integer({ min: -8, max: 64 }))
+    .map(([p, o]) => p * 1024 + o),
+  fc.integer({ min: STATE - 8, max: STATE + 2048 }),
 );
 const item = fc.record({
   stores: fc.array(fc.tuple(address, fc.constantFrom(0n, 1n, 2n ** 64n - 1n)), { maxLength: 40 }),
   keep: fc.boolean(),
 });
 
-test("items are measured and put back, however short the list is", (t) => {
-  const base = Uint8Array.from({ length: SIZE }, (_, i) => (i % 7 === 0 ? i >> 8 : 0));
-  fc.assert(
-    fc.property(
-      fc.array(item, { minLength: 1, maxLength: 4 }),
-      fc.constantFrom(1, 2, 5, 1000),
-      (run, capacity) => {
-        const subject = new Subject(capacity, base);
-        let before = base.slice();
-        for (const { stores, keep } of run) {
-          for (const [at, value] of stores) subject.store(at, value);
-          const after = subject.bytes.slice();
-          const changed = differing(before, after);
-          subject.glue.measure(STATE, PAGES, 0);
-          const state = changed.filter((page) => page < STATE).length;
-          assert.deepEqual(subject.counts(), [state, changed.length - state]);
-          subject.glue.settle(STATE, PAGES, keep ? 1 : 0);
-          const expected = before.slice();
-          if (keep) expected.set(after.subarray(0, STATE * PAGE));
-          assert.deepEqual(differing(expected, subject.bytes), []);
-          assert.ok(subject.marks.every((mark) => mark === 0));
-          before = expected;
-        }
-        assert.equal(new Set(subject.fetched).size, subject.fetched.length, "every page is fetched once");
-        const written = new Set(run.flatMap(({ stores }) => stores.map(([at]) => Math.floor(at / PAGE))));
-        assert.ok(subject.fetched.every((page) => written.has(page) || written.has(page - 1)));
-      },
-    ),
-    seeded(t, 200),
-  );
-});
+for (const [name, bound] of [
+  ["by pages, state as well", 0],
+  ["by quarters of pages, above the state", STATE],
+] as const) {
+  test(`items are measured and put back, however short the list is: ${name}`, (t) => {
+    const base = Uint8Array.from({ length: SIZE }, (_, i) => (i % 7 === 0 ? i >> 8 : 0));
+    fc.assert(
+      fc.property(
+        fc.array(item, { minLength: 1, maxLength: 4 }),
+        fc.constantFrom(1, 2, 5, 1000),
+        (run, capacity) => {
+          const subject = new Subject(bound, capacity, base);
+          const seen: number[] = [];
+          let before = base.slice();
+          for (const { stores, keep } of run) {
+            // Of what lies below the bound only what reaches beyond it.
+            const own = stores.filter(([at]) => at > bound - 8);
+            for (const [at, value] of own) subject.store(at, value);
+            seen.push(...own.map(([at]) => Math.floor(Math.max(at, bound) / PAGE)));
+            const after = subject.bytes.slice();
+            const changed = differing(before, after).filter((page) => page * PAGE >= bound);
+            const state = changed.filter((page) => page * PAGE < STATE).length;
+            assert.deepEqual(subject.end(keep), [state, changed.length - state]);
+            const expected = before.slice();
+            if (keep || bound > 0) expected.set(after.subarray(0, STATE));
+            assert.deepEqual(differing(expected, subject.bytes), []);
+            assert.ok(subject.marks.every((mark) => mark === 0));
+            before = expected;
+          }
+          assert.equal(new Set(subject.fetched).size, subject.fetched.length, "every page is fetched once");
+          const near = new Set([...seen, bound / PAGE]);
+          assert.ok(subject.fetched.every((page) => near.has(page) || near.has(page - 1)));
+        },
+      ),
+      seeded(t, 200),
+    );
+  });
+}

@@ -110,7 +110,7 @@ test("every access that begins below the bound touches its range, and no other d
         assert.deepEqual(touches, expected, name);
         const marks = machine.scan();
         const marked = write && fault === FAULT_NONE && address >= bound;
-        assert.deepEqual(marks, marked ? [Math.floor(address / 4096)] : [], name);
+        assert.deepEqual(marks, marked ? [Math.floor(address / machine.blockBytes)] : [], name);
       }
     }
   }
@@ -174,27 +174,27 @@ test("bulk instructions touch what they read and write below the bound, unless t
   const cases: [typeof copy, number, number, number, string[], number[]][] = [
     [copy, 10, 20, 30, ["read 20 30", "write 10 30"], []],
     [copy, 10, bound, 30, ["write 10 30"], []],
-    [copy, bound, 10, 5000, ["read 10 5000"], [16, 17]],
-    [copy, bound - 10, bound + 10, 30, [`write ${bound - 10} 30`], [16]],
-    [copy, bound + 4095, bound - 1, 2, [`read ${bound - 1} 2`], [16, 17]],
+    [copy, bound, 10, 2500, ["read 10 2500"], [64, 65, 66]],
+    [copy, bound - 10, bound + 10, 30, [`write ${bound - 10} 30`], [64]],
+    [copy, bound + 1023, bound - 1, 2, [`read ${bound - 1} 2`], [64, 65]],
     [copy, 10, 20, 0, [], []],
     [copy, 10, end - 10, 11, [], []],
     [copy, end - 10, 10, 11, [], []],
     [copy, end, 10, 0, [], []],
-    [fill, 0, 7, end, [`write 0 ${end}`], Array.from({ length: 16 }, (_, page) => 16 + page)],
+    [fill, 0, 7, end, [`write 0 ${end}`], Array.from({ length: 64 }, (_, i) => 64 + i)],
     [fill, bound - 1, 7, 1, [`write ${bound - 1} 1`], []],
-    [fill, bound, 7, 1, [], [16]],
+    [fill, bound, 7, 1, [], [64]],
     [fill, 5, 7, end, [], []],
     [init, 5, 0, 100, ["write 5 100"], []],
     [init, 5, 1, 100, [], []],
-    [init, bound, 1, 99, [], [16]],
+    [init, bound, 1, 99, [], [64]],
   ];
-  for (const [{ machine, touches }, target, source, length, expected, pages] of cases) {
+  for (const [{ machine, touches }, target, source, length, expected, blocks] of cases) {
     touches.length = 0;
     machine.run("main", BigInt(target) | (BigInt(source) << 21n) | (BigInt(length) << 42n));
     const name = `${target}, ${source}, ${length}`;
     assert.deepEqual(touches, expected, name);
-    assert.deepEqual(machine.scan(), pages, name);
+    assert.deepEqual(machine.scan(), blocks, name);
   }
 });
 
@@ -214,7 +214,7 @@ test("state may end close to 4 GiB, or where memory does, or be nothing", async 
       assert.equal(fault, address + 8 > pages * WASM_PAGE ? FAULT_MEMORY_BOUNDS : FAULT_NONE);
       assert.deepEqual(touches, address < bound ? [`write ${address} 8`] : []);
       const marked = fault === FAULT_NONE && address >= bound;
-      assert.deepEqual(machine.scan(), marked ? [Math.floor(address / 4096)] : []);
+      assert.deepEqual(machine.scan(), marked ? [Math.floor(address / machine.blockBytes)] : []);
     }
   }
 });
@@ -269,7 +269,7 @@ test("a stack pointer is guarded: where it meets the state, production has to ru
   );
   const { machine, touches } = await batchMachine(bytes, WASM_PAGE);
   assert.equal(machine.run("main").fault, FAULT_NONE);
-  assert.deepEqual(machine.scan(), [16]);
+  assert.deepEqual(machine.scan(), [64]);
   assert.equal(machine.run("main").fault, FAULT_INTERNAL_PRODUCTION);
   const area = machine.program.globals.slice();
   new DataView(area.buffer).setUint32(0, 10, true);

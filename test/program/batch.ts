@@ -50,7 +50,7 @@ export class StateMachine {
   }
 
   get #tags(): Uint8Array {
-    return new Uint8Array(this.machine.aux.buffer, AUX_TAGS, Math.floor(this.bound / LINE_BYTES));
+    return new Uint8Array(this.machine.aux.buffer).subarray(AUX_TAGS, AUX_TAGS + this.bound / LINE_BYTES);
   }
 
   #touch(address: number, length: number, write: boolean): void {
@@ -108,7 +108,7 @@ export async function compareBatch(seed: number, defect?: Defect, suspending = f
 
   const state = new StateMachine(program, code, bound, random);
   const { machine } = state;
-  const marks = new MarkOracle(machine, bound / PAGE_BYTES);
+  const marks = new MarkOracle(machine, bound);
   machine.onCall = (name, a, b) => {
     marks.check();
     return answer(name, a, b, state.view());

@@ -78,7 +78,7 @@ export class MarkOracle {
   #before: Uint8Array;
   problem: string | null = null;
 
-  /** Below page number `from` nothing may be marked, and the first 64 bytes of it need no mark. */
+  /** Below the address `from` nothing may be marked, and the 64 bytes from there on need no mark. */
   constructor(machine: Machine, from = 0) {
     this.#machine = machine;
     this.#from = from;
@@ -86,15 +86,17 @@ export class MarkOracle {
   }
 
   check(): void {
+    const size = this.#machine.blockBytes;
+    const first = this.#from / size;
     const marked = new Set(this.#machine.scan());
-    for (const page of marked) if (page < this.#from) this.problem ??= `page ${page} was marked`;
+    for (const block of marked) if (block < first) this.problem ??= `block ${block} was marked`;
     const now = this.#machine.bytes();
-    for (let page = this.#from; page < now.length / 4096; page++) {
-      if (marked.has(page)) continue;
-      const reach = page > 0 && (marked.has(page - 1) || page === this.#from) ? 64 : 0;
-      const part = (bytes: Uint8Array) => bytes.subarray(page * 4096 + reach, (page + 1) * 4096);
-      const before = page * 4096 < this.#before.length ? part(this.#before) : new Uint8Array(4096 - reach);
-      if (Buffer.compare(part(now), before) !== 0) this.problem ??= `page ${page} changed without a mark`;
+    for (let block = first; block < now.length / size; block++) {
+      if (marked.has(block)) continue;
+      const reach = block > 0 && (marked.has(block - 1) || block === first) ? 64 : 0;
+      const part = (bytes: Uint8Array) => bytes.subarray(block * size + reach, (block + 1) * size);
+      const before = block * size < this.#before.length ? part(this.#before) : new Uint8Array(size - reach);
+      if (Buffer.compare(part(now), before) !== 0) this.problem ??= `block ${block} changed without a mark`;
     }
     this.#before = now.slice();
   }

@@ -10,12 +10,14 @@ import {
   AUX_GAS,
   AUX_GLOBALS,
   AUX_LIST,
-  AUX_PAGES,
+  AUX_MARKS,
   AUX_RESULT,
   AUX_STACK,
   AUX_STACK_END,
   AUX_UNWIND,
   batchAuxPages,
+  type Marks,
+  marksOf,
 } from "../../runtime/program/layout.ts";
 
 export interface Exports {
@@ -72,6 +74,7 @@ export class Machine {
   refusal: bigint | null = null;
   /** The quota of memory.grow, in pages. */
   pages = 65536;
+  readonly #marks: Marks;
   #entry = 0;
   #rewinding = false;
   #standing = false;
@@ -90,7 +93,8 @@ export class Machine {
     const { initialPages, maximumPages } = program.memory;
     const initial = image === undefined ? initialPages : image.memory.length / 65536;
     this.memory = new WebAssembly.Memory({ initial, maximum: maximumPages });
-    const auxPages = batch === undefined ? AUX_PAGES : batchAuxPages(batch.bound);
+    const auxPages = batchAuxPages(batch?.bound ?? 0);
+    this.#marks = marksOf(batch?.bound ?? 0);
     this.aux = new WebAssembly.Memory({ initial: auxPages, maximum: auxPages });
     this.words = new DataView(this.aux.buffer);
     const call = (name: string) => (a: number, b: number) => {
@@ -148,8 +152,21 @@ export class Machine {
     return new Uint8Array(this.memory.buffer);
   }
 
-  /** Page numbers marked since the last scan; takes the marks away. */
+  /** Bytes that a mark stands for. */
+  get blockBytes(): number {
+    return 1 << this.#marks.shift;
+  }
+
+  /** Numbers of the blocks marked since the last scan; takes the marks away. */
   scan(): number[] {
+    const { at } = this.#marks;
+    if (at !== AUX_MARKS) {
+      const blocks = this.memory.buffer.byteLength / this.blockBytes;
+      const marks = new Uint8Array(this.aux.buffer, at, blocks);
+      const marked = [...marks.keys()].filter((block) => marks[block] !== 0);
+      marks.fill(0);
+      return marked;
+    }
     const pages = this.memory.buffer.byteLength / 4096;
     const list: number[] = [];
     for (;;) {
