@@ -24,10 +24,11 @@ test("the README's first program prints what its comments say", (t) => {
     .replace('"stillpoint"', JSON.stringify(source("index.ts")))
     .replace('"stillpoint/compile"', JSON.stringify(source("compile.ts")));
   mkdirSync(join(directory, "node_modules"));
-  writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
+  // What "npm init" makes.
+  writeFileSync(join(directory, "package.json"), '{ "type": "commonjs" }');
   writeFileSync(join(directory, "root.ts"), codeBlock("ts"));
-  writeFileSync(join(directory, "use.js"), script);
-  const { status, stdout, stderr } = spawnSync(process.execPath, ["use.js"], {
+  writeFileSync(join(directory, "use.mjs"), script);
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["use.mjs"], {
     cwd: directory,
     encoding: "utf8",
   });
