@@ -1,8 +1,6 @@
 /** stillpoint store COMMAND DIRECTORY [OPTION…] */
 
-import { once } from "node:events";
-import { closeSync, createReadStream, createWriteStream, openSync } from "node:fs";
-import { finished } from "node:stream/promises";
+import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import {
   exportBlock,
@@ -122,7 +120,10 @@ async function salvage(args: string[]): Promise<number> {
   return EXIT_OK;
 }
 
+/** A file of chunks: each behind its length, a u32, little-endian. */
 const LENGTH_BYTES = 4;
+/** No chunk is longer: 256 KiB, and one object of 128 MiB at most. */
+const LENGTH_LIMIT = 1 << 28;
 
 async function write(args: string[]): Promise<number> {
   const options = { block: { type: "string" }, base: { type: "string" } } as const;
@@ -132,19 +133,23 @@ async function write(args: string[]): Promise<number> {
     const text = values[name];
     return text === undefined ? {} : { [name]: integerOption(name, text, 0, Number.MAX_SAFE_INTEGER) };
   };
-  const out = createWriteStream(file);
+  let descriptor: number | null = null;
   let bytes = 0;
   try {
     for await (const chunk of exportBlock(directory, { ...height("block"), ...height("base") })) {
       const length = Buffer.alloc(LENGTH_BYTES);
       length.writeUInt32LE(chunk.length, 0);
       bytes += LENGTH_BYTES + chunk.length;
-      out.write(length);
-      if (!out.write(chunk)) await once(out, "drain");
+      // A file that is there is not touched before there is something to write.
+      descriptor = withFile(file, "written", () => {
+        const to: number = descriptor ?? openSync(file, "w");
+        writeFileSync(to, length);
+        writeFileSync(to, chunk);
+        return to;
+      });
     }
   } finally {
-    out.end();
-    await finished(out);
+    if (descriptor !== null) closeSync(descriptor);
   }
   print(`${grouped(bytes)} bytes written to ${file}`);
   return EXIT_OK;
@@ -153,44 +158,55 @@ async function write(args: string[]): Promise<number> {
 async function read(args: string[]): Promise<number> {
   const { values, positionals } = parseOptions(args, { id: { type: "string" } } as const, 2);
   const [directory, file] = positionals as [string, string];
-  closeSync(openReadable(file));
-  const importer = await openImport(directory, values.id ?? "");
-  let done = false;
+  if (values.id === undefined) {
+    throw new UsageError("BAD_OPTION", "--id is missing: the id of the block that is wanted", {});
+  }
+  const chunks = chunksOf(file);
+  const first = chunks.next();
+  const importer = await openImport(directory, values.id);
   try {
-    let number = 0;
-    for await (const chunk of chunksOf(file)) {
-      // Those that came in an import that was interrupted are there.
-      if (number++ >= importer.next) importer.take(chunk);
-    }
+    // Those that came in an import that was interrupted are there.
+    if (importer.next === 0) importer.take(first.value ?? new Uint8Array());
+    let number = 1;
+    for (const chunk of chunks) if (number++ >= importer.next) importer.take(chunk);
     const { height, id } = await importer.finish();
-    done = true;
     print(`block ${grouped(height)} ${id}`);
     return EXIT_OK;
   } finally {
-    if (!done) await importer.close();
+    await importer.close();
   }
 }
 
-function openReadable(file: string): number {
+function* chunksOf(file: string): Generator<Uint8Array, undefined> {
+  const descriptor = withFile(file, "read", () => openSync(file, "r"));
   try {
-    return openSync(file, "r");
+    for (;;) {
+      const length = bytesOf(file, descriptor, LENGTH_BYTES);
+      if (length.length === 0) return;
+      // What is cut off is refused by its number, as is what cannot be a length.
+      if (length.length < LENGTH_BYTES) yield length;
+      else yield bytesOf(file, descriptor, Math.min(length.readUInt32LE(0), LENGTH_LIMIT));
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The next `count` bytes, or what there is. */
+function bytesOf(file: string, descriptor: number, count: number): Buffer {
+  const bytes = Buffer.alloc(count);
+  let length = 0;
+  for (let more = -1; more !== 0 && length < count; length += more) {
+    more = withFile(file, "read", () => readSync(descriptor, bytes, length, count - length, null));
+  }
+  return bytes.subarray(0, length);
+}
+
+function withFile<T>(file: string, what: "read" | "written", work: () => T): T {
+  try {
+    return work();
   } catch (cause) {
-    const message = `${file}: cannot be read: ${(cause as Error).message}`;
+    const message = `${file}: cannot be ${what}: ${(cause as Error).message}`;
     throw new UsageError("BAD_OPTION", message, { file }, { cause });
   }
-}
-
-async function* chunksOf(file: string): AsyncGenerator<Uint8Array> {
-  let rest = Buffer.alloc(0);
-  for await (const part of createReadStream(file)) {
-    rest = Buffer.concat([rest, part as Buffer]);
-    while (rest.length >= LENGTH_BYTES) {
-      const end = LENGTH_BYTES + rest.readUInt32LE(0);
-      if (rest.length < end) break;
-      yield rest.subarray(LENGTH_BYTES, end);
-      rest = rest.subarray(end);
-    }
-  }
-  // What is cut off is refused by its number.
-  if (rest.length > 0) yield rest.subarray(LENGTH_BYTES);
 }

@@ -65,7 +65,8 @@ export function parseOptions<const T extends ParseArgsOptionsConfig>(
     const parsed = parseArgs({ args, options, allowPositionals: positionals > 0, strict: true });
     if (parsed.positionals.length !== positionals) {
       const found = parsed.positionals.length;
-      throw new UsageError("BAD_OPTION", `expected ${positionals} file name, found ${found}`, { found });
+      const wanted = `${positionals} file name${positionals === 1 ? "" : "s"}`;
+      throw new UsageError("BAD_OPTION", `expected ${wanted}, found ${found}`, { found });
     }
     return parsed;
   } catch (cause) {

@@ -55,6 +55,33 @@ test("blocks, verify, export, import, repair and salvage from a shell", async ()
   });
 });
 
+test("files that cannot be written, or are no exports", async () => {
+  await withDirectory(async (path) => {
+    const runtime = await open([], { workers: 1, runner: "sequential", store: path });
+    const { id } = await runtime.produce(metadata(1, 0));
+    await runtime.close();
+    const file = `${path}.export`;
+    writeFileSync(file, "precious");
+    const failing: readonly [string[], number, RegExp][] = [
+      [["export", path, `${path}.none/file`], 2, /cannot be written: ENOENT/],
+      [["export", path, path], 2, /cannot be written: EISDIR/],
+      [["export", path, file, "--block", "99"], 2, /does not hold height 99/],
+      [["export", `${path}.none`, file], 1, /there is no store/],
+      [["import", `${path}-copy`, file, "--id", id], 1, /chunk 0 is refused/],
+      [["salvage", path, file], 1, /EEXIST/],
+    ];
+    for (const [args, status, text] of failing) {
+      const result = store(...args);
+      assert.equal(result.status, status, result.stderr);
+      assert.match(result.stderr, text);
+      assert.ok(result.stderr.split("\n").length <= 3, result.stderr);
+    }
+    assert.equal(readFileSync(file, "utf8"), "precious");
+    assert.equal(store("export", path, file).status, 0);
+    assert.equal(store("import", `${path}-copy`, file, "--id", id).status, 0);
+  });
+});
+
 test("what cannot be done is refused with exit code 2 or 1, and no stack trace", () => {
   for (const [args, status, text] of [
     [[], 2, /no command "" of "store"/],
@@ -62,6 +89,10 @@ test("what cannot be done is refused with exit code 2 or 1, and no stack trace",
     [["blocks"], 2, /expected 1 file name, found 0/],
     [["blocks", "/nowhere"], 1, /there is no store in \/nowhere/],
     [["import", "/nowhere", "/dev/null", "--id", "7"], 2, /64 characters of hex/],
+    [["import", "/nowhere", "/dev/null"], 2, /--id is missing/],
+    [["import", "/nowhere", "/nofile", "--id", "0".repeat(64)], 2, /cannot be read: ENOENT/],
+    [["import", "/nowhere", "/tmp", "--id", "0".repeat(64)], 2, /cannot be read: EISDIR/],
+    [["salvage", "/nowhere"], 2, /expected 2 file names, found 1/],
     [["export", "/nowhere", "/dev/null", "--block", "x"], 2, /--block takes a whole number/],
   ] as const) {
     const result = store(...args);
