@@ -6,6 +6,7 @@ export type { Contended } from "./batch/contended.ts";
 export { type BatchCounters, type BatchReport, type Ending, PHASES, type Phase } from "./batch/evidence.ts";
 export type { Hints } from "./batch/hints.ts";
 export { type Block, BlockFault } from "./chain/block.ts";
+export { type Damage, repairStore, salvageStore, type Verification, verifyStore } from "./chain/care.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {
   type Diff,
@@ -17,22 +18,12 @@ export {
 export { type Divergence, divergence } from "./chain/diverge.ts";
 export type { Metrics } from "./chain/engine.ts";
 export { programHash } from "./chain/genesis.ts";
-export type { BlockInput, ProduceOptions } from "./chain/input.ts";
+export type { BlockInput, ProduceOptions, ReorgOptions } from "./chain/input.ts";
 export type { ProcessView } from "./chain/inspect.ts";
-export type { RuntimeOptions, StoreOptions } from "./chain/options.ts";
-export {
-  type Damage,
-  openReader,
-  Reader,
-  type ReaderOptions,
-  repairStore,
-  salvageStore,
-  type Verification,
-  verifyStore,
-} from "./chain/reader.ts";
+export type { ForkOptions, RuntimeOptions, StoreOptions } from "./chain/options.ts";
+export { openReader, Reader, type ReaderOptions } from "./chain/reader.ts";
 export {
   type ByteRange,
-  type ForkOptions,
   type Frame,
   type Pruned,
   type Reorg,

@@ -6,7 +6,6 @@
  * and nothing may be collected meanwhile: the walk is synchronous.
  */
 
-import { UsageError } from "../errors.ts";
 import { HEADER_HASH, type Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 import { NODE_BITMAP } from "../heap/table.ts";
 import { hashObject, writeRecord } from "../image/hash.ts";
@@ -15,6 +14,7 @@ import { loadProcess } from "../image/process.ts";
 import { decodeRecord, type FieldName, HASHED_FIELDS, type HashedRecord } from "../image/record.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
 import { PAGE_BYTES } from "../limits.ts";
+import { checkNames, integer } from "./options.ts";
 
 /** A field of a process that two blocks do not agree in. */
 export interface FieldDifference {
@@ -66,9 +66,8 @@ export function diffProcesses(a: Side, b: Side, limit: number): Diff {
 
 /** The option `limit`, checked. */
 export function diffLimit(options: DiffOptions): number {
-  const { limit = 1000 } = options;
-  if (Number.isSafeInteger(limit) && limit >= 0) return limit;
-  throw new UsageError("BAD_OPTION", `option "limit" must be a number of differences, got ${String(limit)}`);
+  checkNames(options, ["limit"]);
+  return integer(options, "limit", 1000, 0, Number.MAX_SAFE_INTEGER);
 }
 
 const TOP_SHIFT = 15;

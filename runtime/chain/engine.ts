@@ -114,12 +114,15 @@ export class Engine {
     return this.#users.size > 0;
   }
 
-  /** A runtime ends. Its store is open until no runtime is left that has none of its own. */
+  /**
+   * A runtime ends. Where the first of them was opened with a store, parts of states may be in stores alone:
+   * then these stay open until no runtime is left that has none of its own.
+   */
   async close(user: RootHolder): Promise<void> {
     if (!this.#users.delete(user)) return;
     if (user.store !== null) this.#left.add(user.store);
     if (this.#users.size === 0) await this.pool.close();
-    if ([...this.#users].some(({ store }) => store === null)) return;
+    if (this.settings.store !== null && [...this.#users].some(({ store }) => store === null)) return;
     for (const store of this.#left) {
       this.#left.delete(store);
       await store.close();

@@ -7,7 +7,7 @@
 
 import { UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
-import type { Block, Retained } from "./block.ts";
+import { type Block, checkTarget, type Retained } from "./block.ts";
 
 /** Puts the history back to where it was before. */
 export type Undo = () => void;
@@ -68,13 +68,10 @@ export class History {
   /**
    * A retained block: of this chain by height, or any by its value.
    *
-   * @throws UsageError (NOT_RETAINED)
+   * @throws UsageError (NOT_RETAINED, BAD_ARGUMENT)
    */
   find(target: number | Block): Retained {
-    if (typeof target !== "number" && typeof target?.id !== "string") {
-      const got = typeof target;
-      throw new UsageError("BAD_ARGUMENT", `a block is named by its height or its value, got ${got}`);
-    }
+    checkTarget(target);
     const id = typeof target === "number" ? this.#chain[target - this.#base()] : target.id;
     const entry = id === undefined ? undefined : this.#retained.get(id);
     if (entry !== undefined) return entry;

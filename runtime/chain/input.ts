@@ -3,7 +3,8 @@
 import type { Hints } from "../batch/hints.ts";
 import { UsageError } from "../errors.ts";
 import { GAS_LIMIT } from "../limits.ts";
-import { bad, integer, type Settings, unknownOption } from "./options.ts";
+import type { Block } from "./block.ts";
+import { bad, checkNames, integer, type Settings } from "./options.ts";
 
 /** Options of one block. */
 export interface ProduceOptions {
@@ -26,7 +27,14 @@ export interface BlockInput extends ProduceOptions {
   readonly metadata: Uint8Array;
 }
 
-/** The same, checked. */
+/** Where `reorg` goes, and what it makes there. */
+export interface ReorgOptions {
+  /** The block to go back to: one of this chain by height, or any retained one by its value. */
+  readonly to: number | Block;
+  readonly blocks: readonly BlockInput[];
+}
+
+/** The same as BlockInput, checked. */
 export interface Input {
   readonly metadata: Uint8Array;
   readonly gasLimit: number;
@@ -38,16 +46,31 @@ const KNOWN = ["gasLimit", "hints", "signal"];
 
 /** Checks and copies the input of a block: the caller may use its array again at once. */
 export function checkInput(settings: Settings, metadata: Uint8Array, options: ProduceOptions): Input {
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.includes(name)) throw unknownOption(name, KNOWN);
-  }
+  checkNames(options, KNOWN);
   const gasLimit = integer(options, "gasLimit", settings.gasLimit, 0, GAS_LIMIT);
   const { signal = null } = options;
   if (signal !== null && !(signal instanceof AbortSignal)) throw bad("signal", signal, "an AbortSignal");
   if (!(metadata instanceof Uint8Array)) {
     throw new UsageError("BAD_ARGUMENT", `metadata must be a Uint8Array, got ${typeof metadata}`);
   }
-  return { metadata: metadata.slice(), gasLimit, hints: checkHints(options.hints), signal };
+  // Not `slice`, which copies nothing where it is a Buffer.
+  return { metadata: new Uint8Array(metadata), gasLimit, hints: checkHints(options.hints), signal };
+}
+
+/** Checks and copies what `reorg` is given. */
+export function checkReorg(
+  settings: Settings,
+  change: ReorgOptions,
+): { readonly to: number | Block; readonly inputs: readonly Input[] } {
+  checkNames(change, ["to", "blocks"]);
+  const { to, blocks } = change;
+  if (!Array.isArray(blocks)) throw bad("blocks", blocks, "a list of blocks to make");
+  const inputs = (blocks as readonly BlockInput[]).map((block, i) => {
+    checkNames(block, ["metadata", ...KNOWN], `blocks[${i}]`);
+    const { metadata, ...options } = block;
+    return checkInput(settings, metadata, options);
+  });
+  return { to, inputs };
 }
 
 /** Metadata must fit into the region that the root has designated for it. */

@@ -3,7 +3,7 @@
  *
  * "block": a call ends when its change is on the disk; if that fails, the change is undone and the call
  * rejects. "pipelined": a call ends before that, and the writer follows; what it has not written when it
- * fails, all of it, is undone, newest first, and whoever calls next hears of it, as `flush` does. Either way
+ * fails, all of it, is undone, newest first, and the next call says so, be it `flush` or `close`. Either way
  * the runtime stands at a durable block after a failure.
  */
 
@@ -21,8 +21,8 @@ export type Durability = "block" | "pipelined";
 export interface Entry {
   /** A block to write, if any. */
   readonly added?: Retained;
-  /** Id of the block to stand at. */
-  readonly head: string;
+  /** Id of the block to stand at; null: as before, or none yet. */
+  readonly head: string | null;
   readonly removed?: readonly Retained[];
   readonly pinned?: readonly string[];
   readonly unpinned?: readonly string[];
@@ -134,20 +134,22 @@ export class Journal {
   async close(): Promise<void> {
     await this.#tail;
     await this.#sweeping?.catch(() => {});
+    this.check();
   }
 
   async #send({ added, head, removed = [], pinned = [], unpinned = [] }: Entry): Promise<void> {
     const ids = removed.map(({ block }) => Buffer.from(block.id, "hex"));
     const hex = (id: string): Buffer => Buffer.from(id, "hex");
+    const stand = head === null ? null : hex(head);
     const written = await this.#engine.inTurn(() =>
       added === undefined
         ? this.store.change({
-            head: hex(head),
+            head: stand,
             removed: ids,
             pinned: pinned.map(hex),
             unpinned: unpinned.map(hex),
           })
-        : this.store.commit({ ...commitOf(added, this.#history), head: hex(head), removed: ids }),
+        : this.store.commit({ ...commitOf(added, this.#history), head: stand, removed: ids }),
     );
     if (written.sweepDue && this.#sweeping === null) this.#sweeping = this.#sweep(false).catch(() => null);
   }

@@ -12,12 +12,13 @@ import type { BlockRecord } from "../store/record.ts";
 import { type Store, Stores } from "../store/store.ts";
 import { mainHeap, Pool } from "../worker/pool.ts";
 import { createTimeline } from "../worker/timeline.ts";
-import { type Block, blockId, makeBlock, NO_METADATA_HASH, type Retained } from "./block.ts";
+import { makeBlock, type Retained } from "./block.ts";
 import { Engine } from "./engine.ts";
 import { makeGenesis } from "./genesis.ts";
 import { History } from "./history.ts";
 import { Journal } from "./journal.ts";
 import type { Settings, StoreSettings } from "./options.ts";
+import { blockOf, chainOf, checkBlock } from "./stored.ts";
 
 /** What a runtime is made of. */
 export interface Parts {
@@ -87,13 +88,8 @@ async function firstBlock(engine: Engine): Promise<History> {
 /** The history that a store holds; nothing of the states is read. */
 function restore(heap: Heap, genesis: Buffer, store: Store, retain: number): History {
   const { head, blocks } = store.state;
-  const retained = new Map<string, Retained>();
-  for (const record of blocks)
-    retained.set(record.id.toString("hex"), restoreBlock(heap, genesis, store, record));
-  const chain: string[] = [];
-  for (let next = retained.get(head?.toString("hex") ?? ""); next; next = retained.get(next.block.parent)) {
-    chain.push(next.block.id);
-  }
+  const retained = blocks.map((record) => restoreBlock(heap, genesis, store, record));
+  const chain = chainOf(store.state).map(({ id }) => id.toString("hex"));
   if (chain.length === 0) {
     throw new StoreError(
       "STORE_CORRUPT",
@@ -103,7 +99,7 @@ function restore(heap: Heap, genesis: Buffer, store: Store, retain: number): His
     );
   }
   const pinned = blocks.filter((record) => record.pinned).map((record) => record.id.toString("hex"));
-  return new History(retain, retained.values(), chain.reverse(), pinned);
+  return new History(retain, retained, chain, pinned);
 }
 
 function restoreBlock(heap: Heap, genesis: Buffer, store: Store, record: BlockRecord): Retained {
@@ -115,33 +111,6 @@ function restoreBlock(heap: Heap, genesis: Buffer, store: Store, record: BlockRe
     metadata: metadata === null ? 0 : storedAs(heap, store, metadata),
     budget,
   };
-}
-
-/** The block that a record says. */
-export function blockOf(record: BlockRecord): Block {
-  const { height, id, parent, root, data, gasUsed, ended } = record;
-  const hex = (hash: Buffer): string => hash.toString("hex");
-  return Object.freeze({
-    height,
-    id: hex(id),
-    parent: hex(parent),
-    root: hex(root),
-    data: new Uint8Array(data),
-    gasUsed,
-    ended,
-  });
-}
-
-/** @throws StoreError (STORE_CORRUPT) */
-export function checkBlock(genesis: Buffer, record: BlockRecord): void {
-  const metadataHash = record.metadata ?? NO_METADATA_HASH;
-  if (blockId(genesis, { ...record, metadataHash }).equals(record.id)) return;
-  throw new StoreError(
-    "STORE_CORRUPT",
-    `the store is damaged: the record of block ${record.id.toString("hex")} (${record.height}) is not ` +
-      'that of this block. "stillpoint store verify" says what is intact',
-    { block: record.id.toString("hex"), height: record.height },
-  );
 }
 
 function storedAs(heap: Heap, store: Store, hash: Buffer): Ref {
@@ -162,9 +131,9 @@ export async function copyToStore(engine: Engine, history: History, place: Store
       );
     }
     const journal = new Journal(engine, store, history, place.durability);
-    for (const added of history.all()) {
-      await journal.writeNow({ added, head: history.head.block.id }, () => {});
-    }
+    // A store without a head is empty to whoever opens it: this one has it last.
+    for (const added of history.all()) await journal.writeNow({ added, head: null }, () => {});
+    await journal.writeNow({ head: history.head.block.id }, () => {});
     return journal;
   } catch (error) {
     await store.close();

@@ -90,7 +90,7 @@ export type Settings = Required<Omit<RuntimeOptions, "programCache" | "steps" | 
   readonly store: StoreSettings | null;
 };
 
-const KNOWN = new Set([
+const KNOWN = [
   "root",
   "programs",
   "entry",
@@ -110,13 +110,10 @@ const KNOWN = new Set([
   "onBatch",
   "dependencies",
   "timing",
-]);
+];
 
 export function checkOptions(options: RuntimeOptions): Settings {
-  if (typeof options !== "object" || options === null) throw bad("options", options, "an object");
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) throw unknownOption(name, [...KNOWN]);
-  }
+  checkNames(options, KNOWN);
   const { root, programs = [], entry = "main", programCache } = options;
   if (!(root instanceof Uint8Array))
     throw bad("root", root, "a Uint8Array with the root program's Wasm bytes");
@@ -170,9 +167,7 @@ const STORE_KNOWN = ["path", "durability", "limitBytes", "steps"];
 export function checkStore(store: string | StoreOptions): StoreSettings {
   const options: StoreOptions = typeof store === "string" ? { path: store } : store;
   if (typeof options !== "object" || options === null) throw bad("store", store, "a directory, or an object");
-  for (const name of Object.keys(options)) {
-    if (!STORE_KNOWN.includes(name)) throw unknownOption(`store.${name}`, STORE_KNOWN);
-  }
+  checkNames(options, STORE_KNOWN, "store");
   const { path, durability = "block", steps } = options;
   if (typeof path !== "string" || path === "") throw bad("store.path", path, "a directory");
   if (durability !== "block" && durability !== "pipelined") {
@@ -185,9 +180,29 @@ export function checkStore(store: string | StoreOptions): StoreSettings {
   return { path, durability, limitBytes, steps };
 }
 
-export function unknownOption(name: string, known: readonly string[]): UsageError {
-  const text = `unknown option "${name}". Known are: ${known.join(", ")}`;
-  return new UsageError("BAD_OPTION", text, { option: name });
+/** Options of `fork`. */
+export interface ForkOptions {
+  /** An empty directory for its blocks, or how to keep them. Default: it lives in memory. */
+  readonly store?: string | StoreOptions;
+}
+
+/** Where a fork keeps its blocks, null: nowhere. */
+export function checkFork(options: ForkOptions): StoreSettings | null {
+  checkNames(options, ["store"]);
+  return options.store === undefined ? null : checkStore(options.store);
+}
+
+/** Throws unless `options`, which are those called `of`, are an object that has no other than the `known`. */
+export function checkNames(options: object, known: readonly string[], of = "options"): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw bad(of, options, "an object");
+  }
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const option = of === "options" ? name : `${of}.${name}`;
+    const text = `unknown option "${option}". Known are: ${known.join(", ")}`;
+    throw new UsageError("BAD_OPTION", text, { option });
+  }
 }
 
 /** An integer option within its range, or its default. */
@@ -213,6 +228,11 @@ function flag<T extends object>(options: T, name: keyof T & string): boolean {
 }
 
 export function bad(name: string, value: unknown, expected: string): UsageError {
-  const got = typeof value === "number" || typeof value === "string" ? JSON.stringify(value) : typeof value;
+  const got =
+    value === null || typeof value === "number"
+      ? String(value)
+      : typeof value === "string"
+        ? JSON.stringify(value)
+        : typeof value;
   return new UsageError("BAD_OPTION", `option "${name}" must be ${expected}, got ${got}`, { option: name });
 }

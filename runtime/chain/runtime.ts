@@ -19,19 +19,21 @@ import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
 import type { Engine, Metrics } from "./engine.ts";
 import type { History, Undo } from "./history.ts";
-import { type BlockInput, checkCapacity, checkInput, type Input, type ProduceOptions } from "./input.ts";
+import {
+  type BlockInput,
+  checkCapacity,
+  checkInput,
+  checkReorg,
+  type Input,
+  type ProduceOptions,
+  type ReorgOptions,
+} from "./input.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
 import { copyToStore, openParts, type Parts } from "./open.ts";
-import { checkOptions, checkStore, integer, type RuntimeOptions, type StoreOptions } from "./options.ts";
+import { checkFork, checkOptions, type ForkOptions, integer, type RuntimeOptions } from "./options.ts";
 
 export type { ByteRange, Frame, TraceEvent };
-
-/** Options of `fork`. */
-export interface ForkOptions {
-  /** An empty directory for its blocks, or how to keep them. Default: it lives in memory. */
-  readonly store?: string | StoreOptions;
-}
 
 /** What `reorg` changed. */
 export interface Reorg {
@@ -117,7 +119,6 @@ export class Runtime {
 
   /** Runs a block on top of the head and puts it there; nothing is durable yet. */
   async #run({ metadata, gasLimit, hints, signal }: Input): Promise<{ entry: Retained; undo: Undo }> {
-    this.#journal?.check();
     const failures = this.#journal?.failures;
     const { heap, genesis } = this.#engine;
     const { head } = this;
@@ -151,7 +152,6 @@ export class Runtime {
    */
   revert(target: number | Block): Promise<Block> {
     return this.#enqueue(async () => {
-      this.#journal?.check();
       const entry = this.#history.find(target);
       const undo = this.#history.goTo(entry);
       await this.#journal?.write({ head: entry.block.id }, undo);
@@ -172,10 +172,8 @@ export class Runtime {
    * console.log(change.added.length, change.head.height); // 2 2
    * ```
    */
-  async reorg({ to, blocks }: { to: number | Block; blocks: readonly BlockInput[] }): Promise<Reorg> {
-    const inputs = blocks.map(({ metadata, ...options }) =>
-      checkInput(this.#engine.settings, metadata, options),
-    );
+  async reorg(change: ReorgOptions): Promise<Reorg> {
+    const { to, inputs } = checkReorg(this.#engine.settings, change);
     return this.#enqueue(async () => {
       const history = this.#history;
       await this.#journal?.flush();
@@ -229,7 +227,6 @@ export class Runtime {
 
   #setPinned(block: number | Block, pinned: boolean): Promise<void> {
     return this.#enqueue(async () => {
-      this.#journal?.check();
       const { id } = this.#history.find(block).block;
       const undo = this.#history.setPinned(id, pinned);
       await this.#journal?.write({ head: this.head.id, [pinned ? "pinned" : "unpinned"]: [id] }, undo);
@@ -242,9 +239,9 @@ export class Runtime {
    *
    * @throws UsageError (CLOSED, BAD_OPTION), StoreError
    */
-  prune(keep = this.#engine.settings.retain): Promise<Pruned> {
+  async prune(keep = this.#engine.settings.retain): Promise<Pruned> {
+    const limit = integer({ keep }, "keep", this.#engine.settings.retain, 1, 1 << 30);
     return this.#enqueue(async () => {
-      const limit = integer({ keep }, "keep", 1, 1, 1 << 30);
       const { removed, undo } = this.#history.prune(limit);
       if (removed.length > 0) await this.#journal?.writeNow({ head: this.head.id, removed }, undo);
       const written = await this.#journal?.sweep();
@@ -268,10 +265,10 @@ export class Runtime {
    *
    * @throws UsageError (CLOSED, BAD_OPTION, STORE_NOT_EMPTY), StoreError
    */
-  fork(options: ForkOptions = {}): Promise<Runtime> {
+  async fork(options: ForkOptions = {}): Promise<Runtime> {
+    const place = checkFork(options);
     return this.#enqueue(async () => {
       const history = this.#history.copy();
-      const place = options.store === undefined ? null : checkStore(options.store);
       const journal = place === null ? null : await copyToStore(this.#engine, history, place);
       return new Runtime({ engine: this.#engine, history, journal });
     });
@@ -361,10 +358,14 @@ export class Runtime {
   }
 
   /**
-   * Waits for what is in progress and releases the threads, with the last runtime of those that share them.
+   * Waits for what is in progress, and for the disk, and releases the threads, with the last runtime of those
+   * that share them.
+   *
+   * @throws StoreError: what could not be written, unless `flush` or another call has said so; it is closed
+   *   all the same
    */
   close(): Promise<void> {
-    this.#closing ??= this.#queue.then(() => this.#journal?.close()).then(() => this.#engine.close(this));
+    this.#closing ??= this.#queue.then(() => this.#journal?.close()).finally(() => this.#engine.close(this));
     return this.#closing;
   }
 
@@ -388,7 +389,7 @@ export class Runtime {
    * ```
    */
   async trace(block: number | Block | BlockInput = this.head): Promise<readonly TraceEvent[]> {
-    if (typeof block === "object" && "metadata" in block) {
+    if (typeof block === "object" && block !== null && "metadata" in block) {
       const { metadata, ...options } = block;
       const input = checkInput(this.#engine.settings, metadata, options);
       return this.#enqueue(async () => {
@@ -467,7 +468,11 @@ export class Runtime {
 
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closing !== null) return Promise.reject(new UsageError("CLOSED", "the runtime is closed"));
-    const result = this.#queue.then(work);
+    const result = this.#queue.then(() => {
+      // What could not be written since the last call is said before anything builds on it.
+      this.#journal?.check();
+      return work();
+    });
     this.#queue = result.catch(() => {});
     return result;
   }

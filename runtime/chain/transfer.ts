@@ -2,18 +2,17 @@
  * Exporting blocks from a store, and importing them into another; the stream is drawn in store/transfer.ts.
  */
 
-import { mkdirSync } from "node:fs";
 import { STATUS_ENDED } from "../../syscalls/abi.ts";
-import { UsageError } from "../errors.ts";
+import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import { factsOf } from "../store/graph.ts";
 import type { BlockRecord } from "../store/record.ts";
-import type { StoreState } from "../store/state.ts";
 import type { Import } from "../store/transfer.ts";
-import { type Block, blockId, NO_METADATA_HASH } from "./block.ts";
-import { blockOf, checkBlock } from "./open.ts";
-import { type Access, openForReading } from "./reader.ts";
+import type { Block } from "./block.ts";
+import { checkNames, integer } from "./options.ts";
+import type { Access } from "./reader.ts";
+import { blockOf, checkBlock, findBlock, isBlock } from "./stored.ts";
 
 /** Options of `exportBlock`. */
 export interface ExportOptions {
@@ -29,7 +28,8 @@ export interface ExportOptions {
  * The chunks of a block of the store in the directory `path`, of about 256 KiB each. The block must stay
  * retained meanwhile: pin it if somebody writes to the store.
  *
- * @throws StoreError (STORE_MISSING, STORE_VERSION, STORE_CORRUPT), UsageError (NOT_RETAINED)
+ * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_VERSION, STORE_CORRUPT), UsageError (NOT_RETAINED,
+ *   BAD_OPTION)
  * @example
  * ```ts
  * const importer = await openImport("copy", runtime.head.id);
@@ -42,15 +42,23 @@ export function exportBlock(path: string, options: ExportOptions = {}): AsyncGen
 }
 
 async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uint8Array> {
-  const { exportChunks, genesisOf, readState } = await import("../store/access.ts");
-  const database = await openForReading(path);
+  checkNames(options, ["block", "base", "from"]);
+  const from = integer(options, "from", 0, 0, 0xffffffff);
+  const { exportChunks, genesisOf, openToRead, readState } = await import("../store/access.ts");
+  const database = await openToRead(path);
   try {
     const state = readState(database);
-    const block = find(state, path, options.block);
-    const base = options.base === undefined ? null : find(state, path, options.base);
-    const record = { genesis: genesisOf(database), block, base };
-    for (const chunk of exportChunks(database, record, options.from ?? 0)) {
-      yield new Uint8Array(chunk);
+    const block = findBlock(state, path, options.block);
+    const base = options.base === undefined ? null : findBlock(state, path, options.base);
+    try {
+      for (const chunk of exportChunks(database, { genesis: genesisOf(database), block, base }, from)) {
+        yield new Uint8Array(chunk);
+      }
+    } catch (error) {
+      database.refresh();
+      if ([block, base].every((one) => one === null || database.block(one.id) !== undefined)) throw error;
+      const text = `the block was pruned while it was exported from ${path}: pin it meanwhile`;
+      throw new UsageError("NOT_RETAINED", text, { path });
     }
   } catch (error) {
     throw storeFailure(error, path);
@@ -59,50 +67,35 @@ async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uin
   }
 }
 
-function find({ head, blocks }: StoreState, path: string, target: number | Block | undefined): BlockRecord {
-  const byId = new Map(blocks.map((block) => [block.id.toString("hex"), block]));
-  if (typeof target === "object") {
-    const block = byId.get(target.id);
-    if (block !== undefined) return block;
-  } else {
-    for (
-      let next = byId.get(head?.toString("hex") ?? "");
-      next;
-      next = byId.get(next.parent.toString("hex"))
-    ) {
-      if (target === undefined || next.height === target) return next;
-    }
-  }
-  const name = typeof target === "object" ? `block ${target.id}` : `height ${target}`;
-  throw new UsageError("NOT_RETAINED", `the store ${path} does not hold ${name}`, { path });
-}
-
 /**
  * Begins, or goes on with, the import of the block with this id into the store in the directory `path`,
- * which is made if it is not there. Nobody else may write to it meanwhile.
+ * which is made if it is not there. Nobody else may write to it meanwhile. `exportBlock` has an example.
  *
- * @throws StoreError (STORE_LOCKED, STORE_VERSION, STORE_CORRUPT, STORE_READ_ONLY, STORE_FULL)
+ * @throws UsageError (BAD_ARGUMENT), StoreError (STORE_LOCKED, STORE_VERSION, STORE_CORRUPT, STORE_READ_ONLY,
+ *   STORE_FULL)
  */
 export async function openImport(path: string, id: string): Promise<Importer> {
   if (typeof id !== "string" || !/^[0-9a-f]{64}$/.test(id)) {
     throw new UsageError("BAD_ARGUMENT", "the id of a block is 64 characters of hex");
   }
   const access = await import("../store/access.ts");
-  if (access.Database.exists(path)) await (await openForReading(path)).close();
-  let database: Database | undefined;
+  const database = access.openToWrite(path);
   try {
-    mkdirSync(path, { recursive: true });
-    const opened = new access.Database(path);
-    database = opened;
-    const token = opened.transaction(() => access.takeHold(opened, path));
-    return new Importer(path, opened, token, Buffer.from(id, "hex"), access);
+    const token = database.transaction(() => {
+      if (database.meta("format") !== undefined) access.checkFormat(database, path);
+      return access.takeHold(database, path);
+    });
+    return new Importer(path, database, token, Buffer.from(id, "hex"), access);
   } catch (error) {
-    await database?.close();
+    await database.close();
     throw storeFailure(error, path);
   }
 }
 
-/** Takes the chunks of a block, in order, and makes it the head of a store in the end. */
+/**
+ * Takes the chunks of a block, in order, and makes it the head of a store in the end. Close it in any case:
+ * once it is closed, all but `close` throws StoreError (STORE_CLOSED).
+ */
 export class Importer {
   readonly #access: Access;
   readonly #path: string;
@@ -110,6 +103,7 @@ export class Importer {
   readonly #token: string;
   readonly #id: Buffer;
   #import: Import | null;
+  #closing: Promise<void> | null = null;
 
   constructor(path: string, database: Database, token: string, id: Buffer, access: Access) {
     this.#access = access;
@@ -129,9 +123,14 @@ export class Importer {
   /**
    * Checks a chunk and keeps it. After a refusal the right one can be given.
    *
-   * @throws StoreError (CHUNK_REFUSED, STORE_FULL), UsageError (NOT_RETAINED: the base is not there)
+   * @throws StoreError (CHUNK_REFUSED, STORE_FULL), UsageError (NOT_RETAINED: the base is not there,
+   *   BAD_ARGUMENT)
    */
   take(bytes: Uint8Array): void {
+    this.#checkOpen();
+    if (!(bytes instanceof Uint8Array)) {
+      throw new UsageError("BAD_ARGUMENT", `a chunk must be a Uint8Array, got ${typeof bytes}`);
+    }
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     try {
       if (this.#import !== null) this.#import.take(chunk);
@@ -148,8 +147,7 @@ export class Importer {
     const database = this.#database;
     const found = Import.begin(database, chunk);
     const { genesis, block, base } = found.record;
-    const metadataHash = block.metadata ?? NO_METADATA_HASH;
-    if (!block.id.equals(this.#id) || !blockId(genesis, { ...block, metadataHash }).equals(this.#id)) {
+    if (!block.id.equals(this.#id) || !isBlock(genesis, block)) {
       throw refused(0, `it is of block ${block.id.toString("hex")}, not of ${this.#id.toString("hex")}`);
     }
     if (base !== null) {
@@ -179,38 +177,72 @@ export class Importer {
   /**
    * Makes the block the head of the store and closes it.
    *
-   * @throws StoreError (CHUNK_REFUSED: one is missing)
+   * @throws StoreError (CHUNK_REFUSED: one is missing, STORE_FULL)
    */
   async finish(): Promise<Block> {
-    const { packBlock, packHash, readState, refused } = this.#access;
-    const { next } = this;
-    if (this.#import === null || !this.#import.complete) throw refused(next, "it did not come");
+    this.#checkOpen();
+    try {
+      const block = this.#checkedBlock();
+      this.#database.transaction(() => this.#putBlock(block));
+      await this.close();
+      return blockOf(block);
+    } catch (error) {
+      throw storeFailure(error, this.#path);
+    }
+  }
+
+  /** The block, once all of it is there and its record says what it holds. */
+  #checkedBlock(): BlockRecord {
+    const { refused } = this.#access;
+    if (this.#import === null || !this.#import.complete) throw refused(this.next, "it did not come");
     this.#import.checkSums();
     const { block, genesis } = this.#import.record;
     checkBlock(genesis, block);
-    const database = this.#database;
-    const root = database.object(block.root);
+    const root = this.#database.object(block.root);
     const facts = root === undefined ? null : factsOf(root);
     if (facts?.gasUsed !== block.gasUsed || (facts.status === STATUS_ENDED) !== block.ended) {
       throw refused(0, "it says other gas than the root has used, or another end");
     }
-    database.transaction(() => {
-      const sequence = readState(database).blocks.reduce(
-        (last, other) => Math.max(last, other.sequence + 1),
-        0,
-      );
-      database.putBlock(block.id, packBlock({ ...block, sequence, pinned: false }));
-      database.putMeta("head", packHash(block.id));
-      database.putMeta("import", null);
-      database.putMeta("importHead", null);
-    });
-    await this.close();
-    return blockOf(block);
+    return block;
+  }
+
+  #putBlock(block: BlockRecord): void {
+    const { packBlock, packHash, packTotals, readTotals, unpackBlock } = this.#access;
+    const database = this.#database;
+    const totals = readTotals(database);
+    const known = database.block(block.id);
+    // One that is there already stays pinned.
+    const pinned = known !== undefined && unpackBlock(block.id, known).pinned;
+    database.putBlock(block.id, packBlock({ ...block, sequence: totals.nextSequence, pinned }));
+    database.putMeta("totals", packTotals({ ...totals, nextSequence: totals.nextSequence + 1 }));
+    database.putMeta("head", packHash(block.id));
+    database.putMeta("import", null);
+    database.putMeta("importHead", null);
   }
 
   /** Gives the store free; what came is kept, and `openImport` goes on with it. */
-  async close(): Promise<void> {
-    this.#database.transaction(() => this.#access.release(this.#database, this.#token));
-    await this.#database.close();
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    try {
+      this.#database.transaction(() => this.#access.release(this.#database, this.#token));
+    } catch (error) {
+      throw storeFailure(error, this.#path);
+    } finally {
+      await this.#database.close();
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#closing === null) return;
+    const path = this.#path;
+    throw new StoreError("STORE_CLOSED", `the import into the store ${path} is closed`, { path });
   }
 }

@@ -6,9 +6,9 @@
 export { Database } from "./database.ts";
 export { release, takeHold } from "./holder.ts";
 export { DirectLoader } from "./load.ts";
-export { packBlock, packFormat, packHash, STORE_FORMAT, unpackBlock } from "./record.ts";
+export { openToRead, openToWrite, requireStore } from "./open.ts";
+export { packBlock, packFormat, packHash, packTotals, STORE_FORMAT, unpackBlock } from "./record.ts";
 export { salvage } from "./salvage.ts";
-export { checkFormat, genesisOf, readState } from "./state.ts";
-export { checkStructure } from "./structure.ts";
+export { checkFormat, genesisOf, readState, readTotals } from "./state.ts";
 export { exportChunks, Import, refused } from "./transfer.ts";
 export { Verifier } from "./verify.ts";

@@ -19,7 +19,7 @@
  * of 256 pages takes 60 % of the time. Small objects have no body.
  */
 
-import { existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Database as LmdbTable, RootDatabase } from "lmdb";
 import type { Stored } from "./format.ts";
@@ -61,6 +61,8 @@ export class Database {
     this.#root = open<Buffer, Buffer>({
       path,
       ...BINARY,
+      // Else a name with a dot in it is taken for that of a file.
+      noSubdir: false,
       readOnly,
       mapSize: MAP_BYTES,
       maxDbs: 4,
@@ -80,6 +82,11 @@ export class Database {
   /** Whether there is a store in the directory. */
   static exists(path: string): boolean {
     return existsSync(`${path}/data.mdb`);
+  }
+
+  /** Removes the file of a store that nobody has open. */
+  static remove(path: string): void {
+    for (const name of ["data.mdb", "lock.mdb"]) rmSync(`${path}/${name}`, { force: true });
   }
 
   /** Runs `work` as one transaction, which is durable when this returns, or did not happen. */

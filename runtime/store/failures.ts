@@ -40,8 +40,8 @@ export function storeFailure(error: unknown, path: string): StillpointError {
   if (FULL.has(number)) {
     return new StoreError(
       "STORE_FULL",
-      `there is no space for the store ${path}: ${facts.reason}. Nothing that was acknowledged is lost; ` +
-        "make room and try again",
+      `there is no space for the store ${path}: ${facts.reason}. What it holds is whole; make room and ` +
+        "try again",
       facts,
       options,
     );
@@ -49,7 +49,7 @@ export function storeFailure(error: unknown, path: string): StillpointError {
   if (FORBIDDEN.has(number)) {
     return new StoreError(
       "STORE_READ_ONLY",
-      `the store ${path} cannot be written: ${facts.reason}. Allow it, or open a reader`,
+      `the store ${path} may not be used: ${facts.reason}. Allow it; to look at it, reading is enough`,
       facts,
       options,
     );

@@ -231,7 +231,8 @@ function check(body: Uint8Array): Buffer {
 function corrupt(name: string): StoreError {
   return new StoreError(
     "STORE_CORRUPT",
-    `the store is damaged: its record ${name} can not be read. "stillpoint store verify" says what is intact`,
+    `the store is damaged: its record ${name} can not be read. "stillpoint store salvage" saves what can ` +
+      "be read into a new one",
     { record: name },
   );
 }

@@ -11,6 +11,7 @@ import {
   packBlock,
   packFormat,
   packHash,
+  packTotals,
   STORE_FORMAT,
   unpackBlock,
   unpackHash,
@@ -61,10 +62,14 @@ export function salvage(
   const [id] = genesis.values();
   if (id === undefined) return { objects: 0, blocks: 0 };
   let objects = 0;
+  let liveBytes = 0;
   for (let from = 0; from < entries.length; from += BATCH) {
     target.transaction(() => {
       for (const [key, entry] of entries.slice(from, from + BATCH)) {
-        if (!target.hasObject(key) && restore(target, key, entry, bodies)) objects++;
+        const bytes = target.hasObject(key) ? null : restore(target, key, entry, bodies);
+        if (bytes === null) continue;
+        objects++;
+        liveBytes += bytes;
       }
     });
   }
@@ -75,26 +80,27 @@ export function salvage(
     target.putMeta("format", packFormat(STORE_FORMAT));
     target.putMeta("genesis", packHash(id));
     for (const block of known.values()) target.putBlock(block.id, packBlock(block));
+    const nextSequence = 1 + blocks.reduce((last, { sequence }) => Math.max(last, sequence), 0);
+    target.putMeta("totals", packTotals({ liveBytes, writtenBytes: 0, nextSequence }));
   });
   return { objects, blocks: known.size };
 }
 
-/** Puts the object together from its entry and whatever body has the right bytes. */
+/** Puts an object together from its entry and whatever body has the right bytes; its size, null: none has. */
 function restore(
   target: Database,
   key: Buffer,
   entry: Buffer,
   bodies: ReadonlyMap<string, Buffer[]>,
-): boolean {
+): number | null {
   const number = bodyOf(entry);
   const candidates = number === null ? [null] : (bodies.get(number.toString("hex")) ?? []);
   for (const body of candidates) {
     const stored = assemble(entry, body);
     if (attempt(() => checkObject(key, stored)) === null) continue;
-    target.putObject(key, stored);
-    return true;
+    return target.putObject(key, stored);
   }
-  return false;
+  return null;
 }
 
 /** What it gives, true for nothing; null if it throws. */

@@ -20,10 +20,12 @@ export interface StoreState {
   readonly blocks: readonly BlockRecord[];
 }
 
-/** @throws StoreError (STORE_VERSION, STORE_CORRUPT) */
+/** @throws StoreError (STORE_EMPTY: nothing was ever written to it, STORE_VERSION, STORE_CORRUPT) */
 export function checkFormat(database: Database, path: string): void {
   const record = database.meta("format");
-  const version = record === undefined ? 0 : unpackFormat(record);
+  if (record === undefined)
+    throw new StoreError("STORE_EMPTY", `the store ${path} holds nothing yet`, { path });
+  const version = unpackFormat(record);
   if (version === STORE_FORMAT) return;
   throw new StoreError(
     "STORE_VERSION",

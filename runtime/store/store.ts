@@ -34,7 +34,8 @@ export class Stores {
   readonly #waiting = new Map<number, Waiting>();
   #thread: Worker | null = null;
   #number = 0;
-  #count = 0;
+  /** Bits that no store of this heap has had. */
+  readonly #bits = Array.from({ length: STORES_LIMIT }, (_, i) => 2 ** i).reverse();
   #open = 0;
 
   constructor(handle: HeapHandle, heap: Heap) {
@@ -49,14 +50,14 @@ export class Stores {
    *   STORE_FULL, STORE_FORKS)
    */
   async open(place: StorePlace, genesis: Promise<Uint8Array>): Promise<Store> {
-    if (this.#count === STORES_LIMIT) {
+    const bit = this.#bits.pop();
+    if (bit === undefined) {
       throw new StoreError(
         "STORE_FORKS",
         `a runtime and its forks can have ${STORES_LIMIT} stores in their life`,
         { limit: STORES_LIMIT },
       );
     }
-    const bit = 2 ** this.#count++;
     this.#open++;
     // It starts while the programs are loaded.
     this.#thread ??= this.#start();
@@ -64,6 +65,8 @@ export class Stores {
       const state = (await this.call(bit, "open", place, await genesis)) as StoreState;
       return new Store(this, place.path, bit, state);
     } catch (error) {
+      // Nothing was marked with it.
+      this.#bits.push(bit);
       await this.closed();
       throw error;
     }
@@ -99,8 +102,11 @@ export class Stores {
     thread.on("message", (answer: Answer) => this.#answered(answer));
     thread.on("error", (error) => this.#lost(error as Error));
     thread.on("exit", () => {
+      // One that was told to end leaves nothing behind, and another may be at work already.
+      if (this.#thread !== thread) return;
+      this.#thread = null;
       this.#heap.releaseLockOf(OWNER);
-      if (this.#thread === thread) Atomics.store(this.#heap.control, LOADER_STATE, LOADER_NONE);
+      Atomics.store(this.#heap.control, LOADER_STATE, LOADER_NONE);
       this.#lost(new Error("its thread has ended"));
     });
     // Who asks before it runs waits for it.
@@ -167,7 +173,7 @@ export class Store {
 
 /** What `Store.change` changes. */
 export interface Change {
-  readonly head: Uint8Array;
+  readonly head: Uint8Array | null;
   readonly removed?: readonly Uint8Array[];
   readonly pinned?: readonly Uint8Array[];
   readonly unpinned?: readonly Uint8Array[];

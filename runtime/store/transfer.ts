@@ -17,7 +17,15 @@ import { StoreError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import { type Stored, storedSums } from "./format.ts";
 import { type Edge, edgesOf, factsOf, isWhole, rootEdge, type Sums, sumsAbove } from "./graph.ts";
-import { type ExportRecord, packExport, packProgress, unpackExport, unpackProgress } from "./record.ts";
+import {
+  type ExportRecord,
+  packExport,
+  packProgress,
+  packTotals,
+  unpackExport,
+  unpackProgress,
+} from "./record.ts";
+import { readTotals } from "./state.ts";
 
 const MAGIC = 0x4b435053;
 const HEAD = 0xffffffff;
@@ -190,6 +198,8 @@ export class Import {
       }
       if (at !== chunk.length || count === 0) throw refused(number, "it is longer than it says");
       at = HEAD_BYTES;
+      const totals = readTotals(this.#database);
+      let { liveBytes } = totals;
       for (let i = 0; i < count; i++) {
         const bytes = chunk.subarray(at + OBJECT_BYTES, at + OBJECT_BYTES + chunk.readUInt32LE(at + 1));
         const stored = { tag: chunk[at] as number, bytes };
@@ -198,9 +208,10 @@ export class Import {
         if (pair === null) throw refused(number, "it holds more than the block");
         if (!isWhole(pair.edge, stored))
           throw refused(number, `object ${i} has other bytes than the block names`);
-        this.#database.putObject(pair.edge.key, stored);
+        liveBytes += this.#database.putObject(pair.edge.key, stored);
         this.#advance(stored, number);
       }
+      this.#database.putMeta("totals", packTotals({ ...totals, liveBytes }));
       this.#database.putMeta("import", packProgress({ next: number + 1, objects: this.#objects }));
     });
     this.#next++;

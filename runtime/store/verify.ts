@@ -75,9 +75,10 @@ export class Verifier {
     this.#database = database;
   }
 
-  /** Verifies a block; yields now and then. Returns whether it is intact. */
-  *block(block: BlockRecord, reason: "damaged" | null): Generator<void, boolean> {
+  /** Verifies a block; yields now and then. One that a writer prunes meanwhile is left out. */
+  *block(block: BlockRecord, reason: "damaged" | null): Generator<void> {
     this.#block = block;
+    const damages = this.#damages.length;
     const root: Place = { path: [], prefix: "", part: "process", first: 0 };
     let whole = reason === null;
     if (!whole) this.#report({ ...root, part: "record" }, null, null, "damaged", block.id);
@@ -86,8 +87,10 @@ export class Verifier {
       const edge = rootEdge(block.metadata, "blob");
       whole = (yield* this.#walk(edge, { ...root, part: "metadata" })) && whole;
     }
-    this.#blocks.push({ height: block.height, id: block.id.toString("hex"), intact: whole });
-    return whole;
+    if (!whole) this.#database.refresh();
+    if (whole || this.#database.block(block.id) !== undefined) {
+      this.#blocks.push({ height: block.height, id: block.id.toString("hex"), intact: whole });
+    } else this.#damages.length = damages;
   }
 
   result(): Verification {

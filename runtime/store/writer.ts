@@ -10,7 +10,6 @@
  * No collection may run during a call: objects are read, and marked, by reference.
  */
 
-import { mkdirSync } from "node:fs";
 import { assert, StoreError } from "../errors.ts";
 import {
   HEADER_HASH,
@@ -24,12 +23,13 @@ import {
 } from "../heap/heap.ts";
 import { hashObject } from "../image/hash.ts";
 import { HASH_BYTES } from "../image/record.ts";
-import { Database } from "./database.ts";
+import type { Database } from "./database.ts";
 import { storeFailure } from "./failures.ts";
 import { encodeObject, forEachHash, type Stored } from "./format.ts";
 import { holds, release, takeHold } from "./holder.ts";
 import type { Source } from "./load.ts";
 import type { StorePlace } from "./message.ts";
+import { openToWrite } from "./open.ts";
 import {
   type BlockRecord,
   packBlock,
@@ -41,14 +41,13 @@ import {
   unpackBlock,
 } from "./record.ts";
 import { checkFormat, genesisOf, readState, readTotals, type StoreState } from "./state.ts";
-import { checkStructure } from "./structure.ts";
 import { Sweep } from "./sweep.ts";
 
 /** A block to write, by reference, and what goes with it. */
 export interface Commit {
   readonly block: Omit<BlockRecord, "sequence" | "metadata">;
-  /** The block to stand at: this one, or another that is retained. */
-  readonly head: Buffer;
+  /** The block to stand at: this one, or another that is retained; null: as before. */
+  readonly head: Buffer | null;
   /** The root's record in the heap. */
   readonly ref: Ref;
   /** The BLOB of the metadata, 0: none. */
@@ -110,9 +109,7 @@ export class Writer {
     this.#step = step;
     let database: Database | undefined;
     try {
-      mkdirSync(path, { recursive: true });
-      if (Database.exists(path)) checkStructure(path, false);
-      database = new Database(path);
+      database = openToWrite(path);
       this.database = database;
       this.#token = this.database.transaction(() => {
         this.#found(genesis);
@@ -157,7 +154,7 @@ export class Writer {
       const hash = metadata === 0 ? null : this.#key(metadata);
       this.database.putBlock(block.id, packBlock({ ...block, metadata: hash, sequence }));
       for (const id of removed) this.database.removeBlock(id);
-      this.database.putMeta("head", packHash(head));
+      this.#putHead(head);
       this.#putTotals(bytes, nextSequence + 1);
       this.#step("record");
     });
@@ -168,7 +165,7 @@ export class Writer {
 
   /** Makes another retained block the head, forgets blocks, pins and unpins some. */
   change(
-    head: Buffer,
+    head: Buffer | null,
     removed: readonly Buffer[],
     pinned: readonly Buffer[],
     unpinned: readonly Buffer[],
@@ -186,7 +183,7 @@ export class Writer {
           database.putBlock(id, packBlock({ ...unpackBlock(id, record), pinned: value }));
         }
       }
-      database.putMeta("head", packHash(head));
+      this.#putHead(head);
       this.#step("record");
     });
     return { objects: 0, bytes: 0, sweepDue: this.#sweepDue };
@@ -250,6 +247,10 @@ export class Writer {
       this.database.forgetNumbers();
       throw storeFailure(error, this.path);
     }
+  }
+
+  #putHead(head: Buffer | null): void {
+    if (head !== null) this.database.putMeta("head", packHash(head));
   }
 
   #putTotals(bytes: number, nextSequence: number): void {

@@ -360,6 +360,21 @@ describe("a small heap", () => {
   });
 });
 
+test("metadata is copied at once, of a Buffer too", async () => {
+  await withRuntime([], {}, async (runtime) => {
+    for (const bytes of [storing(5), Buffer.from(storing(5))]) {
+      const making = runtime.produce(bytes);
+      const remaking = runtime.reorg({ to: 0, blocks: [{ metadata: bytes }] });
+      bytes.fill(0);
+      const block = await making;
+      assert.equal((await remaking).head.id, block.id);
+      await runtime.revert(0);
+      assert.equal((await runtime.produce(storing(5))).id, block.id);
+      await runtime.revert(0);
+    }
+  });
+});
+
 test("the event loop goes on while a block runs", async () => {
   await withRuntime([spin], {}, async (runtime) => {
     let ticks = 0;

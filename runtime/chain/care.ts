@@ -1,0 +1,125 @@
+/** Caring for a store: finding what is damaged, going back to what is whole, saving what can be read. */
+
+import { StoreError, UsageError } from "../errors.ts";
+import type { Database } from "../store/database.ts";
+import { storeFailure } from "../store/failures.ts";
+import type { Verification, Verifier } from "../store/verify.ts";
+import { isBlock } from "./stored.ts";
+
+export type { Damage, Verification } from "../store/verify.ts";
+
+/**
+ * Walks everything that the retained blocks of a store reach and hashes it anew, newest block first. Does not
+ * hinder a writer.
+ *
+ * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_VERSION, STORE_CORRUPT)
+ * @example
+ * ```ts
+ * const found = await verifyStore("state");
+ * console.log(found.damages.length, found.newestIntact === runtime.head.id); // 0 true
+ * ```
+ */
+export async function verifyStore(path: string): Promise<Verification> {
+  const { openToRead } = await import("../store/access.ts");
+  const database = await openToRead(path, true);
+  try {
+    return (await verifyDatabase(database)).result();
+  } catch (error) {
+    throw storeFailure(error, path);
+  } finally {
+    await database.close();
+  }
+}
+
+/**
+ * Makes the newest intact block the head of a store, and forgets blocks that are damaged. Nobody may write
+ * to it meanwhile.
+ *
+ * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_LOCKED, STORE_VERSION, STORE_READ_ONLY,
+ *   STORE_CORRUPT: no block is intact)
+ */
+export async function repairStore(path: string): Promise<Verification> {
+  const { checkFormat, openToWrite, release, requireStore, takeHold } = await import("../store/access.ts");
+  requireStore(path);
+  const database = openToWrite(path, true);
+  try {
+    const token = database.transaction(() => {
+      checkFormat(database, path);
+      return takeHold(database, path);
+    });
+    try {
+      return await goBack(database, path);
+    } finally {
+      database.transaction(() => release(database, token));
+    }
+  } catch (error) {
+    throw storeFailure(error, path);
+  } finally {
+    await database.close();
+  }
+}
+
+async function goBack(database: Database, path: string): Promise<Verification> {
+  const { packHash, readState } = await import("../store/access.ts");
+  const verifier = await verifyDatabase(database);
+  const result = verifier.result();
+  const { newestIntact } = result;
+  if (newestIntact === null) {
+    const text = `no block of the store ${path} is intact: restore it from an export`;
+    throw new StoreError("STORE_CORRUPT", text, { path });
+  }
+  database.transaction(() => {
+    for (const { id, intact } of result.blocks) if (!intact) database.removeBlock(Buffer.from(id, "hex"));
+    // What is written again must not be taken for what is there.
+    for (const key of verifier.damagedObjects) database.removeObject(Buffer.from(key, "hex"));
+    const { head } = readState(database);
+    const lost = head === null || database.block(head) === undefined;
+    if (lost) database.putMeta("head", packHash(Buffer.from(newestIntact, "hex")));
+  });
+  return result;
+}
+
+/**
+ * Makes a new store in the directory `to`, which holds none yet, of what can be read in a store whose file is
+ * too damaged for `repairStore`, and leaves it at the newest block that is whole. Nothing is written to the
+ * damaged one.
+ *
+ * @throws StoreError (STORE_MISSING, STORE_READ_ONLY, STORE_FULL, STORE_CORRUPT: no block is whole),
+ *   UsageError (STORE_NOT_EMPTY)
+ */
+export async function salvageStore(path: string, to: string): Promise<Verification> {
+  const { Database, openToWrite, requireStore, salvage } = await import("../store/access.ts");
+  requireStore(path);
+  if (Database.exists(to)) {
+    const text = `there is a store in ${to} already: name another directory`;
+    throw new UsageError("STORE_NOT_EMPTY", text, { to });
+  }
+  const target = openToWrite(to);
+  try {
+    try {
+      const { blocks } = salvage(path, target, isBlock);
+      if (blocks === 0) {
+        const text = `no block can be read in ${path}: restore it from an export`;
+        throw new StoreError("STORE_CORRUPT", text, { path });
+      }
+    } finally {
+      await target.close();
+    }
+    return await repairStore(to);
+  } catch (error) {
+    // So that it can be tried again.
+    Database.remove(to);
+    throw storeFailure(error, to);
+  }
+}
+
+async function verifyDatabase(database: Database): Promise<Verifier> {
+  const { genesisOf, readState, Verifier } = await import("../store/access.ts");
+  const verifier = new Verifier(database);
+  const genesis = genesisOf(database);
+  for (const record of readState(database).blocks.toReversed()) {
+    const steps = verifier.block(record, isBlock(genesis, record) ? null : "damaged");
+    while (!steps.next().done) await new Promise((resolve) => setImmediate(resolve));
+  }
+  return verifier;
+}

@@ -1,0 +1,71 @@
+/**
+ * Opening the file of a store. It is looked at before lmdb sees it, and whatever goes wrong is an error of
+ * this runtime.
+ */
+
+import { accessSync, constants, mkdirSync } from "node:fs";
+import { StoreError, UsageError } from "../errors.ts";
+import { Database } from "./database.ts";
+import { storeFailure } from "./failures.ts";
+import { checkFormat } from "./state.ts";
+import { checkStructure } from "./structure.ts";
+
+/** The file of the store in `path`, or a new one; `whole`: all of its structure is checked. */
+export function openToWrite(path: string, whole = false): Database {
+  checkPath(path);
+  try {
+    mkdirSync(path, { recursive: true });
+    if (Database.exists(path)) checkStructure(path, whole);
+    return new Database(path);
+  } catch (error) {
+    throw storeFailure(error, path);
+  }
+}
+
+/**
+ * The file of a store that somebody else may be writing to.
+ *
+ * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_VERSION, STORE_CORRUPT)
+ */
+export async function openToRead(path: string, whole = false): Promise<Database> {
+  requireStore(path);
+  let database: Database | undefined;
+  try {
+    checkStructure(path, whole);
+    database = new Database(path, { readOnly: !mayWrite(path) });
+    checkFormat(database, path);
+    return database;
+  } catch (error) {
+    await database?.close();
+    throw storeFailure(error, path);
+  }
+}
+
+/**
+ * A process has one lmdb for a file, as whoever came first has opened it: a reader that opened it for reading
+ * alone would keep others of its process from writing.
+ */
+function mayWrite(path: string): boolean {
+  try {
+    for (const name of [path, `${path}/data.mdb`]) accessSync(name, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @throws StoreError (STORE_MISSING) */
+export function requireStore(path: string): void {
+  checkPath(path);
+  try {
+    accessSync(`${path}/data.mdb`);
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new StoreError("STORE_MISSING", `there is no store in ${path}: ${reason}`, { path }, { cause });
+  }
+}
+
+function checkPath(path: string): void {
+  if (typeof path === "string" && path !== "") return;
+  throw new UsageError("BAD_ARGUMENT", `a store is named by its directory, got ${JSON.stringify(path)}`);
+}
