@@ -11,13 +11,14 @@ import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { accumulate } from "../kernel/accumulate.ts";
 import { Activation, charge, Scratch } from "../kernel/activation.ts";
 import { Children } from "../kernel/children.ts";
-import { BYTES_PER_GAS, COST_ACCUMULATE } from "../kernel/gas.ts";
+import { BYTES_PER_GAS, COST_ACCUMULATE, COST_ITEM } from "../kernel/gas.ts";
 import { afterItem, Item } from "../kernel/item.ts";
 import { NOBODY_ELSE } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import type { Programs } from "../kernel/program.ts";
 import { AccumulateRequest } from "../kernel/request.ts";
 import type { Slot } from "../kernel/slot.ts";
+import { ABORT_TEXT_LIMIT } from "../limits.ts";
 import { BASE_AT } from "./bridge.ts";
 import { childLine, type Quotas, quotaLine, readQuotas, writeQuotas } from "./cells.ts";
 import type { Core } from "./core.ts";
@@ -34,6 +35,8 @@ import {
 } from "./layout.ts";
 
 const LINE_WORDS = LINE_BYTES / 4;
+/** What STATUS writes of a fault's text is less: message and file name of an abort. */
+const DETAIL_BYTES = 8 * ABORT_TEXT_LIMIT;
 const PAGE_LINES = 64;
 
 /** Thrown to leave an item: it met a value that is about to change. */
@@ -232,59 +235,87 @@ export class ItemCalls {
 
   // ---- lines of state that a request names ----------------------------------------------------------------
 
-  /** Has what a PUT reads brought in; its parts, 0 if it will be refused. */
+  /**
+   * Has what a PUT reads brought in, as the kernel will read it: also of parts that are not for items, which
+   * are refused after they were read. Its parts, 0 if it will be refused.
+   */
   #needPut(caller: Activation, at: number): number {
-    const { words } = (this.#batch as CallsBatch).slot;
-    const word = (offset: number): number => words[(at + offset) / 4] as number;
-    if (at % 8 !== 0 || !this.#need(caller, at, abi.PUT_SIZE)) return 0;
+    if (!this.#needStruct(at, abi.PUT_SIZE)) return 0;
+    const word = (offset: number): number => this.#word(at + offset);
     const parts = word(abi.PUT_PARTS);
     if ((parts & abi.PART_PROGRAM) !== 0) {
       this.#need(caller, word(abi.PUT_PROGRAM_POINTER), word(abi.PUT_PROGRAM_LENGTH) || 32);
       this.#need(caller, at + abi.PUT_REASON, 8, 1);
     }
-    if ((parts & abi.PART_START) !== 0) {
+    if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
       this.#need(caller, word(abi.PUT_ENTRY_POINTER), word(abi.PUT_ENTRY_LENGTH));
     }
     if ((parts & abi.PART_RANGES) !== 0) {
       this.#needRanges(caller, word(abi.PUT_RANGES_POINTER), word(abi.PUT_RANGES_COUNT), abi.RANGE_SOURCE, 0);
     }
+    const batch = word(abi.PUT_BATCH_POINTER);
+    if ((parts & abi.PART_BATCH) !== 0 && this.#needStruct(batch, abi.BATCH_SIZE)) {
+      const count = this.#word(batch + abi.BATCH_INPUTS_COUNT);
+      const bytes = count * abi.INPUT_SIZE;
+      if (count * COST_ITEM <= caller.gas()) {
+        this.#need(caller, this.#word(batch + abi.BATCH_INPUTS_POINTER), bytes);
+      }
+    }
     return parts;
   }
 
-  /** Has what a GET reads and writes brought in. */
+  /** Has what a GET reads and writes brought in, likewise. */
   #needGet(caller: Activation, at: number): void {
-    const { words } = (this.#batch as CallsBatch).slot;
-    const word = (offset: number): number => words[(at + offset) / 4] as number;
-    if (at % 8 !== 0 || !this.#need(caller, at, abi.GET_SIZE)) return;
+    if (!this.#needStruct(at, abi.GET_SIZE)) return;
+    const word = (offset: number): number => this.#word(at + offset);
     const parts = word(abi.GET_PARTS);
     if ((parts & abi.PART_GET_STATUS) !== 0) {
       this.#need(caller, word(abi.GET_STATUS_POINTER), abi.STATUS_SIZE, 1);
-      this.#need(caller, word(abi.GET_DETAIL_POINTER), word(abi.GET_DETAIL_CAPACITY), 1);
+      const detail = Math.min(word(abi.GET_DETAIL_CAPACITY), DETAIL_BYTES);
+      this.#need(caller, word(abi.GET_DETAIL_POINTER), detail, 1);
     }
     if ((parts & abi.PART_GET_COPY) !== 0) {
       this.#needRanges(caller, word(abi.GET_RANGES_POINTER), word(abi.GET_RANGES_COUNT), abi.RANGE_TARGET, 1);
+    }
+    if ((parts & abi.PART_GET_MERGE) !== 0) this.#needStruct(word(abi.GET_MERGE_POINTER), abi.MERGE_SIZE);
+    if ((parts & abi.PART_GET_OUTCOMES) !== 0) {
+      this.#needStruct(word(abi.GET_OUTCOMES_POINTER), abi.OUTCOMES_SIZE);
     }
   }
 
   /** The list of ranges, and of each range what begins at its word `side`. */
   #needRanges(caller: Activation, list: number, count: number, side: number, write: 0 | 1): void {
-    const { words } = (this.#batch as CallsBatch).slot;
     if (count > abi.RANGES_LIMIT || list % 4 !== 0) return;
-    if (!this.#need(caller, list, count * abi.RANGE_SIZE)) return;
+    // The list is read before it is paid.
+    if (!this.#bringIn(list, count * abi.RANGE_SIZE, 0)) return;
     for (let i = 0; i < count; i++) {
-      const range = (list + i * abi.RANGE_SIZE) / 4;
-      const length = words[range + abi.RANGE_LENGTH / 4] as number;
-      const zeroes = words[range + abi.RANGE_KIND / 4] === abi.RANGE_ZERO;
-      if (!zeroes) this.#need(caller, words[range + side / 4] as number, length, write);
+      const range = list + i * abi.RANGE_SIZE;
+      const length = this.#word(range + abi.RANGE_LENGTH);
+      const zeroes = this.#word(range + abi.RANGE_KIND) === abi.RANGE_ZERO;
+      if (!zeroes) this.#need(caller, this.#word(range + side), length, write);
     }
   }
 
-  /** Brings in what of a range is state; false if the range will be refused, or cannot be paid. */
-  #need(caller: Activation, address: number, length: number, write: 0 | 1 = 0): boolean {
+  /** A struct that is read before anything is paid; false if its place will be refused. */
+  #needStruct(at: number, size: number): boolean {
+    return at % 8 === 0 && this.#bringIn(at, size, 0);
+  }
+
+  /** Brings in what of a range is state that the call pays for, if it can. */
+  #need(caller: Activation, address: number, length: number, write: 0 | 1 = 0): void {
+    if (length / BYTES_PER_GAS <= caller.gas()) this.#bringIn(address, length, write);
+  }
+
+  /** Brings in what of a range is state; false if it does not lie in the memory. */
+  #bringIn(address: number, length: number, write: 0 | 1): boolean {
     const { slot, bound, touch } = this.#batch as CallsBatch;
-    if (address + length > slot.memory.length || length / BYTES_PER_GAS > caller.gas()) return false;
+    if (address + length > slot.memory.length) return false;
     if (length > 0 && address < bound) touch(address, length, write);
     return true;
+  }
+
+  #word(at: number): number {
+    return (this.#batch as CallsBatch).slot.words[at / 4] as number;
   }
 }
 

@@ -13,6 +13,7 @@ import { loadProcess, type Process } from "../image/process.ts";
 import { Inputs } from "../kernel/batch.ts";
 import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import { PAGE_BYTES } from "../limits.ts";
+import { FAULT_INTERNAL_PRODUCTION } from "../program/layout.ts";
 import { BASE_AT, baseModule, FAULT_GIVEN_UP, PAGE_LOADED, PAGE_LOADING } from "./bridge.ts";
 import { loadCells } from "./cells.ts";
 import { type Core, instantiateCore } from "./core.ts";
@@ -233,7 +234,8 @@ export class Participant {
     const steps = this.#steps;
     steps?.input(slot.input(inputs, index), index, this.#incarnation(item));
     steps?.pause("execute");
-    const fault = slot.run(inputs, index, entry);
+    const declined = steps?.production?.(index) === true;
+    const fault = declined ? FAULT_INTERNAL_PRODUCTION : slot.run(inputs, index, entry);
     this.#clock?.lap("guest");
     steps?.pause("settle");
     if (fault === FAULT_GIVEN_UP) {

@@ -21,6 +21,7 @@ import { Leader } from "./leader.ts";
 import { Participant } from "./participant.ts";
 import { Records } from "./records.ts";
 import { BatchControl, type BatchMemory, poison } from "./shared.ts";
+import { loadSteps, type Steps } from "./steps.ts";
 
 /** How batches are run. */
 export interface BatchOptions {
@@ -102,6 +103,7 @@ export class Runner implements BatchRunner {
   readonly #options: BatchOptions;
   readonly #helpers: Helpers;
   readonly #memory: BatchMemory | null;
+  readonly #steps: Steps | null;
   readonly #makeEngine: (memory: BatchMemory) => Engine;
   #engine: Engine | null = null;
   readonly #experience = new WeakMap<LoadedProgram, Map<number, Experience>>();
@@ -132,6 +134,7 @@ export class Runner implements BatchRunner {
     this.#options = options;
     this.#helpers = helpers;
     this.#memory = memory;
+    this.#steps = loadSteps(options.steps);
     this.#makeEngine = (shared) => makeEngine(heap, programs, shared, options);
   }
 
@@ -183,6 +186,8 @@ export class Runner implements BatchRunner {
   /** How many items are run one after the other now. */
   #count(experience: Experience, rest: number): number {
     const { force } = this.#options;
+    const planned = this.#steps?.plan?.();
+    if (planned !== undefined) return planned;
     if (force || this.#hold > 0) return Math.min(this.#hold, CHEAP_ITEMS);
     if (rest < ITEMS_MINIMUM) return rest;
     if (experience.sequentialNs === 0) return PROBE_ITEMS;

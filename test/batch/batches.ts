@@ -5,6 +5,8 @@ import * as abi from "../../syscalls/abi.ts";
 import { guest } from "../fixture.ts";
 
 const encoder = new TextEncoder();
+/** That the child may make. */
+const PROCESSES = 64;
 const ROOT = await guest("batch/root");
 
 export interface Item {
@@ -50,6 +52,7 @@ export async function openBatches(
   view.setUint32(0, 1, true);
   metadata.set(programHash(program), 8);
   view.setUint32(40, memoryPages, true);
+  view.setUint32(44, PROCESSES, true);
   const { data } = await runtime.produce(metadata);
   const result = new DataView(data.buffer, data.byteOffset).getInt32(0, true);
   if (result !== 0) throw new Error(`the child was not made: ${result}`);

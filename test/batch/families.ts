@@ -5,6 +5,7 @@
 
 import fc from "fast-check";
 import { programHash } from "../../runtime/index.ts";
+import { CHILD_LIMIT } from "../../syscalls/abi.ts";
 import { Script } from "../driver.ts";
 import { guest } from "../fixture.ts";
 import type { BatchInput, Item } from "./batches.ts";
@@ -22,7 +23,11 @@ const CHILDREN = 6;
 /** Writes commands of an item. */
 export type Write = (script: Script) => void;
 
-const child = fc.nat(CHILDREN - 1);
+const child = fc.oneof(
+  { weight: 20, arbitrary: fc.nat(CHILDREN - 1) },
+  // Cells on other pages, and the last one, behind which the quotas lie.
+  { weight: 1, arbitrary: fc.constantFrom(63, 64, 5000, CHILD_LIMIT - 1, CHILD_LIMIT) },
+);
 const address = fc.oneof(fc.nat(200), fc.constantFrom(4090, 0x8000, 0xfffc, 0x10004, SCRATCH));
 const value = fc.nat(250);
 
@@ -54,10 +59,32 @@ const write: fc.Arbitrary<Write> = fc
     script.put(number, { ranges: [{ source: new Uint8Array(8).fill(what), target }] });
   });
 /** From one child to another over the item's state, in which the bytes stay. */
-const carry: fc.Arbitrary<Write> = fc.tuple(child, child, fc.nat(60)).map(([from, to, line]) => (script) => {
-  script.get(from, { copy: [{ source: 64, length: 16, target: line * 64 + 56 }] });
-  script.put(to, { ranges: [{ source: line * 64 + 56, length: 16, target: 64 }] });
+const carry: fc.Arbitrary<Write> = fc
+  .tuple(child, child, fc.oneof(fc.nat(60), fc.constant(1023)))
+  .map(([from, to, line]) => (script) => {
+    script.get(from, { copy: [{ source: 64, length: 16, target: line * 64 + 56 }] });
+    script.put(to, { ranges: [{ source: line * 64 + 56, length: 16, target: 64 }] });
+  });
+/** A PUT as it lies in the state with all that belongs to it, and where: stores of items may spoil it. */
+const requests = [false, true].map((starts) => {
+  const script = new Script({ base: 8, commands: 1 });
+  const ranges = [{ source: 0, length: 16, target: 64 }];
+  const start = { entry: "idle", argument: 5n, gas: 50_000 };
+  script.put(0, starts ? { ranges, start } : { ranges });
+  const bytes = Buffer.from(script.metadata());
+  return { at: script.base, bytes, pointer: bytes.readUInt32LE(32 + 8) };
 });
+const leave: fc.Arbitrary<Write> = fc.constantFrom(...requests).map(({ at, bytes }) => (script) => {
+  for (let i = 0; i + 8 <= bytes.length; i += 8) script.store(at + i, bytes.readBigInt64LE(i));
+});
+/** Makes the call of a request in the state, whatever is there. */
+const recall: fc.Arbitrary<Write> = fc
+  .tuple(fc.constantFrom(1, 1, 1, 2), child, fc.constantFrom(...requests))
+  .map(
+    ([call, number, { pointer }]) =>
+      (script) =>
+        void script.command(call, number, pointer),
+  );
 const fault: fc.Arbitrary<Write> = fc.constant((script) => void script.trap());
 const spin: fc.Arbitrary<Write> = fc.nat(3000).map((turns) => (script) => void script.spin(turns));
 
@@ -80,7 +107,17 @@ const grandchild = fc.constant((script: Script) => {
   script.put(1, { program: FAMILY, memoryQuota: PAGES });
   script.put(1, { start: { entry: "idle", argument: 3n, gas: 100_000 } });
 });
-const start = started(fc.array(fc.oneof(store, store, grandchild), { maxLength: 3 }));
+/** What a child does with its own memory, globals and children: what of it lasts the end of the item says. */
+const inside = fc.oneof(
+  store,
+  store,
+  grandchild,
+  fc.constantFrom(0, 1, 2).map((pages) => (script: Script) => void script.grow(pages)),
+  value.map((more) => (script: Script) => void script.command(17, 0, 0, 0, BigInt(more))),
+  fc.constant((script: Script) => void script.ret(3n)),
+  fc.nat(2).map((number) => (script: Script) => void script.get(number, { status: true })),
+);
+const start = started(fc.array(inside, { maxLength: 4 }));
 
 const item = fc.array(
   fc.oneof(
@@ -91,6 +128,8 @@ const item = fc.array(
     { weight: 2, arbitrary: carry },
     { weight: 1, arbitrary: make },
     { weight: 1, arbitrary: spin },
+    { weight: 1, arbitrary: leave },
+    { weight: 2, arbitrary: recall },
   ),
   { maxLength: 5 },
 );
@@ -103,7 +142,7 @@ export const scripts = fc.array(fc.oneof({ weight: 8, arbitrary: item }, { weigh
 
 /** The item that runs a script. */
 function itemOf(writes: readonly Write[]): Item {
-  const script = new Script({ base: INBOX, commands: 60, scratch: SCRATCH });
+  const script = new Script({ base: INBOX, commands: 160, scratch: SCRATCH });
   for (const one of writes) one(script);
   return { input: script.metadata(), gas: 60_000_000 };
 }

@@ -22,6 +22,7 @@ test("random items with children leave the same bytes in parallel", async (t) =>
     for (const runtime of [two, four]) assert.deepEqual(await runBatch(runtime, give), expected);
   };
   await same(wholeFamily);
+  assert.equal(loop.inspect([1])?.children.length, wholeFamily.items.length);
   await fc.assert(
     fc.asyncProperty(scripts, (list) => same(familyBatch(list))),
     seeded(t, 60),
@@ -30,7 +31,7 @@ test("random items with children leave the same bytes in parallel", async (t) =>
   assert.ok(sum(({ parallel }) => parallel) > 0.5 * sum(({ items }) => items), "most ran in parallel");
   const searched = reports.filter(({ endings }) => endings.includes("production"));
   assert.ok(
-    searched.length > 0 && searched.some(({ parallel }) => parallel > 10),
+    searched.length > 0 && searched.some(({ endings }) => endings.at(-1) === "done"),
     "some went on after a search",
   );
 });

@@ -1,6 +1,8 @@
 /**
  * Fuzzer "batch": random batches in parallel against the loop, block for block: of scripts, of items with
- * children, or of several children at once. The threads are held up at random, and now and then one is
+ * children, of several children at once, of processes that are made anew again and again, below children too.
+ * Limits of gas are now and then exactly what is needed, or one less; blocks are reverted, and run again with
+ * hints right and wrong. The threads are held up at random, take turns with the loop, and now and then one is
  * killed.
  *
  * Its canary believes every validation, so that updates are lost.
@@ -8,11 +10,21 @@
 
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
-import type { BatchReport, Runtime, RuntimeOptions } from "../../runtime/index.ts";
-import { type BatchInput, type BatchOutcome, openBatches, runBatch } from "../batch/batches.ts";
+import type { BatchReport, Block, Hints, Runtime, RuntimeOptions } from "../../runtime/index.ts";
+import {
+  type BatchInput,
+  type BatchOutcome,
+  batchMetadata,
+  type ItemOutcome,
+  openBatches,
+  readBatch,
+  runBatch,
+} from "../batch/batches.ts";
 import { FAMILY_PAGES, family, familyBatch, scripts, wholeFamily } from "../batch/families.ts";
+import * as lives from "../batch/lives.ts";
 import { randomBatch, SCRIPT, WARM } from "../batch/scripts.ts";
 import { giveSeveral, makeSeveral, SEVERAL } from "../batch/several.ts";
+import type { Script } from "../driver.ts";
 import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 
@@ -22,6 +34,10 @@ export const BATCHES = 20;
 const KILLED = 25;
 /** In these, batches during which one dies: one in so many. */
 const DEATHS = 5;
+/** Batches before which blocks are reverted, that run with exact limits, that run again with hints. */
+const REVERTS = 6;
+const EXACT = 4;
+const HINTED = 4;
 const OPTIONS = { memoryQuota: 4096, heapBytes: 1 << 30, retain: 64 };
 
 const steps = (name: string): string => new URL(`../batch/steps/${name}.ts`, import.meta.url).href;
@@ -32,14 +48,24 @@ const ENGINES: readonly Partial<RuntimeOptions>[] = [
   { workers: 4, steps: steps("stall"), paranoid: true },
   { workers: 8, steps: steps("stall") },
   { workers: 4, steps: steps("incarnations") },
+  { workers: 2, steps: steps("mix"), paranoid: true },
+  { workers: 4, steps: steps("mix"), dependencies: true },
+  { workers: 3, steps: steps("stall"), dependencies: true },
 ];
+
+/** A block, and what is to be read from it. */
+interface Made {
+  readonly metadata: Uint8Array;
+  read(block: Block): BatchOutcome;
+  /** The same batch with other limits, now that it is known what its items use. */
+  exactly?(outcomes: readonly ItemOutcome[], next: (limit: number) => number): Made;
+}
 
 /** What is compared, block by block. */
 interface Kind {
   /** A runtime with its first two blocks. */
   open(options: Partial<RuntimeOptions>): Promise<Runtime>;
-  /** Makes a block; what came of it. */
-  run(runtime: Runtime, seed: number): Promise<BatchOutcome>;
+  make(seed: number): Made;
 }
 
 /** One child, which has one batch in each block. */
@@ -49,36 +75,73 @@ function single(
   first: BatchInput,
   random: (seed: number) => BatchInput,
 ): Kind {
+  const made = (batch: BatchInput): Made => ({
+    metadata: batchMetadata(batch),
+    read: (block) => readBatch(block, batch.items.length),
+    exactly: (outcomes, next) => made(exact(batch, outcomes, next)),
+  });
   return {
     async open(options) {
       const runtime = await openBatches(program, { ...OPTIONS, ...options }, memoryPages);
       await runBatch(runtime, first);
       return runtime;
     },
-    run: (runtime, seed) => runBatch(runtime, random(seed)),
+    make: (seed) => made(random(seed)),
+  };
+}
+
+/** Limits that are what the items use, or one off; and for all together what some item just needs. */
+function exact(
+  batch: BatchInput,
+  outcomes: readonly ItemOutcome[],
+  next: (limit: number) => number,
+): BatchInput {
+  const items = batch.items.map(({ input, gas }, i) => {
+    const { gasUsed } = outcomes[i] as ItemOutcome;
+    return { input, gas: next(3) > 0 ? gas : Math.max(0, gasUsed + next(3) - 1) };
+  });
+  const cut = next(items.length + 1);
+  const used = outcomes.slice(0, cut).reduce((sum, { gasUsed }) => sum + gasUsed, 0);
+  const total = used + Number(items[cut]?.gas ?? 0) + next(3) - 1;
+  const fits = total >= 0 && total < 2 ** 44 && next(3) > 0;
+  return { ...batch, items, gas: fits ? total : 2 ** 40 };
+}
+
+/** Scripts of the driver, the first two with the seeds 0 and 1. */
+function driven(
+  programs: readonly Uint8Array[],
+  settings: Partial<RuntimeOptions>,
+  script: (seed: number) => Script,
+): Kind {
+  return {
+    async open(options) {
+      const runtime = await open(programs, { ...settings, ...options });
+      for (const seed of [0, 1]) await runtime.produce(script(seed).metadata());
+      return runtime;
+    },
+    make: (seed) => ({
+      metadata: script(seed + 2).metadata(),
+      read: (block) => ({ put: 0, get: 0, block, outcomes: [] }),
+    }),
   };
 }
 
 const families = (seed: number): BatchInput => familyBatch(fc.sample(scripts, { seed, numRuns: 1 })[0] ?? []);
+const several = (seed: number): Script => (seed === 0 ? makeSeveral() : giveSeveral(seed));
 
 const KINDS = {
   scripts: single(SCRIPT, 0, WARM, randomBatch),
   families: single(family, FAMILY_PAGES, wholeFamily, families),
-  several: {
-    async open(options) {
-      const runtime = await open([SCRIPT], { ...SEVERAL, ...options });
-      await runtime.produce(makeSeveral().metadata());
-      await runtime.produce(giveSeveral(1).metadata());
-      return runtime;
-    },
-    async run(runtime, seed) {
-      const block = await runtime.produce(giveSeveral(seed).metadata());
-      return { put: 0, get: 0, block, outcomes: [] };
-    },
-  },
+  several: driven([SCRIPT], SEVERAL, several),
+  lives: driven(lives.GENESIS, lives.OPTIONS, lives.live),
 } as const satisfies Record<string, Kind>;
 type KindName = keyof typeof KINDS;
-const CHOICE: readonly KindName[] = [...Array<KindName>(6).fill("scripts"), "families", "several"];
+const CHOICE: readonly KindName[] = [
+  ...Array<KindName>(6).fill("scripts"),
+  ...Array<KindName>(3).fill("lives"),
+  "families",
+  "several",
+];
 
 /** What has been tried so far. */
 export interface Tally {
@@ -96,6 +159,8 @@ export class BatchFuzzer {
   readonly tally: Tally = { batches: 0, items: 0, parallel: 0, executions: 0, aborts: 0, kills: 0, died: 0 };
   readonly #runtimes = new Map<string, Promise<Runtime>>();
   readonly #engines: readonly Partial<RuntimeOptions>[];
+  /** Of the last block that ran in parallel. */
+  #reports: BatchReport[] = [];
 
   constructor(engines: readonly Partial<RuntimeOptions>[] = ENGINES) {
     this.#engines = engines;
@@ -106,23 +171,48 @@ export class BatchFuzzer {
     const next = random(seed);
     const engine = this.#engines[next(this.#engines.length)] as Partial<RuntimeOptions>;
     const chosen = CHOICE[next(CHOICE.length)] as KindName;
-    const kind = engine.steps === steps("incarnations") && chosen === "families" ? "scripts" : chosen;
+    // Inputs that are changed on the way are those of scripts.
+    const kind = engine.steps === steps("incarnations") && chosen !== "several" ? "scripts" : chosen;
     const loop = await this.#open(kind, { runner: "sequential", workers: 1 });
     const parallel = await this.#open(kind, { ...engine, force: true });
     const killing = this.#engines === ENGINES && next(KILLED) === 0;
     for (const runtime of [loop, parallel]) await runtime.revert(2);
     for (let at = 0; at < BATCHES; at++) {
-      const batch = seed * BATCHES + at;
-      const expected = await KINDS[kind].run(loop, batch);
-      const running = KINDS[kind].run(parallel, batch);
+      if (next(REVERTS) === 0) {
+        const height = 2 + next(loop.head.height - 1);
+        for (const runtime of [loop, parallel]) await runtime.revert(height);
+      }
+      const { height } = loop.head;
+      let made: Made = KINDS[kind].make(seed * BATCHES + at);
+      let expected = made.read(await loop.produce(made.metadata));
+      if (made.exactly !== undefined && expected.outcomes.length > 0 && next(EXACT) === 0) {
+        made = made.exactly(expected.outcomes, next);
+        await loop.revert(height);
+        expected = made.read(await loop.produce(made.metadata));
+      }
+      this.#reports = [];
+      const running = parallel.produce(made.metadata);
       if (killing && next(DEATHS) === 0) await this.#kill(parallel, next);
-      const found = await running;
+      let found = made.read(await running);
+      if (engine.dependencies === true && next(HINTED) === 0) {
+        await parallel.revert(height);
+        found = made.read(await parallel.produce(made.metadata, { hints: this.#hints(next) }));
+      }
       this.tally.batches++;
       if (expected.put !== 0 || expected.get !== 0) return `batch ${at}: refused`;
       const difference = compare(expected, found);
       if (difference !== null) return `batch ${at} of ${kind}, ${JSON.stringify(engine)}: ${difference}`;
     }
     return null;
+  }
+
+  /** What the reports say, some of it left out, and some made up. */
+  #hints(next: (limit: number) => number): Hints[] {
+    return this.#reports.map(({ inputs, items, dependencies }) => {
+      const known = (dependencies ?? []).filter(() => next(4) > 0);
+      const wrong = Array.from({ length: next(20) }, () => [next(items + 2), next(items + 2)] as const);
+      return { inputs, dependencies: [...known, ...wrong] };
+    });
   }
 
   async close(): Promise<void> {
@@ -141,8 +231,10 @@ export class BatchFuzzer {
     return runtime;
   }
 
-  #count({ items, parallel, executions, aborts, endings }: BatchReport): void {
+  #count(report: BatchReport): void {
+    this.#reports.push(report);
     const { tally } = this;
+    const { items, parallel, executions, aborts, endings } = report;
     tally.items += items;
     tally.parallel += parallel;
     tally.executions += executions;

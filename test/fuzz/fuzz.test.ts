@@ -36,7 +36,7 @@ test("random batches in parallel are the same with threads held up and killed", 
   await fuzzer.close();
   const { tally } = fuzzer;
   t.diagnostic(JSON.stringify(tally));
-  assert.ok(tally.parallel > 0.5 * tally.items && tally.aborts > 0);
+  assert.ok(tally.parallel > 0.3 * tally.items && tally.aborts > 0);
 });
 
 test("a batch in which every validation says yes is found", async (t) => {
