@@ -15,7 +15,7 @@ export {
   type FieldDifference,
   formatDiff,
 } from "./chain/diff.ts";
-export { type Divergence, divergence } from "./chain/diverge.ts";
+export { type Chain, type Divergence, divergence } from "./chain/diverge.ts";
 export type { Metrics } from "./chain/engine.ts";
 export { programHash } from "./chain/genesis.ts";
 export type { BlockInput, ProduceOptions, ReorgOptions } from "./chain/input.ts";

@@ -5,15 +5,23 @@
 
 import { UsageError } from "../errors.ts";
 import type { Block } from "./block.ts";
-import { type Difference, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
-import type { Runtime } from "./runtime.ts";
+import { type Difference, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
 
-/** The first block in which two runtimes differ. */
+/** Whose blocks are compared: a `Runtime`, or a `Reader` of a store. */
+export interface Chain {
+  /** Id of the genesis, in hex. */
+  readonly genesis: string;
+  blocks(): readonly Block[];
+  /** Shows the state of a block, for as long as `look` takes. @internal */
+  withState<T>(block: Block, look: (state: Side) => T): T;
+}
+
+/** The first block in which two chains differ. */
 export interface Divergence {
   readonly height: number;
   /** The block of each at that height. */
   readonly blocks: readonly [Block, Block];
-  /** Whether it may be an earlier block, which one of the runtimes no longer retains. */
+  /** Whether it may be an earlier block, which one of the two no longer retains. */
   readonly earlier: boolean;
   /** Whether the trees differ. */
   readonly root: boolean;
@@ -29,9 +37,9 @@ export interface Divergence {
 }
 
 /**
- * Finds the first block in which the chains of two runtimes of the same genesis differ, null if they agree as
- * far as both go. Ids chain, so it takes a binary search, and then a walk over two trees that skips what is
- * equal.
+ * Finds the first block in which two chains of the same genesis differ, null if they agree as far as both go:
+ * those of runtimes, or of stores that readers have open. Ids chain, so it takes a binary search, and then a
+ * walk over two trees that skips what is equal.
  *
  * @throws UsageError (OTHER_GENESIS, NOTHING_COMMON, BAD_OPTION)
  * @example
@@ -44,14 +52,12 @@ export interface Divergence {
  * await other.close();
  * ```
  */
-export function divergence(a: Runtime, b: Runtime, options: DiffOptions = {}): Divergence | null {
+export function divergence(a: Chain, b: Chain, options: DiffOptions = {}): Divergence | null {
   const limit = diffLimit(options);
-  if (!a.engine.genesis.id.equals(b.engine.genesis.id)) {
-    throw new UsageError(
-      "OTHER_GENESIS",
-      "the runtimes have different programs or rules, so their blocks can not be compared",
-      { first: a.engine.genesis.id.toString("hex"), second: b.engine.genesis.id.toString("hex") },
-    );
+  const [first, second] = [a.genesis, b.genesis];
+  if (first !== second) {
+    const text = "the two have different programs or rules, so their blocks can not be compared";
+    throw new UsageError("OTHER_GENESIS", text, { first, second });
   }
   const others = new Map(b.blocks().map((block) => [block.height, block]));
   const pairs = a
@@ -59,7 +65,7 @@ export function divergence(a: Runtime, b: Runtime, options: DiffOptions = {}): D
     .map((block) => [block, others.get(block.height)] as const)
     .filter((pair): pair is readonly [Block, Block] => pair[1] !== undefined);
   if (pairs.length === 0) {
-    throw new UsageError("NOTHING_COMMON", "the runtimes retain no block of the same height");
+    throw new UsageError("NOTHING_COMMON", "the two retain no block of the same height");
   }
   let low = 0;
   let high = pairs.length;
@@ -72,16 +78,12 @@ export function divergence(a: Runtime, b: Runtime, options: DiffOptions = {}): D
   const found = pairs[low];
   if (found === undefined) return null;
   const [one, two] = found;
-  const sides = [
-    { heap: a.engine.heap, ref: a.refOf(one) },
-    { heap: b.engine.heap, ref: b.refOf(two) },
-  ] as const;
   return {
     height: one.height,
     blocks: found,
     earlier: one.parent !== two.parent,
     root: one.root !== two.root,
     data: !Buffer.from(one.data).equals(two.data),
-    ...diffProcesses(...sides, limit),
+    ...a.withState(one, (left) => b.withState(two, (right) => diffProcesses(left, right, limit))),
   };
 }

@@ -13,7 +13,7 @@ import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import type { StoreState } from "../store/state.ts";
 import type { Block } from "./block.ts";
-import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
+import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
 import { checkNames, integer } from "./options.ts";
 import { blockOf, chainOf, findBlock } from "./stored.ts";
@@ -88,6 +88,16 @@ export class Reader {
     return blockOf(findBlock(this.#state(), this.#path));
   }
 
+  /** Id of the genesis, in hex. */
+  get genesis(): string {
+    return this.#guarded(() => this.#access.genesisOf(this.#database)).toString("hex");
+  }
+
+  /** @internal */
+  withState<T>(block: Block, look: (state: Side) => T): T {
+    return this.#at(block, (heap, ref) => look({ heap, ref }));
+  }
+
   /** As `inspect` of Runtime. */
   inspect(path: readonly number[], block?: number | Block): ProcessView | null {
     return this.#at(block, (heap, ref) => inspectProcess(heap, ref, path));
@@ -121,12 +131,17 @@ export class Reader {
   }
 
   #state(): StoreState {
+    return this.#guarded(() => this.#access.readState(this.#database));
+  }
+
+  /** Reads what is committed now. */
+  #guarded<T>(read: () => T): T {
     const path = this.#path;
     if (this.#closed)
       throw new StoreError("STORE_CLOSED", `the reader of the store ${path} is closed`, { path });
     try {
       this.#database.refresh();
-      return this.#access.readState(this.#database);
+      return read();
     } catch (error) {
       throw storeFailure(error, path);
     }

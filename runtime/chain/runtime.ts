@@ -16,7 +16,7 @@ import { proveRange } from "../proof/prove.ts";
 import type { Store } from "../store/store.ts";
 import { type Block, makeBlock, type Retained } from "./block.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
-import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
+import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
 import type { Engine, Metrics } from "./engine.ts";
 import type { History, Undo } from "./history.ts";
 import {
@@ -434,6 +434,16 @@ export class Runtime {
   *roots(): Iterable<Ref> {
     yield* this.#history.roots();
     if (this.#journal !== null) yield* this.#journal.roots();
+  }
+
+  /** Id of the genesis, in hex: all that replicas must share to make the same blocks. */
+  get genesis(): string {
+    return this.#engine.genesis.id.toString("hex");
+  }
+
+  /** @internal */
+  withState<T>(block: Block, look: (state: Side) => T): T {
+    return look({ heap: this.#engine.heap, ref: this.refOf(block) });
   }
 
   /**

@@ -3,7 +3,9 @@
 import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import {
+  divergence,
   exportBlock,
+  formatDiff,
   openImport,
   openReader,
   repairStore,
@@ -29,20 +31,24 @@ export const storeCommand: Command = {
 
   stillpoint store blocks DIRECTORY [--json]       the blocks it holds
   stillpoint store verify DIRECTORY [--json]       hashes everything anew, and names what is damaged
+  stillpoint store diverge DIRECTORY OTHER [--json]
+                                                   the first block in which two chains differ, and how
   stillpoint store repair DIRECTORY                goes back to the newest intact block
   stillpoint store salvage DIRECTORY NEW           saves what can be read of a file that cannot be opened
   stillpoint store export DIRECTORY FILE [--block HEIGHT] [--base HEIGHT]
                                                    writes a block, whole or as what differs from a base
   stillpoint store import DIRECTORY FILE --id ID   takes the block with this id, from such a file
 
-"blocks", "verify" and "export" may run while a runtime writes to the directory. The exit code
-is 1 if something is damaged or refused.`,
+"blocks", "verify", "diverge" and "export" may run while a runtime writes to the directory. The exit
+code is 1 if something is damaged, refused or different.`,
   run: async ([what, ...args]) => {
     switch (what) {
       case "blocks":
         return blocks(args);
       case "verify":
         return verify(args);
+      case "diverge":
+        return diverge(args);
       case "repair":
         return repair(args);
       case "salvage":
@@ -103,6 +109,27 @@ function describe({ objects, bytes, blocks, damages, truncated, newestIntact }: 
   const size = `${grouped(objects)} objects, ${grouped(bytes)} bytes`;
   print(`${grouped(intact)} of ${grouped(blocks.length)} blocks intact, ${size}`);
   if (damages.length > 0) complain(`stillpoint store: the newest intact block is ${newestIntact ?? "none"}`);
+}
+
+async function diverge(args: string[]): Promise<number> {
+  const { values, positionals } = parseOptions(args, JSON_OPTION, 2);
+  const [directory, other] = positionals as [string, string];
+  await using a = await openReader(directory);
+  await using b = await openReader(other);
+  const found = divergence(a, b);
+  if (values.json) {
+    const plain = (_: string, value: unknown) =>
+      typeof value === "bigint" || value instanceof Uint8Array ? value.toString() : value;
+    print(JSON.stringify(found, plain));
+  } else if (found === null) {
+    print("the same, as far as both go");
+  } else {
+    const earlier = found.earlier ? ", or an earlier one that is not retained any more" : "";
+    print(`block ${grouped(found.height)} is the first that differs${earlier}`);
+    for (const [i, { id, root }] of found.blocks.entries()) print(`${positionals[i]}: ${id} root ${root}`);
+    print(formatDiff(found));
+  }
+  return found === null ? EXIT_OK : EXIT_FAILED;
 }
 
 async function repair(args: string[]): Promise<number> {

@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { type Divergence, divergence, formatDiff, openReader } from "../../runtime/index.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
@@ -52,6 +53,32 @@ test("blocks, verify, export, import, repair and salvage from a shell", async ()
     const saved = store("salvage", path, `${path}-saved`);
     assert.equal(saved.status, 0, saved.stderr);
     assert.match(store("verify", `${path}-saved`).stdout, /7 of 7 blocks intact/);
+  });
+});
+
+test("where two replicas part", async () => {
+  await withDirectory(async (path) => {
+    const paths = [path, `${path}-other`];
+    const runs = await Promise.all(paths.map((store) => open([], { workers: 1, store })));
+    const [one, other] = runs as [(typeof runs)[0], (typeof runs)[0]];
+    const same = store("diverge", ...paths);
+    assert.deepEqual([same.status, same.stdout], [0, "the same, as far as both go\n"]);
+    for (const runtime of runs) await runtime.produce(metadata(1, 0));
+    for (const [i, runtime] of runs.entries()) await runtime.produce(metadata(2, i));
+    for (const runtime of runs) await runtime.produce(metadata(3, 0));
+    const found = store("diverge", ...paths);
+    assert.equal(found.status, 1, found.stderr);
+    const lines = found.stdout.trim().split("\n");
+    assert.equal(lines[0], "block 2 is the first that differs");
+    assert.equal(lines[1], `${path}: ${one.blocks()[2]?.id} root ${one.blocks()[2]?.root}`);
+    assert.deepEqual(lines.slice(3).join("\n"), formatDiff(divergence(one, other) as Divergence));
+    assert.ok(lines.length > 3);
+    const json = JSON.parse(store("diverge", ...paths, "--json").stdout);
+    assert.deepEqual([json.height, json.blocks[1].id], [2, other.blocks()[2]?.id]);
+    // A runtime and a store can be compared as well.
+    await using reader = await openReader(paths[1] as string);
+    assert.deepEqual(divergence(one, reader), divergence(one, other));
+    for (const runtime of runs) await runtime.close();
   });
 });
 
