@@ -47,6 +47,12 @@ export interface Metrics {
   readonly batches: BatchCounters;
 }
 
+export interface CollectOptions {
+  readonly force?: boolean;
+  readonly evict?: boolean;
+  readonly also?: () => Promise<void>;
+}
+
 /** Whose references are kept. */
 export interface RootHolder {
   roots(): Iterable<Ref>;
@@ -129,6 +135,23 @@ export class Engine {
     }
   }
 
+  /** What is needed as long as anybody is open: programs, and the image before block 0 (`trace` runs it). */
+  genesisRefs(): Ref[] {
+    const { programs, start } = this.genesis;
+    const of = programs.flatMap(({ ref, initialMemory, initialGlobals }) => [
+      ref,
+      initialMemory,
+      initialGlobals,
+    ]);
+    return [start.ref, ...of];
+  }
+
+  /** The bits of all stores that objects can be brought in from. */
+  #storeBits(): number {
+    const open = [...this.#users].flatMap(({ store }) => (store === null ? [] : [store]));
+    return [...open, ...this.#left].reduce((bits, { bit }) => bits | bit, 0);
+  }
+
   /** What runtimes hold that have no store: it may lie in those of others. */
   refsWithoutStore(): Ref[] {
     return [...this.#users].filter(({ store }) => store === null).flatMap((user) => [...user.roots()]);
@@ -151,7 +174,7 @@ export class Engine {
     } catch (error) {
       if (!(error instanceof LimitError) || error.code !== "HEAP_FULL") throw error;
       const before = this.heap.usedBytes;
-      await this.collect();
+      await this.collect({ evict: true });
       if (this.heap.usedBytes >= before) throw error;
       return await this.#runOnce(start, metadata, gas, signal, commit);
     }
@@ -217,33 +240,33 @@ export class Engine {
    * that come wait. Work in advance puts it off, until the heap is nearly full: then that work begins anew
    * later.
    *
-   * With `also`, that is done behind it, while nobody runs; whether it was: work in advance puts it off too,
-   * unless it is forced.
+   * Pages that lie in a store are freed too where the rest is not enough, or with `evict`: what needs them
+   * brings them in again. With `also`, that is done behind it, while nobody runs; whether it was: work in
+   * advance puts it off too, with `force` it does not.
    */
-  async collect(force = false, also?: () => Promise<void>): Promise<boolean> {
-    if (also === undefined && this.#collecting !== null) return this.#collecting;
+  async collect(options: CollectOptions = {}): Promise<boolean> {
+    if (options.also === undefined && this.#collecting !== null) return this.#collecting;
     while (this.#collecting !== null) await this.#collecting.catch(() => {});
-    this.#collecting = this.#collect(force, also).finally(() => {
+    this.#collecting = this.#collect(options).finally(() => {
       this.#collecting = null;
     });
     return this.#collecting;
   }
 
-  async #collect(force: boolean, also?: () => Promise<void>): Promise<boolean> {
+  async #collect({ force = false, evict = false, also }: CollectOptions): Promise<boolean> {
     const { heap, pool } = this;
     while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
     if (pool.working && !this.#pressed && !force) return false;
     pool.pauseAdvance(true);
     try {
       await pool.stopWork();
-      // The image before block 0: `open` runs it while nobody holds a block yet, `trace` later.
-      const refs = new Set<Ref>([this.genesis.start.ref]);
+      const refs = new Set<Ref>(this.genesisRefs());
       for (const user of this.#users) for (const ref of user.roots()) refs.add(ref);
-      for (const { ref, initialMemory, initialGlobals } of this.genesis.programs) {
-        refs.add(ref).add(initialMemory).add(initialGlobals);
-      }
       heap.roots = refs;
-      await pool.run({ kind: JOB_COLLECT, start: 0, metadata: 0, gas: 0 });
+      const collect = (metadata: number) => pool.run({ kind: JOB_COLLECT, start: 0, metadata, gas: 0 });
+      const stores = this.#storeBits();
+      await collect(evict ? stores : 0);
+      if (!evict && stores !== 0 && this.#pressed) await collect(stores);
       await also?.();
     } finally {
       pool.pauseAdvance(false);

@@ -168,11 +168,11 @@ export class Journal {
 
   async #sweep(force: boolean): Promise<Written | null> {
     try {
-      const begun = await this.#engine.collect(force, async () => {
-        const others = this.#engine.refsWithoutStore();
+      const also = async (): Promise<void> => {
+        const others = [...this.#engine.genesisRefs(), ...this.#engine.refsWithoutStore()];
         await this.store.sweep([...others, ...this.#history.roots(), ...this.roots()], 0);
-      });
-      if (!begun) return null;
+      };
+      if (!(await this.#engine.collect({ force, also }))) return null;
       for (;;) {
         const written = await this.store.sweep([], SWEEP_SLICE);
         if (written !== null) return written;

@@ -5,6 +5,10 @@
  * BLOB of references. Every reference that is not under a root is invalid afterwards: the generation grows,
  * and whoever remembers references (slots, allocation regions) forgets them when it sees that. Who names a
  * stub whose object is here by now names the object afterwards.
+ *
+ * Where memory is short it goes the other way as well: pages that lie in a store become stubs again. A stub
+ * takes a unit, a page 65: the first page that goes becomes a stub where it lies, and the rest of it is room
+ * for the stubs of the next 64.
  */
 
 import { assert } from "../errors.ts";
@@ -16,10 +20,12 @@ import {
   CONTROL_HOLES,
   CONTROL_NEXT_CHUNK,
   HEADER_REFERENCES,
+  HEADER_STORED,
   type Heap,
   HOLE_UNITS_MINIMUM,
   HOLES_LIMIT,
   KIND_FREE,
+  KIND_PAGE,
   KIND_STUB,
   OBJECT_UNITS_LIMIT,
   type Ref,
@@ -35,12 +41,13 @@ export interface WeakPair {
 
 /**
  * Frees what is not reachable from `heap.roots`, nor from the `result` of a pair whose `start` is reachable.
- * Returns for each pair whether it is.
+ * Returns for each pair whether it is. Pages that lie in one of `stores` (their bits) become stubs.
  */
-export function collect(heap: Heap, pairs: readonly WeakPair[] = []): boolean[] {
+export function collect(heap: Heap, pairs: readonly WeakPair[] = [], stores = 0): boolean[] {
   pauseLoader(heap.control);
   const marks = new Uint8Array(Math.ceil((heap.control[CONTROL_NEXT_CHUNK] as number) * (CHUNK_UNITS / 8)));
-  mark(heap, marks, [...heap.roots]);
+  const eviction = new Eviction(heap, stores);
+  mark(heap, marks, [...heap.roots], eviction);
   // A result may hold the start of another pair: until nothing new is reached.
   const alive = pairs.map(() => false);
   for (let grew = true; grew; ) {
@@ -49,7 +56,7 @@ export function collect(heap: Heap, pairs: readonly WeakPair[] = []): boolean[] 
       if (alive[i] || !marked(marks, start)) return;
       alive[i] = true;
       grew = true;
-      mark(heap, marks, [result]);
+      mark(heap, marks, [result], eviction);
     });
   }
   sweep(heap, marks);
@@ -63,7 +70,7 @@ function marked(marks: Uint8Array, ref: Ref): boolean {
   return ((marks[ref >>> 3] as number) & (1 << (ref & 7))) !== 0;
 }
 
-function mark(heap: Heap, marks: Uint8Array, stack: Ref[]): void {
+function mark(heap: Heap, marks: Uint8Array, stack: Ref[], eviction: Eviction): void {
   const words = heap.words;
   for (let ref = stack.pop(); ref !== undefined; ref = stack.pop()) {
     if (ref === 0) continue;
@@ -81,18 +88,69 @@ function mark(heap: Heap, marks: Uint8Array, stack: Ref[]): void {
     for (let i = 0; i < references; i++) {
       const next = words[at + UNIT_WORDS + i] as number;
       if (next === 0) continue;
-      const target = targetOf(words, next);
+      const target = eviction.of(targetOf(words, next));
       if (target !== next) words[at + UNIT_WORDS + i] = target;
       stack.push(target);
     }
   }
 }
 
-/** What a stub leads to, if that is here already; else `ref` itself. */
+/** What a stub leads to, over others if need be, as far as that is here already; else `ref` itself. */
 function targetOf(words: Uint32Array, ref: Ref): Ref {
-  if (((words[ref * UNIT_WORDS] as number) & 255) !== KIND_STUB) return ref;
-  const target = words[ref * UNIT_WORDS + STUB_TARGET] as number;
-  return target === 0 || target >= STUB_FAILED ? ref : target;
+  for (let at = ref; ; ) {
+    if (((words[at * UNIT_WORDS] as number) & 255) !== KIND_STUB) return at;
+    const target = words[at * UNIT_WORDS + STUB_TARGET] as number;
+    if (target === 0 || target >= STUB_FAILED) return at;
+    at = target;
+  }
+}
+
+/** Makes stubs of pages. */
+class Eviction {
+  readonly #words: Uint32Array;
+  readonly #heap: Heap;
+  readonly #stores: number;
+  /** Room for stubs, in units. */
+  #room: Ref = 0;
+  #left = 0;
+
+  constructor(heap: Heap, stores: number) {
+    this.#heap = heap;
+    this.#words = heap.words;
+    this.#stores = stores;
+  }
+
+  /** What stands for an object from now on: a stub for a page that lies in a store. */
+  of(ref: Ref): Ref {
+    const words = this.#words;
+    const at = ref * UNIT_WORDS;
+    if (((words[at + HEADER_STORED] as number) & this.#stores) === 0) return ref;
+    if (this.#heap.kind(ref) !== KIND_PAGE) return ref;
+    if (this.#left === 0) {
+      this.#room = ref + 1;
+      this.#left = this.#heap.units(ref) - 1;
+      this.#free();
+      words[at] = (1 << 8) | KIND_STUB;
+      return ref;
+    }
+    const stub = this.#room++;
+    this.#left--;
+    this.#free();
+    // Its hash, and the stores where it lies.
+    words.copyWithin(stub * UNIT_WORDS + 1, at + 1, at + UNIT_WORDS);
+    words[stub * UNIT_WORDS] = (1 << 8) | KIND_STUB;
+    // Nobody names the page itself any more: who meets it names the stub.
+    words[at + STUB_TARGET] = stub;
+    words[at] = ((this.#heap.units(ref) << 8) | KIND_STUB) >>> 0;
+    return stub;
+  }
+
+  /** The room that is left can be walked over. */
+  #free(): void {
+    if (this.#left === 0) return;
+    this.#words[this.#room * UNIT_WORDS + HEADER_REFERENCES] = 0;
+    this.#words[this.#room * UNIT_WORDS] = ((this.#left << 8) | KIND_FREE) >>> 0;
+  }
 }
 
 function sweep(heap: Heap, marks: Uint8Array): void {

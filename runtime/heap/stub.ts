@@ -3,8 +3,8 @@
  *
  * A stub is an object of one unit. Its header holds the hash of what it stands for, and that is all that is
  * known of it. When the object is first needed it is brought in beside, and the stub leads to it from then
- * on; a collection writes the object itself into whoever names the stub. So references are passed on,
- * compared by hash and kept without anything being loaded.
+ * on; a collection writes the object itself into whoever names the stub, or, where memory is short, makes
+ * stubs of pages again. So references are passed on, compared by hash and kept without anything being loaded.
  *
  *   word 0       1 unit · KIND_STUB      word 3     1: hashed
  *   word 5       the object; 0: not here; from STUB_FAILED on: why it could not be brought in
@@ -97,7 +97,8 @@ export class RequestLoader implements Loader {
         Atomics.compareExchange(words, at, target, 0);
         throw loadError(target, hashHexOf(this.#heap, stub), this.#heap);
       }
-      if (target !== 0) return target;
+      // Another stub, if a thread died while it made stubs of pages.
+      if (target !== 0) return this.#heap.resolve(target);
       if (Atomics.load(control, LOADER_STATE) === LOADER_NONE) return NO_LOADER.load(stub);
       if (waitedMs >= this.#patienceMs) {
         throw new StoreError("STORE_BUSY", `the store did not answer for ${PATIENCE_MS / 1000} s. Try again`);

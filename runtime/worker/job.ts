@@ -7,7 +7,7 @@ export const NO_ENTRY = -1;
 
 /**
  * ACTIVATE: run `start` to its return point. RESUME: the root, with metadata and a budget. COLLECT: free what
- * the heap's roots do not reach.
+ * the heap's roots do not reach, and pages that lie in one of the stores whose bits are in `metadata`.
  */
 export const JOB_ACTIVATE = 0;
 export const JOB_RESUME = 1;

@@ -247,7 +247,7 @@ class Worker implements Jobs {
     if (job.kind === JOB_COLLECT) {
       this.#lane?.open(SPAN_COLLECTION);
       const memos = this.#board.memos();
-      const alive = collect(heap, memos);
+      const alive = collect(heap, memos, job.metadata);
       memos.forEach(({ entry }, i) => {
         if (!alive[i]) this.#board.forget(entry);
       });

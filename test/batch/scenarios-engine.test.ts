@@ -105,11 +105,11 @@ test("a collection between batches", async () => {
     for (const at of [0, 10, 20]) {
       const head = await chain({ runtime, reports }, batches.slice(0, at));
       assert.deepEqual(head, expected.slice(0, at));
-      await runtime.engine.collect(true);
+      await runtime.engine.collect({ force: true });
       for (const [i, input] of batches.slice(at).entries()) {
         const block = await runtime.produce(batchMetadata(input));
         assert.deepEqual(block, expected[at + i]?.block);
-        if (i % 7 === 0) await runtime.engine.collect(true);
+        if (i % 7 === 0) await runtime.engine.collect({ force: true });
       }
     }
   }

@@ -114,7 +114,7 @@ for (const durability of ["block", "pipelined"] as const) {
               const keep = 1 + next(12);
               await pair.both(async (runtime) => (await runtime.prune(keep)).blocks);
             } else if (kind === 9) await pair.both((runtime) => runtime.produce(failing()));
-            else if (kind === 10) await pair.durable.engine.collect();
+            else if (kind === 10) await pair.durable.engine.collect({ evict: next(2) === 0 });
             else {
               // Now and then the very same block as before.
               const metadata = writing(next(3) === 0 ? value : ++value);
