@@ -5,6 +5,7 @@
 import type { BatchCounters } from "../batch/evidence.ts";
 import { LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
+import { hashObject } from "../image/hash.ts";
 import type { RawFrame, TraceEvent } from "../kernel/trace.ts";
 import type { Store, Stores } from "../store/store.ts";
 import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
@@ -189,7 +190,10 @@ export class Engine {
   ): Promise<T> {
     return this.inTurn(async () => {
       const metadata = bytes === null ? 0 : await this.#blob(bytes);
-      const result = await this.pool.run({ kind: JOB_RESUME, start, metadata, gas }, signal);
+      const running = this.pool.run({ kind: JOB_RESUME, start, metadata, gas }, signal);
+      // Its hash will be wanted, and this thread has nothing else to do.
+      if (metadata !== 0) hashObject(this.heap, metadata);
+      const result = await running;
       this.#blocks++;
       return commit({ metadata, result });
     });

@@ -6,7 +6,6 @@
 import { type AccumulateRequest, INTEGER_WORDS } from "./request.ts";
 import type { Slot } from "./slot.ts";
 
-const TWO_32 = 4294967296;
 const result = new Uint32Array(INTEGER_WORDS);
 
 /** Adds in the slot's memory; 1, or 0 and nothing has changed. */
@@ -14,16 +13,17 @@ export function accumulate(slot: Pick<Slot, "words" | "mark">, request: Accumula
   const { words } = slot;
   const at = request.address / 4;
   const count = request.width / 4;
-  // A borrow is a carry of -1.
-  const sign = request.subtract ? -1 : 1;
-  let carry = 0;
+  // To subtract is to add the complement and one; then a carry says that nothing was borrowed.
+  const flip = request.subtract ? -1 : 0;
+  let carry = -flip;
   for (let i = 0; i < INTEGER_WORDS; i++) {
-    const value = i < count ? (words[at + i] as number) : 0;
-    const sum = value + sign * (request.delta[i] as number) + carry;
-    carry = sum < 0 ? -1 : sum < TWO_32 ? 0 : 1;
+    const value = i < count ? (words[at + i] as number) | 0 : 0;
+    const delta = (request.delta[i] as number) ^ flip;
+    const sum = (value + delta + carry) | 0;
+    carry = ((value & delta) | ((value | delta) & ~sum)) >>> 31;
     result[i] = sum;
   }
-  if (carry !== 0) return 0;
+  if (carry !== -flip) return 0;
   for (let i = count; i < INTEGER_WORDS; i++) if (result[i] !== 0) return 0;
   if (request.bounded && (isLess(result, request.minimum) || isLess(request.maximum, result))) return 0;
   slot.mark(request.address, request.width);

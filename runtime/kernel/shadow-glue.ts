@@ -22,9 +22,11 @@ const VECTOR_BYTES = 16;
 const SCAN_STEP = 64;
 /** How far into the next block a mark reaches (slot.ts). */
 const STRADDLE_BYTES = 128;
-/** Bits of a mark: written; changed, but the list was full. */
-const WRITTEN = 0;
-const UNLISTED = 1;
+/** Marks: written; differs, but the list was full; written by the kernel, but only in the first chunk. */
+const WRITTEN = 1;
+const UNLISTED = 2;
+export const WRITTEN_FIRST = 4;
+export const FIRST_BYTES = CHUNK_BYTES;
 /** An entry of the list: u32 block, u32 its chunks that differ. */
 const ENTRY_SHIFT = 3;
 
@@ -80,11 +82,11 @@ export function shadowModule(
     [{ name: "fetch", parameters: [I32], results: [] }],
     [
       define("bring", 1, 0, [], bring),
-      define("difference", 1, 1, [I32, I32, I32], (code) => difference(code, marks)),
-      define("note", 2, 0, [I32, I32], (code) => note(code, marks, capacity)),
+      define("difference", 2, 1, [I32, I32, I32], (code) => difference(code, marks)),
+      define("note", 3, 0, [I32, I32], (code) => note(code, marks, capacity)),
       define("reach", 3, 0, [I32], (code) => reach(code, marks)),
       define("move", 4, 0, [I32], (code) => move(code, marks)),
-      define("measure", 3, 0, [I32, I64], (code) => measure(code, marks)),
+      define("measure", 3, 0, [I32, I32, I64], (code) => measure(code, marks)),
       define("settle", 3, 0, [I32, I32, I32, I64], (code) => settle(code, marks, capacity)),
     ],
   );
@@ -126,6 +128,8 @@ function add(code: Code, local: number, value: number): void {
   code.set(local);
 }
 
+const chunksOf = ({ shift }: layout.Marks): number => 1 << (shift - CHUNK_SHIFT);
+
 /** Puts the page of the block on the stack. */
 function pageOf(code: Code, block: number, { shift }: layout.Marks): void {
   code.get(block);
@@ -133,9 +137,9 @@ function pageOf(code: Code, block: number, { shift }: layout.Marks): void {
   code.op(op.I32_SHR_U);
 }
 
-/** difference(block): its chunks that differ, a bit for each. */
+/** difference(block, chunks): which of its first chunks differ, a bit for each. */
 function difference(code: Code, { shift }: layout.Marks): void {
-  const [block, address, chunk, mask] = [0, 1, 2, 3] as const;
+  const [block, chunks, address, chunk, mask] = [0, 1, 2, 3, 4] as const;
   code.get(block);
   code.i32(shift);
   code.op(op.I32_SHL);
@@ -150,7 +154,7 @@ function difference(code: Code, { shift }: layout.Marks): void {
   add(code, address, CHUNK_BYTES);
   add(code, chunk, 1);
   code.get(chunk);
-  code.i32(1 << (shift - CHUNK_SHIFT));
+  code.get(chunks);
   code.op(op.I32_LT_U);
   code.index(op.BR_IF, 0);
   code.end();
@@ -167,12 +171,16 @@ function increment(code: Code, place: () => void): void {
   code.access(op.I32_STORE, AUX, 0);
 }
 
-/** note(block, state): if the block differs, it is listed, and its page counted if it is not yet. */
+/**
+ * note(block, chunks, state): if one of its first chunks differs, the block is listed, and its page counted
+ * if it is not yet.
+ */
 function note(code: Code, marks: layout.Marks, capacity: number): void {
-  const [block, state, mask, place] = [0, 1, 2, 3] as const;
+  const [block, chunks, state, mask, place] = [0, 1, 2, 3, 4] as const;
   pageOf(code, block, marks);
   code.index(op.CALL, BRING);
   code.get(block);
+  code.get(chunks);
   code.index(op.CALL, DIFFERENCE);
   code.tee(mask);
   code.op(op.I32_EQZ);
@@ -210,7 +218,7 @@ function note(code: Code, marks: layout.Marks, capacity: number): void {
   code.access(op.I32_STORE, AUX, layout.AUX_LIST + 4);
   increment(code, () => code.i32(layout.AUX_LISTED));
   code.op(op.ELSE);
-  setMark(code, marks, block, 1 << UNLISTED);
+  setMark(code, marks, block, UNLISTED);
   code.end();
 }
 
@@ -237,6 +245,7 @@ function reach(code: Code, marks: layout.Marks): void {
   differs(code, address, STRADDLE_BYTES);
   code.open(op.IF);
   code.get(block);
+  code.i32(chunksOf(marks));
   code.get(state);
   code.index(op.CALL, NOTE);
   code.end();
@@ -293,13 +302,14 @@ function move(code: Code, { shift }: layout.Marks): void {
 }
 
 /**
- * Runs `visit` for each block below `end` whose mark has the bit, in ascending order, after the mark was
- * taken away. The search begins with block `base`, a multiple of 8; that and `marks`, an i64, are used up.
+ * Runs `visit`, which takes the mark away, for each block below `end` whose mark has one of the bits, in
+ * ascending order. The search begins with block `base`, a multiple of 8; that and `marks`, an i64, are used
+ * up.
  */
 function forMarked(
   code: Code,
   kind: layout.Marks,
-  bit: number,
+  bits: number,
   locals: { block: number; end: number; base: number; marks: number },
   visit: () => void,
 ): void {
@@ -329,7 +339,7 @@ function forMarked(
   // Eight marks at a time.
   code.get(base);
   code.access(op.I64_LOAD, AUX, kind.at);
-  code.i64(0x0101010101010101n << BigInt(bit));
+  code.i64(0x0101010101010101n * BigInt(bits));
   code.op(I64_AND);
   code.set(marks);
   code.open(op.BLOCK);
@@ -351,7 +361,6 @@ function forMarked(
   code.op(op.I64_SUB);
   code.op(I64_AND);
   code.set(marks);
-  setMark(code, kind, block, 0);
   visit();
   code.index(op.BR, 0);
   code.end();
@@ -364,7 +373,7 @@ function forMarked(
 
 /** measure(state, end, first) */
 function measure(code: Code, kind: layout.Marks): void {
-  const [state, end, base, block, marks] = [0, 1, 2, 3, 4] as const;
+  const [state, end, base, block, mark, marks] = [0, 1, 2, 3, 4, 5] as const;
   for (const place of [layout.AUX_STATE_PAGES, layout.AUX_PRIVATE_PAGES, layout.AUX_LISTED])
     code.auxStore(op.I32_STORE, place, () => code.i32(0));
   code.auxStore(op.I32_STORE, layout.AUX_COUNTED, () => code.i32(-1));
@@ -376,12 +385,26 @@ function measure(code: Code, kind: layout.Marks): void {
   code.open(op.IF);
   reached(base);
   code.end();
-  forMarked(code, kind, WRITTEN, { block, end, base, marks }, () => {
+  forMarked(code, kind, WRITTEN | WRITTEN_FIRST, { block, end, base, marks }, () => {
     code.get(block);
+    code.access(op.I32_LOAD8_U, AUX, kind.at);
+    code.set(mark);
+    setMark(code, kind, block, 0);
+    code.get(block);
+    code.i32(chunksOf(kind));
+    code.i32(1);
+    code.get(mark);
+    code.i32(WRITTEN);
+    code.op(op.I32_AND);
+    code.tee(mark);
+    code.op(op.SELECT);
     code.get(state);
     code.index(op.CALL, NOTE);
+    code.get(mark);
+    code.open(op.IF);
     add(code, block, 1);
     reached(block);
+    code.end();
   });
 }
 
@@ -420,10 +443,12 @@ function settle(code: Code, kind: layout.Marks, capacity: number): void {
   code.op(op.I32_EQ);
   code.open(op.IF);
   forMarked(code, kind, UNLISTED, { block: i, end, base, marks }, () => {
+    setMark(code, kind, i, 0);
     moveThe(
       () => code.get(i),
       () => {
         code.get(i);
+        code.i32(chunksOf(kind));
         code.index(op.CALL, DIFFERENCE);
       },
     );

@@ -23,7 +23,7 @@ import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import * as layout from "../program/layout.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
-import { type ShadowGlue, shadowModule } from "./shadow-glue.ts";
+import { FIRST_BYTES, type ShadowGlue, shadowModule, WRITTEN_FIRST } from "./shadow-glue.ts";
 import type { ByteRange } from "./trace.ts";
 
 const modules = new Map<number, WebAssembly.Module>();
@@ -102,8 +102,9 @@ export class Shadow {
     if (address < this.#bound) this.#log?.touch(address, length, 1);
     const first = Math.floor(Math.max(address, this.#bound) / (1 << shift));
     const last = Math.floor((address + length - 1) / (1 << shift));
-    if (first === last) this.#aux[at + first] = 1;
-    else if (first < last) this.#aux.fill(1, at + first, at + last + 1);
+    if (first < last) this.#aux.fill(1, at + first, at + last + 1);
+    else if (address + length > first * (1 << shift) + FIRST_BYTES) this.#aux[at + first] = 1;
+    else if (first === last && this.#aux[at + first] === 0) this.#aux[at + first] = WRITTEN_FIRST;
   }
 
   /** An item has run: finds the pages that it changed, for `settle`. */

@@ -3,7 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type ShadowGlue, shadowModule } from "../../runtime/kernel/shadow-glue.ts";
+import {
+  FIRST_BYTES,
+  type ShadowGlue,
+  shadowModule,
+  WRITTEN_FIRST,
+} from "../../runtime/kernel/shadow-glue.ts";
 import * as layout from "../../runtime/program/layout.ts";
 import { seeded } from "../seed.ts";
 
@@ -51,6 +56,16 @@ class Subject {
     if (address >= this.#bound) this.marks[this.#block(address)] = 1;
   }
 
+  /** Eight bytes, by the kernel, if they lie in the first chunk of a block. */
+  write(address: number, value: bigint): boolean {
+    const block = this.#block(address);
+    const first = (address & ((1 << this.#kind.shift) - 1)) + 8 <= FIRST_BYTES;
+    if (!first || address < this.#bound) return false;
+    if (this.marks[block] === 0) this.marks[block] = WRITTEN_FIRST;
+    new DataView(this.#guest.buffer).setBigUint64(address, value, true);
+    return true;
+  }
+
   /** Lets an item end: pages of state and of private memory that it changed. */
   end(keep: boolean): [state: number, rest: number] {
     this.#glue.measure(this.#block(STATE), this.#block(SIZE), this.#block(this.#bound));
@@ -74,7 +89,9 @@ const address = fc.oneof(
   fc.integer({ min: STATE - 8, max: STATE + 2048 }),
 );
 const item = fc.record({
-  stores: fc.array(fc.tuple(address, fc.constantFrom(0n, 1n, 2n ** 64n - 1n)), { maxLength: 40 }),
+  stores: fc.array(fc.tuple(address, fc.constantFrom(0n, 1n, 2n ** 64n - 1n), fc.boolean()), {
+    maxLength: 40,
+  }),
   keep: fc.boolean(),
 });
 
@@ -95,7 +112,8 @@ for (const [name, bound] of [
           for (const { stores, keep } of run) {
             // Of what lies below the bound only what reaches beyond it.
             const own = stores.filter(([at]) => at > bound - 8);
-            for (const [at, value] of own) subject.store(at, value);
+            for (const [at, value, byKernel] of own)
+              if (!(byKernel && subject.write(at, value))) subject.store(at, value);
             seen.push(...own.map(([at]) => Math.floor(Math.max(at, bound) / PAGE)));
             const after = subject.bytes.slice();
             const changed = differing(before, after).filter((page) => page * PAGE >= bound);
