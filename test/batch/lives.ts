@@ -6,12 +6,14 @@
  */
 
 import { fileURLToPath } from "node:url";
+import fc from "fast-check";
 import { compileGuest } from "../../runtime/compile.ts";
 import { programHash } from "../../runtime/index.ts";
 import { CLONE_SELF } from "../../syscalls/abi.ts";
 import { type PutSpec, Script } from "../driver.ts";
 import { DRIVER_HASH } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
+import { FAMILY, FAMILY_PAGES, family, familyBatch, scripts } from "./families.ts";
 import { getOutcomes, putBatch } from "./requests.ts";
 import { PLENTY, randomBatch, SCRIPT, STATE_BYTES } from "./scripts.ts";
 
@@ -34,8 +36,8 @@ const NONE = patched(SCRIPT, Buffer.from("STATE_BYTES"), Buffer.from("STATE_OTHE
 const HALF = patched(SCRIPT, i32Constant(STATE_BYTES), i32Constant(STATE_BYTES / 2), true);
 
 /** Those of genesis; the others are installed. */
-export const GENESIS: readonly Uint8Array[] = [SCRIPT, ALL];
-const HASHES = GENESIS.map(programHash);
+export const GENESIS: readonly Uint8Array[] = [SCRIPT, ALL, family];
+const HASHES = [SCRIPT, ALL].map(programHash);
 const INSTALLED = [PLAIN, NONE, HALF];
 
 /** The instruction i32.const with a number of three bytes, and the end of an initial value. */
@@ -56,6 +58,8 @@ function patched(module: Uint8Array, from: Buffer, to: Buffer, first = false): U
 export const OPTIONS = { gasLimit: 2 ** 45, memoryQuota: 16_384, heapBytes: 2 ** 30, retain: 64 };
 /** The root's children that take batches, and one that has such children itself. */
 const CHILDREN = 3;
+/** One whose items have children of their own. */
+const FAMILY_CHILD = 7;
 const PARENT = 8;
 /** Where a child of the driver finds its script. */
 const INNER = 0x100000;
@@ -66,14 +70,14 @@ export function live(seed: number): Script {
   const next = random(seed);
   const outer = new Script();
   if (seed === 0) {
-    outer.put(PARENT, { program: DRIVER_HASH, memoryQuota: 2000, processQuota: 20 });
+    outer.put(PARENT, { program: DRIVER_HASH, memoryQuota: 2000, processQuota: 40 });
     return outer;
   }
   act(outer, next, 1 + next(4), 1);
   if (next(2) === 0) {
     const inner = new Script({ base: INNER });
     act(inner, next, 1 + next(4), 0);
-    const start = { entry: "run", argument: BigInt(INNER), gas: 20_000_000_000 };
+    const start = { entry: "run", argument: BigInt(INNER), gas: 2 ** 42 };
     outer.put(PARENT, { ranges: [{ source: inner.metadata(), target: INNER }], start });
     // Left to itself it runs in advance, and so do the batches below it.
     if (next(3) > 0) outer.get(PARENT, { status: true, hash: true });
@@ -86,7 +90,7 @@ export function live(seed: number): Script {
 function act(script: Script, next: (limit: number) => number, times: number, first: number): void {
   const child = (): number => first + next(CHILDREN);
   for (let i = 0; i < times; i++) {
-    switch (next(14)) {
+    switch (next(15)) {
       case 0:
         script.put(child(), make(next));
         break;
@@ -109,6 +113,9 @@ function act(script: Script, next: (limit: number) => number, times: number, fir
       case 7:
         script.spin(next(20_000));
         break;
+      case 8:
+        giveFamily(script, next);
+        break;
       default:
         give(script, next, child());
     }
@@ -117,10 +124,22 @@ function act(script: Script, next: (limit: number) => number, times: number, fir
 
 /** Gives a child a batch: as it is, or made anew or written to by the same request. */
 function give(script: Script, next: (limit: number) => number, child: number): void {
-  const { items, gas = 0, outboxCapacity = 64 } = randomBatch(next(1 << 30));
+  const { items, gas = 0, inboxCapacity = 0, outboxCapacity = 64 } = randomBatch(next(1 << 30));
   const rest = next(4) === 0 ? make(next) : next(4) === 0 ? { ranges: [write(next)] } : {};
   const few = items.slice(0, 50);
-  putBatch(script, child, { items: few, gas, inbox: STATE_BYTES, outboxCapacity, keep: next(8) === 0 }, rest);
+  putBatch(
+    script,
+    child,
+    { items: few, gas, inbox: STATE_BYTES, inboxCapacity, outboxCapacity, keep: next(8) === 0 },
+    rest,
+  );
+}
+
+function giveFamily(script: Script, next: (limit: number) => number): void {
+  const list = fc.sample(scripts, { seed: next(1 << 30), numRuns: 1 })[0] ?? [];
+  const { entry, items, inbox } = familyBatch(list.slice(0, 12));
+  const program = { program: FAMILY, memoryQuota: FAMILY_PAGES, processQuota: 20 };
+  putBatch(script, FAMILY_CHILD, { entry, items, inbox, gas: 2 ** 40 }, next(3) === 0 ? program : {});
 }
 
 /** The part PROGRAM. */

@@ -59,7 +59,7 @@ export const op = {
   read: (at: number): Operation => [99, at],
 };
 
-const KINDS = 35;
+const KINDS = 36;
 
 /** An item of these operations. */
 export function item(operations: readonly Operation[], gas: number | bigint = PLENTY): Item {
@@ -98,6 +98,7 @@ const TASTES = [
   [33],
   [33, 33, 33, 1, 99],
   [34, 34, 33, 99],
+  [35, 35, 33, 25],
 ];
 
 /** A batch of random items; most are small, some have many conflicts, some run out of gas. */
@@ -126,11 +127,19 @@ export function randomBatch(seed: number): BatchInput {
     if (next(200) === 0) return pick([0, 1, 2 ** 53, 2 ** 64 - 4096, 2n ** 64n - 1n, 2n ** 63n]);
     return generous ? 400_000 : pick([600, 3000, 20_000, 100_000]) + next(1000);
   };
-  const list = Array.from({ length: items }, () =>
-    item(Array.from({ length: next(operations + 1) }, one), limit()),
-  );
+  const outboxCapacity = pick([MAIL_BYTES / 2, MAIL_BYTES / 2, 64, 4]);
+  const full = next(8) === 0;
+  /** Operations, now and then as many as the inbox holds, or an output that just fits or does not. */
+  const some = (): Operation[] => {
+    const list = Array.from({ length: next(operations + 1) }, one);
+    if (!full || next(4) > 0) return list;
+    if (next(2) === 0) return [...list, [27, outboxCapacity - 4 + next(3) - 1]];
+    return [...list, ...Array<Operation>(MAIL_BYTES / 2 / 16 - list.length).fill(op.counter())];
+  };
+  const list = Array.from({ length: items }, () => item(some(), limit()));
+  const longest = list.reduce((most, { input }) => Math.max(most, input.length), 0);
   const total = list.reduce((sum, { gas }) => sum + Math.min(1_000_000, Number(gas)), 0);
   const gas = pick([total, total, total, next(total + 1), next(1000), 0]);
-  const outboxCapacity = pick([MAIL_BYTES / 2, MAIL_BYTES / 2, 64, 4]);
-  return { ...batch(list, gas), outboxCapacity };
+  const inboxCapacity = full ? longest : MAIL_BYTES / 2;
+  return { ...batch(list, gas), inboxCapacity, outboxCapacity };
 }

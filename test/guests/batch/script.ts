@@ -226,6 +226,17 @@ export function run(length: i64): i64 {
       case 33:
         accumulator = accumulator * 3 + <u64>(add(a, b, c) + 2);
         break;
+      case 35: {
+        // A request in the state: laid down there, or whatever lies there.
+        const to = at(a & ~7, ACCUMULATE_SIZE) & ~7;
+        if ((c & 1) !== 0) {
+          accumulator += add(b, c, c >>> 1);
+          memory.copy(to, request, ACCUMULATE_SIZE);
+        } else {
+          accumulator = accumulator * 5 + <u64>accumulate(to);
+        }
+        break;
+      }
       case 34:
         // One after the other in as many lines, or as often in one: `c` bytes apart.
         for (let i: u32 = 0; i < b % 4096; i++) {
