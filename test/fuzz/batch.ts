@@ -38,6 +38,8 @@ const DEATHS = 5;
 const REVERTS = 6;
 const EXACT = 4;
 const HINTED = 4;
+/** Batches before which the heap is collected, while others may run in advance. */
+const COLLECTIONS = 20;
 const OPTIONS = { memoryQuota: 4096, heapBytes: 1 << 30, retain: 64 };
 
 const steps = (name: string): string => new URL(`../batch/steps/${name}.ts`, import.meta.url).href;
@@ -190,6 +192,7 @@ export class BatchFuzzer {
         await loop.revert(height);
         expected = made.read(await loop.produce(made.metadata));
       }
+      if (next(COLLECTIONS) === 0) await parallel.engine.collect();
       this.#reports = [];
       const running = parallel.produce(made.metadata);
       if (killing && next(DEATHS) === 0) await this.#kill(parallel, next);
@@ -203,6 +206,8 @@ export class BatchFuzzer {
       const difference = compare(expected, found);
       if (difference !== null) return `batch ${at} of ${kind}, ${JSON.stringify(engine)}: ${difference}`;
     }
+    // A trace runs the block once more, and compares the root.
+    if (next(4) === 0) await parallel.trace(parallel.head);
     return null;
   }
 
