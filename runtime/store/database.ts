@@ -42,6 +42,9 @@ const NUMBER_BYTES = 6;
 type Table = LmdbTable<Buffer, Buffer>;
 
 export interface DatabaseOptions {
+  /** Whether tables that are not there are made. Default true. */
+  readonly create?: boolean;
+  /** Whether the file may not be written. Default false. */
   readonly readOnly?: boolean;
 }
 
@@ -57,7 +60,7 @@ export class Database {
 
   /** Opens, or makes, the file in the directory `path`. */
   constructor(path: string, options: DatabaseOptions = {}) {
-    const { readOnly = false } = options;
+    const { create = true, readOnly = false } = options;
     this.#root = open<Buffer, Buffer>({
       path,
       ...BINARY,
@@ -72,7 +75,7 @@ export class Database {
       // Objects are spread over the file; what lies beside one is rarely wanted.
       noReadAhead: true,
     } as Parameters<typeof open>[0]) as RootDatabase<Buffer, Buffer>;
-    const table = (name: string): Table => this.#root.openDB<Buffer, Buffer>({ name, ...BINARY } as never);
+    const table = (name: string): Table => this.#root.openDB({ name, create, ...BINARY } as never) as Table;
     this.#objects = table("objects");
     this.#bodies = table("bodies");
     this.#blocks = table("blocks");
@@ -100,6 +103,17 @@ export class Database {
    */
   refresh(): void {
     this.#root.resetReadTxn();
+  }
+
+  /** Runs `work` while nobody uses the pages of the newest committed state again. */
+  hold<T>(work: () => T): T {
+    this.refresh();
+    const snapshot = this.#root.useReadTransaction();
+    try {
+      return work();
+    } finally {
+      snapshot.done();
+    }
   }
 
   async close(): Promise<void> {

@@ -5,18 +5,17 @@
 
 import { accessSync, constants, mkdirSync } from "node:fs";
 import { StoreError, UsageError } from "../errors.ts";
-import { Database } from "./database.ts";
+import { Database, type DatabaseOptions } from "./database.ts";
 import { storeFailure } from "./failures.ts";
 import { checkFormat } from "./state.ts";
-import { checkStructure } from "./structure.ts";
+import { checkStructure, checkTables } from "./structure.ts";
 
 /** The file of the store in `path`, or a new one; `whole`: all of its structure is checked. */
 export function openToWrite(path: string, whole = false): Database {
   checkPath(path);
   try {
     mkdirSync(path, { recursive: true });
-    if (Database.exists(path)) checkStructure(path, whole);
-    return new Database(path);
+    return Database.exists(path) ? openChecked(path, whole, {}) : new Database(path);
   } catch (error) {
     throw storeFailure(error, path);
   }
@@ -31,13 +30,28 @@ export async function openToRead(path: string, whole = false): Promise<Database>
   requireStore(path);
   let database: Database | undefined;
   try {
-    checkStructure(path, whole);
-    database = new Database(path, { readOnly: !mayWrite(path) });
+    database = openChecked(path, whole, { create: false, readOnly: !mayWrite(path) });
     checkFormat(database, path);
     return database;
   } catch (error) {
     await database?.close();
     throw storeFailure(error, path);
+  }
+}
+
+/**
+ * First what lmdb looks at when it opens the file, then the rest: only an lmdb that is open keeps a writer
+ * from using pages again that are looked at.
+ */
+function openChecked(path: string, whole: boolean, options: DatabaseOptions): Database {
+  checkTables(path);
+  const database = new Database(path, options);
+  try {
+    database.hold(() => checkStructure(path, whole));
+    return database;
+  } catch (error) {
+    void database.close();
+    throw error;
   }
 }
 

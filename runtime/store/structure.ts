@@ -1,7 +1,7 @@
 /**
- * The structure of a store's file, read without lmdb: lmdb trusts its pages, and a damaged one can end the
- * whole process. So a file is looked through before lmdb opens it, and one that lmdb could not survive is
- * refused with a clear error.
+ * The structure of a store's file, read without lmdb: lmdb trusts its pages. A damaged one can end the whole
+ * process, or have pages written over that are in use. So a file is looked through before anything is read of
+ * it, and one that lmdb could not survive is refused with a clear error.
  *
  * The file, of lmdb's data version 2, little-endian; all pages have the size that page 0 says:
  *
@@ -14,6 +14,8 @@
  *               u16 key length · key
  *   leaf, 2     likewise: u32 data length · u16 flags · u16 key length · key · data; flag 1: the data is
  *               u64 first overflow page · u64 · u64 pages; flag 2: the data is a table
+ *               of "free": key u64 transaction, value u64 words · so many words, each a free page, or minus
+ *               how many and then the first of them, or 0
  *   overflow, 4 the first has a header, with the number of pages in place of lower and upper
  */
 
@@ -52,7 +54,7 @@ export interface Found {
 export function* valuesIn(path: string): Generator<Found> {
   const descriptor = openSync(`${path}/data.mdb`, "r");
   try {
-    yield* new Structure(descriptor, false).values();
+    yield* new Structure(descriptor, "tables").values();
   } finally {
     closeSync(descriptor);
   }
@@ -66,23 +68,52 @@ interface Table {
 interface Meta {
   readonly free: Table;
   readonly main: Table;
+  readonly lastPage: bigint;
   readonly transaction: bigint;
 }
+
+/** How much of the structure is looked at. */
+type Depth = "tables" | "opening" | "whole";
 
 /** A file that lmdb must not see. */
 class Unsound extends Error {}
 
 /**
+ * Checks what lmdb looks at when it opens the file: where the tables are. Others may write to it meanwhile.
+ *
+ * @throws StoreError (STORE_CORRUPT)
+ */
+export function checkTables(path: string): void {
+  withFile(path, (descriptor) => {
+    for (let attempt = 1; ; attempt++) {
+      const structure = new Structure(descriptor, "tables");
+      try {
+        return structure.check();
+      } catch (error) {
+        // What a writer has changed meanwhile is of no state, and looked at again.
+        const now = new Structure(descriptor, "tables").transaction();
+        if (attempt === ATTEMPTS_LIMIT || now === structure.transaction()) throw error;
+      }
+    }
+  });
+}
+
+/**
  * Checks the structure of a store's file: all of it if `whole`, or if it is small; else what leads to its
- * tables, the first page of each, and that the pages which that names lie in the file.
+ * tables, the first page of each, and that the pages which that names lie in the file. Nobody may use pages
+ * again meanwhile (Database.hold).
  *
  * @throws StoreError (STORE_CORRUPT)
  */
 export function checkStructure(path: string, whole: boolean): void {
+  withFile(path, (descriptor) => new Structure(descriptor, whole ? "whole" : "opening").check());
+}
+
+function withFile(path: string, check: (descriptor: number) => void): void {
   const file = `${path}/data.mdb`;
   const descriptor = openSync(file, "r");
   try {
-    checkStill(descriptor, whole);
+    check(descriptor);
   } catch (error) {
     if (!(error instanceof Unsound)) throw error;
     throw new StoreError(
@@ -96,33 +127,23 @@ export function checkStructure(path: string, whole: boolean): void {
   }
 }
 
-/** A writer may change the file meanwhile; then what was seen is of no state, and it is looked at again. */
-function checkStill(descriptor: number, whole: boolean): void {
-  for (let attempt = 1; ; attempt++) {
-    const structure = new Structure(descriptor, whole);
-    try {
-      structure.check();
-      return;
-    } catch (error) {
-      const now = new Structure(descriptor, whole).transaction();
-      if (attempt === ATTEMPTS_LIMIT || now === structure.transaction()) throw error;
-    }
-  }
-}
-
 class Structure {
   readonly #descriptor: number;
   readonly #size: number;
+  readonly #depth: Depth;
   #pageBytes = 4096;
-  #deep: boolean;
-  readonly #whole: boolean;
+  /** Whether all pages are looked at that name others. */
+  #deep = false;
   #newest: Meta | undefined;
+  /** A bit for each page that is in use, where all are looked at. */
+  #used = new Uint8Array();
+  /** The values of the table "free", while it is looked at. */
+  #free: Buffer[] | null = null;
 
-  constructor(descriptor: number, whole: boolean) {
+  constructor(descriptor: number, depth: Depth) {
     this.#descriptor = descriptor;
     this.#size = fstatSync(descriptor).size;
-    this.#whole = whole;
-    this.#deep = whole;
+    this.#depth = depth;
   }
 
   /** The transaction that is checked, null: none is. */
@@ -142,9 +163,43 @@ class Structure {
     this.#newest = this.#newestMeta();
     const meta = this.#newest;
     if (meta === undefined) throw new Unsound("has no valid first page: it is no store, or was cut off");
-    this.#deep = this.#whole || this.#size / this.#pageBytes <= PAGES_AT_OPENING;
+    if (this.#depth === "tables") return this.#table(meta.main);
+    const pages = Math.ceil(this.#size / this.#pageBytes);
+    this.#deep = this.#depth === "whole" || pages <= PAGES_AT_OPENING;
+    if (this.#deep) this.#used = new Uint8Array((pages >>> 3) + 1);
+    const free: Buffer[] = [];
+    this.#free = free;
     this.#table(meta.free);
+    this.#free = null;
     this.#table(meta.main);
+    if (this.#deep) for (const list of free) this.#checkFree(list);
+  }
+
+  /** u64 number of words, and so many: each a page, or minus how many and the first of them; 0: nothing. */
+  #checkFree(list: Buffer): void {
+    const words = list.length < 8 ? -1 : Number(list.readBigUInt64LE(0));
+    if (words < 0 || 8 * (words + 1) > list.length) throw new Unsound("is damaged: a list of free pages");
+    for (let i = 1; i <= words; i++) {
+      const word = list.readBigInt64LE(8 * i);
+      if (word === 0n) continue;
+      const first = word > 0n ? word : i < words ? list.readBigInt64LE(8 * ++i) : 0n;
+      this.#use(first, word > 0n ? 1n : -word, "is free and used, or twice free");
+    }
+  }
+
+  /** Notes that these pages are in use: nothing else may be. */
+  #use(first: bigint, count: bigint, otherwise: string): void {
+    const { lastPage } = this.#newest as Meta;
+    if (first < 2n || count < 1n || first + count - 1n > lastPage) {
+      throw new Unsound(`is damaged: page ${first} lies outside of it`);
+    }
+    if (!this.#deep) return;
+    for (let page = Number(first); page < Number(first + count); page++) {
+      const bit = 1 << (page & 7);
+      const known = this.#used[page >>> 3] ?? 0;
+      if ((known & bit) !== 0) throw new Unsound(`is damaged: page ${page} ${otherwise}`);
+      this.#used[page >>> 3] = known | bit;
+    }
   }
 
   #meta(number: number): Meta | null {
@@ -158,6 +213,7 @@ class Structure {
     return {
       free: tableAt(bytes, tables),
       main: tableAt(bytes, tables + TABLE_BYTES),
+      lastPage: bytes.readBigUInt64LE(tables + 2 * TABLE_BYTES),
       transaction: bytes.readBigUInt64LE(tables + 2 * TABLE_BYTES + 8),
     };
   }
@@ -170,6 +226,7 @@ class Structure {
 
   #page(number: bigint, depth: number): void {
     const page = this.#read(number);
+    this.#use(number, 1n, "is used twice");
     const flags = page.readUInt16LE(18);
     const wanted = depth > 1 ? FLAG_BRANCH : FLAG_LEAF;
     if ((flags & (FLAG_BRANCH | FLAG_LEAF)) !== wanted || (flags & FLAG_LEAF_FIXED) !== 0) {
@@ -214,20 +271,32 @@ class Structure {
     }
     if ((flags & NODE_TABLE) !== 0) {
       if (length !== TABLE_BYTES) throw new Unsound(`is damaged in page ${number}: a table`);
-      this.#table(tableAt(page, data));
+      if (this.#depth !== "tables") this.#table(tableAt(page, data));
     } else if ((flags & NODE_OVERFLOW) !== 0) {
       const first = page.readBigUInt64LE(data);
-      const pages = BigInt(Math.ceil((length + HEADER_BYTES) / this.#pageBytes));
+      const pages = page.readBigUInt64LE(data + 16);
       const end = (first + pages) * BigInt(this.#pageBytes);
-      if (first < 2n || end > BigInt(this.#size)) {
+      if (end > BigInt(this.#size) || BigInt(HEADER_BYTES + length) > pages * BigInt(this.#pageBytes)) {
         throw new Unsound(`was cut off, or is damaged in page ${number}: a value lies beyond its end`);
       }
-      if (!this.#whole) return;
-      const head = this.#bytes(Number(first) * this.#pageBytes, HEADER_BYTES);
-      if (head?.readBigUInt64LE(0) !== first || (head.readUInt16LE(18) & FLAG_OVERFLOW) === 0) {
-        throw new Unsound(`is damaged in page ${first}: its header`);
-      }
+      this.#use(first, pages, "is used twice");
+      if (this.#depth === "whole") this.#overflow(first, pages);
     }
+    if (this.#free !== null && this.#deep) {
+      const value = this.#value(page, at, data);
+      if (value !== null) this.#free.push(Buffer.from(value));
+    }
+  }
+
+  #overflow(first: bigint, pages: bigint): void {
+    const head = this.#bytes(Number(first) * this.#pageBytes, HEADER_BYTES);
+    const sound =
+      head !== null &&
+      head.readBigUInt64LE(0) === first &&
+      head.readBigUInt64LE(8) <= (this.#newest as Meta).transaction &&
+      (head.readUInt16LE(18) & FLAG_OVERFLOW) !== 0 &&
+      BigInt(head.readUInt32LE(20)) === pages;
+    if (!sound) throw new Unsound(`is damaged in page ${first}: its header`);
   }
 
   *values(): Generator<Found> {
@@ -268,6 +337,10 @@ class Structure {
     const page = this.#bytes(Number(number) * this.#pageBytes, this.#pageBytes);
     if (page === null) throw new Unsound(`was cut off in page ${number}`);
     if (page.readBigUInt64LE(0) !== number) throw new Unsound(`is damaged in page ${number}: its number`);
+    // lmdb takes a page of a later transaction for one that it has just made itself.
+    if (page.readBigUInt64LE(8) > (this.#newest as Meta).transaction) {
+      throw new Unsound(`is damaged in page ${number}: its transaction`);
+    }
     return page;
   }
 

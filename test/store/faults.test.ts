@@ -281,6 +281,44 @@ describe("damage", () => {
     }
   });
 
+  test("what lmdb would believe: pages of the future, too few, some that are free and used", async () => {
+    const word = (bytes: Buffer, at: number): number => Number(bytes.readBigUInt64LE(at));
+    const newest = (bytes: Buffer): number => (word(bytes, 152) > word(bytes, 4096 + 152) ? 0 : 4096);
+    const damages: Readonly<Record<string, (bytes: Buffer) => void>> = {
+      transaction: (bytes) => {
+        for (let at = 8192; at < bytes.length; at += 4096) {
+          if (bytes.readUInt16LE(at + 18) === 2 && word(bytes, at) === at / 4096) bytes[at + 13] = 1;
+        }
+      },
+      "lies outside": (bytes) => {
+        for (const meta of [0, 4096]) bytes.writeBigUInt64LE(3n, meta + 144);
+      },
+      "is free and used": (bytes) => {
+        const page = word(bytes, newest(bytes) + 88) * 4096;
+        const node = page + 24 + bytes.readUInt16LE(page + 24);
+        const list =
+          (bytes.readUInt16LE(node + 4) & 1) === 0 ? node + 16 : word(bytes, node + 16) * 4096 + 24;
+        assert.ok(word(bytes, list) > 0);
+        bytes.writeBigUInt64LE(bytes.readBigUInt64LE(newest(bytes) + 136), list + 8);
+      },
+    };
+    await withCopies(async (copy, blocks) => {
+      for (const [text, damage] of Object.entries(damages)) {
+        const store = copy();
+        const bytes = readFileSync(`${store}/data.mdb`);
+        damage(bytes);
+        writeFileSync(`${store}/data.mdb`, bytes);
+        const refused = code("STORE_CORRUPT", new RegExp(text));
+        await assert.rejects(openReader(store), refused);
+        await assert.rejects(open([], { ...OPTIONS, store }), refused);
+        await assert.rejects(repairStore(store), refused);
+        const { newestIntact } = await salvageStore(store, `${store}-saved`);
+        assert.equal(newestIntact, blocks.at(-1)?.id);
+        assert.equal(await use(`${store}-saved`, blocks), "whole");
+      }
+    });
+  });
+
   test("a file that was cut off is refused", async (t) => {
     const next = random(baseSeed(t) + 1);
     await withCopies(async (copy, blocks) => {
