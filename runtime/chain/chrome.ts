@@ -92,7 +92,8 @@ function eventsOf(span: Span, byRecord: ReadonlyMap<number, Span>, zero: number)
     return [{ name: `batch of ${pathOf(parent, byRecord)}`, cat: "batch", ...place, ...time }];
   }
   if (span.kind !== SPAN_ACTIVATION) {
-    const name = OTHERS.get(span.kind) as string;
+    const helps = span.kind === SPAN_HASH && parent !== undefined;
+    const name = helps ? "help to hash" : (OTHERS.get(span.kind) as string);
     return [{ name, cat: name, ...place, ...time }];
   }
   const cat = categoryOf(span, parent, byRecord);

@@ -5,7 +5,9 @@
  *   blob                   SHA-256(raw bytes) likewise
  *   node, process          see record.ts
  *
- * Two threads may hash the same object at once: they write the same bytes.
+ * Two threads may hash the same object at once: they write the same bytes. So a thread with much to hash lets
+ * another one begin from the other end, and nothing else is needed for that: each passes over what it finds
+ * done, and they meet where they meet.
  */
 
 import { hash } from "node:crypto";
@@ -38,8 +40,41 @@ const inputWords = new Uint32Array(input.buffer, input.byteOffset, input.length 
 const digest = Buffer.alloc(HASH_BYTES);
 const digestWords = new Uint32Array(digest.buffer, digest.byteOffset, HASH_BYTES / 4);
 
-/** Makes sure that the object at `ref` and all it names are hashed. */
-export function hashObject(heap: Heap, ref: Ref): void {
+/** Objects after which help is worth waking a thread. */
+const HASHES_ALONE = 64;
+
+// What the call in progress wants besides: the other direction; help, after so many objects, 0: none.
+let backwards = false;
+let untilHelp = 0;
+let help: () => void = () => {};
+
+/**
+ * Makes sure that the object at `ref` and all it names are hashed. If that is much, `askForHelp` is called
+ * once, on the way: another thread may call `hashBackwards` meanwhile.
+ */
+export function hashObject(heap: Heap, ref: Ref, askForHelp?: () => void): void {
+  if (askForHelp !== undefined) {
+    untilHelp = HASHES_ALONE;
+    help = askForHelp;
+  }
+  try {
+    hashAny(heap, ref);
+  } finally {
+    untilHelp = 0;
+  }
+}
+
+/** As `hashObject`, from the other end. */
+export function hashBackwards(heap: Heap, ref: Ref): void {
+  backwards = true;
+  try {
+    hashAny(heap, ref);
+  } finally {
+    backwards = false;
+  }
+}
+
+function hashAny(heap: Heap, ref: Ref): void {
   if (Atomics.load(heap.words, ref * UNIT_WORDS + HEADER_HASHED) === 1) return;
   const kind = heap.kind(ref);
   if (kind === KIND_NODE) hashNode(heap, ref);
@@ -65,10 +100,12 @@ function hashNode(heap: Heap, ref: Ref): void {
   const children = at + UNIT_WORDS;
   const hashes = children + count;
   const missing = bitmap & ~Atomics.load(words, at + NODE_HASHED);
-  for (let rest = missing; rest !== 0; rest &= rest - 1) {
-    const i = popcount(bitmap & ((rest & -rest) - 1));
+  for (let rest = missing; rest !== 0; ) {
+    const bit = backwards ? 1 << (31 - Math.clz32(rest)) : rest & -rest;
+    rest &= ~bit;
+    const i = popcount(bitmap & (bit - 1));
     const child = words[children + i] as number;
-    hashObject(heap, child);
+    hashAny(heap, child);
     const from = child * UNIT_WORDS + HEADER_HASH;
     for (let j = 0; j < 8; j++) words[hashes + i * 8 + j] = words[from + j] as number;
   }
@@ -87,11 +124,14 @@ const FIELDS: readonly (readonly ["r" | "w", number])[] = HASHED_FIELDS.flatMap(
   ]),
 );
 
+const REFERENCES = FIELDS.filter(([type]) => type === "r").map(([, position]) => position);
+const REFERENCES_BACKWARDS = REFERENCES.toReversed();
+
 function hashProcess(heap: Heap, ref: Ref): void {
   const words = heap.words;
   const record = ref * UNIT_WORDS + UNIT_WORDS;
-  for (const [type, position] of FIELDS) {
-    if (type === "r" && words[record + position] !== 0) hashObject(heap, words[record + position] as number);
+  for (const position of backwards ? REFERENCES_BACKWARDS : REFERENCES) {
+    if (words[record + position] !== 0) hashAny(heap, words[record + position] as number);
   }
   keep(heap, ref, writeRecord(heap, ref));
 }
@@ -122,4 +162,5 @@ function keep(heap: Heap, ref: Ref, bytes: Uint8Array): void {
   const to = ref * UNIT_WORDS + HEADER_HASH;
   for (let j = 0; j < 8; j++) words[to + j] = digestWords[j] as number;
   Atomics.store(words, ref * UNIT_WORDS + HEADER_HASHED, 1);
+  if (untilHelp > 0 && --untilHelp === 0) help();
 }

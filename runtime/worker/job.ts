@@ -19,6 +19,8 @@ export const JOB_COLLECT = 2;
 export const JOB_TRACE = 3;
 /** Help with the batch whose number is in `metadata`, until it ends. */
 export const JOB_ASSIST = 4;
+/** Help to hash what `start` names. */
+export const JOB_HASH = 5;
 
 export interface Job {
   readonly kind: number;

@@ -23,7 +23,7 @@ export const SPAN_START = 2;
 /** A join waits, and may help with other work. Its parent is the START it waits for. */
 export const SPAN_WAIT = 3;
 export const SPAN_COLLECTION = 4;
-/** The hashes of a new block are computed. */
+/** The hashes of a new block are computed; with a parent, by a thread that helps with that. */
 export const SPAN_HASH = 6;
 /** A block is run once more for its trace. */
 export const SPAN_TRACE = 5;

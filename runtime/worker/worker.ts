@@ -15,7 +15,7 @@ import { StillpointError } from "../errors.ts";
 import { collect } from "../heap/collect.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
-import { hashObject, hashOf } from "../image/hash.ts";
+import { hashBackwards, hashObject, hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { withStacks } from "../kernel/activation.ts";
 import { type Jobs, LOST, NO_TICKET, NOBODY_ELSE, type Ticket } from "../kernel/jobs.ts";
@@ -25,7 +25,16 @@ import { placeOf } from "../kernel/slot-pool.ts";
 import { BlockTracer } from "../kernel/trace.ts";
 import { later } from "../later.ts";
 import { Board } from "./board.ts";
-import { JOB_ACTIVATE, JOB_ASSIST, JOB_COLLECT, JOB_TRACE, type Job, NO_ENTRY, type Outcome } from "./job.ts";
+import {
+  JOB_ACTIVATE,
+  JOB_ASSIST,
+  JOB_COLLECT,
+  JOB_HASH,
+  JOB_TRACE,
+  type Job,
+  NO_ENTRY,
+  type Outcome,
+} from "./job.ts";
 import {
   Lane,
   NO_RECORD,
@@ -261,6 +270,12 @@ class Worker implements Jobs {
       this.#lane?.close();
       return 0;
     }
+    if (job.kind === JOB_HASH) {
+      this.#lane?.open(SPAN_HASH, job.origin);
+      hashBackwards(heap, job.start);
+      this.#lane?.close();
+      return 0;
+    }
     this.#lane?.job(job.origin);
     const process = loadProcess(heap, job.start);
     this.#path = [...job.path];
@@ -269,10 +284,22 @@ class Worker implements Jobs {
     }
     if (job.kind === JOB_TRACE) return this.#trace(process, job);
     const ref = runRoot(heap, this.#kernel, process, job);
-    this.#lane?.open(SPAN_HASH);
-    hashObject(heap, ref);
-    this.#lane?.close();
+    this.#hash(ref);
     return ref;
+  }
+
+  /** Hashes a block; if that is much, another thread begins from the other end. */
+  #hash(start: Ref): void {
+    this.#lane?.open(SPAN_HASH);
+    const job = { kind: JOB_HASH, start, path: [], metadata: 0, gas: 0, parent: this.#entry };
+    let helper = NO_ENTRY;
+    const ask = (): void => {
+      helper = this.#board.post({ ...job, origin: this.#lane?.current ?? NO_RECORD });
+    };
+    hashObject(this.#heap, start, this.#alone ? undefined : ask);
+    // Nothing is missing now. But who helps must have ended as well before a collection may begin.
+    if (helper !== NO_ENTRY && this.#wait(helper, start).state === "claimed") this.#board.free(helper);
+    this.#lane?.close();
   }
 
   /** Runs a block once more, from the same image, for its trace. */

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { createHeap, Heap, KIND_NODE, type Ref, UNIT_WORDS } from "../../runtime/heap/heap.ts";
 import { tableGet } from "../../runtime/heap/table.ts";
-import { HASH_VERSION, hashOf } from "../../runtime/image/hash.ts";
+import { HASH_VERSION, hashBackwards, hashObject, hashOf } from "../../runtime/image/hash.ts";
 import { MemoryEdit, readMemory } from "../../runtime/image/memory.ts";
 import { seeded } from "../seed.ts";
 
@@ -80,6 +80,44 @@ function fullHash(bytes: Buffer): Buffer {
     return createHash("sha256").update(head).update(Buffer.concat(present)).digest();
   };
   return level(0, 15);
+}
+
+test("two threads hash from both ends, wherever they meet", () => {
+  const pages = 3000;
+  const bytes = Buffer.alloc(pages * 4096);
+  for (let i = 0; i < pages; i += 1 + (i % 3)) bytes.writeUInt32LE(i + 1, i * 4096 + 8);
+  const expected = fullHash(bytes);
+  const make = (): Ref => {
+    const edit = new MemoryEdit(heap, 0);
+    edit.write(0, bytes, 0, bytes.length);
+    return edit.commit();
+  };
+  const alone = make();
+  hashBackwards(heap, alone);
+  assert.deepEqual(Buffer.from(hashOf(heap, alone)), expected);
+  // The other one does its part while this one stands in the middle of its own: a share of the leaf nodes.
+  for (let share = 0; share <= 1; share += 0.25) {
+    const root = make();
+    let calls = 0;
+    hashObject(heap, root, () => {
+      calls++;
+      for (const node of leafNodes(root).slice(-Math.ceil(share * 94))) hashBackwards(heap, node);
+    });
+    assert.equal(calls, 1);
+    assert.deepEqual(Buffer.from(hashOf(heap, root)), expected);
+  }
+  const small = new MemoryEdit(heap, 0);
+  small.write(0, bytes, 0, 10 * 4096);
+  hashObject(heap, small.commit(), () => assert.fail("too little for two"));
+});
+
+/** The lowest nodes of a memory of at most 4 MiB × 32. */
+function leafNodes(root: Ref): Ref[] {
+  const children = (node: Ref): number[] => {
+    const at = node * UNIT_WORDS;
+    return [...heap.words.subarray(at + UNIT_WORDS, at + UNIT_WORDS + (heap.words[at + 2] as number))];
+  };
+  return children(root).flatMap(children).flatMap(children);
 }
 
 test("the oracle finds a hash that was not recomputed", () => {
