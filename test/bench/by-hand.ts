@@ -1,7 +1,8 @@
 /**
  * A workload of test/guests/workloads driven by hand: two threads, each with an instance of its own, which
  * exchange ranges of memory through a shared buffer and wake each other with Atomics. What one would write
- * for this very program without processes. This thread runs the sequential parts and half of the pieces.
+ * for this very program without processes. This thread runs the sequential parts and half of the pieces; or
+ * all of them, which says what a second thread can bring on this machine.
  *
  * Shared: the words COMMAND (phase + 1, PREPARE or STOP) and DONE; then, from DATA on, at the addresses of
  * the guest's memory, the ranges that are handed over.
@@ -82,7 +83,7 @@ function runPieces(instance: Instance, phase: number, from: number, to: number):
   for (let i = from; i < to; i++) instance.call("piece", phase * COPIES + i);
 }
 
-/** The two threads, ready; `run` solves once, from the prepared state. */
+/** The two threads, ready; `run` and `runAlone` solve once, from the prepared state. */
 export class ByHand {
   readonly #instance: Instance;
   readonly #worker: Worker;
@@ -117,6 +118,15 @@ export class ByHand {
     send(this.#words, COMMAND, PREPARE);
     waitWhile(this.#words, DONE, 0);
     this.#result = rangeOf(this.#instance, "prepare", this.#size);
+  }
+
+  /** Everything on this thread, in one memory. */
+  runAlone(): void {
+    const phases = Number(this.#instance.call("phases", 0));
+    for (let phase = 0; phase < phases; phase++) {
+      this.#instance.call("before", phase);
+      runPieces(this.#instance, phase, 0, COPIES);
+    }
   }
 
   run(): void {

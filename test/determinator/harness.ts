@@ -10,7 +10,7 @@ import type { StatusRecord } from "../driver.ts";
 import { open, play } from "../fixture.ts";
 
 export const WORKERS = [1, 2, 4];
-export const GAS = 8_000_000_000;
+export const GAS = 16_000_000_000;
 
 export function compile(name: string, options: CompileOptions = {}): Promise<Uint8Array> {
   return compileGuest(new URL(`../guests/${name}.ts`, import.meta.url).pathname, options);

@@ -9,14 +9,16 @@
  *   range(id)       what the piece writes
  *   needs(phase)    what it reads of what `before` and other pieces wrote since the preparation, 0: nothing.
  *                   Only for those who run pieces in memories that do not share
- *   solve(0)        all of it with `parallel`
+ *   solve(0)        all of it with `Parallel`
  * A range is address × 2^32 + length.
  */
 
-import { parallel } from "../../../guest/index.ts";
+import { Parallel } from "../../../guest/index.ts";
 
 /** Pieces of a phase. */
 export const COPIES: i32 = 4;
+/** Of each: all together nearly what the tests start a guest with. */
+const PIECE_GAS: u64 = 1_900_000_000;
 
 export function rangeOf(address: usize, length: usize): i64 {
   return ((<i64>address) << 32) | <i64>length;
@@ -31,5 +33,8 @@ export function runPhase(
 ): void {
   const address = <usize>(first >> 32);
   const end = <usize>(last >> 32) + <usize>(last & 0xffffffff);
-  parallel(COPIES, piece, phase, address, <u32>(end - address));
+  Parallel.of(COPIES)
+    .merge(address, <u32>(end - address))
+    .gas(PIECE_GAS)
+    .run(piece, phase);
 }
