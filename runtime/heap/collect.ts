@@ -3,8 +3,8 @@
  *
  * Mark and sweep over the whole heap, by one thread, while no other thread runs a job. Roots are given as a
  * BLOB of references. Every reference that is not under a root is invalid afterwards: the generation grows,
- * and whoever remembers references (slots, allocation regions) forgets them when it sees that. Who names a
- * stub whose object is here by now names the object afterwards.
+ * and whoever remembers references (slots, allocation regions) forgets them when it sees that, but for those
+ * that the marks still show. Who names a stub whose object is here by now names the object afterwards.
  *
  * Where memory is short it goes the other way as well: pages that lie in a store become stubs again. A stub
  * takes a unit, a page 65: the first page that goes becomes a stub where it lies, and the rest of it is room
@@ -45,7 +45,8 @@ export interface WeakPair {
  */
 export function collect(heap: Heap, pairs: readonly WeakPair[] = [], stores = 0): boolean[] {
   pauseLoader(heap.control);
-  const marks = new Uint8Array(Math.ceil((heap.control[CONTROL_NEXT_CHUNK] as number) * (CHUNK_UNITS / 8)));
+  const { marks } = heap;
+  marks.fill(0, 0, (heap.control[CONTROL_NEXT_CHUNK] as number) * (CHUNK_UNITS / 8));
   const eviction = new Eviction(heap, stores);
   mark(heap, marks, [...heap.roots], eviction);
   // A result may hold the start of another pair: until nothing new is reached.

@@ -80,6 +80,8 @@ export const HOLE_UNITS_MINIMUM = 65;
 export interface HeapHandle {
   readonly memory: SharedArrayBuffer;
   readonly control: SharedArrayBuffer;
+  /** One bit for each unit: what the last collection reached. */
+  readonly marks: SharedArrayBuffer;
 }
 
 /**
@@ -89,11 +91,13 @@ export function createHeap(bytes: number): HeapHandle {
   const chunks = Math.ceil(bytes / CHUNK_BYTES) + 1;
   const capacity = chunks * CHUNK_BYTES;
   const memory = new SharedArrayBuffer(capacity, { maxByteLength: capacity });
+  const marksBytes = capacity / UNIT_BYTES / 8;
+  const marks = new SharedArrayBuffer(marksBytes, { maxByteLength: marksBytes });
   const control = new SharedArrayBuffer((CONTROL_REQUEST_LIST + REQUESTS_LIMIT) * 4);
   const words = new Int32Array(control);
   words[CONTROL_NEXT_CHUNK] = 1;
   words[CONTROL_CHUNKS] = chunks;
-  return { memory, control };
+  return { memory, control, marks };
 }
 
 /** Space that one thread fills from its begin. */
@@ -108,11 +112,14 @@ export class Heap {
   readonly words: Uint32Array;
   readonly bytes: Buffer;
   readonly control: Int32Array;
+  readonly marks: Uint8Array;
   /**
    * Grows with every collection; whoever remembers references outside the roots must forget them when it
    * changes.
    */
   generation: number;
+  /** Of what this thread remembered before `refresh`, all is gone: there was more than one collection. */
+  #allGone = false;
   /** Brings in what stubs stand for. */
   loader: Loader = NO_LOADER;
   readonly #owner: number;
@@ -130,6 +137,7 @@ export class Heap {
     this.words = new Uint32Array(handle.memory, 0, length / 4);
     this.bytes = Buffer.from(handle.memory as unknown as ArrayBuffer, 0, length);
     this.control = new Int32Array(handle.control);
+    this.marks = new Uint8Array(handle.marks, 0, handle.marks.byteLength);
     this.generation = Atomics.load(this.control, CONTROL_GENERATION);
   }
 
@@ -221,9 +229,18 @@ export class Heap {
   refresh(): void {
     const generation = Atomics.load(this.control, CONTROL_GENERATION);
     if (generation === this.generation) return;
+    this.#allGone = generation !== ((this.generation + 1) | 0);
     this.generation = generation;
     this.#small.left = 0;
     this.#large.left = 0;
+  }
+
+  /**
+   * After `refresh` brought a new generation: whether the object at `ref`, which this thread remembers from
+   * before, is still that object, with all it reaches. No is always safe.
+   */
+  outlived(ref: Ref): boolean {
+    return !this.#allGone && ((this.marks[ref >>> 3] as number) & (1 << (ref & 7))) !== 0;
   }
 
   /** Calls `visit` for every object, also those that nobody reaches. No thread gets new space meanwhile. */

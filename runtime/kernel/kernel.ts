@@ -103,7 +103,7 @@ export class Kernel {
 
   /** After a collection: references outside the roots are gone. */
   forget(): void {
-    this.#slots.clear();
+    this.#slots.forget((program) => this.#programs.ofGenesis(program.handle.hashHex) === program);
     this.#programs.forget();
   }
 

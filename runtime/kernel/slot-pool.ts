@@ -2,17 +2,17 @@
  * A worker's slots: which one an activation gets.
  *
  * Best is the slot that holds the very image. Else one that holds nearly the same is written over; else one
- * that is out of date: in which this process ran last, or whose process has run in another one since. Else a
- * new one is filled, if there is room. So there are hardly more slots than processes, and memory is touched
- * for the first time when a process is met for the first time. What is kept unused is bounded in number and
- * in bytes.
+ * that is out of date: in which this process ran last, whose contents a collection has freed, or whose
+ * process has run in another one since. Else a new one is filled, if there is room. So there are hardly more
+ * slots than processes, and memory is touched for the first time when a process is met for the first time.
+ * What is kept unused is bounded in number and in bytes.
  */
 
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiffCount } from "../heap/table.ts";
 import { PAGE_BYTES, SLOT_BYTES_LIMIT, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
-import type { Variant } from "./program.ts";
-import { type KernelImports, Slot, type SlotImage } from "./slot.ts";
+import type { LoadedProgram, Variant } from "./program.ts";
+import { type KernelImports, Slot, type SlotImage, UNKNOWN } from "./slot.ts";
 
 /**
  * A slot holds nearly the same if at most this share of the image's pages differ: a new memory has to be
@@ -105,6 +105,11 @@ export class SlotPool {
     const slot = this.#last;
     if (slot === null) return;
     this.#last = null;
+    this.#add(slot);
+    while (this.#free.size > 1 && this.#freeBytes > SLOT_BYTES_LIMIT) this.#evictOldest();
+  }
+
+  #add(slot: Slot): void {
     this.#free.add(slot);
     this.#freeBytes += slot.memory.length;
     let byRoot = this.#byVariant.get(slot.variant);
@@ -115,7 +120,6 @@ export class SlotPool {
     const same = byRoot.get(slot.root);
     if (same === undefined) byRoot.set(slot.root, [slot]);
     else same.push(slot);
-    while (this.#free.size > 1 && this.#freeBytes > SLOT_BYTES_LIMIT) this.#evictOldest();
   }
 
   /** The slot is not used again. */
@@ -123,13 +127,21 @@ export class SlotPool {
     this.#count--;
   }
 
-  /** Forgets every slot that is not in use: their references may be gone. */
-  clear(): void {
+  /**
+   * After a collection, with no slot in use. Slots of programs that do not stay are given up, and those that
+   * were not used since the contents of their memory became unknown.
+   */
+  forget(stays: (program: LoadedProgram) => boolean): void {
     this.#shelve();
-    this.#count -= this.#free.size;
-    this.#freeBytes = 0;
-    this.#free.clear();
-    this.#byVariant.clear();
+    for (const slot of [...this.#free]) {
+      this.#remove(slot);
+      if (stays(slot.program) && slot.root !== UNKNOWN) {
+        slot.forget(this.#heap);
+        this.#add(slot);
+      } else {
+        this.drop();
+      }
+    }
   }
 
   #choose(variant: Variant, image: SlotImage, place: number): Slot | undefined {
@@ -139,14 +151,22 @@ export class SlotPool {
     if (exact !== undefined) return this.#remove(exact);
     const pages = image.memoryPages * (WASM_PAGE_BYTES / PAGE_BYTES);
     const room = this.#count < SLOTS_LIMIT && this.#freeBytes + pages * PAGE_BYTES <= SLOT_BYTES_LIMIT;
-    const fitting = [...byRoot.values()].flat().filter((slot) => slot.memoryPages <= image.memoryPages);
-    const outdated = fitting.findLast((slot) => slot.place === place) ?? superseded(fitting);
+    // What is not known is written whole, zeros too: not into a memory that is mostly untouched.
+    const dense = byRoot.has(UNKNOWN) && 2 * tableDiffCount(this.#heap, 0, image.memory) >= pages;
+    const fitting = [...byRoot.values()]
+      .flat()
+      .filter((slot) => slot.memoryPages <= image.memoryPages && (dense || slot.root !== UNKNOWN));
+    const outdated =
+      fitting.findLast((slot) => slot.place === place) ??
+      fitting.find((slot) => slot.root === UNKNOWN) ??
+      superseded(fitting);
     const candidates = fitting.slice(-CANDIDATES);
     if (outdated !== undefined) candidates.push(outdated);
     let worth = room ? Math.max(REUSE_PAGES, pages * REUSE_SHARE) : Number.POSITIVE_INFINITY;
     let chosen = outdated;
     for (const slot of candidates) {
-      const difference = tableDiffCount(this.#heap, slot.root, image.memory);
+      const known = slot.root !== UNKNOWN;
+      const difference = known ? tableDiffCount(this.#heap, slot.root, image.memory) : pages;
       if (difference > worth) continue;
       chosen = slot;
       worth = difference - 1;

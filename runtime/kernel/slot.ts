@@ -61,6 +61,9 @@ const STRADDLE_BYTES = 128;
 /** What a slot can be entered with. */
 export type SlotImage = Pick<Process, "memory" | "memoryPages" | "globals">;
 
+/** In place of a reference: a collection has freed the object, or its contents were lost otherwise. */
+export const UNKNOWN = -1;
+
 const indexes = new Uint32Array(TABLE_LIMIT);
 const pages = new Uint32Array(TABLE_LIMIT);
 
@@ -70,10 +73,10 @@ export class Slot {
   readonly exports: SlotExports;
   readonly aux: Buffer;
   readonly auxWords: Int32Array;
-  /** The table whose contents the memory holds, but for marked pages. */
+  /** The table whose contents the memory holds, but for marked pages; or UNKNOWN. */
   root: Ref = 0;
-  /** The BLOB whose contents the instance's globals hold, -1: unknown. */
-  globals: Ref = -1;
+  /** The BLOB whose contents the instance's globals hold, or UNKNOWN. */
+  globals: Ref = UNKNOWN;
   /** Of the process that runs in it, or ran last (slot-pool.ts). */
   place = 0;
   memory: Buffer;
@@ -132,9 +135,14 @@ export class Slot {
     if (this.memoryPages < image.memoryPages) this.grow(image.memoryPages - this.memoryPages);
     if (this.root !== image.memory) {
       if (heap.lazy) this.#prefetch(heap, image.memory);
-      tableDiff(heap, this.root, image.memory, (index, _held, page) =>
-        this.#fetch(heap, index, page, PAGE_BYTES),
-      );
+      let known = this.root === UNKNOWN ? 0 : this.memory.length;
+      tableDiff(heap, this.#known, image.memory, (index, _held, page) => {
+        const start = index * PAGE_BYTES;
+        if (known < start) this.memory.fill(0, known, start);
+        this.#fetch(heap, index, page, PAGE_BYTES);
+        known = Math.max(known, start + PAGE_BYTES);
+      });
+      this.memory.fill(0, known);
       this.root = image.memory;
     }
     if (this.globals !== image.globals) {
@@ -146,9 +154,19 @@ export class Slot {
     }
   }
 
+  get #known(): Ref {
+    return this.root === UNKNOWN ? 0 : this.root;
+  }
+
+  /** After a collection: what became of the objects whose contents it holds. */
+  forget(heap: Heap): void {
+    if (this.root !== 0 && !heap.outlived(this.root)) this.root = UNKNOWN;
+    if (!heap.outlived(this.globals)) this.globals = UNKNOWN;
+  }
+
   /** Asks for pages that `enter` will copy: the loader is ahead of it then. */
   #prefetch(heap: Heap, root: Ref): void {
-    tableDiff(heap, this.root, root, (_index, _held, page) => {
+    tableDiff(heap, this.#known, root, (_index, _held, page) => {
       if (page !== 0 && heap.kind(page) === KIND_STUB) heap.loader.prefetch(page);
     });
   }
@@ -223,7 +241,7 @@ export class Slot {
       }
       if (found < LIST_CAPACITY) break;
     }
-    this.globals = -1;
+    this.globals = UNKNOWN;
   }
 
   /** The kernel's own write. */

@@ -75,3 +75,24 @@ test("a recycled object has no hash of its former self", () => {
     assert.notDeepEqual(hashOf(heap, heap.blob(new Uint8Array(4000).fill(2))), first);
   }
 });
+
+test("a thread that sleeps over one collection knows what outlived it; over two, it knows of nothing", () => {
+  const handle = createHeap(8 << 20);
+  const [collector, sleeper] = [new Heap(handle, 1), new Heap(handle, 2)];
+  const [kept, dropped] = [collector.blob(new Uint8Array(5000)), collector.blob(new Uint8Array(5000))];
+  const rest = collector.blob(new Uint8Array(5000));
+  collectAll(collector, [kept, rest]);
+  sleeper.refresh();
+  assert.deepEqual(
+    [kept, dropped, rest, 0].map((ref) => sleeper.outlived(ref)),
+    [true, false, true, false],
+  );
+  assert.deepEqual(
+    [kept, dropped].map((ref) => collector.outlived(ref)),
+    [true, false],
+  );
+  collectAll(collector, [kept]);
+  collectAll(collector, [kept]);
+  sleeper.refresh();
+  assert.equal(sleeper.outlived(kept), false);
+});
