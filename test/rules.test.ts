@@ -48,7 +48,6 @@ const STATE = /^(syscalls|guest|runtime\/(batch|heap|image|kernel|program))\//;
 const STATE_EXCEPTIONS: Record<string, string> = {
   "runtime/program/cache.ts": "names temporary files at random; what it returns is checked against its hash",
   "runtime/batch/runner.ts": "decides by what items cost how they run, which cannot change a result",
-  "runtime/batch/leader.ts": "tells the runner how long a window took",
   "runtime/batch/evidence.ts": "tells how a batch ran",
 };
 

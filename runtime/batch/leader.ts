@@ -6,7 +6,6 @@
  * short, or a thread has died. What it leaves is what the loop over the same items leaves.
  */
 
-import { performance } from "node:perf_hooks";
 import * as abi from "../../syscalls/abi.ts";
 import { LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
@@ -72,15 +71,10 @@ export class Leader {
   /**
    * Leads the items of `batch` that come next. The engine was acquired; it is released.
    *
-   * @param goesOn whether to go on after a window of so many items, which took so long
+   * @param goesOn whether to go on after a window
    * @param call asks other threads to help with the batch of that number
    */
-  run(
-    batch: Batch,
-    evidence: Evidence,
-    goesOn: (items: number, milliseconds: number) => boolean,
-    call: (number: number) => void,
-  ): Ending {
+  run(batch: Batch, evidence: Evidence, goesOn: () => boolean, call: (number: number) => void): Ending {
     const { start, program, inputs, outcomes } = batch;
     const bound = program.handle.stateBytes;
     const mark = outcomes.mark();
@@ -102,9 +96,8 @@ export class Leader {
       call(this.#control.announce(description));
       do {
         const items = Math.min(WINDOW_ITEMS, batch.rest);
-        const began = performance.now();
         ending = this.#window(batch, items, evidence);
-        if (ending === "done" && !goesOn(items, performance.now() - began)) ending = "slow";
+        if (ending === "done" && batch.next < inputs.count && !goesOn()) ending = "slow";
       } while (ending === "done" && batch.next < inputs.count);
       this.#control.end();
       this.#takeTimes(evidence);

@@ -3,9 +3,8 @@
  * It looks at clocks and conflicts, and cannot change a result.
  *
  * Sequential are: batches of few items, cheap items (a scheduler costs more than they do), programs without a
- * batch variant, batches that find the engine taken. Of a program whose items are new the first are, to see
- * what they cost. A run that meets too many conflicts, or is no faster than the loop, gives way to the loop
- * for a while, longer each time.
+ * batch variant, batches that find the engine taken. Of an entry whose items are new the first are, to see
+ * what they cost; later it is what has paid (experience.ts).
  */
 
 import { availableParallelism } from "node:os";
@@ -17,6 +16,7 @@ import type { Batch, BatchRunner } from "../kernel/runner.ts";
 import { readState } from "../program/state.ts";
 import { contendedPlaces } from "./contended.ts";
 import { type BatchReport, countBatch, type Ending, Evidence } from "./evidence.ts";
+import { Experience } from "./experience.ts";
 import { Leader } from "./leader.ts";
 import { Participant } from "./participant.ts";
 import { Records } from "./records.ts";
@@ -53,41 +53,14 @@ export interface Helpers {
   report(report: BatchReport): void;
 }
 
-/** Fewer items than this are not worth waking other threads. */
-const ITEMS_MINIMUM = 64;
-/**
- * To see what items cost so many are run one after the other, so many times. The first of a batch, which
- * bring pages in, do not count; of the others the least does: a thread that is held up takes long for
- * anything.
- */
-const PROBE_ITEMS = 32;
-const PROBES = 3;
-/** Items that cost less are faster in a loop. */
-const CHEAP_NS = 4_000;
-/** Cheap items that are run before their cost is looked at again. */
-const CHEAP_ITEMS = 256;
-/** Items that are run one after the other when a parallel run was not worth it, at first. */
+/** Items that are run one after the other where the engine cannot go on, or is taken. */
 const HOLD_ITEMS = 1024;
-const HOLD_LIMIT = 1 << 16;
-/** A run is worth it if an item takes at most this share of its time in the loop. */
-const WORTH = 0.95;
-/** Windows in a row that may be slower than the loop. */
-const SLOW_WINDOWS = 2;
+/** Of them so many at once. */
+const HOLD_CHUNK = 256;
 /** Threads that may die in a batch before it is run one item after the other. */
 const DEATHS_LIMIT = 5;
 /** The engine holds states up to this size: base and cells must fit into one memory. */
 const STATE_LIMIT = 2 ** 32 - 2 ** 27;
-
-/** What is known of the items of a program's entry. */
-interface Experience {
-  /** Time of one item in the loop, in nanoseconds; 0: not known. */
-  sequentialNs: number;
-  /** Chunks that were measured since, and the least time of an item in one. */
-  probes: number;
-  least: number;
-  /** How long the next hold is, in items. */
-  hold: number;
-}
 
 /** The engine, as one thread sees it. */
 interface Engine {
@@ -160,65 +133,46 @@ export class Runner implements BatchRunner {
     if (this.#deaths > DEATHS_LIMIT) return rest;
     const experience = this.#experienceOf(batch);
     if (this.#from >= 0 && next > this.#from) {
-      const items = next - this.#from;
-      this.#learn(experience, items, ((performance.now() - this.#since) * 1e6) / items);
+      experience.looped(next - this.#from, (performance.now() - this.#since) * 1e6, this.#cold);
+      this.#cold = false;
     }
     const count = Math.min(rest, this.#count(experience, rest));
     this.#hold -= Math.min(this.#hold, count);
     this.#from = count === 0 ? -1 : next;
+    if (count === 0) this.#cold = true;
     this.#since = performance.now();
     return count;
   }
 
-  /** `items` items in the loop took `ns` each. */
-  #learn(experience: Experience, items: number, ns: number): void {
-    if (items < PROBE_ITEMS) return;
-    const cold = this.#cold;
-    this.#cold = false;
-    if (cold) return;
-    experience.least = Math.min(experience.least, ns);
-    if (++experience.probes < PROBES) return;
-    experience.sequentialNs = experience.least;
-    experience.least = Number.POSITIVE_INFINITY;
-    experience.probes = 0;
-  }
-
   /** How many items are run one after the other now. */
   #count(experience: Experience, rest: number): number {
-    const { force } = this.#options;
     const planned = this.#steps?.plan?.();
     if (planned !== undefined) return planned;
-    if (force || this.#hold > 0) return Math.min(this.#hold, CHEAP_ITEMS);
-    if (rest < ITEMS_MINIMUM) return rest;
-    if (experience.sequentialNs === 0) return PROBE_ITEMS;
-    return experience.sequentialNs < CHEAP_NS ? CHEAP_ITEMS : 0;
+    if (this.#options.force || this.#hold > 0) return Math.min(this.#hold, HOLD_CHUNK);
+    return experience.plan(rest);
   }
 
   run(batch: Batch): void {
     const { force } = this.#options;
     batch.program.makeBatch(this.#heap);
     if (batch.program.batchModule === null) return;
-    const { control, leader, memory } = this.#needEngine();
+    const { control, leader } = this.#needEngine();
     if (!control.acquire(this.#id)) {
       this.#hold = force ? 1 : HOLD_ITEMS;
       return;
     }
     const experience = this.#experienceOf(batch);
-    const threads = Math.min(memory.workers, availableParallelism());
-    let slow = 0;
-    const goesOn = (items: number, milliseconds: number): boolean => {
-      const ns = (milliseconds * 1e6) / items;
-      // Items that are this fast have become cheap.
-      const worth = ns < WORTH * experience.sequentialNs && threads * ns > CHEAP_NS;
-      slow = worth || force ? 0 : slow + 1;
-      return slow <= SLOW_WINDOWS;
-    };
+    const { next } = batch;
+    const began = performance.now();
+    const elapsedNs = (): number => (performance.now() - began) * 1e6;
+    const goesOn = (): boolean => force || experience.goesOn(batch.next - next, elapsedNs());
     let ending: Ending;
     try {
       ending = leader.run(batch, this.#evidence, goesOn, (number) => this.#helpers.call(number));
     } finally {
       this.#helpers.dismiss();
     }
+    experience.ran(batch.next - next, elapsedNs());
     switch (ending) {
       case "died":
         this.#deaths++;
@@ -229,12 +183,7 @@ export class Runner implements BatchRunner {
         break;
       case "memory":
       case "conflicts":
-      case "slow":
-        this.#hold = force ? 1 : experience.hold;
-        experience.hold = Math.min(2 * experience.hold, HOLD_LIMIT);
-        break;
-      default:
-        experience.hold = Math.max(HOLD_ITEMS, experience.hold / 2);
+        this.#hold = force ? 1 : HOLD_ITEMS;
     }
   }
 
@@ -291,7 +240,8 @@ export class Runner implements BatchRunner {
     this.#experience.set(program, entries);
     const known = entries.get(start.entry);
     if (known !== undefined) return known;
-    const fresh = { sequentialNs: 0, probes: 0, least: Number.POSITIVE_INFINITY, hold: HOLD_ITEMS };
+    const workers = this.#memory?.workers ?? 1;
+    const fresh = new Experience(Math.min(workers, availableParallelism()));
     entries.set(start.entry, fresh);
     return fresh;
   }

@@ -183,7 +183,7 @@ export class Kernel {
           })
         : new Batch(this.#heap, program, start, start.memory, start.globals, start.gas, depth);
     if (!(batch instanceof Batch)) return batch;
-    let count = this.#runner.plan(batch);
+    let count = batch.rest > 0 ? this.#runner.plan(batch) : 0;
     while (batch.rest > 0) {
       if (count > 0) {
         count = this.#runItems(batch, run, count);

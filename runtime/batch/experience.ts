@@ -1,0 +1,113 @@
+/**
+ * What is known of the items of an entry: what one costs in the loop, and whether running them in parallel
+ * has paid. From that follows what is tried next. It knows no clock, and decides nothing but time.
+ *
+ * Runs in parallel may lose a small share of what the items would have taken in the loop, and no more: each
+ * adds what it took longer, or takes away what it gained. One that would lose more than is left is not begun,
+ * and one that has does not go on, so items that are not worth it are tried again from time to time, the
+ * worse they are the more seldom. A batch is never much slower than its loop, however it conflicts.
+ */
+
+/** Fewer items than this are not worth waking other threads. */
+const ITEMS_MINIMUM = 64;
+/**
+ * To see what items cost so many are run one after the other, so many times; what counts is the median: a
+ * thread that is held up takes long for anything, and items differ.
+ */
+const PROBE_ITEMS = 32;
+const PROBES = 3;
+/** Items that cost less are faster in a loop. */
+const CHEAP_NS = 4_000;
+/** Items that are run in the loop before that is thought over. */
+const LOOP_ITEMS = 256;
+/** The loop is looked at again after so many items in parallel, at first and at last. */
+const INTERVAL_FIRST = 2048;
+const INTERVAL_LAST = 1 << 16;
+/** What runs in parallel may lose: a share of all the time, and what some items take, to begin with. */
+const LOSS_SHARE = 0.05;
+const LOSS_ITEMS = 384;
+/** A loop that looks so much longer than all threads could make up for is not what it was. */
+const STALE = 0.8;
+/** What lies further back counts half. */
+const MEMORY_NS = 2e9;
+
+export class Experience {
+  readonly #threads: number;
+  /** Time of one item in the loop; 0: not known. */
+  #loopNs = 0;
+  #probes: number[] = [];
+  /** Items in parallel since the loop was looked at, and how many there may be. */
+  #unseen = 0;
+  #interval = INTERVAL_FIRST;
+  /** What all items took in the loop, or would have. */
+  #timeNs = 0;
+  /** What runs in parallel have lost, and the last one for each item. */
+  #lossNs = 0;
+  #lastLossNs = 0;
+
+  /** So many threads can run items at once. */
+  constructor(threads: number) {
+    this.#threads = threads;
+  }
+
+  /** Of `rest` items, how many are run one after the other now; 0: they are run in parallel. */
+  plan(rest: number): number {
+    if (rest < ITEMS_MINIMUM) return rest;
+    if (this.#loopNs === 0 || this.#unseen >= this.#interval) return PROBE_ITEMS;
+    if (this.#loopNs < CHEAP_NS) return LOOP_ITEMS;
+    return this.#affords(this.#lossNs + this.#lastLossNs * LOOP_ITEMS) ? 0 : LOOP_ITEMS;
+  }
+
+  /** `items` items took so long in the loop; `cold`: the first ones, which bring pages in. */
+  looped(items: number, ns: number, cold: boolean): void {
+    this.#spend(ns);
+    if (cold || items < PROBE_ITEMS) return;
+    this.#probes.push(ns / items);
+    if (this.#probes.length < PROBES) return;
+    const median = this.#probes.sort((a, b) => a - b)[1] as number;
+    this.#probes = [];
+    if (this.#unseen > 0) this.#interval = Math.min(2 * this.#interval, INTERVAL_LAST);
+    this.#unseen = 0;
+    // What seemed to be lost was the items' own.
+    if (median * STALE > this.#loopNs) this.#forgive();
+    this.#loopNs = median;
+  }
+
+  /** Whether a run in parallel may go on of which `items` items took so long. */
+  goesOn(items: number, ns: number): boolean {
+    return !this.#isStale(items, ns) && this.#affords(this.#lossNs + ns - items * this.#loopNs);
+  }
+
+  /** A run in parallel has ended, of which `items` items were committed. */
+  ran(items: number, ns: number): void {
+    if (this.#isStale(items, ns)) {
+      this.#loopNs = 0;
+      return;
+    }
+    const loss = ns - items * this.#loopNs;
+    this.#spend(items * this.#loopNs);
+    this.#lossNs = Math.max(0, this.#lossNs + loss);
+    this.#lastLossNs = Math.max(0, loss / Math.max(1, items));
+    this.#unseen += items;
+  }
+
+  #isStale(items: number, ns: number): boolean {
+    return ns * this.#threads < STALE * items * this.#loopNs;
+  }
+
+  #affords(lossNs: number): boolean {
+    return lossNs <= LOSS_SHARE * this.#timeNs + LOSS_ITEMS * this.#loopNs;
+  }
+
+  #spend(ns: number): void {
+    this.#timeNs += ns;
+    if (this.#timeNs < MEMORY_NS) return;
+    this.#timeNs /= 2;
+    this.#lossNs /= 2;
+  }
+
+  #forgive(): void {
+    this.#lossNs = 0;
+    this.#lastLossNs = 0;
+  }
+}
