@@ -89,9 +89,9 @@ const LIFE = [
 
 test("a batch of an installed program runs in parallel, by bytes and by hash", async () => {
   const reports = await same(LIFE);
-  assert.deepEqual(new Set(reports.map(({ process }) => `${process}`)), new Set(["1", "2"]));
-  // Two at once: one finds the engine taken now and then.
-  for (const { items, parallel } of reports) assert.ok(items === 0 || parallel > 0);
+  // Two at once: one finds the engine taken now and then, but not for ever.
+  const parallel = new Set(reports.flatMap((one) => (one.parallel > 0 ? [`${one.process}`] : [])));
+  assert.deepEqual(parallel, new Set(["1", "2"]));
 });
 
 test("the same while threads die", async () => {
