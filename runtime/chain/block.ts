@@ -97,6 +97,12 @@ export function blockId(genesis: Uint8Array, fields: BlockFields): Buffer {
 /** The metadata of block 0: none. */
 export const NO_METADATA_HASH = createHash("sha256").digest();
 
+/** The bytes that a root gave to SNAPSHOT: a copy, for who has a block may write into its data. */
+export function dataOf(heap: Heap, root: Ref): Uint8Array {
+  const { text } = loadProcess(heap, root);
+  return text === 0 ? new Uint8Array() : new Uint8Array(heap.payload(text));
+}
+
 /**
  * The block that an activation of the root ended with.
  *
@@ -111,7 +117,7 @@ export function makeBlock(
   budget: number,
 ): Retained {
   const process = loadProcess(heap, run.result);
-  const data = process.text === 0 ? new Uint8Array() : new Uint8Array(heap.payload(process.text));
+  const data = dataOf(heap, run.result);
   if (process.status === abi.STATUS_FAULTED) {
     throw new BlockFault(FAULT_NAMES[process.fault] as string, process, Buffer.from(data).toString("utf8"));
   }

@@ -8,10 +8,10 @@
  */
 
 import { StoreError } from "../errors.ts";
-import type { Ref } from "../heap/heap.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
 import type { Store } from "../store/store.ts";
 import type { Written } from "../store/writer.ts";
-import type { Retained } from "./block.ts";
+import { dataOf, type Retained } from "./block.ts";
 import type { Engine } from "./engine.ts";
 import type { History, Undo } from "./history.ts";
 
@@ -149,7 +149,11 @@ export class Journal {
             pinned: pinned.map(hex),
             unpinned: unpinned.map(hex),
           })
-        : this.store.commit({ ...commitOf(added, this.#history), head: stand, removed: ids }),
+        : this.store.commit({
+            ...commitOf(this.#engine.heap, added, this.#history),
+            head: stand,
+            removed: ids,
+          }),
     );
     if (written.sweepDue && this.#sweeping === null) this.#sweeping = this.#sweep(false).catch(() => null);
   }
@@ -183,7 +187,7 @@ export class Journal {
   }
 }
 
-function commitOf({ block, ref, metadata, budget }: Retained, history: History) {
+function commitOf(heap: Heap, { block, ref, metadata, budget }: Retained, history: History) {
   return {
     ref,
     metadata,
@@ -192,7 +196,7 @@ function commitOf({ block, ref, metadata, budget }: Retained, history: History) 
       height: block.height,
       parent: Buffer.from(block.parent, "hex"),
       root: Buffer.from(block.root, "hex"),
-      data: block.data,
+      data: dataOf(heap, ref),
       budget,
       gasUsed: block.gasUsed,
       ended: block.ended,

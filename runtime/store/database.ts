@@ -30,6 +30,8 @@ const { open } = createRequire(import.meta.url)("lmdb") as typeof import("lmdb")
 
 /** Reserved address space, and the bound on what a store holds. */
 const MAP_BYTES = 2 ** 38;
+/** So many readers a file may have at once, of all processes together; 64 bytes each beside it. */
+const READERS_LIMIT = 4096;
 /** Of a larger object, so much goes into its body in any case. */
 const BODY_BYTES = 4072;
 /** Remains that do not deserve a page of their own. */
@@ -69,6 +71,7 @@ export class Database {
       readOnly,
       mapSize: MAP_BYTES,
       maxDbs: 4,
+      maxReaders: READERS_LIMIT,
       // A transaction is on the disk when it returns.
       overlappingSync: false,
       noMemInit: true,

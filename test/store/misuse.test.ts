@@ -68,6 +68,47 @@ test("whoever reads a store in the same process does not mind that somebody begi
   });
 });
 
+test("whoever has a block may write into its data, or give it away", async () => {
+  await withDirectory(async (path) => {
+    const place = { path, durability: "pipelined" } as const;
+    const runtime = await open([], { ...OPTIONS, store: place });
+    const said: string[] = [];
+    for (let i = 1; i < 9; i++) {
+      const { data } = await runtime.produce(metadata(i, 0));
+      said.push(Buffer.from(data).toString("hex"));
+      if (i % 2 === 0) data.fill(77);
+      else structuredClone(data, { transfer: [data.buffer as ArrayBuffer] });
+    }
+    const fork = await runtime.fork({ store: `${path}-fork` });
+    await fork.close();
+    await runtime.close();
+    for (const store of [path, `${path}-fork`]) {
+      const again = await open([], { ...OPTIONS, store });
+      assert.deepEqual(
+        again
+          .blocks()
+          .map(({ data }) => Buffer.from(data).toString("hex"))
+          .slice(1),
+        said,
+      );
+      await again.close();
+    }
+  });
+});
+
+test("hundreds of readers at once hinder nobody", async () => {
+  await withDirectory(async (store) => {
+    const runtime = await open([], { ...OPTIONS, store });
+    const readers: Awaited<ReturnType<typeof openReader>>[] = [];
+    for (let i = 0; i < 200; i++) readers.push(await openReader(store, { heapBytes: 1 << 25 }));
+    const block = await runtime.produce(metadata(1, 0));
+    for (const reader of readers) assert.equal(reader.inspect([])?.hash, block.root);
+    await runtime.prune(1);
+    for (const reader of readers) await reader.close();
+    await runtime.close();
+  });
+});
+
 test("options that nobody knows, and arguments of another kind, are refused", async () => {
   await withDirectory(async (store) => {
     const runtime = await open([], { ...OPTIONS, store });
