@@ -30,7 +30,8 @@ export interface Variable {
 }
 
 const NOTHING: DeclaredState = { stateBytes: 0, memoryPages: 0, variables: [] };
-const PREFIX = "STATE_";
+/** Nothing else of a name is shown to people. */
+const NAME = /^STATE_(\w{1,64})$/;
 const STRIDE = "_STRIDE";
 
 export function readState(bytes: Uint8Array): DeclaredState {
@@ -62,7 +63,7 @@ function read(reader: Reader): DeclaredState {
         const kind = reader.u8();
         const index = reader.u32();
         const value = kind === 3 ? globals[index] : null;
-        if (typeof value === "number" && name.startsWith(PREFIX)) constants.set(name, value);
+        if (typeof value === "number" && NAME.test(name)) constants.set(name, value);
       }
     }
     reader.offset = next;
@@ -76,7 +77,7 @@ function variablesOf(constants: ReadonlyMap<string, number>): Variable[] {
     const owner = name.endsWith(STRIDE) ? name.slice(0, -STRIDE.length) : null;
     if (name === STATE_BYTES || (owner !== null && constants.has(owner))) continue;
     const stride = constants.get(name + STRIDE) ?? 0;
-    variables.push({ name: name.slice(PREFIX.length).toLowerCase(), address, stride });
+    variables.push({ name: name.replace(NAME, "$1").toLowerCase(), address, stride });
   }
   return variables.sort((a, b) => a.address - b.address);
 }
