@@ -1,6 +1,9 @@
 /**
- * What is known of the items of an entry: what one costs in the loop, and whether running them in parallel
- * has paid. From that follows what is tried next. It knows no clock, and decides nothing but time.
+ * What is known of the items of an entry: what their work costs in the loop, and whether running them in
+ * parallel has paid. From that follows what is tried next. It knows no clock, and decides nothing but time.
+ *
+ * Work is gas, which tells items apart that do more from those that do less, and something for each item: gas
+ * of those that used up all they had says nothing.
  *
  * Runs in parallel may lose a small share of what the items would have taken in the loop, and no more: each
  * adds what it took longer, or takes away what it gained. One that would lose more than is left is not begun,
@@ -26,22 +29,35 @@ const INTERVAL_LAST = 1 << 16;
 /** What runs in parallel may lose: a share of all the time, and what some items take, to begin with. */
 const LOSS_SHARE = 0.05;
 const LOSS_ITEMS = 384;
-/** A loop that looks so much longer than all threads could make up for is not what it was. */
+/** Work that all threads did in less than this share of what each would have to do is not what it was. */
 const STALE = 0.8;
 /** What lies further back counts half. */
 const MEMORY_NS = 2e9;
 
+/** What every item is at least, in gas. */
+const ITEM_WORK = 10_000;
+
+/** Some items, and the gas of those among them that did not use up all they had. */
+export interface Work {
+  readonly items: number;
+  readonly gas: number;
+}
+
+const amount = ({ items, gas }: Work): number => items * ITEM_WORK + gas;
+
 export class Experience {
   readonly #threads: number;
-  /** Time of one item in the loop; 0: not known. */
+  /** Time that work takes in the loop; 0: not known. */
   #loopNs = 0;
+  /** Work of an item, lately. */
+  #itemWork = 0;
   #probes: number[] = [];
   /** Items in parallel since the loop was looked at, and how many there may be. */
   #unseen = 0;
   #interval = INTERVAL_FIRST;
   /** What all items took in the loop, or would have. */
   #timeNs = 0;
-  /** What runs in parallel have lost, and the last one for each item. */
+  /** What runs in parallel have lost, and the last one for its work. */
   #lossNs = 0;
   #lastLossNs = 0;
 
@@ -54,15 +70,17 @@ export class Experience {
   plan(rest: number): number {
     if (rest < ITEMS_MINIMUM) return rest;
     if (this.#loopNs === 0 || this.#unseen >= this.#interval) return PROBE_ITEMS;
-    if (this.#loopNs < CHEAP_NS) return LOOP_ITEMS;
-    return this.#affords(this.#lossNs + this.#lastLossNs * LOOP_ITEMS) ? 0 : LOOP_ITEMS;
+    if (this.#loopNs * this.#itemWork < CHEAP_NS) return LOOP_ITEMS;
+    const lossNs = this.#lastLossNs * LOOP_ITEMS * this.#itemWork;
+    return this.#affords(this.#lossNs + lossNs) ? 0 : LOOP_ITEMS;
   }
 
-  /** `items` items took so long in the loop; `cold`: the first ones, which bring pages in. */
-  looped(items: number, ns: number, cold: boolean): void {
+  /** This work took so long in the loop; `cold`: by the first items, which bring pages in. */
+  looped(work: Work, ns: number, cold: boolean): void {
     this.#spend(ns);
-    if (cold || items < PROBE_ITEMS) return;
-    this.#probes.push(ns / items);
+    if (cold || work.items < PROBE_ITEMS) return;
+    this.#itemWork = amount(work) / work.items;
+    this.#probes.push(ns / amount(work));
     if (this.#probes.length < PROBES) return;
     const median = this.#probes.sort((a, b) => a - b)[1] as number;
     this.#probes = [];
@@ -73,30 +91,31 @@ export class Experience {
     this.#loopNs = median;
   }
 
-  /** Whether a run in parallel may go on of which `items` items took so long. */
-  goesOn(items: number, ns: number): boolean {
-    return !this.#isStale(items, ns) && this.#affords(this.#lossNs + ns - items * this.#loopNs);
+  /** Whether a run in parallel may go on whose work so far took so long. */
+  goesOn(work: Work, ns: number): boolean {
+    return !this.#isStale(work, ns) && this.#affords(this.#lossNs + ns - amount(work) * this.#loopNs);
   }
 
-  /** A run in parallel has ended, of which `items` items were committed. */
-  ran(items: number, ns: number): void {
-    if (this.#isStale(items, ns)) {
+  /** A run in parallel has ended that has done this work. */
+  ran(work: Work, ns: number): void {
+    if (work.items > 0) this.#itemWork = amount(work) / work.items;
+    if (this.#isStale(work, ns)) {
       this.#loopNs = 0;
       return;
     }
-    const loss = ns - items * this.#loopNs;
-    this.#spend(items * this.#loopNs);
-    this.#lossNs = Math.max(0, this.#lossNs + loss);
-    this.#lastLossNs = Math.max(0, loss / Math.max(1, items));
-    this.#unseen += items;
+    const lossNs = ns - amount(work) * this.#loopNs;
+    this.#spend(amount(work) * this.#loopNs);
+    this.#lossNs = Math.max(0, this.#lossNs + lossNs);
+    this.#lastLossNs = Math.max(0, lossNs / Math.max(ITEM_WORK, amount(work)));
+    this.#unseen += work.items;
   }
 
-  #isStale(items: number, ns: number): boolean {
-    return ns * this.#threads < STALE * items * this.#loopNs;
+  #isStale(work: Work, ns: number): boolean {
+    return ns * this.#threads < STALE * amount(work) * this.#loopNs;
   }
 
   #affords(lossNs: number): boolean {
-    return lossNs <= LOSS_SHARE * this.#timeNs + LOSS_ITEMS * this.#loopNs;
+    return lossNs <= LOSS_SHARE * this.#timeNs + LOSS_ITEMS * this.#itemWork * this.#loopNs;
   }
 
   #spend(ns: number): void {

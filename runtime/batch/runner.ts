@@ -16,7 +16,7 @@ import type { Batch, BatchRunner } from "../kernel/runner.ts";
 import { readState } from "../program/state.ts";
 import { contendedPlaces } from "./contended.ts";
 import { type BatchReport, countBatch, type Ending, Evidence } from "./evidence.ts";
-import { Experience } from "./experience.ts";
+import { Experience, type Work } from "./experience.ts";
 import { Leader } from "./leader.ts";
 import { Participant } from "./participant.ts";
 import { Records } from "./records.ts";
@@ -89,9 +89,11 @@ export class Runner implements BatchRunner {
   #evidence = new Evidence();
   /** The loop has not run a chunk of it yet. */
   #cold = true;
-  /** When the loop began with the items that it runs now, and with which. */
+  /** The loop runs items of it now. */
+  #looping = false;
+  /** Where and when what is counted now began. */
+  #from: Work = { items: 0, gas: 0 };
   #since = 0;
-  #from = -1;
 
   /** Without `memory` batches run one item after the other. */
   constructor(
@@ -117,13 +119,13 @@ export class Runner implements BatchRunner {
   }
 
   plan(batch: Batch): number {
-    const { program, rest, next } = batch;
+    const { program, rest } = batch;
     if (batch !== this.#batch) {
       this.#batch = batch;
       batch.variant = program.loop;
       this.#hold = 0;
       this.#deaths = 0;
-      this.#from = -1;
+      this.#looping = false;
       this.#cold = true;
       this.#evidence = new Evidence();
       this.#began = performance.now();
@@ -132,16 +134,27 @@ export class Runner implements BatchRunner {
     if (program.batchModule === null || program.handle.stateBytes > STATE_LIMIT) return rest;
     if (this.#deaths > DEATHS_LIMIT) return rest;
     const experience = this.#experienceOf(batch);
-    if (this.#from >= 0 && next > this.#from) {
-      experience.looped(next - this.#from, (performance.now() - this.#since) * 1e6, this.#cold);
+    if (this.#looping) {
+      experience.looped(this.#work(batch), (performance.now() - this.#since) * 1e6, this.#cold);
       this.#cold = false;
     }
     const count = Math.min(rest, this.#count(experience, rest));
     this.#hold -= Math.min(this.#hold, count);
-    this.#from = count === 0 ? -1 : next;
-    if (count === 0) this.#cold = true;
-    this.#since = performance.now();
+    this.#looping = count > 0;
+    if (!this.#looping) this.#cold = true;
+    this.#begin(batch);
     return count;
+  }
+
+  /** From here on time and work are counted. */
+  #begin(batch: Batch): void {
+    this.#from = { items: batch.next, gas: batch.outcomes.exactGas };
+    this.#since = performance.now();
+  }
+
+  /** What was done since. */
+  #work(batch: Batch): Work {
+    return { items: batch.next - this.#from.items, gas: batch.outcomes.exactGas - this.#from.gas };
   }
 
   /** How many items are run one after the other now. */
@@ -162,17 +175,16 @@ export class Runner implements BatchRunner {
       return;
     }
     const experience = this.#experienceOf(batch);
-    const { next } = batch;
-    const began = performance.now();
-    const elapsedNs = (): number => (performance.now() - began) * 1e6;
-    const goesOn = (): boolean => force || experience.goesOn(batch.next - next, elapsedNs());
+    this.#begin(batch);
+    const elapsedNs = (): number => (performance.now() - this.#since) * 1e6;
+    const goesOn = (): boolean => force || experience.goesOn(this.#work(batch), elapsedNs());
     let ending: Ending;
     try {
       ending = leader.run(batch, this.#evidence, goesOn, (number) => this.#helpers.call(number));
     } finally {
       this.#helpers.dismiss();
     }
-    experience.ran(batch.next - next, elapsedNs());
+    experience.ran(this.#work(batch), elapsedNs());
     switch (ending) {
       case "died":
         this.#deaths++;

@@ -153,6 +153,7 @@ export interface OutcomesMark {
   readonly returned: number;
   readonly refused: number;
   readonly gasUsed: number;
+  readonly exactGas: number;
 }
 
 /** Collects what becomes of the items, in their order, and makes it one object. */
@@ -165,6 +166,8 @@ export class OutcomesWriter {
   returned = 0;
   refused = 0;
   gasUsed = 0;
+  /** The gas of those that returned or aborted: it tells how much they did. */
+  exactGas = 0;
 
   constructor(count: number) {
     this.#count = count;
@@ -204,6 +207,7 @@ export class OutcomesWriter {
     records[at + abi.OUTCOME_OUTPUT_OFFSET / 4] = this.#length;
     records[at + abi.OUTCOME_OUTPUT_LENGTH / 4] = length;
     this.gasUsed += gasUsed;
+    if (status === abi.ITEM_RETURNED || fault === abi.FAULT_ABORT) this.exactGas += gasUsed;
     if (status === abi.ITEM_RETURNED) this.returned++;
     else if (status === abi.ITEM_REFUSED) this.refused++;
     if (source !== null && length > 0) this.#append(source, from, length);
@@ -211,8 +215,8 @@ export class OutcomesWriter {
 
   /** Where `rollback` can come back to. */
   mark(): OutcomesMark {
-    const { returned, refused, gasUsed } = this;
-    return { next: this.#next, length: this.#length, returned, refused, gasUsed };
+    const { returned, refused, gasUsed, exactGas } = this;
+    return { next: this.#next, length: this.#length, returned, refused, gasUsed, exactGas };
   }
 
   /** Forgets the items that were added since the mark was made. */
@@ -222,6 +226,7 @@ export class OutcomesWriter {
     this.returned = mark.returned;
     this.refused = mark.refused;
     this.gasUsed = mark.gasUsed;
+    this.exactGas = mark.exactGas;
   }
 
   /** The object; every item was added. */

@@ -13,7 +13,12 @@ interface Costs {
   readonly parallel: number;
   /** To begin a run, and to end it. */
   readonly run?: number;
+  /** So many times as much work as usual, which takes so many times as long. */
+  readonly times?: number;
 }
+
+/** Of a usual item. */
+const GAS = 60_000;
 
 interface Total {
   ns: number;
@@ -22,14 +27,17 @@ interface Total {
 
 /** Runs a batch as a runner does. `noise`: what a chunk takes longer by chance, as a share of its time. */
 function runBatch(experience: Experience, items: number, costs: Costs, noise = () => 0): Total {
-  const { loop, parallel, run = 0 } = costs;
+  const { run = 0, times = 1 } = costs;
+  const loop = costs.loop * times;
+  const parallel = costs.parallel * times;
+  const work = (count: number) => ({ items: count, gas: count * GAS * times });
   const total = { ns: 0, parallel: 0 };
   let cold = true;
   for (let rest = items; rest > 0; ) {
     const planned = Math.min(rest, experience.plan(rest));
     if (planned > 0) {
       const ns = planned * loop * (1 + noise());
-      experience.looped(planned, ns, cold);
+      experience.looped(work(planned), ns, cold);
       cold = false;
       total.ns += ns;
       rest -= planned;
@@ -43,8 +51,8 @@ function runBatch(experience: Experience, items: number, costs: Costs, noise = (
       done += window;
       rest -= window;
       ns += window * parallel * (1 + noise());
-    } while (rest > 0 && experience.goesOn(done, ns));
-    experience.ran(done, ns);
+    } while (rest > 0 && experience.goesOn(work(done), ns));
+    experience.ran(work(done), ns);
     total.ns += ns;
     total.parallel += done;
   }
@@ -111,6 +119,23 @@ test("the first batch is not much slower than its loop either", () => {
   for (const share of BAD.filter((one) => one < 3)) {
     const found = speed(10_000, { loop: 20_000, parallel: share * 20_000 }, 0, 1);
     assert.ok(found > 0.88, `${share} times the loop: ${found}`);
+  }
+});
+
+test("batches whose items do more and less in turn", () => {
+  for (const [parallel, least] of [
+    [26_000, 0.9],
+    [11_000, 1.5],
+  ] as const) {
+    const experience = new Experience(2);
+    let ns = 0;
+    let loopNs = 0;
+    for (let i = 0; i < 2000; i++) {
+      const costs = { loop: 20_000, parallel, times: 1 + ((i * 7) % 10) };
+      ns += runBatch(experience, 300, costs).ns;
+      loopNs += 300 * costs.loop * costs.times;
+    }
+    assert.ok(loopNs / ns > least, `${parallel}: ${loopNs / ns}`);
   }
 });
 
