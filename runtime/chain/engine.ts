@@ -83,6 +83,8 @@ export class Engine {
   readonly #users = new Set<RootHolder>();
   /** Stores whose runtime is closed, and that others may need to bring objects in. */
   readonly #left = new Set<Store>();
+  /** Bits of stores of which pages have become stubs since. */
+  #gaveWay = 0;
   #inFlight = 0;
   #blocks = 0;
   #collections = 0;
@@ -124,19 +126,25 @@ export class Engine {
     return this.#users.size > 0;
   }
 
-  /**
-   * A runtime ends. Where the first of them was opened with a store, parts of states may be in stores alone:
-   * then these stay open until no runtime is left that has none of its own.
-   */
+  /** A runtime ends; its store is closed as soon as no other needs it. */
   async close(user: RootHolder): Promise<void> {
     if (!this.#users.delete(user)) return;
     if (user.store !== null) this.#left.add(user.store);
     if (this.#users.size === 0) await this.pool.close();
-    if (this.settings.store !== null && [...this.#users].some(({ store }) => store === null)) return;
     for (const store of this.#left) {
+      if (this.#isNeeded(store)) continue;
       this.#left.delete(store);
       await store.close();
     }
+  }
+
+  /**
+   * Whether a store may hold what an open runtime has nowhere else: pages that gave way; or, where the first
+   * runtime was opened with a store, parts of states that were never brought in.
+   */
+  #isNeeded({ bit }: Store): boolean {
+    const without = [...this.#users].some(({ store }) => store === null);
+    return this.inUse && ((this.#gaveWay & bit) !== 0 || (this.settings.store !== null && without));
   }
 
   /** What is needed as long as anybody is open: programs, and the image before block 0 (`trace` runs it). */
@@ -270,7 +278,10 @@ export class Engine {
       const refs = new Set<Ref>(this.genesisRefs());
       for (const user of this.#users) for (const ref of user.roots()) refs.add(ref);
       heap.roots = refs;
-      const collect = (metadata: number) => pool.run({ kind: JOB_COLLECT, start: 0, metadata, gas: 0 });
+      const collect = (metadata: number) => {
+        this.#gaveWay |= metadata;
+        return pool.run({ kind: JOB_COLLECT, start: 0, metadata, gas: 0 });
+      };
       const stores = this.#storeBits();
       await collect(evict ? stores : 0);
       if (!evict && stores !== 0 && this.#pressed) await collect(stores);

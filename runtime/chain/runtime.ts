@@ -359,7 +359,7 @@ export class Runtime {
 
   /**
    * Waits for what is in progress, and for the disk, and releases the threads, with the last runtime of those
-   * that share them.
+   * that share them. A store that one of these may still need is released with that.
    *
    * @throws StoreError: what could not be written, unless `flush` or another call has said so; it is closed
    *   all the same

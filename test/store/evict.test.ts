@@ -101,3 +101,22 @@ test("what gives way is pages that are stored, and their space is used again", a
     await fork.close();
   });
 });
+
+test("a store that others may need stays open when its runtime is closed", async () => {
+  await withDirectory(async (path) => {
+    for (const durable of [false, true]) {
+      const place = `${path}-${durable}`;
+      const runtime = await open([dirty], { ...OPTIONS, ...(durable ? { store: place } : {}) });
+      const fork = await runtime.fork({ store: `${place}-fork` });
+      // What the program begins with lies in the fork's store, and in no other.
+      const { root } = await produce(fork, 1);
+      await fork.engine.collect({ evict: true });
+      await fork.close();
+      assert.equal((await produce(runtime, 1)).root, root);
+      await runtime.close();
+      const again = await open([dirty], { ...OPTIONS, store: `${place}-fork` });
+      assert.equal(again.head.root, root);
+      await again.close();
+    }
+  });
+});
