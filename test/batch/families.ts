@@ -5,7 +5,7 @@
 
 import fc from "fast-check";
 import { programHash } from "../../runtime/index.ts";
-import { CHILD_LIMIT } from "../../syscalls/abi.ts";
+import * as abi from "../../syscalls/abi.ts";
 import { Script } from "../driver.ts";
 import { guest } from "../fixture.ts";
 import type { BatchInput, Item } from "./batches.ts";
@@ -26,7 +26,7 @@ export type Write = (script: Script) => void;
 const child = fc.oneof(
   { weight: 20, arbitrary: fc.nat(CHILDREN - 1) },
   // Cells on other pages, and the last one, behind which the quotas lie.
-  { weight: 1, arbitrary: fc.constantFrom(63, 64, 5000, CHILD_LIMIT - 1, CHILD_LIMIT) },
+  { weight: 1, arbitrary: fc.constantFrom(63, 64, 5000, abi.CHILD_LIMIT - 1, abi.CHILD_LIMIT) },
 );
 const address = fc.oneof(fc.nat(200), fc.constantFrom(4090, 0x8000, 0xfffc, 0x10004, SCRATCH));
 const value = fc.nat(250);
@@ -85,6 +85,18 @@ const recall: fc.Arbitrary<Write> = fc
       (script) =>
         void script.command(call, number, pointer),
   );
+/** Adds to an integer of the state, where requests may lie. */
+const add: fc.Arbitrary<Write> = fc
+  .tuple(fc.constantFrom(8, 16, 32), fc.nat(255), value, fc.boolean())
+  .map(([width, at, delta, subtract]) => {
+    const request = new DataView(new ArrayBuffer(abi.ACCUMULATE_SIZE));
+    request.setUint32(abi.ACCUMULATE_VERSION, abi.ABI_VERSION, true);
+    request.setUint32(abi.ACCUMULATE_FLAGS, subtract ? abi.ACCUMULATE_SUBTRACT : 0, true);
+    request.setUint32(abi.ACCUMULATE_ADDRESS, at - (at % width), true);
+    request.setUint32(abi.ACCUMULATE_WIDTH, width, true);
+    request.setUint32(abi.ACCUMULATE_DELTA, delta, true);
+    return (script) => void script.command(18, 0, script.place(new Uint8Array(request.buffer)));
+  });
 const fault: fc.Arbitrary<Write> = fc.constant((script) => void script.trap());
 const spin: fc.Arbitrary<Write> = fc.nat(3000).map((turns) => (script) => void script.spin(turns));
 
@@ -111,6 +123,7 @@ const grandchild = fc.constant((script: Script) => {
 const inside = fc.oneof(
   store,
   store,
+  add,
   grandchild,
   fc.constantFrom(0, 1, 2).map((pages) => (script: Script) => void script.grow(pages)),
   value.map((more) => (script: Script) => void script.command(17, 0, 0, 0, BigInt(more))),
@@ -130,6 +143,7 @@ const item = fc.array(
     { weight: 1, arbitrary: spin },
     { weight: 1, arbitrary: leave },
     { weight: 2, arbitrary: recall },
+    { weight: 2, arbitrary: add },
   ),
   { maxLength: 5 },
 );

@@ -4,10 +4,10 @@
  * the script lies where the argument says, its results go to RESULTS).
  *
  * Commands by number: 1 PUT, 2 GET, 3 RET, 4 SNAPSHOT, 5 OUT, 7 STORE, 8 LOAD, 10 GROW, 12 ABORT, 13 TRAP,
- * 14 SPIN, and 17 COUNT, which adds d to a global and gives it.
+ * 14 SPIN, 17 COUNT, which adds d to a global and gives it, and 18 ACCUMULATE (b address of the request).
  */
 
-import { get, put, ret, snapshot } from "../../guest/stillpoint.ts";
+import { accumulate, get, put, ret, snapshot } from "../../guest/stillpoint.ts";
 
 export const STATE_BYTES: u32 = 65536;
 
@@ -80,6 +80,9 @@ function execute(script: usize, results: usize): u32 {
       case 17:
         counter += d;
         result = counter;
+        break;
+      case 18:
+        result = accumulate(b);
         break;
       default:
         throw new Error("family: unknown command");
