@@ -37,14 +37,17 @@ export interface Source {
   readonly bit: number;
 }
 
-/** Hashes whose place is remembered. */
+/** Hashes whose place is remembered: at first, for untouched memory is slow, and at most. */
+const KNOWN_LEAST = 1 << 13;
 const KNOWN_LIMIT = 1 << 20;
 
 /** Reads from stores on the calling thread; the one thread of a heap that does. */
 export class DirectLoader implements Loader {
   readonly #heap: Heap;
   readonly sources: Source[];
-  readonly #known = new Uint32Array(KNOWN_LIMIT);
+  #known = new Uint32Array(KNOWN_LEAST);
+  /** How many were remembered, some perhaps more than once. */
+  #count = 0;
   #generation: number;
 
   constructor(heap: Heap, sources: readonly Source[]) {
@@ -105,7 +108,7 @@ export class DirectLoader implements Loader {
 
   /** The object with the hash at `at`, or a stub for it. */
   #reference(hashes: Buffer, at: number, bit: number): Ref {
-    const known = this.#known[this.#place(hashes, at)] as number;
+    const known = this.#known[this.#place(hashes.readUInt32LE(at))] as number;
     const heap = this.#heap;
     if (known !== 0) {
       const start = known * UNIT_BYTES + HEADER_HASH * 4;
@@ -124,11 +127,25 @@ export class DirectLoader implements Loader {
   }
 
   #remember(hashes: Buffer, at: number, ref: Ref): void {
-    this.#known[this.#place(hashes, at)] = ref;
+    this.#put(hashes.readUInt32LE(at), ref);
   }
 
-  #place(hashes: Buffer, at: number): number {
-    return hashes.readUInt32LE(at) % KNOWN_LIMIT;
+  /** Remembers an object by the first word of its hash. */
+  #put(word: number, ref: Ref): void {
+    if (++this.#count > this.#known.length && this.#known.length < KNOWN_LIMIT) {
+      const before = this.#known;
+      this.#known = new Uint32Array(8 * before.length);
+      for (const known of before) if (known !== 0) this.#known[this.#place(this.#wordOf(known))] = known;
+    }
+    this.#known[this.#place(word)] = ref;
+  }
+
+  #place(word: number): number {
+    return word % this.#known.length;
+  }
+
+  #wordOf(ref: Ref): number {
+    return this.#heap.words[ref * UNIT_WORDS + HEADER_HASH] as number;
   }
 
   /** After a collection: references may be gone. Looks through what is there. */
@@ -136,12 +153,11 @@ export class DirectLoader implements Loader {
     const heap = this.#heap;
     this.#generation = heap.generation;
     this.#known.fill(0);
+    this.#count = 0;
     heap.walk((ref) => {
       const at = ref * UNIT_WORDS;
       if (heap.kind(ref) === KIND_FREE || heap.words[at + HEADER_HASHED] !== 1) return;
-      if (heap.words[at + HEADER_STORED] !== 0) {
-        this.#known[(heap.words[at + HEADER_HASH] as number) % KNOWN_LIMIT] = ref;
-      }
+      if (heap.words[at + HEADER_STORED] !== 0) this.#put(this.#wordOf(ref), ref);
     });
   }
 

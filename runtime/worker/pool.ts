@@ -46,7 +46,7 @@ const REPORT_TURNS = 100;
 export interface PoolOptions {
   readonly heap: HeapHandle;
   readonly workers: number;
-  /** So many threads start at once, the others when one of these is up. */
+  /** So many threads start at once, the others when a job wants help or has been done. */
   readonly atOnce: number;
   /** Where the threads write down when they did what (timeline.ts). */
   readonly timeline: SharedArrayBuffer | null;
@@ -99,7 +99,11 @@ export class Pool {
       concurrentTasksPerWorker: 1,
       resourceLimits: { stackSizeMb: WORKER_STACK_BYTES / (1 << 20) },
     });
-    this.#piscina.on("message", ({ started, id, report }) => {
+    this.#piscina.on("message", ({ started, id, report, help }) => {
+      if (help !== undefined) {
+        this.#startUpTo(workers);
+        return;
+      }
       if (report !== undefined) {
         this.#reports++;
         options.onBatch?.(report);
@@ -108,7 +112,6 @@ export class Pool {
       this.#started.set(started, id);
       this.#starting.delete(id);
       this.#startedCount++;
-      if (!this.#closed) this.#startUpTo(workers);
     });
   }
 
@@ -119,7 +122,7 @@ export class Pool {
   }
 
   #startUpTo(count: number): void {
-    while (this.#count < count) this.#start(this.#count++ > 0);
+    while (this.#count < count && !this.#closed) this.#start(this.#count++ > 0);
   }
 
   /** Where the threads write down when they did what. */
@@ -150,6 +153,7 @@ export class Pool {
       const signal = board.mainSignal();
       const outcome = board.take(entry, job.start, false);
       if (outcome.state === "done") {
+        this.#startUpTo(this.#options.workers);
         await this.#reported();
         return outcome.result;
       }

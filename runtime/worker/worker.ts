@@ -81,6 +81,8 @@ class Worker implements Jobs {
   readonly #lane: Lane | null;
   readonly #task: WorkerTask;
   #runner: Runner | null = null;
+  /** Children that were offered to other threads. */
+  #offered = 0;
   /** Jobs by which other threads were asked to help with the batch that this one leads. */
   #called: number[] = [];
   #entry = NO_ENTRY;
@@ -122,6 +124,8 @@ class Worker implements Jobs {
 
   post(publish: () => Ref, child: number): Ticket {
     if (this.#alone) return NO_TICKET;
+    // One child alone is most likely run here.
+    if (this.#offered++ === 1) this.#wantHelp();
     const entry = this.#board.post({
       kind: JOB_ACTIVATE,
       start: publish(),
@@ -204,7 +208,13 @@ class Worker implements Jobs {
     return this.#runner;
   }
 
+  /** Some threads may not have been started (pool.ts). */
+  #wantHelp(): void {
+    parentPort?.postMessage({ help: true });
+  }
+
   #call(batch: number, threads: number): void {
+    if (this.#offered++ < 2) this.#wantHelp();
     const job = { kind: JOB_ASSIST, start: 0, path: [], metadata: batch, gas: 0 };
     for (let i = 0; i < threads; i++) {
       const origin = this.#lane?.current ?? NO_RECORD;
