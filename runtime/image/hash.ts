@@ -23,6 +23,7 @@ import {
   UNIT_WORDS,
 } from "../heap/heap.ts";
 import { NODE_BITMAP, NODE_HASHED, popcount } from "../heap/table.ts";
+import { recordWord } from "./process.ts";
 import {
   fieldBytes,
   HASH_BYTES,
@@ -128,10 +129,9 @@ const REFERENCES = FIELDS.filter(([type]) => type === "r").map(([, position]) =>
 const REFERENCES_BACKWARDS = REFERENCES.toReversed();
 
 function hashProcess(heap: Heap, ref: Ref): void {
-  const words = heap.words;
-  const record = ref * UNIT_WORDS + UNIT_WORDS;
   for (const position of backwards ? REFERENCES_BACKWARDS : REFERENCES) {
-    if (words[record + position] !== 0) hashAny(heap, words[record + position] as number);
+    const named = recordWord(heap, ref, position);
+    if (named !== 0) hashAny(heap, named);
   }
   keep(heap, ref, writeRecord(heap, ref));
 }
@@ -139,11 +139,11 @@ function hashProcess(heap: Heap, ref: Ref): void {
 /** The bytes that are hashed of the process at `ref`, valid until the next hash; all it names is hashed. */
 export function writeRecord(heap: Heap, ref: Ref): Uint8Array {
   const words = heap.words;
-  const record = heap.resolve(ref) * UNIT_WORDS + UNIT_WORDS;
+  const record = heap.resolve(ref);
   let at = 0;
   inputWords[at++] = HASH_PROCESS | (HASH_VERSION << 8);
   for (const [type, position] of FIELDS) {
-    const value = words[record + position] as number;
+    const value = recordWord(heap, record, position);
     if (type === "w") {
       inputWords[at++] = value;
     } else {

@@ -5,37 +5,38 @@
  * (`ref` is not 0), or used as a reference snapshot, it never changes: `copy()` first. Publishing is lazy,
  * since most images of short activations are superseded before anybody else needs them.
  *
- * Record (payload words; the first nine are references):
+ * Record (payload words; the first nine are references; it ends with the last word that is not zero, so the
+ * record of a process that ran once and stands idle fits into one unit):
  *   0 program (BLOB of the original bytes)   1 memory (table of pages)      2 children (table of records)
  *   3 globals (BLOB)                         4 continuation (BLOB)          5 text: an abort's, or a block's
  *   data (BLOB) 6 reference snapshot (record)
  *   7 inputs of a batch (BLOB)               8 outcomes of a batch (BLOB), both as kernel/batch.ts draws them
- *   9 number of the entry to run (2^32 - 1: continue after RET)
- *  10 status     11 memory size, 64 KiB pages
- *  12 code (i64: low, high)    14 argument (i64)    16 gas given to a runnable process (u64)    18 gas used
- *  (i64) 20 gas held by runnable descendants (u64)
- *  22 fault  23 line  24 column  25 region pointer  26 region capacity
- *  27 memory quota left, 64 KiB pages       28 process quota left          29 number of children
- *  30 1: the start function has run
- *  31 memory quota given by the parent for the whole subtree, 64 KiB pages  32 processes likewise
- *  33 number of runnable descendants
+ *   9 status     10 memory size, 64 KiB pages
+ *  11 memory quota given by the parent for the whole subtree, 64 KiB pages
+ *  12 gas used (i64: low, high)    14 1: the start function has run         15 code (i64)
+ *  17 memory quota left, 64 KiB pages       18 process quota left          19 processes given by the parent
+ *  20 number of children
+ *  21 number of the entry to run (2^32 - 1: continue after RET)            22 argument (i64)
+ *  24 gas given to a runnable process (u64)   26 gas held by runnable descendants (u64)
+ *  28 number of runnable descendants
+ *  29 fault  30 line  31 column  32 region pointer  33 region capacity
  */
 
 import { FAULT_NONE, STATUS_FRESH, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
-import { type Heap, KIND_PROCESS, type Ref, UNIT_WORDS } from "../heap/heap.ts";
+import { HEADER_LENGTH, type Heap, KIND_PROCESS, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 
 /** How many leading words of a record are references. */
 export const PROCESS_REFERENCES = 9;
 /** Entry number of a process that continues after RET. */
 export const ENTRY_CONTINUE = 0xffffffff;
-/** Length of a record in the heap. */
-export const PROCESS_BYTES = 136;
+/** Words of a record whose last one is not zero. */
+export const PROCESS_WORDS = 34;
 /**
  * Words of a record that are no fields but sums over the children: gas held (two words), runnable
  * descendants.
  */
-export const GAS_HELD_WORD = 20;
-export const RUNNABLE_HELD_WORD = 33;
+export const GAS_HELD_WORD = 26;
+export const RUNNABLE_HELD_WORD = 28;
 const TWO_32 = 4294967296;
 
 /** The image of a process. Fields named …Low and …High are the halves of an i64. */
@@ -137,6 +138,26 @@ export class Process {
   }
 }
 
+const record = new Uint32Array(PROCESS_WORDS);
+
+/** A record of these words. */
+export function putRecord(heap: Heap, words: Uint32Array): Ref {
+  let count = PROCESS_WORDS;
+  while (count > PROCESS_REFERENCES && words[count - 1] === 0) count--;
+  const ref = heap.allocate(KIND_PROCESS, 4 * count, PROCESS_REFERENCES);
+  const at = ref * UNIT_WORDS + UNIT_WORDS;
+  for (let i = 0; i < count; i++) heap.words[at + i] = words[i] as number;
+  return ref;
+}
+
+/** A word of the record at `ref`, which is no stub. */
+export function recordWord({ words }: Heap, ref: Ref, position: number): number {
+  const at = ref * UNIT_WORDS;
+  return 4 * position < (words[at + HEADER_LENGTH] as number)
+    ? (words[at + UNIT_WORDS + position] as number)
+    : 0;
+}
+
 /** Writes the record of `process` (and of its reference snapshot), once; returns its reference. */
 export function publishProcess(heap: Heap, process: Process): Ref {
   if (process.ref !== 0) return process.ref;
@@ -144,40 +165,39 @@ export function publishProcess(heap: Heap, process: Process): Ref {
     process.referenceRef = publishProcess(heap, process.reference);
     process.reference = null;
   }
-  const ref = heap.allocate(KIND_PROCESS, PROCESS_BYTES, PROCESS_REFERENCES);
-  const words = heap.words;
-  const at = ref * UNIT_WORDS + UNIT_WORDS;
-  words[at] = process.program;
-  words[at + 1] = process.memory;
-  words[at + 2] = process.children;
-  words[at + 3] = process.globals;
-  words[at + 4] = process.continuation;
-  words[at + 5] = process.text;
-  words[at + 6] = process.referenceRef;
-  words[at + 7] = process.inputs;
-  words[at + 8] = process.outcomes;
-  words[at + 9] = process.entry;
-  words[at + 10] = process.status;
-  words[at + 11] = process.memoryPages;
-  words[at + 12] = process.codeLow;
-  words[at + 13] = process.codeHigh;
-  words[at + 14] = process.argumentLow;
-  words[at + 15] = process.argumentHigh;
-  writeU64(words, at + 16, process.gas);
-  writeU64(words, at + 18, process.gasUsed);
-  writeU64(words, at + 20, process.gasHeld);
-  words[at + 22] = process.fault;
-  words[at + 23] = process.line;
-  words[at + 24] = process.column;
-  words[at + 25] = process.regionPointer;
-  words[at + 26] = process.regionCapacity;
-  words[at + 27] = process.memoryQuota;
-  words[at + 28] = process.processQuota;
-  words[at + 29] = process.childCount;
-  words[at + 30] = process.started;
-  words[at + 31] = process.memoryGiven;
-  words[at + 32] = process.processesGiven;
-  words[at + 33] = process.runnableHeld;
+  const words = record;
+  words[0] = process.program;
+  words[1] = process.memory;
+  words[2] = process.children;
+  words[3] = process.globals;
+  words[4] = process.continuation;
+  words[5] = process.text;
+  words[6] = process.referenceRef;
+  words[7] = process.inputs;
+  words[8] = process.outcomes;
+  words[9] = process.status;
+  words[10] = process.memoryPages;
+  words[11] = process.memoryGiven;
+  writeU64(words, 12, process.gasUsed);
+  words[14] = process.started;
+  words[15] = process.codeLow;
+  words[16] = process.codeHigh;
+  words[17] = process.memoryQuota;
+  words[18] = process.processQuota;
+  words[19] = process.processesGiven;
+  words[20] = process.childCount;
+  words[21] = process.entry;
+  words[22] = process.argumentLow;
+  words[23] = process.argumentHigh;
+  writeU64(words, 24, process.gas);
+  writeU64(words, 26, process.gasHeld);
+  words[28] = process.runnableHeld;
+  words[29] = process.fault;
+  words[30] = process.line;
+  words[31] = process.column;
+  words[32] = process.regionPointer;
+  words[33] = process.regionCapacity;
+  const ref = putRecord(heap, words);
   process.ref = ref;
   return ref;
 }
@@ -185,9 +205,7 @@ export function publishProcess(heap: Heap, process: Process): Ref {
 /** The published image at `from`. */
 export function loadProcess(heap: Heap, from: Ref): Process {
   const ref = heap.resolve(from);
-  const words = heap.words;
-  const at = ref * UNIT_WORDS + UNIT_WORDS;
-  const word = (i: number): number => words[at + i] as number;
+  const word = (i: number): number => recordWord(heap, ref, i);
   const process = new Process();
   process.ref = ref;
   process.program = word(0);
@@ -199,28 +217,28 @@ export function loadProcess(heap: Heap, from: Ref): Process {
   process.referenceRef = word(6);
   process.inputs = word(7);
   process.outcomes = word(8);
-  process.entry = word(9);
-  process.status = word(10);
-  process.memoryPages = word(11);
-  process.codeLow = word(12) | 0;
-  process.codeHigh = word(13) | 0;
-  process.argumentLow = word(14) | 0;
-  process.argumentHigh = word(15) | 0;
-  process.gas = word(16) + word(17) * TWO_32;
-  process.gasUsed = word(18) + (word(19) | 0) * TWO_32;
-  process.gasHeld = word(20) + word(21) * TWO_32;
-  process.fault = word(22);
-  process.line = word(23);
-  process.column = word(24);
-  process.regionPointer = word(25);
-  process.regionCapacity = word(26);
-  process.memoryQuota = word(27);
-  process.processQuota = word(28);
-  process.childCount = word(29);
-  process.started = word(30);
-  process.memoryGiven = word(31);
-  process.processesGiven = word(32);
-  process.runnableHeld = word(33);
+  process.status = word(9);
+  process.memoryPages = word(10);
+  process.memoryGiven = word(11);
+  process.gasUsed = word(12) + (word(13) | 0) * TWO_32;
+  process.started = word(14);
+  process.codeLow = word(15) | 0;
+  process.codeHigh = word(16) | 0;
+  process.memoryQuota = word(17);
+  process.processQuota = word(18);
+  process.processesGiven = word(19);
+  process.childCount = word(20);
+  process.entry = word(21);
+  process.argumentLow = word(22) | 0;
+  process.argumentHigh = word(23) | 0;
+  process.gas = word(24) + word(25) * TWO_32;
+  process.gasHeld = word(26) + word(27) * TWO_32;
+  process.runnableHeld = word(28);
+  process.fault = word(29);
+  process.line = word(30);
+  process.column = word(31);
+  process.regionPointer = word(32);
+  process.regionCapacity = word(33);
   return process;
 }
 

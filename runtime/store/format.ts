@@ -32,7 +32,7 @@ import {
 } from "../heap/heap.ts";
 import { NODE_BITMAP, NODE_HASHED, popcount } from "../heap/table.ts";
 import { writeRecord } from "../image/hash.ts";
-import { GAS_HELD_WORD, PROCESS_BYTES, PROCESS_REFERENCES, RUNNABLE_HELD_WORD } from "../image/process.ts";
+import { GAS_HELD_WORD, PROCESS_WORDS, putRecord, RUNNABLE_HELD_WORD, recordWord } from "../image/process.ts";
 import {
   fieldBytes,
   HASH_BYTES,
@@ -72,7 +72,7 @@ function looseWords(): readonly number[] {
     const count = type === "hash" ? 1 : fieldBytes(type) / 4;
     for (let i = 0; i < count; i++) hashed.add(position + i);
   }
-  return Array.from({ length: PROCESS_BYTES / 4 }, (_, word) => word).filter((word) => !hashed.has(word));
+  return Array.from({ length: PROCESS_WORDS }, (_, word) => word).filter((word) => !hashed.has(word));
 }
 
 // ---- writing ----------------------------------------------------------------------------------------------
@@ -114,9 +114,8 @@ function encodeNode(heap: Heap, ref: Ref): Buffer {
 function encodeProcess(heap: Heap, ref: Ref): Buffer {
   const bytes = Buffer.allocUnsafe(STORED_PROCESS_BYTES);
   bytes.set(writeRecord(heap, ref));
-  const record = ref * UNIT_WORDS + UNIT_WORDS;
   LOOSE_WORDS.forEach((word, i) => {
-    bytes.writeUInt32LE(heap.words[record + word] as number, LOOSE_AT + 4 * i);
+    bytes.writeUInt32LE(recordWord(heap, ref, word), LOOSE_AT + 4 * i);
   });
   checkOf(bytes).copy(bytes, CHECK_AT);
   return bytes;
@@ -311,7 +310,7 @@ function decodeNode(heap: Heap, bytes: Buffer, reference: MakeReference): Ref {
 }
 
 function decodeProcess(heap: Heap, bytes: Buffer, reference: MakeReference): Ref {
-  const words = new Uint32Array(PROCESS_BYTES / 4);
+  const words = new Uint32Array(PROCESS_WORDS);
   let at = RECORD_PREFIX_BYTES;
   for (const [, type, position] of HASHED_FIELDS) {
     if (type === "hash") {
@@ -324,7 +323,5 @@ function decodeProcess(heap: Heap, bytes: Buffer, reference: MakeReference): Ref
   LOOSE_WORDS.forEach((word, i) => {
     words[word] = bytes.readUInt32LE(LOOSE_AT + 4 * i);
   });
-  const ref = heap.allocate(KIND_PROCESS, PROCESS_BYTES, PROCESS_REFERENCES);
-  heap.words.set(words, ref * UNIT_WORDS + UNIT_WORDS);
-  return ref;
+  return putRecord(heap, words);
 }

@@ -23,8 +23,8 @@ import { random, randomTree } from "../kernel/trees.ts";
 const BLOCKS = 5;
 const OPTIONS = { memoryQuota: 60_000, processQuota: 4000, gasLimit: 4_000_000_000 };
 /** Word of a record that holds the low half of a runnable process's gas, and that of its status. */
-const GAS_WORD = 16;
-const STATUS_WORD = 10;
+const GAS_WORD = 24;
+const STATUS_WORD = 9;
 
 /** Makes trouble while blocks run, until it is told to stop. */
 type Disturber = (runtime: Runtime, next: (limit: number) => number, running: () => boolean) => Promise<void>;
