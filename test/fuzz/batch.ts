@@ -38,7 +38,7 @@ const DEATHS = 5;
 const REVERTS = 6;
 const EXACT = 4;
 const HINTED = 4;
-/** Batches before which the heap is collected, while others may run in advance. */
+/** Batches before which the heap is collected; by force, what runs in advance begins anew. */
 const COLLECTIONS = 20;
 const OPTIONS = { memoryQuota: 4096, heapBytes: 1 << 30, retain: 64 };
 
@@ -192,7 +192,7 @@ export class BatchFuzzer {
         await loop.revert(height);
         expected = made.read(await loop.produce(made.metadata));
       }
-      if (next(COLLECTIONS) === 0) await parallel.engine.collect();
+      if (next(COLLECTIONS) === 0) await parallel.engine.collect({ force: next(2) === 0 });
       this.#reports = [];
       const running = parallel.produce(made.metadata);
       if (killing && next(DEATHS) === 0) await this.#kill(parallel, next);
