@@ -7,6 +7,7 @@ export { type BatchCounters, type BatchReport, type Ending, PHASES, type Phase }
 export type { Hints } from "./batch/hints.ts";
 export { type Block, BlockFault } from "./chain/block.ts";
 export { type Damage, repairStore, salvageStore, type Verification, verifyStore } from "./chain/care.ts";
+export type { Chain } from "./chain/chain.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {
   type Diff,
@@ -15,7 +16,7 @@ export {
   type FieldDifference,
   formatDiff,
 } from "./chain/diff.ts";
-export { type Chain, type Divergence, divergence } from "./chain/diverge.ts";
+export { type Divergence, divergence } from "./chain/diverge.ts";
 export type { Metrics } from "./chain/engine.ts";
 export { programHash } from "./chain/genesis.ts";
 export type { BlockInput, ProduceOptions, ReorgOptions } from "./chain/input.ts";

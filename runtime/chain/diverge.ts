@@ -5,16 +5,8 @@
 
 import { UsageError } from "../errors.ts";
 import type { Block } from "./block.ts";
-import { type Difference, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
-
-/** Whose blocks are compared: a `Runtime`, or a `Reader` of a store. */
-export interface Chain {
-  /** Id of the genesis, in hex. */
-  readonly genesis: string;
-  blocks(): readonly Block[];
-  /** Shows the state of a block, for as long as `look` takes. @internal */
-  withState<T>(block: Block, look: (state: Side) => T): T;
-}
+import type { Chain } from "./chain.ts";
+import { type Difference, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
 
 /** The first block in which two chains differ. */
 export interface Divergence {

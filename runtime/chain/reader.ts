@@ -6,15 +6,14 @@
  */
 
 import { LimitError, StoreError } from "../errors.ts";
-import { createHeap, HEADER_STORED, Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
+import { createHeap, HEADER_STORED, Heap, UNIT_WORDS } from "../heap/heap.ts";
 import { makeStub } from "../heap/stub.ts";
-import { proveRange } from "../proof/prove.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import type { StoreState } from "../store/state.ts";
 import type { Block } from "./block.ts";
-import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
-import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
+import { Chain } from "./chain.ts";
+import type { Side } from "./diff.ts";
 import { checkNames, integer } from "./options.ts";
 import { blockOf, chainOf, findBlock } from "./stored.ts";
 
@@ -53,7 +52,7 @@ export type Access = typeof import("../store/access.ts");
  * A store, for looking at. Every call sees the newest committed state, and throws StoreError (STORE_CLOSED)
  * once the reader is closed.
  */
-export class Reader {
+export class Reader extends Chain {
   readonly #path: string;
   readonly #database: Database;
   readonly #heapBytes: number;
@@ -62,6 +61,7 @@ export class Reader {
   #closed = false;
 
   constructor(path: string, database: Database, heapBytes: number, access: Access) {
+    super();
     this.#path = path;
     this.#heapBytes = heapBytes;
     this.#database = database;
@@ -69,12 +69,10 @@ export class Reader {
     this.#heap = this.#newHeap();
   }
 
-  /** The blocks of the chain on whose end the writer stands, ascending. */
   blocks(): readonly Block[] {
     return chainOf(this.#state()).map(blockOf);
   }
 
-  /** All retained blocks, in the order in which they came. */
   retained(): readonly Block[] {
     return this.#state().blocks.map(blockOf);
   }
@@ -88,37 +86,8 @@ export class Reader {
     return blockOf(findBlock(this.#state(), this.#path));
   }
 
-  /** Id of the genesis, in hex. */
   get genesis(): string {
     return this.#guarded(() => this.#access.genesisOf(this.#database)).toString("hex");
-  }
-
-  /** @internal */
-  withState<T>(block: Block, look: (state: Side) => T): T {
-    return this.#at(block, (heap, ref) => look({ heap, ref }));
-  }
-
-  /** As `inspect` of Runtime. */
-  inspect(path: readonly number[], block?: number | Block): ProcessView | null {
-    return this.#at(block, (heap, ref) => inspectProcess(heap, ref, path));
-  }
-
-  /** As `read` of Runtime. */
-  read(path: readonly number[], address: number, length: number, block?: number | Block): Uint8Array {
-    return this.#at(block, (heap, ref) => readProcess(heap, ref, path, address, length));
-  }
-
-  /** As `prove` of Runtime. */
-  prove(path: readonly number[], address: number, length: number, block?: number | Block): Uint8Array {
-    return this.#at(block, (heap, ref) => proveRange(heap, ref, path, address, length));
-  }
-
-  /** As `diff` of Runtime. */
-  diff(a: number | Block, b: number | Block, options: DiffOptions = {}): Diff {
-    return this.#at(a, (heap, left) => {
-      const right = this.#stub(heap, b);
-      return diffProcesses({ heap, ref: left }, { heap, ref: right }, diffLimit(options));
-    });
   }
 
   async close(): Promise<void> {
@@ -147,10 +116,10 @@ export class Reader {
     }
   }
 
-  /** Looks at a block's state; once more with an empty heap if there was no room beside what is kept. */
-  #at<T>(block: number | Block | undefined, look: (heap: Heap, ref: Ref) => T): T {
+  /** Looks once more with an empty heap if there was no room beside what is kept. @internal */
+  withState<T>(block: number | Block | undefined, look: (state: Side) => T): T {
     if (this.#heap.usedBytes > KEPT_BYTES) this.#heap = this.#newHeap();
-    const attempt = (): T => look(this.#heap, this.#stub(this.#heap, block));
+    const attempt = (): T => look(this.#stateOf(block));
     try {
       try {
         return attempt();
@@ -164,10 +133,11 @@ export class Reader {
     }
   }
 
-  #stub(heap: Heap, target: number | Block | undefined): Ref {
-    const stub = makeStub(heap, findBlock(this.#state(), this.#path, target).root, 0);
-    heap.words[stub * UNIT_WORDS + HEADER_STORED] = 1;
-    return stub;
+  #stateOf(target: number | Block | undefined): Side {
+    const heap = this.#heap;
+    const ref = makeStub(heap, findBlock(this.#state(), this.#path, target).root, 0);
+    heap.words[ref * UNIT_WORDS + HEADER_STORED] = 1;
+    return { heap, ref };
   }
 
   #newHeap(): Heap {

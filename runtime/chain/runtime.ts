@@ -12,11 +12,11 @@ import { assert, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { loadProcess } from "../image/process.ts";
 import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
-import { proveRange } from "../proof/prove.ts";
 import type { Store } from "../store/store.ts";
 import { type Block, makeBlock, type Retained } from "./block.ts";
+import { Chain } from "./chain.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
-import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
+import type { Side } from "./diff.ts";
 import type { Engine, Metrics } from "./engine.ts";
 import type { History, Undo } from "./history.ts";
 import {
@@ -28,7 +28,6 @@ import {
   type ProduceOptions,
   type ReorgOptions,
 } from "./input.ts";
-import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
 import type { Journal } from "./journal.ts";
 import { copyToStore, openParts, type Parts } from "./open.ts";
 import { checkFork, checkOptions, type ForkOptions, integer, type RuntimeOptions } from "./options.ts";
@@ -64,7 +63,7 @@ export interface Pruned {
  * await runtime.close();
  * ```
  */
-export class Runtime {
+export class Runtime extends Chain {
   readonly #engine: Engine;
   readonly #history: History;
   readonly #journal: Journal | null;
@@ -72,6 +71,7 @@ export class Runtime {
   #closing: Promise<void> | null = null;
 
   private constructor({ engine, history, journal }: Parts) {
+    super();
     this.#engine = engine;
     this.#history = history;
     this.#journal = journal;
@@ -90,7 +90,6 @@ export class Runtime {
     return new Runtime(await openParts(checkOptions(options)));
   }
 
-  /** The latest block. */
   get head(): Block {
     return this.#history.head.block;
   }
@@ -274,87 +273,12 @@ export class Runtime {
     });
   }
 
-  /** The blocks of this chain that are retained, ascending; the last is the head. */
   blocks(): readonly Block[] {
     return this.#history.chain().map(({ block }) => block);
   }
 
-  /** All blocks that are retained, also of branches that were left, and those that are pinned. */
   retained(): readonly Block[] {
     return this.#history.all().map(({ block }) => block);
-  }
-
-  /**
-   * What the process at `path` (child numbers from the root; empty: the root) looks like in the latest block
-   * or another retained one, null if there is none.
-   *
-   * @throws UsageError (NOT_RETAINED)
-   * @example
-   * ```ts
-   * const root = runtime.inspect([]);
-   * console.log(root.status, root.memoryBytes, root.children);
-   * console.log(runtime.inspect([], 0).hash === runtime.blocks()[0].root); // true
-   * ```
-   */
-  inspect(path: readonly number[], block: number | Block = this.head): ProcessView | null {
-    return inspectProcess(this.#engine.heap, this.refOf(block), path);
-  }
-
-  /**
-   * Copies `length` bytes at `address` of the memory of the process at `path`, as of the latest block or
-   * another retained one.
-   *
-   * @throws UsageError (NO_PROCESS, RANGE, NOT_RETAINED)
-   */
-  read(
-    path: readonly number[],
-    address: number,
-    length: number,
-    block: number | Block = this.head,
-  ): Uint8Array {
-    return readProcess(this.#engine.heap, this.refOf(block), path, address, length);
-  }
-
-  /**
-   * A proof of what `length` bytes at `address` of the process at `path` are, in the latest block or another
-   * retained one; or that there is no such process, or that the range is not inside its memory. Whoever knows
-   * the block's `root` verifies it with `verify`, of this package or of `stillpoint/proof`. It is about 1 KiB
-   * for each level of the tree, and the pages that the range lies in.
-   *
-   * @throws UsageError (BAD_ARGUMENT, NOT_RETAINED)
-   * @example
-   * ```ts
-   * const proof = runtime.prove([], 1024, 8);
-   * const statement = verify(runtime.head.root, proof);
-   * assert.deepEqual(statement.bytes, runtime.read([], 1024, 8));
-   * ```
-   */
-  prove(
-    path: readonly number[],
-    address: number,
-    length: number,
-    block: number | Block = this.head,
-  ): Uint8Array {
-    return proveRange(this.#engine.heap, this.refOf(block), path, address, length);
-  }
-
-  /**
-   * What differs between two retained blocks: processes, and ranges of their memories. Costs what differs,
-   * not what there is.
-   *
-   * @throws UsageError (NOT_RETAINED, BAD_OPTION)
-   * @example
-   * ```ts
-   * const before = runtime.head;
-   * const after = await runtime.produce(Uint8Array.of(7));
-   * for (const difference of runtime.diff(before, after).differences) {
-   *   if (difference.kind === "memory") console.log(difference.path, difference.address, difference.length);
-   * }
-   * ```
-   */
-  diff(a: number | Block, b: number | Block, options: DiffOptions = {}): Diff {
-    const { heap } = this.#engine;
-    return diffProcesses({ heap, ref: this.refOf(a) }, { heap, ref: this.refOf(b) }, diffLimit(options));
   }
 
   /**
@@ -436,14 +360,13 @@ export class Runtime {
     if (this.#journal !== null) yield* this.#journal.roots();
   }
 
-  /** Id of the genesis, in hex: all that replicas must share to make the same blocks. */
   get genesis(): string {
     return this.#engine.genesis.id.toString("hex");
   }
 
   /** @internal */
-  withState<T>(block: Block, look: (state: Side) => T): T {
-    return look({ heap: this.#engine.heap, ref: this.refOf(block) });
+  withState<T>(block: number | Block | undefined, look: (state: Side) => T): T {
+    return look({ heap: this.#engine.heap, ref: this.refOf(block === undefined ? this.head : block) });
   }
 
   /**

@@ -12,6 +12,7 @@ import { verify as verifyAnywhere } from "../../runtime/proof/verify.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FILES = [
+  "runtime/chain/chain.ts",
   "runtime/chain/runtime.ts",
   "runtime/chain/diff.ts",
   "runtime/chain/diverge.ts",

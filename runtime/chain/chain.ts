@@ -1,0 +1,87 @@
+/** Looking at blocks and their states: what a runtime, and a reader of its store, have in common. */
+
+import { proveRange } from "../proof/prove.ts";
+import type { Block } from "./block.ts";
+import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
+import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
+
+/** Blocks to look at: those of a `Runtime`, or, through a `Reader`, those that it keeps in a store. */
+export abstract class Chain {
+  /** Id of the genesis, in hex: all that replicas must share to make the same blocks. */
+  abstract get genesis(): string;
+
+  /** The latest block. */
+  abstract get head(): Block;
+
+  /** The blocks of this chain that are retained, ascending; the last is the head. */
+  abstract blocks(): readonly Block[];
+
+  /** All blocks that are retained, also of branches that were left, and those that are pinned. */
+  abstract retained(): readonly Block[];
+
+  /** Shows the state of a block, by default of the latest, for as long as `look` takes. @internal */
+  abstract withState<T>(block: number | Block | undefined, look: (state: Side) => T): T;
+
+  /**
+   * What the process at `path` (child numbers from the root; empty: the root) looks like in the latest block
+   * or another retained one, null if there is none.
+   *
+   * @throws UsageError (NOT_RETAINED)
+   * @example
+   * ```ts
+   * const root = runtime.inspect([]);
+   * console.log(root.status, root.memoryBytes, root.children);
+   * console.log(runtime.inspect([], 0).hash === runtime.blocks()[0].root); // true
+   * ```
+   */
+  inspect(path: readonly number[], block?: number | Block): ProcessView | null {
+    return this.withState(block, ({ heap, ref }) => inspectProcess(heap, ref, path));
+  }
+
+  /**
+   * Copies `length` bytes at `address` of the memory of the process at `path`, as of the latest block or
+   * another retained one.
+   *
+   * @throws UsageError (NO_PROCESS, RANGE, NOT_RETAINED)
+   */
+  read(path: readonly number[], address: number, length: number, block?: number | Block): Uint8Array {
+    return this.withState(block, ({ heap, ref }) => readProcess(heap, ref, path, address, length));
+  }
+
+  /**
+   * A proof of what `length` bytes at `address` of the process at `path` are, in the latest block or another
+   * retained one; or that there is no such process, or that the range is not inside its memory. Whoever knows
+   * the block's `root` verifies it with `verify`, of this package or of `stillpoint/proof`. It is about 1 KiB
+   * for each level of the tree, and the pages that the range lies in.
+   *
+   * @throws UsageError (BAD_ARGUMENT, NOT_RETAINED)
+   * @example
+   * ```ts
+   * const proof = runtime.prove([], 1024, 8);
+   * const statement = verify(runtime.head.root, proof);
+   * assert.deepEqual(statement.bytes, runtime.read([], 1024, 8));
+   * ```
+   */
+  prove(path: readonly number[], address: number, length: number, block?: number | Block): Uint8Array {
+    return this.withState(block, ({ heap, ref }) => proveRange(heap, ref, path, address, length));
+  }
+
+  /**
+   * What differs between two retained blocks: processes, and ranges of their memories. Costs what differs,
+   * not what there is.
+   *
+   * @throws UsageError (NOT_RETAINED, BAD_OPTION)
+   * @example
+   * ```ts
+   * const before = runtime.head;
+   * const after = await runtime.produce(Uint8Array.of(7));
+   * for (const difference of runtime.diff(before, after).differences) {
+   *   if (difference.kind === "memory") console.log(difference.path, difference.address, difference.length);
+   * }
+   * ```
+   */
+  diff(a: number | Block, b: number | Block, options: DiffOptions = {}): Diff {
+    const limit = diffLimit(options);
+    return this.withState(a, (left) => this.withState(b, (right) => diffProcesses(left, right, limit)));
+  }
+}
