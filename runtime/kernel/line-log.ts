@@ -28,7 +28,12 @@ import {
 import { glueModule } from "../program/glue-module.ts";
 import * as layout from "../program/layout.ts";
 import * as op from "../program/opcodes.ts";
-import { I32 } from "../program/opcodes.ts";
+import { I32, I64 } from "../program/opcodes.ts";
+import { accumulate } from "./accumulate-glue.ts";
+
+// Functions of the module by index; the first is imported.
+const KERNEL = 0;
+const TOUCH = 1;
 
 const GUEST = 0;
 const AUX = 1;
@@ -46,19 +51,26 @@ export interface LineLog {
   measure(): void;
   /** Takes the item's lines as they are if `keep`, else puts them back; forgets them. */
   settle(keep: number): void;
+  /** The kernel's call, by the kernel only where it must (accumulate-glue.ts). */
+  accumulate(request: number): number;
 }
 
 const modules = new Map<number, WebAssembly.Module>();
 
-/** The log of the slot with these memories, whose state ends at `bound`. */
-export function lineLog(guest: WebAssembly.Memory, aux: WebAssembly.Memory, bound: number): LineLog {
+/** The log of the slot with these memories, whose state ends at `bound`; `accumulate` is the kernel's. */
+export function lineLog(
+  guest: WebAssembly.Memory,
+  aux: WebAssembly.Memory,
+  bound: number,
+  accumulate: (request: number) => number,
+): LineLog {
   let module = modules.get(bound);
   if (module === undefined) {
     module = new WebAssembly.Module(lineLogModule(bound));
     modules.set(bound, module);
   }
   tagLines(aux, bound);
-  return new WebAssembly.Instance(module, { glue: { guest, aux } }).exports as unknown as LineLog;
+  return new WebAssembly.Instance(module, { glue: { guest, aux, accumulate } }).exports as unknown as LineLog;
 }
 
 /** Every line of the state is there. */
@@ -78,11 +90,18 @@ export function lineLogModule(bound: number, capacity = ROOM_BYTES): Uint8Array<
   });
   return glueModule(
     ["guest", "aux"].map((name) => ({ name, shared: false })),
-    [],
+    [{ name: "accumulate", parameters: [I32], results: [I32] }],
     [
       define("touch", 3, 4, (code) => touch(code, bound, capacity - ENTRY_BYTES)),
       define("measure", 0, 5, measure),
-      define("settle", 1, 5, settle),
+      define("settle", 1, 4, settle),
+      {
+        name: "accumulate",
+        parameters: [I32],
+        results: [I32],
+        locals: [I32, I32, I32, I64, I64, I64],
+        write: (code) => accumulate(code, bound, KERNEL, TOUCH),
+      },
     ],
   );
 }

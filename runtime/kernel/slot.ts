@@ -96,10 +96,11 @@ export class Slot {
     this.#memory = newMemory(memoryPages, program.handle.memory.maximumPages);
     const auxPages = batchAuxPages(bound);
     this.#auxMemory = newMemory(auxPages, auxPages);
-    this.#log = bound === 0 ? null : logs().lineLog(this.#memory, this.#auxMemory, bound);
-    const touch = this.#log === null ? {} : { touch: this.#log.touch };
+    const { accumulate } = imports;
+    this.#log = bound === 0 ? null : logs().lineLog(this.#memory, this.#auxMemory, bound, accumulate);
+    const calls = this.#log === null ? {} : { touch: this.#log.touch, accumulate: this.#log.accumulate };
     const instance = new WebAssembly.Instance(module, {
-      k: { memory: this.#memory, aux: this.#auxMemory, ...imports, ...touch },
+      k: { memory: this.#memory, aux: this.#auxMemory, ...imports, ...calls },
     });
     this.exports = instance.exports as unknown as SlotExports;
     this.aux = Buffer.from(this.#auxMemory.buffer);

@@ -73,6 +73,8 @@ export const AUX_LOGGED = 56;
 
 export const AUX_GLOBALS = 0x40;
 export const AUX_GLOBALS_END = 0x8000;
+/** While items run in the batch variant one after the other: an integer of 32 bytes. */
+export const AUX_SUM = 0x8000;
 export const AUX_LIST = 0x80000;
 export const LIST_CAPACITY = 0x20000;
 export const AUX_MARKS = 0x100000;

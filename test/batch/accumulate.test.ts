@@ -154,11 +154,23 @@ test("a wrong request is refused, and changes nothing", () => {
   for (const [name, at, value, code] of wrong) {
     const view = request(good);
     view.setUint32(at, value, true);
-    const process = loop.fresh();
-    const before = loop.image(process).memory;
-    const after = loop.run(process, "run", [{ input: new Uint8Array(view.buffer), gas: 1e6 }], 1e7);
-    assert.equal(loop.image(after).items[0]?.code, BigInt(code), name);
-    assert.equal(loop.image(after).memory, before, name);
+    for (const one of [loop, byLines]) {
+      const process = one.fresh();
+      const before = one.image(process).memory;
+      const after = one.run(process, "run", [{ input: new Uint8Array(view.buffer), gas: 1e6 }], 1e7);
+      assert.equal(one.image(after).items[0]?.code, BigInt(code), name);
+      assert.equal(one.image(after).memory, before, name);
+    }
+  }
+});
+
+test("gas may end before it, in it or behind it", () => {
+  const one: Case = { before: 5n, address: 96, width: 32, subtract: false, bounds: null, delta: 1n };
+  const input = new Uint8Array(request(one).buffer);
+  const [, , enough] = run("run", one, request(one));
+  for (let gas = 0; gas <= enough + 10; gas += gas < 3 * COST_ACCUMULATE ? 1 : 331) {
+    const seen = (inLoop: Loop) => inLoop.image(inLoop.run(inLoop.fresh(), "run", [{ input, gas }], 1e7));
+    assert.deepEqual(seen(byLines), seen(loop), `${gas}`);
   }
 });
 

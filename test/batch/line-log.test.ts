@@ -25,7 +25,8 @@ class Subject {
     this.#aux = new WebAssembly.Memory({ initial: pages, maximum: pages });
     tagLines(this.#aux, BOUND);
     const module = new WebAssembly.Module(lineLogModule(BOUND, capacity));
-    const glue = { guest: this.#guest, aux: this.#aux };
+    const accumulate = (): number => assert.fail("nothing is accumulated");
+    const glue = { guest: this.#guest, aux: this.#aux, accumulate };
     this.log = new WebAssembly.Instance(module, { glue }).exports as unknown as LineLog;
   }
 
