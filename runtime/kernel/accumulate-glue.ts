@@ -1,8 +1,8 @@
 /**
- * ACCUMULATE in Wasm, for slots in which items run one after the other (line-log.ts): the usual request, which
- * adds to an integer of the state without bounds. Any other, and one that is wrong, goes to the kernel, which
- * does the same for all of them (accumulate.ts): a call that leaves Wasm takes as long as the rest of a cheap
- * item.
+ * ACCUMULATE in Wasm, for slots in which items run one after the other (line-log.ts): the usual request,
+ * which adds to an integer of the state without bounds. Any other, and one that is wrong, goes to the kernel,
+ * which does the same for all of them (accumulate.ts): a call that leaves Wasm takes as long as the rest of a
+ * cheap item.
  */
 
 import * as abi from "../../syscalls/abi.ts";
@@ -62,7 +62,7 @@ export function accumulate(code: Code, bound: number, kernel: number, touch: num
     code.end();
   };
   code.open(op.BLOCK);
-  // The request lies in memory, whose size is at least the bound.
+  // The request lies in memory; where it is of 4 GiB, its size counts as 0 here, and the difference is right.
   leaveIf(
     () => {
       code.get(pointer);
