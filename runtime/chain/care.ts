@@ -37,6 +37,12 @@ export async function verifyStore(path: string): Promise<Verification> {
  *
  * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_LOCKED, STORE_VERSION, STORE_READ_ONLY,
  *   STORE_CORRUPT: no block is intact)
+ * @example
+ * ```ts
+ * await runtime.close();
+ * const { blocks, newestIntact } = await repairStore("state");
+ * console.log(blocks.length, newestIntact === runtime.head.id); // 1 true
+ * ```
  */
 export async function repairStore(path: string): Promise<Verification> {
   const { checkFormat, openToWrite, release, requireStore, takeHold } = await import("../store/access.ts");
@@ -86,6 +92,11 @@ async function goBack(database: Database, path: string): Promise<Verification> {
  *
  * @throws StoreError (STORE_MISSING, STORE_READ_ONLY, STORE_FULL, STORE_CORRUPT: no block is whole),
  *   UsageError (STORE_NOT_EMPTY)
+ * @example
+ * ```ts
+ * const saved = await salvageStore("state", "copy");
+ * console.log(saved.newestIntact === runtime.head.id); // true
+ * ```
  */
 export async function salvageStore(path: string, to: string): Promise<Verification> {
   const { Database, openToWrite, requireStore, salvage } = await import("../store/access.ts");

@@ -237,6 +237,13 @@ export class Runtime extends Chain {
    * their space, in memory and in the store, and says how much that was in the store.
    *
    * @throws UsageError (CLOSED, BAD_OPTION), StoreError
+   * @example
+   * ```ts
+   * await runtime.pin(0);
+   * for (let i = 0; i < 3; i++) await runtime.produce(Uint8Array.of(i));
+   * console.log((await runtime.prune(1)).blocks); // 2
+   * console.log(runtime.retained().map(({ height }) => height).join()); // 0,3
+   * ```
    */
   async prune(keep = this.#engine.settings.retain): Promise<Pruned> {
     const limit = integer({ keep }, "keep", this.#engine.settings.retain, 1, 1 << 30);
@@ -263,6 +270,13 @@ export class Runtime extends Chain {
    * and memory; close both. With a store of its own it is durable as well; else it lives in memory.
    *
    * @throws UsageError (CLOSED, BAD_OPTION, STORE_NOT_EMPTY), StoreError
+   * @example
+   * ```ts
+   * const branch = await runtime.fork();
+   * await branch.produce(Uint8Array.of(1));
+   * console.log(branch.head.height, runtime.head.height); // 1 0
+   * await branch.close();
+   * ```
    */
   async fork(options: ForkOptions = {}): Promise<Runtime> {
     const place = checkFork(options);
