@@ -120,3 +120,25 @@ test("a store that others may need stays open when its runtime is closed", async
     }
   });
 });
+
+test("what a program begins with is there as long as the runtime, whatever blocks are forgotten", async () => {
+  const make = new Script();
+  make.put(0, { program: programHash(dirty), memoryQuota: 80 });
+  make.get(0, { status: true });
+  const drop = new Script();
+  drop.put(0, { drop: true });
+  const made = async (runtime: Runtime): Promise<Uint8Array> => {
+    await runtime.produce(make.metadata());
+    return runtime.read([0], 0, 0x10000);
+  };
+  await withDirectory(async (store) => {
+    const runtime = await open([dirty], { ...OPTIONS, retain: 1, store });
+    const before = await made(runtime);
+    assert.ok(before.some((byte) => byte !== 0));
+    await runtime.produce(drop.metadata());
+    await runtime.engine.collect({ force: true, evict: true });
+    assert.ok((await runtime.prune(1)).objects > 0);
+    assert.deepEqual(await made(runtime), before);
+    await runtime.close();
+  });
+});
