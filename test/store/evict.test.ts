@@ -121,7 +121,7 @@ test("a store that others may need stays open when its runtime is closed", async
   });
 });
 
-test("what a program begins with is there as long as the runtime, whatever blocks are forgotten", async () => {
+test("what programs begin with stays, whatever blocks are forgotten", async () => {
   const make = new Script();
   make.put(0, { program: programHash(dirty), memoryQuota: 80 });
   make.get(0, { status: true });
