@@ -13,6 +13,7 @@ import type { Heap } from "../heap/heap.ts";
 import { hashOf } from "../image/hash.ts";
 import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import type { Batch, BatchRunner } from "../kernel/runner.ts";
+import { SLOT_BYTES_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import { readState } from "../program/state.ts";
 import { contendedPlaces } from "./contended.ts";
 import { type BatchReport, countBatch, type Ending, Evidence } from "./evidence.ts";
@@ -122,7 +123,8 @@ export class Runner implements BatchRunner {
     const { program, rest } = batch;
     if (batch !== this.#batch) {
       this.#batch = batch;
-      batch.variant = program.loop;
+      // A slot of its own for items is worth its memory as long as others need not give way to it.
+      if (batch.memoryPages * WASM_PAGE_BYTES <= SLOT_BYTES_LIMIT / 4) batch.variant = program.loop;
       this.#hold = 0;
       this.#deaths = 0;
       this.#looping = false;
