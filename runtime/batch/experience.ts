@@ -14,8 +14,8 @@
 /** Fewer items than this are not worth waking other threads. */
 const ITEMS_MINIMUM = 64;
 /**
- * To see what items cost so many are run one after the other, so many times; what counts is the median: a
- * thread that is held up takes long for anything, and items differ.
+ * To see what items cost so many are run one after the other, so many times; of these the least counts: a
+ * thread that is held up takes long for anything.
  */
 const PROBE_ITEMS = 32;
 const PROBES = 3;
@@ -25,7 +25,7 @@ const CHEAP_NS = 4_000;
 const LOOP_ITEMS = 256;
 /** The loop is looked at again after so many items in parallel, at first and at last. */
 const INTERVAL_FIRST = 2048;
-const INTERVAL_LAST = 1 << 16;
+const INTERVAL_LAST = 8192;
 /** What runs in parallel may lose: a share of all the time, and what some items take, to begin with. */
 const LOSS_SHARE = 0.05;
 const LOSS_ITEMS = 384;
@@ -82,13 +82,13 @@ export class Experience {
     this.#itemWork = amount(work) / work.items;
     this.#probes.push(ns / amount(work));
     if (this.#probes.length < PROBES) return;
-    const median = this.#probes.sort((a, b) => a - b)[1] as number;
+    const least = Math.min(...this.#probes);
     this.#probes = [];
     if (this.#unseen > 0) this.#interval = Math.min(2 * this.#interval, INTERVAL_LAST);
     this.#unseen = 0;
     // What seemed to be lost was the items' own.
-    if (median * STALE > this.#loopNs) this.#forgive();
-    this.#loopNs = median;
+    if (least * STALE > this.#loopNs) this.#forgive();
+    this.#loopNs = least;
   }
 
   /** Whether a run in parallel may go on whose work so far took so long. */
