@@ -94,7 +94,7 @@ export class Runtime extends Chain {
     return this.#history.head.block;
   }
 
-  /** Where its blocks lie on disk, null: nowhere. */
+  /** Where its blocks lie on disk, null: nowhere. @internal */
   get store(): Store | null {
     return this.#journal?.store ?? null;
   }
@@ -368,7 +368,7 @@ export class Runtime extends Chain {
     throw new UsageError("NO_TIMELINE", 'open the runtime with the option "timeline": 100000 records, say');
   }
 
-  /** References that a collection must keep. */
+  /** References that a collection must keep. @internal */
   *roots(): Iterable<Ref> {
     yield* this.#history.roots();
     if (this.#journal !== null) yield* this.#journal.roots();
@@ -386,6 +386,7 @@ export class Runtime extends Chain {
   /**
    * The state of a retained block, as a reference into the heap.
    *
+   * @internal
    * @throws UsageError (NOT_RETAINED)
    */
   refOf(block: number | Block): Ref {
@@ -408,7 +409,7 @@ export class Runtime extends Chain {
     return this.#engine.metrics;
   }
 
-  /** The engine, for tests that kill workers or look at the heap. */
+  /** The engine, for tests that kill workers or look at the heap. @internal */
   get engine(): Engine {
     return this.#engine;
   }
