@@ -118,7 +118,7 @@ for (const items of [80, 268, 1414, 10_000]) {
 test("the first batch is not much slower than its loop either", () => {
   for (const share of BAD.filter((one) => one < 3)) {
     const found = speed(10_000, { loop: 20_000, parallel: share * 20_000 }, 0, 1);
-    assert.ok(found > 0.88, `${share} times the loop: ${found}`);
+    assert.ok(found > 0.82, `${share} times the loop: ${found}`);
   }
 });
 
