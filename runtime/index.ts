@@ -18,7 +18,6 @@ export {
 } from "./chain/diff.ts";
 export { type Divergence, divergence } from "./chain/diverge.ts";
 export type { Metrics } from "./chain/engine.ts";
-export { programHash } from "./chain/genesis.ts";
 export type { BlockInput, ProduceOptions, ReorgOptions } from "./chain/input.ts";
 export type { ProcessView } from "./chain/inspect.ts";
 export type { ForkOptions, RuntimeOptions, StoreOptions } from "./chain/options.ts";
@@ -35,7 +34,7 @@ export { formatFaults } from "./chain/stack.ts";
 export { type ExportOptions, exportBlock, Importer, openImport } from "./chain/transfer.ts";
 export { KernelPanic, LimitError, StillpointError, StoreError, UsageError } from "./errors.ts";
 export type { HashedRecord } from "./image/record.ts";
-export { AdmissionError, admit, type Program } from "./program/admit.ts";
+export { AdmissionError, admit, type Program, programHash } from "./program/admit.ts";
 export { addSources, type Place, type Sources } from "./program/sources.ts";
 export {
   type BytesStatement,

@@ -7,7 +7,7 @@
  */
 
 import * as abi from "../syscalls/abi.ts";
-import { loadProgram, programHash } from "./chain/genesis.ts";
+import { loadProgram } from "./chain/genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./chain/inspect.ts";
 import { formatFaults, placed } from "./chain/stack.ts";
 import { StillpointError, UsageError } from "./errors.ts";
@@ -134,7 +134,7 @@ export class TestProcess {
     const handles = [];
     for (const bytes of [program, ...programs]) {
       const known = await Positions.of(bytes);
-      positions.set(Buffer.from(programHash(bytes)).toString("hex"), known);
+      positions.set(Buffer.from(known.program.hash).toString("hex"), known);
       handles.push(await loadProgram(heap, known.program));
     }
     const tracer = new BlockTracer();
@@ -198,7 +198,7 @@ export class TestProcess {
   /** What it holds now. Set it to go back, or forth; a state stays good. */
   get state(): TestState {
     const { heap } = this.#bench;
-    const ref = publishProcess(heap, this.#process);
+    const ref = this.#ref;
     const { hash } = inspectProcess(heap, ref, []) as ProcessView;
     const state = { hash };
     states.set(state, { heap, ref });
@@ -218,15 +218,12 @@ export class TestProcess {
 
   /** Another process in the same state, which goes its own way. */
   fork(): TestProcess {
-    return new TestProcess(
-      this.#bench,
-      loadProcess(this.#bench.heap, publishProcess(this.#bench.heap, this.#process)),
-    );
+    return new TestProcess(this.#bench, loadProcess(this.#bench.heap, this.#ref));
   }
 
   /** The process at `path`, child numbers from this one; null if there is none. */
   inspect(path: readonly number[] = []): ProcessView | null {
-    return inspectProcess(this.#bench.heap, publishProcess(this.#bench.heap, this.#process), path);
+    return inspectProcess(this.#bench.heap, this.#ref, path);
   }
 
   /**
@@ -236,7 +233,7 @@ export class TestProcess {
    */
   read(address: number, length: number, path: readonly number[] = []): Uint8Array {
     const { heap } = this.#bench;
-    return readProcess(heap, publishProcess(heap, this.#process), path, address, length);
+    return readProcess(heap, this.#ref, path, address, length);
   }
 
   /**
@@ -269,6 +266,10 @@ export class TestProcess {
   }
 
   // ---- inside ---------------------------------------------------------------------------------------------
+
+  get #ref(): Ref {
+    return publishProcess(this.#bench.heap, this.#process);
+  }
 
   #entry(name: string): number {
     const { program } = this.#bench;

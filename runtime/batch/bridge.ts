@@ -26,7 +26,14 @@
  */
 
 import type { Code } from "../program/code.ts";
-import { copyLine, eachLineOf, LINE_SHIFT, lineAddress, linesDiffer } from "../program/glue-lines.ts";
+import {
+  copyLine,
+  countUp,
+  eachLineOf,
+  LINE_SHIFT,
+  lineAddress,
+  linesDiffer,
+} from "../program/glue-lines.ts";
 import { glueModule } from "../program/glue-module.ts";
 import { AUX_FAULT, AUX_MARKS, AUX_TAGS, LINE_BYTES, TAG_PRESENT, TAG_WRITTEN } from "../program/layout.ts";
 import * as op from "../program/opcodes.ts";
@@ -96,7 +103,7 @@ function eachEntry(code: Code, entry: number, end: number, body: () => void): vo
   code.set(entry);
   code.index(op.CALL, LOG_END);
   code.set(end);
-  overEntries(code, entry, end, body);
+  countUp(code, entry, end, ENTRY_SIZE, body);
 }
 
 /** `body` for every entry of a line of state, of which there are `lines`, with its number in `line`. */
@@ -118,24 +125,6 @@ function eachLine(
     body();
     code.end();
   });
-}
-
-/** `body` for the entries from `entry` to `end`. */
-function overEntries(code: Code, entry: number, end: number, body: () => void): void {
-  code.open(op.BLOCK);
-  code.open(op.LOOP);
-  code.get(entry);
-  code.get(end);
-  code.op(op.I32_GE_U);
-  code.index(op.BR_IF, 1);
-  body();
-  code.get(entry);
-  code.i32(ENTRY_SIZE);
-  code.op(op.I32_ADD);
-  code.set(entry);
-  code.index(op.BR, 0);
-  code.end();
-  code.end();
 }
 
 function touch(bound: number) {
@@ -371,7 +360,7 @@ export function baseModule(): WebAssembly.Module {
         locals: [I32, I32, I32],
         write: (code) => {
           const [entry, end, line, at, from] = [0, 1, 2, 3, 4] as const;
-          overEntries(code, entry, end, () => {
+          countUp(code, entry, end, ENTRY_SIZE, () => {
             code.get(entry);
             code.access(op.I32_LOAD, core, ENTRY_WRITTEN);
             code.tee(from);

@@ -26,11 +26,6 @@ export interface Genesis {
   readonly start: Process;
 }
 
-/** The name of a program: SHA-256 of its Wasm bytes, as PUT's part PROGRAM takes it. */
-export function programHash(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(createHash("sha256").update(bytes).digest());
-}
-
 /** Admits the programs, puts them into the heap, and makes the root. */
 export async function makeGenesis(heap: Heap, settings: Settings, cache: ProgramCache): Promise<Genesis> {
   const programs: ProgramHandle[] = [];

@@ -49,7 +49,7 @@ function eachWithProgram<F>(events: readonly TraceEvent<F>[]) {
 function frameOf(positions: Positions, [functionIndex, offset]: RawFrame): Frame[] {
   const position = positions.locate(functionIndex, offset);
   if (position === null) return [];
-  return [{ ...position, ...sourceOf(positions.program.bytes, position.functionIndex, position.offset) }];
+  return [{ ...position, ...sourceOf(positions.program, position.functionIndex, position.offset) }];
 }
 
 /**

@@ -19,6 +19,7 @@
 import type { Code } from "../program/code.ts";
 import {
   copyLine,
+  countUp,
   eachLineOf,
   LINE_SHIFT,
   type LineAt,
@@ -167,23 +168,12 @@ function eachEntry(
 ): void {
   code.auxLoad(op.I32_LOAD, layout.AUX_LOGGED);
   code.set(end);
-  code.open(op.BLOCK);
-  code.open(op.LOOP);
-  code.get(entry);
-  code.get(end);
-  code.op(op.I32_GE_U);
-  code.index(op.BR_IF, 1);
-  code.get(entry);
-  code.access(op.I32_LOAD, AUX, layout.AUX_LOG);
-  code.set(line);
-  visit();
-  code.get(entry);
-  code.i32(ENTRY_BYTES);
-  code.op(op.I32_ADD);
-  code.set(entry);
-  code.index(op.BR, 0);
-  code.end();
-  code.end();
+  countUp(code, entry, end, ENTRY_BYTES, () => {
+    code.get(entry);
+    code.access(op.I32_LOAD, AUX, layout.AUX_LOG);
+    code.set(line);
+    visit();
+  });
 }
 
 /** measure() */

@@ -5,6 +5,7 @@
  */
 
 import type { Code } from "../program/code.ts";
+import { countUp } from "../program/glue-lines.ts";
 import { glueModule } from "../program/glue-module.ts";
 import * as layout from "../program/layout.ts";
 import * as op from "../program/opcodes.ts";
@@ -426,17 +427,7 @@ function settle(code: Code, kind: layout.Marks, capacity: number): void {
   };
   code.auxLoad(op.I32_LOAD, layout.AUX_LISTED);
   code.set(count);
-  code.open(op.BLOCK);
-  code.open(op.LOOP);
-  code.get(i);
-  code.get(count);
-  code.op(op.I32_GE_U);
-  code.index(op.BR_IF, 1);
-  moveThe(entry(0), entry(4));
-  add(code, i, 1);
-  code.index(op.BR, 0);
-  code.end();
-  code.end();
+  countUp(code, i, count, 1, () => moveThe(entry(0), entry(4)));
   // The list was full: what had no room in it is marked.
   code.get(count);
   code.i32(capacity);

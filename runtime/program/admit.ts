@@ -78,7 +78,7 @@ interface Variant extends Options {
   readonly bound?: number;
 }
 
-/** What a program is named by: the SHA-256 of its bytes. */
+/** The name of a program: SHA-256 of its Wasm bytes, as PUT's part PROGRAM takes it. */
 export function programHash(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHash("sha256").update(bytes).digest());
 }

@@ -1,4 +1,4 @@
-/** What modules of glue (glue-module.ts) do with lines of 64 bytes, in whatever memories. */
+/** What modules of glue (glue-module.ts) have in common: loops, and lines of 64 bytes in any memories. */
 
 import type { Code } from "./code.ts";
 import { LINE_BYTES } from "./layout.ts";
@@ -87,6 +87,24 @@ export function eachLineOf(
   code.op(op.I32_ADD);
   code.set(line);
   code.index(op.BR, 1);
+  code.end();
+  code.end();
+}
+
+/** Runs `body` while local `i` is below local `end`, adding `step` to it each time. */
+export function countUp(code: Code, i: number, end: number, step: number, body: () => void): void {
+  code.open(op.BLOCK);
+  code.open(op.LOOP);
+  code.get(i);
+  code.get(end);
+  code.op(op.I32_GE_U);
+  code.index(op.BR_IF, 1);
+  body();
+  code.get(i);
+  code.i32(step);
+  code.op(op.I32_ADD);
+  code.set(i);
+  code.index(op.BR, 0);
   code.end();
   code.end();
 }

@@ -5,7 +5,7 @@
 
 import { SourceMap } from "node:module";
 import { UsageError } from "../errors.ts";
-import { programHash } from "./admit.ts";
+import { type Program, programHash } from "./admit.ts";
 import { nameOf } from "./names.ts";
 
 /** A place in a source file; line and column count from 1. */
@@ -47,17 +47,17 @@ const known = new Map<string, Known>();
  */
 export function addSources(program: Uint8Array, { map, named = program }: Sources): void {
   if (map !== undefined) parse(map);
-  known.set(Buffer.from(programHash(program)).toString("hex"), { named, map: map ?? null });
+  known.set(keyOf(programHash(program)), { named, map: map ?? null });
 }
 
 /** The name of a function of a program, and where the source of the instruction at `offset` stands. */
 export function sourceOf(
-  program: Uint8Array,
+  { hash, bytes }: Program,
   functionIndex: number,
   offset: number,
 ): { readonly name: string; readonly source: Place | null } {
-  const sources = known.get(Buffer.from(programHash(program)).toString("hex"));
-  const name = nameOf(sources?.named ?? program, functionIndex) ?? `function ${functionIndex}`;
+  const sources = known.get(keyOf(hash));
+  const name = nameOf(sources?.named ?? bytes, functionIndex) ?? `function ${functionIndex}`;
   if (sources === undefined || sources.map === null) return { name, source: null };
   if (typeof sources.map === "string") sources.map = parse(sources.map);
   return { name, source: placeOf(sources.map, offset) };
@@ -73,6 +73,8 @@ function placeOf(map: SourceMap, offset: number): Place | null {
   }
   return null;
 }
+
+const keyOf = (hash: Uint8Array): string => Buffer.from(hash).toString("hex");
 
 function parse(map: string): SourceMap {
   try {
