@@ -61,3 +61,11 @@ export async function play<T>(
   const block = await runtime.produce(script.metadata(), options);
   return { block, results: script.read(block.data), handles };
 }
+
+/** Runs the scripts as blocks, from block 0 on. */
+export async function blocksOf(runtime: Runtime, scripts: readonly Script[]): Promise<Block[]> {
+  await runtime.revert(0);
+  const made: Block[] = [];
+  for (const script of scripts) made.push(await runtime.produce(script.metadata()));
+  return made;
+}

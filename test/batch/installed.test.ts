@@ -5,9 +5,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type BatchReport, type Block, programHash, type Runtime } from "../../runtime/index.ts";
+import { type BatchReport, programHash, type Runtime } from "../../runtime/index.ts";
 import { type PutSpec, Script } from "../driver.ts";
-import { DRIVER_HASH, guest, open, play } from "../fixture.ts";
+import { blocksOf, DRIVER_HASH, guest, open, play } from "../fixture.ts";
 import { FAMILY, family, PAGES } from "./families.ts";
 import { ADD, input, OUT, TRAP } from "./loop.ts";
 import { putBatch } from "./requests.ts";
@@ -21,14 +21,6 @@ const SCRATCH = 0x80000;
 /** Where a child of the driver finds its script. */
 const INNER = 0x100000;
 
-/** Runs the scripts as blocks, on a fresh runtime. */
-async function blocks(runtime: Runtime, scripts: readonly Script[]): Promise<Block[]> {
-  await runtime.revert(0);
-  const made: Block[] = [];
-  for (const script of scripts) made.push(await runtime.produce(script.metadata()));
-  return made;
-}
-
 /** Compares the loop with one worker and several, by force, and tells what ran in parallel. */
 async function same(
   scripts: readonly Script[],
@@ -36,14 +28,14 @@ async function same(
 ): Promise<BatchReport[]> {
   const options = { ...SEVERAL, memoryQuota: 16_384 };
   await using loop = await open([family], { ...options, workers: 1, runner: "sequential" });
-  const expected = await blocks(loop, scripts);
+  const expected = await blocksOf(loop, scripts);
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
   for (const workers of [1, 2, 4]) {
     await using runtime = await open([family], { ...options, workers, force: true, paranoid: true, onBatch });
     for (let run = 0; run < 2; run++) {
       let turn = 0;
-      const found = blocks(runtime, scripts);
+      const found = blocksOf(runtime, scripts);
       const busy = setInterval(() => void during(runtime, turn++), 15);
       try {
         assert.deepEqual(await found, expected, `${workers} workers, run ${run}`);

@@ -5,9 +5,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Block, Runtime, RuntimeOptions } from "../../runtime/index.ts";
+import type { Runtime, RuntimeOptions } from "../../runtime/index.ts";
 import type { Script } from "../driver.ts";
-import { open } from "../fixture.ts";
+import { blocksOf, open } from "../fixture.ts";
 import { type BatchInput, batchMetadata } from "./batches.ts";
 import { chain, engine, steps } from "./everywhere.ts";
 import { batch, item, type Operation, op, randomBatch, SCRATCH, SCRIPT } from "./scripts.ts";
@@ -17,14 +17,6 @@ const line = (number: number): number => number * 64;
 const many = (count: number, operations: (i: number) => Operation[]): BatchInput =>
   batch(Array.from({ length: count }, (_, i) => item(operations(i))));
 
-/** Runs the scripts as blocks. */
-async function blocks(runtime: Runtime, scripts: readonly Script[]): Promise<Block[]> {
-  await runtime.revert(0);
-  const made: Block[] = [];
-  for (const script of scripts) made.push(await runtime.produce(script.metadata()));
-  return made;
-}
-
 /** Compares one worker with several, in parallel by force. */
 async function same(
   scripts: readonly Script[],
@@ -32,12 +24,12 @@ async function same(
   during: (runtime: Runtime, turn: number) => Promise<void> = async () => {},
 ): Promise<void> {
   await using loop = await open([SCRIPT], { ...SEVERAL, workers: 1, runner: "sequential" });
-  const expected = await blocks(loop, scripts);
+  const expected = await blocksOf(loop, scripts);
   for (const workers of [2, 4, 8]) {
     await using runtime = await open([SCRIPT], { ...SEVERAL, workers, force: true, ...options });
     for (let run = 0; run < 2; run++) {
       let turn = 0;
-      const found = blocks(runtime, scripts);
+      const found = blocksOf(runtime, scripts);
       const busy = setInterval(() => void during(runtime, turn++), 20);
       try {
         assert.deepEqual(await found, expected, `${workers} workers, run ${run}`);
