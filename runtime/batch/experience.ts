@@ -11,14 +11,20 @@
  * worse they are the more seldom. A batch is never much slower than its loop, however it conflicts.
  */
 
-/** Fewer items than this are not worth waking other threads. */
-const ITEMS_MINIMUM = 64;
+/** Fewer items, or items that take less time altogether, are not worth waking other threads. */
+const ITEMS_MINIMUM = 8;
+const BATCH_NS_MINIMUM = 500_000;
+/** The first items that the loop runs bring pages in: what they cost says nothing. */
+export const COLD_ITEMS = 8;
 /**
- * To see what items cost so many are run one after the other, so many times; of these the least counts: a
- * thread that is held up takes long for anything.
+ * To see what items cost so many are run one after the other, or as many as take so long, so many times; of
+ * these the least counts: a thread that is held up takes long for anything.
  */
 const PROBE_ITEMS = 32;
+const PROBE_NS = 100_000;
 const PROBES = 3;
+/** At first they take so long altogether: until V8 has compiled the loop, items of 0.2 µs take 5. */
+const FIRST_LOOK_NS = 10e6;
 /** Items that cost less are faster in a loop. */
 const CHEAP_NS = 4_000;
 /** Items that are run in the loop before that is thought over. */
@@ -26,16 +32,16 @@ const LOOP_ITEMS = 256;
 /** The loop is looked at again after so many items in parallel, at first and at last. */
 const INTERVAL_FIRST = 2048;
 const INTERVAL_LAST = 8192;
-/**
- * What runs in parallel may lose: a share of all the time, and what some items take, to begin with. The first
- * ones more: while they run, threads load the engine and V8 compiles it, and with 384 of 10,000 items of 5 µs
- * they were given up before that was done, for good as it seemed.
- */
+/** What runs in parallel may lose: a share of all the time, and what some items take, to begin with. */
 const LOSS_SHARE = 0.05;
 const LOSS_ITEMS = 384;
-const FIRST_LOSS_ITEMS = 1536;
-/** The first: until so many items were run in parallel. */
-const FIRST_ITEMS = 8192;
+/**
+ * While the first ones run, threads load the engine and V8 compiles it and the program, which takes 150 ms
+ * altogether. So much time is no loss, if it passes with the first items: without that, items of 5 µs were
+ * given up before all was compiled, and again at each trial, for the first second of a runtime.
+ */
+const FIRST_NS = 100e6;
+const FIRST_ITEMS = 16_384;
 /** Work that all threads did in less than this share of what each would have to do is not what it was. */
 const STALE = 0.8;
 /** What lies further back counts half. */
@@ -59,6 +65,8 @@ export class Experience {
   /** Work of an item, lately. */
   #itemWork = 0;
   #probes: number[] = [];
+  /** Time that all of them took. */
+  #lookedNs = 0;
   /** Items in parallel since the loop was looked at, and how many there may be. */
   #unseen = 0;
   /** Items in parallel altogether. */
@@ -69,6 +77,8 @@ export class Experience {
   /** What runs in parallel have lost, and the last one for its work. */
   #lossNs = 0;
   #lastLossNs = 0;
+  /** What they may take longer because they are the first. */
+  #creditNs = FIRST_NS;
 
   /** So many threads can run items at once. */
   constructor(threads: number) {
@@ -77,20 +87,22 @@ export class Experience {
 
   /** Of `rest` items, how many are run one after the other now; 0: they are run in parallel. */
   plan(rest: number): number {
-    if (rest < ITEMS_MINIMUM) return rest;
-    if (this.#loopNs === 0 || this.#unseen >= this.#interval) return PROBE_ITEMS;
-    if (this.#loopNs * this.#itemWork < CHEAP_NS) return LOOP_ITEMS;
+    const itemNs = this.#loopNs * this.#itemWork;
+    if (rest < ITEMS_MINIMUM || (itemNs > 0 && rest * itemNs < BATCH_NS_MINIMUM)) return rest;
+    if (itemNs === 0 || this.#unseen >= this.#interval) return PROBE_ITEMS;
+    if (itemNs < CHEAP_NS) return LOOP_ITEMS;
     const lossNs = this.#lastLossNs * LOOP_ITEMS * this.#itemWork;
     return this.#affords(this.#lossNs + lossNs) ? 0 : LOOP_ITEMS;
   }
 
-  /** This work took so long in the loop; `cold`: by the first items, which bring pages in. */
-  looped(work: Work, ns: number, cold: boolean): void {
+  /** This work took so long in the loop. */
+  looped(work: Work, ns: number): void {
     this.#spend(ns);
-    if (cold || work.items < PROBE_ITEMS) return;
+    if (work.items < PROBE_ITEMS && ns < PROBE_NS) return;
     this.#itemWork = amount(work) / work.items;
     this.#probes.push(ns / amount(work));
-    if (this.#probes.length < PROBES) return;
+    this.#lookedNs += ns;
+    if (this.#probes.length < PROBES || this.#lookedNs < FIRST_LOOK_NS) return;
     const least = Math.min(...this.#probes);
     this.#probes = [];
     if (this.#unseen > 0) this.#interval = Math.min(2 * this.#interval, INTERVAL_LAST);
@@ -112,12 +124,14 @@ export class Experience {
       this.#loopNs = 0;
       return;
     }
-    const lossNs = ns - amount(work) * this.#loopNs;
+    const allNs = ns - amount(work) * this.#loopNs;
+    const lossNs = allNs - Math.min(this.#creditNs, Math.max(0, allNs));
     this.#spend(amount(work) * this.#loopNs);
     this.#lossNs = Math.max(0, this.#lossNs + lossNs);
     this.#lastLossNs = Math.max(0, lossNs / Math.max(ITEM_WORK, amount(work)));
     this.#unseen += work.items;
     this.#ran += work.items;
+    this.#creditNs = this.#ran < FIRST_ITEMS ? this.#creditNs - (allNs - lossNs) : 0;
   }
 
   #isStale(work: Work, ns: number): boolean {
@@ -125,8 +139,8 @@ export class Experience {
   }
 
   #affords(lossNs: number): boolean {
-    const items = this.#ran < FIRST_ITEMS ? FIRST_LOSS_ITEMS : LOSS_ITEMS;
-    return lossNs <= LOSS_SHARE * this.#timeNs + items * this.#itemWork * this.#loopNs;
+    const some = LOSS_ITEMS * this.#itemWork * this.#loopNs;
+    return lossNs <= LOSS_SHARE * this.#timeNs + some + this.#creditNs;
   }
 
   #spend(ns: number): void {

@@ -17,7 +17,7 @@ import { SLOT_BYTES_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import { readState } from "../program/state.ts";
 import { contendedPlaces } from "./contended.ts";
 import { type BatchReport, countBatch, type Ending, Evidence } from "./evidence.ts";
-import { Experience, type Work } from "./experience.ts";
+import { COLD_ITEMS, Experience, type Work } from "./experience.ts";
 import { Leader } from "./leader.ts";
 import { Participant } from "./participant.ts";
 import { Records } from "./records.ts";
@@ -88,10 +88,9 @@ export class Runner implements BatchRunner {
   #hold = 0;
   #deaths = 0;
   #evidence = new Evidence();
-  /** The loop has not run a chunk of it yet. */
-  #cold = true;
-  /** The loop runs items of it now. */
+  /** The loop runs items of it now, the first ones if it is cold. */
   #looping = false;
+  #cold = true;
   /** Where and when what is counted now began. */
   #from: Work = { items: 0, gas: 0 };
   #since = 0;
@@ -128,7 +127,6 @@ export class Runner implements BatchRunner {
       this.#hold = 0;
       this.#deaths = 0;
       this.#looping = false;
-      this.#cold = true;
       this.#evidence = new Evidence();
       this.#began = performance.now();
     }
@@ -136,22 +134,28 @@ export class Runner implements BatchRunner {
     if (program.batchModule === null || program.handle.stateBytes > STATE_LIMIT) return rest;
     if (this.#deaths > DEATHS_LIMIT) return rest;
     const experience = this.#experienceOf(batch);
-    if (this.#looping) {
-      experience.looped(this.#work(batch), (performance.now() - this.#since) * 1e6, this.#cold);
-      this.#cold = false;
-    }
+    this.#learn(batch, experience);
     const count = Math.min(rest, this.#count(experience, rest));
     this.#hold -= Math.min(this.#hold, count);
+    this.#cold = !this.#looping;
     this.#looping = count > 0;
-    if (!this.#looping) this.#cold = true;
     this.#begin(batch);
     return count;
+  }
+
+  /** What the loop has run since the last plan. */
+  #learn(batch: Batch, experience: Experience): void {
+    if (this.#looping && !this.#cold) experience.looped(this.#work(batch), this.#elapsedNs());
   }
 
   /** From here on time and work are counted. */
   #begin(batch: Batch): void {
     this.#from = { items: batch.next, gas: batch.outcomes.exactGas };
     this.#since = performance.now();
+  }
+
+  #elapsedNs(): number {
+    return (performance.now() - this.#since) * 1e6;
   }
 
   /** What was done since. */
@@ -164,7 +168,8 @@ export class Runner implements BatchRunner {
     const planned = this.#steps?.plan?.();
     if (planned !== undefined) return planned;
     if (this.#options.force || this.#hold > 0) return Math.min(this.#hold, HOLD_CHUNK);
-    return experience.plan(rest);
+    const count = experience.plan(rest);
+    return this.#looping ? count : Math.min(count, COLD_ITEMS);
   }
 
   run(batch: Batch): void {
@@ -178,15 +183,14 @@ export class Runner implements BatchRunner {
     }
     const experience = this.#experienceOf(batch);
     this.#begin(batch);
-    const elapsedNs = (): number => (performance.now() - this.#since) * 1e6;
-    const goesOn = (): boolean => force || experience.goesOn(this.#work(batch), elapsedNs());
+    const goesOn = (): boolean => force || experience.goesOn(this.#work(batch), this.#elapsedNs());
     let ending: Ending;
     try {
       ending = leader.run(batch, this.#evidence, goesOn, (number) => this.#helpers.call(number));
     } finally {
       this.#helpers.dismiss();
     }
-    experience.ran(this.#work(batch), elapsedNs());
+    experience.ran(this.#work(batch), this.#elapsedNs());
     switch (ending) {
       case "died":
         this.#deaths++;
@@ -205,6 +209,7 @@ export class Runner implements BatchRunner {
     const { program, start } = batch;
     // One without items was never planned.
     const planned = batch === this.#batch;
+    if (planned) this.#learn(batch, this.#experienceOf(batch));
     const evidence = planned ? this.#evidence : new Evidence();
     countBatch(this.#options.counters, batch, evidence);
     const { reports, dependencies, timing } = this.#options;

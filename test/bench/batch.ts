@@ -22,9 +22,13 @@ import type { Report } from "./report.ts";
 
 const BOUND = 16 << 20;
 const ITEMS = 10_000;
+/**
+ * Rounds: so many, or more until the loop has run for so long, and before them some that do not count, for
+ * every thread compiles for itself.
+ */
 const ROUNDS = 3;
-/** Rounds before them: every thread compiles for itself. */
-const WARMUP_ROUNDS = 3;
+const ROUNDS_MS = 100;
+const ROUNDS_LIMIT = 50;
 const ACCOUNTS = [2, 10, 100, 1_000, 10_000, 100_000];
 const WORK_US = [0, 5, 20, 100];
 /** Gas of a simulated contract that one compression of SHA-256 stands for. */
@@ -79,7 +83,11 @@ class Bench {
       ...this.#runtimes.map(({ name }): [string, number[]] => [name, []]),
     ]);
     const reports = new Map<string, BatchReport>();
-    for (let round = -WARMUP_ROUNDS; round < ROUNDS; round++) {
+    const began = performance.now();
+    plain();
+    const rounds = Math.min(ROUNDS_LIMIT, Math.max(ROUNDS, ROUNDS_MS / (performance.now() - began)));
+    const before = performance.now() - began > ROUNDS_MS * ROUNDS ? 1 : rounds;
+    for (let round = -Math.ceil(before); round < rounds; round++) {
       const began = performance.now();
       plain();
       if (round >= 0) times.get("plain")?.push(performance.now() - began);
