@@ -136,7 +136,7 @@ export class Pool {
    */
   async run(job: NewJob, abort: AbortSignal | null = null): Promise<Ref> {
     if (abort?.aborted) throw cancelled(abort);
-    const wake = (): void => this.#board.wakeMain();
+    const wake = (): void => this.#board.signals.raiseMain();
     abort?.addEventListener("abort", wake);
     try {
       return await this.#run(job, abort);
@@ -150,7 +150,7 @@ export class Pool {
     const deathsBefore = this.#deaths;
     const entry = await this.#post(job);
     for (;;) {
-      const signal = board.mainSignal();
+      const signal = board.signals.readMain();
       const outcome = board.take(entry, job.start, false);
       if (outcome.state === "done") {
         this.#startUpTo(this.#options.workers);
@@ -171,7 +171,7 @@ export class Pool {
           { cause: this.#lastDeath },
         );
       }
-      await board.mainSleep(signal);
+      await board.signals.sleepMain(signal);
     }
   }
 
@@ -207,10 +207,10 @@ export class Pool {
   /** Waits while there are as many blocks in progress as the board holds. */
   async #post(job: NewJob): Promise<number> {
     for (;;) {
-      const signal = this.#board.mainSignal();
+      const signal = this.#board.signals.readMain();
       const entry = this.#board.post({ ...job, path: [], parent: NO_ENTRY, origin: NO_RECORD });
       if (entry !== NO_ENTRY) return entry;
-      await this.#board.mainSleep(signal);
+      await this.#board.signals.sleepMain(signal);
     }
   }
 
@@ -266,7 +266,7 @@ export class Pool {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#board.stop();
+    this.#board.signals.stop();
     // Node aborts the whole process when a thread is ended while it loads its first module.
     if (this.#work === null) this.start({ programs: [], batches: null });
     for (let i = 0; i < START_PATIENCE_MS && this.#starting.size > 0; i++) {
@@ -310,7 +310,7 @@ export class Pool {
         this.heap.releaseLockOf(id);
         if (batches !== null) healBatches(batches, id);
         this.#board.heal(id);
-        this.#board.wakeMain();
+        this.#board.signals.raiseMain();
         if (delayMs === 0) this.#start(advances);
         else setTimeout(() => this.#closed || this.#start(advances), delayMs).unref();
       },

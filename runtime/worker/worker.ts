@@ -111,11 +111,11 @@ class Worker implements Jobs {
   loop(): void {
     const board = this.#board;
     for (;;) {
-      const signal = board.signal();
-      if (board.stopped) return;
+      const signal = board.signals.read();
+      if (board.signals.stopped) return;
       let entry = board.claimAny();
       if (entry === NO_ENTRY && this.#advances) entry = board.claimAdvance();
-      if (entry === NO_ENTRY) board.sleep(signal);
+      if (entry === NO_ENTRY) board.signals.sleep(signal);
       else this.#begin(entry);
     }
   }
@@ -154,12 +154,12 @@ class Worker implements Jobs {
   #wait(ticket: Ticket, start: Ref): Outcome {
     const board = this.#board;
     for (let spins = 0; ; spins++) {
-      const signal = board.signal();
+      const signal = board.signals.read();
       const outcome = board.take(ticket, start);
       if (outcome.state !== "pending") return outcome;
       const entry = board.claimAny(ticket);
       if (entry !== NO_ENTRY) this.#work(entry);
-      else if (spins > SPINS) board.sleep(signal);
+      else if (spins > SPINS) board.signals.sleep(signal);
     }
   }
 

@@ -1,0 +1,64 @@
+/** The job board, seen by several threads in turn: who may take which job. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Board, createBoard, MAIN_THREAD } from "../../runtime/worker/board.ts";
+import { JOB_RESUME, NO_ENTRY } from "../../runtime/worker/job.ts";
+import { NO_RECORD } from "../../runtime/worker/timeline.ts";
+
+const RESULT = 7;
+
+function boards(): { main: Board; a: Board; b: Board } {
+  const memory = createBoard();
+  return { main: new Board(memory, MAIN_THREAD), a: new Board(memory, 1), b: new Board(memory, 2) };
+}
+
+const block = (board: Board, parent = NO_ENTRY): number =>
+  board.post({ kind: JOB_RESUME, start: 1, path: [], metadata: 0, gas: 0, parent, origin: NO_RECORD });
+
+/** Runs a block on that thread, which is at home then. */
+function runOn(main: Board, thread: Board): void {
+  const entry = block(main);
+  assert.equal(thread.claimAny(), entry);
+  thread.finish(entry, RESULT);
+  assert.deepEqual(main.take(entry, 1, false), { state: "done", result: RESULT });
+}
+
+test("the next block is for the thread that ran the last one", () => {
+  const { main, a, b } = boards();
+  runOn(main, b);
+  const next = block(main);
+  assert.equal(a.claimAny(), NO_ENTRY);
+  assert.equal(b.claimAny(), next);
+});
+
+test("a thread that does something else leaves blocks to all, and says so", () => {
+  const { main, a, b } = boards();
+  runOn(main, b);
+  const [next, another] = [block(main), block(main)];
+  assert.equal(a.claimAny(), NO_ENTRY);
+  const signal = a.signals.read();
+  assert.equal(b.claimAny(), next);
+  assert.notEqual(a.signals.read(), signal, "who sleeps is woken");
+  assert.equal(a.claimAny(), another);
+});
+
+test("children of a block are for all, wherever somebody is at home", () => {
+  const { main, a, b } = boards();
+  runOn(main, b);
+  const entry = block(main);
+  assert.equal(b.claimAny(), entry);
+  const child = block(b, entry);
+  assert.equal(a.claimAny(), child);
+});
+
+test("a thread that died is not at home", () => {
+  const { main, a, b } = boards();
+  runOn(main, b);
+  const next = block(main);
+  assert.equal(a.claimAny(), NO_ENTRY);
+  const signal = a.signals.read();
+  main.heal(2);
+  assert.notEqual(a.signals.read(), signal, "who sleeps is woken");
+  assert.equal(a.claimAny(), next);
+});
