@@ -6,7 +6,7 @@
  * and nothing may be collected meanwhile: the walk is synchronous.
  */
 
-import { HEADER_HASH, type Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
+import { HEADER_HASH, type Heap, type Ref, referencesOf, UNIT_WORDS } from "../heap/heap.ts";
 import { NODE_BITMAP } from "../heap/table.ts";
 import { hashObject, writeRecord } from "../image/hash.ts";
 import { readPage } from "../image/memory.ts";
@@ -138,8 +138,8 @@ class Walk {
     const b = rootB === 0 ? 0 : this.#b.resolve(rootB);
     const bitmapA = a === 0 ? 0 : (this.#a.words[a * UNIT_WORDS + NODE_BITMAP] as number);
     const bitmapB = b === 0 ? 0 : (this.#b.words[b * UNIT_WORDS + NODE_BITMAP] as number);
-    let atA = a * UNIT_WORDS + UNIT_WORDS;
-    let atB = b * UNIT_WORDS + UNIT_WORDS;
+    let atA = referencesOf(this.#a.words, a);
+    let atB = referencesOf(this.#b.words, b);
     for (let rest = bitmapA | bitmapB; rest !== 0 && !this.#truncated; rest &= rest - 1) {
       const bit = rest & -rest;
       const left = (bitmapA & bit) === 0 ? 0 : (this.#a.words[atA++] as number);

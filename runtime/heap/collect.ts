@@ -29,6 +29,7 @@ import {
   KIND_STUB,
   OBJECT_UNITS_LIMIT,
   type Ref,
+  referencesOf,
   UNIT_WORDS,
 } from "./heap.ts";
 import { pauseLoader, resumeLoader, STUB_FAILED, STUB_TARGET } from "./stub.ts";
@@ -86,11 +87,12 @@ function mark(heap: Heap, marks: Uint8Array, stack: Ref[], eviction: Eviction): 
       continue;
     }
     const references = words[at + HEADER_REFERENCES] as number;
-    for (let i = 0; i < references; i++) {
-      const next = words[at + UNIT_WORDS + i] as number;
+    const first = referencesOf(words, ref);
+    for (let i = first; i < first + references; i++) {
+      const next = words[i] as number;
       if (next === 0) continue;
       const target = eviction.of(targetOf(words, next));
-      if (target !== next) words[at + UNIT_WORDS + i] = target;
+      if (target !== next) words[i] = target;
       stack.push(target);
     }
   }

@@ -9,11 +9,11 @@
  * Object, at reference × 64:
  *   word 0       size in units of 64 bytes, header included (24 bits) · kind (8 bits)
  *   word 1       length of the payload in bytes
- *   word 2       how many leading words of the payload are references
+ *   word 2       how many references it holds: the leading words of the payload
  *   word 3       1: the hash in words 8-15 is valid
  *   word 4       one bit for each store that holds the object and all it names, see store/README.md
  *   words 5, 6   bitmaps of a table node, see table.ts; of a stub, see stub.ts; else zero
- *   word 7       zero
+ *   word 7       the reference of an object that has no payload: a table node with one child; else zero
  *   words 8-15   SHA-256 of the object, see image/hash.ts
  *   word 16…     payload
  *
@@ -51,6 +51,7 @@ export const HEADER_LENGTH = 1;
 export const HEADER_REFERENCES = 2;
 export const HEADER_HASHED = 3;
 export const HEADER_STORED = 4;
+export const HEADER_REFERENCE = 7;
 export const HEADER_HASH = 8;
 
 // Control words, shared by all threads.
@@ -371,6 +372,12 @@ export class Heap {
     this.control[CONTROL_HOLE_UNITS] = 0;
     Atomics.store(this.control, CONTROL_LOCK, 0);
   }
+}
+
+/** Word where the references of the object at `ref` begin. */
+export function referencesOf(words: Uint32Array, ref: Ref): number {
+  const at = ref * UNIT_WORDS;
+  return (words[at] as number) >>> 8 === 1 ? at + HEADER_REFERENCE : at + UNIT_WORDS;
 }
 
 /** The heap has no room left. */

@@ -9,7 +9,10 @@
  * A node holds only the children it has, and keeps their hashes beside their references:
  *   header word 5   bitmap of the children that are present
  *   header word 6   bitmap of those whose hash is filled in (image/hash.ts does it; a copied path takes them
- *   along) payload         one reference for each present child, ascending · one hash of 32 bytes for each
+ *                   along)
+ *   payload         one reference for each present child, ascending · one hash of 32 bytes for each
+ * A node with one child has no payload: its reference is in header word 7, and the hash is read where the
+ * child has it, in its own header. (The table of a process with one page is four such nodes.)
  * So hashing a node reads one stretch of memory, not 32 objects all over the heap (each of these reads is a
  * cache and a TLB miss: a leaf node cost 6 µs that way, and costs 1.2 µs this way), and a table with few
  * leaves is small; and two nodes that are not the same object can be compared child by child without a look
@@ -23,6 +26,7 @@ import {
   type Heap,
   KIND_NODE,
   type Ref,
+  referencesOf,
   UNIT_WORDS,
 } from "./heap.ts";
 
@@ -61,7 +65,25 @@ function childOf(words: Uint32Array, node: Ref, position: number): Ref {
   const at = node * UNIT_WORDS;
   const bitmap = words[at + NODE_BITMAP] as number;
   const bit = 1 << position;
-  return (bitmap & bit) === 0 ? 0 : (words[at + UNIT_WORDS + popcount(bitmap & (bit - 1))] as number);
+  return (bitmap & bit) === 0
+    ? 0
+    : (words[referencesOf(words, node) + popcount(bitmap & (bit - 1))] as number);
+}
+
+/** Word where the hashes of the children of a node begin, one after the other. */
+export function childHashes(words: Uint32Array, node: Ref): number {
+  const count = words[node * UNIT_WORDS + HEADER_REFERENCES] as number;
+  const children = referencesOf(words, node);
+  return count === 1 ? (words[children] as number) * UNIT_WORDS + HEADER_HASH : children + count;
+}
+
+/** A node with the children of `bitmap`; the caller writes them, and the hashes of those in `hashed`. */
+export function allocateNode(heap: Heap, bitmap: number, hashed: number): Ref {
+  const count = popcount(bitmap);
+  const node = heap.allocate(KIND_NODE, count === 1 ? 0 : count * CHILD_BYTES, count);
+  heap.words[node * UNIT_WORDS + NODE_BITMAP] = bitmap;
+  heap.words[node * UNIT_WORDS + NODE_HASHED] = hashed;
+  return node;
 }
 
 /**
@@ -116,15 +138,13 @@ function update(
 function rebuild(heap: Heap, node: Ref, present: number, changed: number, row: Uint32Array): Ref {
   const words = heap.words;
   const count = popcount(present);
-  const copy = heap.allocate(KIND_NODE, count * CHILD_BYTES, count);
-  const to = copy * UNIT_WORDS + UNIT_WORDS;
-  const from = node * UNIT_WORDS + UNIT_WORDS;
   const before = node === 0 ? 0 : (words[node * UNIT_WORDS + NODE_BITMAP] as number);
   // Another thread may be filling hashes in: those it has announced are there.
   const hashed = node === 0 ? 0 : Atomics.load(words, node * UNIT_WORDS + NODE_HASHED) & ~changed & present;
-  words[to - UNIT_WORDS + NODE_BITMAP] = present;
-  words[to - UNIT_WORDS + NODE_HASHED] = hashed;
-  if (present >>> 0 === before) {
+  const copy = allocateNode(heap, present, hashed);
+  const to = referencesOf(words, copy);
+  const from = referencesOf(words, node);
+  if (present >>> 0 === before && count > 1) {
     words.copyWithin(to, from, from + count * (1 + HASH_WORDS));
     for (let rest = changed; rest !== 0; rest &= rest - 1) {
       const position = 31 - Math.clz32(rest & -rest);
@@ -132,7 +152,7 @@ function rebuild(heap: Heap, node: Ref, present: number, changed: number, row: U
     }
     return copy;
   }
-  const beforeCount = popcount(before);
+  const hashes = node === 0 ? 0 : childHashes(words, node);
   let i = 0;
   for (let rest = present; rest !== 0; rest &= rest - 1, i++) {
     const bit = rest & -rest;
@@ -143,9 +163,9 @@ function rebuild(heap: Heap, node: Ref, present: number, changed: number, row: U
     }
     const old = popcount(before & (bit - 1));
     words[to + i] = words[from + old] as number;
-    if ((hashed & bit) === 0) continue;
+    if ((hashed & bit) === 0 || count === 1) continue;
     const hashTo = to + count + i * HASH_WORDS;
-    const hashFrom = from + beforeCount + old * HASH_WORDS;
+    const hashFrom = hashes + old * HASH_WORDS;
     for (let j = 0; j < HASH_WORDS; j++) words[hashTo + j] = words[hashFrom + j] as number;
   }
   return copy;
@@ -169,8 +189,8 @@ export function tableDiff(
   const b = rootB === 0 ? 0 : heap.resolve(rootB);
   const bitmapA = a === 0 ? 0 : (words[a * UNIT_WORDS + NODE_BITMAP] as number);
   const bitmapB = b === 0 ? 0 : (words[b * UNIT_WORDS + NODE_BITMAP] as number);
-  let atA = a * UNIT_WORDS + UNIT_WORDS;
-  let atB = b * UNIT_WORDS + UNIT_WORDS;
+  let atA = referencesOf(words, a);
+  let atB = referencesOf(words, b);
   for (let rest = bitmapA | bitmapB; rest !== 0; rest &= rest - 1) {
     const bit = rest & -rest;
     const left = (bitmapA & bit) === 0 ? 0 : (words[atA++] as number);
@@ -191,8 +211,8 @@ export function tableDiffCount(heap: Heap, rootA: Ref, rootB: Ref, shift = TOP_S
   const b = rootB === 0 ? 0 : heap.resolve(rootB);
   const bitmapA = a === 0 ? 0 : (words[a * UNIT_WORDS + NODE_BITMAP] as number);
   const bitmapB = b === 0 ? 0 : (words[b * UNIT_WORDS + NODE_BITMAP] as number);
-  let atA = a * UNIT_WORDS + UNIT_WORDS;
-  let atB = b * UNIT_WORDS + UNIT_WORDS;
+  let atA = referencesOf(words, a);
+  let atB = referencesOf(words, b);
   let count = 0;
   for (let rest = bitmapA | bitmapB; rest !== 0; rest &= rest - 1) {
     const bit = rest & -rest;
@@ -225,13 +245,9 @@ function sameChild(words: Uint32Array, a: Ref, atA: number, b: Ref, atB: number,
   if ((Atomics.load(words, nodeA + NODE_HASHED) & Atomics.load(words, nodeB + NODE_HASHED) & bit) === 0) {
     return false;
   }
-  const hashesA = nodeA + UNIT_WORDS + (words[nodeA + HEADER_REFERENCES] as number);
-  const hashesB = nodeB + UNIT_WORDS + (words[nodeB + HEADER_REFERENCES] as number);
-  return equalHashes(
-    words,
-    hashesA + (atA - nodeA - UNIT_WORDS) * HASH_WORDS,
-    hashesB + (atB - nodeB - UNIT_WORDS) * HASH_WORDS,
-  );
+  const hashA = childHashes(words, a) + (atA - referencesOf(words, a)) * HASH_WORDS;
+  const hashB = childHashes(words, b) + (atB - referencesOf(words, b)) * HASH_WORDS;
+  return equalHashes(words, hashA, hashB);
 }
 
 function equalHashes(words: Uint32Array, a: number, b: number): boolean {

@@ -19,10 +19,11 @@ import {
   KIND_NODE,
   KIND_PROCESS,
   type Ref,
+  referencesOf,
   UNIT_BYTES,
   UNIT_WORDS,
 } from "../heap/heap.ts";
-import { NODE_BITMAP, NODE_HASHED, popcount } from "../heap/table.ts";
+import { childHashes, NODE_BITMAP, NODE_HASHED, popcount } from "../heap/table.ts";
 import { recordWord } from "./process.ts";
 import {
   fieldBytes,
@@ -98,8 +99,8 @@ function hashNode(heap: Heap, ref: Ref): void {
   const at = ref * UNIT_WORDS;
   const bitmap = words[at + NODE_BITMAP] as number;
   const count = words[at + HEADER_REFERENCES] as number;
-  const children = at + UNIT_WORDS;
-  const hashes = children + count;
+  const children = referencesOf(words, ref);
+  const hashes = childHashes(words, ref);
   const missing = bitmap & ~Atomics.load(words, at + NODE_HASHED);
   for (let rest = missing; rest !== 0; ) {
     const bit = backwards ? 1 << (31 - Math.clz32(rest)) : rest & -rest;
@@ -108,6 +109,7 @@ function hashNode(heap: Heap, ref: Ref): void {
     const child = words[children + i] as number;
     hashAny(heap, child);
     const from = child * UNIT_WORDS + HEADER_HASH;
+    // An only child's goes onto itself.
     for (let j = 0; j < 8; j++) words[hashes + i * 8 + j] = words[from + j] as number;
   }
   if (missing !== 0) Atomics.or(words, at + NODE_HASHED, missing);

@@ -1,8 +1,8 @@
 /** Writing proofs; the format is drawn in format.ts. Reads the heap only. */
 
 import { UsageError } from "../errors.ts";
-import { HEADER_REFERENCES, type Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
-import { NODE_BITMAP, tableGet } from "../heap/table.ts";
+import { type Heap, type Ref, referencesOf, UNIT_WORDS } from "../heap/heap.ts";
+import { childHashes, NODE_BITMAP, tableGet } from "../heap/table.ts";
 import { hashObject, writeRecord } from "../image/hash.ts";
 import { loadProcess } from "../image/process.ts";
 import { fieldBytes, HASH_BYTES, HASHED_FIELDS, RECORD_PREFIX_BYTES } from "../image/record.ts";
@@ -115,18 +115,18 @@ function writeTable(
   leaf: (ref: Ref) => void,
 ): void {
   const { words, bytes } = heap;
-  const at = heap.resolve(root) * UNIT_WORDS;
-  const bitmap = words[at + NODE_BITMAP] as number;
-  const children = at + UNIT_WORDS;
-  let hash = (children + (words[at + HEADER_REFERENCES] as number)) * 4;
+  const node = heap.resolve(root);
+  const bitmap = words[node * UNIT_WORDS + NODE_BITMAP] as number;
+  let child = referencesOf(words, node);
+  let hash = childHashes(words, node) * 4;
   writer.u32(bitmap);
-  for (let position = 0, i = 0; position < 32; position++) {
+  for (let position = 0; position < 32; position++) {
     if (((bitmap >>> position) & 1) === 0) continue;
-    const child = words[children + i++] as number;
+    const below = words[child++] as number;
     const from = prefix + position * 2 ** shift;
     if (from + 2 ** shift <= first || from > last) writer.bytes(bytes.subarray(hash, hash + HASH_BYTES));
-    else if (shift === 0) leaf(child);
-    else writeTable(writer, heap, child, shift - 5, from, first, last, leaf);
+    else if (shift === 0) leaf(below);
+    else writeTable(writer, heap, below, shift - 5, from, first, last, leaf);
     hash += HASH_BYTES;
   }
 }

@@ -27,10 +27,11 @@ import {
   KIND_PAGE,
   KIND_PROCESS,
   type Ref,
+  referencesOf,
   UNIT_BYTES,
   UNIT_WORDS,
 } from "../heap/heap.ts";
-import { NODE_BITMAP, NODE_HASHED, popcount } from "../heap/table.ts";
+import { allocateNode, childHashes, NODE_BITMAP, popcount } from "../heap/table.ts";
 import { writeRecord } from "../image/hash.ts";
 import { GAS_HELD_WORD, PROCESS_WORDS, putRecord, RUNNABLE_HELD_WORD, recordWord } from "../image/process.ts";
 import {
@@ -106,7 +107,7 @@ function encodeNode(heap: Heap, ref: Ref): Buffer {
   const bytes = Buffer.allocUnsafe(NODE_PREFIX_BYTES + count * HASH_BYTES);
   bytes.writeUInt32LE(HASH_NODE | (HASH_VERSION << 8), 0);
   bytes.writeUInt32LE(heap.words[at + NODE_BITMAP] as number, 4);
-  const hashes = (at + UNIT_WORDS + count) * 4;
+  const hashes = childHashes(heap.words, ref) * 4;
   heap.bytes.copy(bytes, NODE_PREFIX_BYTES, hashes, hashes + count * HASH_BYTES);
   return bytes;
 }
@@ -300,12 +301,10 @@ function decodeNode(heap: Heap, bytes: Buffer, reference: MakeReference): Ref {
   const children = Array.from({ length: count }, (_, i) =>
     reference(bytes, NODE_PREFIX_BYTES + i * HASH_BYTES),
   );
-  const ref = heap.allocate(KIND_NODE, count * (4 + HASH_BYTES), count);
-  const at = ref * UNIT_WORDS;
-  heap.words[at + NODE_BITMAP] = bitmap;
-  heap.words[at + NODE_HASHED] = bitmap;
-  heap.words.set(children, at + UNIT_WORDS);
-  bytes.copy(heap.bytes, (at + UNIT_WORDS + count) * 4, NODE_PREFIX_BYTES);
+  const ref = allocateNode(heap, bitmap, bitmap);
+  heap.words.set(children, referencesOf(heap.words, ref));
+  // Where there is one child, onto its own header, which says the same.
+  bytes.copy(heap.bytes, childHashes(heap.words, ref) * 4, NODE_PREFIX_BYTES);
   return ref;
 }
 

@@ -15,6 +15,7 @@ import {
   HEADER_STORED,
   type Heap,
   type Ref,
+  referencesOf,
   UNIT_BYTES,
   UNIT_WORDS,
 } from "../heap/heap.ts";
@@ -91,8 +92,9 @@ export class Sweep {
         continue;
       }
       const references = heap.words[at + HEADER_REFERENCES] as number;
-      for (let i = 0; i < references; i++) {
-        const next = heap.words[at + UNIT_WORDS + i] as number;
+      const first = referencesOf(heap.words, ref);
+      for (let i = first; i < first + references; i++) {
+        const next = heap.words[i] as number;
         if (next !== 0) stack.push(next);
       }
     }

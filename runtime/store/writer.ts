@@ -18,6 +18,7 @@ import {
   type Heap,
   KIND_STUB,
   type Ref,
+  referencesOf,
   UNIT_BYTES,
   UNIT_WORDS,
 } from "../heap/heap.ts";
@@ -289,8 +290,9 @@ export class Writer {
       this.#sweep?.keep(key);
       written.push(ref);
       const references = words[at + HEADER_REFERENCES] as number;
-      for (let i = 0; i < references; i++) {
-        const next = words[at + UNIT_WORDS + i] as number;
+      const first = referencesOf(words, ref);
+      for (let i = first; i < first + references; i++) {
+        const next = words[i] as number;
         if (next !== 0) stack.push(next);
       }
     }

@@ -1,10 +1,13 @@
 /** Tables against maps, and the heap that they lie in. */
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
 import { createHeap, Heap, KIND_BLOB, type Ref } from "../../runtime/heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableDiffCount, tableGet, tableUpdate } from "../../runtime/heap/table.ts";
+import { hashOf } from "../../runtime/image/hash.ts";
+import { HASH_NODE, HASH_VERSION } from "../../runtime/image/record.ts";
 import { seeded } from "../seed.ts";
 
 const heap = new Heap(createHeap(256 << 20), 1);
@@ -83,6 +86,75 @@ test("a difference lists exactly the leaves that differ, in ascending order", (t
     }),
     seeded(t, 200),
   );
+});
+
+test("a table that is hashed on its way again and again has the hash of its contents", (t) => {
+  // Few indexes: nodes get their second child and lose it again, with their children's hashes and without.
+  const near = fc.constantFrom(0, 1, 31, 32, 1023, 1024, 32_768, 32_769, TABLE_LIMIT - 1);
+  const step = fc.record({
+    list: fc.array(fc.tuple(near, fc.integer({ min: 0, max: 8 })), { maxLength: 5 }),
+    hashed: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+      const model = new Map<number, Ref>();
+      let root = 0;
+      for (const { list, hashed } of steps) {
+        root = update(root, model, list);
+        if (hashed) assert.deepEqual(Buffer.from(hashOf(heap, root)), plainHash(model));
+      }
+      assert.deepEqual(Buffer.from(hashOf(heap, root)), plainHash(model));
+      // The same contents in objects of their own: leaves that are alike are no difference.
+      const leaves = [...model].sort((a, b) => a[0] - b[0]);
+      const copies = leaves.map(([, leaf]) => heap.blob(heap.payload(leaf)));
+      const indexes = leaves.map(([at]) => at);
+      const other = tableUpdate(heap, 0, indexes, copies, copies.length);
+      assert.deepEqual(hashOf(heap, other), hashOf(heap, root));
+      tableDiff(heap, root, other, (at) => assert.fail(`${at} is alike in both`));
+      // One leaf more than both: nothing else is visited.
+      const changed = update(root, model, [[5, 1]]);
+      hashOf(heap, changed);
+      const seen: number[] = [];
+      tableDiff(heap, other, changed, (at) => seen.push(at));
+      assert.deepEqual(seen, [5]);
+      assert.equal(tableDiffCount(heap, other, changed), 1);
+    }),
+    seeded(t, 200),
+  );
+});
+
+/** The hash of a table of these leaves, from its definition. */
+function plainHash(model: ReadonlyMap<number, Ref>): Buffer {
+  let level = new Map([...model].map(([at, leaf]) => [at, sha256(heap.payload(leaf))]));
+  for (let depth = 0; depth < 4; depth++) {
+    const nodes = Map.groupBy(
+      [...level].sort((a, b) => a[0] - b[0]),
+      ([at]) => at >>> 5,
+    );
+    level = new Map(
+      [...nodes].map(([at, children]) => {
+        const prefix = Buffer.alloc(8);
+        prefix.writeUInt32LE(HASH_NODE | (HASH_VERSION << 8), 0);
+        prefix.writeInt32LE(
+          children.reduce((bits, [index]) => bits | (1 << (index & 31)), 0),
+          4,
+        );
+        return [at, sha256(Buffer.concat([prefix, ...children.map(([, hash]) => hash)]))];
+      }),
+    );
+  }
+  return level.get(0) ?? Buffer.alloc(32);
+}
+
+function sha256(bytes: Buffer): Buffer {
+  return createHash("sha256").update(bytes).digest();
+}
+
+test("a node with one child takes one unit", () => {
+  const before = heap.blob(new Uint8Array(1));
+  const root = tableUpdate(heap, 0, [77], [before], 1);
+  assert.equal(heap.blob(new Uint8Array(1)) - before, 2 + 4);
+  assert.equal(tableGet(heap, root, 77), before);
 });
 
 test("an object larger than a chunk is whole, and the heap says when it is full", () => {

@@ -4,7 +4,17 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createHeap, Heap, KIND_NODE, type Ref, UNIT_WORDS } from "../../runtime/heap/heap.ts";
+import {
+  createHeap,
+  HEADER_HASH,
+  HEADER_HASHED,
+  HEADER_REFERENCES,
+  Heap,
+  KIND_NODE,
+  type Ref,
+  referencesOf,
+  UNIT_WORDS,
+} from "../../runtime/heap/heap.ts";
 import { tableGet } from "../../runtime/heap/table.ts";
 import { HASH_VERSION, hashBackwards, hashObject, hashOf } from "../../runtime/image/hash.ts";
 import { MemoryEdit, readMemory } from "../../runtime/image/memory.ts";
@@ -114,8 +124,10 @@ test("two threads hash from both ends, wherever they meet", () => {
 /** The lowest nodes of a memory of at most 4 MiB × 32. */
 function leafNodes(root: Ref): Ref[] {
   const children = (node: Ref): number[] => {
-    const at = node * UNIT_WORDS;
-    return [...heap.words.subarray(at + UNIT_WORDS, at + UNIT_WORDS + (heap.words[at + 2] as number))];
+    const first = referencesOf(heap.words, node);
+    return [
+      ...heap.words.subarray(first, first + (heap.words[node * UNIT_WORDS + HEADER_REFERENCES] as number)),
+    ];
   };
   return children(root).flatMap(children).flatMap(children);
 }
@@ -131,6 +143,8 @@ test("the oracle finds a hash that was not recomputed", () => {
   const second = write(2, first);
   assert.equal(heap.kind(second), KIND_NODE);
   // The planted fault: the new top node claims the hash of the old one.
-  heap.words.copyWithin(second * UNIT_WORDS + 3, first * UNIT_WORDS + 3, first * UNIT_WORDS + UNIT_WORDS);
+  const [from, to] = [first * UNIT_WORDS, second * UNIT_WORDS];
+  heap.words.copyWithin(to + HEADER_HASH, from + HEADER_HASH, from + UNIT_WORDS);
+  heap.words[to + HEADER_HASHED] = 1;
   assert.notDeepEqual(Buffer.from(hashOf(heap, second)), fullHash(contents(second)));
 });
