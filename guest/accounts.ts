@@ -42,7 +42,7 @@ const KEY_0: u64 = 0x736f6d6570736575;
 const KEY_1: u64 = 0x646f72616e646f6d;
 
 /** Bytes of the list of segments and of the counter. */
-const LIST_BYTES: usize = SEGMENTS * 4 + LINE_BYTES;
+const LIST_BYTES: usize = SEGMENTS * 4 + <u32>LINE_BYTES;
 /** Where the records of a table in a region begin, behind the region's begin. */
 export const RECORDS_OFFSET: usize = LINE_BYTES + LIST_BYTES;
 

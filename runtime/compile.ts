@@ -79,6 +79,10 @@ interface Read {
   readonly hash: string | null;
 }
 
+const KNOWN: readonly (keyof CompileOptions)[] = [
+  ...(["optimize", "debug", "memoryBase", "stackSize", "initialMemory", "maximumMemory"] as const),
+  ...(["runtime", "disable", "enable", "baseDirectory", "cache"] as const),
+];
 const CACHE_VERSION = 2;
 /** Initial memory for the heap of a program with state, in pages of 64 KiB. */
 const HEAP_PAGES = 16;
@@ -98,6 +102,7 @@ const SDK_PATH = /(?:^|\/)node_modules\/stillpoint\/(guest(?:\/.*)?|syscalls\/.*
  * const runtime = await Runtime.open({ root });
  */
 export async function compileGuest(entryFile: string, options: CompileOptions = {}): Promise<Uint8Array> {
+  checkOptions(entryFile, options);
   const entry = resolve(entryFile);
   if (!entry.endsWith(".ts") || !existsSync(entry)) {
     throw new UsageError(
@@ -164,6 +169,26 @@ async function compiled(
 
 // ---- flags ------------------------------------------------------------------------------------------------
 
+function checkOptions(entryFile: string, options: CompileOptions): void {
+  if (typeof entryFile !== "string")
+    throw wrong("entryFile", typeof entryFile, "the path of an AssemblyScript file (.ts)");
+  if (typeof options !== "object" || options === null) throw wrong("options", String(options), "an object");
+  for (const name of Object.keys(options)) {
+    if (!(KNOWN as readonly string[]).includes(name)) throw wrong("options", name, KNOWN.join(", "));
+  }
+  const { optimize = true, debug = false, disable = [], enable = [], baseDirectory, cache } = options;
+  for (const [name, value] of Object.entries({ optimize, debug })) {
+    if (typeof value !== "boolean") throw wrong(name, typeof value, "true or false");
+  }
+  for (const [name, value] of Object.entries({ disable, enable })) {
+    if (!Array.isArray(value)) throw wrong(name, typeof value, "a list of features");
+  }
+  if (baseDirectory !== undefined && typeof baseDirectory !== "string")
+    throw wrong("baseDirectory", typeof baseDirectory, "a directory");
+  if (cache !== undefined && cache !== false && typeof cache !== "string")
+    throw wrong("cache", typeof cache, "a directory or false");
+}
+
 function compilerFlags(options: CompileOptions): string[] {
   const flags = [
     "--runtime",
@@ -184,11 +209,7 @@ function compilerFlags(options: CompileOptions): string[] {
     const value = options[name as keyof typeof numbers];
     if (value === undefined) continue;
     if (!Number.isInteger(value) || value < 0 || value > limit) {
-      throw new UsageError(
-        "E_COMPILE_OPTION",
-        `${name}: expected an integer from 0 to ${limit}, got ${value}`,
-        { name, value },
-      );
+      throw wrong(name, value, `an integer from 0 to ${limit}`);
     }
     flags.push(`--${name}`, String(value));
   }
@@ -197,10 +218,12 @@ function compilerFlags(options: CompileOptions): string[] {
 
 function choose(name: string, value: string, allowed: readonly string[]): string {
   if (allowed.includes(value)) return value;
-  throw new UsageError("E_COMPILE_OPTION", `${name}: expected ${allowed.join(", ")}, got ${value}`, {
-    name,
-    value,
-  });
+  throw wrong(name, value, allowed.join(", "));
+}
+
+function wrong(name: string, value: string | number, expected: string): UsageError {
+  const text = `${name}: expected ${expected}, got ${value}`;
+  return new UsageError("E_COMPILE_OPTION", text, { name, value });
 }
 
 // ---- the compiler -----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 import * as abi from "../syscalls/abi.ts";
 import { loadProgram } from "./chain/genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./chain/inspect.ts";
+import { bad, checkNames, integer } from "./chain/options.ts";
 import { formatFaults, placed } from "./chain/stack.ts";
 import { StillpointError, UsageError } from "./errors.ts";
 import { createHeap, Heap, type Ref } from "./heap/heap.ts";
@@ -22,7 +23,7 @@ import { NOBODY_ELSE } from "./kernel/jobs.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import { LoadedProgram, Programs } from "./kernel/program.ts";
 import { BlockTracer, type ByteRange, type Frame, type TraceEvent } from "./kernel/trace.ts";
-import { WASM_PAGE_BYTES } from "./limits.ts";
+import { GAS_LIMIT, WASM_PAGE_BYTES } from "./limits.ts";
 import { Positions } from "./program/positions.ts";
 
 export type { ByteRange, Frame, ProcessView, TraceEvent };
@@ -46,7 +47,7 @@ export interface TestOutcome {
   readonly status: "returned" | "faulted" | "refused" | "not run";
   /** The fault's name; "none" if it did not fault. */
   readonly fault: string;
-  /** What the entry returned. */
+  /** What the entry returned; of an abort its line in the low half, its column in the high half. */
   readonly code: bigint;
   readonly gasUsed: number;
   readonly output: Uint8Array;
@@ -124,11 +125,11 @@ export class TestProcess {
   /**
    * A fresh process of `program`. Its start function runs with the first call.
    *
-   * @throws AdmissionError (E_BAD_PROGRAM)
+   * @throws UsageError (BAD_OPTION, BAD_ARGUMENT, QUOTA), AdmissionError (E_BAD_PROGRAM)
    */
   static async open(program: Uint8Array, options: TestOptions = {}): Promise<TestProcess> {
-    const { programs = [], gas = 1e9, heapBytes = 2 ** 32 } = options;
-    const { memoryQuota = 16_384, processQuota = 1024 } = options;
+    checkBytes("program", program);
+    const { programs, gas, memoryQuota, processQuota, heapBytes } = checkOptions(options);
     const heap = new Heap(createHeap(heapBytes), 1);
     const positions = new Map<string, Positions>();
     const handles = [];
@@ -140,6 +141,13 @@ export class TestProcess {
     const tracer = new BlockTracer();
     const kernel = new Kernel(heap, new Programs(heap, handles), NOBODY_ELSE, tracer);
     const loaded = new LoadedProgram(handles[0] as (typeof handles)[0]);
+    const { initialPages } = loaded.handle.memory;
+    if (initialPages > memoryQuota) {
+      const text =
+        `its initial memory of ${initialPages} pages of 64 KiB exceeds the option "memoryQuota", ` +
+        `which is ${memoryQuota}`;
+      throw new UsageError("QUOTA", text, { initialPages, memoryQuota });
+    }
     const bench = { heap, kernel, tracer, positions, program: loaded, gas };
     return new TestProcess(bench, freshProcess(loaded, memoryQuota, processQuota));
   }
@@ -147,8 +155,8 @@ export class TestProcess {
   /**
    * Runs an entry to its return or to RET; returns the code.
    *
-   * @throws GuestFault; the process is then where it was before. UsageError NO_ENTRY, or STATE if the process
-   *   stands in RET.
+   * @throws GuestFault; the process is then where it was before. UsageError NO_ENTRY, BAD_ARGUMENT,
+   *   BAD_OPTION (gas), or STATE if the process stands in RET.
    */
   call(entry: string, argument: bigint | number = 0n, gas: number = this.#bench.gas): bigint {
     if (this.#process.continuation !== 0)
@@ -159,7 +167,7 @@ export class TestProcess {
   /**
    * Goes on where the process stands in RET, which returns `argument` there; returns the next code.
    *
-   * @throws GuestFault, UsageError STATE if it does not stand in RET
+   * @throws as `call`; UsageError STATE if it does not stand in RET
    */
   resume(argument: bigint | number = 0n, gas: number = this.#bench.gas): bigint {
     if (this.#process.continuation === 0)
@@ -171,10 +179,14 @@ export class TestProcess {
    * Runs an entry as a batch: one item for each input, in their order, with the usual inbox and outbox of
    * `compileGuest`. Items that fault leave nothing behind.
    *
-   * @throws UsageError NO_ENTRY; STATE if the program exports no STATE_BYTES, the process is not at rest or
-   *   an input is too long; GuestFault if the start function faults
+   * @throws UsageError NO_ENTRY, BAD_ARGUMENT; STATE if the program exports no STATE_BYTES, the process is
+   *   not at rest or an input is too long; GuestFault if the start function faults
    */
   batch(entry: string, inputs: readonly Uint8Array[]): TestOutcome[] {
+    if (!Array.isArray(inputs)) throw wrong("inputs", inputs, "an array of Uint8Arrays");
+    inputs.forEach((input, i) => {
+      checkBytes(`inputs[${i}]`, input);
+    });
     const { heap, program, gas } = this.#bench;
     const { stateBytes } = program.handle;
     const number = this.#entry(entry);
@@ -188,7 +200,7 @@ export class TestProcess {
     if (status !== abi.STATUS_FRESH && status !== abi.STATUS_RETURNED) refuse("the process is not at rest");
     const long = inputs.findIndex(({ length }) => length > BOX_BYTES);
     if (long >= 0) refuse(`input ${long} is longer than the inbox of ${BOX_BYTES} bytes`);
-    const start = this.#starting(number, gas * inputs.length + gas);
+    const start = this.#starting(number, Math.min(gas * inputs.length + gas, GAS_LIMIT));
     start.inputs = writeInputs(heap, ...listOf(inputs, stateBytes, gas));
     this.#activate(start);
     if (this.#process.status === abi.STATUS_FAULTED) throw this.#fault("start function");
@@ -239,9 +251,10 @@ export class TestProcess {
   /**
    * Writes into its memory, as a parent does.
    *
-   * @throws UsageError RANGE
+   * @throws UsageError (BAD_ARGUMENT, RANGE)
    */
   write(address: number, bytes: Uint8Array): void {
+    checkBytes("bytes", bytes);
     const { heap } = this.#bench;
     const { length } = bytes;
     const size = this.#process.memoryPages * WASM_PAGE_BYTES;
@@ -273,6 +286,7 @@ export class TestProcess {
 
   #entry(name: string): number {
     const { program } = this.#bench;
+    if (typeof name !== "string") throw wrong("entry", name, "the name of an exported function");
     const entry = program.entry(Buffer.from(name, "utf8").toString("latin1"));
     if (entry >= 0) return entry;
     const known = program.handle.entries.join(", ") || "none";
@@ -293,7 +307,9 @@ export class TestProcess {
   }
 
   #run(name: string, entry: number, argument: bigint | number, gas: number): bigint {
-    const start = this.#starting(entry, gas);
+    if (typeof argument !== "bigint" && !Number.isSafeInteger(argument))
+      throw wrong("argument", argument, "a bigint or an integer");
+    const start = this.#starting(entry, integer({ gas }, "gas", gas, 0, GAS_LIMIT));
     const value = BigInt.asUintN(64, BigInt(argument));
     start.argumentLow = Number(value & 0xffffffffn) | 0;
     start.argumentHigh = Number(value >> 32n) | 0;
@@ -310,7 +326,7 @@ export class TestProcess {
     const { kernel, tracer, positions } = this.#bench;
     try {
       this.#process = withStacks(
-        (stack, text) => tracer.fault(stack, text),
+        (stack, text, place) => tracer.fault(stack, text, place),
         () => kernel.activate(start, DEPTH),
       );
     } finally {
@@ -347,6 +363,31 @@ export class TestProcess {
 }
 
 type ItemEvent = Extract<TraceEvent, { what: "item" }>;
+
+function checkOptions(options: TestOptions): Required<TestOptions> {
+  checkNames(options, ["programs", "gas", "memoryQuota", "processQuota", "heapBytes"]);
+  const { programs = [] } = options;
+  if (!Array.isArray(programs)) throw bad("programs", programs, "an array of Uint8Arrays with Wasm bytes");
+  programs.forEach((program, i) => {
+    checkBytes(`programs[${i}]`, program);
+  });
+  return {
+    programs,
+    gas: integer(options, "gas", 1e9, 0, GAS_LIMIT),
+    memoryQuota: integer(options, "memoryQuota", 16_384, 1, 1 << 24),
+    processQuota: integer(options, "processQuota", 1024, 0, 1 << 30),
+    heapBytes: integer(options, "heapBytes", 2 ** 32, 1 << 20, 2 ** 37),
+  };
+}
+
+function checkBytes(name: string, bytes: unknown): void {
+  if (!(bytes instanceof Uint8Array)) throw wrong(name, bytes, "a Uint8Array");
+}
+
+function wrong(name: string, value: unknown, expected: string): UsageError {
+  const got = typeof value === "number" ? String(value) : value === null ? "null" : typeof value;
+  return new UsageError("BAD_ARGUMENT", `${name} must be ${expected}, got ${got}`);
+}
 
 /** Behind the states that were handed out. */
 const states = new WeakMap<TestState, { readonly heap: Heap; readonly ref: Ref }>();

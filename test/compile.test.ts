@@ -218,6 +218,10 @@ test("wrong arguments are named", async () => {
     "E_COMPILE_OPTION",
     /runtime: expected stub, minimal, incremental, got none/,
   );
+  await rejects({ optimise: true }, "E_COMPILE_OPTION", /options: expected optimize, .* got optimise/);
+  await rejects({ enable: "simd" }, "E_COMPILE_OPTION", /enable: expected a list of features, got string/);
+  await rejects({ debug: "yes" }, "E_COMPILE_OPTION", /debug: expected true or false, got string/);
+  await rejects({ cache: 5 }, "E_COMPILE_OPTION", /cache: expected a directory or false, got number/);
   await rejects({ disable: ["gc"] }, "E_COMPILE_OPTION", /disable: expected .* got gc/);
   await rejects({ enable: ["gc" as "simd"] }, "E_COMPILE_OPTION", /enable: expected simd, got gc/);
   await assert.rejects(compileGuest(join(directory, "src/other.ts")), {

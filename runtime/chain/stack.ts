@@ -25,7 +25,7 @@ export function placed(
   return eachWithProgram(events).map(({ event, program }) => {
     if (!("stack" in event)) return event;
     const known = positions.get(program);
-    return { ...event, stack: known === undefined ? [] : event.stack.flatMap((raw) => frameOf(known, raw)) };
+    return { ...event, stack: known === undefined ? [] : framesOf(known, event.stack) };
   });
 }
 
@@ -43,6 +43,15 @@ function eachWithProgram<F>(events: readonly TraceEvent<F>[]) {
     if (event.what === "end") running.pop();
     return { event, program };
   });
+}
+
+function framesOf(positions: Positions, stack: readonly RawFrame[]): Frame[] {
+  const frames = stack.flatMap((raw) => frameOf(positions, raw));
+  const [first] = frames;
+  const abort = stack[0]?.[2];
+  // asc gives the call of `abort` no place of its own: the map has that of what made its text.
+  if (first !== undefined && abort !== undefined) frames[0] = { ...first, source: abort };
+  return frames;
 }
 
 /** Nothing for what was injected. */

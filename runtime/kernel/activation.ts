@@ -13,6 +13,7 @@ import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
 import { ABORT_TEXT_LIMIT } from "../limits.ts";
 import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
+import type { Place } from "../program/sources.ts";
 import { Children } from "./children.ts";
 import { COST_CALL, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
@@ -42,8 +43,8 @@ class Left extends Error {
 
 /** How many functions a stack names, the innermost. */
 const STACK_FRAMES = 64;
-/** Is shown a fault's stack, as V8 writes it, and the text of an abort. */
-export type FaultObserver = (stack: string, text: string) => void;
+/** Is shown a fault's stack, as V8 writes it, and of an abort its text and the place that it names. */
+export type FaultObserver = (stack: string, text: string, place: Place | null) => void;
 
 let observer: FaultObserver | null = null;
 
@@ -130,6 +131,7 @@ export class Activation {
   abortText = "";
   abortLine = 0;
   abortColumn = 0;
+  #abortPlace: Place | null = null;
   readonly #heap: Heap;
   #entry: number;
   #stopped = abi.STATUS_RETURNED;
@@ -239,7 +241,9 @@ export class Activation {
   #faultOf(error: unknown): number {
     const fault = faultThrown(error, this.slot.auxWords);
     if (fault === null) throw error;
-    observer?.((error as Error).stack ?? "", fault === abi.FAULT_ABORT ? this.abortText : "");
+    const stack = (error as Error).stack ?? "";
+    if (fault === abi.FAULT_ABORT) observer?.(stack, this.abortText, this.#abortPlace);
+    else observer?.(stack, "", null);
     return fault;
   }
 
@@ -332,6 +336,8 @@ export class Activation {
     const text = readString(this.slot, message, ABORT_TEXT_LIMIT);
     const where = readString(this.slot, file, ABORT_TEXT_LIMIT);
     this.abortText = where === "" ? text : `${text} in ${where}`;
+    const named = where !== "" && this.abortLine > 0;
+    this.#abortPlace = named ? { file: where, line: this.abortLine, column: this.abortColumn } : null;
     leave(abi.FAULT_ABORT);
   }
 

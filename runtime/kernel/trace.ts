@@ -6,6 +6,7 @@
  * chain/stack.ts finds their names and places.
  */
 
+import type { Place } from "../program/sources.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "./faults.ts";
 
 /** Bytes of a memory. */
@@ -22,12 +23,15 @@ export interface Frame {
   readonly functionIndex: number;
   /** Where the instruction stands in the program, in bytes; that of a call, but for the first frame. */
   readonly offset: number;
-  /** Where its source stands, if this process has compiled the program or was told (`addSources`). */
-  readonly source: { readonly file: string; readonly line: number; readonly column: number } | null;
+  /**
+   * Where its source stands, if this process has compiled the program or was told (`addSources`); of an abort
+   * the place that it names itself.
+   */
+  readonly source: Place | null;
 }
 
-/** Function number and byte offset in the instrumented module. */
-export type RawFrame = readonly [functionIndex: number, offset: number];
+/** Function number and byte offset in the instrumented module; in the first the place that an abort names. */
+export type RawFrame = readonly [functionIndex: number, offset: number, abort?: Place];
 
 /** One thing that happened. `path` says to which process: child numbers from the root. */
 export type TraceEvent<F = Frame> =
@@ -110,9 +114,12 @@ export class BlockTracer implements Tracer {
     return this.events.splice(0);
   }
 
-  /** A fault came, with this stack and text; its activation or item ends next. */
-  fault(stack: string, text: string): void {
-    this.#stack = framesOf(stack);
+  /** A fault came, with this stack, text and place; its activation or item ends next. */
+  fault(stack: string, text: string, place: Place | null): void {
+    const frames = framesOf(stack);
+    const [first] = frames;
+    if (first !== undefined && place !== null) frames[0] = [first[0], first[1], place];
+    this.#stack = frames;
     this.#text = text;
   }
 

@@ -230,7 +230,9 @@ function importSection(reader: Reader, module: Module): void {
       if (kind === 4) reader.fail("exceptions", "Imported exception tags are not admitted", at);
       if (kind > 4) reader.fail("malformed", `There is no kind ${kind} of import`, at);
       const what = ["function", "table", "memory", "global"][kind];
-      const there = `only put, get, ret and snapshot of "stillpoint", and abort of "env", can be`;
+      const there =
+        'only put, get, ret, snapshot and accumulate of "stillpoint", and abort of "env", can be. ' +
+        "There is no clock, no randomness and no output";
       reader.fail("unknown-import", `The ${what} "${from}"."${name}" cannot be imported: ${there}`, at);
     }
     const typeAt = reader.offset;

@@ -318,7 +318,7 @@ class Worker implements Jobs {
     this.#lane?.open(SPAN_TRACE);
     const kernel = new Kernel(this.#heap, this.#programs, NOBODY_ELSE, tracer);
     const ref = withStacks(
-      (stack, text) => tracer.fault(stack, text),
+      (stack, text, place) => tracer.fault(stack, text, place),
       () => runRoot(this.#heap, kernel, process, job),
     );
     const root = Buffer.from(hashOf(this.#heap, ref)).toString("hex");

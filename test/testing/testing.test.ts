@@ -189,3 +189,41 @@ test("a process that stands in RET goes on", async () => {
   talk.state = there;
   assert.equal(talk.resume(100n), 101n);
 });
+
+test("an abort names its own line, though its text is made by inlined functions", async () => {
+  const source = `
+    export function refuse(amount: i64): i64 {
+      if (amount < 0) throw new Error(\`refused: \${amount} of \${amount + 1}\`);
+      return amount;
+    }`;
+  writeFileSync(join(directory, "refuse.ts"), source);
+  const tested = await TestProcess.open(await compileGuest(join(directory, "refuse.ts")));
+  assert.throws(
+    () => tested.call("refuse", -3),
+    (error: GuestFault) => {
+      assert.match(
+        error.message,
+        /abort: refused: -3 of -2 in refuse\.ts\n {4}at refuse\/refuse \(refuse\.ts:3:/,
+      );
+      return true;
+    },
+  );
+});
+
+test("wrong options and arguments are named", async () => {
+  const rejects = (program: unknown, options: unknown, code: string, message: RegExp) =>
+    assert.rejects(TestProcess.open(program as Uint8Array, options as object), { code, message });
+  await rejects(null, {}, "BAD_ARGUMENT", /program must be a Uint8Array, got null/);
+  await rejects(bank, { gass: 1 }, "BAD_OPTION", /unknown option "gass"/);
+  await rejects(bank, { gas: -1 }, "BAD_OPTION", /"gas" must be an integer from 0/);
+  await rejects(bank, { programs: [1] }, "BAD_ARGUMENT", /programs\[0\] must be a Uint8Array, got 1/);
+  await rejects(bank, { memoryQuota: 1 }, "QUOTA", /19 pages .* "memoryQuota", which is 1/);
+  const tested = await TestProcess.open(bank);
+  const throws = (run: () => unknown, code: string, message: RegExp) => assert.throws(run, { code, message });
+  throws(() => tested.call("balance", 1.5), "BAD_ARGUMENT", /argument must be .* got 1\.5/);
+  throws(() => tested.call("balance", "7" as never), "BAD_ARGUMENT", /argument must be .* got string/);
+  throws(() => tested.call("balance", 7, NaN), "BAD_OPTION", /"gas" must be an integer/);
+  throws(() => tested.call(undefined as never), "BAD_ARGUMENT", /entry must be/);
+  throws(() => tested.batch("depositAll", [1 as never]), "BAD_ARGUMENT", /inputs\[0\] must be/);
+  throws(() => tested.write(0, "abc" as never), "BAD_ARGUMENT", /bytes must be a Uint8Array, got string/);
+});
