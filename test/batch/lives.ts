@@ -111,7 +111,7 @@ function act(script: Script, next: (limit: number) => number, times: number, fir
         script.get(child(), { status: true, hash: true });
         break;
       case 7:
-        script.spin(next(20_000));
+        script.spin(1 + next(20_000));
         break;
       case 8:
         giveFamily(script, next);

@@ -39,6 +39,6 @@ export function giveSeveral(seed: number): Script {
       const { items } = randomBatch(seed * CHILDREN + child);
       give(script, child, batch(items.slice(0, 60), 100_000_000));
     }
-    if (next(2) > 0) script.spin(next(20_000));
+    if (next(2) > 0) script.spin(1 + next(20_000));
   });
 }
