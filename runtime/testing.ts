@@ -9,7 +9,7 @@
 import * as abi from "../syscalls/abi.ts";
 import { loadProgram } from "./chain/genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./chain/inspect.ts";
-import { bad, checkNames, integer } from "./chain/options.ts";
+import { bad, checkNames, described, integer } from "./chain/options.ts";
 import { formatFaults, placed } from "./chain/stack.ts";
 import { StillpointError, UsageError } from "./errors.ts";
 import { createHeap, Heap, type Ref } from "./heap/heap.ts";
@@ -385,8 +385,7 @@ function checkBytes(name: string, bytes: unknown): void {
 }
 
 function wrong(name: string, value: unknown, expected: string): UsageError {
-  const got = typeof value === "number" ? String(value) : value === null ? "null" : typeof value;
-  return new UsageError("BAD_ARGUMENT", `${name} must be ${expected}, got ${got}`);
+  return new UsageError("BAD_ARGUMENT", `${name} must be ${expected}, got ${described(value)}`);
 }
 
 /** Behind the states that were handed out. */

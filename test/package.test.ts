@@ -101,12 +101,15 @@ test("a script runs a block through the API", () => {
   assert.equal(stdout, "BLOCK_FAULT\n1 0 true 32\nprocess\n0n\n");
 });
 
-test("the declarations type a stranger's program", () => {
+test("the declarations type a stranger's program, without those of a browser", () => {
   writeFileSync(
     join(project, "use.ts"),
     `import { Runtime, type Block } from "stillpoint";
      import { compileGuest } from "stillpoint/compile";
+     import { verify } from "stillpoint/proof";
      import { PUT_SIZE } from "stillpoint/syscalls";
+     import { TestProcess } from "stillpoint/testing";
+     export const names = [TestProcess.name, verify.name];
      export async function run(): Promise<Block> {
        const runtime = await Runtime.open({ root: await compileGuest("root.ts"), workers: 1 });
        // @ts-expect-error: metadata is bytes
@@ -123,6 +126,8 @@ test("the declarations type a stranger's program", () => {
     "nodenext",
     "--target",
     "es2024",
+    "--lib",
+    "es2024,esnext.disposable",
     "--types",
     "node",
     "--ignoreConfig",

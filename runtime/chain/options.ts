@@ -176,7 +176,9 @@ export function checkStore(store: string | StoreOptions): StoreSettings {
   if (steps !== undefined && typeof steps !== "string")
     throw bad("store.steps", steps, "the URL of a module");
   const limitBytes =
-    options.limitBytes === undefined ? undefined : integer(options, "limitBytes", 0, 1 << 20, 2 ** 40);
+    options.limitBytes === undefined
+      ? undefined
+      : integer({ "store.limitBytes": options.limitBytes }, "store.limitBytes", 0, 1 << 20, 2 ** 40);
   return { path, durability, limitBytes, steps };
 }
 
@@ -195,7 +197,9 @@ export function checkFork(options: ForkOptions): StoreSettings | null {
 /** Throws unless `options`, which are those called `of`, are an object that has no other than the `known`. */
 export function checkNames(options: object, known: readonly string[], of = "options"): void {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw bad(of, options, "an object");
+    const name = of === "options" ? "the options" : `option "${of}"`;
+    const text = `${name} must be an object, got ${described(options)}`;
+    throw new UsageError("BAD_OPTION", text, { option: of });
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
@@ -228,11 +232,15 @@ function flag<T extends object>(options: T, name: keyof T & string): boolean {
 }
 
 export function bad(name: string, value: unknown, expected: string): UsageError {
-  const got =
-    value === null || typeof value === "number"
-      ? String(value)
-      : typeof value === "string"
-        ? JSON.stringify(value)
-        : typeof value;
-  return new UsageError("BAD_OPTION", `option "${name}" must be ${expected}, got ${got}`, { option: name });
+  const text = `option "${name}" must be ${expected}, got ${described(value)}`;
+  return new UsageError("BAD_OPTION", text, { option: name });
+}
+
+/** A wrong value, for messages: short, and nothing of what it holds. */
+export function described(value: unknown): string {
+  if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value);
+  if (typeof value === "string") return value.length <= 40 ? JSON.stringify(value) : "a long string";
+  if (typeof value !== "object") return typeof value;
+  const type: unknown = value.constructor;
+  return typeof type === "function" && type !== Object ? type.name : "object";
 }

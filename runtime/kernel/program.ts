@@ -17,6 +17,14 @@ import type { Program } from "../program/admit.ts";
 
 const admission = later<typeof import("../program/admit.ts")>(import.meta.url, "../program/admit.ts");
 
+declare global {
+  /** For programs that use this package with neither "dom" nor "webworker" among their libraries. */
+  namespace WebAssembly {
+    interface Module {}
+    interface Memory {}
+  }
+}
+
 export interface ProgramHandle {
   /** The BLOB of the original bytes; its hash is the program's name. */
   readonly ref: Ref;

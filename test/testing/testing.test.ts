@@ -221,9 +221,9 @@ test("wrong options and arguments are named", async () => {
   const tested = await TestProcess.open(bank);
   const throws = (run: () => unknown, code: string, message: RegExp) => assert.throws(run, { code, message });
   throws(() => tested.call("balance", 1.5), "BAD_ARGUMENT", /argument must be .* got 1\.5/);
-  throws(() => tested.call("balance", "7" as never), "BAD_ARGUMENT", /argument must be .* got string/);
+  throws(() => tested.call("balance", "7" as never), "BAD_ARGUMENT", /argument must be .* got "7"/);
   throws(() => tested.call("balance", 7, NaN), "BAD_OPTION", /"gas" must be an integer/);
   throws(() => tested.call(undefined as never), "BAD_ARGUMENT", /entry must be/);
   throws(() => tested.batch("depositAll", [1 as never]), "BAD_ARGUMENT", /inputs\[0\] must be/);
-  throws(() => tested.write(0, "abc" as never), "BAD_ARGUMENT", /bytes must be a Uint8Array, got string/);
+  throws(() => tested.write(0, "abc" as never), "BAD_ARGUMENT", /bytes must be a Uint8Array, got "abc"/);
 });
