@@ -1,5 +1,5 @@
 /**
- * Names of error and fault codes, and the way from a code to an abort. An abort ends the activation: the
+ * Names of codes, and the way from a code to an abort. An abort ends the activation: the
  * parent sees the fault FAULT_ABORT with the message, file and line; in the root it fails the block.
  */
 
@@ -71,4 +71,20 @@ export function faultName(fault: u32): string {
       return "call depth";
   }
   return `fault ${fault}`;
+}
+
+/** What a reason for refusing a program is called in messages: "unknown-import". Allocates. */
+export function reasonName(reason: u32): string {
+  const names: string =
+    "unknown-program malformed bad-utf8 bad-index type-mismatch immutable-global bad-alignment " +
+    "undeclared-reference duplicate-export constant-expression unknown-opcode threads relaxed-simd " +
+    "exceptions gc memory64 tail-calls multiple-memories shared-memory custom-page-size " +
+    "extended-constants wide-arithmetic mutable-reference-global table-mutation segment-drop " +
+    "unknown-import import-type may-not-suspend not-suspendable suspending-references " +
+    "data-out-of-bounds elements-out-of-bounds program-size type-count function-count function-size " +
+    "parameter-count result-count local-count nesting-depth operand-height expression-depth " +
+    "branch-table-size import-count export-count table-count table-size memory-size global-count " +
+    "segment-count name-length call-depth state-bound";
+  const all = names.split(" ");
+  return reason < <u32>all.length ? all[reason] : `reason ${reason}`;
 }

@@ -7,7 +7,7 @@ export { Child, Conflict, Rejection, Status, ret, snapshot } from "./process";
 export { PARALLEL_CHILDREN, PARALLEL_GAS, PARALLEL_RANGES, Parallel, forked, parallel } from "./parallel";
 export { accumulate, accumulateU64 } from "./accumulate";
 export { Batch, Item, OUTPUT_LIMIT, Outcomes } from "./batch";
-export { check, errorName, faultName } from "./errors";
+export { check, errorName, faultName, reasonName } from "./errors";
 export { Block } from "./block";
 export { PAGE_BYTES, PageBuffer, allocatePages } from "./pages";
 export { U128 } from "./u128";

@@ -13,7 +13,7 @@
 
 import * as abi from "../syscalls/abi.ts";
 import * as raw from "./stillpoint.ts";
-import { errorName, faultName } from "./errors.ts";
+import { errorName, faultName, reasonName } from "./errors.ts";
 
 const ENTRY_CAPACITY: i32 = 1000;
 const DETAIL_CAPACITY: i32 = 240;
@@ -402,6 +402,11 @@ export class Rejection {
   @inline
   get reason(): u32 {
     return load<u32>(putRequest, abi.PUT_REASON);
+  }
+
+  /** The reason's name, "unknown-import". Allocates; for messages. */
+  get name(): string {
+    return reasonName(this.reason);
   }
 
   /** The byte of the module where the problem is. */
