@@ -140,6 +140,31 @@ test("the declarations type a stranger's program, without those of a browser", (
   assert.equal(status, 0, stdout);
 });
 
+test("an editor knows the guest SDK, and the command compiles what it checks", () => {
+  const guests = join(project, "guests");
+  mkdirSync(guests);
+  const config = { extends: "stillpoint/guest/tsconfig.json", include: ["**/*.ts"] };
+  writeFileSync(join(guests, "tsconfig.json"), JSON.stringify(config));
+  writeFileSync(
+    join(guests, "root.ts"),
+    `import { Child, snapshot } from "stillpoint/guest";
+     import { put } from "stillpoint/guest/stillpoint";
+     import { PUT_SIZE } from "stillpoint/syscalls/abi";
+     const request: usize = memory.data(PUT_SIZE, 8);
+     export function main(argument: i64): i64 {
+       // @ts-expect-error: the name of an entry is text
+       if (argument > 0) Child.at(1).start(5, 0, 0);
+       return put(1, <i32>request) + snapshot(0, 0, request, 8);
+     }`,
+  );
+  const checked = inProject(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", guests]);
+  assert.equal(checked.status, 0, checked.stdout);
+  const file = join(guests, "root.ts");
+  writeFileSync(file, readFileSync(file, "utf8").replace(/^.*(expect-error|start).*\n/gm, ""));
+  const { status, stderr } = stillpoint("compile", file, "-o", join(guests, "root.wasm"));
+  assert.equal(status, 0, stderr);
+});
+
 test("the command runs the ledger, compiled guests included", () => {
   const { status, stdout, stderr } = stillpoint("ledger", "--json", "--workers", "2");
   assert.equal(status, 0, stderr);

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { before, test } from "node:test";
 import { compileGuest } from "../../runtime/compile.ts";
 import { programHash } from "../../runtime/index.ts";
+import * as gas from "../../runtime/kernel/gas.ts";
 import { type GuestFault, TestProcess } from "../../runtime/testing.ts";
 import { REGION, Script } from "../driver.ts";
 import { driver, guest, open, play } from "../fixture.ts";
@@ -188,6 +189,26 @@ test("a process that stands in RET goes on", async () => {
   assert.equal(talk.resume(-1n), 10n);
   talk.state = there;
   assert.equal(talk.resume(100n), 101n);
+});
+
+test("guest/README.md says what things cost", () => {
+  const table = /## Gas\n[\s\S]*?\n## /.exec(readFileSync(join(ROOT, "guest/README.md"), "utf8"))?.[0] ?? "";
+  const told = [...table.matchAll(/^\| (.*?) \| ([\d,]+) \|$/gm)].map(([, , n]) =>
+    Number(n?.replace(",", "")),
+  );
+  assert.ok([gas.COST_CLONE, gas.COST_HASH, gas.COST_SNAPSHOT].every((cost) => cost === gas.COST_PROGRAM));
+  assert.equal(gas.COST_STACK_BYTE, gas.COST_ITEM_BYTE);
+  assert.deepEqual(told, [
+    gas.COST_PAGE_CHANGED,
+    gas.COST_CALL,
+    gas.COST_PROGRAM,
+    gas.COST_PROGRAM_BYTE,
+    gas.COST_START,
+    gas.COST_ITEM,
+    gas.COST_PAGE_RESET,
+    gas.COST_ITEM_BYTE,
+    gas.COST_ACCUMULATE,
+  ]);
 });
 
 test("an abort names its own line, though its text is made by inlined functions", async () => {
