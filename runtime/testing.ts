@@ -11,7 +11,7 @@ import { loadProgram } from "./chain/genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./chain/inspect.ts";
 import { bad, checkNames, described, integer } from "./chain/options.ts";
 import { formatFaults, placed } from "./chain/stack.ts";
-import { StillpointError, UsageError } from "./errors.ts";
+import { LimitError, StillpointError, UsageError } from "./errors.ts";
 import { createHeap, Heap, type Ref } from "./heap/heap.ts";
 import { MemoryEdit } from "./image/memory.ts";
 import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "./image/process.ts";
@@ -38,7 +38,10 @@ export interface TestOptions {
   readonly memoryQuota?: number;
   /** Processes below it. Default 1024. */
   readonly processQuota?: number;
-  /** Space for all states that the test goes through, in bytes; used as it is needed. Default 4 GiB. */
+  /**
+   * Space for all states that the test goes through, in bytes; used as it is needed, and free again when the
+   * process and its forks are garbage. Default 4 GiB: some 500,000 calls that change a page each.
+   */
   readonly heapBytes?: number;
 }
 
@@ -156,7 +159,7 @@ export class TestProcess {
    * Runs an entry to its return or to RET; returns the code.
    *
    * @throws GuestFault; the process is then where it was before. UsageError NO_ENTRY, BAD_ARGUMENT,
-   *   BAD_OPTION (gas), or STATE if the process stands in RET.
+   *   BAD_OPTION (gas), or STATE if the process stands in RET. LimitError HEAP_FULL
    */
   call(entry: string, argument: bigint | number = 0n, gas: number = this.#bench.gas): bigint {
     if (this.#process.continuation !== 0)
@@ -329,6 +332,8 @@ export class TestProcess {
         (stack, text, place) => tracer.fault(stack, text, place),
         () => kernel.activate(start, DEPTH),
       );
+    } catch (error) {
+      throw error instanceof LimitError && error.code === "HEAP_FULL" ? full(error) : error;
     } finally {
       this.#events = placed(tracer.take(), positions);
     }
@@ -378,6 +383,14 @@ function checkOptions(options: TestOptions): Required<TestOptions> {
     processQuota: integer(options, "processQuota", 1024, 0, 1 << 30),
     heapBytes: integer(options, "heapBytes", 2 ** 32, 1 << 20, 2 ** 37),
   };
+}
+
+/** What a full heap means to a test. */
+function full(cause: LimitError): LimitError {
+  const text =
+    "the states that this test went through fill its heap: open another TestProcess from time to time, " +
+    'or give this one more (option "heapBytes")';
+  return new LimitError("HEAP_FULL", text, cause.facts, { cause });
 }
 
 function checkBytes(name: string, bytes: unknown): void {

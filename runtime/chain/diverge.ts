@@ -5,8 +5,9 @@
 
 import { UsageError } from "../errors.ts";
 import type { Block } from "./block.ts";
-import type { Chain } from "./chain.ts";
+import { Chain } from "./chain.ts";
 import { type Difference, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
+import { described } from "./options.ts";
 
 /** The first block in which two chains differ. */
 export interface Divergence {
@@ -33,7 +34,7 @@ export interface Divergence {
  * those of runtimes, or of stores that readers have open. Ids chain, so it takes a binary search, and then a
  * walk over two trees that skips what is equal.
  *
- * @throws UsageError (OTHER_GENESIS, NOTHING_COMMON, BAD_OPTION)
+ * @throws UsageError (OTHER_GENESIS, NOTHING_COMMON, BAD_OPTION, BAD_ARGUMENT)
  * @example
  * ```ts
  * const other = await runtime.fork();
@@ -46,6 +47,10 @@ export interface Divergence {
  */
 export function divergence(a: Chain, b: Chain, options: DiffOptions = {}): Divergence | null {
   const limit = diffLimit(options);
+  for (const chain of [a, b]) {
+    if (chain instanceof Chain) continue;
+    throw new UsageError("BAD_ARGUMENT", `only runtimes and readers diverge, got ${described(chain)}`);
+  }
   const [first, second] = [a.genesis, b.genesis];
   if (first !== second) {
     const text = "the two have different programs or rules, so their blocks can not be compared";

@@ -41,7 +41,7 @@ export interface Metrics {
   /** Bytes handed out and not found free again: an upper bound of what is in use. */
   readonly heapUsedBytes: number;
   readonly heapLimitBytes: number;
-  /** Worker threads that died and were replaced. */
+  /** Worker threads that died, those among them that ran a block when it was cancelled, and were replaced. */
   readonly workersDied: number;
   /** Results of work in advance that were used. */
   readonly advanceUsed: number;

@@ -104,6 +104,7 @@ test("runtimes of another genesis are refused", async () => {
   const b = await open([], { gasLimit: 5_000_000_000 });
   try {
     assert.throws(() => divergence(a, b), { name: "UsageError", code: "OTHER_GENESIS" });
+    assert.throws(() => divergence(a, "store" as never), { code: "BAD_ARGUMENT", message: /got "store"/ });
   } finally {
     await a.close();
     await b.close();

@@ -248,3 +248,12 @@ test("wrong options and arguments are named", async () => {
   throws(() => tested.batch("depositAll", [1 as never]), "BAD_ARGUMENT", /inputs\[0\] must be/);
   throws(() => tested.write(0, "abc" as never), "BAD_ARGUMENT", /bytes must be a Uint8Array, got "abc"/);
 });
+
+test("a heap that is full says what to do, and the process stands where it stood", async () => {
+  const tested = await TestProcess.open(bank, { heapBytes: 2 ** 22 });
+  const fill = (): void => {
+    for (let i = 0; ; i++) tested.call("deposit", i % 1024);
+  };
+  assert.throws(fill, { code: "HEAP_FULL", message: /open another TestProcess/ });
+  assert.ok(tested.read(0, 8).some((byte) => byte > 0));
+});
