@@ -11,7 +11,7 @@ import type { Store, Stores } from "../store/store.ts";
 import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 import type { Genesis } from "./genesis.ts";
-import type { Settings } from "./options.ts";
+import type { Settings, StoreSettings } from "./options.ts";
 import { withPlaces } from "./stack.ts";
 
 /** A block that ran: the root's image, and the BLOB of its metadata (0: none). */
@@ -145,6 +145,16 @@ export class Engine {
   #isNeeded({ bit }: Store): boolean {
     const without = [...this.#users].some(({ store }) => store === null);
     return this.inUse && ((this.#gaveWay & bit) !== 0 || (this.settings.store !== null && without));
+  }
+
+  /**
+   * Opens a store for a fork. Where all marks are taken, those of stores that are closed are removed first,
+   * which looks at every object.
+   */
+  async openStore(place: StoreSettings): Promise<Store> {
+    const { stores } = this;
+    if (stores.exhausted) await this.collect({ force: true, also: async () => stores.reclaim() });
+    return stores.open(place, Promise.resolve(this.genesis.id));
   }
 
   /** What is needed as long as anybody is open: programs, and the image before block 0 (`trace` runs it). */

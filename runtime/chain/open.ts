@@ -121,7 +121,7 @@ function storedAs(heap: Heap, store: Store, hash: Buffer): Ref {
 
 /** A new store on the same engine that holds all that `history` does. */
 export async function copyToStore(engine: Engine, history: History, place: StoreSettings): Promise<Journal> {
-  const store = await engine.stores.open(place, Promise.resolve(engine.genesis.id));
+  const store = await engine.openStore(place);
   try {
     if (store.state.head !== null) {
       throw new UsageError(

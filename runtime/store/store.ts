@@ -7,7 +7,7 @@
 
 import { Worker } from "node:worker_threads";
 import { KernelPanic, StoreError } from "../errors.ts";
-import type { Heap, HeapHandle, Ref } from "../heap/heap.ts";
+import { HEADER_STORED, type Heap, type HeapHandle, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 import { LOADER_NONE, LOADER_READY, LOADER_STATE } from "../heap/stub.ts";
 import { type Answer, buffers, type Call, type StorePlace, type ThreadData } from "./message.ts";
 import type { StoreState } from "./state.ts";
@@ -15,7 +15,7 @@ import type { Commit, Written } from "./writer.ts";
 
 /** Owner of the heap's lock, beside the worker threads and the main thread. */
 const OWNER = 0x7ffffffe;
-/** Bits for stored marks: so many stores a heap can have in its life. */
+/** Bits for stored marks: so many stores a heap can have at once. */
 const STORES_LIMIT = 31;
 
 // Below node_modules Node strips no types: the packed package is JavaScript.
@@ -34,8 +34,10 @@ export class Stores {
   readonly #waiting = new Map<number, Waiting>();
   #thread: Worker | null = null;
   #number = 0;
-  /** Bits that no store of this heap has had. */
+  /** Bits that mark nothing. */
   readonly #bits = Array.from({ length: STORES_LIMIT }, (_, i) => 2 ** i).reverse();
+  /** Bits of stores that are closed: what was in them is still marked. */
+  readonly #closed: number[] = [];
   #open = 0;
 
   constructor(handle: HeapHandle, heap: Heap) {
@@ -54,7 +56,8 @@ export class Stores {
     if (bit === undefined) {
       throw new StoreError(
         "STORE_FORKS",
-        `a runtime and its forks can have ${STORES_LIMIT} stores in their life`,
+        `a runtime and its forks can have ${STORES_LIMIT} stores at once. Close some; that of one that is ` +
+          "closed counts as long as the others may need what lies there",
         { limit: STORES_LIMIT },
       );
     }
@@ -67,9 +70,23 @@ export class Stores {
     } catch (error) {
       // Nothing was marked with it.
       this.#bits.push(bit);
-      await this.closed();
+      await this.#close();
       throw error;
     }
+  }
+
+  /** Whether no bit is free until `reclaim` has been called. */
+  get exhausted(): boolean {
+    return this.#bits.length === 0 && this.#closed.length > 0;
+  }
+
+  /** Removes the marks of stores that are closed. Nobody runs meanwhile. */
+  reclaim(): void {
+    const { words } = this.#heap;
+    const bits = this.#closed.splice(0);
+    const rest = ~bits.reduce((all, bit) => all | bit, 0);
+    this.#heap.walk((ref) => Atomics.and(words, ref * UNIT_WORDS + HEADER_STORED, rest));
+    this.#bits.push(...bits);
   }
 
   /** Calls a method of the writer of the store with this bit. */
@@ -82,8 +99,14 @@ export class Stores {
     });
   }
 
-  /** A store was closed; the thread ends with the last one. */
-  async closed(): Promise<void> {
+  /** The store with this bit was closed. */
+  async closed(bit: number): Promise<void> {
+    this.#closed.push(bit);
+    await this.#close();
+  }
+
+  /** The thread ends with the last store. */
+  async #close(): Promise<void> {
     if (--this.#open > 0) return;
     const thread = this.#thread;
     this.#thread = null;
@@ -166,7 +189,7 @@ export class Store {
     try {
       await this.#stores.call(this.bit, "close");
     } finally {
-      await this.#stores.closed();
+      await this.#stores.closed(this.bit);
     }
   }
 }
