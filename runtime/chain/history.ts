@@ -77,12 +77,14 @@ export class History {
     if (entry !== undefined) return entry;
     const name = typeof target === "number" ? `height ${target}` : `block ${id}`;
     const heights = `${this.#base()} to ${this.head.block.height}`;
-    throw new UsageError(
-      "NOT_RETAINED",
-      `${name} is not retained: this chain holds heights ${heights}. ` +
-        'The option "retain" says how many blocks are kept, and pin() keeps one',
-      { target: typeof target === "number" ? target : target.id },
-    );
+    const apart = [...this.#retained.values()].some(({ block }) => block.height === target);
+    const advice = apart
+      ? "One of this height is retained apart from it: name it by its value, which retained() lists"
+      : 'The option "retain" says how many blocks are kept, and pin() keeps one';
+    const state = apart ? "on this chain, which holds" : "retained: this chain holds";
+    throw new UsageError("NOT_RETAINED", `${name} is not ${state} heights ${heights}. ${advice}`, {
+      target: typeof target === "number" ? target : target.id,
+    });
   }
 
   /**

@@ -104,7 +104,8 @@ export class Runtime extends Chain {
    * stays where it is and the next block can be tried at once.
    *
    * @throws UsageError (METADATA_TOO_LONG, ENDED, CLOSED, BAD_OPTION), BlockFault, LimitError (HEAP_FULL,
-   *   HOST_MEMORY), StoreError (STORE_FULL, STORE_CORRUPT, STORE_READ_ONLY, STORE_FAILED)
+   *   HOST_MEMORY), StoreError (STORE_FULL, STORE_CORRUPT, STORE_READ_ONLY, STORE_MISSING,
+   *   STORE_FAILED)
    */
   async produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
     const input = checkInput(this.#engine.settings, metadata, options);
@@ -211,7 +212,7 @@ export class Runtime extends Chain {
 
   /**
    * Keeps a retained block beyond what the option "retain" says, until it is unpinned. Pinned blocks do not
-   * count there.
+   * count there. Once those above it are gone, it is named by its value.
    *
    * @throws UsageError (NOT_RETAINED, CLOSED), StoreError
    */

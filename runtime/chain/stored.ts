@@ -68,5 +68,7 @@ export function findBlock(state: StoreState, path: string, target?: number | Blo
       : state.blocks.find(({ id }) => id.toString("hex") === target.id);
   if (found !== undefined) return found;
   const name = typeof target === "number" ? `height ${target}` : `block ${target.id}`;
-  throw new UsageError("NOT_RETAINED", `the store ${path} does not hold ${name}`, { path });
+  const apart = state.blocks.some(({ height }) => height === target);
+  const where = apart ? " on its chain: name the block that is retained apart from it by its value" : "";
+  throw new UsageError("NOT_RETAINED", `the store ${path} does not hold ${name}${where}`, { path });
 }

@@ -121,7 +121,9 @@ export class Importer {
   }
 
   /**
-   * Checks a chunk and keeps it. After a refusal the right one can be given.
+   * Checks a chunk and keeps it. After a refusal the right one can be given. Chunk 0 may come at any time:
+   * the same again changes nothing, and that of another export of the block (to another base, or whole)
+   * begins anew with that.
    *
    * @throws StoreError (CHUNK_REFUSED, STORE_FULL), UsageError (NOT_RETAINED: the base is not there,
    *   BAD_ARGUMENT)
@@ -133,8 +135,9 @@ export class Importer {
     }
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     try {
-      if (this.#import !== null) this.#import.take(chunk);
-      else this.#begin(chunk);
+      const isFirst = this.#access.Import.isFirst(chunk);
+      if (this.#import === null || (isFirst && !this.#import.beganWith(chunk))) this.#begin(chunk);
+      else if (!isFirst) this.#import.take(chunk);
     } catch (error) {
       // The walk of a chunk that was refused half way is made again from what is kept.
       if (this.#import !== null) this.#import = this.#access.Import.resume(this.#database);
@@ -148,14 +151,17 @@ export class Importer {
     const found = Import.begin(database, chunk);
     const { genesis, block, base } = found.record;
     if (!block.id.equals(this.#id) || !isBlock(genesis, block)) {
-      throw refused(0, `it is of block ${block.id.toString("hex")}, not of ${this.#id.toString("hex")}`);
+      const text = `it is of block ${block.id.toString("hex")}, not of ${this.#id.toString("hex")}`;
+      throw refused(0, text, "Send those of that block");
     }
     if (base !== null) {
       const record = database.block(base.id);
       if (record === undefined || !unpackBlock(base.id, record).root.equals(base.root)) {
         throw new UsageError(
           "NOT_RETAINED",
-          `the store ${this.#path} does not hold the base of this export`,
+          `the store ${this.#path} does not hold the base of this export: import that first, or a whole ` +
+            "block",
+
           {
             base: base.id.toString("hex"),
           },
@@ -167,9 +173,13 @@ export class Importer {
         database.putMeta("format", packFormat(STORE_FORMAT));
         database.putMeta("genesis", packHash(genesis));
       } else if (!genesisOf(database).equals(genesis)) {
-        throw refused(0, `the store ${this.#path} belongs to another genesis`);
+        throw refused(
+          0,
+          `the store ${this.#path} belongs to another genesis`,
+          "Import into another directory",
+        );
       }
-      found.note(chunk);
+      found.note();
     });
     this.#import = found;
   }
@@ -194,7 +204,8 @@ export class Importer {
   /** The block, once all of it is there and its record says what it holds. */
   #checkedBlock(): BlockRecord {
     const { refused } = this.#access;
-    if (this.#import === null || !this.#import.complete) throw refused(this.next, "it did not come");
+    if (this.#import === null || !this.#import.complete)
+      throw refused(this.next, "it did not come", "Send it");
     this.#import.checkSums();
     const { block, genesis } = this.#import.record;
     checkBlock(genesis, block);
@@ -232,7 +243,7 @@ export class Importer {
 
   async #close(): Promise<void> {
     try {
-      this.#database.transaction(() => this.#access.release(this.#database, this.#token));
+      this.#access.release(this.#database, this.#token);
     } catch (error) {
       throw storeFailure(error, this.#path);
     } finally {

@@ -4,6 +4,7 @@ import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import {
   divergence,
+  type ExportOptions,
   exportBlock,
   formatDiff,
   openImport,
@@ -35,9 +36,11 @@ export const storeCommand: Command = {
                                                    the first block in which two chains differ, and how
   stillpoint store repair DIRECTORY                goes back to the newest intact block
   stillpoint store salvage DIRECTORY NEW           saves what can be read of a file that cannot be opened
-  stillpoint store export DIRECTORY FILE [--block HEIGHT] [--base HEIGHT]
-                                                   writes a block, whole or as what differs from a base
-  stillpoint store import DIRECTORY FILE --id ID   takes the block with this id, from such a file
+  stillpoint store export DIRECTORY FILE [--block WHICH] [--base WHICH]
+                                                   writes a block, by default the newest, whole or as what
+                                                   differs from a base; named by height or by id
+  stillpoint store import DIRECTORY FILE --id ID   takes the block with this id, from such a file; one
+                                                   that was interrupted goes on, also from another file
 
 "blocks", "verify", "diverge" and "export" may run while a runtime writes to the directory. The exit
 code is 1 if something is damaged, refused or different.`,
@@ -85,9 +88,9 @@ async function blocks(args: string[]): Promise<number> {
     root.slice(0, 16),
     grouped(data.length),
     grouped(gasUsed),
-    onChain.has(id) ? "" : "left",
+    onChain.has(id) ? "" : "apart",
   ]);
-  print(formatTable(["height", "id", "root", "data", "gas", "branch"], rows, ["id", "root", "branch"]));
+  print(formatTable(["height", "id", "root", "data", "gas", "chain"], rows, ["id", "root", "chain"]));
   return EXIT_OK;
 }
 
@@ -100,9 +103,14 @@ async function verify(args: string[]): Promise<number> {
 }
 
 function describe({ objects, bytes, blocks, damages, truncated, newestIntact }: Verification): void {
-  for (const { height, path, part, from, length, reason } of damages) {
+  for (const { height, block, path, part, from, length, reason } of damages) {
+    if (block === null) {
+      print(`the store's record "${part}": ${reason}`);
+      continue;
+    }
+    const which = height === null ? block : grouped(height);
     const where = from === null ? "" : ` ${grouped(from)} to ${grouped(from + (length ?? 1) - 1)}`;
-    print(`block ${grouped(height)}  /${path.join("/")}  ${part}${where}: ${reason}`);
+    print(`block ${which}  /${path.join("/")}  ${part}${where}: ${reason}`);
   }
   if (truncated) print("and more");
   const intact = blocks.filter((block) => block.intact).length;
@@ -153,17 +161,25 @@ const LENGTH_BYTES = 4;
 const LENGTH_LIMIT = 1 << 28;
 
 async function write(args: string[]): Promise<number> {
-  const options = { block: { type: "string" }, base: { type: "string" } } as const;
-  const { values, positionals } = parseOptions(args, options, 2);
+  const known = { block: { type: "string" }, base: { type: "string" } } as const;
+  const { values, positionals } = parseOptions(args, known, 2);
   const [directory, file] = positionals as [string, string];
-  const height = (name: "block" | "base"): object => {
+  const named = async (name: "block" | "base"): Promise<ExportOptions> => {
     const text = values[name];
-    return text === undefined ? {} : { [name]: integerOption(name, text, 0, Number.MAX_SAFE_INTEGER) };
+    if (text === undefined) return {};
+    if (!/^[0-9a-f]{64}$/.test(text)) {
+      return { [name]: integerOption(name, text, 0, Number.MAX_SAFE_INTEGER) };
+    }
+    await using reader = await openReader(directory);
+    const found = reader.retained().find(({ id }) => id === text);
+    if (found !== undefined) return { [name]: found };
+    throw new UsageError("NOT_RETAINED", `the store ${directory} does not hold block ${text}`, {});
   };
+  const options = { ...(await named("block")), ...(await named("base")) };
   let descriptor: number | null = null;
   let bytes = 0;
   try {
-    for await (const chunk of exportBlock(directory, { ...height("block"), ...height("base") })) {
+    for await (const chunk of exportBlock(directory, options)) {
       const length = Buffer.alloc(LENGTH_BYTES);
       length.writeUInt32LE(chunk.length, 0);
       bytes += LENGTH_BYTES + chunk.length;
@@ -192,8 +208,8 @@ async function read(args: string[]): Promise<number> {
   const first = chunks.next();
   const importer = await openImport(directory, values.id);
   try {
+    importer.take(first.value ?? new Uint8Array());
     // Those that came in an import that was interrupted are there.
-    if (importer.next === 0) importer.take(first.value ?? new Uint8Array());
     let number = 1;
     for (const chunk of chunks) if (number++ >= importer.next) importer.take(chunk);
     const { height, id } = await importer.finish();

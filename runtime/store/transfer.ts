@@ -19,6 +19,7 @@ import { type Stored, storedSums } from "./format.ts";
 import { type Edge, edgesOf, factsOf, isWhole, rootEdge, type Sums, sumsAbove } from "./graph.ts";
 import {
   type ExportRecord,
+  type Progress,
   packExport,
   packProgress,
   packTotals,
@@ -116,6 +117,7 @@ export function* exportChunks(database: Database, record: ExportRecord, from: nu
 export class Import {
   readonly #database: Database;
   readonly record: ExportRecord;
+  readonly #head: Buffer;
   readonly #walk: Walk;
   /** Where each process came, for what is checked when all are there. */
   readonly #processes = new Map<string, number>();
@@ -125,15 +127,21 @@ export class Import {
 
   private constructor(database: Database, head: Buffer) {
     this.#database = database;
+    this.#head = head;
     this.record = unpackExport(head.subarray(HEAD_BYTES));
     this.#walk = new Walk(database, this.record);
     this.#wanted = this.#walk.next();
   }
 
+  /** Whether this is chunk 0 of an export. */
+  static isFirst(chunk: Buffer): boolean {
+    const words = [0, 4, 8].map((at) => (chunk.length > HEAD_BYTES ? chunk.readUInt32LE(at) : null));
+    return words[0] === MAGIC && words[1] === 0 && words[2] === HEAD;
+  }
+
   /** Begins with chunk 0, after which `record` says what comes. */
   static begin(database: Database, chunk: Buffer): Import {
-    const ok = chunk.length > HEAD_BYTES && chunk.readUInt32LE(0) === MAGIC && chunk.readUInt32LE(8) === HEAD;
-    if (!ok || chunk.readUInt32LE(4) !== 0) throw refused(0, "it is not the first chunk of an export");
+    if (!Import.isFirst(chunk)) throw refused(0, "it is not the first chunk of an export");
     try {
       return new Import(database, Buffer.from(chunk));
     } catch {
@@ -141,9 +149,14 @@ export class Import {
     }
   }
 
+  /** Whether this is the chunk with which this import began. */
+  beganWith(chunk: Buffer): boolean {
+    return chunk.equals(this.#head);
+  }
+
   /** Notes that this import has begun. Inside a transaction. */
-  note(chunk: Buffer): void {
-    this.#database.putMeta("importHead", chunk);
+  note(): void {
+    this.#database.putMeta("importHead", this.#head);
     this.#database.putMeta("import", packProgress({ next: 1, objects: 0 }));
   }
 
@@ -153,8 +166,16 @@ export class Import {
     if (progress === undefined) return null;
     const first = database.meta("importHead");
     if (first === undefined) return null;
-    const { next, objects } = unpackProgress(progress);
-    const found = new Import(database, first);
+    let found: Import;
+    let said: Progress;
+    try {
+      said = unpackProgress(progress);
+      found = new Import(database, first);
+    } catch {
+      // It can be made again from the begin.
+      return null;
+    }
+    const { next, objects } = said;
     for (let i = 0; i < objects; i++) {
       const stored = database.object((found.#wanted as Pair).edge.key);
       // A runtime was opened in between, and has swept what nobody named.
@@ -207,7 +228,10 @@ export class Import {
         const pair = this.#wanted;
         if (pair === null) throw refused(number, "it holds more than the block");
         if (!isWhole(pair.edge, stored))
-          throw refused(number, `object ${i} has other bytes than the block names`);
+          throw refused(
+            number,
+            `object ${i} has other bytes than the block names, or is of another export of it`,
+          );
         liveBytes += this.#database.putObject(pair.edge.key, stored);
         this.#advance(stored, number);
       }
@@ -279,10 +303,8 @@ function head(number: number, objects: number): Buffer {
   return bytes;
 }
 
-export function refused(number: number, why: string): StoreError {
-  return new StoreError("CHUNK_REFUSED", `chunk ${number} is refused: ${why}. Send it again`, {
-    chunk: number,
-  });
+export function refused(number: number, why: string, advice = "Send it again"): StoreError {
+  return new StoreError("CHUNK_REFUSED", `chunk ${number} is refused: ${why}. ${advice}`, { chunk: number });
 }
 
 function unreadable({ key }: Edge): StoreError {

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Divergence, divergence, formatDiff, openReader } from "../../runtime/index.ts";
@@ -53,6 +53,46 @@ test("blocks, verify, export, import, repair and salvage from a shell", async ()
     const saved = store("salvage", path, `${path}-saved`);
     assert.equal(saved.status, 0, saved.stderr);
     assert.match(store("verify", `${path}-saved`).stdout, /7 of 7 blocks intact/);
+  });
+});
+
+test("a block below a gap is exported by its id; an import goes on from another file", async () => {
+  await withDirectory(async (path) => {
+    const runtime = await open([], { workers: 1, runner: "sequential", store: path });
+    const pinned = await runtime.produce(metadata(1, 0));
+    await runtime.pin(pinned);
+    for (let height = 2; height <= 30; height++) await runtime.produce(metadata(height, 0));
+    await runtime.prune(3);
+    const { id } = runtime.head;
+    await assert.rejects(runtime.revert(1), { code: "NOT_RETAINED", message: /name it by its value/ });
+    await runtime.close();
+    assert.match(store("export", path, `${path}.x`, "--block", "1").stderr, /by its value/);
+    assert.match(
+      store("export", path, `${path}.x`, "--block", "0".repeat(64)).stderr,
+      /does not hold block 0/,
+    );
+    assert.match(store("blocks", path).stdout, /^ +1 .*apart/m);
+    const [base, delta, whole] = ["base", "delta", "whole"].map((name) => `${path}.${name}`) as [
+      string,
+      string,
+      string,
+    ];
+    assert.equal(store("export", path, base, "--block", pinned.id).status, 0);
+    assert.equal(store("export", path, delta, "--base", pinned.id).status, 0);
+    assert.equal(store("export", path, whole).status, 0);
+    const copy = `${path}-copy`;
+    assert.match(store("import", copy, delta, "--id", id).stderr, /import that first, or a whole block/);
+    assert.equal(store("import", copy, base, "--id", pinned.id).status, 0);
+    const bytes = readFileSync(delta);
+    writeFileSync(delta, bytes.subarray(0, -1));
+    assert.match(store("import", copy, delta, "--id", id).stderr, /chunk 1 is refused: it is cut off/);
+    const imported = store("import", copy, whole, "--id", id);
+    assert.deepEqual([imported.status, imported.stderr], [0, ""]);
+    assert.match(store("verify", copy).stdout, /2 of 2 blocks intact/);
+    truncateSync(`${copy}/data.mdb`, 0);
+    for (const command of ["blocks", "verify", "repair"]) {
+      assert.match(store(command, copy).stderr, /holds nothing/);
+    }
   });
 });
 
