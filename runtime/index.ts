@@ -6,7 +6,14 @@ export type { Contended } from "./batch/contended.ts";
 export { type BatchCounters, type BatchReport, type Ending, PHASES, type Phase } from "./batch/evidence.ts";
 export type { Hints } from "./batch/hints.ts";
 export { type Block, BlockFault } from "./chain/block.ts";
-export { type Damage, repairStore, salvageStore, type Verification, verifyStore } from "./chain/care.ts";
+export {
+  type Damage,
+  repairStore,
+  salvageStore,
+  type Verification,
+  type VerifiedBlock,
+  verifyStore,
+} from "./chain/care.ts";
 export type { Chain } from "./chain/chain.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {

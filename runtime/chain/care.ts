@@ -6,11 +6,11 @@ import { storeFailure } from "../store/failures.ts";
 import type { Verification, Verifier } from "../store/verify.ts";
 import { isBlock } from "./stored.ts";
 
-export type { Damage, Verification } from "../store/verify.ts";
+export type { Damage, Verification, VerifiedBlock } from "../store/verify.ts";
 
 /**
- * Walks everything that the retained blocks of a store reach and hashes it anew, newest block first. Does not
- * hinder a writer.
+ * Walks everything that the retained blocks of a store reach and hashes it anew, newest block first, and goes
+ * on behind what is damaged. Does not hinder a writer.
  *
  * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_VERSION, STORE_CORRUPT)
  * @example
@@ -32,8 +32,8 @@ export async function verifyStore(path: string): Promise<Verification> {
 }
 
 /**
- * Makes the newest intact block the head of a store, and forgets blocks that are damaged. Nobody may write
- * to it meanwhile.
+ * Forgets the blocks of a store that are damaged; where it stood at one, or nothing says where, the newest
+ * intact block becomes its head. Nobody may write to it meanwhile.
  *
  * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_LOCKED, STORE_VERSION, STORE_READ_ONLY,
  *   STORE_CORRUPT: no block is intact)
@@ -56,7 +56,7 @@ export async function repairStore(path: string): Promise<Verification> {
     try {
       return await goBack(database, path);
     } finally {
-      database.transaction(() => release(database, token));
+      release(database, token);
     }
   } catch (error) {
     throw storeFailure(error, path);
@@ -66,7 +66,7 @@ export async function repairStore(path: string): Promise<Verification> {
 }
 
 async function goBack(database: Database, path: string): Promise<Verification> {
-  const { packHash, readState } = await import("../store/access.ts");
+  const { countTotals, packHash, packTotals, readRecords } = await import("../store/access.ts");
   const verifier = await verifyDatabase(database);
   const result = verifier.result();
   const { newestIntact } = result;
@@ -78,9 +78,11 @@ async function goBack(database: Database, path: string): Promise<Verification> {
     for (const { id, intact } of result.blocks) if (!intact) database.removeBlock(Buffer.from(id, "hex"));
     // What is written again must not be taken for what is there.
     for (const key of verifier.damagedObjects) database.removeObject(Buffer.from(key, "hex"));
-    const { head } = readState(database);
-    const lost = head === null || database.block(head) === undefined;
-    if (lost) database.putMeta("head", packHash(Buffer.from(newestIntact, "hex")));
+    const { head, totals } = readRecords(database);
+    if (!head || database.meta("head") === undefined) {
+      database.putMeta("head", packHash(Buffer.from(newestIntact, "hex")));
+    }
+    if (!totals) database.putMeta("totals", packTotals(countTotals(database)));
   });
   return result;
 }
@@ -125,10 +127,16 @@ export async function salvageStore(path: string, to: string): Promise<Verificati
 }
 
 async function verifyDatabase(database: Database): Promise<Verifier> {
-  const { genesisOf, readState, Verifier } = await import("../store/access.ts");
+  const { genesisOf, readRecords, Verifier } = await import("../store/access.ts");
   const verifier = new Verifier(database);
   const genesis = genesisOf(database);
-  for (const record of readState(database).blocks.toReversed()) {
+  const records = readRecords(database);
+  for (const part of ["head", "totals"] as const) if (!records[part]) verifier.store(part);
+  for (const id of records.damagedBlocks) {
+    const child = records.blocks.find(({ parent }) => parent.equals(id));
+    verifier.unreadable(id, child === undefined ? null : child.height - 1);
+  }
+  for (const record of records.blocks.toReversed()) {
     const steps = verifier.block(record, isBlock(genesis, record) ? null : "damaged");
     while (!steps.next().done) await new Promise((resolve) => setImmediate(resolve));
   }

@@ -19,9 +19,10 @@
  * of 256 pages takes 60 % of the time. Small objects have no body.
  */
 
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Database as LmdbTable, RootDatabase } from "lmdb";
+import { StoreError } from "../errors.ts";
 import type { Stored } from "./format.ts";
 
 // Not imported: by `require` lmdb is one file and 7 ms less, with msgpackr (record.ts), of which it needs the
@@ -58,6 +59,8 @@ export class Database {
   readonly #bodies: Table;
   readonly #blocks: Table;
   readonly #meta: Table;
+  readonly #path: string;
+  readonly #file: string;
   #nextBody = 0;
 
   /** Opens, or makes, the file in the directory `path`. */
@@ -78,11 +81,19 @@ export class Database {
       // Objects are spread over the file; what lies beside one is rarely wanted.
       noReadAhead: true,
     } as Parameters<typeof open>[0]) as RootDatabase<Buffer, Buffer>;
-    const table = (name: string): Table => this.#root.openDB({ name, create, ...BINARY } as never) as Table;
+    const table = (name: string): Table => {
+      const found = this.#root.openDB({ name, create, ...BINARY } as never) as Table | undefined;
+      if (found !== undefined) return found;
+      void this.#root.close();
+      const text = `the store ${path} holds nothing: it was never written to, or its file was emptied`;
+      throw new StoreError("STORE_EMPTY", text, { path });
+    };
     this.#objects = table("objects");
     this.#bodies = table("bodies");
     this.#blocks = table("blocks");
     this.#meta = table("meta");
+    this.#path = path;
+    this.#file = fileIn(path);
   }
 
   /** Whether there is a store in the directory. */
@@ -95,9 +106,31 @@ export class Database {
     for (const name of ["data.mdb", "lock.mdb"]) rmSync(`${path}/${name}`, { force: true });
   }
 
-  /** Runs `work` as one transaction, which is durable when this returns, or did not happen. */
+  /**
+   * Whether the file that is open is that of the directory: neither removed, moved nor replaced. lmdb would
+   * go on writing to one that nobody will find.
+   */
+  get isInPlace(): boolean {
+    return fileIn(this.#path) === this.#file;
+  }
+
+  /**
+   * Runs `work` as one transaction, which is durable when this returns, or did not happen.
+   *
+   * @throws StoreError (STORE_MISSING)
+   */
   transaction<T>(work: () => T): T {
-    return this.#root.transactionSync(work);
+    return this.#root.transactionSync(() => {
+      const result = work();
+      if (this.isInPlace) return result;
+      const path = this.#path;
+      throw new StoreError(
+        "STORE_MISSING",
+        `the file of the store ${path} was removed, moved or replaced while it was open, so nothing is ` +
+          "written any more. Put it back, or close this and open it anew",
+        { path },
+      );
+    });
   }
 
   /**
@@ -215,6 +248,12 @@ export class Database {
     if (value === null) this.#meta.removeSync(Buffer.from(name));
     else this.#meta.putSync(Buffer.from(name), value);
   }
+}
+
+/** Which file lies in the directory, "" if none. */
+function fileIn(path: string): string {
+  const found = statSync(`${path}/data.mdb`, { throwIfNoEntry: false });
+  return found === undefined ? "" : `${found.dev} ${found.ino}`;
 }
 
 /** The key of the body that an entry of the table "objects" names, null: it has none. */

@@ -43,9 +43,12 @@ export function holds(database: Database, token: string): boolean {
   return record !== undefined && unpackHolder(record).token === token;
 }
 
-/** Gives the store free. Inside a transaction. */
+/** Gives the store free; one that was removed is. */
 export function release(database: Database, token: string): void {
-  if (holds(database, token)) database.putMeta("writer", null);
+  if (!database.isInPlace) return;
+  database.transaction(() => {
+    if (holds(database, token)) database.putMeta("writer", null);
+  });
 }
 
 function isAlive({ pid, started, boot }: Holder): boolean {

@@ -228,11 +228,16 @@ function check(body: Uint8Array): Buffer {
   return hash("sha256", body, "buffer").subarray(0, CHECK_BYTES);
 }
 
+/** Records without which `repairStore` can do: those of blocks, and what it can tell from them. */
+const REPAIRED = /^(of block|"head"|"totals")/;
+
 function corrupt(name: string): StoreError {
+  const advice = REPAIRED.test(name)
+    ? '"stillpoint store repair" goes back to the newest intact block'
+    : '"stillpoint store salvage" saves what can be read into a new one';
   return new StoreError(
     "STORE_CORRUPT",
-    `the store is damaged: its record ${name} can not be read. "stillpoint store salvage" saves what can ` +
-      "be read into a new one",
+    `the store is damaged: its record ${name} can not be read. ${advice}`,
     { record: name },
   );
 }

@@ -13,15 +13,17 @@ import type { BlockRecord } from "./record.ts";
 
 /** A place in a block that cannot be read as it was written. */
 export interface Damage {
-  readonly height: number;
-  /** Id of the block, in hex. */
-  readonly block: string;
+  /** Null: not known, for the block's record can not be read; or of no block. */
+  readonly height: number | null;
+  /** Id of the block, in hex; null: of no block, but of the store. */
+  readonly block: string | null;
   /** Child numbers from the root. */
   readonly path: readonly number[];
   /**
    * What of the process: "memory" with the range below, "process" the whole of it, "children" those in the
    * range of numbers below, "reference" (its reference snapshot) before any of them, or a field of its
-   * record.
+   * record. "record": the block's own. Of the store: "head" names no block that is there, "totals" can not be
+   * read.
    */
   readonly part: string;
   /** Of "memory": the address; of "children": the number of the first. */
@@ -30,15 +32,22 @@ export interface Damage {
   readonly length: number | null;
   /** "missing": there is no such object; "damaged": it has other bytes. */
   readonly reason: "missing" | "damaged";
-  /** The object, in hex. */
-  readonly hash: string;
+  /** The object, in hex; the block's id if it is its record, null if it is one of the store. */
+  readonly hash: string | null;
+}
+
+/** A block that was verified; its height is null where its record can not be read. */
+export interface VerifiedBlock {
+  readonly height: number | null;
+  readonly id: string;
+  readonly intact: boolean;
 }
 
 /** What was found. */
 export interface Verification {
   readonly objects: number;
   readonly bytes: number;
-  readonly blocks: readonly { readonly height: number; readonly id: string; readonly intact: boolean }[];
+  readonly blocks: readonly VerifiedBlock[];
   readonly damages: readonly Damage[];
   /** Whether there are more damages than are listed. */
   readonly truncated: boolean;
@@ -47,6 +56,9 @@ export interface Verification {
 }
 
 const DAMAGES_LIMIT = 1000;
+/** Of the store itself. */
+const NO_BLOCK = { id: Buffer.alloc(0), height: null };
+const ROOT: Place = { path: [], prefix: "", part: "process", first: 0 };
 
 /** Where in a block an object is. */
 interface Place {
@@ -64,9 +76,9 @@ export class Verifier {
   /** Objects whose subtree is whole. */
   readonly #whole = new Set<string>();
   readonly #damages: Damage[] = [];
-  readonly #blocks: { height: number; id: string; intact: boolean }[] = [];
+  readonly #blocks: VerifiedBlock[] = [];
   readonly damagedObjects = new Set<string>();
-  #block: BlockRecord | null = null;
+  #block: Pick<BlockRecord, "id"> & { readonly height: number | null } = NO_BLOCK;
   #objects = 0;
   #bytes = 0;
   #truncated = false;
@@ -75,17 +87,29 @@ export class Verifier {
     this.#database = database;
   }
 
+  /** A record of the store itself that can not be used. */
+  store(part: "head" | "totals"): void {
+    this.#block = NO_BLOCK;
+    this.#report({ ...ROOT, part }, null, null, "damaged", NO_BLOCK.id);
+  }
+
+  /** A block whose record can not be read. */
+  unreadable(id: Buffer, height: number | null): void {
+    this.#block = { id, height };
+    this.#report({ ...ROOT, part: "record" }, null, null, "damaged", id);
+    this.#blocks.push({ height, id: id.toString("hex"), intact: false });
+  }
+
   /** Verifies a block; yields now and then. One that a writer prunes meanwhile is left out. */
   *block(block: BlockRecord, reason: "damaged" | null): Generator<void> {
     this.#block = block;
     const damages = this.#damages.length;
-    const root: Place = { path: [], prefix: "", part: "process", first: 0 };
     let whole = reason === null;
-    if (!whole) this.#report({ ...root, part: "record" }, null, null, "damaged", block.id);
-    whole = (yield* this.#walk(rootEdge(block.root, "process"), root)) && whole;
+    if (!whole) this.#report({ ...ROOT, part: "record" }, null, null, "damaged", block.id);
+    whole = (yield* this.#walk(rootEdge(block.root, "process"), ROOT)) && whole;
     if (block.metadata !== null) {
       const edge = rootEdge(block.metadata, "blob");
-      whole = (yield* this.#walk(edge, { ...root, part: "metadata" })) && whole;
+      whole = (yield* this.#walk(edge, { ...ROOT, part: "metadata" })) && whole;
     }
     if (!whole) this.#database.refresh();
     if (whole || this.#database.block(block.id) !== undefined) {
@@ -134,9 +158,10 @@ export class Verifier {
       this.#truncated = true;
       return;
     }
-    const { height, id } = this.#block as BlockRecord;
-    const block = id.toString("hex");
-    this.#damages.push({ height, block, path, part, from, length, reason, hash: hash.toString("hex") });
+    const { height, id } = this.#block;
+    const named = (bytes: Buffer): string | null => (bytes.length === 0 ? null : bytes.toString("hex"));
+    const block = named(id);
+    this.#damages.push({ height, block, path, part, from, length, reason, hash: named(hash) });
   }
 }
 

@@ -112,12 +112,12 @@ export class Writer {
     try {
       database = openToWrite(path);
       this.database = database;
-      this.#token = this.database.transaction(() => {
+      // What is damaged is found before the store is held: a repair must get it.
+      [this.#token, this.#totals, this.state] = this.database.transaction(() => {
         this.#found(genesis);
-        return takeHold(this.database, path);
+        const token = takeHold(this.database, path);
+        return [token, readTotals(this.database), readState(this.database)];
       });
-      this.#totals = readTotals(this.database);
-      this.state = readState(this.database);
     } catch (error) {
       database?.close();
       throw storeFailure(error, path);
@@ -217,7 +217,7 @@ export class Writer {
 
   async close(): Promise<void> {
     try {
-      this.database.transaction(() => release(this.database, this.#token));
+      release(this.database, this.#token);
     } finally {
       await this.database.close();
     }

@@ -266,7 +266,7 @@ describe("damage", () => {
           continue;
         }
         for (const { height, path, part } of outcome.damages) {
-          assert.ok(height <= 25 && path.length <= 1 && part !== "", JSON.stringify(outcome.damages));
+          assert.ok((height ?? 0) <= 25 && path.length <= 1 && part !== "", JSON.stringify(outcome.damages));
         }
         if (outcome.newestIntact === null) continue;
         await repairStore(store);
