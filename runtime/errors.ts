@@ -40,6 +40,20 @@ export class KernelPanic extends StillpointError {
   }
 }
 
+/** The error for an argument of another kind than `expected` says: "a block is named by its height", say. */
+export function badArgument(expected: string, value: unknown): UsageError {
+  return new UsageError("BAD_ARGUMENT", `${expected}, got ${described(value)}`);
+}
+
+/** A wrong value, for messages: short, and nothing of what it holds. */
+export function described(value: unknown): string {
+  if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value);
+  if (typeof value === "string") return value.length <= 40 ? JSON.stringify(value) : "a long string";
+  if (typeof value !== "object") return typeof value;
+  const type: unknown = value.constructor;
+  return typeof type === "function" && type !== Object ? type.name : "object";
+}
+
 /** Throws KernelPanic unless `condition` holds. */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new KernelPanic(message);

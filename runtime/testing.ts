@@ -9,9 +9,9 @@
 import * as abi from "../syscalls/abi.ts";
 import { loadProgram } from "./chain/genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./chain/inspect.ts";
-import { bad, checkNames, described, integer } from "./chain/options.ts";
+import { bad, checkNames, integer } from "./chain/options.ts";
 import { formatFaults, placed } from "./chain/stack.ts";
-import { LimitError, StillpointError, UsageError } from "./errors.ts";
+import { described, LimitError, StillpointError, UsageError } from "./errors.ts";
 import { createHeap, Heap, type Ref } from "./heap/heap.ts";
 import { MemoryEdit } from "./image/memory.ts";
 import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "./image/process.ts";

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import * as abi from "../../syscalls/abi.ts";
-import { StillpointError, UsageError } from "../errors.ts";
+import { badArgument, StillpointError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { HASH_BLOCK, HASH_VERSION, hashOf } from "../image/hash.ts";
 import { loadProcess, type Process } from "../image/process.ts";
@@ -64,8 +64,7 @@ export interface Retained {
 /** Throws unless `target` names a block: a height, or a block's value. */
 export function checkTarget(target: number | Block): void {
   if (typeof target === "number" || typeof target?.id === "string") return;
-  const got = target === null ? "null" : typeof target;
-  throw new UsageError("BAD_ARGUMENT", `a block is named by its height or its value, got ${got}`);
+  throw badArgument("a block is named by its height or its value", target);
 }
 
 /** What a block's id is a hash of, besides genesis. Hashes in hex, or as bytes. */

@@ -1,7 +1,7 @@
 /** Looking at blocks and their states: what a runtime, and a reader of its store, have in common. */
 
 import { proveRange } from "../proof/prove.ts";
-import type { Block } from "./block.ts";
+import { type Block, checkTarget } from "./block.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
 
@@ -70,7 +70,7 @@ export abstract class Chain {
    * What differs between two retained blocks: processes, and ranges of their memories. Costs what differs,
    * not what there is.
    *
-   * @throws UsageError (NOT_RETAINED, BAD_OPTION)
+   * @throws UsageError (NOT_RETAINED, BAD_ARGUMENT, BAD_OPTION)
    * @example
    * ```ts
    * const before = runtime.head;
@@ -82,6 +82,8 @@ export abstract class Chain {
    */
   diff(a: number | Block, b: number | Block, options: DiffOptions = {}): Diff {
     const limit = diffLimit(options);
+    checkTarget(a);
+    checkTarget(b);
     return this.withState(a, (left) => this.withState(b, (right) => diffProcesses(left, right, limit)));
   }
 }

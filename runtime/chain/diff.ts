@@ -6,6 +6,7 @@
  * and nothing may be collected meanwhile: the walk is synchronous.
  */
 
+import { badArgument } from "../errors.ts";
 import { HEADER_HASH, type Heap, type Ref, referencesOf, UNIT_WORDS } from "../heap/heap.ts";
 import { NODE_BITMAP } from "../heap/table.ts";
 import { hashObject, writeRecord } from "../image/hash.ts";
@@ -212,7 +213,8 @@ const TEXT_GAP = 64;
  */
 export function formatDiff(diff: Diff): string {
   const lines: string[] = [];
-  const { differences } = diff;
+  const { differences } = diff ?? {};
+  if (!Array.isArray(differences)) throw badArgument("what is printed comes from diff or divergence", diff);
   for (let i = 0; i < differences.length; i++) {
     const difference = differences[i] as Difference;
     const path = `/${difference.path.join("/")}`.padEnd(4);

@@ -3,11 +3,10 @@
  * its tree. For replicas that disagree, and for the same run on two machines or two versions of Node.
  */
 
-import { UsageError } from "../errors.ts";
+import { badArgument, UsageError } from "../errors.ts";
 import type { Block } from "./block.ts";
 import { Chain } from "./chain.ts";
 import { type Difference, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
-import { described } from "./options.ts";
 
 /** The first block in which two chains differ. */
 export interface Divergence {
@@ -49,7 +48,7 @@ export function divergence(a: Chain, b: Chain, options: DiffOptions = {}): Diver
   const limit = diffLimit(options);
   for (const chain of [a, b]) {
     if (chain instanceof Chain) continue;
-    throw new UsageError("BAD_ARGUMENT", `only runtimes and readers diverge, got ${described(chain)}`);
+    throw badArgument("only runtimes and readers diverge", chain);
   }
   const [first, second] = [a.genesis, b.genesis];
   if (first !== second) {

@@ -1,10 +1,10 @@
 /** What a block is made from, and the check of it. */
 
 import type { Hints } from "../batch/hints.ts";
-import { UsageError } from "../errors.ts";
+import { badArgument, UsageError } from "../errors.ts";
 import { GAS_LIMIT } from "../limits.ts";
 import type { Block } from "./block.ts";
-import { bad, checkNames, described, integer, type Settings } from "./options.ts";
+import { bad, checkNames, integer, type Settings } from "./options.ts";
 
 /** Options of one block. */
 export interface ProduceOptions {
@@ -51,7 +51,7 @@ export function checkInput(settings: Settings, metadata: Uint8Array, options: Pr
   const { signal = null } = options;
   if (signal !== null && !(signal instanceof AbortSignal)) throw bad("signal", signal, "an AbortSignal");
   if (!(metadata instanceof Uint8Array)) {
-    throw new UsageError("BAD_ARGUMENT", `metadata must be a Uint8Array, got ${described(metadata)}`);
+    throw badArgument("metadata must be a Uint8Array", metadata);
   }
   // Not `slice`, which copies nothing where it is a Buffer.
   return { metadata: new Uint8Array(metadata), gasLimit, hints: checkHints(options.hints), signal };

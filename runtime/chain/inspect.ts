@@ -91,7 +91,7 @@ export function readProcess(
   ) {
     throw new UsageError(
       "RANGE",
-      `${length} bytes at ${address} are not inside the memory of ${size} bytes`,
+      `${String(length)} bytes at ${String(address)} are not inside the memory of ${size} bytes`,
       { address, length, size },
     );
   }

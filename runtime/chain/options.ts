@@ -2,7 +2,7 @@
 
 import { availableParallelism } from "node:os";
 import type { BatchReport } from "../batch/evidence.ts";
-import { UsageError } from "../errors.ts";
+import { described, UsageError } from "../errors.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 
 /** What `Runtime.open` takes. Those marked (consensus) decide states: all replicas must use the same. */
@@ -234,13 +234,4 @@ function flag<T extends object>(options: T, name: keyof T & string): boolean {
 export function bad(name: string, value: unknown, expected: string): UsageError {
   const text = `option "${name}" must be ${expected}, got ${described(value)}`;
   return new UsageError("BAD_OPTION", text, { option: name });
-}
-
-/** A wrong value, for messages: short, and nothing of what it holds. */
-export function described(value: unknown): string {
-  if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value);
-  if (typeof value === "string") return value.length <= 40 ? JSON.stringify(value) : "a long string";
-  if (typeof value !== "object") return typeof value;
-  const type: unknown = value.constructor;
-  return typeof type === "function" && type !== Object ? type.name : "object";
 }

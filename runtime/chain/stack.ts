@@ -1,5 +1,6 @@
 /** Stacks of guests: the functions that were running when a fault came, with names and source lines. */
 
+import { badArgument } from "../errors.ts";
 import type { Frame, RawFrame, TraceEvent } from "../kernel/trace.ts";
 import { Positions } from "../program/positions.ts";
 import { sourceOf } from "../program/sources.ts";
@@ -72,7 +73,8 @@ function frameOf(positions: Positions, [functionIndex, offset]: RawFrame): Frame
  * ```
  */
 export function formatFaults(events: readonly TraceEvent[]): string {
-  return events
+  if (!Array.isArray(events)) throw badArgument("what is printed are the events of a trace", events);
+  return (events as readonly TraceEvent[])
     .flatMap((event) => {
       if ((event.what !== "end" && event.what !== "item") || event.fault === "none") return [];
       const process = `/${event.path.join("/")}`;

@@ -8,7 +8,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { assert } from "../errors.ts";
+import { assert, badArgument } from "../errors.ts";
 import { CALL_DEPTH_BYTES, PAGE_BYTES } from "../limits.ts";
 import { AdmissionError } from "./admission-error.ts";
 import { assemble, type Unwinding } from "./assemble.ts";
@@ -78,8 +78,13 @@ interface Variant extends Options {
   readonly bound?: number;
 }
 
-/** The name of a program: SHA-256 of its Wasm bytes, as PUT's part PROGRAM takes it. */
+/**
+ * The name of a program: SHA-256 of its Wasm bytes, as PUT's part PROGRAM takes it.
+ *
+ * @throws UsageError (BAD_ARGUMENT)
+ */
 export function programHash(bytes: Uint8Array): Uint8Array {
+  if (!(bytes instanceof Uint8Array)) throw badArgument("a program is a Uint8Array", bytes);
   return new Uint8Array(createHash("sha256").update(bytes).digest());
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { SourceMap } from "node:module";
-import { UsageError } from "../errors.ts";
+import { badArgument, UsageError } from "../errors.ts";
 import { type Program, programHash } from "./admit.ts";
 import { nameOf } from "./names.ts";
 
@@ -38,14 +38,18 @@ const known = new Map<string, Known>();
  * Tells this process where the sources of a program stand, for the stacks of `Runtime.trace`. Not needed for
  * what `compileGuest` has compiled.
  *
- * @throws UsageError BAD_ARGUMENT if the map is no JSON
+ * @throws UsageError (BAD_ARGUMENT)
  * @example
  * ```ts
  * const program = await readFile("ledger.wasm");
  * addSources(program, { map: await readFile("ledger.wasm.map", "utf8") });
  * ```
  */
-export function addSources(program: Uint8Array, { map, named = program }: Sources): void {
+export function addSources(program: Uint8Array, sources: Sources): void {
+  if (typeof sources !== "object" || sources === null) {
+    throw badArgument('sources are an object with a "map", or with "named"', sources);
+  }
+  const { map, named = program } = sources;
   if (map !== undefined) parse(map);
   known.set(keyOf(programHash(program)), { named, map: map ?? null });
 }

@@ -44,15 +44,16 @@ function checkArguments(path: readonly number[], address: number, length: number
     path.length > PATH_LIMIT ||
     !path.every((number) => isNumber(number) && number < TABLE_LIMIT)
   ) {
+    const got = Array.isArray(path) ? path.map(String) : String(path);
     throw new UsageError(
       "BAD_ARGUMENT",
-      `path must be an array of at most ${PATH_LIMIT} child numbers below 2^20, got [${path}]`,
+      `path must be an array of at most ${PATH_LIMIT} child numbers below 2^20, got [${got}]`,
     );
   }
   if (!isNumber(address) || !isNumber(length) || !isNumber(address + length)) {
     throw new UsageError(
       "BAD_ARGUMENT",
-      `address and length must be integers, 0 or more, got ${address} and ${length}`,
+      `address and length must be integers, 0 or more, got ${String(address)} and ${String(length)}`,
     );
   }
 }

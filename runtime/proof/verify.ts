@@ -52,7 +52,7 @@ export function verifyBy(
   proof: Uint8Array,
   options: VerifyOptions = {},
 ): Statement {
-  const { lengthLimit = LENGTH_LIMIT } = options;
+  const { lengthLimit = LENGTH_LIMIT } = options ?? {};
   if (!(proof instanceof Uint8Array)) throw bad("proof", proof, "a Uint8Array");
   if (!(Number.isSafeInteger(lengthLimit) && lengthLimit >= 0)) {
     throw bad("lengthLimit", lengthLimit, "a number of bytes");

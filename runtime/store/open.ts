@@ -4,7 +4,7 @@
  */
 
 import { accessSync, constants, mkdirSync } from "node:fs";
-import { StoreError, UsageError } from "../errors.ts";
+import { badArgument, StoreError } from "../errors.ts";
 import { Database, type DatabaseOptions } from "./database.ts";
 import { storeFailure } from "./failures.ts";
 import { checkFormat } from "./state.ts";
@@ -81,5 +81,5 @@ export function requireStore(path: string): void {
 
 function checkPath(path: string): void {
   if (typeof path === "string" && path !== "") return;
-  throw new UsageError("BAD_ARGUMENT", `a store is named by its directory, got ${JSON.stringify(path)}`);
+  throw badArgument("a store is named by its directory, a text that is not empty", path);
 }

@@ -7,13 +7,19 @@ import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import {
+  addSources,
   type Block,
+  divergence,
   exportBlock,
+  formatDiff,
+  formatFaults,
   openImport,
   openReader,
+  programHash,
   type Runtime,
   repairStore,
   salvageStore,
+  verify,
   verifyStore,
 } from "../../runtime/index.ts";
 import { metadata } from "../crash/metadata.ts";
@@ -139,8 +145,10 @@ test("options that nobody knows, and arguments of another kind, are refused", as
       ["BAD_OPTION", /"heapBytes"/, (wrong) => openReader(store, wrong), { heapBytes: 5 }],
       ["BAD_OPTION", /unknown option "height"/, (wrong) => collect(store, wrong), { height: 1 }],
       ["BAD_OPTION", /"from"/, (wrong) => collect(store, wrong), { from: -1 }],
-      ["BAD_ARGUMENT", /height or its value, got string/, (wrong) => collect(store, wrong), { block: "1" }],
+      ["BAD_ARGUMENT", /height or its value, got "1"/, (wrong) => collect(store, wrong), { block: "1" }],
       ["BAD_ARGUMENT", /named by its directory/, (wrong) => openReader(wrong), undefined],
+      ["BAD_ARGUMENT", /named by its directory/, (wrong) => verifyStore(wrong), 1n],
+      ["BAD_ARGUMENT", /named by its directory/, (wrong) => repairStore(wrong), Symbol("s")],
       ["BAD_ARGUMENT", /named by its directory/, (wrong) => openImport(wrong, "0".repeat(64)), 7],
       ["BAD_ARGUMENT", /named by its directory/, (wrong) => salvageStore(store, wrong), ""],
     ];
@@ -149,6 +157,22 @@ test("options that nobody knows, and arguments of another kind, are refused", as
     }
     assert.equal(runtime.head.height, 0);
     assert.throws(() => runtime.diff(0, 0, { limits: 1 } as never), { code: "BAD_OPTION" });
+    const calls: readonly [RegExp, (wrong: never) => unknown][] = [
+      [/only runtimes and readers/, (wrong) => divergence(runtime, wrong)],
+      [/only runtimes and readers/, (wrong) => divergence(wrong, runtime)],
+      [/height or its value/, (wrong) => runtime.diff(0, wrong)],
+      [/height or its value/, (wrong) => runtime.diff(wrong, 0)],
+      [/comes from diff/, (wrong) => formatDiff(wrong)],
+      [/events of a trace/, (wrong) => formatFaults(wrong)],
+      [/a program is a Uint8Array/, (wrong) => programHash(wrong)],
+      [/map/, (wrong) => addSources(Uint8Array.of(1), wrong)],
+      [/root must be/, (wrong) => verify(wrong, new Uint8Array())],
+    ];
+    for (const [message, call] of calls) {
+      for (const wrong of [null, undefined, Symbol("s")]) {
+        assert.throws(() => call(wrong as never), { code: "BAD_ARGUMENT", message });
+      }
+    }
     await runtime.close();
   });
 });
@@ -263,6 +287,32 @@ test("stores of forks: failures do not count, and what is closed is free", async
     const again = await open([], { ...OPTIONS, store: path });
     assert.equal(again.head.height, 1);
     await again.close();
+    await runtime.close();
+  });
+});
+
+test("as many stores as one likes, one after the other; 31 at once", async () => {
+  await withDirectory(async (path) => {
+    const runtime = await open([], OPTIONS);
+    for (let i = 0; i < 70; i++) {
+      const store = `${path}-${i % 2}`;
+      const fork = await runtime.fork({ store });
+      const block = await fork.produce(metadata(i, 0));
+      assert.equal((await runtime.produce(metadata(i, 0))).id, block.id);
+      await fork.close();
+      // All of it is there, though parts of it were marked as stored in others.
+      if (i % 10 === 0) assert.deepEqual((await verifyStore(store)).damages, []);
+      const again = await open([], { ...OPTIONS, store });
+      assert.equal(again.inspect([])?.hash, block.root);
+      await again.close();
+      rmSync(store, { recursive: true });
+    }
+    const forks: Runtime[] = [];
+    for (let i = 0; i < 31; i++) forks.push(await runtime.fork({ store: `${path}-many-${i}` }));
+    await assert.rejects(runtime.fork({ store: path }), { code: "STORE_FORKS", message: /Close some/ });
+    await forks.pop()?.close();
+    await (await runtime.fork({ store: path })).close();
+    for (const fork of forks) await fork.close();
     await runtime.close();
   });
 });
