@@ -32,7 +32,7 @@ export type { ByteRange, Frame, ProcessView, TraceEvent };
 export interface TestOptions {
   /** Programs that it, or a process below it, may make children of. */
   readonly programs?: readonly Uint8Array[];
-  /** Gas of each call, and of each item of a batch. Default 1,000,000,000. */
+  /** Gas of each call, and of each item of a batch. Default 10^10, that of a block: seconds of work. */
   readonly gas?: number;
   /** Memory for it and all below it, in pages of 64 KiB. Default 16,384, which is 1 GiB. */
   readonly memoryQuota?: number;
@@ -378,7 +378,7 @@ function checkOptions(options: TestOptions): Required<TestOptions> {
   });
   return {
     programs,
-    gas: integer(options, "gas", 1e9, 0, GAS_LIMIT),
+    gas: integer(options, "gas", 1e10, 0, GAS_LIMIT),
     memoryQuota: integer(options, "memoryQuota", 16_384, 1, 1 << 24),
     processQuota: integer(options, "processQuota", 1024, 0, 1 << 30),
     heapBytes: integer(options, "heapBytes", 2 ** 32, 1 << 20, 2 ** 37),

@@ -80,9 +80,24 @@ export function formatFaults(events: readonly TraceEvent[]): string {
       const process = `/${event.path.join("/")}`;
       const who = event.what === "item" ? `${process} item ${event.item}` : process;
       const fault = event.text === "" ? event.fault : `${event.fault}: ${event.text}`;
-      return [`${who} faulted: ${fault}`, ...event.stack.map(formatFrame)];
+      return [`${who} faulted: ${fault}`, ...folded(event.stack.map(formatFrame))];
     })
     .join("\n");
+}
+
+/** Lines, those that follow their like counted. */
+function folded(lines: readonly string[]): string[] {
+  const result: string[] = [];
+  for (let i = 0; i < lines.length; ) {
+    const line = lines[i] as string;
+    const next = lines.findIndex((other, j) => j > i && other !== line);
+    const end = next < 0 ? lines.length : next;
+    result.push(line);
+    if (end - i === 2) result.push(line);
+    else if (end - i > 2) result.push(`    … and ${end - i - 1} times more`);
+    i = end;
+  }
+  return result;
 }
 
 function formatFrame({ name, source, offset }: Frame): string {

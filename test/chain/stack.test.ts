@@ -63,6 +63,9 @@ test("every fault of a child has its stack, with source lines", async () => {
   assert.deepEqual(descend?.[0], "call-depth");
   assert.equal(descend?.length, 1 + 64);
   assert.equal(descend?.[2], at("descend"));
+  const text = formatFaults(await runtime.trace(block));
+  assert.match(text, /faulted: call-depth\n.*\n {4}at \S*descend \(.*\)\n {4}… and 62 times more\n/);
+  assert.match(text, /faulted: memory-bounds\n {4}at \S*reach \(.*\)\n {4}at \S*go \(.*\)\n/);
   assert.deepEqual(copy, ["memory-bounds", at("copy"), go("copy")]);
 });
 

@@ -257,3 +257,20 @@ test("a heap that is full says what to do, and the process stands where it stood
   assert.throws(fill, { code: "HEAP_FULL", message: /open another TestProcess/ });
   assert.ok(tested.read(0, 8).some((byte) => byte > 0));
 });
+
+test("parallel runs here as the SDK gives it gas", async () => {
+  const source = `
+    import { parallel } from "stillpoint/guest";
+    export { forked } from "stillpoint/guest";
+    const sums: usize = memory.data(32, 8);
+    export function run(argument: i64): i64 {
+      parallel(4, part, argument, sums, 32);
+      return load<i64>(sums) + load<i64>(sums, 24);
+    }
+    function part(index: i32, argument: i64): void {
+      store<i64>(sums + index * 8, argument + index);
+    }`;
+  writeFileSync(join(directory, "parallel.ts"), source);
+  const tested = await TestProcess.open(await compileGuest(join(directory, "parallel.ts")));
+  assert.equal(tested.call("run", 5), 13n);
+});
