@@ -44,7 +44,12 @@ export async function verifyStore(path: string): Promise<Verification> {
  * console.log(blocks.length, newestIntact === runtime.head.id); // 1 true
  * ```
  */
-export async function repairStore(path: string): Promise<Verification> {
+export function repairStore(path: string): Promise<Verification> {
+  return repair(path, path);
+}
+
+/** Repairs the store in `path`, which holds what is left of the one in `from`. */
+async function repair(path: string, from: string): Promise<Verification> {
   const { checkFormat, openToWrite, release, requireStore, takeHold } = await import("../store/access.ts");
   requireStore(path);
   const database = openToWrite(path, true);
@@ -54,7 +59,7 @@ export async function repairStore(path: string): Promise<Verification> {
       return takeHold(database, path);
     });
     try {
-      return await goBack(database, path);
+      return await goBack(database, from);
     } finally {
       release(database, token);
     }
@@ -65,14 +70,14 @@ export async function repairStore(path: string): Promise<Verification> {
   }
 }
 
-async function goBack(database: Database, path: string): Promise<Verification> {
+async function goBack(database: Database, from: string): Promise<Verification> {
   const { countTotals, packHash, packTotals, readRecords } = await import("../store/access.ts");
   const verifier = await verifyDatabase(database);
   const result = verifier.result();
   const { newestIntact } = result;
   if (newestIntact === null) {
-    const text = `no block of the store ${path} is intact: restore it from an export`;
-    throw new StoreError("STORE_CORRUPT", text, { path });
+    const text = `no block of the store ${from} is intact: restore it from an export`;
+    throw new StoreError("STORE_CORRUPT", text, { path: from });
   }
   database.transaction(() => {
     for (const { id, intact } of result.blocks) if (!intact) database.removeBlock(Buffer.from(id, "hex"));
@@ -118,7 +123,7 @@ export async function salvageStore(path: string, to: string): Promise<Verificati
     } finally {
       await target.close();
     }
-    return await repairStore(to);
+    return await repair(to, path);
   } catch (error) {
     // So that it can be tried again.
     Database.remove(to);

@@ -13,6 +13,7 @@ import {
   openReader,
   type Runtime,
   repairStore,
+  StoreError,
   salvageStore,
   verifyStore,
 } from "../../runtime/index.ts";
@@ -328,9 +329,11 @@ describe("damage", () => {
         truncateSync(`${store}/data.mdb`, round === 0 ? 1 : next(length - 4096));
         await assert.rejects(verifyStore(store), { code: "STORE_CORRUPT" });
         assert.equal(await use(store, blocks), "STORE_CORRUPT");
-        const saved = await salvageStore(store, `${store}-saved`).catch((error) => error.code);
-        if (typeof saved === "string") assert.equal(saved, "STORE_CORRUPT");
-        else assert.equal(await use(`${store}-saved`, blocks), "whole");
+        const saved = await salvageStore(store, `${store}-saved`).catch((error: StoreError) => error);
+        if (saved instanceof StoreError) {
+          assert.equal(saved.code, "STORE_CORRUPT");
+          assert.ok(saved.message.includes(store) && !saved.message.includes("-saved"), saved.message);
+        } else assert.equal(await use(`${store}-saved`, blocks), "whole");
       }
     });
   });
