@@ -298,7 +298,8 @@ export class Runtime extends Chain {
 
   /**
    * Waits for what is in progress, and for the disk, and releases the threads, with the last runtime of those
-   * that share them. A store that one of these may still need is released with that.
+   * that share them. A store that one of these may still need is released with that. Blocks can be looked at
+   * afterwards as far as they are in memory, and no other runtime goes on in it.
    *
    * @throws StoreError: what could not be written, unless `flush` or another call has said so; it is closed
    *   all the same

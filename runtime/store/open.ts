@@ -14,7 +14,7 @@ import { checkStructure, checkTables } from "./structure.ts";
 export function openToWrite(path: string, whole = false): Database {
   checkPath(path);
   try {
-    mkdirSync(path, { recursive: true });
+    makeDirectory(path);
     return Database.exists(path) ? openChecked(path, whole, {}) : new Database(path);
   } catch (error) {
     throw storeFailure(error, path);
@@ -76,6 +76,17 @@ export function requireStore(path: string): void {
   } catch (cause) {
     const reason = (cause as Error).message;
     throw new StoreError("STORE_MISSING", `there is no store in ${path}: ${reason}`, { path }, { cause });
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    const { code } = cause as { code?: string };
+    if (code !== "EEXIST" && code !== "ENOTDIR") throw cause;
+    const text = `a store is a directory, and ${path} can not be one: a file stands in its way (${code})`;
+    throw new StoreError("STORE_FAILED", text, { path }, { cause });
   }
 }
 

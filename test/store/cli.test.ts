@@ -135,7 +135,7 @@ test("files that cannot be written, or are no exports", async () => {
       [["export", path, file, "--block", "99"], 2, /does not hold height 99/],
       [["export", `${path}.none`, file], 1, /there is no store/],
       [["import", `${path}-copy`, file, "--id", id], 1, /chunk 0 is refused/],
-      [["salvage", path, file], 1, /EEXIST/],
+      [["salvage", path, file], 1, /a file stands in its way/],
     ];
     for (const [args, status, text] of failing) {
       const result = store(...args);

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import {
   addSources,
@@ -52,6 +52,21 @@ test("a directory may be called as one likes, with a dot too", async () => {
       await runtime.close();
       assert.deepEqual((await verifyStore(store)).damages, []);
     }
+  });
+});
+
+test("a file in the place of a directory is named, and left alone", async () => {
+  await withDirectory(async (path) => {
+    const file = `${path}.file`;
+    writeFileSync(file, "precious");
+    for (const store of [file, `${file}/below`]) {
+      await assert.rejects(open([], { ...OPTIONS, store }), {
+        code: "STORE_FAILED",
+        message: /a file stands/,
+      });
+    }
+    assert.equal(readFileSync(file, "utf8"), "precious");
+    rmSync(file);
   });
 });
 
