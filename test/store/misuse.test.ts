@@ -309,7 +309,7 @@ test("stores of forks: failures do not count, and what is closed is free", async
 test("as many stores as one likes, one after the other; 31 at once", async () => {
   await withDirectory(async (path) => {
     const runtime = await open([], OPTIONS);
-    for (let i = 0; i < 70; i++) {
+    for (let i = 0; i < 36; i++) {
       const store = `${path}-${i % 2}`;
       const fork = await runtime.fork({ store });
       const block = await fork.produce(metadata(i, 0));
@@ -317,9 +317,9 @@ test("as many stores as one likes, one after the other; 31 at once", async () =>
       await fork.close();
       // All of it is there, though parts of it were marked as stored in others.
       if (i % 10 === 0) assert.deepEqual((await verifyStore(store)).damages, []);
-      const again = await open([], { ...OPTIONS, store });
-      assert.equal(again.inspect([])?.hash, block.root);
-      await again.close();
+      const reader = await openReader(store);
+      assert.equal(reader.inspect([])?.hash, block.root);
+      await reader.close();
       rmSync(store, { recursive: true });
     }
     const forks: Runtime[] = [];
