@@ -17,7 +17,7 @@ import { batchMetadata, type Item, openBatches } from "../batch/batches.ts";
 import { guest } from "../fixture.ts";
 import { Machine } from "../program/harness.ts";
 import { OWN_BLOCKS } from "../shared-data.ts";
-import { geometricMean, quantile } from "./measure.ts";
+import { geometricMean, quantile, timesAsFast } from "./measure.ts";
 import type { Report } from "./report.ts";
 
 const BOUND = 16 << 20;
@@ -98,16 +98,15 @@ class Bench {
         if (round >= 0) times.get(name)?.push(report.milliseconds);
       }
     }
-    const loop = quantile(times.get("sequential") as number[], 0.5);
+    const loop = times.get("sequential") as number[];
     const speeds = new Map<string, number>();
     for (const [name, list] of times) {
       const median = quantile(list, 0.5);
       const spread = (quantile(list, 0.75) - quantile(list, 0.25)) / 2 / median;
-      speeds.set(name, loop / median);
+      const ratio = timesAsFast(list, loop);
+      speeds.set(name, ratio);
       const row = { name: `${one.name}, ${name}`, value: (median * 1e3) / count, unit: "µs/item", spread };
-      this.#report.row(
-        name === "sequential" ? row : { ...row, baseline: "as fast as sequential", ratio: loop / median },
-      );
+      this.#report.row(name === "sequential" ? row : { ...row, baseline: "as fast as sequential", ratio });
     }
     this.#evidence(one.name, reports);
     return speeds;

@@ -10,7 +10,7 @@ import { programHash, type Runtime } from "../../runtime/index.ts";
 import { compile, GAS, Guest } from "../determinator/harness.ts";
 import { open, play } from "../fixture.ts";
 import { ByHand } from "./by-hand.ts";
-import { type Measurement, measure } from "./measure.ts";
+import { type Measurement, measure, timesAsFast } from "./measure.ts";
 import type { Report } from "./report.ts";
 
 /** By program its size, so that one worker takes a few tenths of a second, and whether it is coarse. */
@@ -89,7 +89,7 @@ function tell(
     const time = { name, value: of.nanoseconds / 1e6, unit: "ms", spread: of.spread };
     report.row(baseline === undefined || ratio === undefined ? time : { ...time, baseline, ratio });
   };
-  const faster = (a: Measurement, b: Measurement): number => b.nanoseconds / a.nanoseconds;
+  const faster = (a: Measurement, b: Measurement): number => timesAsFast(a.times, b.times);
   row(`${title}, 1 worker`, one);
   row(`${name}, 2 workers`, two, "speed of 1 worker", faster(two, one));
   row(`${name}, instrumented by hand, 1 thread`, thread, "as fast: 1 worker", faster(one, thread));

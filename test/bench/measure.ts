@@ -37,6 +37,16 @@ export interface Measurement {
   readonly spread: number;
   /** Median over the rounds of this variant's time divided by the first variant's time. */
   readonly ratio: number;
+  /** By round: the time of one operation. */
+  readonly times: readonly number[];
+}
+
+/** How many times as fast the first was, round by round: the median. */
+export function timesAsFast(times: readonly number[], others: readonly number[]): number {
+  return quantile(
+    times.map((time, round) => others[round]! / time),
+    0.5,
+  );
 }
 
 /** Measures `variants`; the first is the baseline of the ratios. */
@@ -58,10 +68,8 @@ export async function measure(
     name: variant.name,
     nanoseconds: quantile(times[i]!, 0.5),
     spread: (quantile(times[i]!, 0.75) - quantile(times[i]!, 0.25)) / 2 / quantile(times[i]!, 0.5),
-    ratio: quantile(
-      times[i]!.map((time, round) => time / times[0]![round]!),
-      0.5,
-    ),
+    ratio: timesAsFast(times[0]!, times[i]!),
+    times: times[i]!,
   }));
 }
 
