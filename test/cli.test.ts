@@ -7,6 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { addSources } from "../runtime/index.ts";
+import { GuestFault, TestProcess } from "../runtime/testing.ts";
 import { OWN_BLOCKS } from "./shared-data.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -187,4 +189,40 @@ test("an old Node is told what to do", () => {
   assert.equal(status, 1);
   assert.match(stderr, /needs Node 24 or later, but this is Node 20\.20\.2/);
   assert.match(stderr, /npm rebuild node/);
+});
+
+test("stillpoint compile --sources: stacks with lines of a module from elsewhere", async (t) => {
+  const directory = directoryWith(t);
+  const source = join(directory, "bank.ts");
+  writeFileSync(
+    source,
+    `export function deposit(account: i64): i64 {
+  if (account < 0) throw new Error("no such account");
+  return account;
+}
+`,
+  );
+  const [out, plain] = [join(directory, "bank.wasm"), join(directory, "plain.wasm")];
+  for (const args of [
+    [source, "-o", out, "--sources"],
+    [source, "-o", plain],
+  ]) {
+    const { status, stderr } = run("runtime/cli/main.ts", "compile", ...args);
+    assert.equal(status, 0, stderr);
+  }
+  const program = readFileSync(out);
+  assert.deepEqual(program, readFileSync(plain));
+  const stack = async (): Promise<string> => {
+    const bank = await TestProcess.open(program);
+    try {
+      bank.call("deposit", -1n);
+    } catch (error) {
+      assert.ok(error instanceof GuestFault);
+      return error.message;
+    }
+    return "";
+  };
+  assert.doesNotMatch(await stack(), /bank\/deposit/);
+  addSources(program, { map: readFileSync(`${out}.map`, "utf8"), named: readFileSync(`${out}.named`) });
+  assert.match(await stack(), /bank\/deposit \(bank\.ts:2:20\)/);
 });

@@ -31,7 +31,7 @@ const CHEAP_NS = 4_000;
 const LOOP_ITEMS = 256;
 /** The loop is looked at again after so many items in parallel, at first and at last. */
 const INTERVAL_FIRST = 2048;
-const INTERVAL_LAST = 8192;
+const INTERVAL_LAST = 32_768;
 /** What runs in parallel may lose: a share of all the time, and what some items take, to begin with. */
 const LOSS_SHARE = 0.05;
 const LOSS_ITEMS = 384;

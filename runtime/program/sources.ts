@@ -24,9 +24,10 @@ export interface Sources {
 }
 
 interface Known {
+  readonly sources: Sources;
   readonly named: Uint8Array;
-  /** As text until it is asked. */
-  map: SourceMap | string | null;
+  /** Made when it is asked. */
+  map: SourceMap | null;
 }
 
 /** How far before an instruction the source of another one still tells where it is. */
@@ -36,13 +37,14 @@ const known = new Map<string, Known>();
 
 /**
  * Tells this process where the sources of a program stand, for the stacks of `Runtime.trace`. Not needed for
- * what `compileGuest` has compiled.
+ * what `compileGuest` has compiled; `stillpoint compile --sources` writes the files.
  *
  * @throws UsageError (BAD_ARGUMENT)
  * @example
  * ```ts
  * const program = await readFile("ledger.wasm");
- * addSources(program, { map: await readFile("ledger.wasm.map", "utf8") });
+ * const map = await readFile("ledger.wasm.map", "utf8");
+ * addSources(program, { map, named: await readFile("ledger.wasm.named") });
  * ```
  */
 export function addSources(program: Uint8Array, sources: Sources): void {
@@ -51,7 +53,12 @@ export function addSources(program: Uint8Array, sources: Sources): void {
   }
   const { map, named = program } = sources;
   if (map !== undefined) parse(map);
-  known.set(keyOf(programHash(program)), { named, map: map ?? null });
+  known.set(keyOf(programHash(program)), { sources, named, map: null });
+}
+
+/** What this process was told of a program. */
+export function sourcesOf(program: Uint8Array): Sources {
+  return known.get(keyOf(programHash(program)))?.sources ?? {};
 }
 
 /** The name of a function of a program, and where the source of the instruction at `offset` stands. */
@@ -60,11 +67,11 @@ export function sourceOf(
   functionIndex: number,
   offset: number,
 ): { readonly name: string; readonly source: Place | null } {
-  const sources = known.get(keyOf(hash));
-  const name = nameOf(sources?.named ?? bytes, functionIndex) ?? `function ${functionIndex}`;
-  if (sources === undefined || sources.map === null) return { name, source: null };
-  if (typeof sources.map === "string") sources.map = parse(sources.map);
-  return { name, source: placeOf(sources.map, offset) };
+  const found = known.get(keyOf(hash));
+  const name = nameOf(found?.named ?? bytes, functionIndex) ?? `function ${functionIndex}`;
+  if (found?.sources.map === undefined) return { name, source: null };
+  found.map ??= parse(found.sources.map);
+  return { name, source: placeOf(found.map, offset) };
 }
 
 /** Not every instruction has a place: optimisers make some of their own. Then that of one shortly before. */
