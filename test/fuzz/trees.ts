@@ -85,23 +85,26 @@ async function replay(
   const visits = BLOCKS * 2;
   // Heights of blocks of the chain that faulted hold no block: the expected list says which height follows.
   let on = runtime;
-  for (let visit = 0, at = 0; visit < visits || at < BLOCKS; visit++) {
-    if (at === BLOCKS) at = 0;
-    if (at > 0 && visit < visits && next(4) === 0) at = next(at);
-    const height = expected.slice(0, at).filter((id) => !id.startsWith("fault")).length;
-    if (on.head.height !== height) await on.revert(height);
-    if (next(6) === 0) {
-      const fork = await on.fork();
-      if (on !== runtime) await on.close();
-      on = fork;
+  try {
+    for (let visit = 0, at = 0; visit < visits || at < BLOCKS; visit++) {
+      if (at === BLOCKS) at = 0;
+      if (at > 0 && visit < visits && next(4) === 0) at = next(at);
+      const height = expected.slice(0, at).filter((id) => !id.startsWith("fault")).length;
+      if (on.head.height !== height) await on.revert(height);
+      if (next(6) === 0) {
+        const fork = await on.fork();
+        if (on !== runtime) await on.close();
+        on = fork;
+      }
+      const seen = await outcome(on, chain[at] as Uint8Array);
+      if (seen !== expected[at]) return `block ${at}: ${seen} instead of ${expected[at]}`;
+      checkTree(on);
+      at++;
     }
-    const seen = await outcome(on, chain[at] as Uint8Array);
-    if (seen !== expected[at]) return `block ${at}: ${seen} instead of ${expected[at]}`;
-    checkTree(on);
-    at++;
+    return null;
+  } finally {
+    if (on !== runtime) await on.close();
   }
-  if (on !== runtime) await on.close();
-  return null;
 }
 
 async function outcome(runtime: Runtime, metadata: Uint8Array): Promise<string> {
