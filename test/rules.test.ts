@@ -78,8 +78,8 @@ test("every exception exists", () => {
 // ---- layers -----------------------------------------------------------------------------------------------
 
 /**
- * Which layers each layer may import, besides itself. "base": errors.ts, limits.ts, later.ts and what they
- * need.
+ * Which layers each layer may import, besides itself. "base": errors.ts, limits.ts, later.ts, work.ts
+ * and what they need.
  */
 const LAYERS: Record<string, readonly string[]> = {
   syscalls: [],
@@ -126,7 +126,7 @@ const LAYERS: Record<string, readonly string[]> = {
 };
 
 function layerOf(name: string): string {
-  if (/^runtime\/(errors|limits|later)\.ts$/.test(name)) return "base";
+  if (/^runtime\/(errors|limits|later|work)\.ts$/.test(name)) return "base";
   if (name in LAYERS) return name;
   const parts = name.split("/");
   const layer = parts[0] === "runtime" ? parts.slice(0, 2).join("/") : parts[0]!;

@@ -30,7 +30,10 @@
  */
 
 import { assert, LimitError } from "../errors.ts";
+import { COUNTING, work } from "../work.ts";
 import { type Loader, NO_LOADER } from "./loader.ts";
+
+const counting = COUNTING;
 
 export type Ref = number;
 
@@ -145,6 +148,7 @@ export class Heap {
   /** A new object with undefined payload, which the caller writes before anybody else sees the reference. */
   allocate(kind: number, length: number, references: number): Ref {
     const units = Math.ceil(length / UNIT_BYTES) + 1;
+    if (counting) work.heapBytes += units * UNIT_BYTES;
     const region = units < HOLE_UNITS_MINIMUM ? this.#small : this.#large;
     if (units > region.left) {
       if (units > CHUNK_UNITS) return this.#allocateLarge(kind, length, references, units);
@@ -192,6 +196,7 @@ export class Heap {
 
   /** A copy of `bytes` as a BLOB. */
   blob(bytes: Uint8Array): Ref {
+    if (counting) work.bytesCopied += bytes.length;
     const ref = this.allocate(KIND_BLOB, bytes.length, 0);
     this.bytes.set(bytes, ref * UNIT_BYTES + UNIT_BYTES);
     return ref;

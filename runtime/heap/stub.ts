@@ -18,6 +18,7 @@
  */
 
 import { type StillpointError, StoreError } from "../errors.ts";
+import { COUNTING, work } from "../work.ts";
 import {
   CONTROL_LOADER,
   CONTROL_LOADER_STATE,
@@ -33,6 +34,8 @@ import {
   UNIT_WORDS,
 } from "./heap.ts";
 import { type Loader, NO_LOADER } from "./loader.ts";
+
+const counting = COUNTING;
 
 export const STUB_TARGET = 5;
 /** STUB_TARGET from here on says why the object is not there. */
@@ -113,6 +116,7 @@ export class RequestLoader implements Loader {
     for (let i = 0; i < REQUESTS_LIMIT; i++) {
       const place = CONTROL_REQUEST_LIST + ((this.#cursor + i) % REQUESTS_LIMIT);
       if (control[place] !== 0 || Atomics.compareExchange(control, place, 0, stub) !== 0) continue;
+      if (counting) work.objectsLoaded++;
       this.#cursor = (this.#cursor + i + 1) % REQUESTS_LIMIT;
       Atomics.add(control, LOADER_SIGNAL, 1);
       Atomics.notify(control, LOADER_SIGNAL);

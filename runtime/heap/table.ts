@@ -19,6 +19,7 @@
  * at the children, which may not even be here (stub.ts).
  */
 
+import { COUNTING, work } from "../work.ts";
 import {
   HEADER_HASH,
   HEADER_HASHED,
@@ -29,6 +30,8 @@ import {
   referencesOf,
   UNIT_WORDS,
 } from "./heap.ts";
+
+const counting = COUNTING;
 
 export const TABLE_LIMIT = 1 << 20;
 export const NODE_BITMAP = 5;
@@ -56,6 +59,7 @@ export function tableGet(heap: Heap, root: Ref, index: number): Ref {
   let node = root;
   for (let shift = TOP_SHIFT; shift >= 0; shift -= 5) {
     if (node === 0) return 0;
+    if (counting) work.nodesVisited++;
     node = childOf(heap.words, heap.resolve(node), (index >>> shift) & 31);
   }
   return node;
@@ -109,6 +113,7 @@ function update(
   from: number,
   to: number,
 ): Ref {
+  if (counting) work.nodesVisited++;
   const words = heap.words;
   const node = root === 0 ? 0 : heap.resolve(root);
   const row = replaced[shift / 5] as Uint32Array;
@@ -136,6 +141,7 @@ function update(
 
 /** A node like `node` with the children of `row` at the positions `changed`. */
 function rebuild(heap: Heap, node: Ref, present: number, changed: number, row: Uint32Array): Ref {
+  if (counting) work.nodesMade++;
   const words = heap.words;
   const count = popcount(present);
   const before = node === 0 ? 0 : (words[node * UNIT_WORDS + NODE_BITMAP] as number);
@@ -184,6 +190,7 @@ export function tableDiff(
   prefix = 0,
 ): void {
   if (rootA === rootB || (shift === TOP_SHIFT && sameHash(heap, rootA, rootB))) return;
+  if (counting) work.nodesVisited++;
   const words = heap.words;
   const a = rootA === 0 ? 0 : heap.resolve(rootA);
   const b = rootB === 0 ? 0 : heap.resolve(rootB);
@@ -206,6 +213,7 @@ export function tableDiff(
 /** How many leaves differ, as tableDiff finds them. */
 export function tableDiffCount(heap: Heap, rootA: Ref, rootB: Ref, shift = TOP_SHIFT): number {
   if (rootA === rootB || (shift === TOP_SHIFT && sameHash(heap, rootA, rootB))) return 0;
+  if (counting) work.nodesVisited++;
   const words = heap.words;
   const a = rootA === 0 ? 0 : heap.resolve(rootA);
   const b = rootB === 0 ? 0 : heap.resolve(rootB);

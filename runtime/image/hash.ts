@@ -24,6 +24,7 @@ import {
   UNIT_WORDS,
 } from "../heap/heap.ts";
 import { childHashes, NODE_BITMAP, NODE_HASHED, popcount } from "../heap/table.ts";
+import { COUNTING, work } from "../work.ts";
 import { recordWord } from "./process.ts";
 import {
   fieldBytes,
@@ -34,6 +35,8 @@ import {
   HASHED_FIELDS,
   NODE_PREFIX_BYTES,
 } from "./record.ts";
+
+const counting = COUNTING;
 
 export { HASH_BLOCK, HASH_BYTES, HASH_GENESIS, HASH_NODE, HASH_PROCESS, HASH_VERSION } from "./record.ts";
 
@@ -159,6 +162,8 @@ export function writeRecord(heap: Heap, ref: Ref): Uint8Array {
 // 'latin1' is the fastest output of crypto.hash (a Buffer costs twice as much), and Node aborts on latin1
 // writes into buffers beyond 4 GiB: hence the way over a small buffer.
 function keep(heap: Heap, ref: Ref, bytes: Uint8Array): void {
+  if (counting) work.objectsHashed++;
+  if (counting) work.bytesHashed += bytes.length;
   digest.write(hash("sha256", bytes, "latin1"), 0, HASH_BYTES, "latin1");
   const words = heap.words;
   const to = ref * UNIT_WORDS + HEADER_HASH;

@@ -9,6 +9,9 @@
 import { type Heap, KIND_PAGE, type Ref, UNIT_BYTES } from "../heap/heap.ts";
 import { tableGet, tableUpdate } from "../heap/table.ts";
 import { PAGE_BYTES } from "../limits.ts";
+import { COUNTING, work } from "../work.ts";
+
+const counting = COUNTING;
 
 export const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
 
@@ -20,6 +23,7 @@ export function pageStart(heap: Heap, page: Ref): number {
 /** A page with the bytes of `source` at `offset`; 0 if they are all zero. */
 export function capturePage(heap: Heap, source: Buffer, offset: number): Ref {
   if (isZero(source, offset)) return 0;
+  if (counting) work.bytesCopied += PAGE_BYTES;
   const page = heap.allocate(KIND_PAGE, PAGE_BYTES, 0);
   source.copy(heap.bytes, pageStart(heap, page), offset, offset + PAGE_BYTES);
   return page;
@@ -33,12 +37,14 @@ export function pageEquals(
   offset: number,
   length = PAGE_BYTES,
 ): boolean {
+  if (counting) work.bytesCompared += length;
   if (page === 0) return ZERO_PAGE.compare(source, offset, offset + length, 0, length) === 0;
   const start = pageStart(heap, page);
   return heap.bytes.compare(source, offset, offset + length, start, start + length) === 0;
 }
 
 function isZero(source: Buffer, offset: number): boolean {
+  if (counting) work.bytesCompared += PAGE_BYTES;
   // Most pages that are not zero show it in their first bytes.
   return source[offset] === 0 && ZERO_PAGE.compare(source, offset, offset + PAGE_BYTES) === 0;
 }
@@ -52,6 +58,7 @@ export function readMemory(
   offset: number,
   length: number,
 ): void {
+  if (counting) work.bytesCopied += length;
   for (let done = 0; done < length; ) {
     const at = address + done;
     const within = at % PAGE_BYTES;
@@ -69,6 +76,7 @@ export function readMemory(
 
 /** Copies a page (0: zeros), or its first `length` bytes, to `target` at `offset`. */
 export function readPage(heap: Heap, page: Ref, target: Buffer, offset = 0, length = PAGE_BYTES): void {
+  if (counting) work.bytesCopied += length;
   if (page === 0) {
     ZERO_PAGE.copy(target, offset, 0, length);
     return;
@@ -96,6 +104,7 @@ export class MemoryEdit {
   }
 
   write(address: number, source: Buffer, offset: number, length: number): void {
+    if (counting) work.bytesCopied += length;
     for (let done = 0; done < length; ) {
       const at = address + done;
       const within = at % PAGE_BYTES;
@@ -116,6 +125,7 @@ export class MemoryEdit {
       if (size === PAGE_BYTES) {
         this.#pages.set(index, 0);
       } else if (this.#page(index) !== 0) {
+        if (counting) work.bytesCopied += size;
         const start = pageStart(this.#heap, this.#writable(index)) + within;
         this.#heap.bytes.fill(0, start, start + size);
       }
@@ -142,6 +152,7 @@ export class MemoryEdit {
     const heap = this.#heap;
     const old = this.#page(index);
     if (this.#own.has(old)) return old;
+    if (counting) work.bytesCopied += PAGE_BYTES;
     const page = heap.allocate(KIND_PAGE, PAGE_BYTES, 0);
     const start = pageStart(heap, page);
     if (old === 0) {

@@ -24,6 +24,9 @@
 
 import { FAULT_NONE, STATUS_FRESH, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { HEADER_LENGTH, type Heap, KIND_PROCESS, type Ref, UNIT_WORDS } from "../heap/heap.ts";
+import { COUNTING, work } from "../work.ts";
+
+const counting = COUNTING;
 
 /** How many leading words of a record are references. */
 export const PROCESS_REFERENCES = 9;
@@ -144,6 +147,7 @@ const record = new Uint32Array(PROCESS_WORDS);
 export function putRecord(heap: Heap, words: Uint32Array): Ref {
   let count = PROCESS_WORDS;
   while (count > PROCESS_REFERENCES && words[count - 1] === 0) count--;
+  if (counting) work.records++;
   const ref = heap.allocate(KIND_PROCESS, 4 * count, PROCESS_REFERENCES);
   const at = ref * UNIT_WORDS + UNIT_WORDS;
   for (let i = 0; i < count; i++) heap.words[at + i] = words[i] as number;
@@ -204,6 +208,7 @@ export function publishProcess(heap: Heap, process: Process): Ref {
 
 /** The published image at `from`. */
 export function loadProcess(heap: Heap, from: Ref): Process {
+  if (counting) work.records++;
   const ref = heap.resolve(from);
   const word = (i: number): number => recordWord(heap, ref, i);
   const process = new Process();

@@ -14,12 +14,15 @@ import { ABORT_TEXT_LIMIT } from "../limits.ts";
 import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
 import type { Place } from "../program/sources.ts";
+import { COUNTING, work } from "../work.ts";
 import { Children } from "./children.ts";
 import { COST_CALL, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
 import type { Item, Within } from "./item.ts";
 import { GetRequest, PutRequest, readString, type SnapshotRequest } from "./request.ts";
 import type { Slot } from "./slot.ts";
+
+const counting = COUNTING;
 
 const TWO_32 = 4294967296;
 const GAS = layout.AUX_GAS / 4;
@@ -241,6 +244,7 @@ export class Activation {
   #faultOf(error: unknown): number {
     const fault = faultThrown(error, this.slot.auxWords);
     if (fault === null) throw error;
+    if (counting) work.faults++;
     const stack = (error as Error).stack ?? "";
     if (fault === abi.FAULT_ABORT) observer?.(stack, this.abortText, this.#abortPlace);
     else observer?.(stack, "", null);
@@ -352,6 +356,7 @@ export class Activation {
 
   #restoreStack(): void {
     const continuation = this.#heap.payload(this.start.continuation);
+    if (counting) work.bytesCopied += continuation.length;
     this.#entry = continuation.readUInt32LE(0);
     continuation.copy(this.slot.aux, layout.AUX_STACK, 4);
     const { auxWords } = this.slot;

@@ -15,6 +15,9 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import { type Heap, KIND_BLOB, type Ref, UNIT_WORDS } from "../heap/heap.ts";
+import { COUNTING, work } from "../work.ts";
+
+const counting = COUNTING;
 
 const HEADER_BYTES = 32;
 const HEADER_WORDS = HEADER_BYTES / 4;
@@ -51,6 +54,7 @@ export interface InputList extends Mail {
 /** The object of inputs whose bytes are in `source`. */
 export function writeInputs(heap: Heap, inputs: InputList, source: Buffer): Ref {
   const { count, list } = inputs;
+  if (counting) work.bytesCopied += inputs.bytes;
   const ref = heap.allocate(KIND_BLOB, HEADER_BYTES + inputs.bytes, 0);
   const { words } = heap;
   const start = ref * UNIT_WORDS + UNIT_WORDS;
@@ -232,6 +236,7 @@ export class OutcomesWriter {
   /** The object; every item was added. */
   finish(heap: Heap): Ref {
     const body = HEADER_BYTES + this.#count * abi.OUTCOME_SIZE;
+    if (counting) work.bytesCopied += body + this.#length;
     const ref = heap.allocate(KIND_BLOB, body + this.#length, 0);
     const start = ref * UNIT_WORDS + UNIT_WORDS;
     heap.words.fill(0, start, start + HEADER_WORDS);
@@ -245,6 +250,7 @@ export class OutcomesWriter {
 
   #append(source: Uint8Array, from: number, length: number): void {
     const end = this.#length + length;
+    if (counting) work.bytesCopied += length;
     if (end > this.#outputs.length) {
       const grown = Buffer.allocUnsafe(Math.max(end, 2 * this.#outputs.length));
       this.#outputs.copy(grown, 0, 0, this.#length);

@@ -3,6 +3,9 @@
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff, tableGet } from "../heap/table.ts";
 import { loadProcess, type Process } from "../image/process.ts";
+import { COUNTING, work } from "../work.ts";
+
+const counting = COUNTING;
 
 /** A child that was touched. `process` is null where there is none. */
 export class Child {
@@ -59,6 +62,7 @@ export class Children {
   at(number: number): Child {
     let child = this.#touched.get(number);
     if (child === undefined) {
+      if (counting) work.childNumbers++;
       child = new Child(number, this.before(number));
       this.#touched.set(number, child);
     }
@@ -84,12 +88,14 @@ export class Children {
 
   /** Those that changed, by number. */
   changed(): Child[] {
+    if (counting) work.childNumbers += this.#touched.size;
     const changed = [...this.#touched.values()].filter((child) => child.changed);
     return changed.sort((a, b) => a.number - b.number);
   }
 
   /** How many children there are now. */
   get count(): number {
+    if (counting) work.childNumbers += this.#touched.size;
     let count = this.#count;
     for (const child of this.#touched.values()) count += child.more;
     return count;
@@ -97,6 +103,7 @@ export class Children {
 
   /** The child of the lowest number that passes the test. */
   find(test: (process: Process) => boolean): Process | undefined {
+    if (counting) work.childNumbers += this.#touched.size + this.#settled.size;
     let found: Process | undefined;
     let lowest = Number.POSITIVE_INFINITY;
     const look = (number: number, process: Process | null): void => {

@@ -10,11 +10,14 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff, tableUpdate } from "../heap/table.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { PAGE_BYTES } from "../limits.ts";
+import { COUNTING, work } from "../work.ts";
 import type { Inputs } from "./batch.ts";
 import { costOfItem } from "./gas.ts";
 import { freshProcess } from "./images.ts";
 import type { Programs } from "./program.ts";
 import type { GetRequest, PutRequest } from "./request.ts";
+
+const counting = COUNTING;
 
 /** What one running item shares with the activations below it. */
 export class Item {
@@ -31,10 +34,12 @@ export class Item {
 
   /** For an activation that may fault: afterwards `restore` takes back what it has made. */
   mark(): ReadonlySet<string> {
+    if (counting) work.setEntries += this.#made.size;
     return new Set(this.#made);
   }
 
   restore(mark: ReadonlySet<string>): void {
+    if (counting) work.setEntries += mark.size;
     this.#made = new Set(mark);
   }
 }

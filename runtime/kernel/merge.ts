@@ -13,9 +13,12 @@ import { tableDiff } from "../heap/table.ts";
 import { readPage } from "../image/memory.ts";
 import { type Process, referenceOf } from "../image/process.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
+import { COUNTING, work } from "../work.ts";
 import type { Activation } from "./activation.ts";
 import { COST_MERGE_PAGE } from "./gas.ts";
 import { MERGE_UNIT_BYTES, type MergeRequest } from "./request.ts";
+
+const counting = COUNTING;
 
 /** A page-sized buffer in all the widths that merging works with. */
 class PageBuffer {
@@ -65,6 +68,7 @@ export function planMerge(heap: Heap, caller: Activation, child: Process): Merge
   const conflicts: Conflicts = { count: 0, first: 0, theirs: 0, mine: 0 };
   for (const change of changes) {
     load(heap, caller, change);
+    if (counting) work.bytesCompared += PAGE_BYTES;
     if (base.bytes.compare(mine.bytes) === 0) continue;
     findConflicts(change, conflicts);
   }
@@ -83,6 +87,7 @@ export function applyMerge(heap: Heap, caller: Activation, merge: Merge): void {
     const { index, from, to } = change;
     load(heap, caller, change);
     const whole = from === 0 && to === PAGE_BYTES;
+    if (counting) work.bytesCompared += PAGE_BYTES;
     if (request.kind === abi.MERGE_BYTES && whole && base.bytes.compare(mine.bytes) === 0) {
       wholeAt.push(index);
       wholePages.push(change.after);
@@ -106,6 +111,7 @@ function changesOf(heap: Heap, before: Ref, after: Ref, request: MergeRequest): 
     if (from >= to) return;
     readPage(heap, old, base.bytes);
     readPage(heap, now, theirs.bytes);
+    if (counting) work.bytesCompared += PAGE_BYTES;
     if (base.bytes.compare(theirs.bytes) === 0) return;
     changes.push({ index, before: old, after: now, from, to });
   });
@@ -115,11 +121,13 @@ function changesOf(heap: Heap, before: Ref, after: Ref, request: MergeRequest): 
 function load(heap: Heap, caller: Activation, change: Change): void {
   readPage(heap, change.before, base.bytes);
   readPage(heap, change.after, theirs.bytes);
+  if (counting) work.bytesCopied += PAGE_BYTES;
   const start = change.index * PAGE_BYTES;
   caller.slot.memory.copy(mine.bytes, 0, start, start + PAGE_BYTES);
 }
 
 function findConflicts({ index, from, to }: Change, conflicts: Conflicts): void {
+  if (counting) work.bytesMerged += to - from;
   for (let i = from; i < to; i++) {
     const old = base.bytes[i];
     const now = theirs.bytes[i] as number;
@@ -134,6 +142,7 @@ function findConflicts({ index, from, to }: Change, conflicts: Conflicts): void 
 
 /** Merges `theirs` into `mine` from byte `from` to byte `to`, by kind. */
 function combine(kind: number, from: number, to: number): void {
+  if (counting) work.bytesMerged += to - from;
   const size = MERGE_UNIT_BYTES[kind] as number;
   if (size === 1) {
     for (let i = from; i < to; i++) {

@@ -14,6 +14,9 @@ import { hashOf } from "../image/hash.ts";
 import { initialMemory } from "../image/memory.ts";
 import { later } from "../later.ts";
 import type { Program } from "../program/admit.ts";
+import { COUNTING, work } from "../work.ts";
+
+const counting = COUNTING;
 
 const admission = later<typeof import("../program/admit.ts")>(import.meta.url, "../program/admit.ts");
 
@@ -116,6 +119,7 @@ export class Programs {
    * @throws AdmissionError
    */
   install(bytes: Buffer): LoadedProgram {
+    if (counting) work.bytesHashed += bytes.length;
     const hashHex = createHash("sha256").update(bytes).digest("hex");
     const genesis = this.#genesis.get(hashHex);
     if (genesis !== undefined && !genesis.handle.suspends) return genesis;
@@ -136,6 +140,7 @@ export class Programs {
   #admit(hashHex: string, bytes: Buffer): Installed {
     let installed = this.#installed.get(hashHex);
     if (installed === undefined) {
+      if (counting) work.bytesAdmitted += bytes.length;
       const program = admission().admitEntryProgram(bytes);
       const module = new WebAssembly.Module(program.code as Uint8Array<ArrayBuffer>);
       // Without state the two variants are one.
@@ -222,6 +227,7 @@ export class LoadedProgram {
   /** Makes the batch variant, if that was not done. */
   makeBatch(heap: Heap): void {
     if (this.#batch.module !== undefined) return;
+    if (counting) work.bytesAdmitted += heap.length(this.ref);
     const { instrumentEntryForBatch } = admission();
     this.#keepBatch(instrumentEntryForBatch(heap.payload(this.ref), this.handle.stateBytes));
   }

@@ -11,6 +11,7 @@ import * as abi from "../../syscalls/abi.ts";
 import type { Heap } from "../heap/heap.ts";
 import { BATCH_BYTES_LIMIT } from "../limits.ts";
 import { AUX_RESULT, FAULT_INTERNAL_PRODUCTION } from "../program/layout.ts";
+import { COUNTING, work } from "../work.ts";
 import type { Activation } from "./activation.ts";
 import type { Inputs, Mail } from "./batch.ts";
 import { Children } from "./children.ts";
@@ -21,6 +22,8 @@ import { Batch } from "./runner.ts";
 import type { Shadow } from "./shadow.ts";
 import type { Slot } from "./slot.ts";
 import type { ByteRange, Tracer } from "./trace.ts";
+
+const counting = COUNTING;
 
 /**
  * Inputs of at most so many bytes are copied word by word: a call takes longer than a few turns of a loop.
@@ -107,6 +110,7 @@ export class ItemLoop {
     const { slot } = activation;
     const { shadow } = slot;
     const length = inputs.length(item);
+    if (counting) work.items++;
     deliver(this.#heap, inputs, item, slot);
     const ran = activation.runItem(start.entry, length, limit);
     if (ran === abi.FAULT_NONE && activation.children.isTouched) this.#join();
@@ -126,7 +130,9 @@ export class ItemLoop {
     }
     shadow.settle(fault === abi.FAULT_NONE);
     if (activation.children.isTouched) this.#settleChildren(fault === abi.FAULT_NONE);
-    if (program.handle.globalsLength > 0) slot.exports.load();
+    const { globalsLength } = program.handle;
+    if (counting) work.globalBytes += globalsLength;
+    if (globalsLength > 0) slot.exports.load();
   }
 
   /** Writes down the outcome of the next item. */
@@ -191,6 +197,7 @@ export function deliver(
   const { inbox } = inputs;
   const address = inputs.address(item);
   const length = inputs.length(item);
+  if (counting) work.bytesCopied += length;
   slot.mark(inbox, length);
   if (length > SHORT_BYTES) {
     slot.memory.set(heap.bytes.subarray(address, address + length), inbox);

@@ -21,10 +21,13 @@ import { tableGet } from "../heap/table.ts";
 import { readPage } from "../image/memory.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import * as layout from "../program/layout.ts";
+import { COUNTING, work } from "../work.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
 import { FIRST_BYTES, type ShadowGlue, shadowModule, WRITTEN_FIRST } from "./shadow-glue.ts";
 import type { ByteRange } from "./trace.ts";
+
+const counting = COUNTING;
 
 const modules = new Map<number, WebAssembly.Module>();
 
@@ -109,8 +112,21 @@ export class Shadow {
 
   /** An item has run: finds the pages that it changed, for `settle`. */
   measure(): void {
+    if (counting) this.#count();
     this.#glue.measure(this.#state, this.#end, this.#bound === 0 ? 0 : this.#state);
     this.#log?.measure();
+  }
+
+  /** What `measure` and `settle` will do: what is marked is compared, and at worst put back. */
+  #count(): void {
+    const { at, shift } = this.#marks;
+    const from = this.#bound === 0 ? 0 : this.#state;
+    work.marksScanned += this.#end - from;
+    for (let i = from; i < this.#end; i++) {
+      if (this.#aux[at + i] === 0) continue;
+      work.bytesCompared += 1 << shift;
+      work.bytesCopied += 1 << shift;
+    }
   }
 
   /** Pages of state that `measure` found. */

@@ -20,10 +20,13 @@ import type { Process } from "../image/process.ts";
 import { later } from "../later.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, batchAuxPages, LIST_CAPACITY } from "../program/layout.ts";
+import { COUNTING, work } from "../work.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
 import type { LoadedProgram, Variant } from "./program.ts";
 import type { Shadow } from "./shadow.ts";
+
+const counting = COUNTING;
 
 const logs = later<typeof import("./line-log.ts")>(import.meta.url, "./line-log.ts");
 const shadows = later<typeof import("./shadow.ts")>(import.meta.url, "./shadow.ts");
@@ -90,6 +93,7 @@ export class Slot {
   readonly #list: Int32Array;
 
   constructor(variant: Variant, memoryPages: number, imports: KernelImports) {
+    if (counting) work.instances++;
     const { program, module, bound } = variant;
     this.variant = variant;
     this.program = program;
@@ -139,15 +143,20 @@ export class Slot {
       let known = this.root === UNKNOWN ? 0 : this.memory.length;
       tableDiff(heap, this.#known, image.memory, (index, _held, page) => {
         const start = index * PAGE_BYTES;
-        if (known < start) this.memory.fill(0, known, start);
+        if (known < start) {
+          if (counting) work.bytesCopied += start - known;
+          this.memory.fill(0, known, start);
+        }
         this.#fetch(heap, index, page, PAGE_BYTES);
         known = Math.max(known, start + PAGE_BYTES);
       });
+      if (counting) work.bytesCopied += this.memory.length - known;
       this.memory.fill(0, known);
       this.root = image.memory;
     }
     if (this.globals !== image.globals) {
       if (image.globals !== 0) {
+        if (counting) work.globalBytes += heap.length(image.globals);
         heap.payload(image.globals).copy(this.aux, AUX_GLOBALS);
         this.exports.load();
       }
@@ -177,6 +186,7 @@ export class Slot {
     const before = this.globals;
     const length = this.program.handle.globalsLength;
     if (length === 0) return before;
+    if (counting) work.globalBytes += length;
     this.exports.save();
     if (heap.payload(before).compare(this.aux, AUX_GLOBALS, AUX_GLOBALS + length) !== 0) {
       this.globals = heap.blob(this.aux.subarray(AUX_GLOBALS, AUX_GLOBALS + length));
@@ -192,6 +202,7 @@ export class Slot {
     const end = this.memory.length / PAGE_BYTES;
     const list = this.#list;
     for (let from = 0; from < end; ) {
+      if (counting) work.marksScanned += end - from;
       const found = this.exports.scan(from, end);
       if (found === 0) break;
       let count = 0;
@@ -213,6 +224,7 @@ export class Slot {
 
   /** As `publish`, for pages `from` to `to` - 1 only. */
   publishRange(heap: Heap, base: Ref, from: number, to: number): void {
+    if (counting) work.marksScanned += to - from;
     let count = 0;
     for (let index = from; index < to; index++) {
       const marked = this.aux[AUX_MARKS + index] !== 0;
@@ -233,6 +245,7 @@ export class Slot {
     const end = this.memory.length / PAGE_BYTES;
     const list = this.#list;
     for (;;) {
+      if (counting) work.marksScanned += end;
       const found = this.exports.scan(0, end);
       for (let i = 0; i < found; i++) {
         const index = list[i] as number;
@@ -247,6 +260,7 @@ export class Slot {
 
   /** The kernel's own write. */
   write(address: number, bytes: Uint8Array): void {
+    if (counting) work.bytesCopied += bytes.length;
     this.mark(address, bytes.length);
     this.memory.set(bytes, address);
   }
