@@ -25,9 +25,11 @@ import {
   END,
   F32,
   F32_ABS,
+  F32_CONST,
   F32_NEG,
   F64,
   F64_ABS,
+  F64_CONST,
   F64_NEG,
   IF,
   IGNORES_NAN,
@@ -39,25 +41,31 @@ import {
   NAMES,
   SHAPE_F32,
   SHAPE_F64,
+  SHAPES,
   V128,
+  V128_CONST,
 } from "./opcodes.ts";
 
 /** Turns that a loop is taken to make. */
 const LOOP_WEIGHT = 8;
-/** By opcode: the result holds no NaN; of constants, those whose second immediate is 0. */
-const NEVER_NAN = NAMES.map((name) =>
-  /^(f32|f64|f32x4|f64x2)\.convert_|^(f32|f64|v128)\.const$/.test(name ?? ""),
-);
+/**
+ * By opcode: the shape in which the result never holds a NaN, else 0. In another shape the same bits may well
+ * be one: the low halves of doubles, say, read as singles.
+ */
+const NEVER_NAN = NAMES.map((name) => {
+  const shape = /^(f32|f64|f32x4|f64x2)\.convert_/.exec(name ?? "")?.[1];
+  return shape === undefined ? 0 : (SHAPES[shape] as number);
+});
 
 /**
  * For each instruction the shape in which its result must be made canonical after it, or 0. Linear in the
- * body.
+ * body. `shapeless` is a planted defect, for tests: conversions count as free of NaNs in every shape.
  */
-export function canonicalisations(body: Body, fixes: Uint8Array): void {
+export function canonicalisations(body: Body, fixes: Uint8Array, shapeless = false): void {
   fixes.fill(0, 0, body.length);
   for (let place = 0; place < body.length; place++) {
     if (MAKES_NAN[body.ops[place] as number] === 0) continue;
-    new Uses(body).fix(fixes);
+    new Uses(body, shapeless).fix(fixes);
     return;
   }
 }
@@ -78,9 +86,11 @@ class Uses {
   readonly #seenLocals: Uint8Array;
   /** By local: its readers canonicalise, not its writers. */
   readonly #deferred: Uint8Array;
+  readonly #shapeless: boolean;
 
-  constructor(body: Body) {
+  constructor(body: Body, shapeless: boolean) {
     this.#body = body;
+    this.#shapeless = shapeless;
     this.#makers = new Int32Array(body.length).fill(NOBODY);
     for (let place = 0; place < body.length; place++) {
       const consumer = body.consumer[place] as number;
@@ -218,11 +228,14 @@ class Uses {
     }
   }
 
-  /** The value may be canonicalised late: it is a result of arithmetic, or no NaN at all. */
+  /** The value may be canonicalised late: it is a result of arithmetic of that shape, or holds no NaN of it. */
   #isArithmetic(maker: number, shape: number): boolean {
     if (maker === NOBODY) return false;
     const opcode = this.#body.ops[maker] as number;
-    return MAKES_NAN[opcode] === shape || (NEVER_NAN[opcode] === true && this.#body.b[maker] === 0);
+    // The second immediate of a constant says whether it may hold a NaN, of whatever shape (validate.ts).
+    if (isConstant(opcode)) return this.#body.b[maker] === 0;
+    const never = NEVER_NAN[opcode] as number;
+    return MAKES_NAN[opcode] === shape || never === shape || (this.#shapeless && never !== 0);
   }
 
   /**
@@ -254,6 +267,10 @@ class Uses {
     if (this.#deferred[local] === 1) return false; // readers, and a tee itself, canonicalise
     return this.#seenLocals[local] === 1 || (opcode === LOCAL_TEE && seen[consumer] === 1);
   }
+}
+
+function isConstant(opcode: number): boolean {
+  return opcode === F32_CONST || opcode === F64_CONST || opcode === V128_CONST;
 }
 
 function isWrite(opcode: number): boolean {

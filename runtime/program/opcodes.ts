@@ -160,6 +160,13 @@ export const SHAPE_F32 = 1;
 export const SHAPE_F64 = 2;
 export const SHAPE_F32X4 = 3;
 export const SHAPE_F64X2 = 4;
+/** By the name that instructions of the shape begin with. */
+export const SHAPES: Readonly<Record<string, number>> = {
+  f32: SHAPE_F32,
+  f64: SHAPE_F64,
+  f32x4: SHAPE_F32X4,
+  f64x2: SHAPE_F64X2,
+};
 /** By opcode: the shape of an arithmetic result whose NaN bits WebAssembly leaves open, else 0. */
 export const MAKES_NAN = new Uint8Array(OPCODES);
 /**
@@ -405,12 +412,6 @@ define(fd + 254, "v>v", FLOAT, "f64x2.convert_low_i32x4_s f64x2.convert_low_i32x
 
 const ARITHMETIC =
   /^(f32|f64|f32x4|f64x2)\.(add|sub|mul|div|sqrt|min|max|ceil|floor|trunc|nearest|demote.*|promote.*)$/;
-const SHAPES: Record<string, number> = {
-  f32: SHAPE_F32,
-  f64: SHAPE_F64,
-  f32x4: SHAPE_F32X4,
-  f64x2: SHAPE_F64X2,
-};
 
 NAMES.forEach((name, op) => {
   if (name === undefined) return;

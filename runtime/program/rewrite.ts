@@ -22,7 +22,16 @@ import type { Writer } from "./writer.ts";
 
 /** Deliberate defects, for tests that must find them. */
 export type Defect = ProductionDefect | LineDefect;
-type ProductionDefect = "gas" | "nan" | "mark" | "depth" | "group" | "bulk-mark" | "exit" | "flush";
+type ProductionDefect =
+  | "gas"
+  | "nan"
+  | "nan-shape"
+  | "mark"
+  | "depth"
+  | "group"
+  | "bulk-mark"
+  | "exit"
+  | "flush";
 /** Those of the batch variant alone. */
 type LineDefect =
   | "straddle"
@@ -91,8 +100,8 @@ export class Rewriter {
       this.#marks = emptyMarks(capacity);
       this.#lines = emptyLines(capacity);
     }
-    canonicalisations(body, this.#fixes);
     const { reach, lines, defect } = this.#targets;
+    canonicalisations(body, this.#fixes, defect === "nan-shape");
     planMarks(body, reach, this.#marks, defect === "group" ? 2 * REACH : REACH);
     if (lines !== null) {
       planRanges(body, lines, this.#lines);

@@ -13,7 +13,16 @@ import type { Defect } from "../../runtime/program/rewrite.ts";
 import { compareBatch } from "./batch.ts";
 import { compare, compareSuspending } from "./differential.ts";
 
-export const CANARIES: readonly Defect[] = ["gas", "nan", "mark", "group", "bulk-mark", "exit", "flush"];
+export const CANARIES: readonly Defect[] = [
+  "gas",
+  "nan",
+  "nan-shape",
+  "mark",
+  "group",
+  "bulk-mark",
+  "exit",
+  "flush",
+];
 /** Those of the batch variant. */
 export const BATCH_CANARIES: readonly Defect[] = [
   "straddle",

@@ -5,6 +5,7 @@
 
 import { Code } from "../../runtime/program/code.ts";
 import * as op from "../../runtime/program/opcodes.ts";
+import { ARITHMETIC_SHAPES, opcodeOf } from "./arithmetic.ts";
 import type { Types } from "./build.ts";
 import { STORES, sum, walk } from "./generate-walk.ts";
 import type { Random } from "./random.ts";
@@ -22,8 +23,21 @@ op.SIGNATURES.forEach((signature, opcode) => {
   if (op.IS_STORE[opcode] === 0) MAKERS.get(signature.results[0] as number)?.push(opcode);
 });
 const ARITHMETIC = new Map(
-  TYPES.map((type) => [type, (MAKERS.get(type) as number[]).filter((opcode) => op.MAKES_NAN[opcode] !== 0)]),
+  TYPES.map((type) => [
+    type,
+    (MAKERS.get(type) as number[]).filter((opcode) => ARITHMETIC_SHAPES.has(opcode)),
+  ]),
 );
+/** Vectors made of integers as numbers of one shape, which may be NaNs of the other. */
+const CONVERSIONS = [
+  "f32x4.convert_i32x4_s",
+  "f32x4.convert_i32x4_u",
+  "f64x2.convert_low_i32x4_s",
+  "f64x2.convert_low_i32x4_u",
+].map(opcodeOf);
+const I32X4_SPLAT = opcodeOf("i32x4.splat");
+/** Integers whose doubles have low halves that are NaNs as singles. */
+const NANS_BY_HALVES = [0x4000_03ff, 0x4000_01ff, 0x6000_05ff];
 
 export const GLOBALS = [I32, I64, F32, F64, V128, I32];
 /** A global that only moves by constants, as a stack pointer does, and where it begins. */
@@ -209,7 +223,13 @@ export class FunctionGenerator {
     });
     code.op(opcode);
     this.#immediates(opcode);
-    if (op.MAKES_NAN[opcode] !== 0) this.#mark({ nan: op.MAKES_NAN[opcode] as number });
+    this.#arithmetic(opcode);
+  }
+
+  /** Where the reference makes a result canonical. */
+  #arithmetic(opcode: number): void {
+    const shape = ARITHMETIC_SHAPES.get(opcode);
+    if (shape !== undefined) this.#mark({ nan: shape });
   }
 
   #ifValue(type: number, depth: number): void {
@@ -330,6 +350,7 @@ export class FunctionGenerator {
       return code.end();
     }
     if (roll < 70) return this.#walk();
+    if (roll < 73) return this.#accumulate(depth);
     if (roll < 80) return this.#loop(depth);
     if (roll < 86) return this.#bulk(depth);
     if (roll < 88) {
@@ -414,8 +435,13 @@ export class FunctionGenerator {
   }
 
   #loop(depth: number): void {
-    const code = this.#code;
     if (this.#counters >= 2) return;
+    this.#turns(() => this.#statements(depth - 1));
+  }
+
+  /** A loop that is counted down. */
+  #turns(turn: () => void): void {
+    const code = this.#code;
     this.#counters++;
     const counter = this.#parameters.length + this.locals.length;
     this.locals.push(I32);
@@ -424,7 +450,7 @@ export class FunctionGenerator {
     code.open(op.LOOP);
     this.#nesting.push([-1]); // its label takes nothing, but must not be branched to by chance
     this.#mark({ count: true });
-    this.#statements(depth - 1);
+    turn();
     code.get(counter);
     code.i32(1);
     code.op(op.I32_SUB);
@@ -433,6 +459,41 @@ export class FunctionGenerator {
     this.#nesting.pop();
     code.end();
     this.#counters--;
+  }
+
+  /**
+   * A vector that arithmetic adds up in a loop, mostly of one shape, and that is then written once more: by
+   * arithmetic, a conversion or a constant of the same shape or another.
+   */
+  #accumulate(depth: number): void {
+    if (this.#counters >= 2) return;
+    const random = this.#random;
+    const code = this.#code;
+    const arithmetic = ARITHMETIC.get(V128) as number[];
+    const local = this.#parameters.length + this.locals.length;
+    this.locals.push(V128);
+    const add = (opcode: number): void => {
+      const { operands } = op.SIGNATURES[opcode] as op.Signature;
+      code.get(local);
+      for (let operand = 1; operand < operands.length; operand++) this.#value(V128, depth - 1);
+      code.op(opcode);
+      this.#arithmetic(opcode);
+      code.set(local);
+    };
+    this.#turns(() => add(random.pick(arithmetic)));
+    if (random.chance(20)) add(random.pick(arithmetic));
+    if (random.chance(60)) {
+      if (random.chance(70)) code.i32(random.pick(NANS_BY_HALVES));
+      else this.#value(I32, depth - 1);
+      code.op(I32X4_SPLAT);
+      code.op(random.pick(CONVERSIONS));
+      code.set(local);
+    }
+    code.i32(random.below(0xfff0));
+    code.get(local);
+    code.op(op.V128_STORE);
+    code.u32(0);
+    code.u32(0);
   }
 
   #walk(): void {
