@@ -75,6 +75,15 @@ test("every exception exists", () => {
   for (const name of Object.keys(STATE_EXCEPTIONS)) assert.ok(sources.includes(name), name);
 });
 
+/** Who may name the word of the gas counter: code that becomes Wasm, and the meter. */
+const COUNTERS = /^runtime\/(program\/|kernel\/(meter|accumulate-glue)\.ts$)/;
+
+test("the host asks a meter for gas, and no word of memory", () => {
+  const names = sources.filter((name) => name.startsWith("runtime/") && !COUNTERS.test(name));
+  assert.deepEqual(violations(names, /\bAUX_GAS\b/, codeOf), []);
+  assert.notDeepEqual(violations(["runtime/kernel/meter.ts"], /\bAUX_GAS\b/, codeOf), []);
+});
+
 // ---- layers -----------------------------------------------------------------------------------------------
 
 /**

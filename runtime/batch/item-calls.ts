@@ -48,7 +48,7 @@ export const PRODUCTION = Object.freeze({ leave: "needs the production variant" 
 export interface CallerSlot
   extends Pick<
     Slot,
-    "memory" | "words" | "auxWords" | "memoryPages" | "place" | "program" | "mark" | "write"
+    "memory" | "words" | "auxWords" | "meter" | "memoryPages" | "place" | "program" | "mark" | "write"
   > {
   /** Whether the item has looked at the line of this address. */
   isTouched(address: number): boolean;
@@ -132,7 +132,7 @@ export class ItemCalls {
   accumulate(pointer: number): number {
     const { slot, bound, touch } = this.#batch as CallsBatch;
     const request = this.#accumulate;
-    charge(slot.auxWords, COST_ACCUMULATE);
+    charge(slot.meter, COST_ACCUMULATE);
     const at = pointer >>> 0;
     if (at < bound && at + abi.ACCUMULATE_SIZE <= slot.memory.length) touch(at, abi.ACCUMULATE_SIZE, 0);
     const error = request.read(slot, pointer);

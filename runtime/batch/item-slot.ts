@@ -9,9 +9,10 @@ import * as abi from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff } from "../heap/table.ts";
 import { readPage } from "../image/memory.ts";
-import { faultThrown, gasLeft, setGasLeft } from "../kernel/activation.ts";
+import { faultThrown } from "../kernel/activation.ts";
 import type { Inputs } from "../kernel/batch.ts";
 import { endOfItem } from "../kernel/item.ts";
+import { Meter } from "../kernel/meter.ts";
 import type { LoadedProgram } from "../kernel/program.ts";
 import { deliver } from "../kernel/sequential.ts";
 import { Shadow } from "../kernel/shadow.ts";
@@ -25,7 +26,6 @@ import { GIVEN_UP, type ItemCalls, PRODUCTION } from "./item-calls.ts";
 import { OUTCOME_DONE, OUTCOME_PRODUCTION, type Records } from "./records.ts";
 import type { BatchMemory } from "./shared.ts";
 
-const TWO_32 = 4294967296;
 const RESULT = layout.AUX_RESULT / 4;
 const ARGUMENT = layout.AUX_ARGUMENT / 4;
 
@@ -55,6 +55,7 @@ export class ItemSlot {
   readonly words: Uint32Array;
   readonly #aux: Buffer;
   readonly auxWords: Int32Array;
+  readonly meter: Meter;
   readonly #exports: ItemExports;
   readonly #bridge: Bridge;
   readonly #shadow: Shadow;
@@ -115,6 +116,7 @@ export class ItemSlot {
     this.words = new Uint32Array(guest.buffer);
     this.#aux = Buffer.from(aux.buffer);
     this.auxWords = new Int32Array(aux.buffer);
+    this.meter = new Meter(this.auxWords);
     this.#shadow = new Shadow(guest, aux, memory.maximumPages, stateBytes, null);
   }
 
@@ -156,16 +158,13 @@ export class ItemSlot {
    * to run on the production variant.
    */
   run(inputs: Inputs, item: number, entry: number): number {
-    const auxWords = this.auxWords;
-    const gas = inputs.gas(item);
-    const high = Math.floor(gas / TWO_32);
-    const low = gas - high * TWO_32;
+    const { auxWords, meter } = this;
     const length = inputs.length(item);
     auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
-    setGasLeft(auxWords, gas);
+    meter.set(inputs.gas(item));
     if (this.#globals !== 0) this.#exports.load();
     try {
-      this.#exports.run(entry, length, 0, low, high);
+      this.#exports.run(entry, length, 0, meter.low, meter.high);
       this.#calls.join();
       return abi.FAULT_NONE;
     } catch (error) {
@@ -199,7 +198,7 @@ export class ItemSlot {
   ): number {
     const { outbox, outboxCapacity } = inputs;
     const length = this.words[outbox / 4] as number;
-    const left = gasLeft(this.auxWords);
+    const left = this.meter.gas;
     // Taken before it is put back; where it is longer than the outbox the item faults.
     const to = outbox + 4 + Math.min(length, outboxCapacity - 4);
     const leaves = fault === abi.FAULT_NONE && length > 0;

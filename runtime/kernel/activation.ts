@@ -19,13 +19,13 @@ import { Children } from "./children.ts";
 import { COST_CALL, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
 import type { Item, Within } from "./item.ts";
+import type { Meter } from "./meter.ts";
 import { GetRequest, PutRequest, readString, type SnapshotRequest } from "./request.ts";
 import type { Slot } from "./slot.ts";
 
 const counting = COUNTING;
 
 const TWO_32 = 4294967296;
-const GAS = layout.AUX_GAS / 4;
 const UNWIND = layout.AUX_UNWIND / 4;
 /** Gas while a stack is put back: that was paid for before. High half of an i64. */
 const REWIND_GAS_HIGH = 0x3fffffff;
@@ -69,22 +69,9 @@ function leave(fault: typeof abi.FAULT_ABORT | typeof abi.FAULT_OUT_OF_GAS): nev
   throw fault === abi.FAULT_ABORT ? ABORTED : OUT_OF_GAS;
 }
 
-/** Gas left to what runs with this aux memory. */
-export function gasLeft(auxWords: Int32Array): number {
-  return ((auxWords[GAS] as number) >>> 0) + (auxWords[GAS + 1] as number) * TWO_32;
-}
-
-export function setGasLeft(auxWords: Int32Array, gas: number): void {
-  const high = Math.floor(gas / TWO_32);
-  auxWords[GAS] = gas - high * TWO_32;
-  auxWords[GAS + 1] = high;
-}
-
-/** Takes gas from what runs with this aux memory; ends it if there is not enough. */
-export function charge(auxWords: Int32Array, cost: number): void {
-  const left = gasLeft(auxWords) - cost;
-  if (left < 0) leave(abi.FAULT_OUT_OF_GAS);
-  setGasLeft(auxWords, left);
+/** Takes gas from what runs with this meter; ends it if there is not enough. */
+export function charge(meter: Meter, cost: number): void {
+  if (!meter.charge(cost)) leave(abi.FAULT_OUT_OF_GAS);
 }
 
 /** The fault of an activation that threw `error`, which may come from a call; null: an error of the host. */
@@ -185,7 +172,7 @@ export class Activation {
   /** Runs the guest; FAULT_NONE if it stands still by itself. */
   run(): number {
     const { slot, start } = this;
-    const { exports, auxWords } = slot;
+    const { exports, meter } = slot;
     const fault = this.runStart();
     if (fault !== abi.FAULT_NONE) return fault;
     try {
@@ -196,13 +183,7 @@ export class Activation {
         exports.run(this.#entry, 0, 0, 0, REWIND_GAS_HIGH);
         assert(!this.rewinding, "run: the stack was not put back to where the process stood still");
       } else {
-        exports.run(
-          start.entry,
-          start.argumentLow,
-          start.argumentHigh,
-          auxWords[GAS] as number,
-          auxWords[GAS + 1] as number,
-        );
+        exports.run(start.entry, start.argumentLow, start.argumentHigh, meter.low, meter.high);
       }
       if (this.#stopped !== abi.STATUS_RETURNED) exports.stopUnwind();
       return abi.FAULT_NONE;
@@ -214,13 +195,13 @@ export class Activation {
   /** Gives the activation its gas, and runs the start function if it has not run yet. */
   runStart(): number {
     const { slot, start, budget } = this;
-    const { exports, auxWords } = slot;
+    const { exports, auxWords, meter } = slot;
     auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
-    this.setGas(budget);
+    meter.set(budget);
     if (start.started === 1 || !slot.program.handle.hasStart) return abi.FAULT_NONE;
     this.starting = true;
     try {
-      exports.start(auxWords[GAS] as number, auxWords[GAS + 1] as number);
+      exports.start(meter.low, meter.high);
     } catch (error) {
       return this.#faultOf(error);
     }
@@ -230,11 +211,11 @@ export class Activation {
 
   /** Runs an entry as an item of a batch. */
   runItem(entry: number, argument: number, gas: number): number {
-    const { exports, auxWords } = this.slot;
+    const { exports, auxWords, meter } = this.slot;
     auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
-    const high = Math.floor(gas / TWO_32);
+    meter.set(gas);
     try {
-      exports.run(entry, argument, 0, gas - high * TWO_32, high);
+      exports.run(entry, argument, 0, meter.low, meter.high);
       return abi.FAULT_NONE;
     } catch (error) {
       return this.#faultOf(error);
@@ -283,16 +264,12 @@ export class Activation {
 
   /** Gas left; exact while the guest is in a call or stands still. */
   gas(): number {
-    return gasLeft(this.slot.auxWords);
-  }
-
-  setGas(gas: number): void {
-    setGasLeft(this.slot.auxWords, gas);
+    return this.slot.meter.gas;
   }
 
   /** Takes gas; ends the activation if there is not enough. */
   charge(cost: number): void {
-    charge(this.slot.auxWords, cost);
+    charge(this.slot.meter, cost);
   }
 
   // ---- standing still -------------------------------------------------------------------------------------
@@ -319,7 +296,7 @@ export class Activation {
   continued(argumentLow: number, argumentHigh: number): void {
     this.slot.exports.stopRewind();
     this.rewinding = false;
-    this.setGas(this.budget);
+    this.slot.meter.set(this.budget);
     this.charge(COST_CALL + this.#heap.length(this.start.continuation) * COST_STACK_BYTE);
     this.setArgument(argumentLow, argumentHigh);
     if (this.metadata !== null) this.slot.write(this.start.regionPointer, this.metadata);

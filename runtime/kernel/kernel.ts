@@ -442,6 +442,6 @@ export class Kernel {
     child.process = result;
     child.changed = true;
     // Gas of many blocks can meet in one counter: what it cannot hold counts as used.
-    caller.setGas(Math.min(caller.gas() + (start.gas - result.gasUsed), GAS_LIMIT));
+    caller.slot.meter.transfer(Math.min(start.gas - result.gasUsed, GAS_LIMIT - caller.gas()));
   }
 }

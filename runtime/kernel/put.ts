@@ -106,7 +106,7 @@ export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Chil
   if (made) caller.item?.make(`${caller.path}/${child.number}`);
   if (request.ranges.count > 0) copyIn(heap, caller, child);
   if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
-    caller.setGas(caller.gas() - request.gas);
+    caller.slot.meter.transfer(-request.gas);
     const start = runnable(child.process as Process, plan.entry, request);
     if ((parts & abi.PART_BATCH) !== 0) start.inputs = writeInputs(heap, request.batch, caller.slot.memory);
     child.process = start;

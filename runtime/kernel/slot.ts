@@ -23,6 +23,7 @@ import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, batchAuxPages, LIST_CAPACITY } from "
 import { COUNTING, work } from "../work.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
+import { Meter } from "./meter.ts";
 import type { LoadedProgram, Variant } from "./program.ts";
 import type { Shadow } from "./shadow.ts";
 
@@ -76,6 +77,7 @@ export class Slot {
   readonly exports: SlotExports;
   readonly aux: Buffer;
   readonly auxWords: Int32Array;
+  readonly meter: Meter;
   /** The table whose contents the memory holds, but for marked pages; or UNKNOWN. */
   root: Ref = 0;
   /** The BLOB whose contents the instance's globals hold, or UNKNOWN. */
@@ -109,6 +111,7 @@ export class Slot {
     this.exports = instance.exports as unknown as SlotExports;
     this.aux = Buffer.from(this.#auxMemory.buffer);
     this.auxWords = new Int32Array(this.#auxMemory.buffer);
+    this.meter = new Meter(this.auxWords);
     this.#list = this.auxWords.subarray(AUX_LIST / 4);
     this.memory = Buffer.from(this.#memory.buffer);
     this.words = new Uint32Array(this.#memory.buffer);
