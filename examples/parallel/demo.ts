@@ -33,7 +33,8 @@ import { encodePng } from "./png.ts";
 
 const WORKERS_MAX = 64;
 const TIMELINE_RECORDS = 1 << 20;
-const GAS_PER_CHILD = 2 ** 43;
+/** Of a block: five times what the larger job needs. The children share it, and the root has a share too. */
+const GAS_LIMIT = 2 ** 34;
 
 const DIGEST: DigestJob = { kind: "digest", data: patternBytes(4 << 20), chunkBytes: 16384, rounds: 8 };
 const PICTURE: PictureJob = {
@@ -102,12 +103,13 @@ async function runJobs(workers: number, children: number, timelineFile?: string)
   const progress = new Progress();
   const [root, worker] = await Promise.all([loadGuest("parallel/root"), loadGuest("parallel/worker")]);
   const timeline = timelineFile === undefined ? 0 : TIMELINE_RECORDS;
-  const runtime = await Runtime.open({ root, programs: [worker], workers, timeline });
-  const crew = { children, workerProgram: programHash(worker), gasPerChild: GAS_PER_CHILD };
+  const runtime = await Runtime.open({ root, programs: [worker], workers, timeline, gasLimit: GAS_LIMIT });
+  const gasPerChild = Math.floor(GAS_LIMIT / (children + 1));
+  const crew = { children, workerProgram: programHash(worker), gasPerChild };
   const produce = async (job: Job) => {
     const metadata = encodeJob(job, crew);
     const start = performance.now();
-    const block = await runtime.produce(metadata, { gasLimit: Number.MAX_SAFE_INTEGER });
+    const block = await runtime.produce(metadata);
     return { ms: performance.now() - start, root: block.root, result: decodeJobResult(block.data) };
   };
   try {

@@ -8,7 +8,7 @@ import { bad, checkNames, integer, type Settings } from "./options.ts";
 
 /** Options of one block. */
 export interface ProduceOptions {
-  /** Gas of this block; default: that of `open`. */
+  /** Gas of this block, at most the `gasLimit` of `open`, which is the default. */
   readonly gasLimit?: number;
   /**
    * What earlier runs of the block's batches told of dependencies: reports of `onBatch`, with the option
@@ -47,7 +47,7 @@ const KNOWN = ["gasLimit", "hints", "signal"];
 /** Checks and copies the input of a block: the caller may use its array again at once. */
 export function checkInput(settings: Settings, metadata: Uint8Array, options: ProduceOptions): Input {
   checkNames(options, KNOWN);
-  const gasLimit = integer(options, "gasLimit", settings.gasLimit, 0, GAS_LIMIT);
+  const gasLimit = checkGasLimit(settings, options);
   const { signal = null } = options;
   if (signal !== null && !(signal instanceof AbortSignal)) throw bad("signal", signal, "an AbortSignal");
   if (!(metadata instanceof Uint8Array)) {
@@ -55,6 +55,18 @@ export function checkInput(settings: Settings, metadata: Uint8Array, options: Pr
   }
   // Not `slice`, which copies nothing where it is a Buffer.
   return { metadata: new Uint8Array(metadata), gasLimit, hints: checkHints(options.hints), signal };
+}
+
+/** The gas of a block. The rules' limit is the ceiling of every block's: heap and quotas are sized for it. */
+function checkGasLimit(settings: Settings, options: ProduceOptions): number {
+  const gasLimit = integer(options, "gasLimit", settings.gasLimit, 0, GAS_LIMIT);
+  if (gasLimit <= settings.gasLimit) return gasLimit;
+  throw new UsageError(
+    "GAS_LIMIT",
+    `gasLimit of a block is ${gasLimit}, above the ${settings.gasLimit} that the rules allow. ` +
+      'Give the block less, or open all replicas with a larger "gasLimit": it is part of genesis',
+    { gasLimit, limit: settings.gasLimit },
+  );
 }
 
 /** Checks and copies what `reorg` is given. */

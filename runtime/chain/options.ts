@@ -13,7 +13,7 @@ export interface RuntimeOptions {
   readonly programs?: readonly Uint8Array[];
   /** The root's entry (consensus). Default "main". */
   readonly entry?: string;
-  /** Gas of a block, unless `produce` says otherwise (consensus). Default 10^10, some seconds of work. */
+  /** Gas of a block; `produce` may give less, not more (consensus). Default 10^10, some seconds of work. */
   readonly gasLimit?: number;
   /** Memory of all processes together, in pages of 64 KiB (consensus). Default 65,536: 4 GiB. */
   readonly memoryQuota?: number;

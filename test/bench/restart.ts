@@ -16,7 +16,6 @@ export interface RestartTask {
   readonly options: Partial<RuntimeOptions>;
   /** A file with the block's metadata. */
   readonly metadata: string;
-  readonly gasLimit: number;
 }
 
 /** What it prints, as JSON. */
@@ -34,7 +33,7 @@ const metadata = readFileSync(task.metadata);
 const start = performance.now();
 const runtime = await Runtime.open({ root: programs[0] as Buffer, programs, ...task.options });
 const openMs = performance.now() - start;
-await runtime.produce(metadata, { gasLimit: task.gasLimit });
+await runtime.produce(metadata);
 const answeredMs = performance.now() - start;
 const heapBytes = runtime.metrics().heapUsedBytes;
 await runtime.revert(runtime.head.height - 1);

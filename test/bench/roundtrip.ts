@@ -25,7 +25,7 @@ function loop(runtime: Runtime, body: (script: Script) => void): (count: number)
     const first = script.length;
     body(script);
     script.loop(first, count);
-    return runtime.produce(script.metadata(), { gasLimit: 1e14 });
+    return runtime.produce(script.metadata());
   };
 }
 
@@ -38,7 +38,7 @@ function trip(entry: string, spin = 0): (script: Script) => void {
 }
 
 export async function run(report: Report): Promise<void> {
-  const alone = await open([trivial], { workers: 1, retain: 1 });
+  const alone = await open([trivial], { gasLimit: 1e14, workers: 1, retain: 1 });
   const inline = await measure(
     [
       { name: "empty loop", run: loop(alone, (script) => script.store(0x200000, 1n)) },
@@ -50,7 +50,7 @@ export async function run(report: Report): Promise<void> {
   await alone.close();
   reportTimes(report, without(inline));
 
-  const two = await open([trivial], { workers: 2, retain: 1 });
+  const two = await open([trivial], { gasLimit: 1e14, workers: 2, retain: 1 });
   const beside = await measure(
     [
       { name: "parent's work", run: loop(two, (script) => script.spin(SPIN)) },

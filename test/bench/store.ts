@@ -21,8 +21,14 @@ import type { Restart, RestartTask } from "./restart.ts";
 const PAGE = 4096;
 const dirty = await guest("dirty");
 const DIRTY = programHash(dirty);
-const OPTIONS = { workers: 2, retain: 2000, runner: "sequential", memoryQuota: 65_536 } as const;
 const GAS = 1_000_000_000_000;
+const OPTIONS = {
+  workers: 2,
+  retain: 2000,
+  runner: "sequential",
+  memoryQuota: 65_536,
+  gasLimit: GAS,
+} as const;
 const RESTARTS = 7;
 const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
@@ -52,7 +58,7 @@ async function fill(runtime: Runtime, mebibytes: number): Promise<void> {
       });
       script.get(child, { status: true });
     }
-    await runtime.produce(script.metadata(), { gasLimit: GAS });
+    await runtime.produce(script.metadata());
   }
 }
 
@@ -84,7 +90,7 @@ async function commits(report: Report, directory: string): Promise<void> {
     const bytes = Buffer.alloc(pages * PAGE, 7);
     const metadata = writing(pages, Math.min(16, pages));
     const produce = (runtime: Runtime) => async (count: number) => {
-      for (let i = 0; i < count; i++) await runtime.produce(metadata, { gasLimit: GAS });
+      for (let i = 0; i < count; i++) await runtime.produce(metadata);
       await runtime.flush();
     };
     const rows = await measure(
@@ -130,7 +136,7 @@ async function history(report: Report, directory: string): Promise<void> {
   const before = statSync(`${path}/data.mdb`).size;
   const BLOCKS = 1100;
   const PAGES = 16;
-  for (let i = 0; i < BLOCKS; i++) await runtime.produce(writing(PAGES, 16), { gasLimit: GAS });
+  for (let i = 0; i < BLOCKS; i++) await runtime.produce(writing(PAGES, 16));
   await runtime.flush();
   const grown = statSync(`${path}/data.mdb`).size - before;
   report.row({
@@ -150,7 +156,7 @@ async function history(report: Report, directory: string): Promise<void> {
       await runtime.flush();
       reverts.push(performance.now() - start);
       start = performance.now();
-      await runtime.produce(writing(1), { gasLimit: GAS });
+      await runtime.produce(writing(1));
       await runtime.flush();
       blocks.push(performance.now() - start);
     }
@@ -175,7 +181,6 @@ async function restart(report: Report, directory: string, mebibytes: number): Pr
     programs: [put("driver.wasm", driver), put("dirty.wasm", dirty)],
     options: { ...options, store: path },
     metadata: put("metadata", writing(1)),
-    gasLimit: GAS,
   };
   const built = new URL("../../dist/runtime/index.js", import.meta.url).href;
   const source = new URL("../../runtime/index.ts", import.meta.url).href;

@@ -117,7 +117,7 @@ test("a different gas limit of a block is a divergence without a difference", as
   try {
     const metadata = randomTree(1, { depth: 1, children: 1 }).metadata();
     const one = await a.produce(metadata);
-    const two = await b.produce(metadata, { gasLimit: 9_000_000_000 });
+    const two = await b.produce(metadata, { gasLimit: 3_000_000_000 });
     assert.notEqual(one.id, two.id);
     assert.equal(one.root, two.root);
     const found = divergence(a, b);

@@ -94,6 +94,14 @@ describe("options that cannot be used are named", () => {
       for (const gasLimit of [-1, 0.5, 2 ** 53, "5" as unknown as number]) {
         await assert.rejects(runtime.produce(storing(1), { gasLimit }), { code: "BAD_OPTION" });
       }
+      const above = runtime.produce(storing(1), { gasLimit: 10_000_000_001 });
+      await assert.rejects(above, {
+        code: "GAS_LIMIT",
+        message: /10000000001, above the 10000000000 that the rules allow.*open all replicas/,
+      });
+      const blocks = [{ metadata: storing(1), gasLimit: 2 ** 50 }];
+      await assert.rejects(runtime.reorg({ to: 0, blocks }), { code: "GAS_LIMIT" });
+      assert.equal(runtime.head.height, 0);
       await assert.rejects(runtime.produce("text" as unknown as Uint8Array), { code: "BAD_ARGUMENT" });
       const long = new Uint8Array(0x100001);
       await assert.rejects(runtime.produce(long), {

@@ -11,6 +11,8 @@ import { REGION, Script } from "../driver.ts";
 import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
 
 const GAS = 2_000_000_000;
+/** Of a block. */
+const OPTIONS = { gasLimit: GAS * 10 };
 const SPIN = 2_000_000;
 const BLOCKS = 12;
 
@@ -62,13 +64,12 @@ async function run(
   levels: number,
   between: (runtime: Runtime, height: number) => Promise<unknown> = async () => {},
 ): Promise<Block[]> {
-  const options = { gasLimit: GAS * 10 };
-  const blocks = [(await play(runtime, (s) => leaveRunning(s, levels), options)).block];
+  const blocks = [(await play(runtime, (s) => leaveRunning(s, levels))).block];
   for (let height = 2; height < BLOCKS; height++) {
     await between(runtime, height);
-    blocks.push((await play(runtime, (s) => s.store(0x200000, BigInt(height)), options)).block);
+    blocks.push((await play(runtime, (s) => s.store(0x200000, BigInt(height)))).block);
   }
-  const { block, results, handles } = await play(runtime, (s) => joinAll(s, levels), options);
+  const { block, results, handles } = await play(runtime, (s) => joinAll(s, levels));
   assert.equal(results.status(handles.status).kind, abi.STATUS_RETURNED);
   if (levels === 1) assert.equal(results.bytes(handles.copy)[0], 77);
   return [...blocks, block];
@@ -78,8 +79,8 @@ const facts = (blocks: readonly Block[]) => blocks.map(({ id, root, gasUsed }) =
 
 for (const levels of [1, 2, 4]) {
   test(`a child ${levels} levels down runs on over ten blocks, and nobody can tell when`, async () => {
-    const alone = await withRuntime([], { workers: 1 }, (runtime) => run(runtime, levels));
-    await withRuntime([], { workers: 3 }, async (runtime) => {
+    const alone = await withRuntime([], { ...OPTIONS, workers: 1 }, (runtime) => run(runtime, levels));
+    await withRuntime([], { ...OPTIONS, workers: 3 }, async (runtime) => {
       const early = await run(runtime, levels, (r) => until(() => r.engine.pool.advanceReady === 1));
       assert.equal(runtime.engine.pool.advanceUsed, 1, "the result in advance was used");
       assert.deepEqual(facts(early), facts(alone));
@@ -90,8 +91,8 @@ for (const levels of [1, 2, 4]) {
 }
 
 test("until its join a child that is done looks like one that has not begun", async () => {
-  await withRuntime([], { workers: 2 }, async (runtime) => {
-    await play(runtime, (s) => leaveRunning(s, 1), { gasLimit: GAS * 10 });
+  await withRuntime([], { ...OPTIONS, workers: 2 }, async (runtime) => {
+    await play(runtime, (s) => leaveRunning(s, 1));
     const before = runtime.inspect([1]);
     assert.equal(before?.status, "runnable");
     await until(() => runtime.engine.pool.advanceReady === 1);
@@ -103,22 +104,21 @@ test("until its join a child that is done looks like one that has not begun", as
 });
 
 test("reverts in the middle: the child is joined on several branches, with one result", async () => {
-  await withRuntime([], { workers: 3 }, async (runtime) => {
-    const options = { gasLimit: GAS * 10 };
-    const start = (await play(runtime, (s) => leaveRunning(s, 1), options)).block;
-    const join = async () => (await play(runtime, (s) => joinAll(s, 1), options)).block;
+  await withRuntime([], { ...OPTIONS, workers: 3 }, async (runtime) => {
+    const start = (await play(runtime, (s) => leaveRunning(s, 1))).block;
+    const join = async () => (await play(runtime, (s) => joinAll(s, 1))).block;
     const first = await join();
     await runtime.revert(start);
-    await play(runtime, (s) => s.put(1, { drop: true }), options);
+    await play(runtime, (s) => s.put(1, { drop: true }));
     await runtime.revert(0);
-    await play(runtime, (s) => leaveRunning(s, 1), options);
+    await play(runtime, (s) => leaveRunning(s, 1));
     await runtime.revert(start);
     assert.equal((await join()).id, first.id);
     const fork = await runtime.fork();
     await Promise.all([fork.revert(start), runtime.revert(start)]);
     const [one, two] = await Promise.all([
-      play(fork, (s) => joinAll(s, 1), options),
-      play(runtime, (s) => joinAll(s, 1), options),
+      play(fork, (s) => joinAll(s, 1)),
+      play(runtime, (s) => joinAll(s, 1)),
     ]);
     assert.deepEqual([one.block.id, two.block.id], [first.id, first.id]);
     await fork.close();
@@ -126,8 +126,8 @@ test("reverts in the middle: the child is joined on several branches, with one r
 });
 
 test("killed workers and collections in the middle change nothing", async () => {
-  const alone = await withRuntime([], { workers: 1 }, (runtime) => run(runtime, 2));
-  await withRuntime([], { workers: 3 }, async (runtime) => {
+  const alone = await withRuntime([], { ...OPTIONS, workers: 1 }, (runtime) => run(runtime, 2));
+  await withRuntime([], { ...OPTIONS, workers: 3 }, async (runtime) => {
     const disturbed = await run(runtime, 2, async ({ engine }, height) => {
       if (height % 3 === 0) await engine.pool.kill(height);
       else await engine.collect();
@@ -144,15 +144,15 @@ test("killed workers and collections in the middle change nothing", async () => 
 });
 
 test("a collection forgets results that no retained block can want", async () => {
-  await withRuntime([], { workers: 2, retain: 1 }, async (runtime) => {
-    await play(runtime, (s) => leaveRunning(s, 1), { gasLimit: GAS * 10 });
+  await withRuntime([], { ...OPTIONS, workers: 2, retain: 1 }, async (runtime) => {
+    await play(runtime, (s) => leaveRunning(s, 1));
     await until(() => runtime.engine.pool.advanceReady === 1);
-    await play(runtime, (s) => joinAll(s, 1), { gasLimit: GAS * 10 });
-    await play(runtime, (s) => leaveRunning(s, 1), { gasLimit: GAS * 10 });
+    await play(runtime, (s) => joinAll(s, 1));
+    await play(runtime, (s) => leaveRunning(s, 1));
     await until(() => runtime.engine.pool.advanceReady === 1);
     await runtime.engine.collect();
     assert.equal(runtime.engine.pool.advanceReady, 1);
-    await play(runtime, (s) => s.put(1, { program: DRIVER_HASH }), { gasLimit: GAS * 10 });
+    await play(runtime, (s) => s.put(1, { program: DRIVER_HASH }));
     await runtime.engine.collect();
     assert.equal(runtime.engine.pool.advanceReady, 0);
   });
@@ -163,10 +163,9 @@ for (const [name, levels] of [
   ["endless work in advance below work in advance", 2],
 ] as const) {
   test(`${name} does not keep the heap from being collected`, async () => {
-    const small = { workers: 3, heapBytes: 96 << 20, memoryQuota: 400, retain: 1 };
+    const small = { workers: 3, heapBytes: 96 << 20, memoryQuota: 400, gasLimit: 4e15, retain: 1 };
     await withRuntime([], small, async (runtime) => {
-      const options = { gasLimit: 4e15 };
-      await play(runtime, (s) => leaveSpinning(s, levels), options);
+      await play(runtime, (s) => leaveSpinning(s, levels));
       await until(() => runtime.engine.pool.working);
       const { generation } = runtime.engine.heap;
       for (let round = 1; runtime.engine.heap.generation < generation + 3; round++) {
@@ -197,11 +196,11 @@ function leaveSpinning(script: Script, levels: number): void {
 }
 
 test("a fork in a long block does not fill the heap for another one", async () => {
-  const small = { workers: 3, heapBytes: 64 << 20, memoryQuota: 200, retain: 1 };
+  const small = { workers: 3, heapBytes: 64 << 20, memoryQuota: 200, gasLimit: 1e12, retain: 1 };
   await withRuntime([], small, async (runtime) => {
     const fork = await runtime.fork();
     let done = false;
-    const long = play(fork, (s) => s.spin(40_000_000), { gasLimit: 1e12 }).then(() => {
+    const long = play(fork, (s) => s.spin(40_000_000)).then(() => {
       done = true;
     });
     for (let round = 1; !done || round < 150; round++) {
