@@ -178,18 +178,20 @@ function rebuild(heap: Heap, node: Ref, present: number, changed: number, row: U
 }
 
 /**
- * Calls `visit(index, a, b)` in ascending order for every index whose leaves differ: by reference, and by
- * hash where both are hashed.
+ * Calls `visit(index, a, b)` in ascending order for every index from `from` to `end` - 1 whose leaves differ:
+ * by reference, and by hash where both are hashed. Subtrees outside of that range are not looked at.
  */
 export function tableDiff(
   heap: Heap,
   rootA: Ref,
   rootB: Ref,
   visit: (index: number, a: Ref, b: Ref) => void,
+  from = 0,
+  end = TABLE_LIMIT,
   shift = TOP_SHIFT,
   prefix = 0,
 ): void {
-  if (rootA === rootB || (shift === TOP_SHIFT && sameHash(heap, rootA, rootB))) return;
+  if (from >= end || rootA === rootB || (shift === TOP_SHIFT && sameHash(heap, rootA, rootB))) return;
   if (counting) work.nodesVisited++;
   const words = heap.words;
   const a = rootA === 0 ? 0 : heap.resolve(rootA);
@@ -202,11 +204,12 @@ export function tableDiff(
     const bit = rest & -rest;
     const left = (bitmapA & bit) === 0 ? 0 : (words[atA++] as number);
     const right = (bitmapB & bit) === 0 ? 0 : (words[atB++] as number);
-    if (left === right) continue;
-    if (left !== 0 && right !== 0 && sameChild(words, a, atA - 1, b, atB - 1, bit)) continue;
     const index = prefix | ((31 - Math.clz32(bit)) << shift);
+    if (index >= end) break;
+    if (left === right || index + (1 << shift) <= from) continue;
+    if (left !== 0 && right !== 0 && sameChild(words, a, atA - 1, b, atB - 1, bit)) continue;
     if (shift === 0) visit(index, left, right);
-    else tableDiff(heap, left, right, visit, shift - 5, index);
+    else tableDiff(heap, left, right, visit, from, end, shift - 5, index);
   }
 }
 

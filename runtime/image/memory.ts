@@ -43,6 +43,17 @@ export function pageEquals(
   return heap.bytes.compare(source, offset, offset + length, start, start + length) === 0;
 }
 
+/** Whether two pages (0: zeros) have the same bytes from `from` to `to`. */
+export function pagesEqual(heap: Heap, a: Ref, b: Ref, from: number, to: number): boolean {
+  if (a === b) return true;
+  if (a === 0) return pagesEqual(heap, b, a, from, to);
+  if (counting) work.bytesCompared += to - from;
+  const start = pageStart(heap, a);
+  const other = b === 0 ? ZERO_PAGE : heap.bytes;
+  const at = b === 0 ? 0 : pageStart(heap, b);
+  return heap.bytes.compare(other, at + from, at + to, start + from, start + to) === 0;
+}
+
 function isZero(source: Buffer, offset: number): boolean {
   if (counting) work.bytesCompared += PAGE_BYTES;
   // Most pages that are not zero show it in their first bytes.

@@ -33,7 +33,9 @@ export const COST_START_MEMORY = 64;
 export const COST_RANGE = 100;
 /** COPY and ZERO: one gas for so many bytes. */
 export const BYTES_PER_GAS = 8;
-/** MERGE, per page in which the child differs from its reference snapshot. */
+/** MERGE, per page that its range touches: it may have to be compared to be found unchanged. */
+export const COST_MERGE_RANGE_PAGE = 256;
+/** MERGE, besides, per page whose bytes in the range the child changed: they are merged. */
 export const COST_MERGE_PAGE = 4_096;
 /** COPY and ZERO into a child, per page touched: it may have to be made anew. */
 export const COST_PAGE_TOUCHED = 4_096;

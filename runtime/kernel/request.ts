@@ -15,6 +15,7 @@ import {
   COST_HASH,
   COST_ITEM,
   COST_ITEM_BYTE,
+  COST_MERGE_RANGE_PAGE,
   COST_PAGE_TOUCHED,
   COST_PROGRAM,
   COST_PROGRAM_BYTE,
@@ -294,6 +295,7 @@ export class GetRequest {
 
   cost(): number {
     let cost = COST_CALL + COST_RANGE * this.ranges.count + costOfBytes(this.ranges.bytes);
+    if ((this.parts & abi.PART_GET_MERGE) !== 0) cost += COST_MERGE_RANGE_PAGE * this.merge.pages;
     if ((this.parts & abi.PART_GET_HASH) !== 0) cost += COST_HASH;
     return cost;
   }
@@ -305,6 +307,15 @@ export class MergeRequest {
   kind = 0;
   address = 0;
   length = 0;
+
+  get firstPage(): number {
+    return Math.floor(this.address / PAGE_BYTES);
+  }
+
+  /** Pages that the range touches, 0 if it is empty. */
+  get pages(): number {
+    return this.length === 0 ? 0 : Math.ceil((this.address + this.length) / PAGE_BYTES) - this.firstPage;
+  }
 
   read(slot: Slot, pointer: number): number {
     const at = locate(slot, pointer, abi.MERGE_SIZE);
