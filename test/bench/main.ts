@@ -1,8 +1,9 @@
 /**
- * npm run bench -- [NAME…] [--json]
+ * npm run bench -- [NAME…] [--json] [--rows TEXT]
  *
  * Runs the benchmarks of this folder, all of them or those named, one after the other. A benchmark is a
- * module beside this one that exports `run(report)`.
+ * module beside this one that exports `run(report, options)`. With --rows "gas" measures only the rows whose
+ * name has that text.
  */
 
 import { readdirSync } from "node:fs";
@@ -17,28 +18,29 @@ const available = readdirSync(new URL(".", import.meta.url))
   .filter((name) => !HELPERS.has(name))
   .sort();
 
-const { names, json } = readArguments();
+const { names, json, rows } = readArguments();
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 if (!json)
   print(`Node ${process.versions.node}, V8 ${process.versions.v8}, ${process.platform}-${process.arch}`);
 for (const name of names) {
   const { run } = (await import(new URL(`./${name}.ts`, import.meta.url).href)) as { run: Benchmark };
-  await run(json ? jsonReport(name, print) : tableReport(name, print));
+  await run(json ? jsonReport(name, print) : tableReport(name, print), { rows });
 }
 
-function readArguments(): { names: string[]; json: boolean } {
+function readArguments(): { names: string[]; json: boolean; rows: string } {
   try {
     const { values, positionals } = parseArgs({
-      options: { json: { type: "boolean", default: false } },
+      options: { json: { type: "boolean", default: false }, rows: { type: "string", default: "" } },
       allowPositionals: true,
     });
     const unknown = positionals.find((name) => !available.includes(name));
     if (unknown !== undefined) throw new Error(`there is no benchmark "${unknown}"`);
-    return { names: positionals.length > 0 ? positionals : available, json: values.json };
+    return { names: positionals.length > 0 ? positionals : available, json: values.json, rows: values.rows };
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).message}\n`);
     process.stderr.write(
-      `usage: npm run bench -- [NAME…] [--json], where NAME is one of: ${available.join(", ")}\n`,
+      "usage: npm run bench -- [NAME…] [--json] [--rows TEXT], " +
+        `where NAME is one of: ${available.join(", ")}\n`,
     );
     process.exit(2);
   }

@@ -11,6 +11,8 @@ export interface Row {
   /** Name of the row that `ratio` divides by. */
   readonly baseline?: string;
   readonly ratio?: number;
+  /** Why the row is what it is, where that needs saying. */
+  readonly documented?: string;
 }
 
 export interface Report {
@@ -19,8 +21,14 @@ export interface Report {
   note(text: string): void;
 }
 
+/** What may be asked of a benchmark. */
+export interface BenchmarkOptions {
+  /** Only rows whose name has that text, where a benchmark can measure them alone. */
+  readonly rows?: string;
+}
+
 /** A benchmark module exports this as `run`. */
-export type Benchmark = (report: Report) => Promise<void> | void;
+export type Benchmark = (report: Report, options: BenchmarkOptions) => Promise<void> | void;
 
 type Print = (line: string) => void;
 
@@ -34,7 +42,7 @@ export function jsonReport(benchmark: string, print: Print): Report {
 export function tableReport(benchmark: string, print: Print): Report {
   print(`\n${benchmark}`);
   return {
-    row: ({ name, value, unit, spread, baseline, ratio }) => {
+    row: ({ name, value, unit, spread, baseline, ratio, documented }) => {
       const cells = [
         `  ${name.padEnd(44)}`,
         `${formatNumber(value).padStart(10)} ${unit.padEnd(12)}`,
@@ -42,6 +50,7 @@ export function tableReport(benchmark: string, print: Print): Report {
         ratio === undefined ? "" : `  ${ratio.toFixed(2)} × ${baseline ?? ""}`,
       ];
       print(cells.join(" ").trimEnd());
+      if (documented !== undefined) print(`    ${documented}`);
     },
     note: (text) => print(`  ${text}`),
   };

@@ -1,0 +1,131 @@
+/** Modules whose instances, code or instructions are as expensive as the limits of admission allow. */
+
+import type { Code } from "../../runtime/program/code.ts";
+import * as op from "../../runtime/program/opcodes.ts";
+import { build, type Fn } from "../program/build.ts";
+
+const ENTRY = { parameters: [op.I64], results: [op.I64] } as const;
+const DROP = 0x1a;
+const MEMORY_GROW = 0x40;
+const I64_GT_S = 0x55;
+const I64X2_SPLAT = op.PREFIX_FD + 18;
+
+function entry(name: string, code: (code: Code) => void, locals: readonly number[] = []): Fn {
+  return { ...ENTRY, export: name, locals, code };
+}
+
+const nothing = entry("nothing", (code) => code.get(0));
+
+/** Grows by a page and traps: the instance is of no more use. */
+const growTrap = entry("growTrap", (code) => {
+  code.i32(1);
+  code.u8(MEMORY_GROW);
+  code.u8(0);
+  code.u8(DROP);
+  code.op(op.UNREACHABLE);
+});
+
+/** A table of so many elements. */
+export function tableModule(elements: number): Uint8Array {
+  const functions = Array.from({ length: elements }, () => 0);
+  return build({
+    tables: [{ minimum: elements, maximum: elements }],
+    memory: [1, 2],
+    functions: [nothing, growTrap],
+    elements: [{ offset: 0, functions }],
+  });
+}
+
+/** Grows its memory by as many pages as the argument says. */
+export function growerModule(): Uint8Array {
+  const grow = entry("grow", (code) => {
+    code.get(0);
+    code.op(op.I32_WRAP_I64);
+    code.u8(MEMORY_GROW);
+    code.u8(0);
+    code.op(op.I64_EXTEND_I32_U);
+  });
+  return build({ memory: [1, 300], functions: [nothing, grow] });
+}
+
+/** So many mutable globals of 16 bytes; "change" changes the last. */
+export function globalsModule(count: number): Uint8Array {
+  const zero = (code: Code, last = 0): void => {
+    code.op(op.V128_CONST);
+    for (let i = 0; i < 16; i++) code.u8(i === 0 ? last : 0);
+  };
+  const change = entry("change", (code) => {
+    code.get(0);
+    code.op(I64X2_SPLAT);
+    code.index(op.GLOBAL_SET, count - 1);
+    code.get(0);
+  });
+  return build({
+    memory: [1, 2],
+    globals: Array.from({ length: count }, () => ({ type: op.V128, initial: (code: Code) => zero(code) })),
+    functions: [nothing, change],
+  });
+}
+
+/** A tiny program, one for each `number`. */
+export function tinyModule(number: number): Uint8Array {
+  const data = [{ offset: 0, bytes: new Uint8Array(Uint32Array.of(number + 1).buffer) }];
+  return build({ memory: [1, 1], functions: [nothing], data });
+}
+
+/** A program whose code takes long to make: many loops that store. */
+export function loopsModule(loops: number, number = 0): Uint8Array {
+  const stores: Fn = {
+    ...ENTRY,
+    locals: [op.I32],
+    code: (code) => {
+      for (let i = 0; i < loops; i++) {
+        code.open(op.LOOP);
+        code.get(1);
+        code.get(0);
+        code.access(op.I64_STORE, 0, 8 * (i % 8000));
+        code.end();
+      }
+      code.get(0);
+    },
+  };
+  const data = [{ offset: 0, bytes: new Uint8Array(Uint32Array.of(number + 1).buffer) }];
+  return build({ memory: [1, 1], functions: [nothing, stores], data });
+}
+
+/** `size` bytes of instructions that do nothing, in a loop that turns as often as the argument says. */
+export function freeModule(kind: "moves" | "blocks" | "constants", size = 20_000): Uint8Array {
+  const LOCALS = 4000;
+  const body = entry(
+    "run",
+    (code) => {
+      const start = code.length;
+      code.open(op.LOOP);
+      for (let i = 0; code.length - start < size; i++) {
+        if (kind === "moves") {
+          code.get(1 + (i % LOCALS));
+          code.set(1 + ((i * 7 + 1) % LOCALS));
+        } else if (kind === "constants") {
+          code.i64(BigInt(i));
+          code.set(1 + ((i * 7 + 1) % LOCALS));
+        } else {
+          code.open(op.BLOCK);
+          code.end();
+          code.get(1 + (i % LOCALS));
+          code.u8(DROP);
+        }
+      }
+      code.get(0);
+      code.i64(1n);
+      code.op(op.I64_SUB);
+      code.tee(0);
+      code.i64(0n);
+      code.op(I64_GT_S);
+      code.index(op.BR_IF, 0);
+      code.end();
+      code.get(0);
+    },
+    Array.from({ length: LOCALS }, () => op.I64),
+  );
+  return build({ memory: [1, 1], functions: [body] });
+}

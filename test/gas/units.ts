@@ -1,0 +1,129 @@
+/**
+ * What a unit of each kind of work takes, at its worst content, mostly the caches': operations of the heap
+ * and calls of which almost all is that kind.
+ */
+
+import { createHeap, Heap } from "../../runtime/heap/heap.ts";
+import { tableGet, tableUpdate } from "../../runtime/heap/table.ts";
+import { hashOf } from "../../runtime/image/hash.ts";
+import { capturePage, pageEquals, readPage } from "../../runtime/image/memory.ts";
+import { loadProcess, Process, publishProcess } from "../../runtime/image/process.ts";
+import { admitEntryProgram } from "../../runtime/program/admit.ts";
+import type { Work } from "../../runtime/work.ts";
+import { random } from "../kernel/trees.ts";
+import type { Caller, Request } from "./caller.ts";
+import { batchOf } from "./item-rows.ts";
+import { globalsModule, growerModule, loopsModule, tableModule } from "./modules.ts";
+import { activation, fillOwn, gasGuest, make, PAGE, sharePage, stepping } from "./rows.ts";
+import { PRIVATE, Steps } from "./steps.ts";
+
+export interface Unit {
+  readonly kind: keyof Work;
+  /** That a run does. */
+  readonly units: number;
+  readonly run: () => unknown;
+}
+
+const GLOBALS = 2_000;
+const PAGES = 16_384;
+const BATCH = 5_000;
+const CHILDREN = 20_000;
+/** Pages that the merge combines. */
+const MERGED = 256;
+const BYTES = PAGE * PAGES;
+
+/** The programs that the caller of `callUnits` is opened with. */
+export const UNIT_PROGRAMS = [gasGuest(), globalsModule(GLOBALS), tableModule(1), growerModule()];
+
+/** Of the heap alone. */
+export function heapUnits(): Unit[] {
+  const heap = new Heap(createHeap(2 ** 31), 1);
+  const next = random(1);
+  const bytes = Buffer.alloc(BYTES);
+  for (let i = 0; i < BYTES / 4; i++) bytes.writeUInt32LE(Math.imul(i, 2654435761) >>> 0, i * 4);
+  const indexes = Array.from({ length: PAGES }, (_, i) => i);
+  const pages = indexes.map((i) => capturePage(heap, bytes, i * PAGE));
+  let root = tableUpdate(heap, 0, indexes, pages, PAGES);
+  const process = new Process();
+  process.memory = root;
+  const records = Array.from({ length: CHILDREN }, () => publishProcess(heap, process.copy()));
+  const numbers = new Map(records.map((ref, child) => [child, { ref }]));
+  const paths = new Set(records.map((_, child) => `/${child}`));
+  const module = loopsModule(1_500);
+  const times = (count: number, visit: (at: number) => unknown) => (): void => {
+    for (let i = 0; i < count; i++) visit(next(count));
+  };
+  const hashes = (count: number, length: number) =>
+    times(count, (at) => hashOf(heap, heap.blob(bytes.subarray(at * 64, at * 64 + length))));
+  return [
+    { kind: "nodesVisited", units: 4 * PAGES, run: times(PAGES, (at) => tableGet(heap, root, at)) },
+    {
+      kind: "nodesMade",
+      units: 4 * 2_000,
+      run: times(2_000, (at) => {
+        root = tableUpdate(heap, root, [at], [pages[next(PAGES)] as number], 1);
+      }),
+    },
+    {
+      kind: "records",
+      units: 2 * CHILDREN,
+      run: times(CHILDREN, (at) => publishProcess(heap, loadProcess(heap, records[at] as number).copy())),
+    },
+    {
+      kind: "bytesCompared",
+      units: BYTES,
+      run: times(PAGES, (at) => pageEquals(heap, pages[at] as number, bytes, at * PAGE)),
+    },
+    {
+      kind: "bytesCopied",
+      units: BYTES,
+      run: times(PAGES, (at) => readPage(heap, pages[at] as number, bytes, at * PAGE)),
+    },
+    { kind: "bytesHashed", units: 2_000 * PAGE, run: hashes(2_000, PAGE) },
+    { kind: "objectsHashed", units: CHILDREN, run: hashes(CHILDREN, 40) },
+    {
+      kind: "childNumbers",
+      units: CHILDREN,
+      run: () => [...numbers.values()].filter(({ ref }) => ref === 0),
+    },
+    { kind: "setEntries", units: CHILDREN, run: () => new Set(paths) },
+    {
+      kind: "bytesAdmitted",
+      units: module.length,
+      run: () => new WebAssembly.Module(admitEntryProgram(module).code as Uint8Array<ArrayBuffer>),
+    },
+  ];
+}
+
+/** Of calls. */
+export function callUnits(caller: Caller): Unit[] {
+  const [guest, globals, table, grower] = caller.hashes as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+  const inTurn = [1, 2].flatMap((child) => {
+    make(caller, child, globals);
+    caller.repeat(activation(caller, child, { entry: "change", argument: BigInt(child) }));
+    return activation(caller, child, { entry: "nothing" });
+  });
+  make(caller, 3, table, { memoryQuota: 2 });
+  make(caller, 4, guest);
+  fillOwn(caller, 0, 3);
+  sharePage(caller, 4, 0, PRIVATE, 16);
+  // The child changes the pages and so does the caller, elsewhere in each.
+  make(caller, 5, guest);
+  caller.repeat(stepping(caller, 5, new Steps(PRIVATE - 8192).touch(PAGE, MERGED, 1)));
+  for (let i = 1; i <= MERGED; i++) caller.store(i * PAGE + 8, Uint8Array.of(9));
+  const merge = caller.getRequest(5, { merge: { address: PAGE, length: MERGED * PAGE } });
+  make(caller, 7, guest);
+  make(caller, 6, grower, { memoryQuota: 300 });
+  caller.repeat(activation(caller, 6, { entry: "grow", argument: 255n }));
+  const unit = (kind: keyof Work, requests: readonly Request[], times: number, each: number): Unit => {
+    return { kind, units: each * times, run: () => caller.repeat(requests, times) };
+  };
+  return [
+    unit("globalBytes", inTurn, 50, 2 * 2 * 16 * GLOBALS),
+    unit("instances", activation(caller, 3, { entry: "growTrap", gas: 1e6 }), 50, 1),
+    unit("faults", stepping(caller, 4, new Steps(PRIVATE - 8192).trap(), { gas: 1e6 }), 1_000, 1),
+    unit("items", batchOf(caller, 7, { count: BATCH, gas: 1e5, entry: "nothing" }), 1, BATCH),
+    unit("bytesMerged", [merge], 4, 2 * MERGED * PAGE),
+    unit("marksScanned", activation(caller, 6, { entry: "nothing" }), 1_000, 256 * 16),
+  ];
+}
