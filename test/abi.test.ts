@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import * as gas from "../runtime/kernel/gas.ts";
 import * as abi from "../syscalls/abi.ts";
 
 const page = readFileSync(new URL("../syscalls/README.md", import.meta.url), "utf8");
@@ -33,6 +34,15 @@ test("the page gives every field the type that abi.ts states", () => {
     typed.map(({ name, type }) => `${name} ${type}`),
     stated.map(([, name, type]) => `${name} ${type}`),
   );
+});
+
+test("the page lists every price of the calls exactly once, with its value", () => {
+  const listed = [...page.matchAll(/^\|.+\| ([\d,]+) \| (COST_\w+) \|$/gm)].map(([, value, name]) => [
+    name as string,
+    Number(value?.replaceAll(",", "")),
+  ]);
+  const prices = Object.entries(gas).filter(([name]) => name.startsWith("COST_"));
+  assert.deepEqual(listed.toSorted(), prices.toSorted());
 });
 
 const STRUCTS = [

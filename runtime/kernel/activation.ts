@@ -8,13 +8,13 @@
 import * as abi from "../../syscalls/abi.ts";
 import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
-import { tableDiffCount } from "../heap/table.ts";
 import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
 import { ABORT_TEXT_LIMIT } from "../limits.ts";
 import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
 import type { Place } from "../program/sources.ts";
 import { COUNTING, work } from "../work.ts";
+import { Changes, costOfChanges } from "./changes.ts";
 import { Children } from "./children.ts";
 import { COST_CALL, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
@@ -29,6 +29,8 @@ const TWO_32 = 4294967296;
 const UNWIND = layout.AUX_UNWIND / 4;
 /** Gas while a stack is put back: that was paid for before. High half of an i64. */
 const REWIND_GAS_HIGH = 0x3fffffff;
+/** Bytes before the stack in a continuation. */
+const CONTINUATION_HEADER = 4;
 
 /** Thrown by an import to leave the guest; preallocated, since a new Error costs ten times as much. */
 const ABORTED = Object.freeze({ leave: "abort" });
@@ -232,13 +234,14 @@ export class Activation {
     return fault;
   }
 
-  /** The next image but for memory, globals, children and gas used. */
+  /** The next image but for globals, children and gas used; the memory was published. */
   result(): Process {
     const { auxWords } = this.slot;
     const result = this.start.copy();
     clearOutcome(result);
     result.status = this.#stopped;
     result.started = 1;
+    result.memory = this.slot.root;
     result.memoryPages = this.slot.memoryPages;
     result.memoryQuota = this.memoryQuota;
     result.processQuota = this.processQuota;
@@ -255,9 +258,21 @@ export class Activation {
     return result;
   }
 
-  /** Pages whose bytes differ from those at the start; after publishing. */
-  changedPages(): number {
-    return tableDiffCount(this.#heap, this.start.memory, this.slot.root);
+  /**
+   * Publishes the memory. What its changes since the start cost; if that is more than `limit`, what those cost
+   * that were found first, and what was not published stays marked.
+   */
+  publishMemory(limit: number): number {
+    const { slot, start } = this;
+    const changes = new Changes(limit);
+    if (!slot.publish(this.#heap, start.memory, changes)) return changes.cost;
+    return costOfChanges(this.#heap, start.memory, slot.root);
+  }
+
+  /** Bytes of the stack that the process keeps where it stands still. */
+  get stackBytes(): number {
+    if (this.#stopped === abi.STATUS_RETURNED) return 0;
+    return CONTINUATION_HEADER + (this.slot.auxWords[UNWIND] as number) - layout.AUX_STACK;
   }
 
   // ---- gas ------------------------------------------------------------------------------------------------
@@ -324,10 +339,9 @@ export class Activation {
 
   // The continuation: u32 entry number, then Asyncify's stack.
   #saveStack(): number {
-    const end = this.slot.auxWords[UNWIND] as number;
-    const stack = Buffer.alloc(4 + end - layout.AUX_STACK);
+    const stack = Buffer.alloc(this.stackBytes);
     stack.writeUInt32LE(this.#entry, 0);
-    this.slot.aux.copy(stack, 4, layout.AUX_STACK, end);
+    this.slot.aux.copy(stack, CONTINUATION_HEADER, layout.AUX_STACK);
     return this.#heap.blob(stack);
   }
 
@@ -335,9 +349,9 @@ export class Activation {
     const continuation = this.#heap.payload(this.start.continuation);
     if (counting) work.bytesCopied += continuation.length;
     this.#entry = continuation.readUInt32LE(0);
-    continuation.copy(this.slot.aux, layout.AUX_STACK, 4);
+    continuation.copy(this.slot.aux, layout.AUX_STACK, CONTINUATION_HEADER);
     const { auxWords } = this.slot;
-    auxWords[UNWIND] = layout.AUX_STACK + continuation.length - 4;
+    auxWords[UNWIND] = layout.AUX_STACK + continuation.length - CONTINUATION_HEADER;
     auxWords[UNWIND + 1] = layout.AUX_STACK_END;
   }
 

@@ -15,10 +15,6 @@ export const COST_PROGRAM_BYTE = 2_000;
 export const COST_PROGRAM_SEARCH = 64;
 /** CLONE, of whatever size. */
 export const COST_CLONE = 20_000;
-/**
- * CLONE of the caller, per page whose bytes differ from when its activation began: they are published for it.
- */
-export const COST_CLONE_PAGE = 4_096;
 export const COST_START = 2_000;
 /** BATCH, besides what START costs, for each item. */
 export const COST_ITEM = 1_000;
@@ -46,7 +42,10 @@ export const COST_HASH = 20_000;
 export const COST_SNAPSHOT = 20_000;
 /** ACCUMULATE, of whatever width. */
 export const COST_ACCUMULATE = 500;
-/** A page whose bytes differ when an activation ends: copying, hashing and storing it. */
+/**
+ * A page whose bytes differ when an activation ends, or when it clones itself, from when it began: copying,
+ * hashing and storing it.
+ */
 export const COST_PAGE_CHANGED = 16_384;
 /** memory.grow, per page of 64 KiB. */
 export const COST_GROW = 4_096;

@@ -39,7 +39,10 @@ export function cloneOf(heap: Heap, source: Process): Process {
   return copy;
 }
 
-/** What CLONE_SELF makes: the caller's memory and globals as they are in this call, no children, fresh. */
+/**
+ * What CLONE_SELF makes: the caller's memory, which was published, and globals as they are in this call, no
+ * children, fresh.
+ */
 export function cloneOfCaller(
   heap: Heap,
   caller: Activation,
@@ -49,7 +52,7 @@ export function cloneOfCaller(
   const { slot, start } = caller;
   const process = new Process();
   process.program = start.program;
-  process.memory = slot.publish(heap, start.memory);
+  process.memory = slot.root;
   process.globals = slot.publishGlobals(heap);
   process.memoryPages = slot.memoryPages;
   process.started = 1;

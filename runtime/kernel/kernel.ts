@@ -225,16 +225,14 @@ export class Kernel {
 
   // ---- return points --------------------------------------------------------------------------------------
 
-  /** The image after a normal end; a fault after all if the changed pages cannot be paid. */
+  /** The image after a normal end; a fault after all if what stays cannot be paid. */
   #settle(activation: Activation): Process {
     if (activation.item !== null) this.#joinStarted(activation);
-    const memory = activation.slot.publish(this.#heap, activation.start.memory);
-    const result = activation.result();
-    const continuation = result.continuation === 0 ? 0 : this.#heap.length(result.continuation);
-    const cost = activation.changedPages() * gas.COST_PAGE_CHANGED + continuation * gas.COST_STACK_BYTE;
     const left = activation.gas();
+    let cost = activation.stackBytes * gas.COST_STACK_BYTE;
+    if (cost <= left) cost += activation.publishMemory(left - cost);
     if (cost > left) return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
-    result.memory = memory;
+    const result = activation.result();
     result.globals = activation.slot.publishGlobals(this.#heap);
     result.gasUsed = activation.budget - (left - cost);
     this.#keepChildren(activation, result);

@@ -78,8 +78,8 @@ function checkNew(heap: Heap, programs: Programs, caller: Activation, child: Chi
   } else if (source !== null) {
     caller.plan.process = cloneOf(heap, source);
   } else {
+    caller.charge(caller.publishMemory(caller.gas()));
     caller.plan.process = cloneOfCaller(heap, caller, memory, processes);
-    caller.charge(caller.changedPages() * gas.COST_CLONE_PAGE);
   }
   return abi.OK;
 }

@@ -14,8 +14,8 @@ import { AUX_RESULT, FAULT_INTERNAL_PRODUCTION } from "../program/layout.ts";
 import { COUNTING, work } from "../work.ts";
 import type { Activation } from "./activation.ts";
 import type { Inputs, Mail } from "./batch.ts";
+import { PAID } from "./changes.ts";
 import { Children } from "./children.ts";
-import { COST_PAGE_CHANGED } from "./gas.ts";
 import { afterItem, endOfItem, Item } from "./item.ts";
 import type { Programs } from "./program.ts";
 import { Batch } from "./runner.ts";
@@ -38,10 +38,10 @@ export function beginBatch(heap: Heap, activation: Activation): Batch | number {
   const { start, slot, depth } = activation;
   const fault = activation.runStart();
   if (fault !== abi.FAULT_NONE) return fault;
-  const memory = slot.publish(heap, start.memory);
-  const left = activation.gas() - activation.changedPages() * COST_PAGE_CHANGED;
+  const gas = activation.gas();
+  const left = gas - activation.publishMemory(gas);
   if (left < 0) return abi.FAULT_OUT_OF_GAS;
-  const batch = new Batch(heap, slot.program, start, memory, slot.publishGlobals(heap), left, depth);
+  const batch = new Batch(heap, slot.program, start, slot.root, slot.publishGlobals(heap), left, depth);
   batch.memoryPages = slot.memoryPages;
   batch.memoryQuota = activation.memoryQuota;
   return batch;
@@ -101,7 +101,8 @@ export class ItemLoop {
   leave(): void {
     const { slot, start } = this.#activation;
     slot.shadow.markState();
-    this.#batch.memory = slot.publish(this.#heap, start.memory);
+    slot.publish(this.#heap, start.memory, PAID);
+    this.#batch.memory = slot.root;
   }
 
   #runItem(inputs: Inputs, item: number, limit: number): void {

@@ -21,6 +21,7 @@ import { later } from "../later.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, batchAuxPages, LIST_CAPACITY } from "../program/layout.ts";
 import { COUNTING, work } from "../work.ts";
+import { PAID, type Payer } from "./changes.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
 import { Meter } from "./meter.ts";
@@ -199,9 +200,10 @@ export class Slot {
 
   /**
    * Publishes what was written since the last time: afterwards `root` is the table of the memory's contents.
-   * Pages that equal those of the table `base` are shared with it.
+   * Pages that equal those of the table `base` are shared with it; the others are paid by `payer` before
+   * they are captured. False if one cannot be paid: then what is not published stays marked.
    */
-  publish(heap: Heap, base: Ref): Ref {
+  publish(heap: Heap, base: Ref, payer: Payer): boolean {
     const end = this.memory.length / PAGE_BYTES;
     const list = this.#list;
     for (let from = 0; from < end; ) {
@@ -211,18 +213,21 @@ export class Slot {
       let count = 0;
       for (let i = 0; i < found; i++) {
         const index = list[i] as number;
-        count = this.#capture(heap, base, index, count);
+        let ended = !this.#capture(heap, base, index, count++, payer);
         const next = index + 1;
         const listed = i + 1 < found && list[i + 1] === next;
         if (!listed && next < end && this.aux[AUX_MARKS + next] === 0 && this.#straddled(heap, next)) {
-          count = this.#capture(heap, base, next, count);
+          ended ||= !this.#capture(heap, base, next, count++, payer);
         }
+        if (!ended) continue;
+        for (let j = 0; j < found; j++) this.aux[AUX_MARKS + (list[j] as number)] = 1;
+        return false;
       }
       this.root = tableUpdate(heap, this.root, indexes, pages, count);
       from = (list[found - 1] as number) + 1;
       if (found < LIST_CAPACITY) break;
     }
-    return this.root;
+    return true;
   }
 
   /** As `publish`, for pages `from` to `to` - 1 only. */
@@ -238,7 +243,7 @@ export class Slot {
       const next = index + 1;
       if (marked && next * PAGE_BYTES < this.memory.length && this.#straddled(heap, next))
         this.aux[AUX_MARKS + next] = 1;
-      count = this.#capture(heap, base, index, count);
+      this.#capture(heap, base, index, count++, PAID);
     }
     this.root = tableUpdate(heap, this.root, indexes, pages, count);
   }
@@ -306,12 +311,15 @@ export class Slot {
     this.root = tableUpdate(heap, this.root, indexes, pages, count);
   }
 
-  #capture(heap: Heap, base: Ref, index: number, count: number): number {
+  /** Puts page `index` into row `row` of the next update; false if it changed and cannot be paid. */
+  #capture(heap: Heap, base: Ref, index: number, row: number, payer: Payer): boolean {
     const offset = index * PAGE_BYTES;
     const old = tableGet(heap, base, index);
-    indexes[count] = index;
-    pages[count] = pageEquals(heap, old, this.memory, offset) ? old : capturePage(heap, this.memory, offset);
-    return count + 1;
+    const same = pageEquals(heap, old, this.memory, offset);
+    if (!same && !payer.add(index)) return false;
+    indexes[row] = index;
+    pages[row] = same ? old : capturePage(heap, this.memory, offset);
+    return true;
   }
 
   #straddled(heap: Heap, index: number): boolean {
