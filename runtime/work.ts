@@ -38,7 +38,7 @@ export const work = {
   marksScanned: 0,
   /** Child numbers remembered by an activation, or visited among those that it remembers. */
   childNumbers: 0,
-  /** Entries of the set of processes that an item made, copied to be restored at a fault. */
+  /** Entries taken out of the set of processes that an item made, at a fault. */
   setEntries: 0,
   /** Items of batches run. */
   items: 0,

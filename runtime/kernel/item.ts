@@ -21,11 +21,14 @@ const counting = COUNTING;
 
 /** What one running item shares with the activations below it. */
 export class Item {
-  /** Paths below the batch's process of processes that the item made. */
-  #made: Set<string> = new Set();
+  /** Paths below the batch's process of processes that the item made, in the order in which that happened. */
+  readonly #made = new Set<string>();
+  readonly #log: string[] = [];
 
   make(path: string): void {
+    if (this.#made.has(path)) return;
     this.#made.add(path);
+    this.#log.push(path);
   }
 
   isMade(path: string): boolean {
@@ -33,14 +36,13 @@ export class Item {
   }
 
   /** For an activation that may fault: afterwards `restore` takes back what it has made. */
-  mark(): ReadonlySet<string> {
-    if (counting) work.setEntries += this.#made.size;
-    return new Set(this.#made);
+  mark(): number {
+    return this.#log.length;
   }
 
-  restore(mark: ReadonlySet<string>): void {
-    if (counting) work.setEntries += mark.size;
-    this.#made = new Set(mark);
+  restore(mark: number): void {
+    if (counting) work.setEntries += this.#log.length - mark;
+    for (const path of this.#log.splice(mark)) this.#made.delete(path);
   }
 }
 
