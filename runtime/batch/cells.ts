@@ -90,7 +90,7 @@ export function clearCells(heap: Heap, base: WebAssembly.Memory, bound: number, 
   for (const [number, process] of batch.children) {
     cell(childLine(bound, number))[0] = process === null ? 0 : publishProcess(heap, process);
   }
-  if (batch.children.size > 0) writeQuotas(cell(quotaLine(bound)), 0, batch);
+  writeQuotas(cell(quotaLine(bound)), 0, batch);
 }
 
 /** Gives `batch` what items have changed. */
@@ -102,7 +102,7 @@ export function takeCells(heap: Heap, base: WebAssembly.Memory, bound: number, b
     for (let i = 0; i < PAGE_LINES && first + i < CHILD_LIMIT; i++) {
       const ref = (words[i * LINE_WORDS] as number) >>> 0;
       if (ref !== before(heap, batch, first + i)) {
-        batch.children.set(first + i, ref === 0 ? null : loadProcess(heap, ref));
+        batch.settle(heap, first + i, ref === 0 ? null : loadProcess(heap, ref));
       }
     }
     if (first === CHILD_LIMIT) {

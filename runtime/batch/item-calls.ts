@@ -191,9 +191,8 @@ export class ItemCalls {
       }
     }
     if (quotas === null) return true;
-    let { childCount } = quotas.before;
-    for (const child of activation.children.changed()) childCount += child.more;
     const { memoryQuota, processQuota } = activation;
+    const childCount = quotas.before.childCount + activation.children.more;
     return this.#write(quotas.entry, (words, at) =>
       writeQuotas(words, at, { memoryQuota, processQuota, childCount }),
     );
@@ -378,18 +377,17 @@ class CellChildren extends Children {
   }
 
   protected override before(number: number): Process | null {
-    const entry = this.#cell(childLine(this.#bound, number));
-    this.#entries.set(number, entry);
+    let entry = this.#entries.get(number);
+    if (entry === undefined) {
+      entry = this.#cell(childLine(this.#bound, number));
+      this.#entries.set(number, entry);
+    }
     const ref = (this.#words[(entry + ENTRY_BYTES) / 4] as number) >>> 0;
     return ref === 0 ? null : loadProcess(this.#heap, ref);
   }
 
   /** A search over all children depends on all of them. */
-  override get count(): number {
-    throw PRODUCTION;
-  }
-
-  override find(): never {
+  override get searched(): number {
     throw PRODUCTION;
   }
 }

@@ -97,6 +97,14 @@ export function hashOf(heap: Heap, ref: Ref): Uint8Array {
   return out;
 }
 
+/** Whether the object at `ref` has this hash, given as eight words. */
+export function hasHash(heap: Heap, ref: Ref, words: Uint32Array): boolean {
+  hashObject(heap, ref);
+  const at = ref * UNIT_WORDS + HEADER_HASH;
+  for (let i = 0; i < HASH_BYTES / 4; i++) if (heap.words[at + i] !== words[i]) return false;
+  return true;
+}
+
 function hashNode(heap: Heap, ref: Ref): void {
   const words = heap.words;
   const at = ref * UNIT_WORDS;

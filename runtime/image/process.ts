@@ -247,6 +247,12 @@ export function loadProcess(heap: Heap, from: Ref): Process {
   return process;
 }
 
+/** The program of the published image at `ref`. */
+export function programOf(heap: Heap, ref: Ref): Ref {
+  if (counting) work.records++;
+  return recordWord(heap, heap.resolve(ref), 0);
+}
+
 /** The reference snapshot of `process` as a Process, or null. It is shared: copy before changing. */
 export function referenceOf(heap: Heap, process: Process): Process | null {
   if (process.reference !== null) return process.reference;

@@ -259,8 +259,8 @@ export class Activation {
   }
 
   /**
-   * Publishes the memory. What its changes since the start cost; if that is more than `limit`, what those cost
-   * that were found first, and what was not published stays marked.
+   * Publishes the memory. What its changes since the start cost; if that is more than `limit`, what those
+   * cost that were found first, and what was not published stays marked.
    */
   publishMemory(limit: number): number {
     const { slot, start } = this;

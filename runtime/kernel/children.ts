@@ -1,17 +1,21 @@
-/** The children of a process while it runs: those that it touched, over those that its image has. */
+/**
+ * The children of a process while it runs: those that it touched, over those that its image has. A number
+ * without a child leaves nothing here when it is only looked at, or when a child came and went.
+ */
 
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff, tableGet } from "../heap/table.ts";
-import { loadProcess, type Process } from "../image/process.ts";
+import { loadProcess, type Process, programOf } from "../image/process.ts";
 import { COUNTING, work } from "../work.ts";
 
 const counting = COUNTING;
 
-/** A child that was touched. `process` is null where there is none. */
+/** A child that is touched. `process` is null where there is none. */
 export class Child {
   readonly number: number;
   /** As the activation found it. */
   readonly before: Process | null;
+  /** Another one is put in by `Children.replace`, or by `writable`. */
   process: Process | null;
   changed = false;
   /** The posted job of a started child, -1 if there is none. */
@@ -23,13 +27,9 @@ export class Child {
     this.process = process;
   }
 
-  /** How many children more there are: -1, 0 or 1. */
-  get more(): number {
-    return (this.process === null ? 0 : 1) - (this.before === null ? 0 : 1);
-  }
-
-  /** The child's image, private to this activation. */
+  /** The image of a child that exists, private to this activation, for changes. */
   writable(): Process {
+    this.changed = true;
     const process = this.process as Process;
     if (process !== this.before && process.ref === 0 && !process.hasReference) return process;
     this.process = process.copy();
@@ -40,33 +40,43 @@ export class Child {
 export class Children {
   readonly #heap: Heap;
   readonly #table: Ref;
-  readonly #count: number;
+  readonly #known: number;
   /** What earlier items of a batch made of children, null where they dropped one. */
   readonly #settled: ReadonlyMap<number, Process | null>;
   readonly #touched = new Map<number, Child>();
+  #more = 0;
 
-  /** Over a table with `count` children, and those of `settled` in place of the table's. */
+  /** Over a table, and those of `settled` in place of the table's; `known` are all that there are in both. */
   constructor(
     heap: Heap,
     table: Ref,
-    count: number,
+    known: number,
     settled: ReadonlyMap<number, Process | null> = new Map(),
   ) {
     this.#heap = heap;
     this.#table = table;
-    this.#count = count;
+    this.#known = known;
     this.#settled = settled;
   }
 
-  /** The child of that number; it counts as touched. */
+  /** The child of that number; it counts as touched if it exists. */
   at(number: number): Child {
     let child = this.#touched.get(number);
     if (child === undefined) {
       if (counting) work.childNumbers++;
       child = new Child(number, this.before(number));
-      this.#touched.set(number, child);
+      if (child.process !== null) this.#touched.set(number, child);
     }
     return child;
+  }
+
+  /** Puts `process` in the place of a child, null: nothing. */
+  replace(child: Child, process: Process | null): void {
+    this.#more += (process === null ? 0 : 1) - (child.process === null ? 0 : 1);
+    child.process = process;
+    child.changed = true;
+    if (process === null && child.before === null) this.#touched.delete(child.number);
+    else this.#touched.set(child.number, child);
   }
 
   /** As it is before the activation. */
@@ -77,7 +87,7 @@ export class Children {
     return ref === 0 ? null : loadProcess(this.#heap, ref);
   }
 
-  /** Those that were touched, in the order in which that happened first. */
+  /** Those that were touched. */
   touched(): Iterable<Child> {
     return this.#touched.values();
   }
@@ -93,29 +103,32 @@ export class Children {
     return changed.sort((a, b) => a.number - b.number);
   }
 
-  /** How many children there are now. */
-  get count(): number {
-    if (counting) work.childNumbers += this.#touched.size;
-    let count = this.#count;
-    for (const child of this.#touched.values()) count += child.more;
-    return count;
+  /** How many more children there are than before the activation. */
+  get more(): number {
+    return this.#more;
   }
 
-  /** The child of the lowest number that passes the test. */
-  find(test: (process: Process) => boolean): Process | undefined {
+  /** How many children a search looks at, at most. */
+  get searched(): number {
+    return this.#known + this.#touched.size;
+  }
+
+  /** A program of a child that passes the test, 0 if there is none. */
+  findProgram(test: (program: Ref) => boolean): Ref {
     if (counting) work.childNumbers += this.#touched.size + this.#settled.size;
-    let found: Process | undefined;
-    let lowest = Number.POSITIVE_INFINITY;
-    const look = (number: number, process: Process | null): void => {
-      if (process === null || number >= lowest || !test(process)) return;
-      found = process;
-      lowest = number;
+    let found: Ref = 0;
+    let last: Ref = 0;
+    const look = (program: Ref): void => {
+      // Most neighbours are of the same program.
+      if (found === 0 && program !== last && test(program)) found = program;
+      last = program;
     };
-    for (const { number, process } of this.#touched.values()) look(number, process);
-    for (const [number, process] of this.#settled) if (!this.#touched.has(number)) look(number, process);
+    for (const { process } of this.#touched.values()) if (process !== null) look(process.program);
+    for (const [number, process] of this.#settled) {
+      if (process !== null && !this.#touched.has(number)) look(process.program);
+    }
     tableDiff(this.#heap, 0, this.#table, (number, _none, ref) => {
-      if (number >= lowest || this.#touched.has(number) || this.#settled.has(number)) return;
-      look(number, loadProcess(this.#heap, ref));
+      if (!this.#touched.has(number) && !this.#settled.has(number)) look(programOf(this.#heap, ref));
     });
     return found;
   }

@@ -10,9 +10,10 @@ export const COST_PROGRAM = 20_000;
 /** PROGRAM from Wasm bytes, per byte: decoding, rewriting and compiling take half a microsecond. */
 export const COST_PROGRAM_BYTE = 2_000;
 /**
- * PROGRAM by a hash that is neither of genesis nor the caller's own, per child whose program is looked at.
+ * PROGRAM by a hash that is neither of genesis nor the caller's own, per child that the caller had at its
+ * start or has used since: its record is looked at, and its program's hash.
  */
-export const COST_PROGRAM_SEARCH = 64;
+export const COST_PROGRAM_SEARCH = 2_000;
 /** CLONE, of whatever size. */
 export const COST_CLONE = 20_000;
 export const COST_START = 2_000;

@@ -2,7 +2,7 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
-import { hashOf } from "../image/hash.ts";
+import { HASH_BYTES, hasHash } from "../image/hash.ts";
 import { AdmissionError } from "../program/admission-error.ts";
 import type { Activation } from "./activation.ts";
 import { COST_PROGRAM_SEARCH } from "./gas.ts";
@@ -11,14 +11,15 @@ import type { LoadedProgram, Programs } from "./program.ts";
 /** By hash: of genesis, the caller's own, or of one of its children; whatever else this thread may know. */
 export function findProgram(heap: Heap, programs: Programs, caller: Activation): LoadedProgram | undefined {
   const { programPointer } = caller.putRequest;
-  const hash = caller.slot.memory.toString("hex", programPointer, programPointer + 32);
-  const genesis = programs.ofGenesis(hash);
+  const hash = Uint8Array.from(caller.slot.memory.subarray(programPointer, programPointer + HASH_BYTES));
+  const genesis = programs.ofGenesis(Buffer.from(hash.buffer).toString("hex"));
   if (genesis !== undefined) return genesis;
-  const named = (program: Ref): boolean => Buffer.from(hashOf(heap, program)).toString("hex") === hash;
+  const words = new Uint32Array(hash.buffer);
+  const named = (program: Ref): boolean => hasHash(heap, program, words);
   if (named(caller.start.program)) return caller.slot.program;
-  caller.charge(caller.children.count * COST_PROGRAM_SEARCH);
-  const found = caller.children.find(({ program }) => named(program));
-  if (found !== undefined) return programs.get(found.program);
+  caller.charge(caller.children.searched * COST_PROGRAM_SEARCH);
+  const found = caller.children.findProgram(named);
+  if (found !== 0) return programs.get(found);
   caller.refuseProgram(0, 0);
   return undefined;
 }

@@ -260,8 +260,8 @@ export class Kernel {
       const { process, before } = child;
       result.gasHeld += (process?.gasInside ?? 0) - (before?.gasInside ?? 0);
       result.runnableHeld += (process?.runnableInside ?? 0) - (before?.runnableInside ?? 0);
-      result.childCount += child.more;
     }
+    result.childCount += activation.children.more;
   }
 
   #forgetJob(child: Child): void {
@@ -437,8 +437,7 @@ export class Kernel {
       }
       if (mark !== undefined && result.status === abi.STATUS_FAULTED) within?.item.restore(mark);
     }
-    child.process = result;
-    child.changed = true;
+    caller.children.replace(child, result);
     // Gas of many blocks can meet in one counter: what it cannot hold counts as used.
     caller.slot.meter.transfer(Math.min(start.gas - result.gasUsed, GAS_LIMIT - caller.gas()));
   }

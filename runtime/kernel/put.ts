@@ -89,19 +89,18 @@ export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Chil
   const request = caller.putRequest;
   const plan = caller.plan;
   const parts = request.parts;
-  child.changed = true;
   const made = (parts & (abi.PART_PROGRAM | abi.PART_CLONE)) !== 0;
   if (made || (parts & abi.PART_DROP) !== 0) {
     const old = child.process;
     caller.memoryQuota += old?.memoryGiven ?? 0;
     caller.processQuota += old === null ? 0 : old.processesGiven + 1;
-    child.process = null;
+    caller.children.replace(child, null);
   }
   if (made) {
     const process = plan.process as Process;
     caller.memoryQuota -= process.memoryGiven;
     caller.processQuota -= process.processesGiven + 1;
-    child.process = process;
+    caller.children.replace(child, process);
   }
   if (made) caller.item?.make(`${caller.path}/${child.number}`);
   if (request.ranges.count > 0) copyIn(heap, caller, child);
@@ -109,7 +108,7 @@ export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Chil
     caller.slot.meter.transfer(-request.gas);
     const start = runnable(child.process as Process, plan.entry, request);
     if ((parts & abi.PART_BATCH) !== 0) start.inputs = writeInputs(heap, request.batch, caller.slot.memory);
-    child.process = start;
+    caller.children.replace(child, start);
     // What an item starts is nobody else's to run.
     if (caller.item !== null) return;
     const publish = (): Ref => publishProcess(heap, start);

@@ -5,6 +5,7 @@
 
 import { ITEM_NOT_RUN } from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
+import { tableGet } from "../heap/table.ts";
 import type { Process } from "../image/process.ts";
 import { Inputs, OutcomesWriter } from "./batch.ts";
 import { batched } from "./images.ts";
@@ -28,8 +29,8 @@ export class Batch {
   memory: Ref;
   /** In pages of 64 KiB. */
   memoryPages: number;
-  /** Children that items have changed so far, null where one was dropped. */
-  readonly children = new Map<number, Process | null>();
+  /** Children that items have changed so far, null where one was dropped that the image had before. */
+  readonly children: ReadonlyMap<number, Process | null> = new Map();
   childCount: number;
   memoryQuota: number;
   processQuota: number;
@@ -73,6 +74,13 @@ export class Batch {
   /** Gas that the items before have left. */
   get left(): number {
     return this.gas - this.outcomes.gasUsed;
+  }
+
+  /** An item has left `process` as the child of that number, null: none. */
+  settle(heap: Heap, number: number, process: Process | null): void {
+    const children = this.children as Map<number, Process | null>;
+    if (process === null && tableGet(heap, this.start.children, number) === 0) children.delete(number);
+    else children.set(number, process);
   }
 
   /** The image when no item is left; globals and private memory are as they were. */

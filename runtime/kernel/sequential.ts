@@ -160,9 +160,9 @@ export class ItemLoop {
         const { number, before, process } = child;
         const path = `/${number}`;
         const left = afterItem(this.#heap, this.#programs, this.#item, path, before, process);
-        batch.children.set(number, left);
-        batch.childCount += child.more;
+        batch.settle(this.#heap, number, left);
       }
+      batch.childCount += activation.children.more;
       batch.memoryQuota = activation.memoryQuota;
       batch.processQuota = activation.processQuota;
     }
@@ -175,7 +175,8 @@ export class ItemLoop {
   #resetChildren(): void {
     const { start, children, childCount, memoryQuota, processQuota } = this.#batch;
     const activation = this.#activation;
-    activation.children = new Children(this.#heap, start.children, childCount, children);
+    const known = start.childCount + childCount;
+    activation.children = new Children(this.#heap, start.children, known, children);
     activation.memoryQuota = memoryQuota;
     activation.processQuota = processQuota;
   }

@@ -1,4 +1,4 @@
-/** Counts what calls make and look at in the heap, on the calling thread: work, where a clock would only guess. */
+/** Counts what calls make and look at in the heap, on the calling thread. */
 
 import {
   type Heap,
