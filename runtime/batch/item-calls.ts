@@ -364,7 +364,7 @@ class CellChildren extends Children {
   readonly #entries = new Map<number, number>();
 
   constructor(heap: Heap, bound: number, words: Int32Array, cell: (line: number) => number) {
-    super(heap, 0, 0);
+    super(heap, { children: 0, gasEpoch: 0 }, 0);
     this.#heap = heap;
     this.#bound = bound;
     this.#words = words;

@@ -6,7 +6,7 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff, tableGet } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { readMemory } from "../image/memory.ts";
-import { loadProcess, type Process } from "../image/process.ts";
+import { childOf, loadProcess, type Process } from "../image/process.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
 import { WASM_PAGE_BYTES } from "../limits.ts";
 
@@ -39,9 +39,9 @@ export interface ProcessView {
 }
 
 export function inspectProcess(heap: Heap, root: Ref, path: readonly number[]): ProcessView | null {
-  const ref = find(heap, root, path);
-  if (ref === 0) return null;
-  const process = loadProcess(heap, ref);
+  const found = find(heap, root, path);
+  if (found === null) return null;
+  const { ref, process } = found;
   const children: number[] = [];
   tableDiff(heap, 0, process.children, (number) => children.push(number));
   const faulted = process.status === abi.STATUS_FAULTED;
@@ -72,13 +72,12 @@ export function readProcess(
   address: number,
   length: number,
 ): Uint8Array {
-  const ref = find(heap, root, path);
-  if (ref === 0) {
+  const process = find(heap, root, path)?.process;
+  if (process === undefined) {
     throw new UsageError("NO_PROCESS", `there is no process at path [${path.join(", ")}]`, {
       path: path.join(","),
     });
   }
-  const process: Process = loadProcess(heap, ref);
   const size = process.memoryPages * WASM_PAGE_BYTES;
   if (
     !(
@@ -100,16 +99,20 @@ export function readProcess(
   return bytes;
 }
 
-function find(heap: Heap, root: Ref, path: readonly number[]): Ref {
+/** The record of the process at a path, and what it is to the process above. */
+function find(heap: Heap, root: Ref, path: readonly number[]): { ref: Ref; process: Process } | null {
   if (!Array.isArray(path)) {
     throw new UsageError("BAD_ARGUMENT", `path must be an array of child numbers, got ${typeof path}`);
   }
   let ref = root;
+  let process = loadProcess(heap, root);
   for (const number of path) {
-    if (ref === 0 || !Number.isInteger(number) || number < 0 || number >= abi.CHILD_LIMIT) return 0;
-    ref = tableGet(heap, loadProcess(heap, ref).children, number);
+    if (!Number.isInteger(number) || number < 0 || number >= abi.CHILD_LIMIT) return null;
+    ref = tableGet(heap, process.children, number);
+    if (ref === 0) return null;
+    process = childOf(process.gasEpoch, loadProcess(heap, ref));
   }
-  return ref;
+  return { ref, process };
 }
 
 function hex(heap: Heap, ref: Ref): string {

@@ -20,6 +20,12 @@
  *  24 gas given to a runnable process (u64)   26 gas held by runnable descendants (u64)
  *  28 number of runnable descendants
  *  29 fault  30 line  31 column  32 region pointer  33 region capacity
+ *  34 epoch of the gas that runnable descendants hold (u64)
+ *  36 that of the parent when this process was written, if there is gas inside, else zero (u64)
+ *
+ * Gas never comes back by falling back or copying: what runnable descendants hold is void then. Nobody visits
+ * them for that (`voidGas`). The process begins an epoch, and a child that was written in an earlier one has
+ * no gas inside: whoever reads a child reads it with `childOf`.
  */
 
 import { FAULT_NONE, STATUS_FRESH, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
@@ -33,7 +39,7 @@ export const PROCESS_REFERENCES = 9;
 /** Entry number of a process that continues after RET. */
 export const ENTRY_CONTINUE = 0xffffffff;
 /** Words of a record whose last one is not zero. */
-export const PROCESS_WORDS = 34;
+export const PROCESS_WORDS = 38;
 /**
  * Words of a record that are no fields but sums over the children: gas held (two words), runnable
  * descendants.
@@ -87,6 +93,10 @@ export class Process {
   /** What the parent passed on for this process and all below it, and gets back when it is dropped. */
   memoryGiven = 0;
   processesGiven = 0;
+  /** Children that hold gas and were written in another epoch than this one hold none. */
+  gasEpoch = 0;
+  /** The parent's when this was written, 0 if there is no gas inside. */
+  parentGasEpoch = 0;
 
   /** A private copy. */
   copy(): Process {
@@ -123,6 +133,8 @@ export class Process {
     other.started = this.started;
     other.memoryGiven = this.memoryGiven;
     other.processesGiven = this.processesGiven;
+    other.gasEpoch = this.gasEpoch;
+    other.parentGasEpoch = this.parentGasEpoch;
     return other;
   }
 
@@ -201,6 +213,8 @@ export function publishProcess(heap: Heap, process: Process): Ref {
   words[31] = process.column;
   words[32] = process.regionPointer;
   words[33] = process.regionCapacity;
+  writeU64(words, 34, process.gasEpoch);
+  writeU64(words, 36, process.parentGasEpoch);
   const ref = putRecord(heap, words);
   process.ref = ref;
   return ref;
@@ -244,7 +258,31 @@ export function loadProcess(heap: Heap, from: Ref): Process {
   process.column = word(31);
   process.regionPointer = word(32);
   process.regionCapacity = word(33);
+  process.gasEpoch = word(34) + word(35) * TWO_32;
+  process.parentGasEpoch = word(36) + word(37) * TWO_32;
   return process;
+}
+
+/** Takes the gas from all runnable descendants. */
+export function voidGas(process: Process): void {
+  if (process.gasHeld === 0) return;
+  process.gasHeld = 0;
+  process.gasEpoch++;
+}
+
+/** What a child is to a parent of that epoch: itself, or without the gas that was voided above it. */
+export function childOf(gasEpoch: number, child: Process): Process {
+  if (child.gasInside === 0 || child.parentGasEpoch === gasEpoch) return child;
+  return withoutGas(child);
+}
+
+/** A copy without any gas inside. */
+export function withoutGas(process: Process): Process {
+  const copy = process.copy();
+  voidGas(copy);
+  copy.gas = 0;
+  copy.parentGasEpoch = 0;
+  return copy;
 }
 
 /** The program of the published image at `ref`. */

@@ -9,7 +9,7 @@
  * and how many of them are runnable are sums over the children and therefore no fields.
  */
 
-export const HASH_VERSION = 2;
+export const HASH_VERSION = 3;
 export const HASH_NODE = 1;
 export const HASH_PROCESS = 2;
 export const HASH_BLOCK = 3;
@@ -45,6 +45,8 @@ export const HASHED_FIELDS = [
   ["started", "u32", 14],
   ["memoryGiven", "u32", 11],
   ["processesGiven", "u32", 19],
+  ["gasEpoch", "gas", 34],
+  ["parentGasEpoch", "gas", 36],
   ["continuation", "hash", 4],
   ["text", "hash", 5],
   ["inputs", "hash", 7],
@@ -59,6 +61,8 @@ export type FieldName = (typeof HASHED_FIELDS)[number][0];
 /**
  * The hashed fields of a process, by name: hashes in hex (null: absent), 64-bit integers as bigint, gas as a
  * number. Sizes are in pages of 64 KiB; numbers of statuses and faults are those of `stillpoint/syscalls`.
+ * `gas` is what the process was given; it is void if on the way to it a `parentGasEpoch` is not the `gasEpoch`
+ * of the process above.
  */
 export type HashedRecord = {
   readonly [F in (typeof HASHED_FIELDS)[number] as F[0]]: F[1] extends "hash"

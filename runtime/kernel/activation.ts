@@ -144,7 +144,7 @@ export class Activation {
     this.putRequest = scratch.putRequest;
     this.getRequest = scratch.getRequest;
     this.plan = scratch.plan;
-    this.children = new Children(heap, start.children, start.childCount);
+    this.children = new Children(heap, start, start.childCount);
     this.start = start;
     this.slot = slot;
     this.budget = budget;

@@ -5,7 +5,7 @@
 
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff, tableGet } from "../heap/table.ts";
-import { loadProcess, type Process, programOf } from "../image/process.ts";
+import { childOf, loadProcess, type Process, programOf } from "../image/process.ts";
 import { COUNTING, work } from "../work.ts";
 
 const counting = COUNTING;
@@ -40,21 +40,25 @@ export class Child {
 export class Children {
   readonly #heap: Heap;
   readonly #table: Ref;
+  readonly #gasEpoch: number;
   readonly #known: number;
   /** What earlier items of a batch made of children, null where they dropped one. */
   readonly #settled: ReadonlyMap<number, Process | null>;
   readonly #touched = new Map<number, Child>();
   #more = 0;
 
-  /** Over a table, and those of `settled` in place of the table's; `known` are all that there are in both. */
+  /**
+   * Over the table of `parent`, and those of `settled` in place of the table's; in both there are `known`.
+   */
   constructor(
     heap: Heap,
-    table: Ref,
+    parent: Pick<Process, "children" | "gasEpoch">,
     known: number,
     settled: ReadonlyMap<number, Process | null> = new Map(),
   ) {
     this.#heap = heap;
-    this.#table = table;
+    this.#table = parent.children;
+    this.#gasEpoch = parent.gasEpoch;
     this.#known = known;
     this.#settled = settled;
   }
@@ -64,8 +68,11 @@ export class Children {
     let child = this.#touched.get(number);
     if (child === undefined) {
       if (counting) work.childNumbers++;
-      child = new Child(number, this.before(number));
-      if (child.process !== null) this.#touched.set(number, child);
+      const before = this.before(number);
+      child = new Child(number, before === null ? null : childOf(this.#gasEpoch, before));
+      // One whose gas is void is written anew, so that it has the hash that a call tells.
+      child.changed = child.process !== before;
+      if (before !== null) this.#touched.set(number, child);
     }
     return child;
   }
@@ -79,7 +86,7 @@ export class Children {
     else this.#touched.set(child.number, child);
   }
 
-  /** As it is before the activation. */
+  /** As it was written before the activation. */
   protected before(number: number): Process | null {
     const settled = this.#settled.get(number);
     if (settled !== undefined) return settled;

@@ -3,9 +3,9 @@
  */
 
 import * as abi from "../../syscalls/abi.ts";
-import type { Heap, Ref } from "../heap/heap.ts";
-import { tableDiff, tableUpdate } from "../heap/table.ts";
-import { loadProcess, Process, publishProcess, referenceOf } from "../image/process.ts";
+import type { Heap } from "../heap/heap.ts";
+import { tableUpdate } from "../heap/table.ts";
+import { Process, publishProcess, referenceOf, withoutGas } from "../image/process.ts";
 import type { Activation } from "./activation.ts";
 import type { LoadedProgram } from "./program.ts";
 import type { PutRequest } from "./request.ts";
@@ -32,11 +32,8 @@ function giveQuota(process: Process, memoryGiven: number, processesGiven: number
 /**
  * What CLONE makes of a child: its subtree as it is seen now, without gas and without a reference snapshot.
  */
-export function cloneOf(heap: Heap, source: Process): Process {
-  const copy = withoutReference(source).copy();
-  stripGas(heap, copy);
-  if (copy.status === abi.STATUS_RUNNABLE) copy.gas = 0;
-  return copy;
+export function cloneOf(source: Process): Process {
+  return withoutReference(withoutGas(source));
 }
 
 /**
@@ -61,10 +58,10 @@ export function cloneOfCaller(
 }
 
 /**
- * What START makes of `process`; it becomes its own reference snapshot unless the request keeps the earlier
- * one.
+ * What START makes of `process`, a child of a process of that gas epoch; it becomes its own reference snapshot
+ * unless the request keeps the earlier one.
  */
-export function runnable(process: Process, entry: number, request: PutRequest): Process {
+export function runnable(process: Process, entry: number, request: PutRequest, gasEpoch: number): Process {
   const start = process.copy();
   if (!request.keep || !process.hasReference) {
     start.reference = withoutReference(process);
@@ -76,6 +73,7 @@ export function runnable(process: Process, entry: number, request: PutRequest): 
   start.argumentLow = request.argumentLow;
   start.argumentHigh = request.argumentHigh;
   start.gas = request.gas;
+  start.parentGasEpoch = start.gasInside > 0 ? gasEpoch : 0;
   return start;
 }
 
@@ -101,6 +99,7 @@ export function batched(heap: Heap, batch: Batch): Process {
   result.outcomes = outcomes.finish(heap);
   result.codeLow = outcomes.returned;
   result.gasUsed = start.gas - batch.left;
+  result.parentGasEpoch = 0;
   return result;
 }
 
@@ -130,10 +129,9 @@ export function clearOutcome(process: Process): void {
 export function faulted(heap: Heap, activation: Activation, fault: number, gasUsed: number): Process {
   const { start } = activation;
   const back = referenceOf(heap, start) ?? start;
-  const result = back.copy();
+  const result = withoutGas(back);
   result.reference = start.reference;
   result.referenceRef = start.referenceRef;
-  stripGas(heap, result);
   clearOutcome(result);
   result.status = abi.STATUS_FAULTED;
   result.fault = fault;
@@ -153,25 +151,4 @@ function withoutReference(process: Process): Process {
   copy.reference = null;
   copy.referenceRef = 0;
   return copy;
-}
-
-/**
- * Takes the gas from all runnable descendants: gas never comes back by falling back or copying. Visits only
- * subtrees that hold any.
- */
-function stripGas(heap: Heap, process: Process): void {
-  if (process.gasHeld === 0) return;
-  const numbers: number[] = [];
-  const refs: Ref[] = [];
-  tableDiff(heap, 0, process.children, (number, _none, ref) => {
-    const child = loadProcess(heap, ref);
-    if (child.gasInside === 0) return;
-    const stripped = child.copy();
-    stripGas(heap, stripped);
-    if (stripped.status === abi.STATUS_RUNNABLE) stripped.gas = 0;
-    numbers.push(number);
-    refs.push(publishProcess(heap, stripped));
-  });
-  process.children = tableUpdate(heap, process.children, numbers, refs, numbers.length);
-  process.gasHeld = 0;
 }

@@ -258,10 +258,15 @@ export class Kernel {
     result.children = tableUpdate(this.#heap, result.children, numbers, refs, numbers.length);
     for (const child of changed) {
       const { process, before } = child;
+      assert(
+        process === null || process.gasInside === 0 || process.parentGasEpoch === result.gasEpoch,
+        "keepChildren: a child with gas of another epoch",
+      );
       result.gasHeld += (process?.gasInside ?? 0) - (before?.gasInside ?? 0);
       result.runnableHeld += (process?.runnableInside ?? 0) - (before?.runnableInside ?? 0);
     }
     result.childCount += activation.children.more;
+    if (result.gasHeld === 0) result.parentGasEpoch = 0;
   }
 
   #forgetJob(child: Child): void {

@@ -76,7 +76,7 @@ function checkNew(heap: Heap, programs: Programs, caller: Activation, child: Chi
   if (program !== undefined) {
     caller.plan.process = freshProcess(program, memory, processes);
   } else if (source !== null) {
-    caller.plan.process = cloneOf(heap, source);
+    caller.plan.process = cloneOf(source);
   } else {
     caller.charge(caller.publishMemory(caller.gas()));
     caller.plan.process = cloneOfCaller(heap, caller, memory, processes);
@@ -106,7 +106,7 @@ export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Chil
   if (request.ranges.count > 0) copyIn(heap, caller, child);
   if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
     caller.slot.meter.transfer(-request.gas);
-    const start = runnable(child.process as Process, plan.entry, request);
+    const start = runnable(child.process as Process, plan.entry, request, caller.start.gasEpoch);
     if ((parts & abi.PART_BATCH) !== 0) start.inputs = writeInputs(heap, request.batch, caller.slot.memory);
     caller.children.replace(child, start);
     // What an item starts is nobody else's to run.

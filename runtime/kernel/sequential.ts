@@ -176,7 +176,7 @@ export class ItemLoop {
     const { start, children, childCount, memoryQuota, processQuota } = this.#batch;
     const activation = this.#activation;
     const known = start.childCount + childCount;
-    activation.children = new Children(this.#heap, start.children, known, children);
+    activation.children = new Children(this.#heap, start, known, children);
     activation.memoryQuota = memoryQuota;
     activation.processQuota = processQuota;
   }

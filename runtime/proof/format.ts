@@ -15,6 +15,9 @@
  * proof of a statement, and all that can be computed is left out of it. If the path leads nowhere, address
  * and length are zero. The version says how things are hashed as well (HASH_VERSION).
  *
+ * Gas of a runnable process is void if on the way to it the parentGasEpoch of a process is not the gasEpoch of
+ * the one above: the statement then tells of a process with gas 0.
+ *
  * The check reads the proof once from begin to end, hashing on the way back up; it takes time and space in
  * proportion to the proof, whatever the proof says, and bytes are laid out only once the root is right.
  */
@@ -35,7 +38,7 @@ import {
 } from "../image/record.ts";
 
 export const PROOF_KIND = 0x50;
-export const PROOF_VERSION = 2;
+export const PROOF_VERSION = 3;
 /** Numbers below this one name children, and pages. */
 export const TABLE_LIMIT = 1 << 20;
 export const TOP_SHIFT = 15;
@@ -119,6 +122,8 @@ class Check {
   #length = 0;
   /** Length of the shortest begin of the path that names no process; 0 if all do. */
   #missing = 0;
+  /** Gas of the process at the path, and of all below it, was voided above it. */
+  #void = false;
   #record: Uint8Array = new Uint8Array();
   /** Page numbers and where their bytes begin in the proof. */
   readonly #pages: [page: number, offset: number][] = [];
@@ -131,7 +136,7 @@ class Check {
 
   run(root: Uint8Array, lengthLimit: number): Statement {
     this.#header();
-    const hash = this.#process(0);
+    const hash = this.#process(0, null);
     if (this.#at !== this.#proof.length) {
       throw this.#defect("trailing-bytes", `it ends before the last ${this.#proof.length - this.#at} bytes`);
     }
@@ -149,7 +154,8 @@ class Check {
       if (address !== 0 || length !== 0) throw this.#defect("not-canonical", "a range of no process");
       return { absent: "process", path, missing: path.slice(0, this.#missing) };
     }
-    const process = decodeRecord(this.#record);
+    const record = decodeRecord(this.#record);
+    const process = this.#void ? { ...record, gas: 0 } : record;
     if (!isInside(address, length, process.memoryPages)) {
       return { absent: "memory", path, address, length, process };
     }
@@ -184,8 +190,8 @@ class Check {
     }
   }
 
-  /** The hash of a process, `depth` steps along the path. */
-  #process(depth: number): Uint8Array {
+  /** The hash of a process, `depth` steps along the path, below one of this epoch. */
+  #process(depth: number, aboveEpoch: number | null): Uint8Array {
     const present = this.#u16();
     if (present >>> HASH_FIELDS !== 0) throw this.#defect("not-canonical", "a hash that no record has");
     const record = new Uint8Array(RECORD_BYTES);
@@ -194,14 +200,19 @@ class Check {
     let at = RECORD_PREFIX_BYTES;
     let hashes = 0;
     let memoryPages = 0;
+    let gasEpoch = 0;
     for (const [name, type] of HASHED_FIELDS) {
       const size = fieldBytes(type);
       if (type !== "hash") {
         record.set(this.#take(size), at);
         if (name === "memoryPages") memoryPages = this.#view.getUint32(this.#at - 4, true);
+        if (name === "gasEpoch") gasEpoch = this.#epoch();
+        if (name === "parentGasEpoch" && aboveEpoch !== null && aboveEpoch !== this.#epoch()) {
+          this.#void = true;
+        }
       } else if ((present & (1 << hashes++)) !== 0) {
         if (name === "memory" && isTarget) record.set(this.#memory(memoryPages), at);
-        else if (name === "children" && !isTarget) record.set(this.#child(depth), at);
+        else if (name === "children" && !isTarget) record.set(this.#child(depth, gasEpoch), at);
         else record.set(this.#hash(), at);
       } else if (name === "children" && !isTarget) {
         this.#missing = depth + 1;
@@ -225,12 +236,17 @@ class Check {
     });
   }
 
-  #child(depth: number): Uint8Array {
+  /** The epoch that was read last. */
+  #epoch(): number {
+    return Number(this.#view.getBigInt64(this.#at - 8, true));
+  }
+
+  #child(depth: number, gasEpoch: number): Uint8Array {
     const number = this.#path[depth] as number;
     this.#missing = depth + 1;
     return this.#table(TOP_SHIFT, 0, number, number, () => {
       this.#missing = 0;
-      return this.#process(depth + 1);
+      return this.#process(depth + 1, gasEpoch);
     });
   }
 

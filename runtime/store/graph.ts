@@ -95,6 +95,8 @@ export interface RecordFacts {
   readonly status: number;
   readonly gas: number;
   readonly gasUsed: number;
+  readonly gasEpoch: number;
+  readonly parentGasEpoch: number;
 }
 
 export function factsOf({ bytes }: Stored): RecordFacts {
@@ -102,13 +104,13 @@ export function factsOf({ bytes }: Stored): RecordFacts {
   let at = RECORD_PREFIX_BYTES;
   for (const [name, type] of HASHED_FIELDS) {
     if (name === "status") facts.status = bytes.readUInt32LE(at);
-    if (name === "gas" || name === "gasUsed") facts[name] = Number(bytes.readBigInt64LE(at));
+    if (type === "gas") facts[name] = Number(bytes.readBigInt64LE(at));
     at += fieldBytes(type);
   }
   return facts as unknown as RecordFacts;
 }
 
-/** What a subtree adds to the sums of the processes above it. */
+/** What a subtree adds to the sums of the processes above it, unless its gas is void. */
 export interface Sums {
   readonly gas: number;
   readonly runnable: number;

@@ -255,39 +255,40 @@ export class Import {
    * @throws StoreError (CHUNK_REFUSED)
    */
   checkSums(): void {
-    const known = new Map<string, Sums>();
-    const sums = (edge: Edge): Sums => {
+    const known = new Map<string, Sums & { readonly parentGasEpoch: number }>();
+    const sums = (edge: Edge): Sums & { readonly parentGasEpoch: number } => {
       const name = edge.key.toString("hex");
       const before = known.get(name);
       if (before !== undefined) return before;
       const stored = this.#database.object(edge.key);
       if (stored === undefined) throw unreadable(edge);
       const chunk = this.#processes.get(name);
+      const facts = factsOf(stored);
       const said = storedSums(stored);
       if (chunk !== undefined) {
         const below = { gas: 0, runnable: 0 };
         for (const field of edgesOf(edge, stored)) {
           if (field.wanted === "process") sums(field);
-          if (field.wanted === "children") add(field, below);
+          if (field.wanted === "children") add(field, below, facts.gasEpoch);
         }
         if (below.gas !== said.gas || below.runnable !== said.runnable) {
           throw refused(chunk, `process ${name} carries other sums than its children have`);
         }
       }
-      const above = sumsAbove(factsOf(stored), said);
+      const above = { ...sumsAbove(facts, said), parentGasEpoch: facts.parentGasEpoch };
       known.set(name, above);
       return above;
     };
-    const add = (edge: Edge, total: { gas: number; runnable: number }): void => {
+    const add = (edge: Edge, total: { gas: number; runnable: number }, gasEpoch: number): void => {
       const stored = this.#database.object(edge.key);
       if (stored === undefined) throw unreadable(edge);
       for (const next of edgesOf(edge, stored)) {
         if (next.wanted === "children") {
-          add(next, total);
+          add(next, total, gasEpoch);
           continue;
         }
-        const { gas, runnable } = sums(next);
-        total.gas += gas;
+        const { gas, runnable, parentGasEpoch } = sums(next);
+        if (parentGasEpoch === gasEpoch) total.gas += gas;
         total.runnable += runnable;
       }
     };

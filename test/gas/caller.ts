@@ -13,6 +13,7 @@ import { createHeap, Heap } from "../../runtime/heap/heap.ts";
 import { tableUpdate } from "../../runtime/heap/table.ts";
 import { type Process, publishProcess } from "../../runtime/image/process.ts";
 import { Activation, faultThrown, Scratch } from "../../runtime/kernel/activation.ts";
+import { PAID } from "../../runtime/kernel/changes.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
 import { NOBODY_ELSE } from "../../runtime/kernel/jobs.ts";
 import { Kernel } from "../../runtime/kernel/kernel.ts";
@@ -234,12 +235,13 @@ export class Caller {
     const refs = changed.map(({ process }) => (process === null ? 0 : publishProcess(this.heap, process)));
     const numbers = changed.map(({ number }) => number);
     next.children = tableUpdate(this.heap, next.children, numbers, refs, numbers.length);
-    for (const { process, before, more } of changed) {
+    for (const { process, before } of changed) {
       next.gasHeld += (process?.gasInside ?? 0) - (before?.gasInside ?? 0);
       next.runnableHeld += (process?.runnableInside ?? 0) - (before?.runnableInside ?? 0);
-      next.childCount += more;
     }
-    next.memory = this.#slot.publish(this.heap, this.#start.memory);
+    next.childCount += children.more;
+    this.#slot.publish(this.heap, this.#start.memory, PAID);
+    next.memory = this.#slot.root;
     next.memoryQuota = this.#activation.memoryQuota;
     next.processQuota = this.#activation.processQuota;
     next.started = 1;

@@ -18,7 +18,8 @@ const ABSENT = 5000;
 /** Children with these numbers, all of program 0. */
 function childrenOf({ heap, fresh }: Solo, numbers: readonly number[]): Children {
   const refs = numbers.map(() => publishProcess(heap, fresh(0)));
-  return new Children(heap, tableUpdate(heap, 0, numbers, refs, refs.length), numbers.length);
+  const children = tableUpdate(heap, 0, numbers, refs, refs.length);
+  return new Children(heap, { children, gasEpoch: 0 }, numbers.length);
 }
 
 const touched = (children: Children): number[] => [...children.touched()].map(({ number }) => number);

@@ -14,7 +14,7 @@ import assert from "node:assert/strict";
 import type { Runtime } from "../../runtime/chain/runtime.ts";
 import type { Heap, Ref } from "../../runtime/heap/heap.ts";
 import { tableDiff } from "../../runtime/heap/table.ts";
-import { loadProcess, type Process } from "../../runtime/image/process.ts";
+import { childOf, loadProcess, type Process } from "../../runtime/image/process.ts";
 import * as abi from "../../syscalls/abi.ts";
 
 /** What a subtree holds together. */
@@ -32,7 +32,8 @@ export interface Holdings {
 /** Checks the head's tree; returns what it holds. */
 export function checkTree(runtime: Runtime): Holdings {
   const [root] = headRef(runtime);
-  return checkProcess(runtime.engine.heap, root as Ref, "root", false);
+  const { heap } = runtime.engine;
+  return checkProcess(heap, loadProcess(heap, root as Ref), "root", false);
 }
 
 /** The record of the head: the last of the retained, unless blocks were reverted. */
@@ -44,8 +45,7 @@ export function headRef(runtime: Runtime): Ref[] {
   );
 }
 
-function checkProcess(heap: Heap, ref: Ref, path: string, isReference: boolean): Holdings {
-  const process = loadProcess(heap, ref);
+function checkProcess(heap: Heap, process: Process, path: string, isReference: boolean): Holdings {
   checkFields(process, path, isReference);
   let processes = 1;
   let gas = 0;
@@ -54,7 +54,9 @@ function checkProcess(heap: Heap, ref: Ref, path: string, isReference: boolean):
   let slots = 1 + process.processQuota;
   let children = 0;
   tableDiff(heap, 0, process.children, (number, _none, child) => {
-    const held = checkProcess(heap, child, `${path}/${number}`, false);
+    const seen = childOf(process.gasEpoch, loadProcess(heap, child));
+    if (seen.gasInside === 0 && seen.ref !== 0) assert.equal(seen.parentGasEpoch, 0, `${path}/${number}`);
+    const held = checkProcess(heap, seen, `${path}/${number}`, false);
     processes += held.processes;
     gas += held.gas;
     runnable += held.runnable;
@@ -69,7 +71,7 @@ function checkProcess(heap: Heap, ref: Ref, path: string, isReference: boolean):
   assert.equal(slots, process.processesGiven + 1, `${path}: process quota`);
   if (process.referenceRef !== 0) {
     assert.ok(!isReference, `${path}: the reference snapshot has one of its own`);
-    const back = checkProcess(heap, process.referenceRef, `${path}@`, true);
+    const back = checkProcess(heap, loadProcess(heap, process.referenceRef), `${path}@`, true);
     assert.equal(back.memory, memory, `${path}: memory quota of the reference snapshot`);
     assert.equal(back.slots, slots, `${path}: process quota of the reference snapshot`);
   }
