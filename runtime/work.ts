@@ -22,14 +22,16 @@ export const work = {
   /** Nodes of tables of pages or children on the way of a look-up, an update or a walk. */
   nodesVisited: 0,
   nodesMade: 0,
-  /** Records of processes written or read. */
-  records: 0,
+  /** Records of processes. */
+  recordsRead: 0,
+  recordsMade: 0,
   /** Bytes compared, as memory is compared: many at a time. */
   bytesCompared: 0,
   /** Bytes copied or filled, as memory is copied. */
   bytesCopied: 0,
   /** Bytes merged, or looked at for conflicts, one after the other. */
   bytesMerged: 0,
+  /** Hashing, which is done once for each object, at some time after it was made. */
   bytesHashed: 0,
   objectsHashed: 0,
   /** Bytes of globals saved to or loaded from an instance. */

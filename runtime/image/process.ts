@@ -159,7 +159,7 @@ const record = new Uint32Array(PROCESS_WORDS);
 export function putRecord(heap: Heap, words: Uint32Array): Ref {
   let count = PROCESS_WORDS;
   while (count > PROCESS_REFERENCES && words[count - 1] === 0) count--;
-  if (counting) work.records++;
+  if (counting) work.recordsMade++;
   const ref = heap.allocate(KIND_PROCESS, 4 * count, PROCESS_REFERENCES);
   const at = ref * UNIT_WORDS + UNIT_WORDS;
   for (let i = 0; i < count; i++) heap.words[at + i] = words[i] as number;
@@ -222,7 +222,7 @@ export function publishProcess(heap: Heap, process: Process): Ref {
 
 /** The published image at `from`. */
 export function loadProcess(heap: Heap, from: Ref): Process {
-  if (counting) work.records++;
+  if (counting) work.recordsRead++;
   const ref = heap.resolve(from);
   const word = (i: number): number => recordWord(heap, ref, i);
   const process = new Process();
@@ -287,7 +287,7 @@ export function withoutGas(process: Process): Process {
 
 /** The program of the published image at `ref`. */
 export function programOf(heap: Heap, ref: Ref): Ref {
-  if (counting) work.records++;
+  if (counting) work.recordsRead++;
   return recordWord(heap, heap.resolve(ref), 0);
 }
 

@@ -1,11 +1,11 @@
 /**
  * npm run fuzz -- [NAME…] [--seed S] [--seconds T] [--node PATH]… [--canary]
  *
- * Fuzzers: trees, requests, program, batch, engines; all of them without a name. The last compares engines,
- * among them every other Node that --node names, or else the system's if that is 24 or newer. Each runs for T
- * seconds (30) and prints its seed; what it finds is printed with the seed of the one round, which `--seed`
- * repeats. With --canary each planted defect must be found. Exit code 1 if something was found, or a canary
- * was not; 2 for bad usage.
+ * Fuzzers: trees, requests, program, batch, gas, engines; all of them without a name. The last compares
+ * engines, among them every other Node that --node names, or else the system's if that is 24 or newer. Each
+ * runs for T seconds (30) and prints its seed; what it finds is printed with the seed of the one round, which
+ * `--seed` repeats. With --canary each planted defect must be found. Exit code 1 if something was found, or a
+ * canary was not; 2 for bad usage.
  */
 
 import { spawn } from "node:child_process";
@@ -16,6 +16,7 @@ const CANARY_ROUNDS = 40;
 const CANARY_SCRIPTS = 400;
 const CANARY_ENGINE_ROUNDS = 5;
 const CANARY_BATCH_ROUNDS = 20;
+const CANARY_GAS_ROUNDS = 10;
 const PROGRAM = fileURLToPath(new URL("../program/fuzz.ts", import.meta.url));
 
 // Loaded when asked for: each compiles guests.
@@ -23,6 +24,7 @@ const trees = () => import("./trees.ts");
 const requests = () => import("./requests.ts");
 const engines = () => import("./engines.ts");
 const batch = () => import("./batch.ts");
+const gas = () => import("./gas.ts");
 
 interface Fuzzer {
   /** Whether all went well. */
@@ -62,6 +64,25 @@ const FUZZERS: Record<string, Fuzzer> = {
     },
     canary: async (seed) =>
       report("batch: every validation says yes", await (await batch()).canary(seed, CANARY_BATCH_ROUNDS)),
+  },
+  gas: {
+    fuzz: async (seed, seconds) => {
+      const { describeRound, roundsOfGas } = await gas();
+      const rounds = await roundsOfGas(seed, { seconds });
+      const found = rounds.map(describeRound).filter((line) => line !== null);
+      for (const line of found) console.log(`gas: ${line}`);
+      const calls = rounds.reduce((sum, round) => sum + round.calls, 0);
+      console.log(`gas: ${rounds.length} rounds from seed ${seed}, ${calls} calls, ${found.length} found`);
+      return found.length === 0;
+    },
+    canary: async (seed) => {
+      const { CANARIES, findCanary } = await gas();
+      let all = true;
+      for (const name of Object.keys(CANARIES)) {
+        all = report(`gas: ${name}`, await findCanary(name, seed, CANARY_GAS_ROUNDS, false)) && all;
+      }
+      return all;
+    },
   },
   engines: {
     fuzz: async (seed, seconds) => {

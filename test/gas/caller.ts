@@ -9,7 +9,7 @@
  */
 
 import { loadProgram } from "../../runtime/chain/genesis.ts";
-import { createHeap, Heap } from "../../runtime/heap/heap.ts";
+import { createHeap, Heap, type Ref } from "../../runtime/heap/heap.ts";
 import { tableUpdate } from "../../runtime/heap/table.ts";
 import { type Process, publishProcess } from "../../runtime/image/process.ts";
 import { Activation, faultThrown, Scratch } from "../../runtime/kernel/activation.ts";
@@ -17,11 +17,11 @@ import { PAID } from "../../runtime/kernel/changes.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
 import { NOBODY_ELSE } from "../../runtime/kernel/jobs.ts";
 import { Kernel } from "../../runtime/kernel/kernel.ts";
-import { type LoadedProgram, Programs } from "../../runtime/kernel/program.ts";
+import { type LoadedProgram, type ProgramHandle, Programs } from "../../runtime/kernel/program.ts";
 import { type KernelImports, Slot } from "../../runtime/kernel/slot.ts";
 import type { Tracer } from "../../runtime/kernel/trace.ts";
 import { WASM_PAGE_BYTES } from "../../runtime/limits.ts";
-import { admit } from "../../runtime/program/admit.ts";
+import { ProgramCache } from "../../runtime/program/cache.ts";
 import { AUX_MARKS } from "../../runtime/program/layout.ts";
 import { type Work, work } from "../../runtime/work.ts";
 import * as abi from "../../syscalls/abi.ts";
@@ -34,6 +34,7 @@ const REQUESTS = 64 << 20;
 const REQUESTS_END = 80 << 20;
 const PAGES = REQUESTS_END / WASM_PAGE_BYTES;
 const QUOTA = 1 << 20;
+const cache = new ProgramCache();
 /** Enough for any call. */
 export const PLENTY = 1e14;
 
@@ -72,6 +73,7 @@ export class Caller {
   readonly kernel: Kernel;
   /** Of the programs it was opened with. */
   readonly hashes: readonly Uint8Array[];
+  readonly #refs: readonly Ref[];
   #start: Process;
   #slot: Slot;
   #activation: Activation;
@@ -80,12 +82,13 @@ export class Caller {
   #held = new Map<number, number>();
   #heldAtStart = new Map<number, number>();
 
-  private constructor(heap: Heap, kernel: Kernel, program: LoadedProgram, hashes: readonly Uint8Array[]) {
+  private constructor(heap: Heap, kernel: Kernel, own: LoadedProgram, handles: readonly ProgramHandle[]) {
     this.heap = heap;
     this.kernel = kernel;
-    this.hashes = hashes;
-    this.#slot = new Slot(program.production, PAGES, IMPORTS);
-    this.#start = freshProcess(program, QUOTA, QUOTA);
+    this.hashes = handles.map(({ hashHex }) => new Uint8Array(Buffer.from(hashHex, "hex")));
+    this.#refs = handles.map(({ ref }) => ref);
+    this.#slot = new Slot(own.production, PAGES, IMPORTS);
+    this.#start = freshProcess(own, QUOTA, QUOTA);
     this.#activation = this.#begin();
   }
 
@@ -97,11 +100,10 @@ export class Caller {
     const heap = new Heap(createHeap(options.heapBytes ?? 2 ** 32), 1);
     const own = build({ memory: [PAGES, PAGES] });
     const handles = [];
-    for (const bytes of [own, ...programs]) handles.push(await loadProgram(heap, await admit(bytes)));
+    for (const bytes of [own, ...programs]) handles.push(await loadProgram(heap, await cache.admit(bytes)));
     const loaded = new Programs(heap, handles);
     const kernel = new Kernel(heap, loaded, NOBODY_ELSE, options.tracer ?? null);
-    const hashes = handles.slice(1).map(({ hashHex }) => new Uint8Array(Buffer.from(hashHex, "hex")));
-    return new Caller(heap, kernel, loaded.get(handles[0]!.ref), hashes);
+    return new Caller(heap, kernel, loaded.get(handles[0]!.ref), handles.slice(1));
   }
 
   #begin(): Activation {
@@ -221,6 +223,13 @@ export class Caller {
   /** Whether the child is started and not joined. */
   isStarted(child: number): boolean {
     return (this.#held.get(child) ?? 0) > 0 && this.#child(child)?.status === abi.STATUS_RUNNABLE;
+  }
+
+  /** What the child is, for choosing what to do with it; null: there is none. */
+  about(child: number): { program: number; memoryPages: number } | null {
+    const process = this.#child(child);
+    if (process === null) return null;
+    return { program: this.#refs.indexOf(process.program), memoryPages: process.memoryPages };
   }
 
   #child(child: number): Process | null {

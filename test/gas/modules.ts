@@ -37,7 +37,7 @@ export function tableModule(elements: number): Uint8Array {
 }
 
 /** Grows its memory by as many pages as the argument says. */
-export function growerModule(): Uint8Array {
+export function growerModule(maximum = 300): Uint8Array {
   const grow = entry("grow", (code) => {
     code.get(0);
     code.op(op.I32_WRAP_I64);
@@ -45,7 +45,7 @@ export function growerModule(): Uint8Array {
     code.u8(0);
     code.op(op.I64_EXTEND_I32_U);
   });
-  return build({ memory: [1, 300], functions: [nothing, grow] });
+  return build({ memory: [1, maximum], functions: [nothing, grow] });
 }
 
 /** So many mutable globals of 16 bytes; "change" changes the last. */

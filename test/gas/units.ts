@@ -31,9 +31,11 @@ const CHILDREN = 20_000;
 /** Pages that the merge combines. */
 const MERGED = 256;
 const BYTES = PAGE * PAGES;
+/** Pages of 64 KiB whose marks are looked at. */
+const MARKED = 8_192;
 
 /** The programs that the caller of `callUnits` is opened with. */
-export const UNIT_PROGRAMS = [gasGuest(), globalsModule(GLOBALS), tableModule(1), growerModule()];
+export const UNIT_PROGRAMS = [gasGuest(), globalsModule(GLOBALS), tableModule(1), growerModule(MARKED)];
 
 /** Of the heap alone. */
 export function heapUnits(): Unit[] {
@@ -65,9 +67,14 @@ export function heapUnits(): Unit[] {
       }),
     },
     {
-      kind: "records",
-      units: 2 * CHILDREN,
-      run: times(CHILDREN, (at) => publishProcess(heap, loadProcess(heap, records[at] as number).copy())),
+      kind: "recordsRead",
+      units: CHILDREN,
+      run: times(CHILDREN, (at) => loadProcess(heap, records[at] as number)),
+    },
+    {
+      kind: "recordsMade",
+      units: CHILDREN,
+      run: times(CHILDREN, () => publishProcess(heap, process.copy())),
     },
     {
       kind: "bytesCompared",
@@ -113,8 +120,8 @@ export function callUnits(caller: Caller): Unit[] {
   for (let i = 1; i <= MERGED; i++) caller.store(i * PAGE + 8, Uint8Array.of(9));
   const merge = caller.getRequest(5, { merge: { address: PAGE, length: MERGED * PAGE } });
   make(caller, 7, guest);
-  make(caller, 6, grower, { memoryQuota: 300 });
-  caller.repeat(activation(caller, 6, { entry: "grow", argument: 255n }));
+  make(caller, 6, grower, { memoryQuota: MARKED });
+  caller.repeat(activation(caller, 6, { entry: "grow", argument: BigInt(MARKED - 1) }));
   const unit = (kind: keyof Work, requests: readonly Request[], times: number, each: number): Unit => {
     return { kind, units: each * times, run: () => caller.repeat(requests, times) };
   };
@@ -124,6 +131,6 @@ export function callUnits(caller: Caller): Unit[] {
     unit("faults", stepping(caller, 4, new Steps(PRIVATE - 8192).trap(), { gas: 1e6 }), 1_000, 1),
     unit("items", batchOf(caller, 7, { count: BATCH, gas: 1e5, entry: "nothing" }), 1, BATCH),
     unit("bytesMerged", [merge], 4, 2 * MERGED * PAGE),
-    unit("marksScanned", activation(caller, 6, { entry: "nothing" }), 1_000, 256 * 16),
+    unit("marksScanned", activation(caller, 6, { entry: "nothing" }), 200, MARKED * 16),
   ];
 }

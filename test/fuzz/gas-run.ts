@@ -1,0 +1,58 @@
+/**
+ * Rounds of the fuzzer "gas" (gas.ts), in a process of their own: work is counted only if the runtime is
+ * loaded with STILLPOINT_COUNT_WORK=1, and a planted defect must be there before it is loaded.
+ *
+ *   node gas-run.ts --seed S (--rounds N | --seconds T) [--plant NAME] [--steps KIND,KIND…]
+ *
+ * Prints a line of JSON for each round: RoundOfGas.
+ */
+
+import { parseArgs } from "node:util";
+import { CANARIES } from "../gas/canaries.ts";
+import { plant } from "../gas/plant.ts";
+import type { Unpaid } from "../gas/world.ts";
+
+export interface RoundOfGas {
+  readonly seed: number;
+  readonly calls: number;
+  /** Largest share of its gas that a call's work took, of those that paid. */
+  readonly highest: number;
+  readonly unpaid: readonly Unpaid[];
+}
+
+const STEPS = 60;
+const HEAP_BYTES = 2 ** 32;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    rounds: { type: "string", default: "1" },
+    seconds: { type: "string", default: "0" },
+    plant: { type: "string" },
+    steps: { type: "string" },
+  },
+});
+if (values.plant !== undefined) plant(CANARIES[values.plant]!.edits);
+
+const { COUNTING } = await import("../../runtime/work.ts");
+if (!COUNTING) throw new Error("gas: STILLPOINT_COUNT_WORK is not 1");
+const { Caller } = await import("../gas/caller.ts");
+const generate = await import("../gas/generate.ts");
+const { World } = await import("../gas/world.ts");
+const { globalsModule, growerModule, tableModule, tinyModule } = await import("../gas/modules.ts");
+const { gasGuest } = await import("../gas/rows.ts");
+const { memoryFor } = await import("../gas/steps.ts");
+const { random } = await import("../kernel/trees.ts");
+
+const guests = [generate.SMALL_PAGES, generate.LARGE_PAGES].map((pages) => gasGuest(memoryFor(pages)));
+const modules = [globalsModule(2_000), tableModule(5_000), growerModule(), tinyModule(0)];
+const programs = [...(await Promise.all(guests)), ...modules];
+const kinds = values.steps?.split(",") ?? Object.keys(generate.STEPS);
+const first = Number(values.seed);
+const end = performance.now() + Number(values.seconds) * 1000;
+for (let seed = first; seed < first + Number(values.rounds) || performance.now() < end; seed++) {
+  const world = new World(await Caller.open(programs, { heapBytes: HEAP_BYTES }));
+  generate.playSteps(world, random(seed), STEPS, kinds);
+  const { calls, highest, unpaid } = world;
+  console.log(JSON.stringify({ seed, calls, highest, unpaid } satisfies RoundOfGas));
+}

@@ -1,0 +1,91 @@
+/**
+ * Fuzzer "gas": random sequences of requests at the worst content that a guest can set up; each call must
+ * take at least the gas that its work costs (test/gas/world.ts). Work is counted, not timed, so a seed gives
+ * the same everywhere. Its canaries are the rules of gas, left out one at a time (test/gas/canaries.ts).
+ */
+
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { CANARIES } from "../gas/canaries.ts";
+import type { Unpaid } from "../gas/world.ts";
+import type { RoundOfGas } from "./gas-run.ts";
+
+export { CANARIES } from "../gas/canaries.ts";
+
+const PROGRAM = fileURLToPath(new URL("gas-run.ts", import.meta.url));
+/** Calls that a message names, of a round. */
+const NAMED = 5;
+
+/** Runs rounds from a seed on. */
+export function roundsOfGas(
+  seed: number,
+  length: { rounds?: number; seconds?: number },
+  rest: { plant?: string; steps?: readonly string[] } = {},
+): Promise<RoundOfGas[]> {
+  const args = ["--seed", seed, "--rounds", length.rounds ?? 1, "--seconds", length.seconds ?? 0];
+  if (rest.plant !== undefined) args.push("--plant", rest.plant);
+  if (rest.steps !== undefined) args.push("--steps", rest.steps.join(","));
+  const env = { ...process.env, STILLPOINT_COUNT_WORK: "1" };
+  const child = spawn(process.execPath, [PROGRAM, ...args.map(String)], {
+    env,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    output += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (code === 0)
+        resolve(
+          output
+            .trim()
+            .split("\n")
+            .map((line) => JSON.parse(line)),
+        );
+      else reject(new Error(`gas: rounds from seed ${seed} ended with exit code ${code}`));
+    });
+  });
+}
+
+/** What a round found, in words; null: nothing. */
+export function describeRound({ seed, unpaid }: RoundOfGas): string | null {
+  if (unpaid.length === 0) return null;
+  // Of each cause the worst.
+  const worst = new Map<string, Unpaid>();
+  for (const one of [...unpaid].sort((a, b) => b.ratio - a.ratio)) {
+    const cause = causeOf(one);
+    if (!worst.has(cause)) worst.set(cause, one);
+  }
+  const named = [...worst.values()].slice(0, NAMED).map(describe);
+  return `seed ${seed}: ${unpaid.length} calls took less gas than their work\n${named.join("\n")}`;
+}
+
+/** In which kind of step a call of which kind did mostly work of which kind. */
+export function causeOf({ step, call, work }: Unpaid): string {
+  return `${step.replace(/^\d+ /, "")}: ${call}, ${work[0]?.[0] ?? "nothing"}`;
+}
+
+function describe({ step, call, gas, ratio, work }: Unpaid): string {
+  const dearest = work.slice(0, 3).map(([kind, of]) => `${kind} ${Math.round(of)}`);
+  const times = `its work is ${ratio.toFixed(1)} times that`;
+  return `  step ${step}: ${call} took ${gas}, ${times}: ${dearest.join(", ")}`;
+}
+
+/**
+ * Whether calls that pay for their work do not with the defect; how many rounds it took, or null. `steps`: of
+ * those kinds only.
+ */
+export async function findCanary(name: string, seed: number, rounds: number, short: boolean) {
+  const steps = short ? { steps: CANARIES[name]!.steps } : {};
+  const planted = await roundsOfGas(seed, { rounds }, { plant: name, ...steps });
+  const last = planted.findLastIndex(({ unpaid }) => unpaid.length > 0);
+  if (last < 0) return null;
+  const sound = await roundsOfGas(seed, { rounds: last + 1 }, steps);
+  const found = sound.findIndex((round, i) => {
+    const known = new Set(round.unpaid.map(({ number }) => number));
+    return planted[i]!.unpaid.some(({ number }) => !known.has(number));
+  });
+  return found < 0 ? null : found + 1;
+}

@@ -1,0 +1,80 @@
+/**
+ * Defects that the fuzzer "gas" must find: for each rule by which gas pays for work, the code without it. See
+ * plant.ts for how they get into the runtime. `steps`: those that a short test tries.
+ */
+
+import type { Edit } from "./plant.ts";
+
+export interface Canary {
+  readonly edits: readonly Edit[];
+  readonly steps: readonly string[];
+}
+
+/** Visits all children of a process, to take something from each. */
+const WALK = `
+  import { tableDiff as walk } from "../heap/table.ts";
+  import { loadProcess as look } from "../image/process.ts";
+  function visitAll(heap: any, process: any): any {
+    walk(heap, 0, process.children, (_number: number, _none: number, ref: number) => void look(heap, ref));
+    return process;
+  }
+`;
+const IMAGES_END = 'import type { Batch } from "./runner.ts";\n';
+
+export const CANARIES: Readonly<Record<string, Canary>> = {
+  "changed pages are captured before they are paid": {
+    edits: [
+      {
+        file: "kernel/slot.ts",
+        from: "if (!same && !payer.add(index)) return false;",
+        to: "if (!same) payer.add(index);",
+      },
+    ],
+    steps: ["run"],
+  },
+  "CLONE visits all children": {
+    edits: [
+      { file: "kernel/put.ts", from: "cloneOf(source)", to: "cloneOf(visitAll(heap, source))" },
+      {
+        file: "kernel/put.ts",
+        from: 'import { checkBatch, checkStart } from "./start.ts";\n',
+        to: `import { checkBatch, checkStart } from "./start.ts";\n${WALK}`,
+      },
+    ],
+    steps: ["family", "family", "clone"],
+  },
+  "a fault visits all children": {
+    edits: [
+      { file: "kernel/images.ts", from: "withoutGas(back)", to: "withoutGas(visitAll(heap, back))" },
+      { file: "kernel/images.ts", from: IMAGES_END, to: IMAGES_END + WALK },
+    ],
+    steps: ["family", "fall"],
+  },
+  "numbers without a child are kept": {
+    edits: [
+      {
+        file: "kernel/children.ts",
+        from: "if (before !== null) this.#touched.set(number, child);",
+        to: "this.#touched.set(number, child);",
+      },
+      { file: "kernel/children.ts", from: "this.#known + this.#touched.size", to: "this.#known" },
+    ],
+    steps: ["absent"],
+  },
+  "MERGE walks over all changes": {
+    edits: [
+      {
+        file: "kernel/merge.ts",
+        from: "tableDiff(heap, before, after, look, firstPage, firstPage + pages);",
+        to: `tableDiff(heap, before, after, (i, old, now) => {
+          if (i >= firstPage && i < firstPage + pages) look(i, old, now);
+        });`,
+      },
+    ],
+    steps: ["merge"],
+  },
+  "MERGE looks at changed pages for nothing": {
+    edits: [{ file: "kernel/merge.ts", from: "caller.charge(COST_MERGE_PAGE);", to: "" }],
+    steps: ["merge"],
+  },
+};

@@ -1,0 +1,330 @@
+/**
+ * Random calls of the fuzzer "gas". Each step sets something up or probes it, with sizes from nothing to the
+ * worst: a step chooses among a few children, so what one has built another meets. Every call of every step
+ * is held to the property (world.ts).
+ */
+
+import * as abi from "../../syscalls/abi.ts";
+import type { GetSpec, PutSpec } from "../driver.ts";
+import { PLENTY } from "./caller.ts";
+import { batchOf } from "./item-rows.ts";
+import { loopsModule, tinyModule } from "./modules.ts";
+import { fillOwn, PAGE } from "./rows.ts";
+import { PRIVATE, Steps } from "./steps.ts";
+import type { World } from "./world.ts";
+
+export type Next = (limit: number) => number;
+
+/** Programs by number, in the order in which the caller is opened with them. */
+export const GUEST = 0;
+export const LARGE = 1;
+export const GLOBALS = 2;
+export const TABLE = 3;
+export const GROWER = 4;
+export const TINY = 5;
+
+/** Pages beyond PRIVATE in the two guests. */
+export const SMALL_PAGES = 64;
+export const LARGE_PAGES = 12_000;
+const CHILDREN = 5;
+/** Where a child's own requests and the hash of a program lie. */
+const SCRIPT = PRIVATE - 16_384;
+const HASH = PRIVATE - 64;
+const RANGES = 512;
+/** Numbers from here on never are children. */
+const ABSENT = 100_000;
+const GAS = [20_000, 100_000, 400_000, 3_000_000, 1e9] as const;
+
+/** A number from 1 to `most`, of any magnitude. */
+const upTo = (next: Next, most: number): number => {
+  const bits = next(Math.ceil(Math.log2(most)) + 1);
+  return Math.min(most, 1 + next(2 ** bits));
+};
+const pick = <T>(next: Next, list: readonly T[]): T => list[next(list.length)] as T;
+
+/** What steps are made with. */
+class Play {
+  readonly world: World;
+  readonly next: Next;
+
+  constructor(world: World, next: Next) {
+    this.world = world;
+    this.next = next;
+  }
+
+  /** Any, mostly one that there is. */
+  get child(): number {
+    return this.#choose(() => true) ?? 1 + this.next(CHILDREN);
+  }
+
+  /** One of the program "gas"; made if there is none. */
+  get guest(): number {
+    const found =
+      this.next(8) === 0 ? null : this.#choose((program) => program === GUEST || program === LARGE);
+    return found ?? this.makeGuest(this.next(3) === 0 ? GUEST : LARGE);
+  }
+
+  #choose(fits: (program: number) => boolean): number | null {
+    const all = Array.from({ length: CHILDREN }, (_, i) => i + 1);
+    const found = all.filter((child) => fits(this.world.caller.about(child)?.program ?? -1));
+    return found.length === 0 ? null : pick(this.next, found);
+  }
+
+  makeGuest(program: number): number {
+    const { world } = this;
+    const child = 1 + this.next(CHILDREN);
+    const hash = world.caller.hashes[program] as Uint8Array;
+    world.call(world.caller.putRequest(child, { program: hash, memoryQuota: 20_000, processQuota: 3_000 }));
+    const tiny = world.caller.hashes[TINY] as Uint8Array;
+    world.call(world.caller.putRequest(child, { ranges: [{ source: tiny, target: HASH }] }));
+    return child;
+  }
+
+  /** Pages of the guest from PRIVATE on, at most. */
+  pages(child: number): number {
+    return this.world.caller.about(child)?.program === LARGE ? LARGE_PAGES : SMALL_PAGES;
+  }
+
+  /** Mostly enough, sometimes so little that it runs out somewhere. */
+  get budget(): number {
+    return this.next(12) > 0 ? PLENTY : 10 ** (2 + this.next(7));
+  }
+
+  put(child: number, spec: PutSpec): void {
+    this.world.call(this.world.caller.putRequest(child, spec), this.budget);
+  }
+
+  get(child: number, spec: GetSpec): void {
+    this.world.call(this.world.caller.getRequest(child, spec), this.budget);
+  }
+
+  /** With enough gas: a PUT, or a GET of the status. */
+  plenty(child: number, spec?: PutSpec): void {
+    const { caller } = this.world;
+    const request = spec ? caller.putRequest(child, spec) : caller.getRequest(child, { status: true });
+    this.world.call(request);
+  }
+
+  load(child: number, steps: Steps): void {
+    this.plenty(child, { ranges: [{ source: steps.bytes(), target: steps.base }] });
+  }
+
+  /** Whole pages of the caller's at `source`, the same for all, to pages of the child. */
+  share(child: number, source: number, first: number, pages: number): void {
+    const { caller } = this.world;
+    for (let done = 0; done < pages; done += RANGES) {
+      const ranges = Array.from({ length: Math.min(RANGES, pages - done) }, (_, i) => {
+        return { source, target: PRIVATE + (first + done + i) * PAGE, length: PAGE };
+      });
+      this.world.call(caller.putRequest(child, { ranges }));
+    }
+  }
+
+  start(child: number, entry: string, argument = 0n): void {
+    const keep = this.next(3) === 0;
+    this.put(child, { start: { entry, argument, gas: pick(this.next, GAS), keep } });
+    if (this.next(5) > 0) this.get(child, { status: true });
+  }
+
+  run(child: number, steps: Steps): void {
+    this.load(child, steps);
+    this.start(child, "run", BigInt(steps.base));
+  }
+}
+
+/** What an activation or an item may do; `most`: pages from PRIVATE on. */
+function something(play: Play, steps: Steps, most: number): Steps {
+  const { next } = play;
+  const pages = upTo(next, most);
+  const many = upTo(next, 300);
+  const first = next(300);
+  const start = { entry: "nothing", gas: pick(next, GAS.slice(0, 3)) };
+  const does = [
+    () => steps.touch(PRIVATE, pages, next(3)),
+    () => steps.touch(PRIVATE, pages, next(3)),
+    () => steps.touch(0, upTo(next, 1024), next(3)),
+    () => steps.fill(PRIVATE, pages * PAGE, next(3)),
+    () => steps.spin(next(1000)),
+    () => steps.grow(next(3)),
+    () => steps.deep(next(5000)),
+    () => steps.put(first, { program: HASH }, many),
+    () => steps.put(first, { program: HASH, start }, many),
+    () => steps.put(first, { start }, many),
+    () => steps.put(first, { drop: true }, many),
+    () => steps.put(first, { ranges: [{ zero: true, target: 0, length: 1 + next(9000) }] }, many),
+    () => steps.put(first, { clone: next(300) }),
+    () => steps.get(first, { status: true }, many),
+    () => steps.get(first, { hash: true }),
+    () => steps.get(first, { merge: { address: 0, length: 65_536 } }),
+  ];
+  return pick(next, does)();
+}
+
+function ending(play: Play, steps: Steps): Steps {
+  const { next } = play;
+  const ends = [
+    () => steps,
+    () => steps,
+    () => steps.trap(next(3) * next(2000)),
+    () => steps.abort(),
+    () => steps.ret(next(3) * next(2000)),
+    () => steps.spin(1_000_000),
+  ];
+  return pick(next, ends)();
+}
+
+/** Other pages, of equal or of other bytes, all over a child that has a reference snapshot. */
+function replace(play: Play, guest: number): void {
+  const { next, world } = play;
+  const pages = upTo(next, play.pages(guest));
+  const byte = next(4);
+  fillOwn(world.caller, 0, byte);
+  play.share(guest, 0, 0, pages);
+  play.plenty(guest, { start: { entry: "nothing", gas: 100_000 } });
+  play.plenty(guest);
+  fillOwn(world.caller, 2 * PAGE, next(2) === 0 ? byte : byte + 1);
+  play.share(guest, 2 * PAGE, 0, pages);
+}
+
+/** Every kind of step by name; the fuzzer takes one after the other at random. */
+export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
+  create: (play) => {
+    const { next, world } = play;
+    const program = world.caller.hashes[next(TINY + 1)] as Uint8Array;
+    play.put(1 + next(CHILDREN), { program, memoryQuota: 2_000 + next(20_000), processQuota: 3_000 });
+  },
+  start: (play) => {
+    const { child, next } = play;
+    const entries = ["nothing", "nothing", "nothing", "change", "growTrap", "grow"];
+    const entry = ENTRIES[play.world.caller.about(child)?.program ?? 0] ?? entries;
+    for (let i = next(3); i >= 0; i--) play.start(child, pick(next, entry), BigInt(next(4)));
+  },
+  resume: (play) => play.start(play.guest, ""),
+  run: (play) => {
+    const child = play.guest;
+    const steps = new Steps(SCRIPT);
+    for (let i = play.next(3); i >= 0; i--) something(play, steps, play.pages(child));
+    play.run(child, ending(play, steps));
+  },
+  /** Many children below a child, some of them started. */
+  family: (play) => {
+    const { next, guest } = play;
+    const start = { entry: "nothing", gas: 30_000 };
+    const spec = next(3) > 0 ? { program: HASH, start } : { program: HASH };
+    const steps = new Steps(SCRIPT).put(0, spec, upTo(next, 2_500));
+    play.load(guest, steps);
+    play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 1e12 } });
+    if (next(3) > 0) play.plenty(guest);
+  },
+  /** A child falls back to its reference snapshot, again and again. */
+  fall: (play) => {
+    const { guest } = play;
+    play.load(guest, play.next(2) === 0 ? new Steps(SCRIPT).abort() : new Steps(SCRIPT).trap());
+    for (let i = 0; i < 3; i++) {
+      const start = { entry: "run", argument: BigInt(SCRIPT), gas: 100_000, keep: i > 0 };
+      play.plenty(guest, { start });
+      play.plenty(guest);
+    }
+  },
+  clone: (play) => play.put(1 + play.next(CHILDREN), { clone: play.child }),
+  cloneSelf: (play) => {
+    const { next, world } = play;
+    fillOwn(world.caller, 1 << 20, next(256), upTo(next, 2_000));
+    play.put(1 + next(CHILDREN), { clone: abi.CLONE_SELF, memoryQuota: 2_000, processQuota: 1 });
+  },
+  drop: (play) => play.put(play.child, { drop: true }),
+  hash: (play) => play.get(play.child, { hash: true }),
+  status: (play) => play.get(play.child, { status: true, detail: 40 }),
+  copyIn: (play) => {
+    const { next, world, guest } = play;
+    fillOwn(world.caller, PAGE * next(64), next(3), 1 + next(4));
+    const most = play.pages(guest) - 4;
+    const length = next(2) === 0 ? upTo(next, 100_000) : PAGE * upTo(next, Math.min(most, 2_000));
+    const target = PRIVATE + next(2) * next(2 * PAGE);
+    play.put(guest, { ranges: [{ source: next(64) * PAGE + next(2), target, length }] });
+  },
+  copyOut: (play) => {
+    const { next } = play;
+    const length = next(2) === 0 ? upTo(next, 100_000) : PAGE * upTo(next, 1_000);
+    const copy = [{ source: next(2) * PAGE, length, target: (1 << 20) + next(2) * next(PAGE) }];
+    play.get(play.guest, { copy });
+  },
+  zero: (play) => {
+    const length = upTo(play.next, 200_000);
+    play.put(play.guest, { ranges: [{ zero: true, target: PRIVATE + play.next(PAGE), length }] });
+  },
+  replace: (play) => replace(play, play.guest),
+  merge: (play) => {
+    const { next, guest } = play;
+    if (next(3) > 0) replace(play, guest);
+    const address = next(2) === 0 ? 0 : PRIVATE + next(50) * PAGE;
+    const length = next(2) === 0 ? 8 * next(3) : PAGE * upTo(next, play.pages(guest) - 50);
+    const kind = pick(next, [abi.MERGE_BYTES, abi.MERGE_BYTES, abi.MERGE_ADD_64]);
+    const request = play.world.caller.getRequest(guest, { merge: { address, length, kind } });
+    for (let i = next(4); i >= 0; i--) play.world.call(request, play.budget);
+  },
+  /** Numbers without a child, then a search. */
+  absent: (play) => {
+    const { next, world } = play;
+    const get = world.caller.getRequest(ABSENT, { status: true });
+    for (let i = upTo(next, 20_000); i > 0; i--) world.call(get, PLENTY, ABSENT + i);
+    play.put(play.child, { program: new Uint8Array(32).fill(7) });
+  },
+  search: (play) => play.put(play.child, { program: new Uint8Array(32).fill(7) }),
+  /** Children of the caller itself, many. */
+  children: (play) => {
+    const { next, world } = play;
+    const request = world.caller.putRequest(0, { program: world.caller.hashes[TINY] as Uint8Array });
+    for (let i = upTo(next, 3_000); i > 0; i--) world.call(request, PLENTY, 1_000 + i);
+  },
+  install: (play) => {
+    const { next } = play;
+    const program = next(4) === 0 ? loopsModule(upTo(next, 500), next(100)) : tinyModule(next(1000));
+    play.put(1 + next(CHILDREN), { install: program, memoryQuota: 2 });
+  },
+  /** More programs than a thread keeps, in turn. */
+  programs: (play) => {
+    const { next, world } = play;
+    const count = upTo(next, 100);
+    for (let i = 0; i < count; i++) {
+      world.call(world.caller.putRequest(500 + i, { install: tinyModule(5_000 + i), memoryQuota: 2 }));
+    }
+    for (let i = 0; i < 2 * count; i++) {
+      const child = 500 + (i % count);
+      play.plenty(child, { start: { entry: "nothing", gas: 30_000 } });
+      play.plenty(child);
+    }
+  },
+  batch: (play) => {
+    const { next, world } = play;
+    // Half of the time in a child that has nothing started.
+    const child = next(2) === 0 ? play.guest : play.makeGuest(next(2) === 0 ? GUEST : LARGE);
+    const steps = new Steps();
+    for (let i = next(2); i >= 0; i--) something(play, steps, play.pages(child));
+    ending(play, steps);
+    const of = { count: 1 + next(8), gas: pick(next, GAS), steps: [steps] };
+    for (const request of batchOf(world.caller, child, of)) world.call(request);
+  },
+  settle: (play) => play.world.settle(),
+};
+
+/** Entries of programs by number, if not the guest's. */
+const ENTRIES: Readonly<Record<number, readonly string[]>> = {
+  [GUEST]: ["nothing"],
+  [LARGE]: ["nothing"],
+  [GLOBALS]: ["nothing", "change"],
+  [TABLE]: ["nothing", "growTrap"],
+  [GROWER]: ["nothing", "grow"],
+  [TINY]: ["nothing"],
+};
+
+/** So many random steps of those kinds, all by default. */
+export function playSteps(world: World, next: Next, count: number, kinds: readonly string[]): void {
+  const play = new Play(world, next);
+  for (let i = 0; i < count; i++) {
+    const kind = pick(next, kinds);
+    world.step = `${i} ${kind}`;
+    (STEPS[kind] as (play: Play) => void)(play);
+    if (next(4) === 0) world.settle();
+  }
+}
