@@ -13,6 +13,7 @@ import { INSTRUCTION_ROWS, ITEM_ROWS } from "../gas/item-rows.ts";
 import { UNIT_GAS } from "../gas/prices.ts";
 import { activation, gasGuest, make, type Row } from "../gas/rows.ts";
 import { START_ROWS } from "../gas/start-rows.ts";
+import { measureLoads, STORE_REASON, STORE_ROW } from "../gas/store-row.ts";
 import { callUnits, heapUnits, UNIT_PROGRAMS } from "../gas/units.ts";
 import { quantile } from "./measure.ts";
 import type { Report } from "./report.ts";
@@ -42,6 +43,11 @@ export async function run(report: Report, { rows = "" }: { readonly rows?: strin
     const remark = documented === undefined ? {} : { documented };
     report.row({ name, value: perGas, unit: "ns/gas", spread, ...LOOP, ratio: factor, ...remark });
     if (factor > LIMIT && documented === undefined) above.push(name);
+  }
+  if (STORE_ROW.includes(rows)) {
+    const { times, factors } = await measureLoads(ROUNDS);
+    const row = { name: STORE_ROW, unit: "ns/gas", ...LOOP, documented: STORE_REASON };
+    report.row({ ...row, value: quantile(times, 0.5), ratio: quantile(factors, 0.5) });
   }
   const cheap = await measureUnits(report, rows);
   if (above.length > 0) report.note(`above ${LIMIT} times the plain loop: ${above.join("; ")}`);
