@@ -53,7 +53,6 @@ export function planMerge(heap: Heap, caller: Activation, child: Process): Merge
     load(heap, caller, change);
     if (counting) work.bytesCompared += PAGE_BYTES;
     if (base.compare(mine) === 0) continue;
-    if (counting) work.bytesMerged += change.to - change.from;
     findConflicts(conflicts, change.index * PAGE_BYTES, change.from, change.to);
   }
   if (conflicts.count === 0) return { changes };
@@ -77,7 +76,6 @@ export function applyMerge(heap: Heap, caller: Activation, merge: Merge): void {
       wholePages.push(change.after);
       continue;
     }
-    if (counting) work.bytesMerged += to - from;
     combine(request.kind, from, to);
     slot.write(index * PAGE_BYTES + from, mine.subarray(from, to));
   }
