@@ -49,6 +49,8 @@ export const work = {
   /** Bytes of Wasm checked, instrumented and compiled. */
   bytesAdmitted: 0,
   instances: 0,
+  /** Linear memories asked of V8; it takes far longer than an instance. */
+  memories: 0,
   /** Objects asked of a store. */
   objectsLoaded: 0,
   heapBytes: 0,

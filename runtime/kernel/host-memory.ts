@@ -2,6 +2,9 @@
 
 import { LimitError } from "../errors.ts";
 import { WASM_PAGE_BYTES } from "../limits.ts";
+import { COUNTING, work } from "../work.ts";
+
+const counting = COUNTING;
 
 /**
  * A memory; sizes are in pages of 64 KiB.
@@ -9,6 +12,7 @@ import { WASM_PAGE_BYTES } from "../limits.ts";
  * @throws LimitError HOST_MEMORY
  */
 export function newMemory(initial: number, maximum: number): WebAssembly.Memory {
+  if (counting) work.memories++;
   try {
     return new WebAssembly.Memory({ initial, maximum });
   } catch (error) {

@@ -67,10 +67,10 @@ export function globalsModule(count: number): Uint8Array {
   });
 }
 
-/** A tiny program, one for each `number`. */
-export function tinyModule(number: number): Uint8Array {
+/** A tiny program, one for each `number`; `maximum`: of its memory, in pages of 64 KiB. */
+export function tinyModule(number: number, maximum = 1): Uint8Array {
   const data = [{ offset: 0, bytes: new Uint8Array(Uint32Array.of(number + 1).buffer) }];
-  return build({ memory: [1, 1], functions: [nothing], data });
+  return build({ memory: [1, maximum], functions: [nothing], data });
 }
 
 /** A program whose code takes long to make: many loops that store. */

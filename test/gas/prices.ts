@@ -26,7 +26,8 @@ export const UNIT_GAS: Readonly<Record<keyof Work, number>> = {
   items: 300,
   faults: 9_000,
   bytesAdmitted: 500,
-  instances: 150_000,
+  instances: 8_000,
+  memories: 70_000,
   // Loads from a store wait for the disk: no gas could pay for that.
   objectsLoaded: 0,
   // Space, not time.

@@ -157,6 +157,11 @@ export const START_ROWS: readonly Row[] = [
     (caller, hashes) => hashes.map((hash, child) => make(caller, child, hash)),
     2,
   ),
+  inTurn(
+    "START of 200 programs with other maxima in turn",
+    Array.from({ length: 200 }, (_, i) => tinyModule(i, i + 1)),
+    (caller, hashes) => hashes.map((hash, child) => make(caller, child, hash)),
+  ),
   inTurn("START of 200 installed programs in turn", [], (caller) => installAll(caller, tinyModule, 200)),
   inTurn("START of 100 installed programs with 1,500 loops in turn", [], (caller) =>
     installAll(caller, (number) => loopsModule(1_500, number), 100),

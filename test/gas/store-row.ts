@@ -1,6 +1,6 @@
 /**
- * A row of the benchmark "gas" that needs a runtime: STARTs of images that lie in a store, of which nothing was
- * loaded since it was opened. Wall time, for the activation waits for the disk.
+ * A row of the benchmark "gas" that needs a runtime: STARTs of images that lie in a store, of which nothing
+ * was loaded since it was opened. Wall time, for the activation waits for the disk.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";

@@ -13,7 +13,7 @@ import type { Work } from "../../runtime/work.ts";
 import { random } from "../kernel/trees.ts";
 import type { Caller, Request } from "./caller.ts";
 import { batchOf } from "./item-rows.ts";
-import { globalsModule, growerModule, loopsModule, tableModule } from "./modules.ts";
+import { globalsModule, growerModule, loopsModule, tableModule, tinyModule } from "./modules.ts";
 import { activation, fillOwn, gasGuest, make, PAGE, sharePage, stepping } from "./rows.ts";
 import { PRIVATE, Steps } from "./steps.ts";
 
@@ -33,9 +33,14 @@ const MERGED = 256;
 const BYTES = PAGE * PAGES;
 /** Pages of 64 KiB whose marks are looked at. */
 const MARKED = 8_192;
+/** More than a thread keeps instances of. */
+const PROGRAMS = 200;
 
 /** The programs that the caller of `callUnits` is opened with. */
-export const UNIT_PROGRAMS = [gasGuest(), globalsModule(GLOBALS), tableModule(1), growerModule(MARKED)];
+export const UNIT_PROGRAMS = [
+  ...[gasGuest(), globalsModule(GLOBALS), tableModule(1), growerModule(MARKED)],
+  ...Array.from({ length: PROGRAMS }, (_, i) => tinyModule(i)),
+];
 
 /** Of the heap alone. */
 export function heapUnits(): Unit[] {
@@ -122,12 +127,17 @@ export function callUnits(caller: Caller): Unit[] {
   make(caller, 7, guest);
   make(caller, 6, grower, { memoryQuota: MARKED });
   caller.repeat(activation(caller, 6, { entry: "grow", argument: BigInt(MARKED - 1) }));
+  const programs = caller.hashes.slice(4, 4 + PROGRAMS).flatMap((hash, i) => {
+    return activation(caller, make(caller, 100 + i, hash), { entry: "nothing", gas: 1e6 });
+  });
   const unit = (kind: keyof Work, requests: readonly Request[], times: number, each: number): Unit => {
     return { kind, units: each * times, run: () => caller.repeat(requests, times) };
   };
   return [
     unit("globalBytes", inTurn, 50, 2 * 2 * 16 * GLOBALS),
-    unit("instances", activation(caller, 3, { entry: "growTrap", gas: 1e6 }), 50, 1),
+    // An instance of its own each time, with a memory for the guest and one for the host.
+    unit("memories", activation(caller, 3, { entry: "growTrap", gas: 1e6 }), 50, 2),
+    unit("instances", programs, 1, PROGRAMS),
     unit("faults", stepping(caller, 4, new Steps(PRIVATE - 8192).trap(), { gas: 1e6 }), 1_000, 1),
     unit("items", batchOf(caller, 7, { count: BATCH, gas: 1e5, entry: "nothing" }), 1, BATCH),
     unit("bytesMerged", [merge], 4, 2 * MERGED * PAGE),
