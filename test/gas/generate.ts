@@ -216,6 +216,21 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 1e12 } });
     if (next(3) > 0) play.plenty(guest);
   },
+  /** Children far from each other, which share no nodes of the table; then each is changed a little. */
+  scattered: (play) => {
+    const { next, guest } = play;
+    const numbers = Array.from({ length: 30 }, () => next(2 ** 20));
+    const made = new Steps(SCRIPT);
+    for (const number of numbers) made.put(number, { program: HASH });
+    const changed = new Steps(SCRIPT);
+    const zero = { ranges: [{ zero: true, target: 0, length: 1 }] };
+    for (const number of numbers) changed.put(number, zero);
+    for (const steps of [made, changed, changed]) {
+      play.load(guest, steps);
+      play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 1e9 } });
+      play.plenty(guest);
+    }
+  },
   /** A child falls back to its reference snapshot, again and again. */
   fall: (play) => {
     const { guest } = play;
@@ -302,7 +317,7 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     const steps = new Steps();
     for (let i = next(2); i >= 0; i--) something(play, steps, play.pages(child));
     ending(play, steps);
-    const of = { count: 1 + next(8), gas: pick(next, GAS), steps: [steps] };
+    const of = { count: 1 + next(8), gas: pick(next, [100, ...GAS]), steps: [steps] };
     for (const request of batchOf(world.caller, child, of)) world.call(request);
   },
   settle: (play) => play.world.settle(),

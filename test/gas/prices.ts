@@ -19,15 +19,15 @@ export const UNIT_GAS: Readonly<Record<keyof Work, number>> = {
   bytesMerged: 1 / 4,
   bytesHashed: 9 / 20,
   objectsHashed: 400,
-  globalBytes: 1 / 4,
+  globalBytes: 1 / 2,
   marksScanned: 1 / 64,
   childNumbers: 8,
   setEntries: 10,
   items: 300,
   faults: 9_000,
   bytesAdmitted: 500,
-  instances: 8_000,
-  memories: 70_000,
+  instances: 10_000,
+  memories: 25_000,
   // Loads from a store wait for the disk: no gas could pay for that.
   objectsLoaded: 0,
   // Space, not time.
