@@ -281,7 +281,7 @@ export class Engine {
   async #collect({ force = false, evict = false, also }: CollectOptions): Promise<boolean> {
     const { heap, pool } = this;
     while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
-    if (pool.working && !this.#pressed && !force) return false;
+    if (pool.threadsAtWork > 0 && !this.#pressed && !force) return false;
     pool.pauseAdvance(true);
     try {
       await pool.stopWork();

@@ -187,8 +187,8 @@ export class Board {
     this.#freed.push(entry);
   }
 
-  /** The poster does not want the result any more. */
-  withdraw(entry: number): void {
+  /** The poster does not want the result any more. Returns the thread that goes on at it, 0 if none does. */
+  withdraw(entry: number): number {
     const words = this.#words;
     const at = ENTRIES + entry * ENTRY_WORDS + STATE;
     // Others go on meanwhile, and the main thread may post it again: until the entry stood still.
@@ -197,8 +197,9 @@ export class Board {
       const claimed = (state & STATE_MASK) === CLAIMED;
       const next = claimed ? (state & ~STATE_MASK) | ORPHAN : FREE;
       if (Atomics.compareExchange(words, at, state, next) !== state) continue;
-      if (!claimed) this.#freed.push(entry);
-      return;
+      if (claimed) return state >> STATE_BITS;
+      this.#freed.push(entry);
+      return 0;
     }
   }
 
@@ -318,26 +319,28 @@ export class Board {
 
   // ---- the main thread's care -----------------------------------------------------------------------------
 
-  /** Puts the board right after thread `dead` ended: its claims are posted again, its own jobs are void. */
-  heal(dead: number): void {
+  /**
+   * Puts the board right after thread `dead` ended: its claims are posted again, its own jobs are void. The
+   * threads that go on at these, for nobody.
+   */
+  heal(dead: number): number[] {
     const words = this.#words;
+    const orphaned: number[] = [];
     for (let entry = 0; entry < ENTRIES_LIMIT; entry++) {
       const at = ENTRIES + entry * ENTRY_WORDS;
       // Others go on meanwhile: try until the entry stood still between the look and the change.
       for (;;) {
         const state = Atomics.load(words, at + STATE);
         const next = this.#healed(state, words[at + POSTER] as number, dead);
-        if (next === state || Atomics.compareExchange(words, at + STATE, state, next) === state) break;
+        if (next === state) break;
+        if (Atomics.compareExchange(words, at + STATE, state, next) !== state) continue;
+        if ((next & STATE_MASK) === ORPHAN) orphaned.push(next >> STATE_BITS);
+        break;
       }
     }
     Atomics.compareExchange(words, HOME, dead, 0);
     this.signals.raise();
-  }
-
-  /** The thread that has claimed the job, 0 if none has. */
-  owner(entry: number): number {
-    const state = this.#words[ENTRIES + entry * ENTRY_WORDS] as number;
-    return (state & STATE_MASK) === CLAIMED ? state >> STATE_BITS : 0;
+    return orphaned;
   }
 
   /** Stops or allows the beginning of work in advance. */

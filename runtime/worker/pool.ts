@@ -68,11 +68,14 @@ export class Pool {
   readonly #memory = createBoard();
   readonly #board: Board;
   readonly #piscina: Piscina;
-  readonly #running = new Set<Promise<void>>();
+  /** The threads' long tasks, by our own id: settled when the thread has died and all is put right. */
+  readonly #running = new Map<number, Promise<void>>();
   /** The threads that run their long task: thread id and our own id. */
   readonly #started = new Map<number, number>();
   /** Our own ids of those that do not run it yet. */
   readonly #starting = new Set<number>();
+  /** Of those that are to end because nobody wants what they do. */
+  readonly #unwanted = new Set<number>();
   #lastId = 0;
   /** So many threads were started, those that replace others apart. */
   #count = 0;
@@ -112,6 +115,7 @@ export class Pool {
       this.#started.set(started, id);
       this.#starting.delete(id);
       this.#startedCount++;
+      if (this.#unwanted.has(id)) this.#terminate(id);
     });
   }
 
@@ -132,7 +136,7 @@ export class Pool {
 
   /**
    * Runs a job on some thread; the reference of its result. When `abort` is aborted meanwhile, the job is
-   * given up, and the thread that has it is ended.
+   * given up, and the threads that work for it are ended.
    */
   async run(job: NewJob, abort: AbortSignal | null = null): Promise<Ref> {
     if (abort?.aborted) throw cancelled(abort);
@@ -163,7 +167,7 @@ export class Pool {
         throw cancelled(abort);
       }
       if (this.#deaths - deathsBefore > DEATHS_LIMIT) {
-        board.withdraw(entry);
+        await this.#giveUp(entry);
         throw new LimitError(
           "WORKERS_DIED",
           `${DEATHS_LIMIT} worker threads died while this block ran, of what the cause says; it was given up`,
@@ -175,12 +179,22 @@ export class Pool {
     }
   }
 
-  /** Nobody wants the job any more: ends the thread that runs it, if one does. */
+  /** Nobody wants the job any more: ends the thread that runs it, if one does, and all that work for it. */
   async #giveUp(entry: number): Promise<void> {
-    const owner = this.#board.owner(entry);
-    this.#board.withdraw(entry);
-    const threads = this.#piscina.threads.filter(({ threadId }) => this.#started.get(threadId) === owner);
-    await Promise.all(threads.map((thread) => thread.terminate()));
+    const id = this.#board.withdraw(entry);
+    if (id !== 0) await this.#end(id);
+  }
+
+  /** Ends a thread, and those that went on for nobody because it did. */
+  async #end(id: number): Promise<void> {
+    this.#unwanted.add(id);
+    this.#terminate(id);
+    await this.#running.get(id);
+  }
+
+  /** Ends a thread that has told that it runs; else that is done when it does. */
+  #terminate(id: number): void {
+    this.#piscina.threads.find(({ threadId }) => this.#started.get(threadId) === id)?.terminate();
   }
 
   /** Reports that were sent have come: in a later turn at the latest, unless their thread has died. */
@@ -214,9 +228,9 @@ export class Pool {
     }
   }
 
-  /** Whether a thread is at work; while no block is in progress: in advance, or for nobody. */
-  get working(): boolean {
-    return this.#board.working().size > 0;
+  /** How many threads are at work; while no block is in progress: in advance, or for nobody. */
+  get threadsAtWork(): number {
+    return this.#board.working().size;
   }
 
   /** Threads that died so far. */
@@ -273,7 +287,7 @@ export class Pool {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     await this.#piscina.destroy();
-    await Promise.all(this.#running);
+    await Promise.all(this.#running.values());
   }
 
   /** Gives a thread its long task; when the thread dies, does so again. */
@@ -300,7 +314,7 @@ export class Pool {
     this.#starting.add(id);
     const running = this.#piscina.run(task).then(
       () => {},
-      (error: unknown) => {
+      async (error: unknown) => {
         this.#starting.delete(id);
         if (this.#closed) return;
         this.#deaths++;
@@ -309,14 +323,15 @@ export class Pool {
         const delayMs = this.#deaths - this.#startedCount > START_FAILURES_LIMIT ? 100 : 0;
         this.heap.releaseLockOf(id);
         if (batches !== null) healBatches(batches, id);
-        this.#board.heal(id);
+        const orphaned = this.#board.heal(id);
         this.#board.signals.raiseMain();
         if (delayMs === 0) this.#start(advances);
         else setTimeout(() => this.#closed || this.#start(advances), delayMs).unref();
+        if (this.#unwanted.delete(id)) await Promise.all(orphaned.map((other) => this.#end(other)));
       },
     );
-    this.#running.add(running);
-    running.finally(() => this.#running.delete(running));
+    this.#running.set(id, running);
+    running.finally(() => this.#running.delete(id));
   }
 }
 

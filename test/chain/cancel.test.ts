@@ -2,7 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { play, withRuntime } from "../fixture.ts";
+import { programHash } from "../../runtime/index.ts";
+import { Board } from "../../runtime/worker/board.ts";
+import { guest, play, withRuntime } from "../fixture.ts";
+
+const spin = await guest("spin");
 
 for (const workers of [1, 3]) {
   test(`a cancelled block leaves the runtime where it was, ${workers} workers`, async () => {
@@ -47,5 +51,53 @@ test("a signal that is aborted afterwards changes nothing", async () => {
     cancel.abort();
     assert.deepEqual(runtime.head, block);
     assert.equal(runtime.metrics().workersDied, 0);
+  });
+});
+
+test("after a cancelled block whose children ran everywhere, all threads are idle", async () => {
+  const options = { workers: 3, gasLimit: 2 ** 50, memoryQuota: 4096 };
+  await withRuntime([spin], options, async (runtime) => {
+    const { pool } = runtime.engine;
+    const cancel = new AbortController();
+    const endless = play(
+      runtime,
+      (script) => {
+        for (let i = 0; i < 6; i++) {
+          const start = { entry: "run", gas: 2 ** 46 };
+          script.put(i, { program: programHash(spin), start });
+        }
+        for (let i = 0; i < 6; i++) script.get(i, { status: true });
+      },
+      { signal: cancel.signal },
+    );
+    const rejected = assert.rejects(endless, { code: "CANCELLED" });
+    while (pool.threadsAtWork < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+    cancel.abort();
+    await rejected;
+    assert.equal(pool.threadsAtWork, 0, "nobody runs a child of it any more");
+    const { collections } = runtime.metrics();
+    assert.equal(await runtime.engine.collect({ force: false }), true);
+    assert.equal(runtime.metrics().collections, collections + 1);
+    const { block } = await play(runtime, (script) => script.out(0, 8));
+    assert.equal(block.height, 1);
+  });
+});
+
+test("a thread that takes the block in the moment in which it is cancelled is ended as well", async (t) => {
+  const sleep = new Int32Array(new SharedArrayBuffer(4));
+  await withRuntime([], { workers: 1, gasLimit: 2 ** 50 }, async (runtime) => {
+    const { withdraw } = Board.prototype;
+    t.mock.method(Board.prototype, "withdraw", function (this: Board, entry: number): number {
+      // Who looked for a thread before this moment saw none.
+      Atomics.wait(sleep, 0, 0, 50);
+      return withdraw.call(this, entry);
+    });
+    const cancel = new AbortController();
+    const endless = play(runtime, (script) => script.spin(2 ** 31 - 1), { signal: cancel.signal });
+    cancel.abort();
+    await assert.rejects(endless, { code: "CANCELLED" });
+    assert.equal(runtime.engine.pool.threadsAtWork, 0);
+    const { block } = await play(runtime, (script) => script.out(0, 8));
+    assert.equal(block.height, 1);
   });
 });

@@ -166,7 +166,7 @@ for (const [name, levels] of [
     const small = { workers: 3, heapBytes: 96 << 20, memoryQuota: 400, gasLimit: 4e15, retain: 1 };
     await withRuntime([], small, async (runtime) => {
       await play(runtime, (s) => leaveSpinning(s, levels));
-      await until(() => runtime.engine.pool.working);
+      await until(() => runtime.engine.pool.threadsAtWork > 0);
       const { generation } = runtime.engine.heap;
       for (let round = 1; runtime.engine.heap.generation < generation + 3; round++) {
         await play(runtime, (s) => s.fill(0x280000, 100 * 4096, round & 255));

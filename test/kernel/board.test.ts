@@ -62,3 +62,30 @@ test("a thread that died is not at home", () => {
   assert.notEqual(a.signals.read(), signal, "who sleeps is woken");
   assert.equal(a.claimAny(), next);
 });
+
+test("who withdraws a job learns which thread goes on at it, for nobody", () => {
+  const { main, a, b } = boards();
+  const [posted, claimed] = [block(main), block(main)];
+  assert.equal(main.withdraw(posted), 0);
+  assert.equal(a.claim(claimed), true);
+  assert.equal(main.withdraw(claimed), 1);
+  a.finish(claimed, RESULT);
+  assert.equal(main.working().size, 0);
+  const [done] = [block(main)];
+  assert.equal(b.claim(done), true);
+  b.finish(done, RESULT);
+  assert.equal(main.withdraw(done), 0);
+});
+
+test("after a death the threads are named that go on at jobs of the dead", () => {
+  const { main, a, b } = boards();
+  const entry = block(main);
+  assert.equal(a.claim(entry), true);
+  const [taken, waiting] = [block(a, entry), block(a, entry)];
+  assert.equal(b.claim(taken), true);
+  assert.deepEqual(main.heal(1), [2]);
+  assert.deepEqual(main.heal(1), []);
+  assert.equal(b.claim(waiting), false, "what nobody has begun is void");
+  assert.equal(b.claim(entry), true, "what the dead had begun is to be done again");
+  assert.equal(main.withdraw(entry), 2);
+});
