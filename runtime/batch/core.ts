@@ -32,6 +32,9 @@ export interface Core {
   version(entry: number): number;
   finish(gasLow: number, gasHigh: number, outcome: number): number;
   giveUp(): number;
+  final(): number;
+  recheck(): number;
+  expire(ok: number, last: number): number;
   validate(): number;
   finishValidation(ok: number): number;
   commit(): number;

@@ -35,8 +35,9 @@ export interface BatchReport {
   /** How each run in parallel ended. */
   readonly endings: readonly Ending[];
   /**
-   * Incarnations that were begun. Each came to its item's outcome, was aborted, gave up, or was thrown away
-   * because the run ended before: where none does, they are as many as `parallel`, `aborts` and `givenUp`.
+   * Incarnations that were begun. Each came to its item's outcome, was aborted, gave up, expired, or was
+   * thrown away because the run ended before: where none does, they are as many as `parallel`, `aborts`,
+   * `givenUp` and `expired`.
    */
   readonly executions: number;
   /** Looks at all that an incarnation has read; without conflicts one for each item. */
@@ -45,6 +46,10 @@ export interface BatchReport {
   readonly aborts: number;
   /** Incarnations that met a value which was about to change, and ended there. */
   readonly givenUp: number;
+  /** Incarnations that had spent their lease, and ended there. */
+  readonly expired: number;
+  /** Those of them whose reads were right: their items ran again with a larger lease, or all their gas. */
+  readonly renewed: number;
   /** Values about to change that were waited for. */
   readonly waits: number;
   /** Versions of lines that were made, and the bytes of memory that they and the logs took. */
@@ -96,15 +101,21 @@ const COUNTERS = {
   validations: layout.WORKER_VALIDATIONS,
   aborts: layout.WORKER_ABORTS,
   givenUp: layout.WORKER_GIVEN_UP,
+  expired: layout.WORKER_EXPIRED,
+  renewed: layout.WORKER_RENEWED,
   waits: layout.WORKER_WAITS,
   versions: layout.WORKER_VERSIONS,
 } as const;
 
 export type Counts = Record<keyof typeof COUNTERS, number>;
 
+function noCounts(): Counts {
+  return Object.fromEntries(Object.keys(COUNTERS).map((name) => [name, 0])) as Counts;
+}
+
 /** The counters as they stand, over all workers. */
 export function readCounts(words: Int32Array, workers: number): Counts {
-  const counts: Counts = { executions: 0, validations: 0, aborts: 0, givenUp: 0, waits: 0, versions: 0 };
+  const counts = noCounts();
   for (const [name, place] of Object.entries(COUNTERS)) {
     for (let worker = 0; worker < workers; worker++) {
       const at = layout.WORKERS + worker * layout.WORKER_SIZE + place;
@@ -163,7 +174,7 @@ export class Evidence {
   parallel = 0;
   versionBytes = 0;
   readonly endings: Ending[] = [];
-  readonly counts: Counts = { executions: 0, validations: 0, aborts: 0, givenUp: 0, waits: 0, versions: 0 };
+  readonly counts = noCounts();
   readonly contended = new Map<number, number>();
   readonly dependencies: [number, number][] = [];
   readonly nanoseconds = new Float64Array(PHASES.length);
@@ -242,6 +253,8 @@ export interface BatchCounters {
   readonly validations: number;
   readonly aborts: number;
   readonly givenUp: number;
+  readonly expired: number;
+  readonly renewed: number;
   readonly waits: number;
 }
 
@@ -256,6 +269,8 @@ const COUNTED = [
   "validations",
   "aborts",
   "givenUp",
+  "expired",
+  "renewed",
   "waits",
 ] as const;
 

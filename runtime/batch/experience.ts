@@ -11,6 +11,8 @@
  * worse they are the more seldom. A batch is never much slower than its loop, however it conflicts.
  */
 
+import { Spending } from "./lease.ts";
+
 /** Fewer items, or items that take less time altogether, are not worth waking other threads. */
 const ITEMS_MINIMUM = 8;
 const BATCH_NS_MINIMUM = 500_000;
@@ -59,6 +61,8 @@ export interface Work {
 const amount = ({ items, gas }: Work): number => items * ITEM_WORK + gas;
 
 export class Experience {
+  /** What leases follow from. */
+  readonly spending = new Spending();
   readonly #threads: number;
   /** Time that work takes in the loop; 0: not known. */
   #loopNs = 0;

@@ -176,6 +176,11 @@ export class ItemCalls {
     if (running !== null) this.#kernel.asItem(running.activation, (kernel) => kernel.joinStarted());
   }
 
+  /** Whether what the item has started has spent the item's lease. */
+  get hasExpired(): boolean {
+    return this.#running?.item.hasExpired ?? false;
+  }
+
   /** Makes versions of the cells that the item has changed; false: the core has no room for them. */
   publish(): boolean {
     const running = this.#running;

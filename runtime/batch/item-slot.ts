@@ -29,6 +29,9 @@ import type { BatchMemory } from "./shared.ts";
 const RESULT = layout.AUX_RESULT / 4;
 const ARGUMENT = layout.AUX_ARGUMENT / 4;
 
+/** An item that has spent its lease: it has not ended. */
+export const FAULT_EXPIRED = -3;
+
 /** Thrown by imports to leave an item. */
 const ABORTED = Object.freeze({ leave: "abort" });
 
@@ -154,14 +157,19 @@ export class ItemSlot {
   }
 
   /**
-   * Runs an item whose input was delivered. FAULT_…, FAULT_GIVEN_UP, or FAULT_INTERNAL_PRODUCTION if it has
-   * to run on the production variant.
+   * Runs an item whose input was delivered, and which may spend so much gas. FAULT_…, FAULT_GIVEN_UP,
+   * FAULT_EXPIRED, or FAULT_INTERNAL_PRODUCTION if it has to run on the production variant.
    */
-  run(inputs: Inputs, item: number, entry: number): number {
+  run(inputs: Inputs, item: number, entry: number, lease: number): number {
+    this.meter.set(inputs.gas(item), lease);
+    const fault = this.#run(inputs.length(item), entry);
+    const expired = this.#calls.hasExpired || (fault === abi.FAULT_OUT_OF_GAS && this.meter.withholds);
+    return expired ? FAULT_EXPIRED : fault;
+  }
+
+  #run(length: number, entry: number): number {
     const { auxWords, meter } = this;
-    const length = inputs.length(item);
     auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
-    meter.set(inputs.gas(item));
     if (this.#globals !== 0) this.#exports.load();
     try {
       this.#exports.run(entry, length, 0, meter.low, meter.high);

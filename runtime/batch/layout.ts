@@ -16,12 +16,13 @@
  * A task is item << TASK_ITEM_SHIFT | kind:
  *   TASK_EXECUTE   an incarnation of the item has begun in this instance, with an empty log. Run it: lookup()
  *                  for each line at its first touch; then version() for each line whose bytes differ, and
- *                  finish(); or giveUp() if a lookup or a version was 0
+ *                  finish(); or giveUp() if a lookup or a version was 0; or recheck() and expire() if the
+ *                  caller let it do so much and no more
  *   TASK_VALIDATE  call validate(), then finishValidation() with its answer
  *   TASK_IDLE      there is nothing at the moment. To sleep: read WAKE before next(); then add 1 to SLEEPERS,
  *                  wait on WAKE for the value read, take 1 from SLEEPERS
  *   TASK_DONE      all items are committed and applied, or the window stopped
- * finish(), giveUp() and finishValidation() return the next task, as next() does.
+ * finish(), giveUp(), expire() and finishValidation() return the next task, as next() does.
  *
  * Exports (numbers are i32)
  *   reset(items, workers)
@@ -54,6 +55,13 @@
  *       Publishes the versions.
  *   giveUp() -> task
  *       The item runs again when the item it met is finished.
+ *   final() -> 1: all lower items are committed and in base: what the incarnation reads does not change
+ *       any more, and answers of accumulate() are exact. To be asked when it begins.
+ *   recheck() -> 1: the incarnation would read now what it has read; 0: it would not
+ *   expire(ok, last) -> task
+ *       Right after recheck(), with its answer: the caller ended the incarnation, which is no outcome. If not
+ *       `ok` it is aborted, and the item runs again. Else the item runs again too; with `last` not before
+ *       final() will say 1.
  *   validate() -> 1: the item of the task would read now what it has read; 0: it would not
  *   finishValidation(ok) -> task
  *       If not: the versions become estimates and the item runs again. A caller with reasons of its own may
@@ -165,6 +173,7 @@ export const STATE_ABORTING = 3; //        its versions are being turned into es
 export const STATE_WAITING = 4; //         for another item
 export const STATE_COMMITTED = 5;
 export const STATE_REFUSED = 6;
+export const STATE_HELD = 7; //            until all lower items are committed
 
 // ---- hints: u16 item numbers, HINTS_LIMIT for each item ---------------------------------------------------
 
@@ -186,6 +195,8 @@ export const WORKER_GIVEN_UP = 28; //      u32  incarnations that met an estimat
 export const WORKER_WAITS = 32; //         u32  estimates that were waited for
 export const WORKER_COMMITS = 36; //       u32
 export const WORKER_VERSIONS = 40; //      u32  versions made
+export const WORKER_EXPIRED = 44; //       u32  incarnations that expired
+export const WORKER_RENEWED = 48; //       u32  of these, those whose reads were still right
 export const WORKER_AMOUNTS = 64; //       96 bytes for operands of accumulate(), if the caller likes
 
 // ---- contended lines --------------------------------------------------------------------------------------

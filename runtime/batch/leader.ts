@@ -20,6 +20,7 @@ import { baseBytes, clearCells, takeCells } from "./cells.ts";
 import { type Counts, type Ending, type Evidence, readCounts, takeContended } from "./evidence.ts";
 import { eachHint, findHints } from "./hints.ts";
 import * as layout from "./layout.ts";
+import type { Spending } from "./lease.ts";
 import { verifyWindow } from "./paranoid.ts";
 import { type Participant, STOP_PRODUCTION } from "./participant.ts";
 import { OUTCOME_DONE, type Records } from "./records.ts";
@@ -71,10 +72,17 @@ export class Leader {
   /**
    * Leads the items of `batch` that come next. The engine was acquired; it is released.
    *
+   * @param spending of items of the entry; adds those that are committed
    * @param goesOn whether to go on after a window
    * @param call asks other threads to help with the batch of that number
    */
-  run(batch: Batch, evidence: Evidence, goesOn: () => boolean, call: (number: number) => void): Ending {
+  run(
+    batch: Batch,
+    evidence: Evidence,
+    spending: Spending,
+    goesOn: () => boolean,
+    call: (number: number) => void,
+  ): Ending {
     const { start, program, inputs, outcomes } = batch;
     const bound = program.handle.stateBytes;
     const mark = outcomes.mark();
@@ -96,7 +104,7 @@ export class Leader {
       call(this.#control.announce(description));
       do {
         const items = Math.min(WINDOW_ITEMS, batch.rest);
-        ending = this.#window(batch, items, evidence);
+        ending = this.#window(batch, items, evidence, spending);
         if (ending === "done" && batch.next < inputs.count && !goesOn()) ending = "slow";
       } while (ending === "done" && batch.next < inputs.count);
       this.#control.end();
@@ -126,15 +134,16 @@ export class Leader {
   }
 
   /** Leads the next `items` items. */
-  #window(batch: Batch, items: number, evidence: Evidence): Ending {
+  #window(batch: Batch, items: number, evidence: Evidence, spending: Spending): Ending {
     const words = this.#words;
     const { inputs, outcomes, next } = batch;
     // Whether outputs fit together is decided item after item.
     const room = BATCH_BYTES_LIMIT - outcomes.outputBytes;
     if (items * inputs.outboxCapacity > room) return "memory";
     const before = this.#counts();
-    this.#open(batch, items);
-    this.#participant.run(0, next);
+    const { lease } = spending;
+    this.#open(batch, items, lease);
+    this.#participant.run(0, next, lease);
     this.#control.close();
     const died = words[layout.POISON / 4] !== 0;
     const stop = words[layout.STOP / 4] as number;
@@ -143,17 +152,26 @@ export class Leader {
     const done = died ? 0 : committed;
     const { dependencies, paranoid } = this.#options;
     if (paranoid) verifyWindow(words, done);
-    const { executions } = evidence.window(words, this.#memory.workers, before, next, done, dependencies);
+    const { executions, renewed } = evidence.window(
+      words,
+      this.#memory.workers,
+      before,
+      next,
+      done,
+      dependencies,
+    );
     if (died) return "died";
+    const { exactGas } = outcomes;
     for (let item = 0; item < done; item++) {
       const record = layout.ITEMS + item * layout.ITEM_SIZE;
       const state = this.#word(record + layout.ITEM_STATE) & ((1 << layout.STATE_KIND_BITS) - 1);
       if (state === layout.STATE_REFUSED) outcomes.add(abi.ITEM_REFUSED, 0, 0, 0, 0);
       else this.#records.report(item, this.#u64(record + layout.ITEM_GAS), outcomes);
     }
+    spending.add({ items: done, gas: outcomes.exactGas - exactGas });
     switch (stop) {
       case 0:
-        return executions > items * EXECUTIONS_LIMIT ? "conflicts" : "done";
+        return executions - renewed > items * EXECUTIONS_LIMIT ? "conflicts" : "done";
       case layout.STOP_GAS:
         batch.cut = true;
         return "cut";
@@ -167,9 +185,9 @@ export class Leader {
   }
 
   /** Opens the window of the next `items` items. */
-  #open(batch: Batch, items: number): void {
+  #open(batch: Batch, items: number, lease: number): void {
     const { inputs, next } = batch;
-    this.#records.clear();
+    this.#records.clear(items);
     this.#setU64(layout.GAS_TOTAL, batch.gas);
     this.#setU64(layout.GAS_LEFT, batch.left);
     for (let item = 0; item < items; item++) {
@@ -183,7 +201,7 @@ export class Leader {
     const { core } = this.#participant;
     core.reset(items, this.#memory.workers);
     if (this.#hints !== null) eachHint(this.#hints, next, items, core.hint);
-    this.#control.open(next);
+    this.#control.open(next, lease);
   }
 
   /** Makes room for the state and forgets what the base held. */

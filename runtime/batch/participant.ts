@@ -3,7 +3,8 @@
  * commits.
  *
  * What an item meets on stale data (a trap, a loop that only its gas ends, a wild output) is a result like
- * any other until the core commits it, and is thrown away with it.
+ * any other until the core commits it, and is thrown away with it. How long it may run on such data leases
+ * bound.
  */
 
 import type { Heap, Ref } from "../heap/heap.ts";
@@ -19,8 +20,9 @@ import { loadCells } from "./cells.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import { Clock } from "./evidence.ts";
 import { ItemCalls } from "./item-calls.ts";
-import { ItemSlot } from "./item-slot.ts";
+import { FAULT_EXPIRED, ItemSlot } from "./item-slot.ts";
 import * as layout from "./layout.ts";
+import { LEASES, leaseAfter } from "./lease.ts";
 import { OUTCOME_PRODUCTION, type Records } from "./records.ts";
 import { type BatchMemory, type Description, timesOf } from "./shared.ts";
 import { loadSteps, type Steps } from "./steps.ts";
@@ -74,6 +76,7 @@ export class Participant {
   #clock: Clock | null = null;
   #work: Work | null = null;
   #firstItem = 0;
+  #firstLease = 0;
 
   /** `timed`: adds up its time (evidence.ts); `steps`: see steps.ts. */
   constructor(
@@ -135,10 +138,11 @@ export class Participant {
 
   /**
    * Works in the open window until it is finished or poisoned, as `worker`. Items are counted from
-   * `firstItem`.
+   * `firstItem`; `lease` is their first.
    */
-  run(worker: number, firstItem: number): void {
+  run(worker: number, firstItem: number, lease: number): void {
     this.#firstItem = firstItem;
+    this.#firstLease = lease;
     this.#core.enter(worker);
     this.#calls.enter(worker);
     if (this.#timed) this.#clock = new Clock(timesOf(this.#memory, worker));
@@ -235,9 +239,11 @@ export class Participant {
     steps?.input(slot.input(inputs, index), index, this.#incarnation(item));
     steps?.pause("execute");
     const declined = steps?.production?.(index) === true;
-    const fault = declined ? FAULT_INTERNAL_PRODUCTION : slot.run(inputs, index, entry);
+    const lease = this.#lease(item);
+    const fault = declined ? FAULT_INTERNAL_PRODUCTION : slot.run(inputs, index, entry, lease);
     this.#clock?.lap("guest");
     steps?.pause("settle");
+    if (fault === FAULT_EXPIRED) return this.#expire(slot, item);
     if (fault === FAULT_GIVEN_UP) {
       slot.abandon();
       return core.giveUp();
@@ -249,6 +255,23 @@ export class Participant {
     const task = core.finish(slot.gasUsed - high * TWO_32, high, outcome);
     this.#clock?.lap("publish");
     return task;
+  }
+
+  /** Gas that the incarnation of an item which begins may spend. */
+  #lease(item: number): number {
+    if (this.#core.final() === 1) return Number.POSITIVE_INFINITY;
+    const lease = leaseAfter(this.#records.expired(item), this.#firstLease);
+    return this.#steps?.lease?.(lease) ?? lease;
+  }
+
+  /** The incarnation's lease has expired: the item runs again, or waits for its turn. */
+  #expire(slot: ItemSlot, item: number): number {
+    const core = this.#core;
+    slot.abandon();
+    const found = core.recheck();
+    const valid = this.#steps?.recheck?.(found, this.#firstItem + item, this.#incarnation(item)) ?? found;
+    if (valid === 1) this.#records.expire(item);
+    return core.expire(valid, this.#records.expired(item) >= LEASES ? 1 : 0);
   }
 
   /** Brings a page of the state before the batch into the base. */

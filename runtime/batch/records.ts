@@ -19,6 +19,8 @@ const CODE_LOW = 1;
 const CODE_HIGH = 2;
 const OUTPUT = 3;
 const OUTPUT_LENGTH = 4;
+/** Leases of the item that have expired though what it had read was right. */
+const EXPIRED = 5;
 
 /**
  * Bytes of output of the incarnations of one window; an item that finds no room runs on the production
@@ -44,9 +46,20 @@ export class Records {
     this.#bytes = Buffer.from(memory as unknown as ArrayBuffer);
   }
 
-  /** A window begins. */
-  clear(): void {
+  /** A window of `items` items begins. */
+  clear(items: number): void {
     this.#words[OUTPUT_TOP] = 0;
+    for (let item = 0; item < items; item++) this.#words[item * RECORD_WORDS + EXPIRED] = 0;
+  }
+
+  /** How many leases of the item have expired. For the thread that executes it. */
+  expired(item: number): number {
+    return this.#words[item * RECORD_WORDS + EXPIRED] as number;
+  }
+
+  /** One more has expired. */
+  expire(item: number): void {
+    this.#words[item * RECORD_WORDS + EXPIRED] = this.expired(item) + 1;
   }
 
   /** Writes what became of `item`; false if there is no room for its output. */

@@ -145,7 +145,10 @@ export class Runner implements BatchRunner {
 
   /** What the loop has run since the last plan. */
   #learn(batch: Batch, experience: Experience): void {
-    if (this.#looping && !this.#cold) experience.looped(this.#work(batch), this.#elapsedNs());
+    if (!this.#looping) return;
+    const work = this.#work(batch);
+    experience.spending.add(work);
+    if (!this.#cold) experience.looped(work, this.#elapsedNs());
   }
 
   /** From here on time and work are counted. */
@@ -186,7 +189,8 @@ export class Runner implements BatchRunner {
     const goesOn = (): boolean => force || experience.goesOn(this.#work(batch), this.#elapsedNs());
     let ending: Ending;
     try {
-      ending = leader.run(batch, this.#evidence, goesOn, (number) => this.#helpers.call(number));
+      const call = (number: number): void => this.#helpers.call(number);
+      ending = leader.run(batch, this.#evidence, experience.spending, goesOn, call);
     } finally {
       this.#helpers.dismiss();
     }
@@ -236,7 +240,7 @@ export class Runner implements BatchRunner {
       participant.begin(control.description);
       for (let window = control.join(seat, number, 0); window !== 0; ) {
         inside = true;
-        participant.run(seat + 1, control.firstItem);
+        participant.run(seat + 1, control.firstItem, control.lease);
         inside = false;
         control.exit(seat);
         window = control.join(seat, number, window);

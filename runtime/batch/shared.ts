@@ -53,6 +53,7 @@ export interface Description {
   readonly code: Ref;
 }
 
+const TWO_32 = 4294967296;
 const ORPHANED = -1;
 
 const ENGINE = 0;
@@ -67,6 +68,9 @@ const GLOBALS = 7;
 const MEMORY_PAGES = 8;
 const DEPTH = 9;
 const CODE = 10;
+/** The first lease of the window's items, a u64. */
+const LEASE_LOW = 11;
+const LEASE_HIGH = 12;
 const SEAT_WORDS = 16;
 const SEAT_AT = 64;
 const TIMES_AT = (SEAT_AT + WORKERS_LIMIT * SEAT_WORDS) * 4;
@@ -119,8 +123,12 @@ export class BatchControl {
     return number;
   }
 
-  open(firstItem: number): void {
+  /** Opens a window of items from `firstItem` on, whose first lease is `lease`. */
+  open(firstItem: number, lease: number): void {
+    const high = Math.floor(lease / TWO_32);
     this.#words[FIRST_ITEM] = firstItem;
+    this.#words[LEASE_LOW] = lease - high * TWO_32;
+    this.#words[LEASE_HIGH] = high;
     Atomics.store(this.#words, WINDOW, Atomics.load(this.#words, WINDOW) + 2 + OPEN);
     Atomics.notify(this.#words, WINDOW);
   }
@@ -178,6 +186,10 @@ export class BatchControl {
 
   get firstItem(): number {
     return this.#words[FIRST_ITEM] as number;
+  }
+
+  get lease(): number {
+    return ((this.#words[LEASE_LOW] as number) >>> 0) + (this.#words[LEASE_HIGH] as number) * TWO_32;
   }
 
   /** Sits down for a batch: the number of the seat, or -1 if there is none or the batch has ended. */

@@ -21,6 +21,10 @@ export interface Steps {
   input(bytes: Buffer, item: number, incarnation: number): void;
   /** What counts instead of `valid`, for the item's incarnation or a later one. */
   verdict(valid: number, item: number, incarnation: number): number;
+  /** How much gas an incarnation may spend instead of `lease`. Left out: that. */
+  lease?(lease: number): number;
+  /** What counts instead of `valid` for an incarnation whose lease has expired. Left out: that. */
+  recheck?(valid: number, item: number, incarnation: number): number;
   /** How many items the loop runs next; 0: they run in parallel. Left out: what the runner decides. */
   plan?(): number;
   /** Whether the item is one that can only run in the loop. Left out: none is but those that are. */

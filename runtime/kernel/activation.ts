@@ -199,7 +199,7 @@ export class Activation {
     const { slot, start, budget } = this;
     const { exports, auxWords, meter } = slot;
     auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
-    meter.set(budget);
+    meter.set(budget, this.item?.lease);
     if (start.started === 1 || !slot.program.handle.hasStart) return abi.FAULT_NONE;
     this.starting = true;
     try {
@@ -228,6 +228,7 @@ export class Activation {
     const fault = faultThrown(error, this.slot.auxWords);
     if (fault === null) throw error;
     if (counting) work.faults++;
+    if (fault === abi.FAULT_OUT_OF_GAS && this.slot.meter.withholds) (this.item as Item).hasExpired = true;
     const stack = (error as Error).stack ?? "";
     if (fault === abi.FAULT_ABORT) observer?.(stack, this.abortText, this.#abortPlace);
     else observer?.(stack, "", null);
@@ -285,6 +286,11 @@ export class Activation {
   /** Takes gas; ends the activation if there is not enough. */
   charge(cost: number): void {
     charge(this.slot.meter, cost);
+  }
+
+  /** Ends the activation if what runs below its item has spent the item's lease. */
+  checkLease(): void {
+    if (this.item?.hasExpired === true) leave(abi.FAULT_OUT_OF_GAS);
   }
 
   // ---- standing still -------------------------------------------------------------------------------------

@@ -21,6 +21,10 @@ const counting = COUNTING;
 
 /** What one running item shares with the activations below it. */
 export class Item {
+  /** What the item may still spend, while something that it has started begins (meter.ts). */
+  lease = Number.POSITIVE_INFINITY;
+  /** That was not enough: whatever runs for the item ends, and nothing of it counts. */
+  hasExpired = false;
   /** Paths below the batch's process of processes that the item made, in the order in which that happened. */
   readonly #made = new Set<string>();
   readonly #log: string[] = [];

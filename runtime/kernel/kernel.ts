@@ -228,6 +228,7 @@ export class Kernel {
   /** The image after a normal end; a fault after all if what stays cannot be paid. */
   #settle(activation: Activation): Process {
     if (activation.item !== null) this.#joinStarted(activation);
+    if (activation.item?.hasExpired === true) return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
     const left = activation.gas();
     let cost = activation.stackBytes * gas.COST_STACK_BYTE;
     if (cost <= left) cost += activation.publishMemory(left - cost);
@@ -299,6 +300,7 @@ export class Kernel {
     if (number < 0 || number >= abi.CHILD_LIMIT) return abi.E_NO_CHILD;
     const child = caller.children.at(number);
     this.#join(caller, child);
+    caller.checkLease();
     return child;
   }
 
@@ -408,7 +410,10 @@ export class Kernel {
 
   /** In an item nothing stays started: what an activation has started runs at the latest when it ends. */
   #joinStarted(activation: Activation): void {
-    for (const child of activation.children.changed()) this.#join(activation, child);
+    for (const child of activation.children.changed()) {
+      if (activation.item?.hasExpired === true) return;
+      this.#join(activation, child);
+    }
   }
 
   /**
@@ -430,6 +435,7 @@ export class Kernel {
       const outer = this.#jobs.enter(ticket, child.number);
       const within = caller.below(child.number);
       const mark = within?.item.mark();
+      if (within !== null) within.item.lease = caller.slot.meter.lease;
       this.#tracer?.descend(child.number);
       try {
         const place = placeBelow(caller.slot.place, child.number);
@@ -444,6 +450,7 @@ export class Kernel {
     }
     caller.children.replace(child, result);
     // Gas of many blocks can meet in one counter: what it cannot hold counts as used.
-    caller.slot.meter.transfer(Math.min(start.gas - result.gasUsed, GAS_LIMIT - caller.gas()));
+    const rest = Math.min(start.gas - result.gasUsed, GAS_LIMIT - caller.gas());
+    caller.slot.meter.transfer(rest, result.gasUsed);
   }
 }

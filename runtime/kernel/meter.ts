@@ -65,9 +65,9 @@ export class Meter {
     return true;
   }
 
-  /** Gas is given away or comes back; what may be spent stays. */
-  transfer(gas: number): void {
-    this.set(this.gas + gas, this.lease);
+  /** Gas is given away or comes back; `spent` of what may be spent was spent elsewhere. */
+  transfer(gas: number, spent = 0): void {
+    this.set(this.gas + gas, Math.max(0, this.lease - spent));
   }
 
   /** The halves of what entry points are called with. */

@@ -116,6 +116,9 @@ const SMALL: [name: string, scenario: Scenario, interruptions: number][] = [
   ["exact hints", scenario(counter, 2, { hints: [[1, 0], [2, 1]] }), 2], // biome-ignore format: pairs
   ["the gas ends", scenario(counter, 2, { gasLeft: 11 }), 2],
   ["a refused item", scenario(counter, 2, { limits: [2000, 10, 10] }), 2],
+  ["leases of one step", scenario(counter.slice(1), 2, { lease: 1 }), FULL ? Infinity : 4],
+  ["leases of one step, deltas", scenario(limited, 2, { lease: 1 }), FULL ? 3 : 1],
+  ["no leases but the last", scenario(wandering, 2, { lease: 0 }), 2],
   ["nothing but refused items", scenario(counter, 2, { limits: [2000, 2000, 2000] }), Infinity],
 ];
 
@@ -165,6 +168,8 @@ const DEFECTS: Defect[] = [
   "the frontier stops at the own item",
   "the frontier passes what is not executed",
   "a commit does not check what was told",
+  "a commit does not release the next item",
+  "who is held does not look again",
   "the holder of the lock does not look again",
 ];
 

@@ -8,6 +8,7 @@ import {
   CONTENDED_SLOTS,
   ENTRY_BYTES,
   ENTRY_FLAGS,
+  ENTRY_VERSION,
   ENTRY_WRITTEN,
   LINE_BYTES,
   STOP_ARENA,
@@ -38,6 +39,14 @@ function settings(items: number, workers: number, others: Partial<Settings> = {}
     base: new Map(),
     ...others,
   };
+}
+
+/** Lines whose reads were found changed, and how often. */
+function contended(words: Uint32Array): [line: number, count: number][] {
+  return Array.from({ length: CONTENDED_SLOTS }, (_, slot): [number, number] => [
+    words[CONTENDED / 4 + slot * 2]!,
+    words[CONTENDED / 4 + slot * 2 + 1]!,
+  ]).filter(([, count]) => count > 0);
 }
 
 /** Two items: worker 0 has executed item 0, which left 7 in line 5, and worker 1 item 1, which read that. */
@@ -116,18 +125,13 @@ test("only the first abort of an incarnation counts", () => {
 
 test("lines whose reads were found changed are named", () => {
   const { one, two, write, words } = conflict();
-  const contended = (): [number, number][] =>
-    Array.from({ length: CONTENDED_SLOTS }, (_, slot): [number, number] => [
-      words[CONTENDED / 4 + slot * 2]!,
-      words[CONTENDED / 4 + slot * 2 + 1]!,
-    ]).filter(([, count]) => count > 0);
-  assert.deepEqual(contended(), []);
+  assert.deepEqual(contended(words), []);
   one.validate();
   one.finishValidation(0);
   write(8);
   assert.equal(two.validate(), 0);
   two.finishValidation(0);
-  assert.deepEqual(contended(), [[5, 1]]);
+  assert.deepEqual(contended(words), [[5, 1]]);
 });
 
 test("too many reruns of an item stop the window", () => {
@@ -157,6 +161,92 @@ test("poison ends every task, and waiting for an estimate", () => {
     execute(0),
     "and the next window works",
   );
+});
+
+/** Two items and two workers: worker 1 has read line 5 for item 1 before worker 0 has left 7 there. */
+function stale() {
+  const subject = new CoreSubject().begin(settings(2, 2));
+  const { words } = subject.memory;
+  const [one, two] = subject.workers.map((worker) => worker.core);
+  assert.ok(one && two);
+  for (const worker of subject.workers) worker.enter();
+  assert.deepEqual([one.next(), two.next()], [execute(0), execute(1)]);
+  assert.deepEqual([one.final(), two.final()], [1, 0]);
+  const look = (core: typeof one): number => {
+    const entry = core.lookup(5);
+    if (words[(entry + ENTRY_VERSION) / 4] === 0) fill(words, entry + ENTRY_BYTES, 5, 0);
+    return entry;
+  };
+  look(two);
+  fill(words, one.version(look(one)), 5, 7);
+  const counted = (): [expired: number, renewed: number] => {
+    const { expired, renewed } = subject.memory.totals();
+    return [expired, renewed];
+  };
+  return { subject, one, two, look, counted };
+}
+
+test("an incarnation that expires runs again at once if it has read what changed", () => {
+  const { subject, one, two, look, counted } = stale();
+  assert.equal(two.recheck(), 1, "nothing has changed yet");
+  assert.equal(one.finish(1, 0, 1), validate(0));
+  assert.equal(two.recheck(), 0);
+  assert.equal(two.expire(0, 1), execute(1), "it is not held, but aborted");
+  assert.deepEqual(counted(), [1, 0]);
+  assert.deepEqual(contended(subject.memory.words), [[5, 1]]);
+  look(two);
+  assert.equal(two.recheck(), 1);
+  assert.equal(two.expire(1, 0), execute(1));
+  assert.deepEqual(counted(), [2, 1]);
+});
+
+test("an item that is held runs when all lower items are committed, and reads what is final", () => {
+  const { one, two, look } = stale();
+  assert.equal(two.expire(two.recheck(), 1), TASK_IDLE);
+  assert.equal(one.finish(1, 0, 1), validate(0));
+  assert.equal(two.next(), TASK_IDLE);
+  assert.equal(one.finishValidation(one.validate()), TASK_IDLE);
+  assert.equal(one.commit(), 0);
+  assert.equal(two.next(), TASK_IDLE, "what is committed is not in base yet");
+  assert.equal(one.commit(), -1);
+  assert.equal(two.next(), execute(1));
+  assert.equal(two.final(), 1);
+  look(two);
+  assert.equal(two.finish(1, 0, 1), validate(1));
+  assert.equal(two.finishValidation(two.validate()), TASK_IDLE);
+  assert.deepEqual([two.commit(), two.commit()], [1, -1]);
+  assert.equal(one.next(), TASK_DONE);
+});
+
+test("an item that has nothing to wait for is not held", () => {
+  const { one } = stale();
+  assert.equal(one.expire(one.recheck(), 1), execute(0));
+  assert.equal(one.final(), 1);
+});
+
+test("who meets an estimate of an item that is held waits for it", () => {
+  const subject = new CoreSubject().begin(settings(3, 2));
+  const { words } = subject.memory;
+  const [one, two] = subject.workers.map((worker) => worker.core);
+  assert.ok(one && two);
+  for (const worker of subject.workers) worker.enter();
+  assert.deepEqual([one.next(), two.next()], [execute(0), execute(1)]);
+  const entry = two.lookup(5);
+  fill(words, entry + ENTRY_BYTES, 5, 0);
+  fill(words, two.version(entry), 5, 7);
+  assert.equal(two.finish(1, 0, 1), execute(2));
+  assert.equal(two.giveUp(), execute(2));
+  assert.equal(one.finish(1, 0, 1), validate(0));
+  assert.equal(one.finishValidation(one.validate()), validate(1));
+  one.validate();
+  assert.equal(one.finishValidation(0), execute(1));
+  assert.equal(one.expire(one.recheck(), 1), TASK_IDLE);
+  assert.equal(two.lookup(5), 0);
+  assert.equal(two.giveUp(), TASK_IDLE);
+  assert.deepEqual([one.commit(), one.commit()], [0, -1]);
+  assert.equal(one.next(), execute(1));
+  assert.equal(one.finish(1, 0, 1), validate(1));
+  assert.equal(two.next(), execute(2), "who waited is woken");
 });
 
 test("a full arena stops the window, and what is committed stays", () => {

@@ -26,6 +26,8 @@ const SHAPES: [name: string, description: Description, rounds: number][] = [
   ["some read or write all lines", { ...counter, kind: "sweeping", items: 120, lines: 300 }, 100],
   ["fees and a limited counter, added to by all", { ...counter, kind: "fees", items: 250, lines: 100 }, 150],
   ["no spinning", { ...counter, kind: "random", items: 100, lines: 5, spins: 0 }, 300],
+  ["leases of two steps", { ...counter, kind: "random", items: 100, lines: 20, lease: 2 }, 200],
+  ["leases of a step, deltas", { ...counter, kind: "fees", items: 60, lines: 20, delays: 5, lease: 1 }, 200],
   ["delays everywhere", { ...counter, kind: "random", items: 60, lines: 6, delays: 20 }, 300],
   ["delays, deltas", { ...counter, kind: "fees", items: 60, lines: 20, delays: 20 }, 300],
   ["delays, many lines", { ...counter, kind: "transfers", items: 60, lines: 40, delays: 20 }, 300],
@@ -37,6 +39,7 @@ for (const [name, description, rounds] of SHAPES) {
       const totals = await runCrowd(description, threads, rounds);
       t.diagnostic(JSON.stringify(totals));
       assert.ok(totals.executions >= rounds * description.items);
+      assert.equal(totals.renewed > 0, description.lease !== undefined);
     });
   }
 }
@@ -45,6 +48,7 @@ test("without conflicts: executions = items = validations", async () => {
   const apart: Description = { ...counter, kind: "apart", items: 500, lines: 1000 };
   for (const threads of [1, 2, 4]) {
     const totals = await runCrowd(apart, threads, 40);
-    assert.deepEqual(totals, { executions: 20_000, validations: 20_000, aborts: 0, givenUp: 0 });
+    const without = { aborts: 0, givenUp: 0, expired: 0, renewed: 0 };
+    assert.deepEqual(totals, { executions: 20_000, validations: 20_000, ...without });
   }
 });

@@ -3,7 +3,8 @@
 import { test } from "node:test";
 import { Random } from "../program/random.ts";
 import { baseSeed } from "../seed.ts";
-import { CoreSubject, type Engine, LockstepEngine, SpecSubject } from "./engines.ts";
+import { CoreSubject, type Engine, SpecSubject } from "./engines.ts";
+import { LockstepEngine } from "./lockstep.ts";
 import { randomScenario, runWindow } from "./scenario.ts";
 
 const SCHEDULES = Number(process.env.SCHEDULES ?? 1500);

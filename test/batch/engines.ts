@@ -1,7 +1,7 @@
 /**
- * The core, its specification, and both in lockstep, behind one interface: calls as in
- * runtime/batch/layout.ts, where a line holds a number. The core's lines are filled with bytes that all
- * depend on that number.
+ * The core and its specification behind one interface: calls as in runtime/batch/layout.ts, where a line
+ * holds a number. The core's lines are filled with bytes that all depend on that number. Both in lockstep:
+ * lockstep.ts.
  */
 
 import assert from "node:assert/strict";
@@ -34,7 +34,9 @@ import {
   WORKER_ABORTS,
   WORKER_AMOUNTS,
   WORKER_EXECUTIONS,
+  WORKER_EXPIRED,
   WORKER_GIVEN_UP,
+  WORKER_RENEWED,
   WORKER_SIZE,
   WORKER_VALIDATIONS,
   WORKERS,
@@ -42,7 +44,7 @@ import {
 } from "../../runtime/batch/layout.ts";
 import { Worker } from "./spec.ts";
 import { type Defect, type Entry, Window } from "./spec-window.ts";
-import { drain, type Steps } from "./steps.ts";
+import type { Steps } from "./steps.ts";
 
 export interface Settings {
   readonly workers: number;
@@ -53,6 +55,8 @@ export interface Settings {
   readonly rerunLimit: number;
   readonly hints: readonly (readonly [item: number, lower: number])[];
   readonly base: Map<number, number>;
+  /** Steps that an item may take unless what it reads is final; then twice as many. Left out: all. */
+  readonly lease?: number;
   readonly defect?: Defect | null;
 }
 
@@ -73,6 +77,9 @@ export interface Engine<E = unknown> {
   withdraw(): void;
   finish(gas: number, outcome: number): Steps<number>;
   giveUp(): Steps<number>;
+  final(): Steps<number>;
+  recheck(): Steps<number>;
+  expire(ok: number, last: number): Steps<number>;
   validate(): Steps<number>;
   finishValidation(ok: number): Steps<number>;
   commit(): Steps<number>;
@@ -85,6 +92,8 @@ export interface Totals {
   readonly validations: number;
   readonly aborts: number;
   readonly givenUp: number;
+  readonly expired: number;
+  readonly renewed: number;
 }
 
 /** A window under test. */
@@ -187,6 +196,8 @@ export class CoreMemory {
       validations: sum(WORKER_VALIDATIONS),
       aborts: sum(WORKER_ABORTS),
       givenUp: sum(WORKER_GIVEN_UP),
+      expired: sum(WORKER_EXPIRED),
+      renewed: sum(WORKER_RENEWED),
     };
   }
 }
@@ -240,6 +251,9 @@ export type Call =
   | "accumulate"
   | "finish"
   | "giveUp"
+  | "final"
+  | "recheck"
+  | "expire"
   | "validate"
   | "finishValidation"
   | "commit";
@@ -316,6 +330,18 @@ export class CoreEngine implements Engine<number> {
     return yield* this.call("giveUp");
   }
 
+  *final(): Steps<number> {
+    return yield* this.call("final");
+  }
+
+  *recheck(): Steps<number> {
+    return yield* this.call("recheck");
+  }
+
+  *expire(ok: number, last: number): Steps<number> {
+    return yield* this.call("expire", ok, last);
+  }
+
   *validate(): Steps<number> {
     return yield* this.call("validate");
   }
@@ -369,6 +395,9 @@ export class SpecEngine implements Engine<Entry> {
   next = () => this.worker.next();
   finish = (gas: number, outcome: number) => this.worker.finish(gas, outcome);
   giveUp = () => this.worker.giveUp();
+  final = () => this.worker.final();
+  recheck = () => this.worker.recheck();
+  expire = (ok: number, last: number) => this.worker.expire(ok, last);
   validate = () => this.worker.validate();
   finishValidation = (ok: number) => this.worker.finishValidation(ok);
   commit = () => this.worker.commit();
@@ -391,89 +420,5 @@ export class SpecEngine implements Engine<Entry> {
   writes(item: number): [number, number][] {
     const log = this.#window.items[item]!.log.value ?? [];
     return log.flatMap(({ line, written }) => (written === null ? [] : [[line, written.value]]));
-  }
-}
-
-// ---- both -------------------------------------------------------------------------------------------------
-
-/** Makes every call to both, and compares the answers. */
-export class LockstepEngine implements Engine<[number, Entry]> {
-  readonly #core: CoreEngine;
-  readonly #spec: SpecEngine;
-
-  constructor(core: CoreEngine, spec: SpecEngine) {
-    this.#core = core;
-    this.#spec = spec;
-  }
-
-  #same<T>(core: Steps<T>, spec: Steps<T>): T {
-    const [answer, expected] = [drain(core), drain(spec)];
-    assert.deepEqual(answer, expected);
-    return answer;
-  }
-
-  enter(): void {
-    this.#core.enter();
-  }
-
-  *next(): Steps<number> {
-    yield;
-    return this.#same(this.#core.next(), this.#spec.next());
-  }
-
-  *lookup(line: number): Steps<Access<[number, Entry]> | null> {
-    yield;
-    const core = drain(this.#core.lookup(line));
-    const spec = drain(this.#spec.lookup(line));
-    assert.equal(core?.value, spec?.value);
-    assert.equal(core?.shown, spec?.shown);
-    return core && spec && { ...core, entry: [core.entry, spec.entry] };
-  }
-
-  *accumulate(line: number, delta: number, min: number, max: number): Steps<number> {
-    yield;
-    const core = this.#core.accumulate(line, delta, min, max);
-    return this.#same(core, this.#spec.accumulate(line, delta, min, max));
-  }
-
-  withdraw(): void {
-    this.#core.withdraw();
-    this.#spec.withdraw();
-  }
-
-  version([core, spec]: [number, Entry], value: number): void {
-    this.#core.version(core, value);
-    this.#spec.version(spec, value);
-  }
-
-  *finish(gas: number, outcome: number): Steps<number> {
-    yield;
-    return this.#same(this.#core.finish(gas, outcome), this.#spec.finish(gas, outcome));
-  }
-
-  *giveUp(): Steps<number> {
-    yield;
-    return this.#same(this.#core.giveUp(), this.#spec.giveUp());
-  }
-
-  *validate(): Steps<number> {
-    yield;
-    return this.#same(this.#core.validate(), this.#spec.validate());
-  }
-
-  *finishValidation(ok: number): Steps<number> {
-    yield;
-    return this.#same(this.#core.finishValidation(ok), this.#spec.finishValidation(ok));
-  }
-
-  *commit(): Steps<number> {
-    yield;
-    return this.#same(this.#core.commit(), this.#spec.commit());
-  }
-
-  writes(item: number): [number, number][] {
-    const writes = this.#core.writes(item);
-    assert.deepEqual(writes, this.#spec.writes(item));
-    return writes;
   }
 }

@@ -36,6 +36,7 @@ class Path {
   readonly #done: boolean[];
   readonly #subject: SpecSubject;
   readonly #reference: Reference;
+  readonly #observer: Observer;
   #turn = -1;
   /** Whether the worker whose turn it was has nothing to do, or is done. */
   #rests = true;
@@ -49,7 +50,8 @@ class Path {
     this.#subject = new SpecSubject({ ...settings, base });
     this.#window = this.#subject.window;
     this.#base = base;
-    const observer = new Observer(this.#reference, base);
+    const observer = new Observer(this.#reference, base, settings.lease);
+    this.#observer = observer;
     observer.stands = (place, holds) => {
       const worker = this.#turn;
       const { execution, validation, holding } = this.#subject.workers[worker]!.worker.kept;
@@ -91,6 +93,7 @@ class Path {
     return [
       ...this.#found.map((found, worker) => `${this.#isInside(worker) ? ">" : ""}${found}`).sort(), // alike
       this.#interruptions,
+      this.#observer.leases,
       words.join(),
       this.#window.lastChange,
       this.#window.stop,

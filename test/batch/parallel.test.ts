@@ -74,8 +74,10 @@ test("a report tells of conflicts, contended lines and dependencies", async () =
   const { batches, blocks, workersDied, heapUsedBytes, heapLimitBytes } = runtime.metrics();
   assert.deepEqual([blocks, workersDied], [3, 0]);
   assert.ok(heapUsedBytes > 0 && heapUsedBytes < heapLimitBytes);
-  const { parallel, sequential, refused, notRun, executions, validations, aborts, givenUp, waits } = report;
-  const counted = { parallel, sequential, refused, notRun, executions, validations, aborts, givenUp, waits };
+  const { parallel, sequential, refused, notRun, executions, validations, aborts, givenUp } = report;
+  const { expired, renewed, waits } = report;
+  const ran = { parallel, sequential, refused, notRun, executions, validations, aborts, givenUp };
+  const counted = { ...ran, expired, renewed, waits };
   assert.deepEqual(batches, { batches: 1, items: 300, ...counted });
 });
 

@@ -42,12 +42,14 @@ function check(report: BatchReport, outcome: BatchOutcome): void {
   assert.equal(parallel + sequential, count(outcome, ITEM_RETURNED, ITEM_FAULTED));
   assert.equal(refused, count(outcome, ITEM_REFUSED));
   assert.equal(notRun, count(outcome, ITEM_NOT_RUN));
-  const known = parallel + report.aborts + report.givenUp;
+  const known = parallel + report.aborts + report.givenUp + report.expired;
+  assert.ok(report.renewed <= report.expired);
   if (endings.every((ending) => ending === "done")) assert.equal(executions, known);
   else assert.ok(executions >= known);
   assert.ok(validations >= parallel);
   const met = report.contended.reduce((sum, place) => sum + place.count, 0);
-  assert.ok(met <= report.aborts, "an abort names one place at most");
+  const failed = report.aborts + report.expired - report.renewed;
+  assert.ok(met <= failed, "what has failed names one place at most");
   const pairs = report.dependencies ?? [];
   for (const [reader, lower] of pairs) assert.ok(0 <= lower && lower < reader && reader < items);
   assert.equal(new Set(pairs.map(String)).size, pairs.length, "each pair once");

@@ -86,6 +86,7 @@ function scenarioOf(random: Random, items: number, lines: number, steps: number)
       spinLimit: 0,
       rerunLimit: 0,
       hints: random.chance(30) ? randomHints(random, items) : [],
+      lease: random.chance(40) ? random.below(steps + 1) : Infinity,
       base: new Map(Array.from({ length: Math.min(lines, 10) }, (_, line) => [line, mix(line)])),
     },
   };
@@ -117,7 +118,7 @@ export function* windowSteps<E extends Engine>(
 ): Generator<E, void, void> {
   const { base, limits, gasTotal, gasLeft } = settings;
   const reference = new Reference(programs, base, limits, gasTotal, gasLeft);
-  const observer = new Observer(reference, base);
+  const observer = new Observer(reference, base, settings.lease);
   const loops = engines.map((engine) => ({ engine, steps: work(engine, programs, observer) }));
   // Steps without a new task or a commit that are too many; a walk over all versions of a line takes as many.
   const patience = 100 * engines.length * (stepsPerCall + programs.length);
@@ -157,6 +158,8 @@ export interface Description {
   readonly spins: number;
   /** Per cent of the calls that a thread delays. */
   readonly delays: number;
+  /** Steps that an item may take unless what it reads is final, then twice as many; left out: all. */
+  readonly lease?: number;
 }
 
 export function programsOf({ kind, items, lines, seed }: Description): Program[] {

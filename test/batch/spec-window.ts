@@ -87,6 +87,8 @@ export type Defect =
   | "the holder of the lock does not look again"
   | "a sum does not look at the lowest deltas again"
   | "a commit does not check what was told"
+  | "a commit does not release the next item"
+  | "who is held does not look again"
   | "the frontier passes what is not executed";
 
 export interface WindowOptions {

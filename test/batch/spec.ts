@@ -11,6 +11,7 @@ import {
   STATE_COMMITTED,
   STATE_EXECUTED,
   STATE_EXECUTING,
+  STATE_HELD,
   STATE_READY,
   STATE_REFUSED,
   STATE_WAITING,
@@ -141,6 +142,40 @@ export class Worker extends Incarnation {
     if (this.met >= 0) yield* this.#waitFor(this.item, this.met);
     else yield* this.#makeReady(this.item);
     return yield* this.next();
+  }
+
+  // ---- incarnations that the caller ends ------------------------------------------------------------------
+
+  *final(): Steps<number> {
+    return (yield* this.window.applied.load()) === this.item && !this.stopped() ? 1 : 0;
+  }
+
+  *recheck(): Steps<number> {
+    return (yield* this.unchanged(this.item, this.log)) ? 1 : 0;
+  }
+
+  *expire(ok: number, last: number): Steps<number> {
+    if (this.stopped()) return TASK_DONE;
+    const { items, applied } = this.window;
+    const { state } = items[this.item]!;
+    if (!ok && !this.#rerun(this.item)) return TASK_DONE;
+    if (ok && last) {
+      const held = stateOf(this.incarnation, STATE_HELD);
+      yield* state.store(held);
+      const next = (yield* applied.load()) === this.item && !this.defect("who is held does not look again");
+      if (next) yield* this.#release(this.item, held);
+      return yield* this.next();
+    }
+    yield* state.store(stateOf(this.incarnation + 1, STATE_EXECUTING));
+    return this.#execution(this.item, this.incarnation + 1);
+  }
+
+  *#release(number: number, held: number): Steps<void> {
+    const { items, ready } = this.window;
+    const next = stateOf(incarnationOf(held) + 1, STATE_READY);
+    if (yield* items[number]!.state.swap(held, next)) {
+      yield* ready.change((bits) => bits | (1n << BigInt(number)));
+    }
   }
 
   #rerun(item: number): boolean {
@@ -274,6 +309,9 @@ export class Worker extends Incarnation {
         window.cut = number;
         this.#stop(STOP_GAS);
         return -1;
+      }
+      if (kindOf(state) === STATE_HELD && !this.defect("a commit does not release the next item")) {
+        yield* this.#release(number, state);
       }
       if (kindOf(state) !== STATE_EXECUTED) return -1;
       const validated = yield* item.validated.load();

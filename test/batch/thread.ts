@@ -72,6 +72,9 @@ export class Participant {
   readonly #delays: number;
   /** Lines hold an integer and zeros, else the same word sixteen times. */
   readonly #integers: boolean;
+  readonly #lease: number;
+  /** Incarnations that this thread found expired and right, by item. */
+  readonly #renewed = new Map<number, number>();
 
   constructor({ module, memory, base, worker, description }: Omit<ThreadData, "control" | "threads">) {
     this.#core = new Uint32Array(memory.buffer);
@@ -81,6 +84,7 @@ export class Participant {
     this.#random = new Random(description.seed + worker);
     this.#delays = description.delays;
     this.#integers = description.kind === "fees";
+    this.#lease = description.lease ?? Infinity;
     this.core = instantiateCore(module, memory, {
       equals: (line, address) => {
         for (let i = 0; i < LINE_WORDS; i++) {
@@ -100,6 +104,7 @@ export class Participant {
   run(programs: readonly Program[]): void {
     const { core } = this;
     core.enter(this.#worker);
+    this.#renewed.clear();
     this.#commit();
     let seen = Atomics.load(this.#wake, WAKE / 4);
     let task = core.next();
@@ -133,8 +138,17 @@ export class Participant {
     const memory = this.#core;
     const lines = new Map<number, { entry: number; value: number }>();
     const run = program();
+    const final = core.final() === 1;
+    const renewed = this.#renewed.get(item) ?? 0;
+    let steps = final ? Infinity : this.#lease * (renewed + 1);
     let result = run.next();
     while (!result.done) {
+      if (steps-- <= 0) {
+        const ok = core.recheck();
+        this.#renewed.set(item, renewed + ok);
+        this.#delay();
+        return core.expire(ok, renewed > 0 ? 1 : 0);
+      }
       const { line, add } = result.value;
       let known = lines.get(line);
       if (known === undefined && add !== undefined) {

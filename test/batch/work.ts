@@ -95,13 +95,41 @@ export class Observer {
   readonly #reference: Reference;
   readonly #base: Map<number, number>;
   readonly #running = new Set<number>();
+  readonly #lease: number;
+  /** Incarnations that expired though what they had read was right, by item. */
+  readonly #renewed = new Map<number, number>();
+  readonly #final = new Set<number>();
   #committed = 0;
   /** Tasks taken, and items applied. */
   events = 0;
 
-  constructor(reference: Reference, base: Map<number, number>) {
+  /** An item may take `lease` steps unless what it reads is final, then twice as many. */
+  constructor(reference: Reference, base: Map<number, number>, lease = Infinity) {
     this.#reference = reference;
     this.#base = base;
+    this.#lease = lease;
+  }
+
+  /** What is kept of leases, for the model checker. */
+  get leases(): string {
+    return [...this.#renewed].sort(([a], [b]) => a - b).join(";");
+  }
+
+  /** Steps that an incarnation may take. */
+  lease(item: number): number {
+    return this.#lease * ((this.#renewed.get(item) ?? 0) + 1);
+  }
+
+  /** An incarnation reads what is final: it is the item's last. */
+  isFinal(item: number): void {
+    this.#final.add(item);
+  }
+
+  /** An incarnation expires; whether the item is to wait for what is final. */
+  expires(item: number, ok: number): number {
+    const renewed = (this.#renewed.get(item) ?? 0) + ok;
+    if (ok === 1) this.#renewed.set(item, renewed);
+    return renewed > 1 ? 1 : 0;
   }
 
   /** A worker stands between two calls: the place in its loop, and what it holds there. */
@@ -114,6 +142,7 @@ export class Observer {
     const item = task >>> TASK_ITEM_SHIFT;
     assert.ok(!this.#running.has(item), `item ${item} runs twice at once`);
     assert.ok(item >= this.#committed, `item ${item} runs again after its commit`);
+    assert.ok(!this.#final.has(item), `item ${item} runs again, although what it read was final`);
     this.#running.add(item);
   }
 
@@ -182,13 +211,25 @@ function* drainCommits<E>(engine: Engine<E>, observer: Observer, task: number): 
 function* execute<E>(engine: Engine<E>, task: number, program: Program, observer: Observer): Steps<number> {
   const lines = new Map<number, { entry: E; read: number; value: number }>();
   const run = program();
+  const item = task >>> TASK_ITEM_SHIFT;
+  const lease = observer.lease(item);
+  const final = lease < Infinity && (yield* engine.final()) === 1;
+  if (final) observer.isFinal(item);
+  const place = final ? "final" : "lookup";
   let result = run.next();
-  while (!result.done) {
+  for (let step = 0; !result.done; step++) {
+    if (step >= lease && !final) {
+      const ok = yield* engine.recheck();
+      observer.stands(`rechecked ${ok}`, task);
+      const last = observer.expires(item, ok);
+      observer.ends(task);
+      return yield* engine.expire(ok, last);
+    }
     const { line, add, min = 0, max = MAX } = result.value;
     let known = lines.get(line);
     if (known === undefined && add !== undefined) {
       const applied = yield* engine.accumulate(line, add, min, max);
-      observer.stands("lookup", task);
+      observer.stands(place, task);
       if (applied < 0) {
         observer.ends(task);
         return yield* engine.giveUp();
@@ -198,7 +239,7 @@ function* execute<E>(engine: Engine<E>, task: number, program: Program, observer
     }
     if (known === undefined) {
       const access = yield* engine.lookup(line);
-      observer.stands("lookup", task);
+      observer.stands(place, task);
       if (access === null) {
         observer.ends(task);
         return yield* engine.giveUp();
@@ -211,7 +252,7 @@ function* execute<E>(engine: Engine<E>, task: number, program: Program, observer
     result = run.next(answer);
   }
   observer.ends(task);
-  const outcome = (task >>> TASK_ITEM_SHIFT) + 1;
+  const outcome = item + 1;
   if (result.value === FAULT) {
     engine.withdraw();
     return yield* engine.finish(LIMIT, outcome);

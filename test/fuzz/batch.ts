@@ -3,9 +3,10 @@
  * children, of several children at once, of processes that are made anew again and again, below children too.
  * Limits of gas are now and then exactly what is needed, or one less; blocks are reverted, and run again with
  * hints right and wrong. The threads are held up at random, take turns with the loop, and now and then one is
- * killed.
+ * killed; leases of gas are random or nothing. Some items never end on what no order of the items gives.
  *
- * Its canary believes every validation, so that updates are lost.
+ * Its canaries are planted defects: every validation is believed, so that updates are lost; and what leases
+ * ask for is left out.
  */
 
 import { isDeepStrictEqual } from "node:util";
@@ -22,6 +23,7 @@ import {
 } from "../batch/batches.ts";
 import { FAMILY_PAGES, family, familyBatch, scripts, wholeFamily } from "../batch/families.ts";
 import * as lives from "../batch/lives.ts";
+import { PAIR, PAIR_PAGES, pairs } from "../batch/pairs.ts";
 import { randomBatch, SCRIPT, WARM } from "../batch/scripts.ts";
 import { giveSeveral, makeSeveral, SEVERAL } from "../batch/several.ts";
 import type { Script } from "../driver.ts";
@@ -40,6 +42,8 @@ const EXACT = 4;
 const HINTED = 4;
 /** Batches before which the heap is collected; by force, what runs in advance begins anew. */
 const COLLECTIONS = 20;
+/** Leases renewed beside those that ended on wrong reads, in a round of items that need none. */
+const RENEWED = 5;
 const OPTIONS = { memoryQuota: 4096, heapBytes: 1 << 30, retain: 64 };
 
 const steps = (name: string): string => new URL(`../batch/steps/${name}.ts`, import.meta.url).href;
@@ -53,6 +57,9 @@ const ENGINES: readonly Partial<RuntimeOptions>[] = [
   { workers: 2, steps: steps("mix"), paranoid: true },
   { workers: 4, steps: steps("mix"), dependencies: true },
   { workers: 3, steps: steps("stall"), dependencies: true },
+  { workers: 2, steps: steps("lease-one") },
+  { workers: 4, steps: steps("leases"), paranoid: true },
+  { workers: 3, steps: steps("leases"), dependencies: true },
 ];
 
 /** A block, and what is to be read from it. */
@@ -129,11 +136,16 @@ function driven(
 }
 
 const families = (seed: number): BatchInput => familyBatch(fc.sample(scripts, { seed, numRuns: 1 })[0] ?? []);
+const randomPairs = (seed: number): BatchInput => {
+  const next = random(seed);
+  return pairs(1 + next(120), [10, 300, 2000][next(3)] as number, next(3) === 0);
+};
 const several = (seed: number): Script => (seed === 0 ? makeSeveral() : giveSeveral(seed));
 
 const KINDS = {
   scripts: single(SCRIPT, 0, WARM, randomBatch),
   families: single(family, FAMILY_PAGES, wholeFamily, families),
+  pairs: single(PAIR, PAIR_PAGES, pairs(0, 0), randomPairs),
   several: driven([SCRIPT], SEVERAL, several),
   lives: driven(lives.GENESIS, lives.OPTIONS, lives.live),
 } as const satisfies Record<string, Kind>;
@@ -141,6 +153,7 @@ type KindName = keyof typeof KINDS;
 const CHOICE: readonly KindName[] = [
   ...Array<KindName>(6).fill("scripts"),
   ...Array<KindName>(3).fill("lives"),
+  "pairs",
   "families",
   "several",
 ];
@@ -153,26 +166,35 @@ export interface Tally {
   parallel: number;
   executions: number;
   aborts: number;
+  expired: number;
+  renewed: number;
   kills: number;
   died: number;
 }
 
 export class BatchFuzzer {
-  readonly tally: Tally = { batches: 0, items: 0, parallel: 0, executions: 0, aborts: 0, kills: 0, died: 0 };
+  readonly tally: Tally = {
+    ...{ batches: 0, items: 0, parallel: 0, executions: 0, aborts: 0, expired: 0, renewed: 0 },
+    ...{ kills: 0, died: 0 },
+  };
   readonly #runtimes = new Map<string, Promise<Runtime>>();
   readonly #engines: readonly Partial<RuntimeOptions>[];
   /** Of the last block that ran in parallel. */
   #reports: BatchReport[] = [];
 
-  constructor(engines: readonly Partial<RuntimeOptions>[] = ENGINES) {
+  readonly #choice: readonly KindName[];
+
+  constructor(engines: readonly Partial<RuntimeOptions>[] = ENGINES, choice: readonly KindName[] = CHOICE) {
     this.#engines = engines;
+    this.#choice = choice;
   }
 
   /** A chain of random batches; what differs, or null. */
   async round(seed: number): Promise<string | null> {
     const next = random(seed);
     const engine = this.#engines[next(this.#engines.length)] as Partial<RuntimeOptions>;
-    const chosen = CHOICE[next(CHOICE.length)] as KindName;
+    const chosen = this.#choice[next(this.#choice.length)] as KindName;
+    const before = { ...this.tally };
     // Inputs that are changed on the way are those of scripts.
     const kind = engine.steps === steps("incarnations") && chosen !== "several" ? "scripts" : chosen;
     const loop = await this.#open(kind, { runner: "sequential", workers: 1 });
@@ -205,6 +227,13 @@ export class BatchFuzzer {
       if (expected.put !== 0 || expected.get !== 0) return `batch ${at}: refused`;
       const difference = compare(expected, found);
       if (difference !== null) return `batch ${at} of ${kind}, ${JSON.stringify(engine)}: ${difference}`;
+    }
+    // Items of pairs are short: what expires has seen two moments at once, but for a rare coincidence.
+    const renewed = this.tally.renewed - before.renewed;
+    const ended = this.tally.expired - before.expired - renewed;
+    const leased = engine.steps?.includes("lease") === true;
+    if (kind === "pairs" && !leased && renewed > RENEWED + ended) {
+      return `${renewed} leases were renewed, ${ended} ended`;
     }
     // A trace runs the block once more, and compares the root.
     if (next(4) === 0) await parallel.trace(parallel.head);
@@ -239,11 +268,13 @@ export class BatchFuzzer {
   #count(report: BatchReport): void {
     this.#reports.push(report);
     const { tally } = this;
-    const { items, parallel, executions, aborts, endings } = report;
+    const { items, parallel, executions, aborts, expired, renewed, endings } = report;
     tally.items += items;
     tally.parallel += parallel;
     tally.executions += executions;
     tally.aborts += aborts;
+    tally.expired += expired;
+    tally.renewed += renewed;
     tally.died += endings.filter((ending) => ending === "died").length;
   }
 
@@ -290,9 +321,19 @@ export async function fuzz(
   return { tally: fuzzer.tally, found };
 }
 
-/** Rounds until a batch in which every validation says yes comes out wrong; their number, or null. */
-export async function canary(seed: number, rounds: number): Promise<number | null> {
-  const fuzzer = new BatchFuzzer([{ workers: 4, steps: steps("believe") }]);
+/** Planted defects: the steps that plant them, and whose batches are to show them. */
+export const CANARIES = {
+  "every validation says yes": ["believe", CHOICE],
+  "gas beyond a lease is forgotten": ["forgetful", CHOICE],
+  "an expired lease is an outcome": ["hasty", CHOICE],
+  "an expired incarnation is not validated": ["trusting", ["pairs"]],
+} as const satisfies Record<string, readonly [steps: string, choice: readonly KindName[]]>;
+export type Canary = keyof typeof CANARIES;
+
+/** Rounds until the planted defect is found, or null. */
+export async function canary(name: Canary, seed: number, rounds: number): Promise<number | null> {
+  const [planted, choice] = CANARIES[name];
+  const fuzzer = new BatchFuzzer([{ workers: 4, steps: steps(planted) }], choice);
   try {
     for (let i = 0; i < rounds; i++) if ((await fuzzer.round(seed + i)) !== null) return i + 1;
     return null;

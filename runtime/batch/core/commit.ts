@@ -23,6 +23,7 @@ import {
   LAST_CHANGE,
   STATE_COMMITTED,
   STATE_EXECUTED,
+  STATE_HELD,
   STATE_REFUSED,
   STOP_GAS,
   WORKER_COMMITS,
@@ -30,7 +31,7 @@ import {
 import { count, incarnationOf, itemAt, kindOf, stateOf, stop, stopped, wake } from "./state.ts";
 import { firstMisled, makeFull } from "./accumulate.ts";
 import { hasRoomForFull, me } from "./arena.ts";
-import { refute } from "./scheduler.ts";
+import { refute, release } from "./scheduler.ts";
 
 /** Whether this instance has the lock: it has committed an item and not come back yet. */
 let holding = false;
@@ -86,6 +87,7 @@ function commitNext(): i32 {
       stop(STOP_GAS);
       return -1;
     }
+    if (kindOf(state) === STATE_HELD) release(item, state);
     if (kindOf(state) !== STATE_EXECUTED) return -1;
     const validated = atomic.load<u64>(record, ITEM_VALIDATED);
     if (<u32>(validated >>> 32) !== incarnationOf(state)) return -1;

@@ -3,12 +3,25 @@
 import { accumulate, takeTable, withdraw } from "./accumulate.ts";
 import { logBegin, logEnd, enter as takeArena } from "./arena.ts";
 import { commit, leaveLock } from "./commit.ts";
-import { finish, finishValidation, giveUp, hint, next, reset, validate } from "./scheduler.ts";
+import {
+  expire,
+  final,
+  finish,
+  finishValidation,
+  giveUp,
+  hint,
+  next,
+  recheck,
+  reset,
+  validate,
+} from "./scheduler.ts";
 import { lookup, version } from "./versions.ts";
 
 export {
   accumulate,
   commit,
+  expire,
+  final,
   finish,
   finishValidation,
   giveUp,
@@ -17,6 +30,7 @@ export {
   logEnd,
   lookup,
   next,
+  recheck,
   reset,
   validate,
   version,

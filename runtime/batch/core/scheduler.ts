@@ -3,8 +3,8 @@
  *
  *   READY ──next──▶ EXECUTING ──finish──▶ EXECUTED ──commit──▶ COMMITTED
  *     ▲                │  ▲                  │
- *     │             giveUp└──── ABORTING ◀───┘ finishValidation(0)
- *     └──── WAITING ◀──┘   (next incarnation)
+ *     │      giveUp, expire└─── ABORTING ◀───┘ finishValidation(0)
+ *     └─ WAITING, HELD ◀┘   (next incarnation)
  *
  * Every arrow out of a state is taken by one worker: READY and CHECK are taken bit by bit, the others by
  * compare-and-swap or by who executes the item.
@@ -46,6 +46,7 @@ import {
   STATE_ABORTING,
   STATE_EXECUTED,
   STATE_EXECUTING,
+  STATE_HELD,
   STATE_KIND_BITS,
   STATE_READY,
   STATE_REFUSED,
@@ -62,7 +63,9 @@ import {
   WORKER_ABORTS,
   WORKER_COUNT,
   WORKER_EXECUTIONS,
+  WORKER_EXPIRED,
   WORKER_GIVEN_UP,
+  WORKER_RENEWED,
   WORKER_VALIDATIONS,
   BUCKETS,
   BUCKET_BITS,
@@ -159,6 +162,7 @@ let executed: u32 = 0;
 let validated: u32 = 0;
 let seenState: u32 = 0;
 let seenClock: u32 = 0;
+/** What validate() or recheck() found changed, 0: nothing. */
 let seenEntry: usize = 0;
 
 /** The lowest item that can be executed or validated. */
@@ -257,6 +261,49 @@ export function giveUp(): i32 {
   if (metItem() >= 0) waitFor(executed, metItem());
   else makeReady(executed);
   return next();
+}
+
+// ---- incarnations that the caller ends --------------------------------------------------------------------
+
+/** Whether the incarnation that begins reads what is final. */
+export function final(): i32 {
+  return atomic.load<u32>(APPLIED) === executed && !stopped() ? 1 : 0;
+}
+
+/** Whether the incarnation would read now what it has read. */
+export function recheck(): i32 {
+  seenEntry = firstChanged(executed, logBegin(), logEnd());
+  return seenEntry === 0 ? 1 : 0;
+}
+
+/** The caller has ended the incarnation: the item runs again, with `last` as the next one to be committed. */
+export function expire(ok: i32, last: i32): i32 {
+  closeLog();
+  if (stopped()) return TASK_DONE;
+  const record = itemAt(executed);
+  const state = stateOf(record);
+  count(me(), WORKER_EXPIRED);
+  if (ok) {
+    count(me(), WORKER_RENEWED);
+  } else {
+    if (seenEntry !== 0) contend(load<u32>(seenEntry, ENTRY_LINE));
+    if (!rerun(record)) return TASK_DONE;
+  }
+  if (ok && last) {
+    const held = state - STATE_EXECUTING + STATE_HELD;
+    atomic.store<u32>(record, held, ITEM_STATE);
+    // Who commits moves APPLIED and looks at the state then; who holds does it the other way round.
+    if (atomic.load<u32>(APPLIED) === executed) release(executed, held);
+    return next();
+  }
+  atomic.store<u32>(record, ((incarnationOf(state) + 1) << STATE_KIND_BITS) | STATE_EXECUTING, ITEM_STATE);
+  return execution(executed);
+}
+
+/** All items below `item` are committed and in base: it can run, if its state is still `held`. */
+export function release(item: u32, held: u32): void {
+  const ready = ((incarnationOf(held) + 1) << STATE_KIND_BITS) | STATE_READY;
+  if (atomic.cmpxchg<u32>(itemAt(item), held, ready, ITEM_STATE) === held) include(READY, item);
 }
 
 /** Counts a rerun; false: it was one too many, and the window stops. */

@@ -20,8 +20,6 @@ import {
   SPIN_LIMIT,
   STATE_ABORTING,
   STATE_EXECUTING,
-  STATE_READY,
-  STATE_WAITING,
   VERSION_BYTES,
   VERSION_FULL,
   VERSION_NODE,
@@ -43,7 +41,7 @@ import { equals } from "./base.ts";
 import { copyLine, sameLine } from "./bytes.ts";
 import { isDeltas, sameOperations, sum } from "./deltas.ts";
 import { findLine, insert, nodeBelow, versionOf } from "./lines.ts";
-import { count, itemAt, kindOf, stateOf, stopped } from "./state.ts";
+import { count, finished, itemAt, kindOf, stateOf, stopped } from "./state.ts";
 
 // ---- what an incarnation does -----------------------------------------------------------------------------
 
@@ -96,8 +94,8 @@ function settled(line: u32, record: usize, to: usize): usize {
     }
     const writer = load<u32>(node, NODE_ITEM);
     const kind = kindOf(stateOf(itemAt(writer)));
+    if (finished(kind)) continue; // it has finished just now
     const runs = kind === STATE_EXECUTING || kind === STATE_ABORTING;
-    if (!runs && kind !== STATE_READY && kind !== STATE_WAITING) continue; // it has finished just now
     if (!runs || spins === load<u32>(SPIN_LIMIT) || stopped()) {
       met = writer;
       return 0;

@@ -1,0 +1,53 @@
+/**
+ * Leases: how much of its gas an incarnation may spend before its reads are validated (kernel/meter.ts). One
+ * whose lease expires is no outcome. If its reads turn out wrong, it was aborted early; else it runs again
+ * with the next lease, and after the last one when all lower items are committed, with all its gas. So what
+ * runs on an inconsistent snapshot costs a small multiple of what items of its entry cost.
+ *
+ * Leases follow from the gas of committed items, and decide nothing but time: an incarnation that ends within
+ * its lease has done what it would have done without one.
+ */
+
+import { GAS_LIMIT } from "../limits.ts";
+import type { Work } from "./experience.ts";
+
+/** Valid incarnations of an item that may expire; after them it waits for its turn. */
+export const LEASES = 2;
+/** Of nothing less is it worth while to run again: some microseconds. */
+export const LEASE_MINIMUM = 100_000;
+/** As long as too few items are known: a fraction of a millisecond. */
+export const LEASE_UNKNOWN = 1_000_000;
+/** The first lease, to what an item costs on average; and each next one to the one before. */
+export const LEASE_ITEMS = 8;
+export const LEASE_GROWTH = 8;
+/** An average over fewer items counts as one over so many: a single dear item is no rule. */
+const ITEMS_LEAST = 64;
+/** Items of which an average knows; older ones count half, again and again. */
+const ITEMS_MOST = 1024;
+
+/** Gas that an incarnation may spend, given the first lease, when so many leases of its item have expired. */
+export function leaseAfter(expired: number, first: number): number {
+  return first * LEASE_GROWTH ** expired;
+}
+
+/** What committed items of an entry have cost lately. */
+export class Spending {
+  #items = 0;
+  #gas = 0;
+
+  add({ items, gas }: Work): void {
+    this.#items += items;
+    this.#gas += gas;
+    while (this.#items > ITEMS_MOST) {
+      this.#items /= 2;
+      this.#gas /= 2;
+    }
+  }
+
+  /** The first lease of items of the entry. */
+  get lease(): number {
+    const average = this.#gas / Math.max(this.#items, ITEMS_LEAST);
+    const least = this.#items < ITEMS_LEAST ? LEASE_UNKNOWN : LEASE_MINIMUM;
+    return Math.min(Math.max(least, Math.ceil(LEASE_ITEMS * average)), GAS_LIMIT);
+  }
+}

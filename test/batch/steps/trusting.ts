@@ -1,0 +1,6 @@
+/** Steps with a planted defect: what an incarnation has read counts as right when its lease expires. */
+
+import type { Steps } from "../../../runtime/batch/steps.ts";
+import { steps as stall } from "./stall.ts";
+
+export const steps: Steps = { ...stall, recheck: () => 1 };
