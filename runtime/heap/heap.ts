@@ -147,7 +147,7 @@ export class Heap {
 
   /** A new object with undefined payload, which the caller writes before anybody else sees the reference. */
   allocate(kind: number, length: number, references: number): Ref {
-    const units = Math.ceil(length / UNIT_BYTES) + 1;
+    const units = unitsOf(length);
     if (counting) work.heapBytes += units * UNIT_BYTES;
     const region = units < HOLE_UNITS_MINIMUM ? this.#small : this.#large;
     if (units > region.left) {
@@ -377,6 +377,11 @@ export class Heap {
     this.control[CONTROL_HOLE_UNITS] = 0;
     Atomics.store(this.control, CONTROL_LOCK, 0);
   }
+}
+
+/** Units of an object with so many bytes of payload. */
+export function unitsOf(length: number): number {
+  return Math.ceil(length / UNIT_BYTES) + 1;
 }
 
 /** Word where the references of the object at `ref` begin. */

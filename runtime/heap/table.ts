@@ -3,8 +3,8 @@
  *
  * One structure serves a process's memory (index: page number, leaf: page) and its children (index: child
  * number, leaf: process record). It is the Merkle tree as well: a table's hash is its top node's. A subtree
- * without leaves is reference 0, so equal contents always have equal shape. Updates copy the path, and walks
- * over two tables skip every subtree that both share: costs follow what changed.
+ * without leaves is reference 0, so equal contents always have equal shape. Updates copy the path (but see
+ * OwnNodes), and walks over two tables skip every subtree that both share: costs follow what changed.
  *
  * A node holds only the children it has, and keeps their hashes beside their references:
  *   header word 5   bitmap of the children that are present
@@ -19,6 +19,7 @@
  * at the children, which may not even be here (stub.ts).
  */
 
+import { assert } from "../errors.ts";
 import { COUNTING, work } from "../work.ts";
 import {
   HEADER_HASH,
@@ -29,6 +30,7 @@ import {
   type Ref,
   referencesOf,
   UNIT_WORDS,
+  unitsOf,
 } from "./heap.ts";
 
 const counting = COUNTING;
@@ -81,18 +83,34 @@ export function childHashes(words: Uint32Array, node: Ref): number {
   return count === 1 ? (words[children] as number) * UNIT_WORDS + HEADER_HASH : children + count;
 }
 
+/** Nodes of a table that nobody else can reach: an update writes them in place. */
+export interface OwnNodes {
+  readonly nodes: Set<Ref>;
+  /** Is called before a node is made, with its size in units. */
+  readonly pay: (units: number) => void;
+}
+
 /** A node with the children of `bitmap`; the caller writes them, and the hashes of those in `hashed`. */
 export function allocateNode(heap: Heap, bitmap: number, hashed: number): Ref {
   const count = popcount(bitmap);
-  const node = heap.allocate(KIND_NODE, count === 1 ? 0 : count * CHILD_BYTES, count);
+  const node = heap.allocate(KIND_NODE, nodeBytes(count), count);
   heap.words[node * UNIT_WORDS + NODE_BITMAP] = bitmap;
   heap.words[node * UNIT_WORDS + NODE_HASHED] = hashed;
   return node;
 }
 
+/** Bytes of the payload of a node with so many children. */
+function nodeBytes(count: number): number {
+  return count === 1 ? 0 : count * CHILD_BYTES;
+}
+
 /**
  * The table with `leaves[i]` at `indexes[i]` (0 removes), for i below `count`; `indexes` ascend strictly.
  * Returns `root` itself if nothing differs.
+ *
+ * With `own`, nodes of it are written in place where they keep their shape, and others on the way to
+ * `indexes` become own ones, also where a leaf is the same as before: which nodes are made then depends on
+ * contents and on earlier updates, not on what is shared.
  */
 export function tableUpdate(
   heap: Heap,
@@ -100,8 +118,9 @@ export function tableUpdate(
   indexes: ArrayLike<number>,
   leaves: ArrayLike<number>,
   count: number,
+  own: OwnNodes | null = null,
 ): Ref {
-  return count === 0 ? root : update(heap, root, TOP_SHIFT, indexes, leaves, 0, count);
+  return count === 0 ? root : update(heap, root, TOP_SHIFT, indexes, leaves, 0, count, own);
 }
 
 function update(
@@ -112,6 +131,7 @@ function update(
   leaves: ArrayLike<number>,
   from: number,
   to: number,
+  own: OwnNodes | null,
 ): Ref {
   if (counting) work.nodesVisited++;
   const words = heap.words;
@@ -125,8 +145,8 @@ function update(
     while (end < to && (((indexes[end] as number) >>> shift) & 31) === position) end++;
     const old = node === 0 ? 0 : childOf(words, node, position);
     const next =
-      shift === 0 ? (leaves[at] as number) : update(heap, old, shift - 5, indexes, leaves, at, end);
-    if (next !== old) {
+      shift === 0 ? (leaves[at] as number) : update(heap, old, shift - 5, indexes, leaves, at, end, own);
+    if (next !== old || (own !== null && next !== 0)) {
       const bit = 1 << position;
       row[position] = next;
       changed |= bit;
@@ -136,7 +156,31 @@ function update(
     at = end;
   }
   if (changed === 0) return root;
-  return present === 0 ? 0 : rebuild(heap, node, present, changed, row);
+  if (own === null) return present === 0 ? 0 : rebuild(heap, node, present, changed, row);
+  if (own.nodes.has(node)) {
+    if (present >>> 0 === words[node * UNIT_WORDS + NODE_BITMAP]) return rewrite(heap, node, changed, row);
+    own.nodes.delete(node);
+  }
+  if (present === 0) return 0;
+  own.pay(unitsOf(nodeBytes(popcount(present))));
+  const made = rebuild(heap, node, present, changed, row);
+  own.nodes.add(made);
+  return made;
+}
+
+/** Puts the children of `row` in at the positions `changed` of a node that has these positions, in place. */
+function rewrite(heap: Heap, node: Ref, changed: number, row: Uint32Array): Ref {
+  const words = heap.words;
+  const at = node * UNIT_WORDS;
+  assert(words[at + HEADER_HASHED] === 0, "table: a node that was published is not written in place");
+  const bitmap = words[at + NODE_BITMAP] as number;
+  const to = referencesOf(words, node);
+  for (let rest = changed; rest !== 0; rest &= rest - 1) {
+    const position = 31 - Math.clz32(rest & -rest);
+    words[to + popcount(bitmap & ((1 << position) - 1))] = row[position] as number;
+  }
+  words[at + NODE_HASHED] = (words[at + NODE_HASHED] as number) & ~changed;
+  return node;
 }
 
 /** A node like `node` with the children of `row` at the positions `changed`. */

@@ -6,14 +6,20 @@
  * (kernel/slot.ts).
  */
 
-import { type Heap, KIND_PAGE, type Ref, UNIT_BYTES } from "../heap/heap.ts";
-import { tableGet, tableUpdate } from "../heap/table.ts";
+import { assert } from "../errors.ts";
+import { type Heap, KIND_PAGE, type Ref, UNIT_BYTES, unitsOf } from "../heap/heap.ts";
+import { type OwnNodes, tableGet, tableUpdate } from "../heap/table.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import { COUNTING, work } from "../work.ts";
 
 const counting = COUNTING;
 
 export const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
+const PAGE_UNITS = unitsOf(PAGE_BYTES);
+
+/** Is called before an object is made, with its size in units. */
+export type Pay = (units: number) => void;
+const NOBODY_PAYS: Pay = () => {};
 
 /** Where the bytes of a page begin in `heap.bytes`; brings it in if need be. */
 export function pageStart(heap: Heap, page: Ref): number {
@@ -21,8 +27,9 @@ export function pageStart(heap: Heap, page: Ref): number {
 }
 
 /** A page with the bytes of `source` at `offset`; 0 if they are all zero. */
-export function capturePage(heap: Heap, source: Buffer, offset: number): Ref {
+export function capturePage(heap: Heap, source: Buffer, offset: number, pay = NOBODY_PAYS): Ref {
   if (isZero(source, offset)) return 0;
+  pay(PAGE_UNITS);
   if (counting) work.bytesCopied += PAGE_BYTES;
   const page = heap.allocate(KIND_PAGE, PAGE_BYTES, 0);
   source.copy(heap.bytes, pageStart(heap, page), offset, offset + PAGE_BYTES);
@@ -96,17 +103,29 @@ export function readPage(heap: Heap, page: Ref, target: Buffer, offset = 0, leng
   heap.bytes.copy(target, offset, start, start + length);
 }
 
-/** Collects writes to a memory and makes them one new table. */
+/**
+ * Writes to the memory of an image that is private to its writer. The edit is open until others see the
+ * memory, whatever is written and however often: pages and nodes that it made are written in place, so that
+ * the hundredth write to a page makes nothing new. A page number has one page of the edit's own at most,
+ * which is kept also while the table has another one there, or none.
+ *
+ * So what is made depends on contents and on earlier writes of this edit, never on what is shared: it can be
+ * paid.
+ */
 export class MemoryEdit {
   readonly #heap: Heap;
-  readonly #root: Ref;
+  readonly #own: OwnNodes;
+  #root: Ref;
+  /** What the table does not have yet. */
   readonly #pages = new Map<number, Ref>();
-  /** Pages that this edit allocated and may still write to. */
-  readonly #own = new Set<Ref>();
+  /** Pages that this edit made. */
+  readonly #ownPages = new Map<number, Ref>();
+  #isOpen = true;
 
-  constructor(heap: Heap, root: Ref) {
+  constructor(heap: Heap, root: Ref, pay = NOBODY_PAYS) {
     this.#heap = heap;
     this.#root = root;
+    this.#own = { nodes: new Set(), pay };
   }
 
   /** Makes page number `index` the given page, sharing it. */
@@ -114,14 +133,19 @@ export class MemoryEdit {
     this.#pages.set(index, page);
   }
 
+  /** Whether `page`, which the table has at `index`, may change as long as the edit is open. */
+  owns(index: number, page: Ref): boolean {
+    return page !== 0 && this.#ownPages.get(index) === page;
+  }
+
   write(address: number, source: Buffer, offset: number, length: number): void {
-    if (counting) work.bytesCopied += length;
     for (let done = 0; done < length; ) {
       const at = address + done;
       const within = at % PAGE_BYTES;
       const size = Math.min(PAGE_BYTES - within, length - done);
       const page = this.#writable(Math.floor(at / PAGE_BYTES));
       const start = pageStart(this.#heap, page) + within;
+      if (counting) work.bytesCopied += size;
       source.copy(this.#heap.bytes, start, offset + done, offset + done + size);
       done += size;
     }
@@ -136,35 +160,51 @@ export class MemoryEdit {
       if (size === PAGE_BYTES) {
         this.#pages.set(index, 0);
       } else if (this.#page(index) !== 0) {
-        if (counting) work.bytesCopied += size;
         const start = pageStart(this.#heap, this.#writable(index)) + within;
+        if (counting) work.bytesCopied += size;
         this.#heap.bytes.fill(0, start, start + size);
       }
       done += size;
     }
   }
 
-  /** The new table. The edit must not be used afterwards. */
+  /** The table after the writes so far. It may be written in place as long as the edit is open. */
   commit(): Ref {
     const heap = this.#heap;
     const indexes = [...this.#pages.keys()].sort((a, b) => a - b);
     const pages = indexes.map((index) => {
       const page = this.#pages.get(index) as Ref;
-      return this.#own.has(page) && isZero(heap.bytes, pageStart(heap, page)) ? 0 : page;
+      return this.owns(index, page) && isZero(heap.bytes, pageStart(heap, page)) ? 0 : page;
     });
-    return tableUpdate(heap, this.#root, indexes, pages, indexes.length);
+    this.#pages.clear();
+    this.#root = tableUpdate(heap, this.#root, indexes, pages, indexes.length, this.#own);
+    return this.#root;
+  }
+
+  /** Others see the memory from now on: nothing that was committed changes any more. */
+  close(): void {
+    assert(this.#pages.size === 0, "memory: an edit is closed before it is committed");
+    this.#isOpen = false;
   }
 
   #page(index: number): Ref {
     return this.#pages.get(index) ?? tableGet(this.#heap, this.#root, index);
   }
 
+  /** The edit's own page with the contents of page number `index`. */
   #writable(index: number): Ref {
+    assert(this.#isOpen, "memory: a closed edit is written to");
     const heap = this.#heap;
     const old = this.#page(index);
-    if (this.#own.has(old)) return old;
+    let page = this.#ownPages.get(index);
+    if (page === undefined) {
+      this.#own.pay(PAGE_UNITS);
+      page = heap.allocate(KIND_PAGE, PAGE_BYTES, 0);
+      this.#ownPages.set(index, page);
+    }
+    this.#pages.set(index, page);
+    if (page === old) return page;
     if (counting) work.bytesCopied += PAGE_BYTES;
-    const page = heap.allocate(KIND_PAGE, PAGE_BYTES, 0);
     const start = pageStart(heap, page);
     if (old === 0) {
       heap.bytes.fill(0, start, start + PAGE_BYTES);
@@ -172,8 +212,6 @@ export class MemoryEdit {
       const from = pageStart(heap, old) / 4;
       heap.words.copyWithin(start / 4, from, from + PAGE_BYTES / 4);
     }
-    this.#own.add(page);
-    this.#pages.set(index, page);
     return page;
   }
 }

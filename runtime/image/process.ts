@@ -31,6 +31,7 @@
 import { FAULT_NONE, STATUS_FRESH, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { HEADER_LENGTH, type Heap, KIND_PROCESS, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 import { COUNTING, work } from "../work.ts";
+import type { MemoryEdit } from "./memory.ts";
 
 const counting = COUNTING;
 
@@ -54,6 +55,8 @@ export class Process {
   ref: Ref = 0;
   program: Ref = 0;
   memory: Ref = 0;
+  /** Open as long as nobody else has seen the memory: what a parent writes goes in place. */
+  edit: MemoryEdit | null = null;
   children: Ref = 0;
   globals: Ref = 0;
   /**
@@ -98,8 +101,9 @@ export class Process {
   /** The parent's when this was written, 0 if there is no gas inside. */
   parentGasEpoch = 0;
 
-  /** A private copy. */
+  /** A private copy. Both have the memory from now on. */
   copy(): Process {
+    this.seal();
     const other = new Process();
     other.program = this.program;
     other.memory = this.memory;
@@ -136,6 +140,12 @@ export class Process {
     other.gasEpoch = this.gasEpoch;
     other.parentGasEpoch = this.parentGasEpoch;
     return other;
+  }
+
+  /** Ends writing in place: somebody else sees the memory from now on. */
+  seal(): void {
+    this.edit?.close();
+    this.edit = null;
   }
 
   get hasReference(): boolean {
@@ -177,6 +187,7 @@ export function recordWord({ words }: Heap, ref: Ref, position: number): number 
 /** Writes the record of `process` (and of its reference snapshot), once; returns its reference. */
 export function publishProcess(heap: Heap, process: Process): Ref {
   if (process.ref !== 0) return process.ref;
+  process.seal();
   if (process.reference !== null) {
     process.referenceRef = publishProcess(heap, process.reference);
     process.reference = null;

@@ -31,7 +31,7 @@ export class Child {
   writable(): Process {
     this.changed = true;
     const process = this.process as Process;
-    if (process !== this.before && process.ref === 0 && !process.hasReference) return process;
+    if (process !== this.before && process.ref === 0) return process;
     this.process = process.copy();
     return this.process;
   }

@@ -27,15 +27,21 @@ export const COST_PAGE_RESET = 512;
 export const COST_OUTCOME = 16;
 /** START, per 64 KiB page of the child's memory: it may have to be brought into an instance. */
 export const COST_START_MEMORY = 64;
+/**
+ * What a call makes in the heap, per unit of 64 bytes: a page is 65 units, a node of a table 1 to 19. So gas
+ * bounds the heap: one gas is at most half a byte.
+ */
+export const COST_HEAP_UNIT = 128;
+/** COPY and ZERO, per range. */
 export const COST_RANGE = 100;
+/** COPY and ZERO, per page of the target that a range touches. */
+export const COST_RANGE_PAGE = 512;
 /** COPY and ZERO: one gas for so many bytes. */
 export const BYTES_PER_GAS = 8;
 /** MERGE, per page that its range touches: it may have to be compared to be found unchanged. */
 export const COST_MERGE_RANGE_PAGE = 256;
 /** MERGE, besides, per page whose bytes in the range the child changed: they are merged. */
 export const COST_MERGE_PAGE = 4_096;
-/** COPY and ZERO into a child, per page touched: it may have to be made anew. */
-export const COST_PAGE_TOUCHED = 4_096;
 /** RET and SNAPSHOT, per byte of the stack that is kept, and again when it is put back. */
 export const COST_STACK_BYTE = 4;
 /** HASH, whatever is below: the objects it covers were paid for when they changed. */

@@ -119,6 +119,8 @@ export function afterItem(
   now: Process | null,
 ): Process | null {
   if (now === null) return null;
+  // The result shares pages with it.
+  now.seal();
   const program = programs.get(now.program);
   const made = before === null || item.isMade(path);
   const base = made ? freshProcess(program, now.memoryGiven, now.processesGiven) : before;

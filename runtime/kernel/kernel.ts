@@ -339,7 +339,7 @@ export class Kernel {
       caller.writeStatus(process);
     }
     for (let i = 0; i < request.ranges.count; i++) copyOut(this.#heap, caller, process, i);
-    if (merge !== null) applyMerge(this.#heap, caller, merge);
+    if (merge !== null) applyMerge(this.#heap, caller, process, merge);
     if ((request.parts & abi.PART_GET_HASH) !== 0) {
       caller.slot.write(request.hashPointer, hashOf(this.#heap, publishProcess(this.#heap, process)));
     }

@@ -61,25 +61,21 @@ export function planMerge(heap: Heap, caller: Activation, child: Process): Merge
 }
 
 /** Writes the merged bytes into the caller's memory. */
-export function applyMerge(heap: Heap, caller: Activation, merge: Merge): void {
+export function applyMerge(heap: Heap, caller: Activation, child: Process, merge: Merge): void {
   const request = caller.getRequest.merge;
   const { slot } = caller;
-  const wholeAt: number[] = [];
-  const wholePages: Ref[] = [];
   for (const change of merge.changes) {
-    const { index, from, to } = change;
+    const { index, from, to, after } = change;
     load(heap, caller, change);
     const whole = from === 0 && to === PAGE_BYTES;
     if (counting) work.bytesCompared += PAGE_BYTES;
     if (request.kind === abi.MERGE_BYTES && whole && base.compare(mine) === 0) {
-      wholeAt.push(index);
-      wholePages.push(change.after);
+      slot.putPage(heap, index, after, !(child.edit?.owns(index, after) ?? false));
       continue;
     }
     combine(request.kind, from, to);
     slot.write(index * PAGE_BYTES + from, mine.subarray(from, to));
   }
-  slot.share(heap, caller.start.memory, wholeAt, wholePages);
   report(caller, request, { count: 0, first: 0, theirs: 0, mine: 0 });
 }
 

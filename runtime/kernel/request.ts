@@ -16,10 +16,10 @@ import {
   COST_ITEM,
   COST_ITEM_BYTE,
   COST_MERGE_RANGE_PAGE,
-  COST_PAGE_TOUCHED,
   COST_PROGRAM,
   COST_PROGRAM_BYTE,
   COST_RANGE,
+  COST_RANGE_PAGE,
   COST_START,
   costOfBytes,
 } from "./gas.ts";
@@ -61,6 +61,11 @@ class Ranges {
   }
   length(i: number): number {
     return this.words[i * RANGE_WORDS + abi.RANGE_LENGTH / 4] as number;
+  }
+
+  /** What going over them costs; objects that are made for them cost more. */
+  cost(): number {
+    return COST_RANGE * this.count + COST_RANGE_PAGE * this.pages + costOfBytes(this.bytes);
   }
 
   read(slot: Slot, pointer: number, count: number): number {
@@ -219,8 +224,7 @@ export class PutRequest {
 
   /** What the call costs, the gas given to the child and the items of a batch apart. */
   cost(): number {
-    let cost = COST_CALL + COST_RANGE * this.ranges.count + costOfBytes(this.ranges.bytes);
-    cost += COST_PAGE_TOUCHED * this.ranges.pages;
+    let cost = COST_CALL + this.ranges.cost();
     if ((this.parts & abi.PART_PROGRAM) !== 0) cost += COST_PROGRAM + this.programLength * COST_PROGRAM_BYTE;
     if ((this.parts & abi.PART_CLONE) !== 0) cost += COST_CLONE;
     if ((this.parts & (abi.PART_START | abi.PART_BATCH)) !== 0) cost += COST_START;
@@ -294,7 +298,7 @@ export class GetRequest {
   }
 
   cost(): number {
-    let cost = COST_CALL + COST_RANGE * this.ranges.count + costOfBytes(this.ranges.bytes);
+    let cost = COST_CALL + this.ranges.cost();
     if ((this.parts & abi.PART_GET_MERGE) !== 0) cost += COST_MERGE_RANGE_PAGE * this.merge.pages;
     if ((this.parts & abi.PART_GET_HASH) !== 0) cost += COST_HASH;
     return cost;

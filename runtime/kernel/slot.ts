@@ -13,15 +13,16 @@
  * the bound is what items have left (line-log.ts); nothing else runs in them.
  */
 
+import { assert } from "../errors.ts";
 import { type Heap, KIND_STUB, type Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableGet, tableUpdate } from "../heap/table.ts";
-import { capturePage, pageEquals, readPage } from "../image/memory.ts";
+import { capturePage, type Pay, pageEquals, readPage } from "../image/memory.ts";
 import type { Process } from "../image/process.ts";
 import { later } from "../later.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, batchAuxPages, LIST_CAPACITY } from "../program/layout.ts";
 import { COUNTING, work } from "../work.ts";
-import { PAID, type Payer } from "./changes.ts";
+import type { Payer } from "./changes.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
 import { Meter } from "./meter.ts";
@@ -92,6 +93,8 @@ export class Slot {
   /** What tells the lines of state that items write, in the batch variant. */
   readonly #log: LineLog | null;
   #shadow: Shadow | null = null;
+  /** Of marked pages that were shared since the last publishing: the page with the bytes at that time. */
+  #shared = new Uint32Array(0);
   /** Where `scan` leaves the numbers of marked pages. */
   readonly #list: Int32Array;
 
@@ -230,22 +233,19 @@ export class Slot {
     return true;
   }
 
-  /** As `publish`, for pages `from` to `to` - 1 only. */
-  publishRange(heap: Heap, base: Ref, from: number, to: number): void {
-    if (counting) work.marksScanned += to - from;
-    let count = 0;
-    for (let index = from; index < to; index++) {
-      const marked = this.aux[AUX_MARKS + index] !== 0;
-      if (!marked && !(index > 0 && this.aux[AUX_MARKS + index - 1] !== 0 && this.#straddled(heap, index)))
-        continue;
-      this.aux[AUX_MARKS + index] = 0;
-      // The mark also stood for the first bytes of the page after it.
-      const next = index + 1;
-      if (marked && next * PAGE_BYTES < this.memory.length && this.#straddled(heap, next))
-        this.aux[AUX_MARKS + next] = 1;
-      this.#capture(heap, base, index, count++, PAID);
-    }
-    this.root = tableUpdate(heap, this.root, indexes, pages, count);
+  /**
+   * The page with the bytes that are at `index` now, for others to share; publishing finds it as well, if the
+   * guest does not write there any more. `pay` is called before a page is made.
+   */
+  pageAt(heap: Heap, base: Ref, index: number, pay: Pay): Ref {
+    const marked = this.aux[AUX_MARKS + index] !== 0;
+    const reached = marked || (index > 0 && this.aux[AUX_MARKS + index - 1] !== 0);
+    if (!reached || (!marked && !this.#straddled(heap, index))) return tableGet(heap, this.root, index);
+    const old = tableGet(heap, base, index);
+    if (pageEquals(heap, old, this.memory, index * PAGE_BYTES)) return old;
+    const page = this.#page(heap, index, pay);
+    if (marked) this.#remember(index, page);
+    return page;
   }
 
   /** Forgets what was written since the last publishing: puts those pages back to what `root` says. */
@@ -257,6 +257,7 @@ export class Slot {
       const found = this.exports.scan(0, end);
       for (let i = 0; i < found; i++) {
         const index = list[i] as number;
+        this.#shared[index] = 0;
         this.#fetch(heap, index, tableGet(heap, this.root, index), PAGE_BYTES);
         if (index + 1 < end)
           this.#fetch(heap, index + 1, tableGet(heap, this.root, index + 1), STRADDLE_BYTES);
@@ -284,42 +285,44 @@ export class Slot {
   }
 
   /**
-   * Puts whole pages in, sharing them: page `at[i]` becomes `shared[i]`; `at` ascends. A page that equals
-   * that of `base` is the one of `base`.
+   * Puts a whole page in. One that is `shared` will never change: it is what publishing finds there, if the
+   * guest does not write to it.
    */
-  share(heap: Heap, base: Ref, at: readonly number[], shared: readonly Ref[]): void {
-    let count = 0;
-    for (let i = 0; i < shared.length; i++) {
-      const index = at[i] as number;
-      const page = shared[i] as Ref;
-      // The page before may have written into the first bytes of this one; they are replaced. The mark of
-      // this page may stand for the first bytes of the next one.
-      const next = index + 1;
-      const marked = this.aux[AUX_MARKS + index] !== 0;
-      if (marked) {
-        this.aux[AUX_MARKS + index] = 0;
-        if (next * PAGE_BYTES < this.memory.length && this.#straddled(heap, next))
-          this.aux[AUX_MARKS + next] = 1;
-      }
-      // What is there already is left alone: most of a large memory was never touched.
-      const reached = marked || (index > 0 && this.aux[AUX_MARKS + index - 1] !== 0);
-      if (reached || tableGet(heap, this.root, index) !== page) this.#fetch(heap, index, page, PAGE_BYTES);
-      indexes[count] = index;
-      const old = tableGet(heap, base, index);
-      pages[count++] = old !== page && pageEquals(heap, old, this.memory, index * PAGE_BYTES) ? old : page;
+  putPage(heap: Heap, index: number, page: Ref, shared: boolean): void {
+    assert(this.variant.bound === 0, "slot: pages of an item are not shared");
+    const reached = this.aux[AUX_MARKS + index] !== 0 || (index > 0 && this.aux[AUX_MARKS + index - 1] !== 0);
+    this.mark(index * PAGE_BYTES, PAGE_BYTES);
+    // What is there already is left alone: most of a large memory was never touched.
+    if (reached || tableGet(heap, this.root, index) !== page) this.#fetch(heap, index, page, PAGE_BYTES);
+    this.#remember(index, shared ? page : 0);
+  }
+
+  #remember(index: number, page: Ref): void {
+    if (index >= this.#shared.length) {
+      const before = this.#shared;
+      this.#shared = new Uint32Array(this.memory.length / PAGE_BYTES);
+      this.#shared.set(before);
     }
-    this.root = tableUpdate(heap, this.root, indexes, pages, count);
+    this.#shared[index] = page;
   }
 
   /** Puts page `index` into row `row` of the next update; false if it changed and cannot be paid. */
   #capture(heap: Heap, base: Ref, index: number, row: number, payer: Payer): boolean {
-    const offset = index * PAGE_BYTES;
     const old = tableGet(heap, base, index);
-    const same = pageEquals(heap, old, this.memory, offset);
+    const same = pageEquals(heap, old, this.memory, index * PAGE_BYTES);
     if (!same && !payer.add(index)) return false;
     indexes[row] = index;
-    pages[row] = same ? old : capturePage(heap, this.memory, offset);
+    pages[row] = same ? old : this.#page(heap, index);
+    this.#shared[index] = 0;
     return true;
+  }
+
+  /** A page with the bytes at `index`: the one that was shared, or a new one. */
+  #page(heap: Heap, index: number, pay?: Pay): Ref {
+    const offset = index * PAGE_BYTES;
+    const shared = this.#shared[index] ?? 0;
+    if (shared !== 0 && pageEquals(heap, shared, this.memory, offset)) return shared;
+    return capturePage(heap, this.memory, offset, pay);
   }
 
   #straddled(heap: Heap, index: number): boolean {

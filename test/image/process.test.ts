@@ -14,7 +14,7 @@ const heap = new Heap(createHeap(64 << 20), 1);
 
 /** What a Process holds that is written. */
 function fieldsOf(process: Process): Record<string, unknown> {
-  const { ref, reference, ...fields } = process;
+  const { ref, reference, edit, ...fields } = process;
   return fields;
 }
 

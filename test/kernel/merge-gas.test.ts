@@ -38,7 +38,7 @@ function cover(s: Script, source: number, first: number, end: number): void {
   }
 }
 
-/** A driver with a child 1 whose reference snapshot has the page `before` all over the area; then come `now`. */
+/** A driver whose child 1 has `before` all over the area at its START, and `now` in part of it then. */
 async function covered(before: number, now: number, first: number, end: number): Promise<Scripted> {
   const scripted = await Scripted.open([large, driver]);
   scripted.play((s) => {
