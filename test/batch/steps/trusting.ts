@@ -1,6 +1,6 @@
 /** Steps with a planted defect: what an incarnation has read counts as right when its lease expires. */
 
 import type { Steps } from "../../../runtime/batch/steps.ts";
-import { steps as stall } from "./stall.ts";
+import { steps as moments } from "./moments.ts";
 
-export const steps: Steps = { ...stall, recheck: () => 1 };
+export const steps: Steps = { ...moments, recheck: () => 1 };
