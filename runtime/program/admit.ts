@@ -27,7 +27,7 @@ import { readBody } from "./validate.ts";
 export { AdmissionError };
 
 /** Consensus: every change of what the rewriter makes, of a cost or of binaryen is a new version. */
-export const REWRITER_VERSION = "4/binaryen-132.0.0";
+export const REWRITER_VERSION = "5/binaryen-132.0.0";
 
 /** Of the batch variant, which is no consensus rule: its results are those of the production variant. */
 export const BATCH_VERSION = "2";

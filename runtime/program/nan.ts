@@ -228,7 +228,7 @@ class Uses {
     }
   }
 
-  /** The value may be canonicalised late: it is a result of arithmetic of that shape, or holds no NaN of it. */
+  /** The value may be canonicalised late: it is made by arithmetic of that shape, or holds no NaN of it. */
   #isArithmetic(maker: number, shape: number): boolean {
     if (maker === NOBODY) return false;
     const opcode = this.#body.ops[maker] as number;

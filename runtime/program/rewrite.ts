@@ -108,12 +108,11 @@ export class Rewriter {
       planLines(body, reach, lines, this.#lines);
     }
     const plan: Plan = {
-      charges: chargesOf(body),
+      charges: free ? new Map() : chargesOf(body),
       fixes: this.#fixes,
       marks: this.#marks,
       lines: this.#lines,
       depthCharge,
-      free,
     };
     this.#scratch.clear();
     const writer = new FunctionWriter(this.#source, this.#targets, body, type, plan, this.#scratch);
@@ -126,13 +125,13 @@ export class Rewriter {
 }
 
 interface Plan {
+  /** None for a function that costs nothing. */
   readonly charges: Charges;
   readonly fixes: Uint8Array;
   readonly marks: Marks;
   /** Of the batch variant. */
   readonly lines: LinePlan;
   readonly depthCharge: number;
-  readonly free: boolean;
 }
 
 class FunctionWriter {
@@ -172,11 +171,12 @@ class FunctionWriter {
 
   write(out: Writer): number {
     const code = this.#code;
-    const { charges, depthCharge, free } = this.#plan;
-    const caches = !free && charges.loops.size > 0 && this.#caches();
+    const { charges, depthCharge } = this.#plan;
+    const entryCharge = charges.get(0);
+    const caches = entryCharge !== undefined && this.#caches();
     this.#oneExit = caches || depthCharge > 0;
     if (caches) this.#gas = this.#temporary("gas", op.I64);
-    if (!free) this.#charge(charges.entry, true);
+    if (entryCharge !== undefined) this.#charge(entryCharge, true);
     if (depthCharge > 0) this.#enterDepth(depthCharge);
     if (this.#oneExit) {
       code.u8(op.BLOCK);
@@ -300,6 +300,8 @@ class FunctionWriter {
     const body = this.#body;
     const opcode = body.ops[place] as number;
     if (this.#targets.origins) this.origins.push(this.#code.length, body.at[place] as number);
+    const charge = this.#plan.charges.get(place);
+    if (charge !== undefined && place > 0) this.#charge(charge);
     const handsOver = this.#gas !== null && leaves(opcode);
     if (handsOver && this.#targets.defect !== "flush") this.#flushGas();
     this.#encode(place, opcode);
@@ -334,14 +336,10 @@ class FunctionWriter {
         return;
       case op.BLOCK:
       case op.IF:
-        this.#nesting++;
-        code.u8(opcode);
-        return code.s32(a);
       case op.LOOP:
         this.#nesting++;
         code.u8(opcode);
-        code.s32(a);
-        return this.#charge(this.#plan.charges.loops.get(place) as number);
+        return code.s32(a);
       case op.END:
         this.#nesting--;
         return code.op(opcode);

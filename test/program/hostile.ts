@@ -123,6 +123,57 @@ export const FAMILIES: Readonly<Record<string, (size: number) => Uint8Array>> = 
       for (let depth = 0; depth < 900; depth++) code.end();
       code.get(0);
     }),
+  "branches out of nested loops": (size) =>
+    single((code) => {
+      for (let depth = 0; depth < 980; depth++) code.open(op.LOOP);
+      fill(size, code, () => {
+        code.i32(0);
+        code.index(op.BR_IF, 979);
+      });
+      for (let depth = 0; depth < 980; depth++) code.end();
+      code.get(0);
+    }),
+  "loops in loops, left for each of many blocks": (size) =>
+    single((code) => {
+      fill(size, code, () => {
+        for (let depth = 0; depth < 490; depth++) code.open(op.BLOCK);
+        for (let depth = 0; depth < 490; depth++) code.open(op.LOOP);
+        code.i32(0);
+        code.op(op.BR_TABLE);
+        code.u32(489);
+        for (let label = 490; label < 980; label++) code.u32(label);
+        for (let depth = 0; depth < 980; depth++) code.end();
+      });
+      code.get(0);
+    }),
+  "branches to every block around": (size) =>
+    single((code) => {
+      for (let depth = 0; depth < 980; depth++) code.open(op.BLOCK);
+      fill(size, code, (index) => {
+        code.i32(0);
+        code.index(op.BR_IF, index % 980);
+      });
+      for (let depth = 0; depth < 980; depth++) code.end();
+      code.get(0);
+    }),
+  "arms of different length": (size) =>
+    single((code) => {
+      fill(size, code, () => {
+        code.i32(1);
+        code.open(op.IF);
+        for (let count = 0; count < 90; count++) {
+          code.get(0);
+          code.get(0);
+          code.op(op.I64_ADD);
+          code.set(0);
+        }
+        code.op(op.ELSE);
+        code.get(0);
+        code.set(0);
+        code.end();
+      });
+      code.get(0);
+    }),
   "many locals read and written as numbers": (size) =>
     single((code) => {
       fill(size, code, (index) => {
