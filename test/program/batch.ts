@@ -15,7 +15,7 @@ import {
   TAG_WRITTEN,
 } from "../../runtime/program/layout.ts";
 import type { Defect } from "../../runtime/program/rewrite.ts";
-import { answer, digest, MarkOracle, type Observed } from "./differential.ts";
+import { answer, digest, gasLimits, MarkOracle, type Observed, paysExactly } from "./differential.ts";
 import { generate } from "./generate.ts";
 import { Machine, PLENTY } from "./harness.ts";
 import { Random } from "./random.ts";
@@ -35,9 +35,8 @@ export class StateMachine {
   readonly #state: Uint8Array;
 
   /** Some lines are there from the beginning: which, `random` says. */
-  constructor(program: Program, code: Uint8Array, bound: number, random: Random) {
+  constructor(program: Program, module: WebAssembly.Module, bound: number, random: Random) {
     this.bound = bound;
-    const module = new WebAssembly.Module(code as BufferSource);
     const touch = (_: Machine, address: number, length: number, write: boolean) =>
       this.#touch(address, length, write);
     this.machine = new Machine(program, module, undefined, { bound, touch });
@@ -106,7 +105,8 @@ export async function compareBatch(seed: number, defect?: Defect, suspending = f
   production.refusal = REFUSAL;
   const wanted = production.run("main", argument);
 
-  const state = new StateMachine(program, code, bound, random);
+  const module = new WebAssembly.Module(code as BufferSource);
+  const state = new StateMachine(program, module, bound, random);
   const { machine } = state;
   const marks = new MarkOracle(machine, bound);
   machine.onCall = (name, a, b) => {
@@ -117,7 +117,7 @@ export async function compareBatch(seed: number, defect?: Defect, suspending = f
   const outcome = machine.run("main", argument);
   marks.check();
   const memory = state.view();
-  const paid = outcome.fault === 0 ? PLENTY - outcome.gas : "-";
+  const paid = paysExactly(outcome.fault) ? PLENTY - outcome.gas : "-";
   const touches = state.touches.length;
   const summary = `${bound} ${outcome.fault} ${outcome.result} ${paid} ${digest(memory)} ${touches}`;
   const fail = (difference: string) => ({ difference, summary });
@@ -135,5 +135,13 @@ export async function compareBatch(seed: number, defect?: Defect, suspending = f
   }
   if (state.problem !== null) return fail(state.problem);
   if (marks.problem !== null) return fail(marks.problem);
-  return { difference: null, summary };
+  if (!paysExactly(outcome.fault)) return { difference: null, summary };
+  const again = (gas: bigint) => {
+    const other = new StateMachine(program, module, bound, random);
+    other.machine.onCall = (name, a, b) => answer(name, a, b, other.view());
+    other.machine.refusal = REFUSAL;
+    return other.machine.run("main", argument, gas);
+  };
+  const limits = gasLimits(again, outcome, seed);
+  return limits === null ? { difference: null, summary } : fail(limits);
 }

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { FAULT_ABORT, FAULT_NONE } from "../../syscalls/abi.ts";
 import { compare } from "./differential.ts";
 import { CANARIES, findCanary, observe } from "./fuzz.ts";
 import { generate } from "./generate.ts";
@@ -13,12 +14,15 @@ const PROGRAMS = 250;
 
 test(`${PROGRAMS} programs, instrumented, do what their plain reference does (SEED=${SEED})`, () => {
   let ended = 0;
+  let aborted = 0;
   for (let seed = SEED; seed < SEED + PROGRAMS; seed++) {
     const { difference, summary } = compare(seed);
     assert.equal(difference, null, `seed ${seed}`);
-    if (summary.startsWith("0 ")) ended++;
+    if (summary.startsWith(`${FAULT_NONE} `)) ended++;
+    if (summary.startsWith(`${FAULT_ABORT} `)) aborted++;
   }
   assert.ok(ended > PROGRAMS / 2, "most programs run to their end");
+  assert.ok(aborted > 0, "some abort");
 });
 
 test(`Liftoff and TurboFan give the same results, gas and memory (SEED=${SEED})`, async () => {

@@ -4,10 +4,12 @@ import { createHash } from "node:crypto";
 import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
 import { faultOf } from "../../runtime/program/faults.ts";
 import type { Defect } from "../../runtime/program/rewrite.ts";
+import { FAULT_ABORT, FAULT_NONE, FAULT_OUT_OF_GAS } from "../../syscalls/abi.ts";
 import { generate } from "./generate.ts";
-import { Machine, PLENTY } from "./harness.ts";
+import { Machine, type Outcome, PLENTY } from "./harness.ts";
+import { Random } from "./random.ts";
 
-const FAULT_OUT_OF_GAS = 9;
+const ABORTED = { message: "abort" };
 const NO_AUX = new Int32Array(16);
 
 export interface Difference {
@@ -56,6 +58,12 @@ function runReference(bytes: Uint8Array, argument: bigint): Reference {
         return answerRet(code);
       },
     },
+    env: {
+      abort: (message: number, file: number, line: number, column: number) => {
+        log.push(`abort ${message} ${file} ${line} ${column}`);
+        throw ABORTED;
+      },
+    },
   });
   memory = instance.exports.memory as WebAssembly.Memory;
   let fault = 0;
@@ -63,7 +71,7 @@ function runReference(bytes: Uint8Array, argument: bigint): Reference {
   try {
     result = (instance.exports.main as (argument: bigint) => bigint)(argument);
   } catch (error) {
-    const code = faultOf(error, NO_AUX);
+    const code = error === ABORTED ? FAULT_ABORT : faultOf(error, NO_AUX);
     if (code === null) throw error;
     fault = code;
   }
@@ -106,7 +114,9 @@ export function compare(seed: number, defect?: Defect): Observed {
   const { program: bytes, reference: plain } = generate(seed);
   const argument = BigInt(seed) * 0x9e3779b97f4a7c15n;
   const reference = runReference(plain, BigInt.asIntN(64, argument));
-  const machine = new Machine(admitEntryProgram(bytes, defect === undefined ? {} : { defect }));
+  const program = admitEntryProgram(bytes, defect === undefined ? {} : { defect });
+  const module = new WebAssembly.Module(program.code as BufferSource);
+  const machine = new Machine(program, module);
   const oracle = new MarkOracle(machine);
   machine.onCall = (name, a, b) => {
     oracle.check();
@@ -115,7 +125,7 @@ export function compare(seed: number, defect?: Defect): Observed {
   const outcome = machine.run("main", BigInt.asIntN(64, argument));
   oracle.check();
   const used = PLENTY - outcome.gas;
-  const paid = outcome.fault === 0 ? used : "-";
+  const paid = paysExactly(outcome.fault) ? used : "-";
   const summary = `${outcome.fault} ${outcome.result} ${paid} ${digest(machine.bytes())}`;
   const fail = (difference: string) => ({ difference, summary });
   if (outcome.fault !== reference.fault) return fail(`fault ${outcome.fault}, plain ${reference.fault}`);
@@ -128,11 +138,19 @@ export function compare(seed: number, defect?: Defect): Observed {
     return fail(`byte ${at} is ${memory[at]}, plain ${reference.memory[at]}`);
   }
   if (oracle.problem !== null) return fail(oracle.problem);
-  if (outcome.fault !== 0) return { difference: null, summary };
+  if (!paysExactly(outcome.fault)) return { difference: null, summary };
   if (used < reference.count) return fail(`${used} gas for ${reference.count} entries and loop turns`);
-  const limits = gasLimits(bytes, BigInt.asIntN(64, argument), used, defect);
+  const again = (gas: bigint) => {
+    const other = new Machine(program, module);
+    other.onCall = (name, a, b) => answer(name, a, b, other.bytes());
+    return other.run("main", BigInt.asIntN(64, argument), gas);
+  };
+  const limits = gasLimits(again, outcome, seed);
   return limits === null ? { difference: null, summary } : fail(limits);
 }
+
+/** Whether an activation that ends so pays for what it did, and keeps the rest: a trap takes all. */
+export const paysExactly = (fault: number) => fault === FAULT_NONE || fault === FAULT_ABORT;
 
 /**
  * A program that stands still at ret, carried on in a new instance each time, against one whose ret answers
@@ -161,7 +179,7 @@ export async function compareSuspending(seed: number): Promise<Observed & { read
     machine = prepare(new Machine(program, module, image));
     outcome = machine.resume(image, answerRet(outcome.result));
   }
-  const paid = outcome.fault === 0 ? PLENTY - outcome.gas : "-";
+  const paid = paysExactly(outcome.fault) ? PLENTY - outcome.gas : "-";
   const summary = `${outcome.fault} ${outcome.result} ${paid} ${digest(machine.bytes())}`;
   const fail = (difference: string) => ({ difference, summary, stops });
   if (outcome.fault !== reference.fault) return fail(`fault ${outcome.fault}, plain ${reference.fault}`);
@@ -172,16 +190,21 @@ export async function compareSuspending(seed: number): Promise<Observed & { read
   return { difference: null, summary, stops };
 }
 
-/** With exactly what it used a program ends with nothing left; with one less it is out of gas. */
-function gasLimits(bytes: Uint8Array, argument: bigint, used: bigint, defect?: Defect): string | null {
-  const program = admitEntryProgram(bytes, defect === undefined ? {} : { defect });
-  for (const gas of [used, used - 1n]) {
-    const machine = new Machine(program);
-    machine.onCall = (name, a, b) => answer(name, a, b, machine.bytes());
-    const outcome = machine.run("main", argument, gas);
-    if (gas === used && (outcome.fault !== 0 || outcome.gas !== 0n))
-      return `the gas it used is not enough: ${used}`;
-    if (gas < used && outcome.fault !== FAULT_OUT_OF_GAS) return `less gas than it used is enough: ${gas}`;
+/**
+ * With exactly what it used a program ends as it did, with nothing left. With less, by one or by any amount,
+ * it is out of gas.
+ */
+export function gasLimits(
+  run: (gas: bigint) => Outcome,
+  { fault, gas: left }: Outcome,
+  seed: number,
+): string | null {
+  const used = PLENTY - left;
+  const enough = run(used);
+  if (enough.fault !== fault || enough.gas !== 0n) return `the gas it used is not enough: ${used}`;
+  const some = BigInt(new Random(seed).below(Number(used)));
+  for (const gas of [used - 1n, some]) {
+    if (run(gas).fault !== FAULT_OUT_OF_GAS) return `less gas than it used is enough: ${gas} of ${used}`;
   }
   return null;
 }

@@ -5,50 +5,31 @@
 
 import { Code } from "../../runtime/program/code.ts";
 import * as op from "../../runtime/program/opcodes.ts";
-import { ARITHMETIC_SHAPES, opcodeOf } from "./arithmetic.ts";
+import { ARITHMETIC_SHAPES } from "./arithmetic.ts";
 import type { Types } from "./build.ts";
-import { STORES, sum, walk } from "./generate-walk.ts";
+import { constant } from "./generate-constant.ts";
+import {
+  ABORT,
+  ARITHMETIC,
+  CONVERSIONS,
+  GET,
+  GLOBALS,
+  I32X4_SPLAT,
+  IMPORTED,
+  MAKERS,
+  NANS_BY_HALVES,
+  PASSIVE,
+  POINTER,
+  PUT,
+  TYPES,
+} from "./generate-tables.ts";
+import { movePointer, STORES, sum, walk } from "./generate-walk.ts";
 import type { Random } from "./random.ts";
 
-const { I32, I64, F32, F64, V128 } = op;
-const TYPES: readonly number[] = [I32, I64, F32, F64, V128];
+const { I32, I64, V128 } = op;
 
 /** Code, or a place where the reference has more: a result to make canonical, an entry or a turn to count. */
 export type Token = Uint8Array | { nan: number } | { count: true };
-
-/** Instructions of one signature, by result type. */
-const MAKERS = new Map<number, number[]>(TYPES.map((type) => [type, []]));
-op.SIGNATURES.forEach((signature, opcode) => {
-  if (signature === null) return;
-  if (op.IS_STORE[opcode] === 0) MAKERS.get(signature.results[0] as number)?.push(opcode);
-});
-const ARITHMETIC = new Map(
-  TYPES.map((type) => [
-    type,
-    (MAKERS.get(type) as number[]).filter((opcode) => ARITHMETIC_SHAPES.has(opcode)),
-  ]),
-);
-/** Vectors made of integers as numbers of one shape, which may be NaNs of the other. */
-const CONVERSIONS = [
-  "f32x4.convert_i32x4_s",
-  "f32x4.convert_i32x4_u",
-  "f64x2.convert_low_i32x4_s",
-  "f64x2.convert_low_i32x4_u",
-].map(opcodeOf);
-const I32X4_SPLAT = opcodeOf("i32x4.splat");
-/** Integers whose doubles have low halves that are NaNs as singles. */
-const NANS_BY_HALVES = [0x4000_03ff, 0x4000_01ff, 0x6000_05ff];
-
-export const GLOBALS = [I32, I64, F32, F64, V128, I32];
-/** A global that only moves by constants, as a stack pointer does, and where it begins. */
-export const POINTER = GLOBALS.length;
-export const POINTER_AT = 40_000;
-/** Where main leaves the globals, before it returns. */
-export const GLOBALS_AT = 1024;
-const PUT = 0;
-const GET = 1;
-export const IMPORTED = 2;
-const PASSIVE = 1;
 
 /** Writes the body of one function at random, for both variants at once. */
 export class FunctionGenerator {
@@ -109,40 +90,7 @@ export class FunctionGenerator {
   // ---- values ---------------------------------------------------------------------------------------------
 
   #constant(type: number): void {
-    const random = this.#random;
-    const code = this.#code;
-    if (type === I32) return code.i32(random.chance(50) ? random.below(64) : random.next() | 0);
-    if (type === I64) {
-      return code.i64(
-        random.chance(50) ? BigInt(random.below(64)) : (BigInt(random.next()) << 32n) | BigInt(random.next()),
-      );
-    }
-    const bits32 = [
-      0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0x7fc00000, 0xffc00001, 0x7fa00000, 0x42280000,
-    ];
-    const bits64 = [
-      0n,
-      1n << 63n,
-      0x3ff0000000000000n,
-      0x7ff0000000000000n,
-      0x7ff8000000000000n,
-      0xfff8000000000123n,
-      0x7ff4000000000000n,
-      0x4045000000000000n,
-    ];
-    if (type === F32) {
-      code.op(op.F32_CONST);
-      return code.bytes(
-        new Uint8Array(Uint32Array.of(random.chance(70) ? random.pick(bits32) : random.next()).buffer),
-      );
-    }
-    if (type === F64) {
-      code.op(op.F64_CONST);
-      return code.bytes(new Uint8Array(BigUint64Array.of(random.pick(bits64)).buffer));
-    }
-    code.op(op.V128_CONST);
-    const words = Array.from({ length: 4 }, () => (random.chance(50) ? random.pick(bits32) : random.next()));
-    code.bytes(new Uint8Array(Uint32Array.from(words).buffer));
+    constant(this.#random, this.#code, type);
   }
 
   /** An address: mostly inside of the memory, now and then anywhere. */
@@ -394,7 +342,7 @@ export class FunctionGenerator {
     }
     const kind = random.below(10);
     const reach = random.pick([60, 100, 200]);
-    if (kind === 2) this.#movePointer();
+    if (kind === 2) movePointer(random, code);
     if (kind === 0) {
       code.get(base);
       code.index(op.GLOBAL_SET, 5);
@@ -423,15 +371,6 @@ export class FunctionGenerator {
         code.op(op.DROP);
       }
     }
-  }
-
-  #movePointer(): void {
-    const random = this.#random;
-    const code = this.#code;
-    code.index(op.GLOBAL_GET, POINTER);
-    code.i32(random.chance(90) ? random.below(100) : random.below(10_000));
-    code.op(random.chance(60) ? op.I32_SUB : op.I32_ADD);
-    code.index(op.GLOBAL_SET, POINTER);
   }
 
   #loop(depth: number): void {
@@ -524,7 +463,7 @@ export class FunctionGenerator {
     code.u8(0);
   }
 
-  /** Leaves a block or the function, under a condition. */
+  /** Leaves a block, the function or the activation, under a condition. */
   #leave(depth: number): void {
     const random = this.#random;
     const code = this.#code;
@@ -545,10 +484,12 @@ export class FunctionGenerator {
       } else {
         code.index(op.BR, target.depth);
       }
-    } else if (random.chance(85)) {
+    } else if (random.chance(60)) {
       for (const type of this.#functions[this.#self]?.results ?? []) this.#value(type, 1);
       code.op(op.RETURN);
     } else {
+      for (let count = 0; count < 4; count++) this.#value(I32, 1);
+      if (random.chance(70)) code.index(op.CALL, ABORT);
       code.op(op.UNREACHABLE);
     }
     if (random.chance(20)) code.op(op.UNREACHABLE);

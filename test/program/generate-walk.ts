@@ -2,6 +2,7 @@
 
 import type { Code } from "../../runtime/program/code.ts";
 import * as op from "../../runtime/program/opcodes.ts";
+import { POINTER } from "./generate-tables.ts";
 import type { Random } from "./random.ts";
 
 export const STORES: readonly number[] = Array.from(op.IS_STORE.keys()).filter(
@@ -101,4 +102,12 @@ export function sum(code: Code, local: number, addend: number): void {
   code.get(local);
   code.i32(addend);
   code.op(op.I32_ADD);
+}
+
+/** Moves the global that is like a stack pointer. */
+export function movePointer(random: Random, code: Code): void {
+  code.index(op.GLOBAL_GET, POINTER);
+  code.i32(random.chance(90) ? random.below(100) : random.below(10_000));
+  code.op(random.chance(60) ? op.I32_SUB : op.I32_ADD);
+  code.index(op.GLOBAL_SET, POINTER);
 }

@@ -8,18 +8,11 @@
 import { Code } from "../../runtime/program/code.ts";
 import * as op from "../../runtime/program/opcodes.ts";
 import { build, type Fn, Types } from "./build.ts";
-import {
-  FunctionGenerator,
-  GLOBALS,
-  GLOBALS_AT,
-  IMPORTED,
-  POINTER,
-  POINTER_AT,
-} from "./generate-function.ts";
+import { FunctionGenerator } from "./generate-function.ts";
+import { GLOBALS, GLOBALS_AT, IMPORTED, POINTER, POINTER_AT, TYPES } from "./generate-tables.ts";
 import { Random } from "./random.ts";
 
 const { I32, I64, F32, F64, V128 } = op;
-const TYPES: readonly number[] = [I32, I64, F32, F64, V128];
 
 /** The reference's global that counts entries and turns. */
 const COUNT = POINTER + 1;
@@ -156,6 +149,7 @@ export function generate(seed: number, suspending = false): Pair {
         imports: [
           ["stillpoint", "put", [I32, I32], [I32]],
           suspending ? ["stillpoint", "ret", [I64], [I64]] : ["stillpoint", "get", [I32, I32], [I32]],
+          ["env", "abort", [I32, I32, I32, I32], []],
         ],
         functions: list,
         tables: [{ minimum: functions.length + 2 }],

@@ -19,6 +19,7 @@ import {
   type Marks,
   marksOf,
 } from "../../runtime/program/layout.ts";
+import { FAULT_ABORT } from "../../syscalls/abi.ts";
 
 export interface Exports {
   run(entry: number, argumentLow: number, argumentHigh: number, gasLow: number, gasHigh: number): void;
@@ -36,6 +37,7 @@ export interface Outcome {
   /** 0, or why it ended. */
   readonly fault: number;
   readonly result: bigint;
+  /** What is left: nothing after a fault other than an abort. */
   readonly gas: bigint;
   /** The program stands in RET or SNAPSHOT. */
   readonly standing: boolean;
@@ -197,10 +199,11 @@ export class Machine {
     try {
       body();
     } catch (error) {
-      const fault = error === aborted ? 2 : faultOf(error, new Int32Array(this.aux.buffer));
+      const fault = error === aborted ? FAULT_ABORT : faultOf(error, new Int32Array(this.aux.buffer));
       if (fault === null) throw error;
       this.stack = (error as Error).stack ?? "";
-      return { fault, result: 0n, gas: 0n, standing: false };
+      const gas = fault === FAULT_ABORT ? this.words.getBigInt64(AUX_GAS, true) : 0n;
+      return { fault, result: 0n, gas, standing: false };
     }
     if (this.#standing) this.exports.stopUnwind?.();
     return {

@@ -27,13 +27,19 @@ function plain(bytes: Uint8Array, argument: bigint): Trapped {
   let memory: WebAssembly.Memory | undefined;
   const call = (name: string) => (a: number, b: number) =>
     answer(name, a, b, new Uint8Array((memory as WebAssembly.Memory).buffer));
-  const imports = { stillpoint: { put: call("put"), get: call("get"), ret: answerRet } };
+  const aborted = {};
+  const abort = () => {
+    throw aborted;
+  };
+  const imports = { stillpoint: { put: call("put"), get: call("get"), ret: answerRet }, env: { abort } };
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), imports);
   memory = instance.exports.memory as WebAssembly.Memory;
   try {
     (instance.exports.main as (argument: bigint) => bigint)(argument);
     return { fault: 0, frames: [] };
   } catch (error) {
+    // An abort is no trap: it ends without a stack.
+    if (error === aborted) return { fault: 0, frames: [] };
     const fault = faultOf(error, NO_AUX);
     if (fault === null) throw error;
     return { fault, frames: framesOf((error as Error).stack ?? "").map((frame) => frame.join("@")) };
