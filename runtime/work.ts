@@ -29,6 +29,8 @@ export const work = {
   bytesCompared: 0,
   /** Bytes copied or filled, as memory is copied. */
   bytesCopied: 0,
+  /** Bytes of an instance's memory made zero that held another image. Whoever brought that in has paid. */
+  bytesCleared: 0,
   /** Bytes merged, or looked at for conflicts, one after the other. */
   bytesMerged: 0,
   /** Hashing, which is done once for each object, at some time after it was made. */

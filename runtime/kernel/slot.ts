@@ -151,13 +151,17 @@ export class Slot {
       tableDiff(heap, this.#known, image.memory, (index, _held, page) => {
         const start = index * PAGE_BYTES;
         if (known < start) {
-          if (counting) work.bytesCopied += start - known;
+          if (counting) work.bytesCleared += start - known;
           this.memory.fill(0, known, start);
         }
         this.#fetch(heap, index, page, PAGE_BYTES);
+        if (counting && page === 0) {
+          work.bytesCopied -= PAGE_BYTES;
+          work.bytesCleared += PAGE_BYTES;
+        }
         known = Math.max(known, start + PAGE_BYTES);
       });
-      if (counting) work.bytesCopied += this.memory.length - known;
+      if (counting) work.bytesCleared += this.memory.length - known;
       this.memory.fill(0, known);
       this.root = image.memory;
     }

@@ -16,6 +16,8 @@ export const UNIT_GAS: Readonly<Record<keyof Work, number>> = {
   recordsMade: 100,
   bytesCompared: 1 / 16,
   bytesCopied: 1 / 16,
+  // The START that brought the bytes in pays for both; a row of the benchmark measures the two in turn.
+  bytesCleared: 0,
   bytesMerged: 1 / 4,
   bytesHashed: 9 / 20,
   objectsHashed: 400,

@@ -124,6 +124,20 @@ export const START_ROWS: readonly Row[] = [
       return () => caller.repeat(requests);
     },
   },
+  {
+    name: "START of 600 MiB, and of a child with none of it, in turn",
+    rounds: 3,
+    programs: [touching(150_000)],
+    open: (caller, [hash]) => {
+      for (const child of [1, 2]) make(caller, child, hash!);
+      fillOwn(caller, 0, 1);
+      sharePage(caller, 1, 0, PRIVATE, 150_000);
+      const requests = [1, 2].flatMap((child) =>
+        activation(caller, child, { entry: "nothing", gas: 100_000 }),
+      );
+      return () => caller.repeat(requests);
+    },
+  },
   ...[1, 10_000].map(
     (elements): Row => ({
       name: `START, grow and trap, a table of ${elements}`,
