@@ -5,7 +5,7 @@
  * that is out of date: in which this process ran last, whose contents a collection has freed, or whose
  * process has run in another one since. Else a new one is filled, if there is room. So there are hardly more
  * slots than processes, and memory is touched for the first time when a process is met for the first time.
- * What is kept unused is bounded in number and in bytes.
+ * What is kept unused is bounded in number and in bytes; what gives way leaves its memories to the new one.
  */
 
 import type { Heap, Ref } from "../heap/heap.ts";
@@ -50,6 +50,8 @@ export class SlotPool {
   readonly #byVariant = new Map<Variant, Map<Ref, Slot[]>>();
   #freeBytes = 0;
   #count = 0;
+  /** One that was given up last, for its memories. */
+  #old: Slot | null = null;
 
   constructor(heap: Heap, imports: KernelImports) {
     this.#heap = heap;
@@ -80,6 +82,7 @@ export class SlotPool {
   release(slot: Slot, memoryPages: number): void {
     if (slot.memoryPages > memoryPages) {
       this.drop();
+      this.#old = slot;
       return;
     }
     this.#shelve();
@@ -106,7 +109,7 @@ export class SlotPool {
     if (slot === null) return;
     this.#last = null;
     this.#add(slot);
-    while (this.#free.size > 1 && this.#freeBytes > SLOT_BYTES_LIMIT) this.#evictOldest();
+    while (this.#free.size > 1 && this.#freeBytes > SLOT_BYTES_LIMIT) this.#evict();
   }
 
   #add(slot: Slot): void {
@@ -133,6 +136,7 @@ export class SlotPool {
    */
   forget(stays: (program: LoadedProgram) => boolean): void {
     this.#shelve();
+    this.#old = null;
     for (const slot of [...this.#free]) {
       this.#remove(slot);
       if (stays(slot.program) && slot.root !== UNKNOWN) {
@@ -175,15 +179,18 @@ export class SlotPool {
   }
 
   #create(variant: Variant, image: SlotImage): Slot {
-    while (this.#count >= SLOTS_LIMIT && this.#free.size > 0) this.#evictOldest();
-    const slot = new Slot(variant, image.memoryPages, this.#imports);
+    while (this.#count >= SLOTS_LIMIT && this.#free.size > 0) {
+      this.#evict([...this.#free].find((free) => free.memoryServes(variant, image.memoryPages)));
+    }
+    const slot = new Slot(variant, image.memoryPages, this.#imports, this.#old);
+    this.#old = null;
     this.#count++;
     return slot;
   }
 
-  #evictOldest(): void {
-    const [oldest] = this.#free;
-    this.#remove(oldest as Slot);
+  /** Gives a free slot up, the oldest unless another one is named. */
+  #evict(slot: Slot | undefined = [...this.#free][0]): void {
+    this.#old = this.#remove(slot as Slot);
     this.drop();
   }
 

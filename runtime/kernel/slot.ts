@@ -98,14 +98,24 @@ export class Slot {
   /** Where `scan` leaves the numbers of marked pages. */
   readonly #list: Int32Array;
 
-  constructor(variant: Variant, memoryPages: number, imports: KernelImports) {
+  /**
+   * With the memories of `old`, a slot that is not used any more, as far as they serve (`memoryServes`,
+   * `auxServes`): making them, and having V8 collect them, takes thirty times as long as an instance.
+   */
+  constructor(variant: Variant, memoryPages: number, imports: KernelImports, old: Slot | null = null) {
     if (counting) work.instances++;
     const { program, module, bound } = variant;
     this.variant = variant;
     this.program = program;
-    this.#memory = newMemory(memoryPages, program.handle.memory.maximumPages);
+    if (old?.memoryServes(variant, memoryPages)) {
+      this.#memory = old.#memory;
+      this.root = old.root;
+      if (old.memoryPages < memoryPages) growMemory(this.#memory, memoryPages - old.memoryPages);
+    } else {
+      this.#memory = newMemory(memoryPages, program.handle.memory.maximumPages);
+    }
     const auxPages = batchAuxPages(bound);
-    this.#auxMemory = newMemory(auxPages, auxPages);
+    this.#auxMemory = old?.auxServes(variant) ? old.#auxMemory : newMemory(auxPages, auxPages);
     const { accumulate } = imports;
     this.#log = bound === 0 ? null : logs().lineLog(this.#memory, this.#auxMemory, bound, accumulate);
     const calls = this.#log === null ? {} : { touch: this.#log.touch, accumulate: this.#log.accumulate };
@@ -119,6 +129,21 @@ export class Slot {
     this.#list = this.auxWords.subarray(AUX_LIST / 4);
     this.memory = Buffer.from(this.#memory.buffer);
     this.words = new Uint32Array(this.#memory.buffer);
+  }
+
+  /** Whether the memory can be that of a slot of `variant`, for an image of that size. */
+  memoryServes(variant: Variant, memoryPages: number): boolean {
+    const { maximumPages } = variant.program.handle.memory;
+    return (
+      this.auxServes(variant) &&
+      this.program.handle.memory.maximumPages === maximumPages &&
+      this.memoryPages <= memoryPages
+    );
+  }
+
+  /** The same for the aux memory. Those of batch variants differ in size, and hold tags. */
+  auxServes(variant: Variant): boolean {
+    return this.variant.bound === 0 && variant.bound === 0;
   }
 
   get memoryPages(): number {

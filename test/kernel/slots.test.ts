@@ -10,9 +10,11 @@ import { freshProcess } from "../../runtime/kernel/images.ts";
 import { LoadedProgram } from "../../runtime/kernel/program.ts";
 import type { KernelImports, Slot } from "../../runtime/kernel/slot.ts";
 import { SlotPool } from "../../runtime/kernel/slot-pool.ts";
-import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../runtime/limits.ts";
+import { PAGE_BYTES, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../../runtime/limits.ts";
 import { admit } from "../../runtime/program/admit.ts";
+import * as op from "../../runtime/program/opcodes.ts";
 import { guest } from "../fixture.ts";
+import { build } from "../program/build.ts";
 import { baseSeed } from "../seed.ts";
 import { random } from "./trees.ts";
 
@@ -114,4 +116,40 @@ test("a collection leaves an instance its contents if they live on, else its mem
   assert.equal(visit(kept, 1), first);
   // Of the pages that are zero now, some were not before.
   assert.equal(visit(change(0, 2 * PAGES, next), 3), second);
+});
+
+test("programs that take turns in more instances than there may be share memories", async (t) => {
+  const heap = new Heap(createHeap(1 << 28), 1);
+  const programs: LoadedProgram[] = [];
+  for (let i = 0; i < SLOTS_LIMIT + 20; i++) {
+    const bytes = build({
+      memory: [1, 2],
+      functions: [{ parameters: [op.I64], results: [op.I64], export: "run", code: (c) => c.i64(BigInt(i)) }],
+      data: [{ offset: 8 * i, bytes: Uint8Array.of(1 + (i & 127)) }],
+    });
+    programs.push(new LoadedProgram(await loadProgram(heap, await admit(bytes))));
+  }
+  const { Memory } = WebAssembly;
+  let made = 0;
+  t.after(() => {
+    WebAssembly.Memory = Memory;
+  });
+  WebAssembly.Memory = class extends Memory {
+    constructor(descriptor: WebAssembly.MemoryDescriptor) {
+      super(descriptor);
+      made++;
+    }
+  };
+  const pool = new SlotPool(heap, IMPORTS);
+  for (let round = 0; round < 3; round++) {
+    programs.forEach((program, i) => {
+      const slot = pool.take(program.production, freshProcess(program, 1, 0), i);
+      assert.equal(slot.program, program);
+      const expected = Buffer.alloc(WASM_PAGE_BYTES);
+      expected[8 * i] = 1 + (i & 127);
+      assert.ok(slot.memory.equals(expected), "the memory holds the image");
+      pool.release(slot, 1);
+    });
+  }
+  assert.equal(made, 2 * SLOTS_LIMIT);
 });
