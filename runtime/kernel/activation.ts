@@ -177,8 +177,11 @@ export class Activation {
     const { exports, meter } = slot;
     const fault = this.runStart();
     if (fault !== abi.FAULT_NONE) return fault;
+    const resumes = this.metadata !== null || start.entry === ENTRY_CONTINUE;
+    // Without gas enough for its stack it is not put back.
+    if (resumes && this.#resumeCost > this.budget) return abi.FAULT_OUT_OF_GAS;
     try {
-      if (this.metadata !== null || start.entry === ENTRY_CONTINUE) {
+      if (resumes) {
         this.#restoreStack();
         exports.startRewind(layout.AUX_UNWIND);
         this.rewinding = true;
@@ -313,12 +316,17 @@ export class Activation {
     this.stop(abi.STATUS_SNAPSHOT);
   }
 
+  /** What putting the stack back costs. */
+  get #resumeCost(): number {
+    return COST_CALL + this.#heap.length(this.start.continuation) * COST_STACK_BYTE;
+  }
+
   /** The stack is back where the process stood still: it goes on with real gas and the given argument. */
   continued(argumentLow: number, argumentHigh: number): void {
     this.slot.exports.stopRewind();
     this.rewinding = false;
     this.slot.meter.set(this.budget);
-    this.charge(COST_CALL + this.#heap.length(this.start.continuation) * COST_STACK_BYTE);
+    this.charge(this.#resumeCost);
     this.setArgument(argumentLow, argumentHigh);
     if (this.metadata !== null) this.slot.write(this.start.regionPointer, this.metadata);
   }

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Process } from "../../runtime/image/process.ts";
+import { ENTRY_CONTINUE, type Process } from "../../runtime/image/process.ts";
 import { writeInputs } from "../../runtime/kernel/batch.ts";
-import { COST_PAGE_CHANGED } from "../../runtime/kernel/gas.ts";
+import { COST_CALL, COST_PAGE_CHANGED, COST_STACK_BYTE } from "../../runtime/kernel/gas.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../runtime/limits.ts";
 import * as op from "../../runtime/program/opcodes.ts";
 import * as abi from "../../syscalls/abi.ts";
@@ -92,4 +92,29 @@ test("the start function before a batch captures no more pages than its gas pays
   const { result, work } = batch(2 * PAGES * COST_PAGE_CHANGED);
   assert.equal(result.status, abi.STATUS_RETURNED);
   assert.equal(work.pages, PAGES);
+});
+
+test("a suspended stack is put back only with gas enough for it", async () => {
+  const bench = await Bench.open();
+  const { heap } = bench.solo;
+  bench.run((s) => s.ret(1n));
+  const suspended = bench.process;
+  const cost = COST_CALL + heap.length(suspended.continuation) * COST_STACK_BYTE;
+  const { payload } = heap;
+  let restored = 0;
+  heap.payload = (ref) => {
+    if (ref === suspended.continuation) restored++;
+    return payload.call(heap, ref);
+  };
+  const resume = (gas: number): Process => {
+    const start = suspended.copy();
+    start.status = abi.STATUS_RUNNABLE;
+    start.entry = ENTRY_CONTINUE;
+    start.gas = gas;
+    return bench.solo.kernel.activate(start, 1);
+  };
+  const short = resume(cost - 1);
+  assert.deepEqual([short.fault, short.gasUsed, restored], [abi.FAULT_OUT_OF_GAS, cost - 1, 0]);
+  assert.equal(resume(1_000_000).status, abi.STATUS_RETURNED);
+  assert.equal(restored, 1);
 });
