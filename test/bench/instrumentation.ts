@@ -77,9 +77,9 @@ function quantile(sorted: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] as number;
 }
 
-export async function run(report: Report, only: readonly string[] = KERNELS): Promise<void> {
+export async function run(report: Report, { rows = "" }: { readonly rows?: string }): Promise<void> {
   const ratios: number[] = [];
-  for (const name of only) {
+  for (const name of KERNELS.filter((name) => name.includes(rows))) {
     const bytes = await compileKernel(name);
     const plain = plainInstance(bytes);
     const machine = new Machine(await admit(bytes));

@@ -40,10 +40,10 @@ async function sides(kernel: string, bound: number, base: number): Promise<[Mach
   return machines;
 }
 
-export async function run(report: Report, only: readonly string[] = KERNELS): Promise<void> {
+export async function run(report: Report, { rows = "" }: { readonly rows?: string }): Promise<void> {
   for (const { name, bound, base } of SIDES) {
     const ratios: number[] = [];
-    for (const kernel of only) {
+    for (const kernel of KERNELS.filter((name) => name.includes(rows))) {
       const [production, batch] = await sides(kernel, bound, base);
       const argument = ARGUMENTS[kernel] ?? 1n;
       const first = () => resultOf(production, argument);
