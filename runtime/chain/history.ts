@@ -1,67 +1,144 @@
 /**
- * History: which blocks a runtime retains, and on which of their chains it stands.
+ * A history: which blocks are retained, on which chain of them a runtime is, and which are pinned.
  *
- * Blocks are values, named by their ids; a chain is a list of them, each the parent of the next. What is done
- * here can be undone, in the opposite order: a block is in the history before it is durable.
+ * It is a value: a change makes another one, and shares with the one before what did not change. So keeping a
+ * copy, for a fork or for when a change turns out not to be durable, is keeping a reference. Blocks lie by
+ * height, which grows from parent to child: each operation costs the blocks that it adds, removes or moves to
+ * another chain, whatever the length of the history. Listing all blocks costs what there is.
+ *
+ * Invariants:
+ * - The chain has one block at each height from `base` to the head's; each is the parent of the next.
+ * - Every retained block is on the chain, or on a side branch: pinned ones among these are not in `side`.
+ * - The head is retained, so a history is never empty.
+ *
+ * Blocks are forgotten in the order of their heights, side branches before the chain.
  */
 
-import { UsageError } from "../errors.ts";
+import { assert, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { type Block, checkTarget, type Retained } from "./block.ts";
+import { IntegerMap } from "./integer-map.ts";
 
-/** Puts the history back to where it was before. */
-export type Undo = () => void;
+/** What names a retained block. */
+export type BlockName = Pick<Block, "id" | "height">;
+
+/** What can happen to a history. Several at once are applied in order. */
+export type Change =
+  /** A block on top of the head becomes the head; its state replaces that of a block of the same id. */
+  | { readonly kind: "push"; readonly entry: Retained }
+  /** A retained block becomes the head; what was above it stays retained. */
+  | { readonly kind: "goTo"; readonly block: BlockName }
+  /** Neither the head nor a pinned block. */
+  | { readonly kind: "forget"; readonly block: BlockName }
+  | { readonly kind: "pin"; readonly block: BlockName }
+  | { readonly kind: "unpin"; readonly block: BlockName };
+
+/** Blocks of one height, in the order in which they were retained; never none. */
+type Level = readonly Retained[];
+type Levels = IntegerMap<Level>;
+type Pins = IntegerMap<readonly BlockName[]>;
+
+interface Parts {
+  readonly levels: Levels;
+  /** One block a height. */
+  readonly chain: Levels;
+  /** Blocks that are neither on the chain nor pinned. */
+  readonly side: Levels;
+  /** The names of pinned blocks, by height. */
+  readonly pins: Pins;
+  /** How many blocks are retained, and how many of them are pinned. */
+  readonly size: number;
+  readonly pinned: number;
+}
 
 export class History {
-  readonly #limit: number;
-  /** In the order in which they were retained. */
-  #retained: Map<string, Retained>;
-  #chain: string[];
-  readonly #pinned: Set<string>;
+  readonly #parts: Parts;
+  readonly head: Retained;
 
-  constructor(
-    limit: number,
-    retained: Iterable<Retained>,
-    chain: readonly string[],
-    pinned: Iterable<string>,
-  ) {
-    this.#limit = limit;
-    this.#retained = new Map(Array.from(retained, (entry) => [entry.block.id, entry]));
-    this.#chain = [...chain];
-    this.#pinned = new Set(pinned);
+  private constructor(parts: Parts, head: Retained) {
+    this.#parts = parts;
+    this.head = head;
+    const { height } = head.block;
+    assert(parts.chain.last === height, "history: the head is not the end of the chain");
+    assert(parts.chain.get(height)?.[0] === head, "history: another block is at the head's height");
+    assert(find(parts.levels, head.block) === head, "history: the head is not retained");
+    assert(parts.pinned >= 0 && parts.size > 0 && parts.pinned <= parts.size, "history: wrong counts");
   }
 
-  /** An independent copy. */
-  copy(): History {
-    return new History(this.#limit, this.#retained.values(), this.#chain, this.#pinned);
+  /**
+   * The history of these blocks, the older of one height first, that is at the block `head`, one of them.
+   */
+  static of(entries: Iterable<Retained>, head: BlockName, pinned: Iterable<BlockName> = []): History {
+    let levels: Levels = IntegerMap.empty();
+    let pins: Pins = IntegerMap.empty();
+    const counts = { size: 0, pinned: 0 };
+    for (const entry of entries) {
+      levels = add(levels, entry);
+      counts.size++;
+    }
+    for (const { id, height } of pinned) {
+      pins = pins.set(height, [...(pins.get(height) ?? []), { id, height }]);
+      counts.pinned++;
+    }
+    let chain: Levels = IntegerMap.empty();
+    const last = find(levels, head);
+    assert(last !== undefined, "history: the head is not retained");
+    for (let next: Retained | undefined = last; next !== undefined; next = find(levels, parentOf(next))) {
+      chain = chain.set(next.block.height, [next]);
+    }
+    let side: Levels = IntegerMap.empty();
+    for (const level of levels.values()) {
+      for (const entry of level) {
+        if (!has(chain, entry.block) && !isIn(pins, entry.block)) side = add(side, entry);
+      }
+    }
+    return new History({ levels, chain, side, pins, ...counts }, last);
   }
 
-  get head(): Retained {
-    return this.#retained.get(this.#chain.at(-1) as string) as Retained;
+  /** The lowest height of the chain. */
+  get base(): number {
+    return this.#parts.chain.first;
   }
 
+  /** How many blocks are retained. */
   get size(): number {
-    return this.#retained.size;
+    return this.#parts.size;
   }
 
   /** The retained blocks of the chain, ascending. */
   chain(): Retained[] {
-    return this.#chain.map((id) => this.#retained.get(id) as Retained);
+    return [...this.#parts.chain.values()].flat();
   }
 
-  /** All retained blocks, in the order in which they were retained. */
+  /** All retained blocks by height, the older of one height first. */
   all(): Retained[] {
-    return [...this.#retained.values()];
+    return [...this.#parts.levels.values()].flat();
   }
 
-  isPinned(id: string): boolean {
-    return this.#pinned.has(id);
+  isPinned(block: BlockName): boolean {
+    return isIn(this.#parts.pins, block);
+  }
+
+  isOnChain(block: BlockName): boolean {
+    return has(this.#parts.chain, block);
+  }
+
+  /** The retained block of this name. */
+  get(block: BlockName): Retained | undefined {
+    return find(this.#parts.levels, block);
+  }
+
+  /** The block before, if it is retained. */
+  parent(entry: Retained): Retained | undefined {
+    return this.get(parentOf(entry));
   }
 
   *roots(): Iterable<Ref> {
-    for (const entry of this.#retained.values()) {
-      yield entry.ref;
-      yield entry.metadata;
+    for (const level of this.#parts.levels.values()) {
+      for (const { ref, metadata } of level) {
+        yield ref;
+        yield metadata;
+      }
     }
   }
 
@@ -72,106 +149,177 @@ export class History {
    */
   find(target: number | Block): Retained {
     checkTarget(target);
-    const id = typeof target === "number" ? this.#chain[target - this.#base()] : target.id;
-    const entry = id === undefined ? undefined : this.#retained.get(id);
+    const byHeight = typeof target === "number";
+    const entry = byHeight ? this.#parts.chain.get(target)?.[0] : this.get(target);
     if (entry !== undefined) return entry;
-    const name = typeof target === "number" ? `height ${target}` : `block ${id}`;
-    const heights = `${this.#base()} to ${this.head.block.height}`;
-    const apart = [...this.#retained.values()].some(({ block }) => block.height === target);
-    const advice = apart
+    const name = byHeight ? `height ${target}` : `block ${target.id}`;
+    const heights = `${this.base} to ${this.head.block.height}`;
+    const isOnSide = byHeight && this.#parts.levels.get(target) !== undefined;
+    const advice = isOnSide
       ? "One of this height is retained apart from it: name it by its value, which retained() lists"
       : 'The option "retain" says how many blocks are kept, and pin() keeps one';
-    const state = apart ? "on this chain, which holds" : "retained: this chain holds";
+    const state = isOnSide ? "on this chain, which holds" : "retained: this chain holds";
     throw new UsageError("NOT_RETAINED", `${name} is not ${state} heights ${heights}. ${advice}`, {
-      target: typeof target === "number" ? target : target.id,
+      target: byHeight ? target : target.id,
     });
   }
 
   /**
-   * Puts a block on top of the chain. One that was made before is known by its newer state, for which work in
-   * advance may be in progress.
+   * The blocks to forget so that no more than `limit` are left: of side branches first, then of the chain,
+   * the lowest of each first. Neither the head nor what is pinned, which does not count either.
    */
-  push(entry: Retained): Undo {
-    const { id } = entry.block;
-    const known = this.#retained.get(id);
-    this.#retained.set(id, entry);
-    this.#chain.push(id);
-    return () => {
-      if (known === undefined) this.#retained.delete(id);
-      else this.#retained.set(id, known);
-      this.#chain.pop();
-    };
-  }
-
-  /** Stands on another retained block. */
-  goTo(entry: Retained): Undo {
-    const before = this.#chain;
-    const at = entry.block.height - this.#base();
-    if (before[at] === entry.block.id) {
-      this.#chain = before.slice(0, at + 1);
-    } else {
-      const chain: string[] = [];
-      for (let next: Retained | undefined = entry; next; next = this.#retained.get(next.block.parent)) {
-        chain.push(next.block.id);
+  excess(limit: number): Retained[] {
+    const { side, chain, size, pinned } = this.#parts;
+    const found: Retained[] = [];
+    const count = size - pinned - limit;
+    if (count <= 0) return found;
+    for (const levels of [side, chain.below(this.head.block.height)]) {
+      for (const level of levels.values()) {
+        for (const entry of this.#oldestFirst(level)) {
+          if (found.length === count) return found;
+          if (!this.isPinned(entry.block)) found.push(entry);
+        }
       }
-      this.#chain = chain.reverse();
     }
-    return () => {
-      this.#chain = before;
-    };
+    return found;
   }
 
-  /**
-   * Forgets what is over the limit: blocks of branches that were left, oldest first, then the oldest of the
-   * chain; never the head, nor what is pinned, which does not count either.
-   */
-  prune(limit = this.#limit): { readonly removed: readonly Retained[]; readonly undo: Undo } {
-    const excess = this.#retained.size - this.#pinned.size - limit;
-    if (excess <= 0) return { removed: [], undo: () => {} };
-    const onChain = new Set(this.#chain);
-    const left = [...this.#retained.keys()].filter((id) => !onChain.has(id));
-    const ids = [...left, ...this.#chain.slice(0, -1)].filter((id) => !this.#pinned.has(id)).slice(0, excess);
-    return this.forget(ids);
+  /** Blocks of one height in the order in which they were retained. */
+  #oldestFirst(level: Level): Level {
+    if (level.length === 1) return level;
+    const all = this.#parts.levels.get((level[0] as Retained).block.height) as Level;
+    return all.filter((entry) => level.includes(entry));
   }
 
-  /** Forgets these blocks; none of them may be the head. */
-  forget(ids: readonly string[]): { readonly removed: readonly Retained[]; readonly undo: Undo } {
-    const removed = ids.map((id) => this.#retained.get(id) as Retained);
-    // Forgetting the oldest, which is the rule, leaves the others in their order.
-    const before = ids.every((id, i) => id === removed[i]?.block.id && this.#isOldest(id, i))
-      ? null
-      : [...this.#retained];
-    const chain = this.#chain;
-    for (const id of ids) this.#retained.delete(id);
-    const base = chain.findLastIndex((id) => !this.#retained.has(id));
-    if (base >= 0) this.#chain = chain.slice(base + 1);
-    return {
-      removed,
-      undo: () => {
-        this.#retained = new Map(
-          before ?? [...removed.map((entry) => [entry.block.id, entry] as const), ...this.#retained],
-        );
-        this.#chain = chain;
-      },
-    };
+  /** The history after these changes. */
+  apply(changes: readonly Change[]): History {
+    return changes.reduce((history, change) => history.#apply(change), this as History);
   }
 
-  setPinned(id: string, pinned: boolean): Undo {
-    const before = this.#pinned.has(id);
-    const set = (value: boolean): void => void (value ? this.#pinned.add(id) : this.#pinned.delete(id));
-    set(pinned);
-    return () => set(before);
-  }
-
-  #isOldest(id: string, index: number): boolean {
-    let i = 0;
-    for (const other of this.#retained.keys()) {
-      if (i++ === index) return other === id;
+  #apply(change: Change): History {
+    switch (change.kind) {
+      case "push":
+        return this.#push(change.entry);
+      case "goTo":
+        return this.#goTo(change.block);
+      case "forget":
+        return this.#forget(change.block);
+      default:
+        return this.#setPinned(change.block, change.kind === "pin");
     }
-    return false;
   }
 
-  #base(): number {
-    return (this.#retained.get(this.#chain[0] as string) as Retained).block.height;
+  #push(entry: Retained): History {
+    const { levels, chain, side, size } = this.#parts;
+    const { block } = entry;
+    const above = block.parent === this.head.block.id && block.height === this.head.block.height + 1;
+    assert(above, "history: a block is not on top of the head");
+    const known = this.get(block) !== undefined;
+    return this.#with(entry, {
+      levels: known ? replace(levels, entry) : add(levels, entry),
+      chain: chain.set(block.height, [entry]),
+      side: remove(side, block),
+      size: known ? size : size + 1,
+    });
   }
+
+  #goTo(name: BlockName): History {
+    const entry = this.get(name);
+    assert(entry !== undefined, "history: the block to go to is not retained");
+    // What comes onto the chain: from the entry down to where the branches part, or to the last retained one.
+    const path: Retained[] = [];
+    let next: Retained | undefined = entry;
+    for (; next !== undefined && !this.isOnChain(next.block); next = this.parent(next)) path.push(next);
+    const { chain, side } = this.#parts;
+    const parting = next === undefined ? 0 : next.block.height + 1;
+    const left = this.#withoutPins(chain.from(parting));
+    let to = chain.below(parting);
+    let rest = side.union(left, (one, other) => [...one, ...other]);
+    for (const one of path) {
+      to = to.set(one.block.height, [one]);
+      rest = remove(rest, one.block);
+    }
+    return this.#with(entry, { chain: to, side: rest });
+  }
+
+  #forget(name: BlockName): History {
+    const { levels, chain, side, size } = this.#parts;
+    assert(this.get(name) !== undefined, "history: a block to forget is not retained");
+    assert(name.id !== this.head.block.id, "history: the head cannot be forgotten");
+    assert(!this.isPinned(name), "history: a pinned block cannot be forgotten");
+    const rest = remove(levels, name);
+    if (!this.isOnChain(name)) {
+      return this.#with(this.head, { levels: rest, side: remove(side, name), size: size - 1 });
+    }
+    // The chain begins above it. What was below is retained on the side: blocks that are pinned, as a rule.
+    const left = this.#withoutPins(chain.below(name.height));
+    return this.#with(this.head, {
+      levels: rest,
+      chain: chain.from(name.height + 1),
+      side: side.union(left, (one, other) => [...one, ...other]),
+      size: size - 1,
+    });
+  }
+
+  #setPinned(name: BlockName, value: boolean): History {
+    const { id, height } = name;
+    const entry = this.get(name);
+    assert(entry !== undefined, "history: a block to pin is not retained");
+    if (this.isPinned(name) === value) return this;
+    const { pins, side, pinned } = this.#parts;
+    const others = (pins.get(height) ?? []).filter((one) => one.id !== id);
+    const names = value ? [...others, { id, height }] : others;
+    const onChain = this.isOnChain(name);
+    return this.#with(this.head, {
+      pins: names.length === 0 ? pins.delete(height) : pins.set(height, names),
+      side: value ? remove(side, name) : onChain ? side : add(side, entry),
+      pinned: pinned + (value ? 1 : -1),
+    });
+  }
+
+  /** Levels that leave the chain, as they come onto the side. */
+  #withoutPins(levels: Levels): Levels {
+    const pins = this.#parts.pins.from(levels.first).below(levels.last + 1);
+    return [...pins.values()].flat().reduce(remove, levels);
+  }
+
+  #with(head: Retained, parts: Partial<Parts>): History {
+    return new History({ ...this.#parts, ...parts }, head);
+  }
+}
+
+function parentOf({ block }: Retained): BlockName {
+  return { id: block.parent, height: block.height - 1 };
+}
+
+function find(levels: Levels, { id, height }: BlockName): Retained | undefined {
+  return levels.get(height)?.find(({ block }) => block.id === id);
+}
+
+function has(levels: Levels, name: BlockName): boolean {
+  return find(levels, name) !== undefined;
+}
+
+function isIn(pins: Pins, { id, height }: BlockName): boolean {
+  return pins.get(height)?.some((one) => one.id === id) === true;
+}
+
+function add(levels: Levels, entry: Retained): Levels {
+  const { height } = entry.block;
+  return levels.set(height, [...(levels.get(height) ?? []), entry]);
+}
+
+function replace(levels: Levels, entry: Retained): Levels {
+  const { id, height } = entry.block;
+  return levels.set(
+    height,
+    (levels.get(height) as Level).map((one) => (one.block.id === id ? entry : one)),
+  );
+}
+
+function remove(levels: Levels, { id, height }: BlockName): Levels {
+  const level = levels.get(height);
+  if (level === undefined) return levels;
+  const others = level.filter(({ block }) => block.id !== id);
+  return others.length === 0 ? levels.delete(height) : levels.set(height, others);
 }

@@ -1,60 +1,61 @@
 /**
- * The journal: makes what happens to a runtime's history durable, in order.
+ * The journal: what happens to a runtime's history, and the store's part in it.
  *
- * "block": a call ends when its change is on the disk; if that fails, the change is undone and the call
- * rejects. "pipelined": a call ends before that, and the writer follows; what it has not written when it
- * fails, all of it, is undone, newest first, and the next call says so, be it `flush` or `close`. Either way
- * the runtime stands at a durable block after a failure.
+ * There is the history that callers see, and the one that the store has acknowledged. A change is applied to
+ * the first at once, waits in line, and is applied to the other when it is on the disk. If one cannot be
+ * written, the line is dropped and the first becomes a copy of the other; nothing is undone. Whatever one of
+ * the histories, the draft of a call or a change in line reaches is a root: of collections, and of sweeps.
+ *
+ * "block": a call ends when its change is on the disk, or rejects. "pipelined": a call ends before that, and
+ * the next one says what could not be written, be it `flush` or `close`. Without a store every change is
+ * acknowledged at once.
  */
 
-import { StoreError } from "../errors.ts";
+import { assert, StoreError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import type { Store } from "../store/store.ts";
-import type { Written } from "../store/writer.ts";
+import type { NewBlock, StoreChange, Written } from "../store/writer.ts";
 import { dataOf, type Retained } from "./block.ts";
 import type { Engine } from "./engine.ts";
-import type { History, Undo } from "./history.ts";
+import type { Change, History } from "./history.ts";
 
 export type Durability = "block" | "pipelined";
 
-/** One change of the history, as the store takes it. */
-export interface Entry {
-  /** A block to write, if any. */
-  readonly added?: Retained;
-  /** Id of the block to stand at; null: as before, or none yet. */
-  readonly head: string | null;
-  readonly removed?: readonly Retained[];
-  readonly pinned?: readonly string[];
-  readonly unpinned?: readonly string[];
-}
-
-interface Pending {
-  readonly undo: Undo;
-  /** What must not be collected while this may be undone. */
-  readonly kept: readonly Retained[];
-}
-
-/** So many changes may wait for the disk; then produce waits as well. */
+/** Maximum number of changes that wait for the disk; then produce waits as well. */
 const PENDING_LIMIT = 64;
 /** Objects that a sweep looks at in one transaction. */
 const SWEEP_SLICE = 4096;
 
 export class Journal {
-  readonly store: Store;
+  /** Null: nothing is durable. */
+  readonly store: Store | null;
   readonly #engine: Engine;
-  readonly #history: History;
   readonly #durability: Durability;
-  readonly #pending: Pending[] = [];
+  /** What callers see. */
+  #seen: History;
+  /** What the store holds. */
+  #acknowledged: History;
+  /** What the call in progress builds on, or has made and nobody sees yet. */
+  #draft: History | null = null;
+  /** Changes on their way from the seen to the acknowledged history, each a transaction. */
+  #pending: (readonly Change[])[] = [];
   #tail: Promise<void> = Promise.resolve();
   #failure: Error | null = null;
   #failures = 0;
-  #sweeping: Promise<unknown> | null = null;
+  #sweeping: Promise<Written | null> | null = null;
 
-  constructor(engine: Engine, store: Store, history: History, durability: Durability) {
+  /** `history` is what the store holds. */
+  constructor(engine: Engine, history: History, store: Store | null, durability: Durability) {
     this.#engine = engine;
+    this.#seen = history;
+    this.#acknowledged = history;
     this.store = store;
-    this.#history = history;
     this.#durability = durability;
+  }
+
+  /** The history that callers see. */
+  get history(): History {
+    return this.#seen;
   }
 
   /** Grows with every failure: who began before it stands on blocks that are gone. */
@@ -62,13 +63,14 @@ export class Journal {
     return this.#failures;
   }
 
-  /** References that a collection must keep. */
+  /** References that collections and sweeps must keep. */
   *roots(): Iterable<Ref> {
-    for (const { kept } of this.#pending) {
-      for (const { ref, metadata } of kept) {
-        yield ref;
-        yield metadata;
-      }
+    for (const history of new Set([this.#seen, this.#acknowledged, this.#draft])) {
+      if (history !== null) yield* history.roots();
+    }
+    for (const { ref, metadata } of this.#pending.flatMap(pushedBy)) {
+      yield ref;
+      yield metadata;
     }
   }
 
@@ -81,39 +83,51 @@ export class Journal {
 
   /** Throws if anything failed since there were so many failures. */
   checkSince(failures: number): void {
-    this.check();
     if (this.#failures === failures) return;
-    const { path } = this.store;
+    this.check();
+    const { path } = this.store as Store;
     throw new StoreError("STORE_FAILED", `the store ${path} failed while the block ran`, { path });
   }
 
-  /** Writes a change that the history has made already and that `undo` takes back. */
-  async write(entry: Entry, undo: Undo): Promise<void> {
-    if (this.#durability === "block") return this.writeNow(entry, undo);
-    this.#pending.push({ undo, kept: [...(entry.removed ?? []), ...(entry.added ? [entry.added] : [])] });
-    const failures = this.#failures;
-    const written = this.#tail.then(async () => {
-      if (this.#failures !== failures) return;
-      try {
-        await this.#send(entry);
-        this.#pending.shift();
-      } catch (error) {
-        this.#fail(error as Error);
-      }
-    });
-    this.#tail = written;
-    if (this.#pending.length > PENDING_LIMIT) await written;
+  /** What the call in progress builds on, or has made and nobody sees yet; a root. Null: nothing. */
+  get draft(): History | null {
+    return this.#draft;
   }
 
-  /** As `write`, and waits for the disk in any case. */
-  async writeNow(entry: Entry, undo: Undo): Promise<void> {
-    try {
-      await this.flush();
-      await this.#send(entry);
-    } catch (error) {
-      undo();
-      throw error;
+  set draft(draft: History | null) {
+    this.#draft = draft;
+  }
+
+  /**
+   * Makes changes that callers see when this returns. The promise resolves when they are as durable as the
+   * option says, or, with `now`, on the disk.
+   *
+   * @throws StoreError: none of them is made
+   */
+  async write(changes: readonly Change[], now = this.#durability === "block"): Promise<void> {
+    assert(
+      !now || this.#pending.length === 0,
+      "journal: a change that is waited for is not the first in line",
+    );
+    this.#seen = this.#seen.apply(changes);
+    if (this.store === null) {
+      this.#acknowledged = this.#seen;
+      return;
     }
+    this.#pending.push(changes);
+    const failures = this.#failures;
+    const written = this.#tail.then(() => this.#writeFirst(failures, now));
+    this.#tail = written.catch(() => {});
+    if (now || this.#pending.length > PENDING_LIMIT) await written;
+  }
+
+  /**
+   * Writes the state of a block of the draft ahead, so that its pages can be evicted. It is in no history of
+   * the store by that; what becomes of no block is garbage for the next sweep.
+   */
+  async stage({ ref, metadata }: Retained): Promise<void> {
+    const { store } = this;
+    if (store !== null) this.#sweepIfDue(await this.#engine.inTurn(() => store.stage([ref, metadata])));
   }
 
   /** Waits until everything is on the disk. */
@@ -122,12 +136,12 @@ export class Journal {
     this.check();
   }
 
-  /** Frees what no retained block reaches; what that was. Waits for a sweep that runs already. */
-  async sweep(): Promise<Written> {
+  /** Frees what no root reaches; what that was, null without a store. Waits for a sweep in progress. */
+  async sweep(): Promise<Written | null> {
+    if (this.store === null) return null;
     await this.#sweeping?.catch(() => {});
-    const sweeping = this.#sweep(true);
-    this.#sweeping = sweeping;
-    return (await sweeping) as Written;
+    this.#sweeping = this.#sweep(this.store, true);
+    return this.#sweeping;
   }
 
   /** Waits for the disk, and for a sweep. */
@@ -137,49 +151,61 @@ export class Journal {
     this.check();
   }
 
-  async #send({ added, head, removed = [], pinned = [], unpinned = [] }: Entry): Promise<void> {
-    const ids = removed.map(({ block }) => Buffer.from(block.id, "hex"));
-    const hex = (id: string): Buffer => Buffer.from(id, "hex");
-    const stand = head === null ? null : hex(head);
-    const written = await this.#engine.inTurn(() =>
-      added === undefined
-        ? this.store.change({
-            head: stand,
-            removed: ids,
-            pinned: pinned.map(hex),
-            unpinned: unpinned.map(hex),
-          })
-        : this.store.commit({
-            ...commitOf(this.#engine.heap, added, this.#history),
-            head: stand,
-            removed: ids,
-          }),
-    );
-    if (written.sweepDue && this.#sweeping === null) this.#sweeping = this.#sweep(false).catch(() => null);
-  }
-
-  #fail(error: Error): void {
-    this.#failures++;
-    this.#failure = new StoreError(
-      error instanceof StoreError ? error.code : "STORE_FAILED",
-      `${this.#pending.length} changes could not be written; the runtime is at its last durable block: ` +
-        error.message,
-      { changes: this.#pending.length, ...(error instanceof StoreError ? error.facts : {}) },
-      { cause: error },
-    );
-    for (const { undo } of this.#pending.splice(0).reverse()) undo();
-  }
-
-  async #sweep(force: boolean): Promise<Written | null> {
+  /** Writes the first change in line, unless one before it failed after `failures` others had. */
+  async #writeFirst(failures: number, now: boolean): Promise<void> {
+    if (this.#failures !== failures) return;
     try {
-      const also = async (): Promise<void> => {
-        const others = [...this.#engine.genesisRefs(), ...this.#engine.refsWithoutStore()];
-        await this.store.sweep([...others, ...this.#history.roots(), ...this.roots()], 0);
-      };
-      if (!(await this.#engine.collect({ force, also }))) return null;
+      const changes = this.#pending[0] as readonly Change[];
+      const next = this.#acknowledged.apply(changes);
+      await this.#send(changes, next);
+      this.#pending.shift();
+      this.#acknowledged = next;
+      if (this.#pending.length > 0) return;
+      assert(next.head === this.#seen.head && next.size === this.#seen.size, "journal: histories differ");
+      // One copy of what is the same.
+      this.#acknowledged = this.#seen;
+    } catch (error) {
+      const lost = this.#pending.length;
+      this.#pending = [];
+      this.#seen = this.#acknowledged;
+      this.#failures++;
+      if (now) throw error;
+      this.#failure = failedLater(error as Error, lost);
+    }
+  }
+
+  /** Makes changes durable, after which the store holds `next`. */
+  async #send(changes: readonly Change[], next: History): Promise<void> {
+    const store = this.store as Store;
+    const written = await this.#engine.inTurn(() =>
+      store.change(storeChange(this.#engine.heap, changes, next)),
+    );
+    this.#sweepIfDue(written);
+  }
+
+  #sweepIfDue({ sweepDue }: Written): void {
+    if (!sweepDue || this.#sweeping !== null) return;
+    this.#sweeping = this.#sweep(this.store as Store, false);
+    this.#sweeping.catch(() => {});
+  }
+
+  /**
+   * A sweep begins behind a collection, with all roots of that moment. A transaction that fails ends it; with
+   * `force` another one begins then.
+   */
+  async #sweep(store: Store, force: boolean): Promise<Written | null> {
+    try {
       for (;;) {
-        const written = await this.store.sweep([], SWEEP_SLICE);
-        if (written !== null) return written;
+        let sweep = 0;
+        const begin = async (): Promise<void> => {
+          const others = [...this.#engine.genesisRefs(), ...this.#engine.refsWithoutStore()];
+          sweep = await store.beginSweep([...others, ...this.roots()]);
+        };
+        if (!(await this.#engine.collect({ force, also: begin }))) return null;
+        let step = await store.sweep(sweep, SWEEP_SLICE);
+        while (step === "going") step = await store.sweep(sweep, SWEEP_SLICE);
+        if (step !== "ended") return step;
+        if (!force) return null;
       }
     } finally {
       this.#sweeping = null;
@@ -187,20 +213,44 @@ export class Journal {
   }
 }
 
-function commitOf(heap: Heap, { block, ref, metadata, budget }: Retained, history: History) {
+function pushedBy(changes: readonly Change[]): Retained[] {
+  return changes.flatMap((change) => (change.kind === "push" ? [change.entry] : []));
+}
+
+/** Changes as the store takes them, after which the history is `next`. */
+function storeChange(heap: Heap, changes: readonly Change[], next: History): StoreChange {
+  const named = (kind: Change["kind"]): Buffer[] =>
+    changes.flatMap((change) =>
+      change.kind === kind && "block" in change ? [bytesOf(change.block.id)] : [],
+    );
   return {
-    ref,
-    metadata,
-    block: {
-      id: Buffer.from(block.id, "hex"),
-      height: block.height,
-      parent: Buffer.from(block.parent, "hex"),
-      root: Buffer.from(block.root, "hex"),
-      data: dataOf(heap, ref),
-      budget,
-      gasUsed: block.gasUsed,
-      ended: block.ended,
-      pinned: history.isPinned(block.id),
-    },
+    blocks: pushedBy(changes).map((entry) => newBlock(heap, entry, next.isPinned(entry.block))),
+    head: bytesOf(next.head.block.id),
+    removed: named("forget"),
+    pinned: named("pin"),
+    unpinned: named("unpin"),
   };
+}
+
+/** A block as the store takes it. */
+export function newBlock(heap: Heap, { block, ref, metadata, budget }: Retained, pinned: boolean): NewBlock {
+  const { height, gasUsed, ended } = block;
+  const [id, parent, root] = [block.id, block.parent, block.root].map(bytesOf) as [Buffer, Buffer, Buffer];
+  const data = dataOf(heap, ref);
+  return { ref, metadata, block: { id, height, parent, root, data, budget, gasUsed, ended, pinned } };
+}
+
+export function bytesOf(hex: string): Buffer {
+  return Buffer.from(hex, "hex");
+}
+
+/** What the next call says of changes that were acknowledged before they were durable. */
+function failedLater(error: Error, changes: number): StoreError {
+  const known = error instanceof StoreError ? error : null;
+  return new StoreError(
+    known?.code ?? "STORE_FAILED",
+    `${changes} changes could not be written; the runtime is at its last durable block: ${error.message}`,
+    { changes, ...known?.facts },
+    { cause: error },
+  );
 }

@@ -10,22 +10,21 @@ import { publishProcess } from "../image/process.ts";
 import { ProgramCache } from "../program/cache.ts";
 import type { BlockRecord } from "../store/record.ts";
 import { type Store, Stores } from "../store/store.ts";
+import type { StoreChange } from "../store/writer.ts";
 import { mainHeap, Pool } from "../worker/pool.ts";
 import { createTimeline } from "../worker/timeline.ts";
 import { makeBlock, type Retained } from "./block.ts";
 import { Engine } from "./engine.ts";
 import { makeGenesis } from "./genesis.ts";
 import { History } from "./history.ts";
-import { Journal } from "./journal.ts";
+import { bytesOf, Journal, newBlock } from "./journal.ts";
 import type { Settings, StoreSettings } from "./options.ts";
-import { blockOf, chainOf, checkBlock } from "./stored.ts";
+import { blockOf, checkBlock } from "./stored.ts";
 
 /** What a runtime is made of. */
 export interface Parts {
   readonly engine: Engine;
-  readonly history: History;
-  /** Null: nothing is durable. */
-  readonly journal: Journal | null;
+  readonly journal: Journal;
 }
 
 /** Starts the threads, and makes or finds the blocks. */
@@ -59,16 +58,10 @@ export async function openParts(settings: Settings): Promise<Parts> {
     pool.start({ programs: genesis.programs, batches });
     store = await opening;
     const engine = new Engine(pool, genesis, settings, stores);
-    const history =
-      store === null || store.state.head === null
-        ? await firstBlock(engine)
-        : restore(pool.heap, genesis.id, store, settings.retain);
-    const journal =
-      place === null || store === null ? null : new Journal(engine, store, history, place.durability);
-    if (journal !== null && store?.state.head === null) {
-      await journal.writeNow({ added: history.head, head: history.head.block.id }, () => {});
-    }
-    return { engine, history, journal };
+    const isNew = store === null || store.state.head === null;
+    const history = isNew ? await firstBlock(engine) : restore(pool.heap, genesis.id, store as Store);
+    if (store !== null && isNew) await copyHistory(engine, history, store);
+    return { engine, journal: new Journal(engine, history, store, place?.durability ?? "block") };
   } catch (error) {
     store ??= (await opening?.catch(() => null)) ?? null;
     await store?.close();
@@ -82,15 +75,15 @@ async function firstBlock(engine: Engine): Promise<History> {
   const first = await engine.run(genesis.start.ref, null, settings.gasLimit, null, (run) =>
     makeBlock(heap, genesis.id, run, 0, genesis.id.toString("hex"), settings.gasLimit),
   );
-  return new History(settings.retain, [first], [first.block.id], []);
+  return History.of([first], first.block);
 }
 
 /** The history that a store holds; nothing of the states is read. */
-function restore(heap: Heap, genesis: Buffer, store: Store, retain: number): History {
+function restore(heap: Heap, genesis: Buffer, store: Store): History {
   const { head, blocks } = store.state;
   const retained = blocks.map((record) => restoreBlock(heap, genesis, store, record));
-  const chain = chainOf(store.state).map(({ id }) => id.toString("hex"));
-  if (chain.length === 0) {
+  const at = retained.findLast(({ block }) => block.id === head?.toString("hex"));
+  if (at === undefined) {
     throw new StoreError(
       "STORE_CORRUPT",
       `the store ${store.path} is damaged: the block it stands at is not there. ` +
@@ -98,8 +91,8 @@ function restore(heap: Heap, genesis: Buffer, store: Store, retain: number): His
       { path: store.path, head: head?.toString("hex") ?? null },
     );
   }
-  const pinned = blocks.filter((record) => record.pinned).map((record) => record.id.toString("hex"));
-  return new History(retain, retained, chain, pinned);
+  const pinned = retained.flatMap(({ block }, i) => (blocks[i]?.pinned ? [block] : []));
+  return History.of(retained, at.block, pinned);
 }
 
 function restoreBlock(heap: Heap, genesis: Buffer, store: Store, record: BlockRecord): Retained {
@@ -119,24 +112,38 @@ function storedAs(heap: Heap, store: Store, hash: Buffer): Ref {
   return stub;
 }
 
-/** A new store on the same engine that holds all that `history` does. */
+/**
+ * A new store on the same engine that holds all that `history` does, which the caller keeps from being
+ * collected. If it cannot be made, its directory is as it was before.
+ */
 export async function copyToStore(engine: Engine, history: History, place: StoreSettings): Promise<Journal> {
   const store = await engine.openStore(place);
-  try {
-    if (store.state.head !== null) {
-      throw new UsageError(
-        "STORE_NOT_EMPTY",
-        `the store ${place.path} holds blocks already: a fork takes an empty directory`,
-        { path: place.path },
-      );
-    }
-    const journal = new Journal(engine, store, history, place.durability);
-    // A store without a head is empty to whoever opens it: this one has it last.
-    for (const added of history.all()) await journal.writeNow({ added, head: null }, () => {});
-    await journal.writeNow({ head: history.head.block.id }, () => {});
-    return journal;
-  } catch (error) {
+  if (store.state.head !== null) {
     await store.close();
+    const text = `the store ${place.path} holds blocks already: a fork takes an empty directory`;
+    throw new UsageError("STORE_NOT_EMPTY", text, { path: place.path });
+  }
+  try {
+    await copyHistory(engine, history, store);
+    return new Journal(engine, history, store, place.durability);
+  } catch (error) {
+    await store.discard();
     throw error;
   }
+}
+
+/**
+ * Writes a history into a store that has no head, block by block: a store without a head is empty to whoever
+ * opens it, so it gets one last. Blocks that are there are left over from a copy that was killed.
+ */
+async function copyHistory(engine: Engine, history: History, store: Store): Promise<void> {
+  const nothing = { blocks: [], removed: [], pinned: [], unpinned: [], head: null };
+  const change = (some: Partial<StoreChange>) => engine.inTurn(() => store.change({ ...nothing, ...some }));
+  if (store.state.blocks.length > 0) await change({ removed: store.state.blocks.map(({ id }) => id) });
+  for (const entry of history.all()) {
+    const isHead = history.size === 1;
+    const block = newBlock(engine.heap, entry, history.isPinned(entry.block));
+    await change({ blocks: [block], head: isHead ? block.block.id : null });
+  }
+  if (history.size > 1) await change({ head: bytesOf(history.head.block.id) });
 }

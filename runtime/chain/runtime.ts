@@ -10,6 +10,7 @@
 
 import { assert, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
+import { lookAt } from "../heap/stub.ts";
 import { loadProcess } from "../image/process.ts";
 import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
 import type { Store } from "../store/store.ts";
@@ -18,7 +19,7 @@ import { Chain } from "./chain.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import type { Side } from "./diff.ts";
 import type { Engine, Metrics } from "./engine.ts";
-import type { History, Undo } from "./history.ts";
+import type { Change, History } from "./history.ts";
 import {
   type BlockInput,
   checkCapacity,
@@ -28,7 +29,7 @@ import {
   type ProduceOptions,
   type ReorgOptions,
 } from "./input.ts";
-import type { Journal } from "./journal.ts";
+import { Journal } from "./journal.ts";
 import { copyToStore, openParts, type Parts } from "./open.ts";
 import { checkFork, checkOptions, type ForkOptions, integer, type RuntimeOptions } from "./options.ts";
 
@@ -65,15 +66,13 @@ export interface Pruned {
  */
 export class Runtime extends Chain {
   readonly #engine: Engine;
-  readonly #history: History;
-  readonly #journal: Journal | null;
+  readonly #journal: Journal;
   #queue: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
 
-  private constructor({ engine, history, journal }: Parts) {
+  private constructor({ engine, journal }: Parts) {
     super();
     this.#engine = engine;
-    this.#history = history;
     this.#journal = journal;
     engine.open(this);
   }
@@ -94,9 +93,13 @@ export class Runtime extends Chain {
     return this.#history.head.block;
   }
 
+  get #history(): History {
+    return this.#journal.history;
+  }
+
   /** Where its blocks lie on disk, null: nowhere. @internal */
   get store(): Store | null {
-    return this.#journal?.store ?? null;
+    return this.#journal.store;
   }
 
   /**
@@ -110,37 +113,53 @@ export class Runtime extends Chain {
   async produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
     const input = checkInput(this.#engine.settings, metadata, options);
     return this.#enqueue(async () => {
-      const { entry, undo } = await this.#run(input);
-      const { removed, undo: restore } = this.#history.prune();
-      await this.#journal?.write({ added: entry, head: entry.block.id, removed }, both(undo, restore));
+      const { entry, written } = await this.#run(this.#history, input, (made) => {
+        const pushed: Change = { kind: "push", entry: made };
+        return { entry: made, written: this.#journal.write([pushed, ...this.#over(this.#history, pushed)]) };
+      });
+      await written;
       return entry.block;
     });
   }
 
-  /** Runs a block on top of the head and puts it there; nothing is durable yet. */
-  async #run({ metadata, gasLimit, hints, signal }: Input): Promise<{ entry: Retained; undo: Undo }> {
-    const failures = this.#journal?.failures;
+  /**
+   * Runs a block on top of a history's head and hands it to `keep`, which must make it reachable at once. The
+   * promise that `keep` gives is not waited for.
+   */
+  async #run<T extends object>(
+    { head }: History,
+    { metadata, gasLimit, hints, signal }: Input,
+    keep: (entry: Retained) => T,
+  ): Promise<T> {
+    const { failures } = this.#journal;
     const { heap, genesis } = this.#engine;
-    const { head } = this;
-    const ref = this.#standingFor(metadata);
+    const { height, id } = head.block;
+    const ref = this.#standingFor(head, metadata);
     this.#engine.pool.hint(hints);
     return this.#engine.run(ref, metadata, gasLimit, signal, (run) => {
       // The head it stands on may have turned out not to be durable.
-      if (this.#journal?.failures !== failures) this.#journal?.checkSince(failures as number);
-      const made = makeBlock(heap, genesis.id, run, head.height + 1, head.id, gasLimit);
-      const undo = this.#history.push(made);
-      return { entry: this.#history.head, undo };
+      this.#journal.checkSince(failures);
+      return keep(makeBlock(heap, genesis.id, run, height + 1, id, gasLimit));
     });
   }
 
+  /** The blocks that the option "retain" lets go, after these changes. */
+  #over(history: History, ...changes: readonly Change[]): Change[] {
+    const over = history.apply(changes).excess(this.#engine.settings.retain);
+    return over.map(({ block }) => ({ kind: "forget", block }));
+  }
+
   /** The state on which a block with this metadata can follow. */
-  #standingFor(metadata: Uint8Array): Ref {
-    const { block, ref } = this.#history.head;
+  #standingFor({ block, ref }: Retained, metadata: Uint8Array): Ref {
     if (block.ended) {
       const { height } = block;
       throw new UsageError("ENDED", "the root has returned: no block can follow", { height });
     }
-    checkCapacity(metadata, loadProcess(this.#engine.heap, ref).regionCapacity);
+    const { heap } = this.#engine;
+    checkCapacity(
+      metadata,
+      lookAt(heap, () => loadProcess(heap, ref).regionCapacity),
+    );
     return ref;
   }
 
@@ -152,10 +171,9 @@ export class Runtime extends Chain {
    */
   revert(target: number | Block): Promise<Block> {
     return this.#enqueue(async () => {
-      const entry = this.#history.find(target);
-      const undo = this.#history.goTo(entry);
-      await this.#journal?.write({ head: entry.block.id }, undo);
-      return entry.block;
+      const { block } = this.#history.find(target);
+      await this.#journal.write([{ kind: "goTo", block }]);
+      return block;
     });
   }
 
@@ -175,37 +193,30 @@ export class Runtime extends Chain {
   async reorg(change: ReorgOptions): Promise<Reorg> {
     const { to, inputs } = checkReorg(this.#engine.settings, change);
     return this.#enqueue(async () => {
-      const history = this.#history;
-      await this.#journal?.flush();
-      const before = history.chain().map(({ block }) => block);
-      const head = this.head.id;
-      const undos = [history.goTo(history.find(to))];
+      const journal = this.#journal;
+      await journal.flush();
+      const before = journal.history;
+      const changes: Change[] = [{ kind: "goTo", block: before.find(to).block }];
       const made: Retained[] = [];
-      try {
-        for (const input of inputs) {
-          const known = new Set(history.all().map(({ block }) => block.id));
-          const { entry, undo } = await this.#run(input);
-          undos.push(undo);
-          await this.#journal?.writeNow({ added: entry, head }, () => {});
-          if (!known.has(entry.block.id)) made.push(entry);
-        }
-        const { removed, undo } = history.prune();
-        undos.push(undo);
-        await this.#journal?.writeNow({ head: this.head.id, removed }, () => {});
-      } catch (error) {
-        for (const undo of undos.reverse()) undo();
-        // What was written of it is no block of this runtime; if that cannot be written either, it is left
-        // over.
-        await this.#journal?.writeNow({ head, removed: made }, () => {}).catch(() => {});
-        throw error;
+      let draft = before.apply(changes);
+      for (const input of inputs) {
+        const { entry } = await this.#run(draft, input, (entry) => {
+          const pushed: Change = { kind: "push", entry };
+          changes.push(pushed);
+          draft = draft.apply([pushed]);
+          journal.draft = draft;
+          return { entry };
+        });
+        await journal.stage(entry);
+        made.push(entry);
       }
-      const now = history.chain().map(({ block }) => block);
-      const without = (blocks: readonly Block[], others: readonly Block[]): Block[] => {
-        const ids = new Set(others.map(({ id }) => id));
-        return blocks.filter(({ id }) => !ids.has(id));
-      };
-      const removed = without(before, now).reverse();
-      const added = without(now.slice(now.length - inputs.length), before);
+      const removed: Block[] = [];
+      for (let next: Retained | undefined = before.head; next && !draft.isOnChain(next.block); ) {
+        removed.push(next.block);
+        next = before.parent(next);
+      }
+      const added = made.flatMap(({ block }) => (before.isOnChain(block) ? [] : [block]));
+      await journal.write([...changes, ...this.#over(draft)], true);
       return { removed, added, head: this.head };
     });
   }
@@ -227,9 +238,8 @@ export class Runtime extends Chain {
 
   #setPinned(block: number | Block, pinned: boolean): Promise<void> {
     return this.#enqueue(async () => {
-      const { id } = this.#history.find(block).block;
-      const undo = this.#history.setPinned(id, pinned);
-      await this.#journal?.write({ head: this.head.id, [pinned ? "pinned" : "unpinned"]: [id] }, undo);
+      const kind = pinned ? "pin" : "unpin";
+      await this.#journal.write([{ kind, block: this.#history.find(block).block }]);
     });
   }
 
@@ -249,11 +259,14 @@ export class Runtime extends Chain {
   async prune(keep = this.#engine.settings.retain): Promise<Pruned> {
     const limit = integer({ keep }, "keep", this.#engine.settings.retain, 1, 1 << 30);
     return this.#enqueue(async () => {
-      const { removed, undo } = this.#history.prune(limit);
-      if (removed.length > 0) await this.#journal?.writeNow({ head: this.head.id, removed }, undo);
-      const written = await this.#journal?.sweep();
-      if (written === undefined) await this.#engine.collect();
-      return { blocks: removed.length, objects: written?.objects ?? 0, bytes: written?.bytes ?? 0 };
+      await this.#journal.flush();
+      const over = this.#history.excess(limit);
+      const forgotten = over.map(({ block }): Change => ({ kind: "forget", block }));
+      if (over.length > 0) await this.#journal.write(forgotten, true);
+      this.#journal.draft = null;
+      const freed = await this.#journal.sweep();
+      if (freed === null) await this.#engine.collect();
+      return { blocks: over.length, objects: freed?.objects ?? 0, bytes: freed?.bytes ?? 0 };
     });
   }
 
@@ -263,7 +276,7 @@ export class Runtime extends Chain {
    * @throws StoreError: what could not be written; the runtime stands at the last durable block
    */
   flush(): Promise<void> {
-    return this.#enqueue(async () => this.#journal?.flush());
+    return this.#enqueue(() => this.#journal.flush());
   }
 
   /**
@@ -282,9 +295,12 @@ export class Runtime extends Chain {
   async fork(options: ForkOptions = {}): Promise<Runtime> {
     const place = checkFork(options);
     return this.#enqueue(async () => {
-      const history = this.#history.copy();
-      const journal = place === null ? null : await copyToStore(this.#engine, history, place);
-      return new Runtime({ engine: this.#engine, history, journal });
+      const engine = this.#engine;
+      if (place === null) {
+        return new Runtime({ engine, journal: new Journal(engine, this.#history, null, "block") });
+      }
+      await this.#journal.flush();
+      return new Runtime({ engine, journal: await copyToStore(engine, this.#history, place) });
     });
   }
 
@@ -305,7 +321,7 @@ export class Runtime extends Chain {
    *   all the same
    */
   close(): Promise<void> {
-    this.#closing ??= this.#queue.then(() => this.#journal?.close()).finally(() => this.#engine.close(this));
+    this.#closing ??= this.#queue.then(() => this.#journal.close()).finally(() => this.#engine.close(this));
     return this.#closing;
   }
 
@@ -333,17 +349,18 @@ export class Runtime extends Chain {
       const { metadata, ...options } = block;
       const input = checkInput(this.#engine.settings, metadata, options);
       return this.#enqueue(async () => {
-        const start = this.#standingFor(input.metadata);
+        const start = this.#standingFor(this.#history.head, input.metadata);
         return (await this.#engine.trace(start, input.metadata, input.gasLimit)).events;
       });
     }
     return this.#enqueue(async () => {
       const { genesis } = this.#engine;
       const entry = this.#history.find(block);
-      const first = entry.block.height === 0;
-      const start = first
-        ? genesis.start.ref
-        : this.#history.find({ ...entry.block, id: entry.block.parent, height: entry.block.height - 1 }).ref;
+      const { height, parent } = entry.block;
+      const start =
+        height === 0
+          ? genesis.start.ref
+          : this.#history.find({ ...entry.block, id: parent, height: height - 1 }).ref;
       const { root, events } = await this.#engine.trace(start, entry.metadata, entry.budget);
       assert(root === entry.block.root, "trace: the block came out differently");
       return events;
@@ -371,9 +388,8 @@ export class Runtime extends Chain {
   }
 
   /** References that a collection must keep. @internal */
-  *roots(): Iterable<Ref> {
-    yield* this.#history.roots();
-    if (this.#journal !== null) yield* this.#journal.roots();
+  roots(): Iterable<Ref> {
+    return this.#journal.roots();
   }
 
   get genesis(): string {
@@ -382,7 +398,8 @@ export class Runtime extends Chain {
 
   /** @internal */
   withState<T>(block: number | Block | undefined, look: (state: Side) => T): T {
-    return look({ heap: this.#engine.heap, ref: this.refOf(block === undefined ? this.head : block) });
+    const { heap } = this.#engine;
+    return lookAt(heap, () => look({ heap, ref: this.refOf(block === undefined ? this.head : block) }));
   }
 
   /**
@@ -419,19 +436,16 @@ export class Runtime extends Chain {
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closing !== null) return Promise.reject(new UsageError("CLOSED", "the runtime is closed"));
     const result = this.#queue.then(() => {
+      const journal = this.#journal;
       // What could not be written since the last call is said before anything builds on it.
-      this.#journal?.check();
-      return work();
+      journal.check();
+      // What the call looks at stays, also if it turns out not to be durable.
+      journal.draft = journal.history;
+      return work().finally(() => {
+        journal.draft = null;
+      });
     });
     this.#queue = result.catch(() => {});
     return result;
   }
-}
-
-/** Undoes what was done last first. */
-function both(first: Undo, second: Undo): Undo {
-  return () => {
-    second();
-    first();
-  };
 }

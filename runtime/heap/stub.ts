@@ -52,6 +52,8 @@ export const LOADER_SIGNAL = CONTROL_LOADER;
 export const LOADER_STATE = CONTROL_LOADER_STATE;
 /** 1: a collection runs. */
 export const LOADER_PAUSED = CONTROL_LOADER + 2;
+/** 1: the main thread looks at objects while no block of its own is in progress. */
+const MAIN_LOOKS = CONTROL_LOADER + 3;
 
 export const LOADER_NONE = 0;
 export const LOADER_READY = 1;
@@ -149,9 +151,49 @@ export function loadError(failure: number, hash: string, heap: Heap): Stillpoint
 
 const DAMAGED_ADVICE = '"stillpoint store verify" says what is damaged and which blocks are intact';
 
-/** For the thread that collects: nothing is brought in between this and `resumeLoader`. */
+/**
+ * Runs `look` on the main thread, which is on no thread's job: no collection changes or frees what it looks at
+ * meanwhile. Waits for one that runs.
+ *
+ * @throws StoreError (STORE_BUSY)
+ */
+export function lookAt<T>({ control }: Heap, look: () => T): T {
+  // One look inside another.
+  if (Atomics.load(control, MAIN_LOOKS) === 1) return look();
+  for (let waitedMs = 0; ; waitedMs += ASK_AGAIN_MS) {
+    Atomics.store(control, MAIN_LOOKS, 1);
+    // A collection says that it begins, and looks whether we look; we look the other way round.
+    if (Atomics.load(control, LOADER_PAUSED) === 0) break;
+    endLook(control);
+    if (waitedMs >= PATIENCE_MS) {
+      throw new StoreError("STORE_BUSY", `a collection did not end for ${PATIENCE_MS / 1000} s. Try again`);
+    }
+    Atomics.wait(control, LOADER_PAUSED, 1, ASK_AGAIN_MS);
+  }
+  try {
+    return look();
+  } finally {
+    endLook(control);
+  }
+}
+
+function endLook(control: Int32Array): void {
+  Atomics.store(control, MAIN_LOOKS, 0);
+  Atomics.notify(control, MAIN_LOOKS);
+}
+
+/**
+ * For the thread that collects: nothing is brought in between this and `resumeLoader`, and the main thread
+ * does not look at objects.
+ */
 export function pauseLoader(control: Int32Array): void {
-  Atomics.store(control, LOADER_PAUSED, 1);
+  for (;;) {
+    Atomics.store(control, LOADER_PAUSED, 1);
+    if (Atomics.load(control, MAIN_LOOKS) === 0) break;
+    // It may need objects from the loader.
+    resumeLoader(control);
+    Atomics.wait(control, MAIN_LOOKS, 1, 10);
+  }
   while (Atomics.load(control, LOADER_STATE) === LOADER_BUSY) {
     Atomics.wait(control, LOADER_STATE, LOADER_BUSY, 10);
   }
@@ -161,6 +203,7 @@ export function pauseLoader(control: Int32Array): void {
 
 export function resumeLoader(control: Int32Array): void {
   Atomics.store(control, LOADER_PAUSED, 0);
+  Atomics.notify(control, LOADER_PAUSED);
   Atomics.add(control, LOADER_SIGNAL, 1);
   Atomics.notify(control, LOADER_SIGNAL);
 }

@@ -26,7 +26,7 @@ export interface Call {
   readonly number: number;
   /** The store, by its bit. */
   readonly bit: number;
-  readonly method: "open" | "commit" | "change" | "sweep" | "close" | "end";
+  readonly method: "open" | "change" | "stage" | "beginSweep" | "sweep" | "close" | "discard" | "end";
   readonly args: readonly unknown[];
 }
 

@@ -16,7 +16,7 @@ import {
 export interface StoreState {
   /** Null: it holds no block. */
   readonly head: Buffer | null;
-  /** In the order in which they were retained. */
+  /** By height, the older of one height first. */
   readonly blocks: readonly BlockRecord[];
 }
 
@@ -66,7 +66,7 @@ export function readRecords(database: Database): Records {
     if (record === null) damagedBlocks.push(id);
     else blocks.push(record);
   }
-  blocks.sort((a, b) => a.sequence - b.sequence);
+  blocks.sort(byHeight);
   const head = database.meta("head");
   const id = head === undefined ? null : readable(() => unpackHash(head, '"head"'));
   return {
@@ -91,8 +91,12 @@ export function readState(database: Database): StoreState {
   const blocks = database
     .blockIds()
     .map((id) => unpackBlock(id, database.block(id) as Buffer))
-    .sort((a, b) => a.sequence - b.sequence);
+    .sort(byHeight);
   return { head: head === undefined ? null : unpackHash(head, '"head"'), blocks };
+}
+
+function byHeight(a: BlockRecord, b: BlockRecord): number {
+  return a.height - b.height || a.sequence - b.sequence;
 }
 
 /** What the record "totals" says, counted anew; a sweep is due. */

@@ -11,7 +11,7 @@ import { HEADER_STORED, type Heap, type HeapHandle, type Ref, UNIT_WORDS } from 
 import { LOADER_NONE, LOADER_READY, LOADER_STATE } from "../heap/stub.ts";
 import { type Answer, buffers, type Call, type StorePlace, type ThreadData } from "./message.ts";
 import type { StoreState } from "./state.ts";
-import type { Commit, Written } from "./writer.ts";
+import type { StoreChange, SweepStep, Written } from "./writer.ts";
 
 /** Owner of the heap's lock, beside the worker threads and the main thread. */
 const OWNER = 0x7ffffffe;
@@ -169,35 +169,40 @@ export class Store {
     this.state = state;
   }
 
-  /** Writes a block and makes it, or another, the head. */
-  commit(commit: Commit): Promise<Written> {
-    return this.#stores.call(this.bit, "commit", commit) as Promise<Written>;
+  /** Makes a change durable, in one transaction. */
+  change(change: StoreChange): Promise<Written> {
+    return this.#stores.call(this.bit, "change", change) as Promise<Written>;
   }
 
-  /** Makes another block the head, forgets blocks, pins and unpins some: in one transaction. */
-  change(change: Change): Promise<Written> {
-    const { head, removed = [], pinned = [], unpinned = [] } = change;
-    return this.#stores.call(this.bit, "change", head, removed, pinned, unpinned) as Promise<Written>;
+  /** Writes objects ahead, of blocks to come. */
+  stage(refs: readonly Ref[]): Promise<Written> {
+    return this.#stores.call(this.bit, "stage", refs) as Promise<Written>;
   }
 
-  /** One slice of a sweep: null until it was the last one. */
-  sweep(refs: readonly Ref[], slice: number): Promise<Written | null> {
-    return this.#stores.call(this.bit, "sweep", refs, slice) as Promise<Written | null>;
+  /** Begins a sweep that keeps what these objects reach, and retained blocks; its number. */
+  beginSweep(refs: readonly Ref[]): Promise<number> {
+    return this.#stores.call(this.bit, "beginSweep", refs) as Promise<number>;
   }
 
-  async close(): Promise<void> {
+  /** One slice of the sweep with this number. */
+  sweep(number: number, slice: number): Promise<SweepStep> {
+    return this.#stores.call(this.bit, "sweep", number, slice) as Promise<SweepStep>;
+  }
+
+  close(): Promise<void> {
+    return this.#end("close");
+  }
+
+  /** Closes a store that never had a head; its directory is as it was before it was opened. */
+  discard(): Promise<void> {
+    return this.#end("discard");
+  }
+
+  async #end(method: "close" | "discard"): Promise<void> {
     try {
-      await this.#stores.call(this.bit, "close");
+      await this.#stores.call(this.bit, method);
     } finally {
       await this.#stores.closed(this.bit);
     }
   }
-}
-
-/** What `Store.change` changes. */
-export interface Change {
-  readonly head: Uint8Array | null;
-  readonly removed?: readonly Uint8Array[];
-  readonly pinned?: readonly Uint8Array[];
-  readonly unpinned?: readonly Uint8Array[];
 }

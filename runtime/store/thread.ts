@@ -48,14 +48,14 @@ async function perform({ bit, method, args }: Call): Promise<unknown> {
   const writer = writers.get(bit);
   // Closing one that could not be opened.
   if (writer === undefined) return undefined;
-  if (method === "close") {
+  if (method === "close" || method === "discard") {
     writers.delete(bit);
     loader.sources.splice(
       loader.sources.findIndex((source) => source.bit === bit),
       1,
     );
   }
-  return (writer[method as "commit"] as (...all: unknown[]) => unknown)(...(buffers(args) as unknown[]));
+  return (writer[method as "change"] as (...all: unknown[]) => unknown)(...(buffers(args) as unknown[]));
 }
 
 /** Calls are done in the order in which they came. */

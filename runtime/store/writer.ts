@@ -1,8 +1,8 @@
 /**
  * The writer: what one process, and one thread of it, does to a store.
  *
- * A commit is one transaction: the objects that the block's root names and the store does not hold, the
- * block's record, the new head, and the records of blocks that are no longer retained. An object's stored
+ * A change of the history is one transaction: the objects that new blocks name and the store does not hold,
+ * the records of blocks, those among them that are no longer retained, and the head. An object's stored
  * mark (a bit of its header for each store) is set when the transaction is durable, and says that everything
  * below is there as well; so a commit walks down from the root and stops at marks. Its cost follows what
  * changed.
@@ -10,6 +10,7 @@
  * No collection may run during a call: objects are read, and marked, by reference.
  */
 
+import { existsSync, rmdirSync } from "node:fs";
 import { assert, StoreError } from "../errors.ts";
 import {
   HEADER_HASH,
@@ -24,7 +25,7 @@ import {
 } from "../heap/heap.ts";
 import { hashObject } from "../image/hash.ts";
 import { HASH_BYTES } from "../image/record.ts";
-import type { Database } from "./database.ts";
+import { Database } from "./database.ts";
 import { storeFailure } from "./failures.ts";
 import { encodeObject, forEachHash, type Stored } from "./format.ts";
 import { holds, release, takeHold } from "./holder.ts";
@@ -44,17 +45,24 @@ import {
 import { checkFormat, genesisOf, readState, readTotals, type StoreState } from "./state.ts";
 import { Sweep } from "./sweep.ts";
 
-/** A block to write, by reference, and what goes with it. */
-export interface Commit {
+/** A block to write, by reference. */
+export interface NewBlock {
   readonly block: Omit<BlockRecord, "sequence" | "metadata">;
-  /** The block to stand at: this one, or another that is retained; null: as before. */
-  readonly head: Buffer | null;
   /** The root's record in the heap. */
   readonly ref: Ref;
   /** The BLOB of the metadata, 0: none. */
   readonly metadata: Ref;
+}
+
+/** What one transaction changes, in this order. Blocks are named by their ids. */
+export interface StoreChange {
+  readonly blocks: readonly NewBlock[];
   /** Blocks that are no longer retained. */
-  readonly removed: readonly Buffer[];
+  readonly removed: readonly Uint8Array[];
+  readonly pinned: readonly Uint8Array[];
+  readonly unpinned: readonly Uint8Array[];
+  /** The block at which the history is, which is retained. Null: as before, or none yet. */
+  readonly head: Uint8Array | null;
 }
 
 /** What a commit or a sweep did. */
@@ -64,6 +72,12 @@ export interface Written {
   /** So much was written since the last sweep that another one is worth it. */
   readonly sweepDue: boolean;
 }
+
+/**
+ * How far a sweep is: done, and what it freed; or "ended" by a transaction that failed: what that wrote is not
+ * there, though the sweep has marked it.
+ */
+export type SweepStep = Written | "going" | "ended";
 
 /** A sweep is worth it when so much was written since the last one, or as much as there is. */
 const SWEEP_BYTES = 64 << 20;
@@ -76,6 +90,9 @@ export class Writer {
   readonly database: Database;
   readonly #token: string;
   readonly #limitBytes: number;
+  /** Whether the directory, and whether a store in it, were made by opening this one. */
+  readonly #madeDirectory: boolean;
+  readonly #isNew: boolean;
   readonly #heap: Heap;
   /** The bit of this store in the headers of objects. */
   readonly #bit: number;
@@ -85,7 +102,10 @@ export class Writer {
   #copied = 0;
   readonly state: StoreState;
   #totals: Totals;
+  /** The sweep in progress; a failed transaction ends it. */
   #sweep: Sweep | null = null;
+  /** Number of the last sweep that began. */
+  #sweeps = 0;
 
   /**
    * Opens the store in the directory `path`, or makes one there.
@@ -109,7 +129,9 @@ export class Writer {
     this.#bit = bit;
     this.#step = step;
     let database: Database | undefined;
+    this.#madeDirectory = !existsSync(path);
     try {
+      this.#isNew = !Database.exists(path);
       database = openToWrite(path);
       this.database = database;
       // What is damaged is found before the store is held: a repair must get it.
@@ -142,75 +164,84 @@ export class Writer {
     );
   }
 
-  /** Writes a block and makes it the head. */
-  commit({ block, head, ref, metadata, removed }: Commit): Written {
-    const written: Ref[] = [];
-    let bytes = 0;
-    this.#transaction(() => {
-      for (const root of [ref, metadata]) if (root !== 0) bytes += this.#write(root, written);
-      this.#step("objects");
-      const { nextSequence } = this.#totals;
-      const known = this.database.block(block.id);
-      const sequence = known === undefined ? nextSequence : unpackBlock(block.id, known).sequence;
-      const hash = metadata === 0 ? null : this.#key(metadata);
-      this.database.putBlock(block.id, packBlock({ ...block, metadata: hash, sequence }));
-      for (const id of removed) this.database.removeBlock(id);
-      this.#putHead(head);
-      this.#putTotals(bytes, nextSequence + 1);
+  /** Makes a change durable. */
+  change({ blocks, removed, pinned, unpinned, head }: StoreChange): Written {
+    const database = this.database;
+    return this.#writing((written) => {
+      let bytes = 0;
+      for (const { ref, metadata } of blocks) bytes += this.#writeAll([ref, metadata], written);
+      if (blocks.length > 0) this.#step("objects");
+      let { nextSequence } = this.#totals;
+      for (const { block, metadata } of blocks) {
+        const known = database.block(block.id);
+        const sequence = known === undefined ? nextSequence++ : unpackBlock(block.id, known).sequence;
+        const hash = metadata === 0 ? null : this.#key(metadata);
+        database.putBlock(block.id, packBlock({ ...block, metadata: hash, sequence }));
+      }
+      for (const id of removed) database.removeBlock(id as Buffer);
+      for (const id of pinned) this.#setPinned(id as Buffer, true);
+      for (const id of unpinned) this.#setPinned(id as Buffer, false);
+      if (head !== null) database.putMeta("head", packHash(head as Buffer));
+      if (blocks.length > 0) this.#putTotals(bytes, nextSequence);
       this.#step("record");
+      assert(
+        head === null || database.block(head as Buffer) !== undefined,
+        "store: the head is not retained",
+      );
+      return bytes;
     });
+  }
+
+  /** Writes objects ahead, and what they reach, of blocks to come. */
+  stage(refs: readonly Ref[]): Written {
+    return this.#writing((written) => {
+      const bytes = this.#writeAll(refs, written);
+      this.#step("objects");
+      this.#putTotals(bytes, this.#totals.nextSequence);
+      return bytes;
+    });
+  }
+
+  /** Runs a transaction that collects the objects it writes, and says how many bytes they take. */
+  #writing(work: (written: Ref[]) => number): Written {
+    const written: Ref[] = [];
+    const bytes = this.#transaction(() => work(written));
     const { words } = this.#heap;
     for (const one of written) Atomics.or(words, one * UNIT_WORDS + HEADER_STORED, this.#bit);
     return { objects: written.length, bytes, sweepDue: this.#sweepDue };
   }
 
-  /** Makes another retained block the head, forgets blocks, pins and unpins some. */
-  change(
-    head: Buffer | null,
-    removed: readonly Buffer[],
-    pinned: readonly Buffer[],
-    unpinned: readonly Buffer[],
-  ): Written {
-    const database = this.database;
-    this.#transaction(() => {
-      for (const id of removed) database.removeBlock(id);
-      for (const [ids, value] of [
-        [pinned, true],
-        [unpinned, false],
-      ] as const) {
-        for (const id of ids) {
-          const record = database.block(id);
-          assert(record !== undefined, "store: a pinned block is not there");
-          database.putBlock(id, packBlock({ ...unpackBlock(id, record), pinned: value }));
-        }
-      }
-      this.#putHead(head);
-      this.#step("record");
-    });
-    return { objects: 0, bytes: 0, sweepDue: this.#sweepDue };
+  #setPinned(id: Buffer, pinned: boolean): void {
+    const record = this.database.block(id);
+    assert(record !== undefined, "store: a block to pin is not there");
+    this.database.putBlock(id, packBlock({ ...unpackBlock(id, record), pinned }));
   }
 
   /**
-   * Frees what no retained block and none of `refs` reaches, a slice at a time: null until it is done, then
-   * what was freed.
+   * Begins a sweep, which frees what no retained block and none of `refs` reaches; its number. Nobody runs
+   * meanwhile. One that is in progress ends.
    */
-  sweep(refs: readonly Ref[], slice: number): Written | null {
-    const database = this.database;
-    if (this.#sweep === null) {
-      this.#sweep = new Sweep(database, this.#heap, this.#bit, refs);
-      return null;
-    }
+  beginSweep(refs: readonly Ref[]): number {
+    // Only what has begun counts: if the marking fails, no sweep is in progress.
+    this.#sweep = null;
+    this.#sweep = new Sweep(this.database, this.#heap, this.#bit, refs);
+    return ++this.#sweeps;
+  }
+
+  /** Does a slice of the sweep with this number; what was freed, once it is done. */
+  sweep(number: number, slice: number): SweepStep {
     const sweep = this.#sweep;
-    const live = this.#transaction(() => {
-      const done = sweep.slice(slice);
+    if (sweep === null || number !== this.#sweeps) return "ended";
+    const isDone = this.#transaction(() => {
+      const last = sweep.slice(slice);
       this.#step("sweep");
-      if (!done) return null;
+      if (!last) return false;
       const liveBytes = Math.max(0, this.#totals.liveBytes - sweep.freedBytes);
       this.#totals = { ...this.#totals, liveBytes, writtenBytes: 0 };
-      database.putMeta("totals", packTotals(this.#totals));
-      return liveBytes;
+      this.database.putMeta("totals", packTotals(this.#totals));
+      return true;
     });
-    if (live === null) return null;
+    if (!isDone) return "going";
     this.#sweep = null;
     return { objects: sweep.freedObjects, bytes: sweep.freedBytes, sweepDue: false };
   }
@@ -221,6 +252,23 @@ export class Writer {
     } finally {
       await this.database.close();
     }
+  }
+
+  /**
+   * Closes a store that never had a head and takes back what was written: its file and directory, if they were
+   * made for it, else its blocks.
+   */
+  async discard(): Promise<void> {
+    const { database, path } = this;
+    assert(this.state.head === null, "store: one that holds blocks cannot be discarded");
+    if (!this.#isNew) {
+      const removed = database.blockIds();
+      this.change({ blocks: [], removed, pinned: [], unpinned: [], head: null });
+      return this.close();
+    }
+    await database.close();
+    Database.remove(path);
+    if (this.#madeDirectory) rmdirSync(path);
   }
 
   get #sweepDue(): boolean {
@@ -250,10 +298,6 @@ export class Writer {
     }
   }
 
-  #putHead(head: Buffer | null): void {
-    if (head !== null) this.database.putMeta("head", packHash(head));
-  }
-
   #putTotals(bytes: number, nextSequence: number): void {
     const { liveBytes, writtenBytes } = this.#totals;
     if (liveBytes + bytes > this.#limitBytes) {
@@ -266,6 +310,10 @@ export class Writer {
     }
     this.#totals = { liveBytes: liveBytes + bytes, writtenBytes: writtenBytes + bytes, nextSequence };
     this.database.putMeta("totals", packTotals(this.#totals));
+  }
+
+  #writeAll(roots: readonly Ref[], written: Ref[]): number {
+    return roots.reduce((bytes, root) => bytes + (root === 0 ? 0 : this.#write(root, written)), 0);
   }
 
   /** Writes what `root` reaches and the store does not hold; collects it in `written`. The bytes it takes. */

@@ -1,0 +1,309 @@
+/**
+ * A runtime on a store that fails now and then, beside a model: any operations in any order, with
+ * collections, evictions and sweeps whenever they can be.
+ */
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
+import { type Block, type Chain, openReader, type Runtime, verifyStore } from "../../runtime/index.ts";
+import { HistoryModel } from "../chain/history-model.ts";
+import { open } from "../fixture.ts";
+import { random } from "../kernel/trees.ts";
+import { AT, FailingStore, faulting, sweepingAlways, WINDOW, writing } from "./failing.ts";
+
+const OPTIONS = { workers: 1, runner: "sequential", retain: 10 } as const;
+const FORKS_LIMIT = 2;
+const STEPS_LIMIT = 40;
+
+const ids = (blocks: readonly Block[]): string[] => blocks.map(({ id }) => id);
+
+interface Fork {
+  readonly runtime: Runtime;
+  readonly model: HistoryModel;
+}
+
+/** Does `operations` random operations; throws if anything is not as it must be. */
+export function withFailures(
+  path: string,
+  durability: "block" | "pipelined",
+  seed: number,
+  operations: number,
+): Promise<{ failures: number; collections: number }> {
+  return sweepingAlways(async () => {
+    const scenario = new Scenario(new FailingStore(path, durability), random(seed));
+    try {
+      await scenario.open();
+      for (let i = 0; i < operations; i++) await scenario.operation();
+      return await scenario.end();
+    } catch (error) {
+      await scenario.abandon();
+      throw error;
+    }
+  });
+}
+
+class Scenario {
+  readonly #store: FailingStore;
+  readonly #next: (limit: number) => number;
+  /** Where the runtime may be after a failure: it is on the disk up to one of these. The last is the newest. */
+  #models: HistoryModel[] = [];
+  /** The memory of the root in every block that there was. */
+  readonly #states = new Map<string, Buffer>();
+  readonly #forks: Fork[] = [];
+  #runtime!: Runtime;
+  #forkCount = 0;
+  #mayFail = false;
+  #failures = 0;
+  #collections = 0;
+
+  constructor(store: FailingStore, next: (limit: number) => number) {
+    this.#store = store;
+    this.#next = next;
+  }
+
+  get #model(): HistoryModel {
+    return this.#models.at(-1) as HistoryModel;
+  }
+
+  async open(): Promise<void> {
+    this.#runtime = await open([], { ...OPTIONS, store: this.#store.options });
+    const { head } = this.#runtime;
+    this.#models = [this.#models.at(-1) ?? new HistoryModel([head], head.id)];
+    this.#note([head]);
+    await this.check();
+  }
+
+  async operation(): Promise<void> {
+    const next = this.#next;
+    const runtime = this.#runtime;
+    if (next(3) === 0) {
+      this.#store.failAfter(next(STEPS_LIMIT));
+      this.#mayFail = true;
+    }
+    const retained = runtime.retained();
+    const some = retained[next(retained.length)] as Block;
+    switch (next(14)) {
+      case 0:
+        return this.#restart();
+      case 1:
+        return this.#attempt(runtime.revert(some), () => this.#model.goTo(some.id));
+      case 2:
+      case 3:
+        return this.#reorg(some);
+      case 4:
+        return this.#setPinned(some, true);
+      case 5:
+        return this.#setPinned(some, false);
+      case 6: {
+        const keep = 1 + next(10);
+        const pruned = this.#model.forget(this.#model.excess(keep));
+        // It may be the sweep that fails, when the blocks are forgotten.
+        this.#models.push(pruned);
+        return this.#attempt(runtime.prune(keep), () => pruned);
+      }
+      case 7:
+        await runtime.engine.collect({ force: true, evict: next(2) === 0 });
+        return this.check();
+      case 8:
+        return this.#fork();
+      case 9:
+        return this.#forkToStore();
+      case 10:
+        await assert.rejects(runtime.produce(faulting()), (error: { code: string }) => {
+          if (error.code !== "BLOCK_FAULT") this.#failed(error);
+          return true;
+        });
+        return this.check();
+      default:
+        // Few different ones, so that blocks are made again that are still retained.
+        return this.#attempt(runtime.produce(writing(next(6))), (block) => this.#retained([block]));
+    }
+  }
+
+  /** All is there, also for whoever opens it again. */
+  async end(): Promise<{ failures: number; collections: number }> {
+    await this.#restart();
+    assert.deepEqual((await verifyStore(this.#store.options.path)).damages, []);
+    for (const block of this.#runtime.retained()) this.#checkState(this.#runtime, block);
+    await this.#close();
+    return { failures: this.#failures, collections: this.#collections };
+  }
+
+  /** Waits for what was asked for; the model follows if it was done, and stays if the store failed. */
+  async #attempt<T>(asked: Promise<T>, follow: (result: T) => HistoryModel): Promise<void> {
+    try {
+      const result = await asked;
+      this.#models.push(follow(result));
+    } catch (error) {
+      this.#failed(error as { code: string });
+    }
+    await this.check();
+  }
+
+  /** The store failed: the runtime is where it was after one of the changes that were acknowledged. */
+  #failed(error: { code: string }): void {
+    assert.equal(error.code, "STORE_FULL", String(error));
+    this.#failures++;
+    const { head } = this.#runtime;
+    const retained = ids(this.#runtime.retained());
+    const found = this.#models.findLast(
+      (model) => model.head === head.id && model.all().join() === retained.join(),
+    );
+    assert.ok(found !== undefined, "the runtime is where it never was");
+    this.#models = [found];
+  }
+
+  /** The model with these blocks on top, as far as they are retained. */
+  #retained(blocks: readonly Block[], model = this.#model): HistoryModel {
+    this.#note(blocks);
+    const pushed = blocks.reduce((before, block) => before.push(block), model);
+    return pushed.forget(pushed.excess(OPTIONS.retain));
+  }
+
+  #note(blocks: readonly Block[]): void {
+    for (const block of blocks) {
+      if (this.#states.has(block.id)) continue;
+      if (!this.#runtime.retained().some(({ id }) => id === block.id)) continue;
+      this.#states.set(block.id, Buffer.from(this.#runtime.read([], AT, WINDOW, block)));
+    }
+  }
+
+  /** Durable at once: whether a block is pinned cannot be seen, so a failure must say that it is not. */
+  #setPinned(block: Block, pinned: boolean): Promise<void> {
+    const runtime = this.#runtime;
+    const set = async (): Promise<void> => {
+      await runtime.flush();
+      this.#models = [this.#model];
+      await (pinned ? runtime.pin(block) : runtime.unpin(block));
+      await runtime.flush();
+    };
+    return this.#attempt(set(), () => this.#model.setPinned(block.id, pinned));
+  }
+
+  async #reorg(to: Block): Promise<void> {
+    const next = this.#next;
+    const blocks = Array.from({ length: 1 + next(4) }, () => ({ metadata: writing(next(6)) }));
+    const fails = next(3) === 0;
+    if (fails) blocks.push({ metadata: faulting() });
+    const asked = this.#runtime.reorg({ to, blocks });
+    // Between two of its blocks.
+    const collecting = (async () => {
+      for (let i = next(8); i > 0; i--) await setImmediate();
+      await this.#runtime.engine.collect({ force: true, evict: next(2) === 0 });
+    })();
+    const ended = asked.catch((error) => {
+      if (error.code !== "BLOCK_FAULT") throw error;
+      assert.ok(fails);
+      return null;
+    });
+    await this.#attempt(
+      ended.finally(() => collecting),
+      (change) => {
+        if (change === null) return this.#model;
+        assert.equal(fails, false);
+        // Those that were on the chain before are not among the added: all of the new chain is looked up.
+        const made = this.#runtime.blocks().slice(-blocks.length);
+        return this.#retained(made, this.#model.goTo(to.id));
+      },
+    );
+  }
+
+  async #fork(): Promise<void> {
+    if (this.#forks.length === FORKS_LIMIT) {
+      const [{ runtime }] = this.#forks.splice(this.#next(FORKS_LIMIT), 1) as [Fork];
+      return runtime.close();
+    }
+    await this.#attempt(this.#runtime.fork(), (runtime) => {
+      this.#forks.push({ runtime, model: this.#model });
+      return this.#model;
+    });
+  }
+
+  async #forkToStore(): Promise<void> {
+    const { path } = this.#store.options;
+    const store = new FailingStore(`${path}-${this.#forkCount++}`, "block");
+    if (this.#next(2) === 0) store.failAfter(this.#next(STEPS_LIMIT));
+    let fork: Runtime | null = null;
+    const asked = this.#runtime.fork({ store: store.options }).then(
+      (runtime) => {
+        fork = runtime;
+      },
+      (error) => {
+        // That of the first store, before it began.
+        if (error.facts.path !== store.options.path) throw error;
+        assert.equal(error.code, "STORE_FULL");
+      },
+    );
+    const { isPlanned } = store;
+    await this.#attempt(asked, () => this.#model);
+    if (fork === null) {
+      if (isPlanned && !store.isPlanned) assert.equal(existsSync(store.options.path), false);
+      return;
+    }
+    await (fork as Runtime).close();
+    const reader = await openReader(store.options.path);
+    assert.deepEqual(ids(reader.retained()), this.#model.all());
+    for (const block of reader.retained()) this.#checkState(reader, block);
+    await reader.close();
+  }
+
+  /** Something is not as it must be: lets go of everything. */
+  async abandon(): Promise<void> {
+    for (const { runtime } of [{ runtime: this.#runtime }, ...this.#forks]) {
+      await runtime.close().catch(() => {});
+    }
+  }
+
+  /** Forks are closed first: the store is not let go while they may need it. */
+  async #close(): Promise<void> {
+    for (const { runtime } of this.#forks.splice(0)) await runtime.close();
+    this.#collections += this.#runtime.metrics().collections;
+    await this.#runtime.close().catch((error) => this.#failed(error));
+  }
+
+  async #restart(): Promise<void> {
+    await this.#close();
+    await this.open();
+  }
+
+  /** All is as the model says; where that may not be on the disk yet, mostly without waiting for it. */
+  async check(): Promise<void> {
+    if (this.#isUnsure || this.#next(4) === 0) await this.#flush();
+    const runtime = this.#runtime;
+    const model = this.#model;
+    assert.equal(runtime.head.id, model.head);
+    assert.deepEqual(ids(runtime.blocks()), model.chain());
+    assert.deepEqual(ids(runtime.retained()), model.all());
+    for (const one of [{ runtime, model }, ...this.#forks]) {
+      const retained = one.runtime.retained();
+      assert.deepEqual(ids(retained), one.model.all());
+      for (const block of [one.runtime.head, retained[this.#next(retained.length)] as Block]) {
+        this.#checkState(one.runtime, block);
+      }
+    }
+  }
+
+  /** Whether a failure may have come that nobody has said. */
+  get #isUnsure(): boolean {
+    return this.#mayFail && this.#store.options.durability === "pipelined";
+  }
+
+  async #flush(): Promise<void> {
+    const { isPlanned } = this.#store;
+    try {
+      await this.#runtime.flush();
+      this.#models = [this.#model];
+    } catch (error) {
+      this.#failed(error as { code: string });
+    }
+    this.#mayFail = isPlanned;
+  }
+
+  #checkState(runtime: Chain, block: Block): void {
+    assert.equal(runtime.inspect([], block)?.hash, block.root);
+    const known = this.#states.get(block.id);
+    if (known === undefined) return;
+    assert.ok(known.equals(runtime.read([], AT, WINDOW, block)), `block ${block.height} reads other bytes`);
+  }
+}
