@@ -9,10 +9,40 @@
 
 export type Facts = Readonly<Record<string, string | number | bigint | boolean | null>>;
 
+/**
+ * Codes of the errors that follow from the rules, the chain and the arguments alone: every replica that does
+ * the same sees them, whatever its heap, disk, threads and options of the host. runtime/README.md lists all.
+ */
+const DETERMINISTIC: ReadonlySet<string> = new Set([
+  "BAD_PROOF",
+  "BLOCK_FAULT",
+  "ENDED",
+  "E_BAD_PROGRAM",
+  "GAS_LIMIT",
+  "GUEST_FAULT",
+  "METADATA_TOO_LONG",
+  "NO_ENTRY",
+  "QUOTA",
+]);
+
 /** Base of all errors that the runtime throws on purpose. `code` is stable; the message is for people. */
 export class StillpointError extends Error {
   readonly code: string;
   readonly facts: Facts;
+
+  /**
+   * Whether every replica that is asked for the same sees this error. Only such an error may decide a vote on
+   * a block: any other says something of this host.
+   *
+   * @example
+   * ```ts
+   * const error = await runtime.produce(new Uint8Array(1 << 26)).catch((thrown) => thrown);
+   * console.log(error.code, error.deterministic); // METADATA_TOO_LONG true
+   * ```
+   */
+  get deterministic(): boolean {
+    return DETERMINISTIC.has(this.code);
+  }
 
   constructor(code: string, message: string, facts: Facts = {}, options?: ErrorOptions) {
     super(message, options);

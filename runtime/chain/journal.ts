@@ -43,6 +43,8 @@ export class Journal {
   #failure: Error | null = null;
   #failures = 0;
   #sweeping: Promise<Written | null> | null = null;
+  /** Whether nothing was written since a sweep that had nothing to free. */
+  #isSwept = false;
 
   /** `history` is what the store holds. */
   constructor(engine: Engine, history: History, store: Store | null, durability: Durability) {
@@ -127,7 +129,7 @@ export class Journal {
    */
   async stage({ ref, metadata }: Retained): Promise<void> {
     const { store } = this;
-    if (store !== null) this.#sweepIfDue(await this.#engine.inTurn(() => store.stage([ref, metadata])));
+    if (store !== null) await this.#writing(() => store.stage([ref, metadata]));
   }
 
   /** Waits until everything is on the disk. */
@@ -177,9 +179,23 @@ export class Journal {
   /** Makes changes durable, after which the store holds `next`. */
   async #send(changes: readonly Change[], next: History): Promise<void> {
     const store = this.store as Store;
-    const written = await this.#engine.inTurn(() =>
-      store.change(storeChange(this.#engine.heap, changes, next)),
-    );
+    await this.#writing(() => store.change(storeChange(this.#engine.heap, changes, next)));
+  }
+
+  /** Writes, if need be once more after a sweep: the room may be taken by what nothing reaches. */
+  async #writing(write: () => Promise<Written>): Promise<void> {
+    let written: Written;
+    try {
+      written = await this.#engine.inTurn(write);
+    } catch (error) {
+      const isFull = error instanceof StoreError && error.code === "STORE_FULL";
+      if (!isFull || this.#isSwept) throw error;
+      const freed = await this.sweep().catch(() => null);
+      this.#isSwept = freed?.objects === 0;
+      if (freed === null || freed.objects === 0) throw error;
+      written = await this.#engine.inTurn(write);
+    }
+    this.#isSwept = false;
     this.#sweepIfDue(written);
   }
 

@@ -41,17 +41,18 @@ export async function openParts(settings: Settings): Promise<Parts> {
   // Its thread starts meanwhile.
   const opening = place === null ? null : stores.open(place, id);
   opening?.catch(() => {});
-  // So do those that run blocks; the first block comes sooner if they leave a core to the store's.
-  const pool = new Pool({
-    heap: handle,
-    workers,
-    atOnce: place === null ? workers : Math.max(1, availableParallelism() - 1),
-    timeline: createTimeline(settings.timeline),
-    batchOptions: { force, paranoid, steps, dependencies, timing },
-    onBatch,
-  });
+  let pool: Pool | null = null;
   let store: Store | null = null;
   try {
+    // So do those that run blocks; the first block comes sooner if they leave a core to the store's.
+    pool = new Pool({
+      heap: handle,
+      workers,
+      atOnce: place === null ? workers : Math.max(1, availableParallelism() - 1),
+      timeline: createTimeline(settings.timeline),
+      batchOptions: { force, paranoid, steps, dependencies, timing },
+      onBatch,
+    });
     const genesis = await loading;
     publishProcess(heap, genesis.start);
     const batches = workers > 1 && runner === "parallel" ? await createBatchMemory(workers) : null;
@@ -65,7 +66,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
   } catch (error) {
     store ??= (await opening?.catch(() => null)) ?? null;
     await store?.close();
-    await pool.close();
+    await pool?.close();
     throw error;
   }
 }

@@ -40,7 +40,10 @@ export interface RuntimeOptions {
   readonly paranoid?: boolean;
   /** URL of a module that is called between the steps of batches in parallel: for tests (batch/steps.ts). */
   readonly steps?: string;
-  /** Told how each batch ran, before the block's promise resolves. What it throws is not caught. */
+  /**
+   * Called with a report of each batch before the block's promise resolves. If it throws, the promise is
+   * rejected with that, and the block is not made.
+   */
   readonly onBatch?: (report: BatchReport) => void;
   /** Whether reports tell from which items each item has read, for hints. Default false. */
   readonly dependencies?: boolean;

@@ -152,8 +152,8 @@ export function loadError(failure: number, hash: string, heap: Heap): Stillpoint
 const DAMAGED_ADVICE = '"stillpoint store verify" says what is damaged and which blocks are intact';
 
 /**
- * Runs `look` on the main thread, which is on no thread's job: no collection changes or frees what it looks at
- * meanwhile. Waits for one that runs.
+ * Runs `look` on the main thread: no collection changes or frees what it looks at meanwhile. Waits for one
+ * that runs.
  *
  * @throws StoreError (STORE_BUSY)
  */

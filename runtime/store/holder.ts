@@ -5,13 +5,20 @@
  * once are told apart by lmdb. A process that was killed leaves its record behind: it is void when no process
  * has that number, or one that started at another time, or the machine was started anew. (Processes that do
  * not see each other, in two containers say, must not share a store.)
+ *
+ * A thread can end while its process goes on. So a holder keeps a file open whose name has its token, and
+ * which is removed at once: Node closes the files of a thread that ends, and what a process has open can be
+ * seen, where there is /proc.
  */
 
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { StoreError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import { type Holder, packHolder, unpackHolder } from "./record.ts";
+
+/** Open files of the stores that this thread holds, by token. */
+const signs = new Map<string, number>();
 
 /**
  * Makes this process the store's writer; returns the token by which it is known. Inside a transaction.
@@ -30,6 +37,9 @@ export function takeHold(database: Database, path: string): string {
     );
   }
   const token = randomUUID();
+  const sign = `${path}/writer-${token}`;
+  signs.set(token, openSync(sign, "wx"));
+  rmSync(sign);
   database.putMeta(
     "writer",
     packHolder({ pid: process.pid, started: startOf(process.pid), boot: bootId(), token }),
@@ -45,13 +55,19 @@ export function holds(database: Database, token: string): boolean {
 
 /** Gives the store free; one that was removed is. */
 export function release(database: Database, token: string): void {
-  if (!database.isInPlace) return;
-  database.transaction(() => {
-    if (holds(database, token)) database.putMeta("writer", null);
-  });
+  try {
+    if (!database.isInPlace) return;
+    database.transaction(() => {
+      if (holds(database, token)) database.putMeta("writer", null);
+    });
+  } finally {
+    const sign = signs.get(token);
+    if (sign !== undefined) closeSync(sign);
+    signs.delete(token);
+  }
 }
 
-function isAlive({ pid, started, boot }: Holder): boolean {
+function isAlive({ pid, started, boot, token }: Holder): boolean {
   if (boot !== bootId()) return false;
   try {
     process.kill(pid, 0);
@@ -59,7 +75,26 @@ function isAlive({ pid, started, boot }: Holder): boolean {
     // There is one, of another user.
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
-  return started === startOf(pid);
+  return started === startOf(pid) && hasOpen(pid, token);
+}
+
+/** Whether a thread of the process still has the holder's file open; true where that cannot be seen. */
+function hasOpen(pid: number, token: string): boolean {
+  const directory = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(directory).some((name) => linkOf(`${directory}/${name}`).includes(token));
+  } catch {
+    return true;
+  }
+}
+
+/** What a link leads to, "" if it is gone. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }
 
 /** When the process started, "" if the system does not say. */

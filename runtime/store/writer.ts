@@ -90,6 +90,7 @@ export class Writer {
   readonly database: Database;
   readonly #token: string;
   readonly #limitBytes: number;
+  readonly #genesis: Buffer;
   /** Whether the directory, and whether a store in it, were made by opening this one. */
   readonly #madeDirectory: boolean;
   readonly #isNew: boolean;
@@ -124,6 +125,7 @@ export class Writer {
     const { path, limitBytes } = place;
     this.path = path;
     this.#sources = sources;
+    this.#genesis = genesis;
     this.#limitBytes = limitBytes ?? Number.POSITIVE_INFINITY;
     this.#heap = heap;
     this.#bit = bit;
@@ -136,7 +138,7 @@ export class Writer {
       this.database = database;
       // What is damaged is found before the store is held: a repair must get it.
       [this.#token, this.#totals, this.state] = this.database.transaction(() => {
-        this.#found(genesis);
+        this.#check(genesis);
         const token = takeHold(this.database, path);
         return [token, readTotals(this.database), readState(this.database)];
       });
@@ -146,13 +148,10 @@ export class Writer {
     }
   }
 
-  #found(genesis: Buffer): void {
-    const database = this.database;
-    if (database.meta("format") === undefined) {
-      database.putMeta("format", packFormat(STORE_FORMAT));
-      database.putMeta("genesis", packHash(genesis));
-      return;
-    }
+  /** Checks that the store is of this genesis, or of none: it belongs to one from its first block on. */
+  #check(genesis: Buffer): void {
+    const { database } = this;
+    if (database.meta("format") === undefined) return;
     checkFormat(database, this.path);
     const found = genesisOf(database);
     if (found.equals(genesis)) return;
@@ -170,7 +169,10 @@ export class Writer {
     return this.#writing((written) => {
       let bytes = 0;
       for (const { ref, metadata } of blocks) bytes += this.#writeAll([ref, metadata], written);
-      if (blocks.length > 0) this.#step("objects");
+      if (blocks.length > 0) {
+        this.#bind();
+        this.#step("objects");
+      }
       let { nextSequence } = this.#totals;
       for (const { block, metadata } of blocks) {
         const known = database.block(block.id);
@@ -209,6 +211,13 @@ export class Writer {
     const { words } = this.#heap;
     for (const one of written) Atomics.or(words, one * UNIT_WORDS + HEADER_STORED, this.#bit);
     return { objects: written.length, bytes, sweepDue: this.#sweepDue };
+  }
+
+  #bind(): void {
+    const { database } = this;
+    if (database.meta("format") !== undefined) return;
+    database.putMeta("format", packFormat(STORE_FORMAT));
+    database.putMeta("genesis", packHash(this.#genesis));
   }
 
   #setPinned(id: Buffer, pinned: boolean): void {
@@ -266,7 +275,7 @@ export class Writer {
       this.change({ blocks: [], removed, pinned: [], unpinned: [], head: null });
       return this.close();
     }
-    await database.close();
+    await this.close();
     Database.remove(path);
     if (this.#madeDirectory) rmdirSync(path);
   }

@@ -23,7 +23,7 @@ import { RequestLoader } from "../heap/stub.ts";
 import type { ProgramHandle } from "../kernel/program.ts";
 import { WORKER_STACK_BYTES } from "../limits.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
-import { type NewJob, NO_ENTRY } from "./job.ts";
+import { JOB_RESUME, type NewJob, NO_ENTRY } from "./job.ts";
 import { NO_RECORD } from "./timeline.ts";
 import type { WorkerTask } from "./worker.ts";
 
@@ -86,6 +86,8 @@ export class Pool {
   /** Reports of batches: how many threads have sent, how many have come. */
   readonly #sent = new SharedArrayBuffer(4);
   #reports = 0;
+  /** What `onBatch` has thrown since the last block ended. */
+  #thrown: { readonly error: unknown } | null = null;
   #work: PoolWork | null = null;
   #closed = false;
 
@@ -109,7 +111,11 @@ export class Pool {
       }
       if (report !== undefined) {
         this.#reports++;
-        options.onBatch?.(report);
+        try {
+          options.onBatch?.(report);
+        } catch (error) {
+          this.#thrown ??= { error };
+        }
         return;
       }
       this.#started.set(started, id);
@@ -159,6 +165,7 @@ export class Pool {
       if (outcome.state === "done") {
         this.#startUpTo(this.#options.workers);
         await this.#reported();
+        if (job.kind === JOB_RESUME) this.#rethrow();
         return outcome.result;
       }
       if (outcome.state === "failed") throw revive(outcome.error);
@@ -205,6 +212,13 @@ export class Pool {
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#reports = Math.max(this.#reports, sent);
+  }
+
+  /** A block whose report was refused by `onBatch` is not made. */
+  #rethrow(): void {
+    const thrown = this.#thrown;
+    this.#thrown = null;
+    if (thrown !== null) throw thrown.error;
   }
 
   /** What the batches come to that ran so far. */

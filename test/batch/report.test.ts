@@ -151,3 +151,22 @@ test("random batches, with killed threads", async (t) => {
   }
   assert.ok(sequential > 0, "a search among all children runs in the loop");
 });
+
+test("what the callback throws rejects the promise of the block, which is not made", async () => {
+  let thrown: Error | null = new Error("from the callback");
+  const onBatch = (): void => {
+    if (thrown !== null) throw thrown;
+  };
+  for (const workers of [1, 2]) {
+    const limits = { memoryQuota: 4096, heapBytes: 2 ** 30, workers };
+    const runtime = await openBatches(SCRIPT, { ...limits, onBatch }, 0);
+    opened.push(runtime);
+    const { head } = runtime;
+    thrown = new Error("from the callback");
+    await assert.rejects(runBatch(runtime, WARM), thrown);
+    assert.equal(runtime.head, head);
+    thrown = null;
+    await runBatch(runtime, WARM);
+    assert.equal(runtime.head.parent, head.id);
+  }
+});

@@ -28,7 +28,7 @@ export function faulting(): Uint8Array {
   return script.metadata();
 }
 
-/** A store in `path` of which one transaction can be made to fail. */
+/** A store in `path` of which transactions can be made to fail. */
 export class FailingStore {
   readonly #plan: string;
   readonly options: Exclude<RuntimeOptions["store"], undefined | string>;
@@ -40,12 +40,12 @@ export class FailingStore {
     this.options = { path, durability, steps: steps.href };
   }
 
-  /** The step after `steps` others fails. */
-  failAfter(steps: number): void {
-    writeFileSync(this.#plan, `${steps}`);
+  /** The step after `steps` others fails, and as many more as make `count`. */
+  failAfter(steps: number, count = 1): void {
+    writeFileSync(this.#plan, `${steps} ${count}`);
   }
 
-  /** Whether the failure is still to come. */
+  /** Whether failures are still to come. */
   get isPlanned(): boolean {
     return existsSync(this.#plan);
   }

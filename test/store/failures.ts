@@ -46,7 +46,7 @@ export function withFailures(
 class Scenario {
   readonly #store: FailingStore;
   readonly #next: (limit: number) => number;
-  /** Where the runtime may be after a failure: it is on the disk up to one of these. The last is the newest. */
+  /** Where the runtime may be after a failure; the last is where it is without one. */
   #models: HistoryModel[] = [];
   /** The memory of the root in every block that there was. */
   readonly #states = new Map<string, Buffer>();
@@ -78,7 +78,8 @@ class Scenario {
     const next = this.#next;
     const runtime = this.#runtime;
     if (next(3) === 0) {
-      this.#store.failAfter(next(STEPS_LIMIT));
+      // A write is tried again behind a sweep: it takes a few for one that is given up.
+      this.#store.failAfter(next(STEPS_LIMIT), 1 + next(4));
       this.#mayFail = true;
     }
     const retained = runtime.retained();

@@ -1,6 +1,6 @@
 /**
- * Steps of a store's transactions, one of which fails as if the disk were full: after as many others as the
- * file says, whose name is in the query "plan". The file is gone when that has happened.
+ * Steps of a store's transactions, some of which fail as if the disk were full. The file whose name is in the
+ * query "plan" says after how many others, and how many; it is gone when that has happened.
  */
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,11 +10,12 @@ const PLAN = new URL(import.meta.url).searchParams.get("plan") as string;
 export function step(name: string): void {
   // Then the transaction is on the disk: only a crash can come in between.
   if (name === "committed" || !existsSync(PLAN)) return;
-  const left = Number(readFileSync(PLAN, "utf8"));
-  if (left > 0) {
-    writeFileSync(PLAN, `${left - 1}`);
+  const [before, failing] = readFileSync(PLAN, "utf8").split(" ").map(Number) as [number, number];
+  if (before > 0) {
+    writeFileSync(PLAN, `${before - 1} ${failing}`);
     return;
   }
-  rmSync(PLAN);
+  if (failing > 1) writeFileSync(PLAN, `0 ${failing - 1}`);
+  else rmSync(PLAN);
   throw Object.assign(new Error("No space left on device"), { code: 28 });
 }
