@@ -71,7 +71,7 @@ async function repair(path: string, from: string): Promise<Verification> {
 }
 
 async function goBack(database: Database, from: string): Promise<Verification> {
-  const { countTotals, packHash, packTotals, readRecords } = await import("../store/access.ts");
+  const { countTotals, findChain, packTotals, readRecords } = await import("../store/access.ts");
   const verifier = await verifyDatabase(database);
   const result = verifier.result();
   const { newestIntact } = result;
@@ -83,10 +83,8 @@ async function goBack(database: Database, from: string): Promise<Verification> {
     for (const { id, intact } of result.blocks) if (!intact) database.removeBlock(Buffer.from(id, "hex"));
     // What is written again must not be taken for what is there.
     for (const key of verifier.damagedObjects) database.removeObject(Buffer.from(key, "hex"));
-    const { head, totals } = readRecords(database);
-    if (!head || database.meta("head") === undefined) {
-      database.putMeta("head", packHash(Buffer.from(newestIntact, "hex")));
-    }
+    const { at, totals } = readRecords(database);
+    findChain(database, at ?? Buffer.from(newestIntact, "hex"));
     if (!totals) database.putMeta("totals", packTotals(countTotals(database)));
   });
   return result;

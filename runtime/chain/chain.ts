@@ -16,7 +16,10 @@ export abstract class Chain {
   /** The blocks of this chain that are retained, ascending; the last is the head. */
   abstract blocks(): readonly Block[];
 
-  /** All blocks that are retained, also of branches that were left, and those that are pinned. */
+  /**
+   * All blocks that are retained, also of side branches, and those that are pinned: by height, the older of
+   * one height first.
+   */
   abstract retained(): readonly Block[];
 
   /** Shows the state of a block, by default of the latest, for as long as `look` takes. @internal */

@@ -115,6 +115,12 @@ export class History {
     return [...this.#parts.levels.values()].flat();
   }
 
+  /** The blocks of the chain that were not on the chain of `before`; costs what differs. */
+  chainSince(before: History): Retained[] {
+    const levels = [...this.#parts.chain.valuesNotIn(before.#parts.chain)];
+    return levels.flat().filter(({ block }) => !before.isOnChain(block));
+  }
+
   isPinned(block: BlockName): boolean {
     return isIn(this.#parts.pins, block);
   }

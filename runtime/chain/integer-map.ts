@@ -2,10 +2,10 @@
  * A map from integers to values that never changes: every operation returns another one, which shares all but
  * the path to what differs. A copy is a reference, so versions of a large map cost what they differ in.
  *
- * A big-endian Patricia tree (Okasaki and Gill, Fast Mergeable Integer Maps, 1998): a branch tests the highest
- * bit in which its keys differ. Its depth is at most 32, and for n keys in a row log2(n). Invariants: a
- * branch has two children; keys below `left` have `bit` clear, those below `right` have it set; all share the
- * bits above it, which are `prefix`. Maps with equal keys have equal shapes, in whatever order they were made.
+ * A big-endian Patricia tree (Okasaki and Gill, Fast Mergeable Integer Maps, 1998): a branch tests the
+ * highest bit in which its keys differ. Its depth is at most 32, and for n keys in a row log2(n). Invariants:
+ * a branch has two children; keys below `left` have `bit` clear, those below `right` have it set; all share
+ * the bits above it, which are the branch's `key`. Maps with equal keys have equal shapes.
  */
 
 import { assert } from "../errors.ts";
@@ -99,6 +99,26 @@ export class IntegerMap<T> {
     }
   }
 
+  /** The values that are not shared with `other`, and perhaps some that are; costs what differs. */
+  *valuesNotIn(other: IntegerMap<T>): Generator<T> {
+    const stack: [Tree<T>, Tree<T>][] = [[this.#tree, other.#tree]];
+    for (let pair = stack.pop(); pair !== undefined; pair = stack.pop()) {
+      const [own, before] = pair;
+      if (own === null || own === before) continue;
+      if (!isBranch(own)) {
+        const isSame = before !== null && isBranch(before) && covers(before, own.key);
+        if (isSame) stack.push([own, childFor(before, own.key)]);
+        else yield own.value;
+      } else if (before === null || !isBranch(before) || before.bit < own.bit) {
+        // What of the other is below one of the children belongs to that.
+        const isLeft = before !== null && (before.key & own.bit) === 0;
+        stack.push([own.right, isLeft ? null : before], [own.left, isLeft ? before : null]);
+      } else if (before.bit === own.bit && before.key === own.key) {
+        stack.push([own.right, before.right], [own.left, before.left]);
+      } else stack.push([own, covers(before, own.key) ? childFor(before, own.key) : null]);
+    }
+  }
+
   #with(tree: Tree<T>): IntegerMap<T> {
     return tree === this.#tree ? this : new IntegerMap<T>(tree);
   }
@@ -116,6 +136,10 @@ function prefixOf(key: number, bit: number): number {
 /** Whether `key` may be below the branch. */
 function covers<T>(branch: Branch<T>, key: number): boolean {
   return prefixOf(key, branch.bit) === branch.key;
+}
+
+function childFor<T>({ bit, left, right }: Branch<T>, key: number): Node<T> {
+  return (key & bit) === 0 ? left : right;
 }
 
 /** A branch over two trees whose keys are `a` and `b` and differ above both. */

@@ -6,6 +6,9 @@
  * written, the line is dropped and the first becomes a copy of the other; nothing is undone. Whatever one of
  * the histories, the draft of a call or a change in line reaches is a root: of collections, and of sweeps.
  *
+ * A history that is further behind, such as one of which a checkpoint has the states, would be one more field
+ * that the same changes reach later, and one more root.
+ *
  * "block": a call ends when its change is on the disk, or rejects. "pipelined": a call ends before that, and
  * the next one says what could not be written, be it `flush` or `close`. Without a store every change is
  * acknowledged at once.
@@ -14,10 +17,10 @@
 import { assert, StoreError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import type { Store } from "../store/store.ts";
-import type { NewBlock, StoreChange, Written } from "../store/writer.ts";
+import type { NamedBlock, NewBlock, StoreChange, Written } from "../store/writer.ts";
 import { dataOf, type Retained } from "./block.ts";
 import type { Engine } from "./engine.ts";
-import type { Change, History } from "./history.ts";
+import type { BlockName, Change, History } from "./history.ts";
 
 export type Durability = "block" | "pipelined";
 
@@ -179,7 +182,8 @@ export class Journal {
   /** Makes changes durable, after which the store holds `next`. */
   async #send(changes: readonly Change[], next: History): Promise<void> {
     const store = this.store as Store;
-    await this.#writing(() => store.change(storeChange(this.#engine.heap, changes, next)));
+    const before = this.#acknowledged;
+    await this.#writing(() => store.change(storeChange(this.#engine.heap, changes, before, next)));
   }
 
   /** Writes, if need be once more after a sweep: the room may be taken by what nothing reaches. */
@@ -233,19 +237,27 @@ function pushedBy(changes: readonly Change[]): Retained[] {
   return changes.flatMap((change) => (change.kind === "push" ? [change.entry] : []));
 }
 
-/** Changes as the store takes them, after which the history is `next`. */
-function storeChange(heap: Heap, changes: readonly Change[], next: History): StoreChange {
-  const named = (kind: Change["kind"]): Buffer[] =>
-    changes.flatMap((change) =>
-      change.kind === kind && "block" in change ? [bytesOf(change.block.id)] : [],
-    );
+/** Changes as the store takes them, which lead from one history to the next. */
+function storeChange(heap: Heap, changes: readonly Change[], before: History, next: History): StoreChange {
+  const named = (kind: Change["kind"]): NamedBlock[] =>
+    changes.flatMap((change) => (change.kind === kind && "block" in change ? [nameOf(change.block)] : []));
   return {
     blocks: pushedBy(changes).map((entry) => newBlock(heap, entry, next.isPinned(entry.block))),
-    head: bytesOf(next.head.block.id),
     removed: named("forget"),
-    pinned: named("pin"),
-    unpinned: named("unpin"),
+    pinned: named("pin").map(({ id }) => id),
+    unpinned: named("unpin").map(({ id }) => id),
+    chain: next.chainSince(before).map(({ block }) => nameOf(block)),
+    head: headOf(next),
   };
+}
+
+/** The head of a history as the store takes it. */
+export function headOf({ head, base }: History): StoreChange["head"] {
+  return { ...nameOf(head.block), base };
+}
+
+export function nameOf({ id, height }: BlockName): NamedBlock {
+  return { id: bytesOf(id), height };
 }
 
 /** A block as the store takes it. */
@@ -256,7 +268,7 @@ export function newBlock(heap: Heap, { block, ref, metadata, budget }: Retained,
   return { ref, metadata, block: { id, height, parent, root, data, budget, gasUsed, ended, pinned } };
 }
 
-export function bytesOf(hex: string): Buffer {
+function bytesOf(hex: string): Buffer {
   return Buffer.from(hex, "hex");
 }
 

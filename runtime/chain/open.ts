@@ -17,7 +17,7 @@ import { makeBlock, type Retained } from "./block.ts";
 import { Engine } from "./engine.ts";
 import { makeGenesis } from "./genesis.ts";
 import { History } from "./history.ts";
-import { bytesOf, Journal, newBlock } from "./journal.ts";
+import { headOf, Journal, nameOf, newBlock } from "./journal.ts";
 import type { Settings, StoreSettings } from "./options.ts";
 import { blockOf, checkBlock } from "./stored.ts";
 
@@ -138,13 +138,14 @@ export async function copyToStore(engine: Engine, history: History, place: Store
  * opens it, so it gets one last. Blocks that are there are left over from a copy that was killed.
  */
 async function copyHistory(engine: Engine, history: History, store: Store): Promise<void> {
-  const nothing = { blocks: [], removed: [], pinned: [], unpinned: [], head: null };
+  const nothing: StoreChange = { blocks: [], removed: [], pinned: [], unpinned: [], chain: [], head: null };
   const change = (some: Partial<StoreChange>) => engine.inTurn(() => store.change({ ...nothing, ...some }));
-  if (store.state.blocks.length > 0) await change({ removed: store.state.blocks.map(({ id }) => id) });
+  const { blocks } = store.state;
+  if (blocks.length > 0) await change({ removed: blocks.map(({ id, height }) => ({ id, height })) });
+  const end = { chain: history.chain().map(({ block }) => nameOf(block)), head: headOf(history) };
   for (const entry of history.all()) {
-    const isHead = history.size === 1;
     const block = newBlock(engine.heap, entry, history.isPinned(entry.block));
-    await change({ blocks: [block], head: isHead ? block.block.id : null });
+    await change({ blocks: [block], ...(history.size === 1 ? end : {}) });
   }
-  if (history.size > 1) await change({ head: bytesOf(history.head.block.id) });
+  if (history.size > 1) await change(end);
 }

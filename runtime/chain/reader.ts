@@ -10,12 +10,12 @@ import { createHeap, HEADER_STORED, Heap, UNIT_WORDS } from "../heap/heap.ts";
 import { makeStub } from "../heap/stub.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
-import type { StoreState } from "../store/state.ts";
+import type { BlockRecord } from "../store/record.ts";
 import type { Block } from "./block.ts";
 import { Chain } from "./chain.ts";
 import type { Side } from "./diff.ts";
 import { checkNames, integer } from "./options.ts";
-import { blockOf, chainOf, findBlock } from "./stored.ts";
+import { type Access, blockOf, findBlock } from "./stored.ts";
 
 /** Options of `openReader`. */
 export interface ReaderOptions {
@@ -45,9 +45,6 @@ export async function openReader(path: string, options: ReaderOptions = {}): Pro
   return new Reader(path, await access.openToRead(path), heapBytes, access);
 }
 
-/** What reads and writes a store on the calling thread. */
-export type Access = typeof import("../store/access.ts");
-
 /**
  * A store, for looking at. Every call sees the newest committed state, and throws StoreError (STORE_CLOSED)
  * once the reader is closed.
@@ -70,11 +67,17 @@ export class Reader extends Chain {
   }
 
   blocks(): readonly Block[] {
-    return chainOf(this.#state()).map(blockOf);
+    return this.#guarded(() => {
+      const { readChain, readHead } = this.#access;
+      const head = readHead(this.#database);
+      if (head === null) return [];
+      const heights = Array.from({ length: head.height - head.base + 1 }, (_, i) => head.base + i);
+      return heights.map((height) => blockOf(readChain(this.#database, height) as BlockRecord));
+    });
   }
 
   retained(): readonly Block[] {
-    return this.#state().blocks.map(blockOf);
+    return this.#guarded(() => this.#access.readState(this.#database).blocks.map(blockOf));
   }
 
   /**
@@ -83,7 +86,7 @@ export class Reader extends Chain {
    * @throws StoreError (STORE_EMPTY)
    */
   get head(): Block {
-    return blockOf(findBlock(this.#state(), this.#path));
+    return blockOf(this.#find());
   }
 
   get genesis(): string {
@@ -99,8 +102,8 @@ export class Reader extends Chain {
     return this.close();
   }
 
-  #state(): StoreState {
-    return this.#guarded(() => this.#access.readState(this.#database));
+  #find(target?: number | Block): BlockRecord {
+    return this.#guarded(() => findBlock(this.#access, this.#database, this.#path, target));
   }
 
   /** Reads what is committed now. */
@@ -135,7 +138,7 @@ export class Reader extends Chain {
 
   #stateOf(target: number | Block | undefined): Side {
     const heap = this.#heap;
-    const ref = makeStub(heap, findBlock(this.#state(), this.#path, target).root, 0);
+    const ref = makeStub(heap, this.#find(target).root, 0);
     heap.words[ref * UNIT_WORDS + HEADER_STORED] = 1;
     return { heap, ref };
   }

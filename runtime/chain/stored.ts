@@ -1,9 +1,12 @@
-/** The blocks that a store's records say: on which chain they lie, and whether a record can be believed. */
+/** The blocks that a store's records say: finding one, and whether a record can be believed. */
 
 import { StoreError, UsageError } from "../errors.ts";
+import type { Database } from "../store/database.ts";
 import type { BlockRecord } from "../store/record.ts";
-import type { StoreState } from "../store/state.ts";
 import { type Block, blockId, checkTarget, NO_METADATA_HASH } from "./block.ts";
+
+/** What reads and writes a store on the calling thread. */
+export type Access = typeof import("../store/access.ts");
 
 /** The block that a record says. */
 export function blockOf(record: BlockRecord): Block {
@@ -37,38 +40,29 @@ export function checkBlock(genesis: Buffer, record: BlockRecord): void {
   );
 }
 
-/** The retained blocks of the chain on whose end the store stands, ascending. */
-export function chainOf({ head, blocks }: StoreState): BlockRecord[] {
-  const byId = new Map(blocks.map((record) => [record.id.toString("hex"), record]));
-  const chain: BlockRecord[] = [];
-  for (let id = head; id !== null; id = chain.at(-1)?.parent ?? null) {
-    const record = byId.get(id.toString("hex"));
-    if (record === undefined) break;
-    chain.push(record);
-  }
-  return chain.reverse();
-}
-
 /**
- * A retained block: of the chain by height, or any by its value; by default the head.
+ * A retained block: of the chain by height, or any by its value; by default the head. Costs no more in a long
+ * history than in a short one.
  *
  * @throws UsageError (NOT_RETAINED, BAD_ARGUMENT), StoreError (STORE_EMPTY)
  */
-export function findBlock(state: StoreState, path: string, target?: number | Block): BlockRecord {
-  const chain = chainOf(state);
+export function findBlock(
+  { readBlock, readChain, readHead }: Access,
+  database: Database,
+  path: string,
+  target?: number | Block,
+): BlockRecord {
   if (target === undefined) {
-    const head = chain.at(-1);
-    if (head !== undefined) return head;
+    const head = readHead(database);
+    const block = head === null ? null : readBlock(database, head.id);
+    if (block !== null) return block;
     throw new StoreError("STORE_EMPTY", `the store ${path} holds no block`, { path });
   }
   checkTarget(target);
-  const found =
-    typeof target === "number"
-      ? chain.find(({ height }) => height === target)
-      : state.blocks.find(({ id }) => id.toString("hex") === target.id);
-  if (found !== undefined) return found;
-  const name = typeof target === "number" ? `height ${target}` : `block ${target.id}`;
-  const apart = state.blocks.some(({ height }) => height === target);
-  const where = apart ? " on its chain: name the block that is retained apart from it by its value" : "";
-  throw new UsageError("NOT_RETAINED", `the store ${path} does not hold ${name}${where}`, { path });
+  const byHeight = typeof target === "number";
+  const found = byHeight ? readChain(database, target) : readBlock(database, Buffer.from(target.id, "hex"));
+  if (found !== null) return found;
+  const name = byHeight ? `height ${target}` : `block ${target.id}`;
+  const advice = byHeight ? " on its chain: a block of a side branch is named by its value" : "";
+  throw new UsageError("NOT_RETAINED", `the store ${path} does not hold ${name}${advice}`, { path });
 }

@@ -11,8 +11,7 @@ import type { BlockRecord } from "../store/record.ts";
 import type { Import } from "../store/transfer.ts";
 import type { Block } from "./block.ts";
 import { checkNames, integer } from "./options.ts";
-import type { Access } from "./reader.ts";
-import { blockOf, checkBlock, findBlock, isBlock } from "./stored.ts";
+import { type Access, blockOf, checkBlock, findBlock, isBlock } from "./stored.ts";
 
 /** Options of `exportBlock`. */
 export interface ExportOptions {
@@ -44,12 +43,12 @@ export function exportBlock(path: string, options: ExportOptions = {}): AsyncGen
 async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uint8Array> {
   checkNames(options, ["block", "base", "from"]);
   const from = integer(options, "from", 0, 0, 0xffffffff);
-  const { exportChunks, genesisOf, openToRead, readState } = await import("../store/access.ts");
+  const access = await import("../store/access.ts");
+  const { exportChunks, genesisOf, openToRead } = access;
   const database = await openToRead(path);
   try {
-    const state = readState(database);
-    const block = findBlock(state, path, options.block);
-    const base = options.base === undefined ? null : findBlock(state, path, options.base);
+    const block = findBlock(access, database, path, options.block);
+    const base = options.base === undefined ? null : findBlock(access, database, path, options.base);
     try {
       for (const chunk of exportChunks(database, { genesis: genesisOf(database), block, base }, from)) {
         yield new Uint8Array(chunk);
@@ -218,7 +217,7 @@ export class Importer {
   }
 
   #putBlock(block: BlockRecord): void {
-    const { packBlock, packHash, packTotals, readTotals, unpackBlock } = this.#access;
+    const { findChain, packBlock, packTotals, readTotals, unpackBlock } = this.#access;
     const database = this.#database;
     const totals = readTotals(database);
     const known = database.block(block.id);
@@ -226,7 +225,7 @@ export class Importer {
     const pinned = known !== undefined && unpackBlock(block.id, known).pinned;
     database.putBlock(block.id, packBlock({ ...block, sequence: totals.nextSequence, pinned }));
     database.putMeta("totals", packTotals({ ...totals, nextSequence: totals.nextSequence + 1 }));
-    database.putMeta("head", packHash(block.id));
+    findChain(database, block.id);
     database.putMeta("import", null);
     database.putMeta("importHead", null);
   }

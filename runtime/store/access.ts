@@ -9,6 +9,17 @@ export { DirectLoader } from "./load.ts";
 export { openToRead, openToWrite, requireStore } from "./open.ts";
 export { packBlock, packFormat, packHash, packTotals, STORE_FORMAT, unpackBlock } from "./record.ts";
 export { salvage } from "./salvage.ts";
-export { checkFormat, countTotals, genesisOf, readRecords, readState, readTotals } from "./state.ts";
+export {
+  checkFormat,
+  countTotals,
+  findChain,
+  genesisOf,
+  readBlock,
+  readChain,
+  readHead,
+  readRecords,
+  readState,
+  readTotals,
+} from "./state.ts";
 export { exportChunks, Import, refused } from "./transfer.ts";
 export { Verifier } from "./verify.ts";

@@ -8,6 +8,8 @@
  *   objects   hash                   u8 tag · u48 number of the body, 0: none · the rest of its bytes
  *   bodies    u48 number             the first bytes of an object, at most 4,072 of a page
  *   blocks    block id               record.ts
+ *   chain     u40 height             the id of the block of this height on the chain; below the base of the
+ *                                    chain, and above its head, what was there when they were on it
  *   meta      "format", "genesis",   record.ts
  *             "head", "writer", …
  *
@@ -41,6 +43,7 @@ const REMAINS_BYTES = 256;
 const INLINE_BYTES = 160;
 const ENTRY_BYTES = 7;
 const NUMBER_BYTES = 6;
+const HEIGHT_BYTES = 5;
 
 type Table = LmdbTable<Buffer, Buffer>;
 
@@ -58,6 +61,7 @@ export class Database {
   readonly #objects: Table;
   readonly #bodies: Table;
   readonly #blocks: Table;
+  readonly #chain: Table;
   readonly #meta: Table;
   readonly #path: string;
   readonly #file: string;
@@ -73,7 +77,7 @@ export class Database {
       noSubdir: false,
       readOnly,
       mapSize: MAP_BYTES,
-      maxDbs: 4,
+      maxDbs: 5,
       maxReaders: READERS_LIMIT,
       // A transaction is on the disk when it returns.
       overlappingSync: false,
@@ -91,6 +95,7 @@ export class Database {
     this.#objects = table("objects");
     this.#bodies = table("bodies");
     this.#blocks = table("blocks");
+    this.#chain = table("chain");
     this.#meta = table("meta");
     this.#path = path;
     this.#file = fileIn(path);
@@ -240,6 +245,20 @@ export class Database {
     this.#blocks.removeSync(id);
   }
 
+  /** The id of the block of the chain at this height: see above. */
+  chainAt(height: number): Buffer | undefined {
+    return this.#chain.getBinary(heightKey(height));
+  }
+
+  putChain(height: number, id: Buffer): void {
+    this.#chain.putSync(heightKey(height), id);
+  }
+
+  /** The block is not at this height any more. */
+  removeChain(height: number, id: Buffer): void {
+    if (this.chainAt(height)?.equals(id)) this.#chain.removeSync(heightKey(height));
+  }
+
   meta(name: string): Buffer | undefined {
     return this.#meta.getBinary(Buffer.from(name));
   }
@@ -248,6 +267,12 @@ export class Database {
     if (value === null) this.#meta.removeSync(Buffer.from(name));
     else this.#meta.putSync(Buffer.from(name), value);
   }
+}
+
+function heightKey(height: number): Buffer {
+  const key = Buffer.alloc(HEIGHT_BYTES);
+  key.writeUIntBE(height, 0, HEIGHT_BYTES);
+  return key;
 }
 
 /** Which file lies in the directory, "" if none. */

@@ -7,7 +7,7 @@
  *               sequence, pinned]
  *   "format"   ["stillpoint store", version]
  *   "genesis"  [genesis id]
- *   "head"     [block id]
+ *   "head"     [block id, its height, the lowest height of its chain]
  *   "writer"   [process number, when it started, boot id, token]
  *   "export"   [genesis id, block id, block record, base's id or null, base's root or null]
  *   "import"   [number of the next chunk, objects that are there]; "importHead": chunk 0
@@ -21,7 +21,7 @@ import { hash } from "node:crypto";
 import { createRequire } from "node:module";
 import { assert, StoreError } from "../errors.ts";
 
-export const STORE_FORMAT = 1;
+export const STORE_FORMAT = 2;
 export const STORE_MAGIC = "stillpoint store";
 
 type Shape = "integer" | "hash" | "hash?" | "bytes" | "text" | "boolean";
@@ -116,6 +116,24 @@ export function packHash(bytes: Buffer): Buffer {
 
 export function unpackHash(bytes: Buffer, name: string): Buffer {
   return unpack(bytes, ["hash"], name)[0] as Buffer;
+}
+
+/** The block at which the history is, and its chain, which is of retained blocks from `base` on. */
+export interface Head {
+  readonly id: Buffer;
+  readonly height: number;
+  readonly base: number;
+}
+
+const HEAD: readonly Shape[] = ["hash", "integer", "integer"];
+
+export function packHead({ id, height, base }: Head): Buffer {
+  return pack([id, height, base], HEAD);
+}
+
+export function unpackHead(bytes: Buffer): Head {
+  const [id, height, base] = unpack(bytes, HEAD, '"head"') as [Buffer, number, number];
+  return { id, height, base };
 }
 
 const HOLDER: readonly Shape[] = ["integer", "text", "text", "text"];

@@ -1,14 +1,17 @@
 /** What a store says of itself, read without changing anything. */
 
-import { StoreError } from "../errors.ts";
+import { assert, StoreError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import {
   type BlockRecord,
+  type Head,
+  packHead,
   STORE_FORMAT,
   type Totals,
   unpackBlock,
   unpackFormat,
   unpackHash,
+  unpackHead,
   unpackTotals,
 } from "./record.ts";
 
@@ -51,8 +54,10 @@ export interface Records {
   readonly blocks: readonly BlockRecord[];
   /** Ids of the blocks whose records are damaged. */
   readonly damagedBlocks: readonly Buffer[];
-  /** Whether the record "head" names a block that is there, or there is none. */
+  /** Whether "head" names a block that is there, and the table "chain" its chain; or there is none. */
   readonly head: boolean;
+  /** The block that the record "head" names, if it is there. */
+  readonly at: Buffer | null;
   /** Whether the record "totals" can be read. */
   readonly totals: boolean;
 }
@@ -68,13 +73,28 @@ export function readRecords(database: Database): Records {
   }
   blocks.sort(byHeight);
   const head = database.meta("head");
-  const id = head === undefined ? null : readable(() => unpackHash(head, '"head"'));
+  const at = head === undefined ? null : readable(() => unpackHead(head));
   return {
     blocks,
     damagedBlocks,
-    head: head === undefined || (id !== null && database.block(id) !== undefined),
+    head: head === undefined || (at !== null && isChain(database, at)),
+    at: at === null || database.block(at.id) === undefined ? null : at.id,
     totals: readable(() => readTotals(database)) !== null,
   };
+}
+
+/** Whether the table "chain" has, from a head on, the parent of each block; a damaged record ends it. */
+function isChain(database: Database, { id, height, base }: Head): boolean {
+  const record = (of: Buffer): BlockRecord | null => readable(() => readBlock(database, of));
+  let next = record(id);
+  if (next === null) return database.block(id) !== undefined;
+  if (next.height !== height) return false;
+  for (;;) {
+    if (!database.chainAt(next.height)?.equals(next.id)) return false;
+    const before = record(next.parent);
+    if (before === null) return next.height === base || database.block(next.parent) !== undefined;
+    next = before;
+  }
 }
 
 function readable<T>(read: () => T): T | null {
@@ -86,13 +106,51 @@ function readable<T>(read: () => T): T | null {
   }
 }
 
+/** Everything that is retained; costs what that is. */
 export function readState(database: Database): StoreState {
-  const head = database.meta("head");
   const blocks = database
     .blockIds()
     .map((id) => unpackBlock(id, database.block(id) as Buffer))
     .sort(byHeight);
-  return { head: head === undefined ? null : unpackHash(head, '"head"'), blocks };
+  return { head: readHead(database)?.id ?? null, blocks };
+}
+
+/** Where the history is, null: nowhere yet. */
+export function readHead(database: Database): Head | null {
+  const head = database.meta("head");
+  return head === undefined ? null : unpackHead(head);
+}
+
+/** The retained block with this id. */
+export function readBlock(database: Database, id: Buffer): BlockRecord | null {
+  const record = database.block(id);
+  return record === undefined ? null : unpackBlock(id, record);
+}
+
+/** The retained block of the chain at this height. */
+export function readChain(database: Database, height: number): BlockRecord | null {
+  const head = readHead(database);
+  if (head === null || !Number.isInteger(height) || height < head.base || height > head.height) return null;
+  const id = database.chainAt(height);
+  const block = id === undefined ? null : readBlock(database, id);
+  if (block?.height === height) return block;
+  const text = `the store is damaged: the block of height ${height} of its chain is not there. `;
+  throw new StoreError("STORE_CORRUPT", `${text}"stillpoint store repair" looks for it`, { height });
+}
+
+/**
+ * Makes a retained block the head, and finds out what its chain is: costs its length. Inside a transaction.
+ */
+export function findChain(database: Database, id: Buffer): void {
+  let base = -1;
+  let height = -1;
+  for (let next = readBlock(database, id); next !== null; next = readBlock(database, next.parent)) {
+    if (height < 0) height = next.height;
+    base = next.height;
+    database.putChain(base, next.id);
+  }
+  assert(height >= 0, "store: the head is not retained");
+  database.putMeta("head", packHead({ id, height, base }));
 }
 
 function byHeight(a: BlockRecord, b: BlockRecord): number {

@@ -34,9 +34,11 @@ import type { StorePlace } from "./message.ts";
 import { openToWrite } from "./open.ts";
 import {
   type BlockRecord,
+  type Head,
   packBlock,
   packFormat,
   packHash,
+  packHead,
   packTotals,
   STORE_FORMAT,
   type Totals,
@@ -54,15 +56,23 @@ export interface NewBlock {
   readonly metadata: Ref;
 }
 
-/** What one transaction changes, in this order. Blocks are named by their ids. */
+/** What names a block. */
+export interface NamedBlock {
+  readonly id: Uint8Array;
+  readonly height: number;
+}
+
+/** What one transaction changes, in this order. */
 export interface StoreChange {
   readonly blocks: readonly NewBlock[];
   /** Blocks that are no longer retained. */
-  readonly removed: readonly Uint8Array[];
+  readonly removed: readonly NamedBlock[];
   readonly pinned: readonly Uint8Array[];
   readonly unpinned: readonly Uint8Array[];
-  /** The block at which the history is, which is retained. Null: as before, or none yet. */
-  readonly head: Uint8Array | null;
+  /** Blocks that come onto the chain. */
+  readonly chain: readonly NamedBlock[];
+  /** Where the history is, at a retained block. Null: as before, or nowhere yet. */
+  readonly head: (NamedBlock & { readonly base: number }) | null;
 }
 
 /** What a commit or a sweep did. */
@@ -74,8 +84,8 @@ export interface Written {
 }
 
 /**
- * How far a sweep is: done, and what it freed; or "ended" by a transaction that failed: what that wrote is not
- * there, though the sweep has marked it.
+ * How far a sweep is: done, and what it freed; or ended by a transaction that failed, for the sweep has
+ * marked what that wrote and what is not there.
  */
 export type SweepStep = Written | "going" | "ended";
 
@@ -164,7 +174,7 @@ export class Writer {
   }
 
   /** Makes a change durable. */
-  change({ blocks, removed, pinned, unpinned, head }: StoreChange): Written {
+  change({ blocks, removed, pinned, unpinned, chain, head }: StoreChange): Written {
     const database = this.database;
     return this.#writing((written) => {
       let bytes = 0;
@@ -180,16 +190,16 @@ export class Writer {
         const hash = metadata === 0 ? null : this.#key(metadata);
         database.putBlock(block.id, packBlock({ ...block, metadata: hash, sequence }));
       }
-      for (const id of removed) database.removeBlock(id as Buffer);
+      for (const { id, height } of removed) {
+        database.removeBlock(id as Buffer);
+        database.removeChain(height, id as Buffer);
+      }
       for (const id of pinned) this.#setPinned(id as Buffer, true);
       for (const id of unpinned) this.#setPinned(id as Buffer, false);
-      if (head !== null) database.putMeta("head", packHash(head as Buffer));
+      for (const { id, height } of chain) database.putChain(height, id as Buffer);
+      if (head !== null) this.#putHead(head as Head);
       if (blocks.length > 0) this.#putTotals(bytes, nextSequence);
       this.#step("record");
-      assert(
-        head === null || database.block(head as Buffer) !== undefined,
-        "store: the head is not retained",
-      );
       return bytes;
     });
   }
@@ -211,6 +221,23 @@ export class Writer {
     const { words } = this.#heap;
     for (const one of written) Atomics.or(words, one * UNIT_WORDS + HEADER_STORED, this.#bit);
     return { objects: written.length, bytes, sweepDue: this.#sweepDue };
+  }
+
+  /** The head is retained, and the ends of its chain are where they must be. */
+  #putHead(head: Head): void {
+    const { database } = this;
+    assert(database.block(head.id) !== undefined, "store: the head is not retained");
+    assert(database.chainAt(head.height)?.equals(head.id), "store: the head is not on the chain");
+    const base = database.chainAt(head.base);
+    if (base === undefined || database.block(base) === undefined) {
+      throw new StoreError(
+        "STORE_CORRUPT",
+        `the store ${this.path} is damaged: the first block of its chain is not there. ` +
+          '"stillpoint store repair" looks for it',
+        { path: this.path, height: head.base },
+      );
+    }
+    database.putMeta("head", packHead(head));
   }
 
   #bind(): void {
@@ -264,15 +291,15 @@ export class Writer {
   }
 
   /**
-   * Closes a store that never had a head and takes back what was written: its file and directory, if they were
-   * made for it, else its blocks.
+   * Closes a store that never had a head and takes back what was written: its file and directory, if they
+   * were made for it, else its blocks.
    */
   async discard(): Promise<void> {
     const { database, path } = this;
     assert(this.state.head === null, "store: one that holds blocks cannot be discarded");
     if (!this.#isNew) {
-      const removed = database.blockIds();
-      this.change({ blocks: [], removed, pinned: [], unpinned: [], head: null });
+      const removed = readState(database).blocks;
+      this.change({ blocks: [], removed, pinned: [], unpinned: [], chain: [], head: null });
       return this.close();
     }
     await this.close();

@@ -55,6 +55,15 @@ test("any operations on any of many versions give what a Map gives, and change n
       versions.push(made[next(made.length)] as Pair);
     }
     for (const version of versions) check(version);
+    for (let i = 0; i < 60; i++) {
+      const [own, model] = versions[next(versions.length)] as Pair;
+      const [other] = versions[next(versions.length)] as Pair;
+      const found = new Set(own.valuesNotIn(other));
+      for (const key of model.keys()) {
+        const value = own.get(key) as number[];
+        assert.ok(found.has(value) || other.get(key) === value);
+      }
+    }
   }
 });
 
@@ -68,4 +77,6 @@ test("what does not change is shared", () => {
     map.union(map.from(400), (own) => own),
     map,
   );
+  assert.deepEqual([...map.set(2000, 2000).valuesNotIn(map)], [2000]);
+  assert.deepEqual([...map.valuesNotIn(map.below(998))], [998, 999]);
 });

@@ -152,7 +152,7 @@ async function failureInSweep(from: string, kept: Block, at: number): Promise<bo
     const failing = async function (this: Store, number: number): Promise<unknown> {
       if (steps++ === at) {
         store.failAfter(0);
-        const nothing = { blocks: [], removed: [], pinned: [], unpinned: [], head: null };
+        const nothing = { blocks: [], removed: [], pinned: [], unpinned: [], chain: [], head: null };
         await assert.rejects(this.change(nothing), { code: "STORE_FULL" });
       }
       return sweep.call(this, number, 24);
