@@ -77,4 +77,20 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     edits: [{ file: "kernel/merge.ts", from: "caller.charge(COST_MERGE_PAGE);", to: "" }],
     steps: ["merge"],
   },
+  "each join of an item copies what it has made": {
+    edits: [
+      {
+        file: "kernel/item.ts",
+        from: "    return this.#log.length;",
+        to: "    work.setEntries += new Set(this.#made).size;\n    return this.#log.length;",
+      },
+    ],
+    steps: ["crowd"],
+  },
+  "PUT makes pages and nodes for nothing": {
+    edits: [
+      { file: "kernel/copy.ts", from: "(units) => caller.charge(units * COST_HEAP_UNIT)", to: "() => {}" },
+    ],
+    steps: ["copyIn", "zero"],
+  },
 };

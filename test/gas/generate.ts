@@ -74,7 +74,7 @@ class Play {
     const { world } = this;
     const child = 1 + this.next(CHILDREN);
     const hash = world.caller.hashes[program] as Uint8Array;
-    world.call(world.caller.putRequest(child, { program: hash, memoryQuota: 20_000, processQuota: 3_000 }));
+    world.call(world.caller.putRequest(child, { program: hash, memoryQuota: 20_000, processQuota: 8_000 }));
     const tiny = world.caller.hashes[TINY] as Uint8Array;
     world.call(world.caller.putRequest(child, { ranges: [{ source: tiny, target: HASH }] }));
     return child;
@@ -319,6 +319,17 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     ending(play, steps);
     const of = { count: 1 + next(8), gas: pick(next, [100, ...GAS]), steps: [steps] };
     for (const request of batchOf(world.caller, child, of)) world.call(request);
+  },
+  /** An item that makes many children and starts half of them. */
+  crowd: (play) => {
+    const { world, next } = play;
+    const child = play.makeGuest(GUEST);
+    const count = upTo(next, 6_000);
+    const start = { entry: "nothing", gas: 30_000 };
+    const steps = new Steps().put(0, { program: HASH }, count).put(0, { start }, count / 2);
+    for (const request of batchOf(world.caller, child, { count: 1, gas: 1e9, steps: [steps] })) {
+      world.call(request);
+    }
   },
   settle: (play) => play.world.settle(),
 };
