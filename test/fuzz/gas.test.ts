@@ -12,6 +12,7 @@ const CANARY_ROUNDS = 3;
 const PENDING: readonly [cause: RegExp, why: string][] = [
   [/, (bytesCopied|bytesCompared|globalBytes|marksScanned)$/, "START does not pay for the image"],
   [/, (instances|memories)$/, "an instance of its own, and its memories, cost more than START"],
+  [/: get, hashes to come$/, "an end does not pay for changed children and the nodes above them"],
   [/, faults$/, "neither START nor an item pays for a trap"],
 ];
 
