@@ -6,6 +6,7 @@
 
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import type { CompileOptions } from "../runtime/compile.ts";
 
 /** Each name is a folder of the examples and a file in its guest folder. */
 export const GUESTS = [
@@ -18,9 +19,17 @@ export const GUESTS = [
   "exchange/router",
   "exchange/token",
   "exchange/pool",
+  "evm/root",
+  "evm/evm",
+  "evm/senders",
 ] as const;
 
 export type Guest = (typeof GUESTS)[number];
+
+/** How a program is compiled. */
+export function guestOptions(guest: Guest): CompileOptions {
+  return guest.startsWith("evm/") ? { enable: ["simd"] } : {};
+}
 
 const IS_BUILT = import.meta.url.endsWith(".js");
 
@@ -28,7 +37,7 @@ const IS_BUILT = import.meta.url.endsWith(".js");
 export async function loadGuest(guest: Guest): Promise<Uint8Array> {
   if (IS_BUILT) return readFile(new URL(guestFile(guest, "wasm"), import.meta.url));
   const { compileGuest } = await import("../runtime/compile.ts");
-  return compileGuest(fileURLToPath(new URL(guestFile(guest, "ts"), import.meta.url)));
+  return compileGuest(fileURLToPath(new URL(guestFile(guest, "ts"), import.meta.url)), guestOptions(guest));
 }
 
 /** Where a program lies, relative to this file. */

@@ -1,4 +1,4 @@
-/** npm start -- [--blocks DIR] [--workers N] [--json] */
+/** npm run ledger -- [--blocks DIR] [--workers N] [--json] */
 
 import { runCommand } from "../../runtime/cli/terminal.ts";
 import { ledgerCommand } from "./demo.ts";

@@ -1,6 +1,6 @@
 /**
- * The compression function F of BLAKE2b (RFC 7693, section 3.2), with any number of rounds, as EIP-152 has it.
- * About 700 gas for each round.
+ * The compression function F of BLAKE2b (RFC 7693, section 3.2), with any number of rounds, as EIP-152 has
+ * it. About 700 gas for each round.
  */
 
 const v: usize = memory.data(128, 8);
@@ -21,8 +21,8 @@ const order: usize = memory.data<u8>([
 
 export class Blake2b {
   /**
-   * Changes the eight u64 at `state` by the sixteen at `message`; `low` and `high`: bytes so far; `last`: this is
-   * the last block.
+   * Changes the eight u64 at `state` by the sixteen at `message`; `low` and `high`: bytes so far; `last`:
+   * this is the last block.
    */
   static compress(state: usize, message: usize, low: u64, high: u64, last: bool, rounds: u32): void {
     memory.copy(v, state, 64);

@@ -1,6 +1,6 @@
 /**
- * The fields below the pairing of bn254.ts: integers modulo p in Montgomery's form (montgomery.ts), and a + bi with
- * i² = -1 over them, b behind a. Targets may overlap operands.
+ * The fields below the pairing of bn254.ts: integers modulo p in Montgomery's form (montgomery.ts), and a +
+ * bi with i² = -1 over them, b behind a. Targets may overlap operands.
  */
 
 import { U256 } from "../u256.ts";

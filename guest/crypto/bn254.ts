@@ -1,13 +1,13 @@
 /**
- * The curve that Ethereum calls alt_bn128 (EIP-196, EIP-197): y² = x³ + 3 over the integers modulo p, its twist
- * over the field of i² = -1, and the pairing of the two.
+ * The curve that Ethereum calls alt_bn128 (EIP-196, EIP-197): y² = x³ + 3 over the integers modulo p, its
+ * twist over the field of i² = -1, and the pairing of the two.
  *
- * Numbers from outside are 32 bytes, the most significant first. A point is x and y, two zeros for the point at
- * infinity; of the twist each coordinate is two numbers, that with i first.
+ * Numbers from outside are 32 bytes, the most significant first. A point is x and y, two zeros for the point
+ * at infinity; of the twist each coordinate is two numbers, that with i first.
  *
- * The pairing is the optimal ate pairing (Vercauteren): a Miller loop over 6u + 2 for u = 4965661367192848881,
- * with two more steps by Frobenius, and the final exponentiation of Fuentes-Castañeda, Knapp and
- * Rodríguez-Henríquez. About 22 million gas for each pair, and 26 million for all.
+ * The pairing is the optimal ate pairing (Vercauteren): a Miller loop over 6u + 2 for u =
+ * 4965661367192848881, with two more steps by Frobenius, and the final exponentiation of Fuentes-Castañeda,
+ * Knapp and Rodríguez-Henríquez. About 22 million gas for each pair, and 26 million for all.
  */
 
 import { U256 } from "../u256.ts";
@@ -61,8 +61,8 @@ export class Bn254 {
   }
 
   /**
-   * Whether the product of the pairings of `count` pairs (a point, 64 bytes, and one of the twist, 128 bytes) is
-   * 1; -1 if a point is not on its curve, or of the twist not in the subgroup.
+   * Whether the product of the pairings of `count` pairs (a point, 64 bytes, and one of the twist, 128 bytes)
+   * is 1; -1 if a point is not on its curve, or of the twist not in the subgroup.
    */
   static pairing(pairs: usize, count: u32): i32 {
     describeField();

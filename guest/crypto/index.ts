@@ -1,4 +1,7 @@
-/** Hashes and signatures for programs: `import { Keccak256 } from "stillpoint/guest/crypto"`. See ../README.md. */
+/**
+ * Hashes and signatures for programs: `import { Keccak256 } from "stillpoint/guest/crypto"`. See
+ * ../README.md.
+ */
 
 export { Blake2b } from "./blake2b";
 export { Bn254 } from "./bn254";

@@ -1,9 +1,9 @@
 /**
- * Powers modulo numbers of any length: `modularPower(target, base, exponent, modulus, …)`. Numbers are bytes, the
- * most significant first.
+ * Powers modulo numbers of any length: `modularPower(target, base, exponent, modulus, …)`. Numbers are bytes,
+ * the most significant first.
  *
- * An odd modulus is worked with by Montgomery's method, digits of 32 bits. An even one is 2^k times an odd one:
- * the power is computed modulo both, and put together by the Chinese remainder theorem.
+ * An odd modulus is worked with by Montgomery's method, digits of 32 bits. An even one is 2^k times an odd
+ * one: the power is computed modulo both, and put together by the Chinese remainder theorem.
  */
 
 /** The next free byte of the room for numbers; functions put it back when they end. */
@@ -18,8 +18,8 @@ function take(digits: usize): usize {
 }
 
 /**
- * Writes base^exponent mod modulus, `modulusLength` bytes, to `target`. A modulus of 0 gives 0. `work` has room
- * for 16 numbers as long as the longest of base and modulus, and 256 bytes.
+ * Writes base^exponent mod modulus, `modulusLength` bytes, to `target`. A modulus of 0 gives 0. `work` has
+ * room for 16 numbers as long as the longest of base and modulus, and 256 bytes.
  */
 export function modularPower(
   target: usize,

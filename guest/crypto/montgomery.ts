@@ -1,6 +1,6 @@
 /**
- * Arithmetic modulo an odd number of 256 bits, by Montgomery's method: a value a stands as a * 2^256 modulo m,
- * in four u64, the least significant first, always below m. Targets may overlap operands.
+ * Arithmetic modulo an odd number of 256 bits, by Montgomery's method: a value a stands as a * 2^256 modulo
+ * m, in four u64, the least significant first, always below m. Targets may overlap operands.
  *
  * A field is described by FIELD_BYTES bytes at an address divisible by 8, which `describe` fills:
  *    0  m             32  u32 -1 / m modulo 2^32, u32 0     40  2^512 modulo m      72  2^256 modulo m: one

@@ -1,7 +1,7 @@
 /**
- * The field of the curve secp256k1: integers modulo p = 2^256 - 2^32 - 977, as ten digits of 26 bits in ten u32,
- * the least significant first. Digits may be a little larger than 26 bits, and the value than p, by what one
- * addition adds; `normalize` makes it the one value below p. Targets may overlap operands.
+ * The field of the curve secp256k1: integers modulo p = 2^256 - 2^32 - 977, as ten digits of 26 bits in ten
+ * u32, the least significant first. Digits may be a little larger than 26 bits, and the value than p, by what
+ * one addition adds; `normalize` makes it the one value below p. Targets may overlap operands.
  *
  * Products are sums of 64 bits by columns. What stands from 2^260 on comes back 2^36 + 15632 times, for
  * 2^260 = 2^4 (2^32 + 977) modulo p. Digits are below 2^27: a column is below 10 * 2^54, and so far from 2^64
@@ -23,7 +23,9 @@ const modulus: usize = memory.data<u32>([
 const power: usize = memory.data(40, 8);
 const base: usize = memory.data(40, 8);
 
-/** Writes digits after one pass of carries; the first two may have 60 bits, what leaves the last is folded. */
+/**
+ * Writes digits after one pass of carries; the first two may have 60 bits, what leaves the last is folded.
+ */
 // prettier-ignore
 function fold(
   target: usize,

@@ -1,14 +1,14 @@
 /**
- * ECDSA over the curve secp256k1 (SEC 1, SEC 2): y² = x³ + 7. Verifying signatures, and recovering who signed;
- * nothing here is secret, and nothing takes the same time for all inputs.
+ * ECDSA over the curve secp256k1 (SEC 1, SEC 2): y² = x³ + 7. Verifying signatures, and recovering who
+ * signed; nothing here is secret, and nothing takes the same time for all inputs.
  *
  * Numbers from outside are 32 bytes, the most significant first; a public key is x and y, 64 bytes.
  *
  *   if (Secp256k1.recover(publicKey, hash, r, s, yIsOdd)) Keccak256.hash(publicKey, 64, address);
  *
- * Both need u * G + v * P. Each factor is split in two of half the length by the curve's endomorphism (Gallant,
- * Lambert and Vanstone: λ (x, y) = (βx, y)), so that four sums share 129 doublings; digits are odd, from -15 to
- * 15, a fifth of them not zero. About 2.6 million gas.
+ * Both need u * G + v * P. Each factor is split in two of half the length by the curve's endomorphism
+ * (Gallant, Lambert and Vanstone: λ (x, y) = (βx, y)), so that four sums share 129 doublings; digits are odd,
+ * from -15 to 15, a fifth of them not zero. About 2.6 million gas.
  */
 
 import { U256 } from "../u256.ts";
@@ -44,9 +44,9 @@ const generator: usize = memory.data<u32>([
 ]);
 
 /*
- * Splitting (Guide to Elliptic Curve Cryptography, algorithm 3.74): with the short vectors (a1, b1), (a2, b2) of
- * the lattice, c1 = b2 k / n and c2 = -b1 k / n, rounded; then k = k1 + k2 λ for k1 = k - c1 a1 - c2 a2 and
- * k2 = -c1 b1 - c2 b2, of at most 128 bits each. g1, g2 are b2 and -b1 times 2^384 / n; b2 = a1.
+ * Splitting (Guide to Elliptic Curve Cryptography, algorithm 3.74): with the short vectors (a1, b1), (a2, b2)
+ * of the lattice, c1 = b2 k / n and c2 = -b1 k / n, rounded; then k = k1 + k2 λ for k1 = k - c1 a1 - c2 a2
+ * and k2 = -c1 b1 - c2 b2, of at most 128 bits each. g1, g2 are b2 and -b1 times 2^384 / n; b2 = a1.
  */
 // prettier-ignore
 const g1: usize = memory.data<u64>([

@@ -13,7 +13,8 @@ const HELP = `stillpoint: WebAssembly processes in a tree, whose memory is the s
   stillpoint compile GUEST.ts -o OUT.wasm   compiles an AssemblyScript guest
   stillpoint admit PROGRAM.wasm             checks a program and prints its hash, or why it is rejected
   stillpoint store COMMAND DIRECTORY        looks at and cares for a directory of blocks
-  stillpoint ledger [OPTION…]               the ledger example: real blocks through a tree of processes
+  stillpoint evm [OPTION…]                  the EVM example: Ethereum blocks with their contracts
+  stillpoint ledger [OPTION…]               the ledger example: value transfers of real blocks
   stillpoint parallel [OPTION…]             the parallel example: one root, many children
   stillpoint exchange [OPTION…]             the exchange example: transactions over several processes
   stillpoint COMMAND --help                 options of a command
@@ -48,6 +49,8 @@ async function findCommand(name: string | undefined): Promise<import("./terminal
       return (await import("./admit.ts")).admitCommand;
     case "store":
       return (await import("./store.ts")).storeCommand;
+    case "evm":
+      return (await example("evm")).evmCommand;
     case "ledger":
       return (await example("ledger")).ledgerCommand;
     case "parallel":

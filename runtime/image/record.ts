@@ -61,8 +61,8 @@ export type FieldName = (typeof HASHED_FIELDS)[number][0];
 /**
  * The hashed fields of a process, by name: hashes in hex (null: absent), 64-bit integers as bigint, gas as a
  * number. Sizes are in pages of 64 KiB; numbers of statuses and faults are those of `stillpoint/syscalls`.
- * `gas` is what the process was given; it is void if on the way to it a `parentGasEpoch` is not the `gasEpoch`
- * of the process above.
+ * `gas` is what the process was given; it is void if on the way to it a `parentGasEpoch` is not the
+ * `gasEpoch` of the process above.
  */
 export type HashedRecord = {
   readonly [F in (typeof HASHED_FIELDS)[number] as F[0]]: F[1] extends "hash"

@@ -58,8 +58,8 @@ export function cloneOfCaller(
 }
 
 /**
- * What START makes of `process`, a child of a process of that gas epoch; it becomes its own reference snapshot
- * unless the request keeps the earlier one.
+ * What START makes of `process`, a child of a process of that gas epoch; it becomes its own reference
+ * snapshot unless the request keeps the earlier one.
  */
 export function runnable(process: Process, entry: number, request: PutRequest, gasEpoch: number): Process {
   const start = process.copy();

@@ -1,4 +1,6 @@
-/** The SDK's cryptography against @noble/hashes, @noble/curves and Node's own, on random and malformed inputs. */
+/**
+ * The SDK's cryptography against @noble/hashes, @noble/curves and Node's own, on random and malformed inputs.
+ */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
