@@ -12,7 +12,7 @@ import type { Work } from "../../runtime/work.ts";
 export const UNIT_GAS: Readonly<Record<keyof Work, number>> = {
   nodesVisited: 8,
   nodesMade: 180,
-  recordsRead: 120,
+  recordsRead: 150,
   recordsMade: 100,
   bytesCompared: 1 / 16,
   bytesCopied: 1 / 16,
@@ -22,7 +22,7 @@ export const UNIT_GAS: Readonly<Record<keyof Work, number>> = {
   bytesHashed: 9 / 20,
   objectsHashed: 400,
   globalBytes: 1 / 2,
-  marksScanned: 1 / 64,
+  marksScanned: 1 / 32,
   childNumbers: 8,
   setEntries: 10,
   items: 300,
