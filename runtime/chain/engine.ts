@@ -181,7 +181,9 @@ export class Engine {
 
   /**
    * Runs an activation of a root and hands it to `commit`, which must hold on to what is to be kept. A
-   * collection comes before, if one is due, and once more if the heap was full.
+   * collection comes before, if one is due. If the heap is full the run is repeated with more room: first
+   * after a collection that evicts pages that lie in a store, then after `forget` has let go of 1, 2, 4… more
+   * blocks; it returns how many. So a run fails for want of room only if nothing is left to be forgotten.
    */
   async run<T>(
     start: Ref,
@@ -189,16 +191,17 @@ export class Engine {
     gas: number,
     signal: AbortSignal | null,
     commit: (run: BlockRun) => T | Promise<T>,
+    forget: (count: number) => Promise<number> = async () => 0,
   ): Promise<T> {
     if (this.#due() && (this.#inFlight === 0 || this.#pressed)) await this.collect();
-    try {
-      return await this.#runOnce(start, metadata, gas, signal, commit);
-    } catch (error) {
-      if (!(error instanceof LimitError) || error.code !== "HEAP_FULL") throw error;
-      const before = this.heap.usedBytes;
-      await this.collect({ evict: true });
-      if (this.heap.usedBytes >= before) throw error;
-      return await this.#runOnce(start, metadata, gas, signal, commit);
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#runOnce(start, metadata, gas, signal, commit);
+      } catch (error) {
+        if (!(error instanceof LimitError) || error.code !== "HEAP_FULL") throw error;
+        if (attempt > 0 && (await forget(2 ** (attempt - 1))) === 0) throw error;
+        await this.collect({ evict: true });
+      }
     }
   }
 

@@ -190,6 +190,12 @@ export class History {
     return found;
   }
 
+  /** The next `count` blocks that may be forgotten, in the order of `excess`, if so many are left as `least`. */
+  oldest(count: number, least: number): Retained[] {
+    const { size, pinned } = this.#parts;
+    return this.excess(Math.max(least, size - pinned - count));
+  }
+
   /** Blocks of one height in the order in which they were retained. */
   #oldestFirst(level: Level): Level {
     if (level.length === 1) return level;

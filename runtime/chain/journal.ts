@@ -103,6 +103,14 @@ export class Journal {
     this.#draft = draft;
   }
 
+  /** Lets go of blocks that the draft holds as well, but for its head. */
+  forgetInDraft(blocks: readonly BlockName[]): void {
+    const draft = this.#draft;
+    if (draft === null) return;
+    const held = blocks.filter((block) => draft.get(block) !== undefined && block.id !== draft.head.block.id);
+    this.#draft = draft.apply(held.map((block): Change => ({ kind: "forget", block })));
+  }
+
   /**
    * Makes changes that callers see when this returns. The promise resolves when they are as durable as the
    * option says, or, with `now`, on the disk.

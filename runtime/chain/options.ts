@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import type { BatchReport } from "../batch/evidence.ts";
 import { described, UsageError } from "../errors.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import type { Block } from "./block.ts";
 
 /** What `Runtime.open` takes. Those marked (consensus) decide states: all replicas must use the same. */
 export interface RuntimeOptions {
@@ -25,6 +26,13 @@ export interface RuntimeOptions {
   readonly heapBytes?: number;
   /** How many blocks can be reverted to, those of the current chain before others. Default 256. */
   readonly retain?: number;
+  /**
+   * How many blocks are kept even if the heap is full, the head among them; pinned ones apart. Others are
+   * forgotten then, as if "retain" were less, before a block fails. Default 1.
+   */
+  readonly retainAtLeast?: number;
+  /** Called with the blocks that were forgotten because the heap was full. If it throws, so does the block. */
+  readonly onForget?: (blocks: readonly Block[]) => void;
   /** Directory where instrumented programs are kept between runs. Default: none. */
   readonly programCache?: string;
   /**
@@ -86,7 +94,10 @@ export interface StoreSettings {
 }
 
 /** Options with defaults filled in. */
-export type Settings = Required<Omit<RuntimeOptions, "programCache" | "steps" | "store" | "onBatch">> & {
+export type Settings = Required<
+  Omit<RuntimeOptions, "programCache" | "steps" | "store" | "onBatch" | "onForget">
+> & {
+  readonly onForget: ((blocks: readonly Block[]) => void) | undefined;
   readonly steps: string | null;
   readonly onBatch: ((report: BatchReport) => void) | undefined;
   readonly programCache: string | undefined;
@@ -103,6 +114,8 @@ const KNOWN = [
   "workers",
   "heapBytes",
   "retain",
+  "retainAtLeast",
+  "onForget",
   "programCache",
   "store",
   "timeline",
@@ -127,14 +140,16 @@ export function checkOptions(options: RuntimeOptions): Settings {
     throw bad("entry", entry, "the name of an exported function");
   if (programCache !== undefined && typeof programCache !== "string")
     throw bad("programCache", programCache, "a directory");
-  const { runner = "parallel", steps = null, onBatch } = options;
+  const { runner = "parallel", steps = null, onBatch, onForget } = options;
   if (steps !== null && typeof steps !== "string") throw bad("steps", steps, "the URL of a module");
   if (runner !== "parallel" && runner !== "sequential")
     throw bad("runner", runner, '"parallel" or "sequential"');
   if (onBatch !== undefined && typeof onBatch !== "function") throw bad("onBatch", onBatch, "a function");
+  if (onForget !== undefined && typeof onForget !== "function") throw bad("onForget", onForget, "a function");
   const settings = {
     runner,
     onBatch,
+    onForget,
     steps,
     force: flag(options, "force"),
     paranoid: flag(options, "paranoid"),
@@ -151,6 +166,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     workers: integer(options, "workers", Math.min(8, availableParallelism()), 1, 256),
     heapBytes: integer(options, "heapBytes", 8 * 2 ** 30, 1 << 20, 2 ** 37),
     retain: integer(options, "retain", 256, 1, 1 << 18),
+    retainAtLeast: integer(options, "retainAtLeast", 1, 1, 1 << 18),
     timeline: integer(options, "timeline", 0, 0, 1 << 24),
   };
   if (settings.memoryQuota * WASM_PAGE_BYTES > settings.heapBytes) {

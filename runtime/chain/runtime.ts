@@ -18,8 +18,8 @@ import { type Block, makeBlock, type Retained } from "./block.ts";
 import { Chain } from "./chain.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import type { Side } from "./diff.ts";
-import type { Engine, Metrics } from "./engine.ts";
-import type { Change, History } from "./history.ts";
+import type { BlockRun, Engine, Metrics } from "./engine.ts";
+import type { BlockName, Change, History } from "./history.ts";
 import {
   type BlockInput,
   checkCapacity,
@@ -124,23 +124,43 @@ export class Runtime extends Chain {
 
   /**
    * Runs a block on top of a history's head and hands it to `keep`, which must make it reachable at once. The
-   * promise that `keep` gives is not waited for.
+   * promise that `keep` gives is not waited for. `needed`: a block that is not forgotten to make room.
    */
   async #run<T extends object>(
     { head }: History,
     { metadata, gasLimit, hints, signal }: Input,
     keep: (entry: Retained) => T,
+    needed: BlockName = head.block,
   ): Promise<T> {
     const { failures } = this.#journal;
     const { heap, genesis } = this.#engine;
     const { height, id } = head.block;
     const ref = this.#standingFor(head, metadata);
     this.#engine.pool.hint(hints);
-    return this.#engine.run(ref, metadata, gasLimit, signal, (run) => {
+    const commit = (run: BlockRun): T => {
       // The head it stands on may have turned out not to be durable.
       this.#journal.checkSince(failures);
       return keep(makeBlock(heap, genesis.id, run, height + 1, id, gasLimit));
-    });
+    };
+    const forget = (count: number): Promise<number> => this.#makeRoom(count, needed);
+    return this.#engine.run(ref, metadata, gasLimit, signal, commit, forget);
+  }
+
+  /**
+   * Forgets blocks because the heap is full, at most `count`, those first that the option "retain" would let
+   * go first; never the head, nor the block that is `needed`. How many it were.
+   */
+  async #makeRoom(count: number, needed: BlockName): Promise<number> {
+    const { retainAtLeast, onForget } = this.#engine.settings;
+    const journal = this.#journal;
+    await journal.flush();
+    const oldest = journal.history.oldest(count, retainAtLeast).filter(({ block }) => block.id !== needed.id);
+    if (oldest.length === 0) return 0;
+    const changes = oldest.map(({ block }): Change => ({ kind: "forget", block }));
+    await journal.write(changes, true);
+    journal.forgetInDraft(oldest.map(({ block }) => block));
+    onForget?.(oldest.map(({ block }) => block));
+    return oldest.length;
   }
 
   /** The blocks that the option "retain" lets go, after these changes. */
@@ -196,17 +216,21 @@ export class Runtime extends Chain {
       const journal = this.#journal;
       await journal.flush();
       const before = journal.history;
-      const changes: Change[] = [{ kind: "goTo", block: before.find(to).block }];
+      const target = before.find(to).block;
+      const changes: Change[] = [{ kind: "goTo", block: target }];
       const made: Retained[] = [];
       let draft = before.apply(changes);
+      journal.draft = draft;
       for (const input of inputs) {
-        const { entry } = await this.#run(draft, input, (entry) => {
+        const keep = (entry: Retained): { entry: Retained } => {
           const pushed: Change = { kind: "push", entry };
           changes.push(pushed);
-          draft = draft.apply([pushed]);
+          // To make room for it, blocks may have been forgotten since.
+          draft = (journal.draft as History).apply([pushed]);
           journal.draft = draft;
           return { entry };
-        });
+        };
+        const { entry } = await this.#run(draft, input, keep, target);
         await journal.stage(entry);
         made.push(entry);
       }

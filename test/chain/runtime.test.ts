@@ -5,9 +5,16 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { BlockFault, programHash, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
-import { REGION, SCRATCH, Script } from "../driver.ts";
-import { DRIVER_HASH, driver, guest, open, play, withRuntime } from "../fixture.ts";
+import {
+  type Block,
+  BlockFault,
+  programHash,
+  type Reorg,
+  Runtime,
+  type RuntimeOptions,
+} from "../../runtime/index.ts";
+import { SCRATCH, Script } from "../driver.ts";
+import { driver, guest, open, play, withRuntime } from "../fixture.ts";
 import { checkTree } from "../kernel/invariants.ts";
 
 const trivial = await guest("trivial");
@@ -308,63 +315,72 @@ describe("a small heap", () => {
     });
   });
 
-  test("that is full is a clear error, and nothing is lost", async () => {
-    await withRuntime(
-      [],
-      { heapBytes: 40 << 20, memoryQuota: 512, retain: 1000, workers: 2 },
-      async (runtime) => {
-        let full = 0;
-        for (let i = 0; i < 60 && full === 0; i++) {
-          const before = runtime.head;
-          try {
-            await runtime.produce(filling(200, i));
-          } catch (error) {
-            full++;
-            assert.equal((error as { code: string }).code, "HEAP_FULL");
-            assert.match((error as Error).message, /heap is full.*"retain".*"heapBytes"/);
-            assert.equal(runtime.head, before);
-          }
-        }
-        assert.equal(full, 1);
-        const { head } = runtime;
-        await runtime.revert(2);
-        await runtime.revert(head);
-        assert.equal(runtime.head.root, head.root);
-        checkTree(runtime);
-      },
-    );
+  test("that is full makes the oldest blocks go, and says which", async () => {
+    const gone: number[] = [];
+    const onForget = (blocks: readonly Block[]): unknown => gone.push(...blocks.map(({ height }) => height));
+    const options = { heapBytes: 40 << 20, memoryQuota: 512, retain: 1000, workers: 2, onForget };
+    await withRuntime([], options, async (runtime) => {
+      await runtime.produce(filling(200, 0));
+      await runtime.pin(1);
+      for (let i = 1; i < 60; i++) await runtime.produce(filling(200, i));
+      assert.equal(runtime.head.height, 60);
+      const retained = runtime.retained().map(({ height }) => height);
+      assert.ok(gone.length > 5, `${gone.length} blocks are gone`);
+      assert.deepEqual(
+        [...gone, ...retained].sort((a, b) => a - b),
+        Array.from({ length: 61 }, (_, height) => height),
+      );
+      assert.ok(retained.includes(1), "the pinned one stays");
+      assert.ok(Math.max(...gone) < Math.min(...retained.filter((height) => height !== 1)));
+      const { reorg } = await reorganised(runtime);
+      assert.equal(reorg.head.height, runtime.head.height);
+      checkTree(runtime);
+    });
   });
 
-  test("that was full is free again when blocks are not retained any more", async () => {
-    await withRuntime(
-      [driver],
-      { heapBytes: 40 << 20, memoryQuota: 512, retain: 2, workers: 2 },
-      async (runtime) => {
-        let failures = 0;
-        for (let i = 0; i < 30; i++) {
-          // One block in three wants more than there is.
-          const script = new Script();
-          for (let child = 0; child < 4; child++) script.put(child, { program: DRIVER_HASH });
-          if (i % 3 === 2) {
-            for (let j = 0; j < 400; j++) {
-              script.fill(SCRATCH, 1, j & 255);
-              script.store(SCRATCH, BigInt(i * 1000 + j));
-              if (script.length > 200) break;
-              script.put(j % 4, { ranges: [{ source: REGION, target: REGION + 1, length: 0xfffff }] });
-            }
-          }
-          await runtime.produce(script.metadata()).then(
-            () => {},
-            (error) => {
-              assert.equal(error.code, "HEAP_FULL");
-              failures++;
-            },
-          );
+  /** The last three blocks made again, each larger: what a reorg needs stays, whatever it has to forget. */
+  async function reorganised(runtime: Runtime): Promise<{ reorg: Reorg }> {
+    const to = runtime.head.height - 3;
+    const blocks = [70, 71, 72, 73, 74, 75].map((seed) => ({ metadata: filling(200, seed) }));
+    return { reorg: await runtime.reorg({ to, blocks }) };
+  }
+
+  test("that is full of blocks that must stay is a clear error, and nothing is lost", async () => {
+    const options = { heapBytes: 40 << 20, memoryQuota: 512, retain: 1000, workers: 2 };
+    await withRuntime([], options, async (runtime) => {
+      let full = 0;
+      for (let i = 0; i < 60 && full === 0; i++) {
+        const before = runtime.head;
+        await runtime.pin(before);
+        try {
+          await runtime.produce(filling(200, i));
+        } catch (error) {
+          full++;
+          assert.equal((error as { code: string }).code, "HEAP_FULL");
+          assert.match((error as Error).message, /heap is full.*"retain".*"heapBytes"/);
+          assert.equal(runtime.head, before);
         }
-        assert.ok(failures > 0, "the large blocks did not fit");
-        assert.ok(runtime.head.height >= 20, `all others did: ${runtime.head.height}`);
-      },
-    );
+      }
+      assert.equal(full, 1);
+      const { head } = runtime;
+      await runtime.revert(2);
+      await runtime.revert(head);
+      assert.equal(runtime.head.root, head.root);
+      checkTree(runtime);
+      for (const block of runtime.retained()) await runtime.unpin(block);
+      assert.equal((await runtime.produce(filling(200, 99))).height, head.height + 1);
+    });
+  });
+
+  test("that is full lets so many blocks stay as the option says", async () => {
+    const options = { heapBytes: 40 << 20, memoryQuota: 512, retain: 1000, retainAtLeast: 1000, workers: 1 };
+    await withRuntime([], options, async (runtime) => {
+      const produce = async (): Promise<void> => {
+        for (let i = 0; i < 60; i++) await runtime.produce(filling(200, i));
+      };
+      await assert.rejects(produce(), { code: "HEAP_FULL" });
+      assert.equal(runtime.retained().length, runtime.head.height + 1);
+    });
   });
 });
 
