@@ -216,8 +216,8 @@ function formatLines(lines: readonly Line[]): string {
   return formatTable(header, rows, ["fork", "receipts", "ran", "runtime root"]);
 }
 
-/** Transactions to contracts. */
-function callsOf({ accounts, transactions }: EvmBlock): number {
+/** How many transactions go to contracts. */
+export function callsOf({ accounts, transactions }: EvmBlock): number {
   const contracts = new Set(
     accounts.filter(({ codeHash }) => codeHash !== null).map(({ address }) => address),
   );

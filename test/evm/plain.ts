@@ -17,6 +17,12 @@ interface Exports {
   records(argument: bigint): bigint;
 }
 
+interface SenderExports {
+  readonly memory: WebAssembly.Memory;
+  boxes(argument: bigint): bigint;
+  recover(length: bigint): bigint;
+}
+
 /** The guest called abort; an instance that did is of no use any more. */
 export class PlainAbort extends Error {}
 
@@ -93,5 +99,32 @@ export class PlainEvm {
     if (pointer === 0) return "";
     const bytes = this.#bytes;
     return bytes.toString("utf16le", pointer, pointer + bytes.readUInt32LE(pointer - 4));
+  }
+}
+
+/** The recovery of senders, in the same way. */
+export class PlainSenders {
+  readonly #exports: SenderExports;
+  readonly #inbox: number;
+  readonly #outbox: number;
+
+  constructor(module: WebAssembly.Module) {
+    const abort = (): never => {
+      throw new PlainAbort("the recovery of senders called abort");
+    };
+    const instance = new WebAssembly.Instance(module, { env: { abort } });
+    this.#exports = instance.exports as unknown as SenderExports;
+    const boxes = this.#exports.boxes(0n);
+    this.#inbox = Number(boxes & 0xffffffffn);
+    this.#outbox = Number(boxes >> 32n);
+  }
+
+  /** The address of who signed a transaction, as a word. */
+  recover(transaction: Uint8Array): Uint8Array {
+    const bytes = Buffer.from(this.#exports.memory.buffer);
+    bytes.set(transaction, this.#inbox);
+    const code = this.#exports.recover(BigInt(transaction.length));
+    if (code !== 0n) throw new PlainAbort(`a transaction is not valid: ${code}`);
+    return Uint8Array.from(bytes.subarray(this.#outbox + 4, this.#outbox + 36));
   }
 }
