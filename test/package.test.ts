@@ -172,6 +172,22 @@ test("the command runs the ledger, compiled guests included", () => {
   assert.equal(stdout.trim().split("\n").length, 12);
 });
 
+test("the command executes Ethereum blocks, and says where they come from", () => {
+  const none = stillpoint("evm");
+  assert.equal(none.status, 2);
+  assert.match(none.stderr, /--blocks.*examples\/evm\/blocks/);
+  const blocks = join(project, "blocks");
+  mkdirSync(blocks);
+  for (const file of ["1796867.json.gz", "codes-0.json.gz"]) {
+    symlinkSync(join(ROOT, "examples/evm/blocks", file), join(blocks, file));
+  }
+  const { status, stdout, stderr } = stillpoint("evm", "--blocks", blocks, "--json", "--workers", "2");
+  assert.equal(status, 0, stderr);
+  const line = JSON.parse(stdout);
+  assert.equal(line.agrees, true);
+  assert.deepEqual(line.compared, ["gasUsed", "logsBloom", "transactionsRoot"]);
+});
+
 test("the command runs the exchange", () => {
   const { status, stdout, stderr } = stillpoint("exchange", "--wallets", "1", "--workers", "1");
   assert.equal(status, 0, stderr);
