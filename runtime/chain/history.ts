@@ -190,7 +190,9 @@ export class History {
     return found;
   }
 
-  /** The next `count` blocks that may be forgotten, in the order of `excess`, if so many are left as `least`. */
+  /**
+   * The next `count` blocks that may be forgotten, in the order of `excess`, if so many are left as `least`.
+   */
   oldest(count: number, least: number): Retained[] {
     const { size, pinned } = this.#parts;
     return this.excess(Math.max(least, size - pinned - count));

@@ -31,7 +31,9 @@ export interface RuntimeOptions {
    * forgotten then, as if "retain" were less, before a block fails. Default 1.
    */
   readonly retainAtLeast?: number;
-  /** Called with the blocks that were forgotten because the heap was full. If it throws, so does the block. */
+  /**
+   * Called with the blocks that were forgotten because the heap was full. If it throws, so does the block.
+   */
   readonly onForget?: (blocks: readonly Block[]) => void;
   /** Directory where instrumented programs are kept between runs. Default: none. */
   readonly programCache?: string;

@@ -1,8 +1,8 @@
 /**
- * Ethereum blocks with their contracts, those of the repository with 50 calls and more, in millions of their gas
- * a second: the guests as plain modules in Node, in a loop of their own, which recovers senders and executes but
- * makes no receipts; and through `produce`, by the sequential runner, by the loop of the batch variant (one
- * worker), and by two workers, which may decide or run every batch in parallel.
+ * Ethereum blocks with their contracts, those of the repository with 50 calls and more, in millions of their
+ * gas a second: the guests as plain modules in Node, in a loop of their own, which recovers senders and
+ * executes but makes no receipts; and through `produce`, by the sequential runner, by the loop of the batch
+ * variant (one worker), and by two workers, which may decide or run every batch in parallel.
  *
  * A row a block and contender, and the sum over all; ratios are to the plain modules, round by round.
  */
