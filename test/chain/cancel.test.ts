@@ -21,7 +21,8 @@ for (const workers of [1, 3]) {
       });
       // Those that come after it wait, and are not harmed.
       const next = play(runtime, (script) => script.out(0, 8));
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      const { pool } = runtime.engine;
+      while (pool.threadsAtWork < 1) await new Promise((resolve) => setTimeout(resolve, 1));
       cancel.abort(new Error("enough"));
       await rejected;
       const { block } = await next;
