@@ -9,10 +9,10 @@
 import { CALL_DEPTH_BYTES, INSTRUMENTED_FUNCTION_BYTES_LIMIT } from "../limits.ts";
 import { AdmissionError } from "./admission-error.ts";
 import { Body } from "./body.ts";
+import { bulk } from "./bulk.ts";
 import { writeConstant } from "./constant.ts";
 import { type Depths, type Graph, ROOT_FRAME_BYTES } from "./depth.ts";
 import {
-  bulk,
   type Glue,
   KERNEL_IMPORTS,
   miss,
