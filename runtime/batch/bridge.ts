@@ -14,8 +14,9 @@
  * `bridge` exports
  *   touch(address, length, write)   what instrumented code calls before it accesses lines that it has not:
  *                                   they are looked up, copied into the guest's memory and tagged
- *   changed() -> pages              at an item's end: clears its tags, notes in the log which lines have
- *                                   other bytes than were first read; in how many pages
+ *   changed() -> pages              at an item's end: clears its tags and the state's part of AUX_PAID,
+ *                                   notes in the log which lines have other bytes than were first read; in
+ *                                   how many pages
  *   publish() -> i32                makes versions of those lines; 0: the core has no room for them
  * Both leave lines above the bound alone: those are cells (cells.ts).
  *
@@ -35,7 +36,15 @@ import {
   linesDiffer,
 } from "../program/glue-lines.ts";
 import { glueModule } from "../program/glue-module.ts";
-import { AUX_FAULT, AUX_MARKS, AUX_TAGS, LINE_BYTES, TAG_PRESENT, TAG_WRITTEN } from "../program/layout.ts";
+import {
+  AUX_FAULT,
+  AUX_MARKS,
+  AUX_PAID,
+  AUX_TAGS,
+  LINE_BYTES,
+  TAG_PRESENT,
+  TAG_WRITTEN,
+} from "../program/layout.ts";
 import * as op from "../program/opcodes.ts";
 import { I32 } from "../program/opcodes.ts";
 import {
@@ -184,25 +193,25 @@ function touch(bound: number) {
 
 function changed(code: Code, lines: number): void {
   const [entry, end, line, at, pages] = [0, 1, 2, 3, 4] as const;
-  const mark = (value: number | null) => {
+  const page = () => {
     code.get(line);
     code.i32(PAGE_LINES_SHIFT);
     code.op(op.I32_SHR_U);
-    if (value === null) {
-      code.access(op.I32_LOAD8_U, AUX, AUX_MARKS);
-    } else {
-      code.i32(value);
-      code.access(op.I32_STORE8, AUX, AUX_MARKS);
-    }
+  };
+  const set = (map: number, value: number) => {
+    page();
+    code.i32(value);
+    code.access(op.I32_STORE8, AUX, map);
   };
   const count = (): void => {
     code.open(op.IF);
-    mark(null);
+    page();
+    code.access(op.I32_LOAD8_U, AUX, AUX_MARKS);
     code.op(op.I32_EQZ);
     code.get(pages);
     code.op(op.I32_ADD);
     code.set(pages);
-    mark(1);
+    set(AUX_MARKS, 1);
     code.end();
   };
   eachLine(code, entry, end, line, lines, () => {
@@ -242,8 +251,11 @@ function changed(code: Code, lines: number): void {
     count();
     code.end();
   });
-  // No mark outlives the count.
-  eachLine(code, entry, end, line, lines, () => mark(0));
+  // No mark outlives the count. A page of state that is paid has a line in the log.
+  eachLine(code, entry, end, line, lines, () => {
+    set(AUX_MARKS, 0);
+    set(AUX_PAID, 0);
+  });
   code.get(pages);
 }
 

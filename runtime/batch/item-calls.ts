@@ -23,6 +23,7 @@ import { BASE_AT } from "./bridge.ts";
 import { childLine, type Quotas, quotaLine, readQuotas, writeQuotas } from "./cells.ts";
 import type { Core } from "./core.ts";
 import {
+  ACCUMULATE_APPLIED,
   ACCUMULATE_GIVE_UP,
   ACCUMULATE_PLAIN,
   ACCUMULATE_REFUSED,
@@ -140,7 +141,10 @@ export class ItemCalls {
     if (request.address < bound) {
       const answer = slot.isTouched(request.address) ? ACCUMULATE_PLAIN : this.#delta(request);
       if (answer === ACCUMULATE_GIVE_UP) throw GIVEN_UP;
-      if (answer !== ACCUMULATE_PLAIN) return answer;
+      if (answer !== ACCUMULATE_PLAIN) {
+        if (answer === ACCUMULATE_APPLIED) slot.mark(request.address, request.width);
+        return answer;
+      }
       touch(request.address, request.width, 1);
     }
     return accumulate(slot, request);

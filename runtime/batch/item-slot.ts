@@ -120,7 +120,7 @@ export class ItemSlot {
     this.#aux = Buffer.from(aux.buffer);
     this.auxWords = new Int32Array(aux.buffer);
     this.meter = new Meter(this.auxWords);
-    this.#shadow = new Shadow(guest, aux, memory.maximumPages, stateBytes, null);
+    this.#shadow = new Shadow(guest, aux, this.meter, memory.maximumPages, stateBytes, null);
   }
 
   /** Brings in private memory and globals, as they are when the batch begins. */
@@ -146,9 +146,21 @@ export class ItemSlot {
     return this.#bridge.touch;
   }
 
-  /** Copies the input of an item into the inbox. */
-  deliver(heap: Heap, inputs: Inputs, item: number): void {
-    deliver(heap, inputs, item, this);
+  /**
+   * Gives an item its gas, of which it may spend `lease`, and copies its input into the inbox, which it pays
+   * for. FAULT_NONE, FAULT_OUT_OF_GAS or FAULT_EXPIRED.
+   */
+  deliver(heap: Heap, inputs: Inputs, item: number, lease: number): number {
+    this.auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
+    this.meter.set(inputs.gas(item), lease);
+    try {
+      deliver(heap, inputs, item, this);
+      return abi.FAULT_NONE;
+    } catch (error) {
+      const fault = faultThrown(error, this.auxWords);
+      if (fault === null) throw error;
+      return this.#unlessExpired(fault);
+    }
   }
 
   /** The input of an item, in the inbox. */
@@ -157,19 +169,21 @@ export class ItemSlot {
   }
 
   /**
-   * Runs an item whose input was delivered, and which may spend so much gas. FAULT_…, FAULT_GIVEN_UP,
-   * FAULT_EXPIRED, or FAULT_INTERNAL_PRODUCTION if it has to run on the production variant.
+   * Runs an item whose input was delivered. FAULT_…, FAULT_GIVEN_UP, FAULT_EXPIRED, or
+   * FAULT_INTERNAL_PRODUCTION if it has to run on the production variant.
    */
-  run(inputs: Inputs, item: number, entry: number, lease: number): number {
-    this.meter.set(inputs.gas(item), lease);
-    const fault = this.#run(inputs.length(item), entry);
+  run(inputs: Inputs, item: number, entry: number): number {
+    return this.#unlessExpired(this.#run(inputs.length(item), entry));
+  }
+
+  /** FAULT_EXPIRED if only the lease has ended. */
+  #unlessExpired(fault: number): number {
     const expired = this.#calls.hasExpired || (fault === abi.FAULT_OUT_OF_GAS && this.meter.withholds);
     return expired ? FAULT_EXPIRED : fault;
   }
 
   #run(length: number, entry: number): number {
     const { auxWords, meter } = this;
-    auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
     if (this.#globals !== 0) this.#exports.load();
     try {
       this.#exports.run(entry, length, 0, meter.low, meter.high);
@@ -211,12 +225,12 @@ export class ItemSlot {
     const to = outbox + 4 + Math.min(length, outboxCapacity - 4);
     const leaves = fault === abi.FAULT_NONE && length > 0;
     const output = leaves ? Buffer.from(this.memory.subarray(outbox + 4, to)) : null;
-    const privatePages = this.#putBack();
+    this.#putBack();
     clock?.lap("reset");
     const statePages = this.#bridge.changed();
     // The leader saw to it that the outputs of the window have room, however long they are.
     const room = Number.POSITIVE_INFINITY;
-    const settled = endOfItem(inputs, item, fault, left, statePages, privatePages, length, room);
+    const settled = endOfItem(inputs, item, fault, left, statePages, length, room);
     const end = settled.fault;
     this.gasUsed = settled.gasUsed;
     if (end !== abi.FAULT_NONE) this.#core.withdraw();
@@ -234,22 +248,22 @@ export class ItemSlot {
     return records.write(place, end, low, high, code ? output : null) ? OUTCOME_DONE : OUTCOME_PRODUCTION;
   }
 
-  /** Private memory as it was; the number of its pages that the item had changed. */
-  #putBack(): number {
-    const shadow = this.#shadow;
-    shadow.measure();
-    const pages = shadow.privatePages;
-    if (pages > 0) shadow.settle(false);
-    return pages;
+  /** Private memory as it was. */
+  #putBack(): void {
+    this.#shadow.measure();
+    this.#shadow.settle(false);
   }
 
   /** The kernel's own write. */
   write(address: number, bytes: Uint8Array): void {
-    this.memory.set(bytes, address);
     this.mark(address, bytes.length);
+    this.memory.set(bytes, address);
   }
 
-  /** The kernel writes `length` bytes at `address`: marks what is private of them. */
+  /**
+   * The kernel is about to write `length` bytes at `address`: the item pays their pages, and what is private
+   * of them is marked. A page of state that is paid has a line in the item's log.
+   */
   mark(address: number, length: number): void {
     this.#shadow.mark(address, length);
   }

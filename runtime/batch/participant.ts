@@ -7,6 +7,7 @@
  * bound.
  */
 
+import { FAULT_NONE } from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableGet } from "../heap/table.ts";
 import { readPage } from "../image/memory.ts";
@@ -234,13 +235,13 @@ export class Participant {
     const core = this.#core;
     const { slot, inputs, entry } = this.#work as Work;
     const index = this.#firstItem + item;
-    slot.deliver(this.#heap, inputs, index);
+    const delivered = slot.deliver(this.#heap, inputs, index, this.#lease(item));
     const steps = this.#steps;
-    steps?.input(slot.input(inputs, index), index, this.#incarnation(item));
+    if (delivered === FAULT_NONE) steps?.input(slot.input(inputs, index), index, this.#incarnation(item));
     steps?.pause("execute");
     const declined = steps?.production?.(index) === true;
-    const lease = this.#lease(item);
-    const fault = declined ? FAULT_INTERNAL_PRODUCTION : slot.run(inputs, index, entry, lease);
+    const ran = delivered === FAULT_NONE ? slot.run(inputs, index, entry) : delivered;
+    const fault = declined ? FAULT_INTERNAL_PRODUCTION : ran;
     this.#clock?.lap("guest");
     steps?.pause("settle");
     if (fault === FAULT_EXPIRED) return this.#expire(slot, item);

@@ -9,10 +9,11 @@ import * as abi from "../../syscalls/abi.ts";
 import type { Code } from "../program/code.ts";
 import * as layout from "../program/layout.ts";
 import * as op from "../program/opcodes.ts";
-import { COST_ACCUMULATE } from "./gas.ts";
+import { COST_ACCUMULATE, COST_PAGE_TOUCH } from "./gas.ts";
 
 const GUEST = 0;
 const AUX = 1;
+const PAGE_SHIFT = 12;
 /** Words of 64 bits in the widest integer. */
 const LIMBS = 4;
 
@@ -115,15 +116,17 @@ export function accumulate(code: Code, bound: number, kernel: number, touch: num
     },
     () => {
       code.auxLoad(op.I64_LOAD, layout.AUX_GAS);
-      code.i64(BigInt(COST_ACCUMULATE));
+      code.i64(BigInt(COST_ACCUMULATE + COST_PAGE_TOUCH));
       code.op(op.I64_LT_S);
     },
   );
-  code.auxStore(op.I64_STORE, layout.AUX_GAS, () => {
-    code.auxLoad(op.I64_LOAD, layout.AUX_GAS);
-    code.i64(BigInt(COST_ACCUMULATE));
-    code.op(op.I64_SUB);
-  });
+  const pay = (cost: number): void =>
+    code.auxStore(op.I64_STORE, layout.AUX_GAS, () => {
+      code.auxLoad(op.I64_LOAD, layout.AUX_GAS);
+      code.i64(BigInt(cost));
+      code.op(op.I64_SUB);
+    });
+  pay(COST_ACCUMULATE);
   // The sum, in four limbs; those beyond the width must come to nothing.
   eachLimb(
     () => code.i32(8 * LIMBS),
@@ -186,6 +189,19 @@ export function accumulate(code: Code, bound: number, kernel: number, touch: num
   code.get(width);
   code.i32(1);
   code.index(op.CALL, touch);
+  // The page is paid for as by a store, now that the log has the line.
+  code.get(address);
+  code.i32(PAGE_SHIFT);
+  code.op(op.I32_SHR_U);
+  code.tee(i);
+  code.access(op.I32_LOAD8_U, AUX, layout.AUX_PAID);
+  code.op(op.I32_EQZ);
+  code.open(op.IF);
+  code.get(i);
+  code.i32(1);
+  code.access(op.I32_STORE8, AUX, layout.AUX_PAID);
+  pay(COST_PAGE_TOUCH);
+  code.end();
   eachLimb(
     () => code.get(width),
     () => {

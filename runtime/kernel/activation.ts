@@ -9,14 +9,14 @@ import * as abi from "../../syscalls/abi.ts";
 import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
 import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
-import { ABORT_TEXT_LIMIT } from "../limits.ts";
+import { ABORT_TEXT_LIMIT, PAGE_BYTES } from "../limits.ts";
 import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
 import type { Place } from "../program/sources.ts";
 import { COUNTING, work } from "../work.ts";
 import { Changes, costOfChanges } from "./changes.ts";
 import { Children } from "./children.ts";
-import { COST_CALL, COST_STACK_BYTE } from "./gas.ts";
+import { COST_CALL, COST_PAGE_TOUCH, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
 import type { Item, Within } from "./item.ts";
 import type { Meter } from "./meter.ts";
@@ -74,6 +74,17 @@ function leave(fault: typeof abi.FAULT_ABORT | typeof abi.FAULT_OUT_OF_GAS): nev
 /** Takes gas from what runs with this meter; ends it if there is not enough. */
 export function charge(meter: Meter, cost: number): void {
   if (!meter.charge(cost)) leave(abi.FAULT_OUT_OF_GAS);
+}
+
+/**
+ * Takes the gas of the pages of a range that have yet to be paid: those whose byte in the map at `map` of the
+ * aux memory is 0. Ends what runs there, before anything is written, if there is not enough.
+ */
+export function payPages(meter: Meter, aux: Uint8Array, map: number, address: number, length: number): void {
+  const last = Math.floor((address + length - 1) / PAGE_BYTES);
+  let pages = 0;
+  for (let page = Math.floor(address / PAGE_BYTES); page <= last; page++) if (aux[map + page] === 0) pages++;
+  if (pages > 0) charge(meter, pages * COST_PAGE_TOUCH);
 }
 
 /** The fault of an activation that threw `error`, which may come from a call; null: an error of the host. */
@@ -214,12 +225,13 @@ export class Activation {
     return abi.FAULT_NONE;
   }
 
-  /** Runs an entry as an item of a batch. */
-  runItem(entry: number, argument: number, gas: number): number {
+  /** Runs an entry as an item of a batch, after `deliver`, which the item pays for. */
+  runItem(entry: number, argument: number, gas: number, deliver: () => void): number {
     const { exports, auxWords, meter } = this.slot;
     auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
     meter.set(gas);
     try {
+      deliver();
       exports.run(entry, argument, 0, meter.low, meter.high);
       return abi.FAULT_NONE;
     } catch (error) {

@@ -5,6 +5,8 @@
  * of what is shared, cached, hashed or resident. Instructions are charged by the rewriter (program/).
  */
 
+import { PAGE_TOUCH_GAS } from "../program/gas.ts";
+
 export const COST_CALL = 1_000;
 export const COST_PROGRAM = 20_000;
 /** PROGRAM from Wasm bytes, per byte: decoding, rewriting and compiling take half a microsecond. */
@@ -21,8 +23,11 @@ export const COST_START = 2_000;
 export const COST_ITEM = 1_000;
 /** A byte of an item's input or output: copying, hashing and storing it, as much as a page that changed. */
 export const COST_ITEM_BYTE = 4;
-/** A page of private memory that has to be put back after an item. */
-export const COST_PAGE_RESET = 512;
+/**
+ * The first write to a page since the activation or item began, by the guest or by the kernel for it: it has
+ * to be compared, and put back.
+ */
+export const COST_PAGE_TOUCH = PAGE_TOUCH_GAS;
 /** OUTCOMES, for each item that is told of. */
 export const COST_OUTCOME = 16;
 /** START, per 64 KiB page of the child's memory: it may have to be brought into an instance. */
@@ -58,8 +63,8 @@ export const COST_PAGE_CHANGED = 16_384;
 export const COST_GROW = 4_096;
 
 /** What an item pays when it returns. */
-export function costOfItem(statePages: number, privatePages: number, outputBytes: number): number {
-  return statePages * COST_PAGE_CHANGED + privatePages * COST_PAGE_RESET + outputBytes * COST_ITEM_BYTE;
+export function costOfItem(statePages: number, outputBytes: number): number {
+  return statePages * COST_PAGE_CHANGED + outputBytes * COST_ITEM_BYTE;
 }
 
 /** Cost of moving `bytes` bytes. */

@@ -85,7 +85,7 @@ export interface ItemEnd {
 
 /**
  * How item `item` ends whose entry came to `fault` with `left` of its gas. One that returns pays for the
- * pages whose bytes it changed and for its output, which must fit into the outbox and into `room`.
+ * pages of state whose bytes it changed and for its output, which must fit into the outbox and into `room`.
  */
 export function endOfItem(
   inputs: Inputs,
@@ -93,7 +93,6 @@ export function endOfItem(
   fault: number,
   left: number,
   statePages: number,
-  privatePages: number,
   output: number,
   room: number,
 ): ItemEnd {
@@ -101,7 +100,7 @@ export function endOfItem(
   if (fault === abi.FAULT_ABORT) return { fault, gasUsed: limit - left };
   if (fault !== abi.FAULT_NONE) return { fault, gasUsed: limit };
   if (output > inputs.outboxCapacity - 4) return { fault: abi.FAULT_MEMORY_BOUNDS, gasUsed: limit };
-  const rest = left - costOfItem(statePages, privatePages, output);
+  const rest = left - costOfItem(statePages, output);
   if (rest < 0 || output > room) return { fault: abi.FAULT_OUT_OF_GAS, gasUsed: limit };
   return { fault, gasUsed: limit - rest };
 }

@@ -6,7 +6,8 @@
  * The slot holds all of the state, so every line has TAG_PRESENT and loads touch nothing. The first store to
  * a line touches it: the log takes it, and it gets TAG_WRITTEN until the item ends. Then `measure` finds the
  * lines whose bytes differ and counts their pages, which is what the item pays for; `settle` keeps them, and
- * marks their pages for who publishes the state after the batch, or puts them back.
+ * marks their pages for who publishes the state after the batch, or puts them back. A page of state that is
+ * paid has a line in the log, so `settle` also clears AUX_PAID.
  *
  *   AUX_LOG     entries of ENTRY_BYTES: u32 line, u32 whether it differs, u64 zero, the 64 bytes it had
  *   AUX_LOGGED  bytes of all entries
@@ -211,11 +212,14 @@ function settle(code: Code): void {
   const [keep, entry, end, line, at] = [0, 1, 2, 3, 4] as const;
   eachEntry(code, { entry, end, line }, () => {
     setTag(code, line, layout.TAG_PRESENT);
+    pageOf(code, line);
+    code.tee(at);
+    code.i32(0);
+    code.access(op.I32_STORE8, AUX, layout.AUX_PAID);
     code.get(entry);
     code.access(op.I32_LOAD, AUX, layout.AUX_LOG + ENTRY_DIFFERS);
     code.open(op.IF);
-    pageOf(code, line);
-    code.tee(at);
+    code.get(at);
     code.i32(0);
     code.access(op.I32_STORE8, AUX, layout.AUX_SHADOW);
     code.get(keep);

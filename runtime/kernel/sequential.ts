@@ -112,15 +112,13 @@ export class ItemLoop {
     const { shadow } = slot;
     const length = inputs.length(item);
     if (counting) work.items++;
-    deliver(this.#heap, inputs, item, slot);
-    const ran = activation.runItem(start.entry, length, limit);
+    const ran = activation.runItem(start.entry, length, limit, () => deliver(this.#heap, inputs, item, slot));
     if (ran === abi.FAULT_NONE && activation.children.isTouched) this.#join();
     shadow.measure();
-    const { statePages, privatePages } = shadow;
     const left = activation.gas();
     const output = slot.words[inputs.outbox / 4] as number;
     const room = BATCH_BYTES_LIMIT - outcomes.outputBytes;
-    const end = endOfItem(inputs, item, ran, left, statePages, privatePages, output, room);
+    const end = endOfItem(inputs, item, ran, left, shadow.statePages, output, room);
     const { fault, gasUsed } = end;
     if (fault === FAULT_INTERNAL_PRODUCTION) {
       // Nothing that it did counts: it runs again.
@@ -189,7 +187,10 @@ function lostOf(shadow: Shadow, mail: Mail): readonly ByteRange[] {
   return shadow.privateChanges(LOST_LIMIT, [inbox, outbox]);
 }
 
-/** Copies the input of an item into the inbox. Both addresses are divisible by 4. */
+/**
+ * Copies the input of an item into the inbox, at the item's expense: marking comes first, and may leave it.
+ * Both addresses are divisible by 4.
+ */
 export function deliver(
   heap: Heap,
   inputs: Inputs,

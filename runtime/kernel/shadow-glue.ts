@@ -40,7 +40,6 @@ const REACH = 4;
 const MOVE = 5;
 
 // Instructions that nothing else writes.
-const I32_NE = 0x47;
 const I32_CTZ = 0x68;
 const I64_CTZ = 0x7a;
 const I64_EQZ = 0x50;
@@ -48,9 +47,10 @@ const I64_AND = 0x83;
 
 export interface ShadowGlue {
   /**
-   * Counts the pages that differ from the shadow, in AUX_STATE_PAGES and AUX_PRIVATE_PAGES, and takes the
-   * marks away. `state` and `end` are numbers of blocks: where state and memory end; `first`: below it
-   * nothing is marked, and what is written there may reach beyond it as beyond a marked block.
+   * Lists the blocks that differ from the shadow, counts those of state in AUX_STATE_PAGES, and takes the
+   * marks away, and the bytes in AUX_PAID of their pages. `state` and `end` are numbers of blocks: where
+   * state and memory end; `first`: below it nothing is marked, and what is written there may reach beyond it
+   * as beyond a marked block.
    */
   measure(state: number, end: number, first: number): void;
   /** Makes what differs agree with the shadow; `keep`: state goes into it. */
@@ -173,8 +173,8 @@ function increment(code: Code, place: () => void): void {
 }
 
 /**
- * note(block, chunks, state): if one of its first chunks differs, the block is listed, and its page counted
- * if it is not yet.
+ * note(block, chunks, state): if one of its first chunks differs, the block is listed, and counted if it is
+ * of state.
  */
 function note(code: Code, marks: layout.Marks, capacity: number): void {
   const [block, chunks, state, mask, place] = [0, 1, 2, 3, 4] as const;
@@ -188,20 +188,12 @@ function note(code: Code, marks: layout.Marks, capacity: number): void {
   code.open(op.IF);
   code.op(op.RETURN);
   code.end();
-  // Blocks are noted in ascending order.
-  pageOf(code, block, marks);
-  code.auxLoad(op.I32_LOAD, layout.AUX_COUNTED);
-  code.op(I32_NE);
-  code.open(op.IF);
-  code.auxStore(op.I32_STORE, layout.AUX_COUNTED, () => pageOf(code, block, marks));
-  code.i32(layout.AUX_STATE_PAGES);
-  code.i32(layout.AUX_PRIVATE_PAGES);
+  // Above the bound of a batch variant there is no state, so a block of state is a page.
   code.get(block);
   code.get(state);
   code.op(op.I32_LT_U);
-  code.op(op.SELECT);
-  code.set(place);
-  increment(code, () => code.get(place));
+  code.open(op.IF);
+  increment(code, () => code.i32(layout.AUX_STATE_PAGES));
   code.end();
   code.auxLoad(op.I32_LOAD, layout.AUX_LISTED);
   code.tee(place);
@@ -375,15 +367,21 @@ function forMarked(
 /** measure(state, end, first) */
 function measure(code: Code, kind: layout.Marks): void {
   const [state, end, base, block, mark, marks] = [0, 1, 2, 3, 4, 5] as const;
-  for (const place of [layout.AUX_STATE_PAGES, layout.AUX_PRIVATE_PAGES, layout.AUX_LISTED])
+  for (const place of [layout.AUX_STATE_PAGES, layout.AUX_LISTED])
     code.auxStore(op.I32_STORE, place, () => code.i32(0));
-  code.auxStore(op.I32_STORE, layout.AUX_COUNTED, () => code.i32(-1));
   const reached = (local: number): void => {
     for (const parameter of [local, state, end]) code.get(parameter);
     code.index(op.CALL, REACH);
   };
+  const forgetPage = (local: number): void => {
+    if (kind.at === layout.paidOf(0).at) return;
+    pageOf(code, local, kind);
+    code.i32(0);
+    code.access(op.I32_STORE8, AUX, layout.AUX_PAID);
+  };
   code.get(base);
   code.open(op.IF);
+  forgetPage(base);
   reached(base);
   code.end();
   forMarked(code, kind, WRITTEN | WRITTEN_FIRST, { block, end, base, marks }, () => {
@@ -391,6 +389,7 @@ function measure(code: Code, kind: layout.Marks): void {
     code.access(op.I32_LOAD8_U, AUX, kind.at);
     code.set(mark);
     setMark(code, kind, block, 0);
+    forgetPage(block);
     code.get(block);
     code.i32(chunksOf(kind));
     code.i32(1);

@@ -9,8 +9,9 @@
  * Any other page has not been written since the batch began, so it is still that of the table the slot was
  * entered with: from there it is fetched.
  *
- * At an item's end `measure` finds the pages that differ, which is what the item pays for, and `settle` makes
- * slot and shadow agree again: state that is kept goes into the shadow, everything else comes out of it.
+ * At an item's end `measure` finds the pages that differ, of which the item pays those of state, and `settle`
+ * makes slot and shadow agree again: state that is kept goes into the shadow, everything else comes out of
+ * it. After that every page has yet to be paid.
  *
  * Of a slot in which the batch variant runs the shadow has private memory only. State is put back by lines,
  * by the log (line-log.ts) or by who gave the shadow to the slot.
@@ -22,8 +23,10 @@ import { readPage } from "../image/memory.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import * as layout from "../program/layout.ts";
 import { COUNTING, work } from "../work.ts";
+import { payPages } from "./activation.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
+import type { Meter } from "./meter.ts";
 import { FIRST_BYTES, type ShadowGlue, shadowModule, WRITTEN_FIRST } from "./shadow-glue.ts";
 import type { ByteRange } from "./trace.ts";
 
@@ -46,6 +49,7 @@ export class Shadow {
   readonly #memory: WebAssembly.Memory;
   readonly #aux: Buffer;
   readonly #auxWords: Int32Array;
+  readonly #meter: Meter;
   readonly #glue: ShadowGlue;
   readonly #marks: layout.Marks;
   /** Where the state ends, if it is put back by lines. */
@@ -63,11 +67,13 @@ export class Shadow {
   constructor(
     guest: WebAssembly.Memory,
     aux: WebAssembly.Memory,
+    meter: Meter,
     maximumPages: number,
     bound: number,
     log: LineLog | null,
   ) {
     this.#guest = guest;
+    this.#meter = meter;
     this.#memory = newMemory(0, maximumPages);
     this.#bytes = Buffer.from(this.#memory.buffer);
     this.#aux = Buffer.from(aux.buffer);
@@ -98,11 +104,17 @@ export class Shadow {
     this.#aux.fill(0, layout.AUX_SHADOW, layout.AUX_SHADOW + bytes / PAGE_BYTES);
   }
 
-  /** The kernel is about to write `length` bytes at `address`. */
+  /** The kernel is about to write `length` bytes at `address`, at the running item's expense. */
   mark(address: number, length: number): void {
     if (length === 0) return;
     const { at, shift } = this.#marks;
+    const paid = layout.paidOf(this.#bound).at;
+    payPages(this.#meter, this.#aux, paid, address, length);
     if (address < this.#bound) this.#log?.touch(address, length, 1);
+    const firstPage = Math.floor(address / PAGE_BYTES);
+    const lastPage = Math.floor((address + length - 1) / PAGE_BYTES);
+    if (firstPage === lastPage) this.#aux[paid + firstPage] = 1;
+    else this.#aux.fill(1, paid + firstPage, paid + lastPage + 1);
     const first = Math.floor(Math.max(address, this.#bound) / (1 << shift));
     const last = Math.floor((address + length - 1) / (1 << shift));
     if (first < last) this.#aux.fill(1, at + first, at + last + 1);
@@ -110,7 +122,7 @@ export class Shadow {
     else if (first === last && this.#aux[at + first] === 0) this.#aux[at + first] = WRITTEN_FIRST;
   }
 
-  /** An item has run: finds the pages that it changed, for `settle`. */
+  /** An item has run: finds what it changed, for `settle`. */
   measure(): void {
     if (counting) this.#count();
     this.#glue.measure(this.#state, this.#end, this.#bound === 0 ? 0 : this.#state);
@@ -132,11 +144,6 @@ export class Shadow {
   /** Pages of state that `measure` found. */
   get statePages(): number {
     return this.#auxWords[layout.AUX_STATE_PAGES / 4] as number;
-  }
-
-  /** Private pages that it found. */
-  get privatePages(): number {
-    return this.#auxWords[layout.AUX_PRIVATE_PAGES / 4] as number;
   }
 
   /**

@@ -22,6 +22,7 @@ import { later } from "../later.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, batchAuxPages, LIST_CAPACITY } from "../program/layout.ts";
 import { COUNTING, work } from "../work.ts";
+import { payPages } from "./activation.ts";
 import type { Payer } from "./changes.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
@@ -155,7 +156,8 @@ export class Slot {
     if (this.#shadow === null) {
       const { Shadow } = shadows();
       const { maximumPages } = this.program.handle.memory;
-      this.#shadow = new Shadow(this.#memory, this.#auxMemory, maximumPages, this.variant.bound, this.#log);
+      const [guest, aux] = [this.#memory, this.#auxMemory];
+      this.#shadow = new Shadow(guest, aux, this.meter, maximumPages, this.variant.bound, this.#log);
     }
     return this.#shadow;
   }
@@ -303,10 +305,11 @@ export class Slot {
     this.memory.set(bytes, address);
   }
 
-  /** The kernel is about to write `length` bytes at `address`. */
+  /** The kernel is about to write `length` bytes at `address`, at the expense of what runs in the slot. */
   mark(address: number, length: number): void {
     if (this.variant.bound > 0) return this.shadow.mark(address, length);
     if (length === 0) return;
+    payPages(this.meter, this.aux, AUX_MARKS, address, length);
     const first = Math.floor(address / PAGE_BYTES);
     const last = Math.floor((address + length - 1) / PAGE_BYTES);
     if (first === last) this.aux[AUX_MARKS + first] = 1;

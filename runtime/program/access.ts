@@ -14,11 +14,19 @@ import {
 } from "./barrier.ts";
 import type { Body } from "./body.ts";
 import type { Code } from "./code.ts";
-import { marksOf } from "./layout.ts";
 import { type Check, type LinePlan, type Lines, NO_CHECK, PRIVATE, STATE } from "./lines.ts";
+import { type Address, mark, payPage } from "./marks.ts";
 import * as op from "./opcodes.ts";
 import type { Defect } from "./rewrite.ts";
 import { checkTags, checkTagsAt, isState } from "./touch.ts";
+
+/** What writing accesses takes of the function's writer. */
+interface Means {
+  /** Gives a local by name. */
+  readonly temporary: (name: string, type: number) => number;
+  /** Takes the gas of a page that is touched. */
+  readonly pay: () => void;
+}
 
 interface Surroundings {
   /** By memory of the module: its index in the instrumented one. */
@@ -27,22 +35,32 @@ interface Surroundings {
   readonly defect: Defect | null;
 }
 
+/** A store: where its base is found, and where its value is kept meanwhile. */
+interface Store {
+  readonly kind: number;
+  readonly id: number;
+  readonly base: () => void;
+  /** What it marks; null: another one's mark stands for it. */
+  readonly marked: Address | null;
+  readonly value: () => number;
+}
+
 export class Accesses {
   readonly #code: Code;
   readonly #surroundings: Surroundings;
   readonly #body: Body;
   readonly #marks: Marks;
   readonly #plan: LinePlan;
-  readonly #temporary: (name: string, type: number) => number;
+  readonly #temporary: Means["temporary"];
+  readonly #pay: Means["pay"];
 
-  /** `temporary` gives a local by name. */
   constructor(
     code: Code,
     surroundings: Surroundings,
     body: Body,
     marks: Marks,
     plan: LinePlan,
-    temporary: (name: string, type: number) => number,
+    { temporary, pay }: Means,
   ) {
     this.#code = code;
     this.#surroundings = surroundings;
@@ -50,6 +68,7 @@ export class Accesses {
     this.#marks = marks;
     this.#plan = plan;
     this.#temporary = temporary;
+    this.#pay = surroundings.defect === "pay" ? () => {} : pay;
   }
 
   /** The instruction itself. */
@@ -114,17 +133,19 @@ export class Accesses {
     const id = kind === MARK_SPILLED ? SAVED_LIMIT : (ids[place] as number);
     const base = this.#base(kind, id);
     const marks = covered[place] === 0 && !(this.#surroundings.defect === "mark" && opcode === op.I64_STORE);
-    const mark = () => {
-      if (!marks) return;
-      const offset = (this.#body.b[place] as number) >>> 0;
-      const at = marksOf(lines?.bound ?? 0);
-      if (kind === MARK_CONSTANT) code.markAt(at, (id >>> 0) + offset);
-      else code.mark(at, base, offset);
-    };
+    const offset = (this.#body.b[place] as number) >>> 0;
+    const address: Address =
+      kind === MARK_CONSTANT ? { base: null, offset: (id >>> 0) + offset } : { base, offset };
     const type = op.SIGNATURES[opcode]?.operands[1] as number;
     const value = () => this.#temporary(`value${type}`, type);
     if (lines !== null && this.#plan.where[place] !== PRIVATE) {
-      return this.#storeAnywhere(place, opcode, lines, { kind, id, base, mark: marks ? mark : null, value });
+      return this.#storeAnywhere(place, opcode, lines, {
+        kind,
+        id,
+        base,
+        marked: marks ? address : null,
+        value,
+      });
     }
     if (kind === MARK_SPILLED) {
       code.set(value());
@@ -132,7 +153,7 @@ export class Accesses {
       code.get(value());
     }
     this.#access(place, opcode);
-    mark();
+    if (marks) mark(code, lines?.bound ?? 0, address, this.#pay);
   }
 
   /** A store that is not known to be private, in the batch variant. */
@@ -140,19 +161,18 @@ export class Accesses {
     place: number,
     opcode: number,
     lines: Lines,
-    {
-      kind,
-      id,
-      base,
-      mark,
-      value,
-    }: { kind: number; id: number; base: () => void; mark: (() => void) | null; value: () => number },
+    { kind, id, base, marked, value }: Store,
   ): void {
     const code = this.#code;
     const check = this.#checkAt(place);
+    /** What is written lies in a line, which needs no mark; its page is paid all the same. */
+    const payState = () => {
+      if (marked !== null && lines.defect !== "state-pay") payPage(code, lines.bound, marked, this.#pay);
+    };
     if (kind === MARK_CONSTANT) {
       if (check !== null) checkTagsAt(code, lines, check);
-      return this.#access(place, opcode);
+      this.#access(place, opcode);
+      return payState();
     }
     if (kind === MARK_SPILLED) {
       code.set(value());
@@ -162,9 +182,10 @@ export class Accesses {
     }
     if (this.#plan.where[place] === STATE) {
       if (check !== null) checkTags(code, lines, base, check);
-      return this.#access(place, opcode);
+      this.#access(place, opcode);
+      return payState();
     }
-    if (mark === null) {
+    if (marked === null) {
       if (check !== null) {
         isState(code, lines, base, check.low);
         code.open(op.IF);
@@ -176,9 +197,10 @@ export class Accesses {
     if (check === null) {
       this.#access(place, opcode);
       isState(code, lines, base, (this.#body.b[place] as number) >>> 0);
-      code.op(op.I32_EQZ);
       code.open(op.IF);
-      mark();
+      payState();
+      code.op(op.ELSE);
+      mark(code, lines.bound, marked, this.#pay);
       return code.end();
     }
     // Twice, so that one comparison is enough.
@@ -193,9 +215,10 @@ export class Accesses {
     code.open(op.IF);
     checkTags(code, lines, base, check);
     store();
+    payState();
     code.op(op.ELSE);
     store();
-    mark();
+    mark(code, lines.bound, marked, this.#pay);
     code.end();
   }
 }

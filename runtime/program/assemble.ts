@@ -136,14 +136,13 @@ class Assembler {
   write(): Uint8Array {
     const { module, defect } = this.#parts;
     const lines = this.#lines;
-    const marks = defect !== "bulk-mark";
     const gasGlobal = this.#gasGlobal;
     const helper = (name: string, opcode: number, segment: number) =>
       this.#injected(name, () => {
         const { offset, bytes } = module.data[segment] ?? { offset: null, bytes: [] };
         // The kernel has applied active segments.
         const segmentBytes = offset === null ? bytes.length : 0;
-        return bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch: TOUCH, marks });
+        return bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch: TOUCH, defect });
       });
     const targets: Targets = {
       functions: (index) => this.#function(index),

@@ -1,6 +1,9 @@
 /**
  * Where stores mark pages as written.
  *
+ * Which pages a body marks, and at which of its stores, is a rule of consensus: the first mark of a page is
+ * paid (marks.ts), in both variants by this one plan. Whatever changes it raises REWRITER_VERSION.
+ *
  * After a store, the byte of aux memory that stands for the page of its lowest address is set. The page after
  * it is not marked when the store, or a group of stores, runs over its end: whoever reads the marks compares
  * the first REACH bytes of page i + 1 whenever page i is marked and page i + 1 is not.

@@ -2,7 +2,7 @@
 
 import { FAULT_OUT_OF_GAS } from "../../syscalls/abi.ts";
 import type { Run } from "./body.ts";
-import { AUX_FAULT, type Marks } from "./layout.ts";
+import { AUX_FAULT } from "./layout.ts";
 import * as op from "./opcodes.ts";
 import { Writer } from "./writer.ts";
 
@@ -111,28 +111,6 @@ export class Code extends Writer {
     this.open(op.IF);
     this.fault(FAULT_OUT_OF_GAS);
     this.end();
-  }
-
-  /** Sets the mark of the address that `address` puts on the stack, `offset` above it. */
-  mark({ at, shift }: Marks, address: () => void, offset: number): void {
-    address();
-    if (offset !== 0) {
-      this.i32(offset | 0);
-      this.op(op.I32_ADD);
-    }
-    this.i32(shift);
-    this.op(op.I32_SHR_U);
-    this.i32(1);
-    this.access(op.I32_STORE8, AUX, at);
-  }
-
-  /**
-   * The same where the address is known: it may lie above 2^32, for a store that traps before it comes here.
-   */
-  markAt({ at, shift }: Marks, address: number): void {
-    this.i32(0);
-    this.i32(1);
-    this.access(op.I32_STORE8, AUX, at + Math.floor(address / (1 << shift)));
   }
 }
 

@@ -26,7 +26,8 @@
  * both variants charge alike, and an abort gives back whatever the way to it has not charged. The plan takes
  * time linear in the size of the body.
  *
- * Bulk instructions also pay by length as they run: one gas for each BULK_GAS_BYTES.
+ * Bulk instructions also pay by length as they run: one gas for each BULK_GAS_BYTES. The first store to a
+ * page since the activation or item began pays PAGE_TOUCH_GAS, where the page is marked (marks.ts).
  */
 
 import { assert } from "../errors.ts";
@@ -46,6 +47,12 @@ export const INSTRUCTIONS_PER_GAS = 4;
  */
 export const BULK_GAS_BYTES = 8;
 export const BULK_GAS_SHIFT = 3;
+
+/**
+ * The first store to a page since the activation or item began: the page must be compared with what it was,
+ * and put back if the activation faults.
+ */
+export const PAGE_TOUCH_GAS = 1024;
 
 /** Ways from one branch that differ by no more than this are paid alike. */
 export const SLACK_IN_LOOP = 16;

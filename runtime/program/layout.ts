@@ -24,7 +24,8 @@
  *   0x000040  AUX_GLOBALS: mutable globals in index order, 8 bytes each (v128: 16), little-endian
  *   0x080000  AUX_LIST: u32 page numbers found by scan
  *   0x100000  AUX_MARKS: one byte for each 4096-byte page of the guest's memory, 1: written since the last
- *             scan
+ *             scan. Who sets it pays PAGE_TOUCH_GAS: instrumented code from its counter, the kernel from
+ *             AUX_GAS
  *   0x200000  AUX_STACK: Asyncify's stack, to AUX_STACK_END; at least CALL_DEPTH_BYTES, and a frame saved
  *             takes less than its estimate, so it cannot overflow before the call depth does
  *   0x200000  AUX_SHADOW: while a batch runs, in which no stack is saved, one byte for each 4096-byte page of
@@ -41,6 +42,9 @@
  *                bound. The first 64 bytes from the bound on may be written without a mark, by a store that
  *                begins below or shares the mark of one that does: whoever reads the marks always compares
  *                them. AUX_MARKS is not written
+ *   AUX_PAID     one byte for each 4096-byte page of the guest's memory, 1: paid since the item began. It
+ *                is set where the production variant marks the page. A page with a byte 1 in AUX_FINE has it,
+ *                and a page of state that has it has a line that was touched
  *   AUX_TAGS     one byte for each 64-byte line below the bound: 0, TAG_PRESENT, or both bits. The byte
  *                behind the last is no line's and stays 0
  *   touch(address, length, write)
@@ -63,13 +67,11 @@ export const AUX_RESULT = 16; //      i64  what the entry returned, or the code 
 export const AUX_ARGUMENT = 24; //    i64  what RET returns
 export const AUX_UNWIND = 32; //      Asyncify's structure: u32 stack position, u32 stack end
 
-/** While a batch runs (kernel/shadow.ts): u32 pages that an item changed, and how many of them are listed. */
+/** While a batch runs (kernel/shadow.ts): u32 pages of state that an item changed, and what is listed. */
 export const AUX_STATE_PAGES = 40;
-export const AUX_PRIVATE_PAGES = 44;
-export const AUX_LISTED = 48;
-/** And the page that was counted last, and bytes of the log of lines (kernel/line-log.ts). */
-export const AUX_COUNTED = 52;
-export const AUX_LOGGED = 56;
+export const AUX_LISTED = 44;
+/** And bytes of the log of lines (kernel/line-log.ts). */
+export const AUX_LOGGED = 48;
 
 export const AUX_GLOBALS = 0x40;
 export const AUX_GLOBALS_END = 0x8000;
@@ -89,19 +91,29 @@ export const AUX_PAGES = AUX_BYTES / 0x10000;
 export const AUX_FINE = AUX_BYTES;
 export const AUX_FINE_BYTES = 0x400000;
 
+export const AUX_PAID = AUX_FINE + AUX_FINE_BYTES;
+export const AUX_PAID_BYTES = 0x100000;
+
 /** Where stores mark what they write, and log2 of the bytes that a mark stands for. */
 export interface Marks {
   readonly at: number;
   readonly shift: number;
 }
 
+const PAGE_SHIFT = 12;
+
 /** Of the production variant, for `bound` 0, or of the batch variant. */
 export function marksOf(bound: number): Marks {
-  return bound === 0 ? { at: AUX_MARKS, shift: 12 } : { at: AUX_FINE, shift: 10 };
+  return bound === 0 ? paidOf(0) : { at: AUX_FINE, shift: 10 };
+}
+
+/** The same for the pages that are paid. */
+export function paidOf(bound: number): Marks {
+  return { at: bound === 0 ? AUX_MARKS : AUX_PAID, shift: PAGE_SHIFT };
 }
 
 export const LINE_BYTES = 64;
-export const AUX_TAGS = AUX_FINE + AUX_FINE_BYTES;
+export const AUX_TAGS = AUX_PAID + AUX_PAID_BYTES;
 export const TAG_PRESENT = 1;
 export const TAG_WRITTEN = 2;
 

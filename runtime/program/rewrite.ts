@@ -11,7 +11,7 @@ import { Accesses } from "./access.ts";
 import { emptyMarks, type Marks, planMarks, REACH, type Reach } from "./barrier.ts";
 import type { Body } from "./body.ts";
 import { Code, writeLocals } from "./code.ts";
-import { type Charges, chargesOf } from "./gas.ts";
+import { type Charges, chargesOf, PAGE_TOUCH_GAS } from "./gas.ts";
 import { guard } from "./guards.ts";
 import { emptyLines, type LinePlan, type Lines, planLines } from "./lines.ts";
 import type { FunctionType } from "./model.ts";
@@ -27,9 +27,11 @@ type ProductionDefect =
   | "nan"
   | "nan-shape"
   | "mark"
+  | "pay"
   | "depth"
   | "group"
   | "bulk-mark"
+  | "bulk-pay"
   | "exit"
   | "flush";
 /** Those of the batch variant alone. */
@@ -38,6 +40,7 @@ type LineDefect =
   | "bound-offset"
   | "bulk-touch"
   | "write-tag"
+  | "state-pay"
   | "span"
   | "guard"
   | "wrap"
@@ -166,7 +169,8 @@ class FunctionWriter {
     this.#type = type;
     this.#plan = plan;
     const temporary = (name: string, local: number) => this.#temporary(name, local);
-    this.#accesses = new Accesses(scratch, targets, body, plan.marks, plan.lines, temporary);
+    const pay = () => this.#charge(PAGE_TOUCH_GAS);
+    this.#accesses = new Accesses(scratch, targets, body, plan.marks, plan.lines, { temporary, pay });
   }
 
   write(out: Writer): number {

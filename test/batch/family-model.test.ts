@@ -16,7 +16,7 @@ import * as abi from "../../syscalls/abi.ts";
 import { Script } from "../driver.ts";
 import { guest } from "../fixture.ts";
 import { seeded } from "../seed.ts";
-import { Loop } from "./loop.ts";
+import { costOfDelivery, delivered, Loop } from "./loop.ts";
 
 const family = await guest("family");
 const FAMILY = programHash(family);
@@ -114,15 +114,14 @@ function step(base: Process, model: Model, operations: readonly Operation[], lim
   const input = Buffer.from(made.metadata());
   const start = loop.runnable(model.process, "item", input.length, 2 ** 40);
   start.memory = loop.write(model.process.memory, INBOX, input);
-  const after = loop.kernel.activate(start, 1);
+  const after = delivered(INBOX, input.length, () => loop.kernel.activate(start, 1));
   if (after.status === abi.STATUS_FAULTED)
     return { status: abi.ITEM_FAULTED, fault: after.fault, gasUsed: limit, output: "" };
   publishProcess(heap, after);
   const state = changed(start.memory, after.memory).filter((page) => page < STATE_PAGES).length;
-  const privates = changed(base.memory, after.memory).filter((page) => page >= STATE_PAGES).length;
   const length = after.codeLow;
   const instructions = after.gasUsed - changed(start.memory, after.memory).length * COST_PAGE_CHANGED;
-  const gasUsed = instructions + costOfItem(state, privates, length);
+  const gasUsed = costOfDelivery(INBOX, input.length) + instructions + costOfItem(state, length);
   const output = Buffer.from(loop.read(after.memory, OUTBOX + 4, length));
   const results = made.read(output);
   // Which children there are now, and what was done to them: by the calls that gave 0.

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { COST_PAGE_TOUCH } from "../../runtime/kernel/gas.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { guest } from "../fixture.ts";
 import { seeded } from "../seed.ts";
@@ -41,6 +42,29 @@ test("state carries on from item to item, private memory and globals do not", ()
   assert.equal(code, 3);
   assert.equal(seen[1]?.output, "0500000000000000" + "0000000000000000" + "0800000000000000");
   assert.equal(seen[2]?.output, "0600000000000000");
+});
+
+test("each item pays for the pages that it touches itself, its inbox among them", () => {
+  const one = (...pages: number[]) => input(...pages.map((page) => [items.ADD, page * 4096 + 8, 0] as const));
+  const outside = PRIVATE / 4096;
+  const padded = (bytes: number) => Buffer.concat([one(1), input([items.STOP, 0]), Buffer.alloc(bytes)]);
+  const { items: seen } = both([
+    item(one(1)),
+    item(one(1)),
+    item(one(1, 1)),
+    item(one(1, 2)),
+    item(one(1, outside)),
+    item(one(1, outside)),
+    item(padded(16)),
+    item(padded(4096)),
+  ]);
+  const [first, again, twice, two, mixed, mixedAgain, short, long] = seen.map(({ gasUsed }) => gasUsed);
+  assert.equal(again, first);
+  assert.equal(mixedAgain, mixed);
+  const operation = (twice as number) - (first as number);
+  assert.equal((two as number) - (first as number), operation + COST_PAGE_TOUCH);
+  assert.equal((mixed as number) - (first as number), operation + COST_PAGE_TOUCH);
+  assert.equal((long as number) - (short as number), COST_PAGE_TOUCH);
 });
 
 const address = fc.oneof(

@@ -10,7 +10,7 @@ import { hashOf } from "../../runtime/image/hash.ts";
 import { MemoryEdit, pageEquals, readMemory, readPage } from "../../runtime/image/memory.ts";
 import { Process } from "../../runtime/image/process.ts";
 import { inputBytes, type Mail, Outcomes, writeInputs } from "../../runtime/kernel/batch.ts";
-import { COST_PAGE_CHANGED, costOfItem } from "../../runtime/kernel/gas.ts";
+import { COST_PAGE_CHANGED, COST_PAGE_TOUCH, costOfItem } from "../../runtime/kernel/gas.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
 import { NOBODY_ELSE } from "../../runtime/kernel/jobs.ts";
 import { Kernel } from "../../runtime/kernel/kernel.ts";
@@ -21,8 +21,10 @@ import {
   Programs,
 } from "../../runtime/kernel/program.ts";
 import { type Batch, type BatchRunner, NO_RUNNER } from "../../runtime/kernel/runner.ts";
+import { Slot } from "../../runtime/kernel/slot.ts";
 import type { Tracer } from "../../runtime/kernel/trace.ts";
 import { admit, instrumentForBatch, type Program, programHash } from "../../runtime/program/admit.ts";
+import { AUX_MARKS } from "../../runtime/program/layout.ts";
 import * as abi from "../../syscalls/abi.ts";
 
 /** An item: its input, and what it may use. */
@@ -55,6 +57,28 @@ export interface BatchImage {
 /** More than any item of a test needs. */
 const PLENTY = 2 ** 40;
 const PAGE = 4096;
+
+/** Runs `activate` as an item whose input was delivered: in the first slot entered its pages are touched. */
+export function delivered<T>(inbox: number, length: number, activate: () => T): T {
+  const { enter } = Slot.prototype;
+  Slot.prototype.enter = function (...image) {
+    Slot.prototype.enter = enter;
+    enter.apply(this, image);
+    for (const page of pagesOf(inbox, length)) this.aux[AUX_MARKS + page] = 1;
+  };
+  return activate();
+}
+
+/** What an item pays for the delivery of its input. */
+export function costOfDelivery(inbox: number, length: number): number {
+  return pagesOf(inbox, length).length * COST_PAGE_TOUCH;
+}
+
+function pagesOf(address: number, length: number): number[] {
+  if (length === 0) return [];
+  const first = Math.floor(address / PAGE);
+  return Array.from({ length: Math.floor((address + length - 1) / PAGE) - first + 1 }, (_, i) => first + i);
+}
 
 export interface LoopOptions {
   readonly runner?: BatchRunner;
@@ -250,30 +274,35 @@ export class Loop {
   ): [ItemResult, Ref] {
     const before = base.copy();
     before.memory = this.write(state, mail.inbox, Buffer.from(input));
+    const delivery = costOfDelivery(mail.inbox, input.length);
     const once = (gas: number): Process =>
-      this.kernel.activate(this.runnable(before, entry, input.length, gas), 1);
+      delivered(mail.inbox, input.length, () =>
+        this.kernel.activate(this.runnable(before, entry, input.length, gas), 1),
+      );
     const faulted = (fault: number, gasUsed = limit, code = 0n): [ItemResult, Ref] => [
       { status: abi.ITEM_FAULTED, fault, code, gasUsed, output: "" },
       state,
     ];
-    const strict = once(limit);
+    if (delivery > limit) return faulted(abi.FAULT_OUT_OF_GAS);
+    const strict = once(limit - delivery);
     if (strict.fault === abi.FAULT_ABORT)
-      return faulted(strict.fault, strict.gasUsed, (BigInt(strict.column | 0) << 32n) | BigInt(strict.line));
+      return faulted(
+        strict.fault,
+        delivery + strict.gasUsed,
+        (BigInt(strict.column | 0) << 32n) | BigInt(strict.line),
+      );
     if (strict.fault !== 0 && strict.fault !== abi.FAULT_OUT_OF_GAS) return faulted(strict.fault);
     // Out of gas perhaps only for the pages, which an item pays otherwise.
     const after = strict.fault === 0 ? strict : once(PLENTY);
     if (after.fault !== 0) return faulted(abi.FAULT_OUT_OF_GAS);
     const changed = this.#changed(before.memory, after.memory);
-    const instructions = after.gasUsed - changed.length * COST_PAGE_CHANGED;
+    const instructions = delivery + after.gasUsed - changed.length * COST_PAGE_CHANGED;
     if (instructions > limit) return faulted(abi.FAULT_OUT_OF_GAS);
     const firstPrivate = this.#bound / PAGE;
     const statePages = changed.filter((page) => page < firstPrivate).length;
-    const privatePages = this.#changed(base.memory, after.memory).filter(
-      (page) => page >= firstPrivate,
-    ).length;
     const length = Buffer.from(this.read(after.memory, mail.outbox, 4)).readUInt32LE(0);
     if (length > mail.outboxCapacity - 4) return faulted(abi.FAULT_MEMORY_BOUNDS);
-    const gasUsed = instructions + costOfItem(statePages, privatePages, length);
+    const gasUsed = instructions + costOfItem(statePages, length);
     if (gasUsed > limit) return faulted(abi.FAULT_OUT_OF_GAS);
     const output = Buffer.from(this.read(after.memory, mail.outbox + 4, length)).toString("hex");
     const code = (BigInt(after.codeHigh) << 32n) | BigInt(after.codeLow >>> 0);

@@ -30,7 +30,17 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
         to: "if (!same) payer.add(index);",
       },
     ],
-    steps: ["run"],
+    steps: ["short"],
+  },
+  "pages are touched for nothing": {
+    edits: [
+      {
+        file: "program/gas.ts",
+        from: "export const PAGE_TOUCH_GAS = 1024;",
+        to: "export const PAGE_TOUCH_GAS = 0;",
+      },
+    ],
+    steps: ["batch"],
   },
   "CLONE visits all children": {
     edits: [

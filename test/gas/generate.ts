@@ -4,6 +4,7 @@
  * is held to the property (world.ts).
  */
 
+import { COST_PAGE_TOUCH } from "../../runtime/kernel/gas.ts";
 import * as abi from "../../syscalls/abi.ts";
 import type { GetSpec, PutSpec } from "../driver.ts";
 import { PLENTY } from "./caller.ts";
@@ -205,6 +206,15 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     const steps = new Steps(SCRIPT);
     for (let i = play.next(3); i >= 0; i--) something(play, steps, play.pages(child));
     play.run(child, ending(play, steps));
+  },
+  /** With gas to touch pages, and for a part of what they cost if they differ. */
+  short: (play) => {
+    const { next, guest } = play;
+    const pages = upTo(next, play.pages(guest));
+    play.load(guest, new Steps(SCRIPT).touch(PRIVATE, pages, next(2 ** 31)));
+    const gas = 20_000 + pages * (COST_PAGE_TOUCH + next(1_000));
+    play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas } });
+    play.plenty(guest);
   },
   /** Many children below a child, some of them started. */
   family: (play) => {

@@ -52,6 +52,10 @@ export class StateMachine {
     return new Uint8Array(this.machine.aux.buffer).subarray(AUX_TAGS, AUX_TAGS + this.bound / LINE_BYTES);
   }
 
+  tag(line: number): number {
+    return this.#tags[line] as number;
+  }
+
   #touch(address: number, length: number, write: boolean): void {
     this.touches.push({ address, length, write });
     if (address >= this.bound || length === 0) this.problem ??= `touched ${length} bytes at ${address}`;
@@ -100,22 +104,15 @@ export async function compareBatch(seed: number, defect?: Defect, suspending = f
   const code = await instrumentForBatch(bytes, bound, options);
   if (code === null) throw new Error(`seed ${seed}: the batch variant is too large`);
 
-  const production = new Machine(program);
-  production.onCall = (name, a, b) => answer(name, a, b, production.bytes());
-  production.refusal = REFUSAL;
-  const wanted = production.run("main", argument);
-
   const module = new WebAssembly.Module(code as BufferSource);
-  const state = new StateMachine(program, module, bound, random);
+  const runBoth = (gas: bigint) => ({
+    wanted: runProduction(program, argument, bound, gas),
+    batch: runBatch(program, module, argument, bound, random, gas),
+  });
+  const { wanted, batch } = runBoth(PLENTY);
+  const { state, marks, outcome } = batch;
   const { machine } = state;
-  const marks = new MarkOracle(machine, bound);
-  machine.onCall = (name, a, b) => {
-    marks.check();
-    return answer(name, a, b, state.view());
-  };
-  machine.refusal = REFUSAL;
-  const outcome = machine.run("main", argument);
-  marks.check();
+  const production = wanted.machine;
   const memory = state.view();
   const paid = paysExactly(outcome.fault) ? PLENTY - outcome.gas : "-";
   const touches = state.touches.length;
@@ -123,10 +120,10 @@ export async function compareBatch(seed: number, defect?: Defect, suspending = f
   const fail = (difference: string) => ({ difference, summary });
   // The production variant would run it.
   if (outcome.fault === FAULT_INTERNAL_PRODUCTION) return { difference: null, summary };
-  if (outcome.fault !== wanted.fault) return fail(`fault ${outcome.fault}, in production ${wanted.fault}`);
-  if (outcome.result !== wanted.result)
-    return fail(`result ${outcome.result}, in production ${wanted.result}`);
-  if (outcome.gas !== wanted.gas) return fail(`gas left ${outcome.gas}, in production ${wanted.gas}`);
+  const { fault, result, gas } = wanted.outcome;
+  if (outcome.fault !== fault) return fail(`fault ${outcome.fault}, in production ${fault}`);
+  if (outcome.result !== result) return fail(`result ${outcome.result}, in production ${result}`);
+  if (outcome.gas !== gas) return fail(`gas left ${outcome.gas}, in production ${gas}`);
   if (machine.log.join() !== production.log.join()) return fail("other calls of the kernel");
   if (Buffer.compare(machine.globals(), production.globals()) !== 0) return fail("other globals");
   if (Buffer.compare(memory, production.bytes()) !== 0) {
@@ -135,13 +132,54 @@ export async function compareBatch(seed: number, defect?: Defect, suspending = f
   }
   if (state.problem !== null) return fail(state.problem);
   if (marks.problem !== null) return fail(marks.problem);
-  if (!paysExactly(outcome.fault)) return { difference: null, summary };
-  const again = (gas: bigint) => {
-    const other = new StateMachine(program, module, bound, random);
-    other.machine.onCall = (name, a, b) => answer(name, a, b, other.view());
-    other.machine.refusal = REFUSAL;
-    return other.machine.run("main", argument, gas);
+  if (!paysExactly(fault)) return { difference: null, summary };
+  const limited = (gas: bigint) => runBatch(program, module, argument, bound, random, gas).outcome;
+  const limits = gasLimits(limited, outcome, seed);
+  if (limits !== null) return fail(limits);
+  // Out of gas somewhere: where, memory and calls tell.
+  const limit = (BigInt(random.next()) * (PLENTY - gas)) >> 32n;
+  const short = runBoth(limit);
+  if (short.batch.outcome.fault !== short.wanted.outcome.fault)
+    return fail(
+      `fault ${short.batch.outcome.fault} with ${limit} gas, in production ${short.wanted.outcome.fault}`,
+    );
+  if (short.batch.state.machine.log.join() !== short.wanted.machine.log.join())
+    return fail(`other calls of the kernel with ${limit} gas`);
+  if (Buffer.compare(short.batch.state.view(), short.wanted.machine.bytes()) !== 0)
+    return fail(`other memory with ${limit} gas`);
+  return { difference: null, summary };
+}
+
+/** The production variant, which is refused to stand still. */
+function runProduction(program: Program, argument: bigint, bound: number, gas: bigint) {
+  const machine = new Machine(program);
+  machine.onCall = (name, a, b) => {
+    // Without state the marks that the batch variant's oracle takes away are those of pages that were paid.
+    if (bound === 0) machine.scan();
+    return answer(name, a, b, machine.bytes());
   };
-  const limits = gasLimits(again, outcome, seed);
-  return limits === null ? { difference: null, summary } : fail(limits);
+  machine.refusal = REFUSAL;
+  return { machine, outcome: machine.run("main", argument, gas) };
+}
+
+/** The batch variant, likewise, with its marks checked. */
+function runBatch(
+  program: Program,
+  module: WebAssembly.Module,
+  argument: bigint,
+  bound: number,
+  random: Random,
+  gas: bigint,
+) {
+  const state = new StateMachine(program, module, bound, random);
+  const { machine } = state;
+  const marks = new MarkOracle(machine, bound);
+  machine.onCall = (name, a, b) => {
+    marks.check();
+    return answer(name, a, b, state.view());
+  };
+  machine.refusal = REFUSAL;
+  const outcome = machine.run("main", argument, gas);
+  marks.check();
+  return { state, marks, outcome };
 }

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
 import { faultOf } from "../../runtime/program/faults.ts";
+import { PAGE_TOUCH_GAS } from "../../runtime/program/gas.ts";
 import type { Defect } from "../../runtime/program/rewrite.ts";
 import { FAULT_ABORT, FAULT_NONE, FAULT_OUT_OF_GAS } from "../../syscalls/abi.ts";
 import { generate } from "./generate.ts";
@@ -85,6 +86,8 @@ export class MarkOracle {
   readonly #from: number;
   #before: Uint8Array;
   problem: string | null = null;
+  /** Marks found in all scans. */
+  marks = 0;
 
   /** Below the address `from` nothing may be marked, and the 64 bytes from there on need no mark. */
   constructor(machine: Machine, from = 0) {
@@ -97,6 +100,7 @@ export class MarkOracle {
     const size = this.#machine.blockBytes;
     const first = this.#from / size;
     const marked = new Set(this.#machine.scan());
+    this.marks += marked.size;
     for (const block of marked) if (block < first) this.problem ??= `block ${block} was marked`;
     const now = this.#machine.bytes();
     for (let block = first; block < now.length / size; block++) {
@@ -140,13 +144,26 @@ export function compare(seed: number, defect?: Defect): Observed {
   if (oracle.problem !== null) return fail(oracle.problem);
   if (!paysExactly(outcome.fault)) return { difference: null, summary };
   if (used < reference.count) return fail(`${used} gas for ${reference.count} entries and loop turns`);
+  const touches = BigInt(oracle.marks * PAGE_TOUCH_GAS);
+  const rest = usedBut(bytes, BigInt.asIntN(64, argument), "pay");
+  if (used - rest !== touches) return fail(`${used - rest} gas for ${oracle.marks} pages touched`);
   const again = (gas: bigint) => {
     const other = new Machine(program, module);
-    other.onCall = (name, a, b) => answer(name, a, b, other.bytes());
+    other.onCall = (name, a, b) => {
+      other.scan();
+      return answer(name, a, b, other.bytes());
+    };
     return other.run("main", BigInt.asIntN(64, argument), gas);
   };
   const limits = gasLimits(again, outcome, seed);
   return limits === null ? { difference: null, summary } : fail(limits);
+}
+
+/** What the program uses with a defect. */
+function usedBut(bytes: Uint8Array, argument: bigint, defect: Defect): bigint {
+  const machine = new Machine(admitEntryProgram(bytes, { defect }));
+  machine.onCall = (name, a, b) => answer(name, a, b, machine.bytes());
+  return PLENTY - machine.run("main", argument).gas;
 }
 
 /** Whether an activation that ends so pays for what it did, and keeps the rest: a trap takes all. */

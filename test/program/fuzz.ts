@@ -18,8 +18,10 @@ export const CANARIES: readonly Defect[] = [
   "nan",
   "nan-shape",
   "mark",
+  "pay",
   "group",
   "bulk-mark",
+  "bulk-pay",
   "exit",
   "flush",
 ];
@@ -29,6 +31,7 @@ export const BATCH_CANARIES: readonly Defect[] = [
   "bound-offset",
   "bulk-touch",
   "write-tag",
+  "state-pay",
   "span",
   "guard",
   "wrap",

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
 import type { Code } from "../../runtime/program/code.ts";
-import { ENTRY_GAS, LOOP_GAS } from "../../runtime/program/gas.ts";
+import { ENTRY_GAS, LOOP_GAS, PAGE_TOUCH_GAS } from "../../runtime/program/gas.ts";
 import { AUX_GAS } from "../../runtime/program/layout.ts";
 import * as op from "../../runtime/program/opcodes.ts";
 import { FAULT_ABORT, FAULT_OUT_OF_GAS, FAULT_UNREACHABLE } from "../../syscalls/abi.ts";
@@ -63,7 +63,7 @@ test("bulk instructions pay by length", () => {
         code.get(0);
       }),
     );
-  assert.equal(fill(60000) - fill(0), 60000 / 8);
+  assert.equal(fill(60000) - fill(0), 60000 / 8 + 15 * PAGE_TOUCH_GAS);
 });
 
 test("an endless loop and an endless bulk operation end out of gas", () => {

@@ -127,6 +127,8 @@ if (!isMainThread) {
       while (outcome.standing) {
         codes.push(outcome.result);
         if (how === "the same instance") {
+          // Publishing takes the marks away, so every activation pays for its pages.
+          machine.scan();
           outcome = machine.resume(image, answer(outcome.result));
           if (outcome.standing) image = machine.image();
         } else if (how === "a new instance each time") {

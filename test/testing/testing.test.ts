@@ -200,12 +200,12 @@ test("guest/README.md says what things cost", () => {
   assert.equal(gas.COST_STACK_BYTE, gas.COST_ITEM_BYTE);
   assert.deepEqual(told, [
     gas.COST_PAGE_CHANGED,
+    gas.COST_PAGE_TOUCH,
     gas.COST_CALL,
     gas.COST_PROGRAM,
     gas.COST_PROGRAM_BYTE,
     gas.COST_START,
     gas.COST_ITEM,
-    gas.COST_PAGE_RESET,
     gas.COST_ITEM_BYTE,
     gas.COST_ACCUMULATE,
   ]);
