@@ -67,6 +67,8 @@ export function faultName(fault: u32): string {
       return "bad indirect call";
     case abi.FAULT_OUT_OF_GAS:
       return "out of gas";
+    case abi.FAULT_QUOTA:
+      return "quota";
     case abi.FAULT_CALL_DEPTH:
       return "call depth";
   }

@@ -3,7 +3,7 @@
  * in `export … from`.)
  */
 
-export { Child, Conflict, Rejection, Status, ret, snapshot } from "./process";
+export { Child, Conflict, Rejection, Status, memoryQuota, ret, snapshot } from "./process";
 export { PARALLEL_CHILDREN, PARALLEL_GAS, PARALLEL_RANGES, Parallel, forked, parallel } from "./parallel";
 export { accumulate, accumulateU64 } from "./accumulate";
 export { Batch, Item, OUTPUT_LIMIT, Outcomes } from "./batch";

@@ -16,7 +16,7 @@
 
 import * as abi from "../syscalls/abi.ts";
 import { errorName } from "./errors.ts";
-import { Child, Conflict } from "./process.ts";
+import { Child, Conflict, memoryQuota } from "./process.ts";
 
 /** Ranges in one fork, at most. */
 export const PARALLEL_RANGES: i32 = 16;
@@ -34,7 +34,7 @@ const ranges: usize = memory.data(PARALLEL_RANGES * RANGE_BYTES, 4);
 let count: i32 = 0;
 let rangeCount: i32 = 0;
 let copyGas: u64 = 0;
-let memoryPages: u32 = 0;
+let quotaPages: u32 = 0;
 let processes: u32 = 0;
 let firstChild: i32 = 0;
 let task: (index: i32, argument: i64) => void = nothing;
@@ -81,7 +81,7 @@ export class Parallel {
     count = copies;
     rangeCount = 0;
     copyGas = PARALLEL_GAS / max(copies, 1);
-    memoryPages = 0;
+    quotaPages = 0;
     processes = 0;
     firstChild = PARALLEL_CHILDREN;
     return changetype<Parallel>(0);
@@ -104,11 +104,11 @@ export class Parallel {
   }
 
   /**
-   * Quotas of each copy: its memory, with all that it forks, in pages of 64 KiB (0: what this process has
-   * now, so that it cannot grow), and how many processes it may have below it.
+   * Quotas of each copy: its memory, with all that it forks, in pages of 4 KiB (see `memoryQuota`; 0: what
+   * this process takes now, so that it cannot grow), and how many processes it may have below it.
    */
   quota(pages: u32, below: u32 = 0): Parallel {
-    memoryPages = pages;
+    quotaPages = pages;
     processes = below;
     return this;
   }
@@ -158,7 +158,7 @@ export class Parallel {
   private start(): void {
     if (count <= 0) return;
     const first = Child.at(firstChild);
-    const made = first.cloneSelf(memoryPages, processes).put();
+    const made = first.cloneSelf(quotaPages, processes).put();
     if (made < 0) refuse(0, made);
     for (let i = count - 1; i > 0; i--) {
       const child = Child.at(firstChild + i);
@@ -199,6 +199,8 @@ function refuse(index: i32, code: i32): void {
   if (code == abi.E_NO_ENTRY)
     advice = ': write export { forked } from "stillpoint/guest" into the entry file';
   if (code == abi.E_GAS) advice = `: ${count} copies with ${copyGas} gas each are more than there is`;
-  if (code == abi.E_QUOTA) advice = `: each needs ${memory.size()} pages of memory at least, and a process`;
+  if (code == abi.E_QUOTA) {
+    advice = `: each needs a quota of ${memoryQuota(memory.size())} pages of 4 KiB at least, and a process`;
+  }
   throw new Error(`parallel: copy ${index}: ${errorName(code)}${advice}`);
 }

@@ -34,6 +34,15 @@ const NOBODY: i32 = i32.MIN_VALUE;
 let putChild: i32 = NOBODY;
 let getChild: i32 = NOBODY;
 
+/**
+ * The quota, in pages of 4 KiB, for one process whose memory may have `wasmPages` pages of 64 KiB and that
+ * keeps `keptBytes` besides: inputs and outcomes of its batches, a saved stack, globals. A small process needs
+ * none for those. Processes below it need theirs in addition.
+ */
+export function memoryQuota(wasmPages: u32, keptBytes: u32 = 0): u32 {
+  return abi.PROCESS_PAGES + wasmPages * 16 + (keptBytes + 4095) / 4096;
+}
+
 /** A child of this process. The value is the number itself: make as many as you like. */
 @unmanaged
 export class Child {
@@ -52,11 +61,11 @@ export class Child {
 
   /**
    * Part PROGRAM: drops what was there and makes a fresh image. `program` is the address of 32 bytes, the
-   * hash of the program. `memoryPages` (64 KiB, initial memory included; 0: exactly that) and `processes`
-   * come out of the caller's quotas.
+   * hash of the program. `quota` (memory for it and all below it, in pages of 4 KiB, see `memoryQuota`; 0: what
+   * a fresh process of it takes, so that it cannot grow) and `processes` come out of the caller's quotas.
    */
-  create(program: usize, memoryPages: u32 = 0, processes: u32 = 0): Child {
-    return this.addProgram(program, 0, memoryPages, processes);
+  create(program: usize, quota: u32 = 0, processes: u32 = 0): Child {
+    return this.addProgram(program, 0, quota, processes);
   }
 
   /**
@@ -64,15 +73,15 @@ export class Child {
    * call, which is paid by the byte. If it is not admitted, the call gives E_BAD_PROGRAM, and
    * `Rejection.last` tells why. Such a program may not import `ret` or `snapshot`.
    */
-  install(bytes: usize, length: u32, memoryPages: u32 = 0, processes: u32 = 0): Child {
-    return this.addProgram(bytes, length, memoryPages, processes);
+  install(bytes: usize, length: u32, quota: u32 = 0, processes: u32 = 0): Child {
+    return this.addProgram(bytes, length, quota, processes);
   }
 
-  private addProgram(pointer: usize, length: u32, memoryPages: u32, processes: u32): Child {
+  private addProgram(pointer: usize, length: u32, quota: u32, processes: u32): Child {
     this.addPut(abi.PART_PROGRAM);
     store<u32>(putRequest, <u32>pointer, abi.PUT_PROGRAM_POINTER);
     store<u32>(putRequest, length, abi.PUT_PROGRAM_LENGTH);
-    store<u32>(putRequest, memoryPages, abi.PUT_MEMORY_QUOTA);
+    store<u32>(putRequest, quota, abi.PUT_MEMORY_QUOTA);
     store<u32>(putRequest, processes, abi.PUT_PROCESS_QUOTA);
     return this;
   }
@@ -89,8 +98,8 @@ export class Child {
    * Part CLONE of the caller: the child gets this process's memory and globals as they are when the request
    * is put, without its children. Quotas as for `create`; its own memory is as large as the caller's.
    */
-  cloneSelf(memoryPages: u32 = 0, processes: u32 = 0): Child {
-    return this.addClone(abi.CLONE_SELF, memoryPages, processes);
+  cloneSelf(quota: u32 = 0, processes: u32 = 0): Child {
+    return this.addClone(abi.CLONE_SELF, quota, processes);
   }
 
   /** Part DROP: removes the child and its subtree. */
@@ -249,10 +258,10 @@ export class Child {
     return this;
   }
 
-  private addClone(source: i32, memoryPages: u32, processes: u32): Child {
+  private addClone(source: i32, quota: u32, processes: u32): Child {
     this.addPut(abi.PART_CLONE);
     store<i32>(putRequest, source, abi.PUT_CLONE_SOURCE);
-    store<u32>(putRequest, memoryPages, abi.PUT_MEMORY_QUOTA);
+    store<u32>(putRequest, quota, abi.PUT_MEMORY_QUOTA);
     store<u32>(putRequest, processes, abi.PUT_PROCESS_QUOTA);
     return this;
   }

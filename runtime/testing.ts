@@ -7,7 +7,7 @@
  */
 
 import * as abi from "../syscalls/abi.ts";
-import { loadProgram } from "./chain/genesis.ts";
+import { checkRootQuota, loadProgram } from "./chain/genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./chain/inspect.ts";
 import { bad, checkNames, integer } from "./chain/options.ts";
 import { formatFaults, placed } from "./chain/stack.ts";
@@ -22,6 +22,7 @@ import { clearOutcome, freshProcess } from "./kernel/images.ts";
 import { NOBODY_ELSE } from "./kernel/jobs.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import { LoadedProgram, Programs } from "./kernel/program.ts";
+import { canKeepBatch } from "./kernel/start.ts";
 import { BlockTracer, type ByteRange, type Frame, type TraceEvent } from "./kernel/trace.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "./limits.ts";
 import { Positions } from "./program/positions.ts";
@@ -34,7 +35,7 @@ export interface TestOptions {
   readonly programs?: readonly Uint8Array[];
   /** Gas of each call, and of each item of a batch. Default 10^10, that of a block: seconds of work. */
   readonly gas?: number;
-  /** Memory for it and all below it, in pages of 64 KiB. Default 16,384, which is 1 GiB. */
+  /** Memory for it and all below it, in pages of 4 KiB. Default 262,144, which is 1 GiB. */
   readonly memoryQuota?: number;
   /** Processes below it. Default 1024. */
   readonly processQuota?: number;
@@ -144,13 +145,7 @@ export class TestProcess {
     const tracer = new BlockTracer();
     const kernel = new Kernel(heap, new Programs(heap, handles), NOBODY_ELSE, tracer);
     const loaded = new LoadedProgram(handles[0] as (typeof handles)[0]);
-    const { initialPages } = loaded.handle.memory;
-    if (initialPages > memoryQuota) {
-      const text =
-        `its initial memory of ${initialPages} pages of 64 KiB exceeds the option "memoryQuota", ` +
-        `which is ${memoryQuota}`;
-      throw new UsageError("QUOTA", text, { initialPages, memoryQuota });
-    }
+    checkRootQuota(loaded, memoryQuota);
     const bench = { heap, kernel, tracer, positions, program: loaded, gas };
     return new TestProcess(bench, freshProcess(loaded, memoryQuota, processQuota));
   }
@@ -204,7 +199,9 @@ export class TestProcess {
     const long = inputs.findIndex(({ length }) => length > BOX_BYTES);
     if (long >= 0) refuse(`input ${long} is longer than the inbox of ${BOX_BYTES} bytes`);
     const start = this.#starting(number, Math.min(gas * inputs.length + gas, GAS_LIMIT));
-    start.inputs = writeInputs(heap, ...listOf(inputs, stateBytes, gas));
+    const [list, source] = listOf(inputs, stateBytes, gas);
+    if (!canKeepBatch(start, program, list)) refuse('it does not fit into what "memoryQuota" has left');
+    start.inputs = writeInputs(heap, list, source);
     this.#activate(start);
     if (this.#process.status === abi.STATUS_FAULTED) throw this.#fault("start function");
     return this.#outcomes();
@@ -379,7 +376,7 @@ function checkOptions(options: TestOptions): Required<TestOptions> {
   return {
     programs,
     gas: integer(options, "gas", 1e10, 0, GAS_LIMIT),
-    memoryQuota: integer(options, "memoryQuota", 16_384, 1, 1 << 24),
+    memoryQuota: integer(options, "memoryQuota", 1 << 18, 1, 1 << 28),
     processQuota: integer(options, "processQuota", 1024, 0, 1 << 30),
     heapBytes: integer(options, "heapBytes", 2 ** 32, 1 << 20, 2 ** 37),
   };

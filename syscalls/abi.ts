@@ -23,17 +23,24 @@
  * An entry is an exported function of type (i64) -> i64.
  */
 
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 
 /** Child numbers are 0 to CHILD_LIMIT - 1. */
 export const CHILD_LIMIT = 1048576;
+
+// ---- memory quotas, in pages of 4096 bytes ----------------------------------------------------------------
+
+/** What a process takes besides memory, program and what it keeps beyond KEPT_BYTES. */
+export const PROCESS_PAGES = 4;
+/** Bytes of globals, saved stack, inputs, outcomes and a block's data that PROCESS_PAGES pays for. */
+export const KEPT_BYTES = 12288;
 
 // ---- PUT request, PUT_SIZE bytes --------------------------------------------------------------------------
 
 export const PUT_VERSION = 0; //           u32  ABI_VERSION
 export const PUT_PARTS = 4; //             u32  bits PART_…
 export const PUT_PROGRAM_POINTER = 8; //   u32  32 bytes, the SHA-256 of a program; or Wasm bytes
-export const PUT_MEMORY_QUOTA = 12; //     u32  64 KiB pages passed on, with the initial ones; 0: just those
+export const PUT_MEMORY_QUOTA = 12; //     u32  pages of 4096 bytes passed on; 0: what a fresh child takes
 export const PUT_PROCESS_QUOTA = 16; //    u32  descendants the child may have
 export const PUT_RANGES_POINTER = 20; //   u32  ranges of RANGE_SIZE bytes, address divisible by 4
 export const PUT_RANGES_COUNT = 24; //     u32  at most RANGES_LIMIT
@@ -229,7 +236,7 @@ export const E_NO_CHILD = -3; //     no child of that number, or the number is o
 export const E_NO_ENTRY = -4; //     no exported function of that name and of type (i64) -> i64
 export const E_BAD_PROGRAM = -5; //  no program of that hash for the caller, or bytes that are not admitted
 export const E_GAS = -6; //          the caller has less gas than START wants to give
-export const E_QUOTA = -7; //        the caller's quota of memory pages or processes does not allow it
+export const E_QUOTA = -7; //        a quota of memory or processes does not allow it
 export const E_STATE = -8; //        the child's status does not allow it
 export const E_CONFLICT = -9; //     MERGE found bytes that both sides changed
 export const E_PERMISSION = -10; //  not from here: SNAPSHOT below the root, calls in a start function
@@ -248,6 +255,7 @@ export const FAULT_BAD_CONVERSION = 7;
 export const FAULT_BAD_INDIRECT_CALL = 8;
 export const FAULT_OUT_OF_GAS = 9;
 export const FAULT_CALL_DEPTH = 10;
+export const FAULT_QUOTA = 11; //          what it keeps where it stands still exceeds its memory quota
 
 // ---- why Wasm bytes are not admitted: PUT_REASON ----------------------------------------------------------
 

@@ -22,6 +22,14 @@ export const SCRATCH_CAPACITY = 0x100000;
 export const RESULTS = 0x300000;
 export const RESULTS_CAPACITY = 0x200000;
 
+/**
+ * Memory quota, in pages of 4 KiB, for processes with `wasmPages` pages of 64 KiB in all: 16 for each, and 4,
+ * which is what a process takes besides.
+ */
+export function quota(wasmPages: number): number {
+  return 20 * wasmPages;
+}
+
 const HEADER = 32;
 const COMMAND = 32;
 
@@ -38,6 +46,7 @@ export interface PutSpec {
   readonly program?: Uint8Array | number;
   /** Wasm bytes of a program to install. */
   readonly install?: Uint8Array;
+  /** In pages of 4 KiB; 0 or none: what a fresh child takes. */
   readonly memoryQuota?: number;
   readonly processQuota?: number;
   /** Number of the child to copy, or abi.CLONE_SELF. */

@@ -45,7 +45,7 @@ export async function solo(programs: readonly Uint8Array[], options: SoloOptions
     heap,
     kernel,
     programs: handles,
-    fresh: (index) => freshProcess(loaded[index] as LoadedProgram, 1 << 20, 1 << 20),
+    fresh: (index) => freshProcess(loaded[index] as LoadedProgram, 1 << 22, 1 << 20),
     start(process, entry, argument = 0, gas = 1e15) {
       const program = loaded.find((one) => one.ref === process.program) as LoadedProgram;
       const start = process.copy();

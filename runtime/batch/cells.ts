@@ -2,7 +2,7 @@
  * Cells: what items of a batch share besides the state of its process, as lines above the state.
  *
  *   boundary + n               child n: word 0 is the reference of its image, 0: there is none
- *   boundary + CHILD_LIMIT     quotas: pages of memory and processes left to give, number of children
+ *   boundary + CHILD_LIMIT     quotas: memory passed on, processes left to give, number of children
  *
  * The boundary is the line of the bound. A child is versioned as a whole: items that use the same child
  * depend on each other, whatever of its memory they touch.
@@ -39,19 +39,19 @@ export function quotaLine(bound: number): number {
 
 /** What the quotas' cell holds. */
 export interface Quotas {
-  memoryQuota: number;
+  memoryPassed: number;
   processQuota: number;
   childCount: number;
 }
 
 export function readQuotas(words: Int32Array, at: number): Quotas {
   const word = (i: number): number => (words[at + i] as number) >>> 0;
-  return { memoryQuota: word(0), processQuota: word(1), childCount: word(2) };
+  return { memoryPassed: word(0), processQuota: word(1), childCount: word(2) };
 }
 
 export function writeQuotas(words: Int32Array, at: number, quotas: Quotas): void {
   words.fill(0, at, at + LINE_WORDS);
-  words[at] = quotas.memoryQuota;
+  words[at] = quotas.memoryPassed;
   words[at + 1] = quotas.processQuota;
   words[at + 2] = quotas.childCount;
 }
@@ -93,6 +93,12 @@ export function clearCells(heap: Heap, base: WebAssembly.Memory, bound: number, 
   writeQuotas(cell(quotaLine(bound)), 0, batch);
 }
 
+/** Memory quota passed on, as the items have left it that were committed so far. */
+export function passedOn(base: WebAssembly.Memory, bound: number): number {
+  const at = BASE_AT + quotaLine(bound) * LINE_BYTES;
+  return readQuotas(new Int32Array(base.buffer, at, LINE_WORDS), 0).memoryPassed;
+}
+
 /** Gives `batch` what items have changed. */
 export function takeCells(heap: Heap, base: WebAssembly.Memory, bound: number, batch: Batch): void {
   const firstPage = bound / PAGE_BYTES;
@@ -106,8 +112,8 @@ export function takeCells(heap: Heap, base: WebAssembly.Memory, bound: number, b
       }
     }
     if (first === CHILD_LIMIT) {
-      const { memoryQuota, processQuota, childCount } = readQuotas(words, 0);
-      batch.memoryQuota = memoryQuota;
+      const { memoryPassed, processQuota, childCount } = readQuotas(words, 0);
+      batch.memoryPassed = memoryPassed;
       batch.processQuota = processQuota;
       batch.childCount = childCount;
     }

@@ -34,6 +34,7 @@ import {
   WORKER_SIZE,
   WORKERS,
 } from "./layout.ts";
+import type { Records } from "./records.ts";
 
 const LINE_WORDS = LINE_BYTES / 4;
 /** What STATUS writes of a fault's text is less: message and file name of an abort. */
@@ -74,6 +75,7 @@ export class ItemCalls {
   readonly #core: Core;
   readonly #words: Int32Array;
   readonly #base: WebAssembly.Memory;
+  readonly #records: Records;
   readonly #load: (page: number) => void;
   readonly #kernel: Kernel;
   readonly #scratch = new Scratch();
@@ -90,8 +92,10 @@ export class ItemCalls {
     core: Core,
     words: Int32Array,
     base: WebAssembly.Memory,
+    records: Records,
     load: (page: number) => void,
   ) {
+    this.#records = records;
     this.#heap = heap;
     this.#programs = programs;
     this.#core = core;
@@ -121,7 +125,10 @@ export class ItemCalls {
     const running = this.#now();
     const parts = this.#needPut(running.activation, pointer >>> 0);
     if ((parts & (abi.PART_PROGRAM | abi.PART_DROP)) !== 0) running.needQuotas(this.#words);
-    return this.#kernel.asItem(running.activation, (kernel) => kernel.put(number, pointer));
+    const code = this.#kernel.asItem(running.activation, (kernel) => kernel.put(number, pointer));
+    // Room is reserved here for outputs of other items: the loop may find more.
+    if (code === abi.E_QUOTA) throw PRODUCTION;
+    return code;
   }
 
   get(number: number, pointer: number): number {
@@ -200,10 +207,10 @@ export class ItemCalls {
       }
     }
     if (quotas === null) return true;
-    const { memoryQuota, processQuota } = activation;
+    const { memoryPassed, processQuota } = activation;
     const childCount = quotas.before.childCount + activation.children.more;
     return this.#write(quotas.entry, (words, at) =>
-      writeQuotas(words, at, { memoryQuota, processQuota, childCount }),
+      writeQuotas(words, at, { memoryPassed, processQuota, childCount }),
     );
   }
 
@@ -214,7 +221,11 @@ export class ItemCalls {
 
   #now(): Running {
     const cell = (line: number): number => this.#cell(line);
-    this.#running ??= new Running(this.#heap, this.#batch as CallsBatch, this.#scratch, this.#words, cell);
+    if (this.#running === null) {
+      const batch = this.#batch as CallsBatch;
+      this.#running = new Running(this.#heap, batch, this.#scratch, this.#words, cell);
+      this.#running.activation.kept = this.#records.kept;
+    }
     return this.#running;
   }
 
@@ -359,7 +370,7 @@ class Running {
     const entry = this.#cell(quotaLine(this.#batch.bound));
     const before = readQuotas(words, (entry + ENTRY_BYTES) / 4);
     this.quotas = { entry, before };
-    this.activation.memoryQuota = before.memoryQuota;
+    this.activation.memoryPassed = before.memoryPassed;
     this.activation.processQuota = before.processQuota;
   }
 }

@@ -228,7 +228,7 @@ export class ItemSlot {
     this.#putBack();
     clock?.lap("reset");
     const statePages = this.#bridge.changed();
-    // The leader saw to it that the outputs of the window have room, however long they are.
+    // Whether the outputs have room is seen when they are committed.
     const room = Number.POSITIVE_INFINITY;
     const settled = endOfItem(inputs, item, fault, left, statePages, length, room);
     const end = settled.fault;

@@ -14,9 +14,9 @@ import { hashOf } from "../image/hash.ts";
 import { capturePage, pageEquals } from "../image/memory.ts";
 import { publishProcess } from "../image/process.ts";
 import type { Batch } from "../kernel/runner.ts";
-import { BATCH_BYTES_LIMIT, GAS_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
+import { GAS_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { BASE_AT, changedPages } from "./bridge.ts";
-import { baseBytes, clearCells, takeCells } from "./cells.ts";
+import { baseBytes, clearCells, passedOn, takeCells } from "./cells.ts";
 import { type Counts, type Ending, type Evidence, readCounts, takeContended } from "./evidence.ts";
 import { eachHint, findHints } from "./hints.ts";
 import * as layout from "./layout.ts";
@@ -29,6 +29,8 @@ import { type BatchControl, type BatchMemory, poison, timesOf } from "./shared.t
 const TWO_32 = 4294967296;
 /** Items of a window. Short ones bound what a thread that is held up can spoil. */
 const WINDOW_ITEMS = 256;
+/** This part of the room for outputs is reserved in a window: most are far shorter than the outbox. */
+const OUTPUT_SHARE = 8;
 /** A window with more executions than this for each item is not worth it. */
 const EXECUTIONS_LIMIT = 2;
 
@@ -136,10 +138,7 @@ export class Leader {
   /** Leads the next `items` items. */
   #window(batch: Batch, items: number, evidence: Evidence, spending: Spending): Ending {
     const words = this.#words;
-    const { inputs, outcomes, next } = batch;
-    // Whether outputs fit together is decided item after item.
-    const room = BATCH_BYTES_LIMIT - outcomes.outputBytes;
-    if (items * inputs.outboxCapacity > room) return "memory";
+    const { outcomes, next } = batch;
     const before = this.#counts();
     const { lease } = spending;
     this.#open(batch, items, lease);
@@ -187,7 +186,7 @@ export class Leader {
   /** Opens the window of the next `items` items. */
   #open(batch: Batch, items: number, lease: number): void {
     const { inputs, next } = batch;
-    this.#records.clear(items);
+    this.#records.begin(items, batch.kept, this.#outputRoom(batch, items));
     this.#setU64(layout.GAS_TOTAL, batch.gas);
     this.#setU64(layout.GAS_LEFT, batch.left);
     for (let item = 0; item < items; item++) {
@@ -202,6 +201,16 @@ export class Leader {
     core.reset(items, this.#memory.workers);
     if (this.#hints !== null) eachHint(this.#hints, next, items, core.hint);
     this.#control.open(next, lease);
+  }
+
+  /**
+   * Bytes reserved for outputs of the next `items` items; the rest of the quota is there for their children.
+   * What needs more of either is run by the loop.
+   */
+  #outputRoom(batch: Batch, items: number): number {
+    const { program, inputs } = batch;
+    const passed = passedOn(this.#memory.base, program.handle.stateBytes);
+    return Math.min(items * (inputs.outboxCapacity - 4), Math.ceil(batch.outputRoom(passed) / OUTPUT_SHARE));
   }
 
   /** Makes room for the state and forgets what the base held. */

@@ -30,7 +30,7 @@ import { loadSteps, type Steps } from "./steps.ts";
 
 const TWO_32 = 4294967296;
 
-/** STOP: the item at COMMITTED - 1 needs the production variant. */
+/** STOP: the item at COMMITTED - 1 needs the production variant, or the loop. */
 export const STOP_PRODUCTION = 100;
 
 /** Thrown by imports to leave an item. */
@@ -99,7 +99,7 @@ export class Participant {
     this.#core = instantiateCore(memory.coreModule, memory.core, this.#base);
     this.#itemCore = this.#steps === null ? this.#core : withSteps(this.#core, this.#steps);
     this.#words = new Int32Array(memory.core.buffer);
-    this.#calls = new ItemCalls(heap, programs, this.#itemCore, this.#words, memory.base, load);
+    this.#calls = new ItemCalls(heap, programs, this.#itemCore, this.#words, memory.base, records, load);
   }
 
   get core(): Core {
@@ -217,7 +217,8 @@ export class Participant {
     const words = this.#words;
     for (let item = core.commit(); item >= 0; item = core.commit()) {
       const record = (layout.ITEMS + item * layout.ITEM_SIZE) / 4;
-      if (words[record + layout.ITEM_OUTCOME / 4] === OUTCOME_PRODUCTION) {
+      // Where outputs reach beyond what is reserved for them, the loop decides about the item.
+      if (words[record + layout.ITEM_OUTCOME / 4] === OUTCOME_PRODUCTION || !this.#records.commit(item)) {
         // Nobody else can commit before this thread comes back: so nothing above this item will be.
         words[layout.CUT / 4] = item;
         Atomics.store(words, layout.STOP / 4, STOP_PRODUCTION);

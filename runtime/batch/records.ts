@@ -30,6 +30,10 @@ const OUTPUT_BYTES = 32 << 20;
 const OUTPUT_AT = WINDOW_LIMIT * RECORD_WORDS * 4;
 /** The word that counts the bytes of output given away. */
 const OUTPUT_TOP = OUTPUT_AT / 4;
+/** Bytes of output that items may still have whose turn it is to be committed. */
+const OUTPUT_ROOM = OUTPUT_TOP + 1;
+/** Bytes that the process will keep, with all outputs for which there was room when the window began. */
+const KEPT = OUTPUT_TOP + 2;
 const OUTPUTS = OUTPUT_AT + 64;
 
 /** Address space; what is not used is not committed. */
@@ -46,10 +50,33 @@ export class Records {
     this.#bytes = Buffer.from(memory as unknown as ArrayBuffer);
   }
 
-  /** A window of `items` items begins. */
-  clear(items: number): void {
-    this.#words[OUTPUT_TOP] = 0;
-    for (let item = 0; item < items; item++) this.#words[item * RECORD_WORDS + EXPIRED] = 0;
+  /**
+   * A window of `items` items begins. The process keeps `kept` bytes so far; `room` more are reserved for
+   * outputs.
+   */
+  begin(items: number, kept: number, room: number): void {
+    const words = this.#words;
+    words.fill(0, 0, items * RECORD_WORDS);
+    words[OUTPUT_TOP] = 0;
+    words[OUTPUT_ROOM] = room;
+    words[KEPT] = kept + room;
+  }
+
+  /** Bytes that the process keeps, with those that are reserved for outputs of the window. */
+  get kept(): number {
+    return this.#words[KEPT] as number;
+  }
+
+  /**
+   * Takes the output of `item`, which is committed now, out of the room; false if that is too little. Called
+   * by one thread at a time, in the order of the items.
+   */
+  commit(item: number): boolean {
+    const words = this.#words;
+    const left = (words[OUTPUT_ROOM] as number) - (words[item * RECORD_WORDS + OUTPUT_LENGTH] as number);
+    if (left < 0) return false;
+    words[OUTPUT_ROOM] = left;
+    return true;
   }
 
   /** How many leases of the item have expired. For the thread that executes it. */

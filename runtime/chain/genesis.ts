@@ -72,20 +72,24 @@ function makeRoot(settings: Settings, handle: ProgramHandle): Process {
       { entry: settings.entry },
     );
   }
-  const initialPages = handle.memory.initialPages;
-  if (initialPages > settings.memoryQuota) {
-    throw new UsageError(
-      "QUOTA",
-      `the root's initial memory of ${initialPages} pages of 64 KiB exceeds the option "memoryQuota", ` +
-        `which is ${settings.memoryQuota}`,
-      { initialPages, memoryQuota: settings.memoryQuota },
-    );
-  }
+  checkRootQuota(program, settings.memoryQuota);
   const root = freshProcess(program, settings.memoryQuota, settings.processQuota);
   root.status = STATUS_RUNNABLE;
   root.entry = entry;
   root.gas = settings.gasLimit;
   return root;
+}
+
+/** Throws unless a fresh process of `program` fits into `memoryQuota` pages of 4 KiB. */
+export function checkRootQuota({ freshPages, handle }: LoadedProgram, memoryQuota: number): void {
+  if (freshPages <= memoryQuota) return;
+  const { initialPages } = handle.memory;
+  throw new UsageError(
+    "QUOTA",
+    `a process with an initial memory of ${initialPages} pages of 64 KiB takes ${freshPages} pages of 4 KiB, ` +
+      `more than the option "memoryQuota", which is ${memoryQuota}`,
+    { initialPages, freshPages, memoryQuota },
+  );
 }
 
 function genesisId(settings: Settings, programs: readonly ProgramHandle[]): Buffer {

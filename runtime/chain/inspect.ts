@@ -7,6 +7,7 @@ import { tableDiff, tableGet } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { readMemory } from "../image/memory.ts";
 import { childOf, loadProcess, type Process } from "../image/process.ts";
+import { pagesLeft } from "../image/quota.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
 import { WASM_PAGE_BYTES } from "../limits.ts";
 
@@ -24,7 +25,7 @@ export interface ProcessView {
   /** Gas that a runnable process was given, else 0. */
   readonly gas: number;
   readonly memoryBytes: number;
-  /** What the process may still use, and pass on to children: memory in pages of 64 KiB, and processes. */
+  /** What the process may still use, and pass on to children: memory in pages of 4 KiB, and processes. */
   readonly quota: { readonly memoryPages: number; readonly processes: number };
   /** Where the next block's metadata goes: the root between two blocks, else null. */
   readonly region: { readonly address: number; readonly capacity: number } | null;
@@ -53,7 +54,7 @@ export function inspectProcess(heap: Heap, root: Ref, path: readonly number[]): 
     gasUsed: process.gasUsed,
     gas: process.gas,
     memoryBytes: process.memoryPages * WASM_PAGE_BYTES,
-    quota: { memoryPages: process.memoryQuota, processes: process.processQuota },
+    quota: { memoryPages: pagesLeft(heap, process), processes: process.processQuota },
     region:
       process.status === abi.STATUS_SNAPSHOT
         ? { address: process.regionPointer, capacity: process.regionCapacity }

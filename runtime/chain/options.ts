@@ -3,7 +3,7 @@
 import { availableParallelism } from "node:os";
 import type { BatchReport } from "../batch/evidence.ts";
 import { described, UsageError } from "../errors.ts";
-import { GAS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import { GAS_LIMIT, PAGE_BYTES } from "../limits.ts";
 import type { Block } from "./block.ts";
 
 /** What `Runtime.open` takes. Those marked (consensus) decide states: all replicas must use the same. */
@@ -16,7 +16,10 @@ export interface RuntimeOptions {
   readonly entry?: string;
   /** Gas of a block; `produce` may give less, not more (consensus). Default 10^10, some seconds of work. */
   readonly gasLimit?: number;
-  /** Memory of all processes together, in pages of 64 KiB (consensus). Default 65,536: 4 GiB. */
+  /**
+   * Memory of all processes together, with all that their images keep (syscalls/README.md, Quotas), in pages
+   * of 4 KiB (consensus). Default 1,048,576: 4 GiB.
+   */
   readonly memoryQuota?: number;
   /** Number of processes below the root (consensus). Default 131,072. */
   readonly processQuota?: number;
@@ -163,7 +166,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     programCache,
     store: options.store === undefined ? null : checkStore(options.store),
     gasLimit: integer(options, "gasLimit", 10_000_000_000, 0, GAS_LIMIT),
-    memoryQuota: integer(options, "memoryQuota", 65_536, 1, 1 << 24),
+    memoryQuota: integer(options, "memoryQuota", 1 << 20, 1, 1 << 28),
     processQuota: integer(options, "processQuota", 131_072, 0, 1 << 30),
     workers: integer(options, "workers", Math.min(8, availableParallelism()), 1, 256),
     heapBytes: integer(options, "heapBytes", 8 * 2 ** 30, 1 << 20, 2 ** 37),
@@ -171,11 +174,11 @@ export function checkOptions(options: RuntimeOptions): Settings {
     retainAtLeast: integer(options, "retainAtLeast", 1, 1, 1 << 18),
     timeline: integer(options, "timeline", 0, 0, 1 << 24),
   };
-  if (settings.memoryQuota * WASM_PAGE_BYTES > settings.heapBytes) {
+  if (settings.memoryQuota * PAGE_BYTES > settings.heapBytes) {
     throw new UsageError(
       "BAD_OPTION",
-      `memoryQuota allows processes ${settings.memoryQuota * WASM_PAGE_BYTES} bytes of memory, ` +
-        `more than the heap's ${settings.heapBytes}: raise "heapBytes" or lower "memoryQuota" (64 KiB pages)`,
+      `memoryQuota allows processes ${settings.memoryQuota * PAGE_BYTES} bytes of memory, ` +
+        `more than the heap's ${settings.heapBytes}: raise "heapBytes" or lower "memoryQuota" (pages of 4 KiB)`,
       { memoryQuota: settings.memoryQuota, heapBytes: settings.heapBytes },
     );
   }

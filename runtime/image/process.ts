@@ -12,9 +12,10 @@
  *   data (BLOB) 6 reference snapshot (record)
  *   7 inputs of a batch (BLOB)               8 outcomes of a batch (BLOB), both as kernel/batch.ts draws them
  *   9 status     10 memory size, 64 KiB pages
- *  11 memory quota given by the parent for the whole subtree, 64 KiB pages
+ *  11 memory quota given by the parent for the whole subtree, pages of 4 KiB
  *  12 gas used (i64: low, high)    14 1: the start function has run         15 code (i64)
- *  17 memory quota left, 64 KiB pages       18 process quota left          19 processes given by the parent
+ *  17 memory quota passed on to children, pages of 4 KiB (quota.ts)
+ *  18 process quota left          19 processes given by the parent
  *  20 number of children
  *  21 number of the entry to run (2^32 - 1: continue after RET)            22 argument (i64)
  *  24 gas given to a runnable process (u64)   26 gas held by runnable descendants (u64)
@@ -22,6 +23,7 @@
  *  29 fault  30 line  31 column  32 region pointer  33 region capacity
  *  34 epoch of the gas that runnable descendants hold (u64)
  *  36 that of the parent when this process was written, if there is gas inside, else zero (u64)
+ *  38 pages of the memory quota that the program takes, 0 if it is of genesis
  *
  * Gas never comes back by falling back or copying: what runnable descendants hold is void then. Nobody visits
  * them for that (`voidGas`). The process begins an epoch, and a child that was written in an earlier one has
@@ -40,7 +42,7 @@ export const PROCESS_REFERENCES = 9;
 /** Entry number of a process that continues after RET. */
 export const ENTRY_CONTINUE = 0xffffffff;
 /** Words of a record whose last one is not zero. */
-export const PROCESS_WORDS = 38;
+export const PROCESS_WORDS = 39;
 /**
  * Words of a record that are no fields but sums over the children: gas held (two words), runnable
  * descendants.
@@ -89,7 +91,10 @@ export class Process {
   column = 0;
   regionPointer = 0;
   regionCapacity = 0;
-  memoryQuota = 0;
+  /** Of `memoryGiven`; the rest is the process's own share. */
+  memoryPassed = 0;
+  /** What its program takes of the share. */
+  programPages = 0;
   processQuota = 0;
   childCount = 0;
   started = 0;
@@ -131,7 +136,8 @@ export class Process {
     other.column = this.column;
     other.regionPointer = this.regionPointer;
     other.regionCapacity = this.regionCapacity;
-    other.memoryQuota = this.memoryQuota;
+    other.memoryPassed = this.memoryPassed;
+    other.programPages = this.programPages;
     other.processQuota = this.processQuota;
     other.childCount = this.childCount;
     other.started = this.started;
@@ -209,7 +215,7 @@ export function publishProcess(heap: Heap, process: Process): Ref {
   words[14] = process.started;
   words[15] = process.codeLow;
   words[16] = process.codeHigh;
-  words[17] = process.memoryQuota;
+  words[17] = process.memoryPassed;
   words[18] = process.processQuota;
   words[19] = process.processesGiven;
   words[20] = process.childCount;
@@ -226,6 +232,7 @@ export function publishProcess(heap: Heap, process: Process): Ref {
   words[33] = process.regionCapacity;
   writeU64(words, 34, process.gasEpoch);
   writeU64(words, 36, process.parentGasEpoch);
+  words[38] = process.programPages;
   const ref = putRecord(heap, words);
   process.ref = ref;
   return ref;
@@ -254,7 +261,7 @@ export function loadProcess(heap: Heap, from: Ref): Process {
   process.started = word(14);
   process.codeLow = word(15) | 0;
   process.codeHigh = word(16) | 0;
-  process.memoryQuota = word(17);
+  process.memoryPassed = word(17);
   process.processQuota = word(18);
   process.processesGiven = word(19);
   process.childCount = word(20);
@@ -271,6 +278,7 @@ export function loadProcess(heap: Heap, from: Ref): Process {
   process.regionCapacity = word(33);
   process.gasEpoch = word(34) + word(35) * TWO_32;
   process.parentGasEpoch = word(36) + word(37) * TWO_32;
+  process.programPages = word(38);
   return process;
 }
 

@@ -39,7 +39,7 @@ export const HASHED_FIELDS = [
   ["column", "u32", 31],
   ["regionPointer", "u32", 32],
   ["regionCapacity", "u32", 33],
-  ["memoryQuota", "u32", 17],
+  ["memoryPassed", "u32", 17],
   ["processQuota", "u32", 18],
   ["childCount", "u32", 20],
   ["started", "u32", 14],
@@ -47,6 +47,7 @@ export const HASHED_FIELDS = [
   ["processesGiven", "u32", 19],
   ["gasEpoch", "gas", 34],
   ["parentGasEpoch", "gas", 36],
+  ["programPages", "u32", 38],
   ["continuation", "hash", 4],
   ["text", "hash", 5],
   ["inputs", "hash", 7],
@@ -60,9 +61,9 @@ export type FieldName = (typeof HASHED_FIELDS)[number][0];
 
 /**
  * The hashed fields of a process, by name: hashes in hex (null: absent), 64-bit integers as bigint, gas as a
- * number. Sizes are in pages of 64 KiB; numbers of statuses and faults are those of `stillpoint/syscalls`.
- * `gas` is what the process was given; it is void if on the way to it a `parentGasEpoch` is not the
- * `gasEpoch` of the process above.
+ * number. Memory sizes are in pages of 64 KiB, quotas in pages of 4 KiB; numbers of statuses and faults are
+ * those of `stillpoint/syscalls`. `gas` is what the process was given; it is void if on the way to it a
+ * `parentGasEpoch` is not the `gasEpoch` of the process above.
  */
 export type HashedRecord = {
   readonly [F in (typeof HASHED_FIELDS)[number] as F[0]]: F[1] extends "hash"

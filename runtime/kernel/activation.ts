@@ -9,11 +9,13 @@ import * as abi from "../../syscalls/abi.ts";
 import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
 import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
+import { pagesTaken } from "../image/quota.ts";
 import { ABORT_TEXT_LIMIT, PAGE_BYTES } from "../limits.ts";
 import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
 import type { Place } from "../program/sources.ts";
 import { COUNTING, work } from "../work.ts";
+import { Inputs, outcomesBytes } from "./batch.ts";
 import { Changes, costOfChanges } from "./changes.ts";
 import { Children } from "./children.ts";
 import { COST_CALL, COST_PAGE_TOUCH, COST_STACK_BYTE } from "./gas.ts";
@@ -121,7 +123,10 @@ export class Activation {
   readonly putRequest: PutRequest;
   readonly getRequest: GetRequest;
   readonly plan: PutPlan;
-  memoryQuota: number;
+  /** Memory quota passed on to children. */
+  memoryPassed: number;
+  /** Bytes that the next image keeps besides memory, as far as that is known before the end. */
+  kept: number;
   processQuota: number;
   /** In the start function: no calls. */
   starting = false;
@@ -161,7 +166,10 @@ export class Activation {
     this.budget = budget;
     this.depth = depth;
     this.metadata = metadata;
-    this.memoryQuota = start.memoryQuota;
+    this.memoryPassed = start.memoryPassed;
+    const { globalsLength } = slot.program.handle;
+    this.kept =
+      globalsLength + (start.inputs === 0 ? 0 : outcomesBytes(new Inputs(heap, start.inputs).count));
     this.processQuota = start.processQuota;
     this.#entry = start.entry;
   }
@@ -259,7 +267,7 @@ export class Activation {
     result.started = 1;
     result.memory = this.slot.root;
     result.memoryPages = this.slot.memoryPages;
-    result.memoryQuota = this.memoryQuota;
+    result.memoryPassed = this.memoryPassed;
     result.processQuota = this.processQuota;
     result.continuation = 0;
     if (this.#stopped === abi.STATUS_SNAPSHOT) {
@@ -289,6 +297,27 @@ export class Activation {
   get stackBytes(): number {
     if (this.#stopped === abi.STATUS_RETURNED) return 0;
     return CONTINUATION_HEADER + (this.slot.auxWords[UNWIND] as number) - layout.AUX_STACK;
+  }
+
+  // ---- memory quota -----------------------------------------------------------------------------------------
+
+  /** Pages of 4 KiB that are neither taken nor passed on. */
+  get memoryLeft(): number {
+    const { start, slot, memoryPassed, kept } = this;
+    return start.memoryGiven - memoryPassed - pagesTaken(slot.memoryPages, start.programPages, kept);
+  }
+
+  /** Whether the quota allows the next image to keep `bytes` more. */
+  canKeep(bytes: number): boolean {
+    const { start, slot, memoryPassed, kept } = this;
+    const taken = pagesTaken(slot.memoryPages, start.programPages, kept + bytes);
+    return taken <= start.memoryGiven - memoryPassed;
+  }
+
+  /** What a fresh copy of it takes. */
+  get freshPages(): number {
+    const { start, slot } = this;
+    return pagesTaken(slot.memoryPages, start.programPages, slot.program.handle.globalsLength);
   }
 
   // ---- gas ------------------------------------------------------------------------------------------------
@@ -323,6 +352,7 @@ export class Activation {
   stopWith(request: SnapshotRequest): void {
     const { dataPointer, dataLength } = request;
     this.#data = this.#heap.blob(this.slot.memory.subarray(dataPointer, dataPointer + dataLength));
+    this.kept += dataLength;
     this.#regionPointer = request.regionPointer;
     this.#regionCapacity = request.regionCapacity;
     this.stop(abi.STATUS_SNAPSHOT);

@@ -42,6 +42,19 @@ function padded(length: number): number {
   return Math.ceil(length / 8) * 8;
 }
 
+/**
+ * Bytes that a batch of `count` items keeps, whose inputs take `inputsBytes` by `inputBytes`: its inputs
+ * until it is joined, and then its outcomes, whose outputs are limited by what the quota has left.
+ */
+export function batchBytes(count: number, inputsBytes: number): number {
+  return Math.max(HEADER_BYTES + inputsBytes, outcomesBytes(count));
+}
+
+/** Bytes of the outcomes of `count` items without outputs. */
+export function outcomesBytes(count: number): number {
+  return HEADER_BYTES + count * abi.OUTCOME_SIZE;
+}
+
 /** Inputs as a request lists them. */
 export interface InputList extends Mail {
   readonly count: number;
@@ -183,6 +196,11 @@ export class OutcomesWriter {
     return this.#next;
   }
 
+  /** Bytes that the object will have, without outputs that are still to come. */
+  get bytes(): number {
+    return outcomesBytes(this.#count) + this.#length;
+  }
+
   /** Bytes of the outputs so far. */
   get outputBytes(): number {
     return this.#length;
@@ -235,7 +253,7 @@ export class OutcomesWriter {
 
   /** The object; every item was added. */
   finish(heap: Heap): Ref {
-    const body = HEADER_BYTES + this.#count * abi.OUTCOME_SIZE;
+    const body = outcomesBytes(this.#count);
     if (counting) work.bytesCopied += body + this.#length;
     const ref = heap.allocate(KIND_BLOB, body + this.#length, 0);
     const start = ref * UNIT_WORDS + UNIT_WORDS;

@@ -14,4 +14,5 @@ export const FAULT_NAMES = [
   "bad-indirect-call",
   "out-of-gas",
   "call-depth",
+  "quota",
 ] as const;

@@ -3,21 +3,24 @@
  */
 
 import * as abi from "../../syscalls/abi.ts";
+import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
 import { tableUpdate } from "../heap/table.ts";
 import { Process, publishProcess, referenceOf, withoutGas } from "../image/process.ts";
+import { pagesLeft } from "../image/quota.ts";
 import type { Activation } from "./activation.ts";
 import type { LoadedProgram } from "./program.ts";
 import type { PutRequest } from "./request.ts";
 import type { Batch } from "./runner.ts";
 
-/** What PROGRAM makes. `memoryGiven` covers the process's own memory. */
+/** What PROGRAM makes. `memoryGiven` covers what the process takes itself. */
 export function freshProcess(program: LoadedProgram, memoryGiven: number, processesGiven: number): Process {
   const process = new Process();
   process.program = program.ref;
   process.memory = program.handle.initialMemory;
   process.globals = program.handle.initialGlobals;
   process.memoryPages = program.handle.memory.initialPages;
+  process.programPages = program.quotaPages;
   giveQuota(process, memoryGiven, processesGiven);
   return process;
 }
@@ -25,7 +28,6 @@ export function freshProcess(program: LoadedProgram, memoryGiven: number, proces
 function giveQuota(process: Process, memoryGiven: number, processesGiven: number): void {
   process.memoryGiven = memoryGiven;
   process.processesGiven = processesGiven;
-  process.memoryQuota = memoryGiven - process.memoryPages;
   process.processQuota = processesGiven;
 }
 
@@ -52,6 +54,7 @@ export function cloneOfCaller(
   process.memory = slot.root;
   process.globals = slot.publishGlobals(heap);
   process.memoryPages = slot.memoryPages;
+  process.programPages = start.programPages;
   process.started = 1;
   giveQuota(process, memoryGiven, processesGiven);
   return process;
@@ -87,7 +90,7 @@ export function batched(heap: Heap, batch: Batch): Process {
   result.globals = batch.globals;
   result.memory = batch.memory;
   result.memoryPages = batch.memoryPages;
-  result.memoryQuota = batch.memoryQuota;
+  result.memoryPassed = batch.memoryPassed;
   result.processQuota = batch.processQuota;
   result.childCount = batch.childCount;
   const numbers = [...batch.children.keys()].sort((a, b) => a - b);
@@ -100,6 +103,7 @@ export function batched(heap: Heap, batch: Batch): Process {
   result.codeLow = outcomes.returned;
   result.gasUsed = start.gas - batch.left;
   result.parentGasEpoch = 0;
+  assert(pagesLeft(heap, result) >= 0, "batched: outcomes exceed the memory quota");
   return result;
 }
 

@@ -127,7 +127,9 @@ export function afterItem(
   result.reference = null;
   result.referenceRef = 0;
   result.memory = withState(heap, base.memory, now.memory, program.handle.stateBytes);
-  result.memoryQuota = now.memoryQuota;
+  result.memoryPassed = now.memoryPassed;
+  // Kept until the next START, also if that was in an item: what they took may have been passed on.
+  result.outcomes = now.outcomes;
   result.processQuota = now.processQuota;
   result.childCount = now.childCount;
   const numbers: number[] = [];

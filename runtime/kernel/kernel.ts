@@ -20,7 +20,7 @@ import type { Heap } from "../heap/heap.ts";
 import { tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
-import { GAS_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
+import { GAS_LIMIT, PAGES_PER_WASM_PAGE, WASM_PAGE_BYTES } from "../limits.ts";
 import { accumulate } from "./accumulate.ts";
 import { Activation, Scratch } from "./activation.ts";
 import type { Child } from "./children.ts";
@@ -225,10 +225,11 @@ export class Kernel {
 
   // ---- return points --------------------------------------------------------------------------------------
 
-  /** The image after a normal end; a fault after all if what stays cannot be paid. */
+  /** The image after a normal end; a fault after all if what stays cannot be paid or exceeds the quota. */
   #settle(activation: Activation): Process {
     if (activation.item !== null) this.#joinStarted(activation);
     if (activation.item?.hasExpired === true) return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
+    if (!activation.canKeep(activation.stackBytes)) return this.#fail(activation, abi.FAULT_QUOTA);
     const left = activation.gas();
     let cost = activation.stackBytes * gas.COST_STACK_BYTE;
     if (cost <= left) cost += activation.publishMemory(left - cost);
@@ -372,6 +373,7 @@ export class Kernel {
     const error = snapshotRequest.read(current.slot, pointer);
     if (error !== abi.OK) return error;
     current.charge(gas.costOfBytes(snapshotRequest.dataLength));
+    if (!current.canKeep(snapshotRequest.dataLength)) return abi.E_QUOTA;
     current.stopWith(snapshotRequest);
     return 0;
   }
@@ -381,10 +383,10 @@ export class Kernel {
     const pages = delta >>> 0;
     const before = current.slot.memoryPages;
     const { maximumPages } = current.slot.program.handle.memory;
-    if (current.item !== null || pages > current.memoryQuota || before + pages > maximumPages) return -1;
+    if (current.item !== null || before + pages > maximumPages) return -1;
+    if (pages * PAGES_PER_WASM_PAGE > current.memoryLeft) return -1;
     current.charge(pages * gas.COST_GROW);
     if (pages > 0) current.slot.grow(pages);
-    current.memoryQuota -= pages;
     return before;
   }
 

@@ -12,7 +12,9 @@ import { createHash } from "node:crypto";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { hashOf } from "../image/hash.ts";
 import { initialMemory } from "../image/memory.ts";
+import { pagesTaken } from "../image/quota.ts";
 import { later } from "../later.ts";
+import { PAGE_BYTES } from "../limits.ts";
 import type { Program } from "../program/admit.ts";
 import { COUNTING, work } from "../work.ts";
 
@@ -97,7 +99,8 @@ export class Programs {
     const ref = this.#heap.resolve(from);
     const installed = this.#admit(hashHex, this.#heap.payload(ref));
     const { program, module, batch } = installed;
-    installed.loaded ??= new LoadedProgram(makeHandle(this.#heap, ref, program, module), batch);
+    const quotaPages = Math.ceil(program.bytes.length / PAGE_BYTES);
+    installed.loaded ??= new LoadedProgram(makeHandle(this.#heap, ref, program, module), batch, quotaPages);
     if (this.#byRef.size > this.#genesis.size + 2 * INSTALLED_LIMIT) this.#forgetRefs();
     this.#byRef.set(ref, installed.loaded);
     return installed.loaded;
@@ -191,6 +194,8 @@ export interface Variant {
 export class LoadedProgram {
   readonly handle: ProgramHandle;
   readonly ref: Ref;
+  /** Pages of 4 KiB that it takes of the memory quota of each of its processes. */
+  readonly quotaPages: number;
   readonly production: Variant;
   readonly #batch: BatchVariant;
   #loop: Variant;
@@ -198,8 +203,14 @@ export class LoadedProgram {
   #code: Ref = 0;
   readonly #entries = new Map<string, number>();
 
-  constructor(handle: ProgramHandle, batch: BatchVariant = { module: handle.batchModule, code: null }) {
+  /** `batch` and `quotaPages` of one that was installed at run time; those of genesis take nothing. */
+  constructor(
+    handle: ProgramHandle,
+    batch: BatchVariant = { module: handle.batchModule, code: null },
+    quotaPages = 0,
+  ) {
     this.handle = handle;
+    this.quotaPages = quotaPages;
     this.ref = handle.ref;
     this.production = { program: this, module: handle.module, bound: 0 };
     this.#batch = batch;
@@ -248,6 +259,12 @@ export class LoadedProgram {
   #keepBatch(code: Uint8Array | null): void {
     this.#batch.code = code;
     this.#batch.module = code === null ? null : new WebAssembly.Module(code as Uint8Array<ArrayBuffer>);
+  }
+
+  /** Pages of 4 KiB that a fresh process of it takes of its memory quota. */
+  get freshPages(): number {
+    const { memory, globalsLength } = this.handle;
+    return pagesTaken(memory.initialPages, this.quotaPages, globalsLength);
   }
 
   /** The number of the entry whose name has these bytes (one a character), -1 if there is none. */

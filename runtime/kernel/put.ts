@@ -55,22 +55,22 @@ function checkNew(heap: Heap, programs: Programs, caller: Activation, child: Chi
   if (caller.depth + 1 > TREE_DEPTH_LIMIT) return abi.E_QUOTA;
   let program: LoadedProgram | undefined;
   let source: Process | null = null;
-  let pages = caller.slot.memoryPages;
   if ((request.parts & abi.PART_PROGRAM) !== 0) {
     program =
       request.programLength === 0 ? findProgram(heap, programs, caller) : installProgram(programs, caller);
     if (program === undefined) return abi.E_BAD_PROGRAM;
-    pages = program.handle.memory.initialPages;
   } else if (request.cloneSource !== abi.CLONE_SELF) {
     if (request.cloneSource < 0 || request.cloneSource >= abi.CHILD_LIMIT) return abi.E_NO_CHILD;
     source = caller.children.at(request.cloneSource).process;
     if (source === null) return abi.E_NO_CHILD;
   }
+  // What a fresh child takes: a copy of the caller as much as the caller's memory and globals.
+  const pages = program?.freshPages ?? caller.freshPages;
   const memory = source?.memoryGiven ?? (request.memoryQuota === 0 ? pages : request.memoryQuota);
   const processes = source?.processesGiven ?? request.processQuota;
   const old = child.process;
   if (source === null && memory < pages) return abi.E_QUOTA;
-  if (memory > caller.memoryQuota + (old?.memoryGiven ?? 0)) return abi.E_QUOTA;
+  if (memory > caller.memoryLeft + (old?.memoryGiven ?? 0)) return abi.E_QUOTA;
   if (processes + 1 > caller.processQuota + (old === null ? 0 : old.processesGiven + 1)) return abi.E_QUOTA;
 
   if (program !== undefined) {
@@ -92,13 +92,13 @@ export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Chil
   const made = (parts & (abi.PART_PROGRAM | abi.PART_CLONE)) !== 0;
   if (made || (parts & abi.PART_DROP) !== 0) {
     const old = child.process;
-    caller.memoryQuota += old?.memoryGiven ?? 0;
+    caller.memoryPassed -= old?.memoryGiven ?? 0;
     caller.processQuota += old === null ? 0 : old.processesGiven + 1;
     caller.children.replace(child, null);
   }
   if (made) {
     const process = plan.process as Process;
-    caller.memoryQuota -= process.memoryGiven;
+    caller.memoryPassed += process.memoryGiven;
     caller.processQuota -= process.processesGiven + 1;
     caller.children.replace(child, process);
   }

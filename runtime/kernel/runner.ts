@@ -7,6 +7,8 @@ import { ITEM_NOT_RUN } from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableGet } from "../heap/table.ts";
 import type { Process } from "../image/process.ts";
+import { keptLimit } from "../image/quota.ts";
+import { BATCH_BYTES_LIMIT } from "../limits.ts";
 import { Inputs, OutcomesWriter } from "./batch.ts";
 import { batched } from "./images.ts";
 import type { LoadedProgram, Variant } from "./program.ts";
@@ -32,7 +34,8 @@ export class Batch {
   /** Children that items have changed so far, null where one was dropped that the image had before. */
   readonly children: ReadonlyMap<number, Process | null> = new Map();
   childCount: number;
-  memoryQuota: number;
+  /** Memory quota passed on to children. */
+  memoryPassed: number;
   processQuota: number;
   /** The next item does not fit into what is left: neither it nor those after it run. */
   cut = false;
@@ -52,7 +55,7 @@ export class Batch {
     this.memory = memory;
     this.memoryPages = start.memoryPages;
     this.childCount = start.childCount;
-    this.memoryQuota = start.memoryQuota;
+    this.memoryPassed = start.memoryPassed;
     this.processQuota = start.processQuota;
     this.globals = globals;
     this.gas = gas;
@@ -81,6 +84,18 @@ export class Batch {
     const children = this.children as Map<number, Process | null>;
     if (process === null && tableGet(heap, this.start.children, number) === 0) children.delete(number);
     else children.set(number, process);
+  }
+
+  /** Bytes that the image will keep besides memory: globals, and outcomes with the outputs so far. */
+  get kept(): number {
+    return this.program.handle.globalsLength + this.outcomes.bytes;
+  }
+
+  /** Bytes that the next outputs may have, as long as items have passed on `memoryPassed` in all. */
+  outputRoom(memoryPassed: number): number {
+    const { start, outcomes, memoryPages } = this;
+    const limit = keptLimit(memoryPages, start.programPages, start.memoryGiven - memoryPassed);
+    return Math.min(limit - this.kept, BATCH_BYTES_LIMIT - outcomes.outputBytes);
   }
 
   /** The image when no item is left; globals and private memory are as they were. */

@@ -9,7 +9,6 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import type { Heap } from "../heap/heap.ts";
-import { BATCH_BYTES_LIMIT } from "../limits.ts";
 import { AUX_RESULT, FAULT_INTERNAL_PRODUCTION } from "../program/layout.ts";
 import { COUNTING, work } from "../work.ts";
 import type { Activation } from "./activation.ts";
@@ -43,7 +42,6 @@ export function beginBatch(heap: Heap, activation: Activation): Batch | number {
   if (left < 0) return abi.FAULT_OUT_OF_GAS;
   const batch = new Batch(heap, slot.program, start, slot.root, slot.publishGlobals(heap), left, depth);
   batch.memoryPages = slot.memoryPages;
-  batch.memoryQuota = activation.memoryQuota;
   return batch;
 }
 
@@ -106,7 +104,7 @@ export class ItemLoop {
   }
 
   #runItem(inputs: Inputs, item: number, limit: number): void {
-    const { outcomes, program, start } = this.#batch;
+    const { program, start } = this.#batch;
     const activation = this.#activation;
     const { slot } = activation;
     const { shadow } = slot;
@@ -117,7 +115,7 @@ export class ItemLoop {
     shadow.measure();
     const left = activation.gas();
     const output = slot.words[inputs.outbox / 4] as number;
-    const room = BATCH_BYTES_LIMIT - outcomes.outputBytes;
+    const room = this.#batch.outputRoom(activation.memoryPassed);
     const end = endOfItem(inputs, item, ran, left, shadow.statePages, output, room);
     const { fault, gasUsed } = end;
     if (fault === FAULT_INTERNAL_PRODUCTION) {
@@ -161,7 +159,7 @@ export class ItemLoop {
         batch.settle(this.#heap, number, left);
       }
       batch.childCount += activation.children.more;
-      batch.memoryQuota = activation.memoryQuota;
+      batch.memoryPassed = activation.memoryPassed;
       batch.processQuota = activation.processQuota;
     }
     this.#item = new Item();
@@ -171,11 +169,12 @@ export class ItemLoop {
 
   /** The activation sees the children that the batch has now. */
   #resetChildren(): void {
-    const { start, children, childCount, memoryQuota, processQuota } = this.#batch;
+    const { start, children, childCount, memoryPassed, processQuota, kept } = this.#batch;
     const activation = this.#activation;
     const known = start.childCount + childCount;
     activation.children = new Children(this.#heap, start, known, children);
-    activation.memoryQuota = memoryQuota;
+    activation.memoryPassed = memoryPassed;
+    activation.kept = kept;
     activation.processQuota = processQuota;
   }
 }

@@ -2,8 +2,10 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
+import { pagesTaken } from "../image/quota.ts";
 import { WASM_PAGE_BYTES } from "../limits.ts";
 import type { Activation } from "./activation.ts";
+import { batchBytes, type InputList } from "./batch.ts";
 import type { LoadedProgram } from "./program.ts";
 
 /** Finds the entry that START runs, for `caller.plan`. */
@@ -27,6 +29,19 @@ export function checkBatch(caller: Activation, process: Process, program: Loaded
   if (!rests || process.runnableHeld > 0) return abi.E_STATE;
   plan.entry = program.entry(putRequest.entry);
   if (plan.entry < 0) return abi.E_NO_ENTRY;
+  const { batch } = putRequest;
   const bytes = process.memoryPages * WASM_PAGE_BYTES;
-  return putRequest.batch.fits(program.handle.stateBytes, bytes) ? abi.OK : abi.E_RANGE;
+  if (!batch.fits(program.handle.stateBytes, bytes)) return abi.E_RANGE;
+  return canKeepBatch(process, program, batch) ? abi.OK : abi.E_QUOTA;
+}
+
+/** Whether the quota of `process` allows it to keep these inputs, and what becomes of the items. */
+export function canKeepBatch(
+  process: Process,
+  program: LoadedProgram,
+  { count, bytes }: Pick<InputList, "count" | "bytes">,
+): boolean {
+  const { memoryPages, programPages, memoryGiven, memoryPassed } = process;
+  const kept = program.handle.globalsLength + batchBytes(count, bytes);
+  return pagesTaken(memoryPages, programPages, kept) <= memoryGiven - memoryPassed;
 }

@@ -145,7 +145,7 @@ test("its cost is flat", () => {
 test("a wrong request is refused, and changes nothing", () => {
   const good: Case = { before: 5n, address: 64, width: 16, subtract: false, bounds: null, delta: 1n };
   const wrong: [string, number, number, number][] = [
-    ["version", abi.ACCUMULATE_VERSION, 2, abi.E_BAD_REQUEST],
+    ["version", abi.ACCUMULATE_VERSION, abi.ABI_VERSION + 1, abi.E_BAD_REQUEST],
     ["flags", abi.ACCUMULATE_FLAGS, 4, abi.E_BAD_REQUEST],
     ["width", abi.ACCUMULATE_WIDTH, 4, abi.E_BAD_REQUEST],
     ["alignment", abi.ACCUMULATE_ADDRESS, 72, abi.E_BAD_REQUEST],

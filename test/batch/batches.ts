@@ -2,6 +2,7 @@
 
 import { type Block, programHash, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
+import { quota } from "../driver.ts";
 import { guest } from "../fixture.ts";
 
 const encoder = new TextEncoder();
@@ -44,14 +45,14 @@ export interface BatchOutcome {
 export async function openBatches(
   program: Uint8Array,
   options: Partial<RuntimeOptions> = {},
-  memoryPages = 0,
+  memoryPages = 1024,
 ): Promise<Runtime> {
   const runtime = await Runtime.open({ root: ROOT, programs: [program], gasLimit: 2 ** 50, ...options });
   const metadata = new Uint8Array(48);
   const view = new DataView(metadata.buffer);
   view.setUint32(0, 1, true);
   metadata.set(programHash(program), 8);
-  view.setUint32(40, memoryPages, true);
+  view.setUint32(40, quota(memoryPages), true);
   view.setUint32(44, PROCESSES, true);
   const { data } = await runtime.produce(metadata);
   const result = new DataView(data.buffer, data.byteOffset).getInt32(0, true);

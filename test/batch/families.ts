@@ -6,7 +6,7 @@
 import fc from "fast-check";
 import { programHash } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { Script } from "../driver.ts";
+import { quota, Script } from "../driver.ts";
 import { guest } from "../fixture.ts";
 import type { BatchInput, Item } from "./batches.ts";
 
@@ -46,11 +46,11 @@ const look: fc.Arbitrary<Write> = child.map((number) => (script) => {
   });
 });
 const make: fc.Arbitrary<Write> = child.map((number) => (script) => {
-  script.put(number, { program: FAMILY, memoryQuota: 3 * PAGES, processQuota: 2 });
+  script.put(number, { program: FAMILY, memoryQuota: quota(3 * PAGES), processQuota: 2 });
 });
 /** Nobody has this program, for which all children are searched: that item runs in the loop. */
 const search: fc.Arbitrary<Write> = child.map((number) => (script) => {
-  script.put(number, { program: new Uint8Array(32).fill(7), memoryQuota: PAGES });
+  script.put(number, { program: new Uint8Array(32).fill(7), memoryQuota: quota(PAGES) });
 });
 const drop: fc.Arbitrary<Write> = child.map((number) => (script) => void script.put(number, { drop: true }));
 const write: fc.Arbitrary<Write> = fc
@@ -116,7 +116,7 @@ function started(inside: fc.Arbitrary<Write[]>): fc.Arbitrary<Write> {
 }
 
 const grandchild = fc.constant((script: Script) => {
-  script.put(1, { program: FAMILY, memoryQuota: PAGES });
+  script.put(1, { program: FAMILY, memoryQuota: quota(PAGES) });
   script.put(1, { start: { entry: "idle", argument: 3n, gas: 100_000 } });
 });
 /** What a child does with its own memory, globals and children: what of it lasts the end of the item says. */
@@ -172,6 +172,6 @@ export function familyBatch(list: readonly (readonly Write[])[]): BatchInput {
 /** Every child is there. */
 export const wholeFamily = familyBatch(
   [...Array(CHILDREN).keys()].map((number) => [
-    (script) => void script.put(number, { program: FAMILY, memoryQuota: 3 * PAGES, processQuota: 2 }),
+    (script) => void script.put(number, { program: FAMILY, memoryQuota: quota(3 * PAGES), processQuota: 2 }),
   ]),
 );

@@ -13,7 +13,7 @@ import { programHash } from "../../runtime/index.ts";
 import { COST_PAGE_CHANGED, costOfItem } from "../../runtime/kernel/gas.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { Script } from "../driver.ts";
+import { quota, Script } from "../driver.ts";
 import { guest } from "../fixture.ts";
 import { seeded } from "../seed.ts";
 import { costOfDelivery, delivered, Loop } from "./loop.ts";
@@ -48,7 +48,7 @@ function write(script: Script, operations: readonly Operation[]): void {
   for (const operation of operations) {
     switch (operation.kind) {
       case "make":
-        script.put(operation.child, { program: FAMILY, memoryQuota: PAGES });
+        script.put(operation.child, { program: FAMILY, memoryQuota: quota(PAGES) });
         break;
       case "drop":
         script.put(operation.child, { drop: true });
@@ -130,7 +130,7 @@ function step(base: Process, model: Model, operations: readonly Operation[], lim
     if (results.value(handle) !== 0n) continue;
     touched.add(child);
     if (kind === "drop") model.bases.delete(child);
-    if (kind === "make") model.bases.set(child, freshProcess(loop.program, PAGES, 0));
+    if (kind === "make") model.bases.set(child, freshProcess(loop.program, quota(PAGES), 0));
   }
   const numbers: number[] = [];
   const refs: number[] = [];
@@ -250,15 +250,15 @@ test("random items with children leave what the model says", (t) => {
           return { status, fault, gasUsed, output };
         });
         assert.deepEqual(seen, expected);
-        const { memory, children, childCount, memoryQuota, processQuota } = model.process;
+        const { memory, children, childCount, memoryPassed, processQuota } = model.process;
         assert.equal(hash(found.memory), hash(memory));
         for (let number = 0; number < CHILDREN; number++) {
           const [one, other] = [found.children, children].map((table) => tableGet(heap, table, number));
           assert.equal(hash(one as number), hash(other as number), `child ${number}`);
         }
         assert.deepEqual(
-          [found.childCount, found.memoryQuota, found.processQuota],
-          [childCount, memoryQuota, processQuota],
+          [found.childCount, found.memoryPassed, found.processQuota],
+          [childCount, memoryPassed, processQuota],
         );
         assert.ok(found instanceof Process);
       },

@@ -4,9 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import type { BatchReport, RuntimeOptions } from "../../runtime/index.ts";
+import * as abi from "../../syscalls/abi.ts";
+import { checkTree } from "../kernel/invariants.ts";
 import { seeded } from "../seed.ts";
 import { type BatchInput, openBatches, runBatch } from "./batches.ts";
-import { FAMILY_PAGES, family, familyBatch, scripts, wholeFamily } from "./families.ts";
+import { FAMILY_PAGES, family, familyBatch, PAGES, scripts, wholeFamily } from "./families.ts";
 
 test("random items with children leave the same bytes in parallel", async (t) => {
   const reports: BatchReport[] = [];
@@ -35,3 +37,30 @@ test("random items with children leave the same bytes in parallel", async (t) =>
     "some went on after a search",
   );
 });
+
+test("where the quota gets short, items make the same children and outputs in parallel", async (t) => {
+  // What the process takes, and a few children: some items find room for one, some do not.
+  const open = (options: Partial<RuntimeOptions>) => openBatches(family, options, 5 * PAGES);
+  await using loop = await open({ workers: 1, runner: "sequential" });
+  await using two = await open({ workers: 2, force: true, paranoid: true });
+  let refused = 0;
+  await fc.assert(
+    fc.asyncProperty(scripts, async (list) => {
+      const give = familyBatch(list);
+      const expected = await runBatch(loop, give);
+      assert.deepEqual(await runBatch(two, give), expected);
+      checkTree(loop);
+      refused += expected.outcomes.filter(({ output }) => hasResult(output, abi.E_QUOTA)).length;
+    }),
+    seeded(t, 40),
+  );
+  t.diagnostic(`${refused} items were refused a child`);
+  assert.ok(refused > 0);
+});
+
+/** Whether a command of an item's script gave this result. */
+function hasResult(output: Uint8Array, code: number): boolean {
+  const view = new DataView(output.buffer, output.byteOffset, output.length);
+  const count = output.length < 8 ? 0 : view.getUint32(0, true);
+  return Array.from({ length: count }, (_, i) => view.getBigInt64(8 + 8 * i, true)).includes(BigInt(code));
+}

@@ -9,12 +9,14 @@ import { tableDiff, tableGet } from "../../runtime/heap/table.ts";
 import { hashOf } from "../../runtime/image/hash.ts";
 import { readMemory } from "../../runtime/image/memory.ts";
 import { loadProcess, type Process, publishProcess } from "../../runtime/image/process.ts";
+import { pagesLeft } from "../../runtime/image/quota.ts";
 import { programHash } from "../../runtime/index.ts";
 import { admit } from "../../runtime/program/admit.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { type Results, Script } from "../driver.ts";
+import { quota, type Results, Script } from "../driver.ts";
 import { guest } from "../fixture.ts";
 import { Loop } from "./loop.ts";
+import { putBatch } from "./requests.ts";
 
 const family = await guest("family");
 const FAMILY = programHash(family);
@@ -99,7 +101,7 @@ const hash = (process: Process | null): string =>
   process === null ? "" : Buffer.from(hashOf(heap, publishProcess(heap, process))).toString("hex");
 
 const make = (script: Script, child: number, more: [number, number] = [0, 0]): number =>
-  script.put(child, { program: FAMILY, memoryQuota: PAGES + more[0], processQuota: more[1] });
+  script.put(child, { program: FAMILY, memoryQuota: quota(PAGES + more[0]), processQuota: more[1] });
 
 test("what an item makes of a child lasts as far as it is state", () => {
   const ran = run(
@@ -222,7 +224,7 @@ test("an item that faults leaves nothing of what it did to children, nor of quot
     [1, 2].map((number) => hash(childOf(ran.process, number))),
     before,
   );
-  assert.equal(ran.process.memoryQuota, started.memoryQuota);
+  assert.equal(ran.process.memoryPassed, started.memoryPassed);
   assert.equal(ran.process.processQuota, started.processQuota);
   assert.equal(ran.process.childCount, 1);
 });
@@ -322,8 +324,8 @@ test("grandchildren too: by their own START, their own state, to any depth", () 
   assert.equal(grandchild?.status, abi.STATUS_FRESH);
   const parent = childOf(ran.process, 1);
   assert.deepEqual(
-    [parent?.childCount, parent?.memoryQuota, parent?.processQuota],
-    [1, 2 * PAGES - 1 * PAGES, 1],
+    [parent?.childCount, parent?.memoryPassed, parent?.processQuota],
+    [1, quota(2 * PAGES), 1],
   );
   const inner = Buffer.from(resultsOf(ran, 1).bytes(2));
   // Results of the child's script: GET and three OUTs, then status and both words.
@@ -453,6 +455,34 @@ test("the tables of children say what is there", () => {
   tableDiff(heap, 0, process.children, (number) => numbers.push(number));
   assert.deepEqual(numbers, [0, 100, 300, 400]);
   assert.equal(process.childCount, 4);
-  assert.equal(process.memoryQuota, 20 * PAGES - 4 * PAGES);
+  assert.equal(process.memoryPassed, 4 * quota(PAGES));
   assert.equal(process.processQuota, 16);
+});
+
+test("a child that an item starts has lost the outcomes of its earlier batch, and what they took", () => {
+  const batchFor = (s: Script, child: number): void => {
+    const items = Array.from({ length: 400 }, () => ({ input: new Uint8Array(), gas: 30_000 }));
+    putBatch(s, child, { entry: "idle", items, inbox: INBOX });
+    s.get(child, { status: true });
+  };
+  const setup = scriptAt(INBOX, (s) => {
+    make(s, 1, [PAGES, 1]);
+    batchFor(s, 1);
+  });
+  let process = loop.runnable(fresh(), "item", 0, TOTAL);
+  process.memory = loop.write(process.memory, INBOX, Buffer.from(setup.metadata()));
+  process = loop.kernel.activate(process, 1);
+  publishProcess(heap, process);
+  process.status = abi.STATUS_RETURNED;
+  const before = childOf(process, 1) as Process;
+  assert.notEqual(before.outcomes, 0);
+  const left = before.memoryGiven - abi.PROCESS_PAGES - PAGES * 16;
+  // All that is left without outcomes goes to a grandchild.
+  const ran = run(process, (s) => {
+    start(s, 1, (child) => child.put(2, { program: FAMILY, memoryQuota: left }));
+    s.get(1, { status: true });
+  });
+  const after = childOf(ran.process, 1) as Process;
+  assert.deepEqual([after.outcomes, after.childCount, after.memoryPassed], [0, 1, left]);
+  assert.ok(pagesLeft(heap, after) >= 0);
 });

@@ -17,6 +17,7 @@ import {
 } from "../../runtime/batch/lease.ts";
 import type { BatchReport, RuntimeOptions } from "../../runtime/index.ts";
 import { FAULT_OUT_OF_GAS, ITEM_FAULTED, ITEM_RETURNED } from "../../syscalls/abi.ts";
+import { quota } from "../driver.ts";
 import { random } from "../kernel/trees.ts";
 import { seeded } from "../seed.ts";
 import { type BatchInput, type BatchOutcome, openBatches, runBatch } from "./batches.ts";
@@ -91,7 +92,7 @@ for (const children of [false, true]) {
   test(`${who} on two moments at once ends with its lease`, async () => {
     const batches = [300, 3000, 300, 3000, 300, 3000].map((turns) => pairs(250, turns, children));
     const open = (options: Partial<RuntimeOptions>) =>
-      openBatches(PAIR, { gasLimit: 2 ** 52, memoryQuota: 4096, ...options }, PAIR_PAGES);
+      openBatches(PAIR, { gasLimit: 2 ** 52, memoryQuota: quota(4096), ...options }, PAIR_PAGES);
     await using loop = await open({ workers: 1, runner: "sequential" });
     const expected: BatchOutcome[] = [];
     for (const batch of batches) expected.push(await runBatch(loop, batch));

@@ -10,7 +10,7 @@ import fc from "fast-check";
 import { compileGuest } from "../../runtime/compile.ts";
 import { programHash } from "../../runtime/index.ts";
 import { CLONE_SELF } from "../../syscalls/abi.ts";
-import { type PutSpec, Script } from "../driver.ts";
+import { type PutSpec, quota, Script } from "../driver.ts";
 import { DRIVER_HASH } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { FAMILY, FAMILY_PAGES, family, familyBatch, scripts } from "./families.ts";
@@ -55,7 +55,7 @@ function patched(module: Uint8Array, from: Buffer, to: Buffer, first = false): U
   return new Uint8Array(bytes);
 }
 
-export const OPTIONS = { gasLimit: 2 ** 45, memoryQuota: 16_384, heapBytes: 2 ** 30, retain: 64 };
+export const OPTIONS = { gasLimit: 2 ** 45, memoryQuota: quota(13_000), heapBytes: 2 ** 30, retain: 64 };
 /** The root's children that take batches, and one that has such children itself. */
 const CHILDREN = 3;
 /** One whose items have children of their own. */
@@ -70,7 +70,7 @@ export function live(seed: number): Script {
   const next = random(seed);
   const outer = new Script();
   if (seed === 0) {
-    outer.put(PARENT, { program: DRIVER_HASH, memoryQuota: 2000, processQuota: 40 });
+    outer.put(PARENT, { program: DRIVER_HASH, memoryQuota: quota(2000), processQuota: 40 });
     return outer;
   }
   act(outer, next, 1 + next(4), 1);
@@ -95,7 +95,7 @@ function act(script: Script, next: (limit: number) => number, times: number, fir
         script.put(child(), make(next));
         break;
       case 1:
-        script.put(child(), { clone: next(8) === 0 ? CLONE_SELF : child(), memoryQuota: PAGES });
+        script.put(child(), { clone: next(8) === 0 ? CLONE_SELF : child(), memoryQuota: quota(PAGES) });
         break;
       case 2:
         script.put(child(), next(4) === 0 ? { drop: true } : { ranges: [write(next), write(next)] });
@@ -138,13 +138,13 @@ function give(script: Script, next: (limit: number) => number, child: number): v
 function giveFamily(script: Script, next: (limit: number) => number): void {
   const list = fc.sample(scripts, { seed: next(1 << 30), numRuns: 1 })[0] ?? [];
   const { entry, items, inbox } = familyBatch(list.slice(0, 12));
-  const program = { program: FAMILY, memoryQuota: FAMILY_PAGES, processQuota: 20 };
+  const program = { program: FAMILY, memoryQuota: quota(FAMILY_PAGES), processQuota: 20 };
   putBatch(script, FAMILY_CHILD, { entry, items, inbox, gas: 2 ** 40 }, next(3) === 0 ? program : {});
 }
 
 /** The part PROGRAM. */
 function make(next: (limit: number) => number): PutSpec {
-  const quotas = { memoryQuota: PAGES, processQuota: next(3) };
+  const quotas = { memoryQuota: quota(PAGES), processQuota: next(3) };
   const program = pick(next, [...HASHES, ...INSTALLED]);
   return program.length === 32 ? { program, ...quotas } : { install: program, ...quotas };
 }

@@ -26,6 +26,7 @@ import type { Tracer } from "../../runtime/kernel/trace.ts";
 import { admit, instrumentForBatch, type Program, programHash } from "../../runtime/program/admit.ts";
 import { AUX_MARKS } from "../../runtime/program/layout.ts";
 import * as abi from "../../syscalls/abi.ts";
+import { quota } from "../driver.ts";
 
 /** An item: its input, and what it may use. */
 export interface Item {
@@ -56,6 +57,8 @@ export interface BatchImage {
 
 /** More than any item of a test needs. */
 const PLENTY = 2 ** 40;
+/** Pages of 4 KiB for inputs and outcomes. */
+const BATCH_PAGES = 1 << 16;
 const PAGE = 4096;
 
 /** Runs `activate` as an item whose input was delivered: in the first slot entered its pages are touched. */
@@ -127,10 +130,9 @@ export class Loop {
     this.#bound = this.program.handle.stateBytes;
   }
 
-  /** `more`: quota of memory pages and of processes for what is below it. */
+  /** `more`: quota for processes below it, of pages of 64 KiB and of processes. There is room for batches. */
   fresh(more: readonly [pages: number, processes: number] = [0, 0]): Process {
-    const pages = this.program.handle.memory.initialPages;
-    return freshProcess(this.program, pages + more[0], more[1]);
+    return freshProcess(this.program, this.program.freshPages + BATCH_PAGES + quota(more[0]), more[1]);
   }
 
   /** The usual inbox and outbox above the state. */

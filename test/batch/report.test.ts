@@ -5,6 +5,7 @@ import { after, test } from "node:test";
 import fc from "fast-check";
 import type { BatchReport, Runtime, RuntimeOptions } from "../../runtime/index.ts";
 import { ITEM_FAULTED, ITEM_NOT_RUN, ITEM_REFUSED, ITEM_RETURNED } from "../../syscalls/abi.ts";
+import { quota } from "../driver.ts";
 import { baseSeed } from "../seed.ts";
 import { type BatchInput, type BatchOutcome, openBatches, runBatch } from "./batches.ts";
 import { steps } from "./everywhere.ts";
@@ -20,7 +21,7 @@ after(async () => {
 async function reporter(options: Partial<RuntimeOptions>, program = SCRIPT, pages = 0, first = WARM) {
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
-  const limits = { memoryQuota: 4096, heapBytes: 2 ** 30 };
+  const limits = { memoryQuota: quota(4096), heapBytes: 2 ** 30 };
   const runtime = await openBatches(program, { ...limits, ...options, onBatch }, pages);
   opened.push(runtime);
   await runBatch(runtime, first);

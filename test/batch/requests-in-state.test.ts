@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BatchReport } from "../../runtime/index.ts";
-import { Script } from "../driver.ts";
+import { quota, Script } from "../driver.ts";
 import { type BatchOutcome, type Item, openBatches, runBatch } from "./batches.ts";
 import { FAMILY, FAMILY_PAGES, family, PAGES, wholeFamily } from "./families.ts";
 import { getOutcomes, putBatch } from "./requests.ts";
@@ -35,7 +35,7 @@ const REQUESTS: readonly ((script: Script) => unknown)[] = [
   (s) => s.put(1, { ranges: [{ source: 0, length: 600, target: 64 }], start }),
   (s) => s.put(1, { ranges }),
   (s) => s.put(1, { clone: 2 }),
-  (s) => s.put(1, { program: FAMILY, memoryQuota: PAGES }),
+  (s) => s.put(1, { program: FAMILY, memoryQuota: quota(PAGES) }),
   (s) => s.put(1, { install: new Uint8Array(300).fill(7) }),
   (s) => putBatch(s, 1, { items: [item], inbox: INBOX }),
   (s) => putBatch(s, 1, { items: [item], inbox: INBOX, inboxCapacity: 3 }),
@@ -101,7 +101,7 @@ function calling({ call, pointer }: Placed, gas = 60_000_000): Item {
 const SHORT = [0, 1, 400, 900, 1500, 2500, 5000, 10_000, 30_000, 60_000];
 
 test("calls with requests in the state are those of the loop, with enough gas and with less", async () => {
-  const options = { memoryQuota: 4096, heapBytes: 2 ** 30 };
+  const options = { memoryQuota: quota(4096), heapBytes: 2 ** 30 };
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
   const batch = (items: readonly Item[]) => ({ entry: "item", items, inbox: INBOX, gas: 2 ** 40 });

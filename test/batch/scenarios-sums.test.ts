@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Block, RuntimeOptions } from "../../runtime/index.ts";
 import { ITEM_RETURNED } from "../../syscalls/abi.ts";
+import { quota } from "../driver.ts";
 import { type BatchOutcome, openBatches, runBatch } from "./batches.ts";
 import { chain, engine, everywhere, once, steps, total, WORKERS } from "./everywhere.ts";
 import { FAMILY, FAMILY_PAGES, family, familyBatch, PAGES, type Write, wholeFamily } from "./families.ts";
@@ -72,7 +73,8 @@ test("39: the account that collects fees also sends", async () => {
 
 test("20: children made, started and dropped in items; a fault leaves nothing of them", async () => {
   const make = (number: number): Write => {
-    return (script) => void script.put(number, { program: FAMILY, memoryQuota: PAGES, processQuota: 0 });
+    return (script) =>
+      void script.put(number, { program: FAMILY, memoryQuota: quota(PAGES), processQuota: 0 });
   };
   const start = (number: number): Write => {
     return (script) =>

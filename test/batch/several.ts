@@ -1,13 +1,17 @@
 /** Several children of one root that all have batches at once: scripts for the driver (test/driver.ts). */
 
 import { programHash, type RuntimeOptions } from "../../runtime/index.ts";
-import { Script } from "../driver.ts";
+import { quota, Script } from "../driver.ts";
 import { random } from "../kernel/trees.ts";
 import type { BatchInput } from "./batches.ts";
 import { putBatch } from "./requests.ts";
 import { batch, randomBatch, SCRIPT, STATE_BYTES } from "./scripts.ts";
 
-export const SEVERAL: Partial<RuntimeOptions> = { gasLimit: 2 ** 45, memoryQuota: 8192, heapBytes: 2 ** 30 };
+export const SEVERAL: Partial<RuntimeOptions> = {
+  gasLimit: 2 ** 45,
+  memoryQuota: quota(8192),
+  heapBytes: 2 ** 30,
+};
 export const CHILDREN = 4;
 const HASH = programHash(SCRIPT);
 
@@ -26,7 +30,8 @@ export function give(script: Script, child: number, { items, gas }: BatchInput):
 /** Makes the children, which have room to grow. */
 export function makeSeveral(): Script {
   return scriptOf((script) => {
-    for (let child = 1; child <= CHILDREN; child++) script.put(child, { program: HASH, memoryQuota: 40 });
+    for (let child = 1; child <= CHILDREN; child++)
+      script.put(child, { program: HASH, memoryQuota: quota(40) });
   });
 }
 

@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { programHash, type Runtime } from "../../runtime/index.ts";
 import { compile, GAS, Guest } from "../determinator/harness.ts";
+import { quota } from "../driver.ts";
 import { open, play } from "../fixture.ts";
 import { ByHand } from "./by-hand.ts";
 import { type Measurement, measure, timesAsFast } from "./measure.ts";
@@ -38,7 +39,7 @@ class AsProcesses {
   static async open(program: Uint8Array, size: number, workers: number): Promise<AsProcesses> {
     const runtime = await open([program], { workers, retain: 4, gasLimit: 4 * GAS });
     await play(runtime, (s) =>
-      s.put(1, { program: programHash(program), memoryQuota: 16_384, processQuota: 64 }),
+      s.put(1, { program: programHash(program), memoryQuota: quota(16_384), processQuota: 64 }),
     );
     return new AsProcesses(runtime, await new Guest(runtime).call("prepare", BigInt(size)));
   }

@@ -7,7 +7,7 @@
 import { programHash, type Runtime } from "../../runtime/index.ts";
 import { GET_PARTS, GET_STATUS_POINTER, PART_GET_STATUS } from "../../syscalls/abi.ts";
 import { compile, GAS } from "../determinator/harness.ts";
-import { SCRATCH } from "../driver.ts";
+import { quota, SCRATCH } from "../driver.ts";
 import { open, play } from "../fixture.ts";
 import { measure, reportTimes } from "./measure.ts";
 import type { Report } from "./report.ts";
@@ -22,7 +22,7 @@ const TRIPS = 20;
 async function prepared(program: Uint8Array, workers: number): Promise<Runtime> {
   const runtime = await open([program], { workers, retain: 2, gasLimit: 100 * GAS });
   await play(runtime, (s) => {
-    s.put(1, { program: programHash(program), memoryQuota: 8192, processQuota: 64 });
+    s.put(1, { program: programHash(program), memoryQuota: quota(8192), processQuota: 64 });
     s.put(1, { start: { entry: "prepare", gas: GAS } });
     s.get(1, { status: true });
   });

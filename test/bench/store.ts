@@ -12,7 +12,7 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { exportBlock, openImport, programHash, type Runtime } from "../../runtime/index.ts";
-import { Script } from "../driver.ts";
+import { quota, Script } from "../driver.ts";
 import { driver, guest, open } from "../fixture.ts";
 import { measure, quantile } from "./measure.ts";
 import type { Report } from "./report.ts";
@@ -26,7 +26,7 @@ const OPTIONS = {
   workers: 2,
   retain: 2000,
   runner: "sequential",
-  memoryQuota: 65_536,
+  memoryQuota: quota(65_536),
   gasLimit: GAS,
 } as const;
 const RESTARTS = 7;
@@ -52,7 +52,7 @@ async function fill(runtime: Runtime, mebibytes: number): Promise<void> {
     for (let child = first; child < Math.min(mebibytes, first + 32); child++) {
       script.put(child, {
         program: DIRTY,
-        memoryQuota: 64,
+        memoryQuota: quota(64),
         // Each with other contents: what is equal is stored once.
         start: { entry: "fill", argument: (BigInt(child) << 32n) | 1n, gas: GAS / 100 },
       });

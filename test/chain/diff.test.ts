@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Block, type Difference, formatDiff, type Runtime } from "../../runtime/index.ts";
-import { SCRATCH } from "../driver.ts";
+import { quota, SCRATCH } from "../driver.ts";
 import { DRIVER_HASH, open, play, withRuntime } from "../fixture.ts";
 import { type Path, pathsOf, withTrees } from "../proof/trees.ts";
 import { baseSeed } from "../seed.ts";
@@ -93,7 +93,7 @@ function checkFields(runtime: Runtime, a: Block, b: Block, differences: readonly
     assert.deepEqual(reported("program"), expected(before.program, after.program));
     assert.deepEqual(reported("reference"), expected(before.reference, after.reference));
     assert.deepEqual(reported("childCount"), expected(before.children.length, after.children.length));
-    assert.deepEqual(reported("memoryQuota"), expected(before.quota.memoryPages, after.quota.memoryPages));
+    assert.deepEqual(reported("processQuota"), expected(before.quota.processes, after.quota.processes));
     for (const field of fields.keys()) assert.ok(field !== "memory" && field !== "children", field);
   }
 }
@@ -129,13 +129,13 @@ test("a diff as text", async () => {
   try {
     const run = { entry: "run", argument: 0n, gas: 1_000_000 };
     const { block: a } = await play(runtime, (script) => {
-      script.put(3, { program: DRIVER_HASH, memoryQuota: 80, start: { ...run, entry: "none" } });
-      script.put(4, { program: DRIVER_HASH, memoryQuota: 80 });
+      script.put(3, { program: DRIVER_HASH, memoryQuota: quota(80), start: { ...run, entry: "none" } });
+      script.put(4, { program: DRIVER_HASH, memoryQuota: quota(80) });
     });
     const { block: b } = await play(runtime, (script) => {
       script.put(4, { start: run });
       script.get(4, { status: true });
-      script.put(5, { program: DRIVER_HASH, memoryQuota: 80 });
+      script.put(5, { program: DRIVER_HASH, memoryQuota: quota(80) });
       script.put(4, { ranges: [{ source: Uint8Array.of(1, 0, 2), target: SCRATCH }] });
       script.put(4, { ranges: [{ source: Uint8Array.of(9), target: SCRATCH + 500 }] });
     });

@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { divergence, type Runtime } from "../../runtime/index.ts";
-import { REGION, SCRATCH, Script } from "../driver.ts";
+import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, open, play } from "../fixture.ts";
 import { randomTree } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 
-const OPTIONS = { memoryQuota: 60_000, processQuota: 4000, gasLimit: 4_000_000_000 };
+const OPTIONS = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
 
 async function produce(runtime: Runtime, seed: number, from: number, to: number): Promise<void> {
   for (let i = from; i < to; i++) {
@@ -57,7 +57,7 @@ test("a byte that reaches a child is found in the child", async () => {
       [b, 2],
     ] as const) {
       await play(runtime, (script) => {
-        script.put(7, { program: DRIVER_HASH, memoryQuota: 80 });
+        script.put(7, { program: DRIVER_HASH, memoryQuota: quota(80) });
         script.put(7, { ranges: [{ source: Uint8Array.of(9, 9, byte, 9), target: SCRATCH }] });
       });
     }

@@ -2,13 +2,16 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { REGION, REGION_CAPACITY, SCRATCH } from "../driver.ts";
+import { quota, REGION, REGION_CAPACITY, SCRATCH } from "../driver.ts";
 import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
 
+/** What a process of the driver takes: 80 pages of 64 KiB, and 4. */
+const DRIVER_PAGES = 80 * 16 + 4;
+
 test("the root between blocks, and its children, with quotas and reference snapshots", async () => {
-  await withRuntime([], { memoryQuota: 1000, processQuota: 10 }, async (runtime) => {
+  await withRuntime([], { memoryQuota: quota(1000), processQuota: 10 }, async (runtime) => {
     const { block: made } = await play(runtime, (script) => {
-      script.put(2, { program: DRIVER_HASH, memoryQuota: 100, processQuota: 3 });
+      script.put(2, { program: DRIVER_HASH, memoryQuota: quota(100), processQuota: 3 });
       script.get(2, { hash: true });
     });
     const fresh = runtime.inspect([2]);
@@ -19,7 +22,10 @@ test("the root between blocks, and its children, with quotas and reference snaps
 
     const root = runtime.inspect([]);
     assert.deepEqual(root?.region, { address: REGION, capacity: REGION_CAPACITY });
-    assert.deepEqual(root?.quota, { memoryPages: 1000 - 80 - 100, processes: 10 - 1 - 3 });
+    assert.deepEqual(root?.quota, {
+      memoryPages: quota(1000) - DRIVER_PAGES - quota(100),
+      processes: 10 - 1 - 3,
+    });
     assert.equal(root?.reference, null);
     assert.deepEqual(root?.children, [2]);
     assert.equal(root?.program, Buffer.from(DRIVER_HASH).toString("hex"));
@@ -27,7 +33,7 @@ test("the root between blocks, and its children, with quotas and reference snaps
 
     assert.deepEqual(runtime.inspect([2], made), fresh);
     assert.deepEqual([fresh?.status, fresh?.gas, fresh?.region], ["fresh", 0, null]);
-    assert.deepEqual(fresh?.quota, { memoryPages: 20, processes: 3 });
+    assert.deepEqual(fresh?.quota, { memoryPages: quota(100) - DRIVER_PAGES, processes: 3 });
     const runnable = runtime.inspect([2], started.height);
     assert.deepEqual([runnable?.status, runnable?.gas], ["runnable", 1234]);
     // The snapshot is the image as it was started, without gas used.

@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Block, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
+import { quota } from "../driver.ts";
 import { guest } from "../fixture.ts";
 import { checkTree } from "../kernel/invariants.ts";
 
 const root = await guest("hoarder");
-const OPTIONS = { root, memoryQuota: 64, retain: 2 };
+const OPTIONS = { root, memoryQuota: quota(64), retain: 2 };
 
 async function opened<T>(
   options: Partial<RuntimeOptions>,

@@ -13,7 +13,7 @@ import {
   Runtime,
   type RuntimeOptions,
 } from "../../runtime/index.ts";
-import { SCRATCH, Script } from "../driver.ts";
+import { quota, SCRATCH, Script } from "../driver.ts";
 import { driver, guest, open, play, withRuntime } from "../fixture.ts";
 import { checkTree } from "../kernel/invariants.ts";
 
@@ -65,10 +65,15 @@ describe("options that cannot be used are named", () => {
     ["gas as text", { gasLimit: "5" }, "BAD_OPTION", /option "gasLimit" must be an integer.*got "5"/],
     ["no workers", { workers: 0 }, "BAD_OPTION", /option "workers" must be an integer from 1 to/],
     ["no memory", { memoryQuota: 0 }, "BAD_OPTION", /option "memoryQuota"/],
-    ["too little memory for the root", { memoryQuota: 79 }, "QUOTA", /80 pages.*"memoryQuota".*79/],
+    [
+      "too little memory for the root",
+      { memoryQuota: 1283 },
+      "QUOTA",
+      /80 pages.*1284 pages.*"memoryQuota".*1283/,
+    ],
     [
       "more memory than heap",
-      { memoryQuota: 1 << 20 },
+      { memoryQuota: 1 << 24 },
       "BAD_OPTION",
       /memoryQuota allows.*raise "heapBytes"/,
     ],
@@ -298,7 +303,7 @@ describe("a small heap", () => {
     }
     return script.metadata();
   };
-  const SMALL = { heapBytes: 64 << 20, memoryQuota: 512, retain: 4 };
+  const SMALL = { heapBytes: 64 << 20, memoryQuota: quota(512), retain: 4 };
 
   test("stays bounded over thousands of blocks", async (t) => {
     await withRuntime([], { ...SMALL, workers: 2 }, async (runtime) => {
@@ -318,7 +323,7 @@ describe("a small heap", () => {
   test("that is full makes the oldest blocks go, and says which", async () => {
     const gone: number[] = [];
     const onForget = (blocks: readonly Block[]): unknown => gone.push(...blocks.map(({ height }) => height));
-    const options = { heapBytes: 40 << 20, memoryQuota: 512, retain: 1000, workers: 2, onForget };
+    const options = { heapBytes: 40 << 20, memoryQuota: quota(512), retain: 1000, workers: 2, onForget };
     await withRuntime([], options, async (runtime) => {
       await runtime.produce(filling(200, 0));
       await runtime.pin(1);
@@ -346,7 +351,7 @@ describe("a small heap", () => {
   }
 
   test("that is full of blocks that must stay is a clear error, and nothing is lost", async () => {
-    const options = { heapBytes: 40 << 20, memoryQuota: 512, retain: 1000, workers: 2 };
+    const options = { heapBytes: 40 << 20, memoryQuota: quota(512), retain: 1000, workers: 2 };
     await withRuntime([], options, async (runtime) => {
       let full = 0;
       for (let i = 0; i < 60 && full === 0; i++) {
@@ -373,7 +378,13 @@ describe("a small heap", () => {
   });
 
   test("that is full lets so many blocks stay as the option says", async () => {
-    const options = { heapBytes: 40 << 20, memoryQuota: 512, retain: 1000, retainAtLeast: 1000, workers: 1 };
+    const options = {
+      heapBytes: 40 << 20,
+      memoryQuota: quota(512),
+      retain: 1000,
+      retainAtLeast: 1000,
+      workers: 1,
+    };
     await withRuntime([], options, async (runtime) => {
       const produce = async (): Promise<void> => {
         for (let i = 0; i < 60; i++) await runtime.produce(filling(200, i));

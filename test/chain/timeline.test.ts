@@ -4,11 +4,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Block, ChromeEvent, Runtime, TraceEvent } from "../../runtime/index.ts";
 import { openBatches, runBatch } from "../batch/batches.ts";
+import { quota } from "../driver.ts";
 import { guest, withRuntime } from "../fixture.ts";
 import { randomTree } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 
-const QUOTA = { memoryQuota: 60_000, processQuota: 4000, gasLimit: 4e9 };
+const QUOTA = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4e9 };
 const BLOCKS = 12;
 
 async function blocks(runtime: Runtime, seed: number): Promise<Block[]> {

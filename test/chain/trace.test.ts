@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TraceEvent } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { REGION, Script } from "../driver.ts";
+import { quota, REGION, Script } from "../driver.ts";
 import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
 import { randomTree } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
@@ -50,7 +50,7 @@ test("a trace is the same for any number of workers, later and after reverts", a
   for (const workers of [1, 4]) {
     await withRuntime(
       [],
-      { workers, memoryQuota: 60_000, processQuota: 4000, gasLimit: 4e9 },
+      { workers, memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4e9 },
       async (runtime) => {
         const first = [await runtime.trace(0)];
         for (let i = 0; i < 3; i++) {

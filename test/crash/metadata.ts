@@ -2,7 +2,7 @@
  * The blocks of the crash harness: some memory written, a child or two, now and then a child left running.
  */
 
-import { REGION, SCRATCH, Script } from "../driver.ts";
+import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 
@@ -24,7 +24,7 @@ export function metadata(height: number, branch: number): Uint8Array {
   inner.spin(next(2000));
   script.put(child, {
     program: DRIVER_HASH,
-    memoryQuota: 80,
+    memoryQuota: quota(80),
     ranges: [{ source: inner.metadata(), target: REGION }],
     start: { entry: "run", argument: BigInt(REGION), gas: 20_000_000 },
   });

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { type CompileOptions, compileGuest } from "../../runtime/compile.ts";
 import { type Block, programHash, type Runtime } from "../../runtime/index.ts";
 import type { StatusRecord } from "../driver.ts";
+import { quota } from "../driver.ts";
 import { open, play } from "../fixture.ts";
 
 export const WORKERS = [1, 2, 4];
@@ -64,7 +65,7 @@ export class Fleet {
     for (const count of workers) {
       const runtime = await open([program], { workers: count, gasLimit: 4 * GAS });
       await play(runtime, (s) =>
-        s.put(1, { program: programHash(program), memoryQuota: 16_384, processQuota: 4096 }),
+        s.put(1, { program: programHash(program), memoryQuota: quota(16_384), processQuota: 4096 }),
       );
       guests.push(new Guest(runtime));
     }

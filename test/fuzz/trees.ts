@@ -16,12 +16,13 @@ import {
 } from "../../runtime/heap/heap.ts";
 import type { Runtime } from "../../runtime/index.ts";
 import { STATUS_RUNNABLE } from "../../syscalls/abi.ts";
+import { quota } from "../driver.ts";
 import { withRuntime } from "../fixture.ts";
 import { checkTree } from "../kernel/invariants.ts";
 import { random, randomTree } from "../kernel/trees.ts";
 
 const BLOCKS = 5;
-const OPTIONS = { memoryQuota: 60_000, processQuota: 4000, gasLimit: 4_000_000_000 };
+const OPTIONS = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
 /** Word of a record that holds the low half of a runnable process's gas, and that of its status. */
 const GAS_WORD = 24;
 const STATUS_WORD = 9;

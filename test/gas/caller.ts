@@ -33,7 +33,7 @@ import { build } from "../program/build.ts";
 const REQUESTS = 64 << 20;
 const REQUESTS_END = 80 << 20;
 const PAGES = REQUESTS_END / WASM_PAGE_BYTES;
-const QUOTA = 1 << 20;
+const QUOTA = 1 << 26;
 const cache = new ProgramCache();
 /** Enough for any call. */
 export const PLENTY = 1e14;
@@ -251,7 +251,7 @@ export class Caller {
     next.childCount += children.more;
     this.#slot.publish(this.heap, this.#start.memory, PAID);
     next.memory = this.#slot.root;
-    next.memoryQuota = this.#activation.memoryQuota;
+    next.memoryPassed = this.#activation.memoryPassed;
     next.processQuota = this.#activation.processQuota;
     next.started = 1;
     this.#start = next;

@@ -1,6 +1,7 @@
 /** Rows of the benchmark "gas" about items of batches, and about instructions. */
 
 import type { PutSpec } from "../driver.ts";
+import { quota } from "../driver.ts";
 import type { Caller, Request } from "./caller.ts";
 import { freeModule, tinyModule } from "./modules.ts";
 import { activation, gasGuest, make, ok, PAGE, type Row } from "./rows.ts";
@@ -41,7 +42,7 @@ function items(name: string, of: ItemsOf): Row {
     name,
     programs: [gasGuest(memoryFor(TOUCHED)), tiny],
     open: (caller, [guest, child]) => {
-      make(caller, 1, guest!, { memoryQuota: 100_000, processQuota: 50_000 });
+      make(caller, 1, guest!, { memoryQuota: quota(100_000), processQuota: 50_000 });
       ok(caller.put(1, { ranges: [{ source: child!, target: PRIVATE }] }));
       of.set?.(caller);
       const requests = batchOf(caller, 1, of);

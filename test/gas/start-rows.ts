@@ -1,6 +1,7 @@
 /** Rows of the benchmark "gas" about START and the activations that it begins, and about programs. */
 
 import type { PutSpec } from "../driver.ts";
+import { quota } from "../driver.ts";
 import type { Caller } from "./caller.ts";
 import { globalsModule, growerModule, loopsModule, tableModule, tinyModule } from "./modules.ts";
 import {
@@ -26,15 +27,15 @@ function stepRow(
   name: string,
   pages: number,
   variants: readonly ((steps: Steps) => Steps)[],
-  rest: { times?: number; gas?: number; quota?: PutSpec; documented?: string } = {},
+  rest: { times?: number; gas?: number; more?: PutSpec; documented?: string } = {},
 ): Row {
-  const { times = 1, gas = G, quota = {}, documented } = rest;
+  const { times = 1, gas = G, more = {}, documented } = rest;
   return {
     name,
     ...(documented === undefined ? {} : { documented }),
     programs: [touching(pages)],
     open: (caller, [hash]) => {
-      make(caller, 1, hash!, { memoryQuota: memoryFor(pages) + 4, ...quota });
+      make(caller, 1, hash!, { memoryQuota: quota(memoryFor(pages) + 4), ...more });
       const requests = variants.flatMap((write, i) =>
         stepping(caller, 1, write(new Steps(PRIVATE - (i + 1) * 8192)), { gas }),
       );
@@ -65,7 +66,7 @@ function inTurn(
 /** Installs so many programs in children, as many different ones. */
 function installAll(caller: Caller, program: (number: number) => Uint8Array, count: number): number[] {
   return Array.from({ length: count }, (_, child) => {
-    ok(caller.put(child, { install: program(child), memoryQuota: 2 }));
+    ok(caller.put(child, { install: program(child), memoryQuota: quota(200) }));
     return child;
   });
 }
@@ -143,7 +144,7 @@ export const START_ROWS: readonly Row[] = [
       name: `START, grow and trap, a table of ${elements}`,
       programs: [tableModule(elements)],
       open: (caller, [hash]) => {
-        make(caller, 1, hash!, { memoryQuota: 4 });
+        make(caller, 1, hash!, { memoryQuota: quota(4) });
         const requests = activation(caller, 1, { entry: "growTrap", gas: 20_000 });
         return () => caller.repeat(requests, 50);
       },
@@ -182,7 +183,7 @@ export const START_ROWS: readonly Row[] = [
   ),
   inTurn("START of descending sizes of a program in turn", [growerModule()], (caller, [hash]) =>
     Array.from({ length: 200 }, (_, i) => {
-      make(caller, i, hash!, { memoryQuota: 300 });
+      make(caller, i, hash!, { memoryQuota: quota(300) });
       caller.repeat(activation(caller, i, { entry: "grow", argument: BigInt(200 - i) }));
       return i;
     }),
@@ -195,7 +196,7 @@ export const START_ROWS: readonly Row[] = [
       return () => {
         let gas = 0;
         for (let i = 0; i < 20; i++)
-          gas += caller.put(1, { install: tinyModule(number++), memoryQuota: 2 }).gas;
+          gas += caller.put(1, { install: tinyModule(number++), memoryQuota: quota(200) }).gas;
         return gas;
       };
     },
@@ -205,14 +206,14 @@ export const START_ROWS: readonly Row[] = [
     programs: [],
     open: (caller) => {
       let number = 0;
-      return () => caller.put(1, { install: loopsModule(1_500, number++), memoryQuota: 2 }).gas;
+      return () => caller.put(1, { install: loopsModule(1_500, number++), memoryQuota: quota(200) }).gas;
     },
   },
   {
     name: "one child of 100,000 changes",
     programs: [gasGuest(), tiny],
     open: (caller, hashes) => {
-      make(caller, 1, hashes[0]!, { memoryQuota: 200_000, processQuota: 100_001 });
+      make(caller, 1, hashes[0]!, { memoryQuota: quota(200_000), processQuota: 100_001 });
       const program = PRIVATE + PAGE;
       ok(caller.put(1, { ranges: [{ source: hashes[1]!, target: program }] }));
       caller.repeat(stepping(caller, 1, new Steps().put(0, { program }, 100_000), { gas: 1e11 }));

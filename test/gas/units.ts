@@ -10,6 +10,7 @@ import { capturePage, pageEquals, readPage } from "../../runtime/image/memory.ts
 import { loadProcess, Process, publishProcess } from "../../runtime/image/process.ts";
 import { admitEntryProgram } from "../../runtime/program/admit.ts";
 import type { Work } from "../../runtime/work.ts";
+import { quota } from "../driver.ts";
 import { random } from "../kernel/trees.ts";
 import type { Caller, Request } from "./caller.ts";
 import { batchOf } from "./item-rows.ts";
@@ -115,7 +116,7 @@ export function callUnits(caller: Caller): Unit[] {
     caller.repeat(activation(caller, child, { entry: "change", argument: BigInt(child) }));
     return activation(caller, child, { entry: "nothing" });
   });
-  make(caller, 3, table, { memoryQuota: 2 });
+  make(caller, 3, table, { memoryQuota: quota(2) });
   make(caller, 4, guest);
   fillOwn(caller, 0, 3);
   sharePage(caller, 4, 0, PRIVATE, 16);
@@ -125,7 +126,7 @@ export function callUnits(caller: Caller): Unit[] {
   for (let i = 1; i <= MERGED; i++) caller.store(i * PAGE + 8, Uint8Array.of(9));
   const merge = caller.getRequest(5, { merge: { address: PAGE, length: MERGED * PAGE } });
   make(caller, 7, guest);
-  make(caller, 6, grower, { memoryQuota: MARKED });
+  make(caller, 6, grower, { memoryQuota: quota(MARKED) });
   caller.repeat(activation(caller, 6, { entry: "grow", argument: BigInt(MARKED - 1) }));
   const programs = caller.hashes.slice(4, 4 + PROGRAMS).flatMap((hash, i) => {
     return activation(caller, make(caller, 100 + i, hash), { entry: "nothing", gas: 1e6 });

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { before, test } from "node:test";
 import { compileGuest } from "../../runtime/compile.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { DRIVER_INITIAL_MEMORY, REGION, RESULTS, type Results, SCRATCH, Script } from "../driver.ts";
+import { DRIVER_INITIAL_MEMORY, quota, REGION, RESULTS, type Results, SCRATCH, Script } from "../driver.ts";
 import { ROOT } from "./harness.ts";
 import { programHash, Toy } from "./toy.ts";
 
@@ -35,7 +35,7 @@ test("puts and gets with all parts, over several blocks", () => {
   const one = new Script();
   const made = one.put(1, {
     program: programHash(trivial),
-    memoryQuota: 2,
+    memoryQuota: quota(2),
     start: { entry: "run", argument: 40n, gas: 1000 },
   });
   const got = one.get(1, {
@@ -143,7 +143,7 @@ test("a driver runs scripts as a child", () => {
   const innerGot = inner.get(5, { status: true });
   const outer = new Script();
   const bytes = inner.metadata();
-  outer.put(2, { program: programHash(driver), memoryQuota: 80 });
+  outer.put(2, { program: programHash(driver), memoryQuota: quota(80) });
   outer.put(2, {
     ranges: [{ source: bytes, target: REGION }],
     start: { entry: "run", argument: BigInt(REGION) },

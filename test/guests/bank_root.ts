@@ -4,7 +4,7 @@
  * then for each item u32 status · u32 fault · i64 code · u64 sum of the numbers in its output.
  */
 
-import { Batch, Child, Outcomes, check, snapshot } from "../../guest/index.ts";
+import { Batch, Child, Outcomes, check, memoryQuota, snapshot } from "../../guest/index.ts";
 
 const CAPACITY: u32 = 1 << 20;
 const STATE_BYTES: usize = 1 << 20;
@@ -15,7 +15,7 @@ const data: usize = heap.alloc(CAPACITY);
 export function main(argument: i64): i64 {
   let length = check(snapshot(0, 0, region, CAPACITY), "snapshot");
   const bank = Child.at(1);
-  check(bank.create(region, 64).start("found", 1000, 100_000_000).put(), "found");
+  check(bank.create(region, memoryQuota(64)).start("found", 1000, 100_000_000).put(), "found");
   bank.join();
   const batch = new Batch(STATE_BYTES);
   let written: u32 = 0;

@@ -4,7 +4,7 @@
  * error code.
  */
 
-import { Child, Rejection, snapshot } from "../../guest/index";
+import { Child, memoryQuota, Rejection, snapshot } from "../../guest/index";
 
 const CAPACITY: u32 = 0x10000;
 const module: usize = memory.data(0x10000, 4096);
@@ -15,7 +15,7 @@ export function main(argument: i64): i64 {
   while (length >= 0) {
     memory.fill(result, 0, 16);
     const child = Child.at(1);
-    const error = child.install(module, length, 4).start("run", 20, 1_000_000).put();
+    const error = child.install(module, length, memoryQuota(4, length)).start("run", 20, 1_000_000).put();
     if (error == 0) {
       store<i64>(result, child.join());
     } else {

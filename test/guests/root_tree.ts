@@ -13,7 +13,7 @@
  * A tree whose START failed has only the error.
  */
 
-import { Child, Status, check, PageBuffer, snapshot } from "../../guest/index.ts";
+import { Child, Status, check, memoryQuota, PageBuffer, snapshot } from "../../guest/index.ts";
 
 const METADATA: u32 = 104;
 const RECORD: u32 = 64;
@@ -48,7 +48,9 @@ function startAll(): void {
   if (trees > TREES) throw new Error("root_tree: too many trees");
   for (let i: u32 = 0; i < trees; i++) {
     const child = Child.at(i);
-    let code = child.create(parameters, load<u32>(parameters, 64) + 16, load<u32>(parameters, 68)).put();
+    let code = child
+      .create(parameters, load<u32>(parameters, 64) + memoryQuota(16), load<u32>(parameters, 68))
+      .put();
     if (code >= 0) {
       if (!parametersAddress) parametersAddress = <usize>child.call("parameters", 0, 1_000_000);
       child.copyIn(parameters, parametersAddress, 80);

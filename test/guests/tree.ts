@@ -15,18 +15,20 @@
  *   52  u32  words to change each time it works
  *   56  u32  of 1000 runs, how many fault
  *   60  u32  of 1000 runs, how many stand in RET
- *   64  u32  64 KiB pages that this process may pass on, its own memory not included
+ *   64  u32  pages of its memory quota that this process may pass on
  *   68  u32  processes that this process may pass on
  *   72  u64  zero
  */
 
-import { Child, Status, ret } from "../../guest/process.ts";
+import { Child, Status, memoryQuota, ret } from "../../guest/process.ts";
 import { allocatePages } from "../../guest/pages.ts";
 import { FLAG_KEEP, STATUS_FAULTED, STATUS_RET, STATUS_RETURNED } from "../../syscalls/abi.ts";
 
 const PARAMETERS: u32 = 80;
 /** 64 KiB pages of static data and what the allocator leaves unused. */
 const OWN_PAGES: u32 = 3;
+/** Pages of the quota that a process may keep for itself. */
+const OWN_QUOTA: u32 = memoryQuota(OWN_PAGES);
 
 const own: usize = memory.data(80, 8);
 const forChild: usize = memory.data(80, 8);
@@ -104,15 +106,15 @@ function childGas(count: u32): u64 {
 
 function makeChild(number: u32, count: u32): void {
   const child = Child.at(number);
-  const memoryPages = load<u32>(own, 64) / count;
+  const quota = load<u32>(own, 64) / count;
   const processes = load<u32>(own, 68) / count;
   memory.copy(forChild, own, PARAMETERS);
   store<u64>(forChild, childGas(count) / 2, 32);
   store<u32>(forChild, load<u32>(own, 40) - 1, 40);
-  const needed = OWN_PAGES + (load<u32>(own, 48) >> 4);
-  store<u32>(forChild, memoryPages > needed ? memoryPages - needed : 0, 64);
+  const needed = OWN_QUOTA + load<u32>(own, 48);
+  store<u32>(forChild, quota > needed ? quota - needed : 0, 64);
   store<u32>(forChild, processes > 0 ? processes - 1 : 0, 68);
-  child.create(own, memoryPages, processes > 0 ? processes - 1 : 0).copyIn(forChild, own, PARAMETERS);
+  child.create(own, quota, processes > 0 ? processes - 1 : 0).copyIn(forChild, own, PARAMETERS);
   // Half of a child's share now, the rest for another try.
   observe(child.start("run", <i64>next(), childGas(count) / 2).put());
 }

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Block, Runtime } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { REGION, Script } from "../driver.ts";
+import { quota, REGION, Script } from "../driver.ts";
 import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
 
 const GAS = 2_000_000_000;
@@ -29,7 +29,7 @@ function leaveRunning(script: Script, levels: number): void {
   }
   script.put(1, {
     program: DRIVER_HASH,
-    memoryQuota: 80 * levels,
+    memoryQuota: quota(80 * levels),
     processQuota: levels - 1,
     ranges: [{ source: inner.metadata(), target: REGION }],
     start: { entry: "run", argument: BigInt(REGION), gas: GAS * levels },
@@ -163,7 +163,7 @@ for (const [name, levels] of [
   ["endless work in advance below work in advance", 2],
 ] as const) {
   test(`${name} does not keep the heap from being collected`, async () => {
-    const small = { workers: 3, heapBytes: 96 << 20, memoryQuota: 400, gasLimit: 4e15, retain: 1 };
+    const small = { workers: 3, heapBytes: 96 << 20, memoryQuota: quota(400), gasLimit: 4e15, retain: 1 };
     await withRuntime([], small, async (runtime) => {
       await play(runtime, (s) => leaveSpinning(s, levels));
       await until(() => runtime.engine.pool.threadsAtWork > 0);
@@ -188,7 +188,7 @@ function leaveSpinning(script: Script, levels: number): void {
   }
   script.put(1, {
     program: DRIVER_HASH,
-    memoryQuota: 80 * levels,
+    memoryQuota: quota(80 * levels),
     processQuota: levels - 1,
     ranges: [{ source: inner.metadata(), target: REGION }],
     start: { entry: "run", argument: BigInt(REGION), gas: 1e15 * levels },
@@ -196,7 +196,7 @@ function leaveSpinning(script: Script, levels: number): void {
 }
 
 test("a fork in a long block does not fill the heap for another one", async () => {
-  const small = { workers: 3, heapBytes: 64 << 20, memoryQuota: 200, gasLimit: 1e12, retain: 1 };
+  const small = { workers: 3, heapBytes: 64 << 20, memoryQuota: quota(200), gasLimit: 1e12, retain: 1 };
   await withRuntime([], small, async (runtime) => {
     const fork = await runtime.fork();
     let done = false;

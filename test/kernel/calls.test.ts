@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { programHash, type Runtime } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { SCRATCH } from "../driver.ts";
+import { quota, SCRATCH } from "../driver.ts";
 import { DRIVER_HASH, guest, open, play, withRuntime } from "../fixture.ts";
 
 const trivial = await guest("trivial");
@@ -123,15 +123,15 @@ test("HASH is the child's root as seen from outside, whatever the way to its sta
 });
 
 test("DROP removes a child, and its quota can be used again", async () => {
-  await withRuntime([trivial], { memoryQuota: 82, processQuota: 1 }, async (small) => {
+  await withRuntime([trivial], { memoryQuota: 80 * 16 + 4 + 40, processQuota: 1 }, async (small) => {
     const { results, handles } = await play(small, (s) => [
       s.put(1, { program: TRIVIAL }),
       s.put(2, { program: TRIVIAL }),
       s.put(1, { drop: true }),
       s.get(1, { status: true }),
-      s.put(2, { program: TRIVIAL, memoryQuota: 3 }),
-      s.put(2, { program: TRIVIAL, memoryQuota: 2 }),
-      s.put(2, { program: TRIVIAL, memoryQuota: 1 }),
+      s.put(2, { program: TRIVIAL, memoryQuota: quota(3) }),
+      s.put(2, { program: TRIVIAL, memoryQuota: quota(2) }),
+      s.put(2, { program: TRIVIAL, memoryQuota: quota(1) }),
     ]);
     const codes = handles.map((handle) => Number(results.value(handle)));
     assert.deepEqual(codes, [0, abi.E_QUOTA, 0, abi.E_NO_CHILD, abi.E_QUOTA, 0, 0]);
@@ -225,7 +225,11 @@ describe("a refused call changes nothing", () => {
     ["request beyond memory", (s) => s.command(1, 1, 0xfffffff8), abi.E_RANGE],
     ["request across the end of memory", (s) => s.command(2, 1, 80 * 65536 - 32), abi.E_RANGE],
     ["version 0", (s) => s.put(1, { drop: true, words: { [abi.PUT_VERSION]: 0 } }), abi.E_BAD_REQUEST],
-    ["version 2", (s) => s.get(1, { status: true, words: { [abi.GET_VERSION]: 2 } }), abi.E_BAD_REQUEST],
+    [
+      "another version",
+      (s) => s.get(1, { status: true, words: { [abi.GET_VERSION]: 9 } }),
+      abi.E_BAD_REQUEST,
+    ],
     ["no parts", (s) => s.put(1, {}), abi.E_BAD_REQUEST],
     ["unknown parts", (s) => s.put(1, { words: { [abi.PUT_PARTS]: 0x80000008 } }), abi.E_BAD_REQUEST],
     ["unknown parts of GET", (s) => s.get(1, { words: { [abi.GET_PARTS]: 0x41 } }), abi.E_BAD_REQUEST],
@@ -241,8 +245,8 @@ describe("a refused call changes nothing", () => {
     ["more quota than there is", (s) => s.put(2, { program: TRIVIAL, memoryQuota: HUGE }), abi.E_QUOTA],
     ["more processes than there are", (s) => s.put(2, { program: TRIVIAL, processQuota: HUGE }), abi.E_QUOTA],
     [
-      "less quota than the program's memory",
-      (s) => s.put(2, { program: DRIVER_HASH, memoryQuota: 79 }),
+      "less quota than a fresh process takes",
+      (s) => s.put(2, { program: DRIVER_HASH, memoryQuota: 80 * 16 + 3 }),
       abi.E_QUOTA,
     ],
     ["unknown entry", (s) => s.put(1, { start: { entry: "walk", gas: 1 } }), abi.E_NO_ENTRY],
@@ -336,7 +340,11 @@ describe("a refused call changes nothing", () => {
   for (const [name, call, code] of cases) {
     test(name, async () => {
       const { results, handles, block } = await fresh((s) => {
-        s.put(1, { program: TRIVIAL, memoryQuota: 4, start: { entry: "run", argument: 3n, gas: GAS } });
+        s.put(1, {
+          program: TRIVIAL,
+          memoryQuota: quota(4),
+          start: { entry: "run", argument: 3n, gas: GAS },
+        });
         const before = s.get(1, { hash: true });
         const refused = call(s as Spec);
         return [refused, before, s.get(1, { hash: true, status: true }), s.get(2, { status: true })];

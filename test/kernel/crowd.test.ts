@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { programHash } from "../../runtime/index.ts";
 import { TREE_DEPTH_LIMIT } from "../../runtime/limits.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { REGION, SCRATCH, Script } from "../driver.ts";
+import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, guest, withRuntime } from "../fixture.ts";
 import { baseSeed } from "../seed.ts";
 import { checkTree } from "./invariants.ts";
@@ -81,7 +81,7 @@ function level(levels: number, seed: number): Script {
   if (levels > 0) {
     script.put(3, {
       program: DRIVER_HASH,
-      memoryQuota: 80 * levels,
+      memoryQuota: quota(80 * levels),
       processQuota: levels - 1,
       ranges: [{ source: level(levels - 1, seed).metadata(), target: REGION }],
       start: { entry: "run", argument: BigInt(REGION), gas: 4_000_000 * levels },

@@ -9,7 +9,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { programHash, type Runtime } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { Script } from "../driver.ts";
+import { quota, Script } from "../driver.ts";
 import { DRIVER_HASH, guest, open, play, withRuntime } from "../fixture.ts";
 import { baseSeed } from "../seed.ts";
 import { checkTree } from "./invariants.ts";
@@ -19,7 +19,7 @@ const trap = await guest("trap");
 const spin = await guest("spin");
 const TRAP = programHash(trap);
 const SPIN = programHash(spin);
-const MEMORY = 60_000;
+const MEMORY = 2 ** 20;
 const PROCESSES = 4000;
 const GAS = 5_000_000;
 const INNER = 0x200000;
@@ -54,7 +54,7 @@ function childScript(s: Script, write: (inner: Script) => void, gas: number, joi
   write(inner);
   s.put(1, {
     program: DRIVER_HASH,
-    memoryQuota: 100,
+    memoryQuota: quota(100),
     processQuota: 8,
     ranges: [{ source: inner.metadata(), target: INNER }],
     start: { entry: "run", argument: BigInt(INNER), gas },
@@ -335,31 +335,36 @@ test("PROGRAM over a child with runnable children uses up what they held", async
 
 test("quotas pass down and come back over PROGRAM, DROP, growth and faults", async () => {
   await runtime.revert(0);
+  // What the root takes itself, before and after it grows by 5 pages of 64 KiB.
+  const own = 80 * 16 + abi.PROCESS_PAGES;
+  const grown = own + 5 * 16;
+  const child = quota(100);
   const { results, handles } = await play(runtime, (s) => [
-    s.put(1, { program: TRAP, memoryQuota: MEMORY - 80, processQuota: PROCESSES - 1 }),
+    s.put(1, { program: TRAP, memoryQuota: MEMORY - own, processQuota: PROCESSES - 1 }),
     s.put(2, { program: TRAP }),
-    s.put(1, { program: TRAP, memoryQuota: MEMORY - 79 }),
-    s.put(1, { program: TRAP, memoryQuota: 10, processQuota: PROCESSES }),
-    s.put(1, { program: TRAP, memoryQuota: 10, processQuota: 7 }),
+    s.put(1, { program: TRAP, memoryQuota: MEMORY - own + 1 }),
+    s.put(1, { program: TRAP, memoryQuota: child, processQuota: PROCESSES }),
+    s.put(1, { program: TRAP, memoryQuota: child, processQuota: 7 }),
     s.grow(5),
-    s.put(2, { program: TRAP, memoryQuota: MEMORY - 80 - 10 - 5 + 1 }),
-    s.put(2, { program: TRAP, memoryQuota: MEMORY - 80 - 10 - 5, processQuota: PROCESSES - 9 }),
+    s.put(2, { program: TRAP, memoryQuota: MEMORY - grown - child + 1 }),
+    s.put(2, { program: TRAP, memoryQuota: MEMORY - grown - child, processQuota: PROCESSES - 9 }),
+    s.grow(1),
     s.put(1, { drop: true }),
     s.put(1, { drop: true }),
-    s.put(3, { program: TRAP, memoryQuota: 10, processQuota: 8 }),
-    s.put(3, { program: TRAP, memoryQuota: 10, processQuota: 7 }),
+    s.put(3, { program: TRAP, memoryQuota: child, processQuota: 8 }),
+    s.put(3, { program: TRAP, memoryQuota: child, processQuota: 7 }),
   ]);
   held(runtime);
   const { E_QUOTA, E_NO_CHILD } = abi;
   assert.deepEqual(
     handles.map((handle) => Number(results.value(handle))),
-    [0, E_QUOTA, E_QUOTA, E_QUOTA, 0, 80, E_QUOTA, 0, 0, E_NO_CHILD, E_QUOTA, 0],
+    [0, E_QUOTA, E_QUOTA, E_QUOTA, 0, 80, E_QUOTA, 0, -1, 0, E_NO_CHILD, E_QUOTA, 0],
   );
   await runtime.revert(0);
   await assert.rejects(
     play(runtime, (s) => {
       s.grow(50);
-      s.put(1, { program: TRAP, memoryQuota: 100 });
+      s.put(1, { program: TRAP, memoryQuota: quota(100) });
       s.trap();
     }),
   );

@@ -10,6 +10,7 @@ import { programHash, type Runtime } from "../../runtime/index.ts";
 import type { Code } from "../../runtime/program/code.ts";
 import * as op from "../../runtime/program/opcodes.ts";
 import * as abi from "../../syscalls/abi.ts";
+import { quota } from "../driver.ts";
 import { guest, play, withRuntime } from "../fixture.ts";
 import { build } from "../program/build.ts";
 import { randomTree } from "./trees.ts";
@@ -185,13 +186,13 @@ async function states(nansModule: Uint8Array): Promise<unknown[]> {
     await block((s) => {
       s.put(1, {
         program: programHash(grow),
-        memoryQuota: 300,
+        memoryQuota: quota(300),
         start: { entry: "run", argument: 7n, gas: GAS },
       });
       s.get(1, { status: true });
     });
     // A counter that lives in a global of the instance, not in memory.
-    await block((s) => s.put(2, { program: programHash(echo), memoryQuota: 8 }));
+    await block((s) => s.put(2, { program: programHash(echo), memoryQuota: quota(8) }));
     for (let i = 0; i < 4; i++) {
       await runtime.engine.pool.kill(i);
       await block((s) => {
@@ -205,12 +206,16 @@ async function states(nansModule: Uint8Array): Promise<unknown[]> {
     });
     seen.push(`${runtime.inspect([2])?.code} runs`);
   });
-  await withRuntime([], { workers: 2, memoryQuota: 60_000, processQuota: 1000 }, async (runtime: Runtime) => {
-    for (let seed = 0; seed < 4; seed++) {
-      const { id, gasUsed } = await runtime.produce(randomTree(seed, { depth: 3, children: 3 }).metadata());
-      seen.push([id, gasUsed]);
-    }
-  });
+  await withRuntime(
+    [],
+    { workers: 2, memoryQuota: quota(60_000), processQuota: 1000 },
+    async (runtime: Runtime) => {
+      for (let seed = 0; seed < 4; seed++) {
+        const { id, gasUsed } = await runtime.produce(randomTree(seed, { depth: 3, children: 3 }).metadata());
+        seen.push([id, gasUsed]);
+      }
+    },
+  );
   return seen;
 }
 

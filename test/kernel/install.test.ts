@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { AdmissionError, admit, type Block, programHash, Runtime } from "../../runtime/index.ts";
 import { FEATURE_REASONS, INVALID_REASONS, LIMIT_REASONS } from "../../runtime/program/admission-error.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { REGION, Script } from "../driver.ts";
+import { quota, REGION, Script } from "../driver.ts";
 import { DRIVER_HASH, driver, guest, play, withRuntime } from "../fixture.ts";
 
 const trivial = await guest("trivial");
@@ -47,7 +47,7 @@ test("by hash only genesis, the caller's own program and its children's can be n
     const { results, handles } = await play(runtime, (s) => {
       s.put(1, {
         program: DRIVER_HASH,
-        memoryQuota: 100,
+        memoryQuota: quota(100),
         processQuota: 3,
         ranges: [{ source: inner.metadata(), target: REGION }],
       });

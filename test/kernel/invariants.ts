@@ -5,7 +5,8 @@
  * - A process's counters say what its children table holds: number of children, runnable descendants and
  *   their
  *   gas.
- * - Quotas are conserved: what a process has left and what it passed on is what it was given.
+ * - Quotas are conserved: what a process has passed on is what its children were given, and with what it takes
+ *   itself it is no more than the process was given.
  * - Fields that only one status means are zero in the others.
  * - Reference snapshots have none of their own.
  */
@@ -14,6 +15,7 @@ import assert from "node:assert/strict";
 import type { Runtime } from "../../runtime/chain/runtime.ts";
 import type { Heap, Ref } from "../../runtime/heap/heap.ts";
 import { tableDiff } from "../../runtime/heap/table.ts";
+import { hashOf } from "../../runtime/image/hash.ts";
 import { childOf, loadProcess, type Process } from "../../runtime/image/process.ts";
 import * as abi from "../../syscalls/abi.ts";
 
@@ -23,7 +25,7 @@ export interface Holdings {
   /** Gas of runnable processes. */
   readonly gas: number;
   readonly runnable: number;
-  /** Pages of 64 KiB: memories, and quotas that nobody has used. */
+  /** Pages of 4 KiB that were given to it. */
   readonly memory: number;
   /** Processes, and quotas that nobody has used. */
   readonly slots: number;
@@ -32,8 +34,12 @@ export interface Holdings {
 /** Checks the head's tree; returns what it holds. */
 export function checkTree(runtime: Runtime): Holdings {
   const [root] = headRef(runtime);
-  const { heap } = runtime.engine;
-  return checkProcess(heap, loadProcess(heap, root as Ref), "root", false);
+  const { heap, genesis } = runtime.engine;
+  const isGenesis = (program: Ref): boolean => {
+    const hash = Buffer.from(hashOf(heap, program)).toString("hex");
+    return genesis.programs.some(({ hashHex }) => hashHex === hash);
+  };
+  return checkProcess(heap, loadProcess(heap, root as Ref), "root", false, isGenesis);
 }
 
 /** The record of the head: the last of the retained, unless blocks were reverted. */
@@ -45,41 +51,64 @@ export function headRef(runtime: Runtime): Ref[] {
   );
 }
 
-function checkProcess(heap: Heap, process: Process, path: string, isReference: boolean): Holdings {
+function checkProcess(
+  heap: Heap,
+  process: Process,
+  path: string,
+  isReference: boolean,
+  isGenesis: (program: Ref) => boolean,
+): Holdings {
   checkFields(process, path, isReference);
   let processes = 1;
   let gas = 0;
   let runnable = 0;
-  let memory = process.memoryPages + process.memoryQuota;
+  let passed = 0;
   let slots = 1 + process.processQuota;
   let children = 0;
   tableDiff(heap, 0, process.children, (number, _none, child) => {
     const seen = childOf(process.gasEpoch, loadProcess(heap, child));
     if (seen.gasInside === 0 && seen.ref !== 0) assert.equal(seen.parentGasEpoch, 0, `${path}/${number}`);
-    const held = checkProcess(heap, seen, `${path}/${number}`, false);
+    const held = checkProcess(heap, seen, `${path}/${number}`, false, isGenesis);
     processes += held.processes;
     gas += held.gas;
     runnable += held.runnable;
-    memory += held.memory;
+    passed += held.memory;
     slots += held.slots;
     children++;
   });
   assert.equal(process.childCount, children, `${path}: number of children`);
   assert.equal(process.gasHeld, gas, `${path}: gas of runnable descendants`);
   assert.equal(process.runnableHeld, runnable, `${path}: runnable descendants`);
-  assert.equal(memory, process.memoryGiven, `${path}: memory quota`);
+  assert.equal(passed, process.memoryPassed, `${path}: memory quota passed on`);
+  const own = ownPages(heap, process, isGenesis(process.program));
+  assert.ok(
+    own + passed <= process.memoryGiven,
+    `${path}: takes ${own} + ${passed} of ${process.memoryGiven}`,
+  );
   assert.equal(slots, process.processesGiven + 1, `${path}: process quota`);
   if (process.referenceRef !== 0) {
     assert.ok(!isReference, `${path}: the reference snapshot has one of its own`);
-    const back = checkProcess(heap, loadProcess(heap, process.referenceRef), `${path}@`, true);
-    assert.equal(back.memory, memory, `${path}: memory quota of the reference snapshot`);
+    const back = checkProcess(heap, loadProcess(heap, process.referenceRef), `${path}@`, true, isGenesis);
+    assert.equal(back.memory, process.memoryGiven, `${path}: memory quota of the reference snapshot`);
     assert.equal(back.slots, slots, `${path}: process quota of the reference snapshot`);
   }
   if (process.status === abi.STATUS_RUNNABLE) {
     gas += process.gas;
     runnable++;
   }
-  return { processes, gas, runnable, memory, slots };
+  return { processes, gas, runnable, memory: process.memoryGiven, slots };
+}
+
+/** What a process takes of its quota, from the objects of its image. */
+function ownPages(heap: Heap, process: Process, isGenesis: boolean): number {
+  const { globals, continuation, inputs, outcomes, text, status, memoryPages, program } = process;
+  const programPages = isGenesis ? 0 : Math.ceil(heap.length(program) / 4096);
+  assert.equal(process.programPages, programPages, "pages of the program");
+  let kept = 0;
+  for (const ref of [globals, continuation, inputs, outcomes])
+    if (ref !== 0) kept += heap.payload(ref).length;
+  if (status !== abi.STATUS_FAULTED && text !== 0) kept += heap.payload(text).length;
+  return 4 + 16 * memoryPages + programPages + Math.ceil(Math.max(0, kept - 12_288) / 4096);
 }
 
 function checkFields(process: Process, path: string, isReference: boolean): void {

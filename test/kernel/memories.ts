@@ -17,7 +17,7 @@ import { MemoryEdit, readMemory } from "../../runtime/image/memory.ts";
 import { loadProcess, type Process, publishProcess, referenceOf } from "../../runtime/image/process.ts";
 import { PAGE_BYTES } from "../../runtime/limits.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { type RangeSpec, Script } from "../driver.ts";
+import { quota, type RangeSpec, Script } from "../driver.ts";
 import { DRIVER_HASH, driver } from "../fixture.ts";
 import { Scripted } from "./scripted.ts";
 import { random } from "./trees.ts";
@@ -30,7 +30,7 @@ const BYTES = PAGES * PAGE_BYTES;
 const INNER = 0x2c0000;
 const CHILDREN = 3;
 const GAS = 20_000_000;
-const QUOTA = { memoryQuota: 100, processQuota: 0 };
+const QUOTA = { memoryQuota: quota(100), processQuota: 0 };
 
 type Next = (limit: number) => number;
 

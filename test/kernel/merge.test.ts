@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import fc from "fast-check";
 import { programHash, type Runtime } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { Script } from "../driver.ts";
+import { quota, Script } from "../driver.ts";
 import { guest, open, play, withRuntime } from "../fixture.ts";
 import { seeded } from "../seed.ts";
 
@@ -290,17 +290,17 @@ test("a clone of a started child has no gas; it fails for that and can be starte
 });
 
 test("clones take quota like what they copy, and give it back", async () => {
-  await withRuntime([trivial], { memoryQuota: 87, processQuota: 3 }, async (small) => {
+  await withRuntime([trivial], { memoryQuota: 80 * 16 + 4 + quota(7), processQuota: 3 }, async (small) => {
     const { results, handles } = await play(small, (s) => [
-      s.put(1, { program: TRIVIAL, memoryQuota: 3, processQuota: 1 }),
+      s.put(1, { program: TRIVIAL, memoryQuota: quota(3), processQuota: 1 }),
       s.put(2, { clone: 1 }),
       s.put(1, { drop: true }),
-      s.put(1, { clone: 2, memoryQuota: 1 }),
+      s.put(1, { clone: 2, memoryQuota: quota(1) }),
       s.put(3, { clone: abi.CLONE_SELF }),
       s.put(3, { clone: 7 }),
       s.put(3, { clone: -2 }),
       s.put(2, { drop: true }),
-      s.put(2, { program: TRIVIAL, memoryQuota: 7, processQuota: 2 }),
+      s.put(2, { program: TRIVIAL, memoryQuota: quota(7), processQuota: 2 }),
     ]);
     const { E_NO_CHILD, E_QUOTA } = abi;
     assert.deepEqual(

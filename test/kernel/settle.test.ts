@@ -8,7 +8,7 @@ import { COST_CALL, COST_PAGE_CHANGED, COST_STACK_BYTE } from "../../runtime/ker
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../runtime/limits.ts";
 import * as op from "../../runtime/program/opcodes.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { DRIVER_INITIAL_MEMORY, type Script } from "../driver.ts";
+import { DRIVER_INITIAL_MEMORY, quota, type Script } from "../driver.ts";
 import { build } from "../program/build.ts";
 import { solo } from "../solo.ts";
 import { Bench, counted, type Work } from "./counted.ts";
@@ -38,7 +38,7 @@ function checkFault({ result, work }: { result: Process; work: Work }): void {
 const ENDS: Readonly<Record<string, (s: Script) => void>> = {
   "returns from its entry": () => {},
   "suspends itself in RET": (s) => s.ret(1n),
-  "clones itself": (s) => s.put(1, { clone: abi.CLONE_SELF, memoryQuota: 1000 }),
+  "clones itself": (s) => s.put(1, { clone: abi.CLONE_SELF, memoryQuota: quota(1000) }),
 };
 
 for (const [name, then] of Object.entries(ENDS)) {

@@ -3,7 +3,7 @@
  * are retried, dropped, left running or joined in any order. A function of the seed alone.
  */
 
-import { REGION, SCRATCH, Script } from "../driver.ts";
+import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH } from "../fixture.ts";
 
 /** A small generator of its own (mulberry32), so that a seed means the same tree for ever. */
@@ -39,10 +39,10 @@ function node(next: (limit: number) => number, depth: number, breadth: number, i
     const inner = node(next, depth - 1, breadth, false).metadata();
     // Below a level the quotas are used up: some creations fail, and that must fail everywhere in the same
     // way.
-    const quota = 80 + next(4) * 40 * (1 + depth * breadth * breadth);
+    const pages = 80 + next(4) * 40 * (1 + depth * breadth * breadth);
     script.put(child, {
       program: DRIVER_HASH,
-      memoryQuota: quota,
+      memoryQuota: quota(pages),
       processQuota: next(12),
       ranges: [{ source: inner, target: REGION }],
       start: { entry: "run", argument: BigInt(REGION), gas: gasFor(next, depth) },

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { programHash, type Runtime } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { SCRATCH, Script } from "../driver.ts";
+import { quota, SCRATCH, Script } from "../driver.ts";
 import { guest, play, withRuntime } from "../fixture.ts";
 import { baseSeed } from "../seed.ts";
 import { checkTree } from "./invariants.ts";
@@ -71,7 +71,7 @@ test("a child that makes calls with random words never stops the host", async (t
   };
   const scripts = Array.from({ length: 40 }, () => {
     const script = new Script({ commands: 1000 });
-    script.put(1, { program: WILD, memoryQuota: 20, processQuota: 3 });
+    script.put(1, { program: WILD, memoryQuota: quota(20), processQuota: 3 });
     for (let i = 0; i < 30; i++) {
       // Five words of the call, then words that its pointers may hit.
       const words = new Uint32Array(64);

@@ -3,13 +3,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Block, Runtime } from "../../runtime/index.ts";
+import { quota } from "../driver.ts";
 import { withRuntime } from "../fixture.ts";
 import { baseSeed } from "../seed.ts";
 import { randomTree, type TreeShape } from "./trees.ts";
 
 const SHAPE: TreeShape = { depth: 4, children: 3 };
 const BLOCKS = 6;
-const QUOTA = { memoryQuota: 60_000, processQuota: 4000, gasLimit: 4_000_000_000 };
+const QUOTA = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
 
 type Facts = Pick<Block, "id" | "root" | "gasUsed"> & { data: string };
 

@@ -9,6 +9,7 @@ import { test } from "node:test";
 import { compileGuest } from "../../runtime/compile.ts";
 import { type Block, programHash, type Runtime } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
+import { quota } from "../driver.ts";
 import { open, play } from "../fixture.ts";
 import { instantiateBytes, random } from "../guest/harness.ts";
 import { baseSeed } from "../seed.ts";
@@ -59,7 +60,7 @@ async function step(runtime: Runtime, argument: bigint, entry = ""): Promise<Ste
 async function begin(bytes: Uint8Array, workers: number): Promise<{ runtime: Runtime; first: Step }> {
   const runtime = await open([bytes], { workers });
   await play(runtime, (s) =>
-    s.put(1, { program: programHash(bytes), memoryQuota: QUOTA_PAGES, processQuota: 0 }),
+    s.put(1, { program: programHash(bytes), memoryQuota: quota(QUOTA_PAGES), processQuota: 0 }),
   );
   return { runtime, first: await step(runtime, STEPS, "run") };
 }

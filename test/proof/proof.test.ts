@@ -8,6 +8,7 @@ import { fieldBytes, HASHED_FIELDS } from "../../runtime/image/record.ts";
 import { type Block, type Runtime, type Statement, UsageError, verify } from "../../runtime/index.ts";
 import { TABLE_LIMIT } from "../../runtime/proof/format.ts";
 import { verify as verifyAnywhere } from "../../runtime/proof/verify.ts";
+import { quota } from "../driver.ts";
 import { DRIVER_HASH, open, play } from "../fixture.ts";
 import { baseSeed, seeded } from "../seed.ts";
 import { type Path, pathsOf, withTrees } from "./trees.ts";
@@ -39,7 +40,7 @@ function checked(runtime: Runtime, block: Block, statement: Statement): object {
   assert.equal(process.gas, view.gas);
   assert.equal(process.reference, view.reference);
   assert.equal(process.code, view.code);
-  assert.equal(process.memoryQuota, view.quota.memoryPages);
+  assert.equal(process.processQuota, view.quota.processes);
   return rest;
 }
 
@@ -114,7 +115,7 @@ test("a proof holds nothing that its statement does not need", async () => {
   const runtime = await open();
   try {
     await play(runtime, (script) => {
-      for (const child of [0, 1, 40_000]) script.put(child, { program: DRIVER_HASH, memoryQuota: 80 });
+      for (const child of [0, 1, 40_000]) script.put(child, { program: DRIVER_HASH, memoryQuota: quota(80) });
     });
     const size = (path: Path, from: number, bytes: number): number => check1(path, from, bytes).length;
     const check1 = (path: Path, from: number, bytes: number) =>

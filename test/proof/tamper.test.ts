@@ -9,6 +9,7 @@ import { test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
 import { ProofError, type Runtime, verify } from "../../runtime/index.ts";
 import { check, type Sha256, type Statement } from "../../runtime/proof/format.ts";
+import { quota } from "../driver.ts";
 import { play, withRuntime } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
@@ -180,7 +181,7 @@ test("the fuzzer finds a hash that leaves out the begin of what it hashes", asyn
 });
 
 test("a long range of zeros is laid out only if the caller wants it", async () => {
-  await withRuntime([], { memoryQuota: 60_000 }, async (runtime) => {
+  await withRuntime([], { memoryQuota: quota(60_000) }, async (runtime) => {
     await play(runtime, (script) => script.grow(6000));
     const { root } = runtime.head;
     const proof = runtime.prove([], 6_000_000, 300_000_000);

@@ -62,7 +62,7 @@ const PUT = 1;
 const GET = 2;
 
 const trivial = await guest("trivial");
-const OPTIONS = { memoryQuota: 131_072, heapBytes: 2 ** 33, gasLimit: 1e12 };
+const OPTIONS = { memoryQuota: 2 ** 21, heapBytes: 2 ** 33, gasLimit: 1e12 };
 
 /** Child numbers spread over the whole range. */
 const numberOf = (child: number): number => (child * 104_729) % abi.CHILD_LIMIT;

@@ -8,14 +8,14 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KIND_PAGE } from "../../runtime/heap/heap.ts";
 import { type Block, programHash, type Runtime, verifyStore } from "../../runtime/index.ts";
-import { Script } from "../driver.ts";
+import { quota, Script } from "../driver.ts";
 import { guest, open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
 
 const MEBIBYTES = 4;
 const DIRTY_PAGES = 256;
 const BLOCKS = 60;
-const OPTIONS = { workers: 2, runner: "sequential", retain: 100, memoryQuota: 160 } as const;
+const OPTIONS = { workers: 2, runner: "sequential", retain: 100, memoryQuota: quota(160) } as const;
 /** Holds the state and half of the history. */
 const HEAP_BYTES = 40 << 20;
 
@@ -27,7 +27,7 @@ const dirty = await guest("dirty");
 /** Runs the entry of the one child that there is. */
 function running(entry: string, argument: number): Uint8Array {
   const script = new Script();
-  const program = entry === "fill" ? { program: programHash(dirty), memoryQuota: 80 } : {};
+  const program = entry === "fill" ? { program: programHash(dirty), memoryQuota: quota(80) } : {};
   script.put(0, { ...program, start: { entry, argument: BigInt(argument), gas: 1e9 } });
   script.get(0, { status: true, hash: true });
   return script.metadata();
@@ -123,7 +123,7 @@ test("a store that others may need stays open when its runtime is closed", async
 
 test("what programs begin with stays, whatever blocks are forgotten", async () => {
   const make = new Script();
-  make.put(0, { program: programHash(dirty), memoryQuota: 80 });
+  make.put(0, { program: programHash(dirty), memoryQuota: quota(80) });
   make.get(0, { status: true });
   const drop = new Script();
   drop.put(0, { drop: true });

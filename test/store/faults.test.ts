@@ -20,6 +20,7 @@ import {
 import { Database } from "../../runtime/store/database.ts";
 import { packFormat, STORE_FORMAT } from "../../runtime/store/record.ts";
 import { metadata } from "../crash/metadata.ts";
+import { quota } from "../driver.ts";
 import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
@@ -100,7 +101,7 @@ test("another genesis, a newer format, no store at all", async () => {
     await assert.rejects(openReader(store), { code: "STORE_MISSING" });
     await (await open([], { ...OPTIONS, store })).close();
     await assert.rejects(
-      open([], { ...OPTIONS, store, memoryQuota: 500 }),
+      open([], { ...OPTIONS, store, memoryQuota: quota(500) }),
       code("STORE_GENESIS", /another genesis/),
     );
     const database = new Database(store);

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Block, openReader, type Runtime, verifyStore } from "../../runtime/index.ts";
-import { REGION, SCRATCH, Script } from "../driver.ts";
+import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, open, play, withRuntime } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
@@ -193,7 +193,7 @@ test("what is left running is run again from its START after a restart", async (
     inner.store(SCRATCH, 77n);
     script.put(1, {
       program: DRIVER_HASH,
-      memoryQuota: 80,
+      memoryQuota: quota(80),
       ranges: [{ source: inner.metadata(), target: REGION }],
       start: { entry: "run", argument: BigInt(REGION), gas: 1_000_000_000 },
     });

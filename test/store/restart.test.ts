@@ -7,13 +7,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Runtime } from "../../runtime/index.ts";
+import { quota } from "../driver.ts";
 import { open, withRuntime } from "../fixture.ts";
 import { checkTree } from "../kernel/invariants.ts";
 import { random, randomTree } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 import { withDirectory } from "./directory.ts";
 
-const OPTIONS = { memoryQuota: 60_000, processQuota: 4000, gasLimit: 4_000_000_000 };
+const OPTIONS = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
 const BLOCKS = 6;
 
 /** What a block comes out as, or its fault. */

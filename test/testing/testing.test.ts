@@ -10,7 +10,7 @@ import { compileGuest } from "../../runtime/compile.ts";
 import { programHash } from "../../runtime/index.ts";
 import * as gas from "../../runtime/kernel/gas.ts";
 import { type GuestFault, TestProcess } from "../../runtime/testing.ts";
-import { REGION, Script } from "../driver.ts";
+import { quota, REGION, Script } from "../driver.ts";
 import { driver, guest, open, play } from "../fixture.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -95,14 +95,18 @@ test("gas, faults and hashes are those of a runtime", async () => {
   const first = await play(runtime, (s) => {
     s.put(1, {
       program,
-      memoryQuota: 64,
+      memoryQuota: quota(64),
       processQuota: 4,
       ranges: [{ source: Buffer.alloc(8, 3), target: 640 }],
     });
     s.put(1, { start: { entry: "found", argument: 100n, gas: 100_000_000 } });
     s.get(1, { status: true });
   });
-  const tested = await TestProcess.open(bankProgram, { memoryQuota: 64, processQuota: 4, gas: 100_000_000 });
+  const tested = await TestProcess.open(bankProgram, {
+    memoryQuota: quota(64),
+    processQuota: 4,
+    gas: 100_000_000,
+  });
   tested.write(640, Buffer.alloc(8, 3));
   assert.equal(tested.call("found", 100n), 0n);
   const child = () => runtime.inspect([1]);
@@ -238,7 +242,7 @@ test("wrong options and arguments are named", async () => {
   await rejects(bank, { gass: 1 }, "BAD_OPTION", /unknown option "gass"/);
   await rejects(bank, { gas: -1 }, "BAD_OPTION", /"gas" must be an integer from 0/);
   await rejects(bank, { programs: [1] }, "BAD_ARGUMENT", /programs\[0\] must be a Uint8Array, got 1/);
-  await rejects(bank, { memoryQuota: 1 }, "QUOTA", /19 pages .* "memoryQuota", which is 1/);
+  await rejects(bank, { memoryQuota: 307 }, "QUOTA", /19 pages .* 308 pages .* "memoryQuota", which is 307/);
   const tested = await TestProcess.open(bank);
   const throws = (run: () => unknown, code: string, message: RegExp) => assert.throws(run, { code, message });
   throws(() => tested.call("balance", 1.5), "BAD_ARGUMENT", /argument must be .* got 1\.5/);

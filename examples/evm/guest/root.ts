@@ -18,6 +18,7 @@ import {
   PageBuffer,
   check,
   faultName,
+  memoryQuota,
   snapshot,
 } from "../../../guest/index.ts";
 import { INBOX_BYTES, OUTBOX_BYTES } from "./arena.ts";
@@ -28,9 +29,11 @@ import { STATE_BYTES } from "./world.ts";
 
 /** Metadata of one block, at most. */
 const REGION_BYTES: u32 = 32 << 20;
-/** Memory of the EVM in 64 KiB pages: state, arenas, and the message of a large block. */
-const EVM_PAGES: u32 = 4096;
-const SENDERS_PAGES: u32 = 32;
+/** What each child may keep of a block: its batch of transactions and what became of them. */
+const KEPT_BYTES: u32 = 64 << 20;
+/** Quota of the EVM: state, arenas, and the message of a large block. */
+const EVM_QUOTA: u32 = memoryQuota(4096, KEPT_BYTES);
+const SENDERS_QUOTA: u32 = memoryQuota(32, KEPT_BYTES);
 
 const GAS_TO_PREPARE: u64 = 3_000_000_000;
 const GAS_PER_BYTE: u64 = 400;
@@ -99,8 +102,8 @@ function runBlock(length: u32): u32 {
 
 function makeChildren(header: usize): void {
   if (started) return;
-  check(evm.create(header + message.HEADER_EVM, EVM_PAGES).put(), "make the EVM");
-  check(senders.create(header + message.HEADER_SENDERS, SENDERS_PAGES).put(), "make the recovery of senders");
+  check(evm.create(header + message.HEADER_EVM, EVM_QUOTA).put(), "make the EVM");
+  check(senders.create(header + message.HEADER_SENDERS, SENDERS_QUOTA).put(), "make the recovery of senders");
   execution = batchFor(evm, STATE_BYTES, INBOX_BYTES, OUTBOX_BYTES);
   recovery = batchFor(senders, 0, INBOX_BYTES, 256);
   started = true;

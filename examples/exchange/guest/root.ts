@@ -15,6 +15,7 @@ import {
   Outcomes,
   PageBuffer,
   check,
+  memoryQuota,
   faultName,
   snapshot,
 } from "../../../guest/index.ts";
@@ -30,6 +31,8 @@ const GAS_TO_RUN: u64 = 2_000_000;
 
 const VERIFIER: i32 = 1;
 const ROUTER: i32 = 2;
+/** What each may keep of a block: its batch of orders and what became of them. */
+const KEPT_BYTES: u32 = 64 << 20;
 
 const region = new PageBuffer();
 const data = new PageBuffer();
@@ -78,11 +81,17 @@ function runBlock(length: u32): u32 {
 
 function setUp(setup: usize, accounts: u32): void {
   const verifier = Child.at(VERIFIER);
-  check(verifier.create(setup + message.SETUP_VERIFIER, 16).put(), "make the verifier");
+  check(
+    verifier.create(setup + message.SETUP_VERIFIER, memoryQuota(16, KEPT_BYTES)).put(),
+    "make the verifier",
+  );
   const boxes = verifier.call("boxes", 0, GAS);
   verifying = new Batch(0, <usize>(boxes & 0xffffffff), message.TRANSACTION_BYTES, <usize>(boxes >> 32), 80);
   const router = Child.at(ROUTER);
-  check(router.create(setup + message.SETUP_ROUTER, 512, 3).put(), "make the router");
+  check(
+    router.create(setup + message.SETUP_ROUTER, memoryQuota(512, KEPT_BYTES), 3).put(),
+    "make the router",
+  );
   const length = message.SETUP_BYTES + accounts * message.HOLDER_BYTES;
   router.copyIn(setup, message.ROUTER_STATE_BYTES, length).call("setup", accounts, GAS);
 }

@@ -18,6 +18,7 @@ import {
   RECORD_BYTES,
   RECORD_NONCE,
   check,
+  memoryQuota,
 } from "../../../guest/index.ts";
 import * as message from "./messages.ts";
 
@@ -46,7 +47,7 @@ export function setup(accounts: i64): i64 {
   for (let token = 0; token < 2; token++) {
     check(
       Child.at(token)
-        .create(setup + message.SETUP_TOKEN, CHILD_PAGES)
+        .create(setup + message.SETUP_TOKEN, memoryQuota(CHILD_PAGES))
         .put(),
       "make a token",
     );
@@ -59,7 +60,7 @@ export function setup(accounts: i64): i64 {
     if (supply > SUPPLY_MAX) throw new Error("router: more than 2^53 of a token");
   }
   const pool = Child.at(POOL);
-  check(pool.create(setup + message.SETUP_POOL, CHILD_PAGES).put(), "make the pool");
+  check(pool.create(setup + message.SETUP_POOL, memoryQuota(CHILD_PAGES)).put(), "make the pool");
   pool.copyIn(setup + message.SETUP_RESERVES, message.POOL_STATE_BYTES, 16).call("fill", 0, CHILD_GAS);
   return 0;
 }

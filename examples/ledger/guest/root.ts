@@ -20,6 +20,7 @@ import {
   Outcomes,
   PageBuffer,
   check,
+  memoryQuota,
   faultName,
   snapshot,
 } from "../../../guest/index.ts";
@@ -28,9 +29,9 @@ import * as message from "./messages.ts";
 /** Metadata of one block, at most: about 87,000 transactions with an account each. */
 const REGION_CAPACITY: u32 = 16 << 20;
 
-/** Memory for the ledger in 64 KiB pages, if the runtime has it: its state, and the accounts of a block. */
-const LEDGER_PAGES: u32 = 2048;
-const LEDGER_PAGES_LEAST: u32 = 512;
+/** Memory quota of the ledger, if the runtime has it: its state, and the accounts and batch of a block. */
+const LEDGER_QUOTA: u32 = memoryQuota(2048, 32 << 20);
+const LEDGER_QUOTA_LEAST: u32 = memoryQuota(512, 8 << 20);
 
 /** More than any block takes; the join gives the rest back. */
 const GAS_TO_PREPARE: u64 = 100_000_000;
@@ -124,11 +125,11 @@ function useProgram(ledger: Child, program: usize): void {
       throw new Error("ledger: the block names another program than the one that runs");
     return;
   }
-  let pages = LEDGER_PAGES;
-  let code = ledger.create(program, pages).put();
-  while (code == E_QUOTA && pages > LEDGER_PAGES_LEAST) {
-    pages /= 2;
-    code = ledger.create(program, pages).put();
+  let quota = LEDGER_QUOTA;
+  let code = ledger.create(program, quota).put();
+  while (code == E_QUOTA && quota > LEDGER_QUOTA_LEAST) {
+    quota /= 2;
+    code = ledger.create(program, quota).put();
   }
   check(code, "make the ledger");
   memory.copy(programInUse, program, 32);

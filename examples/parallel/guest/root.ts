@@ -43,6 +43,7 @@ import {
   Block,
   Child,
   check,
+  memoryQuota,
   PageBuffer,
   RANGES_LIMIT,
   Sha256,
@@ -226,7 +227,10 @@ function prepareAll(program: usize, count: u32, messageBytes: u32, resultBytes: 
   const pages = WORKER_PAGES + <u32>((<u64>messageBytes + resultBytes) >> 16) + 1;
   for (let i: u32 = 0; i < count; i++) {
     const child = Child.at(i);
-    check(child.create(program, pages).start("prepare", messageBytes, GAS_TO_PREPARE).put(), "make a worker");
+    check(
+      child.create(program, memoryQuota(pages)).start("prepare", messageBytes, GAS_TO_PREPARE).put(),
+      "make a worker",
+    );
   }
 }
 

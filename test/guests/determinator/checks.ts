@@ -4,7 +4,15 @@
  * `area` is what copies write to. Results stand in `out`, 64 words of eight bytes.
  */
 
-import { Child, Parallel, Status, allocatePages, check, parallel } from "../../../guest/index.ts";
+import {
+  Child,
+  Parallel,
+  Status,
+  allocatePages,
+  check,
+  memoryQuota,
+  parallel,
+} from "../../../guest/index.ts";
 import * as abi from "../../../syscalls/abi.ts";
 
 export { forked } from "../../../guest/index";
@@ -180,7 +188,7 @@ function fingerprint(): i64 {
 export function hidden(argument: i64): i64 {
   for (let i = 0; i < AREA_BYTES; i += 8) store<i64>(area + i, i * argument);
   const before = fingerprint();
-  const pages = memory.size() + 4;
+  const pages = memoryQuota(memory.size() + 4);
   Parallel.of(3).quota(pages, 1).merge(out, 4096).run(changeEverything, argument);
   store<i64>(out, before);
   store<i64>(out, fingerprint(), 8);
@@ -307,7 +315,9 @@ export function tooMuchGas(argument: i64): i64 {
 }
 
 export function tooMuchMemory(argument: i64): i64 {
-  Parallel.of(2).quota(60_000).run(writeByte, 0);
+  Parallel.of(2)
+    .quota(60_000 * 16)
+    .run(writeByte, 0);
   return 0;
 }
 

@@ -3,7 +3,7 @@
  * and give back numbers in arrays. To be compiled with each runtime of AssemblyScript.
  */
 
-import { Parallel } from "../../../guest/index.ts";
+import { Parallel, memoryQuota } from "../../../guest/index.ts";
 
 export { forked } from "../../../guest/index";
 
@@ -28,7 +28,7 @@ export function run(rounds: i64): i64 {
   count(held, 0);
   for (let round: i64 = 0; round < rounds; round++) {
     Parallel.of(COPIES)
-      .quota(memory.size() + 32)
+      .quota(memoryQuota(memory.size() + 32))
       .merge(changetype<usize>(results), COPIES * sizeof<f64>())
       .merge(lengths.dataStart, COPIES * sizeof<i32>())
       .run(work, round);

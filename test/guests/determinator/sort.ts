@@ -3,7 +3,7 @@
  * sequentially below it. One array of u32, sorted in place.
  */
 
-import { Parallel, allocatePages } from "../../../guest/index.ts";
+import { Parallel, allocatePages, memoryQuota } from "../../../guest/index.ts";
 import { fillRandom, partition, quicksort } from "./quicksort.ts";
 
 export { forked } from "../../../guest/index";
@@ -42,7 +42,7 @@ function sortPart(depth: i64): void {
     return;
   }
   middle = partition(numbers, low, high);
-  const pages = memory.size() * (1 + below(depth - 1));
+  const pages = memoryQuota(memory.size()) * (1 + below(depth - 1));
   Parallel.of(2)
     .gas(gasFor(depth - 1))
     .quota(pages, below(depth - 1))

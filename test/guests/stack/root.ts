@@ -1,6 +1,6 @@
 /** A root that runs its child with each byte of the metadata as the argument; 255: it faults itself. */
 
-import { Block, Child, check, snapshot } from "../../../guest/index.ts";
+import { Block, Child, check, memoryQuota, snapshot } from "../../../guest/index.ts";
 
 const region: usize = memory.data(4096, 8);
 const child = Child.at(1);
@@ -25,7 +25,7 @@ function serve(length: u32): u64 {
 export function main(program: i64): i64 {
   let length = snapshot(0, 0, region, 4096);
   memory.copy(table, region, length);
-  check(child.create(table, 64).put(), "make the child");
+  check(child.create(table, memoryQuota(64)).put(), "make the child");
   while (true) {
     length = snapshot(0, 0, region, 4096);
     serve(length); // main
