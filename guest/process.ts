@@ -4,7 +4,7 @@
  * no other child may be addressed.
  *
  *   const worker = Child.at(1);
- *   worker.create(hash, 4).copyIn(input, 0x10000, 64).start("run", 64, 1_000_000);
+ *   worker.create(hash, memoryQuota(4)).copyIn(input, 0x10000, 64).start("run", 64, 1_000_000);
  *   check(worker.put(), "start the worker");
  *   const sum = worker.join();
  *
@@ -36,8 +36,8 @@ let getChild: i32 = NOBODY;
 
 /**
  * The quota, in pages of 4 KiB, for one process whose memory may have `wasmPages` pages of 64 KiB and that
- * keeps `keptBytes` besides: inputs and outcomes of its batches, a saved stack, globals. A small process needs
- * none for those. Processes below it need theirs in addition.
+ * keeps `keptBytes` besides: inputs and outcomes of its batches, a saved stack, globals. A small process
+ * needs none for those. Processes below it need theirs in addition.
  */
 export function memoryQuota(wasmPages: u32, keptBytes: u32 = 0): u32 {
   return abi.PROCESS_PAGES + wasmPages * 16 + (keptBytes + 4095) / 4096;
@@ -61,11 +61,13 @@ export class Child {
 
   /**
    * Part PROGRAM: drops what was there and makes a fresh image. `program` is the address of 32 bytes, the
-   * hash of the program. `quota` (memory for it and all below it, in pages of 4 KiB, see `memoryQuota`; 0: what
-   * a fresh process of it takes, so that it cannot grow) and `processes` come out of the caller's quotas.
+   * hash of the program. `quota` (memory for it and all below it, in pages of 4 KiB, see `memoryQuota`; 0:
+   * what a fresh process of it takes, so that it cannot grow), `processes` and `heldGas` come out of the
+   * caller's quotas. The last is gas that may stay with processes which the child started when it returns or
+   * stands still: it needs none for those that it joins.
    */
-  create(program: usize, quota: u32 = 0, processes: u32 = 0): Child {
-    return this.addProgram(program, 0, quota, processes);
+  create(program: usize, quota: u32 = 0, processes: u32 = 0, heldGas: u64 = 0): Child {
+    return this.addProgram(program, 0, quota, processes, heldGas);
   }
 
   /**
@@ -73,16 +75,17 @@ export class Child {
    * call, which is paid by the byte. If it is not admitted, the call gives E_BAD_PROGRAM, and
    * `Rejection.last` tells why. Such a program may not import `ret` or `snapshot`.
    */
-  install(bytes: usize, length: u32, quota: u32 = 0, processes: u32 = 0): Child {
-    return this.addProgram(bytes, length, quota, processes);
+  install(bytes: usize, length: u32, quota: u32 = 0, processes: u32 = 0, heldGas: u64 = 0): Child {
+    return this.addProgram(bytes, length, quota, processes, heldGas);
   }
 
-  private addProgram(pointer: usize, length: u32, quota: u32, processes: u32): Child {
+  private addProgram(pointer: usize, length: u32, quota: u32, processes: u32, heldGas: u64): Child {
     this.addPut(abi.PART_PROGRAM);
     store<u32>(putRequest, <u32>pointer, abi.PUT_PROGRAM_POINTER);
     store<u32>(putRequest, length, abi.PUT_PROGRAM_LENGTH);
     store<u32>(putRequest, quota, abi.PUT_MEMORY_QUOTA);
     store<u32>(putRequest, processes, abi.PUT_PROCESS_QUOTA);
+    store<u64>(putRequest, heldGas, abi.PUT_HELD_GAS);
     return this;
   }
 
@@ -91,15 +94,15 @@ export class Child {
    * is seen now: it is not joined. The copy takes as much quota as the source was given.
    */
   clone(source: Child): Child {
-    return this.addClone(source.number, 0, 0);
+    return this.addClone(source.number, 0, 0, 0);
   }
 
   /**
    * Part CLONE of the caller: the child gets this process's memory and globals as they are when the request
    * is put, without its children. Quotas as for `create`; its own memory is as large as the caller's.
    */
-  cloneSelf(quota: u32 = 0, processes: u32 = 0): Child {
-    return this.addClone(abi.CLONE_SELF, quota, processes);
+  cloneSelf(quota: u32 = 0, processes: u32 = 0, heldGas: u64 = 0): Child {
+    return this.addClone(abi.CLONE_SELF, quota, processes, heldGas);
   }
 
   /** Part DROP: removes the child and its subtree. */
@@ -258,11 +261,12 @@ export class Child {
     return this;
   }
 
-  private addClone(source: i32, quota: u32, processes: u32): Child {
+  private addClone(source: i32, quota: u32, processes: u32, heldGas: u64): Child {
     this.addPut(abi.PART_CLONE);
     store<i32>(putRequest, source, abi.PUT_CLONE_SOURCE);
     store<u32>(putRequest, quota, abi.PUT_MEMORY_QUOTA);
     store<u32>(putRequest, processes, abi.PUT_PROCESS_QUOTA);
+    store<u64>(putRequest, heldGas, abi.PUT_HELD_GAS);
     return this;
   }
 

@@ -39,6 +39,8 @@ export interface TestOptions {
   readonly memoryQuota?: number;
   /** Processes below it. Default 1024. */
   readonly processQuota?: number;
+  /** Gas that may stay with processes that it started when a call ends. Default: `gas`. */
+  readonly heldGasQuota?: number;
   /**
    * Space for all states that the test goes through, in bytes; used as it is needed, and free again when the
    * process and its forks are garbage. Default 4 GiB: some 500,000 calls that change a page each.
@@ -133,7 +135,7 @@ export class TestProcess {
    */
   static async open(program: Uint8Array, options: TestOptions = {}): Promise<TestProcess> {
     checkBytes("program", program);
-    const { programs, gas, memoryQuota, processQuota, heapBytes } = checkOptions(options);
+    const { programs, gas, memoryQuota, processQuota, heldGasQuota, heapBytes } = checkOptions(options);
     const heap = new Heap(createHeap(heapBytes), 1);
     const positions = new Map<string, Positions>();
     const handles = [];
@@ -147,7 +149,7 @@ export class TestProcess {
     const loaded = new LoadedProgram(handles[0] as (typeof handles)[0]);
     checkRootQuota(loaded, memoryQuota);
     const bench = { heap, kernel, tracer, positions, program: loaded, gas };
-    return new TestProcess(bench, freshProcess(loaded, memoryQuota, processQuota));
+    return new TestProcess(bench, freshProcess(loaded, memoryQuota, processQuota, heldGasQuota));
   }
 
   /**
@@ -367,17 +369,19 @@ export class TestProcess {
 type ItemEvent = Extract<TraceEvent, { what: "item" }>;
 
 function checkOptions(options: TestOptions): Required<TestOptions> {
-  checkNames(options, ["programs", "gas", "memoryQuota", "processQuota", "heapBytes"]);
+  checkNames(options, ["programs", "gas", "memoryQuota", "processQuota", "heldGasQuota", "heapBytes"]);
   const { programs = [] } = options;
   if (!Array.isArray(programs)) throw bad("programs", programs, "an array of Uint8Arrays with Wasm bytes");
   programs.forEach((program, i) => {
     checkBytes(`programs[${i}]`, program);
   });
+  const gas = integer(options, "gas", 1e10, 0, GAS_LIMIT);
   return {
     programs,
-    gas: integer(options, "gas", 1e10, 0, GAS_LIMIT),
+    gas,
     memoryQuota: integer(options, "memoryQuota", 1 << 18, 1, 1 << 28),
     processQuota: integer(options, "processQuota", 1024, 0, 1 << 30),
+    heldGasQuota: integer(options, "heldGasQuota", gas, 0, GAS_LIMIT),
     heapBytes: integer(options, "heapBytes", 2 ** 32, 1 << 20, 2 ** 37),
   };
 }

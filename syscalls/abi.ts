@@ -55,7 +55,8 @@ export const PUT_REASON = 64; //           u32  written on E_BAD_PROGRAM: REASON
 export const PUT_REASON_OFFSET = 68; //    u32  written on E_BAD_PROGRAM: where in the Wasm bytes
 export const PUT_BATCH_POINTER = 72; //    u32  BATCH_SIZE bytes, address divisible by 8
 export const PUT_RESERVED = 76; //         u32  zero
-export const PUT_SIZE = 80;
+export const PUT_HELD_GAS = 80; //         u64  gas that may stay with processes that it started
+export const PUT_SIZE = 88;
 
 // Parts of PUT, in the order in which they apply.
 export const PART_PROGRAM = 1;
@@ -236,7 +237,7 @@ export const E_NO_CHILD = -3; //     no child of that number, or the number is o
 export const E_NO_ENTRY = -4; //     no exported function of that name and of type (i64) -> i64
 export const E_BAD_PROGRAM = -5; //  no program of that hash for the caller, or bytes that are not admitted
 export const E_GAS = -6; //          the caller has less gas than START wants to give
-export const E_QUOTA = -7; //        a quota of memory or processes does not allow it
+export const E_QUOTA = -7; //        a quota of memory, processes or held gas does not allow it
 export const E_STATE = -8; //        the child's status does not allow it
 export const E_CONFLICT = -9; //     MERGE found bytes that both sides changed
 export const E_PERMISSION = -10; //  not from here: SNAPSHOT below the root, calls in a start function
@@ -255,7 +256,7 @@ export const FAULT_BAD_CONVERSION = 7;
 export const FAULT_BAD_INDIRECT_CALL = 8;
 export const FAULT_OUT_OF_GAS = 9;
 export const FAULT_CALL_DEPTH = 10;
-export const FAULT_QUOTA = 11; //          what it keeps where it stands still exceeds its memory quota
+export const FAULT_QUOTA = 11; //          it ends with more than its quotas of memory and held gas allow
 
 // ---- why Wasm bytes are not admitted: PUT_REASON ----------------------------------------------------------
 

@@ -49,6 +49,7 @@ export interface PutSpec {
   /** In pages of 4 KiB; 0 or none: what a fresh child takes. */
   readonly memoryQuota?: number;
   readonly processQuota?: number;
+  readonly heldGas?: number;
   /** Number of the child to copy, or abi.CLONE_SELF. */
   readonly clone?: number;
   readonly drop?: boolean;
@@ -147,6 +148,7 @@ export class Script {
       );
       set(abi.PUT_MEMORY_QUOTA, spec.memoryQuota ?? 0);
       set(abi.PUT_PROCESS_QUOTA, spec.processQuota ?? 0);
+      request.setBigUint64(abi.PUT_HELD_GAS, BigInt(spec.heldGas ?? 0), true);
     }
     if (spec.install) {
       parts |= abi.PART_PROGRAM;
@@ -154,12 +156,14 @@ export class Script {
       set(abi.PUT_PROGRAM_LENGTH, spec.install.length);
       set(abi.PUT_MEMORY_QUOTA, spec.memoryQuota ?? 0);
       set(abi.PUT_PROCESS_QUOTA, spec.processQuota ?? 0);
+      request.setBigUint64(abi.PUT_HELD_GAS, BigInt(spec.heldGas ?? 0), true);
     }
     if (spec.clone !== undefined) {
       parts |= abi.PART_CLONE;
       set(abi.PUT_CLONE_SOURCE, spec.clone);
       set(abi.PUT_MEMORY_QUOTA, spec.memoryQuota ?? 0);
       set(abi.PUT_PROCESS_QUOTA, spec.processQuota ?? 0);
+      request.setBigUint64(abi.PUT_HELD_GAS, BigInt(spec.heldGas ?? 0), true);
     }
     if (spec.drop) parts |= abi.PART_DROP;
     if (spec.ranges) {

@@ -2,7 +2,7 @@
  * Cells: what items of a batch share besides the state of its process, as lines above the state.
  *
  *   boundary + n               child n: word 0 is the reference of its image, 0: there is none
- *   boundary + CHILD_LIMIT     quotas: memory passed on, processes left to give, number of children
+ *   boundary + CHILD_LIMIT     memory and held gas passed on, processes left to give, number of children
  *
  * The boundary is the line of the bound. A child is versioned as a whole: items that use the same child
  * depend on each other, whatever of its memory they touch.
@@ -17,6 +17,7 @@ import { PAGE_BYTES } from "../limits.ts";
 import { BASE_AT, changedPages, PAGE_LOADED } from "./bridge.ts";
 import { LINE_BYTES } from "./layout.ts";
 
+const TWO_32 = 4294967296;
 const LINE_WORDS = LINE_BYTES / 4;
 const PAGE_LINES = PAGE_BYTES / LINE_BYTES;
 /** Lines of cells, rounded up to pages. */
@@ -40,13 +41,15 @@ export function quotaLine(bound: number): number {
 /** What the quotas' cell holds. */
 export interface Quotas {
   memoryPassed: number;
+  heldGasPassed: number;
   processQuota: number;
   childCount: number;
 }
 
 export function readQuotas(words: Int32Array, at: number): Quotas {
   const word = (i: number): number => (words[at + i] as number) >>> 0;
-  return { memoryPassed: word(0), processQuota: word(1), childCount: word(2) };
+  const heldGasPassed = word(3) + word(4) * TWO_32;
+  return { memoryPassed: word(0), processQuota: word(1), childCount: word(2), heldGasPassed };
 }
 
 export function writeQuotas(words: Int32Array, at: number, quotas: Quotas): void {
@@ -54,6 +57,9 @@ export function writeQuotas(words: Int32Array, at: number, quotas: Quotas): void
   words[at] = quotas.memoryPassed;
   words[at + 1] = quotas.processQuota;
   words[at + 2] = quotas.childCount;
+  const high = Math.floor(quotas.heldGasPassed / TWO_32);
+  words[at + 3] = quotas.heldGasPassed - high * TWO_32;
+  words[at + 4] = high;
 }
 
 /**
@@ -112,8 +118,9 @@ export function takeCells(heap: Heap, base: WebAssembly.Memory, bound: number, b
       }
     }
     if (first === CHILD_LIMIT) {
-      const { memoryPassed, processQuota, childCount } = readQuotas(words, 0);
+      const { memoryPassed, heldGasPassed, processQuota, childCount } = readQuotas(words, 0);
       batch.memoryPassed = memoryPassed;
+      batch.heldGasPassed = heldGasPassed;
       batch.processQuota = processQuota;
       batch.childCount = childCount;
     }

@@ -207,10 +207,10 @@ export class ItemCalls {
       }
     }
     if (quotas === null) return true;
-    const { memoryPassed, processQuota } = activation;
+    const { memoryPassed, heldGasPassed, processQuota } = activation;
     const childCount = quotas.before.childCount + activation.children.more;
     return this.#write(quotas.entry, (words, at) =>
-      writeQuotas(words, at, { memoryPassed, processQuota, childCount }),
+      writeQuotas(words, at, { memoryPassed, heldGasPassed, processQuota, childCount }),
     );
   }
 
@@ -371,6 +371,7 @@ class Running {
     const before = readQuotas(words, (entry + ENTRY_BYTES) / 4);
     this.quotas = { entry, before };
     this.activation.memoryPassed = before.memoryPassed;
+    this.activation.heldGasPassed = before.heldGasPassed;
     this.activation.processQuota = before.processQuota;
   }
 }

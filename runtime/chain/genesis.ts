@@ -73,7 +73,7 @@ function makeRoot(settings: Settings, handle: ProgramHandle): Process {
     );
   }
   checkRootQuota(program, settings.memoryQuota);
-  const root = freshProcess(program, settings.memoryQuota, settings.processQuota);
+  const root = freshProcess(program, settings.memoryQuota, settings.processQuota, settings.heldGasQuota);
   root.status = STATUS_RUNNABLE;
   root.entry = entry;
   root.gas = settings.gasLimit;
@@ -86,8 +86,8 @@ export function checkRootQuota({ freshPages, handle }: LoadedProgram, memoryQuot
   const { initialPages } = handle.memory;
   throw new UsageError(
     "QUOTA",
-    `a process with an initial memory of ${initialPages} pages of 64 KiB takes ${freshPages} pages of 4 KiB, ` +
-      `more than the option "memoryQuota", which is ${memoryQuota}`,
+    `a process with an initial memory of ${initialPages} pages of 64 KiB takes ${freshPages} pages ` +
+      `of 4 KiB, more than the option "memoryQuota", which is ${memoryQuota}`,
     { initialPages, freshPages, memoryQuota },
   );
 }
@@ -101,6 +101,7 @@ function genesisId(settings: Settings, programs: readonly ProgramHandle[]): Buff
     limits: Object.entries(limits).filter(([name]) => !limits.HOST_LIMITS.includes(name)),
     memoryQuota: settings.memoryQuota,
     processQuota: settings.processQuota,
+    heldGasQuota: settings.heldGasQuota,
     gasLimit: settings.gasLimit,
     entry: settings.entry,
     programs: programs.map((program) => program.hashHex),

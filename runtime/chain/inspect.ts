@@ -25,8 +25,15 @@ export interface ProcessView {
   /** Gas that a runnable process was given, else 0. */
   readonly gas: number;
   readonly memoryBytes: number;
-  /** What the process may still use, and pass on to children: memory in pages of 4 KiB, and processes. */
-  readonly quota: { readonly memoryPages: number; readonly processes: number };
+  /**
+   * What the process may still use, and pass on to children: memory in pages of 4 KiB, processes, and gas
+   * that may stay with those that it starts.
+   */
+  readonly quota: {
+    readonly memoryPages: number;
+    readonly processes: number;
+    readonly heldGas: number;
+  };
   /** Where the next block's metadata goes: the root between two blocks, else null. */
   readonly region: { readonly address: number; readonly capacity: number } | null;
   /** Numbers of the children, ascending. */
@@ -54,7 +61,11 @@ export function inspectProcess(heap: Heap, root: Ref, path: readonly number[]): 
     gasUsed: process.gasUsed,
     gas: process.gas,
     memoryBytes: process.memoryPages * WASM_PAGE_BYTES,
-    quota: { memoryPages: pagesLeft(heap, process), processes: process.processQuota },
+    quota: {
+      memoryPages: pagesLeft(heap, process),
+      processes: process.processQuota,
+      heldGas: process.heldGasGiven - process.heldGasPassed - process.gasLent,
+    },
     region:
       process.status === abi.STATUS_SNAPSHOT
         ? { address: process.regionPointer, capacity: process.regionCapacity }

@@ -21,6 +21,11 @@ export interface RuntimeOptions {
    * of 4 KiB (consensus). Default 1,048,576: 4 GiB.
    */
   readonly memoryQuota?: number;
+  /**
+   * Gas that processes may still have which are left running when a block ends, in all (consensus). So gas
+   * cannot be saved up: one block does no more than `gasLimit` and this allow. Default: `gasLimit`.
+   */
+  readonly heldGasQuota?: number;
   /** Number of processes below the root (consensus). Default 131,072. */
   readonly processQuota?: number;
   /** Worker threads. Default: the cores at hand, at most 8. Never changes a result. */
@@ -115,6 +120,7 @@ const KNOWN = [
   "entry",
   "gasLimit",
   "memoryQuota",
+  "heldGasQuota",
   "processQuota",
   "workers",
   "heapBytes",
@@ -151,6 +157,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     throw bad("runner", runner, '"parallel" or "sequential"');
   if (onBatch !== undefined && typeof onBatch !== "function") throw bad("onBatch", onBatch, "a function");
   if (onForget !== undefined && typeof onForget !== "function") throw bad("onForget", onForget, "a function");
+  const gasLimit = integer(options, "gasLimit", 10_000_000_000, 0, GAS_LIMIT);
   const settings = {
     runner,
     onBatch,
@@ -165,7 +172,8 @@ export function checkOptions(options: RuntimeOptions): Settings {
     entry,
     programCache,
     store: options.store === undefined ? null : checkStore(options.store),
-    gasLimit: integer(options, "gasLimit", 10_000_000_000, 0, GAS_LIMIT),
+    gasLimit,
+    heldGasQuota: integer(options, "heldGasQuota", gasLimit, 0, GAS_LIMIT),
     memoryQuota: integer(options, "memoryQuota", 1 << 20, 1, 1 << 28),
     processQuota: integer(options, "processQuota", 131_072, 0, 1 << 30),
     workers: integer(options, "workers", Math.min(8, availableParallelism()), 1, 256),
@@ -178,7 +186,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     throw new UsageError(
       "BAD_OPTION",
       `memoryQuota allows processes ${settings.memoryQuota * PAGE_BYTES} bytes of memory, ` +
-        `more than the heap's ${settings.heapBytes}: raise "heapBytes" or lower "memoryQuota" (pages of 4 KiB)`,
+        `more than the heap's ${settings.heapBytes}: raise "heapBytes" or lower "memoryQuota" (4 KiB pages)`,
       { memoryQuota: settings.memoryQuota, heapBytes: settings.heapBytes },
     );
   }

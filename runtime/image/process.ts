@@ -24,6 +24,8 @@
  *  34 epoch of the gas that runnable descendants hold (u64)
  *  36 that of the parent when this process was written, if there is gas inside, else zero (u64)
  *  38 pages of the memory quota that the program takes, 0 if it is of genesis
+ *  39 held-gas quota given by the parent (u64)   41 passed on to children (u64)
+ *  43 gas given to runnable children (u64); void as theirs is
  *
  * Gas never comes back by falling back or copying: what runnable descendants hold is void then. Nobody visits
  * them for that (`voidGas`). The process begins an epoch, and a child that was written in an earlier one has
@@ -42,7 +44,7 @@ export const PROCESS_REFERENCES = 9;
 /** Entry number of a process that continues after RET. */
 export const ENTRY_CONTINUE = 0xffffffff;
 /** Words of a record whose last one is not zero. */
-export const PROCESS_WORDS = 39;
+export const PROCESS_WORDS = 45;
 /**
  * Words of a record that are no fields but sums over the children: gas held (two words), runnable
  * descendants.
@@ -95,6 +97,13 @@ export class Process {
   memoryPassed = 0;
   /** What its program takes of the share. */
   programPages = 0;
+  /**
+   * Held-gas quota: what it was given, and what of that was passed on to children. The rest covers `gasLent`,
+   * which runnable children were given, whenever the process is suspended.
+   */
+  heldGasGiven = 0;
+  heldGasPassed = 0;
+  gasLent = 0;
   processQuota = 0;
   childCount = 0;
   started = 0;
@@ -138,6 +147,9 @@ export class Process {
     other.regionCapacity = this.regionCapacity;
     other.memoryPassed = this.memoryPassed;
     other.programPages = this.programPages;
+    other.heldGasGiven = this.heldGasGiven;
+    other.heldGasPassed = this.heldGasPassed;
+    other.gasLent = this.gasLent;
     other.processQuota = this.processQuota;
     other.childCount = this.childCount;
     other.started = this.started;
@@ -233,6 +245,9 @@ export function publishProcess(heap: Heap, process: Process): Ref {
   writeU64(words, 34, process.gasEpoch);
   writeU64(words, 36, process.parentGasEpoch);
   words[38] = process.programPages;
+  writeU64(words, 39, process.heldGasGiven);
+  writeU64(words, 41, process.heldGasPassed);
+  writeU64(words, 43, process.gasLent);
   const ref = putRecord(heap, words);
   process.ref = ref;
   return ref;
@@ -279,6 +294,9 @@ export function loadProcess(heap: Heap, from: Ref): Process {
   process.gasEpoch = word(34) + word(35) * TWO_32;
   process.parentGasEpoch = word(36) + word(37) * TWO_32;
   process.programPages = word(38);
+  process.heldGasGiven = word(39) + word(40) * TWO_32;
+  process.heldGasPassed = word(41) + word(42) * TWO_32;
+  process.gasLent = word(43) + word(44) * TWO_32;
   return process;
 }
 
@@ -286,6 +304,7 @@ export function loadProcess(heap: Heap, from: Ref): Process {
 export function voidGas(process: Process): void {
   if (process.gasHeld === 0) return;
   process.gasHeld = 0;
+  process.gasLent = 0;
   process.gasEpoch++;
 }
 

@@ -48,6 +48,9 @@ export const HASHED_FIELDS = [
   ["gasEpoch", "gas", 34],
   ["parentGasEpoch", "gas", 36],
   ["programPages", "u32", 38],
+  ["heldGasGiven", "gas", 39],
+  ["heldGasPassed", "gas", 41],
+  ["gasLent", "gas", 43],
   ["continuation", "hash", 4],
   ["text", "hash", 5],
   ["inputs", "hash", 7],
@@ -62,8 +65,8 @@ export type FieldName = (typeof HASHED_FIELDS)[number][0];
 /**
  * The hashed fields of a process, by name: hashes in hex (null: absent), 64-bit integers as bigint, gas as a
  * number. Memory sizes are in pages of 64 KiB, quotas in pages of 4 KiB; numbers of statuses and faults are
- * those of `stillpoint/syscalls`. `gas` is what the process was given; it is void if on the way to it a
- * `parentGasEpoch` is not the `gasEpoch` of the process above.
+ * those of `stillpoint/syscalls`. `gas` is what the process was given, `gasLent` what it gave; both are void
+ * if on the way to it a `parentGasEpoch` is not the `gasEpoch` of the process above.
  */
 export type HashedRecord = {
   readonly [F in (typeof HASHED_FIELDS)[number] as F[0]]: F[1] extends "hash"

@@ -125,6 +125,9 @@ export class Activation {
   readonly plan: PutPlan;
   /** Memory quota passed on to children. */
   memoryPassed: number;
+  /** Held-gas quota passed on to children, and gas given to those that are runnable. */
+  heldGasPassed: number;
+  gasLent: number;
   /** Bytes that the next image keeps besides memory, as far as that is known before the end. */
   kept: number;
   processQuota: number;
@@ -167,6 +170,8 @@ export class Activation {
     this.depth = depth;
     this.metadata = metadata;
     this.memoryPassed = start.memoryPassed;
+    this.heldGasPassed = start.heldGasPassed;
+    this.gasLent = start.gasLent;
     const { globalsLength } = slot.program.handle;
     this.kept =
       globalsLength + (start.inputs === 0 ? 0 : outcomesBytes(new Inputs(heap, start.inputs).count));
@@ -268,6 +273,8 @@ export class Activation {
     result.memory = this.slot.root;
     result.memoryPages = this.slot.memoryPages;
     result.memoryPassed = this.memoryPassed;
+    result.heldGasPassed = this.heldGasPassed;
+    result.gasLent = this.gasLent;
     result.processQuota = this.processQuota;
     result.continuation = 0;
     if (this.#stopped === abi.STATUS_SNAPSHOT) {
@@ -299,7 +306,12 @@ export class Activation {
     return CONTINUATION_HEADER + (this.slot.auxWords[UNWIND] as number) - layout.AUX_STACK;
   }
 
-  // ---- memory quota -----------------------------------------------------------------------------------------
+  // ---- quotas ---------------------------------------------------------------------------------------------
+
+  /** Whether it may be suspended now: runnable children have no more gas than its quota has left for them. */
+  get canHold(): boolean {
+    return this.gasLent <= this.start.heldGasGiven - this.heldGasPassed;
+  }
 
   /** Pages of 4 KiB that are neither taken nor passed on. */
   get memoryLeft(): number {

@@ -14,19 +14,30 @@ import type { PutRequest } from "./request.ts";
 import type { Batch } from "./runner.ts";
 
 /** What PROGRAM makes. `memoryGiven` covers what the process takes itself. */
-export function freshProcess(program: LoadedProgram, memoryGiven: number, processesGiven: number): Process {
+export function freshProcess(
+  program: LoadedProgram,
+  memoryGiven: number,
+  processesGiven: number,
+  heldGasGiven = 0,
+): Process {
   const process = new Process();
   process.program = program.ref;
   process.memory = program.handle.initialMemory;
   process.globals = program.handle.initialGlobals;
   process.memoryPages = program.handle.memory.initialPages;
   process.programPages = program.quotaPages;
-  giveQuota(process, memoryGiven, processesGiven);
+  giveQuota(process, memoryGiven, processesGiven, heldGasGiven);
   return process;
 }
 
-function giveQuota(process: Process, memoryGiven: number, processesGiven: number): void {
+function giveQuota(
+  process: Process,
+  memoryGiven: number,
+  processesGiven: number,
+  heldGasGiven: number,
+): void {
   process.memoryGiven = memoryGiven;
+  process.heldGasGiven = heldGasGiven;
   process.processesGiven = processesGiven;
   process.processQuota = processesGiven;
 }
@@ -47,6 +58,7 @@ export function cloneOfCaller(
   caller: Activation,
   memoryGiven: number,
   processesGiven: number,
+  heldGasGiven: number,
 ): Process {
   const { slot, start } = caller;
   const process = new Process();
@@ -56,7 +68,7 @@ export function cloneOfCaller(
   process.memoryPages = slot.memoryPages;
   process.programPages = start.programPages;
   process.started = 1;
-  giveQuota(process, memoryGiven, processesGiven);
+  giveQuota(process, memoryGiven, processesGiven, heldGasGiven);
   return process;
 }
 
@@ -91,6 +103,7 @@ export function batched(heap: Heap, batch: Batch): Process {
   result.memory = batch.memory;
   result.memoryPages = batch.memoryPages;
   result.memoryPassed = batch.memoryPassed;
+  result.heldGasPassed = batch.heldGasPassed;
   result.processQuota = batch.processQuota;
   result.childCount = batch.childCount;
   const numbers = [...batch.children.keys()].sort((a, b) => a - b);

@@ -122,12 +122,13 @@ export function afterItem(
   now.seal();
   const program = programs.get(now.program);
   const made = before === null || item.isMade(path);
-  const base = made ? freshProcess(program, now.memoryGiven, now.processesGiven) : before;
+  const base = made ? freshProcess(program, now.memoryGiven, now.processesGiven, now.heldGasGiven) : before;
   const result = base.copy();
   result.reference = null;
   result.referenceRef = 0;
   result.memory = withState(heap, base.memory, now.memory, program.handle.stateBytes);
   result.memoryPassed = now.memoryPassed;
+  result.heldGasPassed = now.heldGasPassed;
   // Kept until the next START, also if that was in an item: what they took may have been passed on.
   result.outcomes = now.outcomes;
   result.processQuota = now.processQuota;

@@ -229,7 +229,8 @@ export class Kernel {
   #settle(activation: Activation): Process {
     if (activation.item !== null) this.#joinStarted(activation);
     if (activation.item?.hasExpired === true) return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
-    if (!activation.canKeep(activation.stackBytes)) return this.#fail(activation, abi.FAULT_QUOTA);
+    const fits = activation.canKeep(activation.stackBytes) && activation.canHold;
+    if (!fits) return this.#fail(activation, abi.FAULT_QUOTA);
     const left = activation.gas();
     let cost = activation.stackBytes * gas.COST_STACK_BYTE;
     if (cost <= left) cost += activation.publishMemory(left - cost);
@@ -373,7 +374,7 @@ export class Kernel {
     const error = snapshotRequest.read(current.slot, pointer);
     if (error !== abi.OK) return error;
     current.charge(gas.costOfBytes(snapshotRequest.dataLength));
-    if (!current.canKeep(snapshotRequest.dataLength)) return abi.E_QUOTA;
+    if (!current.canKeep(snapshotRequest.dataLength) || !current.canHold) return abi.E_QUOTA;
     current.stopWith(snapshotRequest);
     return 0;
   }
@@ -451,6 +452,7 @@ export class Kernel {
       if (mark !== undefined && result.status === abi.STATUS_FAULTED) within?.item.restore(mark);
     }
     caller.children.replace(child, result);
+    caller.gasLent -= start.gas;
     // Gas of many blocks can meet in one counter: what it cannot hold counts as used.
     const rest = Math.min(start.gas - result.gasUsed, GAS_LIMIT - caller.gas());
     caller.slot.meter.transfer(rest, result.gasUsed);

@@ -68,18 +68,21 @@ function checkNew(heap: Heap, programs: Programs, caller: Activation, child: Chi
   const pages = program?.freshPages ?? caller.freshPages;
   const memory = source?.memoryGiven ?? (request.memoryQuota === 0 ? pages : request.memoryQuota);
   const processes = source?.processesGiven ?? request.processQuota;
+  const heldGas = source?.heldGasGiven ?? request.heldGas;
   const old = child.process;
   if (source === null && memory < pages) return abi.E_QUOTA;
   if (memory > caller.memoryLeft + (old?.memoryGiven ?? 0)) return abi.E_QUOTA;
+  if (heldGas > caller.start.heldGasGiven - caller.heldGasPassed + (old?.heldGasGiven ?? 0))
+    return abi.E_QUOTA;
   if (processes + 1 > caller.processQuota + (old === null ? 0 : old.processesGiven + 1)) return abi.E_QUOTA;
 
   if (program !== undefined) {
-    caller.plan.process = freshProcess(program, memory, processes);
+    caller.plan.process = freshProcess(program, memory, processes, heldGas);
   } else if (source !== null) {
     caller.plan.process = cloneOf(source);
   } else {
     caller.charge(caller.publishMemory(caller.gas()));
-    caller.plan.process = cloneOfCaller(heap, caller, memory, processes);
+    caller.plan.process = cloneOfCaller(heap, caller, memory, processes, heldGas);
   }
   return abi.OK;
 }
@@ -93,12 +96,14 @@ export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Chil
   if (made || (parts & abi.PART_DROP) !== 0) {
     const old = child.process;
     caller.memoryPassed -= old?.memoryGiven ?? 0;
+    caller.heldGasPassed -= old?.heldGasGiven ?? 0;
     caller.processQuota += old === null ? 0 : old.processesGiven + 1;
     caller.children.replace(child, null);
   }
   if (made) {
     const process = plan.process as Process;
     caller.memoryPassed += process.memoryGiven;
+    caller.heldGasPassed += process.heldGasGiven;
     caller.processQuota -= process.processesGiven + 1;
     caller.children.replace(child, process);
   }
@@ -106,6 +111,7 @@ export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Chil
   if (request.ranges.count > 0) copyIn(heap, caller, child);
   if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
     caller.slot.meter.transfer(-request.gas);
+    caller.gasLent += request.gas;
     const start = runnable(child.process as Process, plan.entry, request, caller.start.gasEpoch);
     if ((parts & abi.PART_BATCH) !== 0) start.inputs = writeInputs(heap, request.batch, caller.slot.memory);
     caller.children.replace(child, start);

@@ -153,6 +153,7 @@ export class PutRequest {
   programLength = 0;
   memoryQuota = 0;
   processQuota = 0;
+  heldGas = 0;
   cloneSource = 0;
   entry = "";
   keep = false;
@@ -188,6 +189,7 @@ export class PutRequest {
     if ((parts & both) !== 0) {
       this.memoryQuota = word(abi.PUT_MEMORY_QUOTA);
       this.processQuota = word(abi.PUT_PROCESS_QUOTA);
+      this.heldGas = word(abi.PUT_HELD_GAS) + word(abi.PUT_HELD_GAS + 4) * TWO_32;
       this.cloneSource = word(abi.PUT_CLONE_SOURCE) | 0;
     }
     this.ranges.clear();

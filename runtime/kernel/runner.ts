@@ -36,6 +36,7 @@ export class Batch {
   childCount: number;
   /** Memory quota passed on to children. */
   memoryPassed: number;
+  heldGasPassed: number;
   processQuota: number;
   /** The next item does not fit into what is left: neither it nor those after it run. */
   cut = false;
@@ -56,6 +57,7 @@ export class Batch {
     this.memoryPages = start.memoryPages;
     this.childCount = start.childCount;
     this.memoryPassed = start.memoryPassed;
+    this.heldGasPassed = start.heldGasPassed;
     this.processQuota = start.processQuota;
     this.globals = globals;
     this.gas = gas;

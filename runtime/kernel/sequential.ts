@@ -160,6 +160,7 @@ export class ItemLoop {
       }
       batch.childCount += activation.children.more;
       batch.memoryPassed = activation.memoryPassed;
+      batch.heldGasPassed = activation.heldGasPassed;
       batch.processQuota = activation.processQuota;
     }
     this.#item = new Item();
@@ -169,11 +170,13 @@ export class ItemLoop {
 
   /** The activation sees the children that the batch has now. */
   #resetChildren(): void {
-    const { start, children, childCount, memoryPassed, processQuota, kept } = this.#batch;
+    const { start, children, childCount, memoryPassed, heldGasPassed, processQuota, kept } = this.#batch;
     const activation = this.#activation;
     const known = start.childCount + childCount;
     activation.children = new Children(this.#heap, start, known, children);
     activation.memoryPassed = memoryPassed;
+    activation.heldGasPassed = heldGasPassed;
+    activation.gasLent = 0;
     activation.kept = kept;
     activation.processQuota = processQuota;
   }

@@ -41,19 +41,21 @@ export interface BatchOutcome {
   readonly outcomes: readonly ItemOutcome[];
 }
 
-/** A runtime whose child 1 is made of `program`. */
+/** A runtime whose child 1 is made of `program`, and may hold all gas that the root may. */
 export async function openBatches(
   program: Uint8Array,
   options: Partial<RuntimeOptions> = {},
   memoryPages = 1024,
 ): Promise<Runtime> {
-  const runtime = await Runtime.open({ root: ROOT, programs: [program], gasLimit: 2 ** 50, ...options });
-  const metadata = new Uint8Array(48);
+  const gasLimit = options.gasLimit ?? 2 ** 50;
+  const runtime = await Runtime.open({ root: ROOT, programs: [program], ...options, gasLimit });
+  const metadata = new Uint8Array(56);
   const view = new DataView(metadata.buffer);
   view.setUint32(0, 1, true);
   metadata.set(programHash(program), 8);
   view.setUint32(40, quota(memoryPages), true);
   view.setUint32(44, PROCESSES, true);
+  view.setBigUint64(48, BigInt(gasLimit), true);
   const { data } = await runtime.produce(metadata);
   const result = new DataView(data.buffer, data.byteOffset).getInt32(0, true);
   if (result !== 0) throw new Error(`the child was not made: ${result}`);

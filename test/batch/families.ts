@@ -19,6 +19,8 @@ const SCRATCH = 0x80000;
 const SCRIPT = 0xc0000;
 /** A request may lie in the state as well: so low that ranges of items meet it. */
 const CHILDREN = 6;
+/** How they are made: with room for two below them, which may go on running. */
+const CHILD = { program: FAMILY, memoryQuota: quota(3 * PAGES), processQuota: 2, heldGas: 200_000 };
 
 /** Writes commands of an item. */
 export type Write = (script: Script) => void;
@@ -46,7 +48,7 @@ const look: fc.Arbitrary<Write> = child.map((number) => (script) => {
   });
 });
 const make: fc.Arbitrary<Write> = child.map((number) => (script) => {
-  script.put(number, { program: FAMILY, memoryQuota: quota(3 * PAGES), processQuota: 2 });
+  script.put(number, CHILD);
 });
 /** Nobody has this program, for which all children are searched: that item runs in the loop. */
 const search: fc.Arbitrary<Write> = child.map((number) => (script) => {
@@ -171,7 +173,5 @@ export function familyBatch(list: readonly (readonly Write[])[]): BatchInput {
 
 /** Every child is there. */
 export const wholeFamily = familyBatch(
-  [...Array(CHILDREN).keys()].map((number) => [
-    (script) => void script.put(number, { program: FAMILY, memoryQuota: quota(3 * PAGES), processQuota: 2 }),
-  ]),
+  [...Array(CHILDREN).keys()].map((number) => [(script) => void script.put(number, CHILD)]),
 );

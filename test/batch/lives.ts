@@ -70,7 +70,7 @@ export function live(seed: number): Script {
   const next = random(seed);
   const outer = new Script();
   if (seed === 0) {
-    outer.put(PARENT, { program: DRIVER_HASH, memoryQuota: quota(2000), processQuota: 40 });
+    outer.put(PARENT, { program: DRIVER_HASH, memoryQuota: quota(2000), processQuota: 40, heldGas: 2 ** 42 });
     return outer;
   }
   act(outer, next, 1 + next(4), 1);
@@ -138,7 +138,7 @@ function give(script: Script, next: (limit: number) => number, child: number): v
 function giveFamily(script: Script, next: (limit: number) => number): void {
   const list = fc.sample(scripts, { seed: next(1 << 30), numRuns: 1 })[0] ?? [];
   const { entry, items, inbox } = familyBatch(list.slice(0, 12));
-  const program = { program: FAMILY, memoryQuota: quota(FAMILY_PAGES), processQuota: 20 };
+  const program = { program: FAMILY, memoryQuota: quota(FAMILY_PAGES), processQuota: 20, heldGas: 2 ** 40 };
   putBatch(script, FAMILY_CHILD, { entry, items, inbox, gas: 2 ** 40 }, next(3) === 0 ? program : {});
 }
 

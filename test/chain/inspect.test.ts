@@ -25,6 +25,7 @@ test("the root between blocks, and its children, with quotas and reference snaps
     assert.deepEqual(root?.quota, {
       memoryPages: quota(1000) - DRIVER_PAGES - quota(100),
       processes: 10 - 1 - 3,
+      heldGas: 10_000_000_000,
     });
     assert.equal(root?.reference, null);
     assert.deepEqual(root?.children, [2]);
@@ -33,7 +34,11 @@ test("the root between blocks, and its children, with quotas and reference snaps
 
     assert.deepEqual(runtime.inspect([2], made), fresh);
     assert.deepEqual([fresh?.status, fresh?.gas, fresh?.region], ["fresh", 0, null]);
-    assert.deepEqual(fresh?.quota, { memoryPages: quota(100) - DRIVER_PAGES, processes: 3 });
+    assert.deepEqual(fresh?.quota, {
+      memoryPages: quota(100) - DRIVER_PAGES,
+      processes: 3,
+      heldGas: 0,
+    });
     const runnable = runtime.inspect([2], started.height);
     assert.deepEqual([runnable?.status, runnable?.gas], ["runnable", 1234]);
     // The snapshot is the image as it was started, without gas used.

@@ -88,7 +88,7 @@ export class Caller {
     this.hashes = handles.map(({ hashHex }) => new Uint8Array(Buffer.from(hashHex, "hex")));
     this.#refs = handles.map(({ ref }) => ref);
     this.#slot = new Slot(own.production, PAGES, IMPORTS);
-    this.#start = freshProcess(own, QUOTA, QUOTA);
+    this.#start = freshProcess(own, QUOTA, QUOTA, PLENTY);
     this.#activation = this.#begin();
   }
 
@@ -252,6 +252,8 @@ export class Caller {
     this.#slot.publish(this.heap, this.#start.memory, PAID);
     next.memory = this.#slot.root;
     next.memoryPassed = this.#activation.memoryPassed;
+    next.heldGasPassed = this.#activation.heldGasPassed;
+    next.gasLent = this.#activation.gasLent;
     next.processQuota = this.#activation.processQuota;
     next.started = 1;
     this.#start = next;

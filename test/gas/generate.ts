@@ -7,6 +7,7 @@
 import { COST_PAGE_TOUCH } from "../../runtime/kernel/gas.ts";
 import * as abi from "../../syscalls/abi.ts";
 import type { GetSpec, PutSpec } from "../driver.ts";
+import { quota } from "../driver.ts";
 import { PLENTY } from "./caller.ts";
 import { batchOf } from "./item-rows.ts";
 import { loopsModule, tinyModule } from "./modules.ts";
@@ -75,7 +76,14 @@ class Play {
     const { world } = this;
     const child = 1 + this.next(CHILDREN);
     const hash = world.caller.hashes[program] as Uint8Array;
-    world.call(world.caller.putRequest(child, { program: hash, memoryQuota: 20_000, processQuota: 8_000 }));
+    world.call(
+      world.caller.putRequest(child, {
+        program: hash,
+        memoryQuota: quota(20_000),
+        processQuota: 8_000,
+        heldGas: 1e12,
+      }),
+    );
     const tiny = world.caller.hashes[TINY] as Uint8Array;
     world.call(world.caller.putRequest(child, { ranges: [{ source: tiny, target: HASH }] }));
     return child;
@@ -192,7 +200,12 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
   create: (play) => {
     const { next, world } = play;
     const program = world.caller.hashes[next(TINY + 1)] as Uint8Array;
-    play.put(1 + next(CHILDREN), { program, memoryQuota: 2_000 + next(20_000), processQuota: 3_000 });
+    play.put(1 + next(CHILDREN), {
+      program,
+      memoryQuota: quota(2_000 + next(20_000)),
+      processQuota: 3_000,
+      heldGas: 1e12,
+    });
   },
   start: (play) => {
     const { child, next } = play;
@@ -255,7 +268,7 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
   cloneSelf: (play) => {
     const { next, world } = play;
     fillOwn(world.caller, 1 << 20, next(256), upTo(next, 2_000));
-    play.put(1 + next(CHILDREN), { clone: abi.CLONE_SELF, memoryQuota: 2_000, processQuota: 1 });
+    play.put(1 + next(CHILDREN), { clone: abi.CLONE_SELF, memoryQuota: quota(2_000), processQuota: 1 });
   },
   drop: (play) => play.put(play.child, { drop: true }),
   hash: (play) => play.get(play.child, { hash: true }),
@@ -305,14 +318,16 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
   install: (play) => {
     const { next } = play;
     const program = next(4) === 0 ? loopsModule(upTo(next, 500), next(100)) : tinyModule(next(1000));
-    play.put(1 + next(CHILDREN), { install: program, memoryQuota: 2 });
+    play.put(1 + next(CHILDREN), { install: program, memoryQuota: quota(200) });
   },
   /** More programs than a thread keeps, in turn. */
   programs: (play) => {
     const { next, world } = play;
     const count = upTo(next, 100);
     for (let i = 0; i < count; i++) {
-      world.call(world.caller.putRequest(500 + i, { install: tinyModule(5_000 + i), memoryQuota: 2 }));
+      world.call(
+        world.caller.putRequest(500 + i, { install: tinyModule(5_000 + i), memoryQuota: quota(200) }),
+      );
     }
     for (let i = 0; i < 2 * count; i++) {
       const child = 500 + (i % count);

@@ -213,7 +213,7 @@ export const START_ROWS: readonly Row[] = [
     name: "one child of 100,000 changes",
     programs: [gasGuest(), tiny],
     open: (caller, hashes) => {
-      make(caller, 1, hashes[0]!, { memoryQuota: quota(200_000), processQuota: 100_001 });
+      make(caller, 1, hashes[0]!, { memoryQuota: quota(200_000), processQuota: 100_001, heldGas: 1e12 });
       const program = PRIVATE + PAGE;
       ok(caller.put(1, { ranges: [{ source: hashes[1]!, target: program }] }));
       caller.repeat(stepping(caller, 1, new Steps().put(0, { program }, 100_000), { gas: 1e11 }));

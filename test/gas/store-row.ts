@@ -7,14 +7,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { programHash, type Runtime } from "../../runtime/index.ts";
-import { Script } from "../driver.ts";
+import { quota, Script } from "../driver.ts";
 import { guest, play, withRuntime } from "../fixture.ts";
 
 const CHILDREN = 16;
 const MEBIBYTES = 4;
 const GAS = 1e12;
 const LOOP = 10_000_000;
-const OPTIONS = { gasLimit: GAS, memoryQuota: 60_000, workers: 1, retain: 4 } as const;
+const OPTIONS = { gasLimit: GAS, memoryQuota: quota(60_000), workers: 1, retain: 4 } as const;
 
 export const STORE_ROW = "START of images that lie in a store";
 export const STORE_REASON =
@@ -57,7 +57,11 @@ async function fill(runtime: Runtime, program: Uint8Array): Promise<void> {
   const script = new Script();
   for (let child = 0; child < CHILDREN; child++) {
     const argument = (BigInt(child) << 32n) | BigInt(MEBIBYTES);
-    script.put(child, { program, memoryQuota: 512, start: { entry: "fill", argument, gas: GAS / 100 } });
+    script.put(child, {
+      program,
+      memoryQuota: quota(512),
+      start: { entry: "fill", argument, gas: GAS / 100 },
+    });
     script.get(child, { status: true });
   }
   await runtime.produce(script.metadata());

@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { type BytesStatement, programHash, type Runtime } from "../../runtime/index.ts";
 import { verify } from "../../runtime/proof/native.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { Script } from "../driver.ts";
+import { quota, Script } from "../driver.ts";
 import { DRIVER_HASH, guest, open, play } from "../fixture.ts";
 import { Bench } from "./counted.ts";
 import { checkTree } from "./invariants.ts";
@@ -18,7 +18,7 @@ const INNER = 0x220000;
 
 let runtime: Runtime;
 before(async () => {
-  runtime = await open([trap], { memoryQuota: 60_000, processQuota: 4000, gasLimit: 10_000_000_000 });
+  runtime = await open([trap], { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 10_000_000_000 });
 });
 after(() => runtime.close());
 
@@ -34,7 +34,9 @@ function child(
 ): void {
   const inner = new Script({ base: INNER });
   write(inner);
-  const made = fresh ? { program: DRIVER_HASH, memoryQuota: 800, processQuota: 30 } : {};
+  const made = fresh
+    ? { program: DRIVER_HASH, memoryQuota: quota(800), processQuota: 30, heldGas: 1_000_000_000 }
+    : {};
   s.put(number, { ...made, ranges: [{ source: inner.metadata(), target: INNER }] });
   s.put(number, { start: { entry: "run", argument: BigInt(INNER), gas: CHILD_GAS, keep } });
   s.get(number, { status: true });
@@ -94,7 +96,8 @@ test("a clone's descendants hold nothing, however deep; the source's keep theirs
       startLeaf(leaf);
       inner.put(1, {
         program: DRIVER_HASH,
-        memoryQuota: 100,
+        memoryQuota: quota(100),
+        heldGas: 500_000_000,
         processQuota: 3,
         ranges: [{ source: leaf.metadata(), target: INNER + 0x1000 }],
         start: { entry: "run", argument: BigInt(INNER + 0x1000), gas: 30_000_000 },
@@ -122,7 +125,8 @@ test("what a call tells of a child whose gas is void is what the tree has afterw
     child(s, 2, true, (inner) => {
       inner.put(1, {
         program: DRIVER_HASH,
-        memoryQuota: 100,
+        memoryQuota: quota(100),
+        heldGas: 500_000_000,
         processQuota: 3,
         ranges: [{ source: leafScript(), target: INNER + 0x1000 }],
         start: { entry: "run", argument: BigInt(INNER + 0x1000), gas: 30_000_000 },
@@ -159,7 +163,8 @@ test("CLONE and the fallback of a fault look at no descendant", async () => {
   bench.run((s) => {
     s.put(1, {
       program: DRIVER_HASH,
-      memoryQuota: 100 * STARTED,
+      memoryQuota: quota(100 * STARTED),
+      heldGas: 1_000_000_000,
       processQuota: STARTED,
       ranges: [{ source: inner.metadata(), target: INNER }],
       start: { entry: "run", argument: BigInt(INNER), gas: 1e10 },

@@ -56,6 +56,7 @@ function childScript(s: Script, write: (inner: Script) => void, gas: number, joi
     program: DRIVER_HASH,
     memoryQuota: quota(100),
     processQuota: 8,
+    heldGas: 1e9,
     ranges: [{ source: inner.metadata(), target: INNER }],
     start: { entry: "run", argument: BigInt(INNER), gas },
   });

@@ -5,8 +5,8 @@
  * - A process's counters say what its children table holds: number of children, runnable descendants and
  *   their
  *   gas.
- * - Quotas are conserved: what a process has passed on is what its children were given, and with what it takes
- *   itself it is no more than the process was given.
+ * - Quotas are conserved: what a process has passed on is what its children were given, and with what it
+ * takes itself it is no more than the process was given.
  * - Fields that only one status means are zero in the others.
  * - Reference snapshots have none of their own.
  */
@@ -63,6 +63,8 @@ function checkProcess(
   let gas = 0;
   let runnable = 0;
   let passed = 0;
+  let heldGasPassed = 0;
+  let lent = 0;
   let slots = 1 + process.processQuota;
   let children = 0;
   tableDiff(heap, 0, process.children, (number, _none, child) => {
@@ -73,6 +75,8 @@ function checkProcess(
     gas += held.gas;
     runnable += held.runnable;
     passed += held.memory;
+    heldGasPassed += seen.heldGasGiven;
+    if (seen.status === abi.STATUS_RUNNABLE) lent += seen.gas;
     slots += held.slots;
     children++;
   });
@@ -80,6 +84,9 @@ function checkProcess(
   assert.equal(process.gasHeld, gas, `${path}: gas of runnable descendants`);
   assert.equal(process.runnableHeld, runnable, `${path}: runnable descendants`);
   assert.equal(passed, process.memoryPassed, `${path}: memory quota passed on`);
+  assert.equal(heldGasPassed, process.heldGasPassed, `${path}: held gas passed on`);
+  assert.equal(lent, process.gasLent, `${path}: gas of runnable children`);
+  assert.ok(lent + heldGasPassed <= process.heldGasGiven, `${path}: held-gas quota`);
   const own = ownPages(heap, process, isGenesis(process.program));
   assert.ok(
     own + passed <= process.memoryGiven,

@@ -44,6 +44,8 @@ function node(next: (limit: number) => number, depth: number, breadth: number, i
       program: DRIVER_HASH,
       memoryQuota: quota(pages),
       processQuota: next(12),
+      // Those that have none fault where they leave a child running.
+      heldGas: next(4) === 0 ? 0 : 60_000_000 * depth,
       ranges: [{ source: inner, target: REGION }],
       start: { entry: "run", argument: BigInt(REGION), gas: gasFor(next, depth) },
     });

@@ -105,6 +105,7 @@ test("gas, faults and hashes are those of a runtime", async () => {
   const tested = await TestProcess.open(bankProgram, {
     memoryQuota: quota(64),
     processQuota: 4,
+    heldGasQuota: 0,
     gas: 100_000_000,
   });
   tested.write(640, Buffer.alloc(8, 3));

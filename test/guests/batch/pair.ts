@@ -3,7 +3,7 @@
  * other, loops until its gas ends.
  */
 
-import { Child } from "../../../guest/process.ts";
+import { Child, memoryQuota } from "../../../guest/process.ts";
 
 export const STATE_BYTES: u32 = 1 << 16;
 
@@ -34,7 +34,7 @@ export function step(length: i64): i64 {
   if (first != second) {
     if (length <= 4) endless(0);
     Child.at(7)
-      .create(HASH, 64, 2)
+      .create(HASH, memoryQuota(64), 2, 1 << 46)
       .copyIn(HASH, HASH, 32)
       .start("below", 0, 1 << 47)
       .put();

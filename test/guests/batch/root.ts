@@ -1,7 +1,8 @@
 /**
  * A root that gives batches to child 1. Metadata of a block, words of u32:
  *
- *   kind 1   create: 32 bytes program hash, u32 memory quota of the child, u32 processes that it may make
+ *   kind 1   create: 32 bytes program hash, u32 memory quota of the child, u32 processes that it may make,
+ *            u64 gas that these may hold
  *   kind 2   batch: u32 entry length, u64 total gas, u32 items, u32 inbox, u32 inbox capacity, u32 outbox,
  *            u32 outbox capacity, 32 bytes of the entry's name, then for each item u64 gas limit, u32 length,
  *            u32 zero, and the input, padded to 8 bytes
@@ -30,6 +31,7 @@ function create(): void {
   store<u32>(request, <u32>(region + 8), abi.PUT_PROGRAM_POINTER);
   store<u32>(request, load<u32>(region, 40), abi.PUT_MEMORY_QUOTA);
   store<u32>(request, load<u32>(region, 44), abi.PUT_PROCESS_QUOTA);
+  store<u64>(request, load<u64>(region, 48), abi.PUT_HELD_GAS);
   store<i32>(data, raw.put(1, <i32>request));
   length = 8;
 }
