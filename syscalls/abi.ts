@@ -35,6 +35,13 @@ export const PROCESS_PAGES = 4;
 /** Bytes of globals, saved stack, inputs, outcomes and a block's data that PROCESS_PAGES pays for. */
 export const KEPT_BYTES = 12288;
 
+/**
+ * What a program that was installed takes, of each process of it: a page for so many bytes, and so many
+ * more.
+ */
+export const PROGRAM_BYTES = 32;
+export const PROGRAM_PAGES = 4;
+
 // ---- PUT request, PUT_SIZE bytes --------------------------------------------------------------------------
 
 export const PUT_VERSION = 0; //           u32  ABI_VERSION

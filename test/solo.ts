@@ -9,7 +9,7 @@ import { freshProcess } from "../runtime/kernel/images.ts";
 import { NOBODY_ELSE } from "../runtime/kernel/jobs.ts";
 import { Kernel } from "../runtime/kernel/kernel.ts";
 import { LoadedProgram, type ProgramHandle, Programs } from "../runtime/kernel/program.ts";
-import { PAGE_BYTES } from "../runtime/limits.ts";
+import { GAS_LIMIT, PAGE_BYTES } from "../runtime/limits.ts";
 import { admit } from "../runtime/program/admit.ts";
 import { STATUS_FAULTED, STATUS_RUNNABLE } from "../syscalls/abi.ts";
 
@@ -45,7 +45,7 @@ export async function solo(programs: readonly Uint8Array[], options: SoloOptions
     heap,
     kernel,
     programs: handles,
-    fresh: (index) => freshProcess(loaded[index] as LoadedProgram, 1 << 22, 1 << 20),
+    fresh: (index) => freshProcess(loaded[index] as LoadedProgram, 1 << 22, 1 << 20, GAS_LIMIT),
     start(process, entry, argument = 0, gas = 1e15) {
       const program = loaded.find((one) => one.ref === process.program) as LoadedProgram;
       const start = process.copy();

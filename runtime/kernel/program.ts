@@ -9,10 +9,11 @@
  */
 
 import { createHash } from "node:crypto";
+import { PROGRAM_BYTES } from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { hashOf } from "../image/hash.ts";
 import { initialMemory } from "../image/memory.ts";
-import { pagesTaken } from "../image/quota.ts";
+import { installedPages, pagesTaken } from "../image/quota.ts";
 import { later } from "../later.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import type { Program } from "../program/admit.ts";
@@ -49,15 +50,15 @@ export interface ProgramHandle {
   readonly globalsLength: number;
 }
 
-/** Installed programs that a thread keeps; the one that was not used for the longest time gives way. */
-const INSTALLED_LIMIT = 64;
-
 /** A program that was installed at run time. */
 interface Installed {
   readonly program: Program;
   readonly module: WebAssembly.Module;
   readonly batch: BatchVariant;
-  /** With the BLOB by which this thread knows it; null after a collection. */
+  readonly bytes: number;
+  /** BLOBs of its bytes that this thread has seen and that no collection has freed. */
+  readonly refs: Set<Ref>;
+  /** Null after a collection. */
   loaded: LoadedProgram | null;
 }
 
@@ -77,11 +78,25 @@ export class Programs {
    * Those of genesis, and BLOBs of installed ones as far as they were looked up since the last collection.
    */
   readonly #byRef = new Map<Ref, LoadedProgram>();
-  /** By hash, least recently used first. */
+  /**
+   * By hash, least recently admitted or looked up first. What a retained image can reach stays: a collection
+   * frees the others, and between two collections they have room for as many again. Beyond that the oldest
+   * goes, reachable or not: so many bytes were installed and paid meanwhile that admitting it again is paid
+   * too.
+   */
   readonly #installed = new Map<string, Installed>();
+  #installedBytes = 0;
+  /** Twice what the memory quotas of one image allow, which fit into half of the heap or less. */
+  readonly #bytesLimit: number;
 
-  constructor(heap: Heap, handles: readonly ProgramHandle[]) {
+  /** `bytesLimit`: bytes of installed programs that are kept. */
+  constructor(
+    heap: Heap,
+    handles: readonly ProgramHandle[],
+    bytesLimit = Math.floor((heap.bytes.length / PAGE_BYTES) * PROGRAM_BYTES),
+  ) {
     this.#heap = heap;
+    this.#bytesLimit = bytesLimit;
     for (const handle of handles) this.#genesis.set(handle.hashHex, new LoadedProgram(handle));
     this.forget();
   }
@@ -99,9 +114,9 @@ export class Programs {
     const ref = this.#heap.resolve(from);
     const installed = this.#admit(hashHex, this.#heap.payload(ref));
     const { program, module, batch } = installed;
-    const quotaPages = Math.ceil(program.bytes.length / PAGE_BYTES);
+    const quotaPages = installedPages(installed.bytes);
     installed.loaded ??= new LoadedProgram(makeHandle(this.#heap, ref, program, module), batch, quotaPages);
-    if (this.#byRef.size > this.#genesis.size + 2 * INSTALLED_LIMIT) this.#forgetRefs();
+    installed.refs.add(ref);
     this.#byRef.set(ref, installed.loaded);
     return installed.loaded;
   }
@@ -129,15 +144,27 @@ export class Programs {
     return this.#admit(hashHex, bytes).loaded ?? this.get(this.#heap.blob(bytes));
   }
 
-  /** After a collection: references to installed programs are gone. */
-  forget(): void {
-    this.#forgetRefs();
-    for (const installed of this.#installed.values()) installed.loaded = null;
+  /** Bytes of the installed programs that this thread keeps compiled. */
+  get installedBytes(): number {
+    return this.#installedBytes;
   }
 
-  #forgetRefs(): void {
+  /** After a collection: installed programs whose bytes it has freed are gone. */
+  forget(): void {
     this.#byRef.clear();
     for (const program of this.#genesis.values()) this.#byRef.set(program.ref, program);
+    for (const [hashHex, installed] of this.#installed) {
+      // What else it has in the heap may be gone.
+      installed.loaded = null;
+      for (const ref of installed.refs) if (!this.#heap.outlived(ref)) installed.refs.delete(ref);
+      if (installed.refs.size === 0) this.#drop(hashHex, installed);
+    }
+  }
+
+  #drop(hashHex: string, { bytes, refs }: Installed): void {
+    this.#installed.delete(hashHex);
+    this.#installedBytes -= bytes;
+    for (const ref of refs) this.#byRef.delete(ref);
   }
 
   #admit(hashHex: string, bytes: Buffer): Installed {
@@ -148,12 +175,15 @@ export class Programs {
       const module = new WebAssembly.Module(program.code as Uint8Array<ArrayBuffer>);
       // Without state the two variants are one.
       const batch = { module: program.stateBytes === 0 ? module : undefined, code: null };
-      installed = { program, module, batch, loaded: null };
+      installed = { program, module, batch, bytes: bytes.length, refs: new Set(), loaded: null };
+      this.#installedBytes += bytes.length;
     }
     this.#installed.delete(hashHex);
     this.#installed.set(hashHex, installed);
-    const [oldest] = this.#installed.keys();
-    if (this.#installed.size > INSTALLED_LIMIT) this.#installed.delete(oldest as string);
+    for (const [oldest, old] of this.#installed) {
+      if (this.#installedBytes <= this.#bytesLimit || old === installed) break;
+      this.#drop(oldest, old);
+    }
     return installed;
   }
 }

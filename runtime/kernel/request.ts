@@ -13,6 +13,7 @@ import {
   COST_CALL,
   COST_CLONE,
   COST_HASH,
+  COST_INSTALL,
   COST_ITEM,
   COST_ITEM_BYTE,
   COST_MERGE_RANGE_PAGE,
@@ -227,7 +228,10 @@ export class PutRequest {
   /** What the call costs, the gas given to the child and the items of a batch apart. */
   cost(): number {
     let cost = COST_CALL + this.ranges.cost();
-    if ((this.parts & abi.PART_PROGRAM) !== 0) cost += COST_PROGRAM + this.programLength * COST_PROGRAM_BYTE;
+    if ((this.parts & abi.PART_PROGRAM) !== 0) {
+      cost += COST_PROGRAM;
+      if (this.programLength > 0) cost += COST_INSTALL + this.programLength * COST_PROGRAM_BYTE;
+    }
     if ((this.parts & abi.PART_CLONE) !== 0) cost += COST_CLONE;
     if ((this.parts & (abi.PART_START | abi.PART_BATCH)) !== 0) cost += COST_START;
     return cost + this.batch.bytes * COST_ITEM_BYTE;

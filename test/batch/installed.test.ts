@@ -64,10 +64,10 @@ function give(script: Script, child: number, rest: PutSpec, count = 300): void {
 
 /** Installs the program and gives it batches; later others are made of it by its hash. */
 const LIFE = [
-  scriptOf((script) => give(script, 1, { install: SCRIPT, memoryQuota: quota(40) })),
+  scriptOf((script) => give(script, 1, { install: SCRIPT, memoryQuota: quota(120) })),
   scriptOf((script) => {
     give(script, 1, {});
-    give(script, 2, { program: programHash(SCRIPT), memoryQuota: quota(40) });
+    give(script, 2, { program: programHash(SCRIPT), memoryQuota: quota(120) });
     script.get(1, { status: true, hash: true });
     script.get(2, { status: true, hash: true });
   }),
@@ -98,7 +98,7 @@ test("an installed program has batches further down in the tree", async () => {
   const reports = await same([
     scriptOf((script) => {
       const inner = scriptOf((below) => {
-        give(below, 0, { install: SCRIPT, memoryQuota: quota(40) });
+        give(below, 0, { install: SCRIPT, memoryQuota: quota(120) });
         below.get(0, { status: true, hash: true });
         give(below, 0, {});
       }).metadata();
@@ -154,7 +154,7 @@ test("a program of which the runner knows nothing starts in the loop, and goes o
       const items = Array.from({ length: 500 }, (_, i) =>
         item([op.work(60_000), op.add(line(i), 1)], 5_000_000),
       );
-      const rest = block === 0 ? { install: SCRIPT, memoryQuota: quota(40) } : {};
+      const rest = block === 0 ? { install: SCRIPT, memoryQuota: quota(120) } : {};
       putBatch(script, 1, { items, inbox: STATE_BYTES, gas: 4_000_000_000 }, rest);
       script.get(1, { status: true });
     });

@@ -176,7 +176,10 @@ test("a fork that cannot be made says why", async () => {
       await detail("tooMuchGas"),
       /^parallel: copy 1: E_GAS: 2 copies with 1125899906842624 gas each are more than there is/,
     );
-    assert.match(await detail("tooMuchMemory"), /^parallel: copy 0: E_QUOTA: each needs a quota of \d+ pages/);
+    assert.match(
+      await detail("tooMuchMemory"),
+      /^parallel: copy 0: E_QUOTA: each needs a quota of \d+ pages/,
+    );
     assert.equal(await guest.call("outside"), 0n);
     assert.equal(await guest.call("nobody"), -1n);
   });

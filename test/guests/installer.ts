@@ -15,7 +15,10 @@ export function main(argument: i64): i64 {
   while (length >= 0) {
     memory.fill(result, 0, 16);
     const child = Child.at(1);
-    const error = child.install(module, length, memoryQuota(4, length)).start("run", 20, 1_000_000).put();
+    const error = child
+      .install(module, length, memoryQuota(4, (4 + length / 32) * 4096))
+      .start("run", 20, 1_000_000)
+      .put();
     if (error == 0) {
       store<i64>(result, child.join());
     } else {

@@ -109,7 +109,7 @@ function checkProcess(
 /** What a process takes of its quota, from the objects of its image. */
 function ownPages(heap: Heap, process: Process, isGenesis: boolean): number {
   const { globals, continuation, inputs, outcomes, text, status, memoryPages, program } = process;
-  const programPages = isGenesis ? 0 : Math.ceil(heap.length(program) / 4096);
+  const programPages = isGenesis ? 0 : 4 + Math.ceil(heap.length(program) / 32);
   assert.equal(process.programPages, programPages, "pages of the program");
   let kept = 0;
   for (const ref of [globals, continuation, inputs, outcomes])

@@ -171,7 +171,7 @@ test("globals count, and so does a program that was installed", async () => {
     })),
   });
   const pages = PROCESS_PAGES + 16 + Math.ceil((2000 * 16 - KEPT_BYTES) / PAGE);
-  const installed = Math.ceil(trivial.length / PAGE);
+  const installed = abi.PROGRAM_PAGES + Math.ceil(trivial.length / abi.PROGRAM_BYTES);
   await withRuntime([wide], {}, async (runtime) => {
     const { results, handles } = await play(runtime, (s) => [
       s.put(1, { program: programHash(wide), memoryQuota: pages - 1 }),
