@@ -1,6 +1,6 @@
 /**
- * The full set of blocks, which is too large for the repository and lies beside it, where there is one. Tests
- * that need it are skipped with a word where it is missing, and fail where CI is set: there it has to be.
+ * Data that is too large for the repository and lies beside it, in ../shared. Tests that need it run where
+ * STILLPOINT_FULL=1 demands them, and fail if it is missing there; elsewhere they are skipped with a reason.
  */
 
 import assert from "node:assert/strict";
@@ -8,16 +8,23 @@ import { existsSync } from "node:fs";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 
-const DIRECTORY = fileURLToPath(new URL("../../shared/data/ethereum-blocks", import.meta.url));
+const SHARED = new URL("../../shared/data/", import.meta.url);
 
-/** The dozen blocks in the repository. */
+/** The dozen blocks of value transfers in the repository. */
 export const OWN_BLOCKS = fileURLToPath(new URL("../examples/ledger/blocks", import.meta.url));
 
-/** The directory of all blocks, or undefined after the test was marked as skipped. */
+/** A folder of the shared data, or undefined after the test was marked as skipped. */
+export function sharedData(t: TestContext, folder: string): string | undefined {
+  const directory = fileURLToPath(new URL(folder, SHARED));
+  if (process.env.STILLPOINT_FULL !== "1") {
+    t.skip(`STILLPOINT_FULL=1 runs it on ${directory}; what the repository has is tested all the same`);
+    return undefined;
+  }
+  assert.ok(existsSync(directory), `STILLPOINT_FULL is 1, but ${directory} is missing`);
+  return directory;
+}
+
+/** The directory of all blocks of value transfers, or undefined after the test was marked as skipped. */
 export function allBlocks(t: TestContext): string | undefined {
-  if (existsSync(DIRECTORY)) return DIRECTORY;
-  const { CI } = process.env;
-  assert.ok(CI === undefined || CI === "" || CI === "false", `CI is set, but ${DIRECTORY} is missing`);
-  t.skip(`${DIRECTORY} is not there; the repository's dozen blocks are tested all the same`);
-  return undefined;
+  return sharedData(t, "ethereum-blocks");
 }

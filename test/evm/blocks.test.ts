@@ -4,7 +4,6 @@
  */
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type EvmBlock, listBlocks, readBlock, readCodes } from "../../examples/evm/block.ts";
@@ -13,9 +12,9 @@ import { decodeResult } from "../../examples/evm/decode.ts";
 import { evmRuntime } from "../../examples/evm/demo.ts";
 import { encodeBlock, type Programs } from "../../examples/evm/encode.ts";
 import type { Runtime, RuntimeOptions } from "../../runtime/index.ts";
+import { sharedData } from "../shared-data.ts";
 
 const OWN = fileURLToPath(new URL("../../examples/evm/blocks", import.meta.url));
-const ALL = fileURLToPath(new URL("../../../shared/data/evm/blocks", import.meta.url));
 const OWN_BLOCKS = 12;
 const ALL_BLOCKS = 45;
 /** They call the point evaluation of Cancun. */
@@ -79,11 +78,9 @@ test("the repository's blocks agree with their headers, whoever runs them", asyn
 });
 
 test("all blocks agree with their headers, by every runner and number of workers", async (t) => {
-  if (process.env.STILLPOINT_FULL !== "1" && !existsSync(ALL)) {
-    return t.skip(`${ALL} is not there; the repository's blocks are tested all the same`);
-  }
-  if (process.env.STILLPOINT_FULL !== "1") return t.skip("STILLPOINT_FULL=1 runs them");
-  const all = load(ALL);
+  const directory = sharedData(t, "evm/blocks");
+  if (directory === undefined) return;
+  const all = load(directory);
   assert.equal(all.blocks.length, ALL_BLOCKS);
   const roots: string[][] = [];
   for (const way of WAYS) roots.push(await rootsOf(all, way));

@@ -9,7 +9,7 @@ import { beginJournal, journalMark, revertTo } from "./journal.ts";
 import { howEnded, outputLength, outputOffset, run } from "./interpreter.ts";
 import * as message from "./messages.ts";
 import { beginOperations, refund } from "./operations.ts";
-import { isPrecompile, precompile } from "./precompiles.ts";
+import { beginPrecompiles, isPrecompile, precompile, wasRefused } from "./precompiles.ts";
 import * as rules from "./rules.ts";
 import { Transaction } from "./transaction.ts";
 import * as words from "./words.ts";
@@ -32,6 +32,7 @@ export function execute(transaction: Transaction, from: usize): i64 {
   beginJournal();
   beginCache();
   beginOperations();
+  beginPrecompiles();
   const sender = cache.account(from);
   const refusal = check(transaction, sender);
   if (refusal != message.VALID) return refusal;
@@ -50,6 +51,7 @@ export function execute(transaction: Transaction, from: usize): i64 {
   const gas = <i64>(transaction.gasLimit - transaction.intrinsicGas());
   if (transaction.isCreation) create(frame, transaction, sender, nonce, gas);
   else call(frame, transaction, sender, gas);
+  if (wasRefused()) return message.NOT_SUPPORTED;
   settle(transaction, sender, frame.gas);
   return message.VALID;
 }

@@ -131,6 +131,8 @@ export const SENDER_HAS_CODE: i64 = 10;
 export const INIT_CODE_TOO_LONG: i64 = 11;
 export const BAD_BLOBS: i64 = 12;
 export const ABOVE_BLOCK_LIMIT: i64 = 13;
+/** It is valid, but calls the point evaluation of EIP-4844. */
+export const NOT_SUPPORTED: i64 = 14;
 
 /** In words. */
 export function reason(code: i64): string {

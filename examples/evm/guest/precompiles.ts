@@ -19,12 +19,22 @@ import * as words from "./words.ts";
 export const FAILED: i64 = -1;
 
 let produced: u32 = 0;
+/** Whether the transaction has called the one that is not supported; what comes of it counts for nothing. */
+let refused: bool = false;
 /** Input of a fixed length, padded with zeros. */
 const padded: usize = memory.data(256, 8);
 
 /** Bytes in the return buffer from the last precompile. */
 export function outputLength(): u32 {
   return produced;
+}
+
+export function beginPrecompiles(): void {
+  refused = false;
+}
+
+export function wasRefused(): bool {
+  return refused;
 }
 
 /** Whether a word, of which 20 bytes count, is the address of one. */
@@ -83,7 +93,8 @@ export function precompile(address: usize, input: usize, length: u32, gas: i64):
     case 9:
       return blake(input, length, gas);
     default:
-      throw new Error("evm: not supported: point evaluation");
+      refused = true;
+      return FAILED;
   }
 }
 

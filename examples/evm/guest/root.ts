@@ -285,6 +285,7 @@ function writeReceipt(at: usize, output: usize, gas: u64): usize {
 // ---- errors -----------------------------------------------------------------------------------------------
 
 function invalid(index: u32, code: i64): string {
+  if (code == message.NOT_SUPPORTED) return `transaction ${index}: not supported: point evaluation`;
   return `transaction ${index} is not valid: ${message.reason(code)}`;
 }
 
