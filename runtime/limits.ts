@@ -40,7 +40,7 @@ export const OPERANDS_LIMIT = 5_000;
 export const BR_TABLE_LIMIT = 50_000;
 export const TYPES_LIMIT = 10_000;
 export const GLOBALS_LIMIT = 2_000;
-export const TABLE_ELEMENTS_LIMIT = 100_000;
+export const TABLE_ELEMENTS_LIMIT = 10_000;
 export const SEGMENTS_LIMIT = 10_000;
 export const NAME_BYTES_LIMIT = 1_000;
 /** Imported functions, each of the six as often as wanted. */

@@ -268,6 +268,7 @@ export class TestProcess {
     edit.write(address, Buffer.from(bytes), 0, length);
     this.#process = this.#process.copy();
     this.#process.memory = edit.commit();
+    this.#process.presentPages += edit.morePresent;
   }
 
   /** Gas that the last call used. */

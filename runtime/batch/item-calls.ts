@@ -10,6 +10,7 @@ import type { Heap } from "../heap/heap.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { accumulate } from "../kernel/accumulate.ts";
 import { Activation, charge, Scratch } from "../kernel/activation.ts";
+import { costOfChildren } from "../kernel/changes.ts";
 import { Children } from "../kernel/children.ts";
 import { BYTES_PER_GAS, COST_ACCUMULATE, COST_ITEM } from "../kernel/gas.ts";
 import { afterItem, Item } from "../kernel/item.ts";
@@ -190,6 +191,12 @@ export class ItemCalls {
   /** Whether what the item has started has spent the item's lease. */
   get hasExpired(): boolean {
     return this.#running?.item.hasExpired ?? false;
+  }
+
+  /** What the children cost that the item has changed. */
+  get childrenCost(): number {
+    const running = this.#running;
+    return running === null ? 0 : costOfChildren(running.children.changed());
   }
 
   /** Makes versions of the cells that the item has changed; false: the core has no room for them. */

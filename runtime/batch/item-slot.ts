@@ -230,7 +230,8 @@ export class ItemSlot {
     const statePages = this.#bridge.changed();
     // Whether the outputs have room is seen when they are committed.
     const room = Number.POSITIVE_INFINITY;
-    const settled = endOfItem(inputs, item, fault, left, statePages, length, room);
+    const below = this.#calls.childrenCost;
+    const settled = endOfItem(inputs, item, fault, left, statePages, below, length, room);
     const end = settled.fault;
     this.gasUsed = settled.gasUsed;
     if (end !== abi.FAULT_NONE) this.#core.withdraw();

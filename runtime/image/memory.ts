@@ -120,12 +120,18 @@ export class MemoryEdit {
   readonly #pages = new Map<number, Ref>();
   /** Pages that this edit made. */
   readonly #ownPages = new Map<number, Ref>();
+  #morePresent = 0;
   #isOpen = true;
 
   constructor(heap: Heap, root: Ref, pay = NOBODY_PAYS) {
     this.#heap = heap;
     this.#root = root;
     this.#own = { nodes: new Set(), pay };
+  }
+
+  /** How many pages more are present, after what was committed, than in the memory the edit began with. */
+  get morePresent(): number {
+    return this.#morePresent;
   }
 
   /** Makes page number `index` the given page, sharing it. */
@@ -173,8 +179,12 @@ export class MemoryEdit {
     const heap = this.#heap;
     const indexes = [...this.#pages.keys()].sort((a, b) => a - b);
     const pages = indexes.map((index) => {
-      const page = this.#pages.get(index) as Ref;
-      return this.owns(index, page) && isZero(heap.bytes, pageStart(heap, page)) ? 0 : page;
+      const written = this.#pages.get(index) as Ref;
+      const page = this.owns(index, written) && isZero(heap.bytes, pageStart(heap, written)) ? 0 : written;
+      // Counted here, since the table is written in place: there is no earlier one to compare it with.
+      const old = tableGet(heap, this.#root, index);
+      this.#morePresent += (page === 0 ? 0 : 1) - (old === 0 ? 0 : 1);
+      return page;
     });
     this.#pages.clear();
     this.#root = tableUpdate(heap, this.#root, indexes, pages, indexes.length, this.#own);

@@ -16,16 +16,16 @@
  *  12 gas used (i64: low, high)    14 1: the start function has run         15 code (i64)
  *  17 memory quota passed on to children, pages of 4 KiB (quota.ts)
  *  18 process quota left          19 processes given by the parent
- *  20 number of children
- *  21 number of the entry to run (2^32 - 1: continue after RET)            22 argument (i64)
- *  24 gas given to a runnable process (u64)   26 gas held by runnable descendants (u64)
- *  28 number of runnable descendants
- *  29 fault  30 line  31 column  32 region pointer  33 region capacity
- *  34 epoch of the gas that runnable descendants hold (u64)
- *  36 that of the parent when this process was written, if there is gas inside, else zero (u64)
- *  38 pages of the memory quota that the program takes, 0 if it is of genesis
- *  39 held-gas quota given by the parent (u64)   41 passed on to children (u64)
- *  43 gas given to runnable children (u64); void as theirs is
+ *  20 number of children                   21 pages of 4 KiB that are present in the memory
+ *  22 number of the entry to run (2^32 - 1: continue after RET)            23 argument (i64)
+ *  25 gas given to a runnable process (u64)   27 gas held by runnable descendants (u64)
+ *  29 number of runnable descendants
+ *  30 fault  31 line  32 column  33 region pointer  34 region capacity
+ *  35 epoch of the gas that runnable descendants hold (u64)
+ *  37 that of the parent when this process was written, if there is gas inside, else zero (u64)
+ *  39 pages of the memory quota that the program takes, 0 if it is of genesis
+ *  40 held-gas quota given by the parent (u64)   42 passed on to children (u64)
+ *  44 gas given to runnable children (u64); void as theirs is
  *
  * Gas never comes back by falling back or copying: what runnable descendants hold is void then. Nobody visits
  * them for that (`voidGas`). The process begins an epoch, and a child that was written in an earlier one has
@@ -44,13 +44,13 @@ export const PROCESS_REFERENCES = 9;
 /** Entry number of a process that continues after RET. */
 export const ENTRY_CONTINUE = 0xffffffff;
 /** Words of a record whose last one is not zero. */
-export const PROCESS_WORDS = 45;
+export const PROCESS_WORDS = 46;
 /**
  * Words of a record that are no fields but sums over the children: gas held (two words), runnable
  * descendants.
  */
-export const GAS_HELD_WORD = 26;
-export const RUNNABLE_HELD_WORD = 28;
+export const GAS_HELD_WORD = 27;
+export const RUNNABLE_HELD_WORD = 29;
 const TWO_32 = 4294967296;
 
 /** The image of a process. Fields named …Low and …High are the halves of an i64. */
@@ -79,6 +79,8 @@ export class Process {
   referenceRef: Ref = 0;
   status = STATUS_FRESH;
   memoryPages = 0;
+  /** Pages of 4 KiB in `memory` that are not all zero. */
+  presentPages = 0;
   codeLow = 0;
   codeHigh = 0;
   argumentLow = 0;
@@ -132,6 +134,7 @@ export class Process {
     other.referenceRef = this.referenceRef;
     other.status = this.status;
     other.memoryPages = this.memoryPages;
+    other.presentPages = this.presentPages;
     other.codeLow = this.codeLow;
     other.codeHigh = this.codeHigh;
     other.argumentLow = this.argumentLow;
@@ -231,23 +234,24 @@ export function publishProcess(heap: Heap, process: Process): Ref {
   words[18] = process.processQuota;
   words[19] = process.processesGiven;
   words[20] = process.childCount;
-  words[21] = process.entry;
-  words[22] = process.argumentLow;
-  words[23] = process.argumentHigh;
-  writeU64(words, 24, process.gas);
-  writeU64(words, 26, process.gasHeld);
-  words[28] = process.runnableHeld;
-  words[29] = process.fault;
-  words[30] = process.line;
-  words[31] = process.column;
-  words[32] = process.regionPointer;
-  words[33] = process.regionCapacity;
-  writeU64(words, 34, process.gasEpoch);
-  writeU64(words, 36, process.parentGasEpoch);
-  words[38] = process.programPages;
-  writeU64(words, 39, process.heldGasGiven);
-  writeU64(words, 41, process.heldGasPassed);
-  writeU64(words, 43, process.gasLent);
+  words[21] = process.presentPages;
+  words[22] = process.entry;
+  words[23] = process.argumentLow;
+  words[24] = process.argumentHigh;
+  writeU64(words, 25, process.gas);
+  writeU64(words, 27, process.gasHeld);
+  words[29] = process.runnableHeld;
+  words[30] = process.fault;
+  words[31] = process.line;
+  words[32] = process.column;
+  words[33] = process.regionPointer;
+  words[34] = process.regionCapacity;
+  writeU64(words, 35, process.gasEpoch);
+  writeU64(words, 37, process.parentGasEpoch);
+  words[39] = process.programPages;
+  writeU64(words, 40, process.heldGasGiven);
+  writeU64(words, 42, process.heldGasPassed);
+  writeU64(words, 44, process.gasLent);
   const ref = putRecord(heap, words);
   process.ref = ref;
   return ref;
@@ -280,23 +284,24 @@ export function loadProcess(heap: Heap, from: Ref): Process {
   process.processQuota = word(18);
   process.processesGiven = word(19);
   process.childCount = word(20);
-  process.entry = word(21);
-  process.argumentLow = word(22) | 0;
-  process.argumentHigh = word(23) | 0;
-  process.gas = word(24) + word(25) * TWO_32;
-  process.gasHeld = word(26) + word(27) * TWO_32;
-  process.runnableHeld = word(28);
-  process.fault = word(29);
-  process.line = word(30);
-  process.column = word(31);
-  process.regionPointer = word(32);
-  process.regionCapacity = word(33);
-  process.gasEpoch = word(34) + word(35) * TWO_32;
-  process.parentGasEpoch = word(36) + word(37) * TWO_32;
-  process.programPages = word(38);
-  process.heldGasGiven = word(39) + word(40) * TWO_32;
-  process.heldGasPassed = word(41) + word(42) * TWO_32;
-  process.gasLent = word(43) + word(44) * TWO_32;
+  process.presentPages = word(21);
+  process.entry = word(22);
+  process.argumentLow = word(23) | 0;
+  process.argumentHigh = word(24) | 0;
+  process.gas = word(25) + word(26) * TWO_32;
+  process.gasHeld = word(27) + word(28) * TWO_32;
+  process.runnableHeld = word(29);
+  process.fault = word(30);
+  process.line = word(31);
+  process.column = word(32);
+  process.regionPointer = word(33);
+  process.regionCapacity = word(34);
+  process.gasEpoch = word(35) + word(36) * TWO_32;
+  process.parentGasEpoch = word(37) + word(38) * TWO_32;
+  process.programPages = word(39);
+  process.heldGasGiven = word(40) + word(41) * TWO_32;
+  process.heldGasPassed = word(42) + word(43) * TWO_32;
+  process.gasLent = word(44) + word(45) * TWO_32;
   return process;
 }
 

@@ -16,9 +16,9 @@ import * as layout from "../program/layout.ts";
 import type { Place } from "../program/sources.ts";
 import { COUNTING, work } from "../work.ts";
 import { Inputs, outcomesBytes } from "./batch.ts";
-import { Changes, costOfChanges } from "./changes.ts";
+import { Changes, changeOf } from "./changes.ts";
 import { Children } from "./children.ts";
-import { COST_CALL, COST_PAGE_TOUCH, COST_STACK_BYTE } from "./gas.ts";
+import { COST_CALL, COST_GLOBAL_BYTE, COST_PAGE_CHANGED, COST_PAGE_TOUCH, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
 import type { Item, Within } from "./item.ts";
 import type { Meter } from "./meter.ts";
@@ -131,6 +131,10 @@ export class Activation {
   /** Bytes that the next image keeps besides memory, as far as that is known before the end. */
   kept: number;
   processQuota: number;
+  /** Pages that are present in the memory as it was published last. */
+  presentPages: number;
+  /** Its memory has grown. */
+  grown = false;
   /** In the start function: no calls. */
   starting = false;
   /** The running item of a batch that this activation is, or is started by; null outside of items. */
@@ -169,6 +173,7 @@ export class Activation {
     this.budget = budget;
     this.depth = depth;
     this.metadata = metadata;
+    this.presentPages = start.presentPages;
     this.memoryPassed = start.memoryPassed;
     this.heldGasPassed = start.heldGasPassed;
     this.gasLent = start.gasLent;
@@ -271,6 +276,7 @@ export class Activation {
     result.status = this.#stopped;
     result.started = 1;
     result.memory = this.slot.root;
+    result.presentPages = this.presentPages;
     result.memoryPages = this.slot.memoryPages;
     result.memoryPassed = this.memoryPassed;
     result.heldGasPassed = this.heldGasPassed;
@@ -295,9 +301,16 @@ export class Activation {
    */
   publishMemory(limit: number): number {
     const { slot, start } = this;
-    const changes = new Changes(limit);
+    const changes = new Changes(COST_PAGE_CHANGED, limit);
     if (!slot.publish(this.#heap, start.memory, changes)) return changes.cost;
-    return costOfChanges(this.#heap, start.memory, slot.root);
+    const { cost, more } = changeOf(this.#heap, start.memory, slot.root);
+    this.presentPages = start.presentPages + more;
+    return cost;
+  }
+
+  /** What saving the globals costs. */
+  get globalsCost(): number {
+    return this.slot.program.handle.globalsLength * COST_GLOBAL_BYTE;
   }
 
   /** Bytes of the stack that the process keeps where it stands still. */

@@ -5,7 +5,7 @@
 
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff } from "../heap/table.ts";
-import { COST_PAGE_CHANGED } from "./gas.ts";
+import { COST_CHILD_CHANGED, COST_NODE, COST_PAGE_CHANGED } from "./gas.ts";
 
 /** What is told of changed leaves. */
 export interface Payer {
@@ -16,13 +16,19 @@ export interface Payer {
 /** For leaves that were paid before. */
 export const PAID: Payer = { add: () => true };
 
-/** Changed pages of a memory. */
+/** Bits of an index that the three lower levels of a table stand for. */
+const LEVELS = [5, 10, 15];
+
+/** Changed leaves of one table: each costs the same, and so does each node above them but the top one. */
 export class Changes implements Payer {
+  readonly #leafCost: number;
   readonly #limit: number;
   #cost = 0;
+  #last = -1;
 
   /** `limit`: what all of them may cost. */
-  constructor(limit: number) {
+  constructor(leafCost: number, limit = Number.POSITIVE_INFINITY) {
+    this.#leafCost = leafCost;
     this.#limit = limit;
   }
 
@@ -31,15 +37,37 @@ export class Changes implements Payer {
     return this.#cost;
   }
 
-  add(_index: number): boolean {
-    this.#cost += COST_PAGE_CHANGED;
+  add(index: number): boolean {
+    this.#cost += this.#leafCost;
+    for (const bits of LEVELS) {
+      if (this.#last < 0 || index >>> bits !== this.#last >>> bits) this.#cost += COST_NODE;
+    }
+    this.#last = index;
     return this.#cost <= this.#limit;
   }
 }
 
-/** What it costs that the memory `before` has become `after`. */
-export function costOfChanges(heap: Heap, before: Ref, after: Ref): number {
-  const changes = new Changes(Number.POSITIVE_INFINITY);
-  tableDiff(heap, before, after, (index) => changes.add(index));
+/** How a memory has become another one. */
+export interface MemoryChange {
+  readonly cost: number;
+  /** How many pages more are present. */
+  readonly more: number;
+}
+
+/** The pages in which the memory `after` differs from `before`. */
+export function changeOf(heap: Heap, before: Ref, after: Ref): MemoryChange {
+  const changes = new Changes(COST_PAGE_CHANGED);
+  let more = 0;
+  tableDiff(heap, before, after, (index, old, now) => {
+    changes.add(index);
+    more += (now === 0 ? 0 : 1) - (old === 0 ? 0 : 1);
+  });
+  return { cost: changes.cost, more };
+}
+
+/** What children cost that changed, by number. */
+export function costOfChildren(changed: readonly { readonly number: number }[]): number {
+  const changes = new Changes(COST_CHILD_CHANGED);
+  for (const { number } of changed) changes.add(number);
   return changes.cost;
 }

@@ -43,7 +43,9 @@ export function copyIn(heap: Heap, caller: Activation, child: Child): void {
     const done = head + whole * PAGE_BYTES;
     edit.write(target + done, slot.memory, source + done, length - done);
   }
+  const before = edit.morePresent;
   process.memory = edit.commit();
+  process.presentPages += edit.morePresent - before;
 }
 
 /** Range number `range` of a GET. */

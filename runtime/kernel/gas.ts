@@ -23,9 +23,19 @@ export const COST_PROGRAM_BYTE = 2_000;
 export const COST_PROGRAM_SEARCH = 2_000;
 /** CLONE, of whatever size. */
 export const COST_CLONE = 20_000;
-export const COST_START = 2_000;
+/** START and BATCH: an instance may have to be made. */
+export const COST_START = 10_000;
+/** Besides, per page that is present in the child's image: it may have to be brought into the instance. */
+export const COST_START_PAGE = 256;
+/** And per element of its program's tables and of what fills them. */
+export const COST_START_ELEMENT = 32;
+/**
+ * A byte of globals: at START, where they are loaded, for each item, and where they are saved: when an
+ * activation ends, and when it clones itself.
+ */
+export const COST_GLOBAL_BYTE = 2;
 /** BATCH, besides what START costs, for each item. */
-export const COST_ITEM = 1_000;
+export const COST_ITEM = 2_000;
 /** A byte of an item's input or output: copying, hashing and storing it, as much as a page that changed. */
 export const COST_ITEM_BYTE = 4;
 /**
@@ -35,8 +45,6 @@ export const COST_ITEM_BYTE = 4;
 export const COST_PAGE_TOUCH = PAGE_TOUCH_GAS;
 /** OUTCOMES, for each item that is told of. */
 export const COST_OUTCOME = 16;
-/** START, per 64 KiB page of the child's memory: it may have to be brought into an instance. */
-export const COST_START_MEMORY = 64;
 /**
  * What a call makes in the heap, per unit of 64 bytes: a page is 65 units, a node of a table 1 to 19. So gas
  * bounds the heap: one gas is at most half a byte.
@@ -64,8 +72,33 @@ export const COST_ACCUMULATE = 500;
  * hashing and storing it.
  */
 export const COST_PAGE_CHANGED = 16_384;
+/** A node of a table above such a page, or above a child that changed: it is made anew, and hashed. */
+export const COST_NODE = 256;
+/**
+ * A child that changed, when its parent's activation or item ends: its record, and that of its reference
+ * snapshot.
+ */
+export const COST_CHILD_CHANGED = 2_048;
 /** memory.grow, per page of 64 KiB. */
 export const COST_GROW = 4_096;
+/**
+ * The first memory.grow of an activation that succeeds: if the activation faults, its instance is of no use
+ * any more, and another memory must be made.
+ */
+export const COST_GROW_FIRST = 150_000;
+
+/**
+ * What START and BATCH cost, besides what does not depend on the child, for a program of that size and a
+ * batch of so many items.
+ */
+export function costOfStart(
+  presentPages: number,
+  { tableElements, globalsLength }: { readonly tableElements: number; readonly globalsLength: number },
+  items: number,
+): number {
+  const globals = globalsLength * (1 + items) * COST_GLOBAL_BYTE;
+  return presentPages * COST_START_PAGE + tableElements * COST_START_ELEMENT + globals;
+}
 
 /** What an item pays when it returns. */
 export function costOfItem(statePages: number, outputBytes: number): number {

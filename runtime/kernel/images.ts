@@ -9,6 +9,7 @@ import { tableUpdate } from "../heap/table.ts";
 import { Process, publishProcess, referenceOf, withoutGas } from "../image/process.ts";
 import { pagesLeft } from "../image/quota.ts";
 import type { Activation } from "./activation.ts";
+import { changeOf } from "./changes.ts";
 import type { LoadedProgram } from "./program.ts";
 import type { PutRequest } from "./request.ts";
 import type { Batch } from "./runner.ts";
@@ -23,6 +24,7 @@ export function freshProcess(
   const process = new Process();
   process.program = program.ref;
   process.memory = program.handle.initialMemory;
+  process.presentPages = program.handle.presentPages;
   process.globals = program.handle.initialGlobals;
   process.memoryPages = program.handle.memory.initialPages;
   process.programPages = program.quotaPages;
@@ -64,6 +66,7 @@ export function cloneOfCaller(
   const process = new Process();
   process.program = start.program;
   process.memory = slot.root;
+  process.presentPages = caller.presentPages;
   process.globals = slot.publishGlobals(heap);
   process.memoryPages = slot.memoryPages;
   process.programPages = start.programPages;
@@ -101,6 +104,7 @@ export function batched(heap: Heap, batch: Batch): Process {
   result.started = 1;
   result.globals = batch.globals;
   result.memory = batch.memory;
+  result.presentPages += changeOf(heap, start.memory, batch.memory).more;
   result.memoryPages = batch.memoryPages;
   result.memoryPassed = batch.memoryPassed;
   result.heldGasPassed = batch.heldGasPassed;

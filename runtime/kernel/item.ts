@@ -12,6 +12,7 @@ import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import { COUNTING, work } from "../work.ts";
 import type { Inputs } from "./batch.ts";
+import { changeOf } from "./changes.ts";
 import { costOfItem } from "./gas.ts";
 import { freshProcess } from "./images.ts";
 import type { Programs } from "./program.ts";
@@ -85,7 +86,8 @@ export interface ItemEnd {
 
 /**
  * How item `item` ends whose entry came to `fault` with `left` of its gas. One that returns pays for the
- * pages of state whose bytes it changed and for its output, which must fit into the outbox and into `room`.
+ * pages of state whose bytes it changed, for the children that it changed (`childrenCost`), and for its
+ * output, which must fit into the outbox and into `room`.
  */
 export function endOfItem(
   inputs: Inputs,
@@ -93,6 +95,7 @@ export function endOfItem(
   fault: number,
   left: number,
   statePages: number,
+  childrenCost: number,
   output: number,
   room: number,
 ): ItemEnd {
@@ -100,7 +103,7 @@ export function endOfItem(
   if (fault === abi.FAULT_ABORT) return { fault, gasUsed: limit - left };
   if (fault !== abi.FAULT_NONE) return { fault, gasUsed: limit };
   if (output > inputs.outboxCapacity - 4) return { fault: abi.FAULT_MEMORY_BOUNDS, gasUsed: limit };
-  const rest = left - costOfItem(statePages, output);
+  const rest = left - childrenCost - costOfItem(statePages, output);
   if (rest < 0 || output > room) return { fault: abi.FAULT_OUT_OF_GAS, gasUsed: limit };
   return { fault, gasUsed: limit - rest };
 }
@@ -127,6 +130,7 @@ export function afterItem(
   result.reference = null;
   result.referenceRef = 0;
   result.memory = withState(heap, base.memory, now.memory, program.handle.stateBytes);
+  result.presentPages += changeOf(heap, base.memory, result.memory).more;
   result.memoryPassed = now.memoryPassed;
   result.heldGasPassed = now.heldGasPassed;
   // Kept until the next START, also if that was in an item: what they took may have been passed on.

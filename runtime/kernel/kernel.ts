@@ -23,6 +23,7 @@ import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { GAS_LIMIT, PAGES_PER_WASM_PAGE, WASM_PAGE_BYTES } from "../limits.ts";
 import { accumulate } from "./accumulate.ts";
 import { Activation, Scratch } from "./activation.ts";
+import { costOfChildren } from "./changes.ts";
 import type { Child } from "./children.ts";
 import { copyOut } from "./copy.ts";
 import * as gas from "./gas.ts";
@@ -232,13 +233,14 @@ export class Kernel {
     const fits = activation.canKeep(activation.stackBytes) && activation.canHold;
     if (!fits) return this.#fail(activation, abi.FAULT_QUOTA);
     const left = activation.gas();
-    let cost = activation.stackBytes * gas.COST_STACK_BYTE;
+    const changed = activation.children.changed();
+    let cost = activation.stackBytes * gas.COST_STACK_BYTE + activation.globalsCost + costOfChildren(changed);
     if (cost <= left) cost += activation.publishMemory(left - cost);
     if (cost > left) return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
     const result = activation.result();
     result.globals = activation.slot.publishGlobals(this.#heap);
     result.gasUsed = activation.budget - (left - cost);
-    this.#keepChildren(activation, result);
+    this.#keepChildren(activation, changed, result);
     return result;
   }
 
@@ -251,8 +253,7 @@ export class Kernel {
   }
 
   /** Writes the children that changed into the children table of `result`. */
-  #keepChildren(activation: Activation, result: Process): void {
-    const changed = activation.children.changed();
+  #keepChildren(activation: Activation, changed: readonly Child[], result: Process): void {
     const numbers = changed.map((child) => child.number);
     const refs = changed.map((child) => {
       if (child.ticket !== NO_TICKET) this.#jobs.keep(child.ticket);
@@ -386,8 +387,11 @@ export class Kernel {
     const { maximumPages } = current.slot.program.handle.memory;
     if (current.item !== null || before + pages > maximumPages) return -1;
     if (pages * PAGES_PER_WASM_PAGE > current.memoryLeft) return -1;
-    current.charge(pages * gas.COST_GROW);
-    if (pages > 0) current.slot.grow(pages);
+    current.charge(pages * gas.COST_GROW + (pages > 0 && !current.grown ? gas.COST_GROW_FIRST : 0));
+    if (pages > 0) {
+      current.grown = true;
+      current.slot.grow(pages);
+    }
     return before;
   }
 

@@ -11,6 +11,7 @@
 import { createHash } from "node:crypto";
 import { PROGRAM_BYTES } from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
+import { tableDiffCount } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { initialMemory } from "../image/memory.ts";
 import { installedPages, pagesTaken } from "../image/quota.ts";
@@ -46,8 +47,12 @@ export interface ProgramHandle {
   /** It went through Asyncify. */
   readonly suspends: boolean;
   readonly initialMemory: Ref;
+  /** Pages that are present in it. */
+  readonly presentPages: number;
   readonly initialGlobals: Ref;
   readonly globalsLength: number;
+  /** Of its tables, and items of the segments that fill them: what an instance has to set up. */
+  readonly tableElements: number;
 }
 
 /** A program that was installed at run time. */
@@ -196,6 +201,7 @@ export function makeHandle(
   module: WebAssembly.Module,
   batchModule: WebAssembly.Module | null = null,
 ): ProgramHandle {
+  const memory = initialMemory(heap, program.data);
   return {
     ref,
     hashHex: Buffer.from(program.hash).toString("hex"),
@@ -207,9 +213,11 @@ export function makeHandle(
     stateBytes: program.stateBytes,
     hasStart: program.hasStart,
     suspends: program.suspends,
-    initialMemory: initialMemory(heap, program.data),
+    initialMemory: memory,
+    presentPages: tableDiffCount(heap, 0, memory),
     initialGlobals: program.globals.length === 0 ? 0 : heap.blob(program.globals),
     globalsLength: program.globals.length,
+    tableElements: program.tableElements,
   };
 }
 

@@ -34,13 +34,13 @@ export function checkPut(heap: Heap, programs: Programs, caller: Activation, chi
   }
 
   if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
-    const { program } = process;
+    const program = programs.get(process.program);
     const refusal =
       (parts & abi.PART_START) !== 0
-        ? checkStart(caller, process, programs.get(program))
-        : checkBatch(caller, process, programs.get(program));
+        ? checkStart(caller, process, program)
+        : checkBatch(caller, process, program);
     if (refusal !== abi.OK) return refusal;
-    caller.charge(process.memoryPages * gas.COST_START_MEMORY);
+    caller.charge(gas.costOfStart(process.presentPages, program.handle, request.batch.count));
     if (request.gas > GAS_LIMIT || request.gas > caller.gas()) return abi.E_GAS;
   }
   return abi.OK;
@@ -81,6 +81,7 @@ function checkNew(heap: Heap, programs: Programs, caller: Activation, child: Chi
   } else if (source !== null) {
     caller.plan.process = cloneOf(source);
   } else {
+    caller.charge(caller.globalsCost);
     caller.charge(caller.publishMemory(caller.gas()));
     caller.plan.process = cloneOfCaller(heap, caller, memory, processes, heldGas);
   }

@@ -13,7 +13,7 @@ import { AUX_RESULT, FAULT_INTERNAL_PRODUCTION } from "../program/layout.ts";
 import { COUNTING, work } from "../work.ts";
 import type { Activation } from "./activation.ts";
 import type { Inputs, Mail } from "./batch.ts";
-import { PAID } from "./changes.ts";
+import { costOfChildren, PAID } from "./changes.ts";
 import { Children } from "./children.ts";
 import { afterItem, endOfItem, Item } from "./item.ts";
 import type { Programs } from "./program.ts";
@@ -38,7 +38,8 @@ export function beginBatch(heap: Heap, activation: Activation): Batch | number {
   const fault = activation.runStart();
   if (fault !== abi.FAULT_NONE) return fault;
   const gas = activation.gas();
-  const left = gas - activation.publishMemory(gas);
+  let left = gas - activation.globalsCost;
+  if (left >= 0) left -= activation.publishMemory(left);
   if (left < 0) return abi.FAULT_OUT_OF_GAS;
   const batch = new Batch(heap, slot.program, start, slot.root, slot.publishGlobals(heap), left, depth);
   batch.memoryPages = slot.memoryPages;
@@ -116,7 +117,9 @@ export class ItemLoop {
     const left = activation.gas();
     const output = slot.words[inputs.outbox / 4] as number;
     const room = this.#batch.outputRoom(activation.memoryPassed);
-    const end = endOfItem(inputs, item, ran, left, shadow.statePages, output, room);
+    const { children } = activation;
+    const below = children.isTouched ? costOfChildren(children.changed()) : 0;
+    const end = endOfItem(inputs, item, ran, left, shadow.statePages, below, output, room);
     const { fault, gasUsed } = end;
     if (fault === FAULT_INTERNAL_PRODUCTION) {
       // Nothing that it did counts: it runs again.

@@ -53,6 +53,8 @@ export interface Program {
   readonly data: readonly { readonly offset: number; readonly bytes: Uint8Array }[];
   /** Initial contents of the AUX_GLOBALS area; its length is the area's length. */
   readonly globals: Uint8Array;
+  /** Elements of its tables, and items of the segments that may fill them: an instance sets them up. */
+  readonly tableElements: number;
   readonly hasStart: boolean;
   /** It imports ret or snapshot, and went through Asyncify. */
   readonly suspends: boolean;
@@ -254,6 +256,9 @@ function instrument(checked: Checked, options: Variant, unwindable: Unwindable |
       offset === null ? [] : [{ offset, bytes: bytes.slice() }],
     ),
     globals: initialGlobals(original),
+    tableElements:
+      original.tables.reduce((sum, { minimum }) => sum + minimum, 0) +
+      original.elements.reduce((sum, { items }) => sum + items.length, 0),
     hasStart: original.start !== null,
     suspends: unwindable !== null,
   };

@@ -6,17 +6,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { tableDiff, tableGet, tableUpdate } from "../../runtime/heap/table.ts";
+import { tableDiff, tableDiffCount, tableGet, tableUpdate } from "../../runtime/heap/table.ts";
 import { hashOf } from "../../runtime/image/hash.ts";
 import { loadProcess, Process, publishProcess } from "../../runtime/image/process.ts";
 import { programHash } from "../../runtime/index.ts";
-import { COST_PAGE_CHANGED, costOfItem } from "../../runtime/kernel/gas.ts";
+import { costOfItem } from "../../runtime/kernel/gas.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { quota, Script } from "../driver.ts";
 import { guest } from "../fixture.ts";
 import { seeded } from "../seed.ts";
-import { costOfDelivery, delivered, Loop } from "./loop.ts";
+import { costOfDelivery, delivered, endCost, Loop } from "./loop.ts";
 
 const family = await guest("family");
 const FAMILY = programHash(family);
@@ -120,7 +120,7 @@ function step(base: Process, model: Model, operations: readonly Operation[], lim
   publishProcess(heap, after);
   const state = changed(start.memory, after.memory).filter((page) => page < STATE_PAGES).length;
   const length = after.codeLow;
-  const instructions = after.gasUsed - changed(start.memory, after.memory).length * COST_PAGE_CHANGED;
+  const instructions = after.gasUsed - endCost(heap, loop.program, start.memory, after.memory);
   const gasUsed = costOfDelivery(INBOX, input.length) + instructions + costOfItem(state, length);
   const output = Buffer.from(loop.read(after.memory, OUTBOX + 4, length));
   const results = made.read(output);
@@ -142,6 +142,7 @@ function step(base: Process, model: Model, operations: readonly Operation[], lim
   }
   const next = after.copy();
   next.memory = withState(base.memory, after.memory);
+  next.presentPages = tableDiffCount(heap, 0, next.memory);
   next.children = tableUpdate(heap, after.children, numbers, refs, numbers.length);
   next.status = abi.STATUS_RETURNED;
   next.reference = null;
@@ -170,6 +171,7 @@ function puts(operations: readonly Operation[]): { handle: number; child: number
 function putBack(now: Process, base: Process): number {
   const back = base.copy();
   back.memory = withState(base.memory, now.memory);
+  back.presentPages = tableDiffCount(heap, 0, back.memory);
   back.reference = null;
   back.referenceRef = 0;
   return publishProcess(heap, back);

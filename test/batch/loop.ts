@@ -10,7 +10,8 @@ import { hashOf } from "../../runtime/image/hash.ts";
 import { MemoryEdit, pageEquals, readMemory, readPage } from "../../runtime/image/memory.ts";
 import { Process } from "../../runtime/image/process.ts";
 import { inputBytes, type Mail, Outcomes, writeInputs } from "../../runtime/kernel/batch.ts";
-import { COST_PAGE_CHANGED, COST_PAGE_TOUCH, costOfItem } from "../../runtime/kernel/gas.ts";
+import { changeOf } from "../../runtime/kernel/changes.ts";
+import { COST_GLOBAL_BYTE, COST_PAGE_TOUCH, costOfItem } from "../../runtime/kernel/gas.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
 import { NOBODY_ELSE } from "../../runtime/kernel/jobs.ts";
 import { Kernel } from "../../runtime/kernel/kernel.ts";
@@ -228,6 +229,7 @@ export class Loop {
     if (process.started === 0 && this.program.handle.hasStart) {
       base = this.kernel.activate(this.runnable(process, idle, 0, PLENTY), 1);
       startGas = base.gasUsed - this.kernel.activate(this.runnable(base, idle, 0, PLENTY), 1).gasUsed;
+      startGas += this.#endOf(0, 0);
       if (startGas > gas) {
         const { memory, globals } = this.image(process);
         const fault = abi.FAULT_OUT_OF_GAS;
@@ -298,7 +300,7 @@ export class Loop {
     const after = strict.fault === 0 ? strict : once(PLENTY);
     if (after.fault !== 0) return faulted(abi.FAULT_OUT_OF_GAS);
     const changed = this.#changed(before.memory, after.memory);
-    const instructions = delivery + after.gasUsed - changed.length * COST_PAGE_CHANGED;
+    const instructions = delivery + after.gasUsed - this.#endOf(before.memory, after.memory);
     if (instructions > limit) return faulted(abi.FAULT_OUT_OF_GAS);
     const firstPrivate = this.#bound / PAGE;
     const statePages = changed.filter((page) => page < firstPrivate).length;
@@ -312,6 +314,11 @@ export class Loop {
       { status: abi.ITEM_RETURNED, fault: 0, code, gasUsed, output },
       this.#compose(after.memory, base.memory),
     ];
+  }
+
+  /** What the end of an activation costs by itself, which an item does not pay. */
+  #endOf(before: Ref, after: Ref): number {
+    return endCost(this.heap, this.program, before, after);
   }
 
   /** A memory with these bytes in it. */
@@ -379,4 +386,9 @@ export const STOP = 15;
 /** An input of these operations. */
 export function input(...operations: (readonly [number, number, (number | bigint)?])[]): Uint8Array {
   return Buffer.concat(operations.map(([what, a, b]) => operation(what, a, b ?? 0)));
+}
+
+/** What the end of an activation costs, but for children: its memory was `before` and is `after`. */
+export function endCost(heap: Heap, { handle }: LoadedProgram, before: Ref, after: Ref): number {
+  return changeOf(heap, before, after).cost + handle.globalsLength * COST_GLOBAL_BYTE;
 }

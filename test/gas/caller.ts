@@ -13,7 +13,7 @@ import { createHeap, Heap, type Ref } from "../../runtime/heap/heap.ts";
 import { tableUpdate } from "../../runtime/heap/table.ts";
 import { type Process, publishProcess } from "../../runtime/image/process.ts";
 import { Activation, faultThrown, Scratch } from "../../runtime/kernel/activation.ts";
-import { PAID } from "../../runtime/kernel/changes.ts";
+import { changeOf, PAID } from "../../runtime/kernel/changes.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
 import { NOBODY_ELSE } from "../../runtime/kernel/jobs.ts";
 import { Kernel } from "../../runtime/kernel/kernel.ts";
@@ -251,6 +251,7 @@ export class Caller {
     next.childCount += children.more;
     this.#slot.publish(this.heap, this.#start.memory, PAID);
     next.memory = this.#slot.root;
+    next.presentPages += changeOf(this.heap, this.#start.memory, next.memory).more;
     next.memoryPassed = this.#activation.memoryPassed;
     next.heldGasPassed = this.#activation.heldGasPassed;
     next.gasLent = this.#activation.gasLent;

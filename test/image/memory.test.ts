@@ -15,7 +15,7 @@ import {
   referencesOf,
   UNIT_WORDS,
 } from "../../runtime/heap/heap.ts";
-import { tableGet } from "../../runtime/heap/table.ts";
+import { tableDiffCount, tableGet } from "../../runtime/heap/table.ts";
 import { HASH_VERSION, hashBackwards, hashObject, hashOf } from "../../runtime/image/hash.ts";
 import { MemoryEdit, readMemory } from "../../runtime/image/memory.ts";
 import { seeded } from "../seed.ts";
@@ -39,6 +39,7 @@ test("edits of a memory are writes to flat bytes, and an old memory never change
     fc.property(fc.array(fc.array(operation, { maxLength: 6 }), { maxLength: 5 }), (edits) => {
       const model = Buffer.alloc(SIZE);
       let root = 0;
+      let present = 0;
       for (const operations of edits) {
         const before = contents(root);
         const old = root;
@@ -49,8 +50,12 @@ test("edits of a memory are writes to flat bytes, and an old memory never change
           else edit.write(range.from, bytes, 0, range.length);
           if (zero) model.fill(0, range.from, range.from + range.length);
           else bytes.copy(model, range.from);
+          // The edit goes on in place.
+          if (seed % 2 === 0) edit.commit();
         }
         root = edit.commit();
+        present += edit.morePresent;
+        assert.equal(present, tableDiffCount(heap, 0, root), "pages that are present");
         assert.deepEqual(contents(root), model);
         assert.deepEqual(contents(old), before);
       }

@@ -75,6 +75,7 @@ export class Bench {
     edit.write(SCRIPT, bytes, 0, bytes.length);
     const start = this.process.copy();
     start.memory = edit.commit();
+    start.presentPages += edit.morePresent;
     start.status = STATUS_RUNNABLE;
     start.entry = this.solo.programs[0]?.entries.indexOf("run") ?? 0;
     start.argumentLow = SCRIPT;

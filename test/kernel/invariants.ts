@@ -14,7 +14,7 @@
 import assert from "node:assert/strict";
 import type { Runtime } from "../../runtime/chain/runtime.ts";
 import type { Heap, Ref } from "../../runtime/heap/heap.ts";
-import { tableDiff } from "../../runtime/heap/table.ts";
+import { tableDiff, tableDiffCount } from "../../runtime/heap/table.ts";
 import { hashOf } from "../../runtime/image/hash.ts";
 import { childOf, loadProcess, type Process } from "../../runtime/image/process.ts";
 import * as abi from "../../syscalls/abi.ts";
@@ -80,6 +80,7 @@ function checkProcess(
     slots += held.slots;
     children++;
   });
+  assert.equal(process.presentPages, tableDiffCount(heap, 0, process.memory), `${path}: present pages`);
   assert.equal(process.childCount, children, `${path}: number of children`);
   assert.equal(process.gasHeld, gas, `${path}: gas of runnable descendants`);
   assert.equal(process.runnableHeld, runnable, `${path}: runnable descendants`);

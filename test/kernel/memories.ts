@@ -278,8 +278,10 @@ function compare(heap: Heap, process: Process, model: Model, where: string): voi
 /** Of all bytes below an image, without its hashes. */
 function digestOf(heap: Heap, ref: Ref): string {
   const digest = createHash("sha256");
-  everyProcess(heap, ref, ({ memory }) => {
-    for (const [index, bytes] of pagesOf(heap, memory)) digest.update(String(index)).update(bytes);
+  everyProcess(heap, ref, ({ memory, presentPages }) => {
+    const pages = pagesOf(heap, memory);
+    check(pages.length === presentPages, `${presentPages} of ${pages.length} pages are counted`);
+    for (const [index, bytes] of pages) digest.update(String(index)).update(bytes);
   });
   return digest.digest("hex");
 }

@@ -49,7 +49,12 @@ const FAULTS: readonly [what: string, program: string, faults: readonly Fault[]]
   [
     "a page that became zero is kept",
     MEMORIES,
-    [{ file: MEMORY_FILE, find: "isZero(heap.bytes, pageStart(heap, page)) ? 0", put: "false ? 0" }],
+    [{ file: MEMORY_FILE, find: "isZero(heap.bytes, pageStart(heap, written)) ? 0", put: "false ? 0" }],
+  ],
+  [
+    "a page that became zero is counted as present",
+    MEMORIES,
+    [{ file: MEMORY_FILE, find: "(page === 0 ? 0 : 1) - (old", put: "(written === 0 ? 0 : 1) - (old" }],
   ],
   [
     "what is made depends on references",

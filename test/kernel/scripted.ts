@@ -47,6 +47,7 @@ export class Scripted {
     const edit = new MemoryEdit(heap, start.memory);
     edit.write(script.base, metadata, 0, metadata.length);
     start.memory = edit.commit();
+    start.presentPages += edit.morePresent;
     start.status = STATUS_RUNNABLE;
     start.entry = this.#entry;
     start.argumentLow = script.base;
