@@ -103,4 +103,18 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     ],
     steps: ["copyIn", "zero"],
   },
+  "START takes nothing for the pages of the image": {
+    edits: [{ file: "kernel/gas.ts", from: "presentPages * COST_START_PAGE + ", to: "" }],
+    steps: ["replace", "run"],
+  },
+  "globals are loaded and saved for nothing": {
+    edits: [{ file: "kernel/gas.ts", from: "const globals = globalsLength *", to: "const globals = 0 *" }],
+    steps: ["create", "start"],
+  },
+  "an end takes nothing for changed children": {
+    edits: [
+      { file: "kernel/changes.ts", from: "for (const { number } of changed) changes.add(number);", to: "" },
+    ],
+    steps: ["scattered"],
+  },
 };
