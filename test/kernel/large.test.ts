@@ -16,7 +16,7 @@ const MIDDLE = 2 ** 31;
 const GAS = 4_000_000_000;
 const GROWTH = PAGES - DRIVER_INITIAL_MEMORY;
 /** Three processes of 4 GiB, and some pages. */
-const OPTIONS = { memoryQuota: quota(4 * PAGES), heapBytes: 2 ** 34, gasLimit: 1e11, retain: 16 };
+const OPTIONS = { memoryQuota: quota(4 * PAGES), heapBytes: 2 ** 36, gasLimit: 1e11, retain: 16 };
 /** What one block may take of the heap and of the host's memory: far below one pass over a process's. */
 const BLOCK_BYTES = 8 << 20;
 const RESIDENT_BYTES = 1 << 30;

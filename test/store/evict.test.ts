@@ -53,7 +53,7 @@ test("a history that is larger than the heap", async () => {
   await produce(memory, BLOCKS);
   await withDirectory(async (path) => {
     const small = { ...OPTIONS, heapBytes: HEAP_BYTES };
-    const without = await open([dirty], small);
+    const without = await open([dirty], { ...small, retainAtLeast: BLOCKS + 1 });
     await assert.rejects(produce(without, BLOCKS), { code: "HEAP_FULL" });
     await without.close();
 
