@@ -18,7 +18,7 @@ after(async () => {
 });
 
 /** Runs batches, and gives each with its report. */
-async function reporter(options: Partial<RuntimeOptions>, program = SCRIPT, pages = 0, first = WARM) {
+async function reporter(options: Partial<RuntimeOptions>, program = SCRIPT, pages?: number, first = WARM) {
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
   const limits = { memoryQuota: quota(4096), heapBytes: 2 ** 30 };
@@ -159,8 +159,8 @@ test("what the callback throws rejects the promise of the block, which is not ma
     if (thrown !== null) throw thrown;
   };
   for (const workers of [1, 2]) {
-    const limits = { memoryQuota: 4096, heapBytes: 2 ** 30, workers };
-    const runtime = await openBatches(SCRIPT, { ...limits, onBatch }, 0);
+    const limits = { memoryQuota: quota(4096), heapBytes: 2 ** 30, workers };
+    const runtime = await openBatches(SCRIPT, { ...limits, onBatch });
     opened.push(runtime);
     const { head } = runtime;
     thrown = new Error("from the callback");
