@@ -207,7 +207,7 @@ const TEXT_GAP = 64;
  * const before = runtime.head;
  * const after = await runtime.produce(Uint8Array.of(7));
  * console.log(formatDiff(runtime.diff(before, after)));
- * // /    gasUsed … → …, continuation … → …, text … → …
+ * // /    presentPages … → …, gasUsed … → …, continuation … → …, text … → …
  * // /    memory 0x… to 0x…: 3 bytes in 2 ranges
  * ```
  */
