@@ -145,7 +145,7 @@ const randomPairs = (seed: number): BatchInput => {
 const several = (seed: number): Script => (seed === 0 ? makeSeveral() : giveSeveral(seed));
 
 const KINDS = {
-  scripts: single(SCRIPT, 0, WARM, randomBatch),
+  scripts: single(SCRIPT, 1024, WARM, randomBatch),
   families: single(family, FAMILY_PAGES, wholeFamily, families),
   pairs: single(PAIR, PAIR_PAGES, pairs(0, 0), randomPairs),
   several: driven([SCRIPT], SEVERAL, several),

@@ -31,9 +31,9 @@ test("a missing rule of the model is found", async (t) => {
 
 test("random batches in parallel are the same with threads held up and killed", async (t) => {
   const fuzzer = new batch.BatchFuzzer();
+  t.after(() => fuzzer.close());
   const seed = baseSeed(t);
   for (let i = 0; i < 8; i++) assert.equal(await fuzzer.round(seed + i), null, `seed ${seed + i}`);
-  await fuzzer.close();
   const { tally } = fuzzer;
   t.diagnostic(JSON.stringify(tally));
   assert.ok(tally.parallel > 0.3 * tally.items && tally.aborts > 0);

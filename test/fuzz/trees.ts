@@ -24,14 +24,17 @@ import { random, randomTree } from "../kernel/trees.ts";
 const BLOCKS = 5;
 const OPTIONS = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
 /** Word of a record that holds the low half of a runnable process's gas, and that of its status. */
-const GAS_WORD = 24;
+const GAS_WORD = 25;
 const STATUS_WORD = 9;
+
+/** Threads that are killed in a round: fewer than those after which a block is given up. */
+const KILLS = 90;
 
 /** Makes trouble while blocks run, until it is told to stop. */
 type Disturber = (runtime: Runtime, next: (limit: number) => number, running: () => boolean) => Promise<void>;
 
 const kill: Disturber = async (runtime, next, running) => {
-  while (running()) {
+  for (let kills = 0; kills < KILLS && running(); kills++) {
     await new Promise((resolve) => setTimeout(resolve, next(60)));
     await runtime.engine.pool.kill(next(4));
   }
