@@ -98,7 +98,7 @@ test("a script runs a block through the API", () => {
   );
   const { status, stdout, stderr } = inProject(process.execPath, ["use.js"]);
   assert.equal(status, 0, stderr);
-  assert.equal(stdout, "BLOCK_FAULT\n1 0 true 32\nprocess\n0n\n");
+  assert.equal(stdout, "BLOCK_FAULT\n2 0 true 32\nprocess\n0n\n");
 });
 
 test("the declarations type a stranger's program, without those of a browser", () => {
