@@ -269,13 +269,11 @@ export class Slot {
    * guest does not write there any more. `pay` is called before a page is made.
    */
   pageAt(heap: Heap, base: Ref, index: number, pay: Pay): Ref {
-    const marked = this.aux[AUX_MARKS + index] !== 0;
-    const reached = marked || (index > 0 && this.aux[AUX_MARKS + index - 1] !== 0);
-    if (!reached || (!marked && !this.#straddled(heap, index))) return tableGet(heap, this.root, index);
+    if (!this.#changed(heap, index)) return tableGet(heap, this.root, index);
     const old = tableGet(heap, base, index);
     if (pageEquals(heap, old, this.memory, index * PAGE_BYTES)) return old;
     const page = this.#page(heap, index, pay);
-    if (marked) this.#remember(index, page);
+    if (this.aux[AUX_MARKS + index] !== 0) this.#remember(index, page);
     return page;
   }
 
@@ -322,10 +320,10 @@ export class Slot {
    */
   putPage(heap: Heap, index: number, page: Ref, shared: boolean): void {
     assert(this.variant.bound === 0, "slot: pages of an item are not shared");
-    const reached = this.aux[AUX_MARKS + index] !== 0 || (index > 0 && this.aux[AUX_MARKS + index - 1] !== 0);
+    // What is there already is paid and marked, but left alone: most of a large memory was never touched.
+    const isThere = tableGet(heap, this.root, index) === page && !this.#changed(heap, index);
     this.mark(index * PAGE_BYTES, PAGE_BYTES);
-    // What is there already is left alone: most of a large memory was never touched.
-    if (reached || tableGet(heap, this.root, index) !== page) this.#fetch(heap, index, page, PAGE_BYTES);
+    if (!isThere) this.#fetch(heap, index, page, PAGE_BYTES);
     this.#remember(index, shared ? page : 0);
   }
 
@@ -357,6 +355,13 @@ export class Slot {
     return capturePage(heap, this.memory, offset, pay);
   }
 
+  /** Whether what is at `index` may differ from `root`: it was written to, or a write before reached into it. */
+  #changed(heap: Heap, index: number): boolean {
+    if (this.aux[AUX_MARKS + index] !== 0) return true;
+    return index > 0 && this.aux[AUX_MARKS + index - 1] !== 0 && this.#straddled(heap, index);
+  }
+
+  /** Whether a write to the page before, whose mark stands for it, changed the first bytes of this one. */
   #straddled(heap: Heap, index: number): boolean {
     return !pageEquals(
       heap,

@@ -19,8 +19,7 @@ const GROWTH = PAGES - DRIVER_INITIAL_MEMORY;
 const OPTIONS = { memoryQuota: quota(4 * PAGES), heapBytes: 2 ** 36, gasLimit: 1e11, retain: 16 };
 /** What one block may take of the heap and of the host's memory: far below one pass over a process's. */
 const BLOCK_BYTES = 8 << 20;
-// A COPY of two GiB makes the pages of zeros in its range resident: a known loss, measured 2.1 GiB.
-const RESIDENT_BYTES = 3 * 2 ** 30;
+const RESIDENT_BYTES = 1 << 30;
 
 /** Where scripts of the large child lie: its last MiB, so that what they name has addresses of 32 bits. */
 const HIGH = END - 0x100000;
