@@ -355,7 +355,7 @@ export class Slot {
     return capturePage(heap, this.memory, offset, pay);
   }
 
-  /** Whether what is at `index` may differ from `root`: it was written to, or a write before reached into it. */
+  /** Whether page `index` may differ from what `root` says: a write began in it, or reached into it. */
   #changed(heap: Heap, index: number): boolean {
     if (this.aux[AUX_MARKS + index] !== 0) return true;
     return index > 0 && this.aux[AUX_MARKS + index - 1] !== 0 && this.#straddled(heap, index);
