@@ -14,6 +14,7 @@ import {
   KIND_PROCESS,
   UNIT_WORDS,
 } from "../../runtime/heap/heap.ts";
+import { type FieldName, HASHED_FIELDS } from "../../runtime/image/record.ts";
 import type { Runtime } from "../../runtime/index.ts";
 import { STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { quota } from "../driver.ts";
@@ -23,9 +24,9 @@ import { random, randomTree } from "../kernel/trees.ts";
 
 const BLOCKS = 5;
 const OPTIONS = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
-/** Word of a record that holds the low half of a runnable process's gas, and that of its status. */
-const GAS_WORD = 25;
-const STATUS_WORD = 9;
+/** Words of a record: the low half of a runnable process's gas, and its status. */
+const GAS_WORD = wordOf("gas");
+const STATUS_WORD = wordOf("status");
 
 /** Threads that are killed in a round: fewer than those after which a block is given up. */
 const KILLS = 90;
@@ -119,6 +120,12 @@ async function outcome(runtime: Runtime, metadata: Uint8Array): Promise<string> 
     if (code !== "BLOCK_FAULT") throw error;
     return `fault ${JSON.stringify(facts)}`;
   }
+}
+
+function wordOf(field: FieldName): number {
+  const found = HASHED_FIELDS.find(([name]) => name === field);
+  if (found === undefined) throw new Error(`no field "${field}" in a record`);
+  return found[2];
 }
 
 /** Takes one unit of gas from every runnable process that nobody has hashed yet. */

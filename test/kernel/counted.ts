@@ -8,12 +8,11 @@ import {
   KIND_PROCESS,
   type Ref,
 } from "../../runtime/heap/heap.ts";
-import { MemoryEdit } from "../../runtime/image/memory.ts";
 import type { Process } from "../../runtime/image/process.ts";
-import { STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { Script } from "../driver.ts";
 import { driver } from "../fixture.ts";
 import { type Solo, solo } from "../solo.ts";
+import { starting } from "./scripted.ts";
 
 /** Objects. */
 export interface Work {
@@ -69,17 +68,8 @@ export class Bench {
   run(write: (script: Script) => void, gas = 1e12, commands = 4096): { result: Process; work: Work } {
     const script = new Script({ base: SCRIPT, commands });
     write(script);
-    const bytes = Buffer.from(script.metadata());
     const { heap, kernel } = this.solo;
-    const edit = new MemoryEdit(heap, this.process.memory);
-    edit.write(SCRIPT, bytes, 0, bytes.length);
-    const start = this.process.copy();
-    start.memory = edit.commit();
-    start.presentPages += edit.morePresent;
-    start.status = STATUS_RUNNABLE;
-    start.entry = this.solo.programs[0]?.entries.indexOf("run") ?? 0;
-    start.argumentLow = SCRIPT;
-    start.gas = gas;
+    const start = starting(this.solo, this.process, script, gas);
     const { result, work } = counted(heap, () => kernel.activate(start, 1));
     this.process = result;
     return { result, work };

@@ -2,7 +2,7 @@
 
 import { MemoryEdit, readMemory } from "../../runtime/image/memory.ts";
 import type { Process } from "../../runtime/image/process.ts";
-import { LoadedProgram, type ProgramHandle } from "../../runtime/kernel/program.ts";
+import type { ProgramHandle } from "../../runtime/kernel/program.ts";
 import { type Work, work } from "../../runtime/work.ts";
 import { FAULT_NONE, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { RESULTS, type Results, Script } from "../driver.ts";
@@ -19,12 +19,26 @@ export interface Played<T> {
   readonly handles: T;
 }
 
+/** A process of the driver, which is the first program, about to run a script. */
+export function starting({ heap, programs }: Solo, process: Process, script: Script, gas: number): Process {
+  const bytes = Buffer.from(script.metadata());
+  const start = process.copy();
+  const edit = new MemoryEdit(heap, start.memory);
+  edit.write(script.base, bytes, 0, bytes.length);
+  start.memory = edit.commit();
+  start.presentPages += edit.morePresent;
+  start.status = STATUS_RUNNABLE;
+  start.entry = (programs[0] as ProgramHandle).entries.indexOf("run");
+  start.argumentLow = script.base;
+  start.gas = gas;
+  return start;
+}
+
 /** A driver that plays scripts. */
 export class Scripted {
   readonly solo: Solo;
   /** As the last script left it. */
   process: Process;
-  readonly #entry: number;
 
   /** The first of the programs is the driver. */
   static async open(programs: readonly Uint8Array[]): Promise<Scripted> {
@@ -34,7 +48,6 @@ export class Scripted {
   private constructor(by: Solo) {
     this.solo = by;
     this.process = by.fresh(0);
-    this.#entry = new LoadedProgram(by.programs[0] as ProgramHandle).entry("run");
   }
 
   /** Runs the script that `write` lays out; one that faults leaves the process as it was. */
@@ -42,16 +55,7 @@ export class Scripted {
     const { heap, kernel } = this.solo;
     const script = new Script({ commands: 4096 });
     const handles = write(script);
-    const metadata = Buffer.from(script.metadata());
-    const start = this.process.copy();
-    const edit = new MemoryEdit(heap, start.memory);
-    edit.write(script.base, metadata, 0, metadata.length);
-    start.memory = edit.commit();
-    start.presentPages += edit.morePresent;
-    start.status = STATUS_RUNNABLE;
-    start.entry = this.#entry;
-    start.argumentLow = script.base;
-    start.gas = gas;
+    const start = starting(this.solo, this.process, script, gas);
     const before = { ...work };
     const result = kernel.activate(start, 1);
     const done = { ...work };
