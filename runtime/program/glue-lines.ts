@@ -76,16 +76,21 @@ export function eachLineOf(
   code.i32(LINE_SHIFT);
   code.op(op.I32_SHR_U);
   code.set(last);
+  countTo(code, line, last, visit);
+}
+
+/** Runs `body` once, and again with local `i` one more until it is local `last`. */
+export function countTo(code: Code, i: number, last: number, body: () => void): void {
   code.open(op.LOOP);
-  visit();
-  code.get(line);
+  body();
+  code.get(i);
   code.get(last);
   code.op(op.I32_LT_U);
   code.open(op.IF);
-  code.get(line);
+  code.get(i);
   code.i32(1);
   code.op(op.I32_ADD);
-  code.set(line);
+  code.set(i);
   code.index(op.BR, 1);
   code.end();
   code.end();
