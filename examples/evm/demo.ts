@@ -9,29 +9,25 @@ import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import {
   type Command,
-  choiceOption,
   complain,
   EXIT_FAILED,
   EXIT_OK,
   formatTable,
   grouped,
-  integerOption,
   Progress,
   parseOptions,
   print,
-  writeOutput,
 } from "../../runtime/cli/terminal.ts";
 import { StillpointError, UsageError } from "../../runtime/errors.ts";
 import { type BatchReport, programHash, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
 import { formatBatches } from "../batches.ts";
 import { loadGuest } from "../guests.ts";
+import { RUNNING_HELP, RUNNING_OPTIONS, runningOptions, writeTimeline } from "../running.ts";
 import { type EvmBlock, listBlocks, readBlock, readCodes } from "./block.ts";
 import { comparedFields, differences } from "./compare.ts";
 import { decodeResult, type ExecutedBlock } from "./decode.ts";
 import { encodeBlock, type Programs } from "./encode.ts";
 
-const WORKERS_MAX = 64;
-const TIMELINE_RECORDS = 1 << 20;
 /**
  * What a block may use of the runtime's gas: an Ethereum block of 30 million gas takes up to four billion.
  */
@@ -58,12 +54,7 @@ export const evmCommand: Command = {
 
   --blocks DIR   blocks to execute: every <number>.json.gz in DIR, with their codes in codes-*.json.gz;
                  default: the dozen that come with the sources
-  --workers N    worker threads, 1 to ${WORKERS_MAX}; default: one for each core, at most 8;
-                 results do not depend on it
-  --runner NAME  parallel: batches may run on several threads, and do where it pays; the default.
-                 sequential: one transaction after the other. Results do not depend on it
-  --timeline F   writes to F when each activation ran on which thread, for chrome://tracing or
-                 ui.perfetto.dev
+${RUNNING_HELP}
   --json         one JSON object for each block on standard output, and nothing else there
   --help         this text
 
@@ -84,23 +75,18 @@ export async function evmRuntime(
 async function runEvm(args: string[]): Promise<number> {
   const { values } = parseOptions(args, {
     blocks: { type: "string" },
-    workers: { type: "string" },
-    runner: { type: "string", default: "parallel" },
-    timeline: { type: "string" },
+    ...RUNNING_OPTIONS,
     json: { type: "boolean", default: false },
   });
   const directory = values.blocks ?? ownBlocks();
-  const workers =
-    values.workers === undefined ? {} : { workers: integerOption("workers", values.workers, 1, WORKERS_MAX) };
-  const runner = choiceOption("runner", values.runner, ["parallel", "sequential"]);
+  const running = runningOptions(values);
   const files = listBlocks(directory);
   const codes = readCodes(directory);
-  const timeline = values.timeline === undefined ? 0 : TIMELINE_RECORDS;
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): unknown => reports.push(report);
   const progress = new Progress();
   progress.show("compiling the programs");
-  const { runtime, programs } = await evmRuntime({ timeline, runner, onBatch, ...workers });
+  const { runtime, programs } = await evmRuntime({ onBatch, ...running });
   const lines: Line[] = [];
   const unsupported: string[] = [];
   try {
@@ -123,7 +109,7 @@ async function runEvm(args: string[]): Promise<number> {
     progress.clear();
     await runtime.close();
   }
-  if (values.timeline !== undefined) writeOutput(values.timeline, JSON.stringify(runtime.timeline()));
+  writeTimeline(runtime, values.timeline);
   const agreeing = lines.filter(({ wrong }) => wrong.length === 0).length;
   if (!values.json) {
     print(formatLines(lines));

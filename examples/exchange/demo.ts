@@ -6,7 +6,6 @@
 import { performance } from "node:perf_hooks";
 import {
   type Command,
-  choiceOption,
   complain,
   EXIT_FAILED,
   EXIT_OK,
@@ -16,22 +15,20 @@ import {
   Progress,
   parseOptions,
   print,
-  writeOutput,
 } from "../../runtime/cli/terminal.ts";
 import { type BatchReport, programHash, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
 import { formatBatches } from "../batches.ts";
 import { loadGuest } from "../guests.ts";
+import { RUNNING_HELP, RUNNING_OPTIONS, runningOptions, writeTimeline } from "../running.ts";
 import { decodeResults, encodeSetup, encodeTransactions, type Result, STATUSES } from "./encode.ts";
 import { POOL_ADDRESS, ReferenceExchange } from "./reference.ts";
 import { makeScenario, type Scenario } from "./scenario.ts";
 import { type ExchangeState, readExchange } from "./state.ts";
 
-const WORKERS_MAX = 64;
 const WALLETS_MAX = 200;
 const BLOCKS_MAX = 100;
 /** As many fit into the root's region, and into the gas of a block. */
 const BLOCK_MAX = 1500;
-const TIMELINE_RECORDS = 1 << 20;
 const SEED = 1;
 
 /** A block as it came out. */
@@ -49,12 +46,7 @@ export const exchangeCommand: Command = {
   --wallets N    holders, who send 32 transactions each, 1 to ${WALLETS_MAX}; default 12
   --blocks N     blocks to spread them over, 1 to ${BLOCKS_MAX}; default 4;
                  more if one would get over ${grouped(BLOCK_MAX)} transactions
-  --workers N    worker threads, 1 to ${WORKERS_MAX}; default: one for each core, at most 8;
-                 results do not depend on it
-  --runner NAME  parallel: batches may run on several threads, and do where it pays; the default.
-                 sequential: one transaction after the other. Results do not depend on it
-  --timeline F   writes to F when each activation ran on which thread, for chrome://tracing or
-                 ui.perfetto.dev
+${RUNNING_HELP}
   --help         this text`,
   run: runExchange,
 };
@@ -63,25 +55,19 @@ async function runExchange(args: string[]): Promise<number> {
   const { values } = parseOptions(args, {
     wallets: { type: "string", default: "12" },
     blocks: { type: "string", default: "4" },
-    workers: { type: "string" },
-    runner: { type: "string", default: "parallel" },
-    timeline: { type: "string" },
+    ...RUNNING_OPTIONS,
   });
   const wallets = integerOption("wallets", values.wallets, 1, WALLETS_MAX);
   const blocks = integerOption("blocks", values.blocks, 1, BLOCKS_MAX);
-  const workers =
-    values.workers === undefined ? {} : { workers: integerOption("workers", values.workers, 1, WORKERS_MAX) };
-  const runner = choiceOption("runner", values.runner, ["parallel", "sequential"]);
+  const running = runningOptions(values);
 
   const progress = new Progress();
   progress.show(`${wallets} wallets make their keys and sign`);
   const scenario = makeScenario(SEED, wallets);
   const reports: BatchReport[] = [];
   const runtime = await openExchange(scenario, {
-    runner,
-    timeline: values.timeline === undefined ? 0 : TIMELINE_RECORDS,
     onBatch: (report) => reports.push(report),
-    ...workers,
+    ...running,
   });
   const reference = new ReferenceExchange(scenario);
   const lines: Line[] = [];
@@ -105,7 +91,7 @@ async function runExchange(args: string[]): Promise<number> {
     await runtime.close();
   }
 
-  if (values.timeline !== undefined) writeOutput(values.timeline, JSON.stringify(runtime.timeline()));
+  writeTimeline(runtime, values.timeline);
   print(formatLines(lines));
   const batchesOf = (name: string) => reports.filter(({ entry }) => entry === name);
   print(`Signatures: ${formatBatches(batchesOf("verify"))}`);

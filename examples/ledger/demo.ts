@@ -10,28 +10,23 @@ import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import {
   type Command,
-  choiceOption,
   complain,
   EXIT_FAILED,
   EXIT_OK,
   formatTable,
   grouped,
-  integerOption,
   Progress,
   parseOptions,
   print,
-  writeOutput,
 } from "../../runtime/cli/terminal.ts";
 import { StillpointError } from "../../runtime/errors.ts";
 import { type BatchReport, programHash, Runtime } from "../../runtime/index.ts";
 import { formatBatches } from "../batches.ts";
 import { loadGuest } from "../guests.ts";
+import { RUNNING_HELP, RUNNING_OPTIONS, runningOptions, writeTimeline } from "../running.ts";
 import { type LedgerBlock, listBlocks, readBlock } from "./block.ts";
 import { decodeResult, encodeBlock, type LedgerReport } from "./encode.ts";
 import { differences, readExpected } from "./expected.ts";
-
-const WORKERS_MAX = 64;
-const TIMELINE_RECORDS = 1 << 20;
 
 interface Line extends LedgerReport {
   /** Root of the runtime's state after the block. */
@@ -47,12 +42,7 @@ export const ledgerCommand: Command = {
 
   --blocks DIR   blocks to run, every <number>.json in DIR; default: the dozen that come with the project.
                  With an expected.json beside them results are compared: exit code 1 on a difference
-  --workers N    worker threads, 1 to ${WORKERS_MAX}; default: one for each core, at most 8;
-                 results do not depend on it
-  --runner NAME  parallel: batches may run on several threads, and do where it pays; the default.
-                 sequential: one transaction after the other. Results do not depend on it
-  --timeline F   writes to F when each activation ran on which thread, for chrome://tracing or
-                 ui.perfetto.dev
+${RUNNING_HELP}
   --json         one JSON object for each block on standard output, and nothing else there
   --help         this text`,
   run: runLedger,
@@ -61,23 +51,18 @@ export const ledgerCommand: Command = {
 async function runLedger(args: string[]): Promise<number> {
   const { values } = parseOptions(args, {
     blocks: { type: "string" },
-    workers: { type: "string" },
-    runner: { type: "string", default: "parallel" },
-    timeline: { type: "string" },
+    ...RUNNING_OPTIONS,
     json: { type: "boolean", default: false },
   });
   const directory = values.blocks ?? fileURLToPath(new URL("./blocks", import.meta.url));
-  const workers =
-    values.workers === undefined ? {} : { workers: integerOption("workers", values.workers, 1, WORKERS_MAX) };
-  const runner = choiceOption("runner", values.runner, ["parallel", "sequential"]);
+  const running = runningOptions(values);
   const blocks = listBlocks(directory).map(readBlock);
   const expected = readExpected(directory);
 
   const [root, ledger] = await Promise.all([loadGuest("ledger/root"), loadGuest("ledger/ledger")]);
-  const timeline = values.timeline === undefined ? 0 : TIMELINE_RECORDS;
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): unknown => reports.push(report);
-  const runtime = await Runtime.open({ root, programs: [ledger], timeline, runner, onBatch, ...workers });
+  const runtime = await Runtime.open({ root, programs: [ledger], onBatch, ...running });
   const ledgerProgram = programHash(ledger);
   const progress = new Progress();
   const lines: Line[] = [];
@@ -100,7 +85,7 @@ async function runLedger(args: string[]): Promise<number> {
     await runtime.close();
   }
 
-  if (values.timeline !== undefined) writeOutput(values.timeline, JSON.stringify(runtime.timeline()));
+  writeTimeline(runtime, values.timeline);
   if (!values.json) print(formatLines(lines));
   if (!values.json) print(formatBatches(reports));
   for (const difference of wrong) complain(difference);

@@ -20,6 +20,7 @@ import {
 } from "../../runtime/cli/terminal.ts";
 import { programHash, Runtime } from "../../runtime/index.ts";
 import { loadGuest } from "../guests.ts";
+import { timelineRecords, WORKERS_MAX, writeTimeline } from "../running.ts";
 import {
   CHILDREN_MAX,
   type DigestJob,
@@ -31,8 +32,6 @@ import {
 } from "./job.ts";
 import { encodePng } from "./png.ts";
 
-const WORKERS_MAX = 64;
-const TIMELINE_RECORDS = 1 << 20;
 /** Of a block: five times what the larger job needs. The children share it, and the root has a share too. */
 const GAS_LIMIT = 2 ** 34;
 
@@ -102,7 +101,7 @@ async function runParallel(args: string[]): Promise<number> {
 async function runJobs(workers: number, children: number, timelineFile?: string): Promise<Run> {
   const progress = new Progress();
   const [root, worker] = await Promise.all([loadGuest("parallel/root"), loadGuest("parallel/worker")]);
-  const timeline = timelineFile === undefined ? 0 : TIMELINE_RECORDS;
+  const timeline = timelineRecords(timelineFile);
   const runtime = await Runtime.open({ root, programs: [worker], workers, timeline, gasLimit: GAS_LIMIT });
   const gasPerChild = Math.floor(GAS_LIMIT / (children + 1));
   const crew = { children, workerProgram: programHash(worker), gasPerChild };
@@ -119,7 +118,7 @@ async function runJobs(workers: number, children: number, timelineFile?: string)
       progress.show(`${describe(job)}, ${workers === 1 ? "1 worker" : `${workers} workers`}`);
       results.push(await produce(job));
     }
-    if (timelineFile !== undefined) writeOutput(timelineFile, JSON.stringify(runtime.timeline()));
+    writeTimeline(runtime, timelineFile);
     return { results };
   } finally {
     progress.clear();
