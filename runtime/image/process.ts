@@ -262,6 +262,7 @@ export function loadProcess(heap: Heap, from: Ref): Process {
   if (counting) work.recordsRead++;
   const ref = heap.resolve(from);
   const word = (i: number): number => recordWord(heap, ref, i);
+  const wide = (i: number): number => word(i) + word(i + 1) * TWO_32;
   const process = new Process();
   process.ref = ref;
   process.program = word(0);
@@ -288,20 +289,20 @@ export function loadProcess(heap: Heap, from: Ref): Process {
   process.entry = word(22);
   process.argumentLow = word(23) | 0;
   process.argumentHigh = word(24) | 0;
-  process.gas = word(25) + word(26) * TWO_32;
-  process.gasHeld = word(27) + word(28) * TWO_32;
+  process.gas = wide(25);
+  process.gasHeld = wide(27);
   process.runnableHeld = word(29);
   process.fault = word(30);
   process.line = word(31);
   process.column = word(32);
   process.regionPointer = word(33);
   process.regionCapacity = word(34);
-  process.gasEpoch = word(35) + word(36) * TWO_32;
-  process.parentGasEpoch = word(37) + word(38) * TWO_32;
+  process.gasEpoch = wide(35);
+  process.parentGasEpoch = wide(37);
   process.programPages = word(39);
-  process.heldGasGiven = word(40) + word(41) * TWO_32;
-  process.heldGasPassed = word(42) + word(43) * TWO_32;
-  process.gasLent = word(44) + word(45) * TWO_32;
+  process.heldGasGiven = wide(40);
+  process.heldGasPassed = wide(42);
+  process.gasLent = wide(44);
   return process;
 }
 
