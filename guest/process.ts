@@ -63,8 +63,8 @@ export class Child {
    * Part PROGRAM: drops what was there and makes a fresh image. `program` is the address of 32 bytes, the
    * hash of the program. `quota` (memory for it and all below it, in pages of 4 KiB, see `memoryQuota`; 0:
    * what a fresh process of it takes, so that it cannot grow), `processes` and `heldGas` come out of the
-   * caller's quotas. The last is gas that may stay with processes which the child started when it returns or
-   * stands still: it needs none for those that it joins.
+   * caller's quotas. The last is the gas that children of the child may still hold when it returns or is
+   * suspended; a child that joins all of its children needs none.
    */
   create(program: usize, quota: u32 = 0, processes: u32 = 0, heldGas: u64 = 0): Child {
     return this.addProgram(program, 0, quota, processes, heldGas);

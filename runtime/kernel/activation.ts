@@ -313,7 +313,7 @@ export class Activation {
     return this.slot.program.handle.globalsLength * COST_GLOBAL_BYTE;
   }
 
-  /** Bytes of the stack that the process keeps where it stands still. */
+  /** Bytes of the stack that a suspended process keeps. */
   get stackBytes(): number {
     if (this.#stopped === abi.STATUS_RETURNED) return 0;
     return CONTINUATION_HEADER + (this.slot.auxWords[UNWIND] as number) - layout.AUX_STACK;

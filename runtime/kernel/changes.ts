@@ -7,7 +7,7 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff } from "../heap/table.ts";
 import { COST_CHILD_CHANGED, COST_NODE, COST_PAGE_CHANGED } from "./gas.ts";
 
-/** What is told of changed leaves. */
+/** Pays for leaves that changed, one by one. */
 export interface Payer {
   /** Leaf `index` changed, which lies above those added before; false if it cannot be paid. */
   add(index: number): boolean;

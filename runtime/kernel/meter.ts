@@ -45,7 +45,7 @@ export class Meter {
     return this.#word + Math.max(this.#excess, 0);
   }
 
-  /** What of it may still be spent, or more. */
+  /** How much gas may still be spent under the lease; without one, at least as much as there is. */
   get lease(): number {
     return this.#word + Math.max(-this.#excess, 0);
   }

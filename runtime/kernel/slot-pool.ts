@@ -5,7 +5,7 @@
  * that is out of date: in which this process ran last, whose contents a collection has freed, or whose
  * process has run in another one since. Else a new one is filled, if there is room. So there are hardly more
  * slots than processes, and memory is touched for the first time when a process is met for the first time.
- * What is kept unused is bounded in number and in bytes; what gives way leaves its memories to the new one.
+ * What is kept unused is bounded in number and in bytes; a new slot takes the memories of an evicted one.
  */
 
 import type { Heap, Ref } from "../heap/heap.ts";

@@ -123,7 +123,7 @@ export class Caller {
     this.#slot.aux.fill(1, AUX_MARKS + Math.floor(address / 4096), AUX_MARKS + last + 1);
   }
 
-  /** Where so many bytes have room that no other request takes. */
+  /** An address with room for `bytes` bytes that no other request uses. */
   #room(bytes: number): number {
     if (this.#next + bytes > REQUESTS_END) this.#next = REQUESTS;
     const address = this.#next;

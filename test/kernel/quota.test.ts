@@ -55,7 +55,7 @@ async function withBoth(use: (runtime: Runtime) => Promise<unknown>): Promise<vo
   assert.deepEqual(found[1], found[0]);
 }
 
-test("so many bytes can be kept as do not take another page", () => {
+test("the limit of kept bytes is the most that takes no further page", () => {
   const small = fc.nat(5000);
   fc.assert(
     fc.property(small, small, fc.nat(20_000), (memory, program, more) => {

@@ -150,7 +150,7 @@ export async function compareBatch(seed: number, defect?: Defect, suspending = f
   return { difference: null, summary };
 }
 
-/** The production variant, which is refused to stand still. */
+/** The sequential variant, which may not suspend. */
 function runProduction(program: Program, argument: bigint, bound: number, gas: bigint) {
   const machine = new Machine(program);
   machine.onCall = (name, a, b) => {

@@ -95,7 +95,7 @@ test("a reorg that fails leaves a block as it was that it had made again", async
   });
 });
 
-/** Pruning waits for blocks that can not be written. */
+/** Pruning waits for blocks that cannot be written. */
 async function pruneBesideFailure(): Promise<void> {
   await withDirectory(async (path) => {
     const store = { path, durability: "pipelined", limitBytes: 1 << 20 } as const;

@@ -61,7 +61,7 @@ export function writeNumber(at: usize, value: u64): usize {
 
 // ---- reading ----------------------------------------------------------------------------------------------
 
-/** A cursor over encoded items. After an item that is no valid one `failed` is true for good. */
+/** A cursor over encoded items. After an invalid item `failed` stays true. */
 export class Reader {
   failed: bool = false;
   /** The string or list that was read last. */
