@@ -31,6 +31,7 @@ function leaveRunning(script: Script, levels: number): void {
     program: DRIVER_HASH,
     memoryQuota: quota(80 * levels),
     processQuota: levels - 1,
+    heldGas: levels > 1 ? GAS : 0,
     ranges: [{ source: inner.metadata(), target: REGION }],
     start: { entry: "run", argument: BigInt(REGION), gas: GAS * levels },
   });
@@ -190,6 +191,7 @@ function leaveSpinning(script: Script, levels: number): void {
     program: DRIVER_HASH,
     memoryQuota: quota(80 * levels),
     processQuota: levels - 1,
+    heldGas: levels > 1 ? 1e15 : 0,
     ranges: [{ source: inner.metadata(), target: REGION }],
     start: { entry: "run", argument: BigInt(REGION), gas: 1e15 * levels },
   });

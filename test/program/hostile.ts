@@ -229,7 +229,7 @@ export const FAMILIES: Readonly<Record<string, (size: number) => Uint8Array>> = 
           code.u32(0);
         },
       }),
-      Math.ceil(size * 99_000),
+      Math.ceil(size * 9_900),
     ),
   "a chain of calls": (size) =>
     many(Math.ceil(size * 49_000), (index) => ({
