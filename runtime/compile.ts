@@ -9,7 +9,8 @@
  * first compilation only; it runs on the calling thread, one compilation at a time.
  *
  * It also writes a source map and the names of functions, which are no part of the program: they are kept
- * beside it, and this process is told of them (program/sources.ts), so that traces have source lines.
+ * beside it, and this process is told of them (program/source-map/sources.ts), so that traces have
+ * source lines.
  *
  * Cache, one directory, safe to share between processes and to delete at any time:
  *   <request>.json   the files that the last compilation of this request asked for, found or not
@@ -27,9 +28,9 @@ import { fileURLToPath } from "node:url";
 import { MAIL_BYTES } from "../syscalls/abi.ts";
 import { UsageError } from "./errors.ts";
 import { WASM_PAGE_BYTES } from "./limits.ts";
-import { withoutSections } from "./program/names.ts";
-import { addSources } from "./program/sources.ts";
-import { readState } from "./program/state.ts";
+import { readState } from "./program/decode/state.ts";
+import { withoutSections } from "./program/source-map/names.ts";
+import { addSources } from "./program/source-map/sources.ts";
 
 export interface CompileOptions {
   /** Optimise for speed (asc -O3). Default true. */

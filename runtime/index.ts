@@ -42,7 +42,7 @@ export { type ExportOptions, exportBlock, Importer, openImport } from "./chain/t
 export { KernelPanic, LimitError, StillpointError, StoreError, UsageError } from "./errors.ts";
 export type { HashedRecord } from "./image/record.ts";
 export { AdmissionError, admit, type Program, programHash } from "./program/admit.ts";
-export { addSources, type Place, type Sources } from "./program/sources.ts";
+export { addSources, type Place, type Sources } from "./program/source-map/sources.ts";
 export {
   type BytesStatement,
   type NoMemoryStatement,

@@ -16,16 +16,16 @@ import { createHeap, Heap, type Ref } from "./heap/heap.ts";
 import { MemoryEdit } from "./image/memory.ts";
 import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "./image/process.ts";
 import { withStacks } from "./kernel/activation.ts";
-import { inputBytes, Outcomes, writeInputs } from "./kernel/batch.ts";
+import { canKeepBatch } from "./kernel/calls/start.ts";
 import { FAULT_NAMES } from "./kernel/faults.ts";
 import { clearOutcome, freshProcess } from "./kernel/images.ts";
+import { inputBytes, Outcomes, writeInputs } from "./kernel/items/objects.ts";
 import { NOBODY_ELSE } from "./kernel/jobs.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import { LoadedProgram, Programs } from "./kernel/program.ts";
-import { canKeepBatch } from "./kernel/start.ts";
 import { BlockTracer, type ByteRange, type Frame, type TraceEvent } from "./kernel/trace.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "./limits.ts";
-import { Positions } from "./program/positions.ts";
+import { Positions } from "./program/source-map/positions.ts";
 
 export type { ByteRange, Frame, ProcessView, TraceEvent };
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 /** The text `find` stands in a source once; `put` takes its place. */
 export interface Fault {
-  /** From the project's directory: "runtime/kernel/merge.ts". */
+  /** From the project's directory: "runtime/kernel/calls/merge.ts". */
   readonly file: string;
   readonly find: string;
   readonly put: string;

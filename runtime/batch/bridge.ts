@@ -26,7 +26,9 @@
  *   apply(begin, end)               the versions that the log from `begin` to `end` left go to the base
  */
 
-import type { Code } from "../program/code.ts";
+import * as op from "../program/decode/opcodes.ts";
+import { I32 } from "../program/decode/opcodes.ts";
+import type { Code } from "../program/instrument/code.ts";
 import {
   copyLine,
   countUp,
@@ -34,8 +36,8 @@ import {
   LINE_SHIFT,
   lineAddress,
   linesDiffer,
-} from "../program/glue-lines.ts";
-import { glueModule } from "../program/glue-module.ts";
+} from "../program/instrument/glue-lines.ts";
+import { glueModule } from "../program/instrument/glue-module.ts";
 import {
   AUX_FAULT,
   AUX_MARKS,
@@ -45,8 +47,6 @@ import {
   TAG_PRESENT,
   TAG_WRITTEN,
 } from "../program/layout.ts";
-import * as op from "../program/opcodes.ts";
-import { I32 } from "../program/opcodes.ts";
 import {
   ENTRY_BYTES,
   ENTRY_FLAGS,

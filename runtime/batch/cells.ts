@@ -12,7 +12,7 @@ import { CHILD_LIMIT } from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableGet } from "../heap/table.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
-import type { Batch } from "../kernel/runner.ts";
+import type { Batch } from "../kernel/items/batch.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import { BASE_AT, changedPages, PAGE_LOADED } from "./bridge.ts";
 import { LINE_BYTES } from "./layout.ts";

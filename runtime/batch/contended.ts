@@ -1,10 +1,10 @@
 /**
  * The places over which the items of a batch met, in words of those who wrote the programs: a process and an
- * address, with the name of what lies there if the program tells it (program/state.ts), or a child.
+ * address, with the name of what lies there if the program tells it (program/decode/state.ts), or a child.
  */
 
 import { CHILD_LIMIT } from "../../syscalls/abi.ts";
-import type { Variable } from "../program/state.ts";
+import type { Variable } from "../program/decode/state.ts";
 import { LINE_BYTES } from "./layout.ts";
 
 /** A place, and how often something that was read there was found changed. */

@@ -4,7 +4,7 @@
  */
 
 import { performance } from "node:perf_hooks";
-import type { Batch } from "../kernel/runner.ts";
+import type { Batch } from "../kernel/items/batch.ts";
 import type { Contended } from "./contended.ts";
 import * as layout from "./layout.ts";
 

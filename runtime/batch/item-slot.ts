@@ -2,7 +2,8 @@
  * An item slot: the instance of a program's batch variant in which one thread runs items.
  *
  * Below the bound its memory holds what the running item has seen of the state, line by line as the tags say
- * (bridge.ts); above lies private memory, which the shadow puts back after each item (kernel/shadow.ts).
+ * (bridge.ts); above lies private memory, which the shadow puts back after each item
+ * (kernel/slots/shadow.ts).
  */
 
 import * as abi from "../../syscalls/abi.ts";
@@ -10,13 +11,13 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff } from "../heap/table.ts";
 import { readPage } from "../image/memory.ts";
 import { faultThrown } from "../kernel/activation.ts";
-import type { Inputs } from "../kernel/batch.ts";
-import { endOfItem } from "../kernel/item.ts";
-import { Meter } from "../kernel/meter.ts";
+import { endOfItem } from "../kernel/items/children.ts";
+import { deliver } from "../kernel/items/loop.ts";
+import type { Inputs } from "../kernel/items/objects.ts";
 import type { LoadedProgram } from "../kernel/program.ts";
-import { deliver } from "../kernel/sequential.ts";
-import { Shadow } from "../kernel/shadow.ts";
-import { ROOT_PLACE } from "../kernel/slot-pool.ts";
+import { Meter } from "../kernel/slots/meter.ts";
+import { Shadow } from "../kernel/slots/shadow.ts";
+import { ROOT_PLACE } from "../kernel/slots/slot-pool.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import * as layout from "../program/layout.ts";
 import { bridgeModule, FAULT_GIVEN_UP } from "./bridge.ts";

@@ -13,7 +13,7 @@ import { TABLE_LIMIT, tableGet, tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { capturePage, pageEquals } from "../image/memory.ts";
 import { publishProcess } from "../image/process.ts";
-import type { Batch } from "../kernel/runner.ts";
+import type { Batch } from "../kernel/items/batch.ts";
 import { GAS_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import { BASE_AT, changedPages } from "./bridge.ts";
 import { baseBytes, clearCells, passedOn, takeCells } from "./cells.ts";

@@ -12,7 +12,7 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { tableGet } from "../heap/table.ts";
 import { readPage } from "../image/memory.ts";
 import { loadProcess, type Process } from "../image/process.ts";
-import { Inputs } from "../kernel/batch.ts";
+import { Inputs } from "../kernel/items/objects.ts";
 import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import { FAULT_INTERNAL_PRODUCTION } from "../program/layout.ts";

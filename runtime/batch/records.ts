@@ -5,7 +5,7 @@
  */
 
 import { ITEM_FAULTED, ITEM_RETURNED } from "../../syscalls/abi.ts";
-import type { OutcomesWriter } from "../kernel/batch.ts";
+import type { OutcomesWriter } from "../kernel/items/objects.ts";
 import { WINDOW_LIMIT } from "./layout.ts";
 
 /** ITEM_OUTCOME: the item has its record. */

@@ -2,8 +2,8 @@
 
 import { badArgument } from "../errors.ts";
 import type { Frame, RawFrame, TraceEvent } from "../kernel/trace.ts";
-import { Positions } from "../program/positions.ts";
-import { sourceOf } from "../program/sources.ts";
+import { Positions } from "../program/source-map/positions.ts";
+import { sourceOf } from "../program/source-map/sources.ts";
 
 /** The events with their stacks in terms of the originals; `programs` has their bytes by hash. */
 export async function withPlaces(

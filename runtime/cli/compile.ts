@@ -2,7 +2,7 @@
 
 import { compileGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
-import { sourcesOf } from "../program/sources.ts";
+import { sourcesOf } from "../program/source-map/sources.ts";
 import { type Command, EXIT_OK, grouped, parseOptions, print, writeOutput } from "./terminal.ts";
 
 export const compileCommand: Command = {

@@ -3,7 +3,7 @@
  * root.
  *
  * MemoryEdit changes an image that no instance holds; a running process writes into its slot instead
- * (kernel/slot.ts).
+ * (kernel/slots/slot.ts).
  */
 
 import { assert } from "../errors.ts";

@@ -10,7 +10,8 @@
  *   0 program (BLOB of the original bytes)   1 memory (table of pages)      2 children (table of records)
  *   3 globals (BLOB)                         4 continuation (BLOB)          5 text: an abort's, or a block's
  *   data (BLOB) 6 reference snapshot (record)
- *   7 inputs of a batch (BLOB)               8 outcomes of a batch (BLOB), both as kernel/batch.ts draws them
+ *   7 inputs of a batch (BLOB)               8 outcomes of a batch (BLOB), both as
+ *   kernel/items/objects.ts draws them
  *   9 status     10 memory size, 64 KiB pages
  *  11 memory quota given by the parent for the whole subtree, pages of 4 KiB
  *  12 gas used (i64: low, high)    14 1: the start function has run         15 code (i64)

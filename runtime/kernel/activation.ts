@@ -13,17 +13,17 @@ import { pagesTaken } from "../image/quota.ts";
 import { ABORT_TEXT_LIMIT, PAGE_BYTES } from "../limits.ts";
 import { faultOf } from "../program/faults.ts";
 import * as layout from "../program/layout.ts";
-import type { Place } from "../program/sources.ts";
+import type { Place } from "../program/source-map/sources.ts";
 import { COUNTING, work } from "../work.ts";
-import { Inputs, outcomesBytes } from "./batch.ts";
 import { Changes, changeOf } from "./changes.ts";
 import { Children } from "./children.ts";
 import { COST_CALL, COST_GLOBAL_BYTE, COST_PAGE_CHANGED, COST_PAGE_TOUCH, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
-import type { Item, Within } from "./item.ts";
-import type { Meter } from "./meter.ts";
-import { GetRequest, PutRequest, readString, type SnapshotRequest } from "./request.ts";
-import type { Slot } from "./slot.ts";
+import type { Item, Within } from "./items/children.ts";
+import { Inputs, outcomesBytes } from "./items/objects.ts";
+import { GetRequest, PutRequest, readString, type SnapshotRequest } from "./requests/request.ts";
+import type { Meter } from "./slots/meter.ts";
+import type { Slot } from "./slots/slot.ts";
 
 const counting = COUNTING;
 

@@ -5,7 +5,7 @@
  * of what is shared, cached, hashed or resident. Instructions are charged by the rewriter (program/).
  */
 
-import { PAGE_TOUCH_GAS } from "../program/gas.ts";
+import { PAGE_TOUCH_GAS } from "../program/instrument/gas.ts";
 
 export const COST_CALL = 1_000;
 export const COST_PROGRAM = 20_000;

@@ -10,9 +10,9 @@ import { Process, publishProcess, referenceOf, withoutGas } from "../image/proce
 import { pagesLeft } from "../image/quota.ts";
 import type { Activation } from "./activation.ts";
 import { changeOf } from "./changes.ts";
+import type { Batch } from "./items/batch.ts";
 import type { LoadedProgram } from "./program.ts";
-import type { PutRequest } from "./request.ts";
-import type { Batch } from "./runner.ts";
+import type { PutRequest } from "./requests/request.ts";
 
 /** What PROGRAM makes. `memoryGiven` covers what the process takes itself. */
 export function freshProcess(

@@ -6,7 +6,7 @@
  * chain/stack.ts finds their names and places.
  */
 
-import type { Place } from "../program/sources.ts";
+import type { Place } from "../program/source-map/sources.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "./faults.ts";
 
 /** Bytes of a memory. */

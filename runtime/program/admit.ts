@@ -11,18 +11,18 @@ import { createHash } from "node:crypto";
 import { assert, badArgument } from "../errors.ts";
 import { CALL_DEPTH_BYTES, PAGE_BYTES } from "../limits.ts";
 import { AdmissionError } from "./admission-error.ts";
-import { assemble, type Unwinding } from "./assemble.ts";
-import { Body } from "./body.ts";
-import { littleEndian } from "./constant.ts";
-import { type Calls, callsOf, type Depths, graphOf, ROOT_FRAME_BYTES } from "./depth.ts";
-import { globalBytes } from "./glue.ts";
-import { type Dialect, type Module, typeOfFunction } from "./model.ts";
-import { decodeModule } from "./module.ts";
-import { withName } from "./names.ts";
-import { F32, I32, I64 } from "./opcodes.ts";
-import { Reader } from "./reader.ts";
-import type { Defect } from "./rewrite.ts";
-import { readBody } from "./validate.ts";
+import { Body } from "./decode/body.ts";
+import { littleEndian } from "./decode/constant.ts";
+import { type Dialect, type Module, typeOfFunction } from "./decode/model.ts";
+import { decodeModule } from "./decode/module.ts";
+import { F32, I32, I64 } from "./decode/opcodes.ts";
+import { Reader } from "./decode/reader.ts";
+import { readBody } from "./decode/validate.ts";
+import { assemble, type Unwinding } from "./instrument/assemble.ts";
+import { type Calls, callsOf, type Depths, graphOf, ROOT_FRAME_BYTES } from "./instrument/depth.ts";
+import { globalBytes } from "./instrument/glue.ts";
+import type { Defect } from "./instrument/rewrite.ts";
+import { withName } from "./source-map/names.ts";
 
 export { AdmissionError };
 
@@ -102,7 +102,7 @@ export async function admit(bytes: Uint8Array, options: Options = {}): Promise<P
 async function admitAny(bytes: Uint8Array, options: Variant): Promise<Program> {
   const checked = check(bytes);
   if (!suspends(checked.module)) return instrument(checked, options);
-  const { asyncify } = await import("./asyncify.ts");
+  const { asyncify } = await import("./instrument/asyncify.ts");
   const unwindable = await asyncify(checked.bytes, checked.module, entriesOf(checked.module));
   try {
     return instrument(checked, options, unwindable);

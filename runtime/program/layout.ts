@@ -29,9 +29,9 @@
  *   0x200000  AUX_STACK: Asyncify's stack, to AUX_STACK_END; at least CALL_DEPTH_BYTES, and a frame saved
  *             takes less than its estimate, so it cannot overflow before the call depth does
  *   0x200000  AUX_SHADOW: while a batch runs, in which no stack is saved, one byte for each 4096-byte page of
- *             the guest's memory (kernel/shadow.ts)
+ *             the guest's memory (kernel/slots/shadow.ts)
  *   0x300000  AUX_LOG: while items run in the batch variant one after the other, lines of state that the
- *             running one has written (kernel/line-log.ts)
+ *             running one has written (kernel/slots/line-log.ts)
  */
 
 /*
@@ -67,10 +67,10 @@ export const AUX_RESULT = 16; //      i64  what the entry returned, or the code 
 export const AUX_ARGUMENT = 24; //    i64  what RET returns
 export const AUX_UNWIND = 32; //      Asyncify's structure: u32 stack position, u32 stack end
 
-/** While a batch runs (kernel/shadow.ts): u32 pages of state that an item changed, and what is listed. */
+/** While a batch runs (kernel/slots/shadow.ts): u32 pages of state that an item changed, and of the list. */
 export const AUX_STATE_PAGES = 40;
 export const AUX_LISTED = 44;
-/** And bytes of the log of lines (kernel/line-log.ts). */
+/** And bytes of the log of lines (kernel/slots/line-log.ts). */
 export const AUX_LOGGED = 48;
 
 export const AUX_GLOBALS = 0x40;

@@ -21,7 +21,7 @@ import { withStacks } from "../kernel/activation.ts";
 import { type Jobs, LOST, NO_TICKET, NOBODY_ELSE, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
-import { placeOf } from "../kernel/slot-pool.ts";
+import { placeOf } from "../kernel/slots/slot-pool.ts";
 import { BlockTracer } from "../kernel/trace.ts";
 import { later } from "../later.ts";
 import { Board } from "./board.ts";

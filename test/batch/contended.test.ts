@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { contendedPlaces } from "../../runtime/batch/contended.ts";
-import { readState, type Variable } from "../../runtime/program/state.ts";
+import { readState, type Variable } from "../../runtime/program/decode/state.ts";
 import { CHILD_LIMIT } from "../../syscalls/abi.ts";
 import { guest } from "../fixture.ts";
 

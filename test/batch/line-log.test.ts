@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type LineLog, lineLogModule, tagLines } from "../../runtime/kernel/line-log.ts";
+import { type LineLog, lineLogModule, tagLines } from "../../runtime/kernel/slots/line-log.ts";
 import * as layout from "../../runtime/program/layout.ts";
 import { seeded } from "../seed.ts";
 

@@ -9,10 +9,11 @@ import { tableDiff, tableUpdate } from "../../runtime/heap/table.ts";
 import { hashOf } from "../../runtime/image/hash.ts";
 import { MemoryEdit, pageEquals, readMemory, readPage } from "../../runtime/image/memory.ts";
 import { Process } from "../../runtime/image/process.ts";
-import { inputBytes, type Mail, Outcomes, writeInputs } from "../../runtime/kernel/batch.ts";
 import { changeOf } from "../../runtime/kernel/changes.ts";
 import { COST_GLOBAL_BYTE, COST_PAGE_TOUCH, costOfItem } from "../../runtime/kernel/gas.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
+import { type Batch, type BatchRunner, NO_RUNNER } from "../../runtime/kernel/items/batch.ts";
+import { inputBytes, type Mail, Outcomes, writeInputs } from "../../runtime/kernel/items/objects.ts";
 import { NOBODY_ELSE } from "../../runtime/kernel/jobs.ts";
 import { Kernel } from "../../runtime/kernel/kernel.ts";
 import {
@@ -21,8 +22,7 @@ import {
   type ProgramHandle,
   Programs,
 } from "../../runtime/kernel/program.ts";
-import { type Batch, type BatchRunner, NO_RUNNER } from "../../runtime/kernel/runner.ts";
-import { Slot } from "../../runtime/kernel/slot.ts";
+import { Slot } from "../../runtime/kernel/slots/slot.ts";
 import type { Tracer } from "../../runtime/kernel/trace.ts";
 import { admit, instrumentForBatch, type Program, programHash } from "../../runtime/program/admit.ts";
 import { AUX_MARKS } from "../../runtime/program/layout.ts";

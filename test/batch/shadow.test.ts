@@ -8,7 +8,7 @@ import {
   type ShadowGlue,
   shadowModule,
   WRITTEN_FIRST,
-} from "../../runtime/kernel/shadow-glue.ts";
+} from "../../runtime/kernel/slots/shadow-glue.ts";
 import * as layout from "../../runtime/program/layout.ts";
 import { seeded } from "../seed.ts";
 

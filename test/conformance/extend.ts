@@ -6,12 +6,12 @@
  * production.
  */
 
-import { Code } from "../../runtime/program/code.ts";
-import { globalBytes } from "../../runtime/program/glue.ts";
-import { type Module, typeOfFunction } from "../../runtime/program/model.ts";
-import * as op from "../../runtime/program/opcodes.ts";
-import { Reader } from "../../runtime/program/reader.ts";
-import { Writer } from "../../runtime/program/writer.ts";
+import { type Module, typeOfFunction } from "../../runtime/program/decode/model.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import { Reader } from "../../runtime/program/decode/reader.ts";
+import { Writer } from "../../runtime/program/decode/writer.ts";
+import { Code } from "../../runtime/program/instrument/code.ts";
+import { globalBytes } from "../../runtime/program/instrument/glue.ts";
 
 const { I32, I64, F32, F64, V128 } = op;
 const ORDER = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];

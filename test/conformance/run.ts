@@ -10,8 +10,8 @@ import {
   LIMIT_REASONS,
 } from "../../runtime/program/admission-error.ts";
 import { admitEntryProgram, check } from "../../runtime/program/admit.ts";
-import { littleEndian } from "../../runtime/program/constant.ts";
-import { F64, I64, V128 } from "../../runtime/program/opcodes.ts";
+import { littleEndian } from "../../runtime/program/decode/constant.ts";
+import { F64, I64, V128 } from "../../runtime/program/decode/opcodes.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { Machine } from "../program/harness.ts";
 import { type Extended, extend } from "./extend.ts";

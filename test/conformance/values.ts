@@ -3,7 +3,7 @@
  * exactly, with one rounding, whatever their form.
  */
 
-import { F32, F64, I32, I64, V128 } from "../../runtime/program/opcodes.ts";
+import { F32, F64, I32, I64, V128 } from "../../runtime/program/decode/opcodes.ts";
 import { head, type List } from "./syntax.ts";
 
 /** A value by its type and bits. References are null (bits 0) or not (bits 1). */

@@ -13,7 +13,7 @@ import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
 import type { Runtime } from "../../runtime/index.ts";
 import { admitEntryProgram } from "../../runtime/program/admit.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
 import { quota, Script } from "../driver.ts";
 import { play, withRuntime } from "../fixture.ts";
 import { randomTree } from "../kernel/trees.ts";

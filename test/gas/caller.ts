@@ -18,7 +18,7 @@ import { freshProcess } from "../../runtime/kernel/images.ts";
 import { NOBODY_ELSE } from "../../runtime/kernel/jobs.ts";
 import { Kernel } from "../../runtime/kernel/kernel.ts";
 import { type LoadedProgram, type ProgramHandle, Programs } from "../../runtime/kernel/program.ts";
-import { type KernelImports, Slot } from "../../runtime/kernel/slot.ts";
+import { type KernelImports, Slot } from "../../runtime/kernel/slots/slot.ts";
 import type { Tracer } from "../../runtime/kernel/trace.ts";
 import { WASM_PAGE_BYTES } from "../../runtime/limits.ts";
 import { ProgramCache } from "../../runtime/program/cache.ts";

@@ -25,7 +25,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "changed pages are captured before they are paid": {
     edits: [
       {
-        file: "kernel/slot.ts",
+        file: "kernel/slots/slot.ts",
         from: "if (!same && !payer.add(index)) return false;",
         to: "if (!same) payer.add(index);",
       },
@@ -35,7 +35,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "pages are touched for nothing": {
     edits: [
       {
-        file: "program/gas.ts",
+        file: "program/instrument/gas.ts",
         from: "export const PAGE_TOUCH_GAS = 1024;",
         to: "export const PAGE_TOUCH_GAS = 0;",
       },
@@ -44,9 +44,9 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   },
   "CLONE visits all children": {
     edits: [
-      { file: "kernel/put.ts", from: "cloneOf(source)", to: "cloneOf(visitAll(heap, source))" },
+      { file: "kernel/calls/put.ts", from: "cloneOf(source)", to: "cloneOf(visitAll(heap, source))" },
       {
-        file: "kernel/put.ts",
+        file: "kernel/calls/put.ts",
         from: 'import { checkBatch, checkStart } from "./start.ts";\n',
         to: `import { checkBatch, checkStart } from "./start.ts";\n${WALK}`,
       },
@@ -74,7 +74,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "MERGE walks over all changes": {
     edits: [
       {
-        file: "kernel/merge.ts",
+        file: "kernel/calls/merge.ts",
         from: "tableDiff(heap, before, after, look, firstPage, firstPage + pages);",
         to: `tableDiff(heap, before, after, (i, old, now) => {
           if (i >= firstPage && i < firstPage + pages) look(i, old, now);
@@ -84,13 +84,13 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     steps: ["merge"],
   },
   "MERGE looks at changed pages for nothing": {
-    edits: [{ file: "kernel/merge.ts", from: "caller.charge(COST_MERGE_PAGE);", to: "" }],
+    edits: [{ file: "kernel/calls/merge.ts", from: "caller.charge(COST_MERGE_PAGE);", to: "" }],
     steps: ["merge"],
   },
   "each join of an item copies what it has made": {
     edits: [
       {
-        file: "kernel/item.ts",
+        file: "kernel/items/children.ts",
         from: "    return this.#log.length;",
         to: "    work.setEntries += new Set(this.#made).size;\n    return this.#log.length;",
       },
@@ -99,7 +99,11 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   },
   "PUT makes pages and nodes for nothing": {
     edits: [
-      { file: "kernel/copy.ts", from: "(units) => caller.charge(units * COST_HEAP_UNIT)", to: "() => {}" },
+      {
+        file: "kernel/calls/copy.ts",
+        from: "(units) => caller.charge(units * COST_HEAP_UNIT)",
+        to: "() => {}",
+      },
     ],
     steps: ["copyIn", "zero"],
   },

@@ -1,7 +1,7 @@
 /** Modules whose instances, code or instructions are as expensive as the limits of admission allow. */
 
-import type { Code } from "../../runtime/program/code.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import { build, type Fn } from "../program/build.ts";
 
 const ENTRY = { parameters: [op.I64], results: [op.I64] } as const;

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { compileGuest } from "../../runtime/compile.ts";
 import { BlockFault, programHash, Runtime } from "../../runtime/index.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { quota, Script } from "../driver.ts";
 import { DRIVER_HASH, guest, open, play, withRuntime } from "../fixture.ts";

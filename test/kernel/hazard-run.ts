@@ -7,8 +7,8 @@
  */
 
 import { programHash, type Runtime } from "../../runtime/index.ts";
-import type { Code } from "../../runtime/program/code.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { quota } from "../driver.ts";
 import { guest, play, withRuntime } from "../fixture.ts";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Item } from "../../runtime/kernel/item.ts";
+import { Item } from "../../runtime/kernel/items/children.ts";
 
 test("a fault takes back what was made since its mark, and nothing else", () => {
   const item = new Item();

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Meter } from "../../runtime/kernel/meter.ts";
+import { Meter } from "../../runtime/kernel/slots/meter.ts";
 import { AUX_GAS } from "../../runtime/program/layout.ts";
 import { Random } from "../program/random.ts";
 import { baseSeed } from "../seed.ts";

@@ -9,7 +9,7 @@ const MEMORIES = "kernel/memories-run.ts";
 const MERGE = "kernel/merge-gas.test.ts";
 const COPY = "kernel/copy-gas.test.ts";
 
-const MERGE_FILE = "runtime/kernel/merge.ts";
+const MERGE_FILE = "runtime/kernel/calls/merge.ts";
 const TABLE_FILE = "runtime/heap/table.ts";
 const MEMORY_FILE = "runtime/image/memory.ts";
 
@@ -33,7 +33,13 @@ const FAULTS: readonly [what: string, program: string, faults: readonly Fault[]]
   [
     "a page that may still change is shared",
     MEMORIES,
-    [{ file: "runtime/kernel/copy.ts", find: "!(process.edit?.owns(from, page) ?? false)", put: "true" }],
+    [
+      {
+        file: "runtime/kernel/calls/copy.ts",
+        find: "!(process.edit?.owns(from, page) ?? false)",
+        put: "true",
+      },
+    ],
   ],
   [
     "a node that is written in place keeps the hash of what it had",

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { keptLimit, pagesTaken } from "../../runtime/image/quota.ts";
 import { programHash, type Runtime, type RuntimeOptions } from "../../runtime/index.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
 import * as abi from "../../syscalls/abi.ts";
 import * as loop from "../batch/loop.ts";
 import { type Item, input } from "../batch/loop.ts";

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ENTRY_CONTINUE, type Process } from "../../runtime/image/process.ts";
-import { writeInputs } from "../../runtime/kernel/batch.ts";
 import { COST_CALL, COST_PAGE_CHANGED, COST_STACK_BYTE } from "../../runtime/kernel/gas.ts";
+import { writeInputs } from "../../runtime/kernel/items/objects.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../runtime/limits.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { DRIVER_INITIAL_MEMORY, quota, type Script } from "../driver.ts";
 import { build } from "../program/build.ts";

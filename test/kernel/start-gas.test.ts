@@ -6,7 +6,7 @@ import { tableDiffCount } from "../../runtime/heap/table.ts";
 import { programHash } from "../../runtime/index.ts";
 import * as gas from "../../runtime/kernel/gas.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../runtime/limits.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
 import { DRIVER_INITIAL_MEMORY, type Script } from "../driver.ts";
 import { build } from "../program/build.ts";
 import { Bench } from "./counted.ts";

@@ -4,7 +4,7 @@
  * these check.
  */
 
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
 
 const SCALAR = ["add", "sub", "mul", "div", "min", "max", "sqrt", "ceil", "floor", "trunc", "nearest"];
 const NAMES: readonly (readonly [name: string, shape: number])[] = [

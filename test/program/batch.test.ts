@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admitEntryProgram, instrumentForBatch } from "../../runtime/program/admit.ts";
-import type { Code } from "../../runtime/program/code.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import { AUX_TAGS, FAULT_INTERNAL_PRODUCTION, LINE_BYTES } from "../../runtime/program/layout.ts";
-import * as op from "../../runtime/program/opcodes.ts";
 import { FAULT_MEMORY_BOUNDS, FAULT_NONE } from "../../syscalls/abi.ts";
 import { compareBatch } from "./batch.ts";
 import { entry, type Spec } from "./build.ts";

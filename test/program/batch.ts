@@ -7,6 +7,7 @@
  */
 
 import { admit, instrumentForBatch, type Program } from "../../runtime/program/admit.ts";
+import type { Defect } from "../../runtime/program/instrument/rewrite.ts";
 import {
   AUX_TAGS,
   FAULT_INTERNAL_PRODUCTION,
@@ -14,7 +15,6 @@ import {
   TAG_PRESENT,
   TAG_WRITTEN,
 } from "../../runtime/program/layout.ts";
-import type { Defect } from "../../runtime/program/rewrite.ts";
 import { answer, digest, gasLimits, MarkOracle, type Observed, paysExactly } from "./differential.ts";
 import { generate } from "./generate.ts";
 import { Machine, PLENTY } from "./harness.ts";

@@ -1,8 +1,8 @@
 /** Builds small modules for tests, with the rewriter's own writer. */
 
-import { Code, writeLocals } from "../../runtime/program/code.ts";
-import * as op from "../../runtime/program/opcodes.ts";
-import { Writer } from "../../runtime/program/writer.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import { Writer } from "../../runtime/program/decode/writer.ts";
+import { Code, writeLocals } from "../../runtime/program/instrument/code.ts";
 
 export interface Fn {
   parameters?: readonly number[];

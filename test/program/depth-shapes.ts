@@ -6,9 +6,9 @@
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { CALL_DEPTH_BYTES } from "../../runtime/limits.ts";
 import { admitEntryProgram, instrumentForBatch } from "../../runtime/program/admit.ts";
-import type { Code } from "../../runtime/program/code.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import { AUX_TAGS, LINE_BYTES } from "../../runtime/program/layout.ts";
-import * as op from "../../runtime/program/opcodes.ts";
 import { build, type Fn } from "./build.ts";
 import { Machine } from "./harness.ts";
 

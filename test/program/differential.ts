@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
 import { faultOf } from "../../runtime/program/faults.ts";
-import { PAGE_TOUCH_GAS } from "../../runtime/program/gas.ts";
-import type { Defect } from "../../runtime/program/rewrite.ts";
+import { PAGE_TOUCH_GAS } from "../../runtime/program/instrument/gas.ts";
+import type { Defect } from "../../runtime/program/instrument/rewrite.ts";
 import { FAULT_ABORT, FAULT_NONE, FAULT_OUT_OF_GAS } from "../../syscalls/abi.ts";
 import { generate } from "./generate.ts";
 import { Machine, type Outcome, PLENTY } from "./harness.ts";

@@ -9,7 +9,7 @@
 
 import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";
-import type { Defect } from "../../runtime/program/rewrite.ts";
+import type { Defect } from "../../runtime/program/instrument/rewrite.ts";
 import { compareBatch } from "./batch.ts";
 import { compare, compareSuspending } from "./differential.ts";
 

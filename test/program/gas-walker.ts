@@ -1,19 +1,19 @@
 /**
  * Goes through function bodies at random and keeps the accounts: what has been charged, and what the
- * instructions passed cost by the table. It knows the rule that runtime/program/gas.ts promises to keep, and
- * nothing of how it plans: it follows labels instruction by instruction.
+ * instructions passed cost by the table. It knows the rule that runtime/program/instrument/gas.ts promises to
+ * keep, and nothing of how it plans: it follows labels instruction by instruction.
  *
  * The function has an account, and so has each loop that is open: charges inside of a loop pay for that loop
  * only. An account is settled when the loop turns, and closed when it is left.
  */
 
 import { admit, type Checked } from "../../runtime/program/admit.ts";
-import { Body } from "../../runtime/program/body.ts";
-import type { Dialect } from "../../runtime/program/model.ts";
-import { decodeModule } from "../../runtime/program/module.ts";
-import * as op from "../../runtime/program/opcodes.ts";
-import { Reader } from "../../runtime/program/reader.ts";
-import { readBody } from "../../runtime/program/validate.ts";
+import { Body } from "../../runtime/program/decode/body.ts";
+import type { Dialect } from "../../runtime/program/decode/model.ts";
+import { decodeModule } from "../../runtime/program/decode/module.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import { Reader } from "../../runtime/program/decode/reader.ts";
+import { readBody } from "../../runtime/program/decode/validate.ts";
 import type { Random } from "./random.ts";
 
 /** The rule, by numbers of its own. */

@@ -5,7 +5,8 @@ import { globSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { compileGuest } from "../../runtime/compile.ts";
-import type { Code } from "../../runtime/program/code.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import {
   type Charges,
   chargesOf,
@@ -14,9 +15,8 @@ import {
   LOOP_GAS,
   SLACK,
   SLACK_IN_LOOP,
-} from "../../runtime/program/gas.ts";
-import * as op from "../../runtime/program/opcodes.ts";
-import { piecesOf } from "../../runtime/program/pieces.ts";
+} from "../../runtime/program/instrument/gas.ts";
+import { piecesOf } from "../../runtime/program/instrument/pieces.ts";
 import { compileKernel, KERNELS } from "../bench/instrumentation.ts";
 import { baseSeed } from "../seed.ts";
 import { opcodeOf } from "./arithmetic.ts";

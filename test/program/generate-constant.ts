@@ -1,7 +1,7 @@
 /** Random constants of every type, among them zeros, infinities and NaNs. */
 
-import type { Code } from "../../runtime/program/code.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import type { Random } from "./random.ts";
 
 const { I32, I64, F32, F64 } = op;

@@ -4,8 +4,8 @@
  * its loops have no end.
  */
 
-import type { Code } from "../../runtime/program/code.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import { entry } from "./build.ts";
 import { Random } from "./random.ts";
 

@@ -3,8 +3,8 @@
  * functions only, so that every program ends.
  */
 
-import { Code } from "../../runtime/program/code.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import { Code } from "../../runtime/program/instrument/code.ts";
 import { ARITHMETIC_SHAPES } from "./arithmetic.ts";
 import type { Types } from "./build.ts";
 import { constant } from "./generate-constant.ts";

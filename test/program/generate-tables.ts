@@ -1,6 +1,6 @@
 /** What generated programs are made of: instructions by what they make, globals and imports. */
 
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
 import { ARITHMETIC_SHAPES, opcodeOf } from "./arithmetic.ts";
 
 const { I32, I64, F32, F64, V128 } = op;

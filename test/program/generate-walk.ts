@@ -1,7 +1,7 @@
 /** Random loops that move a local under conditions and access memory by it: for bounds of addresses. */
 
-import type { Code } from "../../runtime/program/code.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import { POINTER } from "./generate-tables.ts";
 import type { Random } from "./random.ts";
 

@@ -5,8 +5,8 @@
  * traps as the program instrumented.
  */
 
-import { Code } from "../../runtime/program/code.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import { Code } from "../../runtime/program/instrument/code.ts";
 import { build, type Fn, Types } from "./build.ts";
 import { FunctionGenerator } from "./generate-function.ts";
 import { GLOBALS, GLOBALS_AT, IMPORTED, POINTER, POINTER_AT, TYPES } from "./generate-tables.ts";

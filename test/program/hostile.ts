@@ -3,8 +3,8 @@
  * 1, up to the limits.
  */
 
-import type { Code } from "../../runtime/program/code.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import { build, type Fn } from "./build.ts";
 
 const { I32, I64, F64 } = op;

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
-import type { Code } from "../../runtime/program/code.ts";
-import { ENTRY_GAS, LOOP_GAS, PAGE_TOUCH_GAS } from "../../runtime/program/gas.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
+import { ENTRY_GAS, LOOP_GAS, PAGE_TOUCH_GAS } from "../../runtime/program/instrument/gas.ts";
 import { AUX_GAS } from "../../runtime/program/layout.ts";
-import * as op from "../../runtime/program/opcodes.ts";
 import { FAULT_ABORT, FAULT_OUT_OF_GAS, FAULT_UNREACHABLE } from "../../syscalls/abi.ts";
 import { build, entry } from "./build.ts";
 import { Machine } from "./harness.ts";

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
-import type { Code } from "../../runtime/program/code.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import { build, type Spec, section } from "./build.ts";
 import { raw, sections, testRejections } from "./rejected.ts";
 

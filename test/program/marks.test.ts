@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import * as op from "../../runtime/program/decode/opcodes.ts";
 import { AUX_MARKS, LIST_CAPACITY } from "../../runtime/program/layout.ts";
-import * as op from "../../runtime/program/opcodes.ts";
 import { build, entry } from "./build.ts";
 import { machineOf, run } from "./run.ts";
 

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Code } from "../../runtime/program/code.ts";
-import * as op from "../../runtime/program/opcodes.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import { ARITHMETIC_SHAPES, opcodeOf } from "./arithmetic.ts";
 import { entry } from "./build.ts";
 import { run } from "./run.ts";

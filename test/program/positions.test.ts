@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { framesOf } from "../../runtime/kernel/trace.ts";
 import { faultOf } from "../../runtime/program/faults.ts";
-import { Positions } from "../../runtime/program/positions.ts";
+import { Positions } from "../../runtime/program/source-map/positions.ts";
 import { baseSeed } from "../seed.ts";
 import { answer, answerRet } from "./differential.ts";
 import { generate } from "./generate.ts";

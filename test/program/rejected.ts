@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Reason } from "../../runtime/program/admission-error.ts";
 import { AdmissionError, admit, admitEntryProgram } from "../../runtime/program/admit.ts";
-import type { Code } from "../../runtime/program/code.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import { HEADER, join } from "./build.ts";
 
 /** What is wrong, the module, the reason, the function, and the bytes that stand at the reported offset. */

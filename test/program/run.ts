@@ -1,7 +1,7 @@
 /** Builds, admits and runs programs of one function. */
 
 import { admitEntryProgram } from "../../runtime/program/admit.ts";
-import type { Code } from "../../runtime/program/code.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
 import { entry, type Spec } from "./build.ts";
 import { Machine, PLENTY } from "./harness.ts";
 

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admitEntryProgram, instrumentForBatch } from "../../runtime/program/admit.ts";
-import type { Code } from "../../runtime/program/code.ts";
-import { PAGE_TOUCH_GAS } from "../../runtime/program/gas.ts";
+import * as op from "../../runtime/program/decode/opcodes.ts";
+import type { Code } from "../../runtime/program/instrument/code.ts";
+import { PAGE_TOUCH_GAS } from "../../runtime/program/instrument/gas.ts";
 import { AUX_PAID, TAG_PRESENT, TAG_WRITTEN } from "../../runtime/program/layout.ts";
-import * as op from "../../runtime/program/opcodes.ts";
 import { FAULT_ABORT, FAULT_MEMORY_BOUNDS, FAULT_OUT_OF_GAS, FAULT_UNREACHABLE } from "../../syscalls/abi.ts";
 import { StateMachine } from "./batch.ts";
 import { build, type Fn } from "./build.ts";

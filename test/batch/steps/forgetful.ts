@@ -1,6 +1,6 @@
 /** Steps with a planted defect: leases are random, and gas beyond a lease is not counted as gas left. */
 
-import { Meter } from "../../../runtime/kernel/meter.ts";
+import { Meter } from "../../../runtime/kernel/slots/meter.ts";
 
 export { steps } from "./leases.ts";
 

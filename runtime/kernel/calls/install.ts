@@ -1,0 +1,43 @@
+/** The program that a PUT names: by hash, or by its Wasm bytes, whose admission is part of the call. */
+
+import * as abi from "../../../syscalls/abi.ts";
+import type { Heap, Ref } from "../../heap/heap.ts";
+import { HASH_BYTES, hasHash } from "../../image/hash.ts";
+import { AdmissionError } from "../../program/admission-error.ts";
+import type { Activation } from "../activation.ts";
+import { COST_PROGRAM_SEARCH } from "../gas.ts";
+import type { LoadedProgram, Programs } from "../program.ts";
+
+/** By hash: of genesis, the caller's own, or of one of its children; whatever else this thread may know. */
+export function findProgram(heap: Heap, programs: Programs, caller: Activation): LoadedProgram | undefined {
+  const { programPointer } = caller.putRequest;
+  const hash = Uint8Array.from(caller.slot.memory.subarray(programPointer, programPointer + HASH_BYTES));
+  const genesis = programs.ofGenesis(Buffer.from(hash.buffer).toString("hex"));
+  if (genesis !== undefined) return genesis;
+  const words = new Uint32Array(hash.buffer);
+  const named = (program: Ref): boolean => hasHash(heap, program, words);
+  if (named(caller.start.program)) return caller.slot.program;
+  caller.charge(caller.children.searched * COST_PROGRAM_SEARCH);
+  const found = caller.children.findProgram(named);
+  if (found !== 0) return programs.get(found);
+  caller.refuseProgram(0, 0);
+  return undefined;
+}
+
+/** By Wasm bytes. */
+export function installProgram(programs: Programs, caller: Activation): LoadedProgram | undefined {
+  const { programPointer, programLength } = caller.putRequest;
+  try {
+    return programs.install(caller.slot.memory.subarray(programPointer, programPointer + programLength));
+  } catch (error) {
+    if (!(error instanceof AdmissionError)) throw error;
+    caller.refuseProgram(reasonNumber(error.reason), error.offset);
+    return undefined;
+  }
+}
+
+/** The number by which guests know a reason of admission. */
+function reasonNumber(reason: string): number {
+  const name = `REASON_${reason.toUpperCase().replaceAll("-", "_")}` as keyof typeof abi;
+  return abi[name];
+}

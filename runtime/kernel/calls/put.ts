@@ -1,0 +1,124 @@
+/** PUT, when its request is read and its child joined: what can be refused, and what it does. */
+
+import * as abi from "../../../syscalls/abi.ts";
+import type { Heap, Ref } from "../../heap/heap.ts";
+import { type Process, publishProcess } from "../../image/process.ts";
+import { GAS_LIMIT, TREE_DEPTH_LIMIT, WASM_PAGE_BYTES } from "../../limits.ts";
+import type { Activation } from "../activation.ts";
+import type { Child } from "../children.ts";
+import * as gas from "../gas.ts";
+import { cloneOf, cloneOfCaller, freshProcess, runnable } from "../images.ts";
+import { writeInputs } from "../items/objects.ts";
+import type { Jobs } from "../jobs.ts";
+import type { LoadedProgram, Programs } from "../program.ts";
+import { copyIn } from "./copy.ts";
+import { findProgram, installProgram } from "./install.ts";
+import { checkBatch, checkStart } from "./start.ts";
+
+/** Everything about a PUT that can be refused; leaves in `caller.plan` what applying it needs. */
+export function checkPut(heap: Heap, programs: Programs, caller: Activation, child: Child): number {
+  const request = caller.putRequest;
+  const plan = caller.plan;
+  const parts = request.parts;
+  plan.process = child.process;
+  if ((parts & (abi.PART_PROGRAM | abi.PART_CLONE)) !== 0) {
+    const refusal = checkNew(heap, programs, caller, child);
+    if (refusal !== abi.OK) return refusal;
+  }
+  const process = plan.process;
+  if (process === null) return abi.E_NO_CHILD;
+
+  const bytes = process.memoryPages * WASM_PAGE_BYTES;
+  for (let i = 0; i < request.ranges.count; i++) {
+    if (request.ranges.target(i) + request.ranges.length(i) > bytes) return abi.E_RANGE;
+  }
+
+  if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
+    const program = programs.get(process.program);
+    const refusal =
+      (parts & abi.PART_START) !== 0
+        ? checkStart(caller, process, program)
+        : checkBatch(caller, process, program);
+    if (refusal !== abi.OK) return refusal;
+    caller.charge(gas.costOfStart(process.presentPages, program.handle, request.batch.count));
+    if (request.gas > GAS_LIMIT || request.gas > caller.gas()) return abi.E_GAS;
+  }
+  return abi.OK;
+}
+
+/**
+ * PROGRAM and CLONE: makes the new child in `caller.plan`, if the caller's quotas, with those of the old
+ * one, allow it.
+ */
+function checkNew(heap: Heap, programs: Programs, caller: Activation, child: Child): number {
+  const request = caller.putRequest;
+  if (caller.depth + 1 > TREE_DEPTH_LIMIT) return abi.E_QUOTA;
+  let program: LoadedProgram | undefined;
+  let source: Process | null = null;
+  if ((request.parts & abi.PART_PROGRAM) !== 0) {
+    program =
+      request.programLength === 0 ? findProgram(heap, programs, caller) : installProgram(programs, caller);
+    if (program === undefined) return abi.E_BAD_PROGRAM;
+  } else if (request.cloneSource !== abi.CLONE_SELF) {
+    if (request.cloneSource < 0 || request.cloneSource >= abi.CHILD_LIMIT) return abi.E_NO_CHILD;
+    source = caller.children.at(request.cloneSource).process;
+    if (source === null) return abi.E_NO_CHILD;
+  }
+  // What a fresh child takes: a copy of the caller as much as the caller's memory and globals.
+  const pages = program?.freshPages ?? caller.freshPages;
+  const memory = source?.memoryGiven ?? (request.memoryQuota === 0 ? pages : request.memoryQuota);
+  const processes = source?.processesGiven ?? request.processQuota;
+  const heldGas = source?.heldGasGiven ?? request.heldGas;
+  const old = child.process;
+  if (source === null && memory < pages) return abi.E_QUOTA;
+  if (memory > caller.memoryLeft + (old?.memoryGiven ?? 0)) return abi.E_QUOTA;
+  if (heldGas > caller.start.heldGasGiven - caller.heldGasPassed + (old?.heldGasGiven ?? 0))
+    return abi.E_QUOTA;
+  if (processes + 1 > caller.processQuota + (old === null ? 0 : old.processesGiven + 1)) return abi.E_QUOTA;
+
+  if (program !== undefined) {
+    caller.plan.process = freshProcess(program, memory, processes, heldGas);
+  } else if (source !== null) {
+    caller.plan.process = cloneOf(source);
+  } else {
+    caller.charge(caller.globalsCost);
+    caller.charge(caller.publishMemory(caller.gas()));
+    caller.plan.process = cloneOfCaller(heap, caller, memory, processes, heldGas);
+  }
+  return abi.OK;
+}
+
+/** Applies a checked PUT; nothing here can be refused. */
+export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Child): void {
+  const request = caller.putRequest;
+  const plan = caller.plan;
+  const parts = request.parts;
+  const made = (parts & (abi.PART_PROGRAM | abi.PART_CLONE)) !== 0;
+  if (made || (parts & abi.PART_DROP) !== 0) {
+    const old = child.process;
+    caller.memoryPassed -= old?.memoryGiven ?? 0;
+    caller.heldGasPassed -= old?.heldGasGiven ?? 0;
+    caller.processQuota += old === null ? 0 : old.processesGiven + 1;
+    caller.children.replace(child, null);
+  }
+  if (made) {
+    const process = plan.process as Process;
+    caller.memoryPassed += process.memoryGiven;
+    caller.heldGasPassed += process.heldGasGiven;
+    caller.processQuota -= process.processesGiven + 1;
+    caller.children.replace(child, process);
+  }
+  if (made) caller.item?.make(`${caller.path}/${child.number}`);
+  if (request.ranges.count > 0) copyIn(heap, caller, child);
+  if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
+    caller.slot.meter.transfer(-request.gas);
+    caller.gasLent += request.gas;
+    const start = runnable(child.process as Process, plan.entry, request, caller.start.gasEpoch);
+    if ((parts & abi.PART_BATCH) !== 0) start.inputs = writeInputs(heap, request.batch, caller.slot.memory);
+    caller.children.replace(child, start);
+    // What an item starts is nobody else's to run.
+    if (caller.item !== null) return;
+    const publish = (): Ref => publishProcess(heap, start);
+    child.ticket = jobs.post(publish, child.number);
+  }
+}

@@ -1,0 +1,47 @@
+/** What START and BATCH ask of a child before they make it runnable. */
+
+import * as abi from "../../../syscalls/abi.ts";
+import { ENTRY_CONTINUE, type Process } from "../../image/process.ts";
+import { pagesTaken } from "../../image/quota.ts";
+import { WASM_PAGE_BYTES } from "../../limits.ts";
+import type { Activation } from "../activation.ts";
+import { batchBytes, type InputList } from "../items/objects.ts";
+import type { LoadedProgram } from "../program.ts";
+
+/** Finds the entry that START runs, for `caller.plan`. */
+export function checkStart(caller: Activation, process: Process, program: LoadedProgram): number {
+  const { putRequest, plan } = caller;
+  if (process.continuation !== 0) {
+    if (caller.item !== null) return abi.E_NOT_IN_BATCH;
+    if (putRequest.entry !== "") return abi.E_STATE;
+    plan.entry = ENTRY_CONTINUE;
+    return abi.OK;
+  }
+  if (putRequest.entry === "") return abi.E_STATE;
+  plan.entry = program.entry(putRequest.entry);
+  return plan.entry < 0 ? abi.E_NO_ENTRY : abi.OK;
+}
+
+/** Whether the child can take a batch, and finds the entry that its items run. */
+export function checkBatch(caller: Activation, process: Process, program: LoadedProgram): number {
+  const { putRequest, plan } = caller;
+  const rests = process.status === abi.STATUS_FRESH || process.status === abi.STATUS_RETURNED;
+  if (!rests || process.runnableHeld > 0) return abi.E_STATE;
+  plan.entry = program.entry(putRequest.entry);
+  if (plan.entry < 0) return abi.E_NO_ENTRY;
+  const { batch } = putRequest;
+  const bytes = process.memoryPages * WASM_PAGE_BYTES;
+  if (!batch.fits(program.handle.stateBytes, bytes)) return abi.E_RANGE;
+  return canKeepBatch(process, program, batch) ? abi.OK : abi.E_QUOTA;
+}
+
+/** Whether the quota of `process` allows it to keep these inputs, and what becomes of the items. */
+export function canKeepBatch(
+  process: Process,
+  program: LoadedProgram,
+  { count, bytes }: Pick<InputList, "count" | "bytes">,
+): boolean {
+  const { memoryPages, programPages, memoryGiven, memoryPassed } = process;
+  const kept = program.handle.globalsLength + batchBytes(count, bytes);
+  return pagesTaken(memoryPages, programPages, kept) <= memoryGiven - memoryPassed;
+}

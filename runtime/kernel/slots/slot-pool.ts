@@ -1,0 +1,213 @@
+/**
+ * A worker's slots: which one an activation gets.
+ *
+ * Best is the slot that holds the very image. Else one that holds nearly the same is written over; else one
+ * that is out of date: in which this process ran last, whose contents a collection has freed, or whose
+ * process has run in another one since. Else a new one is filled, if there is room. So there are hardly more
+ * slots than processes, and memory is touched for the first time when a process is met for the first time.
+ * What is kept unused is bounded in number and in bytes; a new slot takes the memories of an evicted one.
+ */
+
+import type { Heap, Ref } from "../../heap/heap.ts";
+import { tableDiffCount } from "../../heap/table.ts";
+import { PAGE_BYTES, SLOT_BYTES_LIMIT, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../../limits.ts";
+import type { LoadedProgram, Variant } from "../program.ts";
+import { type KernelImports, Slot, type SlotImage, UNKNOWN } from "./slot.ts";
+
+/**
+ * A slot holds nearly the same if at most this share of the image's pages differ: a new memory has to be
+ * filled whole, and its untouched pages cost the OS more than copying them, up to 12 µs each.
+ */
+const REUSE_SHARE = 0.75;
+const REUSE_PAGES = 16;
+/** Free slots of the variant, the newest, whose difference to the image is looked at. */
+const CANDIDATES = 4;
+
+/** The place in the tree of the root. */
+export const ROOT_PLACE = 0;
+
+/**
+ * The place of a process in the tree, from that of its parent: a number by which a worker knows which process
+ * it met before. Two that share one may take each other's slot, and lose time.
+ */
+export function placeBelow(parent: number, child: number): number {
+  return (Math.imul(parent, 0x9e3779b1) + child + 1) | 0;
+}
+
+/** The place of the process that these numbers of children lead to from the root. */
+export function placeOf(path: readonly number[]): number {
+  return path.reduce(placeBelow, ROOT_PLACE);
+}
+
+/** A worker's slots. The free ones are kept in the order of their last use, bounded in number and bytes. */
+export class SlotPool {
+  readonly #heap: Heap;
+  readonly #imports: KernelImports;
+  /** The one that was released last; not among the others yet. */
+  #last: Slot | null = null;
+  /** The others that are free, oldest first. */
+  readonly #free = new Set<Slot>();
+  readonly #byVariant = new Map<Variant, Map<Ref, Slot[]>>();
+  #freeBytes = 0;
+  #count = 0;
+  /** One that was given up last, for its memories. */
+  #old: Slot | null = null;
+
+  constructor(heap: Heap, imports: KernelImports) {
+    this.#heap = heap;
+    this.#imports = imports;
+  }
+
+  /**
+   * A slot for `image`, entered, of the process at `place`. Give it back with `release`, or drop it if it is
+   * in doubt.
+   */
+  take(variant: Variant, image: SlotImage, place: number): Slot {
+    const slot =
+      this.#takeLast(variant, image) ?? this.#choose(variant, image, place) ?? this.#create(variant, image);
+    slot.place = place;
+    try {
+      slot.enter(this.#heap, image);
+    } catch (error) {
+      this.drop();
+      throw error;
+    }
+    return slot;
+  }
+
+  /**
+   * The activation in the slot ended with an image of `memoryPages`; a memory that has grown beyond it is of
+   * no use.
+   */
+  release(slot: Slot, memoryPages: number): void {
+    if (slot.memoryPages > memoryPages) {
+      this.drop();
+      this.#old = slot;
+      return;
+    }
+    this.#shelve();
+    this.#last = slot;
+  }
+
+  /**
+   * The slot of the last activation, if it holds this very image: a parent often runs one child again and
+   * again.
+   */
+  #takeLast(variant: Variant, image: SlotImage): Slot | null {
+    const slot = this.#last;
+    if (slot === null) return null;
+    if (slot.variant === variant && slot.root === image.memory && slot.memoryPages === image.memoryPages) {
+      this.#last = null;
+      return slot;
+    }
+    this.#shelve();
+    return null;
+  }
+
+  #shelve(): void {
+    const slot = this.#last;
+    if (slot === null) return;
+    this.#last = null;
+    this.#add(slot);
+    while (this.#free.size > 1 && this.#freeBytes > SLOT_BYTES_LIMIT) this.#evict();
+  }
+
+  #add(slot: Slot): void {
+    this.#free.add(slot);
+    this.#freeBytes += slot.memory.length;
+    let byRoot = this.#byVariant.get(slot.variant);
+    if (byRoot === undefined) {
+      byRoot = new Map();
+      this.#byVariant.set(slot.variant, byRoot);
+    }
+    const same = byRoot.get(slot.root);
+    if (same === undefined) byRoot.set(slot.root, [slot]);
+    else same.push(slot);
+  }
+
+  /** The slot is not used again. */
+  drop(): void {
+    this.#count--;
+  }
+
+  /**
+   * After a collection, with no slot in use. Slots of programs that do not stay are given up, and those that
+   * were not used since the contents of their memory became unknown.
+   */
+  forget(stays: (program: LoadedProgram) => boolean): void {
+    this.#shelve();
+    this.#old = null;
+    for (const slot of [...this.#free]) {
+      this.#remove(slot);
+      if (stays(slot.program) && slot.root !== UNKNOWN) {
+        slot.forget(this.#heap);
+        this.#add(slot);
+      } else {
+        this.drop();
+      }
+    }
+  }
+
+  #choose(variant: Variant, image: SlotImage, place: number): Slot | undefined {
+    const byRoot = this.#byVariant.get(variant);
+    if (byRoot === undefined) return undefined;
+    const exact = byRoot.get(image.memory)?.find((slot) => slot.memoryPages === image.memoryPages);
+    if (exact !== undefined) return this.#remove(exact);
+    const pages = image.memoryPages * (WASM_PAGE_BYTES / PAGE_BYTES);
+    const room = this.#count < SLOTS_LIMIT && this.#freeBytes + pages * PAGE_BYTES <= SLOT_BYTES_LIMIT;
+    // What is not known is written whole, zeros too: not into a memory that is mostly untouched.
+    const dense = byRoot.has(UNKNOWN) && 2 * tableDiffCount(this.#heap, 0, image.memory) >= pages;
+    const fitting = [...byRoot.values()]
+      .flat()
+      .filter((slot) => slot.memoryPages <= image.memoryPages && (dense || slot.root !== UNKNOWN));
+    const outdated =
+      fitting.findLast((slot) => slot.place === place) ??
+      fitting.find((slot) => slot.root === UNKNOWN) ??
+      superseded(fitting);
+    const candidates = fitting.slice(-CANDIDATES);
+    if (outdated !== undefined) candidates.push(outdated);
+    let worth = room ? Math.max(REUSE_PAGES, pages * REUSE_SHARE) : Number.POSITIVE_INFINITY;
+    let chosen = outdated;
+    for (const slot of candidates) {
+      const known = slot.root !== UNKNOWN;
+      const difference = known ? tableDiffCount(this.#heap, slot.root, image.memory) : pages;
+      if (difference > worth) continue;
+      chosen = slot;
+      worth = difference - 1;
+    }
+    return chosen === undefined ? undefined : this.#remove(chosen);
+  }
+
+  #create(variant: Variant, image: SlotImage): Slot {
+    while (this.#count >= SLOTS_LIMIT && this.#free.size > 0) {
+      this.#evict([...this.#free].find((free) => free.memoryServes(variant, image.memoryPages)));
+    }
+    const slot = new Slot(variant, image.memoryPages, this.#imports, this.#old);
+    this.#old = null;
+    this.#count++;
+    return slot;
+  }
+
+  /** Gives a free slot up, the oldest unless another one is named. */
+  #evict(slot: Slot | undefined = [...this.#free][0]): void {
+    this.#old = this.#remove(slot as Slot);
+    this.drop();
+  }
+
+  #remove(slot: Slot): Slot {
+    this.#free.delete(slot);
+    this.#freeBytes -= slot.memory.length;
+    const byRoot = this.#byVariant.get(slot.variant) as Map<Ref, Slot[]>;
+    const same = byRoot.get(slot.root) as Slot[];
+    if (same.length > 1) same.splice(same.indexOf(slot), 1);
+    else byRoot.delete(slot.root);
+    if (byRoot.size === 0) this.#byVariant.delete(slot.variant);
+    return slot;
+  }
+}
+
+/** Of slots in the order of their use one whose process has run in a later one since. */
+function superseded(slots: readonly Slot[]): Slot | undefined {
+  const later = new Set<number>();
+  return slots.findLast(({ place }) => later.size === later.add(place).size);
+}

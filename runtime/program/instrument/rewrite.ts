@@ -1,0 +1,443 @@
+/**
+ * Writes one function of an instrumented module from its decoded body: gas, call depth, canonical NaNs, marks
+ * of written pages. Everything is encoded again from the decoded instructions.
+ *
+ * A function whose gas is kept in a local, or that counts call depth, has one exit: its body is wrapped in a
+ * block, and a return becomes a branch out of it, so that the counters are put right behind it.
+ */
+
+import { FAULT_CALL_DEPTH, FAULT_TABLE_BOUNDS } from "../../../syscalls/abi.ts";
+import type { Body } from "../decode/body.ts";
+import type { FunctionType } from "../decode/model.ts";
+import * as op from "../decode/opcodes.ts";
+import type { Writer } from "../decode/writer.ts";
+import { guard } from "../lines/guards.ts";
+import { emptyLines, type LinePlan, type Lines, planLines } from "../lines/lines.ts";
+import { planRanges } from "../lines/ranges.ts";
+import { Accesses } from "./access.ts";
+import { emptyMarks, type Marks, planMarks, REACH, type Reach } from "./barrier.ts";
+import { Code, writeLocals } from "./code.ts";
+import { type Charges, chargesOf, PAGE_TOUCH_GAS } from "./gas.ts";
+import { canonicalisations, writeCanonical } from "./nan.ts";
+
+/** Deliberate defects, for tests that must find them. */
+export type Defect = ProductionDefect | LineDefect;
+type ProductionDefect =
+  | "gas"
+  | "nan"
+  | "nan-shape"
+  | "mark"
+  | "pay"
+  | "depth"
+  | "group"
+  | "bulk-mark"
+  | "bulk-pay"
+  | "exit"
+  | "flush";
+/** Those of the batch variant alone. */
+type LineDefect =
+  | "straddle"
+  | "bound-offset"
+  | "bulk-touch"
+  | "write-tag"
+  | "state-pay"
+  | "span"
+  | "guard"
+  | "wrap"
+  | "claim"
+  | "version";
+
+/** Numbers of the instrumented module's items. */
+export interface Targets {
+  /** By function of the original: imports are their wrappers. */
+  readonly functions: (index: number) => number;
+  /** The same for a ref.func, which must be declared. */
+  readonly references: (index: number) => number;
+  /** The type () -> results of a function type with several results; its index. */
+  readonly blockType: (type: FunctionType) => number;
+  readonly reach: Reach;
+  readonly gasGlobal: number;
+  readonly depthGlobal: number;
+  readonly grow: () => number;
+  readonly copy: () => number;
+  readonly fill: () => number;
+  readonly init: (segment: number) => number;
+  /** By memory of the module. */
+  readonly memories: readonly number[];
+  /** In the batch variant: how accesses find state. */
+  readonly lines: Lines | null;
+  /** Whether to note which instruction each piece of code is made for. */
+  readonly origins: boolean;
+  readonly defect: Defect | null;
+}
+
+/** Rewrites functions one after the other, with scratch space that is used again. */
+export class Rewriter {
+  readonly #targets: Targets;
+  readonly #source: Uint8Array;
+  readonly #scratch = new Code(4096);
+  #fixes = new Uint8Array(0);
+  #marks: Marks = emptyMarks(0);
+  #lines: LinePlan = emptyLines(0);
+  /** Where branches of the function written last stand that are seldom taken, counted from its start. */
+  unlikely: number[] = [];
+  /**
+   * Pairs, if they are wanted: where the code of an instruction begins, counted in the same way, and where
+   * that instruction stands in the source.
+   */
+  origins: number[] = [];
+
+  constructor(source: Uint8Array, targets: Targets) {
+    this.#source = source;
+    this.#targets = targets;
+  }
+
+  /**
+   * Appends the function, with its size, to `out`; returns its size. `depthCharge` is 0 for functions that do
+   * not count. Asyncify's own functions are called by the kernel and cost nothing: `free`.
+   */
+  function(body: Body, type: FunctionType, depthCharge: number, free: boolean, out: Writer): number {
+    if (this.#fixes.length < body.length) {
+      const capacity = body.ops.length;
+      this.#fixes = new Uint8Array(capacity);
+      this.#marks = emptyMarks(capacity);
+      this.#lines = emptyLines(capacity);
+    }
+    const { reach, lines, defect } = this.#targets;
+    canonicalisations(body, this.#fixes, defect === "nan-shape");
+    planMarks(body, reach, this.#marks, defect === "group" ? 2 * REACH : REACH);
+    if (lines !== null) {
+      planRanges(body, lines, this.#lines);
+      planLines(body, reach, lines, this.#lines);
+    }
+    const plan: Plan = {
+      charges: free ? new Map() : chargesOf(body),
+      fixes: this.#fixes,
+      marks: this.#marks,
+      lines: this.#lines,
+      depthCharge,
+    };
+    this.#scratch.clear();
+    const writer = new FunctionWriter(this.#source, this.#targets, body, type, plan, this.#scratch);
+    const size = writer.write(out);
+    const start = size - this.#scratch.length;
+    this.unlikely = this.#scratch.unlikely.map((place) => start + place);
+    this.origins = writer.origins.map((value, i) => (i % 2 === 0 ? start + value : value));
+    return size;
+  }
+}
+
+interface Plan {
+  /** None for a function that costs nothing. */
+  readonly charges: Charges;
+  readonly fixes: Uint8Array;
+  readonly marks: Marks;
+  /** Of the batch variant. */
+  readonly lines: LinePlan;
+  readonly depthCharge: number;
+}
+
+class FunctionWriter {
+  readonly #source: Uint8Array;
+  readonly #targets: Targets;
+  readonly #body: Body;
+  readonly #type: FunctionType;
+  readonly #plan: Plan;
+  readonly #code: Code;
+  readonly #accesses: Accesses;
+  /** Places in `code` and in the source, in turn. */
+  readonly origins: number[] = [];
+  readonly #extra: number[] = [];
+  readonly #temporaries = new Map<string, number>();
+  /** The local that holds the gas where that pays, or null. */
+  #gas: number | null = null;
+  #nesting = 0;
+  #oneExit = false;
+
+  constructor(
+    source: Uint8Array,
+    targets: Targets,
+    body: Body,
+    type: FunctionType,
+    plan: Plan,
+    scratch: Code,
+  ) {
+    this.#code = scratch;
+    this.#source = source;
+    this.#targets = targets;
+    this.#body = body;
+    this.#type = type;
+    this.#plan = plan;
+    const temporary = (name: string, local: number) => this.#temporary(name, local);
+    const pay = () => this.#charge(PAGE_TOUCH_GAS);
+    this.#accesses = new Accesses(scratch, targets, body, plan.marks, plan.lines, { temporary, pay });
+  }
+
+  write(out: Writer): number {
+    const code = this.#code;
+    const { charges, depthCharge } = this.#plan;
+    const entryCharge = charges.get(0);
+    const caches = entryCharge !== undefined && this.#caches();
+    this.#oneExit = caches || depthCharge > 0;
+    if (caches) this.#gas = this.#temporary("gas", op.I64);
+    if (entryCharge !== undefined) this.#charge(entryCharge, true);
+    if (depthCharge > 0) this.#enterDepth(depthCharge);
+    if (this.#oneExit) {
+      code.u8(op.BLOCK);
+      const { results } = this.#type;
+      if (results.length > 1) code.s32(this.#targets.blockType(this.#type));
+      else code.u8(results.length === 1 ? (results[0] as number) : 0x40);
+    }
+    for (let place = 0; place < this.#body.length; place++) this.#instruction(place);
+    if (this.#oneExit) {
+      // The body's own `end` closed the block.
+      if (this.#gas !== null && this.#targets.defect !== "exit") this.#flushGas();
+      if (depthCharge > 0) {
+        // From the local, not the global: the next call need not wait for what this one wrote.
+        code.get(this.#temporary("depth", op.I32));
+        code.i32(depthCharge);
+        code.op(op.I32_ADD);
+        code.index(op.GLOBAL_SET, this.#targets.depthGlobal);
+      }
+      code.end();
+    }
+    const locals = new Code(64);
+    writeLocals(locals, this.#extra, this.#body.runs);
+    const size = locals.length + code.length;
+    out.u32(size);
+    out.bytes(locals.view());
+    out.bytes(code.view());
+    return size;
+  }
+
+  /**
+   * Whether the gas is better kept in a local: when loops turn more often than calls are made, by a guess of
+   * eight turns a loop. A call followed by `unreachable` (AssemblyScript's abort) is never made in code that
+   * matters.
+   */
+  #caches(): boolean {
+    const { ops, length } = this.#body;
+    const loops: boolean[] = [];
+    let weight = 1;
+    let turns = 0;
+    let calls = 0;
+    for (let place = 0; place < length; place++) {
+      const opcode = ops[place] as number;
+      if (opcode === op.LOOP) {
+        weight *= 8;
+        turns += weight;
+        loops.push(true);
+      } else if (opcode === op.BLOCK || opcode === op.IF) {
+        loops.push(false);
+      } else if (opcode === op.END) {
+        if (loops.pop() === true) weight /= 8;
+      } else if (leaves(opcode) && !this.#isCold(place)) {
+        calls += weight;
+      }
+    }
+    return turns > calls;
+  }
+
+  #isCold(place: number): boolean {
+    return place + 1 < this.#body.length && this.#body.ops[place + 1] === op.UNREACHABLE;
+  }
+
+  #temporary(name: string, type: number): number {
+    const known = this.#temporaries.get(name);
+    if (known !== undefined) return known;
+    const local = this.#body.locals.length + this.#extra.length;
+    this.#extra.push(type);
+    this.#temporaries.set(name, local);
+    return local;
+  }
+
+  #charge(amount: number, first = false): void {
+    const code = this.#code;
+    const global = this.#targets.gasGlobal;
+    if (this.#targets.defect === "gas" && !first) return;
+    if (this.#gas !== null && !first) code.get(this.#gas);
+    else code.index(op.GLOBAL_GET, global);
+    code.i64(BigInt(amount));
+    code.op(op.I64_SUB);
+    const local = this.#gas ?? this.#temporary("gas", op.I64);
+    code.tee(local);
+    if (this.#gas === null) {
+      code.index(op.GLOBAL_SET, global);
+      code.get(local);
+    }
+    code.faultIfOutOfGas();
+  }
+
+  /** The gas from the local to the global, before other code runs. */
+  #flushGas(): void {
+    this.#code.get(this.#gas as number);
+    this.#code.index(op.GLOBAL_SET, this.#targets.gasGlobal);
+  }
+
+  #fetchGas(): void {
+    this.#code.index(op.GLOBAL_GET, this.#targets.gasGlobal);
+    this.#code.set(this.#gas as number);
+  }
+
+  #enterDepth(charge: number): void {
+    const code = this.#code;
+    const global = this.#targets.depthGlobal;
+    const local = this.#temporary("depth", op.I32);
+    code.index(op.GLOBAL_GET, global);
+    code.i32(charge);
+    code.op(op.I32_SUB);
+    code.tee(local);
+    code.index(op.GLOBAL_SET, global);
+    code.get(local);
+    code.i32(0);
+    code.op(op.I32_LT_S);
+    if (this.#targets.defect === "depth") {
+      code.op(op.DROP);
+      return;
+    }
+    code.open(op.IF);
+    code.fault(FAULT_CALL_DEPTH);
+    code.end();
+  }
+
+  #instruction(place: number): void {
+    const body = this.#body;
+    const opcode = body.ops[place] as number;
+    if (this.#targets.origins) this.origins.push(this.#code.length, body.at[place] as number);
+    const charge = this.#plan.charges.get(place);
+    if (charge !== undefined && place > 0) this.#charge(charge);
+    const handsOver = this.#gas !== null && leaves(opcode);
+    if (handsOver && this.#targets.defect !== "flush") this.#flushGas();
+    this.#encode(place, opcode);
+    if (handsOver && !this.#isCold(place)) this.#fetchGas();
+    const shape = this.#plan.fixes[place] as number;
+    if (shape !== 0 && this.#targets.defect !== "nan")
+      writeCanonical(this.#code, shape, (name, type) => this.#temporary(name, type));
+    const saved = this.#plan.marks.saves[place] as number;
+    if (saved !== 0) this.#code.tee(this.#temporary(`address${saved - 1}`, op.I32));
+  }
+
+  #encode(place: number, opcode: number): void {
+    const code = this.#code;
+    const body = this.#body;
+    const targets = this.#targets;
+    const a = body.a[place] as number;
+    const b = body.b[place] as number;
+    switch (op.IMMEDIATES[opcode]) {
+      case op.NO_IMMEDIATE:
+        return code.op(opcode);
+      case op.LANE:
+        code.op(opcode);
+        return code.u8(a >> 8);
+      case op.MEMORY_ARGUMENT:
+      case op.MEMORY_LANE:
+        return op.IS_STORE[opcode] === 1
+          ? this.#accesses.store(place, opcode)
+          : this.#accesses.load(place, opcode);
+    }
+    switch (opcode) {
+      case op.NOP:
+        return;
+      case op.BLOCK:
+      case op.IF:
+      case op.LOOP:
+        this.#nesting++;
+        code.u8(opcode);
+        return code.s32(a);
+      case op.END:
+        this.#nesting--;
+        return code.op(opcode);
+      case op.RETURN:
+        if (!this.#oneExit) return code.op(opcode);
+        return code.index(op.BR, this.#nesting);
+      case op.BR_TABLE: {
+        const labels = body.labels[a] as number[];
+        code.op(opcode);
+        code.u32(labels.length - 1);
+        for (const label of labels) code.u32(label);
+        return;
+      }
+      case op.GLOBAL_SET:
+        code.index(opcode, a);
+        if (targets.lines !== null) guard(code, targets.lines, a);
+        return;
+      case op.CALL:
+        return code.index(opcode, targets.functions(a));
+      case op.REF_FUNC:
+        return code.index(opcode, targets.references(a));
+      case op.CALL_INDIRECT:
+        code.index(opcode, a);
+        return code.u32(b);
+      case op.SELECT_TYPED:
+        code.op(opcode);
+        code.u32(1);
+        return code.u8(a);
+      case op.REF_NULL:
+        code.op(opcode);
+        return code.u8(a);
+      case op.TABLE_GET:
+        return this.#tableGet(a);
+      case op.MEMORY_SIZE:
+        return code.index(opcode, 0);
+      case op.MEMORY_GROW:
+        return code.index(op.CALL, targets.grow());
+      case op.MEMORY_COPY:
+        return code.index(op.CALL, targets.copy());
+      case op.MEMORY_FILL:
+        return code.index(op.CALL, targets.fill());
+      case op.MEMORY_INIT:
+        return code.index(op.CALL, targets.init(a));
+      case op.I32_CONST:
+        return code.i32(a);
+      case op.I64_CONST:
+        return code.i64(body.wide[a] as bigint);
+      case op.F32_CONST:
+      case op.F64_CONST:
+      case op.V128_CONST:
+      case op.I8X16_SHUFFLE: {
+        const size = opcode === op.F32_CONST ? 4 : opcode === op.F64_CONST ? 8 : 16;
+        code.op(opcode);
+        return code.bytes(this.#source.subarray(a, a + size));
+      }
+      case op.BR:
+      case op.BR_IF:
+      case op.LOCAL_GET:
+      case op.LOCAL_SET:
+      case op.LOCAL_TEE:
+      case op.GLOBAL_GET:
+      case op.TABLE_SIZE:
+        return code.index(opcode, a);
+      default: // unreachable else drop select ref.is_null
+        return code.op(opcode);
+    }
+  }
+
+  /** The index is checked first: V8 has one text for it and for call_indirect, which are different faults. */
+  #tableGet(table: number): void {
+    const code = this.#code;
+    const index = this.#temporary("index", op.I32);
+    code.tee(index);
+    code.index(op.TABLE_SIZE, table);
+    code.op(op.I32_GE_U);
+    code.open(op.IF);
+    code.fault(FAULT_TABLE_BOUNDS);
+    code.end();
+    code.get(index);
+    code.index(op.TABLE_GET, table);
+  }
+}
+
+/** Whether the instruction becomes a call: other code charges gas, and may hand it to the kernel. */
+function leaves(opcode: number): boolean {
+  switch (opcode) {
+    case op.CALL:
+    case op.CALL_INDIRECT:
+    case op.MEMORY_GROW:
+    case op.MEMORY_COPY:
+    case op.MEMORY_FILL:
+    case op.MEMORY_INIT:
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Names of functions, as compilers leave them in the custom section "name": for messages to people, and
+ * nothing else. The section is not checked at admission, so nothing in it can be relied on.
+ */
+
+import { AdmissionError } from "../admission-error.ts";
+import { Reader } from "../decode/reader.ts";
+
+const CUSTOM = 0;
+const FUNCTION_NAMES = 1;
+const CHARACTERS_MAX = 100;
+
+/** The same error, with the name of its function in the message if the module tells it. */
+export function withName(error: unknown, bytes: Uint8Array): unknown {
+  if (!(error instanceof AdmissionError) || error.functionIndex === null) return error;
+  const name = nameOf(bytes, error.functionIndex);
+  if (name === null) return error;
+  return new AdmissionError(error.reason, error.text, error.offset, error.functionIndex, name);
+}
+
+/** The function's name, or null if there is none or the section is damaged. */
+export function nameOf(bytes: Uint8Array, wanted: number): string | null {
+  const reader = new Reader(bytes, 8);
+  try {
+    for (;;) {
+      const id = reader.u8();
+      const size = reader.u32();
+      const end = reader.skip(size) + size;
+      if (id !== CUSTOM) continue;
+      const inside = new Reader(bytes, end - size, end);
+      if (inside.name(size) !== "name") continue;
+      return inNames(inside, wanted);
+    }
+  } catch {
+    return null; // the end of the module, or damage
+  }
+}
+
+function inNames(reader: Reader, wanted: number): string | null {
+  for (;;) {
+    const id = reader.u8();
+    const size = reader.u32();
+    const end = reader.skip(size) + size;
+    if (id !== FUNCTION_NAMES) continue;
+    const list = new Reader(reader.bytes, end - size, end);
+    for (let left = list.u32(); left > 0; left--) {
+      const index = list.u32();
+      if (index === wanted) return printable(list.name(size));
+      list.skip(list.u32());
+    }
+    return null;
+  }
+}
+
+/** Without control characters, and short. */
+function printable(name: string): string | null {
+  const clean = name.replace(/[\p{C}\p{Z}]+/gu, " ").trim();
+  const characters = [...clean.slice(0, 4 * CHARACTERS_MAX)];
+  if (characters.length <= CHARACTERS_MAX) return clean === "" ? null : clean;
+  return `${characters.slice(0, CHARACTERS_MAX).join("")}…`;
+}
+
+/** The module without its custom sections of these names. */
+export function withoutSections(bytes: Uint8Array, names: readonly string[]): Uint8Array {
+  const reader = new Reader(bytes, 8);
+  const kept = [bytes.subarray(0, 8)];
+  while (reader.offset < reader.end) {
+    const start = reader.offset;
+    const id = reader.u8();
+    const size = reader.u32();
+    const end = reader.skip(size) + size;
+    const dropped = id === CUSTOM && names.includes(new Reader(bytes, end - size, end).name(size));
+    if (!dropped) kept.push(bytes.subarray(start, end));
+  }
+  return new Uint8Array(Buffer.concat(kept));
+}

@@ -1,0 +1,96 @@
+/**
+ * Where the sources of programs stand, as far as this process knows: names of functions and source maps, for
+ * messages to people and nothing else. `compileGuest` tells it of what it compiles.
+ */
+
+import { SourceMap } from "node:module";
+import { badArgument, UsageError } from "../../errors.ts";
+import { type Program, programHash } from "../admit.ts";
+import { nameOf } from "./names.ts";
+
+/** A place in a source file; line and column count from 1. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** What a compiler tells of a program. */
+export interface Sources {
+  /** A source map, version 3, whose columns are byte offsets in the module: what `asc --sourceMap` writes. */
+  readonly map?: string;
+  /** The module with a section "name", if the program itself has none. */
+  readonly named?: Uint8Array;
+}
+
+interface Known {
+  readonly sources: Sources;
+  readonly named: Uint8Array;
+  /** Made when it is asked. */
+  map: SourceMap | null;
+}
+
+/** How far before an instruction the source of another one still tells where it is. */
+const SEARCH_BYTES = 64;
+
+const known = new Map<string, Known>();
+
+/**
+ * Tells this process where the sources of a program stand, for the stacks of `Runtime.trace`. Not needed for
+ * what `compileGuest` has compiled; `stillpoint compile --sources` writes the files.
+ *
+ * @throws UsageError (BAD_ARGUMENT)
+ * @example
+ * ```ts
+ * const program = await readFile("ledger.wasm");
+ * const map = await readFile("ledger.wasm.map", "utf8");
+ * addSources(program, { map, named: await readFile("ledger.wasm.named") });
+ * ```
+ */
+export function addSources(program: Uint8Array, sources: Sources): void {
+  if (typeof sources !== "object" || sources === null) {
+    throw badArgument('sources are an object with a "map", or with "named"', sources);
+  }
+  const { map, named = program } = sources;
+  if (map !== undefined) parse(map);
+  known.set(keyOf(programHash(program)), { sources, named, map: null });
+}
+
+/** What this process was told of a program. */
+export function sourcesOf(program: Uint8Array): Sources {
+  return known.get(keyOf(programHash(program)))?.sources ?? {};
+}
+
+/** The name of a function of a program, and where the source of the instruction at `offset` stands. */
+export function sourceOf(
+  { hash, bytes }: Program,
+  functionIndex: number,
+  offset: number,
+): { readonly name: string; readonly source: Place | null } {
+  const found = known.get(keyOf(hash));
+  const name = nameOf(found?.named ?? bytes, functionIndex) ?? `function ${functionIndex}`;
+  if (found?.sources.map === undefined) return { name, source: null };
+  found.map ??= parse(found.sources.map);
+  return { name, source: placeOf(found.map, offset) };
+}
+
+/** Not every instruction has a place: optimisers make some of their own. Then that of one shortly before. */
+function placeOf(map: SourceMap, offset: number): Place | null {
+  for (let at = offset; at >= 0 && at > offset - SEARCH_BYTES; at--) {
+    const entry = map.findEntry(0, at);
+    if (!("originalSource" in entry) || entry.originalSource === undefined) continue;
+    const { originalSource: file, originalLine, originalColumn } = entry;
+    return { file, line: originalLine + 1, column: originalColumn + 1 };
+  }
+  return null;
+}
+
+const keyOf = (hash: Uint8Array): string => Buffer.from(hash).toString("hex");
+
+function parse(map: string): SourceMap {
+  try {
+    return new SourceMap(JSON.parse(map));
+  } catch (error) {
+    throw new UsageError("BAD_ARGUMENT", `map is no source map: ${error}`, {}, { cause: error });
+  }
+}
