@@ -2,8 +2,8 @@
  * Leases: how much of its gas an incarnation may spend before its reads are validated
  * (kernel/slots/meter.ts). One whose lease expires is no outcome. If its reads turn out wrong, it was aborted
  * early; else it runs again with the next lease, and after the last one when all lower items are committed,
- * with all its gas. So what runs on an inconsistent snapshot costs a small multiple of what items of its entry
- * cost.
+ * with all its gas. So what runs on an inconsistent snapshot costs a small multiple of what items of its
+ * entry cost.
  *
  * Leases follow from the gas of committed items, and decide nothing but time: an incarnation that ends within
  * its lease has done what it would have done without one.
