@@ -38,12 +38,25 @@ export function accumulate(
 }
 
 /**
- * Adds `delta` to the u64 at `address`, or subtracts it. Whether the result fits; if not, nothing is added.
+ * Adds `delta` to the u64 at `address`, or subtracts it. Whether the result lies within the bounds; if not,
+ * nothing is added.
  */
-export function accumulateU64(address: usize, delta: u64, subtract: bool = false): bool {
-  memory.fill(request + abi.ACCUMULATE_DELTA, 0, 32);
+export function accumulateU64(
+  address: usize,
+  delta: u64,
+  subtract: bool = false,
+  minimum: u64 = 0,
+  maximum: u64 = u64.MAX_VALUE,
+): bool {
+  memory.fill(request + abi.ACCUMULATE_DELTA, 0, abi.ACCUMULATE_SIZE - <usize>abi.ACCUMULATE_DELTA);
   store<u64>(request, delta, abi.ACCUMULATE_DELTA);
-  return send(address, 8, subtract ? abi.ACCUMULATE_SUBTRACT : 0);
+  let flags = subtract ? abi.ACCUMULATE_SUBTRACT : 0;
+  if (minimum != 0 || maximum != u64.MAX_VALUE) {
+    flags |= abi.ACCUMULATE_BOUNDED;
+    store<u64>(request, minimum, abi.ACCUMULATE_MINIMUM);
+    store<u64>(request, maximum, abi.ACCUMULATE_MAXIMUM);
+  }
+  return send(address, 8, flags);
 }
 
 function send(address: usize, width: u32, flags: u32): bool {

@@ -7,6 +7,20 @@ export { Child, Conflict, Rejection, Status, memoryQuota, ret, snapshot } from "
 export { PARALLEL_CHILDREN, PARALLEL_GAS, PARALLEL_RANGES, Parallel, forked, parallel } from "./parallel";
 export { accumulate, accumulateU64 } from "./accumulate";
 export { Batch, Item, OUTPUT_LIMIT, Outcomes } from "./batch";
+export { StateCell } from "./state/cell";
+export { StateMap } from "./state/map";
+export { StateSet } from "./state/set";
+export { StateVector } from "./state/vector";
+export { minus, plus, times } from "./arithmetic";
+export { Address, Bytes4, Bytes8, Bytes16, Bytes32, Bytes64 } from "./values";
+export {
+  FAILURE_FLAG,
+  FAILURE_FULL,
+  FAILURE_MISSING,
+  FAILURE_OVERFLOW,
+  FAILURES_OWN,
+  fail,
+} from "./fail";
 export { check, errorName, faultName, reasonName } from "./errors";
 export { Block } from "./block";
 export { PAGE_BYTES, PageBuffer, allocatePages } from "./pages";

@@ -1,0 +1,30 @@
+/**
+ * Failing by name. A failure ends the activation or the item with an abort, so everything it wrote is undone,
+ * and its name tells the caller why.
+ *
+ *   if (balance < amount) fail("overdraft");
+ *
+ * An outcome of a batch has no text, only the line and the column of an abort. A failure with a number keeps
+ * it in the column's place: FAILURE_FLAG · file << 16 · number, where the file is an index into a list that
+ * the program's interface has. The SDK's own failures have the numbers below and no line; those of a program
+ * begin at FAILURES_OWN.
+ */
+
+/** Set in the column of an abort that is a failure with a number. */
+export const FAILURE_FLAG: u32 = 0x80000000;
+/** A collection holds as many entries as it was declared for. */
+export const FAILURE_FULL: u32 = FAILURE_FLAG | 1;
+/** There is nothing under that key or index. */
+export const FAILURE_MISSING: u32 = FAILURE_FLAG | 2;
+/** The result of checked arithmetic does not fit its type. */
+export const FAILURE_OVERFLOW: u32 = FAILURE_FLAG | 3;
+/** The number of a program's first failure. */
+export const FAILURES_OWN: u32 = 64;
+
+/**
+ * Ends this activation or item with the failure `name`. The other arguments are for the SDK and for
+ * compilers.
+ */
+export function fail(name: string, line: u32 = 0, number: u32 = 0, file: string | null = null): void {
+  abort(name, file, line, number);
+}
