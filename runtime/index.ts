@@ -6,6 +6,7 @@ export type { Contended } from "./batch/contended.ts";
 export { type BatchCounters, type BatchReport, type Ending, PHASES, type Phase } from "./batch/evidence.ts";
 export type { Hints } from "./batch/hints.ts";
 export { type Block, BlockFault } from "./chain/block.ts";
+export { Candidate } from "./chain/candidates.ts";
 export {
   type Damage,
   repairStore,
@@ -25,15 +26,16 @@ export {
 } from "./chain/diff.ts";
 export { type Divergence, divergence } from "./chain/diverge.ts";
 export type { Metrics } from "./chain/engine.ts";
-export type { BlockInput, ProduceOptions, ReorgOptions } from "./chain/input.ts";
+export type { EventFields, EventKind, EventStream, ReleaseReason, RuntimeEvent } from "./chain/events.ts";
+export type { BlockInput, ExecuteOptions, ProduceOptions, ReorgOptions } from "./chain/input.ts";
 export type { ProcessView } from "./chain/inspect.ts";
+export type { Reorg } from "./chain/maker.ts";
 export type { ForkOptions, RuntimeOptions, StoreOptions } from "./chain/options.ts";
 export { openReader, Reader, type ReaderOptions } from "./chain/reader.ts";
 export {
   type ByteRange,
   type Frame,
   type Pruned,
-  type Reorg,
   Runtime,
   type TraceEvent,
 } from "./chain/runtime.ts";

@@ -45,6 +45,8 @@ export interface Metrics {
   readonly workersDied: number;
   /** Results of work in advance that were used. */
   readonly advanceUsed: number;
+  /** Candidates that are neither committed nor released. */
+  readonly candidates: number;
   readonly batches: BatchCounters;
 }
 
@@ -59,6 +61,8 @@ export interface RootHolder {
   roots(): Iterable<Ref>;
   /** Where its blocks lie on disk, null: nowhere. */
   readonly store: Store | null;
+  /** How many candidates it holds. */
+  readonly candidates: number;
 }
 
 /**
@@ -109,6 +113,7 @@ export class Engine {
       heapLimitBytes: heap.limitBytes,
       workersDied: pool.deaths,
       advanceUsed: pool.advanceUsed,
+      candidates: [...this.#users].reduce((sum, { candidates }) => sum + candidates, 0),
       batches: pool.batchCounters,
     };
   }

@@ -302,7 +302,8 @@ export class History {
   }
 }
 
-function parentOf({ block }: Retained): BlockName {
+/** What names the block before. */
+export function parentOf({ block }: Retained): BlockName {
   return { id: block.parent, height: block.height - 1 };
 }
 

@@ -4,6 +4,7 @@ import type { Hints } from "../batch/hints.ts";
 import { badArgument, UsageError } from "../errors.ts";
 import { GAS_LIMIT } from "../limits.ts";
 import type { Block } from "./block.ts";
+import { Candidate } from "./candidates.ts";
 import { bad, checkNames, integer, type Settings } from "./options.ts";
 
 /** Options of one block. */
@@ -27,11 +28,21 @@ export interface BlockInput extends ProduceOptions {
   readonly metadata: Uint8Array;
 }
 
+/** Options of `execute`. */
+export interface ExecuteOptions extends ProduceOptions {
+  /**
+   * What the candidate stands on: a block of this chain by its height, or any retained block or candidate by
+   * its value. Default: the latest block at the time of the call.
+   */
+  readonly on?: number | Block;
+}
+
 /** Where `reorg` goes, and what it makes there. */
 export interface ReorgOptions {
   /** The block to go back to: one of this chain by height, or any retained one by its value. */
   readonly to: number | Block;
-  readonly blocks: readonly BlockInput[];
+  /** Each is run, or is a candidate that stands on the one before; the first stands on `to`. */
+  readonly blocks: readonly (BlockInput | Candidate)[];
 }
 
 /** The same as BlockInput, checked. */
@@ -69,15 +80,27 @@ function checkGasLimit(settings: Settings, options: ProduceOptions): number {
   );
 }
 
+/** Checks and copies what `execute` is given. */
+export function checkExecute(
+  settings: Settings,
+  metadata: Uint8Array,
+  options: ExecuteOptions,
+): { readonly on: number | Block | undefined; readonly input: Input } {
+  checkNames(options, ["on", ...KNOWN]);
+  const { on, ...rest } = options;
+  return { on, input: checkInput(settings, metadata, rest) };
+}
+
 /** Checks and copies what `reorg` is given. */
 export function checkReorg(
   settings: Settings,
   change: ReorgOptions,
-): { readonly to: number | Block; readonly inputs: readonly Input[] } {
+): { readonly to: number | Block; readonly inputs: readonly (Input | Candidate)[] } {
   checkNames(change, ["to", "blocks"]);
   const { to, blocks } = change;
   if (!Array.isArray(blocks)) throw bad("blocks", blocks, "a list of blocks to make");
-  const inputs = (blocks as readonly BlockInput[]).map((block, i) => {
+  const inputs = (blocks as ReorgOptions["blocks"]).map((block, i) => {
+    if (block instanceof Candidate) return block;
     checkNames(block, ["metadata", ...KNOWN], `blocks[${i}]`);
     const { metadata, ...options } = block;
     return checkInput(settings, metadata, options);

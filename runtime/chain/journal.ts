@@ -4,7 +4,8 @@
  * There is the history that callers see, and the one that the store has acknowledged. A change is applied to
  * the first at once, waits in line, and is applied to the other when it is on the disk. If one cannot be
  * written, the line is dropped and the first becomes a copy of the other; nothing is undone. Whatever one of
- * the histories, the draft of a call or a change in line reaches is a root: of collections, and of sweeps.
+ * the histories, the draft of a call, a candidate or a change in line reaches is a root: of collections, and
+ * of sweeps.
  *
  * A history that is further behind, such as one of which a checkpoint has the states, would be one more field
  * that the same changes reach later, and one more root.
@@ -18,9 +19,11 @@ import { assert, StoreError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import type { Store } from "../store/store.ts";
 import type { NamedBlock, NewBlock, StoreChange, Written } from "../store/writer.ts";
-import { dataOf, type Retained } from "./block.ts";
+import { type Block, dataOf, type Retained } from "./block.ts";
+import { Candidates } from "./candidates.ts";
 import type { Engine } from "./engine.ts";
-import type { BlockName, Change, History } from "./history.ts";
+import { Events } from "./events.ts";
+import { type BlockName, type Change, type History, parentOf } from "./history.ts";
 
 export type Durability = "block" | "pipelined";
 
@@ -32,6 +35,10 @@ const SWEEP_SLICE = 4096;
 export class Journal {
   /** Null: nothing is durable. */
   readonly store: Store | null;
+  /** Blocks that stand on those of the history that callers see. */
+  readonly candidates: Candidates;
+  /** Told of what happens to them and to that history. */
+  readonly events = new Events();
   readonly #engine: Engine;
   readonly #durability: Durability;
   /** What callers see. */
@@ -40,6 +47,8 @@ export class Journal {
   #acknowledged: History;
   /** What the call in progress builds on, or has made and nobody sees yet. */
   #draft: History | null = null;
+  /** Histories that are being copied. */
+  readonly #held = new Set<History>();
   /** Changes on their way from the seen to the acknowledged history, each a transaction. */
   #pending: (readonly Change[])[] = [];
   #tail: Promise<void> = Promise.resolve();
@@ -56,11 +65,31 @@ export class Journal {
     this.#acknowledged = history;
     this.store = store;
     this.#durability = durability;
+    const { candidatesLimit } = engine.settings;
+    this.candidates = new Candidates(candidatesLimit, () => this.#seen, this.events);
   }
 
   /** The history that callers see. */
   get history(): History {
     return this.#seen;
+  }
+
+  /**
+   * A retained block, or a live candidate.
+   *
+   * @throws UsageError (NOT_RETAINED, BAD_ARGUMENT)
+   */
+  find(target: number | Block): Retained {
+    return this.candidates.find(target) ?? this.#seen.find(target);
+  }
+
+  /** The history that callers see, gone to a retained block or a candidate. */
+  historyAt(target: number | Block): History {
+    const entry = this.find(target);
+    const path = this.candidates.path(entry);
+    const block = path[0] === undefined ? entry.block : parentOf(path[0]);
+    const pushed = path.map((entry): Change => ({ kind: "push", entry }));
+    return this.#seen.apply([{ kind: "goTo", block }, ...pushed]);
   }
 
   /** Grows with every failure: who began before it stands on blocks that are gone. */
@@ -70,12 +99,23 @@ export class Journal {
 
   /** References that collections and sweeps must keep. */
   *roots(): Iterable<Ref> {
-    for (const history of new Set([this.#seen, this.#acknowledged, this.#draft])) {
+    for (const history of new Set([this.#seen, this.#acknowledged, this.#draft, ...this.#held])) {
       if (history !== null) yield* history.roots();
     }
+    yield* this.candidates.roots();
     for (const { ref, metadata } of this.#pending.flatMap(pushedBy)) {
       yield ref;
       yield metadata;
+    }
+  }
+
+  /** Keeps all that a history reaches as long as `work` takes. */
+  async holding<T>(history: History, work: () => Promise<T>): Promise<T> {
+    this.#held.add(history);
+    try {
+      return await work();
+    } finally {
+      this.#held.delete(history);
     }
   }
 
@@ -123,6 +163,7 @@ export class Journal {
       "journal: a change that is waited for is not the first in line",
     );
     this.#seen = this.#seen.apply(changes);
+    this.#tell(changes);
     if (this.store === null) {
       this.#acknowledged = this.#seen;
       return;
@@ -132,6 +173,18 @@ export class Journal {
     const written = this.#tail.then(() => this.#writeFirst(failures, now));
     this.#tail = written.catch(() => {});
     if (now || this.#pending.length > PENDING_LIMIT) await written;
+  }
+
+  /** Tells of changes that callers see now. */
+  #tell(changes: readonly Change[]): void {
+    for (const change of changes) {
+      if (change.kind === "push") {
+        const { parent, gasUsed } = change.entry.block;
+        this.events.tell("commit", change.entry.block, { parent, gasUsed });
+      } else if (change.kind === "goTo") this.events.tell("revert", change.block, { reason: "call" });
+      else if (change.kind === "forget") this.events.tell("forget", change.block, {});
+    }
+    if (changes.some(({ kind }) => kind === "forget")) this.candidates.retire();
   }
 
   /**
@@ -159,8 +212,10 @@ export class Journal {
 
   /** Waits for the disk, and for a sweep. */
   async close(): Promise<void> {
+    this.candidates.close();
     await this.#tail;
     await this.#sweeping?.catch(() => {});
+    this.events.end();
     this.check();
   }
 
@@ -182,6 +237,8 @@ export class Journal {
       this.#pending = [];
       this.#seen = this.#acknowledged;
       this.#failures++;
+      this.events.tell("revert", this.#seen.head.block, { reason: "failure" });
+      this.candidates.retire();
       if (now) throw error;
       this.#failure = failedLater(error as Error, lost);
     }

@@ -43,6 +43,8 @@ export interface RuntimeOptions {
    * Called with the blocks that were forgotten because the heap was full. If it throws, so does the block.
    */
   readonly onForget?: (blocks: readonly Block[]) => void;
+  /** How many candidates there can be at once, those in progress among them. Default 64. */
+  readonly candidatesLimit?: number;
   /** Directory where instrumented programs are kept between runs. Default: none. */
   readonly programCache?: string;
   /**
@@ -127,6 +129,7 @@ const KNOWN = [
   "retain",
   "retainAtLeast",
   "onForget",
+  "candidatesLimit",
   "programCache",
   "store",
   "timeline",
@@ -180,6 +183,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     heapBytes: integer(options, "heapBytes", 8 * 2 ** 30, 1 << 20, 2 ** 37),
     retain: integer(options, "retain", 256, 1, 1 << 18),
     retainAtLeast: integer(options, "retainAtLeast", 1, 1, 1 << 18),
+    candidatesLimit: integer(options, "candidatesLimit", 64, 1, 1 << 12),
     timeline: integer(options, "timeline", 0, 0, 1 << 24),
   };
   if (settings.memoryQuota * PAGE_BYTES > settings.heapBytes) {
@@ -216,13 +220,19 @@ export function checkStore(store: string | StoreOptions): StoreSettings {
 
 /** Options of `fork`. */
 export interface ForkOptions {
+  /**
+   * Where it begins: at a block of this chain by its height, or at any retained block or candidate by its
+   * value. It does not wait for calls in progress then. Default: at the latest block, behind the calls
+   * before.
+   */
+  readonly at?: number | Block;
   /** An empty directory for its blocks, or how to keep them. Default: it lives in memory. */
   readonly store?: string | StoreOptions;
 }
 
 /** Where a fork keeps its blocks, null: nowhere. */
 export function checkFork(options: ForkOptions): StoreSettings | null {
-  checkNames(options, ["store"]);
+  checkNames(options, ["store", "at"]);
   return options.store === undefined ? null : checkStore(options.store);
 }
 

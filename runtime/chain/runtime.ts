@@ -5,44 +5,45 @@
  * reference into the heap, so that reverting puts a reference back and forking copies one. All work is done
  * by the pool's threads; the event loop only waits.
  *
- * Calls on one runtime queue: each begins when those before have ended, in the order they were made.
+ * Calls on one runtime queue: each begins when those before have ended, in the order they were made. Those
+ * that change nothing of the history, `execute` and `fork` with "at", begin at once.
  */
 
 import { assert, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
-import { loadProcess } from "../image/process.ts";
 import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
 import type { Store } from "../store/store.ts";
-import { type Block, makeBlock, type Retained } from "./block.ts";
+import type { Block } from "./block.ts";
+import type { Candidate } from "./candidates.ts";
 import { Chain } from "./chain.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import type { Side } from "./diff.ts";
-import type { BlockRun, Engine, Metrics } from "./engine.ts";
-import type { BlockName, Change, History } from "./history.ts";
+import type { Engine, Metrics } from "./engine.ts";
+import type { EventStream } from "./events.ts";
+import type { Change, History } from "./history.ts";
 import {
   type BlockInput,
-  checkCapacity,
+  checkExecute,
   checkInput,
   checkReorg,
-  type Input,
+  type ExecuteOptions,
   type ProduceOptions,
   type ReorgOptions,
 } from "./input.ts";
 import { Journal } from "./journal.ts";
+import { Maker, type Reorg } from "./maker.ts";
 import { copyToStore, openParts, type Parts } from "./open.ts";
-import { checkFork, checkOptions, type ForkOptions, integer, type RuntimeOptions } from "./options.ts";
+import {
+  checkFork,
+  checkOptions,
+  type ForkOptions,
+  integer,
+  type RuntimeOptions,
+  type StoreSettings,
+} from "./options.ts";
 
 export type { ByteRange, Frame, TraceEvent };
-
-/** What `reorg` changed. */
-export interface Reorg {
-  /** Blocks of the chain that are not on it any more, newest first. */
-  readonly removed: readonly Block[];
-  /** Blocks that came instead, oldest first; the last is the head. */
-  readonly added: readonly Block[];
-  readonly head: Block;
-}
 
 /** What `prune` freed. */
 export interface Pruned {
@@ -67,6 +68,9 @@ export interface Pruned {
 export class Runtime extends Chain {
   readonly #engine: Engine;
   readonly #journal: Journal;
+  readonly #maker: Maker;
+  /** Calls in progress that are not of the queue. */
+  readonly #aside = new Set<Promise<unknown>>();
   #queue: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | null = null;
 
@@ -74,6 +78,7 @@ export class Runtime extends Chain {
     super();
     this.#engine = engine;
     this.#journal = journal;
+    this.#maker = new Maker(engine, journal);
     engine.open(this);
   }
 
@@ -102,6 +107,11 @@ export class Runtime extends Chain {
     return this.#journal.store;
   }
 
+  /** How many candidates there are. @internal */
+  get candidates(): number {
+    return this.#journal.candidates.size;
+  }
+
   /**
    * Resumes the root with `metadata` and commits its next SNAPSHOT as a block. If it cannot, the runtime
    * stays where it is and the next block can be tried at once.
@@ -112,75 +122,53 @@ export class Runtime extends Chain {
    */
   async produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
     const input = checkInput(this.#engine.settings, metadata, options);
-    return this.#enqueue(async () => {
-      const { entry, written } = await this.#run(this.#history, input, (made) => {
-        const pushed: Change = { kind: "push", entry: made };
-        return { entry: made, written: this.#journal.write([pushed, ...this.#over(this.#history, pushed)]) };
-      });
-      await written;
-      return entry.block;
+    return this.#enqueue(() => this.#maker.produce(input));
+  }
+
+  /**
+   * Runs a block, as `produce` does, that is a candidate then: neither the head nor durable. Any number can
+   * run side by side, beside other calls and on top of each other; none waits for the calls before. What
+   * `commit` makes of a candidate is the block that `produce` would have made.
+   *
+   * @throws as `produce`; UsageError (NOT_RETAINED), LimitError (TOO_MANY_CANDIDATES)
+   * @example
+   * ```ts
+   * const proposals = await Promise.all([1, 2].map((n) => runtime.execute(Uint8Array.of(n))));
+   * const next = await runtime.execute(Uint8Array.of(3), { on: proposals[1] });
+   * await runtime.commit(proposals[1]);
+   * await runtime.commit(next);
+   * await runtime.release(proposals[0]);
+   * console.log(runtime.head.height, runtime.head.id === next.id); // 2 true
+   * ```
+   */
+  async execute(metadata: Uint8Array, options: ExecuteOptions = {}): Promise<Candidate> {
+    const { on = this.head, input } = checkExecute(this.#engine.settings, metadata, options);
+    return this.#beside(async () => {
+      const { candidates } = this.#journal;
+      const base = candidates.enter(on);
+      try {
+        return await this.#maker.execute(base, input, (count) =>
+          this.#enqueue(() => this.#maker.makeRoom(count, candidates.groundOf(base))),
+        );
+      } finally {
+        candidates.leave(base);
+      }
     });
   }
 
   /**
-   * Runs a block on top of a history's head and hands it to `keep`, which must make it reachable at once. The
-   * promise that `keep` gives is not waited for. `needed`: a block that is not forgotten to make room.
+   * Makes a candidate the head, and durable, without running it again. What stands on it stays. If it cannot
+   * be written it is a candidate as before.
+   *
+   * @throws UsageError (STALE: it does not stand on the head, NOT_RETAINED, CLOSED, BAD_ARGUMENT), StoreError
    */
-  async #run<T extends object>(
-    { head }: History,
-    { metadata, gasLimit, hints, signal }: Input,
-    keep: (entry: Retained) => T,
-    needed: BlockName = head.block,
-  ): Promise<T> {
-    const { failures } = this.#journal;
-    const { heap, genesis } = this.#engine;
-    const { height, id } = head.block;
-    const ref = this.#standingFor(head, metadata);
-    this.#engine.pool.hint(hints);
-    const commit = (run: BlockRun): T => {
-      // The head it stands on may have turned out not to be durable.
-      this.#journal.checkSince(failures);
-      return keep(makeBlock(heap, genesis.id, run, height + 1, id, gasLimit));
-    };
-    const forget = (count: number): Promise<number> => this.#makeRoom(count, needed);
-    return this.#engine.run(ref, metadata, gasLimit, signal, commit, forget);
+  commit(candidate: Candidate): Promise<Block> {
+    return this.#enqueue(() => this.#maker.commit(candidate));
   }
 
-  /**
-   * Forgets blocks because the heap is full, at most `count`, those first that the option "retain" would let
-   * go first; never the head, nor the block that is `needed`. How many it were.
-   */
-  async #makeRoom(count: number, needed: BlockName): Promise<number> {
-    const { retainAtLeast, onForget } = this.#engine.settings;
-    const journal = this.#journal;
-    await journal.flush();
-    const oldest = journal.history.oldest(count, retainAtLeast).filter(({ block }) => block.id !== needed.id);
-    if (oldest.length === 0) return 0;
-    const changes = oldest.map(({ block }): Change => ({ kind: "forget", block }));
-    await journal.write(changes, true);
-    journal.forgetInDraft(oldest.map(({ block }) => block));
-    onForget?.(oldest.map(({ block }) => block));
-    return oldest.length;
-  }
-
-  /** The blocks that the option "retain" lets go, after these changes. */
-  #over(history: History, ...changes: readonly Change[]): Change[] {
-    const over = history.apply(changes).excess(this.#engine.settings.retain);
-    return over.map(({ block }) => ({ kind: "forget", block }));
-  }
-
-  /** The state on which a block with this metadata can follow. */
-  #standingFor({ block, ref }: Retained, metadata: Uint8Array): Ref {
-    if (block.ended) {
-      const { height } = block;
-      throw new UsageError("ENDED", "the root has returned: no block can follow", { height });
-    }
-    const { heap } = this.#engine;
-    checkCapacity(
-      metadata,
-      lookAt(heap, () => loadProcess(heap, ref).regionCapacity),
-    );
-    return ref;
+  /** Lets go of a candidate, and of those that stand on it; does nothing if it was committed or released. */
+  async release(candidate: Candidate): Promise<void> {
+    this.#journal.candidates.release(candidate);
   }
 
   /**
@@ -198,11 +186,11 @@ export class Runtime extends Chain {
   }
 
   /**
-   * Goes back to a retained block and makes these blocks on top of it, all or nothing: if one of them cannot
-   * be made, or written, the runtime stands where it stood before. The blocks that were left stay retained,
-   * as after `revert`. With a store, all of it is durable at once.
+   * Goes back to a retained block and makes these blocks on top of it, or commits candidates, all or nothing:
+   * if one of them cannot be made, or written, the runtime stands where it stood before. The blocks that were
+   * left stay retained, as after `revert`. With a store, all of it is durable at once.
    *
-   * @throws as `revert` and `produce`
+   * @throws as `revert`, `produce` and `commit`
    * @example
    * ```ts
    * const blocks = [{ metadata: Uint8Array.of(4) }, { metadata: Uint8Array.of(5) }];
@@ -212,37 +200,7 @@ export class Runtime extends Chain {
    */
   async reorg(change: ReorgOptions): Promise<Reorg> {
     const { to, inputs } = checkReorg(this.#engine.settings, change);
-    return this.#enqueue(async () => {
-      const journal = this.#journal;
-      await journal.flush();
-      const before = journal.history;
-      const target = before.find(to).block;
-      const changes: Change[] = [{ kind: "goTo", block: target }];
-      const made: Retained[] = [];
-      let draft = before.apply(changes);
-      journal.draft = draft;
-      for (const input of inputs) {
-        const keep = (entry: Retained): { entry: Retained } => {
-          const pushed: Change = { kind: "push", entry };
-          changes.push(pushed);
-          // To make room for it, blocks may have been forgotten since.
-          draft = (journal.draft as History).apply([pushed]);
-          journal.draft = draft;
-          return { entry };
-        };
-        const { entry } = await this.#run(draft, input, keep, target);
-        await journal.stage(entry);
-        made.push(entry);
-      }
-      const removed: Block[] = [];
-      for (let next: Retained | undefined = before.head; next && !draft.isOnChain(next.block); ) {
-        removed.push(next.block);
-        next = before.parent(next);
-      }
-      const added = made.flatMap(({ block }) => (before.isOnChain(block) ? [] : [block]));
-      await journal.write([...changes, ...this.#over(draft)], true);
-      return { removed, added, head: this.head };
-    });
+    return this.#enqueue(() => this.#maker.reorg(to, inputs));
   }
 
   /**
@@ -304,10 +262,11 @@ export class Runtime extends Chain {
   }
 
   /**
-   * An independent runtime that stands at the same block and has the same retained blocks. It shares threads
-   * and memory; close both. With a store of its own it is durable as well; else it lives in memory.
+   * An independent runtime that stands at the same block, or at another, and has the same retained blocks,
+   * and no candidates. It shares threads and memory; close both. With a store of its own it is durable as
+   * well; else it lives in memory.
    *
-   * @throws UsageError (CLOSED, BAD_OPTION, STORE_NOT_EMPTY), StoreError
+   * @throws UsageError (CLOSED, BAD_OPTION, STORE_NOT_EMPTY; NOT_RETAINED), StoreError
    * @example
    * ```ts
    * const branch = await runtime.fork();
@@ -318,14 +277,35 @@ export class Runtime extends Chain {
    */
   async fork(options: ForkOptions = {}): Promise<Runtime> {
     const place = checkFork(options);
-    return this.#enqueue(async () => {
-      const engine = this.#engine;
-      if (place === null) {
-        return new Runtime({ engine, journal: new Journal(engine, this.#history, null, "block") });
-      }
+    const { at } = options;
+    if (at === undefined) return this.#enqueue(() => this.#fork(this.#history, place));
+    return this.#beside(() => this.#fork(this.#journal.historyAt(at), place));
+  }
+
+  async #fork(history: History, place: StoreSettings | null): Promise<Runtime> {
+    const engine = this.#engine;
+    if (place === null) return new Runtime({ engine, journal: new Journal(engine, history, null, "block") });
+    return this.#journal.holding(history, async () => {
       await this.#journal.flush();
-      return new Runtime({ engine, journal: await copyToStore(engine, this.#history, place) });
+      return new Runtime({ engine, journal: await copyToStore(engine, history, place) });
     });
+  }
+
+  /**
+   * What happens from now on: blocks, candidates, what is forgotten. Ends when the runtime is closed. Nobody
+   * waits for the reader, who may be late by 10,000 events; then the oldest are left out, and an event says
+   * how many.
+   *
+   * @example
+   * ```ts
+   * const events = runtime.events();
+   * await runtime.produce(Uint8Array.of(1));
+   * await runtime.close();
+   * for await (const { kind, height } of events) console.log(kind, height); // commit 1
+   * ```
+   */
+  events(): EventStream {
+    return this.#journal.events.open();
   }
 
   blocks(): readonly Block[] {
@@ -337,16 +317,26 @@ export class Runtime extends Chain {
   }
 
   /**
-   * Waits for what is in progress, and for the disk, and releases the threads, with the last runtime of those
-   * that share them. A store that one of these may still need is released with that. Blocks can be looked at
-   * afterwards as far as they are in memory, and no other runtime goes on in it.
+   * Waits for what is in progress, and for the disk, releases candidates and, with the last runtime of those
+   * that share them, the threads. A store that one of these may still need is released with that. Blocks can
+   * be looked at afterwards as far as they are in memory, and no other runtime goes on in it.
    *
    * @throws StoreError: what could not be written, unless `flush` or another call has said so; it is closed
    *   all the same
    */
   close(): Promise<void> {
-    this.#closing ??= this.#queue.then(() => this.#journal.close()).finally(() => this.#engine.close(this));
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#queue;
+      await Promise.allSettled(this.#aside);
+      await this.#journal.close();
+    } finally {
+      await this.#engine.close(this);
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -373,18 +363,18 @@ export class Runtime extends Chain {
       const { metadata, ...options } = block;
       const input = checkInput(this.#engine.settings, metadata, options);
       return this.#enqueue(async () => {
-        const start = this.#standingFor(this.#history.head, input.metadata);
+        const start = this.#maker.stateFor(this.#history.head, input.metadata);
         return (await this.#engine.trace(start, input.metadata, input.gasLimit)).events;
       });
     }
     return this.#enqueue(async () => {
       const { genesis } = this.#engine;
-      const entry = this.#history.find(block);
+      const entry = this.#journal.find(block);
       const { height, parent } = entry.block;
       const start =
         height === 0
           ? genesis.start.ref
-          : this.#history.find({ ...entry.block, id: parent, height: height - 1 }).ref;
+          : this.#journal.find({ ...entry.block, id: parent, height: height - 1 }).ref;
       const { root, events } = await this.#engine.trace(start, entry.metadata, entry.budget);
       assert(root === entry.block.root, "trace: the block came out differently");
       return events;
@@ -427,7 +417,7 @@ export class Runtime extends Chain {
   }
 
   /**
-   * The state of a retained block, as a reference into the heap.
+   * The state of a retained block or a candidate, as a reference into the heap.
    *
    * @internal
    * @throws UsageError (NOT_RETAINED)
@@ -435,7 +425,7 @@ export class Runtime extends Chain {
   refOf(block: number | Block): Ref {
     // Once it is closed, the collections of others do not keep its blocks any more.
     if (this.#closing !== null && this.#engine.inUse) throw new UsageError("CLOSED", "the runtime is closed");
-    return this.#history.find(block).ref;
+    return this.#journal.find(block).ref;
   }
 
   /**
@@ -455,6 +445,16 @@ export class Runtime extends Chain {
   /** The engine, for tests that kill workers or look at the heap. @internal */
   get engine(): Engine {
     return this.#engine;
+  }
+
+  /** Begins a call at once, beside those of the queue; closing waits for it. */
+  #beside<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closing !== null) return Promise.reject(new UsageError("CLOSED", "the runtime is closed"));
+    const result = work();
+    this.#aside.add(result);
+    const done = (): unknown => this.#aside.delete(result);
+    result.then(done, done);
+    return result;
   }
 
   #enqueue<T>(work: () => Promise<T>): Promise<T> {

@@ -1,0 +1,139 @@
+/**
+ * Events: what happens to a runtime, for those who watch it: logs, metrics, followers in the same process.
+ *
+ * Each event is a plain object with the same three fields, `kind`, `height` and `block`, and those of its
+ * kind. Events come in the order in which `runtime.head` and `runtime.retained()` change. Nobody waits for a
+ * reader: a stream keeps the newest events, and says how many it has left out.
+ */
+
+import type { Facts } from "../errors.ts";
+import type { BlockName } from "./history.ts";
+
+/** Why a candidate ended: by `release`, with its parent, because nobody held it any more, or by `close`. */
+export type ReleaseReason = "released" | "parent" | "dropped" | "closed";
+
+/** Fields of each kind of event, besides `kind`, `height` and `block`. */
+export interface EventFields {
+  /** A candidate was made. */
+  readonly execute: { readonly parent: string; readonly gasUsed: number };
+  /** A block became the head, by `produce`, `commit` or `reorg`. */
+  readonly commit: { readonly parent: string; readonly gasUsed: number };
+  /**
+   * A retained block became the head, by `revert` or `reorg`; "failure": blocks above it could not be written
+   * and are gone.
+   */
+  readonly revert: { readonly reason: "call" | "failure" };
+  /** The block is not retained any more. */
+  readonly forget: Facts;
+  /** A candidate ended and was not committed. */
+  readonly release: { readonly reason: ReleaseReason };
+  /** What `prune` freed; the block is the head. */
+  readonly prune: { readonly blocks: number; readonly objects: number; readonly bytes: number };
+  /** The stream has left out so many events that nobody took in time; the next is newer. */
+  readonly lost: { readonly count: number };
+}
+
+/** What an event can be. */
+export type EventKind = keyof EventFields;
+
+/** Something that happened to a runtime. */
+export type RuntimeEvent = {
+  [Kind in EventKind]: {
+    readonly kind: Kind;
+    /** Height of the block that the event is about. */
+    readonly height: number | null;
+    /** Its id, in hex. */
+    readonly block: string | null;
+  } & EventFields[Kind];
+}[EventKind];
+
+/** Events that a stream keeps for its reader. */
+const KEPT_LIMIT = 10_000;
+
+/** The streams of one runtime. */
+export class Events {
+  readonly #streams = new Set<EventStream>();
+  #ended = false;
+
+  /** Tells all streams. */
+  tell<Kind extends EventKind>(kind: Kind, block: BlockName | null, fields: EventFields[Kind]): void {
+    if (this.#streams.size === 0) return;
+    const name = { height: block?.height ?? null, block: block?.id ?? null };
+    const event = Object.freeze({ kind, ...name, ...fields }) as RuntimeEvent;
+    for (const stream of this.#streams) stream.push(event);
+  }
+
+  /** A stream of what happens from now on. */
+  open(): EventStream {
+    const stream = new EventStream(() => this.#streams.delete(stream));
+    if (this.#ended) stream.end();
+    else this.#streams.add(stream);
+    return stream;
+  }
+
+  /** The runtime is closed: each stream ends when its reader has taken what it holds. */
+  end(): void {
+    this.#ended = true;
+    for (const stream of this.#streams) stream.end();
+    this.#streams.clear();
+  }
+}
+
+/** Events of a runtime, for `for await`; leaving the loop ends it, and so does closing the runtime. */
+export class EventStream implements AsyncIterableIterator<RuntimeEvent> {
+  readonly #forget: () => void;
+  #kept: RuntimeEvent[] = [];
+  #lost = 0;
+  #ended = false;
+  #waiting: ((result: IteratorResult<RuntimeEvent>) => void)[] = [];
+
+  /** @internal */
+  constructor(forget: () => void) {
+    this.#forget = forget;
+  }
+
+  /** @internal */
+  push(event: RuntimeEvent): void {
+    const waiting = this.#waiting.shift();
+    if (waiting !== undefined) return waiting({ value: event, done: false });
+    this.#kept.push(event);
+    if (this.#kept.length <= KEPT_LIMIT) return;
+    // Half at a time, so that a reader who never comes costs little.
+    this.#lost += this.#kept.splice(0, KEPT_LIMIT / 2).length;
+  }
+
+  /** @internal */
+  end(): void {
+    this.#ended = true;
+    for (const waiting of this.#waiting.splice(0)) waiting({ value: undefined, done: true });
+  }
+
+  next(): Promise<IteratorResult<RuntimeEvent>> {
+    const count = this.#lost;
+    if (count > 0) {
+      this.#lost = 0;
+      return Promise.resolve({ value: { kind: "lost", height: null, block: null, count }, done: false });
+    }
+    const event = this.#kept.shift();
+    if (event !== undefined) return Promise.resolve({ value: event, done: false });
+    if (this.#ended) return Promise.resolve({ value: undefined, done: true });
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Ends the stream; what it holds is dropped. */
+  return(): Promise<IteratorResult<RuntimeEvent>> {
+    this.#forget();
+    this.#kept = [];
+    this.#lost = 0;
+    this.end();
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * Making blocks: what runs on top of which state, what becomes of the result, and which blocks go for it.
+ *
+ * `execute` may run beside anything; all else here is for one call at a time, whose draft is the journal's.
+ */
+
+import { UsageError } from "../errors.ts";
+import type { Ref } from "../heap/heap.ts";
+import { lookAt } from "../heap/stub.ts";
+import { loadProcess } from "../image/process.ts";
+import { type Block, makeBlock, type Retained } from "./block.ts";
+import { type Base, Candidate } from "./candidates.ts";
+import type { BlockRun, Engine } from "./engine.ts";
+import type { BlockName, Change, History } from "./history.ts";
+import { checkCapacity, type Input } from "./input.ts";
+import type { Journal } from "./journal.ts";
+
+/** What `reorg` changed. */
+export interface Reorg {
+  /** Blocks of the chain that are not on it any more, newest first. */
+  readonly removed: readonly Block[];
+  /** Blocks that came instead, oldest first; the last is the head. */
+  readonly added: readonly Block[];
+  readonly head: Block;
+}
+
+/** Lets go of blocks, at most so many, because the heap is full; how many it were. */
+type Forget = (count: number) => Promise<number>;
+
+export class Maker {
+  readonly #engine: Engine;
+  readonly #journal: Journal;
+
+  constructor(engine: Engine, journal: Journal) {
+    this.#engine = engine;
+    this.#journal = journal;
+  }
+
+  /** Runs a block on the head and makes it the head; as durable as the option says. */
+  async produce(input: Input): Promise<Block> {
+    const journal = this.#journal;
+    const { head } = journal.history;
+    const { failures } = journal;
+    const keep = (entry: Retained) => {
+      // The head it stands on may have turned out not to be durable.
+      journal.checkSince(failures);
+      return { entry, written: this.#push(entry) };
+    };
+    const { entry, written } = await this.#run(head, input, keep, (count) =>
+      this.makeRoom(count, head.block),
+    );
+    await written;
+    return entry.block;
+  }
+
+  /** Runs a block on top of `base`, which is a candidate then. */
+  execute(base: Base, input: Input, forget: Forget): Promise<Candidate> {
+    return this.#run(base.entry, input, (entry) => this.#journal.candidates.add(base, entry), forget);
+  }
+
+  /**
+   * Makes a candidate that stands on the head the head. If it cannot be written, it is a candidate as before.
+   */
+  async commit(candidate: Candidate): Promise<Block> {
+    const { candidates, history } = this.#journal;
+    const entry = candidates.get(candidate);
+    checkParent(entry, history.head.block);
+    await this.#push(entry);
+    candidates.committed(candidate);
+    return entry.block;
+  }
+
+  /** A block on top of the head, and what is not retained any more for it. */
+  #push(entry: Retained): Promise<void> {
+    const journal = this.#journal;
+    const pushed: Change = { kind: "push", entry };
+    return journal.write([pushed, ...this.#excessAfter(journal.history, pushed)]);
+  }
+
+  /** Goes to a retained block, and from there over blocks that are run, or candidates: all or nothing. */
+  async reorg(to: number | Block, blocks: readonly (Input | Candidate)[]): Promise<Reorg> {
+    const journal = this.#journal;
+    await journal.flush();
+    const before = journal.history;
+    const target = before.find(to).block;
+    const changes: Change[] = [{ kind: "goTo", block: target }];
+    const made: Retained[] = [];
+    journal.draft = before.apply(changes);
+    const draft = (): History => journal.draft as History;
+    const keep = (entry: Retained): { entry: Retained } => {
+      const pushed: Change = { kind: "push", entry };
+      changes.push(pushed);
+      // To make room for it, blocks may have been forgotten since.
+      journal.draft = draft().apply([pushed]);
+      return { entry };
+    };
+    for (const block of blocks) {
+      const { head } = draft();
+      const { entry } =
+        block instanceof Candidate
+          ? keep(this.#candidateOn(head, block))
+          : await this.#run(head, block, keep, (count) => this.makeRoom(count, target));
+      await journal.stage(entry);
+      made.push(entry);
+    }
+    const removed: Block[] = [];
+    for (let next: Retained | undefined = before.head; next && !draft().isOnChain(next.block); ) {
+      removed.push(next.block);
+      next = before.parent(next);
+    }
+    const added = made.flatMap(({ block }) => (before.isOnChain(block) ? [] : [block]));
+    await journal.write([...changes, ...this.#excessAfter(draft())], true);
+    for (const block of blocks) if (block instanceof Candidate) journal.candidates.committed(block);
+    return { removed, added, head: journal.history.head.block };
+  }
+
+  #candidateOn({ block }: Retained, candidate: Candidate): Retained {
+    const entry = this.#journal.candidates.get(candidate);
+    checkParent(entry, block);
+    return entry;
+  }
+
+  /** Runs a block on top of another and hands it to `keep`, which must make it reachable at once. */
+  async #run<T extends object>(
+    parent: Retained,
+    { metadata, gasLimit, hints, signal }: Input,
+    keep: (entry: Retained) => T,
+    forget: Forget,
+  ): Promise<T> {
+    const { heap, genesis, pool } = this.#engine;
+    const { height, id } = parent.block;
+    const ref = this.stateFor(parent, metadata);
+    pool.hint(hints);
+    const commit = (run: BlockRun): T => keep(makeBlock(heap, genesis.id, run, height + 1, id, gasLimit));
+    return this.#engine.run(ref, metadata, gasLimit, signal, commit, forget);
+  }
+
+  /**
+   * The state on which a block with this metadata can follow.
+   *
+   * @throws UsageError (ENDED, METADATA_TOO_LONG)
+   */
+  stateFor({ block, ref }: Retained, metadata: Uint8Array): Ref {
+    if (block.ended) {
+      const { height } = block;
+      throw new UsageError("ENDED", "the root has returned: no block can follow", { height });
+    }
+    const { heap } = this.#engine;
+    checkCapacity(
+      metadata,
+      lookAt(heap, () => loadProcess(heap, ref).regionCapacity),
+    );
+    return ref;
+  }
+
+  /**
+   * Forgets blocks because the heap is full, at most `count`, those first that the option "retain" would let
+   * go first; never the head, nor the block that is `needed`. How many it were.
+   */
+  async makeRoom(count: number, needed: BlockName): Promise<number> {
+    const { retainAtLeast, onForget } = this.#engine.settings;
+    const journal = this.#journal;
+    await journal.flush();
+    const oldest = journal.history.oldest(count, retainAtLeast).filter(({ block }) => block.id !== needed.id);
+    if (oldest.length === 0) return 0;
+    const changes = oldest.map(({ block }): Change => ({ kind: "forget", block }));
+    await journal.write(changes, true);
+    journal.forgetInDraft(oldest.map(({ block }) => block));
+    onForget?.(oldest.map(({ block }) => block));
+    return oldest.length;
+  }
+
+  /** The blocks that the option "retain" lets go, after these changes. */
+  #excessAfter(history: History, ...changes: readonly Change[]): Change[] {
+    const over = history.apply(changes).excess(this.#engine.settings.retain);
+    return over.map(({ block }) => ({ kind: "forget", block }));
+  }
+}
+
+/** @throws UsageError (STALE) */
+function checkParent({ block }: Retained, expected: Block): void {
+  if (block.parent === expected.id) return;
+  throw new UsageError(
+    "STALE",
+    `candidate ${block.id} of height ${block.height} stands on ${block.parent}, and not on ` +
+      `${expected.id} of height ${expected.height}, on which it is to be ` +
+      "committed. Go there first, or execute it anew",
+    { candidate: block.id, parent: block.parent, expected: expected.id },
+  );
+}
