@@ -12,9 +12,9 @@ import { fileURLToPath } from "node:url";
 import { type EvmBlock, listBlocks, readBlock, readCodes } from "../../examples/evm/block.ts";
 import { callsOf, evmRuntime } from "../../examples/evm/demo.ts";
 import { encodeBlock } from "../../examples/evm/encode.ts";
+import { PlainEvm, PlainSenders } from "../../examples/evm/plain.ts";
 import { loadGuest } from "../../examples/guests.ts";
 import type { RuntimeOptions } from "../../runtime/index.ts";
-import { PlainEvm, PlainSenders } from "../evm/plain.ts";
 import { quantile, timesAsFast } from "./measure.ts";
 import type { Report } from "./report.ts";
 

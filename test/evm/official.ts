@@ -12,9 +12,9 @@ import { createMPT } from "@ethereumjs/mpt";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { type EvmBlock, FORKS } from "../../examples/evm/block.ts";
 import { encodeBlock } from "../../examples/evm/encode.ts";
+import { PlainAbort, PlainEvm } from "../../examples/evm/plain.ts";
 import { encodeRlp, type Item } from "../../examples/evm/rlp.ts";
 import { loadGuest } from "../../examples/guests.ts";
-import { PlainAbort, PlainEvm } from "./plain.ts";
 
 /** Forks as the tests name them. */
 const NAMES: Readonly<Record<string, string>> = {

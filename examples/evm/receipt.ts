@@ -1,4 +1,4 @@
-/** What an item of the EVM puts out, drawn in examples/evm/guest/messages.ts. */
+/** What an item of the EVM puts out, drawn in guest/messages.ts. */
 
 export interface Receipt {
   readonly succeeded: boolean;
