@@ -22,13 +22,15 @@ export const GUESTS = [
   "evm/root",
   "evm/evm",
   "evm/senders",
+  "evm/tracer",
 ] as const;
 
 export type Guest = (typeof GUESTS)[number];
 
 /** How a program is compiled. */
 export function guestOptions(guest: Guest): CompileOptions {
-  return guest.startsWith("evm/") ? { enable: ["simd"] } : {};
+  if (!guest.startsWith("evm/")) return {};
+  return { enable: ["simd"], ...(guest === "evm/tracer" ? { constants: { TRACING: 1 } } : {}) };
 }
 
 const IS_BUILT = import.meta.url.endsWith(".js");

@@ -61,6 +61,11 @@ export interface CompileOptions {
   /** Wasm features that it may use besides. Default: none. */
   readonly enable?: readonly "simd"[];
   /**
+   * Integer constants that the sources see as globals, and that they can ask for with `isDefined`: one
+   * source, several programs. Default: none.
+   */
+  readonly constants?: Readonly<Record<string, number>>;
+  /**
    * Directory that paths inside the module are relative to. Default: that of the nearest package.json above
    * the entry.
    */
@@ -82,7 +87,7 @@ interface Read {
 
 const KNOWN: readonly (keyof CompileOptions)[] = [
   ...(["optimize", "debug", "memoryBase", "stackSize", "initialMemory", "maximumMemory"] as const),
-  ...(["runtime", "disable", "enable", "baseDirectory", "cache"] as const),
+  ...(["runtime", "disable", "enable", "constants", "baseDirectory", "cache"] as const),
 ];
 const CACHE_VERSION = 2;
 /** Initial memory for the heap of a program with state, in pages of 64 KiB. */
@@ -200,6 +205,12 @@ function compilerFlags(options: CompileOptions): string[] {
   flags.push("--debug", "--sourceMap");
   for (const feature of options.disable ?? []) flags.push("--disable", choose("disable", feature, FEATURES));
   for (const feature of options.enable ?? []) flags.push("--enable", choose("enable", feature, ["simd"]));
+  for (const [name, value] of Object.entries(options.constants ?? {})) {
+    if (!/^[A-Za-z_]\w*$/.test(name)) throw wrong("constants", name, "names of letters, digits and _");
+    if (!Number.isInteger(value) || value < 0 || value >= 2 ** 31)
+      throw wrong(`constants.${name}`, value, "an integer from 0 to 2147483647");
+    flags.push("--use", `${name}=${value}`);
+  }
   const numbers = {
     memoryBase: 2 ** 31,
     stackSize: 2 ** 30,

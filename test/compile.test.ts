@@ -76,6 +76,12 @@ const OUTSIDE = `
     return load<i64>(a) + PUT_SIZE + extra() - E_RANGE;
   }`;
 
+const CONFIGURED = `
+  export function main(argument: i64): i64 {
+    if (isDefined(LIMIT)) return LIMIT;
+    return -1;
+  }`;
+
 const extra = (value: number): string => `export function extra(): i64 { return ${value}; }`;
 
 test("a project outside imports the SDK by the package's name, and its place does not matter", async () => {
@@ -186,6 +192,14 @@ test("options change the module and its entry in the cache", async () => {
   assert.equal(hex(await compile(directory)), hex(plain));
 });
 
+test("constants are there where they are given, and in that module only", async () => {
+  const directory = project({ "src/main.ts": CONFIGURED });
+  const limited = await compile(directory, { constants: { LIMIT: 7 } });
+  assert.equal(run(limited), 7n);
+  assert.equal(run(await compile(directory)), -1n);
+  assert.equal(run(await compile(directory, { constants: { LIMIT: 2 ** 31 - 1 } })), 2n ** 31n - 1n);
+});
+
 test("a source that does not compile gives the compiler's diagnostics", async () => {
   const directory = project({
     "src/main.ts": 'import { gone } from "./gone"; export function main(a: i64): i64 { return gone(a) }',
@@ -223,6 +237,8 @@ test("wrong arguments are named", async () => {
   await rejects({ debug: "yes" }, "E_COMPILE_OPTION", /debug: expected true or false, got string/);
   await rejects({ cache: 5 }, "E_COMPILE_OPTION", /cache: expected a directory or false, got number/);
   await rejects({ disable: ["gc"] }, "E_COMPILE_OPTION", /disable: expected .* got gc/);
+  await rejects({ constants: { "A=B": 1 } }, "E_COMPILE_OPTION", /constants: expected names .* got A=B/);
+  await rejects({ constants: { A: -1 } }, "E_COMPILE_OPTION", /constants.A: .* got -1/);
   await rejects({ enable: ["gc" as "simd"] }, "E_COMPILE_OPTION", /enable: expected simd, got gc/);
   await assert.rejects(compileGuest(join(directory, "src/other.ts")), {
     code: "E_GUEST_MISSING",

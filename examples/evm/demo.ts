@@ -5,6 +5,7 @@
  */
 
 import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import {
@@ -14,6 +15,7 @@ import {
   EXIT_OK,
   formatTable,
   grouped,
+  integerOption,
   Progress,
   parseOptions,
   print,
@@ -27,11 +29,14 @@ import { type EvmBlock, listBlocks, readBlock, readCodes } from "./block.ts";
 import { comparedFields, differences } from "./compare.ts";
 import { decodeResult, type ExecutedBlock } from "./decode.ts";
 import { encodeBlock, type Programs } from "./encode.ts";
+import { type TraceStep, traceTransaction } from "./trace.ts";
 
 /**
  * What a block may use of the runtime's gas: an Ethereum block of 30 million gas takes up to four billion.
  */
 const GAS_LIMIT = 40_000_000_000;
+/** Characters of a trace that are written together. */
+const TRACE_CHUNK = 1 << 16;
 const NOT_SUPPORTED = /not supported: ([a-z ]+)/;
 
 /** A block that ran. */
@@ -54,8 +59,11 @@ export const evmCommand: Command = {
 
   --blocks DIR   blocks to execute: every <number>.json.gz in DIR, with their codes in codes-*.json.gz;
                  default: the dozen that come with the sources
+  --block N      of these only block N
 ${RUNNING_HELP}
   --json         one JSON object for each block on standard output, and nothing else there
+  --trace INDEX  instead, a trace of the transaction with that index in the block of --block (EIP-3155):
+                 a line of JSON for each opcode, then output, gas used and whether it passed
   --help         this text
 
 Exit code 1 if a block does not agree with its header.`,
@@ -75,12 +83,15 @@ export async function evmRuntime(
 async function runEvm(args: string[]): Promise<number> {
   const { values } = parseOptions(args, {
     blocks: { type: "string" },
+    block: { type: "string" },
+    trace: { type: "string" },
     ...RUNNING_OPTIONS,
     json: { type: "boolean", default: false },
   });
   const directory = values.blocks ?? ownBlocks();
   const running = runningOptions(values);
-  const files = listBlocks(directory);
+  const files = chosenBlocks(directory, values.block);
+  if (values.trace !== undefined) return runTrace(files, directory, values.trace);
   const codes = readCodes(directory);
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): unknown => reports.push(report);
@@ -118,6 +129,38 @@ async function runEvm(args: string[]): Promise<number> {
     print(`${agreeing} of ${lines.length} blocks agree with their headers${left}.`);
   }
   return agreeing === lines.length ? EXIT_OK : EXIT_FAILED;
+}
+
+/** The files of the blocks in a directory, or of the one with that number. */
+function chosenBlocks(directory: string, number: string | undefined): string[] {
+  const files = listBlocks(directory);
+  if (number === undefined) return files;
+  const wanted = integerOption("block", number, 0, Number.MAX_SAFE_INTEGER);
+  const chosen = files.filter((file) => basename(file) === `${wanted}.json.gz`);
+  if (chosen.length > 0) return chosen;
+  const numbers = files.map((file) => basename(file, ".json.gz")).join(", ");
+  const message = `--block: ${directory} holds no block ${wanted}; it has ${numbers}`;
+  throw new UsageError("BAD_OPTION", message, { option: "block", value: number });
+}
+
+/** Prints the trace of a transaction of the only block. */
+async function runTrace(files: readonly string[], directory: string, index: string): Promise<number> {
+  const wanted = integerOption("trace", index, 0, 2 ** 31);
+  const [file, other] = files as [string, string?];
+  if (other !== undefined) {
+    const message = `--trace needs one block of the ${files.length} there: choose it with --block`;
+    throw new UsageError("BAD_OPTION", message, { option: "trace", value: index });
+  }
+  let lines = "";
+  const emit = (step: TraceStep): void => {
+    lines += `${JSON.stringify(step)}\n`;
+    if (lines.length < TRACE_CHUNK) return;
+    process.stdout.write(lines);
+    lines = "";
+  };
+  const summary = await traceTransaction(readBlock(file), readCodes(directory), wanted, emit);
+  print(lines + JSON.stringify(summary));
+  return EXIT_OK;
 }
 
 /** The dozen blocks in the sources; the package does not have them. */

@@ -31,7 +31,8 @@ export class PlainEvm {
   readonly #inbox: number;
   readonly #outbox: number;
 
-  constructor(module: WebAssembly.Module) {
+  /** `trace`: the imports of guest/trace.ts, for the program that has them. */
+  constructor(module: WebAssembly.Module, trace: WebAssembly.ModuleImports = {}) {
     const abort = (message: number, file: number, line: number): void => {
       throw new PlainAbort(`${this.#string(message)} (${this.#string(file)}:${line})`);
     };
@@ -42,6 +43,7 @@ export class PlainEvm {
     const instance = new WebAssembly.Instance(module, {
       env: { abort },
       stillpoint: { accumulate, put: none, get: none },
+      trace,
     });
     this.#exports = instance.exports as unknown as Exports;
     const boxes = this.#exports.boxes(0n);
@@ -49,24 +51,25 @@ export class PlainEvm {
     this.#outbox = Number(boxes >> 32n);
   }
 
-  get #bytes(): Buffer {
+  /** Its memory. */
+  get bytes(): Buffer {
     return Buffer.from(this.#exports.memory.buffer);
   }
 
   /** Takes the message of a block, but for its transactions. */
   begin(message: Uint8Array): void {
     const at = Number(this.#exports.prepare(BigInt(message.length)));
-    this.#bytes.set(message, at);
+    this.bytes.set(message, at);
     this.#exports.begin(BigInt(message.length));
   }
 
   /** Runs a transaction of a sender (a word); its receipt, or why it is not valid. */
   transact(sender: Uint8Array, transaction: Uint8Array): Receipt | bigint {
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
     bytes.set(sender, this.#inbox);
     bytes.set(transaction, this.#inbox + 32);
     const code = this.#exports.transact(BigInt(32 + transaction.length));
-    const receipt = code === 0n ? decodeReceipt(this.#bytes.subarray(this.#outbox + 4)) : code;
+    const receipt = code === 0n ? decodeReceipt(this.bytes.subarray(this.#outbox + 4)) : code;
     this.#exports.forget(0n);
     return receipt;
   }
@@ -78,7 +81,7 @@ export class PlainEvm {
   /** All accounts and slots of the block: 132 bytes each, a u32 number and the record (world.ts). */
   records(): Buffer {
     const at = Number(this.#exports.records(0n));
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
     return Buffer.from(bytes.subarray(at + 4, at + 4 + 132 * bytes.readUInt32LE(at)));
   }
 
@@ -97,7 +100,7 @@ export class PlainEvm {
 
   #string(pointer: number): string {
     if (pointer === 0) return "";
-    const bytes = this.#bytes;
+    const bytes = this.bytes;
     return bytes.toString("utf16le", pointer, pointer + bytes.readUInt32LE(pointer - 4));
   }
 }
@@ -119,12 +122,12 @@ export class PlainSenders {
     this.#outbox = Number(boxes >> 32n);
   }
 
-  /** The address of who signed a transaction, as a word. */
-  recover(transaction: Uint8Array): Uint8Array {
+  /** The address of who signed a transaction, as a word, or why it is not valid. */
+  recover(transaction: Uint8Array): Uint8Array | bigint {
     const bytes = Buffer.from(this.#exports.memory.buffer);
     bytes.set(transaction, this.#inbox);
     const code = this.#exports.recover(BigInt(transaction.length));
-    if (code !== 0n) throw new PlainAbort(`a transaction is not valid: ${code}`);
+    if (code !== 0n) return code;
     return Uint8Array.from(bytes.subarray(this.#outbox + 4, this.#outbox + 36));
   }
 }

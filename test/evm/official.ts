@@ -48,7 +48,7 @@ export const EXCLUDED: readonly (readonly [part: string, reason: string])[] = [
 
 type Hex = string;
 
-interface StateTest {
+export interface StateTest {
   readonly env: Readonly<Record<string, Hex>>;
   readonly pre: Readonly<
     Record<Hex, { balance: Hex; code: Hex; nonce: Hex; storage: Readonly<Record<Hex, Hex>> }>
@@ -61,6 +61,8 @@ interface Post {
   readonly hash: Hex;
   readonly logs: Hex;
   readonly txbytes: Hex;
+  /** Why the transaction is not valid. */
+  readonly expectException?: string;
   readonly indexes: { readonly data: number; readonly gas: number; readonly value: number };
 }
 
@@ -132,7 +134,8 @@ async function runCase(evm: PlainEvm, test: StateTest, fork: string, post: Post)
   return logs === post.logs ? null : `logs ${logs}, expected ${post.logs}`;
 }
 
-function blockOf({ env, pre }: StateTest, fork: string, codes: Map<string, Uint8Array>): EvmBlock {
+/** The block that a case is about, without its transaction; puts the codes that it needs into `codes`. */
+export function blockOf({ env, pre }: StateTest, fork: string, codes: Map<string, Uint8Array>): EvmBlock {
   const name = NAMES[fork];
   if (name === undefined) throw new Error(`unknown fork ${fork}`);
   const rules = FORKS.get(name) as number;

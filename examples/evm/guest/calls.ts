@@ -20,6 +20,7 @@ import { accessAccount } from "./operations.ts";
 import { isPrecompile, outputLength, precompile } from "./precompiles.ts";
 import { writeAddress, writeNumber, writeListHead } from "./rlp.ts";
 import * as rules from "./rules.ts";
+import * as trace from "./steps.ts";
 import * as words from "./words.ts";
 import { keepCode } from "./world.ts";
 
@@ -63,6 +64,7 @@ export function call(frame: Frame, sp: usize, opcode: u32): u32 {
   if (rules.fork >= rules.TANGERINE_WHISTLE) gas = min<u64>(gas, <u64>(frame.gas - frame.gas / 64));
   if (gas > <u64>frame.gas) return FAILS;
   frame.gas -= <i64>gas;
+  if (isDefined(TRACING)) trace.paid(frame.gas, true);
   if (moves) gas += <u64>rules.CALL_STIPEND;
 
   const result = ranges - 96;
@@ -166,6 +168,7 @@ export function create(frame: Frame, sp: usize, opcode: u32): u32 {
     if (!charge(frame, rules.INIT_CODE_WORD * wordsOf(length))) return FAILS;
   }
   if (opcode == CREATE2 && !charge(frame, 6 * wordsOf(length))) return FAILS;
+  if (isDefined(TRACING)) trace.paid(frame.gas, true);
   const result = opcode == CREATE2 ? sp - 128 : sp - 96;
   const self = frame.self;
   const value = sp - 32;

@@ -1,6 +1,7 @@
 /** One transaction from its validation to what it leaves (yellow paper, section 6). */
 
 import { U256, accumulate } from "../../../guest/index.ts";
+import { returnArena } from "./arena.ts";
 import * as blocks from "./block.ts";
 import * as cache from "./cache.ts";
 import { ENDED, addressByNonce, beginCreation, deposit, transfer } from "./calls.ts";
@@ -9,8 +10,15 @@ import { beginJournal, journalMark, revertTo } from "./journal.ts";
 import { howEnded, outputLength, outputOffset, run } from "./interpreter.ts";
 import * as message from "./messages.ts";
 import { beginOperations, refund } from "./operations.ts";
-import { beginPrecompiles, isPrecompile, precompile, wasRefused } from "./precompiles.ts";
+import {
+  beginPrecompiles,
+  isPrecompile,
+  outputLength as outputOfPrecompile,
+  precompile,
+  wasRefused,
+} from "./precompiles.ts";
 import * as rules from "./rules.ts";
+import * as trace from "./steps.ts";
 import { Transaction } from "./transaction.ts";
 import * as words from "./words.ts";
 import { BURNED } from "./world.ts";
@@ -157,6 +165,7 @@ function call(frame: Frame, transaction: Transaction, sender: usize, gas: i64): 
   if (isPrecompile(transaction.to)) {
     const left = precompile(transaction.to, transaction.data, transaction.dataLength, gas);
     endedWell = left >= 0;
+    if (isDefined(TRACING)) trace.ended(returnArena, endedWell ? outputOfPrecompile() : 0);
     frame.gas = max<i64>(left, 0);
   } else if (cache.codeOf(target)) {
     place(frame);
@@ -179,6 +188,7 @@ function create(frame: Frame, transaction: Transaction, sender: usize, nonce: u6
   if (endedWell && !deposit(frame, frame.memory + outputOffset, outputLength)) {
     endedWell = false;
     frame.gas = 0;
+    if (isDefined(TRACING)) trace.ended(0, 0);
   }
   if (endedWell) words.copyWord(createdAddress, made + cache.ADDRESS);
   else revertTo(frame.mark);

@@ -7,13 +7,13 @@
  * operands counted, so that the cases below need not look.
  */
 
-import { returnArena } from "./arena.ts";
 import * as block from "./block.ts";
 import * as cache from "./cache.ts";
 import { ENDED, FAILED, FAILS, REVERTED, WAITS, call, create, leave } from "./calls.ts";
 import { Frame, STACK_LIMIT, copyPadded, isJump, reachTo, toU64 } from "./frame.ts";
 import * as operations from "./operations.ts";
 import { expByte, opcodes } from "./rules.ts";
+import * as trace from "./steps.ts";
 import * as words from "./words.ts";
 
 /** How the lowest frame ended, and its output: a range of its memory. */
@@ -30,6 +30,7 @@ export function run(lowest: Frame): void {
   let offset: usize = 0;
   let length: u32 = 0;
   while (true) {
+    if (isDefined(TRACING)) trace.begins(frame, pc, sp, gas);
     const rule = load<u32>(opcodes + ((<usize>load<u8>(pc)) << 2));
     pc++;
     gas -= <i64>(rule & 0xffff);
@@ -428,11 +429,9 @@ export function run(lowest: Frame): void {
         case 0x9c:
         case 0x9d:
         case 0x9e:
-        case 0x9f: {
-          // …SWAP16
+        case 0x9f: // …SWAP16
           words.swap(sp - 32, sp - 32 - ((<usize>opcode - 0x8f) << 5));
           break;
-        }
         case 0xf0: // CREATE
         case 0xf5: // CREATE2
         case 0xf1: // CALL
@@ -480,6 +479,7 @@ export function run(lowest: Frame): void {
           good = false;
       }
     }
+    if (isDefined(TRACING)) trace.paid(gas, good);
     if (good && !ends) continue;
     if (!good) {
       how = FAILED;
@@ -493,6 +493,7 @@ export function run(lowest: Frame): void {
     sp = frame.sp;
     gas = frame.gas;
   }
+  if (isDefined(TRACING)) trace.ended(frame.memory + offset, length);
   howEnded = how;
   outputOffset = offset;
   outputLength = length;
