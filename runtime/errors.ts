@@ -50,6 +50,12 @@ export class StillpointError extends Error {
     this.code = code;
     this.facts = facts;
   }
+
+  /** Says which of several things this is about, and adds that to the facts. */
+  locate(what: string, facts: Facts): this {
+    this.message = `${what}: ${this.message}`;
+    return Object.assign(this, { facts: { ...facts, ...this.facts } });
+  }
 }
 
 /** An option, argument or file from outside that cannot be used. */

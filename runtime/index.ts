@@ -15,7 +15,7 @@ export {
   type VerifiedBlock,
   verifyStore,
 } from "./chain/care.ts";
-export type { Chain } from "./chain/chain.ts";
+export type { Chain, RetainedInput } from "./chain/chain.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {
   type Diff,

@@ -37,20 +37,34 @@ export interface Block {
 
 /**
  * The root faulted: there is no block, and the runtime stands where it stood before. `trace` with the same
- * metadata tells where, and what its children did.
+ * metadata tells where, and what its children did. `facts` has the height, the fault, the text of an abort
+ * with line and column, and the gas used; `index` is the block's among those of a `reorg`; `transaction` is
+ * there where the root aborts with a text that begins with "transaction 17", say.
  */
 export class BlockFault extends StillpointError {
-  constructor(fault: string, process: Process, text: string) {
+  constructor(height: number, fault: string, process: Process, text: string) {
     const { line, column, gasUsed } = process;
     const place = line === 0 ? "" : ` (${line}:${column})`;
     const what = text === "" ? fault : `${fault}: ${text}${place}`;
+    const transaction = TRANSACTION.exec(text)?.[1];
     const advice =
       fault === "out-of-gas"
         ? "Give the block more gas or less to do"
         : "formatFaults(await runtime.trace({ metadata })) shows where";
-    super("BLOCK_FAULT", `the root faulted: ${what}. ${advice}`, { fault, text, line, column, gasUsed });
+    super("BLOCK_FAULT", `the root faulted in block ${height}: ${what}. ${advice}`, {
+      height,
+      fault,
+      text,
+      line,
+      column,
+      gasUsed,
+      ...(transaction === undefined ? {} : { transaction: Number(transaction) }),
+    });
   }
 }
+
+/** How the message of an abort names the transaction that the root was at: "transaction 17: …". */
+const TRANSACTION = /^transaction (\d{1,15})\b/;
 
 /** A block, its state, and what it takes to run it again. */
 export interface Retained {
@@ -118,7 +132,8 @@ export function makeBlock(
   const process = loadProcess(heap, run.result);
   const data = dataOf(heap, run.result);
   if (process.status === abi.STATUS_FAULTED) {
-    throw new BlockFault(FAULT_NAMES[process.fault] as string, process, Buffer.from(data).toString("utf8"));
+    const text = Buffer.from(data).toString("utf8");
+    throw new BlockFault(height, FAULT_NAMES[process.fault] as string, process, text);
   }
   const root = hashOf(heap, run.result);
   const metadataHash = run.metadata === 0 ? NO_METADATA_HASH : hashOf(heap, run.metadata);

@@ -3,7 +3,11 @@
 import { proveRange } from "../proof/prove.ts";
 import { type Block, checkTarget } from "./block.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
+import type { BlockInput } from "./input.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
+
+/** What a block was made from. */
+export type RetainedInput = Required<Pick<BlockInput, "metadata" | "gasLimit">>;
 
 /** Blocks to look at: those of a `Runtime`, or, through a `Reader`, those that it keeps in a store. */
 export abstract class Chain {
@@ -24,6 +28,22 @@ export abstract class Chain {
 
   /** Shows the state of a block, by default of the latest, for as long as `look` takes. @internal */
   abstract withState<T>(block: number | Block | undefined, look: (state: Side) => T): T;
+
+  /**
+   * What the latest block or another retained one was made from, so that `produce` of the same makes it
+   * again. Block 0 was made from nothing: its metadata is empty.
+   *
+   * @throws UsageError (NOT_RETAINED)
+   * @example
+   * ```ts
+   * const block = await runtime.produce(Uint8Array.of(1, 2), { gasLimit: 1_000_000 });
+   * const { metadata, gasLimit } = runtime.input(block);
+   * console.log(metadata.join(), gasLimit); // 1,2 1000000
+   * const again = await runtime.reorg({ to: 0, blocks: [runtime.input(block)] });
+   * console.log(again.head.id === block.id); // true
+   * ```
+   */
+  abstract input(block?: number | Block): RetainedInput;
 
   /**
    * What the process at `path` (child numbers from the root; empty: the root) looks like in the latest block

@@ -4,7 +4,7 @@
  * `execute` may run beside anything; all else here is for one call at a time, whose draft is the journal's.
  */
 
-import { UsageError } from "../errors.ts";
+import { StillpointError, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
 import { loadProcess } from "../image/process.ts";
@@ -94,14 +94,19 @@ export class Maker {
       journal.draft = draft().apply([pushed]);
       return { entry };
     };
-    for (const block of blocks) {
+    for (const [index, block] of blocks.entries()) {
       const { head } = draft();
-      const { entry } =
-        block instanceof Candidate
-          ? keep(this.#candidateOn(head, block))
-          : await this.#run(head, block, keep, (count) => this.makeRoom(count, target));
-      await journal.stage(entry);
-      made.push(entry);
+      try {
+        const { entry } =
+          block instanceof Candidate
+            ? keep(this.#candidateOn(head, block))
+            : await this.#run(head, block, keep, (count) => this.makeRoom(count, target));
+        await journal.stage(entry);
+        made.push(entry);
+      } catch (error) {
+        if (!(error instanceof StillpointError)) throw error;
+        throw error.locate(`blocks[${index}] of the reorg`, { index, height: head.block.height + 1 });
+      }
     }
     const removed: Block[] = [];
     for (let next: Retained | undefined = before.head; next && !draft().isOnChain(next.block); ) {

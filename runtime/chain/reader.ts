@@ -12,7 +12,7 @@ import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import type { BlockRecord } from "../store/record.ts";
 import type { Block } from "./block.ts";
-import { Chain } from "./chain.ts";
+import { Chain, type RetainedInput } from "./chain.ts";
 import type { Side } from "./diff.ts";
 import { checkNames, integer } from "./options.ts";
 import { type Access, blockOf, findBlock } from "./stored.ts";
@@ -93,6 +93,15 @@ export class Reader extends Chain {
     return this.#guarded(() => this.#access.genesisOf(this.#database)).toString("hex");
   }
 
+  input(block?: number | Block): RetainedInput {
+    return this.#looking(() => {
+      const { metadata, budget } = this.#find(block);
+      if (metadata === null) return { metadata: new Uint8Array(), gasLimit: budget };
+      const { heap, ref } = this.#stored(metadata);
+      return { metadata: new Uint8Array(heap.payload(ref)), gasLimit: budget };
+    });
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await this.#database.close();
@@ -119,10 +128,14 @@ export class Reader extends Chain {
     }
   }
 
-  /** Looks once more with an empty heap if there was no room beside what is kept. @internal */
+  /** @internal */
   withState<T>(block: number | Block | undefined, look: (state: Side) => T): T {
+    return this.#looking(() => look(this.#stored(this.#find(block).root)));
+  }
+
+  /** Looks once more with an empty heap if there was no room beside what is kept. */
+  #looking<T>(attempt: () => T): T {
     if (this.#heap.usedBytes > KEPT_BYTES) this.#heap = this.#newHeap();
-    const attempt = (): T => look(this.#stateOf(block));
     try {
       try {
         return attempt();
@@ -136,9 +149,10 @@ export class Reader extends Chain {
     }
   }
 
-  #stateOf(target: number | Block | undefined): Side {
+  /** The object with this hash. */
+  #stored(hash: Buffer): Side {
     const heap = this.#heap;
-    const ref = makeStub(heap, this.#find(target).root, 0);
+    const ref = makeStub(heap, hash, 0);
     heap.words[ref * UNIT_WORDS + HEADER_STORED] = 1;
     return { heap, ref };
   }

@@ -14,9 +14,9 @@ import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
 import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
 import type { Store } from "../store/store.ts";
-import type { Block } from "./block.ts";
+import type { Block, Retained } from "./block.ts";
 import type { Candidate } from "./candidates.ts";
-import { Chain } from "./chain.ts";
+import { Chain, type RetainedInput } from "./chain.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import type { Side } from "./diff.ts";
 import type { Engine, Metrics } from "./engine.ts";
@@ -190,7 +190,8 @@ export class Runtime extends Chain {
    * if one of them cannot be made, or written, the runtime stands where it stood before. The blocks that were
    * left stay retained, as after `revert`. With a store, all of it is durable at once.
    *
-   * @throws as `revert`, `produce` and `commit`
+   * @throws as `revert`, `produce` and `commit`; what one of the blocks cannot be made of has its `index` and
+   *   its `height` in the facts
    * @example
    * ```ts
    * const blocks = [{ metadata: Uint8Array.of(4) }, { metadata: Uint8Array.of(5) }];
@@ -308,6 +309,15 @@ export class Runtime extends Chain {
     return this.#journal.events.open();
   }
 
+  input(block: number | Block = this.head): RetainedInput {
+    const { heap } = this.#engine;
+    const { metadata, budget } = this.#find(block);
+    const bytes = lookAt(heap, () =>
+      metadata === 0 ? new Uint8Array() : new Uint8Array(heap.payload(metadata)),
+    );
+    return { metadata: bytes, gasLimit: budget };
+  }
+
   blocks(): readonly Block[] {
     return this.#history.chain().map(({ block }) => block);
   }
@@ -423,9 +433,13 @@ export class Runtime extends Chain {
    * @throws UsageError (NOT_RETAINED)
    */
   refOf(block: number | Block): Ref {
+    return this.#find(block).ref;
+  }
+
+  #find(block: number | Block): Retained {
     // Once it is closed, the collections of others do not keep its blocks any more.
     if (this.#closing !== null && this.#engine.inUse) throw new UsageError("CLOSED", "the runtime is closed");
-    return this.#journal.find(block).ref;
+    return this.#journal.find(block);
   }
 
   /**
