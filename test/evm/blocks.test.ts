@@ -4,6 +4,9 @@
  */
 
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type EvmBlock, listBlocks, readBlock, readCodes } from "../../examples/evm/block.ts";
@@ -154,4 +157,22 @@ test("blocks are executed again after a reorg and beside a fork, with the same r
     );
     await branch.close();
   });
+});
+
+test("a runtime that is closed and opened between blocks goes on to the same roots", async (t) => {
+  const store = mkdtempSync(join(tmpdir(), "stillpoint-evm-"));
+  t.after(() => rmSync(store, { recursive: true }));
+  const blocks = own.blocks.slice(0, 3);
+  const produce = (block: EvmBlock, options: Options): Promise<string> =>
+    withRuntime(options, async (runtime, programs) => {
+      const { data, root } = await runtime.produce(encodeBlock(block, own.codes, programs));
+      assert.deepEqual(differences(block, decodeResult(data)), []);
+      return root;
+    });
+  const roots: string[] = [];
+  for (const [i, block] of blocks.entries()) {
+    // Another way to run at every start.
+    roots.push(await produce(block, { store, ...(WAYS[i] as Options) }));
+  }
+  assert.deepEqual(roots, await rootsOf({ ...own, blocks }, { workers: 1 }));
 });

@@ -15,6 +15,7 @@ import { encodeBlock } from "../../examples/evm/encode.ts";
 import { PlainAbort, PlainEvm } from "../../examples/evm/plain.ts";
 import { encodeRlp, type Item } from "../../examples/evm/rlp.ts";
 import { loadGuest } from "../../examples/guests.ts";
+import { UsageError } from "../../runtime/errors.ts";
 
 /** Forks as the tests name them. */
 const NAMES: Readonly<Record<string, string>> = {
@@ -73,16 +74,51 @@ export interface Tally {
   readonly excluded: Map<string, number>;
 }
 
-/** The tests of a file, by name. */
+/**
+ * The tests of a file, by name.
+ *
+ * @throws {UsageError} BAD_TEST_FILE
+ */
 export function readTests(file: string): [string, StateTest][] {
-  const bytes = readFileSync(file);
-  const text = file.endsWith(".gz") ? gunzipSync(bytes).toString("utf8") : bytes.toString("utf8");
-  return Object.entries(JSON.parse(text) as Record<string, StateTest>);
+  const wrong = (why: string): never => {
+    throw new UsageError("BAD_TEST_FILE", `${file}: holds no state tests: ${why}`, { file });
+  };
+  let tests: [string, StateTest][] = [];
+  try {
+    const bytes = readFileSync(file);
+    const text = file.endsWith(".gz") ? gunzipSync(bytes).toString("utf8") : bytes.toString("utf8");
+    tests = Object.entries(JSON.parse(text) as Record<string, StateTest>);
+  } catch (cause) {
+    wrong((cause as Error).message);
+  }
+  for (const [name, test] of tests) {
+    for (const part of ["env", "pre", "transaction", "post"] as const) {
+      if (typeof test?.[part] !== "object" || test[part] === null) wrong(`"${name}" has no ${part}`);
+    }
+    for (const [fork, posts] of Object.entries(test.post)) {
+      const good = Array.isArray(posts) && posts.every(({ txbytes, indexes }) => txbytes && indexes);
+      if (!good) wrong(`"${name}" has no indexes or txbytes for ${fork}`);
+    }
+  }
+  return tests;
 }
 
+/**
+ * Files of state tests in a directory and below it.
+ *
+ * @throws {UsageError} NO_DIRECTORY, NO_TESTS
+ */
 export function testFiles(directory: string): string[] {
-  const names = readdirSync(directory).filter((name) => /\.json(\.gz)?$/.test(name));
-  return names.sort().map((name) => join(directory, name));
+  let names: string[];
+  try {
+    names = readdirSync(directory, { recursive: true, encoding: "utf8" });
+  } catch (cause) {
+    const message = `${directory}: cannot be read as a directory; give one of state tests`;
+    throw new UsageError("NO_DIRECTORY", message, { directory }, { cause });
+  }
+  const files = names.filter((name) => /\.json(\.gz)?$/.test(name)).sort();
+  if (files.length > 0) return files.map((name) => join(directory, name));
+  throw new UsageError("NO_TESTS", `${directory}: holds no state tests (*.json, *.json.gz)`, { directory });
 }
 
 /** Runs all cases of files; `program`: the EVM, if not the one of the example. */
@@ -96,7 +132,9 @@ export async function runStateTests(files: readonly string[], program?: Uint8Arr
         for (const post of posts) {
           const { data, gas, value } = post.indexes;
           const title = `${name} (${fork}, data ${data}, gas ${gas}, value ${value})`;
-          const reason = EXCLUDED.find(([part]) => title.includes(part))?.[1];
+          const reason = NAMES[fork]
+            ? EXCLUDED.find(([part]) => title.includes(part))?.[1]
+            : `the EVM does not have the rules of ${fork}`;
           if (reason !== undefined) {
             tally.excluded.set(reason, (tally.excluded.get(reason) ?? 0) + 1);
             continue;
