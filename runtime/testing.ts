@@ -15,8 +15,8 @@ import { described, LimitError, StillpointError, UsageError } from "./errors.ts"
 import { createHeap, Heap, type Ref } from "./heap/heap.ts";
 import { MemoryEdit } from "./image/memory.ts";
 import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "./image/process.ts";
-import { withStacks } from "./kernel/activation.ts";
 import { canKeepBatch } from "./kernel/calls/start.ts";
+import { withStacks } from "./kernel/exit.ts";
 import { FAULT_NAMES } from "./kernel/faults.ts";
 import { clearOutcome, freshProcess } from "./kernel/images.ts";
 import { inputBytes, Outcomes, writeInputs } from "./kernel/items/objects.ts";

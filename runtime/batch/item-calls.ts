@@ -8,10 +8,11 @@
 import * as abi from "../../syscalls/abi.ts";
 import type { Heap } from "../heap/heap.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
-import { Activation, charge, Scratch } from "../kernel/activation.ts";
+import { Activation, Scratch } from "../kernel/activation.ts";
 import { accumulate } from "../kernel/calls/accumulate.ts";
 import { costOfChildren } from "../kernel/changes.ts";
 import { Children } from "../kernel/children.ts";
+import { charge } from "../kernel/exit.ts";
 import { BYTES_PER_GAS, COST_ACCUMULATE, COST_ITEM } from "../kernel/gas.ts";
 import { afterItem, Item } from "../kernel/items/children.ts";
 import { NOBODY_ELSE } from "../kernel/jobs.ts";

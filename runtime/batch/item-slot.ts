@@ -10,7 +10,7 @@ import * as abi from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff } from "../heap/table.ts";
 import { readPage } from "../image/memory.ts";
-import { faultThrown } from "../kernel/activation.ts";
+import { faultThrown } from "../kernel/exit.ts";
 import { endOfItem } from "../kernel/items/children.ts";
 import { deliver } from "../kernel/items/loop.ts";
 import type { Inputs } from "../kernel/items/objects.ts";

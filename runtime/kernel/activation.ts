@@ -10,98 +10,25 @@ import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
 import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
 import { pagesTaken } from "../image/quota.ts";
-import { ABORT_TEXT_LIMIT, PAGE_BYTES } from "../limits.ts";
-import { faultOf } from "../program/faults.ts";
+import { ABORT_TEXT_LIMIT } from "../limits.ts";
 import * as layout from "../program/layout.ts";
 import type { Place } from "../program/source-map/sources.ts";
 import { COUNTING, work } from "../work.ts";
 import { Changes, changeOf } from "./changes.ts";
 import { Children } from "./children.ts";
-import { COST_CALL, COST_GLOBAL_BYTE, COST_PAGE_CHANGED, COST_PAGE_TOUCH, COST_STACK_BYTE } from "./gas.ts";
+import { continuationBytes, saveContinuation, startRewind, startUnwind } from "./continuation.ts";
+import { charge, exitGuest, faultThrown, isObserved, showFault } from "./exit.ts";
+import { COST_CALL, COST_GLOBAL_BYTE, COST_PAGE_CHANGED, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
 import type { Item, Within } from "./items/children.ts";
 import { Inputs, outcomesBytes } from "./items/objects.ts";
 import { GetRequest, PutRequest, readString, type SnapshotRequest } from "./requests/request.ts";
-import type { Meter } from "./slots/meter.ts";
 import type { Slot } from "./slots/slot.ts";
 
 const counting = COUNTING;
 
-const TWO_32 = 4294967296;
-const UNWIND = layout.AUX_UNWIND / 4;
 /** Gas while a stack is put back: that was paid for before. High half of an i64. */
 const REWIND_GAS_HIGH = 0x3fffffff;
-/** Bytes before the stack in a continuation. */
-const CONTINUATION_HEADER = 4;
-
-/** Thrown by an import to leave the guest; preallocated, since a new Error costs ten times as much. */
-const ABORTED = Object.freeze({ leave: "abort" });
-const OUT_OF_GAS = Object.freeze({ leave: "out of gas" });
-
-/** Thrown instead while stacks are wanted. */
-class Left extends Error {
-  readonly fault: number;
-
-  constructor(fault: number) {
-    super();
-    this.fault = fault;
-  }
-}
-
-/** How many functions a stack names, the innermost. */
-const STACK_FRAMES = 64;
-/** Is shown a fault's stack, as V8 writes it, and of an abort its text and the place that it names. */
-export type FaultObserver = (stack: string, text: string, place: Place | null) => void;
-
-let observer: FaultObserver | null = null;
-
-/** Runs with every fault shown to `see`, before the activation or item ends. */
-export function withStacks<T>(see: FaultObserver, run: () => T): T {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = STACK_FRAMES;
-  observer = see;
-  try {
-    return run();
-  } finally {
-    Error.stackTraceLimit = limit;
-    observer = null;
-  }
-}
-
-function leave(fault: typeof abi.FAULT_ABORT | typeof abi.FAULT_OUT_OF_GAS): never {
-  if (observer !== null) throw new Left(fault);
-  throw fault === abi.FAULT_ABORT ? ABORTED : OUT_OF_GAS;
-}
-
-/** Takes gas from what runs with this meter; ends it if there is not enough. */
-export function charge(meter: Meter, cost: number): void {
-  if (!meter.charge(cost)) leave(abi.FAULT_OUT_OF_GAS);
-}
-
-/**
- * Takes the gas of the pages of a range that have yet to be paid: those whose byte in the map at `map` of the
- * aux memory is 0. Ends what runs there, before anything is written, if there is not enough.
- */
-export function payPages(meter: Meter, aux: Uint8Array, map: number, address: number, length: number): void {
-  const last = Math.floor((address + length - 1) / PAGE_BYTES);
-  let pages = 0;
-  for (let page = Math.floor(address / PAGE_BYTES); page <= last; page++) if (aux[map + page] === 0) pages++;
-  if (pages > 0) charge(meter, pages * COST_PAGE_TOUCH);
-}
-
-/** The fault of an activation that threw `error`, which may come from a call; null: an error of the host. */
-export function faultThrown(error: unknown, auxWords: Int32Array): number | null {
-  if (error === ABORTED) return abi.FAULT_ABORT;
-  if (error === OUT_OF_GAS) return abi.FAULT_OUT_OF_GAS;
-  if (error instanceof Left) return error.fault;
-  return faultOf(error, auxWords);
-}
-
-/** What a checked PUT will apply. */
-class PutPlan {
-  process: Process | null = null;
-  entry = 0;
-}
 
 /**
  * Where the calls of one activation are read and checked; reused by the activations of one level of a
@@ -110,7 +37,6 @@ class PutPlan {
 export class Scratch {
   readonly putRequest = new PutRequest();
   readonly getRequest = new GetRequest();
-  readonly plan = new PutPlan();
 }
 
 export class Activation {
@@ -122,7 +48,6 @@ export class Activation {
   children: Children;
   readonly putRequest: PutRequest;
   readonly getRequest: GetRequest;
-  readonly plan: PutPlan;
   /** Memory quota passed on to children. */
   memoryPassed: number;
   /** Held-gas quota passed on to children, and gas given to those that are runnable. */
@@ -166,7 +91,6 @@ export class Activation {
     this.#heap = heap;
     this.putRequest = scratch.putRequest;
     this.getRequest = scratch.getRequest;
-    this.plan = scratch.plan;
     this.children = new Children(heap, start, start.childCount);
     this.start = start;
     this.slot = slot;
@@ -211,8 +135,7 @@ export class Activation {
     if (resumes && this.#resumeCost > this.budget) return abi.FAULT_OUT_OF_GAS;
     try {
       if (resumes) {
-        this.#restoreStack();
-        exports.startRewind(layout.AUX_UNWIND);
+        this.#entry = startRewind(this.#heap, slot, start.continuation);
         this.rewinding = true;
         exports.run(this.#entry, 0, 0, 0, REWIND_GAS_HIGH);
         assert(!this.rewinding, "run: the stack was not put back to where the process stood still");
@@ -262,9 +185,8 @@ export class Activation {
     if (fault === null) throw error;
     if (counting) work.faults++;
     if (fault === abi.FAULT_OUT_OF_GAS && this.slot.meter.withholds) (this.item as Item).hasExpired = true;
-    const stack = (error as Error).stack ?? "";
-    if (fault === abi.FAULT_ABORT) observer?.(stack, this.abortText, this.#abortPlace);
-    else observer?.(stack, "", null);
+    if (fault === abi.FAULT_ABORT) showFault(error, this.abortText, this.#abortPlace);
+    else showFault(error, "", null);
     return fault;
   }
 
@@ -291,7 +213,8 @@ export class Activation {
       result.codeLow = auxWords[layout.AUX_RESULT / 4] as number;
       result.codeHigh = auxWords[layout.AUX_RESULT / 4 + 1] as number;
     }
-    if (this.#stopped !== abi.STATUS_RETURNED) result.continuation = this.#saveStack();
+    if (this.#stopped !== abi.STATUS_RETURNED)
+      result.continuation = saveContinuation(this.#heap, this.slot, this.#entry);
     return result;
   }
 
@@ -316,7 +239,7 @@ export class Activation {
   /** Bytes of the stack that a suspended process keeps. */
   get stackBytes(): number {
     if (this.#stopped === abi.STATUS_RETURNED) return 0;
-    return CONTINUATION_HEADER + (this.slot.auxWords[UNWIND] as number) - layout.AUX_STACK;
+    return continuationBytes(this.slot);
   }
 
   // ---- quotas ---------------------------------------------------------------------------------------------
@@ -359,7 +282,7 @@ export class Activation {
 
   /** Ends the activation if what runs below its item has spent the item's lease. */
   checkLease(): void {
-    if (this.item?.hasExpired === true) leave(abi.FAULT_OUT_OF_GAS);
+    if (this.item?.hasExpired === true) exitGuest(abi.FAULT_OUT_OF_GAS);
   }
 
   // ---- standing still -------------------------------------------------------------------------------------
@@ -367,10 +290,7 @@ export class Activation {
   /** RET or SNAPSHOT was called: unwind the stack. */
   stop(status: number): void {
     this.#stopped = status;
-    const { auxWords } = this.slot;
-    auxWords[UNWIND] = layout.AUX_STACK;
-    auxWords[UNWIND + 1] = layout.AUX_STACK_END;
-    this.slot.exports.startUnwind(layout.AUX_UNWIND);
+    startUnwind(this.slot);
   }
 
   /** SNAPSHOT with a checked request. */
@@ -409,64 +329,12 @@ export class Activation {
     this.abortLine = line >>> 0;
     this.abortColumn = column >>> 0;
     // Nobody sees the text of an item's, but in a trace.
-    if (this.isItem && observer === null) leave(abi.FAULT_ABORT);
+    if (this.isItem && !isObserved()) exitGuest(abi.FAULT_ABORT);
     const text = readString(this.slot, message, ABORT_TEXT_LIMIT);
     const where = readString(this.slot, file, ABORT_TEXT_LIMIT);
     this.abortText = where === "" ? text : `${text} in ${where}`;
     const named = where !== "" && this.abortLine > 0;
     this.#abortPlace = named ? { file: where, line: this.abortLine, column: this.abortColumn } : null;
-    leave(abi.FAULT_ABORT);
-  }
-
-  // The continuation: u32 entry number, then Asyncify's stack.
-  #saveStack(): number {
-    const stack = Buffer.alloc(this.stackBytes);
-    stack.writeUInt32LE(this.#entry, 0);
-    this.slot.aux.copy(stack, CONTINUATION_HEADER, layout.AUX_STACK);
-    return this.#heap.blob(stack);
-  }
-
-  #restoreStack(): void {
-    const continuation = this.#heap.payload(this.start.continuation);
-    if (counting) work.bytesCopied += continuation.length;
-    this.#entry = continuation.readUInt32LE(0);
-    continuation.copy(this.slot.aux, layout.AUX_STACK, CONTINUATION_HEADER);
-    const { auxWords } = this.slot;
-    auxWords[UNWIND] = layout.AUX_STACK + continuation.length - CONTINUATION_HEADER;
-    auxWords[UNWIND + 1] = layout.AUX_STACK_END;
-  }
-
-  // ---- what calls answer ----------------------------------------------------------------------------------
-
-  /** Tells the guest why a program is not admitted. */
-  refuseProgram(reason: number, offset: number): void {
-    const { pointer } = this.putRequest;
-    this.slot.mark(pointer, abi.PUT_SIZE);
-    this.slot.words[(pointer + abi.PUT_REASON) / 4] = reason;
-    this.slot.words[(pointer + abi.PUT_REASON_OFFSET) / 4] = offset;
-  }
-
-  /** What GET's part STATUS writes into the caller's memory. */
-  writeStatus(process: Process): void {
-    const { statusPointer, detailPointer, detailCapacity } = this.getRequest;
-    const { slot } = this;
-    slot.mark(statusPointer, abi.STATUS_SIZE);
-    const at = statusPointer / 4;
-    const words = slot.words;
-    words[at + abi.STATUS_KIND / 4] = process.status;
-    words[at + abi.STATUS_FAULT / 4] = process.fault;
-    words[at + abi.STATUS_CODE / 4] = process.codeLow;
-    words[at + abi.STATUS_CODE / 4 + 1] = process.codeHigh;
-    const gasHigh = Math.floor(process.gasUsed / TWO_32);
-    words[at + abi.STATUS_GAS_USED / 4] = process.gasUsed - gasHigh * TWO_32;
-    words[at + abi.STATUS_GAS_USED / 4 + 1] = gasHigh;
-    words[at + abi.STATUS_MEMORY_PAGES / 4] = process.memoryPages;
-    words[at + abi.STATUS_CHILDREN / 4] = process.childCount;
-    words[at + abi.STATUS_LINE / 4] = process.line;
-    words[at + abi.STATUS_COLUMN / 4] = process.column;
-    const text = process.text === 0 ? null : this.#heap.payload(process.text);
-    words[at + abi.STATUS_DETAIL_LENGTH / 4] = text?.length ?? 0;
-    words[at + abi.STATUS_RESERVED / 4] = 0;
-    if (text !== null) slot.write(detailPointer, text.subarray(0, detailCapacity));
+    exitGuest(abi.FAULT_ABORT);
   }
 }

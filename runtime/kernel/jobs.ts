@@ -5,7 +5,12 @@ import type { Ref } from "../heap/heap.ts";
 /** A started child that other threads may take: the job's number, or NO_TICKET. */
 export type Ticket = number;
 export const NO_TICKET: Ticket = -1;
-export const LOST = -1;
+
+/** What a thread that takes a job finds: its result, that it is the taker's to run, or no such job. */
+export type Taken =
+  | { readonly state: "done"; readonly result: Ref }
+  | { readonly state: "claimed" }
+  | { readonly state: "lost" };
 
 /** Where started children wait for a thread. */
 export interface Jobs {
@@ -14,11 +19,8 @@ export interface Jobs {
    * come. `publish` writes its START image.
    */
   post(publish: () => Ref, child: number): Ticket;
-  /**
-   * The result of the job that runs `start`; 0: nobody took it, so it is the caller's to run; LOST: there is
-   * no such job any more. Waits if somebody has it.
-   */
-  take(ticket: Ticket, start: Ref): Ref | typeof LOST;
+  /** Takes the job that runs `start` from the board. Waits if another thread has it. */
+  take(ticket: Ticket, start: Ref): Taken;
   /** The parent's activation ends and leaves the child started: its job may be done in advance. */
   keep(ticket: Ticket): void;
   /** The job in advance that runs the published image `start`, or NO_TICKET. */
@@ -38,7 +40,7 @@ export interface Jobs {
 /** One thread alone: a child runs when it is joined. */
 export const NOBODY_ELSE: Jobs = {
   post: () => NO_TICKET,
-  take: () => 0,
+  take: () => ({ state: "claimed" }),
   keep: () => {},
   find: () => NO_TICKET,
   finish: () => {},

@@ -18,13 +18,11 @@ import * as abi from "../../syscalls/abi.ts";
 import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
 import { tableUpdate } from "../heap/table.ts";
-import { hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
-import { GAS_LIMIT, PAGES_PER_WASM_PAGE, WASM_PAGE_BYTES } from "../limits.ts";
+import { GAS_LIMIT, PAGES_PER_WASM_PAGE } from "../limits.ts";
 import { Activation, Scratch } from "./activation.ts";
 import { accumulate } from "./calls/accumulate.ts";
-import { copyOut } from "./calls/copy.ts";
-import { applyMerge, planMerge } from "./calls/merge.ts";
+import { answerGet } from "./calls/get.ts";
 import { applyPut, checkPut } from "./calls/put.ts";
 import { costOfChildren } from "./changes.ts";
 import type { Child } from "./children.ts";
@@ -33,8 +31,7 @@ import { faulted } from "./images.ts";
 import { Batch, type BatchRunner, NO_RUNNER } from "./items/batch.ts";
 import { type ItemCalls, isGetOutsideItems, isPutOutsideItems, type Within } from "./items/children.ts";
 import { beginBatch, ItemLoop } from "./items/loop.ts";
-import { checkOutcomes, writeOutcomes } from "./items/outcomes.ts";
-import { type Jobs, LOST, NO_TICKET } from "./jobs.ts";
+import { type Jobs, NO_TICKET, type Taken, type Ticket } from "./jobs.ts";
 import type { LoadedProgram, Programs, Variant } from "./program.ts";
 import { AccumulateRequest, type GetRequest, PutRequest, SnapshotRequest } from "./requests/request.ts";
 import type { KernelImports, SlotImage } from "./slots/slot.ts";
@@ -43,6 +40,7 @@ import type { Tracer } from "./trace.ts";
 
 const snapshotRequest = new SnapshotRequest();
 const accumulateRequest = new AccumulateRequest();
+const CLAIMED: Taken = { state: "claimed" };
 
 /** An activation to be run: of which process, with how much gas, where in the tree. */
 interface Run {
@@ -313,9 +311,9 @@ export class Kernel {
     const caller = this.#activation();
     const child = this.#beginCall(caller, number, pointer, caller.putRequest);
     if (typeof child === "number") return child;
-    const refusal = checkPut(this.#heap, this.#programs, caller, child);
-    if (refusal !== abi.OK) return refusal;
-    applyPut(this.#heap, this.#jobs, caller, child);
+    const plan = checkPut(this.#heap, this.#programs, caller, child);
+    if (typeof plan === "number") return plan;
+    applyPut(this.#heap, this.#jobs, caller, child, plan);
     return abi.OK;
   }
 
@@ -323,31 +321,9 @@ export class Kernel {
 
   #get(number: number, pointer: number): number {
     const caller = this.#activation();
-    const request = caller.getRequest;
-    const child = this.#beginCall(caller, number, pointer, request);
+    const child = this.#beginCall(caller, number, pointer, caller.getRequest);
     if (typeof child === "number") return child;
-    const process = child.process;
-    if (process === null) return abi.E_NO_CHILD;
-    const bytes = process.memoryPages * WASM_PAGE_BYTES;
-    for (let i = 0; i < request.ranges.count; i++) {
-      if (request.ranges.source(i) + request.ranges.length(i) > bytes) return abi.E_RANGE;
-    }
-
-    const outcomes = (request.parts & abi.PART_GET_OUTCOMES) !== 0;
-    const refusal = outcomes ? checkOutcomes(this.#heap, caller, process) : abi.OK;
-    if (refusal !== abi.OK) return refusal;
-    const merge = (request.parts & abi.PART_GET_MERGE) === 0 ? null : planMerge(this.#heap, caller, process);
-    if (typeof merge === "number") return merge;
-    if ((request.parts & abi.PART_GET_STATUS) !== 0) {
-      caller.writeStatus(process);
-    }
-    for (let i = 0; i < request.ranges.count; i++) copyOut(this.#heap, caller, process, i);
-    if (merge !== null) applyMerge(this.#heap, caller, process, merge);
-    if ((request.parts & abi.PART_GET_HASH) !== 0) {
-      caller.slot.write(request.hashPointer, hashOf(this.#heap, publishProcess(this.#heap, process)));
-    }
-    if (outcomes) writeOutcomes(this.#heap, caller, process);
-    return abi.OK;
+    return answerGet(this.#heap, caller, child.process);
   }
 
   // ---- RET, SNAPSHOT, grow --------------------------------------------------------------------------------
@@ -433,32 +409,37 @@ export class Kernel {
     let ticket = child.ticket;
     child.ticket = NO_TICKET;
     if (ticket === NO_TICKET && start.ref !== 0) ticket = this.#jobs.find(start.ref);
-    const ready = ticket === NO_TICKET ? 0 : this.#jobs.take(ticket, start.ref);
-    if (ready === LOST) ticket = NO_TICKET;
-    let result: Process;
-    if (ready > 0) {
-      result = loadProcess(this.#heap, ready);
-    } else {
-      const outer = this.#jobs.enter(ticket, child.number);
-      const within = caller.below(child.number);
-      const mark = within?.item.mark();
-      if (within !== null) within.item.lease = caller.slot.meter.lease;
-      this.#tracer?.descend(child.number);
-      try {
-        const place = placeBelow(caller.slot.place, child.number);
-        const depth = caller.depth + 1;
-        result = this.#run({ start, budget: start.gas, depth, place, metadata: null, within });
-      } finally {
-        this.#tracer?.ascend();
-        this.#jobs.leave(outer);
-        if (ticket !== NO_TICKET) this.#jobs.finish(ticket);
-      }
-      if (mark !== undefined && result.status === abi.STATUS_FAULTED) within?.item.restore(mark);
-    }
+    const taken: Taken = ticket === NO_TICKET ? CLAIMED : this.#jobs.take(ticket, start.ref);
+    if (taken.state === "lost") ticket = NO_TICKET;
+    const result =
+      taken.state === "done"
+        ? loadProcess(this.#heap, taken.result)
+        : this.#runChild(caller, child.number, start, ticket);
     caller.children.replace(child, result);
     caller.gasLent -= start.gas;
     // Gas of many blocks can meet in one counter: what it cannot hold counts as used.
     const rest = Math.min(start.gas - result.gasUsed, GAS_LIMIT - caller.gas());
     caller.slot.meter.transfer(rest, result.gasUsed);
+  }
+
+  /** Runs a started child here, as a nested call; its job, if it has one, has ended then. */
+  #runChild(caller: Activation, number: number, start: Process, ticket: Ticket): Process {
+    const outer = this.#jobs.enter(ticket, number);
+    const within = caller.below(number);
+    const mark = within?.item.mark();
+    if (within !== null) within.item.lease = caller.slot.meter.lease;
+    this.#tracer?.descend(number);
+    let result: Process;
+    try {
+      const place = placeBelow(caller.slot.place, number);
+      const depth = caller.depth + 1;
+      result = this.#run({ start, budget: start.gas, depth, place, metadata: null, within });
+    } finally {
+      this.#tracer?.ascend();
+      this.#jobs.leave(outer);
+      if (ticket !== NO_TICKET) this.#jobs.finish(ticket);
+    }
+    if (mark !== undefined && result.status === abi.STATUS_FAULTED) within?.item.restore(mark);
+    return result;
   }
 }

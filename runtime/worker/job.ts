@@ -40,7 +40,9 @@ export type NewJob = Pick<Job, "kind" | "start" | "metadata" | "gas">;
 
 /** How a job stands, for who waits for it. */
 export type Outcome =
-  | { readonly state: "claimed" | "pending" | "lost" }
+  | { readonly state: "claimed" }
+  | { readonly state: "lost" }
+  | { readonly state: "pending" }
   | { readonly state: "failed"; readonly error: string }
   | { readonly state: "done"; readonly result: Ref };
 

@@ -17,8 +17,8 @@ import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
 import { hashBackwards, hashObject, hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
-import { withStacks } from "../kernel/activation.ts";
-import { type Jobs, LOST, NO_TICKET, NOBODY_ELSE, type Ticket } from "../kernel/jobs.ts";
+import { withStacks } from "../kernel/exit.ts";
+import { type Jobs, NO_TICKET, NOBODY_ELSE, type Taken, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
 import { placeOf } from "../kernel/slots/slot-pool.ts";
@@ -138,20 +138,17 @@ class Worker implements Jobs {
     return entry === NO_ENTRY ? NO_TICKET : entry;
   }
 
-  take(ticket: Ticket, start: Ref): Ref | typeof LOST {
-    let outcome = this.#board.take(ticket, start);
-    if (outcome.state === "pending") {
-      this.#lane?.open(SPAN_WAIT, this.#board.job(ticket).origin);
-      outcome = this.#wait(ticket, start);
-      this.#lane?.close();
-    }
-    if (outcome.state === "failed") throw new FailedElsewhere(outcome.error);
-    if (outcome.state === "done") return outcome.result;
-    return outcome.state === "lost" ? LOST : 0;
+  take(ticket: Ticket, start: Ref): Taken {
+    const outcome = this.#board.take(ticket, start);
+    if (outcome.state !== "pending") return orThrow(outcome);
+    this.#lane?.open(SPAN_WAIT, this.#board.job(ticket).origin);
+    const ended = this.#wait(ticket, start);
+    this.#lane?.close();
+    return orThrow(ended);
   }
 
   /** Helps with what descends from the job, or sleeps, until it has ended or is this thread's to run. */
-  #wait(ticket: Ticket, start: Ref): Outcome {
+  #wait(ticket: Ticket, start: Ref): Ended {
     const board = this.#board;
     for (let spins = 0; ; spins++) {
       const signal = board.signals.read();
@@ -328,6 +325,13 @@ class Worker implements Jobs {
     const programs = [...hashes].map((hash) => [hash, this.#programs.withHash(hash)?.ref ?? 0]);
     return this.#heap.blob(Buffer.from(JSON.stringify({ root, events, programs })));
   }
+}
+
+type Ended = Exclude<Outcome, { readonly state: "pending" }>;
+
+function orThrow(outcome: Ended): Taken {
+  if (outcome.state === "failed") throw new FailedElsewhere(outcome.error);
+  return outcome;
 }
 
 /** A block: the root from its SNAPSHOT, or for block 0 from its entry, to the next one. */

@@ -10,16 +10,17 @@ export interface Canary {
   readonly steps: readonly string[];
 }
 
-/** Visits all children of a process, to take something from each. */
-const WALK = `
-  import { tableDiff as walk } from "../heap/table.ts";
-  import { loadProcess as look } from "../image/process.ts";
+/** Visits all children of a process, to take something from each; `runtime`: the way to that folder. */
+const walkIn = (runtime: string): string => `
+  import { tableDiff as walk } from "${runtime}/heap/table.ts";
+  import { loadProcess as look } from "${runtime}/image/process.ts";
   function visitAll(heap: any, process: any): any {
     walk(heap, 0, process.children, (_number: number, _none: number, ref: number) => void look(heap, ref));
     return process;
   }
 `;
-const IMAGES_END = 'import type { Batch } from "./runner.ts";\n';
+const IMAGES_END = 'import type { LoadedProgram } from "./program.ts";\n';
+const PUT_END = 'import { checkBatch, checkStart, entryOf } from "./start.ts";\n';
 
 export const CANARIES: Readonly<Record<string, Canary>> = {
   "changed pages are captured before they are paid": {
@@ -45,18 +46,14 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
   "CLONE visits all children": {
     edits: [
       { file: "kernel/calls/put.ts", from: "cloneOf(source)", to: "cloneOf(visitAll(heap, source))" },
-      {
-        file: "kernel/calls/put.ts",
-        from: 'import { checkBatch, checkStart } from "./start.ts";\n',
-        to: `import { checkBatch, checkStart } from "./start.ts";\n${WALK}`,
-      },
+      { file: "kernel/calls/put.ts", from: PUT_END, to: PUT_END + walkIn("../..") },
     ],
     steps: ["family", "family", "clone"],
   },
   "a fault visits all children": {
     edits: [
       { file: "kernel/images.ts", from: "withoutGas(back)", to: "withoutGas(visitAll(heap, back))" },
-      { file: "kernel/images.ts", from: IMAGES_END, to: IMAGES_END + WALK },
+      { file: "kernel/images.ts", from: IMAGES_END, to: IMAGES_END + walkIn("..") },
     ],
     steps: ["family", "fall"],
   },

@@ -7,6 +7,7 @@ import { AdmissionError } from "../../program/admission-error.ts";
 import type { Activation } from "../activation.ts";
 import { COST_PROGRAM_SEARCH } from "../gas.ts";
 import type { LoadedProgram, Programs } from "../program.ts";
+import { REASON_NUMBERS } from "./reasons.ts";
 
 /** By hash: of genesis, the caller's own, or of one of its children; whatever else this thread may know. */
 export function findProgram(heap: Heap, programs: Programs, caller: Activation): LoadedProgram | undefined {
@@ -20,7 +21,7 @@ export function findProgram(heap: Heap, programs: Programs, caller: Activation):
   caller.charge(caller.children.searched * COST_PROGRAM_SEARCH);
   const found = caller.children.findProgram(named);
   if (found !== 0) return programs.get(found);
-  caller.refuseProgram(0, 0);
+  refuse(caller, 0, 0);
   return undefined;
 }
 
@@ -31,13 +32,16 @@ export function installProgram(programs: Programs, caller: Activation): LoadedPr
     return programs.install(caller.slot.memory.subarray(programPointer, programPointer + programLength));
   } catch (error) {
     if (!(error instanceof AdmissionError)) throw error;
-    caller.refuseProgram(reasonNumber(error.reason), error.offset);
+    refuse(caller, REASON_NUMBERS[error.reason], error.offset);
     return undefined;
   }
 }
 
-/** The number by which guests know a reason of admission. */
-function reasonNumber(reason: string): number {
-  const name = `REASON_${reason.toUpperCase().replaceAll("-", "_")}` as keyof typeof abi;
-  return abi[name];
+/** Writes into the request why its program is not admitted. */
+function refuse(caller: Activation, reason: number, offset: number): void {
+  const { slot, putRequest } = caller;
+  const { pointer } = putRequest;
+  slot.mark(pointer, abi.PUT_SIZE);
+  slot.words[(pointer + abi.PUT_REASON) / 4] = reason;
+  slot.words[(pointer + abi.PUT_REASON_OFFSET) / 4] = offset;
 }

@@ -13,19 +13,23 @@ import type { Jobs } from "../jobs.ts";
 import type { LoadedProgram, Programs } from "../program.ts";
 import { copyIn } from "./copy.ts";
 import { findProgram, installProgram } from "./install.ts";
-import { checkBatch, checkStart } from "./start.ts";
+import { checkBatch, checkStart, entryOf } from "./start.ts";
 
-/** Everything about a PUT that can be refused; leaves in `caller.plan` what applying it needs. */
-export function checkPut(heap: Heap, programs: Programs, caller: Activation, child: Child): number {
+/** What applying a checked PUT needs. */
+export interface PutPlan {
+  /** The child as PROGRAM or CLONE made it, else as it is. */
+  readonly process: Process;
+  /** Number of the entry that START or BATCH runs; 0 without these parts. */
+  readonly entry: number;
+}
+
+/** Everything about a PUT that can be refused: an error code, or what applying it needs. */
+export function checkPut(heap: Heap, programs: Programs, caller: Activation, child: Child): PutPlan | number {
   const request = caller.putRequest;
-  const plan = caller.plan;
   const parts = request.parts;
-  plan.process = child.process;
-  if ((parts & (abi.PART_PROGRAM | abi.PART_CLONE)) !== 0) {
-    const refusal = checkNew(heap, programs, caller, child);
-    if (refusal !== abi.OK) return refusal;
-  }
-  const process = plan.process;
+  const makes = (parts & (abi.PART_PROGRAM | abi.PART_CLONE)) !== 0;
+  const process = makes ? makeChild(heap, programs, caller, child) : child.process;
+  if (typeof process === "number") return process;
   if (process === null) return abi.E_NO_CHILD;
 
   const bytes = process.memoryPages * WASM_PAGE_BYTES;
@@ -33,24 +37,21 @@ export function checkPut(heap: Heap, programs: Programs, caller: Activation, chi
     if (request.ranges.target(i) + request.ranges.length(i) > bytes) return abi.E_RANGE;
   }
 
+  let entry = 0;
   if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
     const program = programs.get(process.program);
-    const refusal =
-      (parts & abi.PART_START) !== 0
-        ? checkStart(caller, process, program)
-        : checkBatch(caller, process, program);
+    const starts = (parts & abi.PART_START) !== 0;
+    const refusal = starts ? checkStart(caller, process, program) : checkBatch(caller, process, program);
     if (refusal !== abi.OK) return refusal;
+    entry = entryOf(caller, process, program);
     caller.charge(gas.costOfStart(process.presentPages, program.handle, request.batch.count));
     if (request.gas > GAS_LIMIT || request.gas > caller.gas()) return abi.E_GAS;
   }
-  return abi.OK;
+  return { process, entry };
 }
 
-/**
- * PROGRAM and CLONE: makes the new child in `caller.plan`, if the caller's quotas, with those of the old
- * one, allow it.
- */
-function checkNew(heap: Heap, programs: Programs, caller: Activation, child: Child): number {
+/** PROGRAM and CLONE: the new child, if the caller's quotas, with those of the old one, allow it. */
+function makeChild(heap: Heap, programs: Programs, caller: Activation, child: Child): Process | number {
   const request = caller.putRequest;
   if (caller.depth + 1 > TREE_DEPTH_LIMIT) return abi.E_QUOTA;
   let program: LoadedProgram | undefined;
@@ -76,22 +77,16 @@ function checkNew(heap: Heap, programs: Programs, caller: Activation, child: Chi
     return abi.E_QUOTA;
   if (processes + 1 > caller.processQuota + (old === null ? 0 : old.processesGiven + 1)) return abi.E_QUOTA;
 
-  if (program !== undefined) {
-    caller.plan.process = freshProcess(program, memory, processes, heldGas);
-  } else if (source !== null) {
-    caller.plan.process = cloneOf(source);
-  } else {
-    caller.charge(caller.globalsCost);
-    caller.charge(caller.publishMemory(caller.gas()));
-    caller.plan.process = cloneOfCaller(heap, caller, memory, processes, heldGas);
-  }
-  return abi.OK;
+  if (program !== undefined) return freshProcess(program, memory, processes, heldGas);
+  if (source !== null) return cloneOf(source);
+  caller.charge(caller.globalsCost);
+  caller.charge(caller.publishMemory(caller.gas()));
+  return cloneOfCaller(heap, caller, memory, processes, heldGas);
 }
 
 /** Applies a checked PUT; nothing here can be refused. */
-export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Child): void {
+export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Child, plan: PutPlan): void {
   const request = caller.putRequest;
-  const plan = caller.plan;
   const parts = request.parts;
   const made = (parts & (abi.PART_PROGRAM | abi.PART_CLONE)) !== 0;
   if (made || (parts & abi.PART_DROP) !== 0) {
@@ -102,7 +97,7 @@ export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Chil
     caller.children.replace(child, null);
   }
   if (made) {
-    const process = plan.process as Process;
+    const { process } = plan;
     caller.memoryPassed += process.memoryGiven;
     caller.heldGasPassed += process.heldGasGiven;
     caller.processQuota -= process.processesGiven + 1;

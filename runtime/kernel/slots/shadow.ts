@@ -23,7 +23,7 @@ import { readPage } from "../../image/memory.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../limits.ts";
 import * as layout from "../../program/layout.ts";
 import { COUNTING, work } from "../../work.ts";
-import { payPages } from "../activation.ts";
+import { payPages } from "../exit.ts";
 import type { ByteRange } from "../trace.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
