@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FOLDERS = ["syscalls", "runtime", "guest", "examples", "test", "scripts"];
+const FOLDERS = ["docs", "syscalls", "runtime", "guest", "examples", "test", "scripts"];
 const TEXT = /\.(ts|cjs|md|json)$/;
 const LINES_MAX = 500;
 const COLUMNS_MAX = 110;
@@ -20,7 +20,7 @@ const files = FOLDERS.filter((folder) => existsSync(join(ROOT, folder)))
     (name) =>
       TEXT.test(name) && !name.startsWith("examples/ledger/blocks/") && !name.startsWith("test/vectors/"),
   )
-  .concat("README.md", "package.json")
+  .concat("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "package.json")
   .sort();
 const sources = files.filter((name) => name.endsWith(".ts"));
 
