@@ -11,8 +11,22 @@ import * as layout from "./layout.ts";
 /** Why a run in parallel ended. */
 export type Ending = "done" | "cut" | "production" | "conflicts" | "slow" | "memory" | "died";
 
+/** The block that a batch belongs to: the one in which it was started. */
+export interface BlockOfBatch {
+  readonly height: number;
+  /** Id of the block before; the genesis id for block 0. */
+  readonly parent: string;
+  /** Null: it did not become a block, by a fault, say. */
+  readonly id: string | null;
+}
+
+/** How a batch ran, as the thread tells it that led the batch. */
+export type UnplacedReport = Omit<BatchReport, "block">;
+
 /** How a batch ran. */
 export interface BatchReport {
+  /** Null: it was started long ago, and the block is not remembered. */
+  readonly block: BlockOfBatch | null;
   /** Whose batch it was: the numbers of children from the root on, as `inspect` and `read` take them. */
   readonly process: readonly number[];
   /** SHA-256 of the program whose items ran, in hex. */
@@ -213,7 +227,7 @@ export class Evidence {
     named: Pick<BatchReport, "process" | "inputs" | "contended">,
     milliseconds: number,
     timed: boolean,
-  ): BatchReport {
+  ): UnplacedReport {
     const { program, start } = batch;
     return {
       ...named,

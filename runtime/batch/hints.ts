@@ -1,17 +1,22 @@
 /**
- * Hints: what is known from an earlier run of which item reads from which. The main thread writes them before
- * a block, whoever leads a batch looks for those of its inputs. An item with hints begins when those below it
- * have run once; so wrong ones cost time and change nothing, and readers do not mind that they may be written
- * over.
+ * Hints: what is known from an earlier run of which item reads from which. The main thread writes those of
+ * all blocks in progress before one begins, whoever leads a batch looks for those of its inputs. An item with
+ * hints begins when those below it have run once; so wrong ones cost time and change nothing, and readers do
+ * not mind that they may be written over.
  *
- *   word 0      batches
- *   then for each: 8 words SHA-256 of the inputs · number of pairs · pairs (item, lower item), by item
+ *   word 0      batches then for each: 8 words SHA-256 of the inputs · number of pairs · pairs (item, lower
+ * item), by item
  */
 
+import type { BlockOfBatch } from "./evidence.ts";
 import { HINTS_LIMIT } from "./layout.ts";
 
 /** What `produce` takes as hints: a BatchReport with dependencies has this form. */
 export interface Hints {
+  /**
+   * The block that the batch belonged to, as far as that is told; hints help any batch of the same inputs.
+   */
+  readonly block?: BlockOfBatch | null;
   /** SHA-256 of the batch's inputs, in hex. */
   readonly inputs: string | null;
   /** Pairs (item, lower item). */
@@ -25,7 +30,7 @@ export function createHints(): SharedArrayBuffer {
   return new SharedArrayBuffer(WORDS * 4);
 }
 
-/** Writes the hints of the next block; what finds no room is left out. */
+/** Writes the hints of the blocks in progress; what finds no room is left out. */
 export function writeHints(memory: SharedArrayBuffer, hints: readonly Hints[]): void {
   const words = new Uint32Array(memory);
   words[0] = 0;

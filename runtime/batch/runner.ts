@@ -16,7 +16,7 @@ import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import { SLOT_BYTES_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import { readState } from "../program/decode/state.ts";
 import { contendedPlaces } from "./contended.ts";
-import { type BatchReport, countBatch, type Ending, Evidence } from "./evidence.ts";
+import { countBatch, type Ending, Evidence, type UnplacedReport } from "./evidence.ts";
 import { COLD_ITEMS, Experience, type Work } from "./experience.ts";
 import { Leader } from "./leader.ts";
 import { Participant } from "./participant.ts";
@@ -34,8 +34,6 @@ export interface BatchOptions {
   readonly steps: string | null;
   /** What all batches come to (evidence.ts). */
   readonly counters: SharedArrayBuffer;
-  /** Whether anybody wants the reports. */
-  readonly reports: boolean;
   /** Whether they tell from which items each has read. */
   readonly dependencies: boolean;
   /** Whether they tell how the threads' time is split. */
@@ -50,8 +48,10 @@ export interface Helpers {
   dismiss(): void;
   /** The process whose activation runs on the thread: the numbers of children from the root on. */
   process(): readonly number[];
+  /** Whether anybody wants reports. */
+  wanted(): boolean;
   /** Hands on how a batch ran. */
-  report(report: BatchReport): void;
+  report(report: UnplacedReport): void;
 }
 
 /** Items that are run one after the other where the engine cannot go on, or is taken. */
@@ -216,8 +216,8 @@ export class Runner implements BatchRunner {
     if (planned) this.#learn(batch, this.#experienceOf(batch));
     const evidence = planned ? this.#evidence : new Evidence();
     countBatch(this.#options.counters, batch, evidence);
-    const { reports, dependencies, timing } = this.#options;
-    if (!reports) return;
+    if (!this.#helpers.wanted()) return;
+    const { dependencies, timing } = this.#options;
     const process = this.#helpers.process();
     const bytes = this.#heap.payload(program.ref);
     const variables = evidence.contended.size > 0 ? readState(bytes).variables : [];

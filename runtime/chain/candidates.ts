@@ -13,6 +13,8 @@
  *   sweeps.
  */
 
+import type { BatchReport } from "../batch/evidence.ts";
+import type { Hints } from "../batch/hints.ts";
 import { assert, LimitError, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import type { Block, Retained } from "./block.ts";
@@ -53,11 +55,16 @@ export class Candidate implements Block {
   readonly data: Uint8Array;
   readonly gasUsed: number;
   readonly ended: boolean;
+  /**
+   * What its batches told of dependencies, for whoever runs the block again; with the option "dependencies",
+   * else none.
+   */
+  readonly hints: readonly Hints[];
   readonly #candidates: Candidates;
   readonly #number: number;
 
   /** @internal */
-  constructor(candidates: Candidates, number: number, { block }: Retained) {
+  constructor(candidates: Candidates, number: number, { block }: Retained, hints: readonly Hints[]) {
     this.height = block.height;
     this.id = block.id;
     this.parent = block.parent;
@@ -65,6 +72,7 @@ export class Candidate implements Block {
     this.data = block.data;
     this.gasUsed = block.gasUsed;
     this.ended = block.ended;
+    this.hints = hints;
     this.#candidates = candidates;
     this.#number = number;
     Object.freeze(this);
@@ -177,11 +185,14 @@ export class Candidates {
    *
    * @throws UsageError (NOT_RETAINED: what it stood on is gone)
    */
-  add(base: Base, entry: Retained): Candidate {
+  add(base: Base, entry: Retained, reports: readonly BatchReport[]): Candidate {
     assert(this.#bases.has(base), "candidates: a run that has ended");
     if (!this.#stands(base.live, entry)) throw parentGone(base.entry.block);
     const number = ++this.#lastNumber;
-    const handle = new Candidate(this, number, entry);
+    const hints = reports.flatMap(({ block, inputs, dependencies }) =>
+      dependencies === null ? [] : [{ block, inputs, dependencies }],
+    );
+    const handle = new Candidate(this, number, entry, hints);
     if (base.handle !== undefined) handlesBelow.set(handle, base.handle);
     this.#live.set(number, { number, entry, handle: new WeakRef(handle), base: base.live });
     this.#dropped.register(handle, number);

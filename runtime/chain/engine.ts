@@ -2,7 +2,8 @@
  * The engine that runtimes of one genesis share: threads, heap, programs; and when to collect.
  */
 
-import type { BatchCounters } from "../batch/evidence.ts";
+import type { BatchCounters, BatchReport, BlockOfBatch } from "../batch/evidence.ts";
+import type { Hints } from "../batch/hints.ts";
 import { LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { hashObject } from "../image/hash.ts";
@@ -10,14 +11,27 @@ import type { RawFrame, TraceEvent } from "../kernel/trace.ts";
 import type { Store, Stores } from "../store/store.ts";
 import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
+import type { Events } from "./events.ts";
 import type { Genesis } from "./genesis.ts";
 import type { Settings, StoreSettings } from "./options.ts";
+import { Reports } from "./reports.ts";
 import { withPlaces } from "./stack.ts";
 
 /** A block that ran: the root's image, and the BLOB of its metadata (0: none). */
 export interface BlockRun {
   readonly result: Ref;
   readonly metadata: Ref;
+  /** Tells what its batches reported, now that its id is known; throws what `onBatch` throws. */
+  reports(id: string): readonly BatchReport[];
+}
+
+/** What is known of a block before it runs. */
+export interface Plan {
+  readonly block: Omit<BlockOfBatch, "id">;
+  readonly hints: readonly Hints[];
+  readonly signal: AbortSignal | null;
+  /** Where its batches are told of. */
+  readonly events: Events | null;
 }
 
 export interface Trace {
@@ -84,6 +98,8 @@ export class Engine {
   readonly settings: Settings;
   /** The stores of all runtimes. */
   readonly stores: Stores;
+  /** What is told of batches. */
+  readonly reports: Reports;
   readonly #users = new Set<RootHolder>();
   /** Stores whose runtime is closed, and that others may need to bring objects in. */
   readonly #left = new Set<Store>();
@@ -101,6 +117,9 @@ export class Engine {
     this.pool = pool;
     this.genesis = genesis;
     this.settings = settings;
+    const { onBatch, dependencies } = settings;
+    this.reports = new Reports(onBatch, dependencies, pool.reportsWanted);
+    pool.onReport = (report, run) => this.reports.take(report, run);
   }
 
   /** Counts since the runtime was opened, and what memory it takes now. */
@@ -194,14 +213,14 @@ export class Engine {
     start: Ref,
     metadata: Uint8Array | null,
     gas: number,
-    signal: AbortSignal | null,
+    plan: Plan,
     commit: (run: BlockRun) => T | Promise<T>,
     forget: (count: number) => Promise<number> = async () => 0,
   ): Promise<T> {
     if (this.#due() && (this.#inFlight === 0 || this.#pressed)) await this.collect();
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#runOnce(start, metadata, gas, signal, commit);
+        return await this.#runOnce(start, metadata, gas, plan, commit);
       } catch (error) {
         if (!(error instanceof LimitError) || error.code !== "HEAP_FULL") throw error;
         if (attempt > 0 && (await forget(2 ** (attempt - 1))) === 0) throw error;
@@ -214,17 +233,26 @@ export class Engine {
     start: Ref,
     bytes: Uint8Array | null,
     gas: number,
-    signal: AbortSignal | null,
+    plan: Plan,
     commit: (run: BlockRun) => T | Promise<T>,
   ): Promise<T> {
     return this.inTurn(async () => {
+      const { reports, pool } = this;
       const metadata = bytes === null ? 0 : await this.#blob(bytes);
-      const running = this.pool.run({ kind: JOB_RESUME, start, metadata, gas }, signal);
-      // Its hash will be wanted, and this thread has nothing else to do.
-      if (metadata !== 0) hashObject(this.heap, metadata);
-      const result = await running;
-      this.#blocks++;
-      return commit({ metadata, result });
+      const run = reports.begin(plan.block, plan.events);
+      pool.hint(run, plan.hints);
+      try {
+        const running = pool.run({ kind: JOB_RESUME, start, metadata, gas, run }, plan.signal);
+        // Its hash will be wanted, and this thread has nothing else to do.
+        if (metadata !== 0) hashObject(this.heap, metadata);
+        const result = await running;
+        this.#blocks++;
+        return commit({ metadata, result, reports: (id) => reports.end(run, id) });
+      } finally {
+        pool.hint(run, []);
+        // Those of a block that did not come to be.
+        reports.end(run, null);
+      }
     });
   }
 

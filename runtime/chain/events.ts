@@ -6,6 +6,7 @@
  * reader: a stream keeps the newest events, and says how many it has left out.
  */
 
+import type { BatchReport } from "../batch/evidence.ts";
 import type { Facts } from "../errors.ts";
 import type { BlockName } from "./history.ts";
 
@@ -29,6 +30,8 @@ export interface EventFields {
   readonly release: { readonly reason: ReleaseReason };
   /** What `prune` freed; the block is the head. */
   readonly prune: { readonly blocks: number; readonly objects: number; readonly bytes: number };
+  /** A batch of the block has ended; it is told when the block has. */
+  readonly batch: { readonly report: BatchReport };
   /** The stream has left out so many events that nobody took in time; the next is newer. */
   readonly lost: { readonly count: number };
 }
@@ -53,7 +56,13 @@ const KEPT_LIMIT = 10_000;
 /** The streams of one runtime. */
 export class Events {
   readonly #streams = new Set<EventStream>();
+  readonly #watch: (more: number) => void;
   #ended = false;
+
+  /** `watch` is told how many more streams there are. */
+  constructor(watch: (more: number) => void) {
+    this.#watch = watch;
+  }
 
   /** Tells all streams. */
   tell<Kind extends EventKind>(kind: Kind, block: BlockName | null, fields: EventFields[Kind]): void {
@@ -65,9 +74,14 @@ export class Events {
 
   /** A stream of what happens from now on. */
   open(): EventStream {
-    const stream = new EventStream(() => this.#streams.delete(stream));
+    const stream = new EventStream(() => {
+      if (this.#streams.delete(stream)) this.#watch(-1);
+    });
     if (this.#ended) stream.end();
-    else this.#streams.add(stream);
+    else {
+      this.#streams.add(stream);
+      this.#watch(1);
+    }
     return stream;
   }
 
@@ -75,6 +89,7 @@ export class Events {
   end(): void {
     this.#ended = true;
     for (const stream of this.#streams) stream.end();
+    this.#watch(-this.#streams.size);
     this.#streams.clear();
   }
 }

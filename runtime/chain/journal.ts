@@ -38,7 +38,7 @@ export class Journal {
   /** Blocks that stand on those of the history that callers see. */
   readonly candidates: Candidates;
   /** Told of what happens to them and to that history. */
-  readonly events = new Events();
+  readonly events: Events;
   readonly #engine: Engine;
   readonly #durability: Durability;
   /** What callers see. */
@@ -65,6 +65,7 @@ export class Journal {
     this.#acknowledged = history;
     this.store = store;
     this.#durability = durability;
+    this.events = new Events((more) => engine.reports.watch(more));
     const { candidatesLimit } = engine.settings;
     this.candidates = new Candidates(candidatesLimit, () => this.#seen, this.events);
   }

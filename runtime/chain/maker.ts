@@ -4,6 +4,7 @@
  * `execute` may run beside anything; all else here is for one call at a time, whose draft is the journal's.
  */
 
+import type { BatchReport } from "../batch/evidence.ts";
 import { StillpointError, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
@@ -55,7 +56,8 @@ export class Maker {
 
   /** Runs a block on top of `base`, which is a candidate then. */
   execute(base: Base, input: Input, forget: Forget): Promise<Candidate> {
-    return this.#run(base.entry, input, (entry) => this.#journal.candidates.add(base, entry), forget);
+    const { candidates } = this.#journal;
+    return this.#run(base.entry, input, (entry, hints) => candidates.add(base, entry, hints), forget);
   }
 
   /**
@@ -129,15 +131,19 @@ export class Maker {
   async #run<T extends object>(
     parent: Retained,
     { metadata, gasLimit, hints, signal }: Input,
-    keep: (entry: Retained) => T,
+    keep: (entry: Retained, reports: readonly BatchReport[]) => T,
     forget: Forget,
   ): Promise<T> {
-    const { heap, genesis, pool } = this.#engine;
-    const { height, id } = parent.block;
+    const { heap, genesis } = this.#engine;
+    const { id } = parent.block;
+    const height = parent.block.height + 1;
     const ref = this.stateFor(parent, metadata);
-    pool.hint(hints);
-    const commit = (run: BlockRun): T => keep(makeBlock(heap, genesis.id, run, height + 1, id, gasLimit));
-    return this.#engine.run(ref, metadata, gasLimit, signal, commit, forget);
+    const commit = (run: BlockRun): T => {
+      const entry = makeBlock(heap, genesis.id, run, height, id, gasLimit);
+      return keep(entry, run.reports(entry.block.id));
+    };
+    const plan = { block: { height, parent: id }, hints, signal, events: this.#journal.events };
+    return this.#engine.run(ref, metadata, gasLimit, plan, commit, forget);
   }
 
   /**

@@ -32,7 +32,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
   const handle = createHeap(settings.heapBytes);
   const heap = mainHeap(handle);
   const { workers, runner, store: place } = settings;
-  const { force, paranoid, steps, dependencies, timing, onBatch } = settings;
+  const { force, paranoid, steps, dependencies, timing } = settings;
   const cache = settings.programCache ?? (place === null ? undefined : join(place.path, "programs"));
   const stores = new Stores(handle, heap);
   const loading = makeGenesis(heap, settings, new ProgramCache(cache));
@@ -51,7 +51,6 @@ export async function openParts(settings: Settings): Promise<Parts> {
       atOnce: place === null ? workers : Math.max(1, availableParallelism() - 1),
       timeline: createTimeline(settings.timeline),
       batchOptions: { force, paranoid, steps, dependencies, timing },
-      onBatch,
     });
     const genesis = await loading;
     publishProcess(heap, genesis.start);
@@ -73,9 +72,13 @@ export async function openParts(settings: Settings): Promise<Parts> {
 
 async function firstBlock(engine: Engine): Promise<History> {
   const { genesis, settings, heap } = engine;
-  const first = await engine.run(genesis.start.ref, null, settings.gasLimit, null, (run) =>
-    makeBlock(heap, genesis.id, run, 0, genesis.id.toString("hex"), settings.gasLimit),
-  );
+  const parent = genesis.id.toString("hex");
+  const plan = { block: { height: 0, parent }, hints: [], signal: null, events: null };
+  const first = await engine.run(genesis.start.ref, null, settings.gasLimit, plan, (run) => {
+    const made = makeBlock(heap, genesis.id, run, 0, parent, settings.gasLimit);
+    run.reports(made.block.id);
+    return made;
+  });
   return History.of([first], first.block);
 }
 

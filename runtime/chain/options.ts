@@ -61,8 +61,8 @@ export interface RuntimeOptions {
   /** URL of a module that is called between the steps of batches in parallel: for tests (batch/steps.ts). */
   readonly steps?: string;
   /**
-   * Called with a report of each batch before the block's promise resolves. If it throws, the promise is
-   * rejected with that, and the block is not made.
+   * Called with a report of each batch, when its block has run and before the block's promise resolves. If it
+   * throws, the promise is rejected with that, and the block is not made.
    */
   readonly onBatch?: (report: BatchReport) => void;
   /** Whether reports tell from which items each item has read, for hints. Default false. */

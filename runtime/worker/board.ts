@@ -57,6 +57,7 @@ const GAS_LOW = 10;
 const GAS_HIGH = 11;
 const ERROR_LENGTH = 12;
 const ORIGIN = 13;
+const RUN = 14;
 const PATH = 16;
 
 // Words before the entries; the first are those of Signals.
@@ -120,6 +121,7 @@ export class Board {
       job.parent === NO_ENTRY ? 0 : (words[ENTRIES + job.parent * ENTRY_WORDS + SEQUENCE] as number);
     words[at + METADATA] = job.metadata;
     words[at + ORIGIN] = job.origin;
+    words[at + RUN] = job.run;
     const high = Math.floor(job.gas / TWO_32);
     words[at + GAS_LOW] = job.gas - high * TWO_32;
     words[at + GAS_HIGH] = high;
@@ -139,6 +141,7 @@ export class Board {
       gas: (word(GAS_LOW) >>> 0) + word(GAS_HIGH) * TWO_32,
       parent: word(PARENT),
       origin: word(ORIGIN),
+      run: word(RUN),
     };
   }
 

@@ -31,12 +31,14 @@ export interface Job {
   readonly gas: number;
   /** The entry of the activation that posted this, NO_ENTRY: none. */
   readonly parent: number;
+  /** The block's number that it descends from (chain/reports.ts), 0: none. */
+  readonly run: number;
   /** The START in the timeline (timeline.ts), NO_RECORD: none. */
   readonly origin: number;
 }
 
 /** What the main thread posts: of the root, or of no process. */
-export type NewJob = Pick<Job, "kind" | "start" | "metadata" | "gas">;
+export type NewJob = Pick<Job, "kind" | "start" | "metadata" | "gas"> & { readonly run?: number };
 
 /** How a job stands, for who waits for it. */
 export type Outcome =

@@ -6,7 +6,7 @@
  */
 
 import { Piscina } from "piscina";
-import { type BatchCounters, type BatchReport, createCounters, readCounters } from "../batch/evidence.ts";
+import { type BatchCounters, createCounters, readCounters, type UnplacedReport } from "../batch/evidence.ts";
 import { type Hints, writeHints } from "../batch/hints.ts";
 import type { BatchOptions } from "../batch/runner.ts";
 import { type BatchMemory, healBatches } from "../batch/shared.ts";
@@ -23,7 +23,7 @@ import { RequestLoader } from "../heap/stub.ts";
 import type { ProgramHandle } from "../kernel/program.ts";
 import { WORKER_STACK_BYTES } from "../limits.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
-import { JOB_RESUME, type NewJob, NO_ENTRY } from "./job.ts";
+import { type NewJob, NO_ENTRY } from "./job.ts";
 import { NO_RECORD } from "./timeline.ts";
 import type { WorkerTask } from "./worker.ts";
 
@@ -50,9 +50,7 @@ export interface PoolOptions {
   readonly atOnce: number;
   /** Where the threads write down when they did what (timeline.ts). */
   readonly timeline: SharedArrayBuffer | null;
-  readonly batchOptions: Omit<BatchOptions, "reports" | "counters">;
-  /** Told of every batch that ran, in this process, for whatever reason. */
-  readonly onBatch: ((report: BatchReport) => void) | undefined;
+  readonly batchOptions: Omit<BatchOptions, "counters">;
 }
 
 /** What the threads need to begin. */
@@ -83,11 +81,14 @@ export class Pool {
   #lastDeath: unknown;
   #startedCount = 0;
   readonly #counters = createCounters();
-  /** Reports of batches: how many threads have sent, how many have come. */
-  readonly #sent = new SharedArrayBuffer(4);
+  /** Told of every batch that ran, and the number of the block that it was for. */
+  onReport: (report: UnplacedReport, run: number) => void = () => {};
+  /** Reports of batches: how many threads have sent; and 1: they are wanted. */
+  readonly #sent = new SharedArrayBuffer(8);
+  /** How many have come. */
   #reports = 0;
-  /** What `onBatch` has thrown since the last block ended. */
-  #thrown: { readonly error: unknown } | null = null;
+  /** Hints of the blocks in progress, by their numbers. */
+  readonly #hints = new Map<number, readonly Hints[]>();
   #work: PoolWork | null = null;
   #closed = false;
 
@@ -104,18 +105,14 @@ export class Pool {
       concurrentTasksPerWorker: 1,
       resourceLimits: { stackSizeMb: WORKER_STACK_BYTES / (1 << 20) },
     });
-    this.#piscina.on("message", ({ started, id, report, help }) => {
+    this.#piscina.on("message", ({ started, id, report, run, help }) => {
       if (help !== undefined) {
         this.#startUpTo(workers);
         return;
       }
       if (report !== undefined) {
         this.#reports++;
-        try {
-          options.onBatch?.(report);
-        } catch (error) {
-          this.#thrown ??= { error };
-        }
+        this.onReport(report, run);
         return;
       }
       this.#started.set(started, id);
@@ -165,7 +162,6 @@ export class Pool {
       if (outcome.state === "done") {
         this.#startUpTo(this.#options.workers);
         await this.#reported();
-        if (job.kind === JOB_RESUME) this.#rethrow();
         return outcome.result;
       }
       if (outcome.state === "failed") throw revive(outcome.error);
@@ -206,7 +202,6 @@ export class Pool {
 
   /** Reports that were sent have come: in a later turn at the latest, unless their thread has died. */
   async #reported(): Promise<void> {
-    if (this.#options.onBatch === undefined) return;
     const sent = Atomics.load(new Int32Array(this.#sent), 0);
     for (let turn = 0; turn < REPORT_TURNS && this.#reports < sent; turn++) {
       await new Promise((resolve) => setImmediate(resolve));
@@ -214,11 +209,9 @@ export class Pool {
     this.#reports = Math.max(this.#reports, sent);
   }
 
-  /** A block whose report was refused by `onBatch` is not made. */
-  #rethrow(): void {
-    const thrown = this.#thrown;
-    this.#thrown = null;
-    if (thrown !== null) throw thrown.error;
+  /** Where 1 says that reports are wanted. */
+  get reportsWanted(): Int32Array {
+    return new Int32Array(this.#sent, 4);
   }
 
   /** What the batches come to that ran so far. */
@@ -226,17 +219,20 @@ export class Pool {
     return readCounters(this.#counters);
   }
 
-  /** Leaves hints for the batches of the next block. */
-  hint(hints: readonly Hints[]): void {
+  /** Leaves hints for the batches of a block that begins, beside those of others; none: it has ended. */
+  hint(run: number, hints: readonly Hints[]): void {
     const { batches } = this.#work as PoolWork;
-    if (batches !== null) writeHints(batches.hints, hints);
+    const had = this.#hints.delete(run);
+    if (hints.length > 0) this.#hints.set(run, hints);
+    else if (!had) return;
+    if (batches !== null) writeHints(batches.hints, [...this.#hints.values()].flat());
   }
 
   /** Waits while there are as many blocks in progress as the board holds. */
   async #post(job: NewJob): Promise<number> {
     for (;;) {
       const signal = this.#board.signals.readMain();
-      const entry = this.#board.post({ ...job, path: [], parent: NO_ENTRY, origin: NO_RECORD });
+      const entry = this.#board.post({ run: 0, ...job, path: [], parent: NO_ENTRY, origin: NO_RECORD });
       if (entry !== NO_ENTRY) return entry;
       await this.#board.signals.sleepMain(signal);
     }
@@ -307,7 +303,7 @@ export class Pool {
   /** Gives a thread its long task; when the thread dies, does so again. */
   #start(advances: boolean): void {
     const id = ++this.#lastId;
-    const { heap, timeline, workers, onBatch } = this.#options;
+    const { heap, timeline, workers } = this.#options;
     const { programs, batches } = this.#work as PoolWork;
     const task: WorkerTask = {
       id,
@@ -319,11 +315,7 @@ export class Pool {
       advances,
       batches,
       reports: this.#sent,
-      batchOptions: {
-        ...this.#options.batchOptions,
-        counters: this.#counters,
-        reports: onBatch !== undefined,
-      },
+      batchOptions: { ...this.#options.batchOptions, counters: this.#counters },
     };
     this.#starting.add(id);
     const running = this.#piscina.run(task).then(

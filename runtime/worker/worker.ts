@@ -61,7 +61,7 @@ export interface WorkerTask {
   /** For batches in parallel; null: there are none. */
   readonly batches: BatchMemory | null;
   readonly batchOptions: BatchOptions;
-  /** Counts the reports of batches that were sent to the main thread. */
+  /** How many reports of batches were sent to the main thread, and whether (1) it wants them. */
   readonly reports: SharedArrayBuffer;
 }
 
@@ -86,6 +86,8 @@ class Worker implements Jobs {
   /** Jobs by which other threads were asked to help with the batch that this one leads. */
   #called: number[] = [];
   #entry = NO_ENTRY;
+  /** The block that the job descends from which runs here. */
+  #run = 0;
   /** Of the activation that runs here now: the numbers of children from the root on. */
   #path: number[] = [];
 
@@ -133,6 +135,7 @@ class Worker implements Jobs {
       metadata: 0,
       gas: 0,
       parent: this.#entry,
+      run: this.#run,
       origin: this.#lane?.post(child) ?? NO_RECORD,
     });
     return entry === NO_ENTRY ? NO_TICKET : entry;
@@ -193,13 +196,15 @@ class Worker implements Jobs {
 
   #needRunner(): Runner {
     const { batches: memory, batchOptions, reports, id } = this.#task;
+    const reported = new Int32Array(reports);
     this.#runner ??= new (batches().Runner)(this.#heap, this.#programs, memory, id, batchOptions, {
       call: (batch) => this.#call(batch, (memory?.workers ?? 1) - 1),
       dismiss: () => this.#dismiss(),
       process: () => [...this.#path],
+      wanted: () => Atomics.load(reported, 1) === 1,
       report: (report) => {
-        Atomics.add(new Int32Array(reports), 0, 1);
-        parentPort?.postMessage({ report });
+        Atomics.add(reported, 0, 1);
+        parentPort?.postMessage({ report, run: this.#run });
       },
     });
     return this.#runner;
@@ -212,7 +217,7 @@ class Worker implements Jobs {
 
   #call(batch: number, threads: number): void {
     if (this.#offered++ < 2) this.#wantHelp();
-    const job = { kind: JOB_ASSIST, start: 0, path: [], metadata: batch, gas: 0 };
+    const job = { kind: JOB_ASSIST, start: 0, path: [], metadata: batch, gas: 0, run: this.#run };
     for (let i = 0; i < threads; i++) {
       const origin = this.#lane?.current ?? NO_RECORD;
       const entry = this.#board.post({ ...job, parent: this.#entry, origin });
@@ -244,21 +249,24 @@ class Worker implements Jobs {
   #work(entry: number): void {
     const outer = this.#entry;
     const path = this.#path;
+    const block = this.#run;
     this.#entry = entry;
     const depth = this.#lane?.depth ?? 0;
     try {
-      this.#board.finish(entry, this.#run(entry));
+      this.#board.finish(entry, this.#do(entry));
     } catch (error) {
       this.#lane?.unwind(depth);
       this.#board.fail(entry, error instanceof FailedElsewhere ? error.message : describe(error));
     } finally {
       this.#entry = outer;
       this.#path = path;
+      this.#run = block;
     }
   }
 
-  #run(entry: number): Ref {
+  #do(entry: number): Ref {
     const job = this.#board.job(entry);
+    this.#run = job.run;
     const heap = this.#heap;
     if (job.kind === JOB_COLLECT) {
       this.#lane?.open(SPAN_COLLECTION);
@@ -298,7 +306,7 @@ class Worker implements Jobs {
   /** Hashes a block; if that is much, another thread begins from the other end. */
   #hash(start: Ref): void {
     this.#lane?.open(SPAN_HASH);
-    const job = { kind: JOB_HASH, start, path: [], metadata: 0, gas: 0, parent: this.#entry };
+    const job = { kind: JOB_HASH, start, path: [], metadata: 0, gas: 0, parent: this.#entry, run: this.#run };
     let helper = NO_ENTRY;
     const ask = (): void => {
       helper = this.#board.post({ ...job, origin: this.#lane?.current ?? NO_RECORD });

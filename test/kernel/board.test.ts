@@ -14,7 +14,16 @@ function boards(): { main: Board; a: Board; b: Board } {
 }
 
 const block = (board: Board, parent = NO_ENTRY): number =>
-  board.post({ kind: JOB_RESUME, start: 1, path: [], metadata: 0, gas: 0, parent, origin: NO_RECORD });
+  board.post({
+    kind: JOB_RESUME,
+    start: 1,
+    path: [],
+    metadata: 0,
+    gas: 0,
+    parent,
+    run: 0,
+    origin: NO_RECORD,
+  });
 
 /** Runs a block on that thread, which is at home then. */
 function runOn(main: Board, thread: Board): void {

@@ -1,0 +1,101 @@
+/**
+ * Reports of batches, each to the block that it belongs to.
+ *
+ * A block that runs has a number, which goes with its job and with those that descend from it
+ * (worker/board.ts). Reports that come while it runs wait for its end, when its id is known; so they are told
+ * before its promise resolves, and blocks that run side by side do not mix theirs. A batch that runs in
+ * advance, when its block has ended, is told at once, under the name of that block as long as it is
+ * remembered.
+ */
+
+import type { BatchReport, BlockOfBatch, UnplacedReport } from "../batch/evidence.ts";
+import type { Events } from "./events.ts";
+
+/** So many blocks that have ended are remembered. */
+const REMEMBERED = 256;
+const LAST_NUMBER = 0x7fffffff;
+
+/** A block that runs, or has run. */
+interface Run {
+  /** The id once it is known. */
+  block: BlockOfBatch;
+  readonly events: Events | null;
+  /** Null: it has ended. */
+  reports: UnplacedReport[] | null;
+}
+
+export class Reports {
+  readonly #onBatch: ((report: BatchReport) => void) | undefined;
+  readonly #runs = new Map<number, Run>();
+  /** Of those that have ended, the oldest first. */
+  readonly #ended: number[] = [];
+  /** 1: somebody wants reports (worker.ts). */
+  readonly #wanted: Int32Array;
+  readonly #always: boolean;
+  #watching = 0;
+  #last = 0;
+  /** What `onBatch` has thrown of a batch in advance, for the next block to say. */
+  #thrown: { readonly error: unknown } | null = null;
+
+  /** `always`: reports are wanted whoever listens. `wanted` is shared with the threads. */
+  constructor(onBatch: ((report: BatchReport) => void) | undefined, always: boolean, wanted: Int32Array) {
+    this.#onBatch = onBatch;
+    this.#always = always || onBatch !== undefined;
+    this.#wanted = wanted;
+    this.watch(0);
+  }
+
+  /** So many more streams of events are open. */
+  watch(more: number): void {
+    this.#watching += more;
+    Atomics.store(this.#wanted, 0, this.#always || this.#watching > 0 ? 1 : 0);
+  }
+
+  /** A block begins to run; its number. */
+  begin(block: Omit<BlockOfBatch, "id">, events: Events | null): number {
+    this.#last = this.#last === LAST_NUMBER ? 1 : this.#last + 1;
+    this.#runs.set(this.#last, { block: { ...block, id: null }, events, reports: [] });
+    return this.#last;
+  }
+
+  /** A report of a batch has come. */
+  take(report: UnplacedReport, number: number): void {
+    const run = this.#runs.get(number);
+    if (run?.reports) {
+      run.reports.push(report);
+      return;
+    }
+    try {
+      this.#tell(report, run);
+    } catch (error) {
+      this.#thrown ??= { error };
+    }
+  }
+
+  /**
+   * The block has ended, null: without a block. Tells its reports and returns them; throws what `onBatch`
+   * throws, also of a batch in advance.
+   */
+  end(number: number, id: string | null): readonly BatchReport[] {
+    const run = this.#runs.get(number);
+    if (run === undefined || run.reports === null) return [];
+    const { reports } = run;
+    run.reports = null;
+    run.block = { ...run.block, id };
+    this.#ended.push(number);
+    if (this.#ended.length > REMEMBERED) this.#runs.delete(this.#ended.shift() as number);
+    const thrown = this.#thrown;
+    this.#thrown = null;
+    if (thrown !== null) throw thrown.error;
+    return reports.map((report) => this.#tell(report, run));
+  }
+
+  #tell(unplaced: UnplacedReport, run: Run | undefined): BatchReport {
+    const block = run?.block ?? null;
+    const report: BatchReport = { ...unplaced, block };
+    const name = block === null || block.id === null ? null : { id: block.id, height: block.height };
+    run?.events?.tell("batch", name, { report });
+    this.#onBatch?.(report);
+    return report;
+  }
+}
