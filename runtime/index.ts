@@ -3,7 +3,14 @@
  */
 
 export type { Contended } from "./batch/contended.ts";
-export { type BatchCounters, type BatchReport, type Ending, PHASES, type Phase } from "./batch/evidence.ts";
+export {
+  type BatchCounters,
+  type BatchReport,
+  type BlockOfBatch,
+  type Ending,
+  PHASES,
+  type Phase,
+} from "./batch/evidence.ts";
 export type { Hints } from "./batch/hints.ts";
 export { type Block, BlockFault } from "./chain/block.ts";
 export { Candidate } from "./chain/candidates.ts";
@@ -54,4 +61,4 @@ export {
   type Statement,
 } from "./proof/format.ts";
 export { verify } from "./proof/native.ts";
-export type { VerifyOptions } from "./proof/verify.ts";
+export { type HeaderStatement, type VerifyOptions, verifyHeader } from "./proof/verify.ts";

@@ -1,12 +1,13 @@
 /** Blocks: what one is, its id, and how an activation of the root becomes one. */
 
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import * as abi from "../../syscalls/abi.ts";
 import { badArgument, StillpointError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
-import { HASH_BLOCK, HASH_VERSION, hashOf } from "../image/hash.ts";
+import { hashOf } from "../image/hash.ts";
 import { loadProcess, type Process } from "../image/process.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
+import { encodeHeader } from "../proof/header.ts";
 import type { BlockRun } from "./engine.ts";
 
 /**
@@ -91,24 +92,30 @@ export interface BlockFields {
   readonly metadataHash: Uint8Array;
 }
 
+/** What the id of a block is the hash of. */
+export function headerOf(genesis: Uint8Array, { data, budget, ...fields }: BlockFields): Uint8Array {
+  return encodeHeader({ ...fields, genesis, gasLimit: budget, dataHash: hash("sha256", data, "buffer") });
+}
+
 /** The id of a block. */
 export function blockId(genesis: Uint8Array, fields: BlockFields): Buffer {
-  const numbers = Buffer.alloc(16);
-  numbers.writeBigUInt64LE(BigInt(fields.height), 0);
-  numbers.writeBigUInt64LE(BigInt(fields.budget), 8);
-  return createHash("sha256")
-    .update(Buffer.from([HASH_BLOCK, HASH_VERSION]))
-    .update(genesis)
-    .update(numbers)
-    .update(fields.parent)
-    .update(fields.root)
-    .update(createHash("sha256").update(fields.data).digest())
-    .update(fields.metadataHash)
-    .digest();
+  return hash("sha256", headerOf(genesis, fields), "buffer");
 }
 
 /** The metadata of block 0: none. */
-export const NO_METADATA_HASH = createHash("sha256").digest();
+export const NO_METADATA_HASH = hash("sha256", new Uint8Array(), "buffer");
+
+function metadataHashOf(heap: Heap, metadata: Ref): Uint8Array {
+  return metadata === 0 ? NO_METADATA_HASH : hashOf(heap, metadata);
+}
+
+/** The header of a retained block. */
+export function retainedHeader(heap: Heap, genesis: Uint8Array, retained: Retained): Uint8Array {
+  const { block, metadata, budget } = retained;
+  const [parent, root] = [block.parent, block.root].map((hex) => Buffer.from(hex, "hex")) as [Buffer, Buffer];
+  const metadataHash = metadataHashOf(heap, metadata);
+  return headerOf(genesis, { height: block.height, budget, parent, root, data: block.data, metadataHash });
+}
 
 /** The bytes that a root gave to SNAPSHOT: a copy, for who has a block may write into its data. */
 export function dataOf(heap: Heap, root: Ref): Uint8Array {
@@ -136,7 +143,7 @@ export function makeBlock(
     throw new BlockFault(height, FAULT_NAMES[process.fault] as string, process, text);
   }
   const root = hashOf(heap, run.result);
-  const metadataHash = run.metadata === 0 ? NO_METADATA_HASH : hashOf(heap, run.metadata);
+  const metadataHash = metadataHashOf(heap, run.metadata);
   const fields = { height, budget, parent: Buffer.from(parent, "hex"), root, data, metadataHash };
   const block: Block = Object.freeze({
     height,

@@ -46,6 +46,19 @@ export abstract class Chain {
   abstract input(block?: number | Block): RetainedInput;
 
   /**
+   * What the id of the latest block or another retained one is the hash of: 178 bytes, from which
+   * `verifyHeader`, of this package or of `stillpoint/proof`, tells whoever knows the id the block's root.
+   *
+   * @throws UsageError (NOT_RETAINED)
+   * @example
+   * ```ts
+   * const { root } = verifyHeader(runtime.head.id, runtime.blockHeader());
+   * console.log(root === runtime.head.root); // true
+   * ```
+   */
+  abstract blockHeader(block?: number | Block): Uint8Array;
+
+  /**
    * What the process at `path` (child numbers from the root; empty: the root) looks like in the latest block
    * or another retained one, null if there is none.
    *

@@ -11,7 +11,7 @@ import { makeStub } from "../heap/stub.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import type { BlockRecord } from "../store/record.ts";
-import type { Block } from "./block.ts";
+import { type Block, headerOf, NO_METADATA_HASH } from "./block.ts";
 import { Chain, type RetainedInput } from "./chain.ts";
 import type { Side } from "./diff.ts";
 import { checkNames, integer } from "./options.ts";
@@ -100,6 +100,12 @@ export class Reader extends Chain {
       const { heap, ref } = this.#stored(metadata);
       return { metadata: new Uint8Array(heap.payload(ref)), gasLimit: budget };
     });
+  }
+
+  blockHeader(block?: number | Block): Uint8Array {
+    const record = this.#find(block);
+    const genesis = this.#guarded(() => this.#access.genesisOf(this.#database));
+    return headerOf(genesis, { ...record, metadataHash: record.metadata ?? NO_METADATA_HASH });
   }
 
   async close(): Promise<void> {

@@ -14,7 +14,7 @@ import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
 import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
 import type { Store } from "../store/store.ts";
-import type { Block, Retained } from "./block.ts";
+import { type Block, type Retained, retainedHeader } from "./block.ts";
 import type { Candidate } from "./candidates.ts";
 import { Chain, type RetainedInput } from "./chain.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
@@ -316,6 +316,11 @@ export class Runtime extends Chain {
       metadata === 0 ? new Uint8Array() : new Uint8Array(heap.payload(metadata)),
     );
     return { metadata: bytes, gasLimit: budget };
+  }
+
+  blockHeader(block: number | Block = this.head): Uint8Array {
+    const { heap, genesis } = this.#engine;
+    return lookAt(heap, () => retainedHeader(heap, genesis.id, this.#find(block)));
   }
 
   blocks(): readonly Block[] {

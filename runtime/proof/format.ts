@@ -56,7 +56,8 @@ export type ProofDefect =
   | "bad-range"
   | "not-canonical"
   | "too-long"
-  | "wrong-root";
+  | "wrong-root"
+  | "wrong-id";
 
 /** A proof that shows nothing. `facts.reason` says why; `facts.offset` where in the proof it was noticed. */
 export class ProofError extends StillpointError {

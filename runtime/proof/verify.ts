@@ -6,6 +6,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { UsageError } from "../errors.ts";
 import { check, type Sha256, type Statement } from "./format.ts";
+import { checkHeader, type HeaderStatement } from "./header.ts";
 
 export { UsageError } from "../errors.ts";
 export type { HashedRecord } from "../image/record.ts";
@@ -17,6 +18,8 @@ export {
   ProofError,
   type Statement,
 } from "./format.ts";
+
+export type { HeaderStatement } from "./header.ts";
 
 /** Options of `verify`. */
 export interface VerifyOptions {
@@ -57,15 +60,33 @@ export function verifyBy(
   if (!(Number.isSafeInteger(lengthLimit) && lengthLimit >= 0)) {
     throw bad("lengthLimit", lengthLimit, "a number of bytes");
   }
-  return check(sha256, rootBytes(root), proof, lengthLimit);
+  return check(sha256, hashBytes("root", root), proof, lengthLimit);
 }
 
-function rootBytes(root: string | Uint8Array): Uint8Array {
-  if (root instanceof Uint8Array && root.length === 32) return root;
-  if (typeof root !== "string" || !/^[0-9a-f]{64}$/i.test(root)) {
-    throw bad("root", root, "a hash: 32 bytes, or 64 digits in hex");
+/**
+ * What `header`, which `blockHeader` gives, says of the block with this id (32 bytes, or in hex): genesis,
+ * height, parent and root, and the hashes of its data and metadata. With the root `verify` shows bytes of the
+ * state.
+ *
+ * @throws ProofError (BAD_PROOF, with a `reason`); UsageError (BAD_ARGUMENT)
+ * @example
+ * ```ts
+ * const { id } = runtime.head; // from a vote, say
+ * const { height, root } = verifyHeader(id, runtime.blockHeader());
+ * console.log(height, verify(root, runtime.prove([], 1024, 8)).absent); // 0 null
+ * ```
+ */
+export function verifyHeader(id: string | Uint8Array, header: Uint8Array): HeaderStatement {
+  if (!(header instanceof Uint8Array)) throw bad("header", header, "a Uint8Array");
+  return checkHeader(sha256, hashBytes("id", id), header);
+}
+
+function hashBytes(name: string, hash: string | Uint8Array): Uint8Array {
+  if (hash instanceof Uint8Array && hash.length === 32) return hash;
+  if (typeof hash !== "string" || !/^[0-9a-f]{64}$/i.test(hash)) {
+    throw bad(name, hash, "a hash: 32 bytes, or 64 digits in hex");
   }
-  return Uint8Array.from({ length: 32 }, (_, i) => Number.parseInt(root.slice(2 * i, 2 * i + 2), 16));
+  return Uint8Array.from({ length: 32 }, (_, i) => Number.parseInt(hash.slice(2 * i, 2 * i + 2), 16));
 }
 
 function bad(name: string, value: unknown, expected: string): UsageError {
