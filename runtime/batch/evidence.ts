@@ -193,7 +193,7 @@ export class Evidence {
   readonly dependencies: [number, number][] = [];
   readonly nanoseconds = new Float64Array(PHASES.length);
 
-  /** A window of items from `first` on has ended, of which `done` are committed. What it has counted. */
+  /** A window of items from `first` on has ended, of which `done` are committed. */
   window(
     words: Int32Array,
     workers: number,
@@ -201,7 +201,7 @@ export class Evidence {
     first: number,
     done: number,
     edges: boolean,
-  ): Counts {
+  ): void {
     const counts = readCounts(words, workers);
     for (const name of Object.keys(counts) as (keyof Counts)[]) {
       counts[name] = (counts[name] - before[name]) >>> 0;
@@ -214,7 +214,6 @@ export class Evidence {
     for (let item = 0; edges && item < done; item++) {
       for (const lower of readFrom(words, item)) this.dependencies.push([first + item, first + lower]);
     }
-    return counts;
   }
 
   /** A run in parallel came to nothing that had begun at item `first`. */

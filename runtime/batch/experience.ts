@@ -1,56 +1,65 @@
 /**
- * What is known of the items of an entry: what their work costs in the loop, and whether running them in
- * parallel has paid. From that follows what is tried next. It knows no clock, and decides nothing but time.
+ * Which way the next items of an entry run: one after the other in the loop, or in parallel. It knows no
+ * clock, and decides nothing but time.
  *
- * Work is gas, which tells items apart that do more from those that do less, and something for each item: gas
- * of those that used up all they had says nothing.
+ * For each way there is an estimate of what work costs, in nanoseconds: a rate, which recent samples move
+ * most, and for a run in parallel a fixed cost apart from it, which long batches feel less than short ones.
+ * Work is gas, and something for each item. Two rules:
  *
- * Runs in parallel may lose a small share of what the items would have taken in the loop, and no more: each
- * adds what it took longer, or takes away what it gained. One that would lose more than is left is not begun,
- * and one that has does not go on, so items that are not worth it are tried again from time to time, the
- * worse they are the more seldom. A batch is never much slower than its loop, however it conflicts.
+ * - Items go the way whose estimate for the rest of their batch is less.
+ * - The other way is tried once so much time has passed since the last trial that what this one may lose, or
+ *   that one has lost, is a small share of it. A trial lasts as long as it wins, and at least for one window
+ *   or chunk; each that changes nothing makes the next one wait twice as long.
+ *
+ * So what both ways lose against the better one is at most 1 / PATIENCE_LEAST of the time, or a grant for the
+ * first runs of an entry, and nothing is given up for good: a trial that went badly costs a wait that
+ * it is worth. Time that items took is all that counts as passed, so an idle entry learns nothing.
+ *
+ * What is known lies in shared memory: one record an entry, for all threads of a runtime. They read and write
+ * its words one by one, without a lock; where two write at once, one sample is lost. No word has to agree
+ * with another.
  */
 
 import { Spending } from "./lease.ts";
 
-/** Fewer items, or items that take less time altogether, are not worth waking other threads. */
-const ITEMS_MINIMUM = 8;
-const BATCH_NS_MINIMUM = 500_000;
-/** The first items that the loop runs bring pages in: what they cost says nothing. */
-export const COLD_ITEMS = 8;
-/**
- * To see what items cost so many are run one after the other, or as many as take so long, so many times; of
- * these the least counts: a thread that is held up takes long for anything.
- */
-const PROBE_ITEMS = 32;
-const PROBE_NS = 100_000;
-const PROBES = 3;
-/** At first they take so long altogether: until V8 has compiled the loop, items of 0.2 µs take 5. */
-const FIRST_LOOK_NS = 10e6;
-/** Items that cost less are faster in a loop. */
-const CHEAP_NS = 4_000;
-/** Items that are run in the loop before that is thought over. */
-const LOOP_ITEMS = 256;
-/** The loop is looked at again after so many items in parallel, at first and at last. */
-const INTERVAL_FIRST = 2048;
-const INTERVAL_LAST = 32_768;
-/** What runs in parallel may lose: a share of all the time, and what some items take, to begin with. */
-const LOSS_SHARE = 0.05;
-const LOSS_ITEMS = 384;
-/**
- * While the first ones run, threads load the engine and V8 compiles it and the program, which takes 150 ms
- * altogether. So much time is no loss, if it passes with the first items: without that, items of 5 µs were
- * given up before all was compiled, and again at each trial, for the first second of a runtime.
- */
-const FIRST_NS = 100e6;
-const FIRST_ITEMS = 16_384;
-/** Work that all threads did in less than this share of what each would have to do is not what it was. */
-const STALE = 0.8;
-/** What lies further back counts half. */
-const MEMORY_NS = 2e9;
-
-/** What every item is at least, in gas. */
+/** What every item is at least, in gas: that of items that used up all they had says nothing. */
 const ITEM_WORK = 10_000;
+/** A batch that takes less is over before other threads are awake. */
+const BATCH_NS_LEAST = 500_000;
+/** The loop runs items for about so long before it is thought over; of an entry that is new, so many. */
+const CHUNK_NS = 500_000;
+const CHUNK_ITEMS = 8;
+/** The first items that the loop runs bring pages in: what they cost says nothing. */
+export const COLD_ITEMS = 2;
+/** A sample that should take so long counts as much as what was known before. */
+const MEMORY_NS = 10e6;
+/** A sample of the loop counts for at most so many times the estimate: a thread may have been held up. */
+const SAMPLE_TIMES = 2;
+/** Guesses before a run in parallel: what it costs to begin, and each item beside its share of the loop. */
+const RUN_NS_GUESS = 300_000;
+const ITEM_NS_GUESS = 3_000;
+/** What a trial may lose, or has lost, passes so many times in time before the next: 5 % are lost at most. */
+const PATIENCE_LEAST = 20;
+const PATIENCE_MOST = 80;
+/**
+ * What the first runs of an entry may lose instead, for threads compile what they run for the first time. It
+ * is gone when the entry has run for so long that the share of the time is as much.
+ */
+const GRANT_NS = 50e6;
+/** Items of a window (leader.ts): what a trial in parallel runs at least. */
+const WINDOW_ITEMS = 256;
+
+/** Words of a record. */
+const LOOP_NS = 0;
+const PARALLEL_NS = 1;
+const RUN_NS = 2;
+const WORK_PER_ITEM = 3;
+const SINCE_NS = 4;
+const LOST_NS = 5;
+const PATIENCE = 6;
+const SPENT_NS = 7;
+const SPENDING = 8;
+export const EXPERIENCE_WORDS = 10;
 
 /** Some items, and the gas of those among them that did not use up all they had. */
 export interface Work {
@@ -60,102 +69,172 @@ export interface Work {
 
 const amount = ({ items, gas }: Work): number => items * ITEM_WORK + gas;
 
+type Way = "loop" | "parallel";
+
+/** The experience with an entry, as the thread has it that runs one of its batches. */
 export class Experience {
   /** What leases follow from. */
-  readonly spending = new Spending();
+  readonly spending: Spending;
+  readonly #words: Float64Array;
   readonly #threads: number;
-  /** Time that work takes in the loop; 0: not known. */
-  #loopNs = 0;
-  /** Work of an item, lately. */
-  #itemWork = 0;
-  #probes: number[] = [];
-  /** Time that all of them took. */
-  #lookedNs = 0;
-  /** Items in parallel since the loop was looked at, and how many there may be. */
-  #unseen = 0;
-  /** Items in parallel altogether. */
-  #ran = 0;
-  #interval = INTERVAL_FIRST;
-  /** What all items took in the loop, or would have. */
-  #timeNs = 0;
-  /** What runs in parallel have lost, and the last one for its work. */
-  #lossNs = 0;
-  #lastLossNs = 0;
-  /** What they may take longer because they are the first. */
-  #creditNs = FIRST_NS;
+  /** Items of the batch. */
+  #all = 0;
+  /** The way that is being tried. */
+  #trial: Way | null = null;
+  /** A run in parallel has opened its first window: what it has lost so far, and done in how long. */
+  #isRunning = false;
+  #runLostNs = 0;
+  #runWork = 0;
+  #runNs = 0;
 
-  /** So many threads can run items at once. */
-  constructor(threads: number) {
+  /** `words`: the record, zeros at first; `threads` can run items at once. */
+  constructor(words: Float64Array, threads: number) {
+    this.#words = words;
     this.#threads = threads;
+    this.spending = new Spending(words.subarray(SPENDING));
+    if (this.#word(PATIENCE) === 0) this.#set(PATIENCE, PATIENCE_LEAST);
   }
 
   /** Of `rest` items, how many are run one after the other now; 0: they are run in parallel. */
   plan(rest: number): number {
-    const itemNs = this.#loopNs * this.#itemWork;
-    if (rest < ITEMS_MINIMUM || (itemNs > 0 && rest * itemNs < BATCH_NS_MINIMUM)) return rest;
-    if (itemNs === 0 || this.#unseen >= this.#interval) return PROBE_ITEMS;
-    if (itemNs < CHEAP_NS) return LOOP_ITEMS;
-    const lossNs = this.#lastLossNs * LOOP_ITEMS * this.#itemWork;
-    return this.#affords(this.#lossNs + lossNs) ? 0 : LOOP_ITEMS;
+    this.#all ||= rest;
+    const perItem = this.#word(WORK_PER_ITEM);
+    if (rest < 2 || this.#word(LOOP_NS) === 0) return Math.min(rest, CHUNK_ITEMS);
+    const work = rest * perItem;
+    const loopNs = this.#cost("loop", work);
+    if (loopNs < BATCH_NS_LEAST) return rest;
+    const better = this.#better(work);
+    if (this.#trial === null && this.#isDue(better, rest)) this.#trial = other(better);
+    if ((this.#trial ?? better) === "parallel") return 0;
+    return Math.min(rest, this.#chunk());
   }
 
   /** This work took so long in the loop. */
   looped(work: Work, ns: number): void {
-    this.#spend(ns);
-    if (work.items < PROBE_ITEMS && ns < PROBE_NS) return;
-    this.#itemWork = amount(work) / work.items;
-    this.#probes.push(ns / amount(work));
-    this.#lookedNs += ns;
-    if (this.#probes.length < PROBES || this.#lookedNs < FIRST_LOOK_NS) return;
-    const least = Math.min(...this.#probes);
-    this.#probes = [];
-    if (this.#unseen > 0) this.#interval = Math.min(2 * this.#interval, INTERVAL_LAST);
-    this.#unseen = 0;
-    // What seemed to be lost was the items' own.
-    if (least * STALE > this.#loopNs) this.#forgive();
-    this.#loopNs = least;
-  }
-
-  /** Whether a run in parallel may go on whose work so far took so long. */
-  goesOn(work: Work, ns: number): boolean {
-    return !this.#isStale(work, ns) && this.#affords(this.#lossNs + ns - amount(work) * this.#loopNs);
-  }
-
-  /** A run in parallel has ended that has done this work. */
-  ran(work: Work, ns: number): void {
-    if (work.items > 0) this.#itemWork = amount(work) / work.items;
-    if (this.#isStale(work, ns)) {
-      this.#loopNs = 0;
+    if (work.items === 0) return;
+    const done = amount(work);
+    const before = this.#word(LOOP_NS);
+    const sample = ns / done;
+    this.#learn(LOOP_NS, before === 0 ? sample : Math.min(sample, SAMPLE_TIMES * before), done);
+    this.#learnItems(work);
+    if (this.#trial !== "loop") {
+      this.#pass(ns);
       return;
     }
-    const allNs = ns - amount(work) * this.#loopNs;
-    const lossNs = allNs - Math.min(this.#creditNs, Math.max(0, allNs));
-    this.#spend(amount(work) * this.#loopNs);
-    this.#lossNs = Math.max(0, this.#lossNs + lossNs);
-    this.#lastLossNs = Math.max(0, lossNs / Math.max(ITEM_WORK, amount(work)));
-    this.#unseen += work.items;
-    this.#ran += work.items;
-    this.#creditNs = this.#ran < FIRST_ITEMS ? this.#creditNs - (allNs - lossNs) : 0;
+    const lostNs = ns - done * this.#rate("parallel");
+    if (lostNs < 0) return;
+    this.#trial = null;
+    this.#lost(lostNs, this.#word(LOOP_NS) < this.#rate("parallel"));
   }
 
-  #isStale(work: Work, ns: number): boolean {
-    return ns * this.#threads < STALE * amount(work) * this.#loopNs;
+  /** A run in parallel opens its first window, for which it took so long. */
+  began(ns: number): void {
+    const known = this.#word(RUN_NS);
+    this.#set(RUN_NS, known === 0 ? ns : (known + ns) / 2);
+    this.#isRunning = true;
+    this.#runLostNs = ns;
+    this.#runNs = ns;
+    this.#runWork = 0;
   }
 
-  #affords(lossNs: number): boolean {
-    const some = LOSS_ITEMS * this.#itemWork * this.#loopNs;
-    return lossNs <= LOSS_SHARE * this.#timeNs + some + this.#creditNs;
+  /** A window has done this work in so long. Whether the run goes on, if there is more to do. */
+  windowed(work: Work, ns: number): boolean {
+    const done = amount(work);
+    this.#runNs += ns;
+    this.#runWork += done;
+    this.#runLostNs += ns - done * this.#word(LOOP_NS);
+    if (work.items > 0) {
+      this.#learn(PARALLEL_NS, ns / done, done);
+      this.#learnItems(work);
+    }
+    return this.#runLostNs < 0 || this.#rate("parallel") < this.#word(LOOP_NS);
   }
 
-  #spend(ns: number): void {
-    this.#timeNs += ns;
-    if (this.#timeNs < MEMORY_NS) return;
-    this.#timeNs /= 2;
-    this.#lossNs /= 2;
+  /** The run in parallel has ended, so long after what was counted before. */
+  ran(ns: number): void {
+    if (!this.#isRunning) this.began(ns);
+    this.#isRunning = false;
+    const isTrial = this.#trial === "parallel";
+    this.#trial = null;
+    const isBetter = this.#runWork > 0 && this.#better(this.#runWork) === "parallel";
+    if (isBetter && !isTrial) this.#pass(this.#runNs);
+    else this.#lost(Math.max(0, this.#runLostNs), isBetter || !isTrial);
   }
 
-  #forgive(): void {
-    this.#lossNs = 0;
-    this.#lastLossNs = 0;
+  /** A trial has lost so much, or a run that was to be better; `isTurned`: another way is better now. */
+  #lost(lostNs: number, isTurned: boolean): void {
+    const spentNs = this.#word(SPENT_NS);
+    const grantedNs = Math.min(lostNs, Math.max(0, GRANT_NS - spentNs));
+    this.#set(SPENT_NS, spentNs + grantedNs);
+    this.#set(LOST_NS, lostNs - grantedNs);
+    this.#set(SINCE_NS, 0);
+    const isNews = isTurned || lostNs === grantedNs;
+    const patience = isNews ? PATIENCE_LEAST : 2 * this.#word(PATIENCE);
+    this.#set(PATIENCE, Math.min(patience, PATIENCE_MOST));
+  }
+
+  /** Whether the way that is not `better` is to be tried for `rest` items. */
+  #isDue(better: Way, rest: number): boolean {
+    // The last few items of a batch tell nothing about a run in parallel.
+    if (better === "loop" && rest < Math.min(WINDOW_ITEMS, this.#all / 2)) return false;
+    const items = Math.min(rest, better === "loop" ? WINDOW_ITEMS : COLD_ITEMS + this.#chunk());
+    const work = items * this.#word(WORK_PER_ITEM);
+    const beginNs = better === "loop" ? 0 : this.#word(RUN_NS);
+    const losesNs = beginNs + this.#cost(other(better), work) - work * this.#rate(better);
+    if (better === "loop" && losesNs <= GRANT_NS - this.#word(SPENT_NS)) return true;
+    return this.#word(SINCE_NS) >= this.#word(PATIENCE) * Math.max(losesNs, this.#word(LOST_NS));
+  }
+
+  #better(work: number): Way {
+    return this.#cost("parallel", work) < this.#cost("loop", work) ? "parallel" : "loop";
+  }
+
+  #cost(way: Way, work: number): number {
+    if (way === "loop") return work * this.#word(LOOP_NS);
+    return (this.#word(RUN_NS) || RUN_NS_GUESS) + work * this.#rate("parallel");
+  }
+
+  /** Nanoseconds for a unit of work. */
+  #rate(way: Way): number {
+    const loopNs = this.#word(LOOP_NS);
+    if (way === "loop") return loopNs;
+    const known = this.#word(PARALLEL_NS);
+    return known > 0 ? known : loopNs / this.#threads + ITEM_NS_GUESS / this.#word(WORK_PER_ITEM);
+  }
+
+  /** Items that the loop runs before that is thought over. */
+  #chunk(): number {
+    const itemNs = this.#word(LOOP_NS) * this.#word(WORK_PER_ITEM);
+    return Math.max(1, Math.ceil(CHUNK_NS / itemNs));
+  }
+
+  /** Moves a rate by a sample of so much work. */
+  #learn(word: number, sample: number, work: number): void {
+    const known = this.#word(word);
+    const expectedNs = work * known;
+    const share = known === 0 ? 1 : expectedNs / (expectedNs + MEMORY_NS);
+    this.#set(word, known + share * (sample - known));
+  }
+
+  #learnItems(work: Work): void {
+    const known = this.#word(WORK_PER_ITEM);
+    const share = known === 0 ? 1 : work.items / (work.items + WINDOW_ITEMS);
+    this.#set(WORK_PER_ITEM, known + share * (amount(work) / work.items - known));
+  }
+
+  /** Time has passed in the better way, which a share of the grant expires with. */
+  #pass(ns: number): void {
+    this.#set(SINCE_NS, this.#word(SINCE_NS) + ns);
+    this.#set(SPENT_NS, this.#word(SPENT_NS) + ns / PATIENCE_LEAST);
+  }
+
+  #word(place: number): number {
+    return this.#words[place] as number;
+  }
+
+  #set(place: number, value: number): void {
+    this.#words[place] = value;
   }
 }
+
+const other = (way: Way): Way => (way === "loop" ? "parallel" : "loop");

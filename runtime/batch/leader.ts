@@ -31,8 +31,14 @@ const TWO_32 = 4294967296;
 const WINDOW_ITEMS = 256;
 /** This part of the room for outputs is reserved in a window: most are far shorter than the outbox. */
 const OUTPUT_SHARE = 8;
-/** A window with more executions than this for each item is not worth it. */
-const EXECUTIONS_LIMIT = 2;
+
+/** Who looks at a run. */
+export interface Watch {
+  /** The first window is about to open. */
+  began(): void;
+  /** A window has ended. Whether another one may follow. */
+  windowed(): boolean;
+}
 
 export interface LeaderOptions {
   /** Checks every window once more when it is committed. */
@@ -75,14 +81,14 @@ export class Leader {
    * Leads the items of `batch` that come next. The engine was acquired; it is released.
    *
    * @param spending of items of the entry; adds those that are committed
-   * @param goesOn whether to go on after a window
+   * @param watch decides after each window whether to go on
    * @param call asks other threads to help with the batch of that number
    */
   run(
     batch: Batch,
     evidence: Evidence,
     spending: Spending,
-    goesOn: () => boolean,
+    watch: Watch,
     call: (number: number) => void,
   ): Ending {
     const { start, program, inputs, outcomes } = batch;
@@ -104,10 +110,12 @@ export class Leader {
       takeContended(this.#words);
       this.#participant.begin(description);
       call(this.#control.announce(description));
+      watch.began();
       do {
         const items = Math.min(WINDOW_ITEMS, batch.rest);
         ending = this.#window(batch, items, evidence, spending);
-        if (ending === "done" && batch.next < inputs.count && !goesOn()) ending = "slow";
+        const goesOn = watch.windowed();
+        if (ending === "done" && batch.next < inputs.count && !goesOn) ending = "slow";
       } while (ending === "done" && batch.next < inputs.count);
       this.#control.end();
       this.#takeTimes(evidence);
@@ -151,14 +159,7 @@ export class Leader {
     const done = died ? 0 : committed;
     const { dependencies, paranoid } = this.#options;
     if (paranoid) verifyWindow(words, done);
-    const { executions, renewed } = evidence.window(
-      words,
-      this.#memory.workers,
-      before,
-      next,
-      done,
-      dependencies,
-    );
+    evidence.window(words, this.#memory.workers, before, next, done, dependencies);
     if (died) return "died";
     const { exactGas } = outcomes;
     for (let item = 0; item < done; item++) {
@@ -170,7 +171,7 @@ export class Leader {
     spending.add({ items: done, gas: outcomes.exactGas - exactGas });
     switch (stop) {
       case 0:
-        return executions - renewed > items * EXECUTIONS_LIMIT ? "conflicts" : "done";
+        return "done";
       case layout.STOP_GAS:
         batch.cut = true;
         return "cut";

@@ -33,22 +33,25 @@ export function leaseAfter(expired: number, first: number): number {
 
 /** What committed items of an entry have cost lately. */
 export class Spending {
-  #items = 0;
-  #gas = 0;
+  /** Items, and their gas: two words of the entry's record (experience.ts). */
+  readonly #words: Float64Array;
+
+  constructor(words: Float64Array) {
+    this.#words = words;
+  }
 
   add({ items, gas }: Work): void {
-    this.#items += items;
-    this.#gas += gas;
-    while (this.#items > ITEMS_MOST) {
-      this.#items /= 2;
-      this.#gas /= 2;
-    }
+    const [knownItems, knownGas] = this.#words as unknown as [number, number];
+    const all = knownItems + items;
+    const share = Math.min(1, ITEMS_MOST / all);
+    this.#words.set([share * all, share * (knownGas + gas)]);
   }
 
   /** The first lease of items of the entry. */
   get lease(): number {
-    const average = this.#gas / Math.max(this.#items, ITEMS_LEAST);
-    const least = this.#items < ITEMS_LEAST ? LEASE_UNKNOWN : LEASE_MINIMUM;
+    const [items, gas] = this.#words as unknown as [number, number];
+    const average = gas / Math.max(items, ITEMS_LEAST);
+    const least = items < ITEMS_LEAST ? LEASE_UNKNOWN : LEASE_MINIMUM;
     return Math.min(Math.max(least, Math.ceil(LEASE_ITEMS * average)), GAS_LIMIT);
   }
 }

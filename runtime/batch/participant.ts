@@ -113,15 +113,19 @@ export class Participant {
     this.#work = null;
   }
 
-  /** Gets ready for the items of a batch. */
-  begin(batch: Description): void {
-    const start = loadProcess(this.#heap, batch.start);
-    const program = this.#programs.get(start.program);
+  /** Makes slots for programs of genesis, of the size that a fresh process has. */
+  prepare(programs: readonly LoadedProgram[]): void {
+    for (const program of programs.slice(0, SLOTS_KEPT)) {
+      this.#slotFor(program, program.handle.memory.initialPages, 0);
+    }
+  }
+
+  /** A slot for items of a process of that size; for `code` see Description. */
+  #slotFor(program: LoadedProgram, memoryPages: number, code: Ref): ItemSlot {
     let slot = this.#slots.get(program);
-    if (slot === undefined || slot.memoryPages !== batch.memoryPages) {
-      const module = program.takeBatch(this.#heap, batch.code);
+    if (slot === undefined || slot.memoryPages !== memoryPages) {
+      const module = program.takeBatch(this.#heap, code);
       const load = (page: number): void => this.#load(page);
-      const { memoryPages } = batch;
       slot = new ItemSlot(program, module, memoryPages, this.#memory, this.#itemCore, this.#calls, load);
     }
     // In the order of their last use.
@@ -129,6 +133,14 @@ export class Participant {
     this.#slots.set(program, slot);
     const [oldest] = this.#slots.keys();
     if (this.#slots.size > SLOTS_KEPT && oldest !== undefined) this.#slots.delete(oldest);
+    return slot;
+  }
+
+  /** Gets ready for the items of a batch. */
+  begin(batch: Description): void {
+    const start = loadProcess(this.#heap, batch.start);
+    const program = this.#programs.get(start.program);
+    const slot = this.#slotFor(program, batch.memoryPages, batch.code);
     slot.enter(this.#heap, batch.memory, batch.globals);
     const bound = program.handle.stateBytes;
     const inputs = new Inputs(this.#heap, start.inputs);

@@ -12,13 +12,15 @@ import { performance } from "node:perf_hooks";
 import type { Heap } from "../heap/heap.ts";
 import { hashOf } from "../image/hash.ts";
 import type { Batch, BatchRunner } from "../kernel/items/batch.ts";
-import type { LoadedProgram, Programs } from "../kernel/program.ts";
+import type { Programs } from "../kernel/program.ts";
+import { compiledLog } from "../kernel/slots/line-log.ts";
 import { SLOT_BYTES_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import { readState } from "../program/decode/state.ts";
 import { contendedPlaces } from "./contended.ts";
+import { wordsOf } from "./entries.ts";
 import { countBatch, type Ending, Evidence, type UnplacedReport } from "./evidence.ts";
 import { COLD_ITEMS, Experience, type Work } from "./experience.ts";
-import { Leader } from "./leader.ts";
+import { Leader, type Watch } from "./leader.ts";
 import { Participant } from "./participant.ts";
 import { Records } from "./records.ts";
 import { BatchControl, type BatchMemory, poison } from "./shared.ts";
@@ -55,9 +57,7 @@ export interface Helpers {
 }
 
 /** Items that are run one after the other where the engine cannot go on, or is taken. */
-const HOLD_ITEMS = 1024;
-/** Of them so many at once. */
-const HOLD_CHUNK = 256;
+const HOLD_ITEMS = 256;
 /** Threads that may die in a batch before it is run one item after the other. */
 const DEATHS_LIMIT = 5;
 /** The engine holds states up to this size: base and cells must fit into one memory. */
@@ -73,6 +73,7 @@ interface Engine {
 
 export class Runner implements BatchRunner {
   readonly #heap: Heap;
+  readonly #programs: Programs;
   readonly #id: number;
   readonly #options: BatchOptions;
   readonly #helpers: Helpers;
@@ -80,9 +81,10 @@ export class Runner implements BatchRunner {
   readonly #steps: Steps | null;
   readonly #makeEngine: (memory: BatchMemory) => Engine;
   #engine: Engine | null = null;
-  readonly #experience = new WeakMap<LoadedProgram, Map<number, Experience>>();
   /** The batch that is on its way; what follows is about it. */
   #batch: Batch | null = null;
+  /** With its entry, null: nothing is to be decided. */
+  #experience: Experience | null = null;
   #began = 0;
   /** Items to run one after the other before the next parallel run. */
   #hold = 0;
@@ -105,6 +107,7 @@ export class Runner implements BatchRunner {
     helpers: Helpers,
   ) {
     this.#heap = heap;
+    this.#programs = programs;
     this.#id = id;
     this.#options = options;
     this.#helpers = helpers;
@@ -129,13 +132,11 @@ export class Runner implements BatchRunner {
       this.#looping = false;
       this.#evidence = new Evidence();
       this.#began = performance.now();
+      this.#experience = this.#recall(batch);
     }
-    if (this.#memory === null) return rest;
-    if (program.batchModule === null || program.handle.stateBytes > STATE_LIMIT) return rest;
-    if (this.#deaths > DEATHS_LIMIT) return rest;
-    const experience = this.#experienceOf(batch);
-    this.#learn(batch, experience);
-    const count = Math.min(rest, this.#count(experience, rest));
+    if (this.#experience === null || this.#deaths > DEATHS_LIMIT) return rest;
+    this.#learn(batch, this.#experience);
+    const count = Math.min(rest, this.#count(this.#experience, rest));
     this.#hold -= Math.min(this.#hold, count);
     this.#cold = !this.#looping;
     this.#looping = count > 0;
@@ -143,12 +144,21 @@ export class Runner implements BatchRunner {
     return count;
   }
 
+  /** What is known of the batch's entry, null if its items cannot be run in parallel. */
+  #recall({ program, start }: Batch): Experience | null {
+    const memory = this.#memory;
+    if (memory === null || program.batchModule === null) return null;
+    if (program.handle.stateBytes > STATE_LIMIT) return null;
+    const threads = Math.min(memory.workers, availableParallelism());
+    return new Experience(wordsOf(memory.entries, program, start.entry), threads);
+  }
+
   /** What the loop has run since the last plan. */
   #learn(batch: Batch, experience: Experience): void {
     if (!this.#looping) return;
-    const work = this.#work(batch);
+    const { work, ns } = this.#done(batch);
     experience.spending.add(work);
-    if (!this.#cold) experience.looped(work, this.#elapsedNs());
+    if (!this.#cold) experience.looped(work, ns);
   }
 
   /** From here on time and work are counted. */
@@ -157,20 +167,17 @@ export class Runner implements BatchRunner {
     this.#since = performance.now();
   }
 
-  #elapsedNs(): number {
-    return (performance.now() - this.#since) * 1e6;
-  }
-
-  /** What was done since. */
-  #work(batch: Batch): Work {
-    return { items: batch.next - this.#from.items, gas: batch.outcomes.exactGas - this.#from.gas };
+  /** What was done since, and in how long. */
+  #done(batch: Batch): { readonly work: Work; readonly ns: number } {
+    const work = { items: batch.next - this.#from.items, gas: batch.outcomes.exactGas - this.#from.gas };
+    return { work, ns: (performance.now() - this.#since) * 1e6 };
   }
 
   /** How many items are run one after the other now. */
   #count(experience: Experience, rest: number): number {
     const planned = this.#steps?.plan?.();
     if (planned !== undefined) return planned;
-    if (this.#options.force || this.#hold > 0) return Math.min(this.#hold, HOLD_CHUNK);
+    if (this.#options.force || this.#hold > 0) return this.#hold;
     const count = experience.plan(rest);
     return this.#looping ? count : Math.min(count, COLD_ITEMS);
   }
@@ -184,17 +191,16 @@ export class Runner implements BatchRunner {
       this.#hold = force ? 1 : HOLD_ITEMS;
       return;
     }
-    const experience = this.#experienceOf(batch);
-    this.#begin(batch);
-    const goesOn = (): boolean => force || experience.goesOn(this.#work(batch), this.#elapsedNs());
+    const experience = this.#experience as Experience;
     let ending: Ending;
     try {
       const call = (number: number): void => this.#helpers.call(number);
-      ending = leader.run(batch, this.#evidence, experience.spending, goesOn, call);
+      const watch = this.#watch(batch, experience);
+      ending = leader.run(batch, this.#evidence, experience.spending, watch, call);
     } finally {
       this.#helpers.dismiss();
     }
-    experience.ran(this.#work(batch), this.#elapsedNs());
+    experience.ran(this.#done(batch).ns);
     switch (ending) {
       case "died":
         this.#deaths++;
@@ -209,11 +215,27 @@ export class Runner implements BatchRunner {
     }
   }
 
+  /** Tells the experience how a run goes, which decides whether it goes on. */
+  #watch(batch: Batch, experience: Experience): Watch {
+    const done = (): { readonly work: Work; readonly ns: number } => {
+      const since = this.#done(batch);
+      this.#begin(batch);
+      return since;
+    };
+    return {
+      began: () => experience.began(done().ns),
+      windowed: () => {
+        const { work, ns } = done();
+        return experience.windowed(work, ns) || this.#options.force;
+      },
+    };
+  }
+
   end(batch: Batch): void {
     const { program, start } = batch;
     // One without items was never planned.
     const planned = batch === this.#batch;
-    if (planned) this.#learn(batch, this.#experienceOf(batch));
+    if (planned && this.#experience !== null) this.#learn(batch, this.#experience);
     const evidence = planned ? this.#evidence : new Evidence();
     countBatch(this.#options.counters, batch, evidence);
     if (!this.#helpers.wanted()) return;
@@ -252,21 +274,17 @@ export class Runner implements BatchRunner {
     }
   }
 
-  /** Made when the thread first leads or helps: most threads of most runtimes never do. */
+  /** Makes what the first batch needs, for the programs of genesis that have state. */
+  prepare(): void {
+    const programs = this.#programs.withState();
+    for (const { handle } of programs) compiledLog(handle.stateBytes);
+    this.#needEngine().participant.prepare(programs);
+  }
+
+  /** Made before the first batch, or when the thread first leads or helps: most threads never do. */
   #needEngine(): Engine {
     this.#engine ??= this.#makeEngine(this.#memory as BatchMemory);
     return this.#engine;
-  }
-
-  #experienceOf({ program, start }: Batch): Experience {
-    const entries = this.#experience.get(program) ?? new Map<number, Experience>();
-    this.#experience.set(program, entries);
-    const known = entries.get(start.entry);
-    if (known !== undefined) return known;
-    const workers = this.#memory?.workers ?? 1;
-    const fresh = new Experience(Math.min(workers, availableParallelism()));
-    entries.set(start.entry, fresh);
-    return fresh;
   }
 }
 

@@ -18,6 +18,7 @@
 
 import type { Ref } from "../heap/heap.ts";
 import { coreMemory, coreModule } from "./core.ts";
+import { createEntries } from "./entries.ts";
 import { PHASES } from "./evidence.ts";
 import { createHints } from "./hints.ts";
 import { POISON, WAKE, WORKERS_LIMIT } from "./layout.ts";
@@ -35,6 +36,8 @@ export interface BatchMemory {
   readonly records: SharedArrayBuffer;
   /** Which items read from which, as far as that is known (hints.ts). */
   readonly hints: SharedArrayBuffer;
+  /** What is known of the items of entries (entries.ts). */
+  readonly entries: SharedArrayBuffer;
   /** Threads that take part at most. */
   readonly workers: number;
 }
@@ -290,6 +293,7 @@ export async function createBatchMemory(workers: number): Promise<BatchMemory> {
     control: new SharedArrayBuffer(CONTROL_BYTES),
     records: createRecords(),
     hints: createHints(),
+    entries: createEntries(),
     workers: threads,
   };
 }

@@ -131,6 +131,11 @@ export class Programs {
     return this.#genesis.get(hashHex);
   }
 
+  /** The programs of genesis whose batches can run in parallel. */
+  withState(): readonly LoadedProgram[] {
+    return [...this.#genesis.values()].filter(({ handle }) => handle.batchModule && handle.stateBytes > 0);
+  }
+
   /** A program by its hash, if this thread has it. */
   withHash(hashHex: string): LoadedProgram | null {
     return this.#genesis.get(hashHex) ?? this.#installed.get(hashHex)?.loaded ?? null;

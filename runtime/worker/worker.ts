@@ -81,6 +81,8 @@ class Worker implements Jobs {
   readonly #lane: Lane | null;
   readonly #task: WorkerTask;
   #runner: Runner | null = null;
+  /** What is left to do before the first batch in parallel, a step each; done while there are no jobs. */
+  readonly #preparations: (() => void)[] = [];
   /** Children that were offered to other threads. */
   #offered = 0;
   /** Jobs by which other threads were asked to help with the batch that this one leads. */
@@ -102,6 +104,13 @@ class Worker implements Jobs {
     this.#task = task;
     // Where batches are to be run in parallel whatever they cost, all threads are ready for them.
     if (task.batchOptions.force) this.#needRunner();
+    const hasState = task.programs.some(({ batchModule, stateBytes }) => batchModule && stateBytes > 0);
+    if (task.batches !== null && hasState) {
+      this.#preparations.push(
+        () => void this.#needRunner(),
+        () => this.#needRunner().prepare(),
+      );
+    }
     this.#kernel = new Kernel(this.#heap, this.#programs, this, this.#lane, {
       plan: (batch) => this.#needRunner().plan(batch),
       run: (batch) => this.#needRunner().run(batch),
@@ -117,8 +126,9 @@ class Worker implements Jobs {
       if (board.signals.stopped) return;
       let entry = board.claimAny();
       if (entry === NO_ENTRY && this.#advances) entry = board.claimAdvance();
-      if (entry === NO_ENTRY) board.signals.sleep(signal);
-      else this.#begin(entry);
+      if (entry !== NO_ENTRY) this.#begin(entry);
+      else if (this.#preparations.length > 0) this.#preparations.shift()?.();
+      else board.signals.sleep(signal);
     }
   }
 

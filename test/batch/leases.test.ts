@@ -131,7 +131,7 @@ test("an item that is much longer than the others runs with what it needs", asyn
 });
 
 test("a first lease follows from what committed items cost, one dear item apart", () => {
-  const spending = new Spending();
+  const spending = new Spending(new Float64Array(2));
   assert.equal(spending.lease, LEASE_UNKNOWN);
   spending.add({ items: 1, gas: 64_000_000 });
   assert.equal(spending.lease, LEASE_ITEMS * 1_000_000);

@@ -66,13 +66,19 @@ export function lineLog(
   bound: number,
   accumulate: (request: number) => number,
 ): LineLog {
+  tagLines(aux, bound);
+  const imports = { glue: { guest, aux, accumulate } };
+  return new WebAssembly.Instance(compiledLog(bound), imports).exports as unknown as LineLog;
+}
+
+/** The module of the log of a state that ends at `bound`, compiled once in a thread. */
+export function compiledLog(bound: number): WebAssembly.Module {
   let module = modules.get(bound);
   if (module === undefined) {
     module = new WebAssembly.Module(lineLogModule(bound));
     modules.set(bound, module);
   }
-  tagLines(aux, bound);
-  return new WebAssembly.Instance(module, { glue: { guest, aux, accumulate } }).exports as unknown as LineLog;
+  return module;
 }
 
 /** Every line of the state is there. */
