@@ -111,7 +111,7 @@ export class Montgomery {
     if (U256.subtract(target, a, b)) U256.add(target, target, field);
   }
 
-  /** Into the form in which values stand here. a must be below m. */
+  /** Into the form in which values stand here; a may be any number of 256 bits. */
   static enter(target: usize, a: usize, field: usize): void {
     Montgomery.multiply(target, a, field + SQUARE, field);
   }

@@ -12,6 +12,7 @@
  */
 
 import { U256 } from "../u256.ts";
+import { MULTIPLES, writeDigits } from "./digits.ts";
 import { Montgomery, FIELD_BYTES as SCALARS_BYTES } from "./montgomery.ts";
 import * as field from "./secp256k1-field.ts";
 
@@ -20,8 +21,7 @@ const Y: usize = 40;
 const Z: usize = 80;
 const POINT: usize = 120;
 
-/** Odd multiples of a point: 1, 3, … 15. */
-const MULTIPLES: u32 = 8;
+/** Bytes of the odd multiples of a point. */
 const TABLE: usize = 960;
 const DIGITS: usize = 136;
 
@@ -172,34 +172,21 @@ function split(factor: usize, first: usize): void {
   U256.subtract(half, factor, half);
   U256.multiply(scratch, c2, a2);
   U256.subtract(half, half, scratch);
-  writeDigits(first, half);
+  writeHalf(first, half);
   U256.multiply(half, c1, minusB1);
   U256.multiply(scratch, c2, a1);
   U256.subtract(half, half, scratch);
-  writeDigits(first + DIGITS, half);
+  writeHalf(first + DIGITS, half);
 }
 
 /** Of a number of at most 128 bits, negative ones as two's complement. */
-function writeDigits(target: usize, number: usize): void {
+function writeHalf(target: usize, number: usize): void {
   const negative = load<i64>(number, 24) < 0;
   if (negative) {
     U256.set(scratch, 0);
     U256.subtract(number, scratch, number);
   }
-  memory.fill(target, 0, DIGITS);
-  for (let place: usize = 0; !U256.isZero(number); place++) {
-    if (load<u64>(number) & 1) {
-      let digit = <i32>(load<u64>(number) & 31);
-      if (digit < 16) {
-        U256.subtractU64(number, number, <u64>digit);
-      } else {
-        digit -= 32;
-        U256.addU64(number, number, <u64>-digit);
-      }
-      store<i8>(target + place, <i8>(negative ? -digit : digit));
-    }
-    U256.shiftRight(number, number, 1);
-  }
+  writeDigits(target, DIGITS, number, negative);
 }
 
 // ---- points -----------------------------------------------------------------------------------------------

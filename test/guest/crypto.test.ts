@@ -5,9 +5,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bn254 } from "@noble/curves/bn254.js";
+import { ed25519 } from "@noble/curves/ed25519.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { blake2b } from "@noble/hashes/blake2.js";
 import { ripemd160 } from "@noble/hashes/legacy.js";
+import { sha512 } from "@noble/hashes/sha2.js";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { compileGuest } from "../../runtime/compile.ts";
 import { Random } from "../program/random.ts";
@@ -33,13 +35,17 @@ const random = new Random(seed);
 const bytes = (length: number): Buffer => Buffer.from(Array.from({ length }, () => random.next() & 255));
 const word = (value: bigint): Buffer => Buffer.from(value.toString(16).padStart(64, "0"), "hex");
 
-test(`Keccak-256 and RIPEMD-160 of every length, at once and in parts (seed ${seed})`, () => {
+test(`Keccak-256, SHA-512 and RIPEMD-160 of every length, at once and in parts (seed ${seed})`, () => {
   for (let length = 0; length < 420; length++) {
     const data = bytes(length);
     call("keccak", data, length);
     assert.equal(result(32), hex(keccak_256(data)));
     call("keccakInParts", data, length, 1 + random.below(150));
     assert.equal(result(32), hex(keccak_256(data)));
+    call("sha512", data, length);
+    assert.equal(result(64), hex(sha512(data)));
+    call("sha512InParts", data, length, 1 + random.below(150));
+    assert.equal(result(64), hex(sha512(data)));
     call("ripemd", data, length);
     assert.equal(result(20), hex(ripemd160(data)));
   }
@@ -126,6 +132,68 @@ test("secp256k1: numbers out of range and points that are none are refused", () 
   assert.equal(call("verify", Buffer.concat([hash, one, one, word(1n), word(1n)])), 0);
   assert.equal(call("verify", Buffer.concat([hash, one, one, word(prime), word(0n)])), 0);
 });
+
+test("ed25519: signatures are verified, damaged ones are not", () => {
+  for (let i = 0; i < 24; i++) {
+    const secret = ed25519.utils.randomSecretKey(bytes(32));
+    const message = bytes(random.below(300));
+    const publicKey = ed25519.getPublicKey(secret);
+    const whole = Buffer.concat([ed25519.sign(message, secret), publicKey, message]);
+    assert.equal(call("ed25519", whole, message.length), 1);
+    const at = random.below(whole.length);
+    whole[at] = (whole[at] as number) ^ (1 << random.below(8));
+    const [signature, key, text] = [whole.subarray(0, 64), whole.subarray(64, 96), whole.subarray(96)];
+    const expected = ed25519.verify(signature, text, key, { zip215: true });
+    assert.equal(call("ed25519", whole, message.length), expected ? 1 : 0);
+  }
+});
+
+test("ed25519: what no honest signer makes is decided as ZIP 215 says", () => {
+  const p = ed25519.Point.Fp.ORDER;
+  const order = ed25519.Point.Fn.ORDER;
+  const little = (value: bigint): Buffer => word(value).reverse();
+  const signed = (encoded: Buffer): Buffer => {
+    const odd = Buffer.from(encoded);
+    odd[31] = (odd[31] as number) | 0x80;
+    return odd;
+  };
+  // Numbers at and beyond the field's end, and all points whose order divides 8: y is 0, 1, -1 or one of two.
+  const eighth = [...smallPoints()];
+  const numbers = [0n, 1n, 2n, p - 1n, p, p + 1n, p + 2n, 2n ** 255n - 1n, ...eighth].map(little);
+  const encodings = numbers.flatMap((number) => [number, signed(number)]);
+  const message = Buffer.from("Zcash");
+  let accepted = 0;
+  for (const key of encodings) {
+    for (const commitment of encodings) {
+      for (const s of [little(0n), little(order)]) {
+        const signature = Buffer.concat([commitment, s]);
+        const expected = ed25519.verify(signature, message, key, { zip215: true });
+        const found = call("ed25519", Buffer.concat([signature, key, message]), message.length);
+        assert.equal(found, expected ? 1 : 0, `${hex(key)} ${hex(signature)}`);
+        accepted += found;
+      }
+    }
+  }
+  assert.ok(accepted > 100, `${accepted} are accepted`);
+});
+
+/** y of the points of order 8: any point times the order may be one. */
+function smallPoints(): Set<bigint> {
+  const { Point } = ed25519;
+  const found = new Set<bigint>();
+  for (let y = 2n; y < 200n && found.size < 2; y++) {
+    let point: typeof Point.BASE;
+    try {
+      point = Point.fromHex(hex(word(y).reverse()));
+    } catch {
+      continue; // no point has this y
+    }
+    const small = point.multiplyUnsafe(Point.Fn.ORDER - 1n).add(point);
+    if (!small.double().double().is0()) found.add(small.toAffine().y);
+  }
+  assert.equal(found.size, 2);
+  return found;
+}
 
 test("bn254: sums, multiples, and what is on no curve", () => {
   const G = bn254.G1.Point.BASE;

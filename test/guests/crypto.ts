@@ -1,6 +1,15 @@
 /** The SDK's cryptography, to be called from a test: operands in one place, results in another. */
 
-import { Blake2b, Bn254, Keccak256, Ripemd160, Secp256k1, modularPower } from "../../guest/crypto/index.ts";
+import {
+  Blake2b,
+  Bn254,
+  Ed25519,
+  Keccak256,
+  Ripemd160,
+  Secp256k1,
+  Sha512,
+  modularPower,
+} from "../../guest/crypto/index.ts";
 
 const from: usize = memory.data(4096, 8);
 const to: usize = memory.data(1024, 8);
@@ -59,4 +68,19 @@ export function bnMultiply(): i32 {
 
 export function bnPairing(count: u32): i32 {
   return Bn254.pairing(from, count);
+}
+
+export function sha512(length: u32): void {
+  Sha512.hash(from, length, to);
+}
+
+export function sha512InParts(length: u32, part: u32): void {
+  Sha512.begin(state);
+  for (let at: u32 = 0; at < length; at += part) Sha512.update(state, from + at, min<u32>(part, length - at));
+  Sha512.end(state, to);
+}
+
+/** Signature, public key, message. */
+export function ed25519(length: u32): i32 {
+  return i32(Ed25519.verify(from, from + 96, length, from + 64));
 }
