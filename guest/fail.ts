@@ -18,6 +18,10 @@ export const FAILURE_FULL: u32 = FAILURE_FLAG | 1;
 export const FAILURE_MISSING: u32 = FAILURE_FLAG | 2;
 /** The result of checked arithmetic does not fit its type. */
 export const FAILURE_OVERFLOW: u32 = FAILURE_FLAG | 3;
+/** An input of a typed program is not the encoding of arguments. */
+export const FAILURE_INPUT: u32 = FAILURE_FLAG | 4;
+/** An input of a typed program names a function that it does not have. */
+export const FAILURE_NO_FUNCTION: u32 = FAILURE_FLAG | 5;
 /** The number of a program's first failure. */
 export const FAILURES_OWN: u32 = 64;
 

@@ -13,10 +13,16 @@ export { StateSet } from "./state/set";
 export { StateVector } from "./state/vector";
 export { minus, plus, times } from "./arithmetic";
 export { Address, Bytes4, Bytes8, Bytes16, Bytes32, Bytes64 } from "./values";
+export { u128, u256 } from "./integers";
+export { contract, max, record, transaction, view } from "./typed/decorators";
+export { block, caller, emit } from "./typed/context";
+export { Option } from "./typed/option";
 export {
   FAILURE_FLAG,
   FAILURE_FULL,
+  FAILURE_INPUT,
   FAILURE_MISSING,
+  FAILURE_NO_FUNCTION,
   FAILURE_OVERFLOW,
   FAILURES_OWN,
   fail,

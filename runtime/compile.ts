@@ -31,6 +31,7 @@ import { WASM_PAGE_BYTES } from "./limits.ts";
 import { readState } from "./program/decode/state.ts";
 import { withoutSections } from "./program/source-map/names.ts";
 import { addSources } from "./program/source-map/sources.ts";
+import { analyseGuest, mentionsContracts, parseLock, type TypedGuest, withInterface } from "./typed/build.ts";
 
 export interface CompileOptions {
   /** Optimise for speed (asc -O3). Default true. */
@@ -108,29 +109,73 @@ const SDK_PATH = /(?:^|\/)node_modules\/stillpoint\/(guest(?:\/.*)?|syscalls\/.*
  * const runtime = await Runtime.open({ root });
  */
 export async function compileGuest(entryFile: string, options: CompileOptions = {}): Promise<Uint8Array> {
-  checkOptions(entryFile, options);
-  const entry = resolve(entryFile);
-  if (!entry.endsWith(".ts") || !existsSync(entry)) {
-    throw new UsageError(
-      "E_GUEST_MISSING",
-      `no guest source ${entry}: give the path of an AssemblyScript file (.ts)`,
-      { entry },
-    );
-  }
+  return (await built(checkEntry(entryFile, options), options)).program;
+}
+
+/**
+ * Compiles as `compileGuest`, and tells what the program of a typed guest is.
+ *
+ * @internal
+ */
+export async function buildGuest(entryFile: string, options: CompileOptions = {}): Promise<Built> {
+  return built(checkEntry(entryFile, options), options);
+}
+
+/** What comes of compiling a guest. */
+export interface Built {
+  readonly program: Uint8Array;
+  /** Null for a guest without contracts. */
+  readonly typed: TypedGuest | null;
+}
+
+async function built(entry: string, options: CompileOptions): Promise<Built> {
   const base = resolve(options.baseDirectory ?? findPackage(dirname(entry)) ?? dirname(entry));
-  const compile = (layout: CompileOptions): Promise<Compiled> =>
-    compiled(entry, base, compilerFlags({ ...layout, ...options }), options.cache);
-  let made = await compile({});
-  const { stateBytes, memoryPages } = readState(made.code);
+  const source = toPosix(relative(base, entry));
+  const typed = await typedGuest(source, base);
+  const compile = (layout: CompileOptions): Promise<Compiled> => {
+    const flags = compilerFlags({ ...layout, ...options });
+    return compiled(
+      { source: typed?.entry ?? source, base, flags, texts: typed?.texts ?? NO_TEXTS },
+      options.cache,
+    );
+  };
+  let made = typed === null ? await compile({}) : null;
+  const { stateBytes, memoryPages } =
+    made === null ? { ...(typed as TypedGuest).description, memoryPages: 1 } : readState(made.code);
   if (stateBytes > 0) {
-    // Where static data begins follows from a constant of the program, so it is compiled once more.
     const memoryBase = stateBytes + MAIL_BYTES;
+    if (options.memoryBase !== undefined && options.memoryBase < memoryBase)
+      throw wrong(
+        "memoryBase",
+        options.memoryBase,
+        `at least ${memoryBase}, where state and mail end, or nothing`,
+      );
     const initialMemory = Math.ceil(memoryBase / WASM_PAGE_BYTES) + memoryPages + HEAP_PAGES;
+    // Where static data begins follows from a constant of the program, so it is compiled once more.
     made = await compile({ memoryBase, initialMemory });
   }
-  const program = withoutSections(made.code, options.debug ? [SOURCE_MAP_URL] : [SOURCE_MAP_URL, "name"]);
-  addSources(program, { map: made.map, named: made.code });
-  return program;
+  const { code, map } = made as Compiled;
+  const plain = withoutSections(code, options.debug ? [SOURCE_MAP_URL] : [SOURCE_MAP_URL, "name"]);
+  const program = typed === null ? plain : withInterface(plain, typed.description);
+  addSources(program, { map, named: code });
+  return { program, typed };
+}
+
+/** What is known of a guest with contracts, under the lock file beside it; null for any other. */
+async function typedGuest(source: string, base: string): Promise<TypedGuest | null> {
+  const sources = {
+    read: (path: string) => readSource(base, path),
+    isSdk: (path: string) => isSdk(base, path),
+  };
+  if (!(await mentionsContracts(source, sources))) return null;
+  const path = lockPath(resolve(base, source));
+  const text = existsSync(path) ? await readFile(path, "utf8") : null;
+  return analyseGuest(source, sources, text === null ? null : parseLock(text, path));
+}
+
+/** The lock file of the guest `entry`: where its state lies. */
+export function lockPath(entry: string): string {
+  return entry.replace(/\.ts$/, ".layout.json");
 }
 
 /**
@@ -139,8 +184,20 @@ export async function compileGuest(entryFile: string, options: CompileOptions = 
  * @internal
  */
 export async function compileWithFlags(entry: string, base: string, flags: string[]): Promise<Uint8Array> {
-  return (await compiled(entry, base, flags)).code;
+  return (await compiled({ source: toPosix(relative(base, entry)), base, flags, texts: NO_TEXTS })).code;
 }
+
+/** What the compiler is asked for. */
+interface Request {
+  /** The entry, relative to `base`. */
+  readonly source: string;
+  readonly base: string;
+  readonly flags: readonly string[];
+  /** Texts that stand for those of files. */
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+const NO_TEXTS: ReadonlyMap<string, string> = new Map();
 
 /** What asc wrote. */
 interface Compiled {
@@ -149,31 +206,35 @@ interface Compiled {
   readonly map: string;
 }
 
-async function compiled(
-  entry: string,
-  base: string,
-  flags: string[],
-  cacheOption?: string | false,
-): Promise<Compiled> {
-  const source = toPosix(relative(base, entry));
+async function compiled(request: Request, cacheOption?: string | false): Promise<Compiled> {
+  const { source, base, flags } = request;
   const cache =
     cacheOption ?? process.env.STILLPOINT_GUEST_CACHE ?? join(PACKAGE_ROOT ?? base, ".cache", "guests");
-  if (cache === false) return oneAtATime(() => runCompiler(source, base, flags));
+  if (cache === false) return oneAtATime(() => runCompiler(request));
 
-  const request = join(cache, `${digest("request", [source, base, ...flags], [])}.json`);
+  const list = join(cache, `${digest("request", [source, base, ...flags], [])}.json`);
   return (
-    (await load(cache, request, source, base, flags)) ??
+    (await load(cache, list, request)) ??
     (await oneAtATime(async () => {
-      const other = await load(cache, request, source, base, flags);
+      const other = await load(cache, list, request);
       if (other) return other;
-      const made = await runCompiler(source, base, flags);
-      await save(cache, request, source, flags, made, made.reads);
+      const made = await runCompiler(request);
+      await save(cache, list, request, made, made.reads);
       return made;
     }))
   );
 }
 
 // ---- flags ------------------------------------------------------------------------------------------------
+
+/** The absolute path of a file that is there. */
+function checkEntry(entryFile: string, options: CompileOptions): string {
+  checkOptions(entryFile, options);
+  const entry = resolve(entryFile);
+  if (entry.endsWith(".ts") && existsSync(entry)) return entry;
+  const text = `no guest source ${entry}: give the path of an AssemblyScript file (.ts)`;
+  throw new UsageError("E_GUEST_MISSING", text, { entry });
+}
 
 function checkOptions(entryFile: string, options: CompileOptions): void {
   if (typeof entryFile !== "string")
@@ -248,11 +309,8 @@ function oneAtATime<T>(task: () => Promise<T>): Promise<T> {
   return result;
 }
 
-async function runCompiler(
-  source: string,
-  base: string,
-  flags: string[],
-): Promise<Compiled & { readonly reads: Read[] }> {
+async function runCompiler(request: Request): Promise<Compiled & { readonly reads: Read[] }> {
+  const { source, base, flags } = request;
   const asc = await import("assemblyscript/asc");
   const seen = new Map<string, string | null>();
   let code: Uint8Array | undefined;
@@ -269,7 +327,7 @@ async function runCompiler(
     readFile: async (path: string, directory: string) => {
       const name = toPosix(relative(base, resolve(directory === "." ? base : directory, path)));
       if (!name.endsWith(".ts")) return null;
-      const content = await readSource(base, name);
+      const content = await readText(request, name);
       seen.set(name, content === null ? null : sha256(content));
       return content;
     },
@@ -294,6 +352,17 @@ async function runCompiler(
 function withoutContents(map: string): string {
   const { sourcesContent: _, ...rest } = JSON.parse(map);
   return JSON.stringify(rest);
+}
+
+async function readText({ base, texts }: Request, name: string): Promise<string | null> {
+  return texts.get(name) ?? (await readSource(base, name));
+}
+
+/** Does the path name a file of the SDK's? */
+function isSdk(base: string, name: string): boolean {
+  if (SDK_PATH.test(name)) return true;
+  const path = PACKAGE_ROOT === undefined ? "" : toPosix(relative(PACKAGE_ROOT, resolve(base, name)));
+  return path.startsWith("guest/") || path.startsWith("syscalls/");
 }
 
 /** The text of a source file below `base`, or of the SDK wherever it is asked for; null if there is none. */
@@ -334,19 +403,14 @@ function digest(kind: string, strings: readonly string[], reads: readonly Read[]
   );
 }
 
-async function load(
-  cache: string,
-  request: string,
-  source: string,
-  base: string,
-  flags: string[],
-): Promise<Compiled | undefined> {
+async function load(cache: string, list: string, request: Request): Promise<Compiled | undefined> {
+  const { source, flags } = request;
   try {
-    const paths: unknown = JSON.parse(await readFile(request, "utf8"));
+    const paths: unknown = JSON.parse(await readFile(list, "utf8"));
     if (!Array.isArray(paths) || !paths.every((path) => typeof path === "string")) return undefined;
     const reads = await Promise.all(
       paths.map(async (path: string) => {
-        const content = await readSource(base, path);
+        const content = await readText(request, path);
         return { path, hash: content === null ? null : sha256(content) };
       }),
     );
@@ -361,9 +425,8 @@ async function load(
 
 async function save(
   cache: string,
-  request: string,
-  source: string,
-  flags: string[],
+  list: string,
+  { source, flags }: Request,
   { code, map }: Compiled,
   reads: Read[],
 ): Promise<void> {
@@ -374,7 +437,7 @@ async function save(
     const content = Buffer.concat([length, code, Buffer.from(map, "utf8")]);
     const entry = Buffer.concat([Buffer.from(sha256(content), "hex"), content]);
     await replace(join(cache, `${digest("content", [source, ...flags], reads)}.guest`), entry);
-    await replace(request, JSON.stringify(reads.map((read) => read.path)));
+    await replace(list, JSON.stringify(reads.map((read) => read.path)));
   } catch {
     // A cache that cannot be written (read-only installation, full disk) costs time, not correctness.
   }

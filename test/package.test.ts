@@ -101,6 +101,40 @@ test("a script runs a block through the API", () => {
   assert.equal(stdout, "BLOCK_FAULT\n2 0 true 32\nprocess\n0n\n");
 });
 
+test("an App runs a contract that the command has built, with the ready-made root of the package", () => {
+  writeFileSync(
+    join(project, "counter.ts"),
+    `import { StateCell, contract, fail, transaction } from "stillpoint/guest";
+     const total = new StateCell<u64>();
+     @contract class Counter {
+       @transaction add(amount: u64): u64 {
+         if (amount == 0) fail("nothing");
+         total.add(amount);
+         return total.value;
+       }
+     }`,
+  );
+  const built = stillpoint("build", "counter.ts");
+  assert.equal(built.status, 0, built.stderr);
+  writeFileSync(
+    join(project, "app.js"),
+    `import { readFileSync } from "node:fs";
+     import { App } from "stillpoint/app";
+     const from = new Uint8Array(20);
+     for (const source of [{ contract: "counter.ts" }, { program: readFileSync("counter.wasm") }]) {
+       const app = await App.open({ ...source, workers: 1 });
+       const { Counter } = app.client;
+       const calls = [2n, 0n, 3n].map((amount) => app.submit(Counter.add({ amount }), { from }));
+       await app.produce();
+       console.log((await Promise.all(calls)).map(({ value, error, at }) => value ?? error + at).join());
+       await app.close();
+     }`,
+  );
+  const { status, stdout, stderr } = inProject(process.execPath, ["app.js"]);
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, "2,nothingcounter.ts:5,5\n".repeat(2));
+});
+
 test("the declarations type a stranger's program, without those of a browser", () => {
   writeFileSync(
     join(project, "use.ts"),

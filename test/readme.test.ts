@@ -20,13 +20,11 @@ test("the README's first program prints what its comments say", (t) => {
   const directory = mkdtempSync(join(tmpdir(), "stillpoint-readme-"));
   t.after(() => rmSync(directory, { recursive: true }));
   const source = (path: string): string => new URL(`../runtime/${path}`, import.meta.url).href;
-  const script = codeBlock("js")
-    .replace('"stillpoint"', JSON.stringify(source("index.ts")))
-    .replace('"stillpoint/compile"', JSON.stringify(source("compile.ts")));
+  const script = codeBlock("js").replace('"stillpoint/app"', JSON.stringify(source("app/index.ts")));
   mkdirSync(join(directory, "node_modules"));
   // What "npm init" makes.
   writeFileSync(join(directory, "package.json"), '{ "type": "commonjs" }');
-  writeFileSync(join(directory, "root.ts"), codeBlock("ts"));
+  writeFileSync(join(directory, "bank.ts"), codeBlock("ts"));
   writeFileSync(join(directory, "use.mjs"), script);
   const { status, stdout, stderr } = spawnSync(process.execPath, ["use.mjs"], {
     cwd: directory,

@@ -116,7 +116,12 @@ const LAYERS: Record<string, readonly string[]> = {
     ...["base", "syscalls", "runtime/heap", "runtime/image", "runtime/program", "runtime/kernel"],
     ...["runtime/proof", "runtime/store", "runtime/worker", "runtime/batch"],
   ],
-  "runtime/compile.ts": ["base", "syscalls", "runtime/program"],
+  "runtime/typed": ["base", "runtime/program"],
+  "runtime/compile.ts": ["base", "syscalls", "runtime/program", "runtime/typed"],
+  "runtime/app": [
+    ...["base", "syscalls", "runtime/index.ts", "runtime/compile.ts", "runtime/typed", "runtime/program"],
+    "runtime/kernel/faults.ts",
+  ],
   "runtime/testing.ts": [
     ...["base", "syscalls", "runtime/heap", "runtime/image", "runtime/program", "runtime/kernel"],
     "runtime/chain",
@@ -129,9 +134,9 @@ const LAYERS: Record<string, readonly string[]> = {
     "runtime/program",
     "runtime/proof",
   ],
-  "runtime/cli": ["base", "runtime/index.ts", "runtime/compile.ts", "runtime/program"],
+  "runtime/cli": ["base", "runtime/index.ts", "runtime/compile.ts", "runtime/program", "runtime/typed"],
   examples: ["base", "syscalls", "runtime/index.ts", "runtime/compile.ts", "runtime/cli"],
-  scripts: ["base", "examples", "runtime/compile.ts", "runtime/batch"],
+  scripts: ["base", "examples", "runtime/compile.ts", "runtime/batch", "runtime/app"],
 };
 
 function layerOf(name: string): string {
@@ -153,7 +158,8 @@ function importsOf(name: string): string[] {
 }
 
 const hostSources = sources.filter(
-  (name) => !/^(guest|test|examples\/[^/]+\/guest|runtime\/batch\/core)\//.test(name),
+  (name) =>
+    !/^((guest|test|examples\/[^/]+\/guest|runtime\/batch\/core)\/|runtime\/app\/guest\/root\.ts)/.test(name),
 );
 
 test("imports point one way through the layers", () => {

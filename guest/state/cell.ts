@@ -1,9 +1,10 @@
 /**
- * One value in state, on lines of its own. `add` and `subtract` of a StateCell<u64> accumulate: items of a
- * batch that only do that do not wait for each other, and one that reads the value waits for those before it.
+ * One value in state, on lines of its own. `add` and `subtract` of a StateCell<u64>, u128 or u256 accumulate:
+ * items of a batch that only do that do not wait for each other, and one that reads the value waits for those
+ * before it.
  */
 
-import { accumulateU64 } from "../accumulate";
+import { accumulate, accumulateU64 } from "../accumulate";
 import { FAILURE_OVERFLOW, fail } from "../fail";
 import { LINE_BYTES, bytesOf, checkPlace, loadValue, roundUp, storeValue } from "./layout";
 
@@ -29,18 +30,23 @@ export class StateCell<T> {
     storeValue<T>(this.at, value);
   }
 
-  /** Adds to a u64. Fails with "overflow" above what it holds. */
-  add(amount: u64): void {
+  /** Adds to a u64, u128 or u256. Fails with "overflow" above what it holds. */
+  add(amount: T): void {
     if (!this.accumulated(amount, false)) fail("overflow", 0, FAILURE_OVERFLOW);
   }
 
-  /** Subtracts from a u64. Fails with "overflow" below 0. */
-  subtract(amount: u64): void {
+  /** Subtracts from a u64, u128 or u256. Fails with "overflow" below 0. */
+  subtract(amount: T): void {
     if (!this.accumulated(amount, true)) fail("overflow", 0, FAILURE_OVERFLOW);
   }
 
-  private accumulated(amount: u64, subtract: bool): bool {
-    if (isReference<T>() || isSigned<T>() || sizeof<T>() != 8) ERROR("only a StateCell<u64> accumulates");
-    return accumulateU64(this.at, amount, subtract);
+  private accumulated(amount: T, subtract: bool): bool {
+    if (isReference<T>()) {
+      // @ts-ignore: a class has it or not
+      if (!isDefined(amount.multiply(amount))) ERROR("only cells of u64, u128 and u256 accumulate");
+      return accumulate(this.at, bytesOf<T>(), changetype<usize>(amount), subtract);
+    }
+    if (isSigned<T>() || sizeof<T>() != 8) ERROR("only cells of u64, u128 and u256 accumulate");
+    return accumulateU64(this.at, <u64>amount, subtract);
   }
 }

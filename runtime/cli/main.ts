@@ -11,6 +11,7 @@ const WANTED_MAJOR = 24;
 const HELP = `stillpoint: WebAssembly processes in a tree, whose memory is the state
 
   stillpoint compile GUEST.ts -o OUT.wasm   compiles an AssemblyScript guest
+  stillpoint build APP.ts                   builds a program of contracts, with its layout and client
   stillpoint admit PROGRAM.wasm             checks a program and prints its hash, or why it is rejected
   stillpoint store COMMAND DIRECTORY        looks at and cares for a directory of blocks
   stillpoint evm [OPTION…]                  the EVM example: Ethereum blocks with their contracts
@@ -45,6 +46,8 @@ async function findCommand(name: string | undefined): Promise<import("./terminal
   switch (name) {
     case "compile":
       return (await import("./compile.ts")).compileCommand;
+    case "build":
+      return (await import("./build.ts")).buildCommand;
     case "admit":
       return (await import("./admit.ts")).admitCommand;
     case "store":

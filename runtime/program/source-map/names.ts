@@ -1,6 +1,6 @@
 /**
- * Names of functions, as compilers leave them in the custom section "name": for messages to people, and
- * nothing else. The section is not checked at admission, so nothing in it can be relied on.
+ * Custom sections, and the names of functions as compilers leave them in "name": for messages to people, and
+ * for tools. These sections are not checked at admission, so nothing in them can be relied on.
  */
 
 import { AdmissionError } from "../admission-error.ts";
@@ -58,6 +58,24 @@ function printable(name: string): string | null {
   const characters = [...clean.slice(0, 4 * CHARACTERS_MAX)];
   if (characters.length <= CHARACTERS_MAX) return clean === "" ? null : clean;
   return `${characters.slice(0, CHARACTERS_MAX).join("")}…`;
+}
+
+/** The content of the first custom section of that name; null if there is none or the module is damaged. */
+export function customSection(bytes: Uint8Array, wanted: string): Uint8Array | null {
+  const reader = new Reader(bytes, 8);
+  try {
+    while (reader.offset < reader.end) {
+      const id = reader.u8();
+      const size = reader.u32();
+      const end = reader.skip(size) + size;
+      if (id !== CUSTOM) continue;
+      const inside = new Reader(bytes, end - size, end);
+      if (inside.name(size) === wanted) return bytes.subarray(inside.offset, end);
+    }
+  } catch {
+    // The end of the module, or damage.
+  }
+  return null;
 }
 
 /** The module without its custom sections of these names. */

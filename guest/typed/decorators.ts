@@ -1,0 +1,19 @@
+/**
+ * What marks the parts of a typed program, for the compiler of guests, which takes it out: see
+ * guest/README.md, Contracts. Editors see functions; nothing is called.
+ */
+
+/** A class whose methods are the program's functions. It has no fields: state is constants of the module. */
+export declare function contract(target: any): any;
+
+/** A class of plain fields that lies in state, in messages and in events. */
+export declare function record(target: any): any;
+
+/** A method that a transaction calls; with the maxima of its strings, bytes and vectors, as { note: 32 }. */
+export declare function transaction(target?: any, name?: any, descriptor?: any): any;
+
+/** A method that only looks: what it writes is forgotten. Maxima as with `transaction`. */
+export declare function view(target?: any, name?: any, descriptor?: any): any;
+
+/** The most bytes of UTF-8 that a string of a record may have, or bytes may be. */
+export declare function max(bytes: i32): any;

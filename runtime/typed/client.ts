@@ -1,0 +1,174 @@
+/**
+ * Calls of a typed program's functions, made of values, and what became of them. An input is u32 selector ·
+ * [20] caller · arguments; an output u32 length of events · events · result; an event u32 selector of its
+ * record · the record.
+ */
+
+import { UsageError } from "../errors.ts";
+import { Decoder, encode, fixedBytes } from "./codec.ts";
+import type { FunctionType, Interface, RecordType } from "./interface.ts";
+import { ARGUMENTS, FAILURES_OWN } from "./model.ts";
+
+/** Twenty bytes: as a Uint8Array, or "0x…" in hex. */
+export type AddressLike = `0x${string}` | Uint8Array;
+
+declare const types: unique symbol;
+
+/** A function with its arguments. `Value` is what it returns, `Failure` the names it may fail with. */
+export interface Call<Value = unknown, Failure extends string = string, Kind extends string = string> {
+  readonly contract: string;
+  readonly name: string;
+  readonly kind: Kind;
+  /** The encoded arguments. */
+  readonly bytes: Uint8Array;
+  readonly [types]?: [Value, Failure];
+}
+
+/** A call that a transaction makes. */
+export type Transaction<Value = unknown, Failure extends string = string> = Call<
+  Value,
+  Failure,
+  "transaction"
+>;
+
+/** A call that only looks. */
+export type Query<Value = unknown, Failure extends string = string> = Call<Value, Failure, "view">;
+
+/** What every program may fail with, besides its own failures. */
+export type CommonFailure =
+  | "full"
+  | "no such entry"
+  | "overflow"
+  | "input"
+  | "no such function"
+  | "abort"
+  | "out of gas"
+  | "refused"
+  | `fault: ${string}`;
+
+/** An event that a transaction emitted: the name of its record, and its fields. */
+export interface Event {
+  readonly name: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface Success<Value> {
+  readonly ok: true;
+  readonly value: Value;
+  readonly events: readonly Event[];
+  readonly gasUsed: number;
+}
+
+export interface Failed<Failure extends string> {
+  readonly ok: false;
+  /** The name that it failed with; nothing of what it did is left. */
+  readonly error: Failure | CommonFailure;
+  /** Where the program says so, as "bank.ts:42", if that is known. */
+  readonly at?: string;
+  readonly gasUsed: number;
+}
+
+/** What became of a call. */
+export type Outcome<Value = unknown, Failure extends string = string> = Success<Value> | Failed<Failure>;
+
+/** How an item or a view ended. */
+export interface Ending {
+  /** A fault's name, "none", or "refused". */
+  readonly fault: string;
+  /** Of an abort line and column, in the low and the high half. */
+  readonly code: bigint;
+  readonly gasUsed: number;
+  readonly output: Uint8Array;
+}
+
+/** Functions by contract and name. */
+export type Contracts = Readonly<Record<string, Readonly<Record<string, (args?: object) => Call>>>>;
+
+/** Failures of the SDK by number: guest/fail.ts. */
+const SDK_FAILURES: Readonly<Record<number, CommonFailure>> = {
+  1: "full",
+  2: "no such entry",
+  3: "overflow",
+  4: "input",
+  5: "no such function",
+};
+const FAILURE_FLAG = 0x80000000;
+
+export class Client {
+  readonly description: Interface;
+  readonly contracts: Contracts;
+  readonly #events: ReadonlyMap<number, RecordType>;
+
+  constructor(description: Interface) {
+    this.description = description;
+    this.#events = new Map(description.records.map((record) => [record.selector, record]));
+    const contracts: Record<string, Record<string, (args?: object) => Call>> = {};
+    for (const each of description.functions) {
+      contracts[each.contract] ??= {};
+      (contracts[each.contract] as Record<string, unknown>)[each.name] = (args: object = {}): Call =>
+        this.#call(each, args);
+    }
+    this.contracts = contracts;
+  }
+
+  #call(of: FunctionType, args: object): Call {
+    const { contract, name, kind, parameters } = of;
+    const bytes = encode(this.description, parameters, args, `${contract}.${name}`);
+    return { contract, name, kind, bytes };
+  }
+
+  /** The input of a call that `from` makes. */
+  input(call: Call, from: AddressLike): Uint8Array {
+    const { selector } = this.#functionOf(call);
+    const input = Buffer.alloc(ARGUMENTS + call.bytes.length);
+    input.writeUInt32LE(selector, 0);
+    input.set(fixedBytes(20, from, "from"), 4);
+    input.set(call.bytes, ARGUMENTS);
+    return new Uint8Array(input);
+  }
+
+  /** What the ending of a call means. */
+  outcome(call: Call, { fault, code, gasUsed, output }: Ending): Outcome {
+    if (fault !== "none") return { ok: false, ...this.#failure(fault, code), gasUsed };
+    const { returns } = this.#functionOf(call);
+    const decoder = new Decoder(this.description, output);
+    const length = decoder.u32();
+    const end = decoder.remaining - length;
+    const events: Event[] = [];
+    while (decoder.remaining > end) events.push(this.#event(decoder));
+    const value = returns === null ? undefined : decoder.value(returns);
+    decoder.end();
+    return { ok: true, value, events, gasUsed };
+  }
+
+  #event(decoder: Decoder): Event {
+    const selector = decoder.u32();
+    const record = this.#events.get(selector);
+    if (record === undefined) throw new RangeError(`there is no record for an event of selector ${selector}`);
+    const { name } = record;
+    return { name, fields: decoder.value({ kind: "record", name }) as Event["fields"] };
+  }
+
+  #failure(fault: string, code: bigint): { error: CommonFailure | string; at?: string } {
+    if (fault === "refused") return { error: "refused" };
+    if (fault === "out-of-gas") return { error: "out of gas" };
+    if (fault !== "abort") return { error: `fault: ${fault}` };
+    const line = Number(code & 0xffffffffn);
+    const column = Number((code >> 32n) & 0xffffffffn);
+    if (column < FAILURE_FLAG) return { error: "abort", ...(line > 0 ? { at: `line ${line}` } : {}) };
+    const number = column & 0xffff;
+    const { files, failures } = this.description;
+    if (number < FAILURES_OWN) return { error: SDK_FAILURES[number] ?? "abort" };
+    const file = files[(column >>> 16) & 0x7fff];
+    return { error: failures[number - FAILURES_OWN] ?? "abort", at: `${file}:${line}` };
+  }
+
+  #functionOf({ contract, name }: Call): FunctionType {
+    const found = this.description.functions.find((each) => each.contract === contract && each.name === name);
+    if (found !== undefined) return found;
+    throw new UsageError("BAD_ARGUMENT", `the program has no function ${contract}.${name}`, {
+      contract,
+      name,
+    });
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * The author's sources as they are compiled: the same lines, with what the compiler adds. Decorators go,
+ * records become unmanaged classes with accessors over their layout, collections get their addresses and
+ * failures their numbers.
+ */
+
+import type { Type } from "./interface.ts";
+import type { Layout } from "./layout.ts";
+import type { Model, RecordModel } from "./model.ts";
+import { type AuthorFile, type ClassDeclaration, decorator, type Syntax, startOf, textOf } from "./syntax.ts";
+import { putStatements, takeExpression } from "./wire.ts";
+
+interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+const FAILURE_FLAG = 0x80000000;
+
+/** Texts by path. `sdk` is what imports of the SDK's files begin with, seen from a file. */
+export function editedSources(
+  syntax: Syntax,
+  model: Model,
+  layout: Layout,
+  sdk: (from: string) => string,
+): Map<string, string> {
+  return new Map(
+    syntax.files.map((file) => {
+      const edits = [
+        ...model.records
+          .filter((record) => record.file === file)
+          .flatMap((record) => recordEdits(syntax, record)),
+        ...model.contracts
+          .filter((contract) => contract.file === file)
+          .flatMap(({ node }) => contractEdits(syntax, file, node)),
+        ...failureEdits(file, model),
+        ...placeEdits(file, layout),
+      ];
+      const needsWire = model.records.some((record) => record.file === file);
+      const imports = needsWire ? `\nimport { Wire as __Wire } from "${sdk(file.path)}/typed/wire";\n` : "";
+      return [file.path, apply(file.text, edits) + imports];
+    }),
+  );
+}
+
+function apply(text: string, edits: readonly Edit[]): string {
+  let result = "";
+  let at = 0;
+  for (const { start, end, text: inserted } of [...edits].sort(
+    (a, b) => a.start - b.start || a.end - b.end,
+  )) {
+    result += text.slice(at, start) + inserted;
+    at = end;
+  }
+  return result + text.slice(at);
+}
+
+/** Takes text out and keeps its lines. */
+function blank(text: string, start: number, end: number, instead = ""): Edit {
+  return { start, end, text: instead + text.slice(start, end).replace(/[^\n]+/g, "") };
+}
+
+// ---- classes ----------------------------------------------------------------------------------------------
+
+function contractEdits(syntax: Syntax, file: AuthorFile, node: ClassDeclaration): Edit[] {
+  const marks = node.members.flatMap((member) =>
+    ["transaction", "view"].map((name) => decorator(file, member, name)).filter((mark) => mark !== undefined),
+  );
+  return [
+    ...classEdits(syntax, file, node, "contract"),
+    ...marks.map(({ range }) => blank(file.text, range.start, range.end)),
+  ];
+}
+
+/** The mark becomes asc's own, and what the entry imports is exported. */
+function classEdits(syntax: Syntax, file: AuthorFile, node: ClassDeclaration, mark: string): Edit[] {
+  const { range } = decorator(file, node, mark) as { range: { start: number; end: number } };
+  const edits = [blank(file.text, range.start, range.end, "@unmanaged @final")];
+  if (!syntax.isExported(node)) {
+    const at = file.text.lastIndexOf("class", node.name.range.start);
+    edits.push({ start: at, end: at, text: "export " });
+  }
+  return edits;
+}
+
+function recordEdits(syntax: Syntax, record: RecordModel): Edit[] {
+  const { file, node, name, bytes, selector, fields } = record;
+  const body = file.text.indexOf("{", node.name.range.end) + 1;
+  const puts = fields.flatMap((field) => putStatements(field.type, `this.${field.name}`, "__Wire"));
+  const takes = fields.map((field) => `it.${field.name} = ${takeExpression(field.type, "__Wire")};`);
+  const members =
+    ` constructor() { const it = heap.alloc(${bytes}); memory.fill(it, 0, ${bytes});` +
+    ` return changetype<${name}>(it); }` +
+    ` @inline get byteSize(): u32 { return ${bytes}; }` +
+    ` __put(): void { ${puts.join(" ")} }` +
+    ` __emit(): void { __Wire.put<u32>(${selector}); this.__put(); }` +
+    ` static __take(): ${name} { const it = new ${name}(); ${takes.join(" ")} return it; }`;
+  return [
+    ...classEdits(syntax, file, node, "record"),
+    { start: body, end: body, text: members },
+    ...fields.map((field) => {
+      const start = startOf(field.node);
+      const { end } = field.node.range;
+      const last = file.text[end] === ";" ? end + 1 : end;
+      return blank(file.text, start, last, accessors(field, textOf(field.node.type as never)));
+    }),
+  ];
+}
+
+function accessors(
+  { name, type, offset }: { name: string; type: Type; offset: number },
+  written: string,
+): string {
+  const at = `changetype<usize>(this) + ${offset}`;
+  const [get, set] = ((): [string, string] => {
+    switch (type.kind) {
+      case "string":
+      case "bytes": {
+        const words = type.kind === "string" ? "String" : "Bytes";
+        return [`__Wire.load${words}(${at})`, `__Wire.store${words}(${at}, ${type.max}, value)`];
+      }
+      case "record":
+        return [
+          `changetype<${written}>(${at})`,
+          `memory.copy(${at}, changetype<usize>(value), value.byteSize)`,
+        ];
+      case "fixed":
+      case "u128":
+      case "u256":
+        return [
+          `changetype<${written}>(${at}).clone()`,
+          `memory.copy(${at}, changetype<usize>(value), value.byteSize)`,
+        ];
+      default:
+        return [
+          `load<${written}>(changetype<usize>(this), ${offset})`,
+          `store<${written}>(changetype<usize>(this), value, ${offset})`,
+        ];
+    }
+  })();
+  return (
+    `@inline get ${name}(): ${written} { return ${get}; } ` +
+    `@inline set ${name}(value: ${written}) { ${set}; }`
+  );
+}
+
+// ---- numbers ----------------------------------------------------------------------------------------------
+
+function failureEdits(file: AuthorFile, { failures }: Model): Edit[] {
+  return failures
+    .filter(({ path }) => path === file.path)
+    .map(({ node, line, number, file: index, path }) => {
+      const at = node.range.end - 1;
+      const packed = (FAILURE_FLAG | (index << 16) | number) >>> 0;
+      return { start: at, end: at, text: `, ${line}, ${packed}, ${JSON.stringify(path)}` };
+    });
+}
+
+function placeEdits(file: AuthorFile, { regions }: Layout): Edit[] {
+  return regions
+    .filter(({ node }) => node.range.source === file.source)
+    .map(({ node, at }) => {
+      const end = node.range.end - 1;
+      return { start: end, end, text: node.args.length > 0 ? `, ${at}` : `${at}` };
+    });
+}

@@ -1,0 +1,99 @@
+/**
+ * The entry module of a typed program: a function for each of the author's, which decodes arguments and
+ * encodes the result, and the two entries, `__transaction` and `__view`, which choose by selector. Its Wasm
+ * exports nothing else but the constants that place state.
+ */
+
+import { posix } from "node:path";
+import type { FunctionType, Type } from "./interface.ts";
+import { entriesOf, type Layout } from "./layout.ts";
+import { ARGUMENTS, type FunctionModel, type Model } from "./model.ts";
+import { fixedBytes, helpers, loadExpression, putStatements, takeExpression } from "./wire.ts";
+
+export const TRANSACTION_ENTRY = "__transaction";
+export const VIEW_ENTRY = "__view";
+
+export function entrySource(
+  path: string,
+  model: Model,
+  layout: Layout,
+  placeOf: (type: Type) => number,
+  sdk: string,
+): string {
+  const types = model.functions.flatMap(({ parameters, returns }) => [
+    ...parameters.map(({ type }) => type),
+    ...(returns === null ? [] : [returns]),
+  ]);
+  return [
+    `import { Address, Bytes4, Bytes8, Bytes16, Bytes32, Bytes64, Item, Option, u128, u256 } from "${sdk}";`,
+    `import { Wire } from "${sdk.replace(/\/index$/, "")}/typed/wire";`,
+    ...[...model.contracts, ...model.records].map(
+      ({ name, file }) => `import { ${name} } from "${relativeImport(path, file.path)}";`,
+    ),
+    `export const STATE_BYTES: u32 = ${layout.stateBytes};`,
+    ...layout.regions.flatMap((region) => {
+      const [first, stride] = entriesOf(region, placeOf);
+      const name = `STATE_${region.name.replace(/([a-z\d])([A-Z])/g, "$1_$2").toUpperCase()}`;
+      const place = `export const ${name}: usize = ${first};`;
+      return stride === 0 ? [place] : [place, `export const ${name}_STRIDE: u32 = ${stride};`];
+    }),
+    ...helpers(types),
+    ...model.functions.flatMap((each, i) => wrapper(each, i)),
+    ...dispatcher(TRANSACTION_ENTRY, "transaction", model.functions),
+    ...dispatcher(VIEW_ENTRY, "view", model.functions),
+    "",
+  ].join("\n");
+}
+
+/** The import of one file by another, both relative to the base directory. */
+export function relativeImport(from: string, to: string): string {
+  const path = posix.relative(posix.dirname(from), to).replace(/\.ts$/, "");
+  return path.startsWith(".") ? path : `./${path}`;
+}
+
+function wrapper(each: FunctionModel, index: number): string[] {
+  const lines: string[] = [];
+  const sizes = each.parameters.map(({ type }) => fixedBytes(type));
+  const values = each.parameters.map((_, i) => `a${i}`);
+  if (sizes.every((size) => size !== null)) {
+    let at = ARGUMENTS;
+    each.parameters.forEach(({ type }, i) => {
+      lines.push(`const a${i} = ${loadExpression(type, "Item.input", at)};`);
+      at += sizes[i] as number;
+    });
+    lines.unshift(`if (length != ${at}) Wire.malformed();`);
+  } else {
+    lines.push(`Wire.begin(Item.input + ${ARGUMENTS}, Item.input + <usize>length);`);
+    each.parameters.forEach(({ type }, i) => void lines.push(`const a${i} = ${takeExpression(type)};`));
+    lines.push("Wire.end();");
+  }
+  const self = each.isStatic ? each.contract : `changetype<${each.contract}>(0)`;
+  const call = `${self}.${each.name}(${values.join(", ")})`;
+  if (each.returns === null) lines.push(`${call};`);
+  else lines.push(`const result = ${call};`, ...putStatements(each.returns, "result"));
+  return [
+    `function call${index}(length: i64): i64 {`,
+    ...[...lines, "Wire.finish();", "return 0;"].map((line) => `  ${line}`),
+    "}",
+  ];
+}
+
+function dispatcher(
+  entry: string,
+  kind: FunctionType["kind"],
+  functions: readonly FunctionModel[],
+): string[] {
+  return [
+    `export function ${entry}(length: i64): i64 {`,
+    `  if (length < ${ARGUMENTS}) Wire.malformed();`,
+    "  Wire.start();",
+    "  switch (load<u32>(Item.input)) {",
+    ...functions.flatMap((each, i) =>
+      each.kind === kind ? [`    case ${each.selector}: return call${i}(length);`] : [],
+    ),
+    "  }",
+    "  Wire.noSuchFunction();",
+    "  return 0;",
+    "}",
+  ];
+}

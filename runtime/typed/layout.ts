@@ -1,0 +1,147 @@
+/**
+ * Where the collections of a typed program lie. State begins with a line for the block; each collection has
+ * lines of its own behind it. A first build lays them out by name. Later ones follow the lock file: what
+ * exists never moves, new collections are appended, and what is gone keeps its place.
+ *
+ *   { "version": 1, "state": { "accounts": { "kind", "types", "capacity", "at", "bytes" } } }
+ */
+
+import { UsageError } from "../errors.ts";
+import { WASM_PAGE_BYTES } from "../limits.ts";
+import type { Region, Type } from "./interface.ts";
+import { type Model, type RecordModel, roundUp, type StateModel } from "./model.ts";
+import { errorAt } from "./syntax.ts";
+
+export const LOCK_VERSION = 1;
+const LINE_BYTES = 64;
+/** u64 height · u64 time of the block, on a line of its own. */
+const CONTEXT_BYTES = LINE_BYTES;
+const STATE_MAX = 2 ** 31;
+
+/** A collection in the lock file. */
+export interface Locked {
+  readonly kind: string;
+  /** Its types with the names of fields: what lies there is read by them. */
+  readonly types: readonly string[];
+  readonly capacity: number;
+  readonly at: number;
+  readonly bytes: number;
+}
+
+export interface Lock {
+  readonly version: number;
+  readonly state: Readonly<Record<string, Locked>>;
+}
+
+export interface Layout {
+  readonly regions: readonly (Region & { readonly node: StateModel["node"] })[];
+  readonly stateBytes: number;
+  /** What the lock file is to hold from now on. */
+  readonly lock: Lock;
+  /** Collections of the lock file that the program no longer has. */
+  readonly gone: readonly string[];
+}
+
+/**
+ * Lays out the state of `model`, under `lock` if there is one.
+ *
+ * @throws UsageError E_GUEST_COMPILE where a collection is not what the lock file says
+ */
+export function layOut(model: Model, placeOf: (type: Type) => number, lock: Lock | null): Layout {
+  const records = new Map(model.records.map((record) => [record.name, record]));
+  const before = lock?.state ?? {};
+  let end = Math.max(CONTEXT_BYTES, ...Object.values(before).map(({ at, bytes }) => at + bytes));
+  const state: Record<string, Locked> = { ...before };
+  const regions = model.state.map((each) => {
+    const { name, kind, types, capacity, node } = each;
+    const shapes = types.map((type) => shapeOf(type, records));
+    const bytes = sizeOf(each, placeOf);
+    const known = before[name];
+    if (known !== undefined)
+      checkUnchanged(each, known, { kind, types: shapes, capacity, at: known.at, bytes });
+    const at = known?.at ?? end;
+    if (known === undefined) end += bytes;
+    if (end > STATE_MAX)
+      throw errorAt(node, `state ${name} ends at ${end}: there is room for ${STATE_MAX} bytes`);
+    state[name] = { kind, types: shapes, capacity, at, bytes };
+    return { name, kind, types, capacity, at, bytes, node };
+  });
+  const gone = Object.keys(before).filter((name) => !regions.some((region) => region.name === name));
+  const sorted = Object.entries(state).sort(([, a], [, b]) => a.at - b.at);
+  return {
+    regions,
+    stateBytes: roundUp(end, WASM_PAGE_BYTES),
+    lock: { version: LOCK_VERSION, state: Object.fromEntries(sorted) },
+    gone,
+  };
+}
+
+function checkUnchanged({ name, node }: StateModel, known: Locked, now: Locked): void {
+  const words = ({ kind, types, capacity }: Locked): string => `${kind}<${types.join(", ")}>(${capacity})`;
+  if (words(known) === words(now) && known.bytes === now.bytes) return;
+  const text =
+    `state ${name} is ${words(known)} in the lock file and would be ${words(now)}: what lies ` +
+    "there would be read wrongly. Keep it as it is, or give the new one another name and move the entries";
+  throw errorAt(node, text);
+}
+
+/** What the collections of the SDK take: guest/state/. */
+function sizeOf({ kind, types, capacity }: StateModel, placeOf: (type: Type) => number): number {
+  const [first, second] = types.map(placeOf) as [number, number?];
+  switch (kind) {
+    case "StateMap":
+    case "StateSet": {
+      const slots = capacity + Math.floor(capacity / 2) + 1;
+      return 2 * LINE_BYTES + slots * roundUp(8 + roundUp(first, 8) + (second ?? 1), LINE_BYTES);
+    }
+    case "StateVector": {
+      const stride = isReference(types[0] as Type) ? roundUp(first, LINE_BYTES) : first;
+      return LINE_BYTES + roundUp(capacity * stride, LINE_BYTES);
+    }
+    case "StateCell":
+      return roundUp(first, LINE_BYTES);
+  }
+}
+
+/** Where entries begin, and the bytes from one to the next, for reports of batches. */
+export function entriesOf({ kind, types, at }: Region, placeOf: (type: Type) => number): [number, number] {
+  const [first, second] = types.map(placeOf) as [number, number?];
+  if (kind === "StateCell") return [at, 0];
+  if (kind === "StateVector")
+    return [at + LINE_BYTES, isReference(types[0] as Type) ? roundUp(first, LINE_BYTES) : LINE_BYTES];
+  return [at + 2 * LINE_BYTES, roundUp(8 + roundUp(first, 8) + (second ?? 1), LINE_BYTES)];
+}
+
+function isReference({ kind }: Type): boolean {
+  return kind === "fixed" || kind === "record" || kind === "u128" || kind === "u256";
+}
+
+function shapeOf(type: Type, records: ReadonlyMap<string, RecordModel>): string {
+  if (type.kind === "fixed") return `bytes${type.bytes}`;
+  if (type.kind === "string" || type.kind === "bytes") return `${type.kind}<=${type.max}`;
+  if (type.kind !== "record") return type.kind;
+  const fields = (records.get(type.name) as RecordModel).fields;
+  return `{ ${fields.map((field) => `${field.name}: ${shapeOf(field.type, records)}`).join(", ")} }`;
+}
+
+/**
+ * Reads a lock file's text.
+ *
+ * @throws UsageError BAD_LAYOUT if it is none
+ */
+export function parseLock(text: string, path: string): Lock {
+  let lock: Lock;
+  try {
+    lock = JSON.parse(text);
+    if (lock.version !== LOCK_VERSION)
+      throw new TypeError(`version ${lock.version}, expected ${LOCK_VERSION}`);
+    for (const { at, bytes } of Object.values(lock.state))
+      if (!Number.isSafeInteger(at) || !Number.isSafeInteger(bytes)) throw new TypeError("no addresses");
+  } catch (error) {
+    const why = (error as Error).message;
+    throw new UsageError("BAD_LAYOUT", `${path} is not a layout: ${why}; take it from version control`, {
+      path,
+    });
+  }
+  return lock;
+}

@@ -1,0 +1,236 @@
+/**
+ * The sources of a guest as asc's own parser sees them, and questions about their nodes. Nothing is compiled,
+ * and no node of this parse reaches the compiler: what is learnt here becomes edits of the texts (edits.ts).
+ */
+
+import type {
+  CallExpression,
+  ClassDeclaration,
+  DeclarationStatement,
+  DecoratorNode,
+  FieldDeclaration,
+  ImportStatement,
+  MethodDeclaration,
+  NamedTypeNode,
+  NewExpression,
+  Node,
+  Source,
+  VariableStatement,
+} from "assemblyscript";
+import { UsageError } from "../errors.ts";
+
+export type {
+  CallExpression,
+  ClassDeclaration,
+  DecoratorNode,
+  FieldDeclaration,
+  MethodDeclaration,
+  NamedTypeNode,
+  NewExpression,
+  Node,
+};
+
+type Assemblyscript = typeof import("assemblyscript");
+/** asc's enumerations are there when it runs, but not for TypeScript. */
+interface Enumerations {
+  readonly NodeKind: Readonly<Record<string, number>>;
+  readonly CommonFlags: Readonly<Record<string, number>>;
+}
+
+/** A file of the author's. */
+export interface AuthorFile {
+  /** Relative to the base directory, with its extension. */
+  readonly path: string;
+  readonly text: string;
+  readonly source: Source;
+  /** Names that it imports from the SDK, and what they are called there. */
+  readonly sdk: ReadonlyMap<string, string>;
+}
+
+/** Gives the text of a source, null if there is none; and whether it is one of the SDK's. */
+export interface Sources {
+  read(path: string): Promise<string | null>;
+  isSdk(path: string): boolean;
+}
+
+export class Syntax {
+  readonly #as: Assemblyscript;
+  readonly #kinds: Enumerations["NodeKind"];
+  readonly #flags: Enumerations["CommonFlags"];
+  readonly files: AuthorFile[] = [];
+  /** The module that the author's files import the SDK from: a package, or a path without extension. */
+  sdkModule = "~lib/stillpoint/guest";
+
+  private constructor(as: Assemblyscript) {
+    this.#as = as;
+    const { NodeKind, CommonFlags } = as as unknown as Enumerations;
+    this.#kinds = NodeKind;
+    this.#flags = CommonFlags;
+  }
+
+  /**
+   * Parses the file and all of the author's that it imports.
+   *
+   * @throws UsageError E_GUEST_COMPILE with the parser's errors
+   */
+  static async parse(entry: string, sources: Sources): Promise<Syntax> {
+    const as = await import("assemblyscript");
+    const syntax = new Syntax(as);
+    const program = as.newProgram(as.newOptions());
+    const texts = new Map<string, string>();
+    const parse = (path: string, text: string, isEntry: boolean): void => {
+      texts.set(path, text);
+      as.parse(program, text, path, isEntry);
+    };
+    parse(entry, plainImports((await sources.read(entry)) ?? ""), true);
+    for (let next = as.nextFile(program); next !== null; next = as.nextFile(program)) {
+      if (next.startsWith("~lib/")) continue;
+      for (const path of [`${next}.ts`, `${next}/index.ts`]) {
+        const text = await sources.read(path);
+        if (text === null) continue;
+        if (sources.isSdk(path)) syntax.sdkModule = path.replace(/(\/index)?\.ts$/, "");
+        else parse(path, plainImports(text), false);
+        break;
+      }
+    }
+    const errors: string[] = [];
+    for (let found = as.nextDiagnostic(program); found !== null; found = as.nextDiagnostic(program)) {
+      if (as.isError(found)) errors.push(as.formatDiagnostic(found, false, true));
+    }
+    if (errors.length > 0) throw compileError(entry, errors.join("\n\n"));
+    for (const [path, text] of texts) {
+      const source = program.sources.find(({ normalizedPath }) => normalizedPath === path);
+      if (source !== undefined) syntax.files.push({ path, text, source, sdk: syntax.#sdkNames(source) });
+    }
+    syntax.files.sort((a, b) => (a.path < b.path ? -1 : 1));
+    return syntax;
+  }
+
+  #sdkNames(source: Source): Map<string, string> {
+    const names = new Map<string, string>();
+    for (const statement of source.statements) {
+      if (statement.kind !== this.#kinds.Import) continue;
+      const { declarations, internalPath } = statement as ImportStatement;
+      const isSdk = [this.sdkModule, `${this.sdkModule}/index`].includes(internalPath);
+      for (const { name, foreignName } of isSdk ? (declarations ?? []) : []) {
+        names.set(name.text, foreignName.text);
+      }
+    }
+    return names;
+  }
+
+  // ---- questions ------------------------------------------------------------------------------------------
+
+  classes(file: AuthorFile): ClassDeclaration[] {
+    const kind = this.#kinds.ClassDeclaration;
+    return file.source.statements.filter((node) => node.kind === kind) as ClassDeclaration[];
+  }
+
+  /** Variables of the module. */
+  variables(file: AuthorFile): VariableStatement["declarations"] {
+    const kind = this.#kinds.Variable;
+    const statements = file.source.statements.filter((node) => node.kind === kind) as VariableStatement[];
+    return statements.flatMap(({ declarations }) => declarations);
+  }
+
+  isField(node: Node): node is FieldDeclaration {
+    return node.kind === this.#kinds.FieldDeclaration;
+  }
+
+  isMethod(node: Node): node is MethodDeclaration {
+    return node.kind === this.#kinds.MethodDeclaration;
+  }
+
+  isNew(node: Node | null): node is NewExpression {
+    return node !== null && node.kind === this.#kinds.New;
+  }
+
+  isCall(node: Node): node is CallExpression {
+    return node.kind === this.#kinds.Call;
+  }
+
+  isNamedType(node: Node): node is NamedTypeNode {
+    return node.kind === this.#kinds.NamedType;
+  }
+
+  isConstructor(node: DeclarationStatement): boolean {
+    return node.is(this.#flags.Constructor as number);
+  }
+
+  isStatic(node: DeclarationStatement): boolean {
+    return node.is(this.#flags.Static as number);
+  }
+
+  isExported(node: DeclarationStatement): boolean {
+    return node.is(this.#flags.Export as number);
+  }
+
+  /** The text of a string literal, null of anything else. */
+  literal(node: Node): string | null {
+    const text = textOf(node);
+    return /^(["']).*\1$/s.test(text) && node.kind === this.#kinds.Literal
+      ? ((node as unknown as { value: string }).value ?? null)
+      : null;
+  }
+
+  /** The node and all below it, in the order of the source. */
+  *walk(node: Node): Generator<Node> {
+    yield node;
+    for (const [key, value] of Object.entries(node)) {
+      if (key === "range" || key === "parent") continue;
+      for (const child of Array.isArray(value) ? value : [value]) {
+        if (child instanceof this.#as.Node) yield* this.walk(child as Node);
+      }
+    }
+  }
+}
+
+/** The decorator of that name in the SDK. */
+export function decorator(
+  file: AuthorFile,
+  node: { readonly decorators: DecoratorNode[] | null },
+  name: string,
+): DecoratorNode | undefined {
+  // The range of a decorator's name includes its @.
+  return node.decorators?.find((each) => file.sdk.get(textOf(each.name).replace(/^@/, "")) === name);
+}
+
+export function textOf(node: Node): string {
+  return node.range.source.text.slice(node.range.start, node.range.end);
+}
+
+/** Where the declaration begins, its decorators included. */
+export function startOf(node: Node & { readonly decorators?: DecoratorNode[] | null }): number {
+  return Math.min(node.range.start, ...(node.decorators ?? []).map(({ range }) => range.start));
+}
+
+export function lineOf(node: Node): number {
+  return node.range.source.text.slice(0, node.range.start).split("\n").length;
+}
+
+/** An error at a node of the author's, as `file:line:column: text`. */
+export function errorAt(node: Node, text: string): UsageError {
+  const { source, start } = node.range;
+  const before = source.text.slice(0, start).split("\n");
+  const column = (before.at(-1) as string).length + 1;
+  const place = `${source.normalizedPath}:${before.length}:${column}`;
+  return compileError(source.normalizedPath, `ERROR ${place}: ${text}`);
+}
+
+export function compileError(entry: string, diagnostics: string): UsageError {
+  const text = `${entry} does not compile:\n${diagnostics}`;
+  return new UsageError("E_GUEST_COMPILE", text, { entry, diagnostics });
+}
+
+/**
+ * The text with imports that asc can read: what editors write as `import type` is an import like any other.
+ * Everything stays where it was.
+ */
+export function plainImports(text: string): string {
+  const blank = (match: string): string => " ".repeat(match.length);
+  return text
+    .replace(/^(\s*(?:import|export)\s+)(type\s)(?=\s*\{)/gm, (_, start, word) => start + blank(word))
+    .replace(/^(\s*import\s*\{)([^}]*)(?=\})/gm, (_, start, list: string) => {
+      return start + list.replace(/\btype\s+(?=[\w$])/g, blank);
+    });
+}
