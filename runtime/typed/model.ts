@@ -4,6 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { refuseForgotten } from "./forgotten.ts";
 import { canonical, type Field, type FunctionType, SCALAR_BYTES, type Type } from "./interface.ts";
 import {
   type AuthorFile,
@@ -126,6 +127,7 @@ class Analysis {
     }
     const records = [...this.#declared].map(([name, { node }]) => this.#record(name, node));
     const functions = contracts.flatMap((contract) => this.#functions(contract));
+    if (contracts.length > 0) refuseForgotten(this.#syntax, (node) => this.#isState(node));
     this.#checkSelectors(functions);
     return {
       records: records.sort((a, b) => (a.name < b.name ? -1 : 1)),
@@ -352,6 +354,12 @@ class Analysis {
   }
 
   // ---- state and failures ---------------------------------------------------------------------------------
+
+  #isState(node: Node): boolean {
+    if (!this.#syntax.isNew(node)) return false;
+    const file = this.#syntax.files.find(({ source }) => source === node.range.source);
+    return Object.hasOwn(COLLECTIONS, file?.sdk.get(textOf(node.typeName)) ?? "");
+  }
 
   #state(): StateModel[] {
     const found: StateModel[] = [];

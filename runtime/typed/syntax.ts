@@ -165,6 +165,30 @@ export class Syntax {
     return node.is(this.#flags.Export as number);
   }
 
+  /** Functions and methods. */
+  functions(file: AuthorFile): Node[] {
+    const kind = this.#kinds.FunctionDeclaration;
+    const functions = file.source.statements.filter((node) => node.kind === kind) as Node[];
+    const methods = this.classes(file).flatMap(({ members }) =>
+      members.filter((node) => this.isMethod(node)),
+    );
+    return [...functions, ...methods];
+  }
+
+  /** Names that are declared inside of a function: parameters and variables. */
+  localNames(body: Node): Set<string> {
+    const kinds = [this.#kinds.VariableDeclaration, this.#kinds.Parameter];
+    const declared = [...this.walk(body)].filter(({ kind }) => kinds.includes(kind));
+    return new Set(declared.map((node) => (node as Node & { name: { text: string } }).name.text));
+  }
+
+  /** What an element or a property is taken from; null for any other expression. */
+  container(node: Node): Node | null {
+    const { ElementAccess, PropertyAccess, Assertion, Parenthesized } = this.#kinds;
+    const isPart = [ElementAccess, PropertyAccess, Assertion, Parenthesized].includes(node.kind);
+    return isPart ? (node as Node & { expression: Node }).expression : null;
+  }
+
   /** The text of a string literal, null of anything else. */
   literal(node: Node): string | null {
     const text = textOf(node);

@@ -84,6 +84,60 @@ test("wrong programs are refused at the author's line and column", async () => {
   }
 });
 
+const FORGETFUL = `let counter: u64 = 0;
+const seen = new Map<u64, u64>();
+const list: u64[] = [];
+const table = new StaticArray<u64>(8);
+class Config { fee: u64 = 1; static last: u64 = 0; inner: Config | null = null; }
+const config = new Config();
+const cell = new StateCell<u64>();
+`;
+const FORGETS = [
+  "counter++;",
+  "--counter;",
+  "counter = x;",
+  "counter += x;",
+  "counter <<= 1;",
+  "seen.set(x, 1);",
+  "seen.delete(x);",
+  "list.push(x);",
+  "list[0] = x;",
+  "table[<i32>x] = 1;",
+  "config.fee = x;",
+  "config.inner!.fee = x;",
+  "Config.last = x;",
+  "Config.last++;",
+] as const;
+const REMEMBERS = [
+  "cell.value = x;",
+  "cell.add(x);",
+  "let counter: u64 = 1; counter++;",
+  "const seen = new Map<u64, u64>(); seen.set(x, 1);",
+  "counter++; // stillpoint-allow",
+  "// stillpoint-allow: scratch\n counter = x;",
+  "if (counter == x) return 1;",
+  "const twice = x * counter;",
+] as const;
+
+test("a write that would be forgotten is refused, with both lines; others are not", async () => {
+  const program = (...lines: string[]): string => {
+    const methods = lines.map(
+      (line, i) => `  @transaction f${i}(x: u64): u64 {\n    ${line}\n    return x;\n  }\n`,
+    );
+    return `${HEAD}${FORGETFUL}@contract class C {\n${methods.join("")}}\n`;
+  };
+  for (const line of FORGETS) {
+    const directory = project({ "app.ts": program(line) });
+    const error = await compileGuest(join(directory, "app.ts"), quick).catch((thrown) => thrown);
+    assert.ok(error instanceof UsageError, line);
+    assert.match(
+      error.message,
+      /ERROR app\.ts:11:5: .* is changed here, and forgotten .* declared in line [2-7]\)/,
+    );
+  }
+  await buildGuest(join(project({ "app.ts": program(...REMEMBERS) }), "app.ts"), quick);
+});
+
 test("asc's own errors are at the author's line, in the author's file", async () => {
   const directory = project({ "app.ts": BANK.replace("source.nonce++;", "source.nonsense++;") });
   const line = BANK.split("\n").findIndex((text) => text.includes("source.nonce++")) + 1;
