@@ -1,7 +1,8 @@
 /**
- * Writes that would be lost: a transaction that changes a variable of a module, a static field, or a Map or Array that
- * one of them holds. All of these are private memory, which is put back after each transaction, so the program would
- * silently forget. Aliases and writes inside of libraries are not seen here; a trace's `lost` reports what they change.
+ * Writes that would be lost: a transaction that changes a variable of a module, a static field, or a Map or
+ * Array that one of them holds. All of these are private memory, which is put back after each transaction, so
+ * the program would silently forget. Aliases and writes inside of libraries are not seen here; a trace's
+ * `lost` reports what they change.
  *
  * A comment `stillpoint-allow` on the line, or on the one before, allows it.
  */
@@ -61,9 +62,9 @@ function check(syntax: Syntax, file: AuthorFile, body: Node, variables: Readonly
     if (declaration === undefined || local.has(name) || isAllowed(file, node)) continue;
     throw errorAt(
       node,
-      `${name} is changed here, and forgotten after each transaction, as all variables of modules are (it is ` +
-        `declared in line ${lineOf(declaration)}): make it a StateCell, StateMap or StateVector, or, if it is ` +
-        "scratch, write // stillpoint-allow behind this line",
+      `${name} is changed here, and forgotten after each transaction, as all variables of modules are ` +
+        `(it is declared in line ${lineOf(declaration)}): make it a StateCell, StateMap or StateVector, ` +
+        "or, if it is scratch, write // stillpoint-allow behind this line",
     );
   }
 }
