@@ -121,6 +121,7 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/app": [
     ...["base", "syscalls", "runtime/index.ts", "runtime/compile.ts", "runtime/typed", "runtime/program"],
     "runtime/kernel/faults.ts",
+    "runtime/testing.ts",
   ],
   "runtime/testing.ts": [
     ...["base", "syscalls", "runtime/heap", "runtime/image", "runtime/program", "runtime/kernel"],

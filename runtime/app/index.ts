@@ -16,3 +16,4 @@ export type {
 export { App, type AppOptions, type Produced, type SubmitOptions } from "./app.ts";
 export type { Waiting } from "./pool.ts";
 export type { CellView, MapView, StateView, VectorView } from "./state.ts";
+export { type TestCall, TestContract } from "./test-contract.ts";

@@ -1,0 +1,110 @@
+/**
+ * Contracts in tests: calls on the thread of the test, at once, without workers, blocks or a store. What runs
+ * is the kernel itself (testing.ts), and what a call gives is what an App would give.
+ */
+
+import { compileGuest } from "../compile.ts";
+import { UsageError } from "../errors.ts";
+import { type TestOutcome, TestProcess, type TestState } from "../testing.ts";
+import { type AddressLike, type Call, Client, type Contracts, type Outcome } from "../typed/client.ts";
+import { readInterface } from "../typed/interface.ts";
+import { knownViews, type StateView, stateViews } from "./state.ts";
+
+/** Who calls, and in which block. */
+export interface TestCall {
+  /** Default: twenty zero bytes. */
+  readonly from?: AddressLike;
+  /** What `block.height` gives. Default: that of the call before, 1 at first. */
+  readonly height?: number;
+  /** What `block.time` gives, in milliseconds. Default: that of the call before, 0 at first. */
+  readonly time?: number;
+}
+
+const NOBODY = new Uint8Array(20);
+/** u64 height · u64 time, in the first line of state. */
+const CONTEXT_BYTES = 16;
+const ENTRIES: Readonly<Record<string, string>> = { transaction: "__transaction", view: "__view" };
+
+/**
+ * A contract that a test calls.
+ *
+ * @example
+ * ```ts
+ * const bank = await TestContract.open("bank.ts");
+ * const { Bank } = bank.client;
+ * const before = bank.checkpoint;
+ * bank.call(Bank.mint({ to: alice, amount: 5n }));
+ * console.log(bank.call(Bank.pay({ to: bob, amount: 9n }), { from: alice }).error); // overdraft
+ * bank.checkpoint = before; // any number of times
+ * ```
+ */
+export class TestContract<Typed extends object = Contracts> {
+  /** The program's functions by contract, which make calls. */
+  readonly client: Typed;
+  /** The collections of the state by name, as they are now. */
+  readonly state: Readonly<Record<string, StateView>>;
+  /** The process below, for all else. */
+  readonly process: TestProcess;
+  readonly #client: Client;
+
+  private constructor(process: TestProcess, client: Client) {
+    this.process = process;
+    this.#client = client;
+    this.client = client.contracts as unknown as Typed;
+    const read = (address: number, length: number): Uint8Array => process.read(address, length);
+    this.state = knownViews(stateViews(client.description, read));
+    this.#setContext(1, 0);
+  }
+
+  /**
+   * A fresh process of the contracts in a source file, or of a compiled program.
+   *
+   * @throws UsageError (E_GUEST_COMPILE, E_GUEST_MISSING, NO_INTERFACE…)
+   */
+  static async open<Typed extends object = Contracts>(
+    contract: string | Uint8Array,
+  ): Promise<TestContract<Typed>> {
+    const program = typeof contract === "string" ? await compileGuest(contract) : contract;
+    const client = new Client(readInterface(program));
+    return new TestContract<Typed>(await TestProcess.open(program), client);
+  }
+
+  /**
+   * Calls a function: a transaction, which leaves nothing if it fails, or a view, which leaves nothing ever.
+   */
+  call<Value, Failure extends string>(
+    call: Call<Value, Failure>,
+    { from = NOBODY, height, time }: TestCall = {},
+  ): Outcome<Value, Failure> {
+    const entry = ENTRIES[call?.kind];
+    if (entry === undefined)
+      throw new UsageError("BAD_ARGUMENT", "this is not a call of the contract's client");
+    const input = this.#client.input(call as Call, from);
+    const [knownHeight, knownTime] = this.#context();
+    this.#setContext(height ?? knownHeight, time ?? knownTime);
+    const before = this.process.state;
+    const [outcome] = this.process.batch(entry, [input]) as [TestOutcome];
+    if (call.kind === "view") this.process.state = before;
+    const { fault, code, gasUsed, output } = outcome;
+    return this.#client.outcome(call as Call, { fault, code, gasUsed, output }) as Outcome<Value, Failure>;
+  }
+
+  /** All that the contract holds. Set it to go back, or forth. */
+  get checkpoint(): TestState {
+    return this.process.state;
+  }
+
+  set checkpoint(state: TestState) {
+    this.process.state = state;
+  }
+
+  #context(): [height: number, time: number] {
+    const bytes = this.process.read(0, CONTEXT_BYTES);
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    return [Number(view.getBigUint64(0, true)), Number(view.getBigUint64(8, true))];
+  }
+
+  #setContext(height: number, time: number): void {
+    this.process.write(0, new Uint8Array(new BigUint64Array([BigInt(height), BigInt(time)]).buffer));
+  }
+}
