@@ -1,4 +1,4 @@
-/** TestContract: what a call gives is what a block gives, and every call can choose its caller and its block. */
+/** TestContract: what a call gives is what a block gives; each call chooses its caller and its block. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
