@@ -12,7 +12,8 @@ export {
   type Phase,
 } from "./batch/evidence.ts";
 export type { Hints } from "./batch/hints.ts";
-export { type Block, BlockFault } from "./chain/block.ts";
+export type { ArchivedBlock } from "./chain/archive.ts";
+export { type Block, BlockFault, type RetainedInput } from "./chain/block.ts";
 export { Candidate } from "./chain/candidates.ts";
 export {
   type Damage,
@@ -22,7 +23,7 @@ export {
   type VerifiedBlock,
   verifyStore,
 } from "./chain/care.ts";
-export type { Chain, RetainedInput } from "./chain/chain.ts";
+export type { Chain } from "./chain/chain.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {
   type Diff,

@@ -4,6 +4,7 @@ import { hash } from "node:crypto";
 import * as abi from "../../syscalls/abi.ts";
 import { badArgument, StillpointError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
+import { lookAt } from "../heap/stub.ts";
 import { hashOf } from "../image/hash.ts";
 import { loadProcess, type Process } from "../image/process.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
@@ -67,6 +68,12 @@ export class BlockFault extends StillpointError {
 /** How the message of an abort names the transaction that the root was at: "transaction 17: …". */
 const TRANSACTION = /^transaction (\d{1,15})\b/;
 
+/** What a block was made from. */
+export interface RetainedInput {
+  readonly metadata: Uint8Array;
+  readonly gasLimit: number;
+}
+
 /** A block, its state, and what it takes to run it again. */
 export interface Retained {
   readonly block: Block;
@@ -80,6 +87,20 @@ export interface Retained {
 export function checkTarget(target: number | Block): void {
   if (typeof target === "number" || typeof target?.id === "string") return;
   throw badArgument("a block is named by its height or its value", target);
+}
+
+/** What a retained block was made from: a copy. */
+export function inputOf(heap: Heap, { metadata, budget }: Retained): RetainedInput {
+  const bytes = lookAt(heap, () =>
+    metadata === 0 ? new Uint8Array() : new Uint8Array(heap.payload(metadata)),
+  );
+  return { metadata: bytes, gasLimit: budget };
+}
+
+/** Throws unless `target` names an archived block: a height, or an id. */
+export function checkArchived(target: number | string): void {
+  if (typeof target === "number" || (typeof target === "string" && /^[0-9a-f]{64}$/.test(target))) return;
+  throw badArgument("an archived block is named by its height or its id", target);
 }
 
 /** What a block's id is a hash of, besides genesis. Hashes in hex, or as bytes. */

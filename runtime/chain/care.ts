@@ -9,8 +9,8 @@ import { isBlock } from "./stored.ts";
 export type { Damage, Verification, VerifiedBlock } from "../store/verify.ts";
 
 /**
- * Walks everything that the retained blocks of a store reach and hashes it anew, newest block first, and goes
- * on behind what is damaged. Does not hinder a writer.
+ * Walks everything that the retained blocks of a store reach and hashes it anew, newest block first, then its
+ * archive, and goes on behind what is damaged. Does not hinder a writer.
  *
  * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_VERSION, STORE_CORRUPT)
  * @example
@@ -71,7 +71,7 @@ async function repair(path: string, from: string): Promise<Verification> {
 }
 
 async function goBack(database: Database, from: string): Promise<Verification> {
-  const { countTotals, findChain, packTotals, readRecords } = await import("../store/access.ts");
+  const { countTotals, findChain, findRun, packTotals, readRecords } = await import("../store/access.ts");
   const verifier = await verifyDatabase(database);
   const result = verifier.result();
   const { newestIntact } = result;
@@ -83,8 +83,10 @@ async function goBack(database: Database, from: string): Promise<Verification> {
     for (const { id, intact } of result.blocks) if (!intact) database.removeBlock(Buffer.from(id, "hex"));
     // What is written again must not be taken for what is there.
     for (const key of verifier.damagedObjects) database.removeObject(Buffer.from(key, "hex"));
+    for (const height of verifier.damagedArchived) database.removeArchived(height);
     const { at, totals } = readRecords(database);
     findChain(database, at ?? Buffer.from(newestIntact, "hex"));
+    findRun(database);
     if (!totals) database.putMeta("totals", packTotals(countTotals(database)));
   });
   return result;
@@ -130,7 +132,7 @@ export async function salvageStore(path: string, to: string): Promise<Verificati
 }
 
 async function verifyDatabase(database: Database): Promise<Verifier> {
-  const { genesisOf, readRecords, Verifier } = await import("../store/access.ts");
+  const { genesisOf, isArchived, readRecords, Verifier } = await import("../store/access.ts");
   const verifier = new Verifier(database);
   const genesis = genesisOf(database);
   const records = readRecords(database);
@@ -143,5 +145,9 @@ async function verifyDatabase(database: Database): Promise<Verifier> {
     const steps = verifier.block(record, isBlock(genesis, record) ? null : "damaged");
     while (!steps.next().done) await new Promise((resolve) => setImmediate(resolve));
   }
+  const steps = verifier.archive((record, height) =>
+    isArchived(record, height, (block) => isBlock(genesis, block)),
+  );
+  while (!steps.next().done) await new Promise((resolve) => setImmediate(resolve));
   return verifier;
 }

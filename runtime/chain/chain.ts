@@ -1,13 +1,10 @@
 /** Looking at blocks and their states: what a runtime, and a reader of its store, have in common. */
 
 import { proveRange } from "../proof/prove.ts";
-import { type Block, checkTarget } from "./block.ts";
+import type { ArchivedBlock } from "./archive.ts";
+import { type Block, checkTarget, type RetainedInput } from "./block.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
-import type { BlockInput } from "./input.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
-
-/** What a block was made from. */
-export type RetainedInput = Required<Pick<BlockInput, "metadata" | "gasLimit">>;
 
 /** Blocks to look at: those of a `Runtime`, or, through a `Reader`, those that it keeps in a store. */
 export abstract class Chain {
@@ -44,6 +41,19 @@ export abstract class Chain {
    * ```
    */
   abstract input(block?: number | Block): RetainedInput;
+
+  /**
+   * A block that is kept without its state, with what it was made from: one of this chain by its height, or
+   * any by its id. Null if the option "archive" did not keep it, or it has not left the chain yet.
+   *
+   * @throws UsageError (BAD_ARGUMENT)
+   * @example
+   * ```ts
+   * const block = await runtime.produce(Uint8Array.of(1, 2));
+   * console.log(await runtime.archived(block.id)); // null
+   * ```
+   */
+  abstract archived(target: number | string): Promise<ArchivedBlock | null>;
 
   /**
    * What the id of the latest block or another retained one is the hash of: 178 bytes, from which

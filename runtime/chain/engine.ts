@@ -178,7 +178,7 @@ export class Engine {
   async openStore(place: StoreSettings): Promise<Store> {
     const { stores } = this;
     if (stores.exhausted) await this.collect({ force: true, also: async () => stores.reclaim() });
-    return stores.open(place, Promise.resolve(this.genesis.id));
+    return stores.open({ ...place, archive: this.settings.archive }, Promise.resolve(this.genesis.id));
   }
 
   /** What is needed as long as anybody is open: programs, and the image before block 0 (`trace` runs it). */

@@ -16,6 +16,7 @@
 
 import { assert, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
+import { Archive, type ArchivedBlock } from "./archive.ts";
 import { type Block, checkTarget, type Retained } from "./block.ts";
 import { IntegerMap } from "./integer-map.ts";
 
@@ -49,6 +50,8 @@ interface Parts {
   /** How many blocks are retained, and how many of them are pinned. */
   readonly size: number;
   readonly pinned: number;
+  /** Of blocks that have left the chain at its lower end. */
+  readonly archive: Archive;
 }
 
 export class History {
@@ -68,7 +71,12 @@ export class History {
   /**
    * The history of these blocks, the older of one height first, that is at the block `head`, one of them.
    */
-  static of(entries: Iterable<Retained>, head: BlockName, pinned: Iterable<BlockName> = []): History {
+  static of(
+    entries: Iterable<Retained>,
+    head: BlockName,
+    pinned: Iterable<BlockName> = [],
+    archive = Archive.NONE,
+  ): History {
     let levels: Levels = IntegerMap.empty();
     let pins: Pins = IntegerMap.empty();
     const counts = { size: 0, pinned: 0 };
@@ -92,12 +100,36 @@ export class History {
         if (!has(chain, entry.block) && !isIn(pins, entry.block)) side = add(side, entry);
       }
     }
-    return new History({ levels, chain, side, pins, ...counts }, last);
+    return new History({ levels, chain, side, pins, archive, ...counts }, last);
   }
 
   /** The lowest height of the chain. */
   get base(): number {
     return this.#parts.chain.first;
+  }
+
+  /** The same with another archive. */
+  withArchive(archive: Archive): History {
+    return this.#with(this.head, { archive });
+  }
+
+  /** Maximum number of blocks in the archive, here or in the store. */
+  get archiveLimit(): number {
+    return this.#parts.archive.limit;
+  }
+
+  /** An archived block: of this chain by height, or any by its id. */
+  archived(target: number | string): ArchivedBlock | null {
+    const { archive, chain } = this.#parts;
+    if (typeof target === "string") return archive.withId(target);
+    const base = chain.get(this.base)?.[0];
+    assert(base !== undefined, "history: the chain is empty");
+    return archive.at(target, base.block);
+  }
+
+  /** The blocks that leave the chain at its lower end when `name` is forgotten, the lowest first. */
+  leavingWith(name: BlockName): Retained[] {
+    return this.isOnChain(name) ? [...this.#parts.chain.below(name.height + 1).values()].flat() : [];
   }
 
   /** How many blocks are retained. */
@@ -163,7 +195,9 @@ export class History {
     const isOnSide = byHeight && this.#parts.levels.get(target) !== undefined;
     const advice = isOnSide
       ? "One of this height is retained apart from it: name it by its value, which retained() lists"
-      : 'The option "retain" says how many blocks are kept, and pin() keeps one';
+      : this.#parts.archive.limit > 0
+        ? 'What the option "archive" keeps has no state to go back to: archived() reads the rest of it'
+        : 'The option "retain" says how many blocks are kept, and pin() keeps one';
     const state = isOnSide ? "on this chain, which holds" : "retained: this chain holds";
     throw new UsageError("NOT_RETAINED", `${name} is not ${state} heights ${heights}. ${advice}`, {
       target: byHeight ? target : target.id,
@@ -267,11 +301,13 @@ export class History {
     }
     // The chain begins above it. What was below is retained on the side: blocks that are pinned, as a rule.
     const left = this.#withoutPins(chain.below(name.height));
+    const archive = this.leavingWith(name).reduce((kept, entry) => kept.add(entry), this.#parts.archive);
     return this.#with(this.head, {
       levels: rest,
       chain: chain.from(name.height + 1),
       side: side.union(left, (one, other) => [...one, ...other]),
       size: size - 1,
+      archive,
     });
   }
 

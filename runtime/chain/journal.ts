@@ -19,11 +19,13 @@ import { assert, StoreError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import type { Store } from "../store/store.ts";
 import type { NamedBlock, NewBlock, StoreChange, Written } from "../store/writer.ts";
-import { type Block, dataOf, type Retained } from "./block.ts";
+import type { ArchivedBlock } from "./archive.ts";
+import { type Block, checkArchived, dataOf, type Retained } from "./block.ts";
 import { Candidates } from "./candidates.ts";
 import type { Engine } from "./engine.ts";
 import { Events } from "./events.ts";
 import { type BlockName, type Change, type History, parentOf } from "./history.ts";
+import { archivedOf } from "./stored.ts";
 
 export type Durability = "block" | "pipelined";
 
@@ -197,6 +199,16 @@ export class Journal {
     if (store !== null) await this.#writing(() => store.stage([ref, metadata]));
   }
 
+  /** An archived block: of the chain by height, or any by its id. Waits for changes that are in line. */
+  async archived(target: number | string): Promise<ArchivedBlock | null> {
+    checkArchived(target);
+    const { store } = this;
+    if (store === null) return this.#seen.archived(target);
+    await this.#tail;
+    const found = await store.archived(typeof target === "number" ? target : bytesOf(target));
+    return found === null ? null : archivedOf(found);
+  }
+
   /** Waits until everything is on the disk. */
   async flush(): Promise<void> {
     await this.#tail;
@@ -307,7 +319,18 @@ function pushedBy(changes: readonly Change[]): Retained[] {
 function storeChange(heap: Heap, changes: readonly Change[], before: History, next: History): StoreChange {
   const named = (kind: Change["kind"]): NamedBlock[] =>
     changes.flatMap((change) => (change.kind === kind && "block" in change ? [nameOf(change.block)] : []));
+  const archived: Uint8Array[] = [];
+  if (before.archiveLimit > 0) {
+    let history = before;
+    for (const change of changes) {
+      if (change.kind === "forget") {
+        archived.push(...history.leavingWith(change.block).map(({ block }) => bytesOf(block.id)));
+      }
+      history = history.apply([change]);
+    }
+  }
   return {
+    archived,
     blocks: pushedBy(changes).map((entry) => newBlock(heap, entry, next.isPinned(entry.block))),
     removed: named("forget"),
     pinned: named("pin").map(({ id }) => id),

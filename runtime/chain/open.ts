@@ -13,7 +13,8 @@ import { type Store, Stores } from "../store/store.ts";
 import type { StoreChange } from "../store/writer.ts";
 import { mainHeap, Pool } from "../worker/pool.ts";
 import { createTimeline } from "../worker/timeline.ts";
-import { makeBlock, type Retained } from "./block.ts";
+import { Archive } from "./archive.ts";
+import { inputOf, makeBlock, type Retained } from "./block.ts";
 import { Engine } from "./engine.ts";
 import { makeGenesis } from "./genesis.ts";
 import { History } from "./history.ts";
@@ -39,7 +40,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
   const id = loading.then((genesis) => genesis.id);
   id.catch(() => {});
   // Its thread starts meanwhile.
-  const opening = place === null ? null : stores.open(place, id);
+  const opening = place === null ? null : stores.open({ ...place, archive: settings.archive }, id);
   opening?.catch(() => {});
   let pool: Pool | null = null;
   let store: Store | null = null;
@@ -58,8 +59,10 @@ export async function openParts(settings: Settings): Promise<Parts> {
     pool.start({ programs: genesis.programs, batches });
     store = await opening;
     const engine = new Engine(pool, genesis, settings, stores);
+    const archive = archiveOf(engine, store !== null);
     const isNew = store === null || store.state.head === null;
-    const history = isNew ? await firstBlock(engine) : restore(pool.heap, genesis.id, store as Store);
+    const held = isNew ? await firstBlock(engine) : restore(pool.heap, genesis.id, store as Store);
+    const history = held.withArchive(archive);
     if (store !== null && isNew) await copyHistory(engine, history, store);
     return { engine, journal: new Journal(engine, history, store, place?.durability ?? "block") };
   } catch (error) {
@@ -68,6 +71,13 @@ export async function openParts(settings: Settings): Promise<Parts> {
     await pool?.close();
     throw error;
   }
+}
+
+/** An empty archive: in memory, or one that the store keeps. */
+export function archiveOf({ heap, settings }: Engine, isStored: boolean): Archive {
+  const { archive: limit } = settings;
+  if (limit === 0 || isStored) return Archive.empty(limit, null);
+  return Archive.empty(limit, (entry) => ({ block: entry.block, ...inputOf(heap, entry) }));
 }
 
 async function firstBlock(engine: Engine): Promise<History> {
@@ -129,7 +139,7 @@ export async function copyToStore(engine: Engine, history: History, place: Store
   }
   try {
     await copyHistory(engine, history, store);
-    return new Journal(engine, history, store, place.durability);
+    return new Journal(engine, history.withArchive(archiveOf(engine, true)), store, place.durability);
   } catch (error) {
     await store.discard();
     throw error;
@@ -141,7 +151,8 @@ export async function copyToStore(engine: Engine, history: History, place: Store
  * opens it, so it gets one last. Blocks that are there are left over from a copy that was killed.
  */
 async function copyHistory(engine: Engine, history: History, store: Store): Promise<void> {
-  const nothing: StoreChange = { blocks: [], removed: [], pinned: [], unpinned: [], chain: [], head: null };
+  const none = { blocks: [], removed: [], archived: [], pinned: [], unpinned: [], chain: [] };
+  const nothing: StoreChange = { ...none, head: null };
   const change = (some: Partial<StoreChange>) => engine.inTurn(() => store.change({ ...nothing, ...some }));
   const { blocks } = store.state;
   if (blocks.length > 0) await change({ removed: blocks.map(({ id, height }) => ({ id, height })) });

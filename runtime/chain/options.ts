@@ -40,6 +40,12 @@ export interface RuntimeOptions {
    */
   readonly retainAtLeast?: number;
   /**
+   * Maximum number of blocks of the chain that are kept without their states once they are forgotten:
+   * `archived` reads them. They cost no operation anything, and the disk, or memory, what their data and
+   * metadata take. A fork into a store, or out of one, begins without. Default 0.
+   */
+  readonly archive?: number;
+  /**
    * Called with the blocks that were forgotten because the heap was full. If it throws, so does the block.
    */
   readonly onForget?: (blocks: readonly Block[]) => void;
@@ -128,6 +134,7 @@ const KNOWN = [
   "heapBytes",
   "retain",
   "retainAtLeast",
+  "archive",
   "onForget",
   "candidatesLimit",
   "programCache",
@@ -183,6 +190,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     heapBytes: integer(options, "heapBytes", 8 * 2 ** 30, 1 << 20, 2 ** 37),
     retain: integer(options, "retain", 256, 1, 1 << 18),
     retainAtLeast: integer(options, "retainAtLeast", 1, 1, 1 << 18),
+    archive: integer(options, "archive", 0, 0, 2 ** 32 - 1),
     candidatesLimit: integer(options, "candidatesLimit", 64, 1, 1 << 12),
     timeline: integer(options, "timeline", 0, 0, 1 << 24),
   };

@@ -11,11 +11,12 @@ import { makeStub } from "../heap/stub.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import type { BlockRecord } from "../store/record.ts";
-import { type Block, headerOf, NO_METADATA_HASH } from "./block.ts";
-import { Chain, type RetainedInput } from "./chain.ts";
+import type { ArchivedBlock } from "./archive.ts";
+import { type Block, checkArchived, headerOf, NO_METADATA_HASH, type RetainedInput } from "./block.ts";
+import { Chain } from "./chain.ts";
 import type { Side } from "./diff.ts";
 import { checkNames, integer } from "./options.ts";
-import { type Access, blockOf, findBlock } from "./stored.ts";
+import { type Access, archivedOf, blockOf, findBlock } from "./stored.ts";
 
 /** Options of `openReader`. */
 export interface ReaderOptions {
@@ -100,6 +101,13 @@ export class Reader extends Chain {
       const { heap, ref } = this.#stored(metadata);
       return { metadata: new Uint8Array(heap.payload(ref)), gasLimit: budget };
     });
+  }
+
+  async archived(target: number | string): Promise<ArchivedBlock | null> {
+    checkArchived(target);
+    const name = typeof target === "number" ? target : Buffer.from(target, "hex");
+    const found = this.#guarded(() => this.#access.readArchived(this.#database, name));
+    return found === null ? null : archivedOf(found);
   }
 
   blockHeader(block?: number | Block): Uint8Array {

@@ -14,9 +14,10 @@ import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
 import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
 import type { Store } from "../store/store.ts";
-import { type Block, type Retained, retainedHeader } from "./block.ts";
+import type { ArchivedBlock } from "./archive.ts";
+import { type Block, inputOf, type Retained, type RetainedInput, retainedHeader } from "./block.ts";
 import type { Candidate } from "./candidates.ts";
-import { Chain, type RetainedInput } from "./chain.ts";
+import { Chain } from "./chain.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import type { Side } from "./diff.ts";
 import type { Engine, Metrics } from "./engine.ts";
@@ -33,7 +34,7 @@ import {
 } from "./input.ts";
 import { Journal } from "./journal.ts";
 import { Maker, type Reorg } from "./maker.ts";
-import { copyToStore, openParts, type Parts } from "./open.ts";
+import { archiveOf, copyToStore, openParts, type Parts } from "./open.ts";
 import {
   checkFork,
   checkOptions,
@@ -285,7 +286,11 @@ export class Runtime extends Chain {
 
   async #fork(history: History, place: StoreSettings | null): Promise<Runtime> {
     const engine = this.#engine;
-    if (place === null) return new Runtime({ engine, journal: new Journal(engine, history, null, "block") });
+    if (place === null) {
+      // What is in a store's archive stays there.
+      const own = this.store === null ? history : history.withArchive(archiveOf(engine, false));
+      return new Runtime({ engine, journal: new Journal(engine, own, null, "block") });
+    }
     return this.#journal.holding(history, async () => {
       await this.#journal.flush();
       return new Runtime({ engine, journal: await copyToStore(engine, history, place) });
@@ -310,12 +315,11 @@ export class Runtime extends Chain {
   }
 
   input(block: number | Block = this.head): RetainedInput {
-    const { heap } = this.#engine;
-    const { metadata, budget } = this.#find(block);
-    const bytes = lookAt(heap, () =>
-      metadata === 0 ? new Uint8Array() : new Uint8Array(heap.payload(metadata)),
-    );
-    return { metadata: bytes, gasLimit: budget };
+    return inputOf(this.#engine.heap, this.#find(block));
+  }
+
+  archived(target: number | string): Promise<ArchivedBlock | null> {
+    return this.#beside(() => this.#journal.archived(target));
   }
 
   blockHeader(block: number | Block = this.head): Uint8Array {

@@ -2,7 +2,8 @@
 
 import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
-import type { BlockRecord } from "../store/record.ts";
+import type { ArchivedRecord, BlockRecord } from "../store/record.ts";
+import type { ArchivedBlock } from "./archive.ts";
 import { type Block, blockId, checkTarget, NO_METADATA_HASH } from "./block.ts";
 
 /** What reads and writes a store on the calling thread. */
@@ -21,6 +22,11 @@ export function blockOf(record: BlockRecord): Block {
     gasUsed,
     ended,
   });
+}
+
+/** The archived block that a record says. */
+export function archivedOf({ block, metadata }: ArchivedRecord): ArchivedBlock {
+  return { block: blockOf(block), metadata: new Uint8Array(metadata), gasLimit: block.budget };
 }
 
 /** Whether the record is of the block that its id names. */

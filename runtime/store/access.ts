@@ -3,11 +3,20 @@
  * to import, and a runtime's main thread needs none of it.
  */
 
+export { findRun, isArchived, readArchived } from "./archive.ts";
 export { Database } from "./database.ts";
 export { release, takeHold } from "./holder.ts";
 export { DirectLoader } from "./load.ts";
 export { openToRead, openToWrite, requireStore } from "./open.ts";
-export { packBlock, packFormat, packHash, packTotals, STORE_FORMAT, unpackBlock } from "./record.ts";
+export {
+  packBlock,
+  packFormat,
+  packHash,
+  packTotals,
+  STORE_FORMAT,
+  unpackArchived,
+  unpackBlock,
+} from "./record.ts";
 export { salvage } from "./salvage.ts";
 export {
   checkFormat,

@@ -10,6 +10,8 @@
  *   blocks    block id               record.ts
  *   chain     u40 height             the id of the block of this height on the chain; below the base of the
  *                                    chain, and above its head, what was there when they were on it
+ *   archive   u40 height             a block of this height without its state: archive.ts
+ *   archived  block id               its height in the archive
  *   meta      "format", "genesis",   record.ts
  *             "head", "writer", …
  *
@@ -26,6 +28,7 @@ import { createRequire } from "node:module";
 import type { Database as LmdbTable, RootDatabase } from "lmdb";
 import { StoreError } from "../errors.ts";
 import type { Stored } from "./format.ts";
+import { unpackArchived } from "./record.ts";
 
 // Not imported: by `require` lmdb is one file and 7 ms less, with msgpackr (record.ts), of which it needs the
 // same kind.
@@ -62,6 +65,8 @@ export class Database {
   readonly #bodies: Table;
   readonly #blocks: Table;
   readonly #chain: Table;
+  readonly #archive: Table;
+  readonly #archived: Table;
   readonly #meta: Table;
   readonly #path: string;
   readonly #file: string;
@@ -77,7 +82,7 @@ export class Database {
       noSubdir: false,
       readOnly,
       mapSize: MAP_BYTES,
-      maxDbs: 5,
+      maxDbs: 7,
       maxReaders: READERS_LIMIT,
       // A transaction is on the disk when it returns.
       overlappingSync: false,
@@ -96,6 +101,8 @@ export class Database {
     this.#bodies = table("bodies");
     this.#blocks = table("blocks");
     this.#chain = table("chain");
+    this.#archive = table("archive");
+    this.#archived = table("archived");
     this.#meta = table("meta");
     this.#path = path;
     this.#file = fileIn(path);
@@ -259,6 +266,42 @@ export class Database {
     if (this.chainAt(height)?.equals(id)) this.#chain.removeSync(heightKey(height));
   }
 
+  archivedAt(height: number): Buffer | undefined {
+    return this.#archive.getBinary(heightKey(height));
+  }
+
+  /** The height at which the archive has, or had, the block with this id. */
+  archivedHeight(id: Buffer): number | null {
+    return this.#archived.getBinary(id)?.readUIntBE(0, HEIGHT_BYTES) ?? null;
+  }
+
+  /** The lowest height of the archive. */
+  firstArchived(): number | null {
+    const [first] = this.archivedHeights(null, 1);
+    return first ?? null;
+  }
+
+  /** At most `limit` heights of the archive, ascending, above `after` (null: from the first). */
+  archivedHeights(after: number | null, limit: number): number[] {
+    const range = after === null ? { limit } : { start: heightKey(after + 1), limit };
+    return ([...this.#archive.getKeys(range)] as Buffer[]).map((key) => key.readUIntBE(0, HEIGHT_BYTES));
+  }
+
+  /** Replaces what the archive has at this height. */
+  putArchived(height: number, id: Buffer, record: Buffer): void {
+    this.removeArchived(height);
+    this.#archive.putSync(heightKey(height), record);
+    this.#archived.putSync(id, heightKey(height));
+  }
+
+  removeArchived(height: number): void {
+    const record = this.archivedAt(height);
+    if (record === undefined) return;
+    const id = idOfArchived(record);
+    if (id !== null && this.archivedHeight(id) === height) this.#archived.removeSync(id);
+    this.#archive.removeSync(heightKey(height));
+  }
+
   meta(name: string): Buffer | undefined {
     return this.#meta.getBinary(Buffer.from(name));
   }
@@ -273,6 +316,15 @@ function heightKey(height: number): Buffer {
   const key = Buffer.alloc(HEIGHT_BYTES);
   key.writeUIntBE(height, 0, HEIGHT_BYTES);
   return key;
+}
+
+/** The id in an archived block's record; null: it is damaged. */
+function idOfArchived(record: Buffer): Buffer | null {
+  try {
+    return unpackArchived(record).block.id;
+  } catch {
+    return null;
+  }
 }
 
 /** Which file lies in the directory, "" if none. */

@@ -14,6 +14,8 @@ export interface StorePlace {
   readonly path: string;
   /** What its objects may take. */
   readonly limitBytes?: number | undefined;
+  /** Maximum number of blocks without their states. */
+  readonly archive: number;
   /**
    * A module with a function `step` that is called between the steps of a transaction: for tests of
    * crashes.
@@ -21,12 +23,14 @@ export interface StorePlace {
   readonly steps?: string | undefined;
 }
 
+type Method = "open" | "change" | "stage" | "archived" | "beginSweep" | "sweep" | "close" | "discard" | "end";
+
 /** A call of a method of Writer; the answer has the same number. */
 export interface Call {
   readonly number: number;
   /** The store, by its bit. */
   readonly bit: number;
-  readonly method: "open" | "change" | "stage" | "beginSweep" | "sweep" | "close" | "discard" | "end";
+  readonly method: Method;
   readonly args: readonly unknown[];
 }
 

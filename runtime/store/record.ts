@@ -6,6 +6,7 @@
  *   block      [height, parent, root, data, hash of metadata or null, budget, gas used, ended,
  *               sequence, pinned]
  *   "format"   ["stillpoint store", version]
+ *   archived   [block id, block record, metadata]; "archive": [from, top] (archive.ts)
  *   "genesis"  [genesis id]
  *   "head"     [block id, its height, the lowest height of its chain]
  *   "writer"   [process number, when it started, boot id, token]
@@ -21,7 +22,7 @@ import { hash } from "node:crypto";
 import { createRequire } from "node:module";
 import { assert, StoreError } from "../errors.ts";
 
-export const STORE_FORMAT = 2;
+export const STORE_FORMAT = 3;
 export const STORE_MAGIC = "stillpoint store";
 
 type Shape = "integer" | "hash" | "hash?" | "bytes" | "text" | "boolean";
@@ -98,6 +99,41 @@ export function unpackBlock(id: Buffer, bytes: Buffer): BlockRecord {
     boolean,
   ];
   return { id, height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned };
+}
+
+/** A block without its state, and its metadata. */
+export interface ArchivedRecord {
+  readonly block: BlockRecord;
+  readonly metadata: Uint8Array;
+}
+
+const ARCHIVED: readonly Shape[] = ["hash", "bytes", "bytes"];
+
+export function packArchived({ block, metadata }: ArchivedRecord): Buffer {
+  return pack([block.id, packBlock(block), metadata], ARCHIVED);
+}
+
+/** @throws StoreError (STORE_CORRUPT) */
+export function unpackArchived(bytes: Buffer): ArchivedRecord {
+  const [id, block, metadata] = unpack(bytes, ARCHIVED, "of an archived block") as [Buffer, Buffer, Buffer];
+  return { block: unpackBlock(id, block), metadata };
+}
+
+const RUN: readonly Shape[] = ["integer", "integer"];
+
+/** The heights of an archive that lead to each other. */
+export interface Run {
+  readonly from: number;
+  readonly top: number;
+}
+
+export function packRun({ from, top }: Run): Buffer {
+  return pack([from, top], RUN);
+}
+
+export function unpackRun(bytes: Buffer): Run {
+  const [from, top] = unpack(bytes, RUN, '"archive"') as [number, number];
+  return { from, top };
 }
 
 export function packFormat(version: number): Buffer {
@@ -247,7 +283,7 @@ function check(body: Uint8Array): Buffer {
 }
 
 /** Records without which `repairStore` can do: those of blocks, and what it can tell from them. */
-const REPAIRED = /^(of block|"head"|"totals")/;
+const REPAIRED = /^(of block|of an archived block|"archive"|"head"|"totals")/;
 
 function corrupt(name: string): StoreError {
   const advice = REPAIRED.test(name)

@@ -4,15 +4,19 @@
  * what is not, whatever page it is found in; pages of older states serve as well.
  */
 
+import { isArchived } from "./archive.ts";
 import { assemble, bodyOf, type Database } from "./database.ts";
 import { checkObject, TAG_PROCESS } from "./format.ts";
 import {
+  type ArchivedRecord,
   type BlockRecord,
+  packArchived,
   packBlock,
   packFormat,
   packHash,
   packTotals,
   STORE_FORMAT,
+  unpackArchived,
   unpackBlock,
   unpackHash,
 } from "./record.ts";
@@ -21,6 +25,7 @@ import { valuesIn } from "./structure.ts";
 const HASH_BYTES = 32;
 const NUMBER_BYTES = 6;
 const ENTRY_BYTES = 7;
+const HEIGHT_BYTES = 5;
 /** Objects written in one transaction. */
 const BATCH = 1000;
 
@@ -41,6 +46,7 @@ export function salvage(
   const bodies = new Map<string, Buffer[]>();
   const entries: [Buffer, Buffer][] = [];
   const blocks: BlockRecord[] = [];
+  const archived: ArchivedRecord[] = [];
   const genesis = new Map<string, Buffer>();
   for (const { key, value } of valuesIn(path)) {
     if (key.length === NUMBER_BYTES) {
@@ -54,6 +60,9 @@ export function salvage(
       else if (value.length >= ENTRY_BYTES && (value[0] as number) <= TAG_PROCESS) {
         entries.push([Buffer.from(key), Buffer.from(value)]);
       }
+    } else if (key.length === HEIGHT_BYTES) {
+      const record = attempt(() => unpackArchived(value));
+      if (record !== null) archived.push(record);
     } else if (key.toString("latin1") === "genesis") {
       const id = attempt(() => unpackHash(value, "genesis"));
       if (id !== null) genesis.set(id.toString("hex"), id);
@@ -79,6 +88,11 @@ export function salvage(
   target.transaction(() => {
     target.putMeta("format", packFormat(STORE_FORMAT));
     target.putMeta("genesis", packHash(id));
+    for (const record of archived) {
+      const { id: of, height } = record.block;
+      const isWhole = isArchived(record, height, (block) => isBlock(id, block));
+      if (isWhole) target.putArchived(height, of, packArchived(record));
+    }
     for (const block of known.values()) target.putBlock(block.id, packBlock(block));
     const nextSequence = 1 + blocks.reduce((last, { sequence }) => Math.max(last, sequence), 0);
     target.putMeta("totals", packTotals({ liveBytes, writtenBytes: 0, nextSequence }));

@@ -97,7 +97,8 @@ function isChain(database: Database, { id, height, base }: Head): boolean {
   }
 }
 
-function readable<T>(read: () => T): T | null {
+/** What it gives, null where a record is damaged. */
+export function readable<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {

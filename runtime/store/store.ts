@@ -10,6 +10,7 @@ import { KernelPanic, StoreError } from "../errors.ts";
 import { HEADER_STORED, type Heap, type HeapHandle, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 import { LOADER_NONE, LOADER_READY, LOADER_STATE } from "../heap/stub.ts";
 import { type Answer, buffers, type Call, type StorePlace, type ThreadData } from "./message.ts";
+import type { ArchivedRecord } from "./record.ts";
 import type { StoreState } from "./state.ts";
 import type { StoreChange, SweepStep, Written } from "./writer.ts";
 
@@ -177,6 +178,11 @@ export class Store {
   /** Writes objects ahead, of blocks to come. */
   stage(refs: readonly Ref[]): Promise<Written> {
     return this.#stores.call(this.bit, "stage", refs) as Promise<Written>;
+  }
+
+  /** An archived block: of the chain by height, or any by its id; null if there is none. */
+  archived(target: number | Uint8Array): Promise<ArchivedRecord | null> {
+    return this.#stores.call(this.bit, "archived", target) as Promise<ArchivedRecord | null>;
   }
 
   /** Begins a sweep that keeps what these objects reach, and retained blocks; its number. */

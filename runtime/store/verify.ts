@@ -9,7 +9,8 @@
 import { PAGE_BYTES } from "../limits.ts";
 import type { Database } from "./database.ts";
 import { type Edge, edgesOf, isWhole, rootEdge } from "./graph.ts";
-import type { BlockRecord } from "./record.ts";
+import { type ArchivedRecord, type BlockRecord, unpackArchived } from "./record.ts";
+import { readable } from "./state.ts";
 
 /** A place in a block that cannot be read as it was written. */
 export interface Damage {
@@ -23,7 +24,7 @@ export interface Damage {
    * What of the process: "memory" with the range below, "process" the whole of it, "children" those in the
    * range of numbers below, "reference" (its reference snapshot) before any of them, or a field of its
    * record. "record": the block's own. Of the store: "head" names no block that is there, "totals" can not be
-   * read.
+   * read. "archived": a block without its state.
    */
   readonly part: string;
   /** Of "memory": the address; of "children": the number of the first. */
@@ -48,6 +49,8 @@ export interface Verification {
   readonly objects: number;
   readonly bytes: number;
   readonly blocks: readonly VerifiedBlock[];
+  /** Blocks without their states that were looked at. */
+  readonly archived: number;
   readonly damages: readonly Damage[];
   /** Whether there are more damages than are listed. */
   readonly truncated: boolean;
@@ -56,6 +59,8 @@ export interface Verification {
 }
 
 const DAMAGES_LIMIT = 1000;
+/** Blocks of the archive that are looked at until others may work. */
+const ARCHIVED_AT_ONCE = 256;
 /** Of the store itself. */
 const NO_BLOCK = { id: Buffer.alloc(0), height: null };
 const ROOT: Place = { path: [], prefix: "", part: "process", first: 0 };
@@ -78,8 +83,11 @@ export class Verifier {
   readonly #damages: Damage[] = [];
   readonly #blocks: VerifiedBlock[] = [];
   readonly damagedObjects = new Set<string>();
+  /** Heights of the archive whose records are damaged. */
+  readonly damagedArchived: number[] = [];
   #block: Pick<BlockRecord, "id"> & { readonly height: number | null } = NO_BLOCK;
   #objects = 0;
+  #archived = 0;
   #bytes = 0;
   #truncated = false;
 
@@ -117,11 +125,33 @@ export class Verifier {
     } else this.#damages.length = damages;
   }
 
+  /** Verifies the archive; yields now and then. `isWhole` knows the record of a height. */
+  *archive(isWhole: (record: ArchivedRecord, height: number) => boolean): Generator<void> {
+    const database = this.#database;
+    const heights = (after: number | null) => database.archivedHeights(after, ARCHIVED_AT_ONCE);
+    for (let found = heights(null); found.length > 0; found = heights(found.at(-1) as number)) {
+      for (const height of found) {
+        const bytes = database.archivedAt(height);
+        // A writer may remove it meanwhile.
+        if (bytes === undefined) continue;
+        this.#archived++;
+        const record = readable(() => unpackArchived(bytes));
+        if (record !== null && isWhole(record, height)) continue;
+        this.damagedArchived.push(height);
+        this.#block = { id: record?.block.id ?? NO_BLOCK.id, height };
+        this.#report({ ...ROOT, part: "archived" }, null, null, "damaged", NO_BLOCK.id);
+      }
+      yield;
+      database.refresh();
+    }
+  }
+
   result(): Verification {
     return {
       objects: this.#objects,
       bytes: this.#bytes,
       blocks: this.#blocks,
+      archived: this.#archived,
       damages: this.#damages,
       truncated: this.#truncated,
       newestIntact: this.#blocks.find(({ intact }) => intact)?.id ?? null,

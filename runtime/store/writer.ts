@@ -25,6 +25,7 @@ import {
 } from "../heap/heap.ts";
 import { hashObject } from "../image/hash.ts";
 import { HASH_BYTES } from "../image/record.ts";
+import { archiveBlock, readArchived } from "./archive.ts";
 import { Database } from "./database.ts";
 import { storeFailure } from "./failures.ts";
 import { encodeObject, forEachHash, type Stored } from "./format.ts";
@@ -33,6 +34,7 @@ import type { Source } from "./load.ts";
 import type { StorePlace } from "./message.ts";
 import { openToWrite } from "./open.ts";
 import {
+  type ArchivedRecord,
   type BlockRecord,
   type Head,
   packBlock,
@@ -44,7 +46,7 @@ import {
   type Totals,
   unpackBlock,
 } from "./record.ts";
-import { checkFormat, genesisOf, readState, readTotals, type StoreState } from "./state.ts";
+import { checkFormat, genesisOf, readBlock, readState, readTotals, type StoreState } from "./state.ts";
 import { Sweep } from "./sweep.ts";
 
 /** A block to write, by reference. */
@@ -67,6 +69,8 @@ export interface StoreChange {
   readonly blocks: readonly NewBlock[];
   /** Blocks that are no longer retained. */
   readonly removed: readonly NamedBlock[];
+  /** Blocks that leave the chain at its lower end, the lowest first: they are archived. */
+  readonly archived: readonly Uint8Array[];
   readonly pinned: readonly Uint8Array[];
   readonly unpinned: readonly Uint8Array[];
   /** Blocks that come onto the chain. */
@@ -100,6 +104,7 @@ export class Writer {
   readonly database: Database;
   readonly #token: string;
   readonly #limitBytes: number;
+  readonly #archiveLimit: number;
   readonly #genesis: Buffer;
   /** Whether the directory, and whether a store in it, were made by opening this one. */
   readonly #madeDirectory: boolean;
@@ -132,10 +137,11 @@ export class Writer {
     step: Step,
     sources: readonly Source[],
   ) {
-    const { path, limitBytes } = place;
+    const { path, limitBytes, archive } = place;
     this.path = path;
     this.#sources = sources;
     this.#genesis = genesis;
+    this.#archiveLimit = archive;
     this.#limitBytes = limitBytes ?? Number.POSITIVE_INFINITY;
     this.#heap = heap;
     this.#bit = bit;
@@ -174,7 +180,7 @@ export class Writer {
   }
 
   /** Makes a change durable. */
-  change({ blocks, removed, pinned, unpinned, chain, head }: StoreChange): Written {
+  change({ blocks, removed, archived, pinned, unpinned, chain, head }: StoreChange): Written {
     const database = this.database;
     return this.#writing((written) => {
       let bytes = 0;
@@ -190,6 +196,7 @@ export class Writer {
         const hash = metadata === 0 ? null : this.#key(metadata);
         database.putBlock(block.id, packBlock({ ...block, metadata: hash, sequence }));
       }
+      for (const id of archived) this.#archive(id as Buffer);
       for (const { id, height } of removed) {
         database.removeBlock(id as Buffer);
         database.removeChain(height, id as Buffer);
@@ -247,6 +254,18 @@ export class Writer {
     database.putMeta("genesis", packHash(this.#genesis));
   }
 
+  #archive(id: Buffer): void {
+    const block = readBlock(this.database, id);
+    assert(block !== null, "store: a block to archive is not there");
+    archiveBlock(this.database, block, this.#archiveLimit);
+  }
+
+  /** An archived block: of the chain by height, or any by its id. */
+  archived(target: number | Buffer): ArchivedRecord | null {
+    this.database.refresh();
+    return readArchived(this.database, target);
+  }
+
   #setPinned(id: Buffer, pinned: boolean): void {
     const record = this.database.block(id);
     assert(record !== undefined, "store: a block to pin is not there");
@@ -299,7 +318,8 @@ export class Writer {
     assert(this.state.head === null, "store: one that holds blocks cannot be discarded");
     if (!this.#isNew) {
       const removed = readState(database).blocks;
-      this.change({ blocks: [], removed, pinned: [], unpinned: [], chain: [], head: null });
+      const nothing = { blocks: [], archived: [], pinned: [], unpinned: [], chain: [], head: null };
+      this.change({ ...nothing, removed });
       return this.close();
     }
     await this.close();

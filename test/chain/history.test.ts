@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Archive } from "../../runtime/chain/archive.ts";
 import type { Block, Retained } from "../../runtime/chain/block.ts";
 import { type Change, History } from "../../runtime/chain/history.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
-import { HistoryModel } from "./history-model.ts";
+import { ARCHIVE, HistoryModel } from "./history-model.ts";
 
 function entryOf(id: string, height: number, parent: string): Retained {
   const block: Block = { id, height, parent, root: "", data: new Uint8Array(), gasUsed: 0, ended: false };
@@ -24,7 +25,29 @@ interface Version {
   readonly model: HistoryModel;
 }
 
+const archive = Archive.empty(ARCHIVE, ({ block, budget }) => ({
+  block,
+  metadata: new Uint8Array(),
+  gasLimit: budget,
+}));
+
+/** The blocks that are kept without their states: all by id, those of the chain by height. */
+function checkArchive({ own, model }: Version): void {
+  const expected = model.archivedChain();
+  for (let height = 0; height <= own.head.block.height; height++) {
+    const found = own.archived(height)?.block.id;
+    if (!model.archive.hasMoved) assert.equal(found, expected.get(height), `height ${height}`);
+    else if (found !== undefined) assert.equal(found, expected.get(height), `height ${height}`);
+  }
+  const kept = [...model.archive.blocks.values()].map(({ id }) => id);
+  for (const id of kept) assert.equal(own.archived(id)?.block.id, id);
+  for (const { block } of own.all()) {
+    if (!kept.includes(block.id)) assert.equal(own.archived(block.id), null);
+  }
+}
+
 function check({ own, model }: Version): void {
+  checkArchive({ own, model });
   const chain = own.chain();
   assert.deepEqual(ids(chain), model.chain());
   assert.deepEqual(
@@ -84,7 +107,7 @@ test("any changes give what a list gives, and leave every other version as it wa
   for (let round = 0; round < 30; round++) {
     const next = random(seed + round);
     const versions: Version[] = [
-      { own: History.of([FIRST], FIRST.block), model: new HistoryModel([FIRST.block], "0") },
+      { own: History.of([FIRST], FIRST.block, [], archive), model: new HistoryModel([FIRST.block], "0") },
     ];
     for (let i = 0; i < 120; i++) {
       // Mostly the newest one, sometimes one of long ago.

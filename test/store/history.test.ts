@@ -6,14 +6,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Block, openReader, type Runtime, verifyStore } from "../../runtime/index.ts";
+import { type Block, type Chain, openReader, type Runtime, verifyStore } from "../../runtime/index.ts";
 import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, open, play, withRuntime } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 import { withDirectory } from "./directory.ts";
 
-const OPTIONS = { workers: 1, runner: "sequential", retain: 12 } as const;
+const OPTIONS = { workers: 1, runner: "sequential", retain: 12, archive: 7 } as const;
 const AT = SCRATCH + 0x80000;
 const WINDOW = 64 * 4096;
 const OPERATIONS = 90;
@@ -37,6 +37,17 @@ function failing(): Uint8Array {
 interface Place {
   readonly path: string;
   readonly durability: "block" | "pipelined";
+}
+
+/** Both have the same of the archive, at a height and by an id. */
+async function checkArchive(one: Chain, other: Runtime, height: number, id: string): Promise<void> {
+  for (const target of [height, id]) {
+    const found = await one.archived(target);
+    assert.deepEqual(found, await other.archived(target));
+    if (found !== null && !other.retained().some((block) => block.id === found.block.id)) {
+      await assert.rejects(other.revert(found.block), { code: "NOT_RETAINED", message: /has no state/ });
+    }
+  }
 }
 
 /** The runtime under test, opened anew now and then, beside one in memory. */
@@ -69,7 +80,7 @@ class Pair {
     assert.deepEqual(one, two);
   }
 
-  check(next: (limit: number) => number): void {
+  async check(next: (limit: number) => number): Promise<void> {
     const { durable, plain } = this;
     assert.deepEqual(durable.head, plain.head);
     assert.deepEqual(durable.blocks(), plain.blocks());
@@ -81,6 +92,8 @@ class Pair {
     const known = this.states.get(block.id);
     if (known !== undefined)
       assert.ok(known.equals(durable.read([], AT, WINDOW, block)), `block ${block.height}`);
+    const ids = [...this.states.keys()];
+    await checkArchive(durable, plain, next(plain.head.height + 1), ids[next(ids.length)] as string);
     assert.equal(durable.inspect([], block)?.hash, block.root);
   }
 }
@@ -120,7 +133,7 @@ for (const durability of ["block", "pipelined"] as const) {
               const metadata = writing(next(3) === 0 ? value : ++value);
               await pair.both((runtime) => runtime.produce(metadata));
             }
-            pair.check(next);
+            await pair.check(next);
           }
           await pair.durable.flush();
           const found = await verifyStore(path);
@@ -128,6 +141,10 @@ for (const durability of ["block", "pipelined"] as const) {
           const reader = await openReader(path);
           assert.deepEqual(reader.blocks(), plain.blocks());
           assert.deepEqual(reader.retained(), plain.retained());
+          for (const id of pair.states.keys()) await checkArchive(reader, plain, next(99), id);
+          for (let height = 0; height <= plain.head.height; height++) {
+            await checkArchive(reader, plain, height, plain.head.id);
+          }
           await reader.close();
           // What is freed is really gone: nothing is left but what retained blocks reach.
           await pair.durable.prune(1);

@@ -1,0 +1,107 @@
+/**
+ * The archive of a store: blocks of the chain that are not retained any more, without their states. The rules
+ * are those of chain/archive.ts: one block of each height, and a run of heights each of which holds the
+ * parent of the next one.
+ *
+ *   archive    u40 height   [block id, block record, metadata]; record.ts
+ *   archived   block id     u40 height
+ *   "archive"  [from, top]: the run
+ *
+ * Every operation looks at a few records, however many there are.
+ */
+
+import { hash } from "node:crypto";
+import { assert } from "../errors.ts";
+import type { Database } from "./database.ts";
+import { hashedBytes } from "./format.ts";
+import {
+  type ArchivedRecord,
+  type BlockRecord,
+  packArchived,
+  packRun,
+  type Run,
+  unpackArchived,
+  unpackRun,
+} from "./record.ts";
+import { readable, readChain, readHead } from "./state.ts";
+
+/** Heights that are removed at once at most where the limit has become less. */
+const REMOVED_AT_ONCE = 64;
+
+/** Adds a block that leaves the chain at its lower end. Inside a transaction. */
+export function archiveBlock(database: Database, block: BlockRecord, limit: number): void {
+  const { height } = block;
+  const metadata = block.metadata === null ? new Uint8Array() : database.object(block.metadata);
+  assert(metadata !== undefined, "store: the metadata of a block is not there");
+  const bytes = metadata instanceof Uint8Array ? metadata : hashedBytes(metadata);
+  const run = readRun(database);
+  const from = leadsTo(database, run, block) ? run.from : height;
+  database.putArchived(height, block.id, packArchived({ block, metadata: bytes }));
+  const lowest = height - limit + 1;
+  for (let i = 0; i < REMOVED_AT_ONCE; i++) {
+    const first = database.firstArchived();
+    if (first === null || first >= lowest) break;
+    database.removeArchived(first);
+  }
+  database.putMeta("archive", packRun({ from: Math.max(from, lowest), top: height }));
+}
+
+/** An archived block: of the chain by height, or any by its id. */
+export function readArchived(database: Database, target: number | Uint8Array): ArchivedRecord | null {
+  if (typeof target === "number") {
+    const base = baseOf(database);
+    if (base === null || !Number.isInteger(target) || target < 0 || target >= base.height) return null;
+    const run = readRun(database);
+    return leadsTo(database, run, base) && target >= run.from ? archivedAt(database, target) : null;
+  }
+  const height = database.archivedHeight(target as Buffer);
+  const found = height === null ? null : archivedAt(database, height);
+  return found?.block.id.equals(target) ? found : null;
+}
+
+/** Whether the record holds the block that its id names, as `isBlock` knows it, with its own metadata. */
+export function isArchived(
+  { block, metadata }: ArchivedRecord,
+  height: number,
+  isBlock: (block: BlockRecord) => boolean,
+): boolean {
+  if (block.height !== height || !isBlock(block)) return false;
+  if (block.metadata === null) return metadata.length === 0;
+  return hash("sha256", metadata, "buffer").equals(block.metadata);
+}
+
+/** Finds out anew which of the archive leads to the chain: costs how much that is. Inside a transaction. */
+export function findRun(database: Database): void {
+  const base = baseOf(database);
+  if (base === null) return;
+  let from = base.height;
+  for (let next: BlockRecord = base; ; from--) {
+    const below = readable(() => archivedAt(database, from - 1));
+    if (!below?.block.id.equals(next.parent)) break;
+    next = below.block;
+  }
+  if (from < base.height) database.putMeta("archive", packRun({ from, top: base.height - 1 }));
+  else database.putMeta("archive", null);
+}
+
+function archivedAt(database: Database, height: number): ArchivedRecord | null {
+  const record = height < 0 ? undefined : database.archivedAt(height);
+  return record === undefined ? null : unpackArchived(record);
+}
+
+/** The lowest block of the chain. */
+function baseOf(database: Database): BlockRecord | null {
+  const head = readHead(database);
+  return head === null ? null : readChain(database, head.base);
+}
+
+function readRun(database: Database): Run {
+  const record = database.meta("archive");
+  return record === undefined ? { from: 0, top: -1 } : unpackRun(record);
+}
+
+/** Whether the run ends with the parent of the block, or contains it. */
+function leadsTo(database: Database, { from, top }: Run, { height, parent }: BlockRecord): boolean {
+  if (height <= from || height > top + 1) return false;
+  return archivedAt(database, height - 1)?.block.id.equals(parent) === true;
+}
