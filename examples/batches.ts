@@ -1,7 +1,7 @@
 /** What the examples say of how their batches ran: a line that may differ from run to run. */
 
 import { grouped } from "../runtime/cli/terminal.ts";
-import type { BatchReport, Contended } from "../runtime/index.ts";
+import type { BatchReport, Contended, Ending } from "../runtime/index.ts";
 
 /** One line of counts over all reports, and where items met most often. */
 export function formatBatches(reports: readonly BatchReport[]): string {
@@ -11,11 +11,41 @@ export function formatBatches(reports: readonly BatchReport[]): string {
   const parallel = sum(({ parallel }) => parallel);
   const batches = `${grouped(reports.length)} batches of ${grouped(items)} items`;
   const text = `${batches}, ${grouped(parallel)} in parallel`;
-  if (parallel === 0) return `${text}.`;
+  const loop = formatLoop(reports);
+  if (parallel === 0) return `${text}${loop}.`;
   const executions = grouped(sum(({ executions }) => executions));
   const aborts = grouped(sum(({ aborts }) => aborts));
   const place = formatContended(reports);
-  return `${text}: ${executions} executions, ${aborts} of them aborted${place}.`;
+  return `${text}: ${executions} executions, ${aborts} of them aborted${place}${loop}.`;
+}
+
+/** Why a run in parallel gave way to the loop. */
+const GAVE_WAY: Readonly<Record<Ending, string | null>> = {
+  done: null,
+  cut: "their gas ran out",
+  production: "they do what only the loop can",
+  conflicts: "they conflicted too often",
+  slow: "the loop was faster",
+  memory: "their versions took too much memory",
+  died: "threads died",
+};
+
+/** How many items ran in the loop, and why: most often to see what they cost, or because it does not pay. */
+function formatLoop(reports: readonly BatchReport[]): string {
+  const counts = new Map<string, number>();
+  for (const { sequential, endings } of reports) {
+    if (sequential === 0) continue;
+    const ending = endings.find((one) => one !== "done");
+    const why =
+      (ending && GAVE_WAY[ending]) ?? "to see what they cost, or because more threads would not pay";
+    counts.set(why, (counts.get(why) ?? 0) + sequential);
+  }
+  if (counts.size === 0) return "";
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  const [first, ...others] = [...counts].sort(([, a], [, b]) => b - a) as [[string, number]];
+  if (others.length === 0) return `; ${grouped(total)} in the loop: ${first[0]}`;
+  const parts = [first, ...others].map(([why, count]) => `${grouped(count)} ${why}`);
+  return `; ${grouped(total)} in the loop: ${parts.join(", ")}`;
 }
 
 function formatContended(reports: readonly BatchReport[]): string {

@@ -230,6 +230,9 @@ function parseTransaction(field: Field): SignedTransaction {
 
 function encodeTransaction(field: Field, isCreation: boolean): Uint8Array {
   const type = Number(quantity(field.member("type"), 8));
+  if (type > 3) {
+    return field.member("type").reject("a type from 0x0 to 0x3", "leave transactions of other types out");
+  }
   const number = (name: string, bits = 256): bigint => quantity(field.member(name), bits);
   const to = isCreation ? new Uint8Array(0) : fixed(field.member("to"), 20);
   const common: Item[] = [number("gas", 64), to, number("value"), bytes(field.member("input"))];
@@ -241,9 +244,6 @@ function encodeTransaction(field: Field, isCreation: boolean): Uint8Array {
   if (type === 1) return typed([...first, number("gasPrice"), ...common, access, ...signature]);
   const fees = [number("maxPriorityFeePerGas"), number("maxFeePerGas")];
   if (type === 2) return typed([...first, ...fees, ...common, access, ...signature]);
-  if (type !== 3) {
-    return field.member("type").reject("a type from 0x0 to 0x3", "leave transactions of other types out");
-  }
   const blobs = field
     .member("blobVersionedHashes")
     .elements()

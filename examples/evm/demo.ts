@@ -13,22 +13,27 @@ import {
   complain,
   EXIT_FAILED,
   EXIT_OK,
-  formatTable,
-  grouped,
   integerOption,
   Progress,
   parseOptions,
   print,
 } from "../../runtime/cli/terminal.ts";
 import { StillpointError, UsageError } from "../../runtime/errors.ts";
-import { type BatchReport, programHash, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
+import {
+  type BatchReport,
+  BlockFault,
+  programHash,
+  Runtime,
+  type RuntimeOptions,
+} from "../../runtime/index.ts";
 import { formatBatches } from "../batches.ts";
 import { loadGuest } from "../guests.ts";
 import { RUNNING_HELP, RUNNING_OPTIONS, runningOptions, writeTimeline } from "../running.ts";
 import { type EvmBlock, listBlocks, readBlock, readCodes } from "./block.ts";
-import { comparedFields, differences } from "./compare.ts";
-import { decodeResult, type ExecutedBlock } from "./decode.ts";
+import { differences } from "./compare.ts";
+import { decodeResult } from "./decode.ts";
 import { encodeBlock, type Programs } from "./encode.ts";
+import { formatFailure, formatHeader, formatJson, formatLine, formatTotals, type Line } from "./table.ts";
 import { type TraceStep, traceTransaction } from "./trace.ts";
 
 /**
@@ -37,21 +42,7 @@ import { type TraceStep, traceTransaction } from "./trace.ts";
 const GAS_LIMIT = 40_000_000_000;
 /** Characters of a trace that are written together. */
 const TRACE_CHUNK = 1 << 16;
-const NOT_SUPPORTED = /not supported: ([a-z ]+)/;
-
-/** A block that ran. */
-interface Line {
-  readonly block: EvmBlock;
-  readonly executed: ExecutedBlock;
-  readonly wrong: readonly string[];
-  /** Root of the runtime's state after the block. */
-  readonly root: string;
-  readonly runtimeGas: number;
-  /** Wall time of producing the block. */
-  readonly ms: number;
-  /** Of the transactions. */
-  readonly batch: BatchReport | undefined;
-}
+const NOT_SUPPORTED = /not supported: point evaluation/;
 
 export const evmCommand: Command = {
   name: "evm",
@@ -66,7 +57,7 @@ ${RUNNING_HELP}
                  a line of JSON for each opcode, then output, gas used and whether it passed
   --help         this text
 
-Exit code 1 if a block does not agree with its header.`,
+Exit code 1 if a block is not valid or does not agree with its header.`,
   run: runEvm,
 };
 
@@ -99,21 +90,27 @@ async function runEvm(args: string[]): Promise<number> {
   progress.show("compiling the programs");
   const { runtime, programs } = await evmRuntime({ onBatch, ...running });
   const lines: Line[] = [];
-  const unsupported: string[] = [];
+  let failed = 0;
+  let unsupported = 0;
+  if (!values.json) print(formatHeader());
   try {
-    for (const file of files) {
+    for (const [i, file] of files.entries()) {
       const block = readBlock(file);
-      progress.show(`block ${block.number}, ${lines.length + 1} of ${files.length}`);
-      const metadata = encodeBlock(block, codes, programs);
-      const line = await produceLine(runtime, block, metadata, reports);
+      progress.show(`block ${block.number}, ${i + 1} of ${files.length}`);
+      const line = await produceLine(runtime, block, encodeBlock(block, codes, programs), reports);
       progress.clear();
-      if (typeof line === "string") {
-        unsupported.push(line);
-        complain(`block ${block.number}: not supported: ${line}`);
+      if (line instanceof StillpointError) {
+        const isSupported = !NOT_SUPPORTED.test(line.message);
+        if (isSupported) failed++;
+        else unsupported++;
+        const why = isSupported ? "not valid" : "not supported: point evaluation";
+        if (!values.json) print(formatFailure(block, why));
+        if (isSupported || values.json)
+          complain(`block ${block.number}: ${isSupported ? line.message : why}`);
         continue;
       }
       lines.push(line);
-      if (values.json) print(formatJson(line));
+      print(values.json ? formatJson(line) : formatLine(line));
       for (const difference of line.wrong) complain(`block ${block.number}: ${difference}`);
     }
   } finally {
@@ -121,14 +118,12 @@ async function runEvm(args: string[]): Promise<number> {
     await runtime.close();
   }
   writeTimeline(runtime, values.timeline);
-  const agreeing = lines.filter(({ wrong }) => wrong.length === 0).length;
   if (!values.json) {
-    print(formatLines(lines));
     print(formatBatches(reports));
-    const left = unsupported.length === 0 ? "" : `, ${unsupported.length} not supported`;
-    print(`${agreeing} of ${lines.length} blocks agree with their headers${left}.`);
+    print(formatTotals(lines, failed, unsupported));
   }
-  return agreeing === lines.length ? EXIT_OK : EXIT_FAILED;
+  const isGood = failed === 0 && lines.every(({ wrong }) => wrong.length === 0);
+  return isGood ? EXIT_OK : EXIT_FAILED;
 }
 
 /** The files of the blocks in a directory, or of the one with that number. */
@@ -173,13 +168,13 @@ function ownBlocks(): string {
   throw new UsageError("NO_BLOCKS", message, { directory });
 }
 
-/** The block as it came out, or what it asks for that is not supported. */
+/** The block as it came out, or why it is not valid or not supported; nothing is committed then. */
 async function produceLine(
   runtime: Runtime,
   block: EvmBlock,
   metadata: Uint8Array,
   reports: readonly BatchReport[],
-): Promise<Line | string> {
+): Promise<Line | StillpointError> {
   const start = performance.now();
   const first = reports.length;
   try {
@@ -189,72 +184,8 @@ async function produceLine(
     const batch = reports.slice(first).at(-1);
     return { block, executed, wrong: differences(block, executed), root, runtimeGas: gasUsed, ms, batch };
   } catch (cause) {
+    if (cause instanceof BlockFault) return cause;
     if (!(cause instanceof StillpointError)) throw cause;
-    const missing = NOT_SUPPORTED.exec(cause.message)?.[1];
-    if (missing !== undefined) return missing;
     throw new StillpointError(cause.code, `block ${block.number}: ${cause.message}`, cause.facts, { cause });
   }
-}
-
-function formatJson({ block, executed, wrong, root, runtimeGas, ms, batch }: Line): string {
-  return JSON.stringify({
-    number: Number(block.number),
-    fork: block.fork,
-    transactions: block.transactions.length,
-    gasUsed: Number(executed.gasUsed),
-    receiptsRoot: executed.receiptsRoot,
-    logsBloom: executed.logsBloom,
-    agrees: wrong.length === 0,
-    compared: comparedFields(block),
-    root,
-    runtimeGas,
-    ms: Number(ms.toFixed(3)),
-    parallel: batch?.parallel ?? 0,
-    executions: batch?.executions ?? 0,
-    aborts: batch?.aborts ?? 0,
-  });
-}
-
-function formatLines(lines: readonly Line[]): string {
-  const header = [
-    "block",
-    "fork",
-    "transactions",
-    "calls",
-    "gas",
-    "receipts",
-    "Mgas/s",
-    "ran",
-    "runtime root",
-  ];
-  const rows = lines.map(({ block, executed, wrong, ms, batch, root }) => [
-    String(block.number),
-    block.fork,
-    grouped(block.transactions.length),
-    grouped(callsOf(block)),
-    grouped(executed.gasUsed),
-    wrong.length > 0
-      ? "differ"
-      : comparedFields(block).includes("receiptsRoot")
-        ? "agree"
-        : "gas and bloom agree",
-    (Number(executed.gasUsed) / 1000 / ms).toFixed(0),
-    formatRun(batch),
-    `${root.slice(0, 12)}…`,
-  ]);
-  return formatTable(header, rows, ["fork", "receipts", "ran", "runtime root"]);
-}
-
-/** How many transactions go to contracts. */
-export function callsOf({ accounts, transactions }: EvmBlock): number {
-  const contracts = new Set(
-    accounts.filter(({ codeHash }) => codeHash !== null).map(({ address }) => address),
-  );
-  return transactions.filter(({ to }) => to !== null && contracts.has(to)).length;
-}
-
-function formatRun(batch: BatchReport | undefined): string {
-  if (batch === undefined || batch.parallel === 0) return "in the loop";
-  const { parallel, executions, aborts } = batch;
-  return `${grouped(parallel)} in parallel, ${grouped(executions)} executions, ${grouped(aborts)} aborts`;
 }

@@ -112,15 +112,23 @@ export function formatTable(
 ): string {
   const lines = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...lines.map((line) => visibleLength(line[column]!))));
-  const format = (line: readonly string[]): string =>
-    line
-      .map((cell, column) => {
-        const padding = " ".repeat(widths[column]! - visibleLength(cell));
-        return left.includes(header[column]!) ? cell + padding : padding + cell;
-      })
-      .join("  ")
-      .trimEnd();
-  return lines.map(format).join("\n");
+  const isLeft = header.map((name) => left.includes(name));
+  return lines.map((line) => formatRow(line, widths, isLeft)).join("\n");
+}
+
+/** One row of a table whose widths are known; a cell that is wider moves those behind it. */
+export function formatRow(
+  cells: readonly string[],
+  widths: readonly number[],
+  isLeft: readonly boolean[],
+): string {
+  return cells
+    .map((cell, column) => {
+      const padding = " ".repeat(Math.max(0, widths[column]! - visibleLength(cell)));
+      return isLeft[column] ? cell + padding : padding + cell;
+    })
+    .join("  ")
+    .trimEnd();
 }
 
 /**

@@ -10,9 +10,10 @@
 import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import { type EvmBlock, listBlocks, readBlock, readCodes } from "../../examples/evm/block.ts";
-import { callsOf, evmRuntime } from "../../examples/evm/demo.ts";
+import { evmRuntime } from "../../examples/evm/demo.ts";
 import { encodeBlock } from "../../examples/evm/encode.ts";
 import { PlainEvm, PlainSenders } from "../../examples/evm/plain.ts";
+import { callsOf } from "../../examples/evm/table.ts";
 import { loadGuest } from "../../examples/guests.ts";
 import type { RuntimeOptions } from "../../runtime/index.ts";
 import { quantile, timesAsFast } from "./measure.ts";
