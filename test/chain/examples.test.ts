@@ -1,14 +1,14 @@
 /** Examples in the doc comments of the embedding API run, with a runtime over a root that adds bytes up. */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { compileGuest } from "../../runtime/compile.ts";
 import * as api from "../../runtime/index.ts";
 import { verify as verifyAnywhere } from "../../runtime/proof/verify.ts";
+import { guest } from "../fixture.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FILES = [
@@ -25,9 +25,7 @@ const FILES = [
 
 const directory = mkdtempSync(join(tmpdir(), "stillpoint-examples-"));
 after(() => rmSync(directory, { recursive: true }));
-const readme = readFileSync(join(ROOT, "README.md"), "utf8");
-writeFileSync(join(directory, "root.ts"), /```ts\n([\s\S]*?)```/.exec(readme)?.[1] ?? "");
-const root = await compileGuest(join(directory, "root.ts"));
+const root = await guest("sum");
 
 type Body = (...values: unknown[]) => Promise<void>;
 const AsyncFunction = (async () => {}).constructor as new (...parameters: string[]) => Body;
@@ -58,7 +56,7 @@ for (const file of FILES) {
         assert,
         runtime,
         compileGuest: async () => root,
-        console: { log: (...values: unknown[]) => printed.push(values.join(" ")) },
+        console: { log: (...values: unknown[]) => printed.push(values.map(String).join(" ")) },
       };
       const names = Object.keys(scope).filter((name) => !new RegExp(`const ${name}\\b`).test(example));
       await new AsyncFunction(...names, example)(...names.map((name) => scope[name]));
