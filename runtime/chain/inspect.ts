@@ -3,10 +3,10 @@
 import * as abi from "../../syscalls/abi.ts";
 import { UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
-import { tableDiff, tableGet } from "../heap/table.ts";
+import { tableDiff } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { readMemory } from "../image/memory.ts";
-import { childOf, loadProcess, type Process } from "../image/process.ts";
+import { findProcess } from "../image/path.ts";
 import { pagesLeft } from "../image/quota.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
 import { WASM_PAGE_BYTES } from "../limits.ts";
@@ -47,7 +47,7 @@ export interface ProcessView {
 }
 
 export function inspectProcess(heap: Heap, root: Ref, path: readonly number[]): ProcessView | null {
-  const found = find(heap, root, path);
+  const found = findProcess(heap, root, path);
   if (found === null) return null;
   const { ref, process } = found;
   const children: number[] = [];
@@ -84,7 +84,7 @@ export function readProcess(
   address: number,
   length: number,
 ): Uint8Array {
-  const process = find(heap, root, path)?.process;
+  const process = findProcess(heap, root, path)?.process;
   if (process === undefined) {
     throw new UsageError("NO_PROCESS", `there is no process at path [${path.join(", ")}]`, {
       path: path.join(","),
@@ -109,22 +109,6 @@ export function readProcess(
   const bytes = new Uint8Array(length);
   readMemory(heap, process.memory, address, bytes, 0, length);
   return bytes;
-}
-
-/** The record of the process at a path, and what it is to the process above. */
-function find(heap: Heap, root: Ref, path: readonly number[]): { ref: Ref; process: Process } | null {
-  if (!Array.isArray(path)) {
-    throw new UsageError("BAD_ARGUMENT", `path must be an array of child numbers, got ${typeof path}`);
-  }
-  let ref = root;
-  let process = loadProcess(heap, root);
-  for (const number of path) {
-    if (!Number.isInteger(number) || number < 0 || number >= abi.CHILD_LIMIT) return null;
-    ref = tableGet(heap, process.children, number);
-    if (ref === 0) return null;
-    process = childOf(process.gasEpoch, loadProcess(heap, ref));
-  }
-  return { ref, process };
 }
 
 function hex(heap: Heap, ref: Ref): string {
