@@ -27,6 +27,7 @@ export {
   FAILURES_OWN,
   fail,
 } from "./fail";
+export { outputAt } from "./view";
 export { check, errorName, faultName, reasonName } from "./errors";
 export { Block } from "./block";
 export { PAGE_BYTES, PageBuffer, allocatePages } from "./pages";

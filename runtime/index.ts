@@ -23,7 +23,7 @@ export {
   type VerifiedBlock,
   verifyStore,
 } from "./chain/care.ts";
-export type { Chain } from "./chain/chain.ts";
+export type { Chain, MemoryRange } from "./chain/chain.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {
   type Diff,
@@ -48,7 +48,9 @@ export {
   type TraceEvent,
 } from "./chain/runtime.ts";
 export { formatFaults } from "./chain/stack.ts";
+export type { Trace, TriedBlock } from "./chain/trace.ts";
 export { type ExportOptions, exportBlock, Importer, openImport } from "./chain/transfer.ts";
+export type { CallOptions, View } from "./chain/views.ts";
 export { KernelPanic, LimitError, StillpointError, StoreError, UsageError } from "./errors.ts";
 export type { HashedRecord } from "./image/record.ts";
 export { AdmissionError, admit, type Program, programHash } from "./program/admit.ts";

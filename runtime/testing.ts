@@ -11,6 +11,7 @@ import { checkRootQuota, loadProgram } from "./chain/genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./chain/inspect.ts";
 import { bad, checkNames, integer } from "./chain/options.ts";
 import { formatFaults, placed } from "./chain/stack.ts";
+import { type CallOptions, checkCall } from "./chain/views.ts";
 import { described, LimitError, StillpointError, UsageError } from "./errors.ts";
 import { createHeap, Heap, type Ref } from "./heap/heap.ts";
 import { MemoryEdit } from "./image/memory.ts";
@@ -24,6 +25,7 @@ import { NOBODY_ELSE } from "./kernel/jobs.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import { LoadedProgram, Programs } from "./kernel/program.ts";
 import { BlockTracer, type ByteRange, type Frame, type TraceEvent } from "./kernel/trace.ts";
+import { entryNumber, runView } from "./kernel/view.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "./limits.ts";
 import { Positions } from "./program/source-map/positions.ts";
 
@@ -64,6 +66,14 @@ export interface TestOutcome {
   readonly lost: readonly ByteRange[];
 }
 
+/** What a view gave. */
+export interface TestView {
+  /** What the entry returned. */
+  readonly code: bigint;
+  readonly output: Uint8Array;
+  readonly gasUsed: number;
+}
+
 /** A state of a process and all below it: a value, good for its process and all forks of it. */
 export interface TestState {
   /** SHA-256 root of the subtree, in hex. */
@@ -97,6 +107,7 @@ const DEPTH = 1;
 interface Bench {
   readonly heap: Heap;
   readonly kernel: Kernel;
+  readonly programs: Programs;
   readonly tracer: BlockTracer;
   readonly positions: ReadonlyMap<string, Positions>;
   readonly program: LoadedProgram;
@@ -145,10 +156,11 @@ export class TestProcess {
       handles.push(await loadProgram(heap, known.program));
     }
     const tracer = new BlockTracer();
-    const kernel = new Kernel(heap, new Programs(heap, handles), NOBODY_ELSE, tracer);
+    const admitted = new Programs(heap, handles);
+    const kernel = new Kernel(heap, admitted, NOBODY_ELSE, tracer);
     const loaded = new LoadedProgram(handles[0] as (typeof handles)[0]);
     checkRootQuota(loaded, memoryQuota);
-    const bench = { heap, kernel, tracer, positions, program: loaded, gas };
+    const bench = { heap, kernel, programs: admitted, tracer, positions, program: loaded, gas };
     return new TestProcess(bench, freshProcess(loaded, memoryQuota, processQuota, heldGasQuota));
   }
 
@@ -207,6 +219,22 @@ export class TestProcess {
     this.#activate(start);
     if (this.#process.status === abi.STATUS_FAULTED) throw this.#fault("start function");
     return this.#outcomes();
+  }
+
+  /**
+   * Runs an entry as a view, as `Runtime.call` does: with input and output, and nothing of it is kept. It has
+   * the gas of the other calls unless another is given.
+   *
+   * @throws GuestFault, UsageError (NO_ENTRY, RANGE, BAD_OPTION)
+   */
+  view(entry: string, options: Omit<CallOptions, "block" | "signal"> = {}): TestView {
+    const { heap, kernel, programs } = this.#bench;
+    const { request, gas } = checkCall([], entry, { gas: this.#bench.gas, ...options });
+    const { end, output } = this.#observed(() =>
+      runView(heap, programs, kernel, this.#process, [], { ...request, gas }),
+    );
+    if (end.status === abi.STATUS_FAULTED) throw this.#fault(entry, end);
+    return { code: codeOf(end), output: new Uint8Array(output), gasUsed: end.gasUsed };
   }
 
   /** What it holds now. Set it to go back, or forth; a state stays good. */
@@ -290,11 +318,7 @@ export class TestProcess {
   #entry(name: string): number {
     const { program } = this.#bench;
     if (typeof name !== "string") throw wrong("entry", name, "the name of an exported function");
-    const entry = program.entry(Buffer.from(name, "utf8").toString("latin1"));
-    if (entry >= 0) return entry;
-    const known = program.handle.entries.join(", ") || "none";
-    const text = `no entry "${name}": an exported function (i64) -> i64. The program's entries: ${known}`;
-    throw new UsageError("NO_ENTRY", text, { entry: name });
+    return entryNumber(program, name);
   }
 
   /** What START makes of the process. */
@@ -318,20 +342,21 @@ export class TestProcess {
     start.argumentHigh = Number(value >> 32n) | 0;
     const before = this.#process;
     this.#activate(start);
-    const { status, codeLow, codeHigh } = this.#process;
-    if (status !== abi.STATUS_FAULTED) return (BigInt(codeHigh) << 32n) | BigInt(codeLow >>> 0);
+    if (this.#process.status !== abi.STATUS_FAULTED) return codeOf(this.#process);
     const fault = this.#fault(name);
     this.#process = before;
     throw fault;
   }
 
   #activate(start: Process): void {
-    const { kernel, tracer, positions } = this.#bench;
+    this.#process = this.#observed(() => this.#bench.kernel.activate(start, DEPTH));
+  }
+
+  /** Runs something in the kernel, and keeps what the tracer tells of it. */
+  #observed<T>(run: () => T): T {
+    const { tracer, positions } = this.#bench;
     try {
-      this.#process = withStacks(
-        (stack, text, place) => tracer.fault(stack, text, place),
-        () => kernel.activate(start, DEPTH),
-      );
+      return withStacks((stack, text, place) => tracer.fault(stack, text, place), run);
     } catch (error) {
       throw error instanceof LimitError && error.code === "HEAP_FULL" ? full(error) : error;
     } finally {
@@ -339,9 +364,8 @@ export class TestProcess {
     }
   }
 
-  #fault(entry: string): GuestFault {
+  #fault(entry: string, { fault, text } = this.#process): GuestFault {
     const { heap } = this.#bench;
-    const { fault, text } = this.#process;
     const words = text === 0 ? "" : heap.payload(text).toString("utf8");
     return new GuestFault(entry, FAULT_NAMES[fault] as string, words, this.#events);
   }
@@ -365,6 +389,10 @@ export class TestProcess {
       };
     });
   }
+}
+
+function codeOf({ codeLow, codeHigh }: Process): bigint {
+  return (BigInt(codeHigh) << 32n) | BigInt(codeLow >>> 0);
 }
 
 type ItemEvent = Extract<TraceEvent, { what: "item" }>;

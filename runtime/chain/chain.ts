@@ -1,10 +1,18 @@
 /** Looking at blocks and their states: what a runtime, and a reader of its store, have in common. */
 
+import { badArgument } from "../errors.ts";
 import { proveRange } from "../proof/prove.ts";
 import type { ArchivedBlock } from "./archive.ts";
 import { type Block, checkTarget, type RetainedInput } from "./block.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
+
+/** A range of the memory of the process at `path`, child numbers from the root. */
+export interface MemoryRange {
+  readonly path: readonly number[];
+  readonly address: number;
+  readonly length: number;
+}
 
 /** Blocks to look at: those of a `Runtime`, or, through a `Reader`, those that it keeps in a store. */
 export abstract class Chain {
@@ -95,6 +103,23 @@ export abstract class Chain {
   }
 
   /**
+   * As `read`, for many ranges of one block.
+   *
+   * @throws UsageError (NO_PROCESS, RANGE, NOT_RETAINED, BAD_ARGUMENT): nothing is read
+   * @example
+   * ```ts
+   * const ranges = [8, 1024].map((address) => ({ path: [], address, length: 8 }));
+   * console.log(runtime.readMany(ranges).map(({ length }) => length).join()); // 8,8
+   * ```
+   */
+  readMany(ranges: readonly MemoryRange[], block?: number | Block): Uint8Array[] {
+    checkRanges(ranges);
+    return this.withState(block, ({ heap, ref }) =>
+      ranges.map(({ path, address, length }) => readProcess(heap, ref, path, address, length)),
+    );
+  }
+
+  /**
    * A proof of what `length` bytes at `address` of the process at `path` are, in the latest block or another
    * retained one; or that there is no such process, or that the range is not inside its memory. Whoever knows
    * the block's `root` verifies it with `verify`, of this package or of `stillpoint/proof`. It is about 1 KiB
@@ -110,6 +135,24 @@ export abstract class Chain {
    */
   prove(path: readonly number[], address: number, length: number, block?: number | Block): Uint8Array {
     return this.withState(block, ({ heap, ref }) => proveRange(heap, ref, path, address, length));
+  }
+
+  /**
+   * As `prove`, for many ranges of one block: a proof of each.
+   *
+   * @throws UsageError (BAD_ARGUMENT, NOT_RETAINED)
+   * @example
+   * ```ts
+   * const ranges = [[], [3]].map((path) => ({ path, address: 1024, length: 8 }));
+   * const proofs = runtime.proveMany(ranges);
+   * console.log(proofs.map((proof) => verify(runtime.head.root, proof).absent).join()); // ,process
+   * ```
+   */
+  proveMany(ranges: readonly MemoryRange[], block?: number | Block): Uint8Array[] {
+    checkRanges(ranges);
+    return this.withState(block, ({ heap, ref }) =>
+      ranges.map(({ path, address, length }) => proveRange(heap, ref, path, address, length)),
+    );
   }
 
   /**
@@ -132,4 +175,10 @@ export abstract class Chain {
     checkTarget(b);
     return this.withState(a, (left) => this.withState(b, (right) => diffProcesses(left, right, limit)));
   }
+}
+
+function checkRanges(ranges: readonly MemoryRange[]): void {
+  const isRange = (range: unknown): boolean => typeof range === "object" && range !== null;
+  if (Array.isArray(ranges) && ranges.every(isRange)) return;
+  throw badArgument("ranges must be a list of objects with path, address and length", ranges);
 }

@@ -10,6 +10,7 @@
  *   hash            hash                                 the hashes of a new block
  *   collection      collection
  *   trace           trace                                a block runs once more for `trace`
+ *   view            view                                 an entry runs for `call`
  */
 
 import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
@@ -22,6 +23,7 @@ import {
   SPAN_HASH,
   SPAN_START,
   SPAN_TRACE,
+  SPAN_VIEW,
   SPAN_WAIT,
   type Span,
   spans,
@@ -60,6 +62,7 @@ const OTHERS = new Map([
   [SPAN_COLLECTION, "collection"],
   [SPAN_HASH, "hash"],
   [SPAN_TRACE, "trace"],
+  [SPAN_VIEW, "view"],
 ]);
 
 export function chromeTrace(memory: SharedArrayBuffer): ChromeTrace {

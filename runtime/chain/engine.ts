@@ -4,18 +4,20 @@
 
 import type { BatchCounters, BatchReport, BlockOfBatch } from "../batch/evidence.ts";
 import type { Hints } from "../batch/hints.ts";
-import { LimitError } from "../errors.ts";
+import { LimitError, UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { hashObject } from "../image/hash.ts";
 import type { RawFrame, TraceEvent } from "../kernel/trace.ts";
 import type { Store, Stores } from "../store/store.ts";
 import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
+import type { ViewJob } from "../worker/views.ts";
 import type { Events } from "./events.ts";
 import type { Genesis } from "./genesis.ts";
 import type { Settings, StoreSettings } from "./options.ts";
 import { Reports } from "./reports.ts";
 import { withPlaces } from "./stack.ts";
+import type { Trace } from "./trace.ts";
 
 /** A block that ran: the root's image, and the BLOB of its metadata (0: none). */
 export interface BlockRun {
@@ -34,14 +36,13 @@ export interface Plan {
   readonly events: Events | null;
 }
 
-export interface Trace {
-  readonly root: string;
-  readonly events: readonly TraceEvent[];
-}
-
-/** What a worker answers: `programs` are BLOBs by hash, as far as it still has them (else 0). */
+/**
+ * What a worker answers: `data` is a BLOB, 0: none; `programs` are BLOBs by hash, as far as it still has them
+ * (else 0).
+ */
 interface RawTrace {
-  readonly root: string;
+  readonly root: string | null;
+  readonly data: Ref;
   readonly events: readonly TraceEvent<RawFrame>[];
   readonly programs: readonly (readonly [hash: string, blob: Ref])[];
 }
@@ -50,6 +51,8 @@ interface RawTrace {
 export interface Metrics {
   /** Blocks that ran, whether they were kept or not; traces do not count. */
   readonly blocks: number;
+  /** Views that were asked for and have ended, however they did. */
+  readonly views: number;
   /** Collections of the heap. */
   readonly collections: number;
   /** Bytes handed out and not found free again: an upper bound of what is in use. */
@@ -107,6 +110,8 @@ export class Engine {
   #gaveWay = 0;
   #inFlight = 0;
   #blocks = 0;
+  #views = 0;
+  #viewsInFlight = 0;
   #collections = 0;
   #usedAfterCollection = 0;
   #collecting: Promise<boolean> | null = null;
@@ -127,6 +132,7 @@ export class Engine {
     const { heap, pool } = this;
     return {
       blocks: this.#blocks,
+      views: this.#views,
       collections: this.#collections,
       heapUsedBytes: heap.usedBytes,
       heapLimitBytes: heap.limitBytes,
@@ -217,16 +223,62 @@ export class Engine {
     commit: (run: BlockRun) => T | Promise<T>,
     forget: (count: number) => Promise<number> = async () => 0,
   ): Promise<T> {
-    if (this.#due() && (this.#inFlight === 0 || this.#pressed)) await this.collect();
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await this.#runOnce(start, metadata, gas, plan, commit);
-      } catch (error) {
-        if (!(error instanceof LimitError) || error.code !== "HEAP_FULL") throw error;
-        if (attempt > 0 && (await forget(2 ** (attempt - 1))) === 0) throw error;
-        await this.collect({ evict: true });
+    await this.#collectIfDue();
+    const { views } = this.pool;
+    let held = false;
+    try {
+      for (let attempt = 0; ; attempt++) {
+        try {
+          return await this.#runOnce(start, metadata, gas, plan, commit);
+        } catch (error) {
+          if (!isHeapFull(error)) throw error;
+          // Views take no room that a block needs: no block is forgotten on their account.
+          if (!held) await views.hold();
+          held = true;
+          if (attempt > 0 && (await forget(2 ** (attempt - 1))) === 0) throw error;
+          await this.collect({ evict: true });
+        }
       }
+    } finally {
+      if (held) views.release();
     }
+  }
+
+  /**
+   * Runs a view of a state that the caller holds, and gives what `read` makes of the answer. If the heap is
+   * full it is run once more behind a collection; nothing is forgotten for it.
+   */
+  async view<T>(
+    job: ViewJob,
+    read: (answer: Ref) => T,
+    signal: AbortSignal | null,
+    cancelled: (signal: AbortSignal) => Error,
+  ): Promise<T> {
+    const { views, viewsLimit: limit } = this.settings;
+    if (views === 0) throw new UsageError("NO_VIEWS", 'open the runtime with the option "views": 1, say');
+    if (this.#viewsInFlight >= limit) {
+      const text =
+        `${limit} calls are in flight, as many as the option "viewsLimit" allows. ` +
+        "Wait for one of them, or open the runtime with a larger one";
+      throw new LimitError("TOO_MANY_VIEWS", text, { limit });
+    }
+    this.#viewsInFlight++;
+    const run = (): Promise<T> => this.pool.views.run(job, read, signal, cancelled);
+    try {
+      await this.#collectIfDue();
+      return await run().catch(async (error) => {
+        if (!isHeapFull(error)) throw error;
+        await this.collect({ evict: true });
+        return run();
+      });
+    } finally {
+      this.#viewsInFlight--;
+      this.#views++;
+    }
+  }
+
+  async #collectIfDue(): Promise<void> {
+    if (this.#due() && (this.#inFlight === 0 || this.#pressed)) await this.collect();
   }
 
   #runOnce<T>(
@@ -264,11 +316,13 @@ export class Engine {
     return this.inTurn(async () => {
       const blob = typeof metadata === "number" ? metadata : await this.#blob(metadata);
       const ref = await this.pool.run({ kind: JOB_TRACE, start, metadata: blob, gas });
-      const { root, events, programs } = JSON.parse(this.heap.payload(ref).toString("utf8")) as RawTrace;
+      const raw = JSON.parse(this.heap.payload(ref).toString("utf8")) as RawTrace;
+      const { root, events, programs } = raw;
+      const data = new Uint8Array(raw.data === 0 ? [] : this.heap.payload(raw.data));
       const found = programs.flatMap(([hash, blob]) =>
         blob === 0 ? [] : [[hash, this.heap.payload(blob)] as const],
       );
-      return { root, events: await withPlaces(events, new Map(found)) };
+      return { root, data, events: await withPlaces(events, new Map(found)) };
     });
   }
 
@@ -298,7 +352,8 @@ export class Engine {
 
   /**
    * Frees all space that no retained block of any runtime reaches, as soon as no block is in progress; those
-   * that come wait. Work in advance puts it off, until the heap is nearly full: then that work begins anew
+   * that come wait, and views begin again behind it. Work in advance puts it off, until the heap is nearly
+   * full: then that work begins anew
    * later.
    *
    * Pages that lie in a store are freed too where the rest is not enough, or with `evict`: what needs them
@@ -320,6 +375,7 @@ export class Engine {
     if (pool.threadsAtWork > 0 && !this.#pressed && !force) return false;
     pool.pauseAdvance(true);
     try {
+      await pool.views.hold();
       await pool.stopWork();
       const refs = new Set<Ref>(this.genesisRefs());
       for (const user of this.#users) for (const ref of user.roots()) refs.add(ref);
@@ -333,6 +389,7 @@ export class Engine {
       if (!evict && stores !== 0 && this.#pressed) await collect(stores);
       await also?.();
     } finally {
+      pool.views.release();
       pool.pauseAdvance(false);
     }
     this.#collections++;
@@ -352,4 +409,8 @@ export class Engine {
   get #pressed(): boolean {
     return this.heap.usedBytes > this.heap.limitBytes * COLLECT_SHARE;
   }
+}
+
+function isHeapFull(error: unknown): boolean {
+  return error instanceof LimitError && error.code === "HEAP_FULL";
 }

@@ -4,8 +4,8 @@
  * There is the history that callers see, and the one that the store has acknowledged. A change is applied to
  * the first at once, waits in line, and is applied to the other when it is on the disk. If one cannot be
  * written, the line is dropped and the first becomes a copy of the other; nothing is undone. Whatever one of
- * the histories, the draft of a call, a candidate or a change in line reaches is a root: of collections, and
- * of sweeps.
+ * the histories, the draft of a call, a candidate, a change in line or a view reaches is a root: of
+ * collections, and of sweeps.
  *
  * A history that is further behind, such as one of which a checkpoint has the states, would be one more field
  * that the same changes reach later, and one more root.
@@ -34,6 +34,11 @@ const PENDING_LIMIT = 64;
 /** Objects that a sweep looks at in one transaction. */
 const SWEEP_SLICE = 4096;
 
+/** What reaches objects in the heap. */
+export interface Reaching {
+  roots(): Iterable<Ref>;
+}
+
 export class Journal {
   /** Null: nothing is durable. */
   readonly store: Store | null;
@@ -49,8 +54,8 @@ export class Journal {
   #acknowledged: History;
   /** What the call in progress builds on, or has made and nobody sees yet. */
   #draft: History | null = null;
-  /** Histories that are being copied. */
-  readonly #held = new Set<History>();
+  /** Histories that are being copied, and states that views look at. */
+  readonly #held = new Set<Reaching>();
   /** Changes on their way from the seen to the acknowledged history, each a transaction. */
   #pending: (readonly Change[])[] = [];
   #tail: Promise<void> = Promise.resolve();
@@ -102,8 +107,8 @@ export class Journal {
 
   /** References that collections and sweeps must keep. */
   *roots(): Iterable<Ref> {
-    for (const history of new Set([this.#seen, this.#acknowledged, this.#draft, ...this.#held])) {
-      if (history !== null) yield* history.roots();
+    for (const held of new Set([this.#seen, this.#acknowledged, this.#draft, ...this.#held])) {
+      if (held !== null) yield* held.roots();
     }
     yield* this.candidates.roots();
     for (const { ref, metadata } of this.#pending.flatMap(pushedBy)) {
@@ -112,13 +117,13 @@ export class Journal {
     }
   }
 
-  /** Keeps all that a history reaches as long as `work` takes. */
-  async holding<T>(history: History, work: () => Promise<T>): Promise<T> {
-    this.#held.add(history);
+  /** Keeps all that a history, or a state, reaches as long as `work` takes. */
+  async holding<T>(held: Reaching, work: () => Promise<T>): Promise<T> {
+    this.#held.add(held);
     try {
       return await work();
     } finally {
-      this.#held.delete(history);
+      this.#held.delete(held);
     }
   }
 

@@ -32,7 +32,7 @@ export interface Parts {
 export async function openParts(settings: Settings): Promise<Parts> {
   const handle = createHeap(settings.heapBytes);
   const heap = mainHeap(handle);
-  const { workers, runner, store: place } = settings;
+  const { workers, views, runner, store: place } = settings;
   const { force, paranoid, steps, dependencies, timing } = settings;
   const cache = settings.programCache ?? (place === null ? undefined : join(place.path, "programs"));
   const stores = new Stores(handle, heap);
@@ -49,6 +49,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
     pool = new Pool({
       heap: handle,
       workers,
+      views,
       atOnce: place === null ? workers : Math.max(1, availableParallelism() - 1),
       timeline: createTimeline(settings.timeline),
       batchOptions: { force, paranoid, steps, dependencies, timing },

@@ -30,6 +30,13 @@ export interface RuntimeOptions {
   readonly processQuota?: number;
   /** Worker threads. Default: the cores at hand, at most 8. Never changes a result. */
   readonly workers?: number;
+  /**
+   * Threads besides, which serve `call` and nothing else; the first call starts them. 0: there are no views.
+   * Default 1.
+   */
+  readonly views?: number;
+  /** How many calls may be in flight, those of forks included; more are rejected. Default 1024. */
+  readonly viewsLimit?: number;
   /** Capacity of the heap that holds all retained states; committed as it is touched. Default 8 GiB. */
   readonly heapBytes?: number;
   /** How many blocks can be reverted to, those of the current chain before others. Default 256. */
@@ -131,6 +138,8 @@ const KNOWN = [
   "heldGasQuota",
   "processQuota",
   "workers",
+  "views",
+  "viewsLimit",
   "heapBytes",
   "retain",
   "retainAtLeast",
@@ -187,6 +196,8 @@ export function checkOptions(options: RuntimeOptions): Settings {
     memoryQuota: integer(options, "memoryQuota", 1 << 20, 1, 1 << 28),
     processQuota: integer(options, "processQuota", 131_072, 0, 1 << 30),
     workers: integer(options, "workers", Math.min(8, availableParallelism()), 1, 256),
+    views: integer(options, "views", 1, 0, 32),
+    viewsLimit: integer(options, "viewsLimit", 1024, 1, 1 << 20),
     heapBytes: integer(options, "heapBytes", 8 * 2 ** 30, 1 << 20, 2 ** 37),
     retain: integer(options, "retain", 256, 1, 1 << 18),
     retainAtLeast: integer(options, "retainAtLeast", 1, 1, 1 << 18),

@@ -9,7 +9,7 @@
  * that change nothing of the history, `execute` and `fork` with "at", begin at once.
  */
 
-import { assert, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
 import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
@@ -24,7 +24,6 @@ import type { Engine, Metrics } from "./engine.ts";
 import type { EventStream } from "./events.ts";
 import type { Change, History } from "./history.ts";
 import {
-  type BlockInput,
   checkExecute,
   checkInput,
   checkReorg,
@@ -43,6 +42,8 @@ import {
   type RuntimeOptions,
   type StoreSettings,
 } from "./options.ts";
+import { checkTraced, type Trace, type TriedBlock, traceBlock } from "./trace.ts";
+import { type CallOptions, checkCall, type View, Views } from "./views.ts";
 
 export type { ByteRange, Frame, TraceEvent };
 
@@ -70,6 +71,7 @@ export class Runtime extends Chain {
   readonly #engine: Engine;
   readonly #journal: Journal;
   readonly #maker: Maker;
+  readonly #views: Views;
   /** Calls in progress that are not of the queue. */
   readonly #aside = new Set<Promise<unknown>>();
   #queue: Promise<unknown> = Promise.resolve();
@@ -80,6 +82,7 @@ export class Runtime extends Chain {
     this.#engine = engine;
     this.#journal = journal;
     this.#maker = new Maker(engine, journal);
+    this.#views = new Views(engine, journal);
     engine.open(this);
   }
 
@@ -327,6 +330,23 @@ export class Runtime extends Chain {
     return lookAt(heap, () => retainedHeader(heap, genesis.id, this.#find(block)));
   }
 
+  /**
+   * Runs an entry of the process at `path` as it is at the end of a block, beside the blocks in progress, and
+   * keeps nothing of it: a view. guest/README.md tells where its input and output are.
+   *
+   * @throws UsageError (NOT_RETAINED, NO_PROCESS, NO_ENTRY, NO_VIEWS, RANGE, CANCELLED, CLOSED, BAD_…),
+   *   LimitError (TOO_MANY_VIEWS, VIEW_INTERRUPTED, HEAP_FULL, HOST_MEMORY, WORKERS_DIED), StoreError
+   * @example
+   * ```ts
+   * const { status, code } = await runtime.call([], "preview", { input: Uint8Array.of(3, 4) });
+   * console.log(status, code === 7n, runtime.head.height); // returned true 0
+   * ```
+   */
+  async call(path: readonly number[], entry: string, options: CallOptions = {}): Promise<View> {
+    const call = checkCall(path, entry, options);
+    return this.#beside(() => this.#views.run(this.refOf(call.block ?? this.head), call));
+  }
+
   blocks(): readonly Block[] {
     return this.#history.chain().map(({ block }) => block);
   }
@@ -363,41 +383,23 @@ export class Runtime extends Chain {
   }
 
   /**
-   * Every activation and call of a retained block, in the order of a run on one thread, and of every fault
-   * the stack of functions with source lines. The block is run once more for it, from the block before, which
-   * must be retained too. Or of a block that is only tried: given what `produce` would be given, it is run on
-   * the newest block and forgotten; that tells why it failed.
+   * Every activation and call of a retained block or candidate, in the order of a run on one thread, and of
+   * every fault the stack of functions with source lines. The block is run once more for it, from the block
+   * before, which must be there too. Or of a block that is only tried: given what `produce` would be given,
+   * and perhaps on which block, it is run and forgotten. That shows why it fails, or its root and data.
    *
    * @throws UsageError (NOT_RETAINED, CLOSED; for an input as `produce`)
    * @example
    * ```ts
-   * const events = await runtime.trace();
+   * const { events } = await runtime.trace();
    * console.log(events[0].what, events.at(-1).status); // begin snapshot
-   * const tried = await runtime.trace({ metadata: Uint8Array.of(7) });
-   * console.log(formatFaults(tried).length); // 0
+   * const tried = await runtime.trace({ metadata: Uint8Array.of(7), on: 0 });
+   * console.log(formatFaults(tried).length, tried.data.length); // 0 8
    * ```
    */
-  async trace(block: number | Block | BlockInput = this.head): Promise<readonly TraceEvent[]> {
-    if (typeof block === "object" && block !== null && "metadata" in block) {
-      const { metadata, ...options } = block;
-      const input = checkInput(this.#engine.settings, metadata, options);
-      return this.#enqueue(async () => {
-        const start = this.#maker.stateFor(this.#history.head, input.metadata);
-        return (await this.#engine.trace(start, input.metadata, input.gasLimit)).events;
-      });
-    }
-    return this.#enqueue(async () => {
-      const { genesis } = this.#engine;
-      const entry = this.#journal.find(block);
-      const { height, parent } = entry.block;
-      const start =
-        height === 0
-          ? genesis.start.ref
-          : this.#journal.find({ ...entry.block, id: parent, height: height - 1 }).ref;
-      const { root, events } = await this.#engine.trace(start, entry.metadata, entry.budget);
-      assert(root === entry.block.root, "trace: the block came out differently");
-      return events;
-    });
+  async trace(block: number | Block | TriedBlock = this.head): Promise<Trace> {
+    const traced = checkTraced(this.#engine.settings, block);
+    return this.#enqueue(() => traceBlock(this.#engine, this.#journal, this.#maker, traced));
   }
 
   /**

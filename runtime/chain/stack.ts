@@ -4,6 +4,8 @@ import { badArgument } from "../errors.ts";
 import type { Frame, RawFrame, TraceEvent } from "../kernel/trace.ts";
 import { Positions } from "../program/source-map/positions.ts";
 import { sourceOf } from "../program/source-map/sources.ts";
+import type { Trace } from "./trace.ts";
+import type { View } from "./views.ts";
 
 /** The events with their stacks in terms of the originals; `programs` has their bytes by hash. */
 export async function withPlaces(
@@ -16,6 +18,24 @@ export async function withPlaces(
     if (bytes !== undefined) positions.set(hash, await Positions.of(bytes));
   }
   return placed(events, positions);
+}
+
+/** How many programs' positions are kept. */
+const POSITIONS_LIMIT = 8;
+
+/** Stacks of programs that fault again and again: the positions of the last few are kept. */
+export class KnownPositions {
+  readonly #known = new Map<string, Promise<Positions>>();
+
+  /** A stack of the program with that hash and these bytes. */
+  async frames(hash: string, bytes: Uint8Array, stack: readonly RawFrame[]): Promise<readonly Frame[]> {
+    const known = this.#known.get(hash) ?? Positions.of(bytes);
+    this.#known.delete(hash);
+    this.#known.set(hash, known);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size > POSITIONS_LIMIT) this.#known.delete(oldest as string);
+    return framesOf(await known, stack);
+  }
 }
 
 /** The same where the positions of programs are known, by hash; stacks of others are empty. */
@@ -63,7 +83,8 @@ function frameOf(positions: Positions, [functionIndex, offset]: RawFrame): Frame
 }
 
 /**
- * The faults of a trace as text: for each the process, what happened, and the stack with source lines.
+ * The faults of a trace, or that of a view, as text: for each the process, what happened, and the stack with
+ * source lines.
  *
  * @example
  * ```ts
@@ -72,9 +93,8 @@ function frameOf(positions: Positions, [functionIndex, offset]: RawFrame): Frame
  * //     at guest/bank/pay (guest/bank.ts:17:10)
  * ```
  */
-export function formatFaults(events: readonly TraceEvent[]): string {
-  if (!Array.isArray(events)) throw badArgument("what is printed are the events of a trace", events);
-  return (events as readonly TraceEvent[])
+export function formatFaults(of: Trace | readonly TraceEvent[] | View): string {
+  return eventsOf(of)
     .flatMap((event) => {
       if ((event.what !== "end" && event.what !== "item") || event.fault === "none") return [];
       const process = `/${event.path.join("/")}`;
@@ -83,6 +103,15 @@ export function formatFaults(events: readonly TraceEvent[]): string {
       return [`${who} faulted: ${fault}`, ...folded(event.stack.map(formatFrame))];
     })
     .join("\n");
+}
+
+function eventsOf(of: Trace | readonly TraceEvent[] | View): readonly TraceEvent[] {
+  if (Array.isArray(of)) return of;
+  if (typeof of === "object" && of !== null) {
+    if ("events" in of) return of.events;
+    if ("stack" in of) return [{ what: "end", ...of }];
+  }
+  throw badArgument("what is printed is a trace, or its events, or a view", of);
 }
 
 /** Lines, those that follow their like counted. */

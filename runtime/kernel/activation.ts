@@ -62,6 +62,8 @@ export class Activation {
   grown = false;
   /** In the start function: no calls. */
   starting = false;
+  /** Nobody keeps its result, or resumes it. */
+  isView = false;
   /** The running item of a batch that this activation is, or is started by; null outside of items. */
   item: Item | null = null;
   /** Where in the tree below the item's process it runs: "" is that process, "/3" its child 3. */
@@ -117,6 +119,11 @@ export class Activation {
   /** What activations of its child of that number are within; null outside of items. */
   below(child: number): Within | null {
     return this.item === null ? null : { item: this.item, path: `${this.path}/${child}` };
+  }
+
+  /** Whether RET and SNAPSHOT can suspend it. */
+  get canSuspend(): boolean {
+    return !this.starting && !this.isView && this.item === null;
   }
 
   /** Whether it is an item itself. */

@@ -52,6 +52,8 @@ interface Run {
   readonly metadata: Uint8Array | null;
   /** What started it, in an item. */
   readonly within: Within | null;
+  /** Nobody resumes it. */
+  readonly isView?: boolean;
 }
 
 export class Kernel {
@@ -112,6 +114,12 @@ export class Kernel {
     return this.#run({ start, budget: start.gas, depth, place, metadata: null, within: null });
   }
 
+  /** As `activate`, for a process whose result nobody keeps: it cannot suspend itself. */
+  view(start: Process, depth: number, place = ROOT_PLACE): Process {
+    assert(start.status === abi.STATUS_RUNNABLE && start.inputs === 0, "view: not a process to run");
+    return this.#run({ start, budget: start.gas, depth, place, metadata: null, within: null, isView: true });
+  }
+
   /**
    * Runs the root from its SNAPSHOT: `metadata` appears in the designated region, and SNAPSHOT returns its
    * length.
@@ -138,7 +146,7 @@ export class Kernel {
   #inSlot<T extends { readonly memoryPages: number }>(
     variant: Variant,
     image: SlotImage,
-    { start, budget, depth, place, metadata, within }: Run,
+    { start, budget, depth, place, metadata, within, isView = false }: Run,
     use: (activation: Activation) => T,
   ): T {
     const slot = this.#slots.take(variant, image, place);
@@ -147,6 +155,7 @@ export class Kernel {
     const scratch = this.#scratch[level];
     const activation = new Activation(this.#heap, start, slot, scratch, budget, depth, metadata);
     if (within !== null) activation.within(within);
+    activation.isView = isView;
     const outer = this.#current;
     this.#current = activation;
     let result: T;
@@ -332,7 +341,7 @@ export class Kernel {
     const current = this.#activation();
     if (current.rewinding) {
       current.continued(current.start.argumentLow, current.start.argumentHigh);
-    } else if (current.starting || current.item !== null) {
+    } else if (!current.canSuspend) {
       current.setArgument(abi.E_PERMISSION, -1);
     } else {
       current.charge(gas.COST_CALL);
@@ -346,7 +355,7 @@ export class Kernel {
       current.continued(0, 0);
       return (current.metadata as Uint8Array).length;
     }
-    if (current.starting || current.item !== null || current.depth !== 0) return abi.E_PERMISSION;
+    if (!current.canSuspend || current.depth !== 0) return abi.E_PERMISSION;
     current.charge(gas.COST_SNAPSHOT);
     const error = snapshotRequest.read(current.slot, pointer);
     if (error !== abi.OK) return error;

@@ -19,12 +19,13 @@
  * meanwhile the next one is its own. Its slot holds the root as that block left it; when four threads took
  * turns, each had to bring in what the other three had changed, and blocks of 256 pages took 1.6 times as
  * long.
+ * Views are the main thread's as well. Threads that serve views claim them and nothing else, others do not.
  */
 
 import { assert } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { TREE_DEPTH_LIMIT } from "../limits.ts";
-import { type Job, type Memo, NO_ENTRY, type Outcome } from "./job.ts";
+import { JOB_VIEW, type Job, type Memo, NO_ENTRY, type Outcome } from "./job.ts";
 import { Signals } from "./signals.ts";
 
 const FREE = 0;
@@ -126,7 +127,7 @@ export class Board {
     words[at + GAS_LOW] = job.gas - high * TWO_32;
     words[at + GAS_HIGH] = high;
     Atomics.store(words, at + STATE, POSTED);
-    this.signals.raise();
+    this.signals.raise(job.kind === JOB_VIEW);
     return entry;
   }
 
@@ -253,14 +254,30 @@ export class Board {
     return home !== 0 && home !== this.#self;
   }
 
-  /** Claims any posted job that is not work in advance, and that descends from `ancestor` if one is given. */
+  /** Claims any posted job but views and work in advance; with `ancestor`, one that descends from it. */
   claimAny(ancestor = NO_ENTRY): number {
     const words = this.#words;
-    const count = Atomics.load(words, HIGH_WATER);
-    const wanted = (entry: number): boolean =>
-      words[ENTRIES + entry * ENTRY_WORDS + POSTER] !== KEPT &&
-      !this.#isElsewhere(entry) &&
-      (ancestor === NO_ENTRY || this.#descends(entry, ancestor));
+    return this.#claimWhere(
+      Atomics.load(words, HIGH_WATER),
+      (entry) =>
+        words[ENTRIES + entry * ENTRY_WORDS + POSTER] !== KEPT &&
+        !this.#isView(entry) &&
+        !this.#isElsewhere(entry) &&
+        (ancestor === NO_ENTRY || this.#descends(entry, ancestor)),
+    );
+  }
+
+  claimView(): number {
+    return this.#claimWhere(MAIN_ENTRIES, (entry) => this.#isView(entry));
+  }
+
+  #isView(entry: number): boolean {
+    return this.#words[ENTRIES + entry * ENTRY_WORDS + KIND] === JOB_VIEW;
+  }
+
+  /** Claims one of the first `count` entries that is posted and wanted. */
+  #claimWhere(count: number, wanted: (entry: number) => boolean): number {
+    const words = this.#words;
     for (let entry = 0; entry < count; entry++) {
       if (words[ENTRIES + entry * ENTRY_WORDS + STATE] !== POSTED || !wanted(entry)) continue;
       if (!this.claim(entry)) continue;
@@ -294,7 +311,7 @@ export class Board {
     if (Atomics.compareExchange(this.#words, at, claimed, POSTED) !== claimed) {
       Atomics.compareExchange(this.#words, at, (this.#self << STATE_BITS) | ORPHAN, FREE);
     }
-    this.signals.raise();
+    this.signals.raiseAll();
   }
 
   /** The claimed job ended. */
@@ -342,7 +359,7 @@ export class Board {
       }
     }
     Atomics.compareExchange(words, HOME, dead, 0);
-    this.signals.raise();
+    this.signals.raiseAll();
     return orphaned;
   }
 
@@ -352,10 +369,11 @@ export class Board {
     if (!paused) this.signals.raise();
   }
 
-  /** The threads at work. While no block is in progress: in advance, or for nobody. */
-  working(): Set<number> {
+  /** The threads at work. While no block is in progress: in advance, for nobody, or on `views`. */
+  working(views = true): Set<number> {
     const threads = new Set<number>();
-    this.#each((kind, _poster, owner) => {
+    this.#each((kind, _poster, owner, entry) => {
+      if (!views && this.#isView(entry)) return;
       if (kind === ORPHAN || kind === CLAIMED || kind === WRITING) threads.add(owner);
     });
     threads.delete(this.#self);
@@ -461,7 +479,7 @@ export class Board {
     const claimed = (this.#self << STATE_BITS) | CLAIMED;
     const orphan = (this.#self << STATE_BITS) | ORPHAN;
     const toMain = words[at + POSTER] === MAIN_THREAD;
-    if (toMain) Atomics.store(words, HOME, this.#self);
+    if (toMain && !this.#isView(entry)) Atomics.store(words, HOME, this.#self);
     const ended =
       Atomics.compareExchange(words, at + STATE, claimed, state) === claimed ||
       Atomics.compareExchange(words, at + STATE, orphan, FREE) === orphan;

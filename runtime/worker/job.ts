@@ -21,6 +21,11 @@ export const JOB_TRACE = 3;
 export const JOB_ASSIST = 4;
 /** Help to hash what `start` names. */
 export const JOB_HASH = 5;
+/**
+ * A view, on a thread that serves them: `start` is a root, `metadata` the BLOB of the request, the result
+ * that of the answer (view.ts).
+ */
+export const JOB_VIEW = 6;
 
 export interface Job {
   readonly kind: number;

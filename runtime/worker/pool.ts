@@ -25,6 +25,7 @@ import { WORKER_STACK_BYTES } from "../limits.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
 import { type NewJob, NO_ENTRY } from "./job.ts";
 import { NO_RECORD } from "./timeline.ts";
+import { Views } from "./views.ts";
 import type { WorkerTask } from "./worker.ts";
 
 /** Thread ids of a heap's main thread: never 0, which means "no owner" there. */
@@ -46,6 +47,8 @@ const REPORT_TURNS = 100;
 export interface PoolOptions {
   readonly heap: HeapHandle;
   readonly workers: number;
+  /** Threads besides, which serve views and nothing else. */
+  readonly views: number;
   /** So many threads start at once, the others when a job wants help or has been done. */
   readonly atOnce: number;
   /** Where the threads write down when they did what (timeline.ts). */
@@ -62,6 +65,7 @@ export interface PoolWork {
 
 export class Pool {
   readonly heap: Heap;
+  readonly views: Views;
   readonly #options: PoolOptions;
   readonly #memory = createBoard();
   readonly #board: Board;
@@ -77,6 +81,7 @@ export class Pool {
   #lastId = 0;
   /** So many threads were started, those that replace others apart. */
   #count = 0;
+  #viewsStarted = false;
   #deaths = 0;
   #lastDeath: unknown;
   #startedCount = 0;
@@ -94,14 +99,21 @@ export class Pool {
 
   /** The first threads load their code until `start` gives them work. */
   constructor(options: PoolOptions) {
-    const { workers, atOnce } = options;
+    const { workers, views, atOnce } = options;
     this.#options = options;
     this.heap = mainHeap(options.heap);
     this.#board = new Board(this.#memory, MAIN_THREAD);
+    this.views = new Views(this.heap, this.#board, {
+      count: views,
+      deaths: () => this.#deaths,
+      start: () => this.#startViews(),
+      end: (id) => this.#end(id),
+      revive,
+    });
     this.#piscina = new Piscina({
       filename: workerFile,
       minThreads: Math.min(workers, atOnce),
-      maxThreads: workers,
+      maxThreads: workers + views,
       concurrentTasksPerWorker: 1,
       resourceLimits: { stackSizeMb: WORKER_STACK_BYTES / (1 << 20) },
     });
@@ -129,7 +141,14 @@ export class Pool {
   }
 
   #startUpTo(count: number): void {
-    while (this.#count < count && !this.#closed) this.#start(this.#count++ > 0);
+    // One thread never works in advance.
+    while (this.#count < count && !this.#closed) this.#start(this.#count++ > 0 ? "advance" : "blocks");
+  }
+
+  #startViews(): void {
+    if (this.#viewsStarted) return;
+    this.#viewsStarted = true;
+    for (let i = 0; i < this.#options.views; i++) this.#start("views");
   }
 
   /** Where the threads write down when they did what. */
@@ -238,9 +257,14 @@ export class Pool {
     }
   }
 
-  /** How many threads are at work; while no block is in progress: in advance, or for nobody. */
+  /** How many threads are at work but on views; while no block is in progress: in advance, or for nobody. */
   get threadsAtWork(): number {
-    return this.#board.working().size;
+    return this.#board.working(false).size;
+  }
+
+  /** How many threads run views. */
+  get viewsAtWork(): number {
+    return this.#board.working().size - this.threadsAtWork;
   }
 
   /** Threads that died so far. */
@@ -301,7 +325,7 @@ export class Pool {
   }
 
   /** Gives a thread its long task; when the thread dies, does so again. */
-  #start(advances: boolean): void {
+  #start(serves: WorkerTask["serves"]): void {
     const id = ++this.#lastId;
     const { heap, timeline, workers } = this.#options;
     const { programs, batches } = this.#work as PoolWork;
@@ -312,7 +336,7 @@ export class Pool {
       timeline,
       programs,
       alone: workers === 1,
-      advances,
+      serves,
       batches,
       reports: this.#sent,
       batchOptions: { ...this.#options.batchOptions, counters: this.#counters },
@@ -331,8 +355,8 @@ export class Pool {
         if (batches !== null) healBatches(batches, id);
         const orphaned = this.#board.heal(id);
         this.#board.signals.raiseMain();
-        if (delayMs === 0) this.#start(advances);
-        else setTimeout(() => this.#closed || this.#start(advances), delayMs).unref();
+        if (delayMs === 0) this.#start(serves);
+        else setTimeout(() => this.#closed || this.#start(serves), delayMs).unref();
         if (this.#unwanted.delete(id)) await Promise.all(orphaned.map((other) => this.#end(other)));
       },
     );
@@ -363,6 +387,7 @@ function revive(text: string): StillpointError {
   }
   const { name, code, message, facts, stack } = described;
   const options = { cause: `on a worker thread: ${stack}` };
+  if (name === "UsageError") return new UsageError(code, message, facts, options);
   if (name === "LimitError") return new LimitError(code, message, facts, options);
   if (name === "StoreError") return new StoreError(code, message, facts, options);
   return new KernelPanic(message, facts, options);

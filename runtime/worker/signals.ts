@@ -8,6 +8,7 @@ const SIGNAL = 0;
 const WAITERS = 1;
 const MAIN_SIGNAL = 2;
 const STOPPED = 3;
+const VIEW_SIGNAL = 9;
 
 export class Signals {
   readonly #words: Int32Array;
@@ -27,9 +28,30 @@ export class Signals {
     Atomics.sub(this.#words, WAITERS, 1);
   }
 
-  raise(): void {
+  /** Wakes all that sleep, but those that serve views; with `views` these and no others. */
+  raise(views = false): void {
+    if (views) return this.raiseViews();
     Atomics.add(this.#words, SIGNAL, 1);
     if (Atomics.load(this.#words, WAITERS) > 0) Atomics.notify(this.#words, SIGNAL);
+  }
+
+  /** As `read`, for threads that serve views: the signal of the others does not wake them. */
+  readViews(): number {
+    return Atomics.load(this.#words, VIEW_SIGNAL);
+  }
+
+  sleepViews(signal: number): void {
+    Atomics.wait(this.#words, VIEW_SIGNAL, signal);
+  }
+
+  raiseViews(): void {
+    Atomics.add(this.#words, VIEW_SIGNAL, 1);
+    Atomics.notify(this.#words, VIEW_SIGNAL);
+  }
+
+  raiseAll(): void {
+    this.raise();
+    this.raiseViews();
   }
 
   /** As `read`, for the main thread, which has a signal of its own. */
@@ -51,6 +73,7 @@ export class Signals {
     Atomics.store(this.#words, STOPPED, 1);
     Atomics.add(this.#words, SIGNAL, 1);
     Atomics.notify(this.#words, SIGNAL);
+    this.raiseViews();
     this.raiseMain();
   }
 

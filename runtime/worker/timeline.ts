@@ -29,6 +29,8 @@ export const SPAN_HASH = 6;
 export const SPAN_TRACE = 5;
 /** A thread helps with the batch of its parent, an activation that another thread leads. */
 export const SPAN_ASSIST = 7;
+/** A view. */
+export const SPAN_VIEW = 8;
 /** Status of an activation without an outcome: it was given up with the job it was part of. */
 export const ABANDONED = -1;
 

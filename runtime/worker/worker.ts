@@ -8,7 +8,7 @@
  */
 
 import { parentPort, threadId } from "node:worker_threads";
-import { STATUS_ENDED, STATUS_RET, STATUS_RETURNED } from "../../syscalls/abi.ts";
+import { STATUS_ENDED, STATUS_FAULTED, STATUS_RET, STATUS_RETURNED } from "../../syscalls/abi.ts";
 import type { BatchOptions, Runner } from "../batch/runner.ts";
 import type { BatchMemory } from "../batch/shared.ts";
 import { StillpointError } from "../errors.ts";
@@ -31,6 +31,7 @@ import {
   JOB_COLLECT,
   JOB_HASH,
   JOB_TRACE,
+  JOB_VIEW,
   type Job,
   NO_ENTRY,
   type Outcome,
@@ -42,8 +43,10 @@ import {
   SPAN_COLLECTION,
   SPAN_HASH,
   SPAN_TRACE,
+  SPAN_VIEW,
   SPAN_WAIT,
 } from "./timeline.ts";
+import { ViewServer } from "./view.ts";
 
 const batches = later<typeof import("../batch/runner.ts")>(import.meta.url, "../batch/runner.ts");
 
@@ -56,8 +59,8 @@ export interface WorkerTask {
   readonly programs: readonly ProgramHandle[];
   /** Whether started children are offered to other threads at all. */
   readonly alone: boolean;
-  /** Whether this thread takes work in advance. */
-  readonly advances: boolean;
+  /** Which jobs this thread takes: those of blocks, work in advance as well, or views and nothing else. */
+  readonly serves: "blocks" | "advance" | "views";
   /** For batches in parallel; null: there are none. */
   readonly batches: BatchMemory | null;
   readonly batchOptions: BatchOptions;
@@ -77,12 +80,12 @@ class Worker implements Jobs {
   readonly #programs: Programs;
   readonly #kernel: Kernel;
   readonly #alone: boolean;
-  readonly #advances: boolean;
   readonly #lane: Lane | null;
   readonly #task: WorkerTask;
   #runner: Runner | null = null;
   /** What is left to do before the first batch in parallel, a step each; done while there are no jobs. */
   readonly #preparations: (() => void)[] = [];
+  readonly #views: ViewServer | null;
   /** Children that were offered to other threads. */
   #offered = 0;
   /** Jobs by which other threads were asked to help with the batch that this one leads. */
@@ -98,14 +101,15 @@ class Worker implements Jobs {
     this.#heap.loader = new RequestLoader(this.#heap, false);
     this.#board = new Board(task.board, task.id);
     this.#alone = task.alone;
-    this.#advances = task.advances;
     this.#programs = new Programs(this.#heap, task.programs);
     this.#lane = task.timeline === null ? null : new Lane(task.timeline, task.id);
     this.#task = task;
+    this.#views = task.serves === "views" ? new ViewServer(this.#heap, this.#programs) : null;
     // Where batches are to be run in parallel whatever they cost, all threads are ready for them.
-    if (task.batchOptions.force) this.#needRunner();
+    const servesBlocks = this.#views === null;
+    if (task.batchOptions.force && servesBlocks) this.#needRunner();
     const hasState = task.programs.some(({ batchModule, stateBytes }) => batchModule && stateBytes > 0);
-    if (task.batches !== null && hasState) {
+    if (task.batches !== null && hasState && servesBlocks) {
       this.#preparations.push(
         () => void this.#needRunner(),
         () => this.#needRunner().prepare(),
@@ -121,13 +125,15 @@ class Worker implements Jobs {
   /** Works until the board is stopped. */
   loop(): void {
     const board = this.#board;
+    const { serves } = this.#task;
     for (;;) {
-      const signal = board.signals.read();
+      const signal = serves === "views" ? board.signals.readViews() : board.signals.read();
       if (board.signals.stopped) return;
-      let entry = board.claimAny();
-      if (entry === NO_ENTRY && this.#advances) entry = board.claimAdvance();
+      let entry = serves === "views" ? board.claimView() : board.claimAny();
+      if (entry === NO_ENTRY && serves === "advance") entry = board.claimAdvance();
       if (entry !== NO_ENTRY) this.#begin(entry);
       else if (this.#preparations.length > 0) this.#preparations.shift()?.();
+      else if (serves === "views") board.signals.sleepViews(signal);
       else board.signals.sleep(signal);
     }
   }
@@ -254,6 +260,7 @@ class Worker implements Jobs {
   #forget(): void {
     this.#kernel.forget();
     this.#runner?.forget();
+    this.#views?.forget();
   }
 
   #work(entry: number): void {
@@ -301,6 +308,12 @@ class Worker implements Jobs {
       this.#lane?.close();
       return 0;
     }
+    if (job.kind === JOB_VIEW) {
+      this.#lane?.open(SPAN_VIEW);
+      const answer = (this.#views as ViewServer).run(job);
+      this.#lane?.close();
+      return answer;
+    }
     this.#lane?.job(job.origin);
     const process = loadProcess(heap, job.start);
     this.#path = [...job.path];
@@ -336,12 +349,14 @@ class Worker implements Jobs {
       (stack, text, place) => tracer.fault(stack, text, place),
       () => runRoot(this.#heap, kernel, process, job),
     );
-    const root = Buffer.from(hashOf(this.#heap, ref)).toString("hex");
+    const faulted = loadProcess(this.#heap, ref).status === STATUS_FAULTED;
+    const root = faulted ? null : Buffer.from(hashOf(this.#heap, ref)).toString("hex");
+    const data = faulted ? 0 : loadProcess(this.#heap, ref).text;
     this.#lane?.close();
     const { events } = tracer;
     const hashes = new Set(events.flatMap((event) => (event.what === "begin" ? [event.program] : [])));
     const programs = [...hashes].map((hash) => [hash, this.#programs.withHash(hash)?.ref ?? 0]);
-    return this.#heap.blob(Buffer.from(JSON.stringify({ root, events, programs })));
+    return this.#heap.blob(Buffer.from(JSON.stringify({ root, data, events, programs })));
   }
 }
 

@@ -288,7 +288,7 @@ test("a diff names inputs and outcomes, a trace the items", async () => {
   const child = differences.find((one) => one.kind === "changed" && one.path.join() === "1");
   const fields = child?.kind === "changed" ? child.fields.map(({ field }) => field) : [];
   assert.ok(fields.includes("inputs") && fields.includes("outcomes"), fields.join());
-  const events = await runtime.trace(joined.block);
+  const { events } = await runtime.trace(joined.block);
   const seen = events.flatMap((event) =>
     event.what === "item" ? [[event.item, event.fault, event.path]] : [],
   );
@@ -309,7 +309,8 @@ test("a trace names what an item leaves in private memory, where it is lost", as
     putBatch(s, 1, batch(...list), FRESH);
     s.get(1, { status: true });
   });
-  const lost = (await runtime.trace(block)).flatMap((event) => (event.what === "item" ? [event.lost] : []));
+  const { events } = await runtime.trace(block);
+  const lost = events.flatMap((event) => (event.what === "item" ? [event.lost] : []));
   // The program counts the length of its output in a global, which is no memory.
   assert.deepEqual(lost, [
     [],

@@ -117,7 +117,8 @@ test("whatever takes a block to look at takes a candidate", async () => {
     assert.equal(statement.absent, null);
     assert.deepEqual(runtime.diff(below, candidate), runtime.diff(below, { ...candidate }));
     assert.ok(runtime.diff(0, candidate).differences.length > 0);
-    const events = await runtime.trace(candidate);
+    const { events, root, data } = await runtime.trace(candidate);
+    assert.deepEqual([root, data], [candidate.root, candidate.data]);
     assert.equal(events.at(-1)?.what, "end");
     const fork = await runtime.fork({ at: candidate });
     assert.deepEqual(

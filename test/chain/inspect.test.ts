@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { verify } from "../../runtime/index.ts";
 import { quota, REGION, REGION_CAPACITY, SCRATCH } from "../driver.ts";
 import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
 
@@ -74,5 +75,39 @@ test("memory is read as of any retained block", async () => {
     assert.throws(() => runtime.read([], 0, 1, 0), { code: "NOT_RETAINED" });
     assert.throws(() => runtime.read([1], 0, 1), { code: "NO_PROCESS" });
     assert.throws(() => runtime.read([], 80 * 65536, 1), { code: "RANGE" });
+  });
+});
+
+test("many ranges of one block are read, and proved, at once; one that is wrong and none is", async () => {
+  await withRuntime([], { retain: 4 }, async (runtime) => {
+    await play(runtime, (script) => {
+      script.put(2, { program: DRIVER_HASH, memoryQuota: quota(100) });
+      script.fill(SCRATCH, 5000, 9);
+    });
+    const old = runtime.head;
+    await play(runtime, (script) => script.fill(SCRATCH, 5000, 7));
+    const ranges = [
+      { path: [], address: SCRATCH, length: 16 },
+      { path: [2], address: SCRATCH, length: 16 },
+      { path: [], address: SCRATCH + 4090, length: 12 },
+    ];
+    for (const block of [undefined, old]) {
+      const root = (block ?? runtime.head).root;
+      const read = runtime.readMany(ranges, block);
+      const proofs = runtime.proveMany(ranges, block);
+      ranges.forEach(({ path, address, length }, i) => {
+        assert.deepEqual(read[i], runtime.read(path, address, length, block));
+        assert.deepEqual(proofs[i], runtime.prove(path, address, length, block));
+        const statement = verify(root, proofs[i] as Uint8Array);
+        assert.deepEqual(statement.absent === null && statement.bytes, read[i]);
+      });
+    }
+    assert.deepEqual(runtime.readMany([]), []);
+    const missing = { path: [3], address: 0, length: 1 };
+    assert.throws(() => runtime.readMany([...ranges, missing]), { code: "NO_PROCESS" });
+    for (const wrong of [undefined, [null], ranges[0], "all"] as never[]) {
+      assert.throws(() => runtime.readMany(wrong), { code: "BAD_ARGUMENT" });
+      assert.throws(() => runtime.proveMany(wrong), { code: "BAD_ARGUMENT" });
+    }
   });
 });

@@ -50,7 +50,7 @@ const open = async (): Promise<Runtime> => {
 test("every fault of a child has its stack, with source lines", async () => {
   await using runtime = await open();
   const block = await runtime.produce(Uint8Array.of(0, 1, 2, 3, 4, 5));
-  const events = faults(await runtime.trace(block));
+  const events = faults((await runtime.trace(block)).events);
   const [divide, reach, refuse, spin, descend, copy] = events as string[][];
   const at = (name: string): string => `${name} ${line("child", name)}`;
   const go = (name: string): string => `go ${line("child", `go ${name}`)}`;
@@ -74,15 +74,17 @@ test("a block that fails can be tried again for its stack, and is forgotten", as
   const { head } = runtime;
   const metadata = Uint8Array.of(2, 255);
   await assert.rejects(runtime.produce(metadata), { code: "BLOCK_FAULT" });
-  const events = await runtime.trace({ metadata });
-  assert.deepEqual(faults(events).at(-1), [
+  const tried = await runtime.trace({ metadata });
+  assert.deepEqual([tried.root, tried.data.length], [null, 0], "there is no block");
+  assert.deepEqual(faults(tried.events).at(-1), [
     "memory-bounds",
     `look ${line("root", "look")}`,
     `serve ${line("root", "serve")}`,
     `main ${line("root", "main")}`,
   ]);
   assert.equal(runtime.head, head);
-  const text = formatFaults(events).split("\n");
+  const text = formatFaults(tried).split("\n");
+  assert.equal(formatFaults(tried.events), formatFaults(tried));
   assert.match(text[0] ?? "", /^\/1 faulted: abort: too much in test\/guests\/stack\/child.ts$/);
   assert.match(text[1] ?? "", /^ {4}at \S*refuse \(test\/guests\/stack\/child\.ts:\d+:\d+\)$/);
   await assert.rejects(runtime.trace({ metadata: new Uint8Array(5000) }), { code: "METADATA_TOO_LONG" });
@@ -96,7 +98,7 @@ test("without sources functions have numbers and offsets, with a map of one's ow
   await runtime.produce(programHash(own));
   const block = await runtime.produce(Uint8Array.of(0));
   const stackOf = async () =>
-    (await runtime.trace(block)).flatMap((one) => ("stack" in one ? one.stack : []));
+    (await runtime.trace(block)).events.flatMap((one) => ("stack" in one ? one.stack : []));
   const [divide, go] = await stackOf();
   assert.equal(divide?.name, `function ${divide?.functionIndex}`);
   assert.equal(divide?.source, null);

@@ -67,7 +67,7 @@ for (const workers of [1, 2, 4]) {
       }
       let wanted = 0;
       for (const block of [runtime.blocks()[0] as Block, ...made]) {
-        for (const key of activations(await runtime.trace(block))) {
+        for (const key of activations((await runtime.trace(block)).events)) {
           assert.ok((seen.get(key) ?? 0) > 0, `${key} is missing`);
           seen.set(key, (seen.get(key) as number) - 1);
           wanted++;

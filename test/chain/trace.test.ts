@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TraceEvent } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { quota, REGION, Script } from "../driver.ts";
+import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
 import { randomTree } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
@@ -20,7 +20,8 @@ test("a trace lists activations and calls, of children where they are joined", a
       s.get(9, { status: true });
       s.get(3, { status: true });
     });
-    const events = await runtime.trace(block);
+    const { events, root, data } = await runtime.trace(block);
+    assert.deepEqual([root, data], [block.root, block.data]);
     const short = events.map((event) => {
       const at = event.path.join("/");
       if (event.what === "begin") return `begin [${at}]`;
@@ -52,15 +53,15 @@ test("a trace is the same for any number of workers, later and after reverts", a
       [],
       { workers, memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4e9 },
       async (runtime) => {
-        const first = [await runtime.trace(0)];
+        const first = [(await runtime.trace(0)).events];
         for (let i = 0; i < 3; i++) {
           const block = await runtime.produce(randomTree(seed + i, { depth: 3, children: 3 }).metadata());
-          first.push(await runtime.trace(block));
+          first.push((await runtime.trace(block)).events);
         }
         await runtime.revert(1);
         await runtime.engine.collect();
-        assert.deepEqual(await runtime.trace(), first[1]);
-        assert.deepEqual(await runtime.trace(0), first[0]);
+        assert.deepEqual((await runtime.trace()).events, first[1]);
+        assert.deepEqual((await runtime.trace(0)).events, first[0]);
         traces.push(first);
       },
     );
@@ -73,5 +74,32 @@ test("a block whose parent is not retained has no trace", async () => {
   await withRuntime([], { workers: 1, retain: 1 }, async (runtime) => {
     const { block } = await play(runtime, (s) => s.store(0x200000, 1n));
     await assert.rejects(runtime.trace(block), { code: "NOT_RETAINED" });
+  });
+});
+
+test("a block that is only tried, on whatever block, shows what it would be", async () => {
+  await withRuntime([], { workers: 1 }, async (runtime) => {
+    const store = (value: bigint): Uint8Array => {
+      const script = new Script();
+      script.store(SCRATCH, value);
+      script.out(SCRATCH, 8);
+      return script.metadata();
+    };
+    const first = await runtime.produce(store(1n));
+    await runtime.produce(store(2n));
+    const { head } = runtime;
+    const candidate = await runtime.execute(store(3n), { on: first });
+    for (const on of [first, 1, candidate, undefined]) {
+      const input = { metadata: store(7n), gasLimit: 1e9 };
+      const tried = await runtime.trace(on === undefined ? input : { ...input, on });
+      const made = await runtime.execute(store(7n), { gasLimit: 1e9, on: on ?? head });
+      assert.deepEqual([tried.root, tried.data], [made.root, made.data]);
+      const last = tried.events.at(-1);
+      assert.equal(last?.what === "end" && last.gasUsed, made.gasUsed);
+    }
+    assert.equal(runtime.head, head);
+    const unknown = { ...head, id: "0".repeat(64) };
+    await assert.rejects(runtime.trace({ metadata: store(1n), on: unknown }), { code: "NOT_RETAINED" });
+    await assert.rejects(runtime.trace({ metadata: store(1n), by: 1 } as never), { code: "BAD_OPTION" });
   });
 });

@@ -14,3 +14,10 @@ export function main(argument: i64): i64 {
   }
   return length;
 }
+
+/** What the total would be after such a block. */
+export function preview(length: i64): i64 {
+  let sum = load<u64>(total);
+  for (let i = 0; i < <i32>length; i++) sum += load<u8>(region + i);
+  return sum;
+}

@@ -178,7 +178,7 @@ test("options that nobody knows, and arguments of another kind, are refused", as
       [/height or its value/, (wrong) => runtime.diff(0, wrong)],
       [/height or its value/, (wrong) => runtime.diff(wrong, 0)],
       [/comes from diff/, (wrong) => formatDiff(wrong)],
-      [/events of a trace/, (wrong) => formatFaults(wrong)],
+      [/a trace, or its events/, (wrong) => formatFaults(wrong)],
       [/a program is a Uint8Array/, (wrong) => programHash(wrong)],
       [/map/, (wrong) => addSources(Uint8Array.of(1), wrong)],
       [/root must be/, (wrong) => verify(wrong, new Uint8Array())],

@@ -283,3 +283,22 @@ test("parallel runs here as the SDK gives it gas", async () => {
   const tested = await TestProcess.open(await compileGuest(join(directory, "parallel.ts")));
   assert.equal(tested.call("run", 5), 13n);
 });
+
+test("a view gives what a call and a batch give, and leaves the process alone", async () => {
+  const tested = await TestProcess.open(bank);
+  tested.call("deposit", 7n);
+  const { hash } = tested.state;
+  assert.equal(tested.view("balance", { argument: 7n }).code, 1n);
+  const view = tested.view("depositAll", { input: Uint8Array.of(7) });
+  assert.deepEqual([view.code, view.output.length], [0n, 0]);
+  assert.equal(tested.state.hash, hash);
+  const { gasUsed } = tested.view("deposit", { argument: 7n });
+  tested.call("deposit", 7n);
+  assert.equal(tested.gasUsed, gasUsed);
+  assert.throws(
+    () => tested.view("deposit", { argument: 5000n }),
+    (error: GuestFault) => error.frames[0]?.source?.line === 12,
+  );
+  assert.throws(() => tested.view("deposit", { gas: 3 }), { code: "GUEST_FAULT", message: /out-of-gas/ });
+  assert.throws(() => tested.view("nothing"), { code: "NO_ENTRY" });
+});
