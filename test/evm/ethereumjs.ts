@@ -3,6 +3,7 @@
  * with.
  */
 
+import { performance } from "node:perf_hooks";
 import { type Block, createBlock } from "@ethereumjs/block";
 import { Common, Mainnet } from "@ethereumjs/common";
 import { Caches, MerkleStateManager } from "@ethereumjs/statemanager";
@@ -73,6 +74,18 @@ function headerOf(block: EvmBlock, common: Common): Block {
 /** What it says of a transaction of the block, after those before it. */
 export async function runReference({ vm, header }: Reference, tx: TypedTransaction) {
   return runTx(vm, { tx, block: header, skipHardForkValidation: true, skipBlockGasLimitValidation: true });
+}
+
+/** Executes a block; how long its transactions take, senders included, and the gas that they use. */
+export async function timeReference(
+  block: EvmBlock,
+  codes: ReadonlyMap<string, Uint8Array>,
+): Promise<{ readonly ms: number; readonly gasUsed: bigint }> {
+  const reference = await referenceOf(block, codes);
+  const start = performance.now();
+  let gasUsed = 0n;
+  for (const tx of reference.transactions) gasUsed += (await runReference(reference, tx)).totalGasSpent;
+  return { ms: performance.now() - start, gasUsed };
 }
 
 export function bytesOf(value: bigint, length: number): Uint8Array {
