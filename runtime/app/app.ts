@@ -17,10 +17,13 @@ import {
   type Call,
   Client,
   type Contracts,
+  failureCode,
   type Outcome,
+  type Query,
   type Transaction,
 } from "../typed/client.ts";
 import { fixedBytes } from "../typed/codec.ts";
+import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import { readInterface } from "../typed/interface.ts";
 import { blockMessage, genesisMessage, readResults } from "./blocks.ts";
 import { Pool, type Waiting } from "./pool.ts";
@@ -52,6 +55,16 @@ export interface SubmitOptions {
   readonly gas?: number;
 }
 
+/** Where a call looks, and who it is. */
+export interface QueryOptions {
+  /** What `caller()` gives. Default: twenty zero bytes. */
+  readonly from?: AddressLike;
+  /** The block that it looks at, of this chain by height, or any retained one. Default: the latest. */
+  readonly on?: number | Block;
+  /** Gas that it may use. Default: that of `Runtime.call`. */
+  readonly gas?: number;
+}
+
 /** A block of an app. */
 export interface Produced {
   readonly block: Block;
@@ -60,6 +73,8 @@ export interface Produced {
 }
 
 const GAS = 10_000_000;
+const ESTIMATE_MARGIN = 1.25;
+const NOBODY = new Uint8Array(20);
 const APP: readonly number[] = [1];
 /** u64 height · u64 time, in the first line of state. */
 const CONTEXT_BYTES = 16;
@@ -192,6 +207,54 @@ export class App<Typed extends object = Contracts> {
     });
     this.#pool.remove(done);
     return { block, outcomes };
+  }
+
+  /**
+   * Runs a view on a block and keeps nothing. It runs beside blocks, on a thread that they do not need.
+   *
+   * @throws UsageError BAD_ARGUMENT for a call that is no view; NOT_RETAINED; and as `Runtime.call`
+   */
+  query<Value, Failure extends string>(
+    call: Query<Value, Failure>,
+    options: QueryOptions = {},
+  ): Promise<Outcome<Value, Failure>> {
+    return this.#look(call, "view", VIEW_ENTRY, options) as Promise<Outcome<Value, Failure>>;
+  }
+
+  /**
+   * What would become of a transaction that stands first in the next block: it is run on a block as a view,
+   * and nothing is kept. `block.height` and `block.time` are those of that block.
+   *
+   * @throws as `query`
+   */
+  check<Value, Failure extends string>(
+    call: Transaction<Value, Failure>,
+    options: QueryOptions & Pick<SubmitOptions, "from">,
+  ): Promise<Outcome<Value, Failure>> {
+    return this.#look(call, "transaction", TRANSACTION_ENTRY, options) as Promise<Outcome<Value, Failure>>;
+  }
+
+  /**
+   * Gas that suffices for a transaction as things stand: what `check` used, which pays for private pages too,
+   * and a quarter more. What stands before it in a block can make it cost more.
+   *
+   * @throws as `query`
+   */
+  async estimate(call: Transaction, options: QueryOptions & Pick<SubmitOptions, "from">): Promise<number> {
+    const { gasUsed } = await this.check(call, options);
+    return Math.ceil(gasUsed * ESTIMATE_MARGIN);
+  }
+
+  async #look(call: Call, kind: string, entry: string, options: QueryOptions): Promise<Outcome> {
+    const { from = NOBODY, on, gas } = options;
+    const { stack, ...view } = await this.runtime.call(APP, entry, {
+      input: this.#input(call, kind, from),
+      ...(on === undefined ? {} : { block: on }),
+      ...(gas === undefined ? {} : { gas }),
+    });
+    // The first frame of an abort is the place that it names itself: where a failure has its number.
+    const { line = 0, column = 0 } = stack[0]?.source ?? {};
+    return this.#client.outcome(call, { ...view, code: failureCode(line, column >>> 0, view.text) });
   }
 
   /** Milliseconds since 1970 that the latest block says. */

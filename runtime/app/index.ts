@@ -13,7 +13,7 @@ export type {
   Success,
   Transaction,
 } from "../typed/client.ts";
-export { App, type AppOptions, type Produced, type SubmitOptions } from "./app.ts";
+export { App, type AppOptions, type Produced, type QueryOptions, type SubmitOptions } from "./app.ts";
 export type { Waiting } from "./pool.ts";
 export type { CellView, MapView, StateView, VectorView } from "./state.ts";
 export { type TestCall, TestContract } from "./test-contract.ts";

@@ -7,6 +7,7 @@ import { compileGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
 import { type TestOutcome, TestProcess, type TestState } from "../testing.ts";
 import { type AddressLike, type Call, Client, type Contracts, type Outcome } from "../typed/client.ts";
+import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import { readInterface } from "../typed/interface.ts";
 import { knownViews, type StateView, stateViews } from "./state.ts";
 
@@ -23,7 +24,7 @@ export interface TestCall {
 const NOBODY = new Uint8Array(20);
 /** u64 height · u64 time, in the first line of state. */
 const CONTEXT_BYTES = 16;
-const ENTRIES: Readonly<Record<string, string>> = { transaction: "__transaction", view: "__view" };
+const ENTRIES: Readonly<Record<string, string>> = { transaction: TRANSACTION_ENTRY, view: VIEW_ENTRY };
 
 /**
  * A contract that a test calls.

@@ -94,6 +94,14 @@ const SDK_FAILURES: Readonly<Record<number, CommonFailure>> = {
 };
 const FAILURE_FLAG = 0x80000000;
 
+/** The code of an abort that named this place. The SDK's failures name none: they are known by their text. */
+export function failureCode(line: number, column: number, text: string): bigint {
+  const [known] = Object.entries(SDK_FAILURES).find(([, name]) => name === text) ?? [];
+  const isNumbered = column >= FAILURE_FLAG || known === undefined;
+  const number = isNumbered ? column : FAILURE_FLAG + Number(known);
+  return (BigInt(number) << 32n) | BigInt(line);
+}
+
 export class Client {
   readonly description: Interface;
   readonly contracts: Contracts;

@@ -41,6 +41,8 @@ async function run(app: App, calls: [name: string, args: object, from: `0x${stri
   return Promise.all(promises) as Promise<Outcome[]>;
 }
 
+const at = (text: string): string =>
+  `bank.ts:${BANK.split("\n").findIndex((line) => line.includes(text)) + 1}`;
 const withoutGas = ({ gasUsed: _, ...outcome }: Outcome) => outcome;
 
 test("values, failures by name and line, and events", async () => {
@@ -55,8 +57,6 @@ test("values, failures by name and line, and events", async () => {
     ["mint", { to: alice, amount: 2n ** 64n - 1n }, alice],
     ["mint", { to: alice, amount: 1n }, alice, 500],
   ]);
-  const at = (text: string): string =>
-    `bank.ts:${BANK.split("\n").findIndex((line) => line.includes(text)) + 1}`;
   assert.deepEqual(outcomes.map(withoutGas), [
     { ok: true, value: 100n, events: [] },
     {
@@ -143,6 +143,42 @@ test("height and time are the block's, and time does not go back", async () => {
   assert.equal(app.waiting.length, 1);
   await app.produce({ time: 7_000 });
   assert.deepEqual(withoutGas(await waits), { ok: true, value: 3_007_000n, events: [] });
+});
+
+test("views and checks look at a block and keep nothing", async () => {
+  const app = await open();
+  const { mint, pay, balanceOf, when } = bank(app) as Record<string, (args?: object) => never>;
+  await run(app, [["mint", { to: alice, amount: 100n }, alice]]);
+  const before = app.head;
+  await run(app, [["pay", { from: alice, to: bob, amount: 40n }, alice]]);
+  const { root } = app.head;
+  const balance = async (who: string, options = {}) => app.query(balanceOf?.({ who }) as never, options);
+  assert.deepEqual(withoutGas(await balance(alice)), { ok: true, value: 59n, events: [] });
+  assert.deepEqual(withoutGas(await balance(alice, { on: before })), { ok: true, value: 100n, events: [] });
+  assert.deepEqual(withoutGas(await balance(bob, { on: before })), { ok: false, error: "no such entry" });
+  const check = (call: never, from = alice) => app.check(call, { from });
+  assert.deepEqual(await check(mint?.({ to: bob, amount: 1n }) as never).then(withoutGas), {
+    ok: true,
+    value: 41n,
+    events: [],
+  });
+  const poor = await check(pay?.({ from: alice, to: bob, amount: 90n }) as never).then(withoutGas);
+  assert.deepEqual(poor, { ok: false, error: "overdraft", at: at("overdraft") });
+  assert.equal(((await check(when?.() as never)) as { value: bigint }).value, 3_001_000n);
+  await assert.rejects(app.query(mint?.({ to: bob, amount: 1n }) as never), /is a transaction, not a view/);
+  assert.equal(app.runtime.head.root, root);
+  const calls = [
+    mint?.({ to: `0x${"c0".repeat(20)}`, amount: 1n }),
+    pay?.({ from: alice, to: bob, amount: 2n }),
+  ];
+  for (const call of calls) {
+    const gas = await app.estimate(call as never, { from: alice });
+    const outcome = app.submit(call as never, { from: alice, gas });
+    await app.produce();
+    const { ok, gasUsed } = (await outcome) as Outcome;
+    assert.ok(ok && gasUsed > gas / 4, `${gas} estimated, ${gasUsed} used`);
+  }
+  assert.deepEqual(withoutGas(await balance(bob)), { ok: true, value: 42n, events: [] });
 });
 
 test("the same blocks and outcomes with the loop and in parallel, and again after a revert", async () => {

@@ -22,7 +22,7 @@ import { echoProgram, Generator } from "./schemas.ts";
 const FULL = process.env.STILLPOINT_FULL === "1";
 const SCHEMAS = FULL ? 200 : 60;
 const VALUES = FULL ? 500 : 150;
-const MUTATIONS = FULL ? 5000 : 200;
+const MUTATIONS = FULL ? 1000 : 200;
 const MAIL = 65536;
 const OUTBOX = 32768;
 
