@@ -8,6 +8,7 @@ import { LimitError, UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { hashObject } from "../image/hash.ts";
 import type { RawFrame, TraceEvent } from "../kernel/trace.ts";
+import { REWRITER_VERSION } from "../program/admit.ts";
 import type { Store, Stores } from "../store/store.ts";
 import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
@@ -184,7 +185,8 @@ export class Engine {
   async openStore(place: StoreSettings): Promise<Store> {
     const { stores } = this;
     if (stores.exhausted) await this.collect({ force: true, also: async () => stores.reclaim() });
-    return stores.open({ ...place, archive: this.settings.archive }, Promise.resolve(this.genesis.id));
+    const settings = { ...place, archive: this.settings.archive };
+    return stores.open(settings, Promise.resolve(this.genesis.id), REWRITER_VERSION);
   }
 
   /** What is needed as long as anybody is open: programs, and the image before block 0 (`trace` runs it). */

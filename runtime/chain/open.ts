@@ -7,6 +7,7 @@ import { StoreError, UsageError } from "../errors.ts";
 import { createHeap, HEADER_STORED, type Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 import { makeStub } from "../heap/stub.ts";
 import { publishProcess } from "../image/process.ts";
+import { REWRITER_VERSION } from "../program/admit.ts";
 import { ProgramCache } from "../program/cache.ts";
 import type { BlockRecord } from "../store/record.ts";
 import { type Store, Stores } from "../store/store.ts";
@@ -40,7 +41,8 @@ export async function openParts(settings: Settings): Promise<Parts> {
   const id = loading.then((genesis) => genesis.id);
   id.catch(() => {});
   // Its thread starts meanwhile.
-  const opening = place === null ? null : stores.open({ ...place, archive: settings.archive }, id);
+  const { archive } = settings;
+  const opening = place === null ? null : stores.open({ ...place, archive }, id, REWRITER_VERSION);
   opening?.catch(() => {});
   let pool: Pool | null = null;
   let store: Store | null = null;

@@ -12,7 +12,7 @@
  *                                    chain, and above its head, what was there when they were on it
  *   archive   u40 height             a block of this height without its state: archive.ts
  *   archived  block id               its height in the archive
- *   meta      "format", "genesis",   record.ts
+ *   meta      "format", "genesis", "rewriter",   record.ts
  *             "head", "writer", …
  *
  * Why two tables for an object: lmdb gives a value with more than 2,038 bytes whole pages of its own, and of

@@ -8,6 +8,7 @@
  *   "format"   ["stillpoint store", version]
  *   archived   [block id, block record, metadata]; "archive": [from, top] (archive.ts)
  *   "genesis"  [genesis id]
+ *   "rewriter" [version of the rewriter, a text], unless the store was repaired
  *   "head"     [block id, its height, the lowest height of its chain]
  *   "writer"   [process number, when it started, boot id, token]
  *   "export"   [genesis id, block id, block record, base's id or null, base's root or null]
@@ -152,6 +153,14 @@ export function packHash(bytes: Buffer): Buffer {
 
 export function unpackHash(bytes: Buffer, name: string): Buffer {
   return unpack(bytes, ["hash"], name)[0] as Buffer;
+}
+
+export function packText(text: string): Buffer {
+  return pack([text], ["text"]);
+}
+
+export function unpackText(bytes: Buffer, name: string): string {
+  return unpack(bytes, ["text"], name)[0] as string;
 }
 
 /** The block at which the history is, and its chain, which is of retained blocks from `base` on. */

@@ -12,6 +12,7 @@ import {
   unpackFormat,
   unpackHash,
   unpackHead,
+  unpackText,
   unpackTotals,
 } from "./record.ts";
 
@@ -47,6 +48,12 @@ export function genesisOf(database: Database): Buffer {
     throw new StoreError("STORE_CORRUPT", 'the store is damaged: its record "genesis" is not there');
   }
   return unpackHash(record, '"genesis"');
+}
+
+/** The version of the rewriter that the store's states were made with; null if a repair has lost it. */
+export function rewriterOf(database: Database): string | null {
+  const record = database.meta("rewriter");
+  return record === undefined ? null : unpackText(record, '"rewriter"');
 }
 
 /** What can be read of the records of a store, and what can not. */

@@ -47,12 +47,13 @@ export class Stores {
   }
 
   /**
-   * Opens a store for writing, or makes one; `genesis` is its runtime's.
+   * Opens a store for writing, or makes one; `genesis` is its runtime's, `rewriter` the version that
+   * instruments its programs.
    *
    * @throws StoreError (STORE_LOCKED, STORE_VERSION, STORE_GENESIS, STORE_CORRUPT, STORE_READ_ONLY,
    *   STORE_FULL, STORE_FORKS)
    */
-  async open(place: StorePlace, genesis: Promise<Uint8Array>): Promise<Store> {
+  async open(place: StorePlace, genesis: Promise<Uint8Array>, rewriter: string): Promise<Store> {
     const bit = this.#bits.pop();
     if (bit === undefined) {
       throw new StoreError(
@@ -66,7 +67,7 @@ export class Stores {
     // It starts while the programs are loaded.
     this.#thread ??= this.#start();
     try {
-      const state = (await this.call(bit, "open", place, await genesis)) as StoreState;
+      const state = (await this.call(bit, "open", place, await genesis, rewriter)) as StoreState;
       return new Store(this, place.path, bit, state);
     } catch (error) {
       // Nothing was marked with it.

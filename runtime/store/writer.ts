@@ -41,12 +41,21 @@ import {
   packFormat,
   packHash,
   packHead,
+  packText,
   packTotals,
   STORE_FORMAT,
   type Totals,
   unpackBlock,
 } from "./record.ts";
-import { checkFormat, genesisOf, readBlock, readState, readTotals, type StoreState } from "./state.ts";
+import {
+  checkFormat,
+  genesisOf,
+  readBlock,
+  readState,
+  readTotals,
+  rewriterOf,
+  type StoreState,
+} from "./state.ts";
 import { Sweep } from "./sweep.ts";
 
 /** A block to write, by reference. */
@@ -99,13 +108,21 @@ const SWEEP_BYTES = 64 << 20;
 /** Called between the steps of a transaction: where the crash harness kills. */
 export type Step = (name: string) => void;
 
+/** What a store belongs to from its first block on. */
+export interface Origin {
+  /** Id of the genesis. */
+  readonly id: Buffer;
+  /** The version that instruments programs: frames of suspended processes mean something to it alone. */
+  readonly rewriter: string;
+}
+
 export class Writer {
   readonly path: string;
   readonly database: Database;
   readonly #token: string;
   readonly #limitBytes: number;
   readonly #archiveLimit: number;
-  readonly #genesis: Buffer;
+  readonly #origin: Origin;
   /** Whether the directory, and whether a store in it, were made by opening this one. */
   readonly #madeDirectory: boolean;
   readonly #isNew: boolean;
@@ -131,7 +148,7 @@ export class Writer {
    */
   constructor(
     place: StorePlace,
-    genesis: Buffer,
+    origin: Origin,
     heap: Heap,
     bit: number,
     step: Step,
@@ -140,7 +157,7 @@ export class Writer {
     const { path, limitBytes, archive } = place;
     this.path = path;
     this.#sources = sources;
-    this.#genesis = genesis;
+    this.#origin = origin;
     this.#archiveLimit = archive;
     this.#limitBytes = limitBytes ?? Number.POSITIVE_INFINITY;
     this.#heap = heap;
@@ -154,7 +171,7 @@ export class Writer {
       this.database = database;
       // What is damaged is found before the store is held: a repair must get it.
       [this.#token, this.#totals, this.state] = this.database.transaction(() => {
-        this.#check(genesis);
+        this.#check(origin);
         const token = takeHold(this.database, path);
         return [token, readTotals(this.database), readState(this.database)];
       });
@@ -165,17 +182,27 @@ export class Writer {
   }
 
   /** Checks that the store is of this genesis, or of none: it belongs to one from its first block on. */
-  #check(genesis: Buffer): void {
+  #check({ id, rewriter }: Origin): void {
     const { database } = this;
     if (database.meta("format") === undefined) return;
     checkFormat(database, this.path);
     const found = genesisOf(database);
-    if (found.equals(genesis)) return;
+    if (found.equals(id)) return;
+    const stored = rewriterOf(database) ?? rewriter;
+    if (stored !== rewriter) {
+      throw new StoreError(
+        "STORE_GENESIS",
+        `the store ${this.path} was written with version ${stored} of the program rewriter, this is ` +
+          `version ${rewriter}: processes that one has suspended cannot be resumed by the other. ` +
+          "Open it with the version that wrote it, or choose another directory",
+        { path: this.path, stored, given: rewriter },
+      );
+    }
     throw new StoreError(
       "STORE_GENESIS",
       `the store ${this.path} belongs to another genesis: its programs, options or this version's rules ` +
         "differ from those given. Open it with the same, or choose another directory",
-      { path: this.path, stored: found.toString("hex"), given: genesis.toString("hex") },
+      { path: this.path, stored: found.toString("hex"), given: id.toString("hex") },
     );
   }
 
@@ -251,7 +278,8 @@ export class Writer {
     const { database } = this;
     if (database.meta("format") !== undefined) return;
     database.putMeta("format", packFormat(STORE_FORMAT));
-    database.putMeta("genesis", packHash(this.#genesis));
+    database.putMeta("genesis", packHash(this.#origin.id));
+    database.putMeta("rewriter", packText(this.#origin.rewriter));
   }
 
   #archive(id: Buffer): void {

@@ -17,8 +17,9 @@ import {
   salvageStore,
   verifyStore,
 } from "../../runtime/index.ts";
+import { REWRITER_VERSION } from "../../runtime/program/admit.ts";
 import { Database } from "../../runtime/store/database.ts";
-import { packFormat, STORE_FORMAT } from "../../runtime/store/record.ts";
+import { packFormat, packHash, packText, STORE_FORMAT } from "../../runtime/store/record.ts";
 import { metadata } from "../crash/metadata.ts";
 import { quota } from "../driver.ts";
 import { open } from "../fixture.ts";
@@ -103,6 +104,19 @@ test("another genesis, a newer format, no store at all", async () => {
     await assert.rejects(
       open([], { ...OPTIONS, store, memoryQuota: quota(500) }),
       code("STORE_GENESIS", /another genesis/),
+    );
+    const other = new Database(store);
+    other.transaction(() => {
+      other.putMeta("genesis", packHash(Buffer.alloc(32, 1)));
+      other.putMeta("rewriter", packText("5"));
+    });
+    await other.close();
+    await assert.rejects(
+      open([], { ...OPTIONS, store }),
+      code(
+        "STORE_GENESIS",
+        new RegExp(`version 5 of the program rewriter, this is version ${REWRITER_VERSION}:`),
+      ),
     );
     const database = new Database(store);
     database.transaction(() => database.putMeta("format", packFormat(7)));
