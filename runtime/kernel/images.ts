@@ -3,16 +3,21 @@
  */
 
 import * as abi from "../../syscalls/abi.ts";
-import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
-import { tableUpdate } from "../heap/table.ts";
-import { Process, publishProcess, referenceOf, withoutGas } from "../image/process.ts";
-import { pagesLeft } from "../image/quota.ts";
-import type { Activation } from "./activation.ts";
-import { changeOf } from "./changes.ts";
-import type { Batch } from "./items/batch.ts";
+import { Process, referenceOf, withoutGas } from "../image/process.ts";
 import type { LoadedProgram } from "./program.ts";
 import type { PutRequest } from "./requests/request.ts";
+import type { Slot } from "./slots/slot.ts";
+
+/** What images are made of that an activation leaves. */
+interface Run {
+  readonly start: Process;
+  readonly slot: Slot;
+  readonly presentPages: number;
+  readonly abortText: string;
+  readonly abortLine: number;
+  readonly abortColumn: number;
+}
 
 /** What PROGRAM makes. `memoryGiven` covers what the process takes itself. */
 export function freshProcess(
@@ -57,7 +62,7 @@ export function cloneOf(source: Process): Process {
  */
 export function cloneOfCaller(
   heap: Heap,
-  caller: Activation,
+  caller: Run,
   memoryGiven: number,
   processesGiven: number,
   heldGasGiven: number,
@@ -95,35 +100,6 @@ export function runnable(process: Process, entry: number, request: PutRequest, g
   return start;
 }
 
-/** What a batch makes of `batch.start` when its items are done. */
-export function batched(heap: Heap, batch: Batch): Process {
-  const { start, outcomes } = batch;
-  const result = start.copy();
-  clearOutcome(result);
-  result.status = abi.STATUS_RETURNED;
-  result.started = 1;
-  result.globals = batch.globals;
-  result.memory = batch.memory;
-  result.presentPages += changeOf(heap, start.memory, batch.memory).more;
-  result.memoryPages = batch.memoryPages;
-  result.memoryPassed = batch.memoryPassed;
-  result.heldGasPassed = batch.heldGasPassed;
-  result.processQuota = batch.processQuota;
-  result.childCount = batch.childCount;
-  const numbers = [...batch.children.keys()].sort((a, b) => a - b);
-  const refs = numbers.map((number) => {
-    const child = batch.children.get(number) ?? null;
-    return child === null ? 0 : publishProcess(heap, child);
-  });
-  result.children = tableUpdate(heap, start.children, numbers, refs, numbers.length);
-  result.outcomes = outcomes.finish(heap);
-  result.codeLow = outcomes.returned;
-  result.gasUsed = start.gas - batch.left;
-  result.parentGasEpoch = 0;
-  assert(pagesLeft(heap, result) >= 0, "batched: outcomes exceed the memory quota");
-  return result;
-}
-
 /** Removes what only the status before meant; the continuation stays. */
 export function clearOutcome(process: Process): void {
   process.entry = 0;
@@ -147,7 +123,7 @@ export function clearOutcome(process: Process): void {
  * What a fault makes of an activation: its reference snapshot (a root has none: its start), with the fault as
  * status.
  */
-export function faulted(heap: Heap, activation: Activation, fault: number, gasUsed: number): Process {
+export function faulted(heap: Heap, activation: Run, fault: number, gasUsed: number): Process {
   const { start } = activation;
   const back = referenceOf(heap, start) ?? start;
   const result = withoutGas(back);

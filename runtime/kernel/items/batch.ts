@@ -3,13 +3,15 @@
  * (batch/). That cannot change a result: the meaning of a batch is the loop in loop.ts.
  */
 
-import { ITEM_NOT_RUN } from "../../../syscalls/abi.ts";
+import { ITEM_NOT_RUN, STATUS_RETURNED } from "../../../syscalls/abi.ts";
+import { assert } from "../../errors.ts";
 import type { Heap, Ref } from "../../heap/heap.ts";
-import { tableGet } from "../../heap/table.ts";
-import type { Process } from "../../image/process.ts";
-import { keptLimit } from "../../image/quota.ts";
+import { tableGet, tableUpdate } from "../../heap/table.ts";
+import { type Process, publishProcess } from "../../image/process.ts";
+import { keptLimit, pagesLeft } from "../../image/quota.ts";
 import { BATCH_BYTES_LIMIT } from "../../limits.ts";
-import { batched } from "../images.ts";
+import { changeOf } from "../changes.ts";
+import { clearOutcome } from "../images.ts";
 import type { LoadedProgram, Variant } from "../program.ts";
 import { Inputs, OutcomesWriter } from "./objects.ts";
 
@@ -107,6 +109,35 @@ export class Batch {
     while (outcomes.next < this.inputs.count) outcomes.add(ITEM_NOT_RUN, 0, 0, 0, 0);
     return batched(heap, this);
   }
+}
+
+/** What a batch makes of `batch.start` when its items are done. */
+function batched(heap: Heap, batch: Batch): Process {
+  const { start, outcomes } = batch;
+  const result = start.copy();
+  clearOutcome(result);
+  result.status = STATUS_RETURNED;
+  result.started = 1;
+  result.globals = batch.globals;
+  result.memory = batch.memory;
+  result.presentPages += changeOf(heap, start.memory, batch.memory).more;
+  result.memoryPages = batch.memoryPages;
+  result.memoryPassed = batch.memoryPassed;
+  result.heldGasPassed = batch.heldGasPassed;
+  result.processQuota = batch.processQuota;
+  result.childCount = batch.childCount;
+  const numbers = [...batch.children.keys()].sort((a, b) => a - b);
+  const refs = numbers.map((number) => {
+    const child = batch.children.get(number) ?? null;
+    return child === null ? 0 : publishProcess(heap, child);
+  });
+  result.children = tableUpdate(heap, start.children, numbers, refs, numbers.length);
+  result.outcomes = outcomes.finish(heap);
+  result.codeLow = outcomes.returned;
+  result.gasUsed = start.gas - batch.left;
+  result.parentGasEpoch = 0;
+  assert(pagesLeft(heap, result) >= 0, "batched: outcomes exceed the memory quota");
+  return result;
 }
 
 export interface BatchRunner {
