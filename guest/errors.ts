@@ -84,7 +84,7 @@ export function reasonName(reason: u32): string {
     "extended-constants wide-arithmetic mutable-reference-global table-mutation segment-drop " +
     "unknown-import import-type may-not-suspend not-suspendable suspending-references " +
     "data-out-of-bounds elements-out-of-bounds program-size type-count function-count function-size " +
-    "parameter-count result-count local-count nesting-depth operand-height expression-depth " +
+    "parameter-count result-count local-count nesting-depth operand-height " +
     "branch-table-size import-count export-count table-count table-size memory-size global-count " +
     "segment-count name-length call-depth state-bound";
   const all = names.split(" ");

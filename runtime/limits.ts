@@ -35,7 +35,9 @@ export const FUNCTION_BYTES_LIMIT = 1 << 20;
 export const LOCALS_LIMIT = 5_000;
 export const PARAMETERS_LIMIT = 100;
 export const RESULTS_LIMIT = 100;
-export const NESTING_LIMIT = 1_000;
+/** A `switch` nests a block for each case. Loops take an engine more: their number times their code. */
+export const NESTING_LIMIT = 4_000;
+export const LOOP_NESTING_LIMIT = 1_000;
 export const OPERANDS_LIMIT = 5_000;
 export const BR_TABLE_LIMIT = 50_000;
 export const TYPES_LIMIT = 10_000;
@@ -48,17 +50,12 @@ export const IMPORTS_LIMIT = 100;
 export const EXPORTS_LIMIT = 10_000;
 export const TABLES_LIMIT = 100;
 /**
- * Asyncify multiplies code; what it makes must fit V8 (7,654,321 bytes and 50,000 locals a function) with
- * room for the rewriter.
+ * Calls in a function through which it may be suspended; the same times the locals and operands that the
+ * function may have to keep, which is what compiling it takes; and loops around such a call.
  */
-export const ASYNCIFIED_BYTES_LIMIT = 128 << 20;
-export const ASYNCIFIED_FUNCTION_BYTES_LIMIT = 2 << 20;
-export const ASYNCIFIED_LOCALS_LIMIT = 40_000;
-/**
- * Nesting of expressions and blocks in a program that stands still: binaryen is recursive, and quadratic in
- * it.
- */
-export const SUSPENDING_EXPRESSION_LIMIT = 1_000;
+export const SUSPENSION_POINTS_LIMIT = 50_000;
+export const SUSPENSION_VALUES_LIMIT = 8_000_000;
+export const SUSPENSION_LOOPS_LIMIT = 32;
 /** An instrumented function: below V8's 7,654,321 bytes. */
 export const INSTRUMENTED_FUNCTION_BYTES_LIMIT = 7_000_000;
 
@@ -89,5 +86,5 @@ assert(
   (TREE_DEPTH_LIMIT + 1) * (CALL_DEPTH_BYTES + HOST_FRAME_BYTES) <= WORKER_STACK_BYTES,
   "limits: worker stack",
 );
-assert(AUX_STACK_END - AUX_STACK >= CALL_DEPTH_BYTES, "limits: Asyncify stack");
+assert(AUX_STACK_END - AUX_STACK >= CALL_DEPTH_BYTES, "limits: stack of a suspended process");
 assert(GLOBALS_LIMIT * 16 <= AUX_GLOBALS_END - AUX_GLOBALS, "limits: globals area");

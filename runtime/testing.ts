@@ -151,7 +151,7 @@ export class TestProcess {
     const positions = new Map<string, Positions>();
     const handles = [];
     for (const bytes of [program, ...programs]) {
-      const known = await Positions.of(bytes);
+      const known = new Positions(bytes);
       positions.set(Buffer.from(known.program.hash).toString("hex"), known);
       handles.push(await loadProgram(heap, known.program));
     }

@@ -38,7 +38,7 @@ export async function solo(programs: readonly Uint8Array[], options: SoloOptions
   for (let done = 0; done < warmBytes; done += PAGE_BYTES) heap.blob(new Uint8Array(PAGE_BYTES));
   collect(heap);
   const handles: ProgramHandle[] = [];
-  for (const bytes of programs) handles.push(await loadProgram(heap, await admit(bytes)));
+  for (const bytes of programs) handles.push(await loadProgram(heap, admit(bytes)));
   const loaded = handles.map((handle) => new LoadedProgram(handle));
   const kernel = new Kernel(heap, new Programs(heap, handles), NOBODY_ELSE);
   return {

@@ -15,7 +15,7 @@ export async function withPlaces(
   const positions = new Map<string, Positions>();
   for (const hash of programsThatFaulted(events)) {
     const bytes = programs.get(hash);
-    if (bytes !== undefined) positions.set(hash, await Positions.of(bytes));
+    if (bytes !== undefined) positions.set(hash, new Positions(bytes));
   }
   return placed(events, positions);
 }
@@ -25,16 +25,16 @@ const POSITIONS_LIMIT = 8;
 
 /** Stacks of programs that fault again and again: the positions of the last few are kept. */
 export class KnownPositions {
-  readonly #known = new Map<string, Promise<Positions>>();
+  readonly #known = new Map<string, Positions>();
 
   /** A stack of the program with that hash and these bytes. */
-  async frames(hash: string, bytes: Uint8Array, stack: readonly RawFrame[]): Promise<readonly Frame[]> {
-    const known = this.#known.get(hash) ?? Positions.of(bytes);
+  frames(hash: string, bytes: Uint8Array, stack: readonly RawFrame[]): readonly Frame[] {
+    const known = this.#known.get(hash) ?? new Positions(bytes);
     this.#known.delete(hash);
     this.#known.set(hash, known);
     const [oldest] = this.#known.keys();
     if (this.#known.size > POSITIONS_LIMIT) this.#known.delete(oldest as string);
-    return framesOf(await known, stack);
+    return framesOf(known, stack);
   }
 }
 

@@ -127,7 +127,7 @@ export class Views {
       gasUsed,
       fault: FAULT_NAMES[fault] as string,
       text,
-      stack: program === null ? [] : await this.#positions.frames(programHash, program, stack),
+      stack: program === null ? [] : this.#positions.frames(programHash, program, stack),
     };
   }
 }

@@ -27,7 +27,7 @@ the rejection (exit code 1).`,
       );
     }
     try {
-      const { hash, entries, memory, suspends, code } = await admit(bytes);
+      const { hash, entries, memory, suspends, code } = admit(bytes);
       print(`program  ${Buffer.from(hash).toString("hex")}`);
       print(`entries  ${entries.join(", ") || "none: no exported function of type (i64) -> i64"}`);
       print(`memory   ${memory.initialPages} to ${memory.maximumPages} pages of 64 KiB`);

@@ -65,7 +65,7 @@ export class Process {
   children: Ref = 0;
   globals: Ref = 0;
   /**
-   * Asyncify's stack where the process stands in RET or SNAPSHOT, else 0; kept while faulted, so that START
+   * The frames of the process that is suspended in RET or SNAPSHOT, else 0; kept while faulted, so that START
    * can try again.
    */
   continuation: Ref = 0;

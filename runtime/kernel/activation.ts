@@ -16,7 +16,13 @@ import type { Place } from "../program/source-map/sources.ts";
 import { COUNTING, work } from "../work.ts";
 import { Changes, changeOf } from "./changes.ts";
 import { Children } from "./children.ts";
-import { continuationBytes, saveContinuation, startRewind, startUnwind } from "./continuation.ts";
+import {
+  continuationBytes,
+  saveContinuation,
+  startRewind,
+  startUnwind,
+  stopUnwindOrRewind,
+} from "./continuation.ts";
 import { charge, exitGuest, faultThrown, isObserved, showFault } from "./exit.ts";
 import { COST_CALL, COST_GLOBAL_BYTE, COST_PAGE_CHANGED, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
@@ -26,9 +32,6 @@ import { GetRequest, PutRequest, readString, type SnapshotRequest } from "./requ
 import type { Slot } from "./slots/slot.ts";
 
 const counting = COUNTING;
-
-/** Gas while a stack is put back: that was paid for before. High half of an i64. */
-const REWIND_GAS_HIGH = 0x3fffffff;
 
 /**
  * Where the calls of one activation are read and checked; reused by the activations of one level of a
@@ -144,12 +147,13 @@ export class Activation {
       if (resumes) {
         this.#entry = startRewind(this.#heap, slot, start.continuation);
         this.rewinding = true;
-        exports.run(this.#entry, 0, 0, 0, REWIND_GAS_HIGH);
+        // No gas is charged until the stack is back: what put it there was paid for before.
+        exports.run(this.#entry, 0, 0, 0, 0);
         assert(!this.rewinding, "run: the stack was not put back to where the process stood still");
       } else {
         exports.run(start.entry, start.argumentLow, start.argumentHigh, meter.low, meter.high);
       }
-      if (this.#stopped !== abi.STATUS_RETURNED) exports.stopUnwind();
+      if (this.#stopped !== abi.STATUS_RETURNED) stopUnwindOrRewind(slot);
       return abi.FAULT_NONE;
     } catch (error) {
       return this.#faultOf(error);
@@ -317,7 +321,7 @@ export class Activation {
 
   /** The stack is back where the process stood still: it goes on with real gas and the given argument. */
   continued(argumentLow: number, argumentHigh: number): void {
-    this.slot.exports.stopRewind();
+    stopUnwindOrRewind(this.slot);
     this.rewinding = false;
     this.slot.meter.set(this.budget);
     this.charge(this.#resumeCost);

@@ -1,8 +1,10 @@
 /**
  * The stack of a suspended process: in the aux memory of a slot while it is taken down or put back, and in
- * the image as its continuation, a blob: u32 number of the entry · the stack as Asyncify writes it.
+ * the image as its continuation, a blob: u32 number of the entry · frames, the innermost first
+ * (program/suspend/frame.ts).
  */
 
+import { assert } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import * as layout from "../program/layout.ts";
 import { COUNTING, work } from "../work.ts";
@@ -10,15 +12,24 @@ import type { Slot } from "./slots/slot.ts";
 
 const counting = COUNTING;
 
-/** Word of the aux memory with the position on the stack; the next word is its end. */
+/** Word of the aux memory with the address behind the last frame. */
 const POSITION = layout.AUX_UNWIND / 4;
 const HEADER_BYTES = 4;
 
 /** RET or SNAPSHOT was called: from its return on, the functions of the guest save themselves and return. */
-export function startUnwind({ auxWords, exports }: Slot): void {
-  auxWords[POSITION] = layout.AUX_STACK;
-  auxWords[POSITION + 1] = layout.AUX_STACK_END;
-  exports.startUnwind(layout.AUX_UNWIND);
+export function startUnwind(slot: Slot): void {
+  slot.auxWords[POSITION] = layout.AUX_STACK;
+  setState(slot, layout.UNWINDING);
+}
+
+/** The stack was taken down, or put back. */
+export function stopUnwindOrRewind(slot: Slot): void {
+  setState(slot, layout.RUNNING);
+}
+
+function setState({ exports: { state } }: Slot, value: number): void {
+  assert(state !== undefined, "the program can be suspended");
+  state.value = value;
 }
 
 /** Bytes of the continuation of a stack that was taken down. */
@@ -38,12 +49,11 @@ export function saveContinuation(heap: Heap, slot: Slot, entry: number): Ref {
  * Puts the stack into the slot: from the call of the entry, whose number is returned, the functions restore
  * themselves down to the call in which the process was suspended.
  */
-export function startRewind(heap: Heap, { aux, auxWords, exports }: Slot, continuation: Ref): number {
+export function startRewind(heap: Heap, slot: Slot, continuation: Ref): number {
   const bytes = heap.payload(continuation);
   if (counting) work.bytesCopied += bytes.length;
-  bytes.copy(aux, layout.AUX_STACK, HEADER_BYTES);
-  auxWords[POSITION] = layout.AUX_STACK + bytes.length - HEADER_BYTES;
-  auxWords[POSITION + 1] = layout.AUX_STACK_END;
-  exports.startRewind(layout.AUX_UNWIND);
+  bytes.copy(slot.aux, layout.AUX_STACK, HEADER_BYTES);
+  slot.auxWords[POSITION] = layout.AUX_STACK + bytes.length - HEADER_BYTES;
+  setState(slot, layout.REWINDING);
   return bytes.readUInt32LE(0);
 }

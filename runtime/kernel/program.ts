@@ -44,7 +44,7 @@ export interface ProgramHandle {
   /** Memory below this address is state, above it private to an item of a batch. */
   readonly stateBytes: number;
   readonly hasStart: boolean;
-  /** It went through Asyncify. */
+  /** It imports ret or snapshot. */
   readonly suspends: boolean;
   readonly initialMemory: Ref;
   /** Pages that are present in it. */
@@ -282,8 +282,8 @@ export class LoadedProgram {
   makeBatch(heap: Heap): void {
     if (this.#batch.module !== undefined) return;
     if (counting) work.bytesAdmitted += heap.length(this.ref);
-    const { instrumentEntryForBatch } = admission();
-    this.#keepBatch(instrumentEntryForBatch(heap.payload(this.ref), this.handle.stateBytes));
+    const { instrumentForBatch } = admission();
+    this.#keepBatch(instrumentForBatch(heap.payload(this.ref), this.handle.stateBytes));
   }
 
   /** What other threads need for `takeBatch`: the BLOB of the batch variant's code, 0 if they have it. */

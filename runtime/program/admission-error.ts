@@ -38,8 +38,8 @@ export const FEATURE_REASONS = [
   "unknown-import",
   "import-type",
   "may-not-suspend", //      a program installed at run time imports ret or snapshot
-  "not-suspendable", //      binaryen cannot make it stand still
-  "suspending-references", // a program that imports ret or snapshot holds references in operands or locals
+  "not-suspendable", //      too many calls in a function that may suspend it, or in too many nested loops
+  "suspending-references", // a function that may be suspended has references in operands or locals
   "data-out-of-bounds", //   an active segment that would trap when the module is instantiated
   "elements-out-of-bounds",
   "state-bound", //          STATE_BYTES is no constant, or no bound of state
@@ -56,7 +56,6 @@ export const LIMIT_REASONS = [
   "local-count",
   "nesting-depth",
   "operand-height",
-  "expression-depth", //     in programs that import ret or snapshot
   "branch-table-size",
   "import-count",
   "export-count",

@@ -1,10 +1,9 @@
 /**
  * Admission: from the bytes of a module to a program that the kernel can run.
  *
- * check (the original bytes, all of them) → Asyncify (only programs that stand still) → instrument. The
- * result is a function of the bytes and of REWRITER_VERSION, and so is a rejection: AdmissionError, whose
- * reason, function and offset name the first problem in file order. Nothing else is ever thrown for any
- * input.
+ * check (the original bytes, all of them) → instrument. The result is a function of the bytes and of
+ * REWRITER_VERSION, and so is a rejection: AdmissionError, whose reason, function and offset name the first
+ * problem in file order. Nothing else is ever thrown for any input.
  */
 
 import { createHash } from "node:crypto";
@@ -13,21 +12,28 @@ import { CALL_DEPTH_BYTES, PAGE_BYTES } from "../limits.ts";
 import { AdmissionError } from "./admission-error.ts";
 import { Body } from "./decode/body.ts";
 import { littleEndian } from "./decode/constant.ts";
-import { type Dialect, type Module, typeOfFunction } from "./decode/model.ts";
+import { canSuspend, type Module, typeOfFunction } from "./decode/model.ts";
 import { decodeModule } from "./decode/module.ts";
-import { F32, I32, I64 } from "./decode/opcodes.ts";
+import { F32, I32, I64, isReference } from "./decode/opcodes.ts";
 import { Reader } from "./decode/reader.ts";
 import { readBody } from "./decode/validate.ts";
-import { assemble, type Unwinding } from "./instrument/assemble.ts";
-import { type Calls, callsOf, type Depths, graphOf, ROOT_FRAME_BYTES } from "./instrument/depth.ts";
+import { assemble } from "./instrument/assemble.ts";
+import type { Defect } from "./instrument/defects.ts";
+import {
+  type Calls,
+  callsOf,
+  type Depths,
+  type Graph,
+  graphOf,
+  ROOT_FRAME_BYTES,
+} from "./instrument/depth.ts";
 import { globalBytes } from "./instrument/glue.ts";
-import type { Defect } from "./instrument/rewrite.ts";
 import { withName } from "./source-map/names.ts";
 
 export { AdmissionError };
 
-/** Consensus: every change of what the rewriter makes, of a cost or of binaryen is a new version. */
-export const REWRITER_VERSION = "5/binaryen-132.0.0";
+/** Consensus: every change of what the rewriter makes, or of a cost, is a new version. */
+export const REWRITER_VERSION = "6";
 
 /** Of the batch variant, which is no consensus rule: its results are those of the production variant. */
 export const BATCH_VERSION = "2";
@@ -56,7 +62,7 @@ export interface Program {
   /** Elements of its tables, and items of the segments that may fill them: an instance sets them up. */
   readonly tableElements: number;
   readonly hasStart: boolean;
-  /** It imports ret or snapshot, and went through Asyncify. */
+  /** It imports ret or snapshot. */
   readonly suspends: boolean;
 }
 
@@ -67,13 +73,8 @@ export interface Options {
   readonly origins?: Origins;
 }
 
-/** Listens while a program is instrumented; positions.ts does. */
-export interface Origins {
-  /** From `original`, or from what Asyncify made of it, `form`. */
-  begin(original: Checked, form: Checked): void;
-  /** By function of `form`: places in the code written for it and in `form`, in turn. */
-  add(functionIndex: number, origins: readonly number[]): void;
-}
+/** Is called, by function, with places in the code written for it and in the original, in turn. */
+export type Origins = (functionIndex: number, origins: readonly number[]) => void;
 
 /** Which of the two variants to make: that for batches knows where state ends. */
 interface Variant extends Options {
@@ -90,24 +91,12 @@ export function programHash(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHash("sha256").update(bytes).digest());
 }
 
-/** Checks and instruments a program of any kind. Loads binaryen the first time that a program needs it. */
-export async function admit(bytes: Uint8Array, options: Options = {}): Promise<Program> {
+/** Checks and instruments a program of any kind. */
+export function admit(bytes: Uint8Array, options: Options = {}): Program {
   try {
-    return await admitAny(bytes, options);
+    return instrument(check(bytes), options);
   } catch (error) {
     throw withName(error, bytes);
-  }
-}
-
-async function admitAny(bytes: Uint8Array, options: Variant): Promise<Program> {
-  const checked = check(bytes);
-  if (!suspends(checked.module)) return instrument(checked, options);
-  const { asyncify } = await import("./instrument/asyncify.ts");
-  const unwindable = await asyncify(checked.bytes, checked.module, entriesOf(checked.module));
-  try {
-    return instrument(checked, options, unwindable);
-  } catch (error) {
-    throw error instanceof AdmissionError ? inOriginal(error, checked.module) : error;
   }
 }
 
@@ -116,25 +105,14 @@ async function admitAny(bytes: Uint8Array, options: Variant): Promise<Program> {
  * of 4096; its contract is in layout.ts. Null if a function of it would be too large: such a program runs
  * batches on its production variant only.
  */
-export async function instrumentForBatch(
+export function instrumentForBatch(
   bytes: Uint8Array,
   bound: number,
   options: Options = {},
-): Promise<Uint8Array | null> {
+): Uint8Array | null {
   assert(bound % PAGE_BYTES === 0 && bound >= 0 && bound < 2 ** 32, "state ends where a page does");
   try {
-    const { code } = await admitAny(bytes, { ...options, bound });
-    return code;
-  } catch (error) {
-    if (isTooLarge(error)) return null;
-    throw error;
-  }
-}
-
-/** The same, at once, for a program that `admitEntryProgram` has admitted. */
-export function instrumentEntryForBatch(bytes: Uint8Array, bound: number): Uint8Array | null {
-  try {
-    return instrument(check(bytes), { bound }).code;
+    return instrument(check(bytes), { ...options, bound }).code;
   } catch (error) {
     if (isTooLarge(error)) return null;
     throw error;
@@ -146,23 +124,13 @@ function isTooLarge(error: unknown): boolean {
 }
 
 /**
- * What is wrong with the form that Asyncify made is reported at the function of the original: they have the
- * same numbers.
- */
-function inOriginal(error: AdmissionError, original: Module): AdmissionError {
-  const { reason, text, functionIndex } = error;
-  const body = functionIndex === null ? undefined : original.bodies[functionIndex - original.imports.length];
-  return new AdmissionError(reason, `${text}, counting what Asyncify adds`, body?.start ?? 0, functionIndex);
-}
-
-/**
  * Checks and instruments a program that runs and returns, at once. Those that import ret or snapshot are
  * rejected.
  */
 export function admitEntryProgram(bytes: Uint8Array, options: Options = {}): Program {
   try {
     const checked = check(bytes, (reader, module) => {
-      if (suspends(module)) {
+      if (canSuspend(module)) {
         const text = "Programs that import ret or snapshot can only be given when the runtime is opened";
         reader.fail("may-not-suspend", text, module.importsAt);
       }
@@ -171,10 +139,6 @@ export function admitEntryProgram(bytes: Uint8Array, options: Options = {}): Pro
   } catch (error) {
     throw withName(error, bytes);
   }
-}
-
-function suspends(module: Module): boolean {
-  return module.imports.includes("ret") || module.imports.includes("snapshot");
 }
 
 export interface Checked {
@@ -187,14 +151,13 @@ export interface Checked {
 export function check(
   bytes: Uint8Array,
   afterImports: (reader: Reader, module: Module) => void = () => {},
-  dialect: Dialect = "original",
 ): Checked {
   // The caller may change its array; and a view of shared memory must not change under the decoder.
-  const own = dialect === "original" ? new Uint8Array(bytes) : bytes;
+  const own = new Uint8Array(bytes);
   const reader = new Reader(own);
   const body = new Body(4096);
   const calls: (Calls | null)[] = [];
-  const module = decodeModule(reader, dialect, {
+  const module = decodeModule(reader, {
     imports: (current) => afterImports(reader, current),
     body: (current, index) => {
       readBody(reader, current, index, body);
@@ -214,54 +177,54 @@ function entriesOf(module: Module): { name: string; functionIndex: number }[] {
   });
 }
 
-export interface Unwindable {
-  readonly bytes: Uint8Array;
-  readonly unwinding: Unwinding;
-  readonly entries: readonly number[];
-  readonly start: number | null;
-  readonly memories: readonly number[];
-}
-
-function instrument(checked: Checked, options: Variant, unwindable: Unwindable | null = null): Program {
-  const original = checked.module;
-  const entries = entriesOf(original);
-  const form = unwindable === null ? checked : check(unwindable.bytes, undefined, "asyncified");
-  options.origins?.begin(checked, form);
-  const graph = graphOf(form.module, form.calls);
+function instrument(checked: Checked, options: Variant): Program {
+  const { bytes, module, calls } = checked;
+  const entries = entriesOf(module);
+  const graph = graphOf(module, calls);
+  rejectReferences(checked, graph);
   boundChain(checked, graph.depths);
-  const memory = original.memories[0];
+  const memory = module.memories[0];
   const maximumPages = memory === undefined ? 0 : (memory.maximum ?? 65536);
   const code = assemble({
-    source: form.bytes,
-    module: form.module,
-    entries: unwindable?.entries ?? entries.map((entry) => entry.functionIndex),
-    start: unwindable === null ? original.start : unwindable.start,
-    ownGlobals: original.globals.length,
-    memories: unwindable?.memories ?? [0],
+    source: bytes,
+    module,
+    entries: entries.map((entry) => entry.functionIndex),
     maximumPages,
     graph,
-    unwinding: unwindable?.unwinding ?? null,
     bound: options.bound ?? null,
-    origins: options.origins?.add.bind(options.origins) ?? null,
+    origins: options.origins ?? null,
     defect: options.defect ?? null,
   });
   return {
-    hash: programHash(checked.bytes),
-    bytes: checked.bytes,
+    hash: programHash(bytes),
+    bytes,
     code,
     entries: entries.map((entry) => entry.name),
     memory: { initialPages: memory?.minimum ?? 0, maximumPages },
-    stateBytes: original.stateBytes,
-    data: original.data.flatMap(({ offset, bytes }) =>
-      offset === null ? [] : [{ offset, bytes: bytes.slice() }],
+    stateBytes: module.stateBytes,
+    data: module.data.flatMap((segment) =>
+      segment.offset === null ? [] : [{ offset: segment.offset, bytes: segment.bytes.slice() }],
     ),
-    globals: initialGlobals(original),
+    globals: initialGlobals(module),
     tableElements:
-      original.tables.reduce((sum, { minimum }) => sum + minimum, 0) +
-      original.elements.reduce((sum, { items }) => sum + items.length, 0),
-    hasStart: original.start !== null,
-    suspends: unwindable !== null,
+      module.tables.reduce((sum, { minimum }) => sum + minimum, 0) +
+      module.elements.reduce((sum, { items }) => sum + items.length, 0),
+    hasStart: module.start !== null,
+    suspends: canSuspend(module),
   };
+}
+
+/** A frame that is saved holds numbers. */
+function rejectReferences({ module, calls }: Checked, { suspending }: Graph): void {
+  calls.forEach((call, index) => {
+    if (call === null || suspending.functions[index] === 0) return;
+    if (!call.usesReferences && !typeOfFunction(module, index).results.some(isReference)) return;
+    const text =
+      "A function that may be suspended, in ret or snapshot, may have no references in parameters, " +
+      "results, locals or operands";
+    const body = module.bodies[index - module.imports.length];
+    throw new AdmissionError("suspending-references", text, body?.start ?? 0, index);
+  });
 }
 
 /** The chain of calls from an entry down to the first function that counts must fit by itself. */

@@ -49,7 +49,7 @@ export class ProgramCache {
     return this.#once(key, bytes, () => instrumentForBatch(bytes, stateBytes));
   }
 
-  #once<T>(key: string, bytes: Uint8Array, make: () => Promise<T>): Promise<T> {
+  #once<T>(key: string, bytes: Uint8Array, make: () => T): Promise<T> {
     const known = this.#kept.get(key) as Promise<T> | undefined;
     if (known !== undefined) return known;
     const made = this.#load(key, bytes, make);
@@ -58,13 +58,13 @@ export class ProgramCache {
     return made;
   }
 
-  async #load<T>(key: string, bytes: Uint8Array, make: () => Promise<T>): Promise<T> {
+  async #load<T>(key: string, bytes: Uint8Array, make: () => T): Promise<T> {
     if (this.#directory === null) return make();
     const version = createHash("sha256").update(REWRITER_VERSION).digest("hex").slice(0, 16);
     const path = join(this.#directory, `${key}-${version}`);
     const stored = await read<T>(path, bytes);
     if (stored !== null) return stored.made;
-    const made = await make();
+    const made = make();
     await this.#store(path, bytes, made);
     return made;
   }

@@ -13,11 +13,17 @@
  *   load()  save()             all mutable globals of the original module from / to AUX_GLOBALS
  *   scan(from, end) -> count   appends to AUX_LIST the marked pages of [from, end), clears their marks; stops
  *                              at LIST_CAPACITY
- *   startUnwind(i32) stopUnwind() startRewind(i32) stopRewind()
- *                              Asyncify's, only if the program may stand still
+ *   state                      a mutable global of type i32, only if the program may be suspended: RUNNING,
+ *                              UNWINDING or REWINDING
  *
  * While a call is in the kernel, AUX_GAS holds the caller's exact gas; the kernel may change it. A trap
  * leaves AUX_GAS stale. Injected traps write AUX_FAULT before `unreachable`.
+ *
+ * To suspend the program, ret or snapshot sets the state to UNWINDING: each function that called it saves its
+ * frame behind AUX_UNWIND and returns, and run() returns. To resume it in any instance, with memory, globals
+ * and the stack put back, the state is REWINDING when run() is called with the same entry: each function
+ * takes its frame from the end of the stack and goes on at its call, down to the call of ret or snapshot,
+ * which is made once more and sets the state to RUNNING. While the state is REWINDING no gas is charged.
  *
  * aux memory:
  *   0x000000  header (the words below)
@@ -26,8 +32,9 @@
  *   0x100000  AUX_MARKS: one byte for each 4096-byte page of the guest's memory, 1: written since the last
  *             scan. Who sets it pays PAGE_TOUCH_GAS: instrumented code from its counter, the kernel from
  *             AUX_GAS
- *   0x200000  AUX_STACK: Asyncify's stack, to AUX_STACK_END; at least CALL_DEPTH_BYTES, and a frame saved
- *             takes less than its estimate, so it cannot overflow before the call depth does
+ *   0x200000  AUX_STACK: frames of the functions that are suspended, to AUX_STACK_END; at least
+ *             CALL_DEPTH_BYTES, and a frame saved takes less than its estimate, so it cannot overflow before
+ *             the call depth does
  *   0x200000  AUX_SHADOW: while a batch runs, in which no stack is saved, one byte for each 4096-byte page of
  *             the guest's memory (kernel/slots/shadow.ts)
  *   0x300000  AUX_LOG: while items run in the batch variant one after the other, lines of state that the
@@ -65,13 +72,18 @@ export const AUX_FAULT = 0; //        u32  FAULT_… of an injected trap, else 0
 export const AUX_GAS = 8; //          i64  gas left
 export const AUX_RESULT = 16; //      i64  what the entry returned, or the code given to RET
 export const AUX_ARGUMENT = 24; //    i64  what RET returns
-export const AUX_UNWIND = 32; //      Asyncify's structure: u32 stack position, u32 stack end
+export const AUX_UNWIND = 32; //      u32 address behind the last frame of the stack
 
 /** While a batch runs (kernel/slots/shadow.ts): u32 pages of state that an item changed, and of the list. */
 export const AUX_STATE_PAGES = 40;
 export const AUX_LISTED = 44;
 /** And bytes of the log of lines (kernel/slots/line-log.ts). */
 export const AUX_LOGGED = 48;
+
+/** In the global `state`. */
+export const RUNNING = 0;
+export const UNWINDING = 1;
+export const REWINDING = 2;
 
 export const AUX_GLOBALS = 0x40;
 export const AUX_GLOBALS_END = 0x8000;

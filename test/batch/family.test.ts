@@ -31,7 +31,7 @@ const GAS = 20_000_000;
 const ITEM_GAS = 200_000_000;
 const TOTAL = 1e12;
 
-const loop = new Loop(await admit(family));
+const loop = new Loop(admit(family));
 const { heap } = loop;
 
 type Write = (script: Script) => void;

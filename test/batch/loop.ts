@@ -100,8 +100,8 @@ export class Loop {
 
   /** A loop in the program's batch variant. */
   static async byLines(bytes: Uint8Array): Promise<Loop> {
-    const program = await admit(bytes);
-    const batchCode = await instrumentForBatch(bytes, program.stateBytes);
+    const program = admit(bytes);
+    const batchCode = instrumentForBatch(bytes, program.stateBytes);
     if (batchCode === null) throw new Error("byLines: the program has no batch variant");
     const plan = (batch: Batch): number => {
       if (batch.next === 0) batch.variant = batch.program.loop;

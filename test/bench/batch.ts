@@ -161,8 +161,8 @@ function turnsPerMicrosecond(kernel: Kernel): number {
  * Time of the batch variant over that of the production variant, on one thread, for items of 20 µs of work.
  */
 async function variantRatio(report: Report, kernel: Kernel, turns: number): Promise<number> {
-  const program = await admit(payments);
-  const code = (await instrumentForBatch(payments, BOUND)) as Uint8Array;
+  const program = admit(payments);
+  const code = instrumentForBatch(payments, BOUND) as Uint8Array;
   const touch = ({ aux }: Machine, address: number, length: number): void => {
     const first = Math.floor(address / LINE_BYTES);
     new Uint8Array(aux.buffer).fill(

@@ -102,7 +102,7 @@ export class ByHand {
 
   static async open(bytes: Uint8Array, kind: Kind, size: number, sharedBytes: number): Promise<ByHand> {
     const module = kind === "plain" ? new WebAssembly.Module(bytes as BufferSource) : null;
-    const program = kind === "plain" ? null : await admit(bytes);
+    const program = kind === "plain" ? null : admit(bytes);
     const instance = module === null ? instrumentedInstance(program as Program) : plainInstance(module);
     const buffer = new SharedArrayBuffer(DATA + sharedBytes);
     const setup: Setup = { [BY_HAND]: true, module, program, buffer, size };

@@ -82,7 +82,7 @@ export async function run(report: Report, { rows = "" }: { readonly rows?: strin
   for (const name of KERNELS.filter((name) => name.includes(rows))) {
     const bytes = await compileKernel(name);
     const plain = plainInstance(bytes);
-    const machine = new Machine(await admit(bytes));
+    const machine = new Machine(admit(bytes));
     if (machine.program.hasStart) machine.start();
     const argument = ARGUMENTS[name] ?? 1n;
     const instrumented = () => resultOf(machine, argument);

@@ -91,7 +91,7 @@ async function compare(report: Report, contenders: readonly Contender[]): Promis
 
 /** Runs the block in the instrumented ledger alone: items one after the other, nothing put back. */
 async function guestRun(ledger: Uint8Array, metadata: Uint8Array): Promise<() => void> {
-  const machine = new Machine(await admit(ledger));
+  const machine = new Machine(admit(ledger));
   const call = (entry: string, argument: number): number => {
     const { fault, result } = machine.run(entry, BigInt(argument));
     if (fault !== 0) throw new Error(`the ledger faulted: ${fault}`);

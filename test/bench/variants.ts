@@ -23,8 +23,8 @@ async function sides(kernel: string, bound: number, base: number): Promise<[Mach
   const options = ["--initialMemory", `${PAGES}`];
   if (base > 0) options.push("--memoryBase", `${base}`);
   const bytes = await compileKernel(kernel, options);
-  const program = await admit(bytes);
-  const code = await instrumentForBatch(bytes, bound);
+  const program = admit(bytes);
+  const code = instrumentForBatch(bytes, bound);
   if (code === null) throw new Error(`${kernel}: too large`);
   const touch = ({ aux }: Machine, address: number, length: number) => {
     const end = Math.min(address + length, bound);

@@ -135,11 +135,11 @@ test("a stack that does not fit is a fault, and the child can be started again",
         const { kind, fault } = results.status(handles);
         return [kind, fault];
       };
-    assert.deepEqual(await start(1000n, child)(), [abi.STATUS_FAULTED, abi.FAULT_QUOTA]);
+    assert.deepEqual(await start(2000n, child)(), [abi.STATUS_FAULTED, abi.FAULT_QUOTA]);
     assert.equal(runtime.inspect([1])?.fault, "quota");
     assert.deepEqual(await start(20n)(), [abi.STATUS_RET, 0]);
     const more = { ...child, memoryQuota: PROCESS_PAGES + 16 * 20 + 40 };
-    assert.deepEqual(await start(1000n, more)(), [abi.STATUS_RET, 0]);
+    assert.deepEqual(await start(2000n, more)(), [abi.STATUS_RET, 0]);
   });
 });
 

@@ -30,7 +30,7 @@ const IMPORTS: KernelImports = {
 /** A pool of one program, and memories of processes that run nothing. */
 async function scene() {
   const heap = new Heap(createHeap(1 << 28), 1);
-  const program = new LoadedProgram(await loadProgram(heap, await admit(await guest("trivial"))));
+  const program = new LoadedProgram(await loadProgram(heap, admit(await guest("trivial"))));
   const { ref, handle } = program;
   const pool = new SlotPool(heap, IMPORTS);
   const slots = new Set<Slot>();
@@ -127,7 +127,7 @@ test("programs that take turns in more instances than there may be share memorie
       functions: [{ parameters: [op.I64], results: [op.I64], export: "run", code: (c) => c.i64(BigInt(i)) }],
       data: [{ offset: 8 * i, bytes: Uint8Array.of(1 + (i & 127)) }],
     });
-    programs.push(new LoadedProgram(await loadProgram(heap, await admit(bytes))));
+    programs.push(new LoadedProgram(await loadProgram(heap, admit(bytes))));
   }
   const { Memory } = WebAssembly;
   let made = 0;

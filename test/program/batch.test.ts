@@ -20,7 +20,7 @@ const WASM_PAGE = 65536;
 test(`${PROGRAMS} programs do in a batch what they do in production (SEED=${SEED})`, async () => {
   let trips = 0;
   for (let seed = SEED; seed < SEED + PROGRAMS; seed++) {
-    const { difference, summary } = await compareBatch(seed);
+    const { difference, summary } = compareBatch(seed);
     assert.equal(difference, null, `seed ${seed}`);
     if (summary.split(" ")[1] === `${FAULT_INTERNAL_PRODUCTION}`) trips++;
   }
@@ -29,20 +29,20 @@ test(`${PROGRAMS} programs do in a batch what they do in production (SEED=${SEED
 
 test(`programs that could stand still are refused to, alike (SEED=${SEED})`, async () => {
   for (let seed = SEED; seed < SEED + 40; seed++) {
-    const { difference } = await compareBatch(seed, undefined, true);
+    const { difference } = compareBatch(seed, undefined, true);
     assert.equal(difference, null, `seed ${seed}`);
   }
 });
 
 for (const defect of BATCH_CANARIES) {
   test(`a planted defect of the batch variant is found: ${defect}`, async () => {
-    assert.notEqual(await findCanary(defect, 1, 1500), null);
+    assert.notEqual(findCanary(defect, 1, 1500), null);
   });
 }
 
 /** A machine that notes what is touched, and has it there. */
 async function batchMachine(bytes: Uint8Array, bound: number) {
-  const code = (await instrumentForBatch(bytes, bound)) as Uint8Array;
+  const code = instrumentForBatch(bytes, bound) as Uint8Array;
   const touches: string[] = [];
   const machine = new Machine(
     admitEntryProgram(bytes),
@@ -280,6 +280,6 @@ test("a stack pointer is guarded: where it meets the state, production has to ru
 
 test("the same program and bound give the same code", async () => {
   const bytes = entry(accessAt(op.F64_STORE, 4));
-  const twice = [await instrumentForBatch(bytes, WASM_PAGE), await instrumentForBatch(bytes, WASM_PAGE)];
+  const twice = [instrumentForBatch(bytes, WASM_PAGE), instrumentForBatch(bytes, WASM_PAGE)];
   assert.deepEqual(twice[0], twice[1]);
 });

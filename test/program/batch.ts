@@ -7,7 +7,7 @@
  */
 
 import { admit, instrumentForBatch, type Program } from "../../runtime/program/admit.ts";
-import type { Defect } from "../../runtime/program/instrument/rewrite.ts";
+import type { Defect } from "../../runtime/program/instrument/defects.ts";
 import {
   AUX_TAGS,
   FAULT_INTERNAL_PRODUCTION,
@@ -91,17 +91,17 @@ export class StateMachine {
 const GARBAGE_LINE = new Uint8Array(LINE_BYTES).fill(GARBAGE);
 
 /**
- * Runs both variants of program `seed` with a state of random size. A `suspending` one is refused to stand
- * still, as items are.
+ * Runs both variants of program `seed` with a state of random size. A `suspending` one may not suspend, as
+ * items may not.
  */
-export async function compareBatch(seed: number, defect?: Defect, suspending = false): Promise<Observed> {
+export function compareBatch(seed: number, defect?: Defect, suspending = false): Observed {
   const { program: bytes } = generate(seed, suspending);
   const random = new Random(seed ^ 0x5eed);
   const bound = PAGE_BYTES * random.below(17);
   const argument = BigInt.asIntN(64, BigInt(seed) * 0x9e3779b97f4a7c15n);
   const options = defect === undefined ? {} : { defect };
-  const program = await admit(bytes);
-  const code = await instrumentForBatch(bytes, bound, options);
+  const program = admit(bytes);
+  const code = instrumentForBatch(bytes, bound, options);
   if (code === null) throw new Error(`seed ${seed}: the batch variant is too large`);
 
   const module = new WebAssembly.Module(code as BufferSource);
@@ -158,7 +158,7 @@ function runProduction(program: Program, argument: bigint, bound: number, gas: b
     if (bound === 0) machine.scan();
     return answer(name, a, b, machine.bytes());
   };
-  machine.refusal = REFUSAL;
+  machine.atOnce = () => REFUSAL;
   return { machine, outcome: machine.run("main", argument, gas) };
 }
 
@@ -178,7 +178,7 @@ function runBatch(
     marks.check();
     return answer(name, a, b, state.view());
   };
-  machine.refusal = REFUSAL;
+  machine.atOnce = () => REFUSAL;
   const outcome = machine.run("main", argument, gas);
   marks.check();
   return { state, marks, outcome };

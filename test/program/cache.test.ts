@@ -37,7 +37,7 @@ test("the batch variant is kept beside it", async () => {
   try {
     const cache = new ProgramCache(own);
     const program = await cache.admit(bytes);
-    const code = await instrumentForBatch(bytes, program.stateBytes);
+    const code = instrumentForBatch(bytes, program.stateBytes);
     assert.deepEqual(await cache.batchCode(program), code);
     assert.equal(await cache.batchCode(program), await cache.batchCode(program));
     assert.equal((await readdir(own)).length, 2);
@@ -55,7 +55,7 @@ test("a damaged file is replaced, whatever the damage", async () => {
   flipped[good.length - 20] = (flipped[good.length - 20] as number) ^ 1;
   for (const damaged of [Buffer.alloc(0), good.subarray(0, good.length / 2), flipped, Buffer.alloc(100, 7)]) {
     await writeFile(path, damaged);
-    assert.deepEqual(await new ProgramCache(directory).admit(bytes), await admit(bytes));
+    assert.deepEqual(await new ProgramCache(directory).admit(bytes), admit(bytes));
     assert.deepEqual(await readFile(path), good);
   }
 });
@@ -63,5 +63,5 @@ test("a damaged file is replaced, whatever the damage", async () => {
 test("a directory that cannot be written is no error", async () => {
   const file = join(directory, "file");
   await writeFile(file, "");
-  assert.deepEqual(await new ProgramCache(join(file, "below")).admit(bytes), await admit(bytes));
+  assert.deepEqual(await new ProgramCache(join(file, "below")).admit(bytes), admit(bytes));
 });

@@ -87,7 +87,7 @@ export const SHAPES = [I32, I64, F64, V128].flatMap((type) =>
 async function machineOf(bytes: Uint8Array, bound: number | null): Promise<Machine> {
   const program = admitEntryProgram(bytes);
   if (bound === null) return new Machine(program);
-  const code = (await instrumentForBatch(bytes, bound)) as Uint8Array;
+  const code = instrumentForBatch(bytes, bound) as Uint8Array;
   const touch = ({ aux }: Machine, address: number, length: number) => {
     const end = Math.min(address + length, bound);
     const tags = new Uint8Array(aux.buffer, AUX_TAGS);

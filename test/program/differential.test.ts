@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FAULT_ABORT, FAULT_NONE } from "../../syscalls/abi.ts";
-import { compare } from "./differential.ts";
-import { CANARIES, findCanary, observe } from "./fuzz.ts";
+import { compare, compareSuspending } from "./differential.ts";
+import { CANARIES, findCanary, observe, SUSPENSION_CANARIES } from "./fuzz.ts";
 import { generate } from "./generate.ts";
 import { disagreement, mutate } from "./mutate.ts";
 import { Random } from "./random.ts";
@@ -33,9 +33,19 @@ test(`Liftoff and TurboFan give the same results, gas and memory (SEED=${SEED})`
   for (const line of baseline) assert.match(line, /: equal /);
 });
 
-for (const defect of CANARIES) {
-  test(`a planted defect is found: ${defect}`, async () => {
-    assert.notEqual(await findCanary(defect, 1, 600), null);
+test(`${PROGRAMS} programs, suspended at each ret, do what their plain reference does (SEED=${SEED})`, () => {
+  let stops = 0;
+  for (let seed = SEED; seed < SEED + PROGRAMS; seed++) {
+    const compared = compareSuspending(seed);
+    assert.equal(compared.difference, null, `seed ${seed}`);
+    stops += compared.stops;
+  }
+  assert.ok(stops > PROGRAMS, "most of them are suspended");
+});
+
+for (const defect of [...CANARIES, ...SUSPENSION_CANARIES]) {
+  test(`a planted defect is found: ${defect}`, () => {
+    assert.notEqual(findCanary(defect, 1, 600), null);
   });
 }
 

@@ -1,13 +1,13 @@
 /** Compares one generated program, instrumented, with its reference, plain; says what differs. */
 
 import { createHash } from "node:crypto";
-import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
+import { admit, admitEntryProgram, type Program } from "../../runtime/program/admit.ts";
 import { faultOf } from "../../runtime/program/faults.ts";
+import type { Defect } from "../../runtime/program/instrument/defects.ts";
 import { PAGE_TOUCH_GAS } from "../../runtime/program/instrument/gas.ts";
-import type { Defect } from "../../runtime/program/instrument/rewrite.ts";
 import { FAULT_ABORT, FAULT_NONE, FAULT_OUT_OF_GAS } from "../../syscalls/abi.ts";
 import { generate } from "./generate.ts";
-import { Machine, type Outcome, PLENTY } from "./harness.ts";
+import { type Image, Machine, type Outcome, PLENTY } from "./harness.ts";
 import { Random } from "./random.ts";
 
 const ABORTED = { message: "abort" };
@@ -169,41 +169,86 @@ function usedBut(bytes: Uint8Array, argument: bigint, defect: Defect): bigint {
 /** Whether an activation that ends so pays for what it did, and keeps the rest: a trap takes all. */
 export const paysExactly = (fault: number) => fault === FAULT_NONE || fault === FAULT_ABORT;
 
-/**
- * A program that stands still at ret, carried on in a new instance each time, against one whose ret answers
- * at once.
- */
-export async function compareSuspending(seed: number): Promise<Observed & { readonly stops: number }> {
-  const { program: bytes, reference: plain } = generate(seed, true);
-  const argument = BigInt.asIntN(64, BigInt(seed) * 0x9e3779b97f4a7c15n);
-  const reference = runReference(plain, argument);
-  const program = await admit(bytes);
+/** How a program that calls ret ended, and what it did until then. */
+interface Course {
+  readonly outcome: Outcome;
+  readonly log: readonly string[];
+  readonly memory: Uint8Array;
+  /** A page that changed without a mark. */
+  readonly problem: string | null;
+  readonly stops: number;
+  /** Of all stacks that were saved. */
+  readonly stacks: string;
+}
+
+/** Runs `main`; suspended at each call of ret, and resumed in a new instance, or answered at once. */
+function courseOf(program: Program, argument: bigint, suspends: boolean): Course {
   const module = new WebAssembly.Module(program.code as BufferSource);
   const log: string[] = [];
-  const prepare = (machine: Machine) => {
+  const stacks = createHash("sha256");
+  let problem: string | null = null;
+  const prepare = (image?: Image) => {
+    const machine = new Machine(program, module, image);
+    const oracle = new MarkOracle(machine);
     machine.onCall = (name, a, b) => {
-      log.push(`${name} ${a} ${b}`);
+      oracle.check();
       return answer(name, a, b, machine.bytes());
     };
-    return machine;
+    if (!suspends) {
+      machine.atOnce = (code) => {
+        machine.log.push(`ret ${code}`);
+        // As a new instance begins: nothing is marked.
+        oracle.check();
+        return answerRet(code);
+      };
+    }
+    const close = () => {
+      oracle.check();
+      log.push(...machine.log);
+      problem ??= oracle.problem;
+    };
+    return { machine, close };
   };
-  let machine = prepare(new Machine(program, module));
+  let { machine, close } = prepare();
   let outcome = machine.run("main", argument);
+  close();
   let stops = 0;
   for (; outcome.standing; stops++) {
     log.push(`ret ${outcome.result}`);
     const image = machine.image();
-    machine = prepare(new Machine(program, module, image));
+    stacks.update(image.stack);
+    ({ machine, close } = prepare(image));
     outcome = machine.resume(image, answerRet(outcome.result));
+    close();
   }
+  const memory = machine.bytes();
+  return { outcome, log, memory, problem, stops, stacks: stacks.digest("hex").slice(0, 16) };
+}
+
+/**
+ * A program that is suspended at each call of ret and resumed in a new instance, against the plain reference,
+ * whose ret answers at once, and against itself, answered at once: that costs the same gas to the unit.
+ */
+export function compareSuspending(seed: number, defect?: Defect): Observed & { readonly stops: number } {
+  const { program: bytes, reference: plain } = generate(seed, true);
+  const argument = BigInt.asIntN(64, BigInt(seed) * 0x9e3779b97f4a7c15n);
+  const reference = runReference(plain, argument);
+  const program = admit(bytes, defect === undefined ? {} : { defect });
+  const { outcome, log, memory, problem, stops, stacks } = courseOf(program, argument, true);
   const paid = paysExactly(outcome.fault) ? PLENTY - outcome.gas : "-";
-  const summary = `${outcome.fault} ${outcome.result} ${paid} ${digest(machine.bytes())}`;
+  const summary = `${outcome.fault} ${outcome.result} ${paid} ${digest(memory)} ${stacks}`;
   const fail = (difference: string) => ({ difference, summary, stops });
   if (outcome.fault !== reference.fault) return fail(`fault ${outcome.fault}, plain ${reference.fault}`);
   if (outcome.fault === 0 && outcome.result !== reference.result)
     return fail(`result ${outcome.result}, plain ${reference.result}`);
   if (log.join() !== reference.log.join()) return fail("other calls of the kernel");
-  if (Buffer.compare(machine.bytes(), reference.memory) !== 0) return fail("other memory");
+  if (Buffer.compare(memory, reference.memory) !== 0) return fail("other memory");
+  if (problem !== null) return fail(problem);
+  const direct = courseOf(program, argument, false);
+  if (direct.outcome.fault !== outcome.fault) return fail("another fault when answered at once");
+  if (direct.outcome.gas !== outcome.gas)
+    return fail(`${outcome.gas} gas is left, ${direct.outcome.gas} when answered at once`);
+  if (direct.problem !== null) return fail(direct.problem);
   return { difference: null, summary, stops };
 }
 

@@ -9,9 +9,9 @@
 
 import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";
-import type { Defect } from "../../runtime/program/instrument/rewrite.ts";
+import type { Defect } from "../../runtime/program/instrument/defects.ts";
 import { compareBatch } from "./batch.ts";
-import { compare, compareSuspending } from "./differential.ts";
+import { compare, compareSuspending, type Observed } from "./differential.ts";
 
 export const CANARIES: readonly Defect[] = [
   "gas",
@@ -38,9 +38,18 @@ export const BATCH_CANARIES: readonly Defect[] = [
   "claim",
   "version",
 ];
+/** Those of programs that can suspend. */
+export const SUSPENSION_CANARIES: readonly Defect[] = [
+  "operand",
+  "index",
+  "local",
+  "address",
+  "base",
+  "charge",
+];
 const CHUNK = 200;
-/** Every so many programs one is made again with ret in it: binaryen takes its time. */
-const SUSPENDING_EVERY = 8;
+/** Every so many programs one is made again with ret in it. */
+const SUSPENDING_EVERY = 4;
 
 /** Summaries of programs seed to seed + count - 1, computed by another node with the given flags. */
 export function observe(flags: readonly string[], seed: number, count: number): Promise<string[]> {
@@ -58,10 +67,14 @@ export function observe(flags: readonly string[], seed: number, count: number): 
 }
 
 /** Programs until the defect shows; their number, or null. */
-export async function findCanary(defect: Defect, seed: number, limit: number): Promise<number | null> {
-  const observe = BATCH_CANARIES.includes(defect) ? compareBatch : compare;
+export function findCanary(defect: Defect, seed: number, limit: number): number | null {
+  const observe = SUSPENSION_CANARIES.includes(defect)
+    ? compareSuspending
+    : BATCH_CANARIES.includes(defect)
+      ? compareBatch
+      : compare;
   for (let index = 0; index < limit; index++) {
-    if ((await observe(seed + index, defect)).difference !== null) return index + 1;
+    if (observe(seed + index, defect).difference !== null) return index + 1;
   }
   return null;
 }
@@ -79,18 +92,17 @@ if (import.meta.main) {
   const first = Number(values.seed ?? process.pid * 100_000);
   if (values.programs !== undefined) {
     for (let seed = first; seed < first + Number(values.programs); seed++) {
-      const observed = [compare(seed), await compareBatch(seed)];
-      if (seed % SUSPENDING_EVERY === 0) {
-        observed.push(await compareSuspending(seed), await compareBatch(seed, undefined, true));
-      }
+      const observed: Observed[] = [compare(seed), compareBatch(seed)];
+      if (seed % SUSPENDING_EVERY === 0)
+        observed.push(compareSuspending(seed), compareBatch(seed, undefined, true));
       const difference = observed.find((one) => one.difference !== null)?.difference ?? null;
       const summary = observed.map((one) => one.summary).join(" | ");
       if (difference !== null || values.print) console.log(`${seed}: ${difference ?? "equal"} ${summary}`);
     }
   } else if (values.canary) {
     console.log(`seed ${first}`);
-    for (const defect of [...CANARIES, ...BATCH_CANARIES]) {
-      const found = await findCanary(defect, first, 2000);
+    for (const defect of [...CANARIES, ...SUSPENSION_CANARIES, ...BATCH_CANARIES]) {
+      const found = findCanary(defect, first, 2000);
       console.log(`${defect}: ${found === null ? "NOT FOUND" : `found after ${found} programs`}`);
       if (found === null) process.exitCode = 1;
     }

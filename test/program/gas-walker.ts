@@ -7,9 +7,7 @@
  * only. An account is settled when the loop turns, and closed when it is left.
  */
 
-import { admit, type Checked } from "../../runtime/program/admit.ts";
 import { Body } from "../../runtime/program/decode/body.ts";
-import type { Dialect } from "../../runtime/program/decode/model.ts";
 import { decodeModule } from "../../runtime/program/decode/module.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
 import { Reader } from "../../runtime/program/decode/reader.ts";
@@ -26,21 +24,15 @@ const SLACK = { function: 64, loop: 16 };
 type Charges = ReadonlyMap<number, number>;
 
 /** Calls `see` with each body of a module. */
-export function eachBody(bytes: Uint8Array, see: (body: Body) => void, dialect: Dialect = "original"): void {
+export function eachBody(bytes: Uint8Array, see: (body: Body) => void): void {
   const reader = new Reader(bytes);
   const body = new Body(4096);
-  decodeModule(reader, dialect, {
+  decodeModule(reader, {
     body: (module, index) => {
       readBody(reader, module, index, body);
       see(body);
     },
   });
-}
-
-/** The same of a program that may suspend: with the bodies that Asyncify makes of it, which are charged. */
-export async function eachBodyInForm(bytes: Uint8Array, see: (body: Body) => void): Promise<void> {
-  const begin = (_: unknown, { bytes: form, module }: Checked) => eachBody(form, see, module.dialect);
-  await admit(bytes, { origins: { begin, add: () => {} } });
 }
 
 interface Account {

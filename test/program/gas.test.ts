@@ -20,7 +20,7 @@ import { piecesOf } from "../../runtime/program/instrument/pieces.ts";
 import { compileKernel, KERNELS } from "../bench/instrumentation.ts";
 import { baseSeed } from "../seed.ts";
 import { opcodeOf } from "./arithmetic.ts";
-import { eachBody, eachBodyInForm, Walker } from "./gas-walker.ts";
+import { eachBody, Walker } from "./gas-walker.ts";
 import { generate } from "./generate.ts";
 import { generateFlow } from "./generate-flow.ts";
 import { FAMILIES } from "./hostile.ts";
@@ -42,7 +42,7 @@ async function walkAll(
   let steps = 0;
   let bodies = 0;
   for (const bytes of programs) {
-    await eachBodyInForm(bytes, (body) => {
+    eachBody(bytes, (body) => {
       const walker = new Walker(body, change(chargesOf(body)), random);
       for (let walk = 0; walk < WALKS; walk++) walker.walk(STEPS);
       steps += walker.steps;
@@ -336,7 +336,7 @@ test("so do the kernels of the benchmark", async (t) => {
   assert.deepEqual(await walkAll(t, baseSeed(t), programs), []);
 });
 
-test("so do the guests of the examples and of the tests, as Asyncify makes them", async (t) => {
+test("so do the guests of the examples and of the tests", async (t) => {
   const files = globSync(["../../examples/*/guest/*.ts", "../guests/*.ts"], { cwd: import.meta.dirname });
   const compile = (file: string) => compileGuest(join(import.meta.dirname, file), { enable: ["simd"] });
   const programs = await Promise.all(files.map(compile));

@@ -8,25 +8,14 @@ import { Code } from "../../runtime/program/instrument/code.ts";
 import { ARITHMETIC_SHAPES } from "./arithmetic.ts";
 import type { Types } from "./build.ts";
 import { constant } from "./generate-constant.ts";
-import {
-  ABORT,
-  ARITHMETIC,
-  CONVERSIONS,
-  GET,
-  GLOBALS,
-  I32X4_SPLAT,
-  IMPORTED,
-  MAKERS,
-  NANS_BY_HALVES,
-  PASSIVE,
-  POINTER,
-  PUT,
-  TYPES,
-} from "./generate-tables.ts";
-import { movePointer, STORES, sum, walk } from "./generate-walk.ts";
+import { valueAroundPoints } from "./generate-points.ts";
+import { ABORT, ARITHMETIC, GET, GLOBALS, IMPORTED, MAKERS, POINTER, PUT, TYPES } from "./generate-tables.ts";
+import { accumulate, bulk, movePointer, STORES, sum, walk } from "./generate-walk.ts";
 import type { Random } from "./random.ts";
 
 const { I32, I64, V128 } = op;
+/** Of the values in programs that can suspend, so many are made around calls of ret. */
+const POINTS_PERCENT = 12;
 
 /** Code, or a place where the reference has more: a result to make canonical, an entry or a turn to count. */
 export type Token = Uint8Array | { nan: number } | { count: true };
@@ -127,6 +116,7 @@ export class FunctionGenerator {
       if (random.chance(60)) return code.get(this.#local(type));
       return this.#constant(type);
     }
+    if (this.#suspending && random.chance(POINTS_PERCENT)) return this.#aroundPoints(type, depth);
     const roll = random.below(100);
     if (roll < 8) return code.get(this.#local(type));
     if (roll < 12) return this.#constant(type);
@@ -218,11 +208,11 @@ export class FunctionGenerator {
     const callees = this.#functions.flatMap((fn, index) =>
       index > this.#self && fn.results[0] === type ? [index] : [],
     );
-    if (callees.length === 0 || this.#random.chance(50)) return this.#constant(type);
+    if (callees.length === 0 || this.#random.chance(this.#suspending ? 10 : 50)) return this.#constant(type);
     const callee = this.#random.pick(callees);
     const { parameters, results } = this.#functions[callee] as { parameters: number[]; results: number[] };
     for (const parameter of parameters) this.#value(parameter, depth - 1);
-    if (this.#random.chance(30)) {
+    if (this.#random.chance(this.#suspending ? 60 : 30)) {
       // The table holds the later functions by number; now and then another, or none.
       if (this.#random.chance(96)) this.#code.i32(callee);
       else this.#code.i32(this.#self + 1 + this.#random.below(this.#functions.length));
@@ -400,39 +390,14 @@ export class FunctionGenerator {
     this.#counters--;
   }
 
-  /**
-   * A vector that arithmetic adds up in a loop, mostly of one shape, and that is then written once more: by
-   * arithmetic, a conversion or a constant of the same shape or another.
-   */
   #accumulate(depth: number): void {
     if (this.#counters >= 2) return;
-    const random = this.#random;
-    const code = this.#code;
-    const arithmetic = ARITHMETIC.get(V128) as number[];
-    const local = this.#parameters.length + this.locals.length;
-    this.locals.push(V128);
-    const add = (opcode: number): void => {
-      const { operands } = op.SIGNATURES[opcode] as op.Signature;
-      code.get(local);
-      for (let operand = 1; operand < operands.length; operand++) this.#value(V128, depth - 1);
-      code.op(opcode);
-      this.#arithmetic(opcode);
-      code.set(local);
-    };
-    this.#turns(() => add(random.pick(arithmetic)));
-    if (random.chance(20)) add(random.pick(arithmetic));
-    if (random.chance(60)) {
-      if (random.chance(70)) code.i32(random.pick(NANS_BY_HALVES));
-      else this.#value(I32, depth - 1);
-      code.op(I32X4_SPLAT);
-      code.op(random.pick(CONVERSIONS));
-      code.set(local);
-    }
-    code.i32(random.below(0xfff0));
-    code.get(local);
-    code.op(op.V128_STORE);
-    code.u32(0);
-    code.u32(0);
+    const local = this.#parameters.length + this.locals.push(V128) - 1;
+    accumulate(this.#random, this.#code, local, {
+      value: (type) => this.#value(type, depth - 1),
+      made: (opcode) => this.#arithmetic(opcode),
+      turns: (turn) => this.#turns(turn),
+    });
   }
 
   #walk(): void {
@@ -449,18 +414,34 @@ export class FunctionGenerator {
   }
 
   #bulk(depth: number): void {
-    const random = this.#random;
-    const code = this.#code;
-    this.#address(depth);
-    if (random.chance(60)) this.#address(depth);
-    else this.#value(I32, depth - 1);
-    if (random.chance(95)) code.i32(random.chance(70) ? random.below(40) : random.below(20000));
-    else this.#value(I32, depth - 1);
-    const opcode = random.pick([op.MEMORY_COPY, op.MEMORY_FILL, op.MEMORY_INIT]);
-    code.op(opcode);
-    if (opcode === op.MEMORY_INIT) code.u32(PASSIVE);
-    if (opcode === op.MEMORY_COPY) code.u8(0);
-    code.u8(0);
+    bulk(
+      this.#random,
+      this.#code,
+      () => this.#address(depth),
+      () => this.#value(I32, depth - 1),
+    );
+  }
+
+  /** A value made around calls of ret. */
+  #aroundPoints(type: number, depth: number): void {
+    const ownLocal = (one: number) => this.#parameters.length + this.locals.push(one) - 1;
+    valueAroundPoints(
+      {
+        random: this.#random,
+        code: this.#code,
+        types: this.#types,
+        value: (one) => this.#value(one, depth - 1),
+        local: (one) => this.#local(one),
+        ownLocal,
+        within: (types, write) => {
+          this.#nesting.push([...types]);
+          write();
+          this.#nesting.pop();
+        },
+        turn: () => this.#mark({ count: true }),
+      },
+      type,
+    );
   }
 
   /** Leaves a block, the function or the activation, under a condition. */

@@ -2,7 +2,7 @@
 
 import * as op from "../../runtime/program/decode/opcodes.ts";
 import type { Code } from "../../runtime/program/instrument/code.ts";
-import { POINTER } from "./generate-tables.ts";
+import { ARITHMETIC, CONVERSIONS, I32X4_SPLAT, NANS_BY_HALVES, PASSIVE, POINTER } from "./generate-tables.ts";
 import type { Random } from "./random.ts";
 
 export const STORES: readonly number[] = Array.from(op.IS_STORE.keys()).filter(
@@ -95,6 +95,62 @@ export function walk(random: Random, code: Code, { counter, index, results, turn
   code.tee(counter);
   code.index(op.BR_IF, 0);
   code.end();
+}
+
+export interface Accumulation {
+  readonly value: (type: number) => void;
+  /** Called behind an arithmetic instruction. */
+  readonly made: (opcode: number) => void;
+  readonly turns: (turn: () => void) => void;
+}
+
+/**
+ * A vector, in `local`, that arithmetic adds up in a loop, mostly of one shape, and that is then written once
+ * more: by arithmetic, a conversion or a constant of the same shape or another.
+ */
+export function accumulate(
+  random: Random,
+  code: Code,
+  local: number,
+  { value, made, turns }: Accumulation,
+): void {
+  const arithmetic = ARITHMETIC.get(op.V128) as number[];
+  const add = (opcode: number): void => {
+    const { operands } = op.SIGNATURES[opcode] as op.Signature;
+    code.get(local);
+    for (let operand = 1; operand < operands.length; operand++) value(op.V128);
+    code.op(opcode);
+    made(opcode);
+    code.set(local);
+  };
+  turns(() => add(random.pick(arithmetic)));
+  if (random.chance(20)) add(random.pick(arithmetic));
+  if (random.chance(60)) {
+    if (random.chance(70)) code.i32(random.pick(NANS_BY_HALVES));
+    else value(op.I32);
+    code.op(I32X4_SPLAT);
+    code.op(random.pick(CONVERSIONS));
+    code.set(local);
+  }
+  code.i32(random.below(0xfff0));
+  code.get(local);
+  code.op(op.V128_STORE);
+  code.u32(0);
+  code.u32(0);
+}
+
+/** A bulk instruction, with operands mostly within bounds. */
+export function bulk(random: Random, code: Code, address: () => void, value: () => void): void {
+  address();
+  if (random.chance(60)) address();
+  else value();
+  if (random.chance(95)) code.i32(random.chance(70) ? random.below(40) : random.below(20000));
+  else value();
+  const opcode = random.pick([op.MEMORY_COPY, op.MEMORY_FILL, op.MEMORY_INIT]);
+  code.op(opcode);
+  if (opcode === op.MEMORY_INIT) code.u32(PASSIVE);
+  if (opcode === op.MEMORY_COPY) code.u8(0);
+  code.u8(0);
 }
 
 /** Puts the sum of a local and a constant on the stack. */

@@ -13,11 +13,13 @@ import {
   AUX_MARKS,
   AUX_RESULT,
   AUX_STACK,
-  AUX_STACK_END,
   AUX_UNWIND,
   batchAuxPages,
   type Marks,
   marksOf,
+  REWINDING,
+  RUNNING,
+  UNWINDING,
 } from "../../runtime/program/layout.ts";
 import { FAULT_ABORT } from "../../syscalls/abi.ts";
 
@@ -27,10 +29,7 @@ export interface Exports {
   load(): void;
   save(): void;
   scan(from: number, end: number): number;
-  startUnwind?(structure: number): void;
-  stopUnwind?(): void;
-  startRewind?(structure: number): void;
-  stopRewind?(): void;
+  readonly state?: WebAssembly.Global<"i32">;
 }
 
 export interface Outcome {
@@ -72,8 +71,8 @@ export class Machine {
   readonly log: string[] = [];
   /** What put and get do; returns their result. */
   onCall: (name: string, a: number, b: number) => number = () => 0;
-  /** What ret and snapshot answer at once, as in an item of a batch; null: the program stands still. */
-  refusal: bigint | null = null;
+  /** What ret and snapshot answer at once, given ret's code; null: the program is suspended. */
+  atOnce: ((code: bigint) => bigint) | null = null;
   /** The quota of memory.grow, in pages. */
   pages = 65536;
   readonly #marks: Marks;
@@ -205,7 +204,7 @@ export class Machine {
       const gas = fault === FAULT_ABORT ? this.words.getBigInt64(AUX_GAS, true) : 0n;
       return { fault, result: 0n, gas, standing: false };
     }
-    if (this.#standing) this.exports.stopUnwind?.();
+    if (this.#standing) this.#setState(RUNNING);
     return {
       fault: 0,
       result: this.words.getBigInt64(AUX_RESULT, true),
@@ -216,20 +215,24 @@ export class Machine {
 
   /** The import ret or snapshot: stands still, or goes on after it. */
   #stand(): void {
-    if (this.refusal !== null) {
-      this.#answer = Number(BigInt.asIntN(32, this.refusal));
-      return this.words.setBigInt64(AUX_ARGUMENT, this.refusal, true);
+    if (this.atOnce !== null) {
+      const answer = this.atOnce(this.words.getBigInt64(AUX_RESULT, true));
+      this.#answer = Number(BigInt.asIntN(32, answer));
+      return this.words.setBigInt64(AUX_ARGUMENT, answer, true);
     }
     if (this.#rewinding) {
       this.#rewinding = false;
-      this.exports.stopRewind?.();
+      this.#setState(RUNNING);
       this.words.setBigInt64(AUX_GAS, this.#gasBehind, true);
       return;
     }
     this.#standing = true;
     this.words.setUint32(AUX_UNWIND, AUX_STACK, true);
-    this.words.setUint32(AUX_UNWIND + 4, AUX_STACK_END, true);
-    this.exports.startUnwind?.(AUX_UNWIND);
+    this.#setState(UNWINDING);
+  }
+
+  #setState(state: number): void {
+    (this.exports.state as WebAssembly.Global<"i32">).value = state;
   }
 
   /** The image of a program that stands still. */
@@ -250,16 +253,15 @@ export class Machine {
     this.#entry = image.entry;
     new Uint8Array(this.aux.buffer).set(image.stack, AUX_STACK);
     this.words.setUint32(AUX_UNWIND, image.position, true);
-    this.words.setUint32(AUX_UNWIND + 4, AUX_STACK_END, true);
     this.words.setBigInt64(AUX_ARGUMENT, answer, true);
     this.#answer = Number(BigInt.asIntN(32, answer));
     this.#gasBehind = gas;
     this.#rewinding = true;
-    this.exports.startRewind?.(AUX_UNWIND);
-    return this.#finish(() => this.exports.run(image.entry, 0, 0, -1, 0x3fffffff));
+    this.#setState(REWINDING);
+    return this.#finish(() => this.exports.run(image.entry, 0, 0, 0, 0));
   }
 }
 
-export async function machine(bytes: Uint8Array): Promise<Machine> {
-  return new Machine(await admit(bytes));
+export function machine(bytes: Uint8Array): Machine {
+  return new Machine(admit(bytes));
 }

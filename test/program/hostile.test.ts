@@ -6,8 +6,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { admitEntryProgram } from "../../runtime/program/admit.ts";
-import { FAMILIES } from "./hostile.ts";
+import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
+import { FAMILIES, SUSPENDING_FAMILIES } from "./hostile.ts";
 
 /** Shares of the largest size: small enough for every run of the tests. */
 const SIZES = [0.05, 0.1, 0.2];
@@ -17,12 +17,16 @@ const BASE_BYTES = 10_000;
 /** A hang is to end the test, not the patience of who runs it. */
 const timeout = 300_000;
 
-for (const [name, make] of Object.entries(FAMILIES)) {
+const ALL = [
+  ...Object.entries(FAMILIES).map(([name, make]) => ({ name, make, admitted: admitEntryProgram })),
+  ...Object.entries(SUSPENDING_FAMILIES).map(([name, make]) => ({ name, make, admitted: admit })),
+];
+for (const { name, make, admitted } of ALL) {
   test(`admission of ${name} is bounded by their size`, { timeout }, (t) => {
     for (const size of SIZES) {
       const bytes = make(size);
       const before = performance.now();
-      const { code } = admitEntryProgram(bytes);
+      const { code } = admitted(bytes);
       const milliseconds = (performance.now() - before).toFixed(0);
       t.diagnostic(`${bytes.length} bytes: ${milliseconds} ms, ${code.length} bytes instrumented`);
       assert.ok(code.length <= GROWTH * bytes.length + BASE_BYTES, `${bytes.length} became ${code.length}`);

@@ -252,3 +252,76 @@ export const FAMILIES: Readonly<Record<string, (size: number) => Uint8Array>> = 
       ]),
     }),
 };
+
+const RET = ["stillpoint", "ret", [I64], [I64]] as const;
+/** A function of many calls of ret, with less than one in a hundred bytes of code besides. */
+const suspending = (code: (code: Code) => void, locals: readonly number[] = []) =>
+  build({
+    imports: [RET],
+    functions: [{ parameters: [I64], results: [I64], locals, export: "main", code }],
+  });
+/** local = ret(local) */
+function statement(code: Code): void {
+  code.get(0);
+  code.index(op.CALL, 0);
+  code.set(0);
+}
+const POINTS = 50_000;
+
+/** Those of programs that can suspend. */
+export const SUSPENDING_FAMILIES: Readonly<Record<string, (size: number) => Uint8Array>> = {
+  "statements that suspend": (size) =>
+    suspending((code) => {
+      for (let count = 0; count < size * POINTS; count++) statement(code);
+      code.get(0);
+    }),
+  "ifs with a statement that suspends": (size) =>
+    suspending((code) => {
+      for (let count = 0; count < size * POINTS; count++) {
+        code.get(0);
+        code.op(op.I32_WRAP_I64);
+        code.open(op.IF);
+        statement(code);
+        code.end();
+      }
+      code.get(0);
+    }),
+  "a line of many calls that suspend": (size) =>
+    suspending((code) => {
+      code.get(0);
+      for (let count = 0; count < size * POINTS; count++) {
+        code.get(0);
+        code.index(op.CALL, 0);
+        code.op(op.I64_ADD);
+      }
+    }),
+  "nested blocks around calls that suspend": (size) =>
+    suspending((code) => {
+      for (let count = 0; count < size * 50; count++) {
+        for (let depth = 0; depth < 990; depth++) code.open(op.BLOCK);
+        for (let depth = 0; depth < 990; depth++) {
+          statement(code);
+          code.end();
+        }
+      }
+      code.get(0);
+    }),
+  "nested loops around calls that suspend": (size) =>
+    suspending((code) => {
+      for (let depth = 0; depth < 32; depth++) code.open(op.LOOP);
+      for (let count = 0; count < size * POINTS; count++) statement(code);
+      for (let depth = 0; depth < 32; depth++) code.end();
+      code.get(0);
+    }),
+  "operands that wait for calls that suspend": (size) =>
+    suspending((code) => {
+      code.get(0);
+      for (let rest = size * POINTS; rest > 0; rest -= 100) {
+        for (let count = 0; count < 100; count++) code.get(0);
+        for (let count = 0; count < 100; count++) {
+          code.index(op.CALL, 0);
+          code.op(op.I64_ADD);
+        }
+      }
+    }),
+};

@@ -5,7 +5,8 @@ import { test } from "node:test";
 import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
 import type { Code } from "../../runtime/program/instrument/code.ts";
-import { build, type Spec, section } from "./build.ts";
+import { build, section } from "./build.ts";
+import { Machine } from "./harness.ts";
 import { raw, sections, testRejections } from "./rejected.ts";
 
 const { I32, I64, F64, FUNCREF } = op;
@@ -41,8 +42,8 @@ testRejections([
       functions: [
         {
           code: (c) => {
-            for (let i = 0; i < 1001; i++) c.open(op.BLOCK);
-            for (let i = 0; i < 1001; i++) c.end();
+            for (let i = 0; i < 4001; i++) c.open(op.BLOCK);
+            for (let i = 0; i < 4001; i++) c.end();
           },
         },
       ],
@@ -50,6 +51,22 @@ testRejections([
     "nesting-depth",
     0,
     [2, 0x40],
+  ],
+  [
+    "loops nested too deep",
+    build({
+      functions: [
+        {
+          code: (c) => {
+            for (let i = 0; i < 1001; i++) c.open(op.LOOP);
+            for (let i = 0; i < 1001; i++) c.end();
+          },
+        },
+      ],
+    }),
+    "nesting-depth",
+    0,
+    [3, 0x40],
   ],
   [
     "too many operands",
@@ -164,27 +181,67 @@ test("a function whose instrumented form would not fit the engine is rejected, n
   });
 });
 
-test("expressions too deep for binaryen are rejected in programs that stand still only", async () => {
-  const deep = (imports: Spec["imports"]) =>
+test("a function whose calls may suspend in too many ways is rejected; in fewer it is admitted", () => {
+  const suspending = (points: number, locals: number, loops: number) =>
     build({
-      imports: imports ?? [],
+      imports: [["stillpoint", "ret", [I64], [I64]]],
       functions: [
         {
           parameters: [I64],
           results: [I64],
+          locals: new Array(locals).fill(I64),
           code: (code) => {
-            code.get(0);
-            for (let count = 0; count < 2000; count++) {
+            for (let depth = 0; depth < loops; depth++) code.open(op.LOOP);
+            for (let point = 0; point < points; point++) {
               code.get(0);
-              code.op(op.I64_ADD);
+              code.index(op.CALL, 0);
+              code.set(0);
             }
+            for (let depth = 0; depth < loops; depth++) code.end();
+            code.get(0);
           },
         },
       ],
     });
-  await assert.rejects(admit(deep([["stillpoint", "ret", [I64], [I64]]])), {
-    reason: "expression-depth",
-    functionIndex: 1,
+  const rejected = { reason: "not-suspendable", functionIndex: 1 };
+  assert.throws(() => admit(suspending(50_001, 0, 0)), rejected);
+  assert.throws(() => admit(suspending(2000, 4000, 0)), rejected);
+  assert.throws(() => admit(suspending(1, 0, 33)), rejected);
+  admit(suspending(50_000, 0, 0));
+  admit(suspending(1990, 4000, 0));
+  admit(suspending(1, 0, 32));
+});
+
+test("a switch of eleven hundred cases is admitted, and so is one that suspends", () => {
+  const cases = 1100;
+  const bytes = build({
+    imports: [["stillpoint", "ret", [I64], [I64]]],
+    functions: [
+      {
+        parameters: [I64],
+        results: [I64],
+        export: "main",
+        code: (code) => {
+          for (let depth = 0; depth <= cases; depth++) code.open(op.BLOCK);
+          code.get(0);
+          code.op(op.I32_WRAP_I64);
+          code.index(op.BR_TABLE, cases);
+          for (let label = 0; label <= cases; label++) code.u32(label);
+          for (let number = 0; number <= cases; number++) {
+            code.end();
+            code.i64(BigInt(number * number));
+            code.index(op.CALL, 0);
+            code.op(op.RETURN);
+          }
+          code.op(op.UNREACHABLE);
+        },
+      },
+    ],
   });
-  await admit(deep([]));
+  const machine = new Machine(admit(bytes));
+  for (const number of [0, 1, 700, cases]) {
+    assert.equal(machine.run("main", BigInt(number)).result, BigInt(number * number));
+    const image = machine.image();
+    assert.equal(new Machine(machine.program, undefined, image).resume(image, 7n).result, 7n);
+  }
 });

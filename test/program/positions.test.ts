@@ -48,7 +48,7 @@ function plain(bytes: Uint8Array, argument: bigint): Trapped {
 
 /** The instrumented one, carried on in a new instance wherever it stands still. */
 async function instrumented(bytes: Uint8Array, argument: bigint): Promise<Trapped> {
-  const positions = await Positions.of(bytes);
+  const positions = new Positions(bytes);
   const { program } = positions;
   const make = (image?: ReturnType<Machine["image"]>): Machine => {
     const machine = new Machine(program, undefined, image);

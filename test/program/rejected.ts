@@ -22,7 +22,7 @@ export function sections(...parts: Uint8Array[]): Uint8Array {
 /** A test for each: both ways of admission must reject it alike. */
 export function testRejections(cases: readonly Case[]): void {
   for (const [title, bytes, reason, functionIndex, found] of cases) {
-    test(`${title}: ${reason}`, async () => {
+    test(`${title}: ${reason}`, () => {
       const check = (error: unknown) => {
         assert.ok(error instanceof AdmissionError, `${error}`);
         assert.equal(error.reason, reason, error.message);
@@ -36,7 +36,7 @@ export function testRejections(cases: readonly Case[]): void {
         return true;
       };
       assert.throws(() => admitEntryProgram(bytes), check);
-      await assert.rejects(admit(bytes), check);
+      assert.throws(() => admit(bytes), check);
     });
   }
 }

@@ -356,7 +356,7 @@ test("the message names the function if the module does", async () => {
     ]),
   );
   assert.match(message(bytes), /in function 1 "src\/index\/second", at byte \d+\)$/);
-  await assert.rejects(admit(bytes), { message: message(bytes) });
+  assert.throws(() => admit(bytes), { message: message(bytes) });
   const strange = named((out) => functionNames(out, [[1, `a\n\u202e${"b".repeat(500)}`]]));
   assert.match(message(strange), /in function 1 "a b{98}…", at byte/);
   // Absent, of others, or damaged.

@@ -1,6 +1,7 @@
-/** Programs that stand still, carried on in new instances. */
+/** Programs that are suspended, and resumed in new instances. */
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { AdmissionError, admit, type Program } from "../../runtime/program/admit.ts";
@@ -10,6 +11,7 @@ import { AUX_STACK } from "../../runtime/program/layout.ts";
 import { FAULT_UNREACHABLE } from "../../syscalls/abi.ts";
 import { build, type Spec } from "./build.ts";
 import { type Image, Machine, type Outcome } from "./harness.ts";
+import { SUSPENDING_FAMILIES } from "./hostile.ts";
 
 const { I32, I64, F64, V128, FUNCREF } = op;
 const RET = ["stillpoint", "ret", [I64], [I64]] as const;
@@ -99,8 +101,23 @@ function plain(bytes: Uint8Array, argument: bigint): bigint {
 }
 
 const STOPS = 6n;
+const I64_EQZ = 0x50;
+const I64_MUL = 0x7e;
+const F64_REINTERPRET = 0xbf;
+const I64_REINTERPRET = 0xbd;
 
-if (!isMainThread) {
+/** The hash of the code, or why there is none. */
+function verdictOn(bytes: Uint8Array): string {
+  try {
+    return createHash("sha256").update(admit(bytes).code).digest("hex");
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+if (!isMainThread && "verdictOn" in workerData) {
+  parentPort?.postMessage(verdictOn(workerData.verdictOn));
+} else if (!isMainThread) {
   const { program, image, code } = workerData as { program: Program; image: Image; code: bigint };
   const machine = new Machine(program, undefined, image);
   const outcome = machine.resume(image, answer(code));
@@ -118,7 +135,7 @@ if (!isMainThread) {
 
   for (const how of HOW) {
     test(`stopped in nested and indirect calls, a program goes on in ${how}, bit by bit`, async () => {
-      const program = await admit(nested());
+      const program = admit(nested());
       assert.ok(program.suspends);
       let machine = new Machine(program);
       let outcome = machine.run("main", STOPS);
@@ -154,7 +171,7 @@ if (!isMainThread) {
   });
 
   test("an image at rest holds the program's globals only, and a stack of a few bytes", async () => {
-    const machine = new Machine(await admit(nested()));
+    const machine = new Machine(admit(nested()));
     machine.run("main", 1n);
     const image = machine.image();
     assert.equal(image.globals.length, 8);
@@ -163,7 +180,7 @@ if (!isMainThread) {
   });
 
   test("standing still and going on cost no gas of their own", async () => {
-    const program = await admit(nested());
+    const program = admit(nested());
     const used = async (stops: bigint) => {
       const machine = new Machine(program);
       let outcome = machine.run("main", stops, 1_000_000n);
@@ -192,13 +209,13 @@ if (!isMainThread) {
         },
       ],
     });
-    const machine = new Machine(await admit(bytes));
+    const machine = new Machine(admit(bytes));
     assert.ok(machine.run("main").standing);
     assert.equal(machine.resume(machine.image(), 123n).result, 123n);
   });
 
   test("a start function runs once, on its own, and not again when the program goes on", async () => {
-    const program = await admit(
+    const program = admit(
       nested({
         functions: [
           {
@@ -249,7 +266,7 @@ if (!isMainThread) {
         },
       ],
     });
-    const machine = new Machine(await admit(bytes));
+    const machine = new Machine(admit(bytes));
     machine.run("main");
     assert.equal(machine.resume(machine.image(), 0n).fault, FAULT_UNREACHABLE);
   });
@@ -270,43 +287,130 @@ if (!isMainThread) {
         },
       ],
     });
-    const machine = new Machine(await admit(bytes));
+    const machine = new Machine(admit(bytes));
     assert.ok(machine.run("main").standing);
     assert.equal(machine.resume(machine.image(), -5n).result, -5n);
   });
 
-  test("names that Asyncify would use are the program's to use", async () => {
-    const one = { parameters: [I64], results: [I64], code: (code: Code) => code.get(0) };
-    const program = await admit(
-      build({
-        imports: [RET],
-        functions: ["asyncify_start_unwind", "start", "0", "memory"].map((name) => ({
-          ...one,
-          export: name,
-        })),
-      }),
+  test("references are rejected where a frame would have to keep them, and nowhere else", () => {
+    const ret = (code: Code) => {
+      code.get(0);
+      code.index(op.CALL, 0);
+    };
+    const entry = { parameters: [I64], results: [I64], export: "main" };
+    const rejected = build({ imports: [RET], functions: [{ ...entry, locals: [FUNCREF], code: ret }] });
+    assert.throws(
+      () => admit(rejected),
+      (error: unknown) => error instanceof AdmissionError && error.reason === "suspending-references",
     );
-    assert.deepEqual(program.entries, ["asyncify_start_unwind", "start", "0", "memory"]);
-    assert.equal(new Machine(program).run("0", 9n).result, 9n);
+    const elsewhere = { locals: [FUNCREF], code: () => {} };
+    const admitted = build({ imports: [RET], functions: [{ ...entry, code: ret }, elsewhere] });
+    assert.ok(new Machine(admit(admitted)).run("main").standing);
   });
 
-  test("references in locals of a program that stands still are rejected before binaryen", async () => {
+  test("the same bytes come out each time, whatever was admitted before", () => {
+    const one = admit(nested());
+    admit(nested({ globals: [{ type: I64, initial: (code) => code.i64(6n) }] }));
+    assert.deepEqual(admit(nested()).code, one.code);
+  });
+
+  /** f(n): n = 0 ? ret(7) : f(n - 1) * 3 + n, where n waits on the operand stack or in the local. */
+  const recursive = (waits: boolean) =>
+    build({
+      imports: [RET],
+      functions: [
+        {
+          parameters: [I64],
+          results: [I64],
+          export: "main",
+          code: (code) => {
+            if (waits) code.get(0);
+            code.get(0);
+            code.op(I64_EQZ);
+            code.open(op.IF, I64);
+            code.i64(7n);
+            code.index(op.CALL, 0);
+            code.op(op.ELSE);
+            code.get(0);
+            code.i64(1n);
+            code.op(op.I64_SUB);
+            code.index(op.CALL, 1);
+            code.i64(3n);
+            code.op(I64_MUL);
+            code.end();
+            if (!waits) code.get(0);
+            code.op(op.I64_ADD);
+          },
+        },
+      ],
+    });
+
+  for (const waits of [true, false]) {
+    const where = waits ? "on the operand stack" : "in a local";
+    test(`a thousand frames come back, each with its value ${where}`, () => {
+      const machine = new Machine(admit(recursive(waits)));
+      assert.ok(machine.run("main", 1000n).standing);
+      let wanted = 5n;
+      for (let n = 1n; n <= 1000n; n++) wanted = BigInt.asIntN(64, wanted * 3n + n);
+      const image = machine.image();
+      assert.equal(new Machine(machine.program, undefined, image).resume(image, 5n).result, wanted);
+      // Twelve bytes a frame: the value, and the number of the call.
+      assert.equal(image.stack.length, 12 * 1001);
+    });
+  }
+
+  test("a NaN that waits is saved with canonical bits, and a loaded one with its own", () => {
+    const DIVIDE = 0xa3;
+    const ADD = 0xa0;
     const bytes = build({
       imports: [RET],
       functions: [
-        { locals: [FUNCREF], code: () => {} },
-        { locals: [I32], code: () => {} },
+        {
+          parameters: [I64],
+          results: [I64],
+          export: "main",
+          code: (code) => {
+            code.get(0);
+            code.op(F64_REINTERPRET);
+            code.get(0);
+            code.op(F64_REINTERPRET);
+            code.op(DIVIDE);
+            code.i64(0x7ff0_0000_dead_beefn);
+            code.op(F64_REINTERPRET);
+            code.i64(1n);
+            code.index(op.CALL, 0);
+            code.op(F64_REINTERPRET);
+            code.op(ADD);
+            code.op(ADD);
+            code.op(I64_REINTERPRET);
+          },
+        },
       ],
     });
-    await assert.rejects(
-      admit(bytes),
-      (error) => error instanceof AdmissionError && error.reason === "suspending-references",
-    );
+    const saved = (defect?: "kept-nan") => {
+      const machine = new Machine(admit(bytes, defect === undefined ? {} : { defect }));
+      assert.ok(machine.run("main", 0n).standing);
+      const { stack } = machine.image();
+      const view = new DataView(stack.buffer, stack.byteOffset);
+      return [view.getBigUint64(0, true), view.getBigUint64(8, true)];
+    };
+    assert.deepEqual(saved(), [0x7ff8_0000_0000_0000n, 0x7ff0_0000_dead_beefn]);
+    assert.notDeepEqual(saved("kept-nan"), saved(), "the planted defect is found");
   });
 
-  test("Asyncify gives the same bytes each time, whatever ran before", async () => {
-    const one = await admit(nested());
-    await admit(nested({ globals: [{ type: I64, initial: (code) => code.i64(6n) }] }));
-    assert.deepEqual((await admit(nested())).code, one.code);
+  test("the verdict on large functions is the same on a small native stack", async () => {
+    for (const make of Object.values(SUSPENDING_FAMILIES)) {
+      const bytes = make(0.01);
+      const verdict = () =>
+        new Promise((resolve, reject) => {
+          const worker = new Worker(new URL(import.meta.url), {
+            workerData: { verdictOn: bytes },
+            resourceLimits: { stackSizeMb: 0.5 },
+          });
+          worker.on("message", resolve);
+          worker.on("error", reject);
+        });
+      assert.equal(await verdict(), verdictOn(bytes));
+    }
   });
 }

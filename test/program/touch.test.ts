@@ -245,7 +245,7 @@ test("in the batch variant a page of state is paid by the store, not by the line
     ],
   });
   const production = machineOf(bytes);
-  const code = await instrumentForBatch(bytes, 65536);
+  const code = instrumentForBatch(bytes, 65536);
   assert.ok(code !== null);
   const module = new WebAssembly.Module(code as BufferSource);
   const used: bigint[] = [];

@@ -45,7 +45,6 @@ export const REASON_NUMBERS: Readonly<Record<Reason, number>> = {
   "local-count": abi.REASON_LOCAL_COUNT,
   "nesting-depth": abi.REASON_NESTING_DEPTH,
   "operand-height": abi.REASON_OPERAND_HEIGHT,
-  "expression-depth": abi.REASON_EXPRESSION_DEPTH,
   "branch-table-size": abi.REASON_BRANCH_TABLE_SIZE,
   "import-count": abi.REASON_IMPORT_COUNT,
   "export-count": abi.REASON_EXPORT_COUNT,

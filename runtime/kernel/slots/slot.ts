@@ -53,10 +53,8 @@ interface SlotExports {
   load(): void;
   save(): void;
   scan(from: number, end: number): number;
-  startUnwind(at: number): void;
-  stopUnwind(): void;
-  startRewind(at: number): void;
-  stopRewind(): void;
+  /** Of a program that can be suspended. */
+  readonly state?: WebAssembly.Global<"i32">;
 }
 
 /**

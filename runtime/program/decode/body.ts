@@ -3,6 +3,8 @@
  * one entry each in parallel arrays, and for every value which instruction made it and which one consumes it.
  */
 
+import { OPERANDS_LIMIT } from "../../limits.ts";
+
 /**
  * A block's type: no parameters and results, one result, or a type index. Encoded as in the binary format
  * (s33).
@@ -20,6 +22,13 @@ export interface Run {
   readonly type: number;
 }
 
+/** Appends to runs, of which no two in a row have the same type. */
+export function addRun(runs: Run[], type: number, count: number): void {
+  const last = runs[runs.length - 1];
+  if (last !== undefined && last.type === type) last.count += count;
+  else if (count > 0) runs.push({ type, count });
+}
+
 export class Body {
   length = 0;
   /** Opcode, as numbered in opcodes.ts. */
@@ -31,8 +40,6 @@ export class Body {
   a: Int32Array;
   /** Second immediate: memory offset, table; 1 for a constant that is, or holds in some shape, a NaN. */
   b: Int32Array;
-  /** Memory index of an access. Only asyncified modules have a second memory. */
-  memory: Uint8Array;
   /** Offset in the source. */
   at: Int32Array;
   /** The instruction that takes this one's (last) result, or NOBODY. */
@@ -49,6 +56,8 @@ export class Body {
   runs: Run[] = [];
   /** Greatest height of the operand stack, in slots of 8 bytes. */
   height = 0;
+  /** By place on the operand stack: a bit for each type of number that was ever there, I32 the lowest. */
+  readonly kinds: Uint8Array = new Uint8Array(OPERANDS_LIMIT + 1);
   /** Some parameter, local or operand is a reference. */
   usesReferences = false;
   /** Functions called directly. */
@@ -60,7 +69,6 @@ export class Body {
     this.ops = new Uint16Array(capacity);
     this.a = new Int32Array(capacity);
     this.b = new Int32Array(capacity);
-    this.memory = new Uint8Array(capacity);
     this.at = new Int32Array(capacity);
     this.consumer = new Int32Array(capacity);
     this.first = new Int32Array(capacity);
@@ -73,6 +81,7 @@ export class Body {
     this.length = 0;
     this.labels = [];
     this.wide = [];
+    this.kinds.fill(0, 0, this.height);
     this.height = 0;
     this.usesReferences = false;
     this.callees = new Set();

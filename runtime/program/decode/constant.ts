@@ -2,7 +2,7 @@
  * Constant expressions: initial values of globals, offsets and items of segments. One constant, then `end`.
  */
 
-import { functionIndex, type Module } from "./model.ts";
+import { type Constant, functionIndex, type Module } from "./model.ts";
 import {
   END,
   EXTERNREF,
@@ -25,12 +25,6 @@ import {
 } from "./opcodes.ts";
 import type { Reader } from "./reader.ts";
 import type { Writer } from "./writer.ts";
-
-export type Constant =
-  /** A number by its bits; floating-point numbers too, so that the bits of a NaN are kept. */
-  | { readonly kind: "number"; readonly type: number; readonly value: bigint }
-  | { readonly kind: "null"; readonly type: number }
-  | { readonly kind: "function"; readonly functionIndex: number };
 
 /** add, sub and mul: in initial values of later versions, with the type of operands and result. */
 const ARITHMETIC = new Map([

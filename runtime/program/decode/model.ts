@@ -1,15 +1,9 @@
 /**
  * A decoded module, as module.ts builds it, and how its indices and types are read.
- *
- * Two dialects: "original" is what programs may be; "asyncified" is what binaryen makes of an admitted
- * module: a second memory, no limits but V8's.
  */
 
-import type { Constant } from "./constant.ts";
 import { EXTERNREF, F32, F64, FUNCREF, I32, I64, isReference, typeName, V128 } from "./opcodes.ts";
 import type { Reader } from "./reader.ts";
-
-export type Dialect = "original" | "asyncified";
 
 export interface FunctionType {
   readonly parameters: Uint8Array;
@@ -31,6 +25,13 @@ export interface Memory {
   readonly minimum: number;
   readonly maximum: number | null;
 }
+
+/** An initial value. */
+export type Constant =
+  /** A number by its bits; floating-point numbers too, so that the bits of a NaN are kept. */
+  | { readonly kind: "number"; readonly type: number; readonly value: bigint }
+  | { readonly kind: "null"; readonly type: number }
+  | { readonly kind: "function"; readonly functionIndex: number };
 
 export interface Global {
   readonly type: number;
@@ -56,7 +57,6 @@ export interface DataSegment {
 export type ImportName = "put" | "get" | "ret" | "snapshot" | "accumulate" | "abort";
 
 export interface Module {
-  readonly dialect: Dialect;
   readonly types: FunctionType[];
   /** What each imported function is; functions 0 to imports.length - 1. */
   readonly imports: ImportName[];
@@ -78,6 +78,11 @@ export interface Module {
   readonly data: DataSegment[];
   /** Functions that ref.func may name. */
   readonly declared: Set<number>;
+}
+
+/** Whether it imports ret or snapshot. */
+export function canSuspend(module: Module): boolean {
+  return module.imports.includes("ret") || module.imports.includes("snapshot");
 }
 
 export function typeOfFunction(module: Module, functionIndex: number): FunctionType {

@@ -4,11 +4,9 @@
  * them in their place, so that the first problem in file order is the one reported.
  */
 
-import { WASM_PAGE_BYTES } from "../../limits.ts";
-import { LIMITS } from "./bounds.ts";
+import * as limits from "../../limits.ts";
 import { constantExpression } from "./constant.ts";
 import {
-  type Dialect,
   type FunctionType,
   functionIndex,
   type Global,
@@ -60,9 +58,8 @@ export interface Visitor {
 }
 
 /** Decodes a whole module. */
-export function decodeModule(reader: Reader, dialect: Dialect, visitor: Visitor): Module {
+export function decodeModule(reader: Reader, visitor: Visitor): Module {
   const module: Module = {
-    dialect,
     types: [],
     imports: [],
     importsAt: 0,
@@ -79,12 +76,11 @@ export function decodeModule(reader: Reader, dialect: Dialect, visitor: Visitor)
     data: [],
     declared: new Set(),
   };
-  const limits = LIMITS[dialect];
   const fileEnd = reader.end;
-  if (fileEnd > limits.programBytes) {
+  if (fileEnd > limits.PROGRAM_BYTES_LIMIT) {
     reader.fail(
       "program-size",
-      `The module has ${fileEnd} bytes: at most ${limits.programBytes} are allowed`,
+      `The module has ${fileEnd} bytes: at most ${limits.PROGRAM_BYTES_LIMIT} are allowed`,
       0,
     );
   }
@@ -164,10 +160,10 @@ function section(reader: Reader, module: Module, id: number, visitor: Visitor): 
     default: {
       const at = reader.offset;
       module.dataCount = reader.u32();
-      if (module.dataCount > LIMITS[module.dialect].segments) {
+      if (module.dataCount > limits.SEGMENTS_LIMIT) {
         reader.fail(
           "segment-count",
-          `${module.dataCount} data segments: at most ${LIMITS[module.dialect].segments}`,
+          `${module.dataCount} data segments: at most ${limits.SEGMENTS_LIMIT}`,
           at,
         );
       }
@@ -176,11 +172,10 @@ function section(reader: Reader, module: Module, id: number, visitor: Visitor): 
 }
 
 function typeSection(reader: Reader, module: Module): void {
-  const limits = LIMITS[module.dialect];
   const at = reader.offset;
   const count = reader.u32();
-  if (count > limits.types)
-    reader.fail("type-count", `${count} types: at most ${limits.types} are allowed`, at);
+  if (count > limits.TYPES_LIMIT)
+    reader.fail("type-count", `${count} types: at most ${limits.TYPES_LIMIT} are allowed`, at);
   for (let index = 0; index < count; index++) {
     const form = reader.u8();
     if (form === 0x4e || form === 0x4f || form === 0x50 || form === 0x5e || form === 0x5f) {
@@ -189,16 +184,16 @@ function typeSection(reader: Reader, module: Module): void {
     if (form !== 0x60) reader.fail("malformed", "A type that is no function type", reader.offset - 1);
     const parametersAt = reader.offset;
     const parameters = typeVector(reader);
-    if (parameters.length > limits.parameters) {
-      const text = `${parameters.length} parameters: at most ${limits.parameters} are allowed`;
+    if (parameters.length > limits.PARAMETERS_LIMIT) {
+      const text = `${parameters.length} parameters: at most ${limits.PARAMETERS_LIMIT} are allowed`;
       reader.fail("parameter-count", text, parametersAt);
     }
     const resultsAt = reader.offset;
     const results = typeVector(reader);
-    if (results.length > limits.results) {
+    if (results.length > limits.RESULTS_LIMIT) {
       reader.fail(
         "result-count",
-        `${results.length} results: at most ${limits.results} are allowed`,
+        `${results.length} results: at most ${limits.RESULTS_LIMIT} are allowed`,
         resultsAt,
       );
     }
@@ -216,14 +211,13 @@ function typeVector(reader: Reader): Uint8Array {
 }
 
 function importSection(reader: Reader, module: Module): void {
-  const limits = LIMITS[module.dialect];
   const count = reader.u32();
   for (let index = 0; index < count; index++) {
     const at = reader.offset;
-    if (index >= limits.imports)
-      reader.fail("import-count", `At most ${limits.imports} imports are allowed`, at);
-    const from = reader.name(limits.nameBytes);
-    const name = reader.name(limits.nameBytes);
+    if (index >= limits.IMPORTS_LIMIT)
+      reader.fail("import-count", `At most ${limits.IMPORTS_LIMIT} imports are allowed`, at);
+    const from = reader.name(limits.NAME_BYTES_LIMIT);
+    const name = reader.name(limits.NAME_BYTES_LIMIT);
     const kind = reader.u8();
     const wanted = Object.hasOwn(IMPORTS, name) ? IMPORTS[name] : undefined;
     if (kind !== 0 || wanted === undefined || wanted.module !== from) {
@@ -257,7 +251,7 @@ function same(one: ArrayLike<number>, other: ArrayLike<number>): boolean {
 }
 
 function functionSection(reader: Reader, module: Module): void {
-  const limit = LIMITS[module.dialect].functions;
+  const limit = limits.FUNCTIONS_LIMIT;
   const at = reader.offset;
   const count = reader.u32();
   if (count + module.imports.length > limit) {
@@ -269,8 +263,7 @@ function functionSection(reader: Reader, module: Module): void {
 function memorySection(reader: Reader, module: Module): void {
   const at = reader.offset;
   const count = reader.u32();
-  const allowed = module.dialect === "original" ? 1 : 2;
-  if (count > allowed) reader.fail("multiple-memories", "Only one memory is admitted", at);
+  if (count > 1) reader.fail("multiple-memories", "Only one memory is admitted", at);
   for (let index = 0; index < count; index++) {
     const limitsAt = reader.offset;
     const flags = reader.u8();
@@ -293,7 +286,7 @@ function memorySection(reader: Reader, module: Module): void {
 }
 
 function globalSection(reader: Reader, module: Module): void {
-  const limit = LIMITS[module.dialect].globals;
+  const limit = limits.GLOBALS_LIMIT;
   const at = reader.offset;
   const count = reader.u32();
   if (count > limit) reader.fail("global-count", `${count} globals: at most ${limit} are allowed`, at);
@@ -315,15 +308,14 @@ function globalSection(reader: Reader, module: Module): void {
 }
 
 function exportSection(reader: Reader, module: Module): void {
-  const limits = LIMITS[module.dialect];
   const at = reader.offset;
   const count = reader.u32();
-  if (count > limits.exports)
-    reader.fail("export-count", `${count} exports: at most ${limits.exports} are allowed`, at);
+  if (count > limits.EXPORTS_LIMIT)
+    reader.fail("export-count", `${count} exports: at most ${limits.EXPORTS_LIMIT} are allowed`, at);
   const names = new Set<string>();
   for (let index = 0; index < count; index++) {
     const start = reader.offset;
-    const name = reader.name(limits.nameBytes);
+    const name = reader.name(limits.NAME_BYTES_LIMIT);
     if (names.has(name)) reader.fail("duplicate-export", `"${name}" is exported twice`, start);
     names.add(name);
     const kindAt = reader.offset;
@@ -338,7 +330,7 @@ function exportSection(reader: Reader, module: Module): void {
       module.exports.push({ name, functionIndex: item });
       module.declared.add(item);
     }
-    if (name === STATE_BYTES && module.dialect === "original")
+    if (name === STATE_BYTES)
       module.stateBytes = stateBound(reader, module, kind === 3 ? module.globals[item] : undefined, kindAt);
   }
 }
@@ -348,8 +340,8 @@ function stateBound(reader: Reader, module: Module, global: Global | undefined, 
   if (global?.mutable !== false || global.initial.kind !== "number" || global.type !== I32)
     return reader.fail("state-bound", `${STATE_BYTES} must be an immutable global of type i32`, at);
   const bytes = Number(BigInt.asUintN(32, global.initial.value));
-  const limit = (module.memories[0]?.minimum ?? 0) * WASM_PAGE_BYTES;
-  if (bytes % WASM_PAGE_BYTES !== 0 || bytes > limit) {
+  const limit = (module.memories[0]?.minimum ?? 0) * limits.WASM_PAGE_BYTES;
+  if (bytes % limits.WASM_PAGE_BYTES !== 0 || bytes > limit) {
     const text = `${STATE_BYTES} is ${bytes}: a multiple of 65536 is needed, at most the memory of ${limit}`;
     return reader.fail("state-bound", text, at);
   }
@@ -367,7 +359,7 @@ function startSection(reader: Reader, module: Module): void {
 }
 
 function codeSection(reader: Reader, module: Module, visitor: Visitor): void {
-  const limit = LIMITS[module.dialect].functionBytes;
+  const limit = limits.FUNCTION_BYTES_LIMIT;
   const at = reader.offset;
   const count = reader.u32();
   if (count !== module.functions.length - module.imports.length) {

@@ -4,8 +4,8 @@
  * consumes it.
  */
 
+import * as limits from "../../limits.ts";
 import { type Body, NOBODY } from "./body.ts";
-import { LIMITS } from "./bounds.ts";
 import type { FunctionType, Module } from "./model.ts";
 import * as op from "./opcodes.ts";
 import type { Reader } from "./reader.ts";
@@ -29,13 +29,13 @@ export class Operands {
   protected readonly module: Module;
   protected readonly body: Body;
   protected readonly frames: Frame[] = [];
-  readonly #operandsLimit: number;
-  readonly #nestingLimit: number;
   #types = new Uint8Array(256);
   protected makers = new Int32Array(256);
   protected top = 0;
   /** Slots of 8 bytes that the operands take. */
   #slots = 0;
+  /** Loops that are open. */
+  #loops = 0;
   /** Offset of the instruction being read. */
   protected at = 0;
   /** Its place in the list; NOBODY in unreachable code. */
@@ -45,8 +45,6 @@ export class Operands {
     this.reader = reader;
     this.module = module;
     this.body = body;
-    this.#operandsLimit = LIMITS[module.dialect].operands;
-    this.#nestingLimit = LIMITS[module.dialect].nesting;
     this.frames.push({
       opcode: op.BLOCK,
       parameters: NONE,
@@ -72,12 +70,19 @@ export class Operands {
     this.#types[this.top] = type;
     this.makers[this.top] = maker;
     this.top++;
-    if (this.top > this.#operandsLimit) {
-      this.fail("operand-height", `More than ${this.#operandsLimit} operands on the stack`);
+    if (this.top > limits.OPERANDS_LIMIT) {
+      this.fail("operand-height", `More than ${limits.OPERANDS_LIMIT} operands on the stack`);
     }
     this.#slots += type === op.V128 ? 2 : 1;
-    if (type === op.FUNCREF || type === op.EXTERNREF) this.body.usesReferences = true;
+    this.#note(this.top - 1, type);
     if (this.#slots > this.body.height) this.body.height = this.#slots;
+  }
+
+  /** Notes what is at that place on the stack. */
+  #note(place: number, type: number): void {
+    const { body } = this;
+    if (type === op.FUNCREF || type === op.EXTERNREF) body.usesReferences = true;
+    else body.kinds[place] = (body.kinds[place] as number) | (1 << (op.I32 - type));
   }
 
   #grow(): void {
@@ -150,7 +155,7 @@ export class Operands {
       makers[top] = NOBODY;
       top++;
       slots += type === op.V128 ? 2 : 1;
-      if (type === op.FUNCREF || type === op.EXTERNREF) this.body.usesReferences = true;
+      this.#note(top - 1, type);
     }
     this.top = top;
     this.#slots = slots;
@@ -160,8 +165,13 @@ export class Operands {
   // ---- control --------------------------------------------------------------------------------------------
 
   protected enter(opcode: number, parameters: Uint8Array, results: Uint8Array): void {
-    if (this.frames.length > this.#nestingLimit) {
-      this.fail("nesting-depth", `Blocks nested deeper than ${this.#nestingLimit}`);
+    if (this.frames.length > limits.NESTING_LIMIT) {
+      const way =
+        "a switch nests one for each case: split it by ranges, or call through a table of functions";
+      this.fail("nesting-depth", `Blocks nested deeper than ${limits.NESTING_LIMIT}; ${way}`);
+    }
+    if (opcode === op.LOOP && ++this.#loops > limits.LOOP_NESTING_LIMIT) {
+      this.fail("nesting-depth", `Loops nested deeper than ${limits.LOOP_NESTING_LIMIT}`);
     }
     const live = this.here !== NOBODY;
     this.frames.push({ opcode, parameters, results, base: this.top, live, unreachable: false });
@@ -196,7 +206,6 @@ export class Operands {
     body.ops[here] = opcode;
     body.a[here] = 0;
     body.b[here] = 0;
-    body.memory[here] = 0;
     body.at[here] = this.at;
     body.consumer[here] = NOBODY;
     body.first[here] = NOBODY;
@@ -233,6 +242,7 @@ export class Operands {
       this.fail("type-mismatch", `${this.top - frame.base} operands too many at the end of a block`);
     }
     this.frames.pop();
+    if (frame.opcode === op.LOOP) this.#loops--;
     return frame;
   }
 }

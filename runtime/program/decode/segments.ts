@@ -1,17 +1,16 @@
 /** Decodes and checks tables and the segments that fill tables and memory. */
 
-import { LIMITS } from "./bounds.ts";
+import * as limits from "../../limits.ts";
 import { constantExpression } from "./constant.ts";
 import { functionIndex, type Module, referenceType, type Table } from "./model.ts";
 import { FUNCREF, I32, typeName } from "./opcodes.ts";
 import type { Reader } from "./reader.ts";
 
 export function tableSection(reader: Reader, module: Module): void {
-  const limits = LIMITS[module.dialect];
   const at = reader.offset;
   const count = reader.u32();
-  if (count > limits.tables)
-    reader.fail("table-count", `${count} tables: at most ${limits.tables} are allowed`, at);
+  if (count > limits.TABLES_LIMIT)
+    reader.fail("table-count", `${count} tables: at most ${limits.TABLES_LIMIT} are allowed`, at);
   let total = 0;
   for (let index = 0; index < count; index++) {
     if (reader.offset < reader.end && reader.bytes[reader.offset] === 0x40) {
@@ -30,10 +29,10 @@ export function tableSection(reader: Reader, module: Module): void {
       reader.fail("malformed", "A table's maximum is below its minimum", limitsAt);
     }
     total += minimum;
-    if (total > limits.tableElements) {
+    if (total > limits.TABLE_ELEMENTS_LIMIT) {
       reader.fail(
         "table-size",
-        `Tables of ${total} elements: at most ${limits.tableElements} are allowed`,
+        `Tables of ${total} elements: at most ${limits.TABLE_ELEMENTS_LIMIT} are allowed`,
         limitsAt,
       );
     }
@@ -42,11 +41,14 @@ export function tableSection(reader: Reader, module: Module): void {
 }
 
 export function elementSection(reader: Reader, module: Module): void {
-  const limits = LIMITS[module.dialect];
   const at = reader.offset;
   const count = reader.u32();
-  if (count > limits.segments) {
-    reader.fail("segment-count", `${count} element segments: at most ${limits.segments} are allowed`, at);
+  if (count > limits.SEGMENTS_LIMIT) {
+    reader.fail(
+      "segment-count",
+      `${count} element segments: at most ${limits.SEGMENTS_LIMIT} are allowed`,
+      at,
+    );
   }
   let total = 0;
   for (let index = 0; index < count; index++) {
@@ -79,8 +81,8 @@ export function elementSection(reader: Reader, module: Module): void {
     const lengthAt = reader.offset;
     const length = reader.u32();
     total += length;
-    if (total > limits.tableElements) {
-      const text = `Element segments of ${total} items: at most ${limits.tableElements} are allowed`;
+    if (total > limits.TABLE_ELEMENTS_LIMIT) {
+      const text = `Element segments of ${total} items: at most ${limits.TABLE_ELEMENTS_LIMIT} are allowed`;
       reader.fail("table-size", text, lengthAt);
     }
     const items: (number | null)[] = [];
@@ -102,7 +104,7 @@ export function elementSection(reader: Reader, module: Module): void {
 }
 
 export function dataSection(reader: Reader, module: Module): void {
-  const limit = LIMITS[module.dialect].segments;
+  const limit = limits.SEGMENTS_LIMIT;
   const at = reader.offset;
   const count = reader.u32();
   if (count > limit) reader.fail("segment-count", `${count} data segments: at most ${limit} are allowed`, at);

@@ -7,9 +7,8 @@
  * it. The rewriter uses that to find the address of a store and the uses of a NaN.
  */
 
-import { addRun } from "../instrument/code.ts";
-import { type Body, EMPTY_BLOCK, NOBODY, type Run } from "./body.ts";
-import { LIMITS } from "./bounds.ts";
+import * as limits from "../../limits.ts";
+import { addRun, type Body, EMPTY_BLOCK, NOBODY, type Run } from "./body.ts";
 import { heapType } from "./constant.ts";
 import {
   type FunctionType,
@@ -36,12 +35,12 @@ const SINGLE = new Map(
  */
 export function readBody(reader: Reader, module: Module, index: number, body: Body): void {
   body.reset(reader.end - reader.offset + 1);
-  readLocals(reader, module, typeOfFunction(module, index), body);
+  readLocals(reader, typeOfFunction(module, index), body);
   new Validator(reader, module, typeOfFunction(module, index), body).run();
 }
 
-function readLocals(reader: Reader, module: Module, type: FunctionType, body: Body): void {
-  const limit = LIMITS[module.dialect].locals;
+function readLocals(reader: Reader, type: FunctionType, body: Body): void {
+  const limit = limits.LOCALS_LIMIT;
   const groups = reader.u32();
   const runs: Run[] = [];
   let total = type.parameters.length;
@@ -162,39 +161,27 @@ class Validator extends Operands {
   #memoryArgument(opcode: number): void {
     const reader = this.reader;
     const at = reader.offset;
-    let alignment = reader.u32();
-    let memory = 0;
-    if (alignment >= 64 && alignment < 128) {
-      if (this.module.dialect === "original")
-        reader.fail("multiple-memories", "Only one memory is admitted", at);
-      alignment -= 64;
-      memory = reader.u32();
-    }
+    const alignment = reader.u32();
+    if (alignment >= 64 && alignment < 128)
+      reader.fail("multiple-memories", "Only one memory is admitted", at);
     if (alignment > (op.WIDTH[opcode] as number))
       reader.fail("bad-alignment", "The alignment is above the natural one", at);
     const offset = reader.u32();
-    this.#needMemory(memory, at);
+    this.#needMemory(at);
     if (this.here === NOBODY) return;
     this.body.a[this.here] = alignment;
     this.body.b[this.here] = offset | 0;
-    this.body.memory[this.here] = memory;
   }
 
-  #needMemory(index: number, at: number): void {
-    if (index >= this.module.memories.length) {
-      this.fail(index === 0 ? "bad-index" : "multiple-memories", `There is no memory ${index}`, at);
-    }
+  #needMemory(at: number): void {
+    if (this.module.memories.length === 0) this.fail("bad-index", "There is no memory 0", at);
   }
 
   /** The memory index of memory.size and the bulk instructions. */
-  #memoryIndex(): number {
+  #memoryIndex(): void {
     const at = this.reader.offset;
-    const index = this.reader.u8();
-    if (index > 0 && this.module.dialect === "original") {
-      this.fail("multiple-memories", "Only one memory is admitted", at);
-    }
-    this.#needMemory(index, at);
-    return index;
+    if (this.reader.u8() > 0) this.fail("multiple-memories", "Only one memory is admitted", at);
+    this.#needMemory(at);
   }
 
   #lane(opcode: number): void {
@@ -394,9 +381,8 @@ class Validator extends Operands {
         return this.#popThree();
       }
       case op.MEMORY_COPY: {
-        const to = this.#memoryIndex();
-        const from = this.#memoryIndex();
-        this.set(to, from);
+        this.#memoryIndex();
+        this.#memoryIndex();
         return this.#popThree();
       }
       case op.MEMORY_FILL:
@@ -428,7 +414,7 @@ class Validator extends Operands {
   #branchTable(): void {
     const reader = this.reader;
     const at = reader.offset;
-    const limit = LIMITS[this.module.dialect].branchTable;
+    const limit = limits.BR_TABLE_LIMIT;
     const count = reader.u32();
     if (count > limit) reader.fail("branch-table-size", `${count} targets: at most ${limit} are allowed`, at);
     const depths: number[] = [];

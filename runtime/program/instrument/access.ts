@@ -16,8 +16,8 @@ import {
   SAVED_LIMIT,
 } from "./barrier.ts";
 import type { Code } from "./code.ts";
+import type { Defect } from "./defects.ts";
 import { type Address, mark, payPage } from "./marks.ts";
-import type { Defect } from "./rewrite.ts";
 import { checkTags, checkTagsAt, isState } from "./touch.ts";
 
 /** What writing accesses takes of the function's writer. */
@@ -29,8 +29,6 @@ interface Means {
 }
 
 interface Surroundings {
-  /** By memory of the module: its index in the instrumented one. */
-  readonly memories: readonly number[];
   readonly lines: Lines | null;
   readonly defect: Defect | null;
 }
@@ -75,8 +73,7 @@ export class Accesses {
   #access(place: number, opcode: number): void {
     const body = this.#body;
     const a = body.a[place] as number;
-    const memory = this.#surroundings.memories[body.memory[place] as number] as number;
-    this.#code.access(opcode, memory, (body.b[place] as number) >>> 0, a & 0xff);
+    this.#code.access(opcode, 0, (body.b[place] as number) >>> 0, a & 0xff);
     if (op.IMMEDIATES[opcode] === op.MEMORY_LANE) this.#code.u8(a >> 8);
   }
 
@@ -99,7 +96,7 @@ export class Accesses {
 
   load(place: number, opcode: number): void {
     const { lines } = this.#surroundings;
-    const check = lines === null || this.#body.memory[place] !== 0 ? null : this.#checkAt(place);
+    const check = lines === null ? null : this.#checkAt(place);
     if (lines === null || check === null) return this.#access(place, opcode);
     const code = this.#code;
     const kind = this.#plan.kinds[place] as number;

@@ -10,15 +10,23 @@ import { CALL_DEPTH_BYTES, INSTRUMENTED_FUNCTION_BYTES_LIMIT } from "../../limit
 import { AdmissionError } from "../admission-error.ts";
 import { Body } from "../decode/body.ts";
 import { writeConstant } from "../decode/constant.ts";
-import { type FunctionType, type ImportName, type Module, typeOfFunction } from "../decode/model.ts";
+import {
+  canSuspend,
+  type FunctionType,
+  type ImportName,
+  type Module,
+  typeOfFunction,
+} from "../decode/model.ts";
 import * as op from "../decode/opcodes.ts";
 import { Reader } from "../decode/reader.ts";
 import { readBody } from "../decode/validate.ts";
 import { Writer } from "../decode/writer.ts";
-import { AUX_PAGES, batchAuxPages } from "../layout.ts";
+import { AUX_PAGES, batchAuxPages, RUNNING } from "../layout.ts";
 import { Guards } from "../lines/guards.ts";
 import type { Lines } from "../lines/lines.ts";
+import { sitesOf } from "../suspend/sites.ts";
 import { bulk } from "./bulk.ts";
+import type { Defect } from "./defects.ts";
 import { type Depths, type Graph, ROOT_FRAME_BYTES } from "./depth.ts";
 import {
   type Glue,
@@ -31,30 +39,15 @@ import {
   transfer,
   wrapper,
 } from "./glue.ts";
-import { type Defect, Rewriter, type Targets } from "./rewrite.ts";
-
-/** What Asyncify added. Its functions are numbered as in the module given to it. */
-export interface Unwinding {
-  readonly stateGlobal: number;
-  readonly startUnwind: number;
-  readonly stopUnwind: number;
-  readonly startRewind: number;
-  readonly stopRewind: number;
-}
+import { Rewriter, type Targets } from "./rewrite.ts";
 
 export interface Parts {
   readonly source: Uint8Array;
   readonly module: Module;
   /** Functions of `module`, by entry number. */
   readonly entries: readonly number[];
-  readonly start: number | null;
-  /** How many of the globals are the program's own: those from there on are Asyncify's. */
-  readonly ownGlobals: number;
-  /** By memory of `module`: its index in the instrumented one. */
-  readonly memories: readonly number[];
   readonly maximumPages: number;
   readonly graph: Graph;
-  readonly unwinding: Unwinding | null;
   /** For the batch variant: where state ends; else null. */
   readonly bound: number | null;
   /** Told, by function of `module`, what each piece of code is made for: Rewriter.origins. */
@@ -129,6 +122,11 @@ class Assembler {
     return this.#injected(name, () => wrapper(name, this.#gasGlobal));
   }
 
+  /** Nothing is suspended while the batch variant runs. */
+  get #suspends(): boolean {
+    return this.#parts.bound === null && canSuspend(this.#parts.module);
+  }
+
   get #gasGlobal(): number {
     return this.#parts.module.globals.length;
   }
@@ -154,12 +152,13 @@ class Assembler {
       blockType: (type: FunctionType) => this.#type([], [...type.results]),
       reach: this.#parts.graph.reach,
       gasGlobal: this.#gasGlobal,
+      module,
       depthGlobal: this.#gasGlobal + 1,
+      stateGlobal: this.#gasGlobal + 2,
       grow: () => this.#wrapped("grow"),
       copy: () => helper("copy", op.MEMORY_COPY, 0),
       fill: () => helper("fill", op.MEMORY_FILL, 0),
       init: (segment) => helper(`init ${segment}`, op.MEMORY_INIT, segment),
-      memories: this.#parts.memories,
       lines,
       origins: this.#parts.origins !== null,
       defect,
@@ -232,18 +231,16 @@ class Assembler {
   }
 
   #bodies(targets: Targets): Writer {
-    const { module, source, unwinding } = this.#parts;
-    const { depths } = this.#parts.graph;
-    const free = new Set(
-      unwinding === null
-        ? []
-        : [unwinding.startUnwind, unwinding.stopUnwind, unwinding.startRewind, unwinding.stopRewind],
-    );
+    const { module, source } = this.#parts;
+    const { depths, suspending } = this.#parts.graph;
     const out = new Writer(source.length * 2);
     const rewriter = new Rewriter(source, targets);
     this.#eachBody((body, index, start, position) => {
       const charge = depths.charges[index] as number;
-      const size = rewriter.function(body, typeOfFunction(module, index), charge, free.has(index), out);
+      const fail = (text: string) => new AdmissionError("not-suspendable", text, start, index);
+      const suspends = this.#suspends && suspending.functions[index] === 1;
+      const sites = suspends ? sitesOf(body, suspending, fail) : null;
+      const size = rewriter.function(body, typeOfFunction(module, index), charge, sites, out);
       if (size > INSTRUMENTED_FUNCTION_BYTES_LIMIT) {
         const limit = INSTRUMENTED_FUNCTION_BYTES_LIMIT;
         const text = `Instrumented, the function has ${size} bytes: at most ${limit} are allowed`;
@@ -317,58 +314,53 @@ class Assembler {
   #globals(): Writer {
     const { module, graph } = this.#parts;
     const out = new Writer();
-    out.u32(module.globals.length + 2);
+    out.u32(module.globals.length + (this.#suspends ? 3 : 2));
     for (const { type, mutable, initial } of module.globals) {
       out.u8(type);
       out.u8(mutable ? 1 : 0);
       writeConstant(out, initial, (index) => this.#function(index));
     }
-    out.u8(op.I64);
-    out.u8(1);
-    writeConstant(out, { kind: "number", type: op.I64, value: 0n }, (index) => index);
-    out.u8(op.I32);
-    out.u8(1);
-    writeConstant(
-      out,
-      { kind: "number", type: op.I32, value: BigInt(depthOf(graph.depths)) },
-      (index) => index,
-    );
+    const counter = (type: number, value: number) => {
+      out.u8(type);
+      out.u8(1);
+      writeConstant(out, { kind: "number", type, value: BigInt(value) }, (index) => index);
+    };
+    counter(op.I64, 0);
+    counter(op.I32, depthOf(graph.depths));
+    if (this.#suspends) counter(op.I32, RUNNING);
     return out;
   }
 
   #exports(): Writer {
-    const { module, entries, start: startFunction, ownGlobals, unwinding, graph } = this.#parts;
+    const { module, entries, graph } = this.#parts;
     const counters = {
       gasGlobal: this.#gasGlobal,
       depthGlobal: this.#gasGlobal + 1,
       depth: depthOf(graph.depths),
-      stateGlobal: unwinding === null ? null : unwinding.stateGlobal,
+      stateGlobal: this.#suspends ? this.#gasGlobal + 2 : null,
       lines: this.#lines,
     };
-    const mutable = module.globals
-      .slice(0, ownGlobals)
-      .flatMap((global, index) => (global.mutable ? [{ index, type: global.type }] : []));
-    const list: [string, number][] = [];
-    const add = (name: string, make: () => Glue) => list.push([name, this.#injected(`export ${name}`, make)]);
+    const mutable = module.globals.flatMap((global, index) =>
+      global.mutable ? [{ index, type: global.type }] : [],
+    );
+    const list: [name: string, kind: number, index: number][] = [];
+    const add = (name: string, make: () => Glue) =>
+      list.push([name, 0, this.#injected(`export ${name}`, make)]);
     const entryFunctions = entries.map((index) => this.#function(index));
     add("run", () => run(entryFunctions, counters));
-    if (startFunction !== null) {
-      const index = this.#function(startFunction);
+    if (module.start !== null) {
+      const index = this.#function(module.start);
       add("start", () => start(index, counters));
     }
     add("load", () => transfer("load", mutable));
     add("save", () => transfer("save", mutable));
     add("scan", scan);
-    if (unwinding !== null) {
-      for (const name of ["startUnwind", "stopUnwind", "startRewind", "stopRewind"] as const) {
-        list.push([name, this.#function(unwinding[name])]);
-      }
-    }
+    if (this.#suspends) list.push(["state", 3, this.#gasGlobal + 2]);
     const out = new Writer();
     out.u32(list.length);
-    for (const [name, index] of list) {
+    for (const [name, kind, index] of list) {
       out.name(name);
-      out.u8(0);
+      out.u8(kind);
       out.u32(index);
     }
     return out;

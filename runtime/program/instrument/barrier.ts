@@ -281,7 +281,7 @@ export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = R
         for (const depth of body.labels[body.a[place] as number] as number[]) target(depth);
         continue;
     }
-    if (op.IS_STORE[opcode] === 0 || body.memory[place] !== 0) continue;
+    if (op.IS_STORE[opcode] === 0) continue;
     const maker = body.first[place] as number;
     const { kind, id, version } = bases.of(place);
     const low = (body.b[place] as number) >>> 0;

@@ -5,10 +5,10 @@ import { I32, I64 } from "../decode/opcodes.ts";
 import { type Marks, marksOf, paidOf } from "../layout.ts";
 import type { Lines } from "../lines/lines.ts";
 import { AUX, type Code } from "./code.ts";
+import type { Defect } from "./defects.ts";
 import { BULK_GAS_SHIFT, PAGE_TOUCH_GAS } from "./gas.ts";
 import { type Glue, glue } from "./glue.ts";
 import { countTo } from "./glue-lines.ts";
-import type { Defect } from "./rewrite.ts";
 
 export interface Bulk {
   readonly opcode: number;

@@ -1,7 +1,7 @@
 /** Writes single instructions of an instrumented module: the vocabulary of rewrite.ts and assemble.ts. */
 
 import { FAULT_OUT_OF_GAS } from "../../../syscalls/abi.ts";
-import type { Run } from "../decode/body.ts";
+import { addRun, type Run } from "../decode/body.ts";
 import * as op from "../decode/opcodes.ts";
 import { Writer } from "../decode/writer.ts";
 import { AUX_FAULT } from "../layout.ts";
@@ -123,11 +123,4 @@ export function writeLocals(code: Writer, locals: readonly number[], first: read
     code.u32(run.count);
     code.u8(run.type);
   }
-}
-
-/** Appends to runs, of which no two in a row have the same type. */
-export function addRun(runs: Run[], type: number, count: number): void {
-  const last = runs[runs.length - 1];
-  if (last !== undefined && last.type === type) last.count += count;
-  else if (count > 0) runs.push({ type, count });
 }

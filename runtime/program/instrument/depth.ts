@@ -9,8 +9,8 @@
  */
 
 import type { Body } from "../decode/body.ts";
-import type { Module } from "../decode/model.ts";
-import { V128 } from "../decode/opcodes.ts";
+import type { ImportName, Module } from "../decode/model.ts";
+import { I32, V128 } from "../decode/opcodes.ts";
 import type { Reach } from "./barrier.ts";
 
 /** Bytes of a frame besides its locals and operands, the rewriter's temporaries included. */
@@ -23,6 +23,9 @@ export const ROOT_FRAME_BYTES = 1024;
 /** What the call graph needs to know of a function. */
 export interface Calls {
   readonly frameBytes: number;
+  /** What is added for the locals that keep operands, in a function that can be suspended (suspend/). */
+  readonly operandBytes: number;
+  readonly usesReferences: boolean;
   readonly callees: ReadonlySet<number>;
   readonly indirect: ReadonlySet<number>;
 }
@@ -33,15 +36,32 @@ export function callsOf(body: Body): Calls {
   for (const { type, count } of body.runs) if (type === V128) slots += count;
   return {
     frameBytes: FRAME_BASE_BYTES + FRAME_SLOT_BYTES * slots,
+    operandBytes: FRAME_SLOT_BYTES * operandSlots(body),
+    usesReferences: body.usesReferences,
     callees: body.callees,
     indirect: body.indirect,
   };
 }
 
+/** One for each type at each place on the operand stack, and two for a v128. */
+export function operandSlots({ kinds, height }: Body): number {
+  let slots = 0;
+  for (let place = 0; place < height; place++) {
+    const types = kinds[place] as number;
+    for (let type = V128; type <= I32; type++) {
+      if ((types & (1 << (I32 - type))) !== 0) slots += type === V128 ? 2 : 1;
+    }
+  }
+  return slots;
+}
+
 /** What the call graph says. */
 export interface Graph {
   readonly depths: Depths;
+  /** Through which functions and types the kernel may be called, but for abort: nothing counts after it. */
   readonly reach: Reach;
+  /** The same for ret and snapshot: what may be suspended. */
+  readonly suspending: Reach;
 }
 
 export interface Depths {
@@ -57,11 +77,24 @@ export interface Depths {
 /** `calls` by function of the module; imported functions have none. */
 export function graphOf(module: Module, calls: readonly (Calls | null)[]): Graph {
   const { graph, kindOf } = edges(module, calls);
-  return { depths: depthsOf(module, calls, graph), reach: reachOf(module, calls.length, graph, kindOf) };
+  const reach = (isWanted: (name: ImportName) => boolean) =>
+    reachOf(module, calls.length, graph, kindOf, isWanted);
+  const suspending = reach((name) => name === "ret" || name === "snapshot");
+  return {
+    depths: depthsOf(module, calls, graph, suspending),
+    reach: reach((name) => name !== "abort"),
+    suspending,
+  };
 }
 
-/** Through which functions and types the kernel may be called, but for abort, after which nothing counts. */
-function reachOf(module: Module, functions: number, graph: number[][], kindOf: readonly number[]): Reach {
+/** Through which functions and types one of the wanted imports may be called. */
+function reachOf(
+  module: Module,
+  functions: number,
+  graph: number[][],
+  kindOf: readonly number[],
+  isWanted: (name: ImportName) => boolean,
+): Reach {
   const callers: number[][] = graph.map(() => []);
   graph.forEach((targets, node) => {
     for (const target of targets) (callers[target] as number[]).push(node);
@@ -69,7 +102,7 @@ function reachOf(module: Module, functions: number, graph: number[][], kindOf: r
   const reached = new Uint8Array(graph.length);
   const queue: number[] = [];
   module.imports.forEach((name, index) => {
-    if (name !== "abort") queue.push(index);
+    if (isWanted(name)) queue.push(index);
   });
   for (const node of queue) reached[node] = 1;
   for (let node = queue.pop(); node !== undefined; node = queue.pop()) {
@@ -85,11 +118,21 @@ function reachOf(module: Module, functions: number, graph: number[][], kindOf: r
   };
 }
 
-function depthsOf(module: Module, calls: readonly (Calls | null)[], graph: number[][]): Depths {
+function depthsOf(
+  module: Module,
+  calls: readonly (Calls | null)[],
+  graph: number[][],
+  suspending: Reach,
+): Depths {
   const { order, component, cyclic } = components(graph);
   const functions = calls.length;
   const chain = new Float64Array(graph.length);
   const charges = new Float64Array(functions);
+  const frame = (node: number) => {
+    const call = calls[node] ?? null;
+    if (call === null) return 0;
+    return call.frameBytes + (suspending.functions[node] === 1 ? call.operandBytes : 0);
+  };
   const counted = (node: number) => node < functions && cyclic[component[node] as number] === true;
   const below = (node: number) => {
     let longest = 0;
@@ -103,7 +146,7 @@ function depthsOf(module: Module, calls: readonly (Calls | null)[], graph: numbe
     for (const node of members) if (node >= functions) chain[node] = below(node);
     for (const node of members) {
       if (node >= functions) continue;
-      const bytes = (calls[node]?.frameBytes ?? 0) + below(node);
+      const bytes = frame(node) + below(node);
       if (counted(node)) charges[node] = bytes;
       else chain[node] = bytes;
     }

@@ -22,8 +22,8 @@
  * often, else SLACK; and once more SLACK at most in a turn that leaves its loop, for turns are compared with
  * other turns first. Each charge is rounded up.
  *
- * The plan depends on the body alone, which for a program that can suspend is the one that Asyncify made. So
- * both variants charge alike, and an abort gives back whatever the way to it has not charged. The plan takes
+ * The plan depends on the body alone, also where a function can be suspended (suspend/). So both variants
+ * charge alike, and an abort gives back whatever the way to it has not charged. The plan takes
  * time linear in the size of the body.
  *
  * Bulk instructions also pay by length as they run: one gas for each BULK_GAS_BYTES. The first store to a

@@ -108,7 +108,7 @@ export interface Counters {
   readonly depthGlobal: number;
   /** What the depth counter starts from. */
   readonly depth: number;
-  /** Asyncify's state, 0 while nothing unwinds or rewinds; null for programs that never stand still. */
+  /** Of a program that can be suspended: whether it runs (layout.ts); else null. */
   readonly stateGlobal: number | null;
   /** Of the batch variant. */
   readonly lines: Lines | null;
@@ -154,7 +154,7 @@ export function run(entries: readonly number[], counters: Counters): Glue {
     if (counters.stateGlobal === null) {
       store();
     } else {
-      // What an unwinding entry returns is no result, and must not overwrite the code given to RET.
+      // An entry that is suspended returns no result, and must not overwrite the code given to RET.
       code.index(op.GLOBAL_GET, counters.stateGlobal);
       code.op(op.I32_EQZ);
       code.open(op.IF);
@@ -201,8 +201,8 @@ export function transfer(
               : type === I32
                 ? op.I32_LOAD
                 : type === F32
-                  ? F32_LOAD
-                  : F64_LOAD;
+                  ? op.F32_LOAD
+                  : op.F64_LOAD;
         code.auxLoad(loadOp, place);
         code.index(op.GLOBAL_SET, index);
       } else {
@@ -217,8 +217,6 @@ export function transfer(
   });
 }
 
-const F32_LOAD = 0x2a;
-const F64_LOAD = 0x2b;
 const SCAN_STEP = 64;
 
 /** scan(from, end) -> count: 64 pages at a time where nothing is marked. */

@@ -12,6 +12,9 @@
  * outside of the loop. That is equal, because canonicalising is a function of the value and all written
  * values would get it.
  *
+ * Where a function can be suspended, what it keeps is seen: locals that are saved, which are canonical when
+ * they are written, and operands that wait for a later instruction.
+ *
  * Values that were loaded, reinterpreted or given as constants keep their bits: they are no results of
  * arithmetic.
  */
@@ -44,7 +47,14 @@ import {
   V128,
   V128_CONST,
 } from "../decode/opcodes.ts";
+import type { Sites } from "../suspend/sites.ts";
 import type { Code } from "./code.ts";
+
+/** What a function keeps while it is suspended: at which calls, and, by local, 1 for those that are saved. */
+export interface Kept {
+  readonly sites: Sites;
+  readonly locals: Uint8Array;
+}
 
 /** Turns that a loop is taken to make. */
 const LOOP_WEIGHT = 8;
@@ -61,11 +71,11 @@ const NEVER_NAN = NAMES.map((name) => {
  * For each instruction the shape in which its result must be made canonical after it, or 0. Linear in the
  * body. `shapeless` is a planted defect, for tests: conversions count as free of NaNs in every shape.
  */
-export function canonicalisations(body: Body, fixes: Uint8Array, shapeless = false): void {
+export function canonicalisations(body: Body, fixes: Uint8Array, kept: Kept | null, shapeless = false): void {
   fixes.fill(0, 0, body.length);
   for (let place = 0; place < body.length; place++) {
     if (MAKES_NAN[body.ops[place] as number] === 0) continue;
-    new Uses(body, shapeless).fix(fixes);
+    new Uses(body, kept, shapeless).fix(fixes);
     return;
   }
 }
@@ -86,10 +96,19 @@ class Uses {
   readonly #seenLocals: Uint8Array;
   /** By local: its readers canonicalise, not its writers. */
   readonly #deferred: Uint8Array;
+  readonly #kept: Kept | null;
+  /** By place: how many suspension points come before it. */
+  readonly #points: Int32Array;
   readonly #shapeless: boolean;
 
-  constructor(body: Body, shapeless: boolean) {
+  constructor(body: Body, kept: Kept | null, shapeless: boolean) {
     this.#body = body;
+    this.#kept = kept;
+    this.#points = new Int32Array(kept === null ? 0 : body.length);
+    for (let place = 1; place < this.#points.length; place++) {
+      const passed = kept?.sites.numbers.has(place - 1) ? 1 : 0;
+      this.#points[place] = (this.#points[place - 1] as number) + passed;
+    }
     this.#shapeless = shapeless;
     this.#makers = new Int32Array(body.length).fill(NOBODY);
     for (let place = 0; place < body.length; place++) {
@@ -150,10 +169,20 @@ class Uses {
     const body = this.#body;
     const consumer = body.consumer[place] as number;
     if (consumer === NOBODY) return true;
+    if (this.#waits(place, consumer)) return true;
     const opcode = body.ops[consumer] as number;
     if (IGNORES_NAN[opcode] === shape || opcode === DROP || isTransparent(opcode)) return false;
     if (isWrite(opcode)) return this.#shapes[body.a[consumer] as number] !== shape;
     return true;
+  }
+
+  /** Whether a value is on the operand stack while the function may be suspended. */
+  #waits(maker: number, consumer: number): boolean {
+    return this.#kept !== null && this.#points[consumer] !== this.#points[maker + 1];
+  }
+
+  #isSaved(local: number): boolean {
+    return this.#kept?.locals[local] === 1;
   }
 
   /** Goes from those who look back to all values that reach them. */
@@ -179,6 +208,11 @@ class Uses {
       this.#seen[place] = 1;
       queue.push(place);
     };
+    for (const [local, places] of writers) {
+      if (!this.#isSaved(local)) continue;
+      this.#seenLocals[local] = 1;
+      for (const place of places) add(this.#makers[place] as number);
+    }
     for (let place = queue.pop(); place !== undefined; place = queue.pop()) {
       const opcode = body.ops[place] as number;
       if (opcode === LOCAL_GET) {
@@ -201,7 +235,7 @@ class Uses {
     const gain = new Float64Array(body.locals.length);
     const fit = new Uint8Array(body.locals.length);
     for (let local = body.parameters; local < fit.length; local++) {
-      if (this.#shapes[local] !== 0 && this.#seenLocals[local] === 1) fit[local] = 1;
+      if (this.#shapes[local] !== 0 && this.#seenLocals[local] === 1 && !this.#isSaved(local)) fit[local] = 1;
     }
     const loops: boolean[] = [];
     let weight = 1;

@@ -8,47 +8,25 @@
 
 import { FAULT_CALL_DEPTH, FAULT_TABLE_BOUNDS } from "../../../syscalls/abi.ts";
 import type { Body } from "../decode/body.ts";
-import type { FunctionType } from "../decode/model.ts";
+import type { FunctionType, Module } from "../decode/model.ts";
 import * as op from "../decode/opcodes.ts";
 import type { Writer } from "../decode/writer.ts";
 import { guard } from "../lines/guards.ts";
 import { emptyLines, type LinePlan, type Lines, planLines } from "../lines/lines.ts";
 import { planRanges } from "../lines/ranges.ts";
+import { savedLocals } from "../suspend/saved.ts";
+import type { Sites } from "../suspend/sites.ts";
+import { Suspension } from "../suspend/suspension.ts";
 import { Accesses } from "./access.ts";
 import { emptyMarks, type Marks, planMarks, REACH, type Reach } from "./barrier.ts";
 import { Code, writeLocals } from "./code.ts";
+import type { Defect } from "./defects.ts";
 import { type Charges, chargesOf, PAGE_TOUCH_GAS } from "./gas.ts";
-import { canonicalisations, writeCanonical } from "./nan.ts";
-
-/** Deliberate defects, for tests that must find them. */
-export type Defect = ProductionDefect | LineDefect;
-type ProductionDefect =
-  | "gas"
-  | "nan"
-  | "nan-shape"
-  | "mark"
-  | "pay"
-  | "depth"
-  | "group"
-  | "bulk-mark"
-  | "bulk-pay"
-  | "exit"
-  | "flush";
-/** Those of the batch variant alone. */
-type LineDefect =
-  | "straddle"
-  | "bound-offset"
-  | "bulk-touch"
-  | "write-tag"
-  | "state-pay"
-  | "span"
-  | "guard"
-  | "wrap"
-  | "claim"
-  | "version";
+import { canonicalisations, type Kept, writeCanonical } from "./nan.ts";
 
 /** Numbers of the instrumented module's items. */
 export interface Targets {
+  readonly module: Module;
   /** By function of the original: imports are their wrappers. */
   readonly functions: (index: number) => number;
   /** The same for a ref.func, which must be declared. */
@@ -58,12 +36,12 @@ export interface Targets {
   readonly reach: Reach;
   readonly gasGlobal: number;
   readonly depthGlobal: number;
+  /** Of programs that can suspend: whether they run, and where to (layout.ts). */
+  readonly stateGlobal: number;
   readonly grow: () => number;
   readonly copy: () => number;
   readonly fill: () => number;
   readonly init: (segment: number) => number;
-  /** By memory of the module. */
-  readonly memories: readonly number[];
   /** In the batch variant: how accesses find state. */
   readonly lines: Lines | null;
   /** Whether to note which instruction each piece of code is made for. */
@@ -94,9 +72,9 @@ export class Rewriter {
 
   /**
    * Appends the function, with its size, to `out`; returns its size. `depthCharge` is 0 for functions that do
-   * not count. Asyncify's own functions are called by the kernel and cost nothing: `free`.
+   * not count; `sites` are where it can be suspended, null if it cannot.
    */
-  function(body: Body, type: FunctionType, depthCharge: number, free: boolean, out: Writer): number {
+  function(body: Body, type: FunctionType, depthCharge: number, sites: Sites | null, out: Writer): number {
     if (this.#fixes.length < body.length) {
       const capacity = body.ops.length;
       this.#fixes = new Uint8Array(capacity);
@@ -104,37 +82,43 @@ export class Rewriter {
       this.#lines = emptyLines(capacity);
     }
     const { reach, lines, defect } = this.#targets;
-    canonicalisations(body, this.#fixes, defect === "nan-shape");
     planMarks(body, reach, this.#marks, defect === "group" ? 2 * REACH : REACH);
+    const suspends = sites === null ? null : { sites, locals: savedLocals(body, this.#marks, sites, defect) };
+    canonicalisations(body, this.#fixes, defect === "kept-nan" ? null : suspends, defect === "nan-shape");
     if (lines !== null) {
       planRanges(body, lines, this.#lines);
       planLines(body, reach, lines, this.#lines);
     }
     const plan: Plan = {
-      charges: free ? new Map() : chargesOf(body),
+      charges: chargesOf(body),
       fixes: this.#fixes,
       marks: this.#marks,
       lines: this.#lines,
       depthCharge,
+      suspends,
     };
     this.#scratch.clear();
     const writer = new FunctionWriter(this.#source, this.#targets, body, type, plan, this.#scratch);
     const size = writer.write(out);
     const start = size - this.#scratch.length;
-    this.unlikely = this.#scratch.unlikely.map((place) => start + place);
+    this.unlikely = [
+      ...writer.head.unlikely.map((place) => start - writer.head.length + place),
+      ...this.#scratch.unlikely.map((place) => start + place),
+    ];
     this.origins = writer.origins.map((value, i) => (i % 2 === 0 ? start + value : value));
     return size;
   }
 }
 
 interface Plan {
-  /** None for a function that costs nothing. */
   readonly charges: Charges;
   readonly fixes: Uint8Array;
   readonly marks: Marks;
   /** Of the batch variant. */
   readonly lines: LinePlan;
   readonly depthCharge: number;
+  /** Of a function that can be suspended: where, and which of its locals are saved. */
+  readonly suspends: Kept | null;
 }
 
 class FunctionWriter {
@@ -145,6 +129,9 @@ class FunctionWriter {
   readonly #plan: Plan;
   readonly #code: Code;
   readonly #accesses: Accesses;
+  readonly #suspension: Suspension | null;
+  /** What comes before the code, of a function that can be suspended. */
+  readonly head = new Code(0);
   /** Places in `code` and in the source, in turn. */
   readonly origins: number[] = [];
   readonly #extra: number[] = [];
@@ -171,18 +158,32 @@ class FunctionWriter {
     const temporary = (name: string, local: number) => this.#temporary(name, local);
     const pay = () => this.#charge(PAGE_TOUCH_GAS);
     this.#accesses = new Accesses(scratch, targets, body, plan.marks, plan.lines, { temporary, pay });
+    const fetched = (maker: number) => {
+      if (targets.defect !== "address") this.#saveAddress(maker);
+    };
+    this.#suspension =
+      plan.suspends === null
+        ? null
+        : new Suspension(scratch, body, type, plan.suspends.sites, plan.suspends.locals, {
+            ...targets,
+            temporary,
+            fetched,
+          });
   }
 
   write(out: Writer): number {
     const code = this.#code;
     const { charges, depthCharge } = this.#plan;
-    const entryCharge = charges.get(0);
-    const caches = entryCharge !== undefined && this.#caches();
-    this.#oneExit = caches || depthCharge > 0;
+    const suspension = this.#suspension;
+    const entryCharge = charges.get(0) as number;
+    const caches = this.#caches();
+    this.#oneExit = caches || depthCharge > 0 || suspension !== null;
     if (caches) this.#gas = this.#temporary("gas", op.I64);
-    if (entryCharge !== undefined) this.#charge(entryCharge, true);
+    if (suspension === null) this.#charge(entryCharge, true);
     if (depthCharge > 0) this.#enterDepth(depthCharge);
-    if (this.#oneExit) {
+    if (suspension !== null) {
+      suspension.begin();
+    } else if (this.#oneExit) {
       code.u8(op.BLOCK);
       const { results } = this.#type;
       if (results.length > 1) code.s32(this.#targets.blockType(this.#type));
@@ -199,14 +200,15 @@ class FunctionWriter {
         code.op(op.I32_ADD);
         code.index(op.GLOBAL_SET, this.#targets.depthGlobal);
       }
+      suspension?.finish();
       code.end();
     }
+    suspension?.head(this.head, () => this.#charge(entryCharge, true, this.head));
     const locals = new Code(64);
     writeLocals(locals, this.#extra, this.#body.runs);
-    const size = locals.length + code.length;
+    const size = locals.length + this.head.length + code.length;
     out.u32(size);
-    out.bytes(locals.view());
-    out.bytes(code.view());
+    for (const part of [locals, this.head, code]) out.bytes(part.view());
     return size;
   }
 
@@ -251,8 +253,7 @@ class FunctionWriter {
     return local;
   }
 
-  #charge(amount: number, first = false): void {
-    const code = this.#code;
+  #charge(amount: number, first = false, code = this.#code): void {
     const global = this.#targets.gasGlobal;
     if (this.#targets.defect === "gas" && !first) return;
     if (this.#gas !== null && !first) code.get(this.#gas);
@@ -308,12 +309,18 @@ class FunctionWriter {
     if (charge !== undefined && place > 0) this.#charge(charge);
     const handsOver = this.#gas !== null && leaves(opcode);
     if (handsOver && this.#targets.defect !== "flush") this.#flushGas();
-    this.#encode(place, opcode);
+    if (this.#suspension === null) this.#encode(place, opcode);
+    else this.#suspension.write(place, opcode, () => this.#encode(place, opcode));
     if (handsOver && !this.#isCold(place)) this.#fetchGas();
     const shape = this.#plan.fixes[place] as number;
     if (shape !== 0 && this.#targets.defect !== "nan")
       writeCanonical(this.#code, shape, (name, type) => this.#temporary(name, type));
-    const saved = this.#plan.marks.saves[place] as number;
+    this.#saveAddress(place);
+  }
+
+  /** Puts the address that the instruction has left where the mark of a store looks for it. */
+  #saveAddress(place: number): void {
+    const saved = this.#plan.marks.saves[place] ?? 0;
     if (saved !== 0) this.#code.tee(this.#temporary(`address${saved - 1}`, op.I32));
   }
 

@@ -8,6 +8,12 @@ export interface Range {
   readonly high: number;
 }
 
+/** By instruction: bounds of the integer that it leaves, as an unsigned number. */
+export interface Ranges {
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+}
+
 export const I32_MAX = 2 ** 32 - 1;
 /** The greatest that is not negative as a signed number. */
 export const POSITIVE_MAX = 2 ** 31 - 1;

@@ -25,8 +25,8 @@ import {
   unwritten,
   writesOf,
 } from "../instrument/barrier.ts";
-import type { Defect } from "../instrument/rewrite.ts";
-import type { Ranges } from "./ranges.ts";
+import type { Defect } from "../instrument/defects.ts";
+import type { Ranges } from "./fold.ts";
 import { Values } from "./values.ts";
 
 /** What a check covers at most: no more than two lines. */
@@ -172,7 +172,6 @@ export function planLines(body: Body, reach: Reach, lines: Lines, plan: LinePlan
     }
     const immediate = op.IMMEDIATES[opcode];
     if (immediate !== op.MEMORY_ARGUMENT && immediate !== op.MEMORY_LANE) continue;
-    if (body.memory[place] !== 0) continue;
     const base = bases.of(place);
     const constant = base.kind === MARK_CONSTANT;
     kinds[place] = base.kind;

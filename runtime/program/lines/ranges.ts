@@ -11,14 +11,8 @@
 
 import { type Body, NOBODY } from "../decode/body.ts";
 import * as op from "../decode/opcodes.ts";
-import { I32_MAX, named, POSITIVE_MAX, type Range, rangeOfResult, UNKNOWN } from "./fold.ts";
+import { I32_MAX, named, POSITIVE_MAX, type Range, type Ranges, rangeOfResult, UNKNOWN } from "./fold.ts";
 import type { Lines } from "./lines.ts";
-
-/** By instruction: bounds of the integer that it leaves, as an unsigned number. */
-export interface Ranges {
-  readonly low: Float64Array;
-  readonly high: Float64Array;
-}
 
 /** Steps of a pass after which a body is given up, all of its values unknown. */
 const WORK_LIMIT = 4_000_000;
