@@ -35,15 +35,15 @@ export {
 export { type Divergence, divergence } from "./chain/diverge.ts";
 export type { Metrics } from "./chain/engine.ts";
 export type { EventFields, EventKind, EventStream, ReleaseReason, RuntimeEvent } from "./chain/events.ts";
+export type { FollowEvent } from "./chain/follow.ts";
 export type { BlockInput, ExecuteOptions, ProduceOptions, ReorgOptions } from "./chain/input.ts";
 export type { ProcessView } from "./chain/inspect.ts";
-export type { Reorg } from "./chain/maker.ts";
+export type { Pruned, Reorg } from "./chain/maker.ts";
 export type { ForkOptions, RuntimeOptions, StoreOptions } from "./chain/options.ts";
-export { openReader, Reader, type ReaderOptions } from "./chain/reader.ts";
+export { type FollowOptions, openReader, Reader, type ReaderOptions } from "./chain/reader.ts";
 export {
   type ByteRange,
   type Frame,
-  type Pruned,
   Runtime,
   type TraceEvent,
 } from "./chain/runtime.ts";

@@ -196,8 +196,7 @@ export class Candidates {
     if (base.handle !== undefined) handlesBelow.set(handle, base.handle);
     this.#live.set(number, { number, entry, handle: new WeakRef(handle), base: base.live });
     this.#dropped.register(handle, number);
-    const { parent, gasUsed } = entry.block;
-    this.#events.tell("execute", entry.block, { parent, gasUsed });
+    this.#events.tell("execute", entry.block, { made: entry.block });
     return handle;
   }
 

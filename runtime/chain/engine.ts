@@ -13,7 +13,7 @@ import type { Store, Stores } from "../store/store.ts";
 import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 import type { ViewJob } from "../worker/views.ts";
-import type { Events } from "./events.ts";
+import type { EventFields, EventKind, Events } from "./events.ts";
 import type { Genesis } from "./genesis.ts";
 import type { Settings, StoreSettings } from "./options.ts";
 import { Reports } from "./reports.ts";
@@ -81,6 +81,8 @@ export interface RootHolder {
   readonly store: Store | null;
   /** How many candidates it holds. */
   readonly candidates: number;
+  /** Who watches it. */
+  readonly watchers: Events;
 }
 
 /**
@@ -125,7 +127,13 @@ export class Engine {
     this.settings = settings;
     const { onBatch, dependencies } = settings;
     this.reports = new Reports(onBatch, dependencies, pool.reportsWanted);
+    pool.onDeath = (workersDied) => this.#tell("death", { workersDied });
     pool.onReport = (report, run) => this.reports.take(report, run);
+  }
+
+  /** Tells those who watch any of the runtimes. */
+  #tell<Kind extends EventKind>(kind: Kind, fields: EventFields[Kind]): void {
+    for (const { watchers } of this.#users) watchers.tell(kind, null, fields);
   }
 
   /** Counts since the runtime was opened, and what memory it takes now. */
@@ -373,6 +381,7 @@ export class Engine {
 
   async #collect({ force = false, evict = false, also }: CollectOptions): Promise<boolean> {
     const { heap, pool } = this;
+    const began = performance.now();
     while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
     if (pool.threadsAtWork > 0 && !this.#pressed && !force) return false;
     pool.pauseAdvance(true);
@@ -396,6 +405,8 @@ export class Engine {
     }
     this.#collections++;
     this.#usedAfterCollection = heap.usedBytes;
+    const milliseconds = performance.now() - began;
+    this.#tell("collect", { heapUsedBytes: heap.usedBytes, milliseconds });
     return true;
   }
 

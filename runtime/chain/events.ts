@@ -8,6 +8,7 @@
 
 import type { BatchReport } from "../batch/evidence.ts";
 import type { Facts } from "../errors.ts";
+import type { Block } from "./block.ts";
 import type { BlockName } from "./history.ts";
 
 /** Why a candidate ended: by `release`, with its parent, because nobody held it any more, or by `close`. */
@@ -16,9 +17,11 @@ export type ReleaseReason = "released" | "parent" | "dropped" | "closed";
 /** Fields of each kind of event, besides `kind`, `height` and `block`. */
 export interface EventFields {
   /** A candidate was made. */
-  readonly execute: { readonly parent: string; readonly gasUsed: number };
+  readonly execute: { readonly made: Block };
   /** A block became the head, by `produce`, `commit` or `reorg`. */
-  readonly commit: { readonly parent: string; readonly gasUsed: number };
+  readonly commit: { readonly made: Block };
+  /** All up to this head is on the disk. */
+  readonly flush: Facts;
   /**
    * A retained block became the head, by `revert` or `reorg`; "failure": blocks above it could not be written
    * and are gone.
@@ -30,6 +33,12 @@ export interface EventFields {
   readonly release: { readonly reason: ReleaseReason };
   /** What `prune` freed; the block is the head. */
   readonly prune: { readonly blocks: number; readonly objects: number; readonly bytes: number };
+  /** What a sweep of the store in the background has freed. */
+  readonly sweep: { readonly objects: number; readonly bytes: number };
+  /** The heap was collected, for all runtimes that share it; what is in use now. */
+  readonly collect: { readonly heapUsedBytes: number; readonly milliseconds: number };
+  /** A worker thread died and is replaced; how many did since the runtime was opened. */
+  readonly death: { readonly workersDied: number };
   /** A batch of the block has ended; it is told when the block has. */
   readonly batch: { readonly report: BatchReport };
   /** The stream has left out so many events that nobody took in time; the next is newer. */

@@ -187,8 +187,8 @@ export class Journal {
   #tell(changes: readonly Change[]): void {
     for (const change of changes) {
       if (change.kind === "push") {
-        const { parent, gasUsed } = change.entry.block;
-        this.events.tell("commit", change.entry.block, { parent, gasUsed });
+        const made = change.entry.block;
+        this.events.tell("commit", made, { made });
       } else if (change.kind === "goTo") this.events.tell("revert", change.block, { reason: "call" });
       else if (change.kind === "forget") this.events.tell("forget", change.block, {});
     }
@@ -246,6 +246,7 @@ export class Journal {
       await this.#send(changes, next);
       this.#pending.shift();
       this.#acknowledged = next;
+      this.events.tell("flush", next.head.block, {});
       if (this.#pending.length > 0) return;
       assert(next.head === this.#seen.head && next.size === this.#seen.size, "journal: histories differ");
       // One copy of what is the same.
@@ -307,7 +308,10 @@ export class Journal {
         if (!(await this.#engine.collect({ force, also: begin }))) return null;
         let step = await store.sweep(sweep, SWEEP_SLICE);
         while (step === "going") step = await store.sweep(sweep, SWEEP_SLICE);
-        if (step !== "ended") return step;
+        if (step !== "ended") {
+          this.events.tell("sweep", null, { objects: step.objects, bytes: step.bytes });
+          return step;
+        }
         if (!force) return null;
       }
     } finally {

@@ -25,6 +25,14 @@ export interface Reorg {
   readonly head: Block;
 }
 
+/** What `prune` freed. */
+export interface Pruned {
+  readonly blocks: number;
+  /** In the store; its file does not shrink, the space is used again. 0 without a store. */
+  readonly objects: number;
+  readonly bytes: number;
+}
+
 /** Lets go of blocks, at most so many, because the heap is full; how many it were. */
 type Forget = (count: number) => Promise<number>;
 

@@ -12,9 +12,17 @@ import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import type { BlockRecord } from "../store/record.ts";
 import type { ArchivedBlock } from "./archive.ts";
-import { type Block, checkArchived, headerOf, NO_METADATA_HASH, type RetainedInput } from "./block.ts";
+import {
+  type Block,
+  checkArchived,
+  checkTarget,
+  headerOf,
+  NO_METADATA_HASH,
+  type RetainedInput,
+} from "./block.ts";
 import { Chain } from "./chain.ts";
 import type { Side } from "./diff.ts";
+import { type FollowEvent, Follower } from "./follow.ts";
 import { checkNames, integer } from "./options.ts";
 import { type Access, archivedOf, blockOf, findBlock } from "./stored.ts";
 
@@ -22,6 +30,14 @@ import { type Access, archivedOf, blockOf, findBlock } from "./stored.ts";
 export interface ReaderOptions {
   /** Capacity for what is looked at. Default 1 GiB; committed as it is touched. */
   readonly heapBytes?: number;
+}
+
+/** Options of `follow`. */
+export interface FollowOptions {
+  /** The block that is known already: of the chain by height, or any by its value. Default: the head. */
+  readonly from?: number | Block;
+  /** How often the store is looked at while nothing happens. Default 20. */
+  readonly everyMs?: number;
 }
 
 const HEAP_BYTES = 2 ** 30;
@@ -114,6 +130,38 @@ export class Reader extends Chain {
     const record = this.#find(block);
     const genesis = this.#guarded(() => this.#access.genesisOf(this.#database));
     return headerOf(genesis, { ...record, metadataHash: record.metadata ?? NO_METADATA_HASH });
+  }
+
+  /**
+   * What becomes of the head of the store, as whoever writes it commits: the same events as those of
+   * `Runtime`. It begins behind the block `from`, and ends when the reader is closed. After a restart, give
+   * the block that you were told of last: where that was reverted meanwhile, the first event says to which
+   * block; where it was pruned with all that leads to the head, how many blocks are lost.
+   *
+   * @throws UsageError (NOT_RETAINED, BAD_ARGUMENT, BAD_OPTION), StoreError
+   * @example
+   * ```ts
+   * const reader = await openReader("state");
+   * await runtime.produce(Uint8Array.of(1));
+   * for await (const event of reader.follow({ from: 0 })) {
+   *   if (event.kind === "commit") console.log(event.height, event.block === event.made.id); // 1 true
+   *   break;
+   * }
+   * await reader.close();
+   * ```
+   */
+  async *follow(options: FollowOptions = {}): AsyncGenerator<FollowEvent, void> {
+    checkNames(options, ["from", "everyMs"]);
+    const everyMs = integer(options, "everyMs", 20, 1, 60_000);
+    const { from = this.head } = options;
+    checkTarget(from);
+    const { id, height } = typeof from === "number" ? blockOf(this.#find(from)) : from;
+    const follower = new Follower(this.#access, this.#database, { id, height });
+    while (!this.#closed) {
+      const events = this.#guarded(() => follower.look());
+      yield* events;
+      if (events.length === 0) await new Promise((resolve) => setTimeout(resolve, everyMs));
+    }
   }
 
   async close(): Promise<void> {

@@ -21,7 +21,7 @@ import { Chain } from "./chain.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import type { Side } from "./diff.ts";
 import type { Engine, Metrics } from "./engine.ts";
-import type { EventStream } from "./events.ts";
+import type { EventStream, Events } from "./events.ts";
 import type { Change, History } from "./history.ts";
 import {
   checkExecute,
@@ -32,7 +32,7 @@ import {
   type ReorgOptions,
 } from "./input.ts";
 import { Journal } from "./journal.ts";
-import { Maker, type Reorg } from "./maker.ts";
+import { Maker, type Pruned, type Reorg } from "./maker.ts";
 import { archiveOf, copyToStore, openParts, type Parts } from "./open.ts";
 import {
   checkFork,
@@ -46,14 +46,6 @@ import { checkTraced, type Trace, type TriedBlock, traceBlock } from "./trace.ts
 import { type CallOptions, checkCall, type View, Views } from "./views.ts";
 
 export type { ByteRange, Frame, TraceEvent };
-
-/** What `prune` freed. */
-export interface Pruned {
-  readonly blocks: number;
-  /** In the store; its file does not shrink, the space is used again. 0 without a store. */
-  readonly objects: number;
-  readonly bytes: number;
-}
 
 /**
  * A running tree of processes.
@@ -109,6 +101,11 @@ export class Runtime extends Chain {
   /** Where its blocks lie on disk, null: nowhere. @internal */
   get store(): Store | null {
     return this.#journal.store;
+  }
+
+  /** @internal */
+  get watchers(): Events {
+    return this.#journal.events;
   }
 
   /** How many candidates there are. @internal */
@@ -253,7 +250,9 @@ export class Runtime extends Chain {
       this.#journal.draft = null;
       const freed = await this.#journal.sweep();
       if (freed === null) await this.#engine.collect();
-      return { blocks: over.length, objects: freed?.objects ?? 0, bytes: freed?.bytes ?? 0 };
+      const pruned = { blocks: over.length, objects: freed?.objects ?? 0, bytes: freed?.bytes ?? 0 };
+      this.#journal.events.tell("prune", this.head, pruned);
+      return pruned;
     });
   }
 
@@ -301,9 +300,9 @@ export class Runtime extends Chain {
   }
 
   /**
-   * What happens from now on: blocks, candidates, what is forgotten. Ends when the runtime is closed. Nobody
-   * waits for the reader, who may be late by 10,000 events; then the oldest are left out, and an event says
-   * how many.
+   * What happens from now on, as EventFields lists it: to blocks, candidates, store, heap and threads. Ends
+   * when the runtime is closed. Nobody waits for the reader, who may be late by 10,000 events; then the
+   * oldest are left out, and an event says how many.
    *
    * @example
    * ```ts

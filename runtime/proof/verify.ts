@@ -73,7 +73,7 @@ export function verifyBy(
  * ```ts
  * const { id } = runtime.head; // from a vote, say
  * const { height, root } = verifyHeader(id, runtime.blockHeader());
- * console.log(height, verify(root, runtime.prove([], 1024, 8)).absent); // 0 null
+ * console.log(height, verify(root, runtime.prove([], 1024, 8)).absent === null); // 0 true
  * ```
  */
 export function verifyHeader(id: string | Uint8Array, header: Uint8Array): HeaderStatement {

@@ -86,6 +86,8 @@ export class Pool {
   #lastDeath: unknown;
   #startedCount = 0;
   readonly #counters = createCounters();
+  /** Told of the death of a thread, and how many died. */
+  onDeath: (deaths: number) => void = () => {};
   /** Told of every batch that ran, and the number of the block that it was for. */
   onReport: (report: UnplacedReport, run: number) => void = () => {};
   /** Reports of batches: how many threads have sent; and 1: they are wanted. */
@@ -349,6 +351,7 @@ export class Pool {
         if (this.#closed) return;
         this.#deaths++;
         this.#lastDeath = error;
+        this.onDeath(this.#deaths);
         // A thread that cannot even start will not start the next time: who waits gives up by DEATHS_LIMIT.
         const delayMs = this.#deaths - this.#startedCount > START_FAILURES_LIMIT ? 100 : 0;
         this.heap.releaseLockOf(id);

@@ -1,0 +1,70 @@
+/** Events of a runtime: each kind, once for what it says, and streams that nobody reads. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EventStream } from "../../runtime/chain/events.ts";
+import type { RuntimeEvent } from "../../runtime/index.ts";
+import { open } from "../fixture.ts";
+import { withDirectory } from "../store/directory.ts";
+import { FailingStore, writing } from "../store/failing.ts";
+
+const OPTIONS = { workers: 1, runner: "sequential" } as const;
+
+test("what happens is told once, in order, with the block it happens to", async () => {
+  await withDirectory(async (path) => {
+    const store = new FailingStore(path, "pipelined");
+    const runtime = await open([], { ...OPTIONS, store: store.options });
+    const stream = runtime.events();
+    const other = runtime.events();
+    const zero = runtime.head;
+    const one = await runtime.produce(writing(1));
+    await runtime.flush();
+    await runtime.revert(0);
+    await runtime.flush();
+    store.failAfter(0, 100);
+    const lost = await runtime.produce(writing(2));
+    await assert.rejects(runtime.flush(), { code: "STORE_FULL" });
+    store.failAfter(100_000, 1);
+    await runtime.engine.collect({ force: true });
+    await runtime.engine.pool.kill(0);
+    while (runtime.metrics().workersDied === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    await runtime.prune(1);
+    assert.deepEqual((await other.return()).done, true);
+    await runtime.close();
+    const events: RuntimeEvent[] = [];
+    for await (const event of stream) events.push(event);
+    const told = events.filter(({ kind }) => kind !== "collect" && kind !== "sweep");
+    const name = ({ id, height }: typeof zero) => ({ height, block: id });
+    assert.deepEqual(told, [
+      { kind: "commit", ...name(one), made: one },
+      { kind: "flush", ...name(one) },
+      { kind: "revert", ...name(zero), reason: "call" },
+      { kind: "flush", ...name(zero) },
+      { kind: "commit", ...name(lost), made: lost },
+      { kind: "revert", ...name(zero), reason: "failure" },
+      { kind: "death", height: null, block: null, workersDied: 1 },
+      { kind: "forget", ...name(one) },
+      { kind: "flush", ...name(zero) },
+      told.at(-1),
+    ]);
+    const pruned = told.at(-1) as RuntimeEvent;
+    assert.ok(pruned.kind === "prune" && pruned.blocks === 1 && pruned.objects > 0 && pruned.height === 0);
+    const collected = events.find(({ kind }) => kind === "collect");
+    assert.ok(collected?.kind === "collect" && collected.heapUsedBytes > 0 && collected.milliseconds >= 0);
+    assert.deepEqual(await other.next(), { value: undefined, done: true });
+    assert.deepEqual(await runtime.events().next(), { value: undefined, done: true });
+  });
+});
+
+test("a reader that is late is told how much it has missed, and the newest events", async () => {
+  const stream = new EventStream(() => {});
+  const event = (count: number): RuntimeEvent => ({ kind: "lost", height: count, block: null, count });
+  for (let i = 0; i < 25_000; i++) stream.push(event(i));
+  const first = (await stream.next()).value as RuntimeEvent;
+  assert.ok(first.kind === "lost" && first.height === null);
+  stream.end();
+  let expected = first.count;
+  for await (const { height } of stream) assert.equal(height, expected++);
+  assert.equal(expected, 25_000);
+  assert.ok(first.count >= 15_000 && first.count <= 20_000);
+});
