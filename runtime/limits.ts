@@ -66,19 +66,28 @@ export const WORKER_STACK_BYTES = 64 << 20;
 /** What the kernel's own frames take for each level of inline nesting, at most. */
 export const HOST_FRAME_BYTES = 256 << 10;
 /**
- * Instances with memories that a worker keeps; V8 holds about 16,000 memories in a process, and a slot has
- * two.
+ * Instances with memories that a worker keeps, and all of them together; V8 holds about 16,000 memories in a
+ * process, and an instance has two. A memory cannot shrink, and making one takes 0.2 ms and more: so there
+ * are more than a memory quota of 4 GiB has room for processes of different sizes, which are 361.
  */
-export const SLOTS_LIMIT = 128;
-/** Memory that a worker's unused instances hold at most; the oldest give way. */
+export const SLOTS_LIMIT = 384;
+export const ALL_SLOTS_LIMIT = 6_144;
+/** Memory that a worker's unused instances have touched at most; the oldest give way. */
 export const SLOT_BYTES_LIMIT = 1 << 30;
+
+/** Instances that each of so many workers keeps. */
+export function slotsOfWorker(workers: number): number {
+  return Math.min(SLOTS_LIMIT, Math.floor(ALL_SLOTS_LIMIT / workers));
+}
 
 /** The limits above that are no consensus rules; all others are part of the genesis id. */
 export const HOST_LIMITS: readonly string[] = [
   "WORKER_STACK_BYTES",
   "HOST_FRAME_BYTES",
   "SLOTS_LIMIT",
+  "ALL_SLOTS_LIMIT",
   "SLOT_BYTES_LIMIT",
+  "slotsOfWorker",
   "HOST_LIMITS",
 ];
 

@@ -46,13 +46,20 @@ export const work = {
   setEntries: 0,
   /** Items of batches run. */
   items: 0,
-  /** Activations and items that ended in a fault. */
+  /** Activations that ended in a fault, and items, which have no instance to give up. */
   faults: 0,
+  itemFaults: 0,
   /** Bytes of Wasm checked, instrumented and compiled. */
   bytesAdmitted: 0,
   instances: 0,
+  /** Of the tables of instances, and of what fills them. */
+  tableElements: 0,
   /** Linear memories asked of V8; it takes far longer than an instance. */
   memories: 0,
+  /** Bytes that memories of instances are made with, or grow by: V8 collects its garbage the more often. */
+  memoryBytes: 0,
+  /** Instances whose memories are of no use any more, since they have grown beyond their image. */
+  memoriesLost: 0,
   /** Objects asked of a store. */
   objectsLoaded: 0,
   heapBytes: 0,

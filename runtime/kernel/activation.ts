@@ -194,7 +194,7 @@ export class Activation {
   #faultOf(error: unknown): number {
     const fault = faultThrown(error, this.slot.auxWords);
     if (fault === null) throw error;
-    if (counting) work.faults++;
+    if (counting) work[this.isItem ? "itemFaults" : "faults"]++;
     if (fault === abi.FAULT_OUT_OF_GAS && this.slot.meter.withholds) (this.item as Item).hasExpired = true;
     if (fault === abi.FAULT_ABORT) showFault(error, this.abortText, this.#abortPlace);
     else showFault(error, "", null);

@@ -24,7 +24,7 @@ export const COST_PROGRAM_SEARCH = 2_000;
 /** CLONE, of whatever size. */
 export const COST_CLONE = 20_000;
 /** START and BATCH: an instance may have to be made. */
-export const COST_START = 10_000;
+export const COST_START = 20_000;
 /** Besides, per page that is present in the child's image: it may have to be brought into the instance. */
 export const COST_START_PAGE = 256;
 /** And per element of its program's tables and of what fills them. */
@@ -50,10 +50,12 @@ export const COST_OUTCOME = 16;
  * bounds the heap: one gas is at most half a byte.
  */
 export const COST_HEAP_UNIT = 128;
+/** So many bytes of the heap are made for a gas at most, whatever is paid for them by. */
+export const HEAP_BYTES_PER_GAS = 0.5;
 /** COPY and ZERO, per range. */
 export const COST_RANGE = 100;
 /** COPY and ZERO, per page of the target that a range touches. */
-export const COST_RANGE_PAGE = 512;
+export const COST_RANGE_PAGE = 768;
 /** COPY and ZERO: one gas for so many bytes. */
 export const BYTES_PER_GAS = 8;
 /** MERGE, per page that its range touches: it may have to be compared to be found unchanged. */
@@ -72,8 +74,11 @@ export const COST_ACCUMULATE = 500;
  * hashing and storing it.
  */
 export const COST_PAGE_CHANGED = 16_384;
-/** A node of a table above such a page, or above a child that changed: it is made anew, and hashed. */
-export const COST_NODE = 256;
+/**
+ * A node of a table above such a page, or above a child that changed: it is made anew, and hashed. As much as
+ * the largest takes of the heap, 19 units.
+ */
+export const COST_NODE = 2_432;
 /**
  * A child that changed, when its parent's activation or item ends: its record, and that of its reference
  * snapshot.
@@ -85,7 +90,7 @@ export const COST_GROW = 4_096;
  * The first memory.grow of an activation that succeeds: if the activation faults, its instance is of no use
  * any more, and another memory must be made.
  */
-export const COST_GROW_FIRST = 150_000;
+export const COST_GROW_FIRST = 400_000;
 
 /**
  * What START and BATCH cost, besides what does not depend on the child, for a program of that size and a

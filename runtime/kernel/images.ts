@@ -14,6 +14,10 @@ interface Run {
   readonly start: Process;
   readonly slot: Slot;
   readonly presentPages: number;
+}
+
+/** Where an abort was called, and what it said. */
+interface Abort {
   readonly abortText: string;
   readonly abortLine: number;
   readonly abortColumn: number;
@@ -120,11 +124,16 @@ export function clearOutcome(process: Process): void {
 }
 
 /**
- * What a fault makes of an activation: its reference snapshot (a root has none: its start), with the fault as
- * status.
+ * What a fault makes of an activation that began with `start`: its reference snapshot (a root has none: its
+ * start), with the fault as status.
  */
-export function faulted(heap: Heap, activation: Run, fault: number, gasUsed: number): Process {
-  const { start } = activation;
+export function faulted(
+  heap: Heap,
+  start: Process,
+  fault: number,
+  gasUsed: number,
+  abort: Abort | null = null,
+): Process {
   const back = referenceOf(heap, start) ?? start;
   const result = withoutGas(back);
   result.reference = start.reference;
@@ -133,10 +142,10 @@ export function faulted(heap: Heap, activation: Run, fault: number, gasUsed: num
   result.status = abi.STATUS_FAULTED;
   result.fault = fault;
   result.gasUsed = gasUsed;
-  if (fault === abi.FAULT_ABORT) {
-    result.text = heap.blob(Buffer.from(activation.abortText, "utf8"));
-    result.line = activation.abortLine;
-    result.column = activation.abortColumn;
+  if (abort !== null) {
+    result.text = heap.blob(Buffer.from(abort.abortText, "utf8"));
+    result.line = abort.abortLine;
+    result.column = abort.abortColumn;
   }
   return result;
 }

@@ -19,7 +19,7 @@ import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
 import { tableUpdate } from "../heap/table.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
-import { GAS_LIMIT, PAGES_PER_WASM_PAGE } from "../limits.ts";
+import { GAS_LIMIT, PAGES_PER_WASM_PAGE, SLOTS_LIMIT } from "../limits.ts";
 import { Activation, Scratch } from "./activation.ts";
 import { accumulate } from "./calls/accumulate.ts";
 import { answerGet } from "./calls/get.ts";
@@ -70,7 +70,7 @@ export class Kernel {
 
   /**
    * A `tracer` is told of every activation and call that runs here; a `runner` is asked to run batches before
-   * they are run here.
+   * they are run here; of instances `slots` are kept.
    */
   constructor(
     heap: Heap,
@@ -78,6 +78,7 @@ export class Kernel {
     jobs: Jobs,
     tracer: Tracer | null = null,
     runner: BatchRunner = NO_RUNNER,
+    slots = SLOTS_LIMIT,
   ) {
     this.#tracer = tracer;
     this.#runner = runner;
@@ -97,7 +98,7 @@ export class Kernel {
       abort: (message, file, line, column) => this.#activation().abort(message, file, line, column),
       accumulate: (request) => this.#accumulate(request),
     };
-    this.#slots = new SlotPool(heap, imports);
+    this.#slots = new SlotPool(heap, imports, slots);
     const { put, get } = imports;
     this.#itemCalls = { put, get, joinStarted: () => this.#joinStarted(this.#activation()) };
   }
@@ -134,12 +135,21 @@ export class Kernel {
     const { start, budget } = run;
     const program = this.#programs.get(start.program);
     this.#tracer?.begin(budget, program.handle.hashHex);
-    const result =
-      start.inputs === 0
-        ? this.#inSlot(program.production, start, run, (activation) => this.#runEntry(activation))
-        : this.#runBatch(run, program);
+    let result: Process;
+    if (budget === 0) result = this.#withoutGas(start, program, run.depth);
+    else if (start.inputs !== 0) result = this.#runBatch(run, program);
+    else result = this.#inSlot(program.production, start, run, (activation) => this.#runEntry(activation));
     this.#tracer?.end(result.status, result.fault, result.gasUsed);
     return result;
+  }
+
+  /** What a process without gas does. Its image is not loaded: a copy of a started one paid for nothing. */
+  #withoutGas(start: Process, program: LoadedProgram, depth: number): Process {
+    const isReady = start.started === 1 || !program.handle.hasStart;
+    if (start.inputs === 0 || !isReady) return faulted(this.#heap, start, abi.FAULT_OUT_OF_GAS, 0);
+    const batch = new Batch(this.#heap, program, start, start.memory, start.globals, 0, depth);
+    batch.refuse();
+    return batch.finish(this.#heap, NO_RUNNER);
   }
 
   /** Lets `use` have an activation in a slot that holds `image`. */
@@ -255,8 +265,9 @@ export class Kernel {
   #fail(activation: Activation, fault: number): Process {
     activation.slot.discard(this.#heap);
     for (const child of activation.children.touched()) this.#forgetJob(child);
-    const left = fault === abi.FAULT_ABORT ? activation.gas() : 0;
-    return faulted(this.#heap, activation, fault, activation.budget - left);
+    const { start, budget } = activation;
+    if (fault !== abi.FAULT_ABORT) return faulted(this.#heap, start, fault, budget);
+    return faulted(this.#heap, start, fault, budget - activation.gas(), activation);
   }
 
   /** Writes the children that changed into the children table of `result`. */

@@ -33,7 +33,7 @@ import { withName } from "./source-map/names.ts";
 export { AdmissionError };
 
 /** Consensus: every change of what the rewriter makes, or of a cost, is a new version. */
-export const REWRITER_VERSION = "6";
+export const REWRITER_VERSION = "7";
 
 /** Of the batch variant, which is no consensus rule: its results are those of the production variant. */
 export const BATCH_VERSION = "2";
@@ -189,7 +189,6 @@ function instrument(checked: Checked, options: Variant): Program {
     source: bytes,
     module,
     entries: entries.map((entry) => entry.functionIndex),
-    maximumPages,
     graph,
     bound: options.bound ?? null,
     origins: options.origins ?? null,

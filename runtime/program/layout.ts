@@ -2,7 +2,8 @@
  * The contract between an instrumented module (written by rewrite.ts) and the kernel that runs it (slot.ts).
  *
  * An instrumented module imports, from the module "k", in this order:
- *   memory "memory"    index 0: the guest's memory (with minimum 0 when the guest has none)
+ *   memory "memory"    index 0: the guest's memory, with minimum 0 and maximum MEMORY_PAGES_LIMIT whatever
+ *                      the guest declares: its growth is the kernel's, and memories serve all programs
  *   memory "aux"       index 1: AUX_PAGES pages that no guest instruction can name
  *   put(i32,i32)->i32  get(i32,i32)->i32  ret()->()  snapshot(i32)->i32  grow(i32)->i32
  *   abort(i32,i32,i32,i32)->()  accumulate(i32)->i32
@@ -67,6 +68,9 @@
  * While a call runs tags may only grow. A bulk instruction that will trap touches nothing; other accesses may
  * touch and then trap.
  */
+
+/** Of the guest's memory, in pages of 64 KiB. */
+export const MEMORY_PAGES_LIMIT = 65536;
 
 export const AUX_FAULT = 0; //        u32  FAULT_… of an injected trap, else 0
 export const AUX_GAS = 8; //          i64  gas left

@@ -21,7 +21,7 @@ import {
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
 import type { ProgramHandle } from "../kernel/program.ts";
-import { WORKER_STACK_BYTES } from "../limits.ts";
+import { slotsOfWorker, WORKER_STACK_BYTES } from "../limits.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
 import { type NewJob, NO_ENTRY } from "./job.ts";
 import { NO_RECORD } from "./timeline.ts";
@@ -338,6 +338,7 @@ export class Pool {
       timeline,
       programs,
       alone: workers === 1,
+      slots: slotsOfWorker(workers),
       serves,
       batches,
       reports: this.#sent,

@@ -18,6 +18,7 @@ import { RequestLoader } from "../heap/stub.ts";
 import { hashBackwards, hashObject, hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { withStacks } from "../kernel/exit.ts";
+import type { BatchRunner } from "../kernel/items/batch.ts";
 import { type Jobs, NO_TICKET, NOBODY_ELSE, type Taken, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
@@ -59,6 +60,8 @@ export interface WorkerTask {
   readonly programs: readonly ProgramHandle[];
   /** Whether started children are offered to other threads at all. */
   readonly alone: boolean;
+  /** How many instances it keeps. */
+  readonly slots: number;
   /** Which jobs this thread takes: those of blocks, work in advance as well, or views and nothing else. */
   readonly serves: "blocks" | "advance" | "views";
   /** For batches in parallel; null: there are none. */
@@ -115,11 +118,12 @@ class Worker implements Jobs {
         () => this.#needRunner().prepare(),
       );
     }
-    this.#kernel = new Kernel(this.#heap, this.#programs, this, this.#lane, {
+    const runner: BatchRunner = {
       plan: (batch) => this.#needRunner().plan(batch),
       run: (batch) => this.#needRunner().run(batch),
       end: (batch) => this.#needRunner().end(batch),
-    });
+    };
+    this.#kernel = new Kernel(this.#heap, this.#programs, this, this.#lane, runner, task.slots);
   }
 
   /** Works until the board is stopped. */

@@ -150,7 +150,7 @@ export const CALL_ROWS: readonly Row[] = [
       make(caller, 3, hash!);
       ok(caller.put(1, { start: { entry: "nothing", gas: 1e8 } }));
       const requests = [caller.putRequest(2, { clone: 1 }), caller.getRequest(2, { status: true })];
-      return () => caller.repeat(requests, 3);
+      return () => caller.repeat(requests, 500);
     },
   },
 ];
@@ -186,7 +186,7 @@ const all = { address: PRIVATE, length: CHANGED * PAGE };
 const added = { ...all, kind: abi.MERGE_ADD_64 };
 
 export const MERGE_ROWS: readonly Row[] = [
-  merging("MERGE of nothing over 12,000 changes", 3, 7, { address: 0, length: 0 }, 20, abi.OK),
+  merging("MERGE of nothing over 12,000 changes", 3, 7, { address: 0, length: 0 }, 2_000, abi.OK),
   merging("MERGE of equal bytes under other references", 3, 3, all, 20, abi.OK),
   merging("MERGE of 12,000 changes", 3, 7, all, 1, abi.OK),
   merging("MERGE of 12,000 pages of conflicts", 4, 7, all, 1, abi.E_CONFLICT),

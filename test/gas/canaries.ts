@@ -112,6 +112,26 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     edits: [{ file: "kernel/gas.ts", from: "const globals = globalsLength *", to: "const globals = 0 *" }],
     steps: ["create", "start"],
   },
+  "a thread keeps fewer instances than there are sizes of memories": {
+    edits: [{ file: "limits.ts", from: "SLOTS_LIMIT = 384;", to: "SLOTS_LIMIT = 8;" }],
+    steps: ["sizes"],
+  },
+  "a copy of a started child is loaded to be joined": {
+    edits: [{ file: "kernel/kernel.ts", from: "if (budget === 0) result", to: "if (budget < 0) result" }],
+    steps: ["copies"],
+  },
+  "nodes above changed children are made for nothing": {
+    edits: [{ file: "kernel/gas.ts", from: "COST_NODE = 2_432;", to: "COST_NODE = 0;" }],
+    steps: ["bushy"],
+  },
+  "the first growth of an activation costs no more than the next": {
+    edits: [{ file: "kernel/gas.ts", from: "COST_GROW_FIRST = 400_000;", to: "COST_GROW_FIRST = 0;" }],
+    steps: ["growths"],
+  },
+  "elements of tables are set up for nothing": {
+    edits: [{ file: "kernel/gas.ts", from: "tableElements * COST_START_ELEMENT", to: "0 * tableElements" }],
+    steps: ["create", "start"],
+  },
   "an end takes nothing for changed children": {
     edits: [
       { file: "kernel/changes.ts", from: "for (const { number } of changed) changes.add(number);", to: "" },

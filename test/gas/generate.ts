@@ -254,6 +254,28 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
       play.plenty(guest);
     }
   },
+  /** Children below full nodes that they do not share; then one below each is changed. */
+  bushy: (play) => {
+    const { next } = play;
+    const guest = play.makeGuest(GUEST);
+    const far = Array.from({ length: 2 + next(8) }, (_, i) => (i + next(2)) << 15);
+    const run = (steps: Steps): void => {
+      play.load(guest, steps);
+      play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 1e9 } });
+      play.plenty(guest);
+    };
+    for (const number of far) {
+      run(new Steps(SCRIPT).put(number, { program: HASH }, 32));
+      for (const bits of [5, 10]) {
+        const steps = new Steps(SCRIPT);
+        for (let i = 1; i < 32; i++) steps.put(number + (i << bits), { program: HASH });
+        run(steps);
+      }
+    }
+    const steps = new Steps(SCRIPT);
+    for (const number of far) steps.put(number, { drop: true });
+    run(steps);
+  },
   /** A child falls back to its reference snapshot, again and again. */
   fall: (play) => {
     const { guest } = play;
@@ -265,6 +287,26 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     }
   },
   clone: (play) => play.put(1 + play.next(CHILDREN), { clone: play.child }),
+  /** Copies of a started child, which are joined. */
+  copies: (play) => {
+    const { guest, next } = play;
+    play.plenty(guest, { start: { entry: "nothing", gas: 100_000 } });
+    for (let i = next(3); i >= 0; i--) {
+      play.plenty(3_000 + i, { clone: guest });
+      play.plenty(3_000 + i);
+    }
+    play.plenty(guest);
+  },
+  /** A child grows, and falls back. */
+  growths: (play) => {
+    const { guest, next } = play;
+    const steps = new Steps(SCRIPT).grow(1 + next(3));
+    play.load(guest, next(2) === 0 ? steps.abort() : steps.trap());
+    for (let i = next(4); i >= 0; i--) {
+      play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 600_000 } });
+      play.plenty(guest);
+    }
+  },
   cloneSelf: (play) => {
     const { next, world } = play;
     fillOwn(world.caller, 1 << 20, next(256), upTo(next, 2_000));
@@ -331,6 +373,24 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     }
     for (let i = 0; i < 2 * count; i++) {
       const child = 500 + (i % count);
+      play.plenty(child, { start: { entry: "nothing", gas: 30_000 } });
+      play.plenty(child);
+    }
+  },
+  /** Processes of different sizes in turn, the largest first. */
+  sizes: (play) => {
+    const { next, world } = play;
+    const count = 2 + upTo(next, 30);
+    const step = upTo(next, Math.floor(290 / count));
+    for (let i = 0; i < count; i++) {
+      const program = world.caller.hashes[GROWER] as Uint8Array;
+      play.plenty(2_000 + i, { program, memoryQuota: quota(300) });
+      const argument = BigInt((count - i) * step);
+      play.plenty(2_000 + i, { start: { entry: "grow", argument, gas: 10_000_000 } });
+      play.plenty(2_000 + i);
+    }
+    for (let i = 0; i < 6 * count; i++) {
+      const child = 2_000 + (i % count);
       play.plenty(child, { start: { entry: "nothing", gas: 30_000 } });
       play.plenty(child);
     }

@@ -71,6 +71,18 @@ function installAll(caller: Caller, program: (number: number) => Uint8Array, cou
   });
 }
 
+/** Children of one program, each of so many pages less than the one before. */
+function descending(count: number, step: number): Row {
+  const name = `START of ${count} descending sizes of a program in turn, up to ${(count * step) / 16} MiB`;
+  return inTurn(name, [growerModule(count * step + 1)], (caller, [hash]) =>
+    Array.from({ length: count }, (_, i) => {
+      make(caller, i, hash!, { memoryQuota: quota(count * step + 1) });
+      caller.repeat(activation(caller, i, { entry: "grow", argument: BigInt((count - i) * step) }));
+      return i;
+    }),
+  );
+}
+
 export const START_ROWS: readonly Row[] = [
   inTurn("START of a tiny child", [tiny], (caller, [hash]) => [make(caller, 1, hash!)], 2_000),
   stepRow("START, a page changed", 16, [(s) => s.touch(PRIVATE, 1, 1), (s) => s.touch(PRIVATE, 1, 2)], {
@@ -99,7 +111,7 @@ export const START_ROWS: readonly Row[] = [
     name: "RET 5,000 calls deep, and back",
     programs: [gasGuest()],
     open: (caller, [hash]) => {
-      make(caller, 1, hash!);
+      make(caller, 1, hash!, { memoryQuota: quota(memoryFor(16) + 100) });
       const stopping = stepping(caller, 1, new Steps(PRIVATE - 8192).ret(5_000));
       const requests = [...stopping, ...activation(caller, 1, {})];
       return () => caller.repeat(requests, 5);
@@ -178,16 +190,14 @@ export const START_ROWS: readonly Row[] = [
     (caller, hashes) => hashes.map((hash, child) => make(caller, child, hash)),
   ),
   inTurn("START of 200 installed programs in turn", [], (caller) => installAll(caller, tinyModule, 200)),
+  // More than a thread keeps instances of.
+  inTurn("START of 500 installed programs in turn", [], (caller) => installAll(caller, tinyModule, 500)),
   inTurn("START of 100 installed programs with 1,500 loops in turn", [], (caller) =>
     installAll(caller, (number) => loopsModule(1_500, number), 100),
   ),
-  inTurn("START of descending sizes of a program in turn", [growerModule()], (caller, [hash]) =>
-    Array.from({ length: 200 }, (_, i) => {
-      make(caller, i, hash!, { memoryQuota: quota(300) });
-      caller.repeat(activation(caller, i, { entry: "grow", argument: BigInt(200 - i) }));
-      return i;
-    }),
-  ),
+  descending(200, 1),
+  descending(360, 1),
+  descending(25, 40),
   {
     name: "install a tiny program",
     programs: [],

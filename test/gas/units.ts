@@ -125,7 +125,7 @@ export function callUnits(caller: Caller): Unit[] {
   caller.repeat(stepping(caller, 5, new Steps(PRIVATE - 8192).touch(PAGE, MERGED, 1)));
   for (let i = 1; i <= MERGED; i++) caller.store(i * PAGE + 8, Uint8Array.of(9));
   const merge = caller.getRequest(5, { merge: { address: PAGE, length: MERGED * PAGE } });
-  make(caller, 7, guest);
+  const batching = make(caller, 7, guest, { memoryQuota: quota(1_000) });
   make(caller, 6, grower, { memoryQuota: quota(MARKED) });
   caller.repeat(activation(caller, 6, { entry: "grow", argument: BigInt(MARKED - 1) }));
   const programs = caller.hashes.slice(4, 4 + PROGRAMS).flatMap((hash, i) => {
@@ -140,7 +140,7 @@ export function callUnits(caller: Caller): Unit[] {
     unit("memories", activation(caller, 3, { entry: "growTrap", gas: 1e6 }), 50, 2),
     unit("instances", programs, 1, PROGRAMS),
     unit("faults", stepping(caller, 4, new Steps(PRIVATE - 8192).trap(), { gas: 1e6 }), 1_000, 1),
-    unit("items", batchOf(caller, 7, { count: BATCH, gas: 1e5, entry: "nothing" }), 1, BATCH),
+    unit("items", batchOf(caller, batching, { count: BATCH, gas: 1e5, entry: "nothing" }), 1, BATCH),
     // Each page is copied and compared as well, which takes as long again.
     unit("bytesMerged", [merge], 4, 4 * MERGED * PAGE),
     unit("marksScanned", activation(caller, 6, { entry: "nothing" }), 200, MARKED * 16),

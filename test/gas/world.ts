@@ -1,13 +1,24 @@
 /**
- * The property: for every call, what gas it takes pays for its work at the prices of prices.ts. Wraps a
- * caller, and writes down each call for which that does not hold.
+ * The property: for every call, what gas it takes pays for its work at the prices of prices.ts, and for the
+ * bytes that it takes of the heap at HEAP_BYTES_PER_GAS. Wraps a caller, and writes down each call for which
+ * that does not hold.
  *
  * START takes gas for what the activation will do: bringing the image in. So what a START paid and did not
- * use is added to the gas of the join.
+ * use is added to the gas of the join, for each of the two.
+ *
+ * Memories of the host are apart. A process may have one made for it when it runs for the first time or with
+ * another size, and who grows one that is of no use then has paid for the next one: they go into a pot, from
+ * which others are taken.
  */
 
+import { HEAP_BYTES_PER_GAS } from "../../runtime/kernel/gas.ts";
+import { WASM_PAGE_BYTES } from "../../runtime/limits.ts";
+import { AUX_PAGES, batchAuxPages } from "../../runtime/program/layout.ts";
+import type { Work } from "../../runtime/work.ts";
 import { type Call, type Caller, PLENTY, type Request } from "./caller.ts";
-import { pricesOf } from "./prices.ts";
+import { GUEST, LARGE } from "./generate.ts";
+import { pricesOf, UNIT_GAS } from "./prices.ts";
+import { STATE_BYTES } from "./steps.ts";
 
 /** A call that did not pay for its work. */
 export interface Unpaid {
@@ -23,6 +34,40 @@ export interface Unpaid {
   readonly work: readonly (readonly [kind: string, gas: number])[];
 }
 
+/**
+ * What the memories of a process's instances cost, the guest's of so many pages of 64 KiB: one runs it, and
+ * another one the items of its batches if it has state, which takes more to put memory back.
+ */
+function ofInstances(memoryPages: number, hasState: boolean): number {
+  const pages = hasState ? 3 * memoryPages + AUX_PAGES + batchAuxPages(STATE_BYTES) : memoryPages + AUX_PAGES;
+  return (hasState ? 5 : 2) * UNIT_GAS.memories + pages * WASM_PAGE_BYTES * UNIT_GAS.memoryBytes;
+}
+
+/** Gas that STARTs have paid and not used, by child. */
+class Credit {
+  #now = new Map<number, number>();
+  #atStart = new Map<number, number>();
+
+  of(child: number): number {
+    return this.#now.get(child) ?? 0;
+  }
+
+  set(child: number, gas: number): void {
+    if (gas > 0) this.#now.set(child, gas);
+    else this.#now.delete(child);
+  }
+
+  /** The caller's activation ends. */
+  settle(): void {
+    this.#atStart = new Map(this.#now);
+  }
+
+  /** It fell back to its start. */
+  fall(): void {
+    this.#now = new Map(this.#atStart);
+  }
+}
+
 export class World {
   readonly caller: Caller;
   readonly unpaid: Unpaid[] = [];
@@ -30,8 +75,11 @@ export class World {
   /** Largest ratio of work to gas that was paid. */
   highest = 0;
   step = "";
-  #credit = new Map<number, number>();
-  #creditAtStart = new Map<number, number>();
+  readonly #time = new Credit();
+  readonly #space = new Credit();
+  /** Gas for memories, and the processes with their sizes for which there was some. */
+  #pot = 0;
+  readonly #seen = new Set<string>();
 
   constructor(caller: Caller) {
     this.caller = caller;
@@ -44,19 +92,43 @@ export class World {
     this.calls++;
     // What a call makes of the caller's own memory, the caller pays when its activation ends.
     const prices = pricesOf(done.work, started || request.what === "put");
-    const price = [...prices.values()].reduce((sum, of) => sum + of, 0);
-    const credit = started ? (this.#credit.get(child) ?? 0) : 0;
-    this.#judge(request.what, done.gas + credit, price, prices);
-    if (done.code === null) this.#credit = new Map(this.#creditAtStart);
-    else if (caller.isStarted(child)) this.#credit.set(child, Math.max(0, done.gas + credit - price));
-    else this.#credit.delete(child);
+    this.#takeFromPot(child, done.work, prices);
+    const spaces = new Map([["heap", done.work.heapBytes / HEAP_BYTES_PER_GAS]]);
+    for (const [credit, of] of [
+      [this.#time, prices],
+      [this.#space, spaces],
+    ] as const) {
+      const price = [...of.values()].reduce((sum, one) => sum + one, 0);
+      const gas = done.gas + (started ? credit.of(child) : 0);
+      this.#judge(request.what, gas, price, of);
+      if (done.code === null) credit.fall();
+      else credit.set(child, caller.isStarted(child) ? Math.max(0, gas - price) : 0);
+    }
     return done;
   }
 
   /** The caller's activation ends and another begins. */
   settle(): void {
     this.caller.settle();
-    this.#creditAtStart = new Map(this.#credit);
+    this.#time.settle();
+    this.#space.settle();
+  }
+
+  #takeFromPot(child: number, { memoriesLost }: Work, prices: Map<string, number>): void {
+    const { program = -1, memoryPages = 0 } = this.caller.about(child) ?? {};
+    const instances = ofInstances(memoryPages, program === GUEST || program === LARGE);
+    const key = `${child} ${program} ${memoryPages}`;
+    if (this.caller.isStarted(child) && !this.#seen.has(key)) {
+      this.#seen.add(key);
+      this.#pot += instances;
+    }
+    for (const kind of ["memories", "memoryBytes"]) {
+      const price = prices.get(kind) ?? 0;
+      const taken = Math.min(this.#pot, price);
+      this.#pot -= taken;
+      prices.set(kind, price - taken);
+    }
+    this.#pot += memoriesLost * instances;
   }
 
   #judge(call: string, gas: number, price: number, prices: ReadonlyMap<string, number>): void {

@@ -3,7 +3,7 @@
  * (batch/). That cannot change a result: the meaning of a batch is the loop in loop.ts.
  */
 
-import { ITEM_NOT_RUN, STATUS_RETURNED } from "../../../syscalls/abi.ts";
+import { ITEM_NOT_RUN, ITEM_REFUSED, STATUS_RETURNED } from "../../../syscalls/abi.ts";
 import { assert } from "../../errors.ts";
 import type { Heap, Ref } from "../../heap/heap.ts";
 import { tableGet, tableUpdate } from "../../heap/table.ts";
@@ -100,6 +100,11 @@ export class Batch {
     const { start, outcomes, memoryPages } = this;
     const limit = keptLimit(memoryPages, start.programPages, start.memoryGiven - memoryPassed);
     return Math.min(limit - this.kept, BATCH_BYTES_LIMIT - outcomes.outputBytes);
+  }
+
+  /** There is no gas for any item: none runs. */
+  refuse(): void {
+    while (this.next < this.inputs.count) this.outcomes.add(ITEM_REFUSED, 0, 0, 0, 0);
   }
 
   /** The image when no item is left; globals and private memory are as they were. */

@@ -12,7 +12,10 @@ const counting = COUNTING;
  * @throws LimitError HOST_MEMORY
  */
 export function newMemory(initial: number, maximum: number): WebAssembly.Memory {
-  if (counting) work.memories++;
+  if (counting) {
+    work.memories++;
+    work.memoryBytes += initial * WASM_PAGE_BYTES;
+  }
   try {
     return new WebAssembly.Memory({ initial, maximum });
   } catch (error) {
@@ -26,6 +29,7 @@ export function newMemory(initial: number, maximum: number): WebAssembly.Memory 
  * @throws LimitError HOST_MEMORY
  */
 export function growMemory(memory: WebAssembly.Memory, delta: number): void {
+  if (counting) work.memoryBytes += delta * WASM_PAGE_BYTES;
   try {
     memory.grow(delta);
   } catch (error) {

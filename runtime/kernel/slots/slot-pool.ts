@@ -5,14 +5,22 @@
  * that is out of date: in which this process ran last, whose contents a collection has freed, or whose
  * process has run in another one since. Else a new one is filled, if there is room. So there are hardly more
  * slots than processes, and memory is touched for the first time when a process is met for the first time.
- * What is kept unused is bounded in number and in bytes; a new slot takes the memories of an evicted one.
+ * What is kept unused is bounded in number and in bytes that were touched; a new slot takes the memories of
+ * an evicted one.
+ *
+ * A memory cannot shrink, and making one is what costs most. So a memory grows for its own process, or where
+ * there is no room for another one; and what is evicted first has the size that is wanted, or one that there
+ * is twice. Processes of different sizes in turn then make no memories as long as each size has a slot.
  */
 
 import type { Heap, Ref } from "../../heap/heap.ts";
 import { tableDiffCount } from "../../heap/table.ts";
 import { PAGE_BYTES, SLOT_BYTES_LIMIT, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../../limits.ts";
+import { COUNTING, work } from "../../work.ts";
 import type { LoadedProgram, Variant } from "../program.ts";
 import { type KernelImports, Slot, type SlotImage, UNKNOWN } from "./slot.ts";
+
+const counting = COUNTING;
 
 /**
  * A slot holds nearly the same if at most this share of the image's pages differ: a new memory has to be
@@ -48,13 +56,16 @@ export class SlotPool {
   /** The others that are free, oldest first. */
   readonly #free = new Set<Slot>();
   readonly #byVariant = new Map<Variant, Map<Ref, Slot[]>>();
+  readonly #limit: number;
   #freeBytes = 0;
   #count = 0;
   /** One that was given up last, for its memories. */
   #old: Slot | null = null;
 
-  constructor(heap: Heap, imports: KernelImports) {
+  /** `limit`: how many there are at most. */
+  constructor(heap: Heap, imports: KernelImports, limit = SLOTS_LIMIT) {
     this.#heap = heap;
+    this.#limit = limit;
     this.#imports = imports;
   }
 
@@ -81,6 +92,7 @@ export class SlotPool {
    */
   release(slot: Slot, memoryPages: number): void {
     if (slot.memoryPages > memoryPages) {
+      if (counting) work.memoriesLost++;
       this.drop();
       this.#old = slot;
       return;
@@ -114,7 +126,7 @@ export class SlotPool {
 
   #add(slot: Slot): void {
     this.#free.add(slot);
-    this.#freeBytes += slot.memory.length;
+    this.#freeBytes += slot.touchedBytes;
     let byRoot = this.#byVariant.get(slot.variant);
     if (byRoot === undefined) {
       byRoot = new Map();
@@ -154,12 +166,12 @@ export class SlotPool {
     const exact = byRoot.get(image.memory)?.find((slot) => slot.memoryPages === image.memoryPages);
     if (exact !== undefined) return this.#remove(exact);
     const pages = image.memoryPages * (WASM_PAGE_BYTES / PAGE_BYTES);
-    const room = this.#count < SLOTS_LIMIT && this.#freeBytes + pages * PAGE_BYTES <= SLOT_BYTES_LIMIT;
+    const room = this.#hasRoom(image.memory, pages);
     // What is not known is written whole, zeros too: not into a memory that is mostly untouched.
     const dense = byRoot.has(UNKNOWN) && 2 * tableDiffCount(this.#heap, 0, image.memory) >= pages;
     const fitting = [...byRoot.values()]
       .flat()
-      .filter((slot) => slot.memoryPages <= image.memoryPages && (dense || slot.root !== UNKNOWN));
+      .filter((slot) => fits(slot, image, place, room) && (dense || slot.root !== UNKNOWN));
     const outdated =
       fitting.findLast((slot) => slot.place === place) ??
       fitting.find((slot) => slot.root === UNKNOWN) ??
@@ -178,14 +190,33 @@ export class SlotPool {
     return chosen === undefined ? undefined : this.#remove(chosen);
   }
 
+  /** Whether there may be another slot, with an image of at most so many pages. */
+  #hasRoom(memory: Ref, pages: number): boolean {
+    if (this.#count >= this.#limit) return false;
+    const left = SLOT_BYTES_LIMIT - this.#freeBytes;
+    return pages * PAGE_BYTES <= left || tableDiffCount(this.#heap, 0, memory) * PAGE_BYTES <= left;
+  }
+
   #create(variant: Variant, image: SlotImage): Slot {
-    while (this.#count >= SLOTS_LIMIT && this.#free.size > 0) {
-      this.#evict([...this.#free].find((free) => free.memoryServes(variant, image.memoryPages)));
+    while (this.#count >= this.#limit && this.#free.size > 0) {
+      this.#evict(this.#dispensable(variant, image.memoryPages));
     }
     const slot = new Slot(variant, image.memoryPages, this.#imports, this.#old);
     this.#old = null;
     this.#count++;
     return slot;
+  }
+
+  /** A free slot whose memory a new one can have: of a size that is wanted, or there twice, if possible. */
+  #dispensable(variant: Variant, memoryPages: number): Slot | undefined {
+    const serving = [...this.#free].filter((free) => free.memoryServes(variant, memoryPages));
+    const sizes = new Map<number, number>();
+    for (const slot of serving) sizes.set(slot.memoryPages, (sizes.get(slot.memoryPages) ?? 0) + 1);
+    return (
+      serving.find((slot) => slot.memoryPages === memoryPages) ??
+      serving.find((slot) => (sizes.get(slot.memoryPages) as number) > 1) ??
+      serving[0]
+    );
   }
 
   /** Gives a free slot up, the oldest unless another one is named. */
@@ -196,7 +227,7 @@ export class SlotPool {
 
   #remove(slot: Slot): Slot {
     this.#free.delete(slot);
-    this.#freeBytes -= slot.memory.length;
+    this.#freeBytes -= slot.touchedBytes;
     const byRoot = this.#byVariant.get(slot.variant) as Map<Ref, Slot[]>;
     const same = byRoot.get(slot.root) as Slot[];
     if (same.length > 1) same.splice(same.indexOf(slot), 1);
@@ -204,6 +235,12 @@ export class SlotPool {
     if (byRoot.size === 0) this.#byVariant.delete(slot.variant);
     return slot;
   }
+}
+
+/** Whether a slot can be written over with an image. */
+function fits(slot: Slot, { memoryPages }: SlotImage, place: number, room: boolean): boolean {
+  if (slot.memoryPages === memoryPages) return true;
+  return slot.memoryPages < memoryPages && (!room || slot.place === place);
 }
 
 /** Of slots in the order of their use one whose process has run in a later one since. */

@@ -20,7 +20,14 @@ import { capturePage, type Pay, pageEquals, readPage } from "../../image/memory.
 import type { Process } from "../../image/process.ts";
 import { later } from "../../later.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../limits.ts";
-import { AUX_GLOBALS, AUX_LIST, AUX_MARKS, batchAuxPages, LIST_CAPACITY } from "../../program/layout.ts";
+import {
+  AUX_GLOBALS,
+  AUX_LIST,
+  AUX_MARKS,
+  batchAuxPages,
+  LIST_CAPACITY,
+  MEMORY_PAGES_LIMIT,
+} from "../../program/layout.ts";
 import { COUNTING, work } from "../../work.ts";
 import type { Payer } from "../changes.ts";
 import { payPages } from "../exit.ts";
@@ -85,6 +92,8 @@ export class Slot {
   globals: Ref = UNKNOWN;
   /** Of the process that runs in it, or ran last (slot-pool.ts). */
   place = 0;
+  /** Pages of 4 KiB of the memory that may have been written to: the others take nothing of the host. */
+  #touched = 0;
   memory: Buffer;
   words: Uint32Array;
   readonly #memory: WebAssembly.Memory;
@@ -102,16 +111,20 @@ export class Slot {
    * `auxServes`): making them, and having V8 collect them, takes thirty times as long as an instance.
    */
   constructor(variant: Variant, memoryPages: number, imports: KernelImports, old: Slot | null = null) {
-    if (counting) work.instances++;
     const { program, module, bound } = variant;
+    if (counting) {
+      work.instances++;
+      work.tableElements += program.handle.tableElements;
+    }
     this.variant = variant;
     this.program = program;
     if (old?.memoryServes(variant, memoryPages)) {
       this.#memory = old.#memory;
       this.root = old.root;
+      this.#touched = old.#touched;
       if (old.memoryPages < memoryPages) growMemory(this.#memory, memoryPages - old.memoryPages);
     } else {
-      this.#memory = newMemory(memoryPages, program.handle.memory.maximumPages);
+      this.#memory = newMemory(memoryPages, MEMORY_PAGES_LIMIT);
     }
     const auxPages = batchAuxPages(bound);
     this.#auxMemory = old?.auxServes(variant) ? old.#auxMemory : newMemory(auxPages, auxPages);
@@ -132,12 +145,7 @@ export class Slot {
 
   /** Whether the memory can be that of a slot of `variant`, for an image of that size. */
   memoryServes(variant: Variant, memoryPages: number): boolean {
-    const { maximumPages } = variant.program.handle.memory;
-    return (
-      this.auxServes(variant) &&
-      this.program.handle.memory.maximumPages === maximumPages &&
-      this.memoryPages <= memoryPages
-    );
+    return this.auxServes(variant) && this.memoryPages <= memoryPages;
   }
 
   /** The same for the aux memory. Those of batch variants differ in size, and hold tags. */
@@ -147,6 +155,11 @@ export class Slot {
 
   get memoryPages(): number {
     return this.memory.length / WASM_PAGE_BYTES;
+  }
+
+  /** Bytes of the memory that the host may have had to provide. */
+  get touchedBytes(): number {
+    return Math.min(this.#touched * PAGE_BYTES, this.memory.length);
   }
 
   /** What puts the memory back between the items of a batch. */
@@ -180,6 +193,7 @@ export class Slot {
           this.memory.fill(0, known, start);
         }
         this.#fetch(heap, index, page, PAGE_BYTES);
+        this.#touched++;
         if (counting && page === 0) {
           work.bytesCopied -= PAGE_BYTES;
           work.bytesCleared += PAGE_BYTES;
@@ -187,6 +201,7 @@ export class Slot {
         known = Math.max(known, start + PAGE_BYTES);
       });
       if (counting) work.bytesCleared += this.memory.length - known;
+      if (this.root === UNKNOWN) this.#touched = this.memory.length / PAGE_BYTES;
       this.memory.fill(0, known);
       this.root = image.memory;
     }
@@ -255,6 +270,7 @@ export class Slot {
         for (let j = 0; j < found; j++) this.aux[AUX_MARKS + (list[j] as number)] = 1;
         return false;
       }
+      this.#touched += count;
       this.root = tableUpdate(heap, this.root, indexes, pages, count);
       from = (list[found - 1] as number) + 1;
       if (found < LIST_CAPACITY) break;
@@ -282,6 +298,7 @@ export class Slot {
     for (;;) {
       if (counting) work.marksScanned += end;
       const found = this.exports.scan(0, end);
+      this.#touched += found;
       for (let i = 0; i < found; i++) {
         const index = list[i] as number;
         this.#shared[index] = 0;

@@ -21,7 +21,7 @@ import * as op from "../decode/opcodes.ts";
 import { Reader } from "../decode/reader.ts";
 import { readBody } from "../decode/validate.ts";
 import { Writer } from "../decode/writer.ts";
-import { AUX_PAGES, batchAuxPages, RUNNING } from "../layout.ts";
+import { AUX_PAGES, batchAuxPages, MEMORY_PAGES_LIMIT, RUNNING } from "../layout.ts";
 import { Guards } from "../lines/guards.ts";
 import type { Lines } from "../lines/lines.ts";
 import { sitesOf } from "../suspend/sites.ts";
@@ -46,7 +46,6 @@ export interface Parts {
   readonly module: Module;
   /** Functions of `module`, by entry number. */
   readonly entries: readonly number[];
-  readonly maximumPages: number;
   readonly graph: Graph;
   /** For the batch variant: where state ends; else null. */
   readonly bound: number | null;
@@ -280,7 +279,7 @@ class Assembler {
     const out = new Writer();
     out.u32(2 + this.#imports.length);
     for (const [name, limits] of [
-      ["memory", [0, this.#parts.maximumPages]],
+      ["memory", [0, MEMORY_PAGES_LIMIT]],
       ["aux", [auxPages, auxPages]],
     ] as const) {
       out.name("k");
