@@ -49,7 +49,15 @@ export {
 } from "./chain/runtime.ts";
 export { formatFaults } from "./chain/stack.ts";
 export type { Trace, TriedBlock } from "./chain/trace.ts";
-export { type ExportOptions, exportBlock, Importer, openImport } from "./chain/transfer.ts";
+export {
+  type ExportManifest,
+  type ExportOptions,
+  exportBlock,
+  exportManifest,
+  Importer,
+  type ImportPin,
+  openImport,
+} from "./chain/transfer.ts";
 export type { CallOptions, View } from "./chain/views.ts";
 export { KernelPanic, LimitError, StillpointError, StoreError, UsageError } from "./errors.ts";
 export type { HashedRecord } from "./image/record.ts";

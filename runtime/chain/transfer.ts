@@ -2,6 +2,7 @@
  * Exporting blocks from a store, and importing them into another; the stream is drawn in store/transfer.ts.
  */
 
+import { createHash } from "node:crypto";
 import { STATUS_ENDED } from "../../syscalls/abi.ts";
 import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
@@ -21,6 +22,71 @@ export interface ExportOptions {
   readonly base?: number | Block;
   /** Begin with this chunk: what an import that was interrupted asks for. Default 0. */
   readonly from?: number;
+  /** At most so many chunks. Default: all. */
+  readonly count?: number;
+  /**
+   * A chunk is full with so many bytes. Whoever asks for chunks by their numbers, or goes on with an import,
+   * must ask for the same. Default 256 KiB.
+   */
+  readonly chunkBytes?: number;
+}
+
+/**
+ * What an export consists of: enough to ask several senders for its chunks, and to check each as it comes.
+ */
+export interface ExportManifest {
+  /** Id of the genesis, in hex. */
+  readonly genesis: string;
+  readonly block: Block;
+  /** Id of the block that the receiver must have, null: none. */
+  readonly base: string | null;
+  readonly chunkBytes: number;
+  /** Each by its number: where it begins in the stream of all, its length, and the SHA-256 of it in hex. */
+  readonly chunks: readonly { readonly at: number; readonly bytes: number; readonly hash: string }[];
+  readonly bytes: number;
+  /** SHA-256 of the hashes of all chunks, in hex. */
+  readonly hash: string;
+}
+
+/**
+ * What `exportBlock` with the same options gives, without the chunks. Makes all of them once.
+ *
+ * @throws as `exportBlock`
+ * @example
+ * ```ts
+ * const { chunks, bytes } = await exportManifest("state");
+ * let sent = 0;
+ * for await (const chunk of exportBlock("state", { from: 1, count: 1 })) sent += chunk.length;
+ * console.log(sent === chunks[1].bytes, bytes === chunks[1].at + sent); // true true
+ * ```
+ */
+export async function exportManifest(
+  path: string,
+  options: Omit<ExportOptions, "from" | "count"> = {},
+): Promise<ExportManifest> {
+  checkNames(options, ["block", "base", "chunkBytes"]);
+  const { CHUNK_BYTES, unpackExport, CHUNK_HEAD_BYTES } = await import("../store/access.ts");
+  const parts: ExportManifest["chunks"][number][] = [];
+  let bytes = 0;
+  let first: Uint8Array | null = null;
+  const all = createHash("sha256");
+  for await (const chunk of exportBlock(path, options)) {
+    first ??= chunk;
+    const digest = createHash("sha256").update(chunk).digest();
+    all.update(digest);
+    parts.push({ at: bytes, bytes: chunk.length, hash: digest.toString("hex") });
+    bytes += chunk.length;
+  }
+  const { genesis, block, base } = unpackExport(Buffer.from(first as Uint8Array).subarray(CHUNK_HEAD_BYTES));
+  return {
+    genesis: genesis.toString("hex"),
+    block: blockOf(block),
+    base: base?.id.toString("hex") ?? null,
+    chunkBytes: options.chunkBytes ?? CHUNK_BYTES,
+    chunks: parts,
+    bytes,
+    hash: all.digest("hex"),
+  };
 }
 
 /**
@@ -41,17 +107,22 @@ export function exportBlock(path: string, options: ExportOptions = {}): AsyncGen
 }
 
 async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uint8Array> {
-  checkNames(options, ["block", "base", "from"]);
+  checkNames(options, ["block", "base", "from", "count", "chunkBytes"]);
   const from = integer(options, "from", 0, 0, 0xffffffff);
+  const count = integer(options, "count", 0xffffffff, 0, 0xffffffff);
   const access = await import("../store/access.ts");
-  const { exportChunks, genesisOf, openToRead } = access;
+  const { CHUNK_BYTES, exportChunks, genesisOf, openToRead } = access;
+  const chunkBytes = integer(options, "chunkBytes", CHUNK_BYTES, 1, 1 << 28);
   const database = await openToRead(path);
   try {
     const block = findBlock(access, database, path, options.block);
     const base = options.base === undefined ? null : findBlock(access, database, path, options.base);
     try {
-      for (const chunk of exportChunks(database, { genesis: genesisOf(database), block, base }, from)) {
+      let left = count;
+      const record = { genesis: genesisOf(database), block, base };
+      for (const chunk of left === 0 ? [] : exportChunks(database, record, from, chunkBytes)) {
         yield new Uint8Array(chunk);
+        if (--left === 0) break;
       }
     } catch (error) {
       database.refresh();
@@ -66,17 +137,43 @@ async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uin
   }
 }
 
-/**
- * Begins, or goes on with, the import of the block with this id into the store in the directory `path`,
- * which is made if it is not there. Nobody else may write to it meanwhile. `exportBlock` has an example.
- *
- * @throws UsageError (BAD_ARGUMENT), StoreError (STORE_LOCKED, STORE_VERSION, STORE_CORRUPT, STORE_READ_ONLY,
- *   STORE_FULL)
- */
-export async function openImport(path: string, id: string): Promise<Importer> {
-  if (typeof id !== "string" || !/^[0-9a-f]{64}$/.test(id)) {
-    throw new UsageError("BAD_ARGUMENT", "the id of a block is 64 characters of hex");
+/** Which block an import takes: the first chunk must be of one that has all that is given. */
+export interface ImportPin {
+  /** Id of the block, in hex. */
+  readonly id?: string;
+  /** Root of its state, in hex. */
+  readonly root?: string;
+  readonly height?: number;
+  /** Id of its genesis, in hex. */
+  readonly genesis?: string;
+}
+
+/** The pin, checked: at least one of its fields. */
+function checkPin(pin: string | ImportPin): ImportPin {
+  const fields: ImportPin = typeof pin === "string" ? { id: pin } : pin;
+  checkNames(fields, ["id", "root", "height", "genesis"], "the block to import");
+  const { height, ...hashes } = fields;
+  for (const [name, value] of Object.entries(hashes)) {
+    if (typeof value === "string" && /^[0-9a-f]{64}$/.test(value)) continue;
+    throw new UsageError("BAD_ARGUMENT", `the ${name} of a block is 64 characters of hex`);
   }
+  if (height !== undefined && !(Number.isSafeInteger(height) && height >= 0)) {
+    throw new UsageError("BAD_ARGUMENT", "the height of a block is an integer from 0 on");
+  }
+  if (Object.keys(fields).length > 0) return fields;
+  throw new UsageError("BAD_ARGUMENT", "which block to import is said by its id, its root or its height");
+}
+
+/**
+ * Begins, or goes on with, the import of a block into the store in the directory `path`, which is made if it
+ * is not there. Which block, the id says, or other fields: of a root you trust, say. A height alone takes any
+ * block of that height. Nobody else may write to it meanwhile. `exportBlock` has an example.
+ *
+ * @throws UsageError (BAD_ARGUMENT, BAD_OPTION), StoreError (STORE_LOCKED, STORE_VERSION, STORE_CORRUPT,
+ *   STORE_READ_ONLY, STORE_FULL)
+ */
+export async function openImport(path: string, block: string | ImportPin): Promise<Importer> {
+  const pin = checkPin(block);
   const access = await import("../store/access.ts");
   const database = access.openToWrite(path);
   try {
@@ -84,7 +181,7 @@ export async function openImport(path: string, id: string): Promise<Importer> {
       if (database.meta("format") !== undefined) access.checkFormat(database, path);
       return access.takeHold(database, path);
     });
-    return new Importer(path, database, token, Buffer.from(id, "hex"), access);
+    return new Importer(path, database, token, pin, access);
   } catch (error) {
     await database.close();
     throw storeFailure(error, path);
@@ -100,18 +197,30 @@ export class Importer {
   readonly #path: string;
   readonly #database: Database;
   readonly #token: string;
-  readonly #id: Buffer;
+  readonly #pin: ImportPin;
   #import: Import | null;
   #closing: Promise<void> | null = null;
 
-  constructor(path: string, database: Database, token: string, id: Buffer, access: Access) {
+  constructor(path: string, database: Database, token: string, pin: ImportPin, access: Access) {
     this.#access = access;
     this.#path = path;
     this.#database = database;
     this.#token = token;
-    this.#id = id;
+    this.#pin = pin;
     const found = access.Import.resume(database);
-    this.#import = found?.record.block.id.equals(id) ? found : null;
+    this.#import = found !== null && this.#isPinned(found) ? found : null;
+  }
+
+  /** Whether it is an import of the block that was asked for. */
+  #isPinned({ record: { genesis, block } }: Import): boolean {
+    const { id, root, height } = block;
+    const said = {
+      id: id.toString("hex"),
+      root: root.toString("hex"),
+      height,
+      genesis: genesis.toString("hex"),
+    };
+    return Object.entries(this.#pin).every(([name, value]) => said[name as keyof ImportPin] === value);
   }
 
   /** The number of the chunk that is to come next; above 0 if an import of this block was interrupted. */
@@ -149,8 +258,9 @@ export class Importer {
     const database = this.#database;
     const found = Import.begin(database, chunk);
     const { genesis, block, base } = found.record;
-    if (!block.id.equals(this.#id) || !isBlock(genesis, block)) {
-      const text = `it is of block ${block.id.toString("hex")}, not of ${this.#id.toString("hex")}`;
+    if (!this.#isPinned(found) || !isBlock(genesis, block)) {
+      const wanted = Object.entries(this.#pin).map(([name, value]) => `${name} ${value}`);
+      const text = `it is of block ${block.id.toString("hex")}, not of the one with ${wanted.join(", ")}`;
       throw refused(0, text, "Send those of that block");
     }
     if (base !== null) {

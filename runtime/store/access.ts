@@ -16,6 +16,7 @@ export {
   STORE_FORMAT,
   unpackArchived,
   unpackBlock,
+  unpackExport,
 } from "./record.ts";
 export { salvage } from "./salvage.ts";
 export {
@@ -30,5 +31,5 @@ export {
   readState,
   readTotals,
 } from "./state.ts";
-export { exportChunks, Import, refused } from "./transfer.ts";
+export { CHUNK_BYTES, CHUNK_HEAD_BYTES, exportChunks, Import, refused } from "./transfer.ts";
 export { Verifier } from "./verify.ts";

@@ -30,10 +30,10 @@ import { readTotals } from "./state.ts";
 
 const MAGIC = 0x4b435053;
 const HEAD = 0xffffffff;
-const HEAD_BYTES = 12;
+export const CHUNK_HEAD_BYTES = 12;
 const OBJECT_BYTES = 5;
-/** A chunk is full with so many bytes. */
-const CHUNK_BYTES = 1 << 18;
+/** A chunk is full with so many bytes, unless another number is asked for. */
+export const CHUNK_BYTES = 1 << 18;
 
 /** An edge, and what stands in its place in the base. */
 interface Pair {
@@ -81,8 +81,13 @@ class Walk {
   }
 }
 
-/** The chunks of a block from number `from` on. */
-export function* exportChunks(database: Database, record: ExportRecord, from: number): Generator<Buffer> {
+/** The chunks of a block from number `from` on, each full with `chunkBytes`. */
+export function* exportChunks(
+  database: Database,
+  record: ExportRecord,
+  from: number,
+  chunkBytes = CHUNK_BYTES,
+): Generator<Buffer> {
   if (from === 0) yield Buffer.concat([head(0, HEAD), packExport(record)]);
   const walk = new Walk(database, record);
   let parts: Buffer[] = [];
@@ -105,7 +110,7 @@ export function* exportChunks(database: Database, record: ExportRecord, from: nu
     stored.bytes.copy(object, OBJECT_BYTES);
     parts.push(object);
     bytes += object.length;
-    if (bytes < CHUNK_BYTES) continue;
+    if (bytes < chunkBytes) continue;
     const chunk = flush();
     if (number > from) yield chunk;
   }
@@ -128,14 +133,14 @@ export class Import {
   private constructor(database: Database, head: Buffer) {
     this.#database = database;
     this.#head = head;
-    this.record = unpackExport(head.subarray(HEAD_BYTES));
+    this.record = unpackExport(head.subarray(CHUNK_HEAD_BYTES));
     this.#walk = new Walk(database, this.record);
     this.#wanted = this.#walk.next();
   }
 
   /** Whether this is chunk 0 of an export. */
   static isFirst(chunk: Buffer): boolean {
-    const words = [0, 4, 8].map((at) => (chunk.length > HEAD_BYTES ? chunk.readUInt32LE(at) : null));
+    const words = [0, 4, 8].map((at) => (chunk.length > CHUNK_HEAD_BYTES ? chunk.readUInt32LE(at) : null));
     return words[0] === MAGIC && words[1] === 0 && words[2] === HEAD;
   }
 
@@ -203,13 +208,14 @@ export class Import {
    */
   take(chunk: Buffer): void {
     const number = this.#next;
-    if (chunk.length < HEAD_BYTES || chunk.readUInt32LE(0) !== MAGIC) throw refused(number, "it is no chunk");
+    if (chunk.length < CHUNK_HEAD_BYTES || chunk.readUInt32LE(0) !== MAGIC)
+      throw refused(number, "it is no chunk");
     const found = chunk.readUInt32LE(4);
     if (found !== number) throw refused(number, `chunk ${found} came in its place`);
     if (this.#wanted === null) throw refused(number, "the block was complete before it");
     this.#database.transaction(() => {
       const count = chunk.readUInt32LE(8);
-      let at = HEAD_BYTES;
+      let at = CHUNK_HEAD_BYTES;
       // Checked whole first: what the walk has entered cannot be taken back.
       for (let i = 0; i < count; i++) {
         const length =
@@ -218,7 +224,7 @@ export class Import {
         if (at > chunk.length) throw refused(number, "it is cut off");
       }
       if (at !== chunk.length || count === 0) throw refused(number, "it is longer than it says");
-      at = HEAD_BYTES;
+      at = CHUNK_HEAD_BYTES;
       const totals = readTotals(this.#database);
       let { liveBytes } = totals;
       for (let i = 0; i < count; i++) {
@@ -297,7 +303,7 @@ export class Import {
 }
 
 function head(number: number, objects: number): Buffer {
-  const bytes = Buffer.alloc(HEAD_BYTES);
+  const bytes = Buffer.alloc(CHUNK_HEAD_BYTES);
   bytes.writeUInt32LE(MAGIC, 0);
   bytes.writeUInt32LE(number, 4);
   bytes.writeUInt32LE(objects, 8);

@@ -1,8 +1,16 @@
 /** Export and import: whole and delta, interrupted, and with chunks that are not what they should be. */
 
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { describe, test } from "node:test";
-import { exportBlock, openImport, openReader, type Runtime, verifyStore } from "../../runtime/index.ts";
+import {
+  exportBlock,
+  exportManifest,
+  openImport,
+  openReader,
+  type Runtime,
+  verifyStore,
+} from "../../runtime/index.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
@@ -148,5 +156,66 @@ describe("a wrong chunk is refused by its number, and the right one taken after 
       });
       await importer.close();
     });
+  });
+});
+
+test("a manifest names every chunk; chunks come by number and size, from several senders", async () => {
+  await withExport(async (source, target, runtime) => {
+    for (const chunkBytes of [1 << 12, 1 << 14]) {
+      const manifest = await exportManifest(source, { chunkBytes });
+      const { chunks, block } = manifest;
+      assert.deepEqual([block, manifest.base, manifest.genesis], [runtime.head, null, runtime.genesis]);
+      assert.ok(chunks.length > 3 && manifest.chunkBytes === chunkBytes);
+      assert.equal(manifest.hash, hash("sha256", Buffer.from(chunks.map((one) => one.hash).join(""), "hex")));
+      const importer = await openImport(`${target}-${chunkBytes}`, block.id);
+      let at = 0;
+      for (const [from, expected] of chunks.entries()) {
+        const found = await collect(exportBlock(source, { from, count: 1, chunkBytes }));
+        assert.equal(found.length, 1);
+        const [chunk] = found as [Uint8Array];
+        assert.deepEqual(expected, { at, bytes: chunk.length, hash: hash("sha256", chunk) });
+        at += chunk.length;
+        importer.take(chunk);
+      }
+      assert.equal(manifest.bytes, at);
+      assert.deepEqual(await importer.finish(), block);
+      assert.deepEqual(await collect(exportBlock(source, { from: chunks.length, chunkBytes })), []);
+    }
+    for (const options of [{ chunkBytes: 0 }, { count: -1 }]) {
+      await assert.rejects(collect(exportBlock(source, options)), { code: "BAD_OPTION" });
+    }
+  });
+});
+
+test("an import takes the block it is pinned to, by id, root, height or genesis", async () => {
+  await withExport(async (_source, target, runtime, chunks) => {
+    const { id, root, height } = runtime.head;
+    const { genesis } = runtime;
+    const other = "0".repeat(64);
+    const wrong = [
+      { id: other },
+      { root: other },
+      { height: height + 1 },
+      { genesis: other },
+      { id, root: other },
+      { root, height: 0 },
+    ];
+    for (const pin of wrong) {
+      const importer = await openImport(target, pin);
+      assert.throws(() => importer.take(chunks[0] as Uint8Array), { code: "CHUNK_REFUSED" });
+      assert.equal(importer.next, 0);
+      await importer.close();
+    }
+    for (const [i, pin] of [{ root }, { height, genesis }, { id, root, height, genesis }].entries()) {
+      const importer = await openImport(`${target}${i}`, pin);
+      importer.take(chunks[0] as Uint8Array);
+      await importer.close();
+      const again = await openImport(`${target}${i}`, pin);
+      assert.equal(again.next, 1, "it goes on");
+      for (const chunk of chunks.slice(1)) again.take(chunk);
+      assert.equal((await again.finish()).id, id);
+    }
+    const bad = [{}, { id: "12" }, { root: 5 }, { height: -1 }, { height: 0.5 }, null, "12", { hash: id }];
+    for (const pin of bad) await assert.rejects(openImport(target, pin as never), /./);
   });
 });
