@@ -339,7 +339,9 @@ test("so do the kernels of the benchmark", async (t) => {
 test("so do the guests of the examples and of the tests", async (t) => {
   const files = globSync(["../../examples/*/guest/*.ts", "../guests/*.ts"], { cwd: import.meta.dirname });
   const compile = (file: string) => compileGuest(join(import.meta.dirname, file), { enable: ["simd"] });
-  const programs = await Promise.all(files.map(compile));
+  // Those that trace call a host of their own, and are no programs.
+  const admitted = files.filter((file) => !/evm\/guest\/(steps|trace|tracer)\.ts$/.test(file));
+  const programs = await Promise.all(admitted.map(compile));
   assert.ok(programs.length > 20, "the guests are found");
   assert.deepEqual(await walkAll(t, baseSeed(t), programs), []);
 });
