@@ -23,7 +23,7 @@ export function formatBatches(reports: readonly BatchReport[]): string {
 const GAVE_WAY: Readonly<Record<Ending, string | null>> = {
   done: null,
   cut: "their gas ran out",
-  production: "they do what only the loop can",
+  sequential: "they do what only the loop can",
   conflicts: "they conflicted too often",
   slow: "the loop was faster",
   memory: "their versions took too much memory",

@@ -1,5 +1,5 @@
 /**
- * Children by number, and standing still. A request has several parts; they are collected in one static
+ * Children by number, and suspending. A request has several parts; they are collected in one static
  * struct and sent by `put()` or `get()`, so a call allocates nothing. Between the first part and the sending,
  * no other child may be addressed.
  *
@@ -462,15 +462,15 @@ export class Conflict {
   }
 }
 
-// ---- standing still ---------------------------------------------------------------------------------------
+// ---- suspending ---------------------------------------------------------------------------------------
 
-/** Stands still until the parent starts this process again; returns the argument it gave. */
+/** Suspends until the parent starts this process again; returns the argument it gave. */
 export function ret(code: i64): i64 {
   return raw.ret(code);
 }
 
 /**
- * Root only: commits a block that carries `length` bytes at `data`, and stands still. The next block's
+ * Root only: commits a block that carries `length` bytes at `data`, and suspends. The next block's
  * metadata is written to `region`; returns its length, or an error code and there is no block.
  */
 export function snapshot(data: usize, length: u32, region: usize, capacity: u32): i32 {

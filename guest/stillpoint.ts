@@ -11,7 +11,7 @@ export declare function put(child: i32, request: usize): i32;
 /** Takes values from a child, after joining it; 0 or an error code. */
 export declare function get(child: i32, request: usize): i32;
 
-/** Stands still until the parent starts this process again; returns the argument of that START. */
+/** Suspends until the parent starts this process again; returns the argument of that START. */
 export declare function ret(code: i64): i64;
 
 /**
@@ -20,7 +20,7 @@ export declare function ret(code: i64): i64;
 export declare function accumulate(request: usize): i32;
 
 /**
- * Root only: commits a block and stands still; returns the length of the next block's metadata, or an error
+ * Root only: commits a block and suspends; returns the length of the next block's metadata, or an error
  * code.
  */
 export declare function snapshot(request: usize): i32;

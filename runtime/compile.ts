@@ -8,7 +8,7 @@
  * SDK of this very package, other packages through node_modules as asc does. The compiler is loaded at the
  * first compilation only; it runs on the calling thread, one compilation at a time.
  *
- * It also writes a source map and the names of functions, which are no part of the program: they are kept
+ * It also writes a source map and the names of functions, which are not part of the program: they are kept
  * beside it, and this process is told of them (program/source-map/sources.ts), so that traces have
  * source lines.
  *

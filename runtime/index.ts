@@ -15,14 +15,6 @@ export type { Hints } from "./batch/hints.ts";
 export type { ArchivedBlock } from "./chain/archive.ts";
 export { type Block, BlockFault, type RetainedInput } from "./chain/block.ts";
 export { Candidate } from "./chain/candidates.ts";
-export {
-  type Damage,
-  repairStore,
-  salvageStore,
-  type Verification,
-  type VerifiedBlock,
-  verifyStore,
-} from "./chain/care.ts";
 export type { Chain, MemoryRange } from "./chain/chain.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {
@@ -38,6 +30,14 @@ export type { EventFields, EventKind, EventStream, ReleaseReason, RuntimeEvent }
 export type { FollowEvent } from "./chain/follow.ts";
 export type { BlockInput, ExecuteOptions, ProduceOptions, ReorgOptions } from "./chain/input.ts";
 export type { ProcessView } from "./chain/inspect.ts";
+export {
+  type Damage,
+  repairStore,
+  salvageStore,
+  type Verification,
+  type VerifiedBlock,
+  verifyStore,
+} from "./chain/maintenance.ts";
 export type { Pruned, Reorg } from "./chain/maker.ts";
 export type { ForkOptions, RuntimeOptions, StoreOptions } from "./chain/options.ts";
 export { type FollowOptions, openReader, Reader, type ReaderOptions } from "./chain/reader.ts";

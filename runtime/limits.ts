@@ -72,7 +72,7 @@ export const HOST_FRAME_BYTES = 256 << 10;
  */
 export const SLOTS_LIMIT = 384;
 export const ALL_SLOTS_LIMIT = 6_144;
-/** Memory that a worker's unused instances have touched at most; the oldest give way. */
+/** Memory that a worker's unused instances have touched at most; the oldest are dropped. */
 export const SLOT_BYTES_LIMIT = 1 << 30;
 
 /** Instances that each of so many workers keeps. */

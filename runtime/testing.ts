@@ -62,7 +62,7 @@ export interface TestOutcome {
   /** The text of an abort. */
   readonly text: string;
   readonly stack: readonly Frame[];
-  /** What it changed in private memory, mail apart: what of it should be kept belongs into the state. */
+  /** What it changed in private memory, besides inbox and outbox: what must persist belongs in the state. */
   readonly lost: readonly ByteRange[];
 }
 

@@ -14,8 +14,8 @@
  * Imports of a guest, all from the module "stillpoint":
  *   put(child: i32, request: i32): i32        0 or an error code
  *   get(child: i32, request: i32): i32        0 or an error code
- *   ret(code: i64): i64                       stands still; the result is the argument of the next START
- *   snapshot(request: i32): i32               root only: stands still; length of the next block's metadata,
+ *   ret(code: i64): i64                       suspends; the result is the argument of the next START
+ *   snapshot(request: i32): i32               root only: suspends; length of the next block's metadata,
  *   or an error code
  *   accumulate(request: i32): i32             1: added, 0: the result would be out of bounds, or an error
  *   code

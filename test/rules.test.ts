@@ -87,7 +87,7 @@ test("the host asks a meter for gas, and no word of memory", () => {
 // ---- layers -----------------------------------------------------------------------------------------------
 
 /**
- * Which layers each layer may import, besides itself. "base": errors.ts, limits.ts, later.ts, work.ts
+ * Which layers each layer may import, besides itself. "base": errors.ts, limits.ts, lazy.ts, work.ts
  * and what they need.
  */
 const LAYERS: Record<string, readonly string[]> = {
@@ -141,7 +141,7 @@ const LAYERS: Record<string, readonly string[]> = {
 };
 
 function layerOf(name: string): string {
-  if (/^runtime\/(errors|limits|later|work)\.ts$/.test(name)) return "base";
+  if (/^runtime\/(errors|limits|lazy|work)\.ts$/.test(name)) return "base";
   if (name in LAYERS) return name;
   const parts = name.split("/");
   const layer = parts[0] === "runtime" ? parts.slice(0, 2).join("/") : parts[0]!;

@@ -10,13 +10,13 @@ import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import {
   type Command,
-  complain,
   EXIT_FAILED,
   EXIT_OK,
   integerOption,
   Progress,
   parseOptions,
   print,
+  printError,
 } from "../../runtime/cli/terminal.ts";
 import { StillpointError, UsageError } from "../../runtime/errors.ts";
 import {
@@ -106,12 +106,12 @@ async function runEvm(args: string[]): Promise<number> {
         const why = isSupported ? "not valid" : "not supported: point evaluation";
         if (!values.json) print(formatFailure(block, why));
         if (isSupported || values.json)
-          complain(`block ${block.number}: ${isSupported ? line.message : why}`);
+          printError(`block ${block.number}: ${isSupported ? line.message : why}`);
         continue;
       }
       lines.push(line);
       print(values.json ? formatJson(line) : formatLine(line));
-      for (const difference of line.wrong) complain(`block ${block.number}: ${difference}`);
+      for (const difference of line.wrong) printError(`block ${block.number}: ${difference}`);
     }
   } finally {
     progress.clear();

@@ -6,7 +6,6 @@
 import { performance } from "node:perf_hooks";
 import {
   type Command,
-  complain,
   EXIT_FAILED,
   EXIT_OK,
   formatTable,
@@ -15,6 +14,7 @@ import {
   Progress,
   parseOptions,
   print,
+  printError,
 } from "../../runtime/cli/terminal.ts";
 import { type BatchReport, programHash, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
 import { formatBatches } from "../batches.ts";
@@ -96,7 +96,7 @@ async function runExchange(args: string[]): Promise<number> {
   const batchesOf = (name: string) => reports.filter(({ entry }) => entry === name);
   print(`Signatures: ${formatBatches(batchesOf("verify"))}`);
   print(`Transactions: ${formatBatches(batchesOf("run"))}`);
-  for (const text of wrong) complain(text);
+  for (const text of wrong) printError(text);
   if (wrong.length > 0) return EXIT_FAILED;
   print("All results and balances are those of the model.");
   return EXIT_OK;

@@ -10,7 +10,6 @@ import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import {
   type Command,
-  complain,
   EXIT_FAILED,
   EXIT_OK,
   formatTable,
@@ -18,6 +17,7 @@ import {
   Progress,
   parseOptions,
   print,
+  printError,
 } from "../../runtime/cli/terminal.ts";
 import { StillpointError } from "../../runtime/errors.ts";
 import { type BatchReport, programHash, Runtime } from "../../runtime/index.ts";
@@ -88,7 +88,7 @@ async function runLedger(args: string[]): Promise<number> {
   writeTimeline(runtime, values.timeline);
   if (!values.json) print(formatLines(lines));
   if (!values.json) print(formatBatches(reports));
-  for (const difference of wrong) complain(difference);
+  for (const difference of wrong) printError(difference);
   if (wrong.length > 0) return EXIT_FAILED;
   if (!values.json && compared > 0) print(`${compared} of ${lines.length} blocks agree with expected.json.`);
   return EXIT_OK;

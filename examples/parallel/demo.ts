@@ -7,7 +7,6 @@ import { availableParallelism } from "node:os";
 import { performance } from "node:perf_hooks";
 import {
   type Command,
-  complain,
   EXIT_FAILED,
   EXIT_OK,
   formatTable,
@@ -16,6 +15,7 @@ import {
   Progress,
   parseOptions,
   print,
+  printError,
   writeOutput,
 } from "../../runtime/cli/terminal.ts";
 import { programHash, Runtime } from "../../runtime/index.ts";
@@ -93,7 +93,7 @@ async function runParallel(args: string[]): Promise<number> {
   print(`${children} children; the picture is in ${values.out}.`);
 
   const wrong = check(one, several, workers);
-  for (const text of wrong) complain(text);
+  for (const text of wrong) printError(text);
   return wrong.length === 0 ? EXIT_OK : EXIT_FAILED;
 }
 

@@ -6,7 +6,7 @@
  *
  *   guest   the item's view. Below the bound a line is valid only if its tag says so; above is private memory
  *   aux     tags and marks of the instrumented program (program/layout.ts)
- *   base    shared by all workers: the state before the window, brought in page by page from the heap, and
+ *   base    shared by all workers: the state before the window, loaded page by page from the heap, and
  *           changed by commits. A byte for each page at 0 (PAGE_LOADED, PAGE_DIRTY, PAGE_LOADING), pages at
  *           BASE_AT
  *   core    shared by all workers: logs and versions (layout.ts)

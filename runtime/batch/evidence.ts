@@ -9,7 +9,7 @@ import type { Contended } from "./contended.ts";
 import * as layout from "./layout.ts";
 
 /** Why a run in parallel ended. */
-export type Ending = "done" | "cut" | "production" | "conflicts" | "slow" | "memory" | "died";
+export type Ending = "done" | "cut" | "sequential" | "conflicts" | "slow" | "memory" | "died";
 
 /** The block that a batch belongs to: the one in which it was started. */
 export interface BlockOfBatch {

@@ -29,7 +29,7 @@ const BATCH_NS_LEAST = 500_000;
 /** The loop runs items for about so long before it is thought over; of an entry that is new, so many. */
 const CHUNK_NS = 500_000;
 const CHUNK_ITEMS = 8;
-/** The first items that the loop runs bring pages in: what they cost says nothing. */
+/** The first items that the loop runs load pages: what they cost says nothing. */
 export const COLD_ITEMS = 2;
 /** A sample that should take so long counts as much as what was known before. */
 const MEMORY_NS = 10e6;

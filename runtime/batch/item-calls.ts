@@ -46,7 +46,7 @@ const PAGE_LINES = 64;
 /** Thrown to leave an item: it met a value that is about to change. */
 export const GIVEN_UP = Object.freeze({ leave: "given up" });
 /** Thrown to leave an item: it must run in the kernel's loop. */
-export const PRODUCTION = Object.freeze({ leave: "needs the production variant" });
+export const SEQUENTIAL = Object.freeze({ leave: "needs the sequential variant" });
 
 /** What calls use of a slot. */
 export interface CallerSlot
@@ -66,7 +66,7 @@ export interface CallsBatch {
   /** Where its state ends. */
   readonly bound: number;
   readonly slot: CallerSlot;
-  /** Brings lines of state in, as instrumented code has them brought in. */
+  /** Loads lines of state, as instrumented code has them loaded. */
   readonly touch: (address: number, length: number, write: number) => void;
 }
 
@@ -129,7 +129,7 @@ export class ItemCalls {
     if ((parts & (abi.PART_PROGRAM | abi.PART_DROP)) !== 0) running.needQuotas(this.#words);
     const code = this.#kernel.asItem(running.activation, (kernel) => kernel.put(number, pointer));
     // Room is reserved here for outputs of other items: the loop may find more.
-    if (code === abi.E_QUOTA) throw PRODUCTION;
+    if (code === abi.E_QUOTA) throw SEQUENTIAL;
     return code;
   }
 
@@ -263,7 +263,7 @@ export class ItemCalls {
   // ---- lines of state that a request names ----------------------------------------------------------------
 
   /**
-   * Has what a PUT reads brought in, as the kernel will read it: also of parts that are not for items, which
+   * Loads what a PUT reads, as the kernel will read it: also of parts that are not for items, which
    * are refused after they were read. Its parts, 0 if it will be refused.
    */
   #needPut(caller: Activation, at: number): number {
@@ -291,7 +291,7 @@ export class ItemCalls {
     return parts;
   }
 
-  /** Has what a GET reads and writes brought in, likewise. */
+  /** Loads what a GET reads and writes, likewise. */
   #needGet(caller: Activation, at: number): void {
     if (!this.#needStruct(at, abi.GET_SIZE)) return;
     const word = (offset: number): number => this.#word(at + offset);
@@ -328,12 +328,12 @@ export class ItemCalls {
     return at % 8 === 0 && this.#bringIn(at, size, 0);
   }
 
-  /** Brings in what of a range is state that the call pays for, if it can. */
+  /** Loads what of a range is state that the call pays for, if it can. */
   #need(caller: Activation, address: number, length: number, write: 0 | 1 = 0): void {
     if (length / BYTES_PER_GAS <= caller.gas()) this.#bringIn(address, length, write);
   }
 
-  /** Brings in what of a range is state; false if it does not lie in the memory. */
+  /** Loads what of a range is state; false if it does not lie in the memory. */
   #bringIn(address: number, length: number, write: 0 | 1): boolean {
     const { slot, bound, touch } = this.#batch as CallsBatch;
     if (address + length > slot.memory.length) return false;
@@ -417,6 +417,6 @@ class CellChildren extends Children {
 
   /** A search over all children depends on all of them. */
   override get searched(): number {
-    throw PRODUCTION;
+    throw SEQUENTIAL;
   }
 }

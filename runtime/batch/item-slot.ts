@@ -23,8 +23,8 @@ import * as layout from "../program/layout.ts";
 import { bridgeModule, FAULT_GIVEN_UP } from "./bridge.ts";
 import type { Core } from "./core.ts";
 import type { Clock } from "./evidence.ts";
-import { GIVEN_UP, type ItemCalls, PRODUCTION } from "./item-calls.ts";
-import { OUTCOME_DONE, OUTCOME_PRODUCTION, type Records } from "./records.ts";
+import { GIVEN_UP, type ItemCalls, SEQUENTIAL } from "./item-calls.ts";
+import { OUTCOME_DONE, OUTCOME_SEQUENTIAL, type Records } from "./records.ts";
 import type { BatchMemory } from "./shared.ts";
 
 const RESULT = layout.AUX_RESULT / 4;
@@ -124,7 +124,7 @@ export class ItemSlot {
     this.#shadow = new Shadow(guest, aux, this.meter, memory.maximumPages, stateBytes, null);
   }
 
-  /** Brings in private memory and globals, as they are when the batch begins. */
+  /** Loads private memory and globals, as they are when the batch begins. */
   enter(heap: Heap, root: Ref, globals: Ref): void {
     const firstPrivate = this.#bound / PAGE_BYTES;
     if (root !== this.#root) {
@@ -142,7 +142,7 @@ export class ItemSlot {
     return this.#aux[layout.AUX_TAGS + Math.floor(address / layout.LINE_BYTES)] !== 0;
   }
 
-  /** Brings lines in that the kernel is to read or write. */
+  /** Loads lines that the kernel is to read or write. */
   get touch(): (address: number, length: number, write: number) => void {
     return this.#bridge.touch;
   }
@@ -171,7 +171,7 @@ export class ItemSlot {
 
   /**
    * Runs an item whose input was delivered. FAULT_…, FAULT_GIVEN_UP, FAULT_EXPIRED, or
-   * FAULT_INTERNAL_PRODUCTION if it has to run on the production variant.
+   * FAULT_INTERNAL_SEQUENTIAL if it has to run on the sequential variant.
    */
   run(inputs: Inputs, item: number, entry: number): number {
     return this.#unlessExpired(this.#run(inputs.length(item), entry));
@@ -192,7 +192,7 @@ export class ItemSlot {
       return abi.FAULT_NONE;
     } catch (error) {
       if (error === ABORTED) return abi.FAULT_ABORT;
-      if (error === PRODUCTION) return layout.FAULT_INTERNAL_PRODUCTION;
+      if (error === SEQUENTIAL) return layout.FAULT_INTERNAL_SEQUENTIAL;
       if (error === GIVEN_UP) return FAULT_GIVEN_UP;
       const fault = faultThrown(error, auxWords);
       if (fault === null) throw error;
@@ -236,9 +236,9 @@ export class ItemSlot {
     const end = settled.fault;
     this.gasUsed = settled.gasUsed;
     if (end !== abi.FAULT_NONE) this.#core.withdraw();
-    if (end === layout.FAULT_INTERNAL_PRODUCTION) {
+    if (end === layout.FAULT_INTERNAL_SEQUENTIAL) {
       this.#calls.end();
-      return OUTCOME_PRODUCTION;
+      return OUTCOME_SEQUENTIAL;
     }
     const published = end !== abi.FAULT_NONE || (this.#bridge.publish() === 1 && this.#calls.publish());
     this.#calls.end();
@@ -247,7 +247,7 @@ export class ItemSlot {
     const code = end === abi.FAULT_NONE;
     const low = code ? (this.auxWords[RESULT] as number) : aborted ? this.#abortLine : 0;
     const high = code ? (this.auxWords[RESULT + 1] as number) : aborted ? this.#abortColumn : 0;
-    return records.write(place, end, low, high, code ? output : null) ? OUTCOME_DONE : OUTCOME_PRODUCTION;
+    return records.write(place, end, low, high, code ? output : null) ? OUTCOME_DONE : OUTCOME_SEQUENTIAL;
   }
 
   /** Private memory as it was. */

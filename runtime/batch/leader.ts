@@ -2,7 +2,7 @@
  * The leader of a batch: gives it to the engine window by window, and hands back what was committed.
  *
  * A run begins at some item of the batch and ends when all are done, when the gas is used up, or when it is
- * wiser to go on item after item: an item needs the production variant, conflicts are too many, memory is
+ * wiser to go on item after item: an item needs the sequential variant, conflicts are too many, memory is
  * short, or a thread has died. What it leaves is what the loop over the same items leaves.
  */
 
@@ -22,7 +22,7 @@ import { eachHint, findHints } from "./hints.ts";
 import * as layout from "./layout.ts";
 import type { Spending } from "./lease.ts";
 import { verifyWindow } from "./paranoid.ts";
-import { type Participant, STOP_PRODUCTION } from "./participant.ts";
+import { type Participant, STOP_SEQUENTIAL } from "./participant.ts";
 import { OUTCOME_DONE, type Records } from "./records.ts";
 import { type BatchControl, type BatchMemory, poison, timesOf } from "./shared.ts";
 
@@ -155,7 +155,7 @@ export class Leader {
     const died = words[layout.POISON / 4] !== 0;
     const stop = words[layout.STOP / 4] as number;
     const committed =
-      stop === STOP_PRODUCTION ? (words[layout.CUT / 4] as number) : this.#word(layout.COMMITTED);
+      stop === STOP_SEQUENTIAL ? (words[layout.CUT / 4] as number) : this.#word(layout.COMMITTED);
     const done = died ? 0 : committed;
     const { dependencies, paranoid } = this.#options;
     if (paranoid) verifyWindow(words, done);
@@ -175,8 +175,8 @@ export class Leader {
       case layout.STOP_GAS:
         batch.cut = true;
         return "cut";
-      case STOP_PRODUCTION:
-        return "production";
+      case STOP_SEQUENTIAL:
+        return "sequential";
       case layout.STOP_RERUNS:
         return "conflicts";
       default:

@@ -15,7 +15,7 @@ import { loadProcess, type Process } from "../image/process.ts";
 import { Inputs } from "../kernel/items/objects.ts";
 import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import { PAGE_BYTES } from "../limits.ts";
-import { FAULT_INTERNAL_PRODUCTION } from "../program/layout.ts";
+import { FAULT_INTERNAL_SEQUENTIAL } from "../program/layout.ts";
 import { BASE_AT, baseModule, FAULT_GIVEN_UP, PAGE_LOADED, PAGE_LOADING } from "./bridge.ts";
 import { loadCells } from "./cells.ts";
 import { type Core, instantiateCore } from "./core.ts";
@@ -24,14 +24,14 @@ import { ItemCalls } from "./item-calls.ts";
 import { FAULT_EXPIRED, ItemSlot } from "./item-slot.ts";
 import * as layout from "./layout.ts";
 import { LEASES, leaseAfter } from "./lease.ts";
-import { OUTCOME_PRODUCTION, type Records } from "./records.ts";
+import { OUTCOME_SEQUENTIAL, type Records } from "./records.ts";
 import { type BatchMemory, type Description, timesOf } from "./shared.ts";
 import { loadSteps, type Steps } from "./steps.ts";
 
 const TWO_32 = 4294967296;
 
-/** STOP: the item at COMMITTED - 1 needs the production variant, or the loop. */
-export const STOP_PRODUCTION = 100;
+/** STOP: the item at COMMITTED - 1 needs the sequential variant, or the loop. */
+export const STOP_SEQUENTIAL = 100;
 
 /** Thrown by imports to leave an item. */
 const POISONED = Object.freeze({ leave: "poisoned" });
@@ -230,10 +230,10 @@ export class Participant {
     for (let item = core.commit(); item >= 0; item = core.commit()) {
       const record = (layout.ITEMS + item * layout.ITEM_SIZE) / 4;
       // Where outputs reach beyond what is reserved for them, the loop decides about the item.
-      if (words[record + layout.ITEM_OUTCOME / 4] === OUTCOME_PRODUCTION || !this.#records.commit(item)) {
+      if (words[record + layout.ITEM_OUTCOME / 4] === OUTCOME_SEQUENTIAL || !this.#records.commit(item)) {
         // Nobody else can commit before this thread comes back: so nothing above this item will be.
         words[layout.CUT / 4] = item;
-        Atomics.store(words, layout.STOP / 4, STOP_PRODUCTION);
+        Atomics.store(words, layout.STOP / 4, STOP_SEQUENTIAL);
         continue;
       }
       this.#steps?.pause("apply");
@@ -252,9 +252,9 @@ export class Participant {
     const steps = this.#steps;
     if (delivered === FAULT_NONE) steps?.input(slot.input(inputs, index), index, this.#incarnation(item));
     steps?.pause("execute");
-    const declined = steps?.production?.(index) === true;
+    const declined = steps?.sequential?.(index) === true;
     const ran = delivered === FAULT_NONE ? slot.run(inputs, index, entry) : delivered;
-    const fault = declined ? FAULT_INTERNAL_PRODUCTION : ran;
+    const fault = declined ? FAULT_INTERNAL_SEQUENTIAL : ran;
     this.#clock?.lap("guest");
     steps?.pause("settle");
     if (fault === FAULT_EXPIRED) return this.#expire(slot, item);

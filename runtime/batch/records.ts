@@ -10,8 +10,8 @@ import { WINDOW_LIMIT } from "./layout.ts";
 
 /** ITEM_OUTCOME: the item has its record. */
 export const OUTCOME_DONE = 0;
-/** ITEM_OUTCOME: the item must run on the production variant, by itself. */
-export const OUTCOME_PRODUCTION = 1;
+/** ITEM_OUTCOME: the item must run on the sequential variant, by itself. */
+export const OUTCOME_SEQUENTIAL = 1;
 
 const RECORD_WORDS = 8;
 const FAULT = 0;
@@ -23,7 +23,7 @@ const OUTPUT_LENGTH = 4;
 const EXPIRED = 5;
 
 /**
- * Bytes of output of the incarnations of one window; an item that finds no room runs on the production
+ * Bytes of output of the incarnations of one window; an item that finds no room runs on the sequential
  * variant.
  */
 const OUTPUT_BYTES = 32 << 20;

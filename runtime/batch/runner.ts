@@ -205,8 +205,8 @@ export class Runner implements BatchRunner {
       case "died":
         this.#deaths++;
         break;
-      case "production":
-        batch.variant = batch.program.production;
+      case "sequential":
+        batch.variant = batch.program.sequential;
         this.#hold = 1;
         break;
       case "memory":

@@ -12,8 +12,8 @@
  *   WINDOW   number of the window × 2, and 1 while it is open
  *   seats    for each: id of the thread (0: empty), and 1 while it is in the window
  *
- * A thread that dies is cleared away by the main thread (`heal`): it poisons the core, so that nobody waits
- * for what the dead would have done, and the batch begins again.
+ * A thread that dies is cleared away by the main thread (`recover`): it poisons the core, so that nobody
+ * waits for what the dead would have done, and the batch begins again.
  */
 
 import type { Ref } from "../heap/heap.ts";
@@ -240,7 +240,7 @@ export class BatchControl {
   // ---- the main thread ------------------------------------------------------------------------------------
 
   /** Clears away a thread that died; if it had a part in the batch, `poison` is called first. */
-  heal(dead: number, poison: () => void): void {
+  recover(dead: number, poison: () => void): void {
     const words = this.#words;
     const led = Atomics.load(words, ENGINE) === dead;
     const seats: number[] = [];
@@ -265,8 +265,8 @@ export class BatchControl {
 }
 
 /** Clears away a thread that died, for the main thread. */
-export function healBatches(memory: BatchMemory, dead: number): void {
-  new BatchControl(memory).heal(dead, () => poison(memory.core));
+export function recoverBatches(memory: BatchMemory, dead: number): void {
+  new BatchControl(memory).recover(dead, () => poison(memory.core));
 }
 
 /** Everybody leaves the window at once, whatever they wait for. */

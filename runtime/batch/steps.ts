@@ -28,7 +28,7 @@ export interface Steps {
   /** How many items the loop runs next; 0: they run in parallel. Left out: what the runner decides. */
   plan?(): number;
   /** Whether the item is one that can only run in the loop. Left out: none is but those that are. */
-  production?(item: number): boolean;
+  sequential?(item: number): boolean;
 }
 
 /** The steps that the module at the URL exports as `steps`; null for null. */

@@ -260,7 +260,7 @@ export class Candidates {
 
 function checkCandidate(candidate: Candidate): void {
   if (candidate instanceof Candidate) return;
-  throw new UsageError("BAD_ARGUMENT", "a candidate is what execute gives; a block is no candidate");
+  throw new UsageError("BAD_ARGUMENT", "a candidate is what execute gives; a block is not one");
 }
 
 function ended({ id, height }: Candidate): UsageError {

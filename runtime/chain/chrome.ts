@@ -4,7 +4,7 @@
  * child to where another thread ran it.
  *
  *   name            category
- *   /, /3, /3/1     block, inline, remote, in advance    an activation of the process at that path
+ *   /, /3, /3/1     block, inline, remote, speculative   an activation of the process at that path
  *   wait for /3/1   wait                                 its parent joins it and somebody else has it
  *   batch of /3     batch                                items of the batch that another thread runs
  *   hash            hash                                 the hashes of a new block
@@ -56,7 +56,7 @@ export interface ChromeTrace {
 }
 
 const NOTE =
-  "Times, lanes, and what ran inline, remotely or in advance differ from run to run; roots and gas do not.";
+  "Times, lanes, and what ran inline, remotely or speculatively differ between runs; roots and gas do not.";
 const PID = 1;
 const OTHERS = new Map([
   [SPAN_COLLECTION, "collection"],
@@ -107,13 +107,13 @@ function eventsOf(span: Span, byRecord: ReadonlyMap<number, Span>, zero: number)
   return [from, event, { ...arrow, ph: "f", bp: "e", tid: span.lane, ts: begin }];
 }
 
-/** In advance is what another thread ran on when the parent's activation had already ended. */
+/** Speculative is what another thread ran on when the parent's activation had already ended. */
 function categoryOf(span: Span, parent: Span | undefined, byRecord: ReadonlyMap<number, Span>): string {
   if (parent === undefined) return "block";
   if (parent.kind === SPAN_ACTIVATION) return "inline";
   const caller = byRecord.get(parent.parent);
   const end = span.ended ? span.endNs : Number.POSITIVE_INFINITY;
-  return caller?.ended && caller.endNs < end ? "in advance" : "remote";
+  return caller?.ended && caller.endNs < end ? "speculative" : "remote";
 }
 
 function argumentsOf({ program, gas, gasUsed, status, fault, ended }: Span): Record<string, string | number> {

@@ -50,7 +50,7 @@ export interface Diff {
 
 /** Options of `diff`. */
 export interface DiffOptions {
-  /** At most so many differences. Default 1,000. */
+  /** Maximum number of differences. Default 1,000. */
   readonly limit?: number;
 }
 

@@ -52,7 +52,7 @@ export function divergence(a: Chain, b: Chain, options: DiffOptions = {}): Diver
   }
   const [first, second] = [a.genesis, b.genesis];
   if (first !== second) {
-    const text = "the two have different programs or rules, so their blocks can not be compared";
+    const text = "the two have different programs or rules, so their blocks cannot be compared";
     throw new UsageError("OTHER_GENESIS", text, { first, second });
   }
   const others = new Map(b.blocks().map((block) => [block.height, block]));

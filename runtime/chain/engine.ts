@@ -61,8 +61,8 @@ export interface Metrics {
   readonly heapLimitBytes: number;
   /** Worker threads that died, those among them that ran a block when it was cancelled, and were replaced. */
   readonly workersDied: number;
-  /** Results of work in advance that were used. */
-  readonly advanceUsed: number;
+  /** Results of speculative work that were used. */
+  readonly speculativeUsed: number;
   /** Candidates that are neither committed nor released. */
   readonly candidates: number;
   readonly batches: BatchCounters;
@@ -107,7 +107,7 @@ export class Engine {
   /** What is told of batches. */
   readonly reports: Reports;
   readonly #users = new Set<RootHolder>();
-  /** Stores whose runtime is closed, and that others may need to bring objects in. */
+  /** Stores whose runtime is closed, and that others may need to load objects. */
   readonly #left = new Set<Store>();
   /** Bits of stores of which pages have become stubs since. */
   #gaveWay = 0;
@@ -146,7 +146,7 @@ export class Engine {
       heapUsedBytes: heap.usedBytes,
       heapLimitBytes: heap.limitBytes,
       workersDied: pool.deaths,
-      advanceUsed: pool.advanceUsed,
+      speculativeUsed: pool.speculativeUsed,
       candidates: [...this.#users].reduce((sum, { candidates }) => sum + candidates, 0),
       batches: pool.batchCounters,
     };
@@ -178,8 +178,8 @@ export class Engine {
   }
 
   /**
-   * Whether a store may hold what an open runtime has nowhere else: pages that gave way; or, where the first
-   * runtime was opened with a store, parts of states that were never brought in.
+   * Whether a store may hold what an open runtime has nowhere else: pages that were evicted; or, where the
+   * first runtime was opened with a store, parts of states that were never loaded.
    */
   #isNeeded({ bit }: Store): boolean {
     const without = [...this.#users].some(({ store }) => store === null);
@@ -208,7 +208,7 @@ export class Engine {
     return [start.ref, ...of];
   }
 
-  /** The bits of all stores that objects can be brought in from. */
+  /** The bits of all stores that objects can be loaded from. */
   #storeBits(): number {
     const open = [...this.#users].flatMap(({ store }) => (store === null ? [] : [store]));
     return [...open, ...this.#left].reduce((bits, { bit }) => bits | bit, 0);
@@ -362,12 +362,12 @@ export class Engine {
 
   /**
    * Frees all space that no retained block of any runtime reaches, as soon as no block is in progress; those
-   * that come wait, and views begin again behind it. Work in advance puts it off, until the heap is nearly
+   * that come wait, and views begin again behind it. Speculative work puts it off, until the heap is nearly
    * full: then that work begins anew
    * later.
    *
    * Pages that lie in a store are freed too where the rest is not enough, or with `evict`: what needs them
-   * brings them in again. With `also`, that is done behind it, while nobody runs; whether it was: work in
+   * loads them again. With `also`, that is done behind it, while nobody runs; whether it was: work in
    * advance puts it off too, with `force` it does not.
    */
   async collect(options: CollectOptions = {}): Promise<boolean> {

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { AdmissionError, admit } from "../program/admit.ts";
-import { type Command, complain, EXIT_FAILED, EXIT_OK, grouped, parseOptions, print } from "./terminal.ts";
+import { type Command, EXIT_FAILED, EXIT_OK, grouped, parseOptions, print, printError } from "./terminal.ts";
 
 export const admitCommand: Command = {
   name: "stillpoint admit",
@@ -37,7 +37,7 @@ the rejection (exit code 1).`,
     } catch (error) {
       if (!(error instanceof AdmissionError)) throw error;
       const { reason, functionIndex, offset } = error;
-      complain(`${file}: rejected: ${error.message}`);
+      printError(`${file}: rejected: ${error.message}`);
       print(`rejected  ${reason}`);
       print(`function  ${functionIndex ?? "none"}`);
       print(`offset    ${offset}`);

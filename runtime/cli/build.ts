@@ -8,12 +8,12 @@ import { programHash } from "../program/admit.ts";
 import { clientSource } from "../typed/client-source.ts";
 import {
   type Command,
-  complain,
   EXIT_FAILED,
   EXIT_OK,
   grouped,
   parseOptions,
   print,
+  printError,
   writeOutput,
 } from "./terminal.ts";
 
@@ -44,7 +44,7 @@ export const buildCommand: Command = {
     }
     const { layout, description, docs } = typed;
     for (const name of layout.gone) {
-      complain(`${basename(entry)}: state ${name} is gone; its place stays reserved in the layout`);
+      printError(`${basename(entry)}: state ${name} is gone; its place stays reserved in the layout`);
     }
     const stem = entry.replace(/\.ts$/, "");
     const texts: [file: string, text: string][] = [
@@ -54,7 +54,7 @@ export const buildCommand: Command = {
     const changed = texts.filter(([file, text]) => !existsSync(file) || readFileSync(file, "utf8") !== text);
     if (values.check) {
       for (const [file] of changed)
-        complain(`${basename(file)} would change: run stillpoint build, and keep it`);
+        printError(`${basename(file)} would change: run stillpoint build, and keep it`);
       return changed.length === 0 ? EXIT_OK : EXIT_FAILED;
     }
     for (const [file, text] of changed) writeOutput(file, text);

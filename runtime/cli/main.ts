@@ -31,12 +31,12 @@ if (Number(process.versions.node.split(".")[0]) < WANTED_MAJOR) {
 }
 
 async function main([name, ...args]: string[]): Promise<void> {
-  const { runCommand, print, complain, EXIT_USAGE } = await import("./terminal.ts");
+  const { runCommand, print, printError, EXIT_USAGE } = await import("./terminal.ts");
   const command = await findCommand(name);
   if (command !== undefined) return runCommand(command, args);
   if (name === "--version") return print(version());
   if (name === "--help" || name === "-h") return print(HELP);
-  complain(
+  printError(
     name === undefined ? HELP : `stillpoint: no command ${JSON.stringify(name)}; --help lists what there is`,
   );
   process.exitCode = EXIT_USAGE;

@@ -16,7 +16,6 @@ import {
 } from "../index.ts";
 import {
   type Command,
-  complain,
   EXIT_FAILED,
   EXIT_OK,
   formatTable,
@@ -24,6 +23,7 @@ import {
   integerOption,
   parseOptions,
   print,
+  printError,
 } from "./terminal.ts";
 
 export const storeCommand: Command = {
@@ -116,7 +116,8 @@ function describe({ objects, bytes, blocks, damages, truncated, newestIntact }: 
   const intact = blocks.filter((block) => block.intact).length;
   const size = `${grouped(objects)} objects, ${grouped(bytes)} bytes`;
   print(`${grouped(intact)} of ${grouped(blocks.length)} blocks intact, ${size}`);
-  if (damages.length > 0) complain(`stillpoint store: the newest intact block is ${newestIntact ?? "none"}`);
+  if (damages.length > 0)
+    printError(`stillpoint store: the newest intact block is ${newestIntact ?? "none"}`);
 }
 
 async function diverge(args: string[]): Promise<number> {

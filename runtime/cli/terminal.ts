@@ -37,8 +37,8 @@ export async function runCommand(command: Command, args: string[]): Promise<void
     process.exitCode = await command.run(args);
   } catch (error) {
     if (!(error instanceof StillpointError)) throw error;
-    complain(`${command.name}: ${error.message}`);
-    if (error.code === "BAD_OPTION") complain(`${command.name}: --help lists what there is`);
+    printError(`${command.name}: ${error.message}`);
+    if (error.code === "BAD_OPTION") printError(`${command.name}: --help lists what there is`);
     process.exitCode = error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
   }
 }
@@ -47,7 +47,7 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-export function complain(line: string): void {
+export function printError(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 

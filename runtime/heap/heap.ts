@@ -124,7 +124,7 @@ export class Heap {
   generation: number;
   /** Of what this thread remembered before `refresh`, all is gone: there was more than one collection. */
   #allGone = false;
-  /** Brings in what stubs stand for. */
+  /** Loads what stubs stand for. */
   loader: Loader = NO_LOADER;
   readonly #owner: number;
   /** Records and nodes fill holes into which no page fits any more; pages have a region of their own. */

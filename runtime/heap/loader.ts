@@ -1,4 +1,4 @@
-/** What brings in objects that lie in a store, as the heap sees it. How it is done: stub.ts. */
+/** What loads objects that lie in a store, as the heap sees it. How it is done: stub.ts. */
 
 import { StoreError } from "../errors.ts";
 import type { Ref } from "./heap.ts";

@@ -2,12 +2,12 @@
  * Stubs: objects that lie in a store and were not needed so far.
  *
  * A stub is an object of one unit. Its header holds the hash of what it stands for, and that is all that is
- * known of it. When the object is first needed it is brought in beside, and the stub leads to it from then
+ * known of it. When the object is first needed it is loaded beside, and the stub leads to it from then
  * on; a collection writes the object itself into whoever names the stub, or, where memory is short, makes
  * stubs of pages again. So references are passed on, compared by hash and kept without anything being loaded.
  *
  *   word 0       1 unit · KIND_STUB      word 3     1: hashed
- *   word 5       the object; 0: not here; from STUB_FAILED on: why it could not be brought in
+ *   word 5       the object; 0: not here; from STUB_FAILED on: why it could not be loaded
  *   words 8-15   SHA-256 of the object
  *
  * Threads ask for objects through control words of the heap: a thread puts the stub into a free place of the
@@ -183,7 +183,7 @@ function endLook(control: Int32Array): void {
 }
 
 /**
- * For the thread that collects: nothing is brought in between this and `resumeLoader`, and the main thread
+ * For the thread that collects: nothing is loaded between this and `resumeLoader`, and the main thread
  * does not look at objects.
  */
 export function pauseLoader(control: Int32Array): void {

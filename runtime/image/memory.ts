@@ -21,7 +21,7 @@ const PAGE_UNITS = unitsOf(PAGE_BYTES);
 export type Pay = (units: number) => void;
 const NOBODY_PAYS: Pay = () => {};
 
-/** Where the bytes of a page begin in `heap.bytes`; brings it in if need be. */
+/** Where the bytes of a page begin in `heap.bytes`; loads it if need be. */
 export function pageStart(heap: Heap, page: Ref): number {
   return heap.resolve(page) * UNIT_BYTES + UNIT_BYTES;
 }

@@ -71,7 +71,7 @@ export class Activation {
   item: Item | null = null;
   /** Where in the tree below the item's process it runs: "" is that process, "/3" its child 3. */
   path = "";
-  /** The stack is being put back, up to the call where the process stood still. */
+  /** The stack is being put back, up to the call where the process was suspended. */
   rewinding = false;
   abortText = "";
   abortLine = 0;
@@ -134,7 +134,7 @@ export class Activation {
     return this.item !== null && this.path === "";
   }
 
-  /** Runs the guest; FAULT_NONE if it stands still by itself. */
+  /** Runs the guest; FAULT_NONE if it suspends by itself. */
   run(): number {
     const { slot, start } = this;
     const { exports, meter } = slot;
@@ -149,7 +149,7 @@ export class Activation {
         this.rewinding = true;
         // No gas is charged until the stack is back: what put it there was paid for before.
         exports.run(this.#entry, 0, 0, 0, 0);
-        assert(!this.rewinding, "run: the stack was not put back to where the process stood still");
+        assert(!this.rewinding, "run: the stack was not put back to where the process was suspended");
       } else {
         exports.run(start.entry, start.argumentLow, start.argumentHigh, meter.low, meter.high);
       }
@@ -281,7 +281,7 @@ export class Activation {
 
   // ---- gas ------------------------------------------------------------------------------------------------
 
-  /** Gas left; exact while the guest is in a call or stands still. */
+  /** Gas left; exact while the guest is in a call or suspended. */
   gas(): number {
     return this.slot.meter.gas;
   }
@@ -296,7 +296,7 @@ export class Activation {
     if (this.item?.hasExpired === true) exitGuest(abi.FAULT_OUT_OF_GAS);
   }
 
-  // ---- standing still -------------------------------------------------------------------------------------
+  // ---- suspending -------------------------------------------------------------------------------------
 
   /** RET or SNAPSHOT was called: unwind the stack. */
   stop(status: number): void {
@@ -319,7 +319,7 @@ export class Activation {
     return COST_CALL + this.#heap.length(this.start.continuation) * COST_STACK_BYTE;
   }
 
-  /** The stack is back where the process stood still: it goes on with real gas and the given argument. */
+  /** The stack is back where the process was suspended: it goes on with real gas and the given argument. */
   continued(argumentLow: number, argumentHigh: number): void {
     stopUnwindOrRewind(this.slot);
     this.rewinding = false;

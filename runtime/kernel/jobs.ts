@@ -21,9 +21,9 @@ export interface Jobs {
   post(publish: () => Ref, child: number): Ticket;
   /** Takes the job that runs `start` from the board. Waits if another thread has it. */
   take(ticket: Ticket, start: Ref): Taken;
-  /** The parent's activation ends and leaves the child started: its job may be done in advance. */
+  /** The parent's activation ends and leaves the child started: its job may be done speculatively. */
   keep(ticket: Ticket): void;
-  /** The job in advance that runs the published image `start`, or NO_TICKET. */
+  /** The speculative job that runs the published image `start`, or NO_TICKET. */
   find(start: Ref): Ticket;
   /** The job that `take` left to the caller has ended. */
   finish(ticket: Ticket): void;

@@ -69,8 +69,8 @@ export class Kernel {
   #level = 0;
 
   /**
-   * A `tracer` is told of every activation and call that runs here; a `runner` is asked to run batches before
-   * they are run here; of instances `slots` are kept.
+   * A `tracer` is called for every activation and call that runs here; a `runner` is asked to run batches
+   * before they are run here; of instances `slots` are kept.
    */
   constructor(
     heap: Heap,
@@ -138,7 +138,7 @@ export class Kernel {
     let result: Process;
     if (budget === 0) result = this.#withoutGas(start, program, run.depth);
     else if (start.inputs !== 0) result = this.#runBatch(run, program);
-    else result = this.#inSlot(program.production, start, run, (activation) => this.#runEntry(activation));
+    else result = this.#inSlot(program.sequential, start, run, (activation) => this.#runEntry(activation));
     this.#tracer?.end(result.status, result.fault, result.gasUsed);
     return result;
   }
@@ -195,7 +195,7 @@ export class Kernel {
     const { start, depth } = run;
     const batch =
       start.started === 0 && program.handle.hasStart
-        ? this.#inSlot(program.production, start, run, (activation) => {
+        ? this.#inSlot(program.sequential, start, run, (activation) => {
             const begun = beginBatch(this.#heap, activation);
             return typeof begun === "number" ? this.#fail(activation, begun) : begun;
           })

@@ -15,14 +15,14 @@ import { tableDiffCount } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { initialMemory } from "../image/memory.ts";
 import { installedPages, pagesTaken } from "../image/quota.ts";
-import { later } from "../later.ts";
+import { lazy } from "../lazy.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import type { Program } from "../program/admit.ts";
 import { COUNTING, work } from "../work.ts";
 
 const counting = COUNTING;
 
-const admission = later<typeof import("../program/admit.ts")>(import.meta.url, "../program/admit.ts");
+const admission = lazy<typeof import("../program/admit.ts")>(import.meta.url, "../program/admit.ts");
 
 declare global {
   /** For programs that use this package with neither "dom" nor "webworker" among their libraries. */
@@ -230,7 +230,7 @@ export function makeHandle(
 export interface Variant {
   readonly program: LoadedProgram;
   readonly module: WebAssembly.Module;
-  /** Where the state ends, of the batch variant; 0: the production variant. */
+  /** Where the state ends, of the batch variant; 0: the sequential variant. */
   readonly bound: number;
 }
 
@@ -239,7 +239,7 @@ export class LoadedProgram {
   readonly ref: Ref;
   /** Pages of 4 KiB that it takes of the memory quota of each of its processes. */
   readonly quotaPages: number;
-  readonly production: Variant;
+  readonly sequential: Variant;
   readonly #batch: BatchVariant;
   #loop: Variant;
   /** The BLOB of the batch variant's code, 0: none yet. */
@@ -255,9 +255,9 @@ export class LoadedProgram {
     this.handle = handle;
     this.quotaPages = quotaPages;
     this.ref = handle.ref;
-    this.production = { program: this, module: handle.module, bound: 0 };
+    this.sequential = { program: this, module: handle.module, bound: 0 };
     this.#batch = batch;
-    this.#loop = this.production;
+    this.#loop = this.sequential;
     handle.entries.forEach((name, index) => {
       this.#entries.set(Buffer.from(name, "utf8").toString("latin1"), index);
     });
@@ -272,7 +272,7 @@ export class LoadedProgram {
   get loop(): Variant {
     const { module } = this.#batch;
     const { stateBytes } = this.handle;
-    if (this.#loop === this.production && module && stateBytes > 0) {
+    if (this.#loop === this.sequential && module && stateBytes > 0) {
       this.#loop = { program: this, module, bound: stateBytes };
     }
     return this.#loop;

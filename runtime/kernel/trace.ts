@@ -66,7 +66,7 @@ export type TraceEvent<F = Frame> =
   /**
    * An item of a batch ended so, and used so much; those that were refused or not run have no event. `lost`
    * is what it has changed in private memory, inbox and outbox apart, the first sixteen ranges: should one
-   * of them have been kept, it belongs into the state. `text` and `stack` as above.
+   * of them have been kept, it belongs in the state. `text` and `stack` as above.
    */
   | {
       readonly what: "item";

@@ -42,7 +42,7 @@ export const FEATURE_REASONS = [
   "suspending-references", // a function that may be suspended has references in operands or locals
   "data-out-of-bounds", //   an active segment that would trap when the module is instantiated
   "elements-out-of-bounds",
-  "state-bound", //          STATE_BYTES is no constant, or no bound of state
+  "state-bound", //          STATE_BYTES is not a constant, or not a bound of state
 ] as const;
 
 /** A limit of runtime/limits.ts. */

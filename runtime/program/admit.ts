@@ -35,7 +35,7 @@ export { AdmissionError };
 /** Consensus: every change of what the rewriter makes, or of a cost, is a new version. */
 export const REWRITER_VERSION = "7";
 
-/** Of the batch variant, which is no consensus rule: its results are those of the production variant. */
+/** Of the batch variant, which is no consensus rule: its results are those of the sequential variant. */
 export const BATCH_VERSION = "2";
 
 /** An admitted program: plain data, can be posted to a worker. */
@@ -103,7 +103,7 @@ export function admit(bytes: Uint8Array, options: Options = {}): Program {
 /**
  * The code of the batch variant of an admitted program, whose state is the memory below `bound`, a multiple
  * of 4096; its contract is in layout.ts. Null if a function of it would be too large: such a program runs
- * batches on its production variant only.
+ * batches on its sequential variant only.
  */
 export function instrumentForBatch(
   bytes: Uint8Array,

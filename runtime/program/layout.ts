@@ -51,7 +51,7 @@
  *                begins below or shares the mark of one that does: whoever reads the marks always compares
  *                them. AUX_MARKS is not written
  *   AUX_PAID     one byte for each 4096-byte page of the guest's memory, 1: paid since the item began. It
- *                is set where the production variant marks the page. A page with a byte 1 in AUX_FINE has it,
+ *                is set where the sequential variant marks the page. A page with a byte 1 in AUX_FINE has it,
  *                and a page of state that has it has a line that was touched
  *   AUX_TAGS     one byte for each 64-byte line below the bound: 0, TAG_PRESENT, or both bits. The byte
  *                behind the last is no line's and stays 0
@@ -63,8 +63,8 @@
  *                It brings the lines in, notes them as written, sets their tags; or it leaves by a trap of
  *                its own. Accesses with one base share a call: of the up to 64 bytes some may be never
  *                accessed, or only read though `write` is 1
- *   AUX_FAULT    FAULT_INTERNAL_PRODUCTION if a guarded stack pointer met the state (guards.ts): nothing that
- *                the call did counts, and the production variant must run it
+ *   AUX_FAULT    FAULT_INTERNAL_SEQUENTIAL if a guarded stack pointer met the state (guards.ts): nothing that
+ *                the call did counts, and the sequential variant must run it
  * While a call runs tags may only grow. A bulk instruction that will trap touches nothing; other accesses may
  * touch and then trap.
  */
@@ -118,7 +118,7 @@ export interface Marks {
 
 const PAGE_SHIFT = 12;
 
-/** Of the production variant, for `bound` 0, or of the batch variant. */
+/** Of the sequential variant, for `bound` 0, or of the batch variant. */
 export function marksOf(bound: number): Marks {
   return bound === 0 ? paidOf(0) : { at: AUX_FINE, shift: 10 };
 }
@@ -139,5 +139,5 @@ export function batchAuxPages(bound: number): number {
   return AUX_TAGS / 0x10000 + Math.floor(bound / LINE_BYTES / 0x10000) + 1;
 }
 
-/** In AUX_FAULT: the batch variant cannot run this activation; the production variant must. */
-export const FAULT_INTERNAL_PRODUCTION = -1;
+/** In AUX_FAULT: the batch variant cannot run this activation; the sequential variant must. */
+export const FAULT_INTERNAL_SEQUENTIAL = -1;

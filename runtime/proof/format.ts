@@ -187,7 +187,7 @@ class Check {
     this.#address = this.#u64();
     this.#length = this.#u64();
     if (!Number.isSafeInteger(this.#address + this.#length)) {
-      throw this.#defect("bad-range", "the end of the range is no safe integer");
+      throw this.#defect("bad-range", "the end of the range is not a safe integer");
     }
   }
 

@@ -1,4 +1,4 @@
-/** What the store's file and the system complain of, as errors of this runtime. */
+/** What the store's file and the system report, as errors of this runtime. */
 
 import { closeSync, fsyncSync, ftruncateSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { StillpointError, StoreError } from "../errors.ts";

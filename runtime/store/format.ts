@@ -168,7 +168,7 @@ function damagedUnless(condition: boolean): asserts condition {
   if (!condition) throw new DamagedObject("damaged");
 }
 
-/** Makes the references of an object that is brought in: of the 32 bytes at `at`, a hash that is not zero. */
+/** Makes the references of an object that is loaded: of the 32 bytes at `at`, a hash that is not zero. */
 export type MakeReference = (hashes: Buffer, at: number) => Ref;
 
 /**
@@ -205,7 +205,7 @@ export function decodeObject(
 }
 
 /**
- * Checks a stored object without bringing it in anywhere.
+ * Checks a stored object without loading it anywhere.
  *
  * @throws DamagedObject
  */

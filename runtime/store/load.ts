@@ -1,7 +1,7 @@
 /**
  * Bringing objects of stores into a heap.
  *
- * What is brought in names its children by stubs. An object that is known already is not brought in twice: a
+ * What is loaded names its children by stubs. An object that is known already is not loaded twice: a
  * table remembers where each hash was seen last. It forgets now and then, which costs space and nothing else.
  */
 

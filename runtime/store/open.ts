@@ -85,7 +85,7 @@ function makeDirectory(path: string): void {
   } catch (cause) {
     const { code } = cause as { code?: string };
     if (code !== "EEXIST" && code !== "ENOTDIR") throw cause;
-    const text = `a store is a directory, and ${path} can not be one: a file stands in its way (${code})`;
+    const text = `a store is a directory, and ${path} cannot be one: a file stands in its way (${code})`;
     throw new StoreError("STORE_FAILED", text, { path }, { cause });
   }
 }

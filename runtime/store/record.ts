@@ -300,7 +300,7 @@ function corrupt(name: string): StoreError {
     : '"stillpoint store salvage" saves what can be read into a new one';
   return new StoreError(
     "STORE_CORRUPT",
-    `the store is damaged: its record ${name} can not be read. ${advice}`,
+    `the store is damaged: its record ${name} cannot be read. ${advice}`,
     { record: name },
   );
 }

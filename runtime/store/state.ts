@@ -56,7 +56,7 @@ export function rewriterOf(database: Database): string | null {
   return record === undefined ? null : unpackText(record, '"rewriter"');
 }
 
-/** What can be read of the records of a store, and what can not. */
+/** What can be read of the records of a store, and what cannot. */
 export interface Records {
   readonly blocks: readonly BlockRecord[];
   /** Ids of the blocks whose records are damaged. */

@@ -2,7 +2,7 @@
  * The stores of a heap as the main thread sees them: calls that answer when what they ask for is durable.
  *
  * Behind them is one thread (thread.ts), which walks over new objects and waits for the disk, so that the
- * event loop does neither, and brings in what other threads need.
+ * event loop does neither, and loads what other threads need.
  */
 
 import { Worker } from "node:worker_threads";

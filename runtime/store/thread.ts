@@ -1,7 +1,7 @@
 /**
  * The thread of the stores of a heap: it writes (writer.ts) what the main thread asks for, and brings in
  * objects that other threads need (heap/stub.ts says how they ask). One thing after the other; it sleeps in
- * between, and brings nothing in while a collection runs.
+ * between, and loads nothing while a collection runs.
  *
  * Threads that run guests do not read stores themselves: they may be killed at any moment, and lmdb is not
  * made for that.
@@ -77,9 +77,9 @@ port.on("message", (call: Call) => {
   });
 });
 
-// ---- bringing in ------------------------------------------------------------------------------------------
+// ---- loading ------------------------------------------------------------------------------------------
 
-/** Brings in what was asked for; whether there was anything. */
+/** Loads what was asked for; whether there was anything. */
 function serve(): boolean {
   let served = false;
   for (let place = CONTROL_REQUEST_LIST; place < CONTROL_REQUEST_LIST + REQUESTS_LIMIT; place++) {
@@ -104,7 +104,7 @@ function serve(): boolean {
 async function serveAlways(): Promise<void> {
   for (;;) {
     let signal = Atomics.load(control, LOADER_SIGNAL);
-    // Before the first store is open nothing can be brought in.
+    // Before the first store is open nothing can be loaded.
     while (writers.size > 0 && serve()) {
       for (let spins = 0; spins < SPINS && signal === Atomics.load(control, LOADER_SIGNAL); spins++);
       signal = Atomics.load(control, LOADER_SIGNAL);

@@ -316,5 +316,5 @@ export function refused(number: number, why: string, advice = "Send it again"): 
 
 function unreadable({ key }: Edge): StoreError {
   const hash = key.toString("hex");
-  return new StoreError("STORE_CORRUPT", `the store is damaged: object ${hash} can not be read`, { hash });
+  return new StoreError("STORE_CORRUPT", `the store is damaged: object ${hash} cannot be read`, { hash });
 }

@@ -14,7 +14,7 @@ import { readable } from "./state.ts";
 
 /** A place in a block that cannot be read as it was written. */
 export interface Damage {
-  /** Null: not known, for the block's record can not be read; or of no block. */
+  /** Null: not known, for the block's record cannot be read; or of no block. */
   readonly height: number | null;
   /** Id of the block, in hex; null: of no block, but of the store. */
   readonly block: string | null;
@@ -23,7 +23,7 @@ export interface Damage {
   /**
    * What of the process: "memory" with the range below, "process" the whole of it, "children" those in the
    * range of numbers below, "reference" (its reference snapshot) before any of them, or a field of its
-   * record. "record": the block's own. Of the store: "head" names no block that is there, "totals" can not be
+   * record. "record": the block's own. Of the store: "head" names no block that is there, "totals" cannot be
    * read. "archived": a block without its state.
    */
   readonly part: string;
@@ -37,7 +37,7 @@ export interface Damage {
   readonly hash: string | null;
 }
 
-/** A block that was verified; its height is null where its record can not be read. */
+/** A block that was verified; its height is null where its record cannot be read. */
 export interface VerifiedBlock {
   readonly height: number | null;
   readonly id: string;
@@ -95,13 +95,13 @@ export class Verifier {
     this.#database = database;
   }
 
-  /** A record of the store itself that can not be used. */
+  /** A record of the store itself that cannot be used. */
   store(part: "head" | "totals"): void {
     this.#block = NO_BLOCK;
     this.#report({ ...ROOT, part }, null, null, "damaged", NO_BLOCK.id);
   }
 
-  /** A block whose record can not be read. */
+  /** A block whose record cannot be read. */
   unreadable(id: Buffer, height: number | null): void {
     this.#block = { id, height };
     this.#report({ ...ROOT, part: "record" }, null, null, "damaged", id);

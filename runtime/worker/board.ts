@@ -8,11 +8,11 @@
  *                                       └──withdraw──▶ FREE └──withdraw──▶ ORPHAN(worker) ──end──▶ FREE
  *
  * An entry belongs to its poster, who frees it. When the poster's activation ends while the child is still
- * started, the entry is *kept*: it belongs to nobody and is work in advance. Free threads run kept jobs, one
+ * started, the entry is *kept*: it belongs to nobody and is speculative work. Free threads run kept jobs, one
  * thread never does. Whoever joins the START image finds the entry and takes its result, a memo that can be
  * lost.
  *
- * A claim and its owner are one word, so a worker that is killed leaves a board that `heal` can put right:
+ * A claim and its owner are one word, so a worker that is killed leaves a board that `recover` can put right:
  * what it had claimed is posted again, what it had posted is void, for the activation that wanted it is gone.
  *
  * Blocks stay where they are: the thread that ran the last one is at home until it begins something else, and
@@ -64,9 +64,9 @@ const PATH = 16;
 // Words before the entries; the first are those of Signals.
 /** Entries below this were used at some time: how far a search must look. */
 const HIGH_WATER = 4;
-/** 1: no job in advance may begin. */
+/** 1: no speculative job may begin. */
 const PAUSED = 6;
-/** How many results of work in advance were used. */
+/** How many results of speculative work were used. */
 const USED = 7;
 /** The thread whose last job was the main thread's, from then until it begins another. */
 const HOME = 8;
@@ -75,7 +75,7 @@ const ERROR_BYTES = 2048;
 const ERROR_AT = (ENTRIES + ENTRIES_LIMIT * ENTRY_WORDS) * 4;
 
 export const MAIN_THREAD = 0;
-/** Poster of an entry that is work in advance. */
+/** Poster of an entry that is speculative work. */
 const KEPT = -1;
 const TWO_32 = 4294967296;
 
@@ -149,7 +149,7 @@ export class Board {
   /**
    * Tries to get the result of the job that runs `start`: "done" frees the entry; "claimed" makes it the
    * caller's to run, unless it may not claim; "lost" means that the entry is not that job any more (only of
-   * work in advance).
+   * speculative work).
    */
   take(entry: number, start: Ref, mayClaim = true): Outcome {
     const words = this.#words;
@@ -195,7 +195,7 @@ export class Board {
   withdraw(entry: number): number {
     const words = this.#words;
     const at = ENTRIES + entry * ENTRY_WORDS + STATE;
-    // Others go on meanwhile, and the main thread may post it again: until the entry stood still.
+    // Others go on meanwhile, and the main thread may post it again: until the entry no longer changes.
     for (;;) {
       const state = Atomics.load(words, at);
       const claimed = (state & STATE_MASK) === CLAIMED;
@@ -207,7 +207,7 @@ export class Board {
     }
   }
 
-  /** The poster's activation ended and left the child started: the job becomes work in advance. */
+  /** The poster's activation ended and left the child started: the job becomes speculative work. */
   keep(entry: number): void {
     const at = ENTRIES + entry * ENTRY_WORDS;
     this.#words[at + PARENT] = NO_ENTRY;
@@ -215,7 +215,7 @@ export class Board {
     this.signals.raise();
   }
 
-  /** The job in advance that runs `start`, NO_ENTRY if there is none. */
+  /** The speculative job that runs `start`, NO_ENTRY if there is none. */
   find(start: Ref): number {
     const words = this.#words;
     const count = Atomics.load(words, HIGH_WATER);
@@ -254,7 +254,7 @@ export class Board {
     return home !== 0 && home !== this.#self;
   }
 
-  /** Claims any posted job but views and work in advance; with `ancestor`, one that descends from it. */
+  /** Claims any posted job but views and speculative work; with `ancestor`, one that descends from it. */
   claimAny(ancestor = NO_ENTRY): number {
     const words = this.#words;
     return this.#claimWhere(
@@ -288,7 +288,7 @@ export class Board {
     return NO_ENTRY;
   }
 
-  /** Claims any job of work in advance, unless that is paused. */
+  /** Claims any speculative job, unless that is paused. */
   claimAdvance(): number {
     const words = this.#words;
     if (Atomics.load(words, PAUSED) !== 0) return NO_ENTRY;
@@ -343,12 +343,12 @@ export class Board {
    * Puts the board right after thread `dead` ended: its claims are posted again, its own jobs are void. The
    * threads that go on at these, for nobody.
    */
-  heal(dead: number): number[] {
+  recover(dead: number): number[] {
     const words = this.#words;
     const orphaned: number[] = [];
     for (let entry = 0; entry < ENTRIES_LIMIT; entry++) {
       const at = ENTRIES + entry * ENTRY_WORDS;
-      // Others go on meanwhile: try until the entry stood still between the look and the change.
+      // Others go on meanwhile: try until the entry did not change between the look and the change.
       for (;;) {
         const state = Atomics.load(words, at + STATE);
         const next = this.#healed(state, words[at + POSTER] as number, dead);
@@ -363,7 +363,7 @@ export class Board {
     return orphaned;
   }
 
-  /** Stops or allows the beginning of work in advance. */
+  /** Stops or allows the beginning of speculative work. */
   pause(paused: boolean): void {
     Atomics.store(this.#words, PAUSED, paused ? 1 : 0);
     if (!paused) this.signals.raise();
@@ -380,19 +380,19 @@ export class Board {
     return threads;
   }
 
-  /** A collection found that nobody can want this job in advance any more. */
+  /** A collection found that nobody can want this speculative job any more. */
   forget(entry: number): void {
     const words = this.#words;
     const at = ENTRIES + entry * ENTRY_WORDS + STATE;
     for (;;) {
       const state = Atomics.load(words, at);
-      // A thread that claimed it in this moment sees that work in advance is paused, and gives it back.
+      // A thread that claimed it in this moment sees that speculative work is paused, and gives it back.
       if ((state & STATE_MASK) === CLAIMED) Atomics.wait(words, at, state, 1);
       else if (Atomics.compareExchange(words, at, state, FREE) === state) return;
     }
   }
 
-  /** All jobs in advance that no thread is at work on. */
+  /** All speculative jobs that no thread is at work on. */
   memos(): Memo[] {
     const words = this.#words;
     const found: Memo[] = [];
@@ -405,7 +405,7 @@ export class Board {
     return found;
   }
 
-  /** How many results of work in advance were used so far. */
+  /** How many results of speculative work were used so far. */
   get used(): number {
     return Atomics.load(this.#words, USED);
   }
@@ -448,7 +448,7 @@ export class Board {
     return this.#evict(reserved);
   }
 
-  /** The board is full: work in advance gives way. */
+  /** The board is full: speculative work is dropped. */
   #evict(reserved: number): number {
     const words = this.#words;
     for (let entry = 0; entry < ENTRIES_LIMIT; entry++) {

@@ -53,7 +53,7 @@ export type Outcome =
   | { readonly state: "failed"; readonly error: string }
   | { readonly state: "done"; readonly result: Ref };
 
-/** A job in advance, as a collection needs it. */
+/** A speculative job, as a collection needs it. */
 export interface Memo {
   readonly entry: number;
   readonly start: Ref;

@@ -9,7 +9,7 @@ import { Piscina } from "piscina";
 import { type BatchCounters, createCounters, readCounters, type UnplacedReport } from "../batch/evidence.ts";
 import { type Hints, writeHints } from "../batch/hints.ts";
 import type { BatchOptions } from "../batch/runner.ts";
-import { type BatchMemory, healBatches } from "../batch/shared.ts";
+import { type BatchMemory, recoverBatches } from "../batch/shared.ts";
 import {
   type Facts,
   KernelPanic,
@@ -259,7 +259,7 @@ export class Pool {
     }
   }
 
-  /** How many threads are at work but on views; while no block is in progress: in advance, or for nobody. */
+  /** How many threads are at work but on views; between blocks: speculatively, or for nobody. */
   get threadsAtWork(): number {
     return this.#board.working(false).size;
   }
@@ -274,22 +274,22 @@ export class Pool {
     return this.#deaths;
   }
 
-  /** How many results of work in advance were used so far. */
-  get advanceUsed(): number {
+  /** How many results of speculative work were used so far. */
+  get speculativeUsed(): number {
     return this.#board.used;
   }
 
-  /** How many results of work in advance wait to be used. */
-  get advanceReady(): number {
+  /** How many results of speculative work wait to be used. */
+  get speculativeReady(): number {
     return this.#board.memos().filter((memo) => memo.result !== 0).length;
   }
 
-  /** Stops or allows the beginning of work in advance. */
+  /** Stops or allows the beginning of speculative work. */
   pauseAdvance(paused: boolean): void {
     this.#board.pause(paused);
   }
 
-  /** Ends the threads at work, while no block is in progress; work in advance begins anew later. */
+  /** Ends the threads at work, while no block is in progress; speculative work begins anew later. */
   async stopWork(): Promise<void> {
     for (let ids = this.#board.working(); ids.size > 0; ids = this.#board.working()) {
       const threads = this.#piscina.threads.filter((thread) =>
@@ -356,8 +356,8 @@ export class Pool {
         // A thread that cannot even start will not start the next time: who waits gives up by DEATHS_LIMIT.
         const delayMs = this.#deaths - this.#startedCount > START_FAILURES_LIMIT ? 100 : 0;
         this.heap.releaseLockOf(id);
-        if (batches !== null) healBatches(batches, id);
-        const orphaned = this.#board.heal(id);
+        if (batches !== null) recoverBatches(batches, id);
+        const orphaned = this.#board.recover(id);
         this.#board.signals.raiseMain();
         if (delayMs === 0) this.#start(serves);
         else setTimeout(() => this.#closed || this.#start(serves), delayMs).unref();

@@ -24,7 +24,7 @@ import { Kernel } from "../kernel/kernel.ts";
 import { type ProgramHandle, Programs } from "../kernel/program.ts";
 import { placeOf } from "../kernel/slots/slot-pool.ts";
 import { BlockTracer } from "../kernel/trace.ts";
-import { later } from "../later.ts";
+import { lazy } from "../lazy.ts";
 import { Board } from "./board.ts";
 import {
   JOB_ACTIVATE,
@@ -49,7 +49,7 @@ import {
 } from "./timeline.ts";
 import { ViewServer } from "./view.ts";
 
-const batches = later<typeof import("../batch/runner.ts")>(import.meta.url, "../batch/runner.ts");
+const batches = lazy<typeof import("../batch/runner.ts")>(import.meta.url, "../batch/runner.ts");
 
 /** What a worker is started with. */
 export interface WorkerTask {
@@ -62,7 +62,7 @@ export interface WorkerTask {
   readonly alone: boolean;
   /** How many instances it keeps. */
   readonly slots: number;
-  /** Which jobs this thread takes: those of blocks, work in advance as well, or views and nothing else. */
+  /** Which jobs this thread takes: those of blocks, speculative work as well, or views and nothing else. */
   readonly serves: "blocks" | "advance" | "views";
   /** For batches in parallel; null: there are none. */
   readonly batches: BatchMemory | null;

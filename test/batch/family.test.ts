@@ -335,7 +335,7 @@ test("grandchildren too: by their own START, their own state, to any depth", () 
   assert.equal(inner.readBigInt64LE(at + abi.STATUS_SIZE + 8), 1n);
 });
 
-test("parts that items have not, and what stands still there", () => {
+test("parts that items have not, and what suspends there", () => {
   const standing = ordinary(
     fresh(),
     scriptAt(SCRIPT, (s) => {
@@ -380,7 +380,7 @@ function batchStruct(): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-test("in a child of an item memory does not grow, and ret does not stand still", () => {
+test("in a child of an item memory does not grow, and ret does not suspend", () => {
   const ran = run(fresh(), (s) => {
     make(s, 1, [5, 0]);
     start(s, 1, (child) => {

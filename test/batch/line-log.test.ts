@@ -36,7 +36,7 @@ class Subject {
       if (address < BOUND) this.log.touch(address, length, 1);
     } catch (error) {
       assert.ok(error instanceof WebAssembly.RuntimeError);
-      assert.equal(this.#words[layout.AUX_FAULT / 4], layout.FAULT_INTERNAL_PRODUCTION);
+      assert.equal(this.#words[layout.AUX_FAULT / 4], layout.FAULT_INTERNAL_SEQUENTIAL);
       return false;
     }
     this.bytes.fill(value, address, address + length);

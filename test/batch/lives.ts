@@ -79,7 +79,7 @@ export function live(seed: number): Script {
     act(inner, next, 1 + next(4), 0);
     const start = { entry: "run", argument: BigInt(INNER), gas: 2 ** 42 };
     outer.put(PARENT, { ranges: [{ source: inner.metadata(), target: INNER }], start });
-    // Left to itself it runs in advance, and so do the batches below it.
+    // Left to itself it runs speculatively, and so do the batches below it.
     if (next(3) > 0) outer.get(PARENT, { status: true, hash: true });
   }
   act(outer, next, next(3), 1);

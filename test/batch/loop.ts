@@ -13,7 +13,12 @@ import { changeOf } from "../../runtime/kernel/changes.ts";
 import { COST_GLOBAL_BYTE, COST_PAGE_TOUCH, costOfItem } from "../../runtime/kernel/gas.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
 import { type Batch, type BatchRunner, NO_RUNNER } from "../../runtime/kernel/items/batch.ts";
-import { inputBytes, type Mail, Outcomes, writeInputs } from "../../runtime/kernel/items/objects.ts";
+import {
+  type InboxAndOutbox,
+  inputBytes,
+  Outcomes,
+  writeInputs,
+} from "../../runtime/kernel/items/objects.ts";
 import { NOBODY_ELSE } from "../../runtime/kernel/jobs.ts";
 import { Kernel } from "../../runtime/kernel/kernel.ts";
 import {
@@ -137,7 +142,7 @@ export class Loop {
   }
 
   /** The usual inbox and outbox above the state. */
-  get mail(): Mail {
+  get boxes(): InboxAndOutbox {
     const inbox = this.#bound;
     const capacity = abi.MAIL_BYTES / 2;
     return { inbox, inboxCapacity: capacity, outbox: inbox + capacity, outboxCapacity: capacity };
@@ -149,7 +154,7 @@ export class Loop {
     entry: string,
     items: readonly Item[],
     gas: number,
-    mail: Mail = this.mail,
+    boxes: InboxAndOutbox = this.boxes,
   ): Process {
     const start = this.runnable(process, entry, 0, gas);
     const source = Buffer.concat(items.map(({ input }) => input));
@@ -164,7 +169,7 @@ export class Loop {
       pointer += input.length;
       bytes += inputBytes(input.length);
     });
-    start.inputs = writeInputs(this.heap, { ...mail, count: items.length, list, bytes }, source);
+    start.inputs = writeInputs(this.heap, { ...boxes, count: items.length, list, bytes }, source);
     return start;
   }
 
@@ -185,8 +190,8 @@ export class Loop {
   }
 
   /** Runs the batch as the kernel does. */
-  run(process: Process, entry: string, items: readonly Item[], gas: number, mail?: Mail): Process {
-    return this.kernel.activate(this.started(process, entry, items, gas, mail), 1);
+  run(process: Process, entry: string, items: readonly Item[], gas: number, boxes?: InboxAndOutbox): Process {
+    return this.kernel.activate(this.started(process, entry, items, gas, boxes), 1);
   }
 
   image(process: Process): BatchImage {
@@ -221,7 +226,7 @@ export class Loop {
     entry: string,
     items: readonly Item[],
     gas: number,
-    mail: Mail = this.mail,
+    boxes: InboxAndOutbox = this.boxes,
     idle = "idle",
   ): BatchImage {
     let base = process;
@@ -246,7 +251,7 @@ export class Loop {
       if (!cut && limit > total) return { status: abi.ITEM_REFUSED, ...nothing };
       cut ||= limit > left;
       if (cut) return { status: abi.ITEM_NOT_RUN, ...nothing };
-      const [result, memory] = this.#item(base, state, entry, item.input, limit, mail);
+      const [result, memory] = this.#item(base, state, entry, item.input, limit, boxes);
       state = memory;
       left -= result.gasUsed;
       return result;
@@ -274,13 +279,13 @@ export class Loop {
     entry: string,
     input: Uint8Array,
     limit: number,
-    mail: Mail,
+    boxes: InboxAndOutbox,
   ): [ItemResult, Ref] {
     const before = base.copy();
-    before.memory = this.write(state, mail.inbox, Buffer.from(input));
-    const delivery = costOfDelivery(mail.inbox, input.length);
+    before.memory = this.write(state, boxes.inbox, Buffer.from(input));
+    const delivery = costOfDelivery(boxes.inbox, input.length);
     const once = (gas: number): Process =>
-      delivered(mail.inbox, input.length, () =>
+      delivered(boxes.inbox, input.length, () =>
         this.kernel.activate(this.runnable(before, entry, input.length, gas), 1),
       );
     const faulted = (fault: number, gasUsed = limit, code = 0n): [ItemResult, Ref] => [
@@ -304,11 +309,11 @@ export class Loop {
     if (instructions > limit) return faulted(abi.FAULT_OUT_OF_GAS);
     const firstPrivate = this.#bound / PAGE;
     const statePages = changed.filter((page) => page < firstPrivate).length;
-    const length = Buffer.from(this.read(after.memory, mail.outbox, 4)).readUInt32LE(0);
-    if (length > mail.outboxCapacity - 4) return faulted(abi.FAULT_MEMORY_BOUNDS);
+    const length = Buffer.from(this.read(after.memory, boxes.outbox, 4)).readUInt32LE(0);
+    if (length > boxes.outboxCapacity - 4) return faulted(abi.FAULT_MEMORY_BOUNDS);
     const gasUsed = instructions + costOfItem(statePages, length);
     if (gasUsed > limit) return faulted(abi.FAULT_OUT_OF_GAS);
-    const output = Buffer.from(this.read(after.memory, mail.outbox + 4, length)).toString("hex");
+    const output = Buffer.from(this.read(after.memory, boxes.outbox + 4, length)).toString("hex");
     const code = (BigInt(after.codeHigh) << 32n) | BigInt(after.codeLow >>> 0);
     return [
       { status: abi.ITEM_RETURNED, fault: 0, code, gasUsed, output },

@@ -136,7 +136,7 @@ test("33: threads are killed in the middle: the same blocks", async () => {
   }
 });
 
-test("33: threads are killed while they bring pages in for which others wait", async () => {
+test("33: threads are killed while they load pages for which others wait", async () => {
   const pages = Array.from({ length: 8 }, (_, i) => i * 8192);
   const input = many(60, (i) => [...pages.map((page) => op.outputAt(page)), op.add(i * 64, 1)]);
   const [expected] = await chain(await loop(), [input]);

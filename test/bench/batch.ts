@@ -158,7 +158,7 @@ function turnsPerMicrosecond(kernel: Kernel): number {
 }
 
 /**
- * Time of the batch variant over that of the production variant, on one thread, for items of 20 µs of work.
+ * Time of the batch variant over that of the sequential variant, on one thread, for items of 20 µs of work.
  */
 async function variantRatio(report: Report, kernel: Kernel, turns: number): Promise<number> {
   const program = admit(payments);
@@ -190,7 +190,7 @@ async function variantRatio(report: Report, kernel: Kernel, turns: number): Prom
   }
   const ratio = quantile(ratios, 0.5);
   const spread = (quantile(ratios, 0.75) - quantile(ratios, 0.25)) / 2 / ratio;
-  report.row({ name: `r, ${kernel}: batch variant`, value: ratio, unit: "× production", spread });
+  report.row({ name: `r, ${kernel}: batch variant`, value: ratio, unit: "× sequential", spread });
   return ratio;
 }
 

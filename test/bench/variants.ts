@@ -1,5 +1,5 @@
 /**
- * What the batch variant costs: guest kernels in it, against the same module in its production variant,
+ * What the batch variant costs: guest kernels in it, against the same module in its sequential variant,
  * interleaved in one process. Once with all their memory private, once with all of it state. Lines come in by
  * setting their tags: what is measured is finding them.
  */
@@ -48,9 +48,9 @@ export async function run(report: Report, { rows = "" }: { readonly rows?: strin
       const argument = ARGUMENTS[kernel] ?? 1n;
       const first = () => resultOf(production, argument);
       const second = () => resultOf(batch, argument);
-      ratios.push(compareTimes(report, `${kernel}, ${name}`, "production", first, second));
+      ratios.push(compareTimes(report, `${kernel}, ${name}`, "sequential", first, second));
       if (production.bytes().length > PAGES * WASM_PAGE_BYTES) throw new Error(`${kernel}: memory grew`);
     }
-    reportMean(report, ratios, "times production");
+    reportMean(report, ratios, "times sequential");
   }
 }

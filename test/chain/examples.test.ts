@@ -17,7 +17,7 @@ const FILES = [
   "runtime/chain/diff.ts",
   "runtime/chain/diverge.ts",
   "runtime/chain/reader.ts",
-  "runtime/chain/care.ts",
+  "runtime/chain/maintenance.ts",
   "runtime/chain/transfer.ts",
   "runtime/proof/verify.ts",
   "runtime/proof/native.ts",

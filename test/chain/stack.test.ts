@@ -1,4 +1,4 @@
-/** Stacks of faults: functions and source lines, in programs that return and in those that stand still. */
+/** Stacks of faults: functions and source lines, in programs that return and in those that suspend. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -52,7 +52,7 @@ for (const workers of [1, 2, 4]) {
     await withRuntime([], { ...QUOTA, workers, timeline: 100_000 }, async (runtime) => {
       const made = await blocks(runtime, seed);
       assert.deepEqual(made, plain, "no result depends on the timeline");
-      // Work in advance puts it off.
+      // Speculative work puts it off.
       while (!(await runtime.engine.collect())) await new Promise((resolve) => setTimeout(resolve, 5));
       const { traceEvents, otherData } = JSON.parse(JSON.stringify(runtime.timeline()));
       assert.equal(otherData.dropped, 0);
@@ -77,13 +77,13 @@ for (const workers of [1, 2, 4]) {
       const of = (category: string) => spans.filter(({ cat }) => cat === category).length;
       assert.deepEqual([of("block"), of("hash"), of("collection")], [1 + BLOCKS, 1 + BLOCKS, 1]);
       assert.ok(of("inline") > 0);
-      if (workers === 1) assert.equal(of("remote") + of("wait") + of("in advance"), 0);
+      if (workers === 1) assert.equal(of("remote") + of("wait") + of("speculative"), 0);
       const lanes = traceEvents.filter(({ ph }: ChromeEvent) => ph === "M");
       assert.ok(lanes.length >= 1 && lanes.length <= workers);
       const arrows = (ph: string) =>
         traceEvents.filter((event: ChromeEvent) => event.ph === ph).map(({ id }: ChromeEvent) => id);
       assert.deepEqual(arrows("f"), arrows("s"));
-      // The traces that were made for this are spans themselves; work in advance may have gone on meanwhile.
+      // The traces that were made for this are spans themselves; speculative work may have gone on meanwhile.
       const after = complete(runtime.timeline().traceEvents);
       assert.equal(after.filter(({ cat }) => cat === "trace").length, of("trace") + 1 + BLOCKS);
     });

@@ -7,12 +7,12 @@
  */
 
 import {
-  complain,
   EXIT_FAILED,
   EXIT_OK,
   integerOption,
   parseOptions,
   print,
+  printError,
   runCommand,
 } from "../../runtime/cli/terminal.ts";
 import { UsageError } from "../../runtime/errors.ts";
@@ -49,7 +49,7 @@ async function precompiles(args: string[]): Promise<number> {
       const { failed } = await comparePrecompile(ours, theirs, number, rounds, seed);
       print(`contract ${number}: ${rounds} calls agree, ${failed} of them failures`);
     } catch (error) {
-      complain((error as Error).message);
+      printError((error as Error).message);
       code = EXIT_FAILED;
     }
   }

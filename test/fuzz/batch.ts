@@ -41,7 +41,7 @@ const DEATHS = 5;
 const REVERTS = 6;
 const EXACT = 4;
 const HINTED = 4;
-/** Batches before which the heap is collected; by force, what runs in advance begins anew. */
+/** Batches before which the heap is collected; by force, what runs speculatively begins anew. */
 const COLLECTIONS = 20;
 /** Leases renewed beside those that ended on wrong reads, in a round of items that need none. */
 const RENEWED = 5;

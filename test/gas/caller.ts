@@ -88,7 +88,7 @@ export class Caller {
     this.kernel = kernel;
     this.hashes = handles.map(({ hashHex }) => new Uint8Array(Buffer.from(hashHex, "hex")));
     this.#refs = handles.map(({ ref }) => ref);
-    this.#slot = new Slot(own.production, PAGES, IMPORTS);
+    this.#slot = new Slot(own.sequential, PAGES, IMPORTS);
     this.#start = freshProcess(own, QUOTA, QUOTA, PLENTY);
     this.#activation = this.#begin();
   }

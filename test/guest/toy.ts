@@ -1,7 +1,7 @@
 /**
  * A toy of the four calls for tests of guests: enough that a root and its children can talk, nothing of what
  * the runtime promises. A started child runs at once, on the same stack; there is no gas, no quota, no
- * falling back, no RET, and SNAPSHOT does not stand still but asks the test for the next block.
+ * falling back, no RET, and SNAPSHOT does not suspend but asks the test for the next block.
  */
 
 import { createHash } from "node:crypto";

@@ -1,5 +1,5 @@
 /**
- * Stands still in RET in every awkward place. Let r(c) be the argument of the START that follows RET(c).
+ * Suspends in RET in every awkward place. Let r(c) be the argument of the START that follows RET(c).
  *   loop(n)     a = 1; f = 0.5; for i = 0 … n-1: { x = r(a + i); a = a × 31 + x; f = f × 0.75 + x };
  *               returns a xor bits(f)
  *   calls(n)    down(n), where down(0) = r(0) and

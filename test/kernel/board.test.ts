@@ -67,7 +67,7 @@ test("a thread that died is not at home", () => {
   const next = block(main);
   assert.equal(a.claimAny(), NO_ENTRY);
   const signal = a.signals.read();
-  main.heal(2);
+  main.recover(2);
   assert.notEqual(a.signals.read(), signal, "who sleeps is woken");
   assert.equal(a.claimAny(), next);
 });
@@ -92,8 +92,8 @@ test("after a death the threads are named that go on at jobs of the dead", () =>
   assert.equal(a.claim(entry), true);
   const [taken, waiting] = [block(a, entry), block(a, entry)];
   assert.equal(b.claim(taken), true);
-  assert.deepEqual(main.heal(1), [2]);
-  assert.deepEqual(main.heal(1), []);
+  assert.deepEqual(main.recover(1), [2]);
+  assert.deepEqual(main.recover(1), []);
   assert.equal(b.claim(waiting), false, "what nobody has begun is void");
   assert.equal(b.claim(entry), true, "what the dead had begun is to be done again");
   assert.equal(main.withdraw(entry), 2);

@@ -139,7 +139,7 @@ test("DROP removes a child, and its quota can be used again", async () => {
   });
 });
 
-test("RET stands still in nested calls, and START continues there with its argument", async () => {
+test("RET suspends in nested calls, and START continues there with its argument", async () => {
   await runtime.revert(0);
   const { results, handles } = await play(runtime, (s) => {
     s.put(1, { program: NESTED, start: { entry: "calls", argument: 2n, gas: GAS } });

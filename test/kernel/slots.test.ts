@@ -51,7 +51,7 @@ async function scene() {
       const image = freshProcess(program, WASM_PAGES, 0);
       image.memoryPages = WASM_PAGES;
       image.memory = memory;
-      const slot = pool.take(program.production, image, place);
+      const slot = pool.take(program.sequential, image, place);
       const expected = Buffer.alloc(PAGES * PAGE_BYTES);
       readMemory(heap, memory, 0, expected, 0, expected.length);
       assert.ok(slot.memory.equals(expected), "the memory holds the image");
@@ -143,7 +143,7 @@ test("programs that take turns in more instances than there may be share memorie
   const pool = new SlotPool(heap, IMPORTS);
   for (let round = 0; round < 3; round++) {
     programs.forEach((program, i) => {
-      const slot = pool.take(program.production, freshProcess(program, 1, 0), i);
+      const slot = pool.take(program.sequential, freshProcess(program, 1, 0), i);
       assert.equal(slot.program, program);
       const expected = Buffer.alloc(WASM_PAGE_BYTES);
       expected[8 * i] = 1 + (i & 127);

@@ -1,11 +1,11 @@
-/** The batch variant against the production variant, and its contract to the letter on single accesses. */
+/** The batch variant against the sequential variant, and its contract to the letter on single accesses. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admitEntryProgram, instrumentForBatch } from "../../runtime/program/admit.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
 import type { Code } from "../../runtime/program/instrument/code.ts";
-import { AUX_TAGS, FAULT_INTERNAL_PRODUCTION, LINE_BYTES } from "../../runtime/program/layout.ts";
+import { AUX_TAGS, FAULT_INTERNAL_SEQUENTIAL, LINE_BYTES } from "../../runtime/program/layout.ts";
 import { FAULT_MEMORY_BOUNDS, FAULT_NONE } from "../../syscalls/abi.ts";
 import { compareBatch } from "./batch.ts";
 import { entry, type Spec } from "./build.ts";
@@ -22,12 +22,12 @@ test(`${PROGRAMS} programs do in a batch what they do in production (SEED=${SEED
   for (let seed = SEED; seed < SEED + PROGRAMS; seed++) {
     const { difference, summary } = compareBatch(seed);
     assert.equal(difference, null, `seed ${seed}`);
-    if (summary.split(" ")[1] === `${FAULT_INTERNAL_PRODUCTION}`) trips++;
+    if (summary.split(" ")[1] === `${FAULT_INTERNAL_SEQUENTIAL}`) trips++;
   }
   assert.ok(trips < PROGRAMS / 10, "few programs move their stack pointer into the state");
 });
 
-test(`programs that could stand still are refused to, alike (SEED=${SEED})`, async () => {
+test(`programs that could suspend are refused to, alike (SEED=${SEED})`, async () => {
   for (let seed = SEED; seed < SEED + 40; seed++) {
     const { difference } = compareBatch(seed, undefined, true);
     assert.equal(difference, null, `seed ${seed}`);
@@ -270,11 +270,11 @@ test("a stack pointer is guarded: where it meets the state, production has to ru
   const { machine, touches } = await batchMachine(bytes, WASM_PAGE);
   assert.equal(machine.run("main").fault, FAULT_NONE);
   assert.deepEqual(machine.scan(), [64]);
-  assert.equal(machine.run("main").fault, FAULT_INTERNAL_PRODUCTION);
+  assert.equal(machine.run("main").fault, FAULT_INTERNAL_SEQUENTIAL);
   const area = machine.program.globals.slice();
   new DataView(area.buffer).setUint32(0, 10, true);
   machine.setGlobals(area);
-  assert.equal(machine.run("main").fault, FAULT_INTERNAL_PRODUCTION);
+  assert.equal(machine.run("main").fault, FAULT_INTERNAL_SEQUENTIAL);
   assert.deepEqual(touches, []);
 });
 

@@ -1,5 +1,5 @@
 /**
- * Compares the batch variant of a generated program with its production variant.
+ * Compares the batch variant of a generated program with its sequential variant.
  *
  * The state is kept outside of the guest's memory, which holds garbage below the bound: a line comes in when
  * it is touched, and what was written is taken out at the end. So a load that was not touched reads garbage,
@@ -10,7 +10,7 @@ import { admit, instrumentForBatch, type Program } from "../../runtime/program/a
 import type { Defect } from "../../runtime/program/instrument/defects.ts";
 import {
   AUX_TAGS,
-  FAULT_INTERNAL_PRODUCTION,
+  FAULT_INTERNAL_SEQUENTIAL,
   LINE_BYTES,
   TAG_PRESENT,
   TAG_WRITTEN,
@@ -106,7 +106,7 @@ export function compareBatch(seed: number, defect?: Defect, suspending = false):
 
   const module = new WebAssembly.Module(code as BufferSource);
   const runBoth = (gas: bigint) => ({
-    wanted: runProduction(program, argument, bound, gas),
+    wanted: runSequential(program, argument, bound, gas),
     batch: runBatch(program, module, argument, bound, random, gas),
   });
   const { wanted, batch } = runBoth(PLENTY);
@@ -118,8 +118,8 @@ export function compareBatch(seed: number, defect?: Defect, suspending = false):
   const touches = state.touches.length;
   const summary = `${bound} ${outcome.fault} ${outcome.result} ${paid} ${digest(memory)} ${touches}`;
   const fail = (difference: string) => ({ difference, summary });
-  // The production variant would run it.
-  if (outcome.fault === FAULT_INTERNAL_PRODUCTION) return { difference: null, summary };
+  // The sequential variant would run it.
+  if (outcome.fault === FAULT_INTERNAL_SEQUENTIAL) return { difference: null, summary };
   const { fault, result, gas } = wanted.outcome;
   if (outcome.fault !== fault) return fail(`fault ${outcome.fault}, in production ${fault}`);
   if (outcome.result !== result) return fail(`result ${outcome.result}, in production ${result}`);
@@ -151,7 +151,7 @@ export function compareBatch(seed: number, defect?: Defect, suspending = false):
 }
 
 /** The sequential variant, which may not suspend. */
-function runProduction(program: Program, argument: bigint, bound: number, gas: bigint) {
+function runSequential(program: Program, argument: bigint, bound: number, gas: bigint) {
   const machine = new Machine(program);
   machine.onCall = (name, a, b) => {
     // Without state the marks that the batch variant's oracle takes away are those of pages that were paid.

@@ -83,7 +83,7 @@ export const SHAPES = [I32, I64, F64, V128].flatMap((type) =>
   ),
 );
 
-/** In the production variant, or in that for batches with all of memory state. */
+/** In the sequential variant, or in that for batches with all of memory state. */
 async function machineOf(bytes: Uint8Array, bound: number | null): Promise<Machine> {
   const program = admitEntryProgram(bytes);
   if (bound === null) return new Machine(program);

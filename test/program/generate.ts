@@ -70,7 +70,7 @@ function canonical(code: Code, shape: number, base: number): void {
   }
 }
 
-/** With `suspending` the programs import ret in place of get: they stand still at it. */
+/** With `suspending` the programs import ret in place of get: they suspend at it. */
 export function generate(seed: number, suspending = false): Pair {
   const random = new Random(seed);
   const types = new Types();

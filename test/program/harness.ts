@@ -213,7 +213,7 @@ export class Machine {
     };
   }
 
-  /** The import ret or snapshot: stands still, or goes on after it. */
+  /** The import ret or snapshot: suspends, or goes on after it. */
   #stand(): void {
     if (this.atOnce !== null) {
       const answer = this.atOnce(this.words.getBigInt64(AUX_RESULT, true));
@@ -235,7 +235,7 @@ export class Machine {
     (this.exports.state as WebAssembly.Global<"i32">).value = state;
   }
 
-  /** The image of a program that stands still. */
+  /** The image of a program that suspends. */
   image(): Image {
     const position = this.words.getUint32(AUX_UNWIND, true);
     return {

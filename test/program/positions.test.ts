@@ -46,7 +46,7 @@ function plain(bytes: Uint8Array, argument: bigint): Trapped {
   }
 }
 
-/** The instrumented one, carried on in a new instance wherever it stands still. */
+/** The instrumented one, resumed in a new instance wherever it suspends. */
 async function instrumented(bytes: Uint8Array, argument: bigint): Promise<Trapped> {
   const positions = new Positions(bytes);
   const { program } = positions;
@@ -70,7 +70,7 @@ async function instrumented(bytes: Uint8Array, argument: bigint): Promise<Trappe
 }
 
 for (const suspending of [false, true]) {
-  const kind = suspending ? "that stand still" : "that run and return";
+  const kind = suspending ? "that suspend" : "that run and return";
   test(`programs ${kind} trap with the stack of the original`, async (t) => {
     const seed = baseSeed(t) + (suspending ? 70_000 : 60_000);
     const limit = Error.stackTraceLimit;

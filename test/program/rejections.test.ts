@@ -279,7 +279,7 @@ const CASES: readonly Case[] = [
 
 testRejections(CASES);
 
-test("a program installed at run time may not stand still", () => {
+test("a program installed at run time may not suspend", () => {
   const bytes = entry((code) => code.get(0), [], {});
   admitEntryProgram(bytes);
   const suspending = build({ imports: [["stillpoint", "ret", [I64], [I64]]] });

@@ -21,7 +21,7 @@ const SNAPSHOT = ["stillpoint", "snapshot", [I32], [I32]] as const;
 const answer = (code: bigint) => BigInt.asIntN(64, code * 0x1234_5678_9abc_def1n + 99n);
 
 /**
- * main(n) calls, n times, through a table, a function that calls another, which stands still; all of them
+ * main(n) calls, n times, through a table, a function that calls another, which suspends; all of them
  * hold locals of several types over it, a NaN with a payload and a vector among them, and a global counts.
  */
 function nested(rest: Spec = {}): Uint8Array {
@@ -179,7 +179,7 @@ if (!isMainThread && "verdictOn" in workerData) {
     assert.ok(image.position - AUX_STACK < 300);
   });
 
-  test("standing still and going on cost no gas of their own", async () => {
+  test("suspending and going on cost no gas of their own", async () => {
     const program = admit(nested());
     const used = async (stops: bigint) => {
       const machine = new Machine(program);
@@ -271,7 +271,7 @@ if (!isMainThread && "verdictOn" in workerData) {
     assert.equal(machine.resume(machine.image(), 0n).fault, FAULT_UNREACHABLE);
   });
 
-  test("a program without a memory can stand still", async () => {
+  test("a program without a memory can suspend", async () => {
     const bytes = build({
       imports: [RET],
       memory: null,

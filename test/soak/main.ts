@@ -58,7 +58,7 @@ function print(result: SoakResult): void {
   console.log(`process, MiB   ${result.residentBytes >>> 20} resident`);
   console.log(
     `               ${result.collections} collections, ${result.reverts} reverts, ` +
-      `${result.advanceUsed} results of work in advance used`,
+      `${result.speculativeUsed} results of speculative work used`,
   );
 }
 

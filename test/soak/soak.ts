@@ -37,7 +37,7 @@ export interface SoakResult {
   readonly takenBytes: readonly number[];
   readonly collections: number;
   readonly reverts: number;
-  readonly advanceUsed: number;
+  readonly speculativeUsed: number;
   /** Of the whole process, at the end. */
   readonly residentBytes: number;
   readonly seconds: number;
@@ -103,7 +103,7 @@ export function soak(options: SoakOptions): Promise<SoakResult> {
       ...{ blocks, children, seed, bytesPerChild, liveBytes, takenBytes, reverts },
       id: on.head.id,
       collections: runtime.engine.heap.control[CONTROL_GENERATION] as number,
-      advanceUsed: runtime.engine.pool.advanceUsed,
+      speculativeUsed: runtime.engine.pool.speculativeUsed,
       residentBytes: process.memoryUsage().rss,
       seconds: (performance.now() - begin) / 1000,
       grew: growth("live", liveBytes) ?? growth("taken", takenBytes),
@@ -120,7 +120,7 @@ export function bytesPerChild(children: number): Promise<SoakResult["bytesPerChi
 async function live(runtime: Runtime): Promise<number> {
   const { engine } = runtime;
   const generation = engine.heap.control[CONTROL_GENERATION];
-  // Work in advance puts a collection off.
+  // Speculative work puts a collection off.
   for (; engine.heap.control[CONTROL_GENERATION] === generation; await setTimeout(1)) await engine.collect();
   return engine.heap.usedBytes;
 }
@@ -181,7 +181,7 @@ function script(next: (limit: number) => number, active: number, starts: number,
     const choice = next(8);
     if (choice === 0) script.command(PUT, child, make);
     script.command(PUT, child, start);
-    // The others run in advance, until a later block joins them or makes them anew.
+    // The others run speculatively, until a later block joins them or makes them anew.
     if (choice < 6) script.command(GET, child, status);
   }
   return script.metadata();

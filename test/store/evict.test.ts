@@ -1,5 +1,5 @@
 /**
- * Where memory is short, pages that lie in a store give way: a history that is larger than the heap, which
+ * Where memory is short, pages that lie in a store are evicted: a history that is larger than the heap, which
  * comes out as in a heap that holds it. That no page's absence shows at other moments is part of
  * restart.test.ts.
  */
@@ -73,7 +73,7 @@ test("a history that is larger than the heap", async () => {
   await memory.close();
 });
 
-test("what gives way is pages that are stored, and their space is used again", async () => {
+test("what is evicted is pages that are stored, and their space is used again", async () => {
   await withDirectory(async (store) => {
     const runtime = await open([dirty], { ...OPTIONS, store });
     await produce(runtime, 4);
@@ -86,7 +86,7 @@ test("what gives way is pages that are stored, and their space is used again", a
     assert.ok(pagesIn(runtime) <= FRESH_PAGES, "but those of programs");
     assert.ok(runtime.metrics().heapUsedBytes < used - 0.9 * pages * 4096);
     await runtime.engine.collect({ evict: true });
-    // Pages that another store holds alone are brought in from there, also for a runtime without a store.
+    // Pages that another store holds alone are loaded from there, also for a runtime without a store.
     const fork = await runtime.fork();
     await produce(fork, 1);
     const held = pagesIn(fork);

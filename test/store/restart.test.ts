@@ -1,6 +1,6 @@
 /**
  * A runtime that is closed and opened again between blocks computes what one does that was never closed:
- * roots, data, gas, faults. What lies in the store is brought in piece by piece, by several threads, with
+ * roots, data, gas, faults. What lies in the store is loaded piece by piece, by several threads, with
  * collections in between, after some of which no page is left; none of that may show.
  */
 

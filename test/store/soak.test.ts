@@ -37,7 +37,7 @@ test(`${BLOCKS} blocks with pruning: disk and memory are bounded, and all is the
       file = Math.max(file, statSync(`${path}/data.mdb`).size);
       heap = Math.max(heap, runtime.engine.heap.usedBytes);
       assert.equal(runtime.retained().length, RETAIN);
-      // A restart in the middle, for what is swept may be brought in only.
+      // A restart in the middle, for what is swept may be loaded only.
       if (i % 300 !== 0) continue;
       await runtime.close();
       runtime = await open([], { ...options, store: { path, durability: "pipelined" } });

@@ -53,7 +53,7 @@ export class Batch {
     depth: number,
   ) {
     this.program = program;
-    this.variant = program.production;
+    this.variant = program.sequential;
     this.start = start;
     this.memory = memory;
     this.memoryPages = start.memoryPages;
@@ -157,5 +157,5 @@ export interface BatchRunner {
   end(batch: Batch): void;
 }
 
-/** Leaves every batch to the kernel, and to the production variant: what a batch means. */
+/** Leaves every batch to the kernel, and to the sequential variant: what a batch means. */
 export const NO_RUNNER: BatchRunner = { plan: (batch) => batch.rest, run: () => {}, end: () => {} };

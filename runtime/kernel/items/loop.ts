@@ -2,14 +2,14 @@
  * The items of a batch, one after the other in one instance: what a batch means. Whoever runs items in
  * parallel must leave the same bytes (batch.ts).
  *
- * The instance is of the program's production variant, or of its batch variant if the runner wants that: what
+ * The instance is of the program's sequential variant, or of its batch variant if the runner wants that: what
  * items leave is the same, what it costs to put things back after each of them is not (shadow.ts). One that
- * the batch variant cannot run, and those behind it, run in the production variant.
+ * the batch variant cannot run, and those behind it, run in the sequential variant.
  */
 
 import * as abi from "../../../syscalls/abi.ts";
 import type { Heap } from "../../heap/heap.ts";
-import { AUX_RESULT, FAULT_INTERNAL_PRODUCTION } from "../../program/layout.ts";
+import { AUX_RESULT, FAULT_INTERNAL_SEQUENTIAL } from "../../program/layout.ts";
 import { COUNTING, work } from "../../work.ts";
 import type { Activation } from "../activation.ts";
 import { costOfChildren, PAID } from "../changes.ts";
@@ -20,7 +20,7 @@ import type { Slot } from "../slots/slot.ts";
 import type { ByteRange, Tracer } from "../trace.ts";
 import { Batch } from "./batch.ts";
 import { afterItem, endOfItem, Item } from "./children.ts";
-import type { Inputs, Mail } from "./objects.ts";
+import type { InboxAndOutbox, Inputs } from "./objects.ts";
 
 const counting = COUNTING;
 
@@ -121,9 +121,9 @@ export class ItemLoop {
     const below = children.isTouched ? costOfChildren(children.changed()) : 0;
     const end = endOfItem(inputs, item, ran, left, shadow.statePages, below, output, room);
     const { fault, gasUsed } = end;
-    if (fault === FAULT_INTERNAL_PRODUCTION) {
+    if (fault === FAULT_INTERNAL_SEQUENTIAL) {
       // Nothing that it did counts: it runs again.
-      this.#batch.variant = program.production;
+      this.#batch.variant = program.sequential;
     } else {
       this.#record(inputs, fault, gasUsed, output);
       this.#tracer?.item(item, fault, gasUsed, () => lostOf(shadow, inputs));
@@ -136,7 +136,7 @@ export class ItemLoop {
   }
 
   /** Writes down the outcome of the next item. */
-  #record({ outbox }: Mail, fault: number, gasUsed: number, output: number): void {
+  #record({ outbox }: InboxAndOutbox, fault: number, gasUsed: number, output: number): void {
     const { outcomes } = this.#batch;
     const { slot, abortLine, abortColumn } = this.#activation;
     if (fault === abi.FAULT_NONE) {
@@ -185,10 +185,10 @@ export class ItemLoop {
   }
 }
 
-/** What an item has changed in private memory, besides its mail. */
-function lostOf(shadow: Shadow, mail: Mail): readonly ByteRange[] {
-  const inbox = { address: mail.inbox, length: mail.inboxCapacity };
-  const outbox = { address: mail.outbox, length: mail.outboxCapacity };
+/** What an item has changed in private memory, besides its inbox and outbox. */
+function lostOf(shadow: Shadow, boxes: InboxAndOutbox): readonly ByteRange[] {
+  const inbox = { address: boxes.inbox, length: boxes.inboxCapacity };
+  const outbox = { address: boxes.outbox, length: boxes.outboxCapacity };
   return shadow.privateChanges(LOST_LIMIT, [inbox, outbox]);
 }
 

@@ -26,7 +26,7 @@ const OUTCOME_WORDS = abi.OUTCOME_SIZE / 4;
 const TWO_32 = 4294967296;
 
 /** Where items find their input and leave their output, in the child's memory. */
-export interface Mail {
+export interface InboxAndOutbox {
   readonly inbox: number;
   readonly inboxCapacity: number;
   readonly outbox: number;
@@ -56,7 +56,7 @@ export function outcomesBytes(count: number): number {
 }
 
 /** Inputs as a request lists them. */
-export interface InputList extends Mail {
+export interface InputList extends InboxAndOutbox {
   readonly count: number;
   /** INPUT_SIZE bytes for each; pointers lead into `source`. */
   readonly list: ArrayLike<number>;
@@ -112,7 +112,7 @@ export function writeInputs(heap: Heap, inputs: InputList, source: Buffer): Ref 
 }
 
 /** The inputs of a batch, read from their object. */
-export class Inputs implements Mail {
+export class Inputs implements InboxAndOutbox {
   readonly count: number;
   readonly inbox: number;
   readonly inboxCapacity: number;

@@ -13,7 +13,7 @@
  *   AUX_LOGGED  bytes of all entries
  *   AUX_SHADOW  the byte of a page of state: 1 from when `measure` counted it to `settle`
  *
- * An item that writes more lines than the log can hold leaves by FAULT_INTERNAL_PRODUCTION: the production
+ * An item that writes more lines than the log can hold leaves by FAULT_INTERNAL_SEQUENTIAL: the sequential
  * variant runs it, whose slot is put back by pages (shadow.ts).
  */
 
@@ -133,7 +133,7 @@ function touch(code: Code, bound: number, full: number): void {
     code.i32(full);
     code.op(I32_GT_S);
     code.open(op.IF);
-    code.fault(layout.FAULT_INTERNAL_PRODUCTION);
+    code.fault(layout.FAULT_INTERNAL_SEQUENTIAL);
     code.end();
     code.get(entry);
     code.get(line);

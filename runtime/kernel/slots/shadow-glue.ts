@@ -1,7 +1,7 @@
 /**
  * The glue of a shadow (shadow.ts), in Wasm: it names three memories, the slot's, the slot's aux and the
  * shadow. What a mark stands for, a *block*, is compared whole, since the mark says no more, and copied in
- * chunks. A block is a page in the production variant, and a quarter of one in the batch variant.
+ * chunks. A block is a page in the sequential variant, and a quarter of one in the batch variant.
  */
 
 import * as op from "../../program/decode/opcodes.ts";

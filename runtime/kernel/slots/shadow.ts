@@ -63,7 +63,7 @@ export class Shadow {
   #state = 0;
   #end = 0;
 
-  /** `bound`: of the batch variant, where the state ends; 0: of the production variant. */
+  /** `bound`: of the batch variant, where the state ends; 0: of the sequential variant. */
   constructor(
     guest: WebAssembly.Memory,
     aux: WebAssembly.Memory,

@@ -18,7 +18,7 @@ import { type Heap, KIND_STUB, type Ref } from "../../heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableGet, tableUpdate } from "../../heap/table.ts";
 import { capturePage, type Pay, pageEquals, readPage } from "../../image/memory.ts";
 import type { Process } from "../../image/process.ts";
-import { later } from "../../later.ts";
+import { lazy } from "../../lazy.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../limits.ts";
 import {
   AUX_GLOBALS,
@@ -39,8 +39,8 @@ import type { Shadow } from "./shadow.ts";
 
 const counting = COUNTING;
 
-const logs = later<typeof import("./line-log.ts")>(import.meta.url, "./line-log.ts");
-const shadows = later<typeof import("./shadow.ts")>(import.meta.url, "./shadow.ts");
+const logs = lazy<typeof import("./line-log.ts")>(import.meta.url, "./line-log.ts");
+const shadows = lazy<typeof import("./shadow.ts")>(import.meta.url, "./shadow.ts");
 
 /** The functions that instrumented code imports from the kernel. */
 export interface KernelImports {

@@ -60,7 +60,7 @@ export interface Module {
   readonly types: FunctionType[];
   /** What each imported function is; functions 0 to imports.length - 1. */
   readonly imports: ImportName[];
-  /** Offset of the import that first lets the program stand still, else of the import section. */
+  /** Offset of the import that first lets the program suspend, else of the import section. */
   importsAt: number;
   /** Type index by function, imports first. */
   readonly functions: number[];
@@ -117,14 +117,14 @@ export function valueType(reader: Reader): number {
     case 0x73:
       return reader.fail("gc", "Types of garbage-collected objects are not admitted", at);
     default:
-      return reader.fail("malformed", `0x${code.toString(16)} is no value type`, at);
+      return reader.fail("malformed", `0x${code.toString(16)} is not a value type`, at);
   }
 }
 
 export function referenceType(reader: Reader): number {
   const at = reader.offset;
   const type = valueType(reader);
-  if (!isReference(type)) reader.fail("malformed", `${typeName(type)} is no reference type`, at);
+  if (!isReference(type)) reader.fail("malformed", `${typeName(type)} is not a reference type`, at);
   return type;
 }
 

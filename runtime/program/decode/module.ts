@@ -181,7 +181,7 @@ function typeSection(reader: Reader, module: Module): void {
     if (form === 0x4e || form === 0x4f || form === 0x50 || form === 0x5e || form === 0x5f) {
       reader.fail("gc", "Types of garbage-collected objects are not admitted", reader.offset - 1);
     }
-    if (form !== 0x60) reader.fail("malformed", "A type that is no function type", reader.offset - 1);
+    if (form !== 0x60) reader.fail("malformed", "A type that is not a function type", reader.offset - 1);
     const parametersAt = reader.offset;
     const parameters = typeVector(reader);
     if (parameters.length > limits.PARAMETERS_LIMIT) {
@@ -298,7 +298,7 @@ function globalSection(reader: Reader, module: Module): void {
       reader.fail("malformed", "A global is neither constant nor mutable", reader.offset - 1);
     const mutable = mutability === 1;
     if (mutable && isReference(type)) {
-      const text = `A mutable global of type ${typeName(type)}: references are no part of an image`;
+      const text = `A mutable global of type ${typeName(type)}: references are not part of an image`;
       reader.fail("mutable-reference-global", text, start);
     }
     const initial = constantExpression(reader, module, type);

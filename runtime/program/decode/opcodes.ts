@@ -431,10 +431,10 @@ NAMES.forEach((name, op) => {
 /** The reason for an opcode outside the table; "unknown-opcode" where it is no known feature. */
 export function rejectionOf(op: number): { reason: Reason; text: string } {
   if (op === TABLE_SET || [12, 14, 15, 17].includes(op - PREFIX_FC)) {
-    return { reason: "table-mutation", text: "Tables may not be written: they are no part of an image" };
+    return { reason: "table-mutation", text: "Tables may not be written: they are not part of an image" };
   }
   if (op === PREFIX_FC + 9 || op === PREFIX_FC + 13) {
-    return { reason: "segment-drop", text: "Segments may not be dropped: they are no part of an image" };
+    return { reason: "segment-drop", text: "Segments may not be dropped: they are not part of an image" };
   }
   if (op === 0xfe) return { reason: "threads", text: "Atomic instructions are not admitted" };
   if ([0x06, 0x07, 0x08, 0x09, 0x0a, 0x18, 0x19, 0x1f].includes(op)) {

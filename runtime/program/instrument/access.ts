@@ -1,5 +1,5 @@
 /**
- * Writes loads and stores: in the production variant a store and its mark, in the batch variant also the
+ * Writes loads and stores: in the sequential variant a store and its mark, in the batch variant also the
  * checks that lines.ts has planned.
  */
 

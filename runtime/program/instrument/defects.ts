@@ -1,8 +1,8 @@
 /** What tests plant into the instrumentation, to see that it is found. */
 
 /** Deliberate defects, for tests that must find them. */
-export type Defect = ProductionDefect | LineDefect;
-type ProductionDefect =
+export type Defect = SequentialDefect | LineDefect;
+type SequentialDefect =
   | "gas"
   | "nan"
   | "nan-shape"

@@ -56,7 +56,7 @@ export function payPage(code: Code, bound: number, address: Address, pay: () => 
   set(code, paidOf(bound), address, pay);
 }
 
-/** Marks what a store has written above the bound, 0 in the production variant. */
+/** Marks what a store has written above the bound, 0 in the sequential variant. */
 export function mark(code: Code, bound: number, address: Address, pay: () => void): void {
   // The kernel's own writes mark and pay alike, so a place that is marked lies in a page that is paid.
   set(code, marksOf(bound), address, bound === 0 ? pay : () => payPage(code, bound, address, pay));

@@ -15,7 +15,7 @@
  * Where a function can be suspended, what it keeps is seen: locals that are saved, which are canonical when
  * they are written, and operands that wait for a later instruction.
  *
- * Values that were loaded, reinterpreted or given as constants keep their bits: they are no results of
+ * Values that were loaded, reinterpreted or given as constants keep their bits: they are not results of
  * arithmetic.
  */
 

@@ -3,15 +3,15 @@
  *
  * A global that begins above the bound, serves as a base of accesses, and is only ever set to a sum or a
  * difference with a constant, or put back from a local, is taken for a stack pointer. It is guarded: wherever
- * it is set, a value below the bound (as a signed number) ends the activation with FAULT_INTERNAL_PRODUCTION,
- * and the production variant runs it. So the guess is never wrong, only dear.
+ * it is set, a value below the bound (as a signed number) ends the activation with FAULT_INTERNAL_SEQUENTIAL,
+ * and the sequential variant runs it. So the guess is never wrong, only dear.
  */
 
 import { type Body, NOBODY } from "../decode/body.ts";
 import type { Module } from "../decode/model.ts";
 import * as op from "../decode/opcodes.ts";
 import type { Code } from "../instrument/code.ts";
-import { FAULT_INTERNAL_PRODUCTION } from "../layout.ts";
+import { FAULT_INTERNAL_SEQUENTIAL } from "../layout.ts";
 import type { Lines } from "./lines.ts";
 
 /** Collects the globals to be guarded, body by body. */
@@ -69,6 +69,6 @@ export function guard(code: Code, { guarded, bound, defect }: Lines, global: num
   code.i32(bound);
   code.op(op.I32_LT_S);
   code.open(op.IF);
-  code.fault(FAULT_INTERNAL_PRODUCTION);
+  code.fault(FAULT_INTERNAL_SEQUENTIAL);
   code.end();
 }

@@ -9,5 +9,5 @@ import { steps as stall } from "./stall.ts";
 export const steps: Steps = {
   ...stall,
   plan: () => (Math.random() < 0.6 ? 0 : 1 + Math.floor(Math.random() * 12)),
-  production: () => Math.random() < 0.1,
+  sequential: () => Math.random() < 0.1,
 };

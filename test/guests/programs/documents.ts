@@ -1,6 +1,6 @@
 /**
  * A store of JSON documents that is changed in steps: makes up documents, prints and parses them, changes
- * them through text, and stands still in RET between steps and in the middle of printing.
+ * them through text, and suspends in RET between steps and in the middle of printing.
  *   run(steps)   RET gives the digest of all texts so far; what RET returns is stirred into the next numbers
  */
 
@@ -18,7 +18,7 @@ export function run(steps: i64): i64 {
     const text = print(fresh);
     const name = `${random.word()}-${step}`;
     documents.set(name, text);
-    // The tree is held while the process stands still, by this frame alone.
+    // The tree is held while the process is suspended, by this frame alone.
     random.stir(ret(<i64>digest(text, sum)));
     const again = new Parser(text).parse();
     if (again.size() != fresh.size() || print(again) != text) throw new Error(`documents: ${name} changed`);

@@ -1,6 +1,6 @@
 /**
  * A lending library in steps: classes with inheritance, maps and sets of objects, sorting by several keys,
- * text tables. Stands still in RET between steps, and inside of a callback of a sort.
+ * text tables. Suspends in RET between steps, and inside of a callback of a sort.
  *   run(steps)   RET gives the digest of the report of the step; what RET returns is stirred in
  */
 

@@ -1,4 +1,4 @@
-/** Caring for a store: finding what is damaged, going back to what is whole, saving what can be read. */
+/** Maintenance of a store: finding what is damaged, going back to what is whole, saving what can be read. */
 
 import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";

@@ -7,7 +7,7 @@
 import { createRequire } from "node:module";
 
 /** The module `name`, as seen from the module at `url`, with the extension of sources. */
-export function later<M>(url: string, name: string): () => M {
+export function lazy<M>(url: string, name: string): () => M {
   let module: M | undefined;
   // In the package everything is JavaScript.
   const file = url.endsWith(".ts") ? name : name.replace(/\.ts$/, ".js");

@@ -1,5 +1,5 @@
 /**
- * Work in advance: children that run while later blocks are produced. It can be used, lost or interrupted,
+ * Speculative work: children that run while later blocks are produced. It can be used, lost or interrupted,
  * never seen.
  */
 
@@ -82,8 +82,8 @@ for (const levels of [1, 2, 4]) {
   test(`a child ${levels} levels down runs on over ten blocks, and nobody can tell when`, async () => {
     const alone = await withRuntime([], { ...OPTIONS, workers: 1 }, (runtime) => run(runtime, levels));
     await withRuntime([], { ...OPTIONS, workers: 3 }, async (runtime) => {
-      const early = await run(runtime, levels, (r) => until(() => r.engine.pool.advanceReady === 1));
-      assert.equal(runtime.engine.pool.advanceUsed, 1, "the result in advance was used");
+      const early = await run(runtime, levels, (r) => until(() => r.engine.pool.speculativeReady === 1));
+      assert.equal(runtime.engine.pool.speculativeUsed, 1, "the speculative result was used");
       assert.deepEqual(facts(early), facts(alone));
       await runtime.revert(0);
       assert.deepEqual(facts(await run(runtime, levels)), facts(alone), "joined while it runs, or before");
@@ -96,7 +96,7 @@ test("until its join a child that is done looks like one that has not begun", as
     await play(runtime, (s) => leaveRunning(s, 1));
     const before = runtime.inspect([1]);
     assert.equal(before?.status, "runnable");
-    await until(() => runtime.engine.pool.advanceReady === 1);
+    await until(() => runtime.engine.pool.speculativeReady === 1);
     assert.deepEqual(runtime.inspect([1]), before);
     const { results, handles } = await play(runtime, (s) => s.load(0x200000));
     assert.equal(results.value(handles), 0n);
@@ -136,32 +136,32 @@ test("killed workers and collections in the middle change nothing", async () => 
     assert.deepEqual(facts(disturbed), facts(alone));
     await runtime.revert(0);
     const collected = await run(runtime, 2, async ({ engine }, height) => {
-      await until(() => engine.pool.advanceReady === 1);
+      await until(() => engine.pool.speculativeReady === 1);
       if (height === 5) await engine.collect();
     });
     assert.deepEqual(facts(collected), facts(alone), "a result survives a collection");
-    assert.ok(runtime.engine.pool.advanceUsed > 0);
+    assert.ok(runtime.engine.pool.speculativeUsed > 0);
   });
 });
 
 test("a collection forgets results that no retained block can want", async () => {
   await withRuntime([], { ...OPTIONS, workers: 2, retain: 1 }, async (runtime) => {
     await play(runtime, (s) => leaveRunning(s, 1));
-    await until(() => runtime.engine.pool.advanceReady === 1);
+    await until(() => runtime.engine.pool.speculativeReady === 1);
     await play(runtime, (s) => joinAll(s, 1));
     await play(runtime, (s) => leaveRunning(s, 1));
-    await until(() => runtime.engine.pool.advanceReady === 1);
+    await until(() => runtime.engine.pool.speculativeReady === 1);
     await runtime.engine.collect();
-    assert.equal(runtime.engine.pool.advanceReady, 1);
+    assert.equal(runtime.engine.pool.speculativeReady, 1);
     await play(runtime, (s) => s.put(1, { program: DRIVER_HASH }));
     await runtime.engine.collect();
-    assert.equal(runtime.engine.pool.advanceReady, 0);
+    assert.equal(runtime.engine.pool.speculativeReady, 0);
   });
 });
 
 for (const [name, levels] of [
-  ["endless work in advance", 1],
-  ["endless work in advance below work in advance", 2],
+  ["endless speculative work", 1],
+  ["endless speculative work below speculative work", 2],
 ] as const) {
   test(`${name} does not keep the heap from being collected`, async () => {
     const small = { workers: 3, heapBytes: 96 << 20, memoryQuota: quota(400), gasLimit: 4e15, retain: 1 };
