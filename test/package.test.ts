@@ -61,7 +61,7 @@ test("the package holds what it runs and no tests", () => {
     readdirSync(installed)
       .filter((name) => name !== "node_modules")
       .sort(),
-    ["LICENSE", "README.md", "dist", "examples", "guest", "package.json", "syscalls"],
+    ["LICENSE", "README.md", "dist", "docs", "examples", "guest", "package.json", "syscalls"],
   );
   assert.equal(readdirSync(join(installed, "dist/examples/ledger/blocks")).length, 13);
 });
