@@ -233,7 +233,7 @@ export class Runner implements BatchRunner {
 
   end(batch: Batch): void {
     const { program, start } = batch;
-    // One without items was never planned.
+    // One without items, or without gas, was never planned.
     const planned = batch === this.#batch;
     if (planned && this.#experience !== null) this.#learn(batch, this.#experience);
     const evidence = planned ? this.#evidence : new Evidence();

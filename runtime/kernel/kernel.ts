@@ -149,7 +149,7 @@ export class Kernel {
     if (start.inputs === 0 || !isReady) return faulted(this.#heap, start, abi.FAULT_OUT_OF_GAS, 0);
     const batch = new Batch(this.#heap, program, start, start.memory, start.globals, 0, depth);
     batch.refuse();
-    return batch.finish(this.#heap, NO_RUNNER);
+    return batch.finish(this.#heap, this.#runner);
   }
 
   /** Lets `use` have an activation in a slot that holds `image`. */
