@@ -32,8 +32,6 @@ interface Parts {
 }
 
 export class Archive {
-  /** Keeps nothing. */
-  static readonly NONE = Archive.empty(0, null);
   readonly #parts: Parts;
 
   private constructor(parts: Parts) {

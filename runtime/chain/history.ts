@@ -75,7 +75,7 @@ export class History {
     entries: Iterable<Retained>,
     head: BlockName,
     pinned: Iterable<BlockName> = [],
-    archive = Archive.NONE,
+    archive = Archive.empty(0, null),
   ): History {
     let levels: Levels = IntegerMap.empty();
     let pins: Pins = IntegerMap.empty();
