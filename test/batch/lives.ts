@@ -7,7 +7,7 @@
 
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
-import { compileGuest } from "../../runtime/compile.ts";
+import { type CompileOptions, compileGuest } from "../../runtime/compile.ts";
 import { programHash } from "../../runtime/index.ts";
 import { CLONE_SELF } from "../../syscalls/abi.ts";
 import { type PutSpec, quota, Script } from "../driver.ts";
@@ -17,19 +17,18 @@ import { FAMILY, FAMILY_PAGES, family, familyBatch, scripts } from "./families.t
 import { getOutcomes, putBatch } from "./requests.ts";
 import { PLENTY, randomBatch, SCRIPT, STATE_BYTES } from "./scripts.ts";
 
-/**
- * The guest of scripts in forms whose state ends elsewhere than it thinks. All have their mail at the same
- * place.
- */
-const script = (options: object): Promise<Uint8Array> =>
-  compileGuest(fileURLToPath(new URL("../guests/batch/script.ts", import.meta.url)), {
+// The guest of scripts in forms whose state ends elsewhere than it thinks. All have inbox and outbox at the same
+// place.
+const compiled = (name: string, options: CompileOptions): Promise<Uint8Array> =>
+  compileGuest(fileURLToPath(new URL(`../guests/batch/${name}.ts`, import.meta.url)), {
     enable: ["simd"],
     ...options,
   });
 /** Of other code, for it is not optimised. */
-const PLAIN = await script({ optimize: false });
+const PLAIN = await compiled("script", { optimize: false });
 /** State ends where initial memory does, and static data lies in the state: batches need `prepare` before. */
-const ALL = await script({ memoryBase: 0x10000, initialMemory: 2 });
+const LOW = await compiled("script_low", { memoryBase: 0x10000, initialMemory: 2 });
+const ALL = patched(LOW, Buffer.from("STATE_OTHER"), Buffer.from("STATE_BYTES"));
 /** All memory is private: the export has another name. */
 const NONE = patched(SCRIPT, Buffer.from("STATE_BYTES"), Buffer.from("STATE_OTHER"));
 /** State ends in the middle of what the items take for it: what lies behind is private. */
