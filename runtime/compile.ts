@@ -31,7 +31,8 @@ import { WASM_PAGE_BYTES } from "./limits.ts";
 import { readState } from "./program/decode/state.ts";
 import { withoutSections } from "./program/source-map/names.ts";
 import { addSources } from "./program/source-map/sources.ts";
-import { analyseGuest, mentionsContracts, parseLock, type TypedGuest, withInterface } from "./typed/build.ts";
+import { analyseGuest, mentionsContracts, parseLock, withInterface } from "./typed/build.ts";
+import type { TypedGuest } from "./typed/guest.ts";
 
 export interface CompileOptions {
   /** Optimise for speed (asc -O3). Default true. */

@@ -5,25 +5,15 @@
 
 import { editedSources } from "./edits.ts";
 import { entrySource, relativeImport } from "./entry.ts";
+import type { Lock, TypedGuest } from "./guest.ts";
 import type { Interface, Type } from "./interface.ts";
-import { type Layout, type Lock, layOut } from "./layout.ts";
+import { type Layout, layOut } from "./layout.ts";
 import { type Model, modelOf } from "./model.ts";
 import { type Sources, Syntax } from "./syntax.ts";
 
 export { type Interface, readInterface, withInterface } from "./interface.ts";
-export { type Lock, parseLock } from "./layout.ts";
+export { parseLock } from "./layout.ts";
 export type { Sources } from "./syntax.ts";
-
-export interface TypedGuest {
-  /** The entry that is compiled instead of the author's. */
-  readonly entry: string;
-  /** Texts that stand for those of files. */
-  readonly texts: ReadonlyMap<string, string>;
-  readonly description: Interface;
-  readonly layout: Layout;
-  /** Doc comments of functions, by contract and name, for the client. */
-  readonly docs: ReadonlyMap<string, string>;
-}
 
 /**
  * Looks whether a guest declares contracts, without parsing: files without the word compile as they always

@@ -8,6 +8,7 @@
 
 import { UsageError } from "../errors.ts";
 import { WASM_PAGE_BYTES } from "../limits.ts";
+import type { GuestLayout, Lock, Locked } from "./guest.ts";
 import type { Region, Type } from "./interface.ts";
 import { type Model, type RecordModel, roundUp, type StateModel } from "./model.ts";
 import { errorAt } from "./syntax.ts";
@@ -18,28 +19,9 @@ const LINE_BYTES = 64;
 const CONTEXT_BYTES = LINE_BYTES;
 const STATE_MAX = 2 ** 31;
 
-/** A collection in the lock file. */
-export interface Locked {
-  readonly kind: string;
-  /** Its types with the names of fields: what lies there is read by them. */
-  readonly types: readonly string[];
-  readonly capacity: number;
-  readonly at: number;
-  readonly bytes: number;
-}
-
-export interface Lock {
-  readonly version: number;
-  readonly state: Readonly<Record<string, Locked>>;
-}
-
-export interface Layout {
+/** Where state lies, with what declares it. */
+export interface Layout extends GuestLayout {
   readonly regions: readonly (Region & { readonly node: StateModel["node"] })[];
-  readonly stateBytes: number;
-  /** What the lock file is to hold from now on. */
-  readonly lock: Lock;
-  /** Collections of the lock file that the program no longer has. */
-  readonly gone: readonly string[];
 }
 
 /**

@@ -17,8 +17,8 @@ import { FAMILY, FAMILY_PAGES, family, familyBatch, scripts } from "./families.t
 import { getOutcomes, putBatch } from "./requests.ts";
 import { PLENTY, randomBatch, SCRIPT, STATE_BYTES } from "./scripts.ts";
 
-// The guest of scripts in forms whose state ends elsewhere than it thinks. All have inbox and outbox at the same
-// place.
+// The guest of scripts in forms whose state ends elsewhere than it thinks. All have inbox and outbox at the
+// same place.
 const compiled = (name: string, options: CompileOptions): Promise<Uint8Array> =>
   compileGuest(fileURLToPath(new URL(`../guests/batch/${name}.ts`, import.meta.url)), {
     enable: ["simd"],

@@ -61,7 +61,7 @@ interface SlotExports {
   save(): void;
   scan(from: number, end: number): number;
   /** Of a program that can be suspended. */
-  readonly state?: WebAssembly.Global<"i32">;
+  readonly state?: { value: number };
 }
 
 /**
