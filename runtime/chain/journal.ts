@@ -179,6 +179,7 @@ export class Journal {
     this.#pending.push(changes);
     const failures = this.#failures;
     const written = this.#tail.then(() => this.#writeFirst(failures, now));
+    this.#engine.pool.alive.until(written);
     this.#tail = written.catch(() => {});
     if (now || this.#pending.length > PENDING_LIMIT) await written;
   }

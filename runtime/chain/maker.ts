@@ -39,8 +39,11 @@ type Forget = (count: number) => Promise<number>;
 export class Maker {
   readonly #engine: Engine;
   readonly #journal: Journal;
+  readonly #closing: AbortSignal;
 
-  constructor(engine: Engine, journal: Journal) {
+  /** `closing` is aborted when whatever runs is to be given up. */
+  constructor(engine: Engine, journal: Journal, closing: AbortSignal) {
+    this.#closing = closing;
     this.#engine = engine;
     this.#journal = journal;
   }
@@ -138,7 +141,7 @@ export class Maker {
   /** Runs a block on top of another and hands it to `keep`, which must make it reachable at once. */
   async #run<T extends object>(
     parent: Retained,
-    { metadata, gasLimit, hints, signal }: Input,
+    { metadata, gasLimit, hints, signal: own }: Input,
     keep: (entry: Retained, reports: readonly BatchReport[]) => T,
     forget: Forget,
   ): Promise<T> {
@@ -150,6 +153,7 @@ export class Maker {
       const entry = makeBlock(heap, genesis.id, run, height, id, gasLimit);
       return keep(entry, run.reports(entry.block.id));
     };
+    const signal = own === null ? this.#closing : AbortSignal.any([own, this.#closing]);
     const plan = { block: { height, parent: id }, hints, signal, events: this.#journal.events };
     return this.#engine.run(ref, metadata, gasLimit, plan, commit, forget);
   }

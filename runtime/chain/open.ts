@@ -56,6 +56,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
       timeline: createTimeline(settings.timeline),
       batchOptions: { force, paranoid, steps, dependencies, timing },
     });
+    pool.alive.hold();
     const genesis = await loading;
     publishProcess(heap, genesis.start);
     const batches = workers > 1 && runner === "parallel" ? await createBatchMemory(workers) : null;
@@ -73,6 +74,8 @@ export async function openParts(settings: Settings): Promise<Parts> {
     await store?.close();
     await pool?.close();
     throw error;
+  } finally {
+    pool?.alive.release();
   }
 }
 

@@ -58,6 +58,8 @@ export interface RuntimeOptions {
   readonly onForget?: (blocks: readonly Block[]) => void;
   /** How many candidates there can be at once, those in progress among them. Default 64. */
   readonly candidatesLimit?: number;
+  /** How many calls may wait for those before; further ones are rejected. Default 4,096. */
+  readonly queueLimit?: number;
   /** Directory where instrumented programs are kept between runs. Default: none. */
   readonly programCache?: string;
   /**
@@ -146,6 +148,7 @@ const KNOWN = [
   "archive",
   "onForget",
   "candidatesLimit",
+  "queueLimit",
   "programCache",
   "store",
   "timeline",
@@ -203,6 +206,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     retainAtLeast: integer(options, "retainAtLeast", 1, 1, 1 << 18),
     archive: integer(options, "archive", 0, 0, 2 ** 32 - 1),
     candidatesLimit: integer(options, "candidatesLimit", 64, 1, 1 << 12),
+    queueLimit: integer(options, "queueLimit", 4096, 1, 1 << 20),
     timeline: integer(options, "timeline", 0, 0, 1 << 24),
   };
   if (settings.memoryQuota * PAGE_BYTES > settings.heapBytes) {
@@ -235,6 +239,12 @@ export function checkStore(store: string | StoreOptions): StoreSettings {
       ? undefined
       : integer({ "store.limitBytes": options.limitBytes }, "store.limitBytes", 0, 1 << 20, 2 ** 40);
   return { path, durability, limitBytes, steps };
+}
+
+/** Options of `close`. */
+export interface CloseOptions {
+  /** Gives up blocks in progress and calls that wait: they reject with CANCELLED. Default false. */
+  readonly cancel?: boolean;
 }
 
 /** Options of `fork`. */
@@ -286,7 +296,7 @@ export function integer<T extends object>(
 }
 
 /** An option that is true or false, by default false. */
-function flag<T extends object>(options: T, name: keyof T & string): boolean {
+export function flag<T extends object>(options: T, name: keyof T & string): boolean {
   const value: unknown = options[name] ?? false;
   if (typeof value !== "boolean") throw bad(name, value, "true or false");
   return value;

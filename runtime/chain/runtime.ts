@@ -35,13 +35,17 @@ import { Journal } from "./journal.ts";
 import { Maker, type Pruned, type Reorg } from "./maker.ts";
 import { archiveOf, copyToStore, openParts, type Parts } from "./open.ts";
 import {
+  type CloseOptions,
   checkFork,
+  checkNames,
   checkOptions,
   type ForkOptions,
+  flag,
   integer,
   type RuntimeOptions,
   type StoreSettings,
 } from "./options.ts";
+import { Queue } from "./queue.ts";
 import { checkTraced, type Trace, type TriedBlock, traceBlock } from "./trace.ts";
 import { type CallOptions, checkCall, type View, Views } from "./views.ts";
 
@@ -64,16 +68,15 @@ export class Runtime extends Chain {
   readonly #journal: Journal;
   readonly #maker: Maker;
   readonly #views: Views;
-  /** Calls in progress that are not of the queue. */
-  readonly #aside = new Set<Promise<unknown>>();
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #queue: Queue;
   #closing: Promise<void> | null = null;
 
   private constructor({ engine, journal }: Parts) {
     super();
     this.#engine = engine;
     this.#journal = journal;
-    this.#maker = new Maker(engine, journal);
+    this.#queue = new Queue(engine.settings.queueLimit, engine.pool.alive);
+    this.#maker = new Maker(engine, journal, this.#queue.signal);
     this.#views = new Views(engine, journal);
     engine.open(this);
   }
@@ -144,7 +147,7 @@ export class Runtime extends Chain {
    */
   async execute(metadata: Uint8Array, options: ExecuteOptions = {}): Promise<Candidate> {
     const { on = this.head, input } = checkExecute(this.#engine.settings, metadata, options);
-    return this.#beside(async () => {
+    return this.#queue.atOnce(async () => {
       const { candidates } = this.#journal;
       const base = candidates.enter(on);
       try {
@@ -283,7 +286,7 @@ export class Runtime extends Chain {
     const place = checkFork(options);
     const { at } = options;
     if (at === undefined) return this.#enqueue(() => this.#fork(this.#history, place));
-    return this.#beside(() => this.#fork(this.#journal.historyAt(at), place));
+    return this.#queue.atOnce(() => this.#fork(this.#journal.historyAt(at), place));
   }
 
   async #fork(history: History, place: StoreSettings | null): Promise<Runtime> {
@@ -321,7 +324,7 @@ export class Runtime extends Chain {
   }
 
   archived(target: number | string): Promise<ArchivedBlock | null> {
-    return this.#beside(() => this.#journal.archived(target));
+    return this.#queue.atOnce(() => this.#journal.archived(target));
   }
 
   blockHeader(block: number | Block = this.head): Uint8Array {
@@ -343,7 +346,7 @@ export class Runtime extends Chain {
    */
   async call(path: readonly number[], entry: string, options: CallOptions = {}): Promise<View> {
     const call = checkCall(path, entry, options);
-    return this.#beside(() => this.#views.run(this.refOf(call.block ?? this.head), call));
+    return this.#queue.atOnce(() => this.#views.run(this.refOf(call.block ?? this.head), call));
   }
 
   blocks(): readonly Block[] {
@@ -355,22 +358,24 @@ export class Runtime extends Chain {
   }
 
   /**
-   * Waits for what is in progress, and for the disk, releases candidates and, with the last runtime of those
-   * that share them, the threads. A store that one of these may still need is released with that. Blocks can
-   * be looked at afterwards as far as they are in memory, and no other runtime goes on in it.
+   * Waits for what is in progress, or gives it up with `cancel`, and for the disk, releases candidates and,
+   * with the last runtime of those that share them, the threads. A store that one of these may still need is
+   * released with that. Blocks can be looked at afterwards as far as they are in memory, and no other runtime
+   * goes on in it.
    *
    * @throws StoreError: what could not be written, unless `flush` or another call has said so; it is closed
    *   all the same
    */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  async close(options: CloseOptions = {}): Promise<void> {
+    checkNames(options, ["cancel"]);
+    this.#queue.close(flag(options, "cancel") ? new Error("the runtime is being closed") : null);
+    this.#closing ??= this.#engine.pool.alive.until(this.#close());
     return this.#closing;
   }
 
   async #close(): Promise<void> {
     try {
-      await this.#queue;
-      await Promise.allSettled(this.#aside);
+      await this.#queue.ended();
       await this.#journal.close();
     } finally {
       await this.#engine.close(this);
@@ -448,7 +453,7 @@ export class Runtime extends Chain {
 
   #find(block: number | Block): Retained {
     // Once it is closed, the collections of others do not keep its blocks any more.
-    if (this.#closing !== null && this.#engine.inUse) throw new UsageError("CLOSED", "the runtime is closed");
+    if (this.#queue.isClosed && this.#engine.inUse) throw new UsageError("CLOSED", "the runtime is closed");
     return this.#journal.find(block);
   }
 
@@ -471,19 +476,8 @@ export class Runtime extends Chain {
     return this.#engine;
   }
 
-  /** Begins a call at once, beside those of the queue; closing waits for it. */
-  #beside<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closing !== null) return Promise.reject(new UsageError("CLOSED", "the runtime is closed"));
-    const result = work();
-    this.#aside.add(result);
-    const done = (): unknown => this.#aside.delete(result);
-    result.then(done, done);
-    return result;
-  }
-
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closing !== null) return Promise.reject(new UsageError("CLOSED", "the runtime is closed"));
-    const result = this.#queue.then(() => {
+    return this.#queue.inOrder(() => {
       const journal = this.#journal;
       // What could not be written since the last call is said before anything builds on it.
       journal.check();
@@ -493,7 +487,5 @@ export class Runtime extends Chain {
         journal.draft = null;
       });
     });
-    this.#queue = result.catch(() => {});
-    return result;
   }
 }

@@ -134,6 +134,8 @@ export class Stores {
       Atomics.store(this.#heap.control, LOADER_STATE, LOADER_NONE);
       this.#lost(new Error("its thread has ended"));
     });
+    // Whoever waits for it keeps the process alive; listening to it does not.
+    thread.unref();
     // Who asks before it runs waits for it.
     Atomics.store(this.#heap.control, LOADER_STATE, LOADER_READY);
     return thread;

@@ -11,6 +11,7 @@ import { type Hints, writeHints } from "../batch/hints.ts";
 import type { BatchOptions } from "../batch/runner.ts";
 import { type BatchMemory, recoverBatches } from "../batch/shared.ts";
 import {
+  assert,
   type Facts,
   KernelPanic,
   LimitError,
@@ -22,6 +23,7 @@ import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
 import type { ProgramHandle } from "../kernel/program.ts";
 import { slotsOfWorker, WORKER_STACK_BYTES } from "../limits.ts";
+import { Alive } from "./alive.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
 import { type NewJob, NO_ENTRY } from "./job.ts";
 import { NO_RECORD } from "./timeline.ts";
@@ -67,9 +69,13 @@ export class Pool {
   readonly heap: Heap;
   readonly views: Views;
   readonly #options: PoolOptions;
+  /** Keeps the process alive while somebody waits for something. */
+  readonly alive = new Alive();
   readonly #memory = createBoard();
   readonly #board: Board;
   readonly #piscina: Piscina;
+  /** Unreferences the ports of piscina's threads, by thread. */
+  readonly #ports = new Map<number, () => void>();
   /** The threads' long tasks, by our own id: settled when the thread has died and all is put right. */
   readonly #running = new Map<number, Promise<void>>();
   /** The threads that run their long task: thread id and our own id. */
@@ -119,6 +125,7 @@ export class Pool {
       concurrentTasksPerWorker: 1,
       resourceLimits: { stackSizeMb: WORKER_STACK_BYTES / (1 << 20) },
     });
+    this.#piscina.on("workerCreate", (worker: PiscinaThread) => this.#ports.set(worker.id, portOf(worker)));
     this.#piscina.on("message", ({ started, id, report, run, help }) => {
       if (help !== undefined) {
         this.#startUpTo(workers);
@@ -130,10 +137,16 @@ export class Pool {
         return;
       }
       this.#started.set(started, id);
-      this.#starting.delete(id);
+      this.#hasStarted(id);
+      // Its task has no end, for which piscina would keep the process alive.
+      this.#ports.get(started)?.();
       this.#startedCount++;
       if (this.#unwanted.has(id)) this.#terminate(id);
     });
+  }
+
+  #hasStarted(id: number): void {
+    if (this.#starting.delete(id)) this.alive.release();
   }
 
   /** Lets the threads begin. */
@@ -310,7 +323,7 @@ export class Pool {
     const thread = threads[index % threads.length];
     if (thread === undefined) return;
     this.#started.delete(thread.threadId);
-    await thread.terminate();
+    await this.alive.until(thread.terminate());
   }
 
   async close(): Promise<void> {
@@ -345,10 +358,12 @@ export class Pool {
       batchOptions: { ...this.#options.batchOptions, counters: this.#counters },
     };
     this.#starting.add(id);
+    // Node aborts when it ends while a thread loads its first module.
+    this.alive.hold();
     const running = this.#piscina.run(task).then(
       () => {},
       async (error: unknown) => {
-        this.#starting.delete(id);
+        this.#hasStarted(id);
         if (this.#closed) return;
         this.#deaths++;
         this.#lastDeath = error;
@@ -369,7 +384,23 @@ export class Pool {
   }
 }
 
-function cancelled({ reason }: AbortSignal): UsageError {
+/** A thread as piscina's events show it. */
+interface PiscinaThread {
+  readonly id: number;
+}
+
+/** Piscina's own record of the thread, in which it references the port whose messages end a task. */
+function portOf(worker: PiscinaThread): () => void {
+  const name = Object.getOwnPropertySymbols(worker).find(
+    ({ description }) => description === "Piscina.kWorkerData",
+  );
+  const record = name && (worker as never as Record<symbol, { unref?(): void }>)[name];
+  assert(typeof record?.unref === "function", "pool: piscina's threads are other than in its version 5.3.2");
+  return () => record.unref?.();
+}
+
+/** The error of a block that was given up because of this signal. */
+export function cancelled({ reason }: AbortSignal): UsageError {
   const text = "the block was cancelled: the runtime stands where it stood before";
   return new UsageError("CANCELLED", text, {}, { cause: reason });
 }

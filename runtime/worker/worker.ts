@@ -326,6 +326,8 @@ class Worker implements Jobs {
     }
     if (job.kind === JOB_TRACE) return this.#trace(process, job);
     const ref = runRoot(heap, this.#kernel, process, job);
+    // The main thread does not wait for hashes.
+    if (job.metadata !== 0) hashObject(heap, job.metadata);
     this.#hash(ref);
     return ref;
   }
