@@ -40,10 +40,12 @@ export function checkPut(heap: Heap, programs: Programs, caller: Activation, chi
   let entry = 0;
   if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
     const program = programs.get(process.program);
-    const starts = (parts & abi.PART_START) !== 0;
-    const refusal = starts ? checkStart(caller, process, program) : checkBatch(caller, process, program);
-    if (refusal !== abi.OK) return refusal;
     entry = entryOf(caller, process, program);
+    const refusal =
+      (parts & abi.PART_START) !== 0
+        ? checkStart(caller, process, entry)
+        : checkBatch(caller, process, program, entry);
+    if (refusal !== abi.OK) return refusal;
     caller.charge(gas.costOfStart(process.presentPages, program.handle, request.batch.count));
     if (request.gas > GAS_LIMIT || request.gas > caller.gas()) return abi.E_GAS;
   }

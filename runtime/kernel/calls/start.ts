@@ -8,31 +8,39 @@ import type { Activation } from "../activation.ts";
 import { batchBytes, type InputList } from "../items/objects.ts";
 import type { LoadedProgram } from "../program.ts";
 
-/** Whether the child can be started. */
-export function checkStart(caller: Activation, process: Process, program: LoadedProgram): number {
-  const { entry } = caller.putRequest;
-  if (process.continuation !== 0) {
-    if (caller.item !== null) return abi.E_NOT_IN_BATCH;
-    return entry === "" ? abi.OK : abi.E_STATE;
-  }
-  if (entry === "") return abi.E_STATE;
-  return program.entry(entry) < 0 ? abi.E_NO_ENTRY : abi.OK;
+/**
+ * Number of the entry that START or BATCH runs: ENTRY_CONTINUE of a suspended child, negative if its program
+ * has no entry of that name.
+ */
+export function entryOf(caller: Activation, process: Process, program: LoadedProgram): number {
+  return process.continuation !== 0 ? ENTRY_CONTINUE : program.entry(caller.putRequest.entry);
 }
 
-/** Whether the child can take a batch. */
-export function checkBatch(caller: Activation, process: Process, program: LoadedProgram): number {
-  const { entry, batch } = caller.putRequest;
+/** Whether the child can be started with that entry. */
+export function checkStart(caller: Activation, process: Process, entry: number): number {
+  const { putRequest } = caller;
+  if (process.continuation !== 0) {
+    if (caller.item !== null) return abi.E_NOT_IN_BATCH;
+    return putRequest.entry === "" ? abi.OK : abi.E_STATE;
+  }
+  if (putRequest.entry === "") return abi.E_STATE;
+  return entry < 0 ? abi.E_NO_ENTRY : abi.OK;
+}
+
+/** Whether the child can take a batch of items that run that entry. */
+export function checkBatch(
+  caller: Activation,
+  process: Process,
+  program: LoadedProgram,
+  entry: number,
+): number {
+  const { batch } = caller.putRequest;
   const rests = process.status === abi.STATUS_FRESH || process.status === abi.STATUS_RETURNED;
   if (!rests || process.runnableHeld > 0) return abi.E_STATE;
-  if (program.entry(entry) < 0) return abi.E_NO_ENTRY;
+  if (entry < 0) return abi.E_NO_ENTRY;
   const bytes = process.memoryPages * WASM_PAGE_BYTES;
   if (!batch.fits(program.handle.stateBytes, bytes)) return abi.E_RANGE;
   return canKeepBatch(process, program, batch) ? abi.OK : abi.E_QUOTA;
-}
-
-/** Number of the entry that a checked START or BATCH runs; ENTRY_CONTINUE for a suspended child. */
-export function entryOf(caller: Activation, process: Process, program: LoadedProgram): number {
-  return process.continuation !== 0 ? ENTRY_CONTINUE : program.entry(caller.putRequest.entry);
 }
 
 /** Whether the quota of `process` allows it to keep these inputs, and what becomes of the items. */
