@@ -5,6 +5,13 @@
 
 import { UsageError } from "../errors.ts";
 import { Decoder, encode } from "../typed/codec.ts";
+import {
+  LINE_BYTES,
+  type TableShape,
+  tableShape,
+  VECTOR_ENTRIES_AT,
+  vectorStride,
+} from "../typed/collections.ts";
 import type { Interface, Region, Type } from "../typed/interface.ts";
 import { memoryBytes, readMemory, writeMemory } from "../typed/memory.ts";
 import { sipHash } from "./siphash.ts";
@@ -36,8 +43,6 @@ export interface CellView<Value = unknown> {
 
 export type StateView = MapView & VectorView & CellView;
 
-const LINE_BYTES = 64;
-const KEY = 8;
 /** Bytes that are read at once where all is read. */
 const STRETCH = 1 << 20;
 
@@ -60,30 +65,44 @@ function viewOf(description: Interface, region: Region, read: Read): StateView {
   }
 }
 
-class TableReader implements MapView {
-  readonly #description: Interface;
-  readonly #region: Region;
+/** What the readers of collections have in common: where the collection lies, and how to read of it. */
+class RegionReader {
+  protected readonly description: Interface;
+  protected readonly region: Region;
   readonly #read: Read;
-  readonly #key: Type;
-  readonly #value: Type;
-  readonly #valueAt: number;
-  readonly #stride: number;
-  readonly #slots: number;
 
   constructor(description: Interface, region: Region, read: Read) {
-    this.#description = description;
-    this.#region = region;
+    this.description = description;
+    this.region = region;
     this.#read = read;
+  }
+
+  /** Bytes at an offset of the collection. */
+  protected bytes(offset: number, length: number): Uint8Array {
+    return this.#read(this.region.at + offset, length);
+  }
+
+  protected valueIn(type: Type, bytes: Uint8Array, at = 0): unknown {
+    return readMemory(this.description, type, bytes, at);
+  }
+}
+
+class TableReader extends RegionReader implements MapView {
+  readonly #key: Type;
+  readonly #value: Type;
+  readonly #shape: TableShape;
+
+  constructor(description: Interface, region: Region, read: Read) {
+    super(description, region, read);
     const [key, value = { kind: "bool" }] = region.types as [Type, Type?];
     this.#key = key;
     this.#value = value;
-    this.#valueAt = KEY + roundUp(memoryBytes(description, key), 8);
-    this.#stride = roundUp(this.#valueAt + memoryBytes(description, value), LINE_BYTES);
-    this.#slots = region.capacity + Math.floor(region.capacity / 2) + 1;
+    const [keyBytes, valueBytes] = [memoryBytes(description, key), memoryBytes(description, value)];
+    this.#shape = tableShape(region.capacity, keyBytes, valueBytes);
   }
 
   get size(): number {
-    return view(this.#read(this.#region.at, 4)).getUint32(0, true);
+    return view(this.bytes(0, 4)).getUint32(0, true);
   }
 
   has(key: unknown): boolean {
@@ -92,90 +111,66 @@ class TableReader implements MapView {
 
   get(key: unknown): unknown {
     const slot = this.#find(key);
-    return slot === null ? undefined : readMemory(this.#description, this.#value, slot, this.#valueAt);
+    return slot === null ? undefined : this.valueIn(this.#value, slot, this.#shape.valueAt);
   }
 
   entries(): [unknown, unknown][] {
     const entries: [unknown, unknown][] = [];
-    const perStretch = Math.max(1, Math.floor(STRETCH / this.#stride));
-    for (let first = 0; first < this.#slots; first += perStretch) {
-      const count = Math.min(perStretch, this.#slots - first);
-      const bytes = this.#read(this.#address(first), count * this.#stride);
+    const { slots, stride, keyAt, valueAt } = this.#shape;
+    const perStretch = Math.max(1, Math.floor(STRETCH / stride));
+    for (let first = 0; first < slots; first += perStretch) {
+      const count = Math.min(perStretch, slots - first);
+      const bytes = this.#slot(first, count);
       for (let i = 0; i < count; i++) {
-        const slot = bytes.subarray(i * this.#stride, (i + 1) * this.#stride);
+        const slot = bytes.subarray(i * stride, (i + 1) * stride);
         if (view(slot).getUint32(0, true) === 0) continue;
-        const key = readMemory(this.#description, this.#key, slot, KEY);
-        entries.push([key, readMemory(this.#description, this.#value, slot, this.#valueAt)]);
+        entries.push([this.valueIn(this.#key, slot, keyAt), this.valueIn(this.#value, slot, valueAt)]);
       }
     }
     return entries;
   }
 
-  #address(slot: number): number {
-    return this.#region.at + 2 * LINE_BYTES + slot * this.#stride;
+  /** The bytes of a slot, or of `count` from it on. */
+  #slot(slot: number, count = 1): Uint8Array {
+    const { slotsAt, stride } = this.#shape;
+    return this.bytes(slotsAt + slot * stride, count * stride);
   }
 
   /** The bytes of the key's slot. */
   #find(key: unknown): Uint8Array | null {
-    const wanted = writeMemory(
-      this.#description,
-      this.#key,
-      checked(this.#description, this.#key, key, this.#region),
-    );
-    const seed = view(this.#read(this.#region.at + LINE_BYTES, 16));
+    const { description, region } = this;
+    const { slots, keyAt } = this.#shape;
+    const wanted = writeMemory(description, this.#key, checked(description, this.#key, key, region));
+    const seed = view(this.bytes(LINE_BYTES, 16));
     const hash = sipHash(wanted, seed.getBigUint64(0, true), seed.getBigUint64(8, true));
-    let slot = Number(((hash >> 32n) * BigInt(this.#slots)) >> 32n);
+    let slot = Number(((hash >> 32n) * BigInt(slots)) >> 32n);
     for (;;) {
-      const bytes = this.#read(this.#address(slot), this.#stride);
-      const isKey = Buffer.compare(bytes.subarray(KEY, KEY + wanted.length), wanted) === 0;
+      const bytes = this.#slot(slot);
+      const isKey = Buffer.compare(bytes.subarray(keyAt, keyAt + wanted.length), wanted) === 0;
       if (view(bytes).getUint32(0, true) !== 0 && isKey) return bytes;
       if (view(bytes).getUint32(4, true) === 0) return null;
-      slot = slot + 1 === this.#slots ? 0 : slot + 1;
+      slot = slot + 1 === slots ? 0 : slot + 1;
     }
   }
 }
 
-class VectorReader implements VectorView {
-  readonly #description: Interface;
-  readonly #region: Region;
-  readonly #read: Read;
-
-  constructor(description: Interface, region: Region, read: Read) {
-    this.#description = description;
-    this.#region = region;
-    this.#read = read;
-  }
-
+class VectorReader extends RegionReader implements VectorView {
   get length(): number {
-    return view(this.#read(this.#region.at, 4)).getUint32(0, true);
+    return view(this.bytes(0, 4)).getUint32(0, true);
   }
 
   get(index: number): unknown {
     if (!Number.isInteger(index) || index < 0 || index >= this.length) return undefined;
-    const type = this.#region.types[0] as Type;
-    const bytes = memoryBytes(this.#description, type);
-    const isPacked = !["fixed", "record", "u128", "u256"].includes(type.kind);
-    const stride = isPacked ? bytes : roundUp(bytes, LINE_BYTES);
-    const found = this.#read(this.#region.at + LINE_BYTES + index * stride, bytes);
-    return readMemory(this.#description, type, found, 0);
+    const type = this.region.types[0] as Type;
+    const bytes = memoryBytes(this.description, type);
+    return this.valueIn(type, this.bytes(VECTOR_ENTRIES_AT + index * vectorStride(type, bytes), bytes));
   }
 }
 
-class CellReader implements CellView {
-  readonly #description: Interface;
-  readonly #region: Region;
-  readonly #read: Read;
-
-  constructor(description: Interface, region: Region, read: Read) {
-    this.#description = description;
-    this.#region = region;
-    this.#read = read;
-  }
-
+class CellReader extends RegionReader implements CellView {
   get value(): unknown {
-    const type = this.#region.types[0] as Type;
-    const bytes = this.#read(this.#region.at, memoryBytes(this.#description, type));
-    return readMemory(this.#description, type, bytes, 0);
+    const type = this.region.types[0] as Type;
+    return this.valueIn(type, this.bytes(0, memoryBytes(this.description, type)));
   }
 }
 
@@ -187,10 +182,6 @@ function checked(description: Interface, type: Type, key: unknown, { name }: Reg
 
 function view(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-function roundUp(value: number, unit: number): number {
-  return Math.ceil(value / unit) * unit;
 }
 
 /** The view of that name; the error says which there are. */

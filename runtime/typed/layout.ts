@@ -8,13 +8,20 @@
 
 import { UsageError } from "../errors.ts";
 import { WASM_PAGE_BYTES } from "../limits.ts";
+import {
+  isReference,
+  LINE_BYTES,
+  roundUp,
+  tableShape,
+  VECTOR_ENTRIES_AT,
+  vectorStride,
+} from "./collections.ts";
 import type { GuestLayout, Lock, Locked } from "./guest.ts";
 import type { Region, Type } from "./interface.ts";
-import { type Model, type RecordModel, roundUp, type StateModel } from "./model.ts";
+import type { Model, RecordModel, StateModel } from "./model.ts";
 import { errorAt } from "./syntax.ts";
 
 export const LOCK_VERSION = 1;
-const LINE_BYTES = 64;
 /** u64 height · u64 time of the block, on a line of its own. */
 const CONTEXT_BYTES = LINE_BYTES;
 const STATE_MAX = 2 ** 31;
@@ -73,29 +80,29 @@ function sizeOf({ kind, types, capacity }: StateModel, placeOf: (type: Type) => 
   switch (kind) {
     case "StateMap":
     case "StateSet": {
-      const slots = capacity + Math.floor(capacity / 2) + 1;
-      return 2 * LINE_BYTES + slots * roundUp(8 + roundUp(first, 8) + (second ?? 1), LINE_BYTES);
+      const { slotsAt, slots, stride } = tableShape(capacity, first, second);
+      return slotsAt + slots * stride;
     }
-    case "StateVector": {
-      const stride = isReference(types[0] as Type) ? roundUp(first, LINE_BYTES) : first;
-      return LINE_BYTES + roundUp(capacity * stride, LINE_BYTES);
-    }
+    case "StateVector":
+      return VECTOR_ENTRIES_AT + roundUp(capacity * vectorStride(types[0] as Type, first), LINE_BYTES);
     case "StateCell":
       return roundUp(first, LINE_BYTES);
   }
 }
 
 /** Where entries begin, and the bytes from one to the next, for reports of batches. */
-export function entriesOf({ kind, types, at }: Region, placeOf: (type: Type) => number): [number, number] {
+export function entriesOf(
+  { kind, types, capacity, at }: Region,
+  placeOf: (type: Type) => number,
+): [number, number] {
   const [first, second] = types.map(placeOf) as [number, number?];
   if (kind === "StateCell") return [at, 0];
-  if (kind === "StateVector")
-    return [at + LINE_BYTES, isReference(types[0] as Type) ? roundUp(first, LINE_BYTES) : LINE_BYTES];
-  return [at + 2 * LINE_BYTES, roundUp(8 + roundUp(first, 8) + (second ?? 1), LINE_BYTES)];
-}
-
-function isReference({ kind }: Type): boolean {
-  return kind === "fixed" || kind === "record" || kind === "u128" || kind === "u256";
+  if (kind === "StateVector") {
+    const type = types[0] as Type;
+    return [at + VECTOR_ENTRIES_AT, isReference(type) ? vectorStride(type, first) : LINE_BYTES];
+  }
+  const { slotsAt, stride } = tableShape(capacity, first, second);
+  return [at + slotsAt, stride];
 }
 
 function shapeOf(type: Type, records: ReadonlyMap<string, RecordModel>): string {

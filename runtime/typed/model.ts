@@ -4,6 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { roundUp } from "./collections.ts";
 import { refuseForgotten } from "./forgotten.ts";
 import { canonical, type Field, type FunctionType, SCALAR_BYTES, type Type } from "./interface.ts";
 import {
@@ -457,10 +458,6 @@ function docOf(node: MethodDeclaration): string {
 /** First four bytes of the SHA-256, little-endian. */
 function selectorOf(text: string): number {
   return createHash("sha256").update(text).digest().readUInt32LE(0);
-}
-
-export function roundUp(value: number, unit: number): number {
-  return Math.ceil(value / unit) * unit;
 }
 
 /** Digits, + - * << and brackets, as JavaScript means them; NaN of anything else. */
