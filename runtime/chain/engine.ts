@@ -366,12 +366,11 @@ export class Engine {
   /**
    * Frees all space that no retained block of any runtime reaches, as soon as no block is in progress; those
    * that come wait, and views begin again behind it. Speculative work puts it off, until the heap is nearly
-   * full: then that work begins anew
-   * later.
+   * full: then that work begins anew later.
    *
    * Pages that lie in a store are freed too where the rest is not enough, or with `evict`: what needs them
-   * loads them again. With `also`, that is done behind it, while nobody runs; whether it was: work in
-   * advance puts it off too, with `force` it does not.
+   * loads them again. With `also`, that is done behind it, while nobody runs; whether it was:
+   * speculative work puts it off too, with `force` it does not.
    */
   collect(options: CollectOptions = {}): Promise<boolean> {
     return this.pool.alive.until(this.#collectInTurn(options));
