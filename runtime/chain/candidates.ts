@@ -56,7 +56,7 @@ export class Candidate implements Block {
   readonly gasUsed: number;
   readonly ended: boolean;
   /**
-   * What its batches told of dependencies, for whoever runs the block again; with the option "dependencies",
+   * Dependencies that its batches reported, for whoever runs the block again; with the option "dependencies",
    * else none.
    */
   readonly hints: readonly Hints[];

@@ -33,7 +33,7 @@ export interface Plan {
   readonly block: Omit<BlockOfBatch, "id">;
   readonly hints: readonly Hints[];
   readonly signal: AbortSignal | null;
-  /** Where its batches are told of. */
+  /** Where its batches are reported. */
   readonly events: Events | null;
 }
 
@@ -107,7 +107,7 @@ export class Engine {
   readonly settings: Settings;
   /** The stores of all runtimes. */
   readonly stores: Stores;
-  /** What is told of batches. */
+  /** Reports of batches. */
   readonly reports: Reports;
   readonly #users = new Set<RootHolder>();
   /** Stores whose runtime is closed, and that others may need to load objects. */

@@ -39,7 +39,7 @@ export interface EventFields {
   readonly collect: { readonly heapUsedBytes: number; readonly milliseconds: number };
   /** A worker thread died and is replaced; how many did since the runtime was opened. */
   readonly death: { readonly workersDied: number };
-  /** A batch of the block has ended; it is told when the block has. */
+  /** A batch of the block has ended; reported when the block has. */
   readonly batch: { readonly report: BatchReport };
   /** The stream has left out so many events that nobody took in time; the next is newer. */
   readonly lost: { readonly count: number };
@@ -68,7 +68,7 @@ export class Events {
   readonly #watch: (more: number) => void;
   #ended = false;
 
-  /** `watch` is told how many more streams there are. */
+  /** `watch` is called with the change of the number of streams. */
   constructor(watch: (more: number) => void) {
     this.#watch = watch;
   }

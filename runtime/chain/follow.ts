@@ -1,7 +1,7 @@
 /**
  * Following a store that another process writes: its head, block by block, with reverts.
  *
- * A look reads one committed state of the store. From the block that the follower was told of last it goes
+ * A look reads one committed state of the store. From the last block that the follower received it goes
  * down to where the chain of that state has the same block, tells that as a revert, and from there up to the
  * head, a part at a time. Nothing tells a reader that the file has changed, so the head is looked at every
  * few milliseconds: 10 µs, and none of the caller's business.
@@ -13,10 +13,10 @@ import type { RuntimeEvent } from "./events.ts";
 import type { BlockName } from "./history.ts";
 import { type Access, blockOf } from "./stored.ts";
 
-/** What a follower is told: the same as `Runtime.events` tells of the head. */
+/** What a follower receives: the events of the head, as `Runtime.events` gives them. */
 export type FollowEvent = Extract<RuntimeEvent, { kind: "commit" | "revert" | "lost" }>;
 
-/** Blocks told of in one look. */
+/** Maximum number of blocks of one look. */
 const PART = 256;
 /**
  * Blocks of which the follower remembers that it was told: reverts go no deeper while nobody retains them.
@@ -27,7 +27,7 @@ const REMEMBERED = 1 << 16;
 export class Follower {
   readonly #access: Access;
   readonly #database: Database;
-  /** Those it was told of, ascending without a gap; the last is where it is. */
+  /** Those it received, ascending without a gap; the last is where it is. */
   #told: BlockName[];
 
   constructor(access: Access, database: Database, from: BlockName) {
@@ -70,7 +70,7 @@ export class Follower {
     return events;
   }
 
-  /** The highest block that it was told of, or that is below, and that is on this chain. */
+  /** The highest block that it received, or that is below, and that is on this chain. */
   #common(chainAt: (height: number) => string | null): BlockName | undefined {
     for (const name of this.#told.toReversed()) if (chainAt(name.height) === name.id) return name;
     let lowest = this.#told[0] as BlockName;

@@ -135,7 +135,7 @@ export class Reader extends Chain {
   /**
    * What becomes of the head of the store, as whoever writes it commits: the same events as those of
    * `Runtime`. It begins behind the block `from`, and ends when the reader is closed. After a restart, give
-   * the block that you were told of last: where that was reverted meanwhile, the first event says to which
+   * the last block that you received: where that was reverted meanwhile, the first event says to which
    * block; where it was pruned with all that leads to the head, how many blocks are lost.
    *
    * @throws UsageError (NOT_RETAINED, BAD_ARGUMENT, BAD_OPTION), StoreError
