@@ -38,7 +38,7 @@ export interface TestOptions {
   /** Gas of each call, and of each item of a batch. Default 10^10, that of a block: seconds of work. */
   readonly gas?: number;
   /** Memory for it and all below it, in pages of 4 KiB. Default 262,144, which is 1 GiB. */
-  readonly memoryQuota?: number;
+  readonly memoryQuotaPages?: number;
   /** Processes below it. Default 1024. */
   readonly processQuota?: number;
   /** Gas that may stay with processes that it started when a call ends. Default: `gas`. */
@@ -146,7 +146,7 @@ export class TestProcess {
    */
   static async open(program: Uint8Array, options: TestOptions = {}): Promise<TestProcess> {
     checkBytes("program", program);
-    const { programs, gas, memoryQuota, processQuota, heldGasQuota, heapBytes } = checkOptions(options);
+    const { programs, gas, memoryQuotaPages, processQuota, heldGasQuota, heapBytes } = checkOptions(options);
     const heap = new Heap(createHeap(heapBytes), 1);
     const positions = new Map<string, Positions>();
     const handles = [];
@@ -159,9 +159,9 @@ export class TestProcess {
     const admitted = new Programs(heap, handles);
     const kernel = new Kernel(heap, admitted, NOBODY_ELSE, tracer);
     const loaded = new LoadedProgram(handles[0] as (typeof handles)[0]);
-    checkRootQuota(loaded, memoryQuota);
+    checkRootQuota(loaded, memoryQuotaPages);
     const bench = { heap, kernel, programs: admitted, tracer, positions, program: loaded, gas };
-    return new TestProcess(bench, freshProcess(loaded, memoryQuota, processQuota, heldGasQuota));
+    return new TestProcess(bench, freshProcess(loaded, memoryQuotaPages, processQuota, heldGasQuota));
   }
 
   /**
@@ -214,7 +214,7 @@ export class TestProcess {
     if (long >= 0) refuse(`input ${long} is longer than the inbox of ${BOX_BYTES} bytes`);
     const start = this.#starting(number, Math.min(gas * inputs.length + gas, GAS_LIMIT));
     const [list, source] = listOf(inputs, stateBytes, gas);
-    if (!canKeepBatch(start, program, list)) refuse('it does not fit into what "memoryQuota" has left');
+    if (!canKeepBatch(start, program, list)) refuse('it does not fit into what "memoryQuotaPages" has left');
     start.inputs = writeInputs(heap, list, source);
     this.#activate(start);
     if (this.#process.status === abi.STATUS_FAULTED) throw this.#fault("start function");
@@ -398,7 +398,7 @@ function codeOf({ codeLow, codeHigh }: Process): bigint {
 type ItemEvent = Extract<TraceEvent, { what: "item" }>;
 
 function checkOptions(options: TestOptions): Required<TestOptions> {
-  checkNames(options, ["programs", "gas", "memoryQuota", "processQuota", "heldGasQuota", "heapBytes"]);
+  checkNames(options, ["programs", "gas", "memoryQuotaPages", "processQuota", "heldGasQuota", "heapBytes"]);
   const { programs = [] } = options;
   if (!Array.isArray(programs)) throw bad("programs", programs, "an array of Uint8Arrays with Wasm bytes");
   programs.forEach((program, i) => {
@@ -408,7 +408,7 @@ function checkOptions(options: TestOptions): Required<TestOptions> {
   return {
     programs,
     gas,
-    memoryQuota: integer(options, "memoryQuota", 1 << 18, 1, 1 << 28),
+    memoryQuotaPages: integer(options, "memoryQuotaPages", 1 << 18, 1, 1 << 28),
     processQuota: integer(options, "processQuota", 1024, 0, 1 << 30),
     heldGasQuota: integer(options, "heldGasQuota", gas, 0, GAS_LIMIT),
     heapBytes: integer(options, "heapBytes", 2 ** 32, 1 << 20, 2 ** 37),

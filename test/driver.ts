@@ -47,7 +47,7 @@ export interface PutSpec {
   /** Wasm bytes of a program to install. */
   readonly install?: Uint8Array;
   /** In pages of 4 KiB; 0 or none: what a fresh child takes. */
-  readonly memoryQuota?: number;
+  readonly memoryQuotaPages?: number;
   readonly processQuota?: number;
   readonly heldGas?: number;
   /** Number of the child to copy, or abi.CLONE_SELF. */
@@ -146,7 +146,7 @@ export class Script {
         abi.PUT_PROGRAM_POINTER,
         typeof spec.program === "number" ? spec.program : this.place(spec.program),
       );
-      set(abi.PUT_MEMORY_QUOTA, spec.memoryQuota ?? 0);
+      set(abi.PUT_MEMORY_QUOTA, spec.memoryQuotaPages ?? 0);
       set(abi.PUT_PROCESS_QUOTA, spec.processQuota ?? 0);
       request.setBigUint64(abi.PUT_HELD_GAS, BigInt(spec.heldGas ?? 0), true);
     }
@@ -154,14 +154,14 @@ export class Script {
       parts |= abi.PART_PROGRAM;
       set(abi.PUT_PROGRAM_POINTER, this.place(spec.install));
       set(abi.PUT_PROGRAM_LENGTH, spec.install.length);
-      set(abi.PUT_MEMORY_QUOTA, spec.memoryQuota ?? 0);
+      set(abi.PUT_MEMORY_QUOTA, spec.memoryQuotaPages ?? 0);
       set(abi.PUT_PROCESS_QUOTA, spec.processQuota ?? 0);
       request.setBigUint64(abi.PUT_HELD_GAS, BigInt(spec.heldGas ?? 0), true);
     }
     if (spec.clone !== undefined) {
       parts |= abi.PART_CLONE;
       set(abi.PUT_CLONE_SOURCE, spec.clone);
-      set(abi.PUT_MEMORY_QUOTA, spec.memoryQuota ?? 0);
+      set(abi.PUT_MEMORY_QUOTA, spec.memoryQuotaPages ?? 0);
       set(abi.PUT_PROCESS_QUOTA, spec.processQuota ?? 0);
       request.setBigUint64(abi.PUT_HELD_GAS, BigInt(spec.heldGas ?? 0), true);
     }

@@ -52,7 +52,7 @@ export abstract class Chain {
 
   /**
    * A block that is kept without its state, with what it was made from: one of this chain by its height, or
-   * any by its id. Null if the option "archive" did not keep it, or it has not left the chain yet.
+   * any by its id. Null if the option "archiveBlocks" did not keep it, or it has not left the chain yet.
    *
    * @throws UsageError (BAD_ARGUMENT)
    * @example

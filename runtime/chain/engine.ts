@@ -196,7 +196,7 @@ export class Engine {
   async openStore(place: StoreSettings): Promise<Store> {
     const { stores } = this;
     if (stores.exhausted) await this.collect({ force: true, also: async () => stores.reclaim() });
-    const settings = { ...place, archive: this.settings.archive };
+    const settings = { ...place, archive: this.settings.archiveBlocks };
     return stores.open(settings, Promise.resolve(this.genesis.id), REWRITER_VERSION);
   }
 

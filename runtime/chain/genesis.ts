@@ -72,23 +72,23 @@ function makeRoot(settings: Settings, handle: ProgramHandle): Process {
       { entry: settings.entry },
     );
   }
-  checkRootQuota(program, settings.memoryQuota);
-  const root = freshProcess(program, settings.memoryQuota, settings.processQuota, settings.heldGasQuota);
+  checkRootQuota(program, settings.memoryQuotaPages);
+  const root = freshProcess(program, settings.memoryQuotaPages, settings.processQuota, settings.heldGasQuota);
   root.status = STATUS_RUNNABLE;
   root.entry = entry;
   root.gas = settings.gasLimit;
   return root;
 }
 
-/** Throws unless a fresh process of `program` fits into `memoryQuota` pages of 4 KiB. */
-export function checkRootQuota({ freshPages, handle }: LoadedProgram, memoryQuota: number): void {
-  if (freshPages <= memoryQuota) return;
+/** Throws unless a fresh process of `program` fits into `memoryQuotaPages` pages of 4 KiB. */
+export function checkRootQuota({ freshPages, handle }: LoadedProgram, memoryQuotaPages: number): void {
+  if (freshPages <= memoryQuotaPages) return;
   const { initialPages } = handle.memory;
   throw new UsageError(
     "QUOTA",
     `a process with an initial memory of ${initialPages} pages of 64 KiB takes ${freshPages} pages ` +
-      `of 4 KiB, more than the option "memoryQuota", which is ${memoryQuota}`,
-    { initialPages, freshPages, memoryQuota },
+      `of 4 KiB, more than the option "memoryQuotaPages", which is ${memoryQuotaPages}`,
+    { initialPages, freshPages, memoryQuotaPages },
   );
 }
 
@@ -99,7 +99,7 @@ function genesisId(settings: Settings, programs: readonly ProgramHandle[]): Buff
     rewriter: REWRITER_VERSION,
     gas: Object.entries(gas).filter(([, value]) => typeof value === "number"),
     limits: Object.entries(limits).filter(([name]) => !limits.HOST_LIMITS.includes(name)),
-    memoryQuota: settings.memoryQuota,
+    memoryQuotaPages: settings.memoryQuotaPages,
     processQuota: settings.processQuota,
     heldGasQuota: settings.heldGasQuota,
     gasLimit: settings.gasLimit,

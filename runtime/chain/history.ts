@@ -196,8 +196,8 @@ export class History {
     const advice = isOnSide
       ? "One of this height is retained apart from it: name it by its value, which retained() lists"
       : this.#parts.archive.limit > 0
-        ? 'What the option "archive" keeps has no state to go back to: archived() reads the rest of it'
-        : 'The option "retain" says how many blocks are kept, and pin() keeps one';
+        ? 'What the option "archiveBlocks" keeps has no state to go back to: archived() reads the rest of it'
+        : 'The option "retainBlocks" says how many blocks are kept, and pin() keeps one';
     const state = isOnSide ? "on this chain, which holds" : "retained: this chain holds";
     throw new UsageError("NOT_RETAINED", `${name} is not ${state} heights ${heights}. ${advice}`, {
       target: byHeight ? target : target.id,

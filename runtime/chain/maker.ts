@@ -177,14 +177,16 @@ export class Maker {
   }
 
   /**
-   * Forgets blocks because the heap is full, at most `count`, those first that the option "retain" would let
+   * Forgets blocks because the heap is full, at most `count`, those first that "retainBlocks" would let
    * go first; never the head, nor the block that is `needed`. How many it were.
    */
   async makeRoom(count: number, needed: BlockName): Promise<number> {
-    const { retainAtLeast, onForget } = this.#engine.settings;
+    const { retainBlocksMin, onForget } = this.#engine.settings;
     const journal = this.#journal;
     await journal.flush();
-    const oldest = journal.history.oldest(count, retainAtLeast).filter(({ block }) => block.id !== needed.id);
+    const oldest = journal.history
+      .oldest(count, retainBlocksMin)
+      .filter(({ block }) => block.id !== needed.id);
     if (oldest.length === 0) return 0;
     const changes = oldest.map(({ block }): Change => ({ kind: "forget", block }));
     await journal.write(changes, true);
@@ -193,9 +195,9 @@ export class Maker {
     return oldest.length;
   }
 
-  /** The blocks that the option "retain" lets go, after these changes. */
+  /** The blocks that the option "retainBlocks" lets go, after these changes. */
   #excessAfter(history: History, ...changes: readonly Change[]): Change[] {
-    const over = history.apply(changes).excess(this.#engine.settings.retain);
+    const over = history.apply(changes).excess(this.#engine.settings.retainBlocks);
     return over.map(({ block }) => ({ kind: "forget", block }));
   }
 }

@@ -41,7 +41,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
   const id = loading.then((genesis) => genesis.id);
   id.catch(() => {});
   // Its thread starts meanwhile.
-  const { archive } = settings;
+  const { archiveBlocks: archive } = settings;
   const opening = place === null ? null : stores.open({ ...place, archive }, id, REWRITER_VERSION);
   opening?.catch(() => {});
   let pool: Pool | null = null;
@@ -81,7 +81,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
 
 /** An empty archive: in memory, or one that the store keeps. */
 export function archiveOf({ heap, settings }: Engine, isStored: boolean): Archive {
-  const { archive: limit } = settings;
+  const { archiveBlocks: limit } = settings;
   if (limit === 0 || isStored) return Archive.empty(limit, null);
   return Archive.empty(limit, (entry) => ({ block: entry.block, ...inputOf(heap, entry) }));
 }

@@ -20,7 +20,7 @@ export interface RuntimeOptions {
    * Memory of all processes together, with all that their images keep (syscalls/README.md, Quotas), in pages
    * of 4 KiB (consensus). Default 1,048,576: 4 GiB.
    */
-  readonly memoryQuota?: number;
+  readonly memoryQuotaPages?: number;
   /**
    * Gas that processes may still have which are left running when a block ends, in all (consensus). So gas
    * cannot be saved up: one block does no more than `gasLimit` and this allow. Default: `gasLimit`.
@@ -40,18 +40,18 @@ export interface RuntimeOptions {
   /** Capacity of the heap that holds all retained states; committed as it is touched. Default 8 GiB. */
   readonly heapBytes?: number;
   /** How many blocks can be reverted to, those of the current chain before others. Default 256. */
-  readonly retain?: number;
+  readonly retainBlocks?: number;
   /**
    * How many blocks are kept even if the heap is full, the head among them; pinned ones apart. Others are
-   * forgotten then, as if "retain" were less, before a block fails. Default 1.
+   * forgotten then, as if "retainBlocks" were less, before a block fails. Default 1.
    */
-  readonly retainAtLeast?: number;
+  readonly retainBlocksMin?: number;
   /**
    * Maximum number of blocks of the chain that are kept without their states once they are forgotten:
    * `archived` reads them. They cost no operation anything, and the disk, or memory, what their data and
    * metadata take. A fork into a store, or out of one, begins without. Default 0.
    */
-  readonly archive?: number;
+  readonly archiveBlocks?: number;
   /**
    * Called with the blocks that were forgotten because the heap was full. If it throws, so does the block.
    */
@@ -136,16 +136,16 @@ const KNOWN = [
   "programs",
   "entry",
   "gasLimit",
-  "memoryQuota",
+  "memoryQuotaPages",
   "heldGasQuota",
   "processQuota",
   "workers",
   "views",
   "viewsLimit",
   "heapBytes",
-  "retain",
-  "retainAtLeast",
-  "archive",
+  "retainBlocks",
+  "retainBlocksMin",
+  "archiveBlocks",
   "onForget",
   "candidatesLimit",
   "queueLimit",
@@ -196,25 +196,25 @@ export function checkOptions(options: RuntimeOptions): Settings {
     store: options.store === undefined ? null : checkStore(options.store),
     gasLimit,
     heldGasQuota: integer(options, "heldGasQuota", gasLimit, 0, GAS_LIMIT),
-    memoryQuota: integer(options, "memoryQuota", 1 << 20, 1, 1 << 28),
+    memoryQuotaPages: integer(options, "memoryQuotaPages", 1 << 20, 1, 1 << 28),
     processQuota: integer(options, "processQuota", 131_072, 0, 1 << 30),
     workers: integer(options, "workers", Math.min(8, availableParallelism()), 1, 256),
     views: integer(options, "views", 1, 0, 32),
     viewsLimit: integer(options, "viewsLimit", 1024, 1, 1 << 20),
     heapBytes: integer(options, "heapBytes", 8 * 2 ** 30, 1 << 20, 2 ** 37),
-    retain: integer(options, "retain", 256, 1, 1 << 18),
-    retainAtLeast: integer(options, "retainAtLeast", 1, 1, 1 << 18),
-    archive: integer(options, "archive", 0, 0, 2 ** 32 - 1),
+    retainBlocks: integer(options, "retainBlocks", 256, 1, 1 << 18),
+    retainBlocksMin: integer(options, "retainBlocksMin", 1, 1, 1 << 18),
+    archiveBlocks: integer(options, "archiveBlocks", 0, 0, 2 ** 32 - 1),
     candidatesLimit: integer(options, "candidatesLimit", 64, 1, 1 << 12),
     queueLimit: integer(options, "queueLimit", 4096, 1, 1 << 20),
     timeline: integer(options, "timeline", 0, 0, 1 << 24),
   };
-  if (settings.memoryQuota * PAGE_BYTES > settings.heapBytes) {
+  if (settings.memoryQuotaPages * PAGE_BYTES > settings.heapBytes) {
     throw new UsageError(
       "BAD_OPTION",
-      `memoryQuota allows processes ${settings.memoryQuota * PAGE_BYTES} bytes of memory, ` +
-        `more than the heap's ${settings.heapBytes}: raise "heapBytes" or lower "memoryQuota" (4 KiB pages)`,
-      { memoryQuota: settings.memoryQuota, heapBytes: settings.heapBytes },
+      `memoryQuotaPages allows processes ${settings.memoryQuotaPages * PAGE_BYTES} bytes of memory, ` +
+        `more than the heap's ${settings.heapBytes}: raise "heapBytes" or lower "memoryQuotaPages"`,
+      { memoryQuotaPages: settings.memoryQuotaPages, heapBytes: settings.heapBytes },
     );
   }
   return settings;

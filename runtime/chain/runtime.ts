@@ -209,7 +209,7 @@ export class Runtime extends Chain {
   }
 
   /**
-   * Keeps a retained block beyond what the option "retain" says, until it is unpinned. Pinned blocks do not
+   * Keeps a retained block beyond what "retainBlocks" says, until it is unpinned. Pinned blocks do not
    * count there. Once those above it are gone, it is named by its value.
    *
    * @throws UsageError (NOT_RETAINED, CLOSED), StoreError
@@ -243,8 +243,8 @@ export class Runtime extends Chain {
    * console.log(runtime.retained().map(({ height }) => height).join()); // 0,3
    * ```
    */
-  async prune(keep = this.#engine.settings.retain): Promise<Pruned> {
-    const limit = integer({ keep }, "keep", this.#engine.settings.retain, 1, 1 << 30);
+  async prune(keep = this.#engine.settings.retainBlocks): Promise<Pruned> {
+    const limit = integer({ keep }, "keep", this.#engine.settings.retainBlocks, 1, 1 << 30);
     return this.#enqueue(async () => {
       await this.#journal.flush();
       const over = this.#history.excess(limit);

@@ -395,7 +395,7 @@ export function heapFull(heap: Heap): LimitError {
   return new LimitError(
     "HEAP_FULL",
     `the heap is full: all of its ${Math.floor(heap.limitBytes / 2 ** 20)} MiB are in use. ` +
-      'Keep fewer blocks (pins, the options "retain" and "retainAtLeast") or give the runtime more memory ' +
+      'Keep fewer blocks (pins, "retainBlocks", "retainBlocksMin") or give the runtime more memory ' +
       '(option "heapBytes")',
     { limitBytes: heap.limitBytes },
   );

@@ -43,7 +43,7 @@ export interface BlockRecord {
   readonly ended: boolean;
   /** In the order in which blocks were retained. */
   readonly sequence: number;
-  /** Kept until it is unpinned, whatever the option "retain" says. */
+  /** Kept until it is unpinned, whatever the option "retainBlocks" says. */
   readonly pinned: boolean;
 }
 

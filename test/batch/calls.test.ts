@@ -160,7 +160,7 @@ test("descendants that were started and not joined stand in the way, with gas or
   joins.get(0, { status: true });
   const nothing: BatchSpec = { items: [], inbox: 0x200000 };
   const { results, handles } = await fresh((s) => {
-    s.put(1, { program: DRIVER_HASH, memoryQuota: quota(200), processQuota: 2, heldGas: 1000 });
+    s.put(1, { program: DRIVER_HASH, memoryQuotaPages: quota(200), processQuota: 2, heldGas: 1000 });
     const run = (script: Script) => {
       s.put(1, { ranges: [{ source: script.metadata(), target: base }] });
       s.put(1, { start: { entry: "run", argument: BigInt(base), gas: GAS } });
@@ -198,7 +198,7 @@ test("the whole gas cuts the same prefix, however it is given", async () => {
 
 test("in an item memory does not grow", async () => {
   const { results, handles } = await fresh((s) => {
-    putBatch(s, 1, batch(item(input([op.GROW, 1], [op.GROW, 0]))), { ...FRESH, memoryQuota: quota(30) });
+    putBatch(s, 1, batch(item(input([op.GROW, 1], [op.GROW, 0]))), { ...FRESH, memoryQuotaPages: quota(30) });
     return { all: getOutcomes(s, 1, { count: 1 }), status: s.get(1, { status: true }) };
   });
   assert.equal(readOutcomes(results, handles.all).items[0]?.output, "ffffffff00000000".repeat(2));
@@ -237,7 +237,7 @@ test("what the start function does to memory and quota is there in every item an
   const grower = await guest("grower");
   await withRuntime([grower], { gasLimit: 10_000_000_000 }, async (on) => {
     const { results, handles } = await play(on, (s) => {
-      s.put(1, { program: programHash(grower), memoryQuota: quota(30) });
+      s.put(1, { program: programHash(grower), memoryQuotaPages: quota(30) });
       putBatch(s, 1, { ...batch(item(new Uint8Array()), item(new Uint8Array())), inbox: 65536 });
       return { all: getOutcomes(s, 1, { count: 2 }), status: s.get(1, { status: true }) };
     });

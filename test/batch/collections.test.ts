@@ -21,7 +21,7 @@ after(async () => {
 async function reporter() {
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
-  const options = { memoryQuota: quota(4096), heapBytes: 2 ** 30, workers: 4, force: true, onBatch };
+  const options = { memoryQuotaPages: quota(4096), heapBytes: 2 ** 30, workers: 4, force: true, onBatch };
   const runtime = await openBatches(PROGRAM, { ...options, steps: steps("stall") });
   opened.push(runtime);
   return async (entry: string, keys: readonly bigint[]): Promise<BatchReport> => {

@@ -20,7 +20,7 @@ const SCRIPT = 0xc0000;
 /** A request may lie in the state as well: so low that ranges of items meet it. */
 const CHILDREN = 6;
 /** How they are made: with room for two below them, which may go on running. */
-const CHILD = { program: FAMILY, memoryQuota: quota(3 * PAGES), processQuota: 2, heldGas: 200_000 };
+const CHILD = { program: FAMILY, memoryQuotaPages: quota(3 * PAGES), processQuota: 2, heldGas: 200_000 };
 
 /** Writes commands of an item. */
 export type Write = (script: Script) => void;
@@ -52,7 +52,7 @@ const make: fc.Arbitrary<Write> = child.map((number) => (script) => {
 });
 /** Nobody has this program, for which all children are searched: that item runs in the loop. */
 const search: fc.Arbitrary<Write> = child.map((number) => (script) => {
-  script.put(number, { program: new Uint8Array(32).fill(7), memoryQuota: quota(PAGES) });
+  script.put(number, { program: new Uint8Array(32).fill(7), memoryQuotaPages: quota(PAGES) });
 });
 const drop: fc.Arbitrary<Write> = child.map((number) => (script) => void script.put(number, { drop: true }));
 const write: fc.Arbitrary<Write> = fc
@@ -118,7 +118,7 @@ function started(inside: fc.Arbitrary<Write[]>): fc.Arbitrary<Write> {
 }
 
 const grandchild = fc.constant((script: Script) => {
-  script.put(1, { program: FAMILY, memoryQuota: quota(PAGES) });
+  script.put(1, { program: FAMILY, memoryQuotaPages: quota(PAGES) });
   script.put(1, { start: { entry: "idle", argument: 3n, gas: 100_000 } });
 });
 /** What a child does with its own memory, globals and children: what of it lasts the end of the item says. */

@@ -48,7 +48,7 @@ function write(script: Script, operations: readonly Operation[]): void {
   for (const operation of operations) {
     switch (operation.kind) {
       case "make":
-        script.put(operation.child, { program: FAMILY, memoryQuota: quota(PAGES) });
+        script.put(operation.child, { program: FAMILY, memoryQuotaPages: quota(PAGES) });
         break;
       case "drop":
         script.put(operation.child, { drop: true });

@@ -101,7 +101,7 @@ const hash = (process: Process | null): string =>
   process === null ? "" : Buffer.from(hashOf(heap, publishProcess(heap, process))).toString("hex");
 
 const make = (script: Script, child: number, more: [number, number] = [0, 0]): number =>
-  script.put(child, { program: FAMILY, memoryQuota: quota(PAGES + more[0]), processQuota: more[1] });
+  script.put(child, { program: FAMILY, memoryQuotaPages: quota(PAGES + more[0]), processQuota: more[1] });
 
 test("what an item makes of a child lasts as far as it is state", () => {
   const ran = run(
@@ -479,7 +479,7 @@ test("a child that an item starts has lost the outcomes of its earlier batch, an
   const left = before.memoryGiven - abi.PROCESS_PAGES - PAGES * 16;
   // All that is left without outcomes goes to a grandchild.
   const ran = run(process, (s) => {
-    start(s, 1, (child) => child.put(2, { program: FAMILY, memoryQuota: left }));
+    start(s, 1, (child) => child.put(2, { program: FAMILY, memoryQuotaPages: left }));
     s.get(1, { status: true });
   });
   const after = childOf(ran.process, 1) as Process;

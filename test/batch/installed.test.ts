@@ -26,7 +26,7 @@ async function same(
   scripts: readonly Script[],
   during: (runtime: Runtime, turn: number) => Promise<void> = async () => {},
 ): Promise<BatchReport[]> {
-  const options = { ...SEVERAL, memoryQuota: quota(13_000) };
+  const options = { ...SEVERAL, memoryQuotaPages: quota(13_000) };
   await using loop = await open([family], { ...options, workers: 1, runner: "sequential" });
   const expected = await blocksOf(loop, scripts);
   const reports: BatchReport[] = [];
@@ -64,16 +64,16 @@ function give(script: Script, child: number, rest: PutSpec, count = 300): void {
 
 /** Installs the program and gives it batches; later others are made of it by its hash. */
 const LIFE = [
-  scriptOf((script) => give(script, 1, { install: SCRIPT, memoryQuota: quota(120) })),
+  scriptOf((script) => give(script, 1, { install: SCRIPT, memoryQuotaPages: quota(120) })),
   scriptOf((script) => {
     give(script, 1, {});
-    give(script, 2, { program: programHash(SCRIPT), memoryQuota: quota(120) });
+    give(script, 2, { program: programHash(SCRIPT), memoryQuotaPages: quota(120) });
     script.get(1, { status: true, hash: true });
     script.get(2, { status: true, hash: true });
   }),
   scriptOf((script) => {
     // The one that was made first is gone; the other one's program goes on.
-    give(script, 1, { install: ITEMS, memoryQuota: quota(40) }, 0);
+    give(script, 1, { install: ITEMS, memoryQuotaPages: quota(40) }, 0);
     give(script, 2, {});
     script.get(2, { status: true, hash: true });
   }),
@@ -98,13 +98,13 @@ test("an installed program has batches further down in the tree", async () => {
   const reports = await same([
     scriptOf((script) => {
       const inner = scriptOf((below) => {
-        give(below, 0, { install: SCRIPT, memoryQuota: quota(120) });
+        give(below, 0, { install: SCRIPT, memoryQuotaPages: quota(120) });
         below.get(0, { status: true, hash: true });
         give(below, 0, {});
       }).metadata();
       const start = { entry: "run", argument: BigInt(INNER), gas: 3_000_000_000 };
       const ranges = [{ source: inner, target: INNER }];
-      script.put(5, { program: DRIVER_HASH, memoryQuota: quota(400), processQuota: 4, ranges, start });
+      script.put(5, { program: DRIVER_HASH, memoryQuotaPages: quota(400), processQuota: 4, ranges, start });
     }),
     scriptOf((script) => void script.get(5, { status: true, hash: true })),
     scriptOf((script) => {
@@ -126,7 +126,7 @@ test("items install programs for children, and run them", async () => {
     const script = new Script({ base: FAMILY_INBOX, commands: 60, scratch: SCRATCH });
     const child = i % 5;
     if (i % 12 === child) {
-      script.put(child, { install: ITEMS, memoryQuota: quota(20) });
+      script.put(child, { install: ITEMS, memoryQuotaPages: quota(20) });
     } else {
       const bytes = input([ADD, 64, i], [OUT, 64], ...(i % 7 === 3 ? [[TRAP, 0] as const] : []));
       const start = { entry: "run", argument: BigInt(bytes.length), gas: 100_000 };
@@ -138,7 +138,7 @@ test("items install programs for children, and run them", async () => {
   const reports = await same([
     scriptOf((script) => {
       const batch = { entry: "item", items, inbox: FAMILY_INBOX, gas: 4_000_000_000 };
-      putBatch(script, 1, batch, { program: FAMILY, memoryQuota: quota(8 * PAGES), processQuota: 10 });
+      putBatch(script, 1, batch, { program: FAMILY, memoryQuotaPages: quota(8 * PAGES), processQuota: 10 });
       script.get(1, { status: true, hash: true });
     }),
   ]);
@@ -154,7 +154,7 @@ test("a program of which the runner knows nothing starts in the loop, and goes o
       const items = Array.from({ length: 500 }, (_, i) =>
         item([op.work(60_000), op.add(line(i), 1)], 5_000_000),
       );
-      const rest = block === 0 ? { install: SCRIPT, memoryQuota: quota(120) } : {};
+      const rest = block === 0 ? { install: SCRIPT, memoryQuotaPages: quota(120) } : {};
       putBatch(script, 1, { items, inbox: STATE_BYTES, gas: 4_000_000_000 }, rest);
       script.get(1, { status: true });
     });

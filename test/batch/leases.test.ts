@@ -92,7 +92,7 @@ for (const children of [false, true]) {
   test(`${who} on two moments at once ends with its lease`, async () => {
     const batches = [300, 3000, 300, 3000, 300, 3000].map((turns) => pairs(250, turns, children));
     const open = (options: Partial<RuntimeOptions>) =>
-      openBatches(PAIR, { gasLimit: 2 ** 52, memoryQuota: quota(4096), ...options }, PAIR_PAGES);
+      openBatches(PAIR, { gasLimit: 2 ** 52, memoryQuotaPages: quota(4096), ...options }, PAIR_PAGES);
     await using loop = await open({ workers: 1, runner: "sequential" });
     const expected: BatchOutcome[] = [];
     for (const batch of batches) expected.push(await runBatch(loop, batch));

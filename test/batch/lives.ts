@@ -54,7 +54,12 @@ function patched(module: Uint8Array, from: Buffer, to: Buffer, first = false): U
   return new Uint8Array(bytes);
 }
 
-export const OPTIONS = { gasLimit: 2 ** 45, memoryQuota: quota(13_000), heapBytes: 2 ** 30, retain: 64 };
+export const OPTIONS = {
+  gasLimit: 2 ** 45,
+  memoryQuotaPages: quota(13_000),
+  heapBytes: 2 ** 30,
+  retainBlocks: 64,
+};
 /** The root's children that take batches, and one that has such children itself. */
 const CHILDREN = 3;
 /** One whose items have children of their own. */
@@ -69,7 +74,12 @@ export function live(seed: number): Script {
   const next = random(seed);
   const outer = new Script();
   if (seed === 0) {
-    outer.put(PARENT, { program: DRIVER_HASH, memoryQuota: quota(2000), processQuota: 40, heldGas: 2 ** 42 });
+    outer.put(PARENT, {
+      program: DRIVER_HASH,
+      memoryQuotaPages: quota(2000),
+      processQuota: 40,
+      heldGas: 2 ** 42,
+    });
     return outer;
   }
   act(outer, next, 1 + next(4), 1);
@@ -94,7 +104,7 @@ function act(script: Script, next: (limit: number) => number, times: number, fir
         script.put(child(), make(next));
         break;
       case 1:
-        script.put(child(), { clone: next(8) === 0 ? CLONE_SELF : child(), memoryQuota: quota(PAGES) });
+        script.put(child(), { clone: next(8) === 0 ? CLONE_SELF : child(), memoryQuotaPages: quota(PAGES) });
         break;
       case 2:
         script.put(child(), next(4) === 0 ? { drop: true } : { ranges: [write(next), write(next)] });
@@ -137,13 +147,18 @@ function give(script: Script, next: (limit: number) => number, child: number): v
 function giveFamily(script: Script, next: (limit: number) => number): void {
   const list = fc.sample(scripts, { seed: next(1 << 30), numRuns: 1 })[0] ?? [];
   const { entry, items, inbox } = familyBatch(list.slice(0, 12));
-  const program = { program: FAMILY, memoryQuota: quota(FAMILY_PAGES), processQuota: 20, heldGas: 2 ** 40 };
+  const program = {
+    program: FAMILY,
+    memoryQuotaPages: quota(FAMILY_PAGES),
+    processQuota: 20,
+    heldGas: 2 ** 40,
+  };
   putBatch(script, FAMILY_CHILD, { entry, items, inbox, gas: 2 ** 40 }, next(3) === 0 ? program : {});
 }
 
 /** The part PROGRAM. */
 function make(next: (limit: number) => number): PutSpec {
-  const quotas = { memoryQuota: quota(PAGES), processQuota: next(3) };
+  const quotas = { memoryQuotaPages: quota(PAGES), processQuota: next(3) };
   const program = pick(next, [...HASHES, ...INSTALLED]);
   return program.length === 32 ? { program, ...quotas } : { install: program, ...quotas };
 }

@@ -35,7 +35,7 @@ const REQUESTS: readonly ((script: Script) => unknown)[] = [
   (s) => s.put(1, { ranges: [{ source: 0, length: 600, target: 64 }], start }),
   (s) => s.put(1, { ranges }),
   (s) => s.put(1, { clone: 2 }),
-  (s) => s.put(1, { program: FAMILY, memoryQuota: quota(PAGES) }),
+  (s) => s.put(1, { program: FAMILY, memoryQuotaPages: quota(PAGES) }),
   (s) => s.put(1, { install: new Uint8Array(300).fill(7) }),
   (s) => putBatch(s, 1, { items: [item], inbox: INBOX }),
   (s) => putBatch(s, 1, { items: [item], inbox: INBOX, inboxCapacity: 3 }),
@@ -101,7 +101,7 @@ function calling({ call, pointer }: Placed, gas = 60_000_000): Item {
 const SHORT = [0, 1, 400, 900, 1500, 2500, 5000, 10_000, 30_000, 60_000];
 
 test("calls with requests in the state are those of the loop, with enough gas and with less", async () => {
-  const options = { memoryQuota: quota(4096), heapBytes: 2 ** 30 };
+  const options = { memoryQuotaPages: quota(4096), heapBytes: 2 ** 30 };
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
   const batch = (items: readonly Item[]) => ({ entry: "item", items, inbox: INBOX, gas: 2 ** 40 });

@@ -74,7 +74,7 @@ test("39: the account that collects fees also sends", async () => {
 test("20: children made, started and dropped in items; a fault leaves nothing of them", async () => {
   const make = (number: number): Write => {
     return (script) =>
-      void script.put(number, { program: FAMILY, memoryQuota: quota(PAGES), processQuota: 0 });
+      void script.put(number, { program: FAMILY, memoryQuotaPages: quota(PAGES), processQuota: 0 });
   };
   const start = (number: number): Write => {
     return (script) =>

@@ -9,7 +9,7 @@ import { batch, randomBatch, SCRIPT, STATE_BYTES } from "./scripts.ts";
 
 export const SEVERAL: Partial<RuntimeOptions> = {
   gasLimit: 2 ** 45,
-  memoryQuota: quota(8192),
+  memoryQuotaPages: quota(8192),
   heapBytes: 2 ** 30,
 };
 export const CHILDREN = 4;
@@ -31,7 +31,7 @@ export function give(script: Script, child: number, { items, gas }: BatchInput):
 export function makeSeveral(): Script {
   return scriptOf((script) => {
     for (let child = 1; child <= CHILDREN; child++)
-      script.put(child, { program: HASH, memoryQuota: quota(40) });
+      script.put(child, { program: HASH, memoryQuotaPages: quota(40) });
   });
 }
 

@@ -37,9 +37,9 @@ class AsProcesses {
   }
 
   static async open(program: Uint8Array, size: number, workers: number): Promise<AsProcesses> {
-    const runtime = await open([program], { workers, retain: 4, gasLimit: 4 * GAS });
+    const runtime = await open([program], { workers, retainBlocks: 4, gasLimit: 4 * GAS });
     await play(runtime, (s) =>
-      s.put(1, { program: programHash(program), memoryQuota: quota(16_384), processQuota: 64 }),
+      s.put(1, { program: programHash(program), memoryQuotaPages: quota(16_384), processQuota: 64 }),
     );
     return new AsProcesses(runtime, await new Guest(runtime).call("prepare", BigInt(size)));
   }

@@ -20,9 +20,9 @@ const CHANGED = Math.round(PAGES / 100 / COPIES);
 const TRIPS = 20;
 
 async function prepared(program: Uint8Array, workers: number): Promise<Runtime> {
-  const runtime = await open([program], { workers, retain: 2, gasLimit: 100 * GAS });
+  const runtime = await open([program], { workers, retainBlocks: 2, gasLimit: 100 * GAS });
   await play(runtime, (s) => {
-    s.put(1, { program: programHash(program), memoryQuota: quota(8192), processQuota: 64 });
+    s.put(1, { program: programHash(program), memoryQuotaPages: quota(8192), processQuota: 64 });
     s.put(1, { start: { entry: "prepare", gas: GAS } });
     s.get(1, { status: true });
   });

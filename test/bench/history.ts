@@ -65,7 +65,7 @@ export async function run(report: Report): Promise<void> {
 
 async function filled(path: string, length: number): Promise<Chain> {
   const store = { path, durability: "pipelined" } as const;
-  const runtime = await open([], { ...OPTIONS, retain: length, store });
+  const runtime = await open([], { ...OPTIONS, retainBlocks: length, store });
   for (let i = 0; i < length; i++) await runtime.produce(metadata);
   await runtime.flush();
   return { name: `${length}`, runtime, reader: await openReader(path) };

@@ -38,7 +38,7 @@ function trip(entry: string, spin = 0): (script: Script) => void {
 }
 
 export async function run(report: Report): Promise<void> {
-  const alone = await open([trivial], { gasLimit: 1e14, workers: 1, retain: 1 });
+  const alone = await open([trivial], { gasLimit: 1e14, workers: 1, retainBlocks: 1 });
   const inline = await measure(
     [
       { name: "empty loop", run: loop(alone, (script) => script.store(0x200000, 1n)) },
@@ -50,7 +50,7 @@ export async function run(report: Report): Promise<void> {
   await alone.close();
   reportTimes(report, without(inline));
 
-  const two = await open([trivial], { gasLimit: 1e14, workers: 2, retain: 1 });
+  const two = await open([trivial], { gasLimit: 1e14, workers: 2, retainBlocks: 1 });
   const beside = await measure(
     [
       { name: "parent's work", run: loop(two, (script) => script.spin(SPIN)) },

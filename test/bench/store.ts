@@ -24,9 +24,9 @@ const DIRTY = programHash(dirty);
 const GAS = 1_000_000_000_000;
 const OPTIONS = {
   workers: 2,
-  retain: 2000,
+  retainBlocks: 2000,
   runner: "sequential",
-  memoryQuota: quota(65_536),
+  memoryQuotaPages: quota(65_536),
   gasLimit: GAS,
 } as const;
 const RESTARTS = 7;
@@ -52,7 +52,7 @@ async function fill(runtime: Runtime, mebibytes: number): Promise<void> {
     for (let child = first; child < Math.min(mebibytes, first + 32); child++) {
       script.put(child, {
         program: DIRTY,
-        memoryQuota: quota(64),
+        memoryQuotaPages: quota(64),
         // Each with other contents: what is equal is stored once.
         start: { entry: "fill", argument: (BigInt(child) << 32n) | 1n, gas: GAS / 100 },
       });
@@ -77,7 +77,7 @@ function writing(pages: number, children = 1): Uint8Array {
 async function commits(report: Report, directory: string): Promise<void> {
   for (const pages of [16, 256]) {
     const open64 = async (store?: object): Promise<Runtime> => {
-      const runtime = await open([dirty], { ...OPTIONS, retain: 4, ...(store as { store: never }) });
+      const runtime = await open([dirty], { ...OPTIONS, retainBlocks: 4, ...(store as { store: never }) });
       await fill(runtime, 64);
       return runtime;
     };
@@ -169,7 +169,7 @@ async function history(report: Report, directory: string): Promise<void> {
 async function restart(report: Report, directory: string, mebibytes: number): Promise<void> {
   const path = join(directory, `restart-${mebibytes}`);
   const size = mebibytes < 1024 ? `${mebibytes} MiB` : `${mebibytes / 1024} GiB`;
-  const options = { ...OPTIONS, retain: 4, processQuota: 4096 };
+  const options = { ...OPTIONS, retainBlocks: 4, processQuota: 4096 };
   const first = await open([dirty], { ...options, store: { path, durability: "pipelined" } });
   await fill(first, mebibytes);
   await first.close();
@@ -226,7 +226,7 @@ async function transfer(report: Report, directory: string): Promise<void> {
   for await (const chunk of exportBlock(path)) chunks.push(chunk);
   const megabytes = chunks.reduce((sum, { length }) => sum + length, 0) / 1e6;
   report.row({ name: "export", value: megabytes / ((performance.now() - start) / 1e3), unit: "MB/s" });
-  const runtime = await open([dirty], { ...OPTIONS, processQuota: 4096, retain: 4, store: path });
+  const runtime = await open([dirty], { ...OPTIONS, processQuota: 4096, retainBlocks: 4, store: path });
   const { id } = runtime.head;
   await runtime.close();
   start = performance.now();

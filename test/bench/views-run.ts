@@ -16,7 +16,12 @@ const SPIN = 1_000_000;
 const withViews = process.argv[2] === "views";
 // Without views one core less: the parent sees to that.
 const workers = Math.max(1, withViews ? availableParallelism() - 1 : availableParallelism());
-const runtime = await open([], { workers, retain: 4, memoryQuota: quota(200), views: withViews ? 1 : 0 });
+const runtime = await open([], {
+  workers,
+  retainBlocks: 4,
+  memoryQuotaPages: quota(200),
+  views: withViews ? 1 : 0,
+});
 
 const block = new Script();
 for (let page = 0; page < PAGES; page++) block.fill(SCRATCH + page * 4096, 8, page + 1);

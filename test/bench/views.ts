@@ -28,7 +28,7 @@ export async function run(report: Report): Promise<void> {
 async function latency(report: Report): Promise<void> {
   const trivial = await guest("trivial");
   const workers = Math.max(1, availableParallelism() - 1);
-  const runtime = await open([trivial], { workers, retain: 4 });
+  const runtime = await open([trivial], { workers, retainBlocks: 4 });
   const first = new Script();
   first.put(1, { program: programHash(trivial) });
   await runtime.produce(first.metadata());

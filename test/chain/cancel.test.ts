@@ -57,7 +57,7 @@ test("a signal that is aborted afterwards changes nothing", async () => {
 });
 
 test("after a cancelled block whose children ran everywhere, all threads are idle", async () => {
-  const options = { workers: 3, gasLimit: 2 ** 50, memoryQuota: quota(4096) };
+  const options = { workers: 3, gasLimit: 2 ** 50, memoryQuotaPages: quota(4096) };
   await withRuntime([spin], options, async (runtime) => {
     const { pool } = runtime.engine;
     const cancel = new AbortController();

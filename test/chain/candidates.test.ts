@@ -187,7 +187,7 @@ test("candidates and forks run beside a block in progress", async () => {
 });
 
 test("a candidate goes with its parent, and an event says so", async () => {
-  const runtime = await open([], { ...OPTIONS, retain: 2 });
+  const runtime = await open([], { ...OPTIONS, retainBlocks: 2 });
   const happened = told(runtime.events());
   const first = await runtime.execute(adding(1));
   await runtime.execute(adding(2), { on: first });

@@ -13,7 +13,7 @@ import { withDirectory } from "../store/directory.ts";
 
 const dirty = await guest("dirty");
 const GAS = 3_000_000_000;
-const RULES = { gasLimit: GAS, memoryQuota: 400 * 16 };
+const RULES = { gasLimit: GAS, memoryQuotaPages: 400 * 16 };
 
 /** What a block is made from, what it stands on, and what it comes to on a host that has all it needs. */
 interface Input {
@@ -43,7 +43,7 @@ const INPUTS: Readonly<Record<string, Input>> = {
     metadata: script((one) => {
       for (const contents of [1n, 2n]) {
         const start = { entry: "fill", argument: (contents << 32n) | 18n, gas: GAS / 3 };
-        const made = contents === 1n ? { program: programHash(dirty), memoryQuota: 310 * 16 } : {};
+        const made = contents === 1n ? { program: programHash(dirty), memoryQuotaPages: 310 * 16 } : {};
         one.put(0, { ...made, start });
         one.get(0, { status: true });
       }

@@ -129,13 +129,13 @@ test("a diff as text", async () => {
   try {
     const run = { entry: "run", argument: 0n, gas: 1_000_000 };
     const { block: a } = await play(runtime, (script) => {
-      script.put(3, { program: DRIVER_HASH, memoryQuota: quota(80), start: { ...run, entry: "none" } });
-      script.put(4, { program: DRIVER_HASH, memoryQuota: quota(80) });
+      script.put(3, { program: DRIVER_HASH, memoryQuotaPages: quota(80), start: { ...run, entry: "none" } });
+      script.put(4, { program: DRIVER_HASH, memoryQuotaPages: quota(80) });
     });
     const { block: b } = await play(runtime, (script) => {
       script.put(4, { start: run });
       script.get(4, { status: true });
-      script.put(5, { program: DRIVER_HASH, memoryQuota: quota(80) });
+      script.put(5, { program: DRIVER_HASH, memoryQuotaPages: quota(80) });
       script.put(4, { ranges: [{ source: Uint8Array.of(1, 0, 2), target: SCRATCH }] });
       script.put(4, { ranges: [{ source: Uint8Array.of(9), target: SCRATCH + 500 }] });
     });

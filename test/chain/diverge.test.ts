@@ -8,7 +8,7 @@ import { DRIVER_HASH, open, play } from "../fixture.ts";
 import { randomTree } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 
-const OPTIONS = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
+const OPTIONS = { memoryQuotaPages: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
 
 async function produce(runtime: Runtime, seed: number, from: number, to: number): Promise<void> {
   for (let i = from; i < to; i++) {
@@ -57,7 +57,7 @@ test("a byte that reaches a child is found in the child", async () => {
       [b, 2],
     ] as const) {
       await play(runtime, (script) => {
-        script.put(7, { program: DRIVER_HASH, memoryQuota: quota(80) });
+        script.put(7, { program: DRIVER_HASH, memoryQuotaPages: quota(80) });
         script.put(7, { ranges: [{ source: Uint8Array.of(9, 9, byte, 9), target: SCRATCH }] });
       });
     }
@@ -76,8 +76,8 @@ test("what is no longer retained may have differed earlier", async () => {
     script.store(SCRATCH, BigInt(value));
     return script.metadata();
   };
-  const a = await open([], { retain: 2 });
-  const b = await open([], { retain: 3 });
+  const a = await open([], { retainBlocks: 2 });
+  const b = await open([], { retainBlocks: 3 });
   try {
     for (const value of [1, 2, 3, 4]) {
       await a.produce(block(value));
@@ -90,7 +90,7 @@ test("what is no longer retained may have differed earlier", async () => {
     // The trees are the same again, the ids are not.
     assert.equal(divergence(a, b)?.root, false);
     assert.deepEqual(divergence(a, b)?.differences, []);
-    const c = await open([], { retain: 1 });
+    const c = await open([], { retainBlocks: 1 });
     assert.throws(() => divergence(a, c), { code: "NOTHING_COMMON" });
     await c.close();
   } finally {

@@ -10,9 +10,9 @@ import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
 const DRIVER_PAGES = 80 * 16 + 4;
 
 test("the root between blocks, and its children, with quotas and reference snapshots", async () => {
-  await withRuntime([], { memoryQuota: quota(1000), processQuota: 10 }, async (runtime) => {
+  await withRuntime([], { memoryQuotaPages: quota(1000), processQuota: 10 }, async (runtime) => {
     const { block: made } = await play(runtime, (script) => {
-      script.put(2, { program: DRIVER_HASH, memoryQuota: quota(100), processQuota: 3 });
+      script.put(2, { program: DRIVER_HASH, memoryQuotaPages: quota(100), processQuota: 3 });
       script.get(2, { hash: true });
     });
     const fresh = runtime.inspect([2]);
@@ -61,7 +61,7 @@ test("the root between blocks, and its children, with quotas and reference snaps
 });
 
 test("memory is read as of any retained block", async () => {
-  await withRuntime([], { retain: 3 }, async (runtime) => {
+  await withRuntime([], { retainBlocks: 3 }, async (runtime) => {
     const blocks = [runtime.head];
     for (const byte of [1, 2, 3]) {
       blocks.push((await play(runtime, (script) => script.fill(SCRATCH, 3, byte))).block);
@@ -79,9 +79,9 @@ test("memory is read as of any retained block", async () => {
 });
 
 test("many ranges of one block are read, and proved, at once; one that is wrong and none is", async () => {
-  await withRuntime([], { retain: 4 }, async (runtime) => {
+  await withRuntime([], { retainBlocks: 4 }, async (runtime) => {
     await play(runtime, (script) => {
-      script.put(2, { program: DRIVER_HASH, memoryQuota: quota(100) });
+      script.put(2, { program: DRIVER_HASH, memoryQuotaPages: quota(100) });
       script.fill(SCRATCH, 5000, 9);
     });
     const old = runtime.head;

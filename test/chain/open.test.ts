@@ -8,7 +8,7 @@ import { guest } from "../fixture.ts";
 import { checkTree } from "../kernel/invariants.ts";
 
 const root = await guest("hoarder");
-const OPTIONS = { root, memoryQuota: quota(64), retain: 2 };
+const OPTIONS = { root, memoryQuotaPages: quota(64), retainBlocks: 2 };
 
 async function opened<T>(
   options: Partial<RuntimeOptions>,
@@ -48,7 +48,7 @@ test("what block 0 left running, and block 0 itself, outlive collections", async
 });
 
 test("the image before block 0 is a root of every collection, and its trace stays the same", async () => {
-  await opened({ workers: 2, retain: 10 }, async (runtime) => {
+  await opened({ workers: 2, retainBlocks: 10 }, async (runtime) => {
     const { engine } = runtime;
     const first = await runtime.trace(0);
     for (let block = 0; block < 4; block++) {

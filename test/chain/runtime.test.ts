@@ -64,21 +64,21 @@ describe("options that cannot be used are named", () => {
     ["more gas than numbers hold", { gasLimit: 2 ** 53 }, "BAD_OPTION", /option "gasLimit"/],
     ["gas as text", { gasLimit: "5" }, "BAD_OPTION", /option "gasLimit" must be an integer.*got "5"/],
     ["no workers", { workers: 0 }, "BAD_OPTION", /option "workers" must be an integer from 1 to/],
-    ["no memory", { memoryQuota: 0 }, "BAD_OPTION", /option "memoryQuota"/],
+    ["no memory", { memoryQuotaPages: 0 }, "BAD_OPTION", /option "memoryQuotaPages"/],
     [
       "too little memory for the root",
-      { memoryQuota: 1283 },
+      { memoryQuotaPages: 1283 },
       "QUOTA",
-      /80 pages.*1284 pages.*"memoryQuota".*1283/,
+      /80 pages.*1284 pages.*"memoryQuotaPages".*1283/,
     ],
     [
       "more memory than heap",
-      { memoryQuota: 1 << 24 },
+      { memoryQuotaPages: 1 << 24 },
       "BAD_OPTION",
-      /memoryQuota allows.*raise "heapBytes"/,
+      /memoryQuotaPages allows.*raise "heapBytes"/,
     ],
     ["a heap that is not a number", { heapBytes: Number.NaN }, "BAD_OPTION", /option "heapBytes"/],
-    ["no blocks retained", { retain: 0 }, "BAD_OPTION", /option "retain"/],
+    ["no blocks retained", { retainBlocks: 0 }, "BAD_OPTION", /option "retainBlocks"/],
     ["a cache that is no directory name", { programCache: 5 }, "BAD_OPTION", /option "programCache"/],
     ["a root that is no module", { root: new Uint8Array(7) }, "E_BAD_PROGRAM", /./],
     ["a program that is no module", { programs: [trivial.subarray(0, 50)] }, "E_BAD_PROGRAM", /byte/],
@@ -178,7 +178,7 @@ test("a block is a value: it names its parent, its root and its data, and cannot
 });
 
 test("reverting goes to any retained block, also to one that was left", async () => {
-  await withRuntime([], { retain: 6 }, async (runtime) => {
+  await withRuntime([], { retainBlocks: 6 }, async (runtime) => {
     const blocks = [runtime.head];
     for (let i = 1; i <= 4; i++) blocks.push(await runtime.produce(storing(i)));
     await runtime.revert(2);
@@ -201,7 +201,7 @@ test("reverting goes to any retained block, also to one that was left", async ()
     }
     for (let i = 0; i < 10; i++) await runtime.produce(storing(i));
     assert.equal(runtime.head.height, 12);
-    await assert.rejects(runtime.revert(6), { code: "NOT_RETAINED", message: /7 to 12.*"retain"/ });
+    await assert.rejects(runtime.revert(6), { code: "NOT_RETAINED", message: /7 to 12.*"retainBlocks"/ });
     await assert.rejects(runtime.revert(other), { code: "NOT_RETAINED" });
     await runtime.revert(7);
     assert.equal(stored(runtime), 4);
@@ -303,7 +303,7 @@ describe("a small heap", () => {
     }
     return script.metadata();
   };
-  const SMALL = { heapBytes: 64 << 20, memoryQuota: quota(512), retain: 4 };
+  const SMALL = { heapBytes: 64 << 20, memoryQuotaPages: quota(512), retainBlocks: 4 };
 
   test("stays bounded over thousands of blocks", async (t) => {
     await withRuntime([], { ...SMALL, workers: 2 }, async (runtime) => {
@@ -323,7 +323,13 @@ describe("a small heap", () => {
   test("that is full makes the oldest blocks go, and says which", async () => {
     const gone: number[] = [];
     const onForget = (blocks: readonly Block[]): unknown => gone.push(...blocks.map(({ height }) => height));
-    const options = { heapBytes: 40 << 20, memoryQuota: quota(512), retain: 1000, workers: 2, onForget };
+    const options = {
+      heapBytes: 40 << 20,
+      memoryQuotaPages: quota(512),
+      retainBlocks: 1000,
+      workers: 2,
+      onForget,
+    };
     await withRuntime([], options, async (runtime) => {
       await runtime.produce(filling(200, 0));
       await runtime.pin(1);
@@ -351,7 +357,7 @@ describe("a small heap", () => {
   }
 
   test("that is full of blocks that must stay is a clear error, and nothing is lost", async () => {
-    const options = { heapBytes: 40 << 20, memoryQuota: quota(512), retain: 1000, workers: 2 };
+    const options = { heapBytes: 40 << 20, memoryQuotaPages: quota(512), retainBlocks: 1000, workers: 2 };
     await withRuntime([], options, async (runtime) => {
       let full = 0;
       for (let i = 0; i < 60 && full === 0; i++) {
@@ -362,7 +368,7 @@ describe("a small heap", () => {
         } catch (error) {
           full++;
           assert.equal((error as { code: string }).code, "HEAP_FULL");
-          assert.match((error as Error).message, /heap is full.*"retain".*"heapBytes"/);
+          assert.match((error as Error).message, /heap is full.*"retainBlocks".*"heapBytes"/);
           assert.equal(runtime.head, before);
         }
       }
@@ -380,9 +386,9 @@ describe("a small heap", () => {
   test("that is full lets so many blocks stay as the option says", async () => {
     const options = {
       heapBytes: 40 << 20,
-      memoryQuota: quota(512),
-      retain: 1000,
-      retainAtLeast: 1000,
+      memoryQuotaPages: quota(512),
+      retainBlocks: 1000,
+      retainBlocksMin: 1000,
       workers: 1,
     };
     await withRuntime([], options, async (runtime) => {

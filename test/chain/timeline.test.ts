@@ -9,7 +9,7 @@ import { guest, withRuntime } from "../fixture.ts";
 import { randomTree } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 
-const QUOTA = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4e9 };
+const QUOTA = { memoryQuotaPages: quota(60_000), processQuota: 4000, gasLimit: 4e9 };
 const BLOCKS = 12;
 
 async function blocks(runtime: Runtime, seed: number): Promise<Block[]> {

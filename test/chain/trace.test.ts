@@ -51,7 +51,7 @@ test("a trace is the same for any number of workers, later and after reverts", a
   for (const workers of [1, 4]) {
     await withRuntime(
       [],
-      { workers, memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4e9 },
+      { workers, memoryQuotaPages: quota(60_000), processQuota: 4000, gasLimit: 4e9 },
       async (runtime) => {
         const first = [(await runtime.trace(0)).events];
         for (let i = 0; i < 3; i++) {
@@ -71,7 +71,7 @@ test("a trace is the same for any number of workers, later and after reverts", a
 });
 
 test("a block whose parent is not retained has no trace", async () => {
-  await withRuntime([], { workers: 1, retain: 1 }, async (runtime) => {
+  await withRuntime([], { workers: 1, retainBlocks: 1 }, async (runtime) => {
     const { block } = await play(runtime, (s) => s.store(0x200000, 1n));
     await assert.rejects(runtime.trace(block), { code: "NOT_RETAINED" });
   });

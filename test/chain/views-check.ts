@@ -18,12 +18,12 @@ function scriptOf(write: (script: Script) => unknown): Uint8Array {
   return script.metadata();
 }
 
-const options = { memoryQuota: quota(1024), heldGasQuota: 1e12, retain: 1, workers: 2 };
+const options = { memoryQuotaPages: quota(1024), heldGasQuota: 1e12, retainBlocks: 1, workers: 2 };
 await withRuntime([], options, async (runtime) => {
   const { engine } = runtime;
   await play(runtime, (s) => {
     s.store(SCRATCH, 41n);
-    s.put(1, { program: DRIVER_HASH, memoryQuota: quota(400), processQuota: 2, heldGas: 100 });
+    s.put(1, { program: DRIVER_HASH, memoryQuotaPages: quota(400), processQuota: 2, heldGas: 100 });
   });
   const call = async (script: Uint8Array, signal?: AbortSignal) => {
     const more = signal === undefined ? {} : { signal };

@@ -41,7 +41,7 @@ async function untilAtWork(runtime: Runtime): Promise<void> {
 
 test("beside blocks, forks, collections and deaths of threads each gives what its block holds", async (t) => {
   const random = new Random(baseSeed(t));
-  const options = { workers: 2, retain: 8, memoryQuota: quota(1024) };
+  const options = { workers: 2, retainBlocks: 8, memoryQuotaPages: quota(1024) };
   await withRuntime([], options, async (runtime) => {
     const { engine } = runtime;
     const gas = (await runtime.call([], "run", LOOK)).gasUsed;
@@ -174,13 +174,13 @@ test("its state stays until it has ended, in heap and store, though the block wa
     await first;
     assert.equal(seen((await late).output), 77);
   };
-  await withDirectory((store) => withRuntime([], { workers: 1, retain: 3, store }, look));
+  await withDirectory((store) => withRuntime([], { workers: 1, retainBlocks: 3, store }, look));
 });
 
 test("views that fill the heap cost no block", async () => {
   const forgotten: Block[] = [];
   const options = {
-    ...{ workers: 1, heapBytes: 64 << 20, memoryQuota: quota(200), retain: 4 },
+    ...{ workers: 1, heapBytes: 64 << 20, memoryQuotaPages: quota(200), retainBlocks: 4 },
     onForget: (blocks: readonly Block[]) => forgotten.push(...blocks),
   };
   await withRuntime([], options, async (runtime) => {

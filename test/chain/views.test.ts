@@ -16,7 +16,7 @@ import { quota, REGION, RESULTS, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, guest, play, withRuntime } from "../fixture.ts";
 
 const GAS = 20_000_000;
-const OPTIONS = { memoryQuota: quota(4096), heldGasQuota: 1e12 };
+const OPTIONS = { memoryQuotaPages: quota(4096), heldGasQuota: 1e12 };
 
 /** Where a script leaves the length of its results, in front of them. */
 const LENGTH = RESULTS - 8;
@@ -46,7 +46,7 @@ async function makeChild(runtime: Runtime): Promise<void> {
   });
   await play(runtime, (script) => {
     const ranges = [{ source: first, target: REGION }];
-    const quotas = { memoryQuota: quota(1024), processQuota: 8, heldGas: 1e9 };
+    const quotas = { memoryQuotaPages: quota(1024), processQuota: 8, heldGas: 1e9 };
     const start = { entry: "run", argument: BigInt(REGION), gas: GAS };
     script.put(1, { program: DRIVER_HASH, ...quotas, ranges, start });
     script.get(1, { status: true });
@@ -153,7 +153,7 @@ test("gas, fault, code and output are those of a child that is started now", asy
 });
 
 test("nothing of a view stays: neither in the chain nor in the heap", async () => {
-  await withRuntime([], { ...OPTIONS, retain: 2 }, async (runtime) => {
+  await withRuntime([], { ...OPTIONS, retainBlocks: 2 }, async (runtime) => {
     await makeChild(runtime);
     const { engine } = runtime;
     const seen = () => ({ head: runtime.head, all: runtime.retained(), hash: runtime.inspect([1])?.hash });

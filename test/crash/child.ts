@@ -26,7 +26,7 @@ const runtime = await open([], {
     durability: durability === "block" ? "block" : "pipelined",
     steps: new URL("steps.ts", import.meta.url).href,
   },
-  retain: Number(retain),
+  retainBlocks: Number(retain),
   runner: "sequential",
   workers: 2,
 });

@@ -24,7 +24,7 @@ export function metadata(height: number, branch: number): Uint8Array {
   inner.spin(next(2000));
   script.put(child, {
     program: DRIVER_HASH,
-    memoryQuota: quota(80),
+    memoryQuotaPages: quota(80),
     ranges: [{ source: inner.metadata(), target: REGION }],
     start: { entry: "run", argument: BigInt(REGION), gas: 20_000_000 },
   });

@@ -176,7 +176,7 @@ class Oracle {
   #runtime: Runtime | null = null;
 
   async block(height: number): Promise<Found> {
-    this.#runtime ??= await open([], { workers: 1, retain: 100_000, runner: "sequential" });
+    this.#runtime ??= await open([], { workers: 1, retainBlocks: 100_000, runner: "sequential" });
     const runtime = this.#runtime;
     if (this.#blocks.length === 0) this.#blocks.push(runtime.head);
     while (this.#blocks.length <= height) {

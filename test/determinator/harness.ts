@@ -65,7 +65,7 @@ export class Fleet {
     for (const count of workers) {
       const runtime = await open([program], { workers: count, gasLimit: 4 * GAS });
       await play(runtime, (s) =>
-        s.put(1, { program: programHash(program), memoryQuota: quota(16_384), processQuota: 4096 }),
+        s.put(1, { program: programHash(program), memoryQuotaPages: quota(16_384), processQuota: 4096 }),
       );
       guests.push(new Guest(runtime));
     }

@@ -45,7 +45,7 @@ const HINTED = 4;
 const COLLECTIONS = 20;
 /** Leases renewed beside those that ended on wrong reads, in a round of items that need none. */
 const RENEWED = 5;
-const OPTIONS = { memoryQuota: quota(4096), heapBytes: 1 << 30, retain: 64 };
+const OPTIONS = { memoryQuotaPages: quota(4096), heapBytes: 1 << 30, retainBlocks: 64 };
 
 const steps = (name: string): string => new URL(`../batch/steps/${name}.ts`, import.meta.url).href;
 /** Who runs a round: one of these. */

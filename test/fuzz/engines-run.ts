@@ -25,7 +25,7 @@ import { CANARIES, type Canary } from "./engines.ts";
 const TREES = 2;
 const PROGRAMS = 3;
 const RUNS = 3;
-const OPTIONS = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 1e10 };
+const OPTIONS = { memoryQuotaPages: quota(60_000), processQuota: 4000, gasLimit: 1e10 };
 const RUN_GAS = 20_000_000;
 
 async function round(runtime: Runtime, seed: number, canary: Canary | undefined): Promise<string> {
@@ -57,7 +57,7 @@ async function outcome(runtime: Runtime, script: Script): Promise<string> {
 /** Installs a generated program in a child and runs it. */
 function programScript(seed: number): Script {
   const script = new Script();
-  script.put(1, { install: generate(seed).program, memoryQuota: quota(200), processQuota: 1 });
+  script.put(1, { install: generate(seed).program, memoryQuotaPages: quota(200), processQuota: 1 });
   for (let run = 0; run < RUNS; run++) {
     const argument = BigInt.asIntN(64, BigInt(seed + run) * 0x9e3779b97f4a7c15n);
     script.put(1, { start: { entry: "main", argument, gas: RUN_GAS } });

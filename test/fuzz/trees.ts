@@ -23,7 +23,7 @@ import { checkTree } from "../kernel/invariants.ts";
 import { random, randomTree } from "../kernel/trees.ts";
 
 const BLOCKS = 5;
-const OPTIONS = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
+const OPTIONS = { memoryQuotaPages: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
 /** Words of a record: the low half of a runnable process's gas, and its status. */
 const GAS_WORD = wordOf("gas");
 const STATUS_WORD = wordOf("status");

@@ -48,7 +48,7 @@ function withoutChild(caller: Caller, count: number): readonly Request[] {
 
 /** A child with children that are started and not joined. */
 function withStarted(caller: Caller, hashes: readonly Uint8Array[], count: number): void {
-  make(caller, 1, hashes[0]!, { memoryQuota: quota(200_000), processQuota: count, heldGas: 1e12 });
+  make(caller, 1, hashes[0]!, { memoryQuotaPages: quota(200_000), processQuota: count, heldGas: 1e12 });
   const program = PRIVATE + PAGE;
   const steps = new Steps().put(0, { program, start: { entry: "nothing", gas: 30_000 } }, count);
   ok(caller.put(1, { ranges: [{ source: hashes[1]!, target: program }] }));
@@ -111,7 +111,7 @@ export const CALL_ROWS: readonly Row[] = [
     name: "CLONE of the caller, 1,000 pages changed",
     programs: [tiny],
     open: (caller) => {
-      const put = caller.putRequest(1, { clone: abi.CLONE_SELF, memoryQuota: quota(2048) });
+      const put = caller.putRequest(1, { clone: abi.CLONE_SELF, memoryQuotaPages: quota(2048) });
       let byte = 0;
       return () => {
         fillOwn(caller, 8 << 20, ++byte, 1000);

@@ -79,7 +79,7 @@ class Play {
     world.call(
       world.caller.putRequest(child, {
         program: hash,
-        memoryQuota: quota(20_000),
+        memoryQuotaPages: quota(20_000),
         processQuota: 8_000,
         heldGas: 1e12,
       }),
@@ -202,7 +202,7 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     const program = world.caller.hashes[next(TINY + 1)] as Uint8Array;
     play.put(1 + next(CHILDREN), {
       program,
-      memoryQuota: quota(2_000 + next(20_000)),
+      memoryQuotaPages: quota(2_000 + next(20_000)),
       processQuota: 3_000,
       heldGas: 1e12,
     });
@@ -310,7 +310,7 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
   cloneSelf: (play) => {
     const { next, world } = play;
     fillOwn(world.caller, 1 << 20, next(256), upTo(next, 2_000));
-    play.put(1 + next(CHILDREN), { clone: abi.CLONE_SELF, memoryQuota: quota(2_000), processQuota: 1 });
+    play.put(1 + next(CHILDREN), { clone: abi.CLONE_SELF, memoryQuotaPages: quota(2_000), processQuota: 1 });
   },
   drop: (play) => play.put(play.child, { drop: true }),
   hash: (play) => play.get(play.child, { hash: true }),
@@ -360,7 +360,7 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
   install: (play) => {
     const { next } = play;
     const program = next(4) === 0 ? loopsModule(upTo(next, 500), next(100)) : tinyModule(next(1000));
-    play.put(1 + next(CHILDREN), { install: program, memoryQuota: quota(200) });
+    play.put(1 + next(CHILDREN), { install: program, memoryQuotaPages: quota(200) });
   },
   /** More programs than a thread keeps, in turn. */
   programs: (play) => {
@@ -368,7 +368,7 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     const count = upTo(next, 100);
     for (let i = 0; i < count; i++) {
       world.call(
-        world.caller.putRequest(500 + i, { install: tinyModule(5_000 + i), memoryQuota: quota(200) }),
+        world.caller.putRequest(500 + i, { install: tinyModule(5_000 + i), memoryQuotaPages: quota(200) }),
       );
     }
     for (let i = 0; i < 2 * count; i++) {
@@ -384,7 +384,7 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     const step = upTo(next, Math.floor(290 / count));
     for (let i = 0; i < count; i++) {
       const program = world.caller.hashes[GROWER] as Uint8Array;
-      play.plenty(2_000 + i, { program, memoryQuota: quota(300) });
+      play.plenty(2_000 + i, { program, memoryQuotaPages: quota(300) });
       const argument = BigInt((count - i) * step);
       play.plenty(2_000 + i, { start: { entry: "grow", argument, gas: 10_000_000 } });
       play.plenty(2_000 + i);

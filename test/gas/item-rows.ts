@@ -42,7 +42,7 @@ function items(name: string, of: ItemsOf): Row {
     name,
     programs: [gasGuest(memoryFor(TOUCHED)), tiny],
     open: (caller, [guest, child]) => {
-      make(caller, 1, guest!, { memoryQuota: quota(100_000), processQuota: 50_000, heldGas: 1e12 });
+      make(caller, 1, guest!, { memoryQuotaPages: quota(100_000), processQuota: 50_000, heldGas: 1e12 });
       ok(caller.put(1, { ranges: [{ source: child!, target: PRIVATE }] }));
       of.set?.(caller);
       const requests = batchOf(caller, 1, of);

@@ -35,7 +35,7 @@ function stepRow(
     ...(documented === undefined ? {} : { documented }),
     programs: [touching(pages)],
     open: (caller, [hash]) => {
-      make(caller, 1, hash!, { memoryQuota: quota(memoryFor(pages) + 4), ...more });
+      make(caller, 1, hash!, { memoryQuotaPages: quota(memoryFor(pages) + 4), ...more });
       const requests = variants.flatMap((write, i) =>
         stepping(caller, 1, write(new Steps(PRIVATE - (i + 1) * 8192)), { gas }),
       );
@@ -66,7 +66,7 @@ function inTurn(
 /** Installs so many programs in children, as many different ones. */
 function installAll(caller: Caller, program: (number: number) => Uint8Array, count: number): number[] {
   return Array.from({ length: count }, (_, child) => {
-    ok(caller.put(child, { install: program(child), memoryQuota: quota(200) }));
+    ok(caller.put(child, { install: program(child), memoryQuotaPages: quota(200) }));
     return child;
   });
 }
@@ -76,7 +76,7 @@ function descending(count: number, step: number): Row {
   const name = `START of ${count} descending sizes of a program in turn, up to ${(count * step) / 16} MiB`;
   return inTurn(name, [growerModule(count * step + 1)], (caller, [hash]) =>
     Array.from({ length: count }, (_, i) => {
-      make(caller, i, hash!, { memoryQuota: quota(count * step + 1) });
+      make(caller, i, hash!, { memoryQuotaPages: quota(count * step + 1) });
       caller.repeat(activation(caller, i, { entry: "grow", argument: BigInt((count - i) * step) }));
       return i;
     }),
@@ -111,7 +111,7 @@ export const START_ROWS: readonly Row[] = [
     name: "RET 5,000 calls deep, and back",
     programs: [gasGuest()],
     open: (caller, [hash]) => {
-      make(caller, 1, hash!, { memoryQuota: quota(memoryFor(16) + 100) });
+      make(caller, 1, hash!, { memoryQuotaPages: quota(memoryFor(16) + 100) });
       const stopping = stepping(caller, 1, new Steps(PRIVATE - 8192).ret(5_000));
       const requests = [...stopping, ...activation(caller, 1, {})];
       return () => caller.repeat(requests, 5);
@@ -156,7 +156,7 @@ export const START_ROWS: readonly Row[] = [
       name: `START, grow and trap, a table of ${elements}`,
       programs: [tableModule(elements)],
       open: (caller, [hash]) => {
-        make(caller, 1, hash!, { memoryQuota: quota(4) });
+        make(caller, 1, hash!, { memoryQuotaPages: quota(4) });
         const requests = activation(caller, 1, { entry: "growTrap", gas: 20_000 });
         return () => caller.repeat(requests, 50);
       },
@@ -206,7 +206,7 @@ export const START_ROWS: readonly Row[] = [
       return () => {
         let gas = 0;
         for (let i = 0; i < 20; i++)
-          gas += caller.put(1, { install: tinyModule(number++), memoryQuota: quota(200) }).gas;
+          gas += caller.put(1, { install: tinyModule(number++), memoryQuotaPages: quota(200) }).gas;
         return gas;
       };
     },
@@ -216,14 +216,14 @@ export const START_ROWS: readonly Row[] = [
     programs: [],
     open: (caller) => {
       let number = 0;
-      return () => caller.put(1, { install: loopsModule(1_500, number++), memoryQuota: quota(200) }).gas;
+      return () => caller.put(1, { install: loopsModule(1_500, number++), memoryQuotaPages: quota(200) }).gas;
     },
   },
   {
     name: "one child of 100,000 changes",
     programs: [gasGuest(), tiny],
     open: (caller, hashes) => {
-      make(caller, 1, hashes[0]!, { memoryQuota: quota(200_000), processQuota: 100_001, heldGas: 1e12 });
+      make(caller, 1, hashes[0]!, { memoryQuotaPages: quota(200_000), processQuota: 100_001, heldGas: 1e12 });
       const program = PRIVATE + PAGE;
       ok(caller.put(1, { ranges: [{ source: hashes[1]!, target: program }] }));
       caller.repeat(stepping(caller, 1, new Steps().put(0, { program }, 100_000), { gas: 1e11 }));

@@ -14,7 +14,7 @@ const CHILDREN = 16;
 const MEBIBYTES = 4;
 const GAS = 1e12;
 const LOOP = 10_000_000;
-const OPTIONS = { gasLimit: GAS, memoryQuota: quota(60_000), workers: 1, retain: 4 } as const;
+const OPTIONS = { gasLimit: GAS, memoryQuotaPages: quota(60_000), workers: 1, retainBlocks: 4 } as const;
 
 export const STORE_ROW = "START of images that lie in a store";
 export const STORE_REASON =
@@ -59,7 +59,7 @@ async function fill(runtime: Runtime, program: Uint8Array): Promise<void> {
     const argument = (BigInt(child) << 32n) | BigInt(MEBIBYTES);
     script.put(child, {
       program,
-      memoryQuota: quota(512),
+      memoryQuotaPages: quota(512),
       start: { entry: "fill", argument, gas: GAS / 100 },
     });
     script.get(child, { status: true });

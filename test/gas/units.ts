@@ -116,7 +116,7 @@ export function callUnits(caller: Caller): Unit[] {
     caller.repeat(activation(caller, child, { entry: "change", argument: BigInt(child) }));
     return activation(caller, child, { entry: "nothing" });
   });
-  make(caller, 3, table, { memoryQuota: quota(2) });
+  make(caller, 3, table, { memoryQuotaPages: quota(2) });
   make(caller, 4, guest);
   fillOwn(caller, 0, 3);
   sharePage(caller, 4, 0, PRIVATE, 16);
@@ -125,8 +125,8 @@ export function callUnits(caller: Caller): Unit[] {
   caller.repeat(stepping(caller, 5, new Steps(PRIVATE - 8192).touch(PAGE, MERGED, 1)));
   for (let i = 1; i <= MERGED; i++) caller.store(i * PAGE + 8, Uint8Array.of(9));
   const merge = caller.getRequest(5, { merge: { address: PAGE, length: MERGED * PAGE } });
-  const batching = make(caller, 7, guest, { memoryQuota: quota(1_000) });
-  make(caller, 6, grower, { memoryQuota: quota(MARKED) });
+  const batching = make(caller, 7, guest, { memoryQuotaPages: quota(1_000) });
+  make(caller, 6, grower, { memoryQuotaPages: quota(MARKED) });
   caller.repeat(activation(caller, 6, { entry: "grow", argument: BigInt(MARKED - 1) }));
   const programs = caller.hashes.slice(4, 4 + PROGRAMS).flatMap((hash, i) => {
     return activation(caller, make(caller, 100 + i, hash), { entry: "nothing", gas: 1e6 });

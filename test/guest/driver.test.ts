@@ -35,7 +35,7 @@ test("puts and gets with all parts, over several blocks", () => {
   const one = new Script();
   const made = one.put(1, {
     program: programHash(trivial),
-    memoryQuota: quota(2),
+    memoryQuotaPages: quota(2),
     start: { entry: "run", argument: 40n, gas: 1000 },
   });
   const got = one.get(1, {
@@ -143,7 +143,7 @@ test("a driver runs scripts as a child", () => {
   const innerGot = inner.get(5, { status: true });
   const outer = new Script();
   const bytes = inner.metadata();
-  outer.put(2, { program: programHash(driver), memoryQuota: quota(80) });
+  outer.put(2, { program: programHash(driver), memoryQuotaPages: quota(80) });
   outer.put(2, {
     ranges: [{ source: bytes, target: REGION }],
     start: { entry: "run", argument: BigInt(REGION) },

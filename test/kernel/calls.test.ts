@@ -123,15 +123,15 @@ test("HASH is the child's root as seen from outside, whatever the way to its sta
 });
 
 test("DROP removes a child, and its quota can be used again", async () => {
-  await withRuntime([trivial], { memoryQuota: 80 * 16 + 4 + 40, processQuota: 1 }, async (small) => {
+  await withRuntime([trivial], { memoryQuotaPages: 80 * 16 + 4 + 40, processQuota: 1 }, async (small) => {
     const { results, handles } = await play(small, (s) => [
       s.put(1, { program: TRIVIAL }),
       s.put(2, { program: TRIVIAL }),
       s.put(1, { drop: true }),
       s.get(1, { status: true }),
-      s.put(2, { program: TRIVIAL, memoryQuota: quota(3) }),
-      s.put(2, { program: TRIVIAL, memoryQuota: quota(2) }),
-      s.put(2, { program: TRIVIAL, memoryQuota: quota(1) }),
+      s.put(2, { program: TRIVIAL, memoryQuotaPages: quota(3) }),
+      s.put(2, { program: TRIVIAL, memoryQuotaPages: quota(2) }),
+      s.put(2, { program: TRIVIAL, memoryQuotaPages: quota(1) }),
     ]);
     const codes = handles.map((handle) => Number(results.value(handle)));
     assert.deepEqual(codes, [0, abi.E_QUOTA, 0, abi.E_NO_CHILD, abi.E_QUOTA, 0, 0]);
@@ -242,11 +242,11 @@ describe("a refused call changes nothing", () => {
     ["DROP with START", (s) => s.put(1, { drop: true, start: { entry: "run" } }), abi.E_BAD_REQUEST],
     ["unknown program", (s) => s.put(2, { program: new Uint8Array(32) }), abi.E_BAD_PROGRAM],
     ["program hash beyond memory", (s) => s.put(2, { program: HUGE - 30 }), abi.E_RANGE],
-    ["more quota than there is", (s) => s.put(2, { program: TRIVIAL, memoryQuota: HUGE }), abi.E_QUOTA],
+    ["more quota than there is", (s) => s.put(2, { program: TRIVIAL, memoryQuotaPages: HUGE }), abi.E_QUOTA],
     ["more processes than there are", (s) => s.put(2, { program: TRIVIAL, processQuota: HUGE }), abi.E_QUOTA],
     [
       "less quota than a fresh process takes",
-      (s) => s.put(2, { program: DRIVER_HASH, memoryQuota: 80 * 16 + 3 }),
+      (s) => s.put(2, { program: DRIVER_HASH, memoryQuotaPages: 80 * 16 + 3 }),
       abi.E_QUOTA,
     ],
     ["unknown entry", (s) => s.put(1, { start: { entry: "walk", gas: 1 } }), abi.E_NO_ENTRY],
@@ -342,7 +342,7 @@ describe("a refused call changes nothing", () => {
       const { results, handles, block } = await fresh((s) => {
         s.put(1, {
           program: TRIVIAL,
-          memoryQuota: quota(4),
+          memoryQuotaPages: quota(4),
           start: { entry: "run", argument: 3n, gas: GAS },
         });
         const before = s.get(1, { hash: true });

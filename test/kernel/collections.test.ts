@@ -37,7 +37,7 @@ async function churn(runtime: Runtime, round: number): Promise<string> {
 
 test("an instance that outlives a collection does not take recycled pages for its own", async () => {
   const rounds = async (collecting: boolean, workers: number): Promise<string[]> =>
-    withRuntime([], { workers, retain: 1 }, async (runtime) => {
+    withRuntime([], { workers, retainBlocks: 1 }, async (runtime) => {
       const seen: string[] = [];
       for (let round = 0; round < 40; round++) {
         seen.push(await churn(runtime, round));

@@ -38,7 +38,7 @@ before(async () => {
   scripted = await Scripted.open([driver, huge]);
   scripted.play((s) => {
     for (let page = 0; page < AREA_PAGES; page++) s.fill(AREA + page * PAGE_BYTES, PAGE_BYTES, page + 1);
-    s.put(HUGED, { program: HUGE, memoryQuota: HUGE_PAGES * 16 + abi.PROCESS_PAGES });
+    s.put(HUGED, { program: HUGE, memoryQuotaPages: HUGE_PAGES * 16 + abi.PROCESS_PAGES });
     s.put(SMALL, { program: DRIVER_HASH });
     s.put(OTHER, { program: DRIVER_HASH });
   });

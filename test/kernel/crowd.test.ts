@@ -81,7 +81,7 @@ function level(levels: number, seed: number): Script {
   if (levels > 0) {
     script.put(3, {
       program: DRIVER_HASH,
-      memoryQuota: quota(80 * levels),
+      memoryQuotaPages: quota(80 * levels),
       processQuota: levels - 1,
       ranges: [{ source: level(levels - 1, seed).metadata(), target: REGION }],
       start: { entry: "run", argument: BigInt(REGION), gas: 4_000_000 * levels },

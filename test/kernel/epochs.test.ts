@@ -18,7 +18,11 @@ const INNER = 0x220000;
 
 let runtime: Runtime;
 before(async () => {
-  runtime = await open([trap], { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 10_000_000_000 });
+  runtime = await open([trap], {
+    memoryQuotaPages: quota(60_000),
+    processQuota: 4000,
+    gasLimit: 10_000_000_000,
+  });
 });
 after(() => runtime.close());
 
@@ -35,7 +39,7 @@ function child(
   const inner = new Script({ base: INNER });
   write(inner);
   const made = fresh
-    ? { program: DRIVER_HASH, memoryQuota: quota(800), processQuota: 30, heldGas: 1_000_000_000 }
+    ? { program: DRIVER_HASH, memoryQuotaPages: quota(800), processQuota: 30, heldGas: 1_000_000_000 }
     : {};
   s.put(number, { ...made, ranges: [{ source: inner.metadata(), target: INNER }] });
   s.put(number, { start: { entry: "run", argument: BigInt(INNER), gas: CHILD_GAS, keep } });
@@ -96,7 +100,7 @@ test("a clone's descendants hold nothing, however deep; the source's keep theirs
       startLeaf(leaf);
       inner.put(1, {
         program: DRIVER_HASH,
-        memoryQuota: quota(100),
+        memoryQuotaPages: quota(100),
         heldGas: 500_000_000,
         processQuota: 3,
         ranges: [{ source: leaf.metadata(), target: INNER + 0x1000 }],
@@ -125,7 +129,7 @@ test("what a call tells of a child whose gas is void is what the tree has afterw
     child(s, 2, true, (inner) => {
       inner.put(1, {
         program: DRIVER_HASH,
-        memoryQuota: quota(100),
+        memoryQuotaPages: quota(100),
         heldGas: 500_000_000,
         processQuota: 3,
         ranges: [{ source: leafScript(), target: INNER + 0x1000 }],
@@ -163,7 +167,7 @@ test("CLONE and the fallback of a fault look at no descendant", async () => {
   bench.run((s) => {
     s.put(1, {
       program: DRIVER_HASH,
-      memoryQuota: quota(100 * STARTED),
+      memoryQuotaPages: quota(100 * STARTED),
       heldGas: 1_000_000_000,
       processQuota: STARTED,
       ranges: [{ source: inner.metadata(), target: INNER }],

@@ -220,7 +220,7 @@ test("a fault takes back the grandchildren too: those made, those started, those
     breaking.trap();
     s.put(1, {
       program: DRIVER_HASH,
-      memoryQuota: quota(90),
+      memoryQuotaPages: quota(90),
       processQuota: 5,
       ranges: [{ source: setup.metadata(), target: base }],
     });
@@ -356,7 +356,7 @@ test("memory grows to its quota and no further, and a fault gives the pages back
       s.put(1, { start: { entry, argument, gas: 50_000_000 } });
       return s.get(1, { status: true });
     };
-    s.put(1, { program: GROW, memoryQuota: 100 * 16 + abi.PROCESS_PAGES });
+    s.put(1, { program: GROW, memoryQuotaPages: 100 * 16 + abi.PROCESS_PAGES });
     return [
       call("by", 0xffff_ffffn),
       call("by", 3n),
@@ -382,7 +382,7 @@ test("memory grows to its quota and no further, and a fault gives the pages back
 
 test("a thousand growths that fault do not use up the host's memories", async () => {
   const { results, handles } = await fresh(runtime, (s) => {
-    s.put(1, { program: GROW, memoryQuota: quota(40) });
+    s.put(1, { program: GROW, memoryQuotaPages: quota(40) });
     const first = s.length;
     s.put(1, { start: { entry: "growAndTrap", argument: 8n, gas: 500_000 } });
     const got = s.get(1, {

@@ -27,7 +27,7 @@ const INNER = 0x200000;
 let runtime: Runtime;
 before(async () => {
   runtime = await open([trap, spin], {
-    memoryQuota: MEMORY,
+    memoryQuotaPages: MEMORY,
     processQuota: PROCESSES,
     gasLimit: 4_000_000_000,
   });
@@ -54,7 +54,7 @@ function childScript(s: Script, write: (inner: Script) => void, gas: number, joi
   write(inner);
   s.put(1, {
     program: DRIVER_HASH,
-    memoryQuota: quota(100),
+    memoryQuotaPages: quota(100),
     processQuota: 8,
     heldGas: 1e9,
     ranges: [{ source: inner.metadata(), target: INNER }],
@@ -66,7 +66,7 @@ function childScript(s: Script, write: (inner: Script) => void, gas: number, joi
 test("random trees keep their sums, block after block", async (t) => {
   const seed = baseSeed(t);
   for (const workers of [1, 3]) {
-    await withRuntime([], { memoryQuota: MEMORY, processQuota: PROCESSES, workers }, async (other) => {
+    await withRuntime([], { memoryQuotaPages: MEMORY, processQuota: PROCESSES, workers }, async (other) => {
       let most = 0;
       let running = 0;
       for (let i = 0; i < 12; i++) {
@@ -222,7 +222,7 @@ test("gas that comes back from an earlier block can be spent, inline and on thre
   for (const workers of [1, 2]) {
     await withRuntime(
       [trap, spin],
-      { memoryQuota: MEMORY, processQuota: PROCESSES, workers },
+      { memoryQuotaPages: MEMORY, processQuota: PROCESSES, workers },
       async (other) => {
         // Child 1 leaves its own child running with much gas; later it is started with little, joins it, and
         // has more at its end than at its start.
@@ -341,19 +341,19 @@ test("quotas pass down and come back over PROGRAM, DROP, growth and faults", asy
   const grown = own + 5 * 16;
   const child = quota(100);
   const { results, handles } = await play(runtime, (s) => [
-    s.put(1, { program: TRAP, memoryQuota: MEMORY - own, processQuota: PROCESSES - 1 }),
+    s.put(1, { program: TRAP, memoryQuotaPages: MEMORY - own, processQuota: PROCESSES - 1 }),
     s.put(2, { program: TRAP }),
-    s.put(1, { program: TRAP, memoryQuota: MEMORY - own + 1 }),
-    s.put(1, { program: TRAP, memoryQuota: child, processQuota: PROCESSES }),
-    s.put(1, { program: TRAP, memoryQuota: child, processQuota: 7 }),
+    s.put(1, { program: TRAP, memoryQuotaPages: MEMORY - own + 1 }),
+    s.put(1, { program: TRAP, memoryQuotaPages: child, processQuota: PROCESSES }),
+    s.put(1, { program: TRAP, memoryQuotaPages: child, processQuota: 7 }),
     s.grow(5),
-    s.put(2, { program: TRAP, memoryQuota: MEMORY - grown - child + 1 }),
-    s.put(2, { program: TRAP, memoryQuota: MEMORY - grown - child, processQuota: PROCESSES - 9 }),
+    s.put(2, { program: TRAP, memoryQuotaPages: MEMORY - grown - child + 1 }),
+    s.put(2, { program: TRAP, memoryQuotaPages: MEMORY - grown - child, processQuota: PROCESSES - 9 }),
     s.grow(1),
     s.put(1, { drop: true }),
     s.put(1, { drop: true }),
-    s.put(3, { program: TRAP, memoryQuota: child, processQuota: 8 }),
-    s.put(3, { program: TRAP, memoryQuota: child, processQuota: 7 }),
+    s.put(3, { program: TRAP, memoryQuotaPages: child, processQuota: 8 }),
+    s.put(3, { program: TRAP, memoryQuotaPages: child, processQuota: 7 }),
   ]);
   held(runtime);
   const { E_QUOTA, E_NO_CHILD } = abi;
@@ -365,7 +365,7 @@ test("quotas pass down and come back over PROGRAM, DROP, growth and faults", asy
   await assert.rejects(
     play(runtime, (s) => {
       s.grow(50);
-      s.put(1, { program: TRAP, memoryQuota: quota(100) });
+      s.put(1, { program: TRAP, memoryQuotaPages: quota(100) });
       s.trap();
     }),
   );

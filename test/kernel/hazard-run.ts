@@ -186,13 +186,13 @@ async function states(nansModule: Uint8Array): Promise<unknown[]> {
     await block((s) => {
       s.put(1, {
         program: programHash(grow),
-        memoryQuota: quota(300),
+        memoryQuotaPages: quota(300),
         start: { entry: "run", argument: 7n, gas: GAS },
       });
       s.get(1, { status: true });
     });
     // A counter that lives in a global of the instance, not in memory.
-    await block((s) => s.put(2, { program: programHash(echo), memoryQuota: quota(8) }));
+    await block((s) => s.put(2, { program: programHash(echo), memoryQuotaPages: quota(8) }));
     for (let i = 0; i < 4; i++) {
       await runtime.engine.pool.kill(i);
       await block((s) => {
@@ -208,7 +208,7 @@ async function states(nansModule: Uint8Array): Promise<unknown[]> {
   });
   await withRuntime(
     [],
-    { workers: 2, memoryQuota: quota(60_000), processQuota: 1000 },
+    { workers: 2, memoryQuotaPages: quota(60_000), processQuota: 1000 },
     async (runtime: Runtime) => {
       for (let seed = 0; seed < 4; seed++) {
         const { id, gasUsed } = await runtime.produce(randomTree(seed, { depth: 3, children: 3 }).metadata());

@@ -20,7 +20,7 @@ function manager(script: Script, heldGas: number, write: (inner: Script) => void
   write(inner);
   script.put(1, {
     program: DRIVER_HASH,
-    memoryQuota: quota(200),
+    memoryQuotaPages: quota(200),
     processQuota: 4,
     heldGas,
     ranges: [{ source: inner.metadata(), target: REGION }],
@@ -144,12 +144,12 @@ test("items pass held gas on to children, in both runners", async () => {
     await withRuntime([family], all, async (runtime) => {
       const item = (heldGas: number) => (child: number) => {
         const script = new Script({ base: 0x10000, commands: 4, scratch: 0x80000 });
-        script.put(child, { program: programHash(family), memoryQuota: quota(19), heldGas });
+        script.put(child, { program: programHash(family), memoryQuotaPages: quota(19), heldGas });
         return { input: script.metadata(), gas: 10_000_000 };
       };
       const items = [item(2 ** 33)(1), item(2 ** 33)(2), item(2 ** 33)(3), item(5)(4)];
       await play(runtime, (s) => {
-        const program = { program: programHash(family), memoryQuota: quota(200), processQuota: 9 };
+        const program = { program: programHash(family), memoryQuotaPages: quota(200), processQuota: 9 };
         putBatch(s, 1, { entry: "item", items, inbox: 0x10000 }, { ...program, heldGas: 2 ** 34 + 5 });
         getOutcomes(s, 1, { count: 4 });
       });

@@ -47,7 +47,7 @@ test("by hash only genesis, the caller's own program and its children's can be n
     const { results, handles } = await play(runtime, (s) => {
       s.put(1, {
         program: DRIVER_HASH,
-        memoryQuota: quota(100),
+        memoryQuotaPages: quota(100),
         processQuota: 3,
         ranges: [{ source: inner.metadata(), target: REGION }],
       });

@@ -16,7 +16,7 @@ const MIDDLE = 2 ** 31;
 const GAS = 4_000_000_000;
 const GROWTH = PAGES - DRIVER_INITIAL_MEMORY;
 /** Three processes of 4 GiB, and some pages. */
-const OPTIONS = { memoryQuota: quota(4 * PAGES), heapBytes: 2 ** 36, gasLimit: 1e11, retain: 16 };
+const OPTIONS = { memoryQuotaPages: quota(4 * PAGES), heapBytes: 2 ** 36, gasLimit: 1e11, retainBlocks: 16 };
 /** What one block may take of the heap and of the host's memory: far below one pass over a process's. */
 const BLOCK_BYTES = 8 << 20;
 const RESIDENT_BYTES = 1 << 30;
@@ -49,7 +49,7 @@ const blocks: ((runtime: Runtime) => Promise<void>)[] = [
     inner.copy(MIDDLE + 0x100000 - 100, MIDDLE - 256, 512);
     inner.load(END - 8);
     const { results, handles } = await play(runtime, (s) => {
-      s.put(1, { program: DRIVER_HASH, memoryQuota: quota(PAGES + 160), processQuota: 2 });
+      s.put(1, { program: DRIVER_HASH, memoryQuotaPages: quota(PAGES + 160), processQuota: 2 });
       const first = run(s, inner);
       return [first, s.get(1, { copy: [{ source: 0x300000, length: 8 + 9 * 8 }] })] as const;
     });
@@ -143,7 +143,7 @@ const blocks: ((runtime: Runtime) => Promise<void>)[] = [
     const { results, handles } = await play(runtime, (s) => {
       const grown = s.grow(GROWTH);
       s.store(END - 16, 99n);
-      s.put(3, { clone: abi.CLONE_SELF, memoryQuota: quota(PAGES) });
+      s.put(3, { clone: abi.CLONE_SELF, memoryQuotaPages: quota(PAGES) });
       s.put(3, {
         ranges: [{ source: inner.metadata(), target: inner.base }],
         start: { entry: "run", argument: BigInt(inner.base), gas: GAS },

@@ -30,7 +30,7 @@ const BYTES = PAGES * PAGE_BYTES;
 const INNER = 0x2c0000;
 const CHILDREN = 3;
 const GAS = 20_000_000;
-const QUOTA = { memoryQuota: quota(100), processQuota: 0 };
+const QUOTA = { memoryQuotaPages: quota(100), processQuota: 0 };
 
 type Next = (limit: number) => number;
 

@@ -290,22 +290,26 @@ test("a clone of a started child has no gas; it fails for that and can be starte
 });
 
 test("clones take quota like what they copy, and give it back", async () => {
-  await withRuntime([trivial], { memoryQuota: 80 * 16 + 4 + quota(7), processQuota: 3 }, async (small) => {
-    const { results, handles } = await play(small, (s) => [
-      s.put(1, { program: TRIVIAL, memoryQuota: quota(3), processQuota: 1 }),
-      s.put(2, { clone: 1 }),
-      s.put(1, { drop: true }),
-      s.put(1, { clone: 2, memoryQuota: quota(1) }),
-      s.put(3, { clone: abi.CLONE_SELF }),
-      s.put(3, { clone: 7 }),
-      s.put(3, { clone: -2 }),
-      s.put(2, { drop: true }),
-      s.put(2, { program: TRIVIAL, memoryQuota: quota(7), processQuota: 2 }),
-    ]);
-    const { E_NO_CHILD, E_QUOTA } = abi;
-    assert.deepEqual(
-      handles.map((handle) => Number(results.value(handle))),
-      [0, E_QUOTA, 0, E_NO_CHILD, E_QUOTA, E_NO_CHILD, E_NO_CHILD, E_NO_CHILD, 0],
-    );
-  });
+  await withRuntime(
+    [trivial],
+    { memoryQuotaPages: 80 * 16 + 4 + quota(7), processQuota: 3 },
+    async (small) => {
+      const { results, handles } = await play(small, (s) => [
+        s.put(1, { program: TRIVIAL, memoryQuotaPages: quota(3), processQuota: 1 }),
+        s.put(2, { clone: 1 }),
+        s.put(1, { drop: true }),
+        s.put(1, { clone: 2, memoryQuotaPages: quota(1) }),
+        s.put(3, { clone: abi.CLONE_SELF }),
+        s.put(3, { clone: 7 }),
+        s.put(3, { clone: -2 }),
+        s.put(2, { drop: true }),
+        s.put(2, { program: TRIVIAL, memoryQuotaPages: quota(7), processQuota: 2 }),
+      ]);
+      const { E_NO_CHILD, E_QUOTA } = abi;
+      assert.deepEqual(
+        handles.map((handle) => Number(results.value(handle))),
+        [0, E_QUOTA, 0, E_NO_CHILD, E_QUOTA, E_NO_CHILD, E_NO_CHILD, E_NO_CHILD, 0],
+      );
+    },
+  );
 });

@@ -72,7 +72,7 @@ test("the limit of kept bytes is the most that takes no further page", () => {
 test("inputs and outcomes of a batch count against the quota of the child", async () => {
   await withRuntime([itemsProgram], {}, async (runtime) => {
     const give = async (list: readonly Item[], pages: number) => {
-      const { put } = await batchOf(runtime, list, { program: ITEMS, memoryQuota: pages });
+      const { put } = await batchOf(runtime, list, { program: ITEMS, memoryQuotaPages: pages });
       return put;
     };
     // 32 bytes of outcome for each item are more than the 16 of an input without bytes.
@@ -89,7 +89,7 @@ test("inputs and outcomes of a batch count against the quota of the child", asyn
 test("an item whose output does not fit into the quota is out of gas, in both runners", async () => {
   await withBoth(async (runtime) => {
     const list = [5000, 5000, 5000, 5000, 100, 1200].map(ofLength);
-    const { items } = await batchOf(runtime, list, { program: ITEMS, memoryQuota: ITEMS_PAGES + 1 });
+    const { items } = await batchOf(runtime, list, { program: ITEMS, memoryQuotaPages: ITEMS_PAGES + 1 });
     assert.deepEqual(
       items.map(({ status, fault }) => [status, fault]),
       [
@@ -110,7 +110,7 @@ test("outputs of many items are cut off at the same byte in both runners", async
   await fc.assert(
     fc.asyncProperty(lengths, fc.integer({ min: 2, max: 40 }), async (list, pages) => {
       await withBoth(async (runtime) => {
-        const spec = { program: ITEMS, memoryQuota: ITEMS_PAGES + pages };
+        const spec = { program: ITEMS, memoryQuotaPages: ITEMS_PAGES + pages };
         const { items } = await batchOf(runtime, list.map(ofLength), spec);
         const kept = items.reduce((sum, { output }) => sum + output.length / 2, 0);
         assert.ok(kept <= KEPT_BYTES + pages * PAGE);
@@ -138,7 +138,7 @@ test("a stack that does not fit is a fault, and the child can be started again",
     assert.deepEqual(await start(2000n, child)(), [abi.STATUS_FAULTED, abi.FAULT_QUOTA]);
     assert.equal(runtime.inspect([1])?.fault, "quota");
     assert.deepEqual(await start(20n)(), [abi.STATUS_RET, 0]);
-    const more = { ...child, memoryQuota: PROCESS_PAGES + 16 * 20 + 40 };
+    const more = { ...child, memoryQuotaPages: PROCESS_PAGES + 16 * 20 + 40 };
     assert.deepEqual(await start(2000n, more)(), [abi.STATUS_RET, 0]);
   });
 });
@@ -149,7 +149,7 @@ test("SNAPSHOT with more data than the quota allows returns E_QUOTA", async () =
     [own + 1, false],
     [own + 3, true],
   ] as const) {
-    await withRuntime([], { memoryQuota: pages }, async (runtime) => {
+    await withRuntime([], { memoryQuotaPages: pages }, async (runtime) => {
       const block = play(runtime, (s) => s.out(0x200000, KEPT_BYTES + PAGE));
       if (fits) await block;
       else await assert.rejects(block, { code: "BLOCK_FAULT", message: /driver: snapshot failed/ });
@@ -174,11 +174,11 @@ test("globals count, and so does a program that was installed", async () => {
   const installed = abi.PROGRAM_PAGES + Math.ceil(trivial.length / abi.PROGRAM_BYTES);
   await withRuntime([wide], {}, async (runtime) => {
     const { results, handles } = await play(runtime, (s) => [
-      s.put(1, { program: programHash(wide), memoryQuota: pages - 1 }),
-      s.put(1, { program: programHash(wide), memoryQuota: pages }),
-      s.put(2, { install: trivial, memoryQuota: PROCESS_PAGES + 16 + installed - 1 }),
-      s.put(2, { install: trivial, memoryQuota: PROCESS_PAGES + 16 + installed }),
-      s.put(3, { program: programHash(trivial), memoryQuota: PROCESS_PAGES + 16 + installed - 1 }),
+      s.put(1, { program: programHash(wide), memoryQuotaPages: pages - 1 }),
+      s.put(1, { program: programHash(wide), memoryQuotaPages: pages }),
+      s.put(2, { install: trivial, memoryQuotaPages: PROCESS_PAGES + 16 + installed - 1 }),
+      s.put(2, { install: trivial, memoryQuotaPages: PROCESS_PAGES + 16 + installed }),
+      s.put(3, { program: programHash(trivial), memoryQuotaPages: PROCESS_PAGES + 16 + installed - 1 }),
       s.put(3, { program: programHash(trivial) }),
     ]);
     checkTree(runtime);
@@ -199,10 +199,10 @@ test("memory does not grow into what the outcomes of a batch need", async () => 
     ] as const) {
       await play(runtime, (s) => s.put(1, { program: programHash(grower) }));
       const initial = (runtime.inspect([1])?.memoryBytes as number) / 65536;
-      const memoryQuota = PROCESS_PAGES + (initial + 2) * 16;
+      const memoryQuotaPages = PROCESS_PAGES + (initial + 2) * 16;
       await play(runtime, (s) => {
         const list = Array.from({ length: count }, () => ({ input: new Uint8Array(), gas: 30_000 }));
-        const program = { program: programHash(grower), memoryQuota };
+        const program = { program: programHash(grower), memoryQuotaPages };
         putBatch(s, 1, { items: list, inbox: 65536 }, program);
         s.get(1, { status: true });
       });

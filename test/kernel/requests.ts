@@ -55,7 +55,7 @@ export const RULES = [
 ] as const;
 export type Rule = (typeof RULES)[number];
 
-export const REQUEST_OPTIONS = { memoryQuota: quota(2000), processQuota: 100, gasLimit: 20_000_000_000 };
+export const REQUEST_OPTIONS = { memoryQuotaPages: quota(2000), processQuota: 100, gasLimit: 20_000_000_000 };
 const MEMORY = DRIVER_INITIAL_MEMORY * 65536;
 const CHILDREN = 5;
 /** Requests after which the children are made again. */
@@ -108,7 +108,7 @@ export function randomRequests(seed: number, count: number, without: readonly Ru
 
 /** Children: 0 fresh, 1 returned, 2 in RET, 3 faulted, 4 none. */
 function setUp(script: Script): void {
-  script.put(0, { program: TRIVIAL, memoryQuota: quota(3) });
+  script.put(0, { program: TRIVIAL, memoryQuotaPages: quota(3) });
   script.put(1, { program: TRIVIAL, start: { entry: "run", argument: 1n, gas: 1_000_000 } });
   script.put(2, { program: NESTED, start: { entry: "calls", argument: 3n, gas: 1_000_000 } });
   script.put(3, { program: TRIVIAL, start: { entry: "run", gas: 3 } });

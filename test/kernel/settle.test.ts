@@ -38,7 +38,7 @@ function checkFault({ result, work }: { result: Process; work: Work }): void {
 const ENDS: Readonly<Record<string, (s: Script) => void>> = {
   "returns from its entry": () => {},
   "suspends itself in RET": (s) => s.ret(1n),
-  "clones itself": (s) => s.put(1, { clone: abi.CLONE_SELF, memoryQuota: quota(1000) }),
+  "clones itself": (s) => s.put(1, { clone: abi.CLONE_SELF, memoryQuotaPages: quota(1000) }),
 };
 
 for (const [name, then] of Object.entries(ENDS)) {

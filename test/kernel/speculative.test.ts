@@ -29,7 +29,7 @@ function leaveRunning(script: Script, levels: number): void {
   }
   script.put(1, {
     program: DRIVER_HASH,
-    memoryQuota: quota(80 * levels),
+    memoryQuotaPages: quota(80 * levels),
     processQuota: levels - 1,
     heldGas: levels > 1 ? GAS : 0,
     ranges: [{ source: inner.metadata(), target: REGION }],
@@ -145,7 +145,7 @@ test("killed workers and collections in the middle change nothing", async () => 
 });
 
 test("a collection forgets results that no retained block can want", async () => {
-  await withRuntime([], { ...OPTIONS, workers: 2, retain: 1 }, async (runtime) => {
+  await withRuntime([], { ...OPTIONS, workers: 2, retainBlocks: 1 }, async (runtime) => {
     await play(runtime, (s) => leaveRunning(s, 1));
     await until(() => runtime.engine.pool.speculativeReady === 1);
     await play(runtime, (s) => joinAll(s, 1));
@@ -164,7 +164,13 @@ for (const [name, levels] of [
   ["endless speculative work below speculative work", 2],
 ] as const) {
   test(`${name} does not keep the heap from being collected`, async () => {
-    const small = { workers: 3, heapBytes: 96 << 20, memoryQuota: quota(400), gasLimit: 4e15, retain: 1 };
+    const small = {
+      workers: 3,
+      heapBytes: 96 << 20,
+      memoryQuotaPages: quota(400),
+      gasLimit: 4e15,
+      retainBlocks: 1,
+    };
     await withRuntime([], small, async (runtime) => {
       await play(runtime, (s) => leaveSpinning(s, levels));
       await until(() => runtime.engine.pool.threadsAtWork > 0);
@@ -189,7 +195,7 @@ function leaveSpinning(script: Script, levels: number): void {
   }
   script.put(1, {
     program: DRIVER_HASH,
-    memoryQuota: quota(80 * levels),
+    memoryQuotaPages: quota(80 * levels),
     processQuota: levels - 1,
     heldGas: levels > 1 ? 1e15 : 0,
     ranges: [{ source: inner.metadata(), target: REGION }],
@@ -198,7 +204,13 @@ function leaveSpinning(script: Script, levels: number): void {
 }
 
 test("a fork in a long block does not fill the heap for another one", async () => {
-  const small = { workers: 3, heapBytes: 64 << 20, memoryQuota: quota(200), gasLimit: 1e12, retain: 1 };
+  const small = {
+    workers: 3,
+    heapBytes: 64 << 20,
+    memoryQuotaPages: quota(200),
+    gasLimit: 1e12,
+    retainBlocks: 1,
+  };
   await withRuntime([], small, async (runtime) => {
     const fork = await runtime.fork();
     let done = false;

@@ -43,7 +43,7 @@ function program(spec: { memory?: number; data?: number; elements?: number; glob
 async function startOf(bytes: Uint8Array): Promise<number> {
   const bench = await Bench.open([bytes]);
   bench.run((s) =>
-    s.put(1, { program: programHash(bytes), memoryQuota: 300 * (WASM_PAGE_BYTES / PAGE_BYTES) }),
+    s.put(1, { program: programHash(bytes), memoryQuotaPages: 300 * (WASM_PAGE_BYTES / PAGE_BYTES) }),
   );
   return bench.run((s) => {
     s.put(1, { start: { entry: "idle", gas: 1_000_000 } });

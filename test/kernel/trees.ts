@@ -42,7 +42,7 @@ function node(next: (limit: number) => number, depth: number, breadth: number, i
     const pages = 80 + next(4) * 40 * (1 + depth * breadth * breadth);
     script.put(child, {
       program: DRIVER_HASH,
-      memoryQuota: quota(pages),
+      memoryQuotaPages: quota(pages),
       processQuota: next(12),
       // Those that have none fault where they leave a child running.
       heldGas: next(4) === 0 ? 0 : 60_000_000 * depth,

@@ -71,7 +71,7 @@ test("a child that makes calls with random words never stops the host", async (t
   };
   const scripts = Array.from({ length: 40 }, () => {
     const script = new Script({ commands: 1000 });
-    script.put(1, { program: WILD, memoryQuota: quota(20), processQuota: 3 });
+    script.put(1, { program: WILD, memoryQuotaPages: quota(20), processQuota: 3 });
     for (let i = 0; i < 30; i++) {
       // Five words of the call, then words that its pointers may hit.
       const words = new Uint32Array(64);

@@ -12,7 +12,7 @@ const SHAPE: TreeShape = { depth: 4, children: 3 };
 const BLOCKS = 6;
 /** Below the number of deaths at which a block is given up, however slowly the machine goes on. */
 const KILLS_PER_BLOCK = 20;
-const QUOTA = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
+const QUOTA = { memoryQuotaPages: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
 
 type Facts = Pick<Block, "id" | "root" | "gasUsed"> & { data: string };
 
@@ -90,7 +90,7 @@ test("random trees: collections between blocks change nothing", async (t) => {
   const seed = baseSeed(t) + 3000;
   const expected = await withRuntime([], { ...QUOTA, workers: 1 }, (runtime) => run(runtime, seed));
   for (const workers of [1, 3]) {
-    await withRuntime([], { ...QUOTA, workers, retain: 2 }, async (runtime) => {
+    await withRuntime([], { ...QUOTA, workers, retainBlocks: 2 }, async (runtime) => {
       const collecting = async (): Promise<void> => {
         await runtime.engine.collect();
       };

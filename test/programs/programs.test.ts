@@ -60,7 +60,7 @@ async function step(runtime: Runtime, argument: bigint, entry = ""): Promise<Ste
 async function begin(bytes: Uint8Array, workers: number): Promise<{ runtime: Runtime; first: Step }> {
   const runtime = await open([bytes], { workers });
   await play(runtime, (s) =>
-    s.put(1, { program: programHash(bytes), memoryQuota: quota(QUOTA_PAGES), processQuota: 0 }),
+    s.put(1, { program: programHash(bytes), memoryQuotaPages: quota(QUOTA_PAGES), processQuota: 0 }),
   );
   return { runtime, first: await step(runtime, STEPS, "run") };
 }

@@ -115,7 +115,8 @@ test("a proof holds nothing that its statement does not need", async () => {
   const runtime = await open();
   try {
     await play(runtime, (script) => {
-      for (const child of [0, 1, 40_000]) script.put(child, { program: DRIVER_HASH, memoryQuota: quota(80) });
+      for (const child of [0, 1, 40_000])
+        script.put(child, { program: DRIVER_HASH, memoryQuotaPages: quota(80) });
     });
     const size = (path: Path, from: number, bytes: number): number => check1(path, from, bytes).length;
     const check1 = (path: Path, from: number, bytes: number) =>

@@ -181,7 +181,7 @@ test("the fuzzer finds a hash that leaves out the begin of what it hashes", asyn
 });
 
 test("a long range of zeros is laid out only if the caller wants it", async () => {
-  await withRuntime([], { memoryQuota: quota(60_000) }, async (runtime) => {
+  await withRuntime([], { memoryQuotaPages: quota(60_000) }, async (runtime) => {
     await play(runtime, (script) => script.grow(6000));
     const { root } = runtime.head;
     const proof = runtime.prove([], 6_000_000, 300_000_000);

@@ -15,7 +15,7 @@ export function withTrees<T>(
   count: number,
   use: (runtime: Runtime, blocks: readonly Block[]) => Promise<T> | T,
 ): Promise<T> {
-  const options = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
+  const options = { memoryQuotaPages: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
   return withRuntime([], options, async (runtime) => {
     for (let i = 0; i < count; i++) {
       await runtime.produce(randomTree(seed + i, { depth: 4, children: 3 }).metadata());

@@ -24,7 +24,7 @@ test("the heap of a short run does not grow once it is warm, and the run can be 
 });
 
 test("a run that keeps all its blocks is found", async (t) => {
-  const { grew } = await soak({ ...SHORT, seed: baseSeed(t), retain: 100_000, startsPerBlock: 100 });
+  const { grew } = await soak({ ...SHORT, seed: baseSeed(t), retainBlocks: 100_000, startsPerBlock: 100 });
   assert.match(grew ?? "", /^live bytes grew from \d+ to \d+ after the warm-up$/);
 });
 

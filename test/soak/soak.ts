@@ -18,7 +18,7 @@ export interface SoakOptions {
   readonly children: number;
   readonly seed: number;
   /** Blocks retained; the canary's are all. */
-  readonly retain?: number;
+  readonly retainBlocks?: number;
   readonly workers?: number;
   /** Children that a block starts. */
   readonly startsPerBlock?: number;
@@ -62,16 +62,16 @@ const PUT = 1;
 const GET = 2;
 
 const trivial = await guest("trivial");
-const OPTIONS = { memoryQuota: 2 ** 21, heapBytes: 2 ** 33, gasLimit: 1e12 };
+const OPTIONS = { memoryQuotaPages: 2 ** 21, heapBytes: 2 ** 33, gasLimit: 1e12 };
 
 /** Child numbers spread over the whole range. */
 const numberOf = (child: number): number => (child * 104_729) % abi.CHILD_LIMIT;
 
 export function soak(options: SoakOptions): Promise<SoakResult> {
-  const { blocks, children, seed, retain = 64, workers = 2, startsPerBlock = 12 } = options;
+  const { blocks, children, seed, retainBlocks = 64, workers = 2, startsPerBlock = 12 } = options;
   const progress = options.progress ?? (() => {});
   const begin = performance.now();
-  return withRuntime([trivial], { ...OPTIONS, retain, workers }, async (runtime) => {
+  return withRuntime([trivial], { ...OPTIONS, retainBlocks, workers }, async (runtime) => {
     const bytesPerChild = await fill(runtime, children, progress);
     const next = random(seed);
     const liveBytes: number[] = [];
@@ -113,7 +113,9 @@ export function soak(options: SoakOptions): Promise<SoakResult> {
 
 /** What an idle child takes of the heap, among so many. */
 export function bytesPerChild(children: number): Promise<SoakResult["bytesPerChild"]> {
-  return withRuntime([trivial], { ...OPTIONS, retain: 1 }, (runtime) => fill(runtime, children, () => {}));
+  return withRuntime([trivial], { ...OPTIONS, retainBlocks: 1 }, (runtime) =>
+    fill(runtime, children, () => {}),
+  );
 }
 
 /** Bytes of the heap in use, after a collection. */
@@ -148,8 +150,8 @@ async function fill(runtime: Runtime, children: number, progress: (text: string)
       progress(`${first + count} of ${children} children`);
     }
     // Further blocks push those with fewer children out of what is retained.
-    const { retain } = runtime.engine.settings;
-    for (let i = 0; i < Math.min(retain, 64); i++) await runtime.produce(new Uint8Array());
+    const { retainBlocks } = runtime.engine.settings;
+    for (let i = 0; i < Math.min(retainBlocks, 64); i++) await runtime.produce(new Uint8Array());
     return live(runtime);
   };
   const empty = await live(runtime);

@@ -18,7 +18,7 @@ import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
 
-const OPTIONS = { workers: 1, runner: "sequential", retain: 3 } as const;
+const OPTIONS = { workers: 1, runner: "sequential", retainBlocks: 3 } as const;
 const GAS = 5_000_000_000;
 
 /** Blocks 1 to `count`, each with a gas limit of its own. */
@@ -39,7 +39,7 @@ function expected(block: Block): ArchivedBlock {
 for (const stored of [false, true]) {
   test(`forgotten blocks are read by height and id, ${stored ? "in a store" : "in memory"}`, async () => {
     await withDirectory(async (path) => {
-      const options = { ...OPTIONS, archive: 6, ...(stored ? { store: path } : {}) };
+      const options = { ...OPTIONS, archiveBlocks: 6, ...(stored ? { store: path } : {}) };
       let runtime = await open([], options);
       const blocks = await produce(runtime, 12);
       if (stored) {
@@ -73,7 +73,7 @@ for (const stored of [false, true]) {
 }
 
 test("all block inputs of a chain are enough to make it again", async () => {
-  const runtime = await open([], { ...OPTIONS, archive: 100 });
+  const runtime = await open([], { ...OPTIONS, archiveBlocks: 100 });
   const blocks = await produce(runtime, 10);
   const again = await open([], OPTIONS);
   for (let height = 1; height <= 7; height++) {
@@ -86,7 +86,7 @@ test("all block inputs of a chain are enough to make it again", async () => {
 
 test("a lower limit is kept to as blocks come, and none leaves what there is", async () => {
   await withDirectory(async (store) => {
-    const first = await open([], { ...OPTIONS, archive: 50, store });
+    const first = await open([], { ...OPTIONS, archiveBlocks: 50, store });
     const blocks = await produce(first, 10);
     await first.close();
     const without = await open([], { ...OPTIONS, store });
@@ -95,7 +95,7 @@ test("a lower limit is kept to as blocks come, and none leaves what there is", a
     assert.equal(await without.archived(3), null, "it does not lead to the chain any more");
     assert.deepEqual((await without.archived((blocks[3] as Block).id))?.block, blocks[3]);
     await without.close();
-    const less = await open([], { ...OPTIONS, archive: 2, store });
+    const less = await open([], { ...OPTIONS, archiveBlocks: 2, store });
     for (let i = 12; i < 16; i++) await less.produce(metadata(i, 0));
     assert.equal((await verifyStore(store)).archived, 2);
     await less.close();
@@ -105,7 +105,7 @@ test("a lower limit is kept to as blocks come, and none leaves what there is", a
 test("an archive survives export, damage, repair and salvage", async () => {
   await withDirectory(async (path) => {
     const store = `${path}/own`;
-    const runtime = await open([], { ...OPTIONS, archive: 100, store });
+    const runtime = await open([], { ...OPTIONS, archiveBlocks: 100, store });
     const blocks = await produce(runtime, 12);
     await runtime.close();
     const kept = async (of: string): Promise<(number | undefined)[]> => {

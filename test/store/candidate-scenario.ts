@@ -13,7 +13,7 @@ import { AT, faulting, sweepingAlways, WINDOW, writing } from "./failing.ts";
 
 const LIMIT = 8;
 const RETAIN = 6;
-const OPTIONS = { workers: 2, runner: "sequential", retain: RETAIN, candidatesLimit: LIMIT } as const;
+const OPTIONS = { workers: 2, runner: "sequential", retainBlocks: RETAIN, candidatesLimit: LIMIT } as const;
 /** Different blocks that can follow on one: few, so that they are made again and again. */
 const VALUES = 4;
 
@@ -36,7 +36,7 @@ export function withCandidates(
   return sweepingAlways(async () => {
     const runtime = await open([], { ...OPTIONS, store: { path, durability } });
     // It makes every block there ever is, one after the other, and forgets none.
-    const plain = await open([], { ...OPTIONS, workers: 1, retain: 1 << 18 });
+    const plain = await open([], { ...OPTIONS, workers: 1, retainBlocks: 1 << 18 });
     const scenario = new Scenario(runtime, plain, random(seed));
     try {
       for (let i = 0; i < operations; i++) await scenario.operation();

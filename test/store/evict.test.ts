@@ -15,7 +15,12 @@ import { withDirectory } from "./directory.ts";
 const MEBIBYTES = 4;
 const DIRTY_PAGES = 256;
 const BLOCKS = 60;
-const OPTIONS = { workers: 2, runner: "sequential", retain: 100, memoryQuota: quota(160) } as const;
+const OPTIONS = {
+  workers: 2,
+  runner: "sequential",
+  retainBlocks: 100,
+  memoryQuotaPages: quota(160),
+} as const;
 /** Holds the state and half of the history. */
 const HEAP_BYTES = 40 << 20;
 
@@ -27,7 +32,7 @@ const dirty = await guest("dirty");
 /** Runs the entry of the one child that there is. */
 function running(entry: string, argument: number): Uint8Array {
   const script = new Script();
-  const program = entry === "fill" ? { program: programHash(dirty), memoryQuota: quota(80) } : {};
+  const program = entry === "fill" ? { program: programHash(dirty), memoryQuotaPages: quota(80) } : {};
   script.put(0, { ...program, start: { entry, argument: BigInt(argument), gas: 1e9 } });
   script.get(0, { status: true, hash: true });
   return script.metadata();
@@ -53,7 +58,7 @@ test("a history that is larger than the heap", async () => {
   await produce(memory, BLOCKS);
   await withDirectory(async (path) => {
     const small = { ...OPTIONS, heapBytes: HEAP_BYTES };
-    const without = await open([dirty], { ...small, retainAtLeast: BLOCKS + 1 });
+    const without = await open([dirty], { ...small, retainBlocksMin: BLOCKS + 1 });
     await assert.rejects(produce(without, BLOCKS), { code: "HEAP_FULL" });
     await without.close();
 
@@ -123,7 +128,7 @@ test("a store that others may need stays open when its runtime is closed", async
 
 test("what programs begin with stays, whatever blocks are forgotten", async () => {
   const make = new Script();
-  make.put(0, { program: programHash(dirty), memoryQuota: quota(80) });
+  make.put(0, { program: programHash(dirty), memoryQuotaPages: quota(80) });
   make.get(0, { status: true });
   const drop = new Script();
   drop.put(0, { drop: true });
@@ -132,7 +137,7 @@ test("what programs begin with stays, whatever blocks are forgotten", async () =
     return runtime.read([0], 0, 0x10000);
   };
   await withDirectory(async (store) => {
-    const runtime = await open([dirty], { ...OPTIONS, retain: 1, store });
+    const runtime = await open([dirty], { ...OPTIONS, retainBlocks: 1, store });
     const before = await made(runtime);
     assert.ok(before.some((byte) => byte !== 0));
     await runtime.produce(drop.metadata());

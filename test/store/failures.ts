@@ -12,7 +12,7 @@ import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { AT, FailingStore, faulting, sweepingAlways, WINDOW, writing } from "./failing.ts";
 
-const OPTIONS = { workers: 1, runner: "sequential", retain: 10 } as const;
+const OPTIONS = { workers: 1, runner: "sequential", retainBlocks: 10 } as const;
 const FORKS_LIMIT = 2;
 const STEPS_LIMIT = 40;
 
@@ -159,7 +159,7 @@ class Scenario {
   #retained(blocks: readonly Block[], model = this.#model): HistoryModel {
     this.#note(blocks);
     const pushed = blocks.reduce((before, block) => before.push(block), model);
-    return pushed.forget(pushed.excess(OPTIONS.retain));
+    return pushed.forget(pushed.excess(OPTIONS.retainBlocks));
   }
 
   #note(blocks: readonly Block[]): void {

@@ -102,7 +102,7 @@ test("another genesis, a newer format, no store at all", async () => {
     await assert.rejects(openReader(store), { code: "STORE_MISSING" });
     await (await open([], { ...OPTIONS, store })).close();
     await assert.rejects(
-      open([], { ...OPTIONS, store, memoryQuota: quota(500) }),
+      open([], { ...OPTIONS, store, memoryQuotaPages: quota(500) }),
       code("STORE_GENESIS", /another genesis/),
     );
     const other = new Database(store);

@@ -9,7 +9,7 @@ import { baseSeed } from "../seed.ts";
 import { withDirectory } from "./directory.ts";
 import { writing } from "./failing.ts";
 
-const OPTIONS = { workers: 1, runner: "sequential", retain: 8 } as const;
+const OPTIONS = { workers: 1, runner: "sequential", retainBlocks: 8 } as const;
 
 /** Follows until the head is `last`; what a replica would hold that applies what it is told. */
 async function chainOf(reader: Reader, last: Block, from: Block | number): Promise<(string | null)[]> {

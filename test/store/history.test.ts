@@ -13,7 +13,7 @@ import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 import { withDirectory } from "./directory.ts";
 
-const OPTIONS = { workers: 1, runner: "sequential", retain: 12, archive: 7 } as const;
+const OPTIONS = { workers: 1, runner: "sequential", retainBlocks: 12, archiveBlocks: 7 } as const;
 const AT = SCRATCH + 0x80000;
 const WINDOW = 64 * 4096;
 const OPERATIONS = 90;
@@ -191,7 +191,7 @@ test("forks with stores of their own, without, and closed in any order", async (
 
 test("pruning says what it freed, and the space is used again", async () => {
   await withDirectory(async (path) => {
-    const runtime = await open([], { ...OPTIONS, retain: 1000, store: path });
+    const runtime = await open([], { ...OPTIONS, retainBlocks: 1000, store: path });
     const blocks = Array.from({ length: 30 }, (_, i) => writing(i));
     for (const metadata of blocks) await runtime.produce(metadata);
     const freed = await runtime.prune(2);
@@ -210,7 +210,7 @@ test("what is left running is run again from its START after a restart", async (
     inner.store(SCRATCH, 77n);
     script.put(1, {
       program: DRIVER_HASH,
-      memoryQuota: quota(80),
+      memoryQuotaPages: quota(80),
       ranges: [{ source: inner.metadata(), target: REGION }],
       start: { entry: "run", argument: BigInt(REGION), gas: 1_000_000_000 },
     });

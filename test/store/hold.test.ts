@@ -69,7 +69,7 @@ test("a store that is full of garbage is swept before a block is refused", async
     const store = { path, limitBytes: 4 << 20 };
     for (const durability of ["block", "pipelined"] as const) {
       const place = { ...store, path: `${path}-${durability}`, durability };
-      const runtime = await open([], { ...OPTIONS, retain: 2, store: place });
+      const runtime = await open([], { ...OPTIONS, retainBlocks: 2, store: place });
       // 20 times what fits.
       for (let value = 1; value <= 80; value++) {
         const script = new Script();

@@ -8,7 +8,7 @@ import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
 import { replacing, writing } from "./failing.ts";
 
-const OPTIONS = { workers: 1, runner: "sequential", retain: 300 } as const;
+const OPTIONS = { workers: 1, runner: "sequential", retainBlocks: 300 } as const;
 
 const outcome = <T>(look: () => T): unknown => {
   try {

@@ -14,7 +14,7 @@ import { random, randomTree } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 import { withDirectory } from "./directory.ts";
 
-const OPTIONS = { memoryQuota: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
+const OPTIONS = { memoryQuotaPages: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
 const BLOCKS = 6;
 
 /** What a block comes out as, or its fault. */

@@ -20,7 +20,7 @@ const HEAP_LIMIT = 400 << 20;
 
 test(`${BLOCKS} blocks with pruning: disk and memory are bounded, and all is there in the end`, async (t) => {
   await withDirectory(async (path) => {
-    const options = { workers: 1, runner: "sequential", retain: RETAIN } as const;
+    const options = { workers: 1, runner: "sequential", retainBlocks: RETAIN } as const;
     let runtime = await open([], { ...options, store: { path, durability: "pipelined" } });
     let file = 0;
     let heap = 0;

@@ -95,7 +95,7 @@ test("gas, faults and hashes are those of a runtime", async () => {
   const first = await play(runtime, (s) => {
     s.put(1, {
       program,
-      memoryQuota: quota(64),
+      memoryQuotaPages: quota(64),
       processQuota: 4,
       ranges: [{ source: Buffer.alloc(8, 3), target: 640 }],
     });
@@ -103,7 +103,7 @@ test("gas, faults and hashes are those of a runtime", async () => {
     s.get(1, { status: true });
   });
   const tested = await TestProcess.open(bankProgram, {
-    memoryQuota: quota(64),
+    memoryQuotaPages: quota(64),
     processQuota: 4,
     heldGasQuota: 0,
     gas: 100_000_000,
@@ -247,7 +247,12 @@ test("wrong options and arguments are named", async () => {
   await rejects(bank, { gass: 1 }, "BAD_OPTION", /unknown option "gass"/);
   await rejects(bank, { gas: -1 }, "BAD_OPTION", /"gas" must be an integer from 0/);
   await rejects(bank, { programs: [1] }, "BAD_ARGUMENT", /programs\[0\] must be a Uint8Array, got 1/);
-  await rejects(bank, { memoryQuota: 307 }, "QUOTA", /19 pages .* 308 pages .* "memoryQuota", which is 307/);
+  await rejects(
+    bank,
+    { memoryQuotaPages: 307 },
+    "QUOTA",
+    /19 pages .* 308 pages .* "memoryQuotaPages", which is 307/,
+  );
   const tested = await TestProcess.open(bank);
   const throws = (run: () => unknown, code: string, message: RegExp) => assert.throws(run, { code, message });
   throws(() => tested.call("balance", 1.5), "BAD_ARGUMENT", /argument must be .* got 1\.5/);

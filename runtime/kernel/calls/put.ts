@@ -69,7 +69,7 @@ function makeChild(heap: Heap, programs: Programs, caller: Activation, child: Ch
   }
   // What a fresh child takes: a copy of the caller as much as the caller's memory and globals.
   const pages = program?.freshPages ?? caller.freshPages;
-  const memory = source?.memoryGiven ?? (request.memoryQuota === 0 ? pages : request.memoryQuota);
+  const memory = source?.memoryGiven ?? (request.memoryQuotaPages === 0 ? pages : request.memoryQuotaPages);
   const processes = source?.processesGiven ?? request.processQuota;
   const heldGas = source?.heldGasGiven ?? request.heldGas;
   const old = child.process;

@@ -152,7 +152,7 @@ export class PutRequest {
   programPointer = 0;
   /** 0: 32 bytes of a hash are at the pointer. */
   programLength = 0;
-  memoryQuota = 0;
+  memoryQuotaPages = 0;
   processQuota = 0;
   heldGas = 0;
   cloneSource = 0;
@@ -188,7 +188,7 @@ export class PutRequest {
       if (!inside(slot, this.programPointer, this.programLength || HASH_BYTES)) return abi.E_RANGE;
     }
     if ((parts & both) !== 0) {
-      this.memoryQuota = word(abi.PUT_MEMORY_QUOTA);
+      this.memoryQuotaPages = word(abi.PUT_MEMORY_QUOTA);
       this.processQuota = word(abi.PUT_PROCESS_QUOTA);
       this.heldGas = word(abi.PUT_HELD_GAS) + word(abi.PUT_HELD_GAS + 4) * TWO_32;
       this.cloneSource = word(abi.PUT_CLONE_SOURCE) | 0;

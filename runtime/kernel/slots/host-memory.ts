@@ -41,7 +41,7 @@ function noMemory(pages: number, cause: unknown): LimitError {
   return new LimitError(
     "HOST_MEMORY",
     `the host could not give a process ${pages} pages of 64 KiB. ` +
-      'Run fewer workers or lower the option "memoryQuota"',
+      'Run fewer workers or lower the option "memoryQuotaPages"',
     { pages },
     { cause },
   );
