@@ -31,12 +31,12 @@ export function runningOptions(values: {
   readonly workers?: string;
   readonly runner: string;
   readonly timeline?: string;
-}): Pick<RuntimeOptions, "workers" | "runner" | "timeline"> {
+}): Pick<RuntimeOptions, "workers" | "runner" | "debug"> {
   const { workers, runner, timeline } = values;
   return {
     ...(workers === undefined ? {} : { workers: integerOption("workers", workers, 1, WORKERS_MAX) }),
     runner: choiceOption("runner", runner, ["parallel", "sequential"]),
-    timeline: timelineRecords(timeline),
+    debug: { timelineRecords: timelineRecords(timeline) },
   };
 }
 

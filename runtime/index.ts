@@ -39,7 +39,13 @@ export {
   verifyStore,
 } from "./chain/maintenance.ts";
 export type { Pruned, Reorg } from "./chain/maker.ts";
-export type { CloseOptions, ForkOptions, RuntimeOptions, StoreOptions } from "./chain/options.ts";
+export type {
+  CloseOptions,
+  DebugOptions,
+  ForkOptions,
+  RuntimeOptions,
+  StoreOptions,
+} from "./chain/options.ts";
 export { type FollowOptions, openReader, Reader, type ReaderOptions } from "./chain/reader.ts";
 export {
   type ByteRange,

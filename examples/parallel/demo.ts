@@ -101,8 +101,8 @@ async function runParallel(args: string[]): Promise<number> {
 async function runJobs(workers: number, children: number, timelineFile?: string): Promise<Run> {
   const progress = new Progress();
   const [root, worker] = await Promise.all([loadGuest("parallel/root"), loadGuest("parallel/worker")]);
-  const timeline = timelineRecords(timelineFile);
-  const runtime = await Runtime.open({ root, programs: [worker], workers, timeline, gasLimit: GAS_LIMIT });
+  const debug = { timelineRecords: timelineRecords(timelineFile) };
+  const runtime = await Runtime.open({ root, programs: [worker], workers, debug, gasLimit: GAS_LIMIT });
   const gasPerChild = Math.floor(GAS_LIMIT / (children + 1));
   const crew = { children, workerProgram: programHash(worker), gasPerChild };
   const produce = async (job: Job) => {

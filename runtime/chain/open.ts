@@ -34,7 +34,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
   const handle = createHeap(settings.heapBytes);
   const heap = mainHeap(handle);
   const { workers, views, runner, store: place } = settings;
-  const { force, paranoid, steps, dependencies, timing } = settings;
+  const { force, paranoid, steps, timing, timelineRecords } = settings.debug;
   const cache = settings.programCache ?? (place === null ? undefined : join(place.path, "programs"));
   const stores = new Stores(handle, heap);
   const loading = makeGenesis(heap, settings, new ProgramCache(cache));
@@ -53,8 +53,8 @@ export async function openParts(settings: Settings): Promise<Parts> {
       workers,
       views,
       atOnce: place === null ? workers : Math.max(1, availableParallelism() - 1),
-      timeline: createTimeline(settings.timeline),
-      batchOptions: { force, paranoid, steps, dependencies, timing },
+      timeline: createTimeline(timelineRecords),
+      batchOptions: { force, paranoid, steps, dependencies: settings.dependencies, timing },
     });
     pool.alive.hold();
     const genesis = await loading;

@@ -67,14 +67,6 @@ export interface RuntimeOptions {
    * faster; "sequential" always does. Never changes a result.
    */
   readonly runner?: "parallel" | "sequential";
-  /** Runs batches in parallel whatever it costs, for tests. Default false. */
-  readonly force?: boolean;
-  /**
-   * Checks every window of a batch once more when it is committed; a defect ends the block. Default false.
-   */
-  readonly paranoid?: boolean;
-  /** URL of a module that is called between the steps of batches in parallel: for tests (batch/steps.ts). */
-  readonly steps?: string;
   /**
    * Called with a report of each batch, when its block has run and before the block's promise resolves. If it
    * throws, the promise is rejected with that, and the block is not made.
@@ -82,15 +74,27 @@ export interface RuntimeOptions {
   readonly onBatch?: (report: BatchReport) => void;
   /** Whether reports tell from which items each item has read, for hints. Default false. */
   readonly dependencies?: boolean;
-  /** Whether reports tell how the time of the threads is split. Default false. */
-  readonly timing?: boolean;
   /**
    * Directory where the blocks are kept, or how: see StoreOptions. A runtime that finds blocks there goes on
    * from them. Default: none, blocks live in memory.
    */
   readonly store?: string | StoreOptions;
+  /** Switches for tests and diagnosis. Default: all off. */
+  readonly debug?: DebugOptions;
+}
+
+/** Switches for tests and diagnosis. They never change a result. */
+export interface DebugOptions {
+  /** Runs batches in parallel whatever it costs. Default false. */
+  readonly force?: boolean;
+  /** Checks every window of a batch again when it is committed; a defect ends the block. Default false. */
+  readonly paranoid?: boolean;
+  /** URL of a module that is called between the steps of batches in parallel (batch/steps.ts). */
+  readonly steps?: string;
+  /** Whether reports of batches tell how the time of the threads is split. Default false. */
+  readonly timing?: boolean;
   /** How many records `timeline` holds, 64 bytes each; later ones are left out. Default 0: none. */
-  readonly timeline?: number;
+  readonly timelineRecords?: number;
 }
 
 /** Where and how blocks are kept. */
@@ -122,14 +126,19 @@ export interface StoreSettings {
 
 /** Options with defaults filled in. */
 export type Settings = Required<
-  Omit<RuntimeOptions, "programCache" | "steps" | "store" | "onBatch" | "onForget">
+  Omit<RuntimeOptions, "programCache" | "store" | "onBatch" | "onForget" | "debug">
 > & {
   readonly onForget: ((blocks: readonly Block[]) => void) | undefined;
-  readonly steps: string | null;
   readonly onBatch: ((report: BatchReport) => void) | undefined;
   readonly programCache: string | undefined;
   readonly store: StoreSettings | null;
+  readonly debug: DebugSettings;
 };
+
+/** Switches with defaults filled in. */
+export interface DebugSettings extends Required<Omit<DebugOptions, "steps">> {
+  readonly steps: string | null;
+}
 
 const KNOWN = [
   "root",
@@ -151,14 +160,10 @@ const KNOWN = [
   "queueLimit",
   "programCache",
   "store",
-  "timeline",
   "runner",
-  "force",
-  "paranoid",
-  "steps",
   "onBatch",
   "dependencies",
-  "timing",
+  "debug",
 ];
 
 export function checkOptions(options: RuntimeOptions): Settings {
@@ -173,8 +178,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     throw bad("entry", entry, "the name of an exported function");
   if (programCache !== undefined && typeof programCache !== "string")
     throw bad("programCache", programCache, "a directory");
-  const { runner = "parallel", steps = null, onBatch, onForget } = options;
-  if (steps !== null && typeof steps !== "string") throw bad("steps", steps, "the URL of a module");
+  const { runner = "parallel", onBatch, onForget, debug = {} } = options;
   if (runner !== "parallel" && runner !== "sequential")
     throw bad("runner", runner, '"parallel" or "sequential"');
   if (onBatch !== undefined && typeof onBatch !== "function") throw bad("onBatch", onBatch, "a function");
@@ -184,11 +188,8 @@ export function checkOptions(options: RuntimeOptions): Settings {
     runner,
     onBatch,
     onForget,
-    steps,
-    force: flag(options, "force"),
-    paranoid: flag(options, "paranoid"),
+    debug: checkDebug(debug),
     dependencies: flag(options, "dependencies"),
-    timing: flag(options, "timing"),
     root,
     programs,
     entry,
@@ -207,7 +208,6 @@ export function checkOptions(options: RuntimeOptions): Settings {
     archiveBlocks: integer(options, "archiveBlocks", 0, 0, 2 ** 32 - 1),
     candidatesLimit: integer(options, "candidatesLimit", 64, 1, 1 << 12),
     queueLimit: integer(options, "queueLimit", 4096, 1, 1 << 20),
-    timeline: integer(options, "timeline", 0, 0, 1 << 24),
   };
   if (settings.memoryQuotaPages * PAGE_BYTES > settings.heapBytes) {
     throw new UsageError(
@@ -218,6 +218,21 @@ export function checkOptions(options: RuntimeOptions): Settings {
     );
   }
   return settings;
+}
+
+/** The option "debug", checked. */
+function checkDebug(debug: DebugOptions): DebugSettings {
+  checkNames(debug, ["force", "paranoid", "steps", "timing", "timelineRecords"], "debug");
+  const { steps = null } = debug;
+  if (steps !== null && typeof steps !== "string") throw bad("debug.steps", steps, "the URL of a module");
+  const named = Object.fromEntries(Object.entries(debug).map(([name, value]) => [`debug.${name}`, value]));
+  return {
+    force: flag(named, "debug.force"),
+    paranoid: flag(named, "debug.paranoid"),
+    steps,
+    timing: flag(named, "debug.timing"),
+    timelineRecords: integer(named, "debug.timelineRecords", 0, 0, 1 << 24),
+  };
 }
 
 const STORE_KNOWN = ["path", "durability", "limitBytes", "steps"];

@@ -409,12 +409,13 @@ export class Runtime extends Chain {
   /**
    * When and on which thread activations ran since `open`, of this runtime and its forks: the contents of a
    * trace file for chrome://tracing or ui.perfetto.dev. Other than `trace` it differs from run to run. Needs
-   * the option `timeline`; changes no result.
+   * the option `debug.timelineRecords`; changes no result.
    *
    * @throws UsageError (NO_TIMELINE)
    * @example
    * ```ts
-   * const timed = await Runtime.open({ root: await compileGuest("root.ts"), timeline: 10_000 });
+   * const debug = { timelineRecords: 10_000 };
+   * const timed = await Runtime.open({ root: await compileGuest("root.ts"), debug });
    * const events = timed.timeline().traceEvents.filter((event) => event.ph === "X");
    * console.log(events[0].name, events[0].cat); // / block
    * await timed.close();

@@ -24,7 +24,7 @@ async function play(options: Partial<RuntimeOptions>, batches: readonly (readonl
   return { outcomes, reports, counter };
 }
 
-const force: Partial<RuntimeOptions> = { workers: 4, force: true, paranoid: true };
+const force: Partial<RuntimeOptions> = { workers: 4, debug: { force: true, paranoid: true } };
 const loop: Partial<RuntimeOptions> = { workers: 1, runner: "sequential" };
 
 test("additions to one integer do not conflict", async () => {

@@ -21,8 +21,14 @@ after(async () => {
 async function reporter() {
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
-  const options = { memoryQuotaPages: quota(4096), heapBytes: 2 ** 30, workers: 4, force: true, onBatch };
-  const runtime = await openBatches(PROGRAM, { ...options, steps: steps("stall") });
+  const options = {
+    memoryQuotaPages: quota(4096),
+    heapBytes: 2 ** 30,
+    workers: 4,
+    debug: { force: true, steps: steps("stall") },
+    onBatch,
+  };
+  const runtime = await openBatches(PROGRAM, options);
   opened.push(runtime);
   return async (entry: string, keys: readonly bigint[]): Promise<BatchReport> => {
     const { outcomes } = await runBatch(runtime, batch(entry, keys));

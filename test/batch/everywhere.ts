@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { after } from "node:test";
-import type { BatchReport, Runtime, RuntimeOptions } from "../../runtime/index.ts";
+import type { BatchReport, DebugOptions, Runtime, RuntimeOptions } from "../../runtime/index.ts";
 import { quota } from "../driver.ts";
 import { type BatchInput, type BatchOutcome, batchMetadata, openBatches, runBatch } from "./batches.ts";
 import { SCRIPT, WARM } from "./scripts.ts";
@@ -43,7 +43,8 @@ export function engine(options: Partial<RuntimeOptions>): Promise<Engine> {
 async function openEngine(options: Partial<RuntimeOptions>): Promise<Engine> {
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
-  const runtime = await openBatches(SCRIPT, { ...OPTIONS, force: true, onBatch, ...options });
+  const debug = { force: true, ...options.debug };
+  const runtime = await openBatches(SCRIPT, { ...OPTIONS, onBatch, ...options, debug });
   await runBatch(runtime, WARM);
   return { runtime, reports };
 }
@@ -70,14 +71,14 @@ export interface Everywhere {
 /** Runs a chain of batches everywhere, and compares. */
 export async function everywhere(
   batches: readonly BatchInput[],
-  options: Partial<RuntimeOptions> = {},
+  debug: DebugOptions = {},
   runs = RUNS,
 ): Promise<Everywhere> {
   const loop = await engine({ workers: 1, runner: "sequential" });
   const outcomes = await chain(loop, batches);
   const reports: BatchReport[] = [];
   for (const workers of WORKERS) {
-    const parallel = await engine({ workers, paranoid: true, ...options });
+    const parallel = await engine({ workers, debug: { paranoid: true, ...debug } });
     for (let run = 0; run < runs; run++) {
       parallel.reports.length = 0;
       const found = await chain(parallel, batches);

@@ -15,9 +15,9 @@ test("random items with children leave the same bytes in parallel", async (t) =>
   const open = (options: Partial<RuntimeOptions>) => openBatches(family, options, FAMILY_PAGES);
   await using loop = await open({ workers: 1, runner: "sequential" });
   const onBatch = (report: BatchReport): void => void reports.push(report);
-  await using two = await open({ workers: 2, force: true, paranoid: true, onBatch });
+  await using two = await open({ workers: 2, debug: { force: true, paranoid: true }, onBatch });
   const steps = new URL("./steps/stall.ts", import.meta.url).href;
-  await using four = await open({ workers: 4, force: true, paranoid: true, onBatch, steps });
+  await using four = await open({ workers: 4, debug: { force: true, paranoid: true, steps }, onBatch });
   const same = async (give: BatchInput): Promise<void> => {
     const expected = await runBatch(loop, give);
     assert.deepEqual([expected.put, expected.get], [0, 0]);
@@ -42,7 +42,7 @@ test("where the quota gets short, items make the same children and outputs in pa
   // What the process takes, and a few children: some items find room for one, some do not.
   const open = (options: Partial<RuntimeOptions>) => openBatches(family, options, 5 * PAGES);
   await using loop = await open({ workers: 1, runner: "sequential" });
-  await using two = await open({ workers: 2, force: true, paranoid: true });
+  await using two = await open({ workers: 2, debug: { force: true, paranoid: true } });
   let refused = 0;
   await fc.assert(
     fc.asyncProperty(scripts, async (list) => {

@@ -32,7 +32,12 @@ async function same(
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
   for (const workers of [1, 2, 4]) {
-    await using runtime = await open([family], { ...options, workers, force: true, paranoid: true, onBatch });
+    await using runtime = await open([family], {
+      ...options,
+      workers,
+      debug: { force: true, paranoid: true },
+      onBatch,
+    });
     for (let run = 0; run < 2; run++) {
       let turn = 0;
       const found = blocksOf(runtime, scripts);

@@ -65,8 +65,12 @@ for (const name of LEASED) {
     const reports: BatchReport[] = [];
     const onBatch = (report: BatchReport): void => void reports.push(report);
     await using loop = await open({ workers: 1, runner: "sequential" });
-    await using two = await open({ workers: 2, force: true, paranoid: true, onBatch, steps: steps(name) });
-    await using four = await open({ workers: 4, force: true, onBatch, steps: steps(name) });
+    await using two = await open({
+      workers: 2,
+      debug: { force: true, paranoid: true, steps: steps(name) },
+      onBatch,
+    });
+    await using four = await open({ workers: 4, debug: { force: true, steps: steps(name) }, onBatch });
     const same = async (give: BatchInput): Promise<void> => {
       const expected = await runBatch(loop, give);
       for (const runtime of [two, four]) assert.deepEqual(await runBatch(runtime, give), expected);
@@ -81,9 +85,9 @@ for (const name of LEASED) {
 }
 
 const PAIRED: readonly Partial<RuntimeOptions>[] = [
-  { force: true, workers: 2 },
-  { force: true, workers: 4, steps: steps("stall") },
-  { force: true, workers: 3, steps: steps("leases") },
+  { debug: { force: true }, workers: 2 },
+  { debug: { force: true, steps: steps("stall") }, workers: 4 },
+  { debug: { force: true, steps: steps("leases") }, workers: 3 },
   { workers: 2 },
 ];
 

@@ -33,7 +33,8 @@ async function play(options: Partial<RuntimeOptions>, accounts: number): Promise
 for (const accounts of [2, 50, 10_000]) {
   test(`payments among ${accounts} accounts are the same in parallel`, async () => {
     const expected = await play({ runner: "sequential", workers: 1 }, accounts);
-    for (const workers of [2, 4]) assert.deepEqual(await play({ workers, force: true }, accounts), expected);
+    for (const workers of [2, 4])
+      assert.deepEqual(await play({ workers, debug: { force: true } }, accounts), expected);
     assert.deepEqual(await play({ workers: 2 }, accounts), expected);
   });
 }
@@ -42,10 +43,8 @@ test("a report tells of conflicts, contended lines and dependencies", async () =
   const reports: BatchReport[] = [];
   await using runtime = await openBatches(payments, {
     workers: 2,
-    force: true,
-    paranoid: true,
+    debug: { force: true, paranoid: true, timing: true },
     dependencies: true,
-    timing: true,
     onBatch: (report) => void reports.push(report),
   });
   // Every item pays from account 0 to an account of its own.
@@ -85,7 +84,7 @@ test("hints save executions, and wrong ones change nothing", async () => {
   const reports: BatchReport[] = [];
   const options = {
     workers: 2,
-    force: true,
+    debug: { force: true },
     dependencies: true,
     onBatch: (report: BatchReport) => void reports.push(report),
   };
@@ -123,7 +122,7 @@ test("a block that is cancelled in the middle of a batch leaves nothing; the nex
   }));
   const metadata = batchMetadata({ entry: "mix2", items, inbox: BOUND });
   await using loop = await openBatches(payments, { workers: 1, runner: "sequential" });
-  await using runtime = await openBatches(payments, { workers: 3, force: true });
+  await using runtime = await openBatches(payments, { workers: 3, debug: { force: true } });
   for (const ms of [1, 5, 20]) {
     await assert.rejects(runtime.produce(metadata, { signal: AbortSignal.timeout(ms) }), {
       code: "CANCELLED",
@@ -138,7 +137,11 @@ test("items without state run in parallel too, each as if it were alone", async 
   const mail = instance.exports.mail as (which: bigint) => bigint;
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
-  await using runtime = await openBatches(stateless, { workers: 2, force: true, paranoid: true, onBatch });
+  await using runtime = await openBatches(stateless, {
+    workers: 2,
+    debug: { force: true, paranoid: true },
+    onBatch,
+  });
   const items = Array.from({ length: 300 }, (_, i) => {
     const input = new Uint8Array(44).fill(i);
     new DataView(input.buffer).setUint32(0, 1 + (i % 50), true);

@@ -20,7 +20,7 @@ function chain(count: number): BatchInput {
 test("batches of candidates that run side by side are told apart", async () => {
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
-  const options = { ...OPTIONS, workers: 3, force: true, dependencies: true, onBatch };
+  const options = { ...OPTIONS, workers: 3, debug: { force: true }, dependencies: true, onBatch };
   const runtime = await openBatches(SCRIPT, options);
   const events = runtime.events();
   const sizes = Array.from({ length: 12 }, (_, i) => 40 + i);
@@ -77,7 +77,7 @@ test("a batch of a block that came to nothing has no id; what onBatch throws is 
 });
 
 test("nobody is told of batches who does not ask, and somebody who begins to is", async () => {
-  const runtime = await openBatches(SCRIPT, { ...OPTIONS, workers: 2, force: true });
+  const runtime = await openBatches(SCRIPT, { ...OPTIONS, workers: 2, debug: { force: true } });
   const metadata = batchMetadata(chain(40));
   assert.deepEqual((await runtime.execute(metadata)).hints, []);
   const events = runtime.events();

@@ -69,7 +69,7 @@ function mixed(conflicts: boolean): BatchInput {
 
 test("without conflicts every item that ran was executed and validated once", async () => {
   for (const workers of [2, 4]) {
-    const run = await reporter({ workers, force: true });
+    const run = await reporter({ workers, debug: { force: true } });
     const { report, outcome } = await run(mixed(false));
     check(report, outcome);
     const { parallel, sequential, refused, notRun, aborts, givenUp, waits, contended } = report;
@@ -88,7 +88,11 @@ test("without conflicts every item that ran was executed and validated once", as
 });
 
 test("with conflicts each incarnation came to an outcome, was aborted, or gave up", async () => {
-  const run = await reporter({ workers: 4, force: true, dependencies: true, steps: steps("stall") });
+  const run = await reporter({
+    workers: 4,
+    debug: { force: true, steps: steps("stall") },
+    dependencies: true,
+  });
   let aborts = 0;
   for (let round = 0; round < 20 && aborts === 0; round++) {
     for (const gas of [20_000_000, 400 * PLENTY]) {
@@ -116,7 +120,7 @@ test("in the loop nothing is counted but the items", async () => {
 });
 
 test("a batch without items took no time", async () => {
-  const run = await reporter({ workers: 2, force: true });
+  const run = await reporter({ workers: 2, debug: { force: true } });
   await run(mixed(false));
   const { report, outcome } = await run(batch([], 1000));
   check(report, outcome);
@@ -125,9 +129,8 @@ test("a batch without items took no time", async () => {
 
 test("random batches, with killed threads", async (t) => {
   const seed = baseSeed(t);
-  const runtime = (options: Partial<RuntimeOptions>) =>
-    reporter({ workers: 4, force: true, dependencies: true, ...options });
-  const run = await runtime({ steps: steps("stall") });
+  const debug = { force: true, steps: steps("stall") };
+  const run = await reporter({ workers: 4, debug, dependencies: true });
   for (let i = 0; i < 150; i++) {
     const running = run(randomBatch(seed + i));
     if (i % 10 === 0) await opened.at(-1)?.engine.pool.kill(i % 8);
@@ -135,7 +138,7 @@ test("random batches, with killed threads", async (t) => {
     check(report, outcome);
   }
   const children = await reporter(
-    { workers: 4, force: true, dependencies: true },
+    { workers: 4, debug: { force: true }, dependencies: true },
     family,
     FAMILY_PAGES,
     wholeFamily,

@@ -124,7 +124,7 @@ test("calls with requests in the state are those of the loop, with enough gas an
   assert.ok(expected[2]?.outcomes.some(({ fault }) => fault !== 0));
   for (const workers of [1, 2, 4]) {
     assert.deepEqual(
-      await play({ workers, force: true, paranoid: true, onBatch }),
+      await play({ workers, debug: { force: true, paranoid: true }, onBatch }),
       expected,
       `${workers} workers`,
     );

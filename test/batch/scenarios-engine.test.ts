@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Runtime, RuntimeOptions } from "../../runtime/index.ts";
+import type { DebugOptions, Runtime } from "../../runtime/index.ts";
 import type { Script } from "../driver.ts";
 import { blocksOf, open } from "../fixture.ts";
 import { type BatchInput, batchMetadata } from "./batches.ts";
@@ -20,13 +20,13 @@ const many = (count: number, operations: (i: number) => Operation[]): BatchInput
 /** Compares one worker with several, in parallel by force. */
 async function same(
   scripts: readonly Script[],
-  options: Partial<RuntimeOptions> = {},
+  debug: DebugOptions = {},
   during: (runtime: Runtime, turn: number) => Promise<void> = async () => {},
 ): Promise<void> {
   await using loop = await open([SCRIPT], { ...SEVERAL, workers: 1, runner: "sequential" });
   const expected = await blocksOf(loop, scripts);
   for (const workers of [2, 4, 8]) {
-    await using runtime = await open([SCRIPT], { ...SEVERAL, workers, force: true, ...options });
+    await using runtime = await open([SCRIPT], { ...SEVERAL, workers, debug: { force: true, ...debug } });
     for (let run = 0; run < 2; run++) {
       let turn = 0;
       const found = blocksOf(runtime, scripts);
@@ -112,7 +112,7 @@ test("34, 35: a batch that a signal gives up leaves nothing; then it runs as eve
   const metadata = batchMetadata(input);
   const [expected] = await chain(await engine({ workers: 1, runner: "sequential" }), [input]);
   for (const workers of [2, 4, 8]) {
-    const { runtime } = await engine({ workers, steps: steps("stall") });
+    const { runtime } = await engine({ workers, debug: { steps: steps("stall") } });
     for (const delay of [0, 1, 3, 8, 20]) {
       await runtime.revert(2);
       const before = runtime.head;

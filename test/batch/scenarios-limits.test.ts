@@ -124,7 +124,7 @@ test("33: threads are killed in the middle: the same blocks", async () => {
   const batches = Array.from({ length: 12 }, (_, i) => hot(600, i));
   const expected = await chain(await loop(), batches);
   for (const workers of [2, 4, 8]) {
-    const { runtime } = await engine({ workers, steps: steps("stall") });
+    const { runtime } = await engine({ workers, debug: { steps: steps("stall") } });
     await runtime.revert(2);
     for (const [i, batch] of batches.entries()) {
       const running = runBatch(runtime, batch);
@@ -141,7 +141,7 @@ test("33: threads are killed while they load pages for which others wait", async
   const input = many(60, (i) => [...pages.map((page) => op.outputAt(page)), op.add(i * 64, 1)]);
   const [expected] = await chain(await loop(), [input]);
   for (const workers of [2, 4, 8]) {
-    const { runtime } = await engine({ workers, steps: steps("load") });
+    const { runtime } = await engine({ workers, debug: { steps: steps("load") } });
     for (let round = 0; round < 4; round++) {
       await runtime.revert(2);
       const running = runBatch(runtime, input);
@@ -156,7 +156,11 @@ test("34, 35: a runtime closed in the middle has made all of a block or none", a
   const batches = [hot(600, 1), hot(600, 2)] as const;
   const [first, second] = await chain(await loop(), batches);
   for (const delay of [0, 2, 5, 10, 30]) {
-    const runtime = await openBatches(SCRIPT, { ...OPTIONS, workers: 4, force: true, steps: steps("stall") });
+    const runtime = await openBatches(SCRIPT, {
+      ...OPTIONS,
+      workers: 4,
+      debug: { force: true, steps: steps("stall") },
+    });
     await runBatch(runtime, WARM);
     const before = await runBatch(runtime, batches[0]);
     const running = runBatch(runtime, batches[1]).then(

@@ -59,7 +59,7 @@ test("38: the last of 100,000 items reads what all others have added", async () 
   const expected = await chain(await engine({ workers: 1, runner: "sequential" }), [items]);
   assert.deepEqual(outputs(expected[0] as BatchOutcome), [sum(99_999)]);
   for (let run = 0; run < 2; run++) {
-    assert.deepEqual(await chain(await engine({ workers: 2, paranoid: true }), [items]), expected);
+    assert.deepEqual(await chain(await engine({ workers: 2, debug: { paranoid: true } }), [items]), expected);
   }
 });
 
@@ -107,7 +107,10 @@ test("20: children made, started and dropped in items; a fault leaves nothing of
   const expected = await run({ workers: 1, runner: "sequential" });
   for (const workers of WORKERS) {
     for (let i = 0; i < 2; i++) {
-      assert.deepEqual(await run({ workers, force: true, paranoid: true, steps: steps("stall") }), expected);
+      assert.deepEqual(
+        await run({ workers, debug: { force: true, paranoid: true, steps: steps("stall") } }),
+        expected,
+      );
     }
   }
 });

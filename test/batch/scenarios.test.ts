@@ -34,7 +34,7 @@ test("2: independent items", async () => {
 test("2: 100,000 independent items", async () => {
   const batches = [many(100_000, (i) => [op.add(line(i % LINES), i)])];
   const expected = await chain(await engine({ workers: 1, runner: "sequential" }), batches);
-  const parallel = await engine({ workers: 2, paranoid: true });
+  const parallel = await engine({ workers: 2, debug: { paranoid: true } });
   for (let run = 0; run < 2; run++) assert.deepEqual(await chain(parallel, batches), expected);
 });
 

@@ -61,7 +61,11 @@ class Bench {
     };
     this.#runtimes.push({
       name,
-      runtime: await openBatches(payments, { onBatch, timing: true, ...options }),
+      runtime: await openBatches(payments, {
+        onBatch,
+        ...options,
+        debug: { timing: true, ...options.debug },
+      }),
     });
   }
 
@@ -257,7 +261,7 @@ export async function run(report: Report): Promise<void> {
   const bench = new Bench(report);
   await bench.open("sequential", { workers: 1, runner: "sequential" });
   await bench.open("1 worker", { workers: 1 });
-  await bench.open("forced", { workers, force: true });
+  await bench.open("forced", { workers, debug: { force: true } });
   await bench.open(`${workers} workers`, { workers });
   const turns = { mix: turnsPerMicrosecond("mix"), sha: turnsPerMicrosecond("sha") };
   const decided: number[] = [];

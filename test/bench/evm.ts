@@ -34,9 +34,13 @@ const WAYS: readonly (readonly [name: string, options: Partial<RuntimeOptions>])
   ["sequential runner", { workers: 1, runner: "sequential" }],
   ["loop of the batch variant", { workers: 1 }],
   ["2 workers, deciding", { workers: 2 }],
-  ["2 workers, forced", { workers: 2, force: true }],
+  ["2 workers, forced", { workers: 2, debug: { force: true } }],
 ];
-const OBSERVED: Partial<RuntimeOptions> = { workers: 2, force: true, dependencies: true, timing: true };
+const OBSERVED: Partial<RuntimeOptions> = {
+  workers: 2,
+  debug: { force: true, timing: true },
+  dependencies: true,
+};
 const HINTED = "2 workers, forced, with hints";
 const JAVASCRIPT = "@ethereumjs/evm";
 
@@ -51,7 +55,7 @@ export async function run(report: Report): Promise<void> {
     .map(readBlock)
     .filter((block) => callsOf(block) >= CALLS_LEAST);
   const runtimes = await Promise.all(WAYS.map(([, options]) => evmRuntime(options)));
-  const { runtime: hinted } = await evmRuntime({ workers: 2, force: true });
+  const { runtime: hinted } = await evmRuntime({ workers: 2, debug: { force: true } });
   const { programs } = runtimes[0] as (typeof runtimes)[0];
   const metadata = blocks.map((block) => encodeBlock(block, codes, programs));
   const observed = await observe(blocks, metadata);

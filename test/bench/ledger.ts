@@ -37,7 +37,7 @@ export async function run(report: Report): Promise<void> {
   const largeMetadata = encodeBlock(large, hash);
   const realMetadata = real.map((block) => encodeBlock(block, hash));
   const runtime = await Runtime.open({ root, programs: [ledger], workers: 2 });
-  const forced = await Runtime.open({ root, programs: [ledger], workers: 2, force: true });
+  const forced = await Runtime.open({ root, programs: [ledger], workers: 2, debug: { force: true } });
   try {
     await compare(report, [
       { name: "reference, large block", transfers: TRANSFERS, run: () => applyBlock(large) },

@@ -49,7 +49,7 @@ for (const workers of [1, 2, 4]) {
   test(`every activation of the traces is in the timeline: ${workers} workers`, async (t) => {
     const seed = baseSeed(t) + 6000;
     const plain = await withRuntime([], { ...QUOTA, workers }, (runtime) => blocks(runtime, seed));
-    await withRuntime([], { ...QUOTA, workers, timeline: 100_000 }, async (runtime) => {
+    await withRuntime([], { ...QUOTA, workers, debug: { timelineRecords: 100_000 } }, async (runtime) => {
       const made = await blocks(runtime, seed);
       assert.deepEqual(made, plain, "no result depends on the timeline");
       // Speculative work puts it off.
@@ -96,7 +96,10 @@ test("threads that help with a batch are in the timeline, and no block depends o
   const items = Array.from({ length: 1500 }, (_, item) => ({ input: input(item), gas: 1_000_000 }));
   const ids: string[][] = [];
   for (const timeline of [10_000, 0]) {
-    const runtime = await openBatches(payments, { workers: 2, force: true, timeline });
+    const runtime = await openBatches(payments, {
+      workers: 2,
+      debug: { force: true, timelineRecords: timeline },
+    });
     try {
       const run = async () => (await runBatch(runtime, { entry: "mix2", items, inbox: 16 << 20 })).block.id;
       ids.push([await run(), await run()]);
@@ -115,7 +118,7 @@ test("threads that help with a batch are in the timeline, and no block depends o
 
 test("a killed thread leaves a timeline that can be read", async (t) => {
   const seed = baseSeed(t) + 7000;
-  await withRuntime([], { ...QUOTA, workers: 3, timeline: 100_000 }, async (runtime) => {
+  await withRuntime([], { ...QUOTA, workers: 3, debug: { timelineRecords: 100_000 } }, async (runtime) => {
     for (let i = 0; i < BLOCKS; i++) {
       const pending = runtime.produce(randomTree(seed + i, { depth: 4, children: 3 }).metadata());
       await new Promise((resolve) => setTimeout(resolve, 2 * i));
@@ -131,7 +134,7 @@ test("a killed thread leaves a timeline that can be read", async (t) => {
 
 test("a full timeline keeps its begin and counts the rest; without the option there is none", async (t) => {
   const seed = baseSeed(t) + 6000;
-  await withRuntime([], { ...QUOTA, workers: 2, timeline: 20 }, async (runtime) => {
+  await withRuntime([], { ...QUOTA, workers: 2, debug: { timelineRecords: 20 } }, async (runtime) => {
     await blocks(runtime, seed);
     const { traceEvents, otherData } = runtime.timeline();
     assert.ok(complete(traceEvents).length <= 20);

@@ -199,25 +199,29 @@ test("views that fill the heap cost no block", async () => {
 
 test("a thread that serves views does nothing else, and no other one serves them", async () => {
   const trivial = await guest("trivial");
-  await withRuntime([trivial], { workers: 2, timeline: 20_000, gasLimit: 1e12 }, async (runtime) => {
-    await runtime.call([], "run", LOOK);
-    for (let i = 0; i < 10; i++) {
-      const views = Array.from({ length: 5 }, () => runtime.call([], "run", LOOK));
-      await play(runtime, (s) => {
-        for (let child = 0; child < 20; child++) {
-          s.put(child, { program: programHash(trivial), start: { entry: "run", gas: 1e6 } });
-        }
-        for (let child = 0; child < 20; child++) s.get(child, { status: true });
-      });
-      await Promise.all(views);
-    }
-    const kinds = new Map<number, Set<string>>();
-    for (const { ph, tid, cat } of runtime.timeline().traceEvents) {
-      if (ph !== "X") continue;
-      kinds.set(tid, (kinds.get(tid) ?? new Set()).add(cat as string));
-    }
-    const serving = [...kinds.values()].filter((cats) => cats.has("view"));
-    assert.deepEqual(serving, [new Set(["view"])]);
-    assert.ok(kinds.size > 1);
-  });
+  await withRuntime(
+    [trivial],
+    { workers: 2, debug: { timelineRecords: 20_000 }, gasLimit: 1e12 },
+    async (runtime) => {
+      await runtime.call([], "run", LOOK);
+      for (let i = 0; i < 10; i++) {
+        const views = Array.from({ length: 5 }, () => runtime.call([], "run", LOOK));
+        await play(runtime, (s) => {
+          for (let child = 0; child < 20; child++) {
+            s.put(child, { program: programHash(trivial), start: { entry: "run", gas: 1e6 } });
+          }
+          for (let child = 0; child < 20; child++) s.get(child, { status: true });
+        });
+        await Promise.all(views);
+      }
+      const kinds = new Map<number, Set<string>>();
+      for (const { ph, tid, cat } of runtime.timeline().traceEvents) {
+        if (ph !== "X") continue;
+        kinds.set(tid, (kinds.get(tid) ?? new Set()).add(cat as string));
+      }
+      const serving = [...kinds.values()].filter((cats) => cats.has("view"));
+      assert.deepEqual(serving, [new Set(["view"])]);
+      assert.ok(kinds.size > 1);
+    },
+  );
 });

@@ -29,7 +29,7 @@ type Options = Partial<RuntimeOptions>;
 const WAYS: readonly Options[] = [
   { workers: 1, runner: "sequential" },
   { workers: 2 },
-  ...[2, 4, 8].map((workers) => ({ workers, force: true })),
+  ...[2, 4, 8].map((workers) => ({ workers, debug: { force: true } })),
 ];
 
 interface Blocks {

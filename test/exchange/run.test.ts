@@ -30,8 +30,8 @@ const WAYS: readonly Options[] = [
   { workers: 2, runner: "sequential" },
   { workers: 1 },
   { workers: 2 },
-  ...[1, 2, 4, 8].map((workers) => ({ workers, force: true })),
-  { workers: 2, force: true, paranoid: true },
+  ...[1, 2, 4, 8].map((workers) => ({ workers, debug: { force: true } })),
+  { workers: 2, debug: { force: true, paranoid: true } },
 ];
 const BLOCK = 50;
 
@@ -122,7 +122,11 @@ test("a day has everything that can happen to a well-formed transaction", () => 
 
 test("both batches run in parallel when they are forced to", async () => {
   const reports: BatchReport[] = [];
-  const options = { workers: 2, force: true, onBatch: (report: BatchReport) => reports.push(report) };
+  const options = {
+    workers: 2,
+    debug: { force: true },
+    onBatch: (report: BatchReport) => reports.push(report),
+  };
   const scenario = makeScenario(2, 2);
   await withExchange(scenario, options, (runtime) =>
     send(
@@ -142,7 +146,7 @@ test("a report names the processes and accounts over which orders met", async ()
   const onBatch = (report: BatchReport): void => void reports.push(report);
   const steps = new URL("../batch/steps/stall.ts", import.meta.url).href;
   const scenario = makeScenario(3, 12);
-  await withExchange(scenario, { workers: 4, force: true, steps, onBatch }, async (runtime) => {
+  await withExchange(scenario, { workers: 4, debug: { force: true, steps }, onBatch }, async (runtime) => {
     const places = () => reports.flatMap(({ contended }) => contended);
     for (let round = 0; round < 20 && places().length === 0; round++) {
       if (round > 0) await runtime.revert(1);
@@ -201,7 +205,7 @@ test("a transaction that is refused leaves no trace, in any process", async () =
       "overdraft",
     ],
   ];
-  await withExchange(SMALL, { workers: 2, force: true }, async (runtime) => {
+  await withExchange(SMALL, { workers: 2, debug: { force: true } }, async (runtime) => {
     assert.deepEqual(await send(runtime, [good]), [{ status: "applied", received: 99n }]);
     const state = readExchange(runtime);
     assert.equal(state.keys.get(hex(alice.address)), 4);

@@ -50,18 +50,18 @@ const OPTIONS = { memoryQuotaPages: quota(4096), heapBytes: 1 << 30, retainBlock
 const steps = (name: string): string => new URL(`../batch/steps/${name}.ts`, import.meta.url).href;
 /** Who runs a round: one of these. */
 const ENGINES: readonly Partial<RuntimeOptions>[] = [
-  { workers: 2, steps: steps("stall") },
+  { workers: 2, debug: { steps: steps("stall") } },
   { workers: 3 },
-  { workers: 4, steps: steps("stall"), paranoid: true },
-  { workers: 8, steps: steps("stall") },
-  { workers: 4, steps: steps("incarnations") },
-  { workers: 2, steps: steps("mix"), paranoid: true },
-  { workers: 4, steps: steps("mix"), dependencies: true },
-  { workers: 3, steps: steps("stall"), dependencies: true },
-  { workers: 3, steps: steps("moments") },
-  { workers: 2, steps: steps("lease-one") },
-  { workers: 4, steps: steps("leases"), paranoid: true },
-  { workers: 3, steps: steps("leases"), dependencies: true },
+  { workers: 4, debug: { steps: steps("stall"), paranoid: true } },
+  { workers: 8, debug: { steps: steps("stall") } },
+  { workers: 4, debug: { steps: steps("incarnations") } },
+  { workers: 2, debug: { steps: steps("mix"), paranoid: true } },
+  { workers: 4, debug: { steps: steps("mix") }, dependencies: true },
+  { workers: 3, debug: { steps: steps("stall") }, dependencies: true },
+  { workers: 3, debug: { steps: steps("moments") } },
+  { workers: 2, debug: { steps: steps("lease-one") } },
+  { workers: 4, debug: { steps: steps("leases"), paranoid: true } },
+  { workers: 3, debug: { steps: steps("leases") }, dependencies: true },
 ];
 
 /** A block, and what is to be read from it. */
@@ -198,9 +198,9 @@ export class BatchFuzzer {
     const chosen = this.#choice[next(this.#choice.length)] as KindName;
     const before = { ...this.tally };
     // Inputs that are changed on the way are those of scripts.
-    const kind = engine.steps === steps("incarnations") && chosen !== "several" ? "scripts" : chosen;
+    const kind = engine.debug?.steps === steps("incarnations") && chosen !== "several" ? "scripts" : chosen;
     const loop = await this.#open(kind, { runner: "sequential", workers: 1 });
-    const parallel = await this.#open(kind, { ...engine, force: true });
+    const parallel = await this.#open(kind, { ...engine, debug: { ...engine.debug, force: true } });
     const killing = this.#engines === ENGINES && next(KILLED) === 0;
     for (const runtime of [loop, parallel]) await runtime.revert(2);
     for (let at = 0; at < BATCHES; at++) {
@@ -233,7 +233,7 @@ export class BatchFuzzer {
     // Items of pairs are short: what expires has seen two moments at once, but for a rare coincidence.
     const renewed = this.tally.renewed - before.renewed;
     const ended = this.tally.expired - before.expired - renewed;
-    const tiny = [steps("lease-one"), steps("leases")].includes(engine.steps ?? "");
+    const tiny = [steps("lease-one"), steps("leases")].includes(engine.debug?.steps ?? "");
     if (kind === "pairs" && !tiny && renewed > RENEWED + ended) {
       return `${renewed} leases were renewed, ${ended} ended`;
     }
@@ -260,7 +260,7 @@ export class BatchFuzzer {
     let runtime = this.#runtimes.get(name);
     if (runtime === undefined) {
       const onBatch = (report: BatchReport): void => this.#count(report);
-      const reports = options.force === true ? { onBatch } : {};
+      const reports = options.debug?.force === true ? { onBatch } : {};
       runtime = KINDS[kind].open({ ...options, ...reports });
       this.#runtimes.set(name, runtime);
     }
@@ -335,7 +335,7 @@ export type Canary = keyof typeof CANARIES;
 /** Rounds until the planted defect is found, or null. */
 export async function canary(name: Canary, seed: number, rounds: number): Promise<number | null> {
   const [planted, choice] = CANARIES[name];
-  const fuzzer = new BatchFuzzer([{ workers: 4, steps: steps(planted) }], choice);
+  const fuzzer = new BatchFuzzer([{ workers: 4, debug: { steps: steps(planted) } }], choice);
   try {
     for (let i = 0; i < rounds; i++) if ((await fuzzer.round(seed + i)) !== null) return i + 1;
     return null;

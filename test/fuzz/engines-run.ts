@@ -114,9 +114,13 @@ if (import.meta.main) {
   const first = Number(values.seed);
   const canary = CANARIES.find((name) => name === values.canary);
   const timeline = canary === "threads" ? 1 << 16 : 0;
-  await withRuntime([], { ...OPTIONS, timeline, workers: Number(values.workers) }, async (runtime) => {
-    const end = performance.now() + Number(values.seconds) * 1000;
-    for (let seed = first; seed < first + Number(values.rounds) || performance.now() < end; seed++)
-      console.log(`${seed} ${await round(runtime, seed, canary)}`);
-  });
+  await withRuntime(
+    [],
+    { ...OPTIONS, debug: { timelineRecords: timeline }, workers: Number(values.workers) },
+    async (runtime) => {
+      const end = performance.now() + Number(values.seconds) * 1000;
+      for (let seed = first; seed < first + Number(values.rounds) || performance.now() < end; seed++)
+        console.log(`${seed} ${await round(runtime, seed, canary)}`);
+    },
+  );
 }

@@ -139,7 +139,10 @@ test("gas that a copy or a fault voids is not held", async () => {
 test("items pass held gas on to children, in both runners", async () => {
   const family = await guest("family");
   const found: unknown[] = [];
-  for (const options of [{ runner: "sequential" }, { workers: 2, force: true, paranoid: true }] as const) {
+  for (const options of [
+    { runner: "sequential" },
+    { workers: 2, debug: { force: true, paranoid: true } },
+  ] as const) {
     const all: Partial<RuntimeOptions> = { ...options, heldGasQuota: 2 ** 40 };
     await withRuntime([family], all, async (runtime) => {
       const item = (heldGas: number) => (child: number) => {

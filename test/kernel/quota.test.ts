@@ -47,7 +47,10 @@ const ofLength = (length: number): Item => ({ input: input([loop.LENGTH, length]
 /** Runs `use` with the loop, and with items that run in parallel whatever it costs. */
 async function withBoth(use: (runtime: Runtime) => Promise<unknown>): Promise<void> {
   const found: unknown[] = [];
-  for (const options of [{ runner: "sequential" }, { workers: 2, force: true, paranoid: true }] as const) {
+  for (const options of [
+    { runner: "sequential" },
+    { workers: 2, debug: { force: true, paranoid: true } },
+  ] as const) {
     await withRuntime([itemsProgram], options as Partial<RuntimeOptions>, async (runtime) => {
       found.push([await use(runtime), runtime.head.root]);
     });

@@ -29,8 +29,8 @@ const WAYS: readonly Options[] = [
   { workers: 4, runner: "sequential" },
   { workers: 1 },
   { workers: 2 },
-  ...[1, 2, 4, 8].map((workers) => ({ workers, force: true })),
-  { workers: 2, force: true, paranoid: true },
+  ...[1, 2, 4, 8].map((workers) => ({ workers, debug: { force: true } })),
+  { workers: 2, debug: { force: true, paranoid: true } },
 ];
 
 /** Runs `use` with a runtime of its own. */
@@ -82,7 +82,11 @@ test("all blocks end as expected, with the same roots in all ways to run them", 
 
 test("a batch that is forced runs in parallel, and waits where one sender signs all", async () => {
   const reports: BatchReport[] = [];
-  const options = { workers: 2, force: true, onBatch: (report: BatchReport) => reports.push(report) };
+  const options = {
+    workers: 2,
+    debug: { force: true },
+    onBatch: (report: BatchReport) => reports.push(report),
+  };
   await withRuntime(options, async (runtime) => {
     for (const number of [13_287_210, 19_807_137]) {
       const block = readBlock(join(OWN_BLOCKS, `${number}.json`));
@@ -101,7 +105,7 @@ test("a batch that is forced runs in parallel, and waits where one sender signs 
 
 test("a report names the accounts over which transactions met", async () => {
   const reports: BatchReport[] = [];
-  const options = { workers: 4, force: true, steps: STALL };
+  const options = { workers: 4, debug: { force: true, steps: STALL } };
   const onBatch = (report: BatchReport): void => void reports.push(report);
   const block = readBlock(join(OWN_BLOCKS, "13287210.json"));
   await withRuntime({ ...options, onBatch }, async (runtime) => {
@@ -226,7 +230,7 @@ const block: fc.Arbitrary<LedgerBlock> = fc
 
 test("made-up blocks with every status end as in the reference", async (t) => {
   const seen = new Set<number>();
-  await withRuntime({ workers: 2, force: true }, (runtime) =>
+  await withRuntime({ workers: 2, debug: { force: true } }, (runtime) =>
     fc.assert(
       fc.asyncProperty(block, async (made) => {
         const { data } = await runtime.produce(encodeBlock(made, LEDGER_HASH));

@@ -56,7 +56,7 @@ test("threads that cannot be started let go of the store", async () => {
         super(bytes, options);
       }
     }
-    const failing = () => open([], { ...OPTIONS, store, timeline: records });
+    const failing = () => open([], { ...OPTIONS, store, debug: { timelineRecords: records } });
     await replacing(globalThis, { SharedArrayBuffer: Refused }, () =>
       assert.rejects(failing(), { message: /allocation failed/ }),
     );

@@ -182,7 +182,7 @@ test("views and checks look at a block and keep nothing", async () => {
 });
 
 test("the same blocks and outcomes with the loop and in parallel, and again after a revert", async () => {
-  const apps = [await open({ runner: "sequential" }), await open({ workers: 2, force: true })];
+  const apps = [await open({ runner: "sequential" }), await open({ workers: 2, debug: { force: true } })];
   const calls = Array.from({ length: 300 }, (_, i): [string, object, `0x${string}`] => {
     const from = `0x${(i % 40).toString(16).padStart(40, "0")}` as const;
     const to = `0x${((i * 7) % 40).toString(16).padStart(40, "0")}` as const;
