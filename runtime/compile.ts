@@ -34,6 +34,7 @@ import { addSources } from "./program/source-map/sources.ts";
 import { analyseGuest, mentionsContracts, parseLock, withInterface } from "./typed/build.ts";
 import type { TypedGuest } from "./typed/guest.ts";
 
+/** How a guest is compiled. */
 export interface CompileOptions {
   /** Optimise for speed (asc -O3). Default true. */
   readonly optimize?: boolean;

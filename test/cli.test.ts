@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { addSources } from "../runtime/index.ts";
+import { addSources } from "../runtime/debug.ts";
 import { GuestFault, TestProcess } from "../runtime/testing.ts";
 import { OWN_BLOCKS } from "./shared-data.ts";
 

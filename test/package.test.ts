@@ -82,7 +82,9 @@ test("a script runs a block through the API", () => {
     join(project, "use.js"),
     `import { readFileSync } from "node:fs";
      import { programHash, Runtime } from "stillpoint";
+     import "stillpoint/debug";
      import { verify } from "stillpoint/proof";
+     import "stillpoint/store";
      import { TestProcess } from "stillpoint/testing";
      import { ABI_VERSION } from "stillpoint/syscalls";
      const guests = new URL("./node_modules/stillpoint/dist/examples/ledger/guest/", import.meta.url);
@@ -140,10 +142,12 @@ test("the declarations type a stranger's program, without those of a browser", (
     join(project, "use.ts"),
     `import { Runtime, type Block } from "stillpoint";
      import { compileGuest } from "stillpoint/compile";
+     import { divergence } from "stillpoint/debug";
      import { verify } from "stillpoint/proof";
+     import { openReader } from "stillpoint/store";
      import { PUT_SIZE } from "stillpoint/syscalls";
      import { TestProcess } from "stillpoint/testing";
-     export const names = [TestProcess.name, verify.name];
+     export const names = [TestProcess.name, verify.name, divergence.name, openReader.name];
      export async function run(): Promise<Block> {
        const runtime = await Runtime.open({ root: await compileGuest("root.ts"), workers: 1 });
        // @ts-expect-error: metadata is bytes

@@ -79,6 +79,7 @@ const APP: readonly number[] = [1];
 /** u64 height · u64 time, in the first line of state. */
 const CONTEXT_BYTES = 16;
 
+/** Trusts `from`: submit what you have authenticated. A runtime that is ready for contracts with types. */
 export class App<Typed extends object = Contracts> {
   /** The runtime below, for all that an App has no word for. Blocks are to be made here alone. */
   readonly runtime: Runtime;

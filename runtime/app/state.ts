@@ -41,6 +41,7 @@ export interface CellView<Value = unknown> {
   readonly value: Value;
 }
 
+/** What can be read of a collection in state, whichever it is: its methods say for which they are. */
 export type StateView = MapView & VectorView & CellView;
 
 /** Bytes that are read at once where all is read. */

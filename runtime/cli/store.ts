@@ -1,19 +1,18 @@
 /** stillpoint store COMMAND DIRECTORY [OPTION…] */
 
 import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
+import { divergence, formatDiff } from "../debug.ts";
 import { UsageError } from "../errors.ts";
 import {
-  divergence,
   type ExportOptions,
   exportBlock,
-  formatDiff,
   openImport,
   openReader,
   repairStore,
   salvageStore,
   type Verification,
   verifyStore,
-} from "../index.ts";
+} from "../store.ts";
 import {
   type Command,
   EXIT_FAILED,

@@ -52,6 +52,7 @@ export interface Event {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** A call that returned. */
 export interface Success<Value> {
   readonly ok: true;
   readonly value: Value;
@@ -59,6 +60,7 @@ export interface Success<Value> {
   readonly gasUsed: number;
 }
 
+/** A call that failed, and none of whose writes was kept. */
 export interface Failed<Failure extends string> {
   readonly ok: false;
   /** The name that it failed with; nothing of what it did is left. */

@@ -6,7 +6,8 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openReader, type Reader, type Runtime } from "../../runtime/index.ts";
+import type { Runtime } from "../../runtime/index.ts";
+import { openReader, type Reader } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
 import { open } from "../fixture.ts";
 import { measure, reportTimes, type Variant } from "./measure.ts";

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Block, type Difference, formatDiff, type Runtime } from "../../runtime/index.ts";
+import { type Difference, formatDiff } from "../../runtime/debug.ts";
+import type { Block, Runtime } from "../../runtime/index.ts";
 import { quota, SCRATCH } from "../driver.ts";
 import { DRIVER_HASH, open, play, withRuntime } from "../fixture.ts";
 import { type Path, pathsOf, withTrees } from "../proof/trees.ts";

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { divergence, type Runtime } from "../../runtime/index.ts";
+import { divergence } from "../../runtime/debug.ts";
+import type { Runtime } from "../../runtime/index.ts";
 import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, open, play } from "../fixture.ts";
 import { randomTree } from "../kernel/trees.ts";

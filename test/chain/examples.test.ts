@@ -6,10 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import * as api from "../../runtime/index.ts";
+import * as debug from "../../runtime/debug.ts";
+import * as main from "../../runtime/index.ts";
 import { verify as verifyAnywhere } from "../../runtime/proof/verify.ts";
+import * as store from "../../runtime/store.ts";
 import { guest } from "../fixture.ts";
 
+const api = { ...main, ...store, ...debug };
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FILES = [
   "runtime/chain/chain.ts",

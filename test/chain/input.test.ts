@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { openReader, Runtime, type StillpointError } from "../../runtime/index.ts";
+import { Runtime, type StillpointError } from "../../runtime/index.ts";
+import { openReader } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
 import { guest, open, withRuntime } from "../fixture.ts";
 import { withDirectory } from "../store/directory.ts";

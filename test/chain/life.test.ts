@@ -6,7 +6,7 @@ import { hash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { openReader } from "../../runtime/index.ts";
+import { openReader } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
 import { open, withRuntime } from "../fixture.ts";
 import { withDirectory } from "../store/directory.ts";

@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { compileGuest } from "../../runtime/compile.ts";
-import { addSources, formatFaults, programHash, Runtime, type TraceEvent } from "../../runtime/index.ts";
+import { addSources, formatFaults, type TraceEvent } from "../../runtime/debug.ts";
+import { programHash, Runtime } from "../../runtime/index.ts";
 
 const FOLDER = "test/guests/stack";
 const path = (file: string): string => fileURLToPath(new URL(`../guests/stack/${file}.ts`, import.meta.url));

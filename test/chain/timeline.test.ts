@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Block, ChromeEvent, Runtime, TraceEvent } from "../../runtime/index.ts";
+import type { ChromeEvent, TraceEvent } from "../../runtime/debug.ts";
+import type { Block, Runtime } from "../../runtime/index.ts";
 import { openBatches, runBatch } from "../batch/batches.ts";
 import { quota } from "../driver.ts";
 import { guest, withRuntime } from "../fixture.ts";

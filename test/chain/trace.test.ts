@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { TraceEvent } from "../../runtime/index.ts";
+import type { TraceEvent } from "../../runtime/debug.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";

@@ -2,14 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  type Block,
-  type CallOptions,
-  formatFaults,
-  programHash,
-  Runtime,
-  type View,
-} from "../../runtime/index.ts";
+import { formatFaults } from "../../runtime/debug.ts";
+import { type Block, type CallOptions, programHash, Runtime, type View } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { openBatches, runBatch } from "../batch/batches.ts";
 import { quota, REGION, RESULTS, SCRATCH, Script } from "../driver.ts";

@@ -11,7 +11,7 @@
  */
 
 import { writeSync } from "node:fs";
-import { verifyStore } from "../../runtime/index.ts";
+import { verifyStore } from "../../runtime/store.ts";
 import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { BRANCH_AT, metadata } from "./metadata.ts";

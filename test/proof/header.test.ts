@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
-import { openReader, verify, verifyHeader } from "../../runtime/index.ts";
+import { verify, verifyHeader } from "../../runtime/index.ts";
 import { HEADER_BYTES } from "../../runtime/proof/header.ts";
+import { openReader } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "../store/directory.ts";

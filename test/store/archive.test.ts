@@ -2,18 +2,16 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ArchivedBlock, Block, Runtime } from "../../runtime/index.ts";
+import { Database } from "../../runtime/store/database.ts";
 import {
-  type ArchivedBlock,
-  type Block,
   exportBlock,
   openImport,
   openReader,
-  type Runtime,
   repairStore,
   salvageStore,
   verifyStore,
-} from "../../runtime/index.ts";
-import { Database } from "../../runtime/store/database.ts";
+} from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";

@@ -4,8 +4,9 @@
  */
 
 import assert from "node:assert/strict";
-import { type Block, type Candidate, type Runtime, verifyStore } from "../../runtime/index.ts";
+import type { Block, Candidate, Runtime } from "../../runtime/index.ts";
 import type { Store } from "../../runtime/store/store.ts";
+import { verifyStore } from "../../runtime/store.ts";
 import { HistoryModel } from "../chain/history-model.ts";
 import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";

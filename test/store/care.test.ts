@@ -6,16 +6,16 @@
 import assert from "node:assert/strict";
 import { cpSync, renameSync, rmSync } from "node:fs";
 import { describe, test } from "node:test";
+import type { Block } from "../../runtime/index.ts";
+import { Database } from "../../runtime/store/database.ts";
 import {
-  type Block,
   exportBlock,
   openImport,
   openReader,
   repairStore,
   type Verification,
   verifyStore,
-} from "../../runtime/index.ts";
-import { Database } from "../../runtime/store/database.ts";
+} from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";

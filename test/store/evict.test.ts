@@ -7,7 +7,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { KIND_PAGE } from "../../runtime/heap/heap.ts";
-import { type Block, programHash, type Runtime, verifyStore } from "../../runtime/index.ts";
+import { type Block, programHash, type Runtime } from "../../runtime/index.ts";
+import { verifyStore } from "../../runtime/store.ts";
 import { quota, Script } from "../driver.ts";
 import { guest, open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";

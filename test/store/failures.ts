@@ -6,7 +6,8 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
-import { type Block, type Chain, openReader, type Runtime, verifyStore } from "../../runtime/index.ts";
+import type { Block, Chain, Runtime } from "../../runtime/index.ts";
+import { openReader, verifyStore } from "../../runtime/store.ts";
 import { HistoryModel } from "../chain/history-model.ts";
 import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";

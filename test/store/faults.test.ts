@@ -8,18 +8,11 @@ import { cpSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "no
 import { createInterface } from "node:readline";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import {
-  type Block,
-  openReader,
-  type Runtime,
-  repairStore,
-  StoreError,
-  salvageStore,
-  verifyStore,
-} from "../../runtime/index.ts";
+import { type Block, type Runtime, StoreError } from "../../runtime/index.ts";
 import { REWRITER_VERSION } from "../../runtime/program/admit.ts";
 import { Database } from "../../runtime/store/database.ts";
 import { packFormat, packHash, packText, STORE_FORMAT } from "../../runtime/store/record.ts";
+import { openReader, repairStore, salvageStore, verifyStore } from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { quota } from "../driver.ts";
 import { open } from "../fixture.ts";

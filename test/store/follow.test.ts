@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Block, type FollowEvent, openReader, type Reader, type Runtime } from "../../runtime/index.ts";
+import type { Block, Runtime } from "../../runtime/index.ts";
+import { type FollowEvent, openReader, type Reader } from "../../runtime/store.ts";
 import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";

@@ -10,7 +10,8 @@
 
 import assert from "node:assert/strict";
 import { writeSync } from "node:fs";
-import { type Block, type Runtime, verifyStore } from "../../runtime/index.ts";
+import type { Block, Runtime } from "../../runtime/index.ts";
+import { verifyStore } from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 

@@ -6,7 +6,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Block, type Chain, openReader, type Runtime, verifyStore } from "../../runtime/index.ts";
+import type { Block, Chain, Runtime } from "../../runtime/index.ts";
+import { openReader, verifyStore } from "../../runtime/store.ts";
 import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, open, play, withRuntime } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
-import { StoreError, verifyStore } from "../../runtime/index.ts";
+import { StoreError } from "../../runtime/index.ts";
+import { verifyStore } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";

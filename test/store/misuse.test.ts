@@ -6,22 +6,16 @@
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
+import { addSources, divergence, formatDiff, formatFaults } from "../../runtime/debug.ts";
+import { type Block, programHash, type Runtime, verify } from "../../runtime/index.ts";
 import {
-  addSources,
-  type Block,
-  divergence,
   exportBlock,
-  formatDiff,
-  formatFaults,
   openImport,
   openReader,
-  programHash,
-  type Runtime,
   repairStore,
   salvageStore,
-  verify,
   verifyStore,
-} from "../../runtime/index.ts";
+} from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Block, openReader, type Runtime, repairStore, verifyStore } from "../../runtime/index.ts";
+import type { Block, Runtime } from "../../runtime/index.ts";
 import { Database } from "../../runtime/store/database.ts";
+import { openReader, repairStore, verifyStore } from "../../runtime/store.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
 import { replacing, writing } from "./failing.ts";

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { statSync } from "node:fs";
 import { test } from "node:test";
-import { verifyStore } from "../../runtime/index.ts";
+import { verifyStore } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";

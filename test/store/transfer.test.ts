@@ -3,14 +3,8 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { describe, test } from "node:test";
-import {
-  exportBlock,
-  exportManifest,
-  openImport,
-  openReader,
-  type Runtime,
-  verifyStore,
-} from "../../runtime/index.ts";
+import type { Runtime } from "../../runtime/index.ts";
+import { exportBlock, exportManifest, openImport, openReader, verifyStore } from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";

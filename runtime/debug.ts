@@ -1,0 +1,18 @@
+/**
+ * `stillpoint/debug`: where states differ and what ran. Differences of blocks and of runtimes, traces, stacks
+ * with source lines, timelines.
+ */
+
+export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
+export {
+  type Diff,
+  type Difference,
+  type DiffOptions,
+  type FieldDifference,
+  formatDiff,
+} from "./chain/diff.ts";
+export { type Divergence, divergence } from "./chain/diverge.ts";
+export type { ByteRange, Frame, TraceEvent } from "./chain/runtime.ts";
+export { formatFaults } from "./chain/stack.ts";
+export type { Trace, TriedBlock } from "./chain/trace.ts";
+export { addSources, type Place, type Sources } from "./program/source-map/sources.ts";

@@ -1,0 +1,24 @@
+/**
+ * `stillpoint/store`: stores without their runtime. Readers in other processes, verification and repair,
+ * export and import of single blocks.
+ */
+
+export type { FollowEvent } from "./chain/follow.ts";
+export {
+  type Damage,
+  repairStore,
+  salvageStore,
+  type Verification,
+  type VerifiedBlock,
+  verifyStore,
+} from "./chain/maintenance.ts";
+export { type FollowOptions, openReader, Reader, type ReaderOptions } from "./chain/reader.ts";
+export {
+  type ExportManifest,
+  type ExportOptions,
+  exportBlock,
+  exportManifest,
+  Importer,
+  type ImportPin,
+  openImport,
+} from "./chain/transfer.ts";
