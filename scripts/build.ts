@@ -9,7 +9,7 @@ import { chmodSync, cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GUESTS, guestFile, loadGuest } from "../examples/guests.ts";
-import { rootProgram } from "../runtime/app/root.ts";
+import { OWN_PROGRAMS, ownProgram } from "../runtime/app/root.ts";
 import { coreBytes } from "../runtime/batch/core.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -26,6 +26,8 @@ for (const guest of GUESTS) {
   writeFileSync(file, await loadGuest(guest));
 }
 writeFileSync(join(dist, "runtime/batch/core.wasm"), await coreBytes());
-writeFileSync(join(dist, "runtime/app/guest/root.wasm"), await rootProgram());
+for (const name of OWN_PROGRAMS) {
+  writeFileSync(join(dist, `runtime/app/guest/${name}.wasm`), await ownProgram(name));
+}
 cpSync(join(root, "examples/ledger/blocks"), join(dist, "examples/ledger/blocks"), { recursive: true });
 chmodSync(join(dist, "runtime/cli/main.js"), 0o755);

@@ -1,19 +1,17 @@
 /**
- * An App trusts `from`: whoever submits a transaction says who makes it, so submit only what you have
- * authenticated, and never what came from a port as it came.
+ * An App without the option `authenticate` trusts `from`: whoever submits a transaction says who makes it, so
+ * submit only what you have authenticated, and never what came from a port as it came. With `signed()` it
+ * takes signed transactions, and nothing else.
  *
- * It is a runtime with a ready-made root (guest/root.ts) and one process, child 1, of a typed program.
- * Transactions wait in a pool; a block takes them as one batch, in order and in parallel. What becomes of one
- * is data of the block: it never fails a block, whatever its bytes are.
+ * It is a runtime with a ready-made root (guest/root.ts), one process of a typed program and, if it
+ * authenticates, one of the program that does (authentication.ts). Transactions wait in a pool; a block takes
+ * them as one batch, in order and in parallel. What becomes of one is data of the block: it never fails a
+ * block, whatever its bytes are.
  */
 
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
-import { StoreError, UsageError } from "../errors.ts";
-import { type Block, type BlockFault, programHash, Runtime, type RuntimeOptions } from "../index.ts";
-import { readState } from "../program/decode/state.ts";
+import { badArgument, UsageError } from "../errors.ts";
+import type { Block, BlockFault, EventStream, ForkOptions, ProduceOptions, Runtime } from "../index.ts";
 import {
-  type AddressLike,
   type Call,
   Client,
   type Contracts,
@@ -24,56 +22,32 @@ import {
 } from "../typed/client.ts";
 import { fixedBytes } from "../typed/codec.ts";
 import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
-import { readInterface } from "../typed/interface.ts";
-import { blockMessage, genesisMessage, readResults } from "./blocks.ts";
+import { nonceOf } from "./authentication.ts";
+import { blockMessage, type Entry, readMessage, readResults } from "./blocks.ts";
+import { AUTHENTICATION_GAS, TRANSACTION_BYTES_MAX } from "./guest/messages.ts";
+import { Intake } from "./intake.ts";
+import { openRuntime } from "./open.ts";
+import type {
+  AppEvent,
+  AppOptions,
+  AppReorg,
+  AppReorgOptions,
+  BlockOptions,
+  Produced,
+  Proposal,
+  ProposeOptions,
+  QueryOptions,
+  SubmitOptions,
+} from "./options.ts";
 import { Pool, type Waiting } from "./pool.ts";
-import { rootProgram } from "./root.ts";
+import type { Hex } from "./signer.ts";
 import { knownViews, type StateView, stateViews } from "./state.ts";
 
-/** Options of `App.open`: those of `Runtime.open` but for root and programs, and these. */
-export interface AppOptions extends Omit<RuntimeOptions, "root" | "programs" | "entry"> {
-  /**
-   * The file with the contracts, AssemblyScript: compiled under the layout beside it, `app.layout.json` for
-   * `app.ts`, or as a first build if there is none. Or `program`.
-   */
-  readonly contract?: string;
-  /** The program that `stillpoint build` made, instead of its source. */
-  readonly program?: Uint8Array;
-  /**
-   * Which of the waiting transactions go into the next block, and in which order. Those that it leaves out
-   * wait on. Default: all, as they were submitted.
-   */
-  readonly order?: (waiting: readonly Waiting[]) => readonly Waiting[];
-  /** Gas of a transaction that does not say. Default 10,000,000. */
-  readonly gas?: number;
-}
-
-/** Who makes a call, and what it may use. */
-export interface SubmitOptions {
-  readonly from: AddressLike;
-  /** Gas that it may use. Default: the option `gas` of the app. */
-  readonly gas?: number;
-}
-
-/** Where a call looks, and who it is. */
-export interface QueryOptions {
-  /** What `caller()` gives. Default: twenty zero bytes. */
-  readonly from?: AddressLike;
-  /** The block that it looks at, of this chain by height, or any retained one. Default: the latest. */
-  readonly on?: number | Block;
-  /** Gas that it may use. Default: that of `Runtime.call`. */
-  readonly gas?: number;
-}
-
-/** A block of an app. */
-export interface Produced {
-  readonly block: Block;
-  /** What became of its transactions, in their order. */
-  readonly outcomes: readonly Outcome[];
-}
-
 const GAS = 10_000_000;
+const GAS_LIMIT = 10_000_000_000;
 const ESTIMATE_MARGIN = 1.25;
+/** Blocks for which a transaction that is signed here is good. */
+const GOOD_FOR = 256;
 const NOBODY = new Uint8Array(20);
 const APP: readonly number[] = [1];
 /** u64 height · u64 time, in the first line of state. */
@@ -89,18 +63,23 @@ export class App<Typed extends object = Contracts> {
   readonly client: Typed;
   /** The collections of the program's state by name, as they are after the latest block. */
   readonly state: Readonly<Record<string, StateView>>;
+  /** What signatures are for: 32 bytes. */
+  readonly chain: Hex;
   readonly #client: Client;
-  readonly #order: (waiting: readonly Waiting[]) => readonly Waiting[];
-  readonly #gas: number;
-  readonly #pool = new Pool();
+  readonly #options: AppOptions;
+  readonly #pool: Pool;
+  /** Null: callers are trusted. */
+  readonly #intake: Intake | null;
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(runtime: Runtime, client: Client, options: AppOptions) {
+  private constructor(runtime: Runtime, client: Client, chain: Hex, options: AppOptions) {
     this.runtime = runtime;
     this.#client = client;
     this.client = client.contracts as unknown as Typed;
-    this.#order = options.order ?? ((waiting) => waiting);
-    this.#gas = options.gas ?? GAS;
+    this.chain = chain;
+    this.#options = options;
+    this.#pool = new Pool(options.authenticate !== undefined);
+    this.#intake = options.authenticate === undefined ? null : new Intake(runtime, client, this.#pool);
     const read = (address: number, length: number): Uint8Array => runtime.read(APP, address, length);
     this.state = knownViews(stateViews(client.description, read));
   }
@@ -109,8 +88,7 @@ export class App<Typed extends object = Contracts> {
    * Opens an app, on a store where it stood.
    *
    * @throws UsageError (BAD_OPTION, NO_INTERFACE, E_GUEST_COMPILE…); StoreError STORE_GENESIS if the store
-   * was made
-   *   with another program or other rules; and as `Runtime.open`
+   *   was made with another program or other rules; and as `Runtime.open`
    * @example
    * ```ts
    * const app = await App.open<Client>({ contract: "bank.ts", store: "state" });
@@ -120,22 +98,8 @@ export class App<Typed extends object = Contracts> {
    * ```
    */
   static async open<Typed extends object = Contracts>(options: AppOptions): Promise<App<Typed>> {
-    const { contract, program: given, order, gas, ...rest } = options;
-    if ((contract === undefined) === (given === undefined))
-      throw new UsageError("BAD_OPTION", 'give "contract", a source file, or "program", a compiled module');
-    const program = given ?? (await compile(contract as string));
-    const client = new Client(readInterface(program));
-    const runtime = await open({ ...rest, root: await rootProgram(), programs: [program] });
-    try {
-      if (runtime.head.height === 0) {
-        const { stateBytes, memoryPages } = readState(program);
-        await runtime.produce(genesisMessage(programHash(program), stateBytes, memoryPages));
-      }
-      return new App<Typed>(runtime, client, options);
-    } catch (error) {
-      await runtime.close();
-      throw error;
-    }
+    const { runtime, description, chain } = await openRuntime(options);
+    return new App<Typed>(runtime, new Client(description), chain, options);
   }
 
   /** The latest block. */
@@ -148,27 +112,84 @@ export class App<Typed extends object = Contracts> {
     return this.#pool.waiting;
   }
 
+  // ---- transactions ---------------------------------------------------------------------------------------
+
   /**
-   * Puts a transaction into the pool. The promise is resolved when a block has it, however it ended; it is
-   * rejected only if the app is closed before.
+   * Puts a transaction into the pool: a call that `from` makes or `by` signs, or its bytes, as `encode` and
+   * `Signer` make them. The promise is resolved when a block has it, however it ended, or at once if the next
+   * block would not let it in; it is rejected only if the app is closed before.
    *
    * @throws UsageError BAD_ARGUMENT for a call that is no transaction, and for a sender that is no address
    */
   submit<Value, Failure extends string>(
-    call: Transaction<Value, Failure>,
-    { from, gas = this.#gas }: SubmitOptions,
+    transaction: Transaction<Value, Failure> | Uint8Array,
+    options: SubmitOptions = {},
   ): Promise<Outcome<Value, Failure>> {
-    const input = this.#input(call, "transaction", from);
-    if (!Number.isSafeInteger(gas) || gas < 0)
-      throw new UsageError("BAD_ARGUMENT", `gas: an integer, got ${gas}`);
-    const sender = `0x${Buffer.from(fixedBytes(20, from, "from")).toString("hex")}`;
-    const outcome = new Promise<Outcome<Value, Failure>>((resolve, reject) => {
-      const done = resolve as (outcome: Outcome) => void;
-      this.#pool.add({ call: call as Transaction, from: sender, input, gas, resolve: done, reject });
-    });
+    const outcome = (
+      this.#intake === null
+        ? this.#trust(transaction as Transaction | Uint8Array, options)
+        : this.#intake.add(this.#signing(this.#intake, transaction as Transaction | Uint8Array, options))
+    ) as Promise<Outcome<Value, Failure>>;
     outcome.catch(() => undefined); // whoever does not wait for it need not hear that the app was closed
     return outcome;
   }
+
+  #trust(transaction: Transaction | Uint8Array, { from, by, gas = this.#gas }: SubmitOptions) {
+    if (by !== undefined) throw wrong('this app trusts callers: give "from", or open it with "authenticate"');
+    if (!Number.isSafeInteger(gas) || gas < 0) throw wrong(`gas: an integer, got ${gas}`);
+    const bytes = checkLength(
+      transaction instanceof Uint8Array ? transaction : this.#input(transaction, "transaction", from),
+    );
+    const call = transaction instanceof Uint8Array ? this.#client.callOf(bytes) : transaction;
+    if (call?.kind !== "transaction") throw wrong("these bytes call no transaction of the program");
+    const sender = `0x${Buffer.from(bytes.subarray(4, 24)).toString("hex")}`;
+    return new Promise<Outcome>((resolve, reject) => {
+      this.#pool.add({ call: call as Transaction, from: sender, bytes, gas, resolve, reject });
+    });
+  }
+
+  #signing(intake: Intake, transaction: Transaction | Uint8Array, options: SubmitOptions) {
+    if (transaction instanceof Uint8Array) {
+      const bytes = new Uint8Array(checkLength(transaction));
+      return async () => bytes;
+    }
+    const { by, nonce } = options;
+    if (by === undefined) throw wrong('this app authenticates: give "by", a Signer, or signed bytes');
+    this.#input(transaction, "transaction", NOBODY);
+    return async () =>
+      checkLength(
+        this.encode(transaction, { ...options, nonce: nonce ?? (await intake.nextNonce(by.address)) }),
+      );
+  }
+
+  /**
+   * The bytes of a transaction, to be submitted here or elsewhere: signed if the app authenticates, and then
+   * `nonce` must be given.
+   *
+   * @throws as `submit`
+   */
+  encode(call: Transaction, options: SubmitOptions): Uint8Array {
+    const { from, by, gas = this.#gas, nonce, lastHeight = this.head.height + GOOD_FOR } = options;
+    if (this.#intake === null) {
+      return this.#input(call, "transaction", from);
+    }
+    if (by === undefined || nonce === undefined) throw wrong('give "by", a Signer, and "nonce"');
+    const input = this.#input(call, "transaction", NOBODY);
+    const bytes = Buffer.concat([input.subarray(0, 4), call.bytes]);
+    return by.sign({ chain: this.chain, nonce, gas, lastHeight, call: bytes });
+  }
+
+  /**
+   * A nonce that the sender has not used: the lowest above all that it has, for those who sign elsewhere.
+   *
+   * @throws as `Runtime.call`; UsageError BAD_ARGUMENT if the app trusts callers
+   */
+  async nonceOf(sender: Hex | Uint8Array): Promise<bigint> {
+    if (this.#intake === null) throw wrong("this app trusts callers: there are no nonces");
+    return nonceOf(this.runtime, fixedBytes(20, sender, "sender"));
+  }
+
+  // ---- blocks ---------------------------------------------------------------------------------------------
 
   /**
    * Makes a block of the transactions that wait, as many as go into one. Those that there was no gas for wait
@@ -176,39 +197,181 @@ export class App<Typed extends object = Contracts> {
    *
    * @throws as `Runtime.produce`; the transactions then wait for the next try
    */
-  produce(options: { readonly time?: number } = {}): Promise<Produced> {
-    const made = this.#queue.then(() => this.#produce(options.time));
-    this.#queue = made.catch(() => undefined);
-    return made;
+  produce({ time, ...options }: BlockOptions = {}): Promise<Produced> {
+    return this.#inOrder(async () => {
+      await this.#intake?.idle();
+      const run = (message: Uint8Array): Promise<Block> => this.runtime.produce(message, options);
+      const [block, message] = await this.#make(time ?? this.#now(), options, run);
+      return this.#settled(block, message);
+    });
   }
 
-  async #produce(wanted: number | undefined): Promise<Produced> {
-    const time = wanted ?? Math.max(Date.now(), this.#time());
-    let chosen = this.#pool.choose(this.#order);
-    let block: Block;
+  /**
+   * Makes the block that another replica made of the same message.
+   *
+   * @throws as `Runtime.produce`; UsageError BAD_ARGUMENT if it is not a block's message
+   */
+  async apply(message: Uint8Array, options: ProduceOptions = {}): Promise<Produced> {
+    readMessage(message);
+    return this.#inOrder(async () =>
+      this.#settled(await this.runtime.produce(message, options), message.slice()),
+    );
+  }
+
+  /**
+   * Runs a block that is a candidate then: of the transactions that wait, or of another replica's message.
+   * The transactions wait on until a block of the chain has them.
+   *
+   * @throws as `Runtime.execute`
+   * @example
+   * ```ts
+   * const proposal = await app.execute();
+   * console.log(proposal.outcomes.length, app.head.height < proposal.block.height); // 1 true
+   * await app.commit(proposal);
+   * ```
+   */
+  async execute({ time, on, message, ...options }: ProposeOptions = {}): Promise<Proposal> {
+    const place = { ...options, ...(on === undefined ? {} : { on }) };
+    const run = (bytes: Uint8Array) => this.runtime.execute(bytes, place);
+    await this.#intake?.idle();
+    if (message === undefined) {
+      const [block, made] = await this.#make(time ?? this.#now(on), options, run);
+      return { block, outcomes: known(this.#outcomes(block)), message: made };
+    }
+    readMessage(message);
+    const block = await run(message);
+    return { block, outcomes: known(this.#outcomes(block)), message: message.slice() };
+  }
+
+  /**
+   * Makes a proposal the latest block, without running it again.
+   *
+   * @throws as `Runtime.commit`
+   */
+  commit({ block, message }: Proposal): Promise<Produced> {
+    return this.#inOrder(async () => this.#settled(await this.runtime.commit(block), message));
+  }
+
+  /** Lets go of a proposal, and of those that stand on it. */
+  release({ block }: Proposal): Promise<void> {
+    return this.runtime.release(block);
+  }
+
+  /**
+   * Goes back to a retained block, as `Runtime.revert`. Transactions of blocks that are gone do not wait
+   * again; signed ones can be submitted again.
+   */
+  async revert(to: number | Block): Promise<void> {
+    await this.#inOrder(() => this.runtime.revert(to));
+  }
+
+  /**
+   * Goes back to a retained block and makes others on top of it, all or nothing.
+   *
+   * @throws as `Runtime.reorg`
+   */
+  reorg({ to, blocks }: AppReorgOptions): Promise<AppReorg> {
+    return this.#inOrder(async () => {
+      const messages = blocks.map((block) => (block instanceof Uint8Array ? block.slice() : block.message));
+      for (const message of messages) readMessage(message);
+      const inputs = blocks.map((block, i) =>
+        block instanceof Uint8Array ? { metadata: messages[i] as Uint8Array } : block.block,
+      );
+      const { removed, added } = await this.runtime.reorg({ to, blocks: inputs });
+      return {
+        removed,
+        added: added.map((block, i) => this.#settled(block, messages[i] as Uint8Array)),
+      };
+    });
+  }
+
+  /**
+   * An independent app that stands at the same block, or at another, with an empty pool. Close both.
+   *
+   * @throws as `Runtime.fork`
+   */
+  async fork(options: ForkOptions = {}): Promise<App<Typed>> {
+    const runtime = await this.#inOrder(() => this.runtime.fork(options));
+    return new App<Typed>(runtime, this.#client, this.chain, this.#options);
+  }
+
+  /**
+   * The events of transactions in blocks that come from now on, in order, and reverts. Ends when the app is
+   * closed.
+   *
+   * @example
+   * ```ts
+   * for await (const event of app.events()) {
+   *   if (event.kind === "event") console.log(event.name, event.fields); // Paid { from: "0x…", … }
+   * }
+   * ```
+   */
+  events(): AsyncGenerator<AppEvent, void, undefined> {
+    return this.#events(this.runtime.events());
+  }
+
+  async *#events(stream: EventStream): AsyncGenerator<AppEvent, void, undefined> {
+    for await (const event of stream) {
+      if (event.kind === "revert") {
+        yield { kind: "revert", height: event.height as number, block: event.block as string };
+      } else if (event.kind === "commit") {
+        const block = event.made;
+        for (const [transaction, outcome] of this.#outcomes(block).entries()) {
+          if (outcome?.ok !== true) continue;
+          for (const each of outcome.events) yield { kind: "event", block, transaction, ...each };
+        }
+      }
+    }
+  }
+
+  /** Makes a block of what waits: of less if it is more than a block takes. */
+  async #make<B extends Block>(
+    time: number,
+    { gasLimit = this.#options.gasLimit ?? GAS_LIMIT }: ProduceOptions,
+    run: (message: Uint8Array) => Promise<B>,
+  ): Promise<[block: B, message: Uint8Array]> {
+    const order = this.#options.order ?? ((waiting) => waiting);
+    // Half of the gas is for what they do.
+    const most = this.#intake === null ? Infinity : Math.ceil(gasLimit / 2 / AUTHENTICATION_GAS);
+    let chosen: Entry[] = this.#pool.choose(order, most);
     for (;;) {
+      const message = blockMessage(chosen, time);
       try {
-        block = await this.runtime.produce(blockMessage(chosen, time));
-        break;
+        return [await run(message), message];
       } catch (error) {
         // More than a block takes: of outcomes, gas or memory.
         if (chosen.length <= 1 || (error as BlockFault).code !== "BLOCK_FAULT") throw error;
         chosen = chosen.slice(0, Math.ceil(chosen.length / 2));
       }
     }
-    const results = readResults(block.data);
-    const done = new Set<Waiting>();
-    const outcomes = chosen.flatMap((pending, i) => {
-      const result = results[i] ?? null;
-      if (result === null) return [];
-      done.add(pending);
-      const outcome = this.#client.outcome(pending.call, result);
-      pending.resolve(outcome);
-      return [outcome];
-    });
-    this.#pool.remove(done);
-    return { block, outcomes };
   }
+
+  /** What a block of the chain means to those who wait. */
+  #settled(block: Block, message: Uint8Array): Produced {
+    const outcomes = this.#outcomes(block);
+    this.#pool.settle(readMessage(message), outcomes);
+    return { block, outcomes: known(outcomes), message };
+  }
+
+  /** Of the transactions of a block; null of one that was not run. */
+  #outcomes({ data }: Block): (Outcome | null)[] {
+    return readResults(data).map((result) => result && this.#client.outcome(result.selector, result));
+  }
+
+  #inOrder<T>(work: () => Promise<T>): Promise<T> {
+    const made = this.#queue.then(work);
+    this.#queue = made.catch(() => undefined);
+    return made;
+  }
+
+  /** Now, or the time that a block says, if that is later. */
+  #now(block?: number | Block): number {
+    const bytes = this.runtime.read(APP, 0, CONTEXT_BYTES, block);
+    const before = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(8, true));
+    return Math.max(Date.now(), before);
+  }
+
+  // ---- looking --------------------------------------------------------------------------------------------
 
   /**
    * Runs a view on a block and keeps nothing. It runs beside blocks, on a thread that they do not need.
@@ -230,7 +393,7 @@ export class App<Typed extends object = Contracts> {
    */
   check<Value, Failure extends string>(
     call: Transaction<Value, Failure>,
-    options: QueryOptions & Pick<SubmitOptions, "from">,
+    options: QueryOptions & Required<Pick<QueryOptions, "from">>,
   ): Promise<Outcome<Value, Failure>> {
     return this.#look(call, "transaction", TRANSACTION_ENTRY, options) as Promise<Outcome<Value, Failure>>;
   }
@@ -241,7 +404,10 @@ export class App<Typed extends object = Contracts> {
    *
    * @throws as `query`
    */
-  async estimate(call: Transaction, options: QueryOptions & Pick<SubmitOptions, "from">): Promise<number> {
+  async estimate(
+    call: Transaction,
+    options: QueryOptions & Required<Pick<QueryOptions, "from">>,
+  ): Promise<number> {
     const { gasUsed } = await this.check(call, options);
     return Math.ceil(gasUsed * ESTIMATE_MARGIN);
   }
@@ -255,25 +421,13 @@ export class App<Typed extends object = Contracts> {
     });
     // The first frame of an abort is the place that it names itself: where a failure has its number.
     const { line = 0, column = 0 } = stack[0]?.source ?? {};
-    return this.#client.outcome(call, { ...view, code: failureCode(line, column >>> 0, view.text) });
-  }
-
-  /** Milliseconds since 1970 that the latest block says. */
-  #time(): number {
-    const bytes = this.runtime.read(APP, 0, CONTEXT_BYTES);
-    return Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(8, true));
-  }
-
-  /**
-   * Goes back to a retained block, as `Runtime.revert`. Transactions of blocks that are gone do not wait
-   * again.
-   */
-  async revert(to: number | Block): Promise<void> {
-    await this.runtime.revert(to);
+    const code = failureCode(line, column >>> 0, view.text);
+    return this.#client.outcome(this.#client.selectorOf(call), { ...view, code });
   }
 
   /** Closes the runtime. Whoever still waits for a transaction is told. */
   async close(): Promise<void> {
+    await this.#intake?.idle();
     await this.#queue;
     this.#pool.reject(new UsageError("CLOSED", "the app is closed, and no block took the transaction"));
     await this.runtime.close();
@@ -283,32 +437,29 @@ export class App<Typed extends object = Contracts> {
     await this.close();
   }
 
-  #input(call: Call, kind: string, from: AddressLike): Uint8Array {
+  get #gas(): number {
+    return this.#options.gas ?? GAS;
+  }
+
+  #input(call: Call, kind: string, from: Hex | Uint8Array | undefined): Uint8Array {
     if (call?.kind !== kind) {
       const text =
         call?.kind === undefined ? "not a call of this app's client" : `a ${call.kind}, not a ${kind}`;
-      throw new UsageError("BAD_ARGUMENT", `${call?.contract}.${call?.name} is ${text}`);
+      throw wrong(`${call?.contract}.${call?.name} is ${text}`);
     }
-    return this.#client.input(call, from);
+    return this.#client.input(call, from as Hex);
   }
 }
 
-async function open(options: RuntimeOptions): Promise<Runtime> {
-  try {
-    return await Runtime.open(options);
-  } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== "STORE_GENESIS") throw error;
-    const text =
-      "the store was made with another program, or with other rules than these options give: " +
-      "open it with the program it has, or give the new one a store of its own";
-    throw new StoreError("STORE_GENESIS", text, error.facts, { cause: error });
-  }
+function known(outcomes: readonly (Outcome | null)[]): Outcome[] {
+  return outcomes.filter((outcome) => outcome !== null);
 }
 
-async function compile(file: string): Promise<Uint8Array> {
-  const path = resolve(file);
-  if (!existsSync(path))
-    throw new UsageError("E_GUEST_MISSING", `no contract ${path}: give the path of a file`, { path });
-  const { compileGuest } = await import("../compile.ts");
-  return compileGuest(path);
+function checkLength(bytes: Uint8Array): Uint8Array {
+  if (bytes.length <= TRANSACTION_BYTES_MAX) return bytes;
+  throw badArgument(`a transaction has at most ${TRANSACTION_BYTES_MAX} bytes`, bytes.length);
+}
+
+function wrong(text: string): UsageError {
+  return new UsageError("BAD_ARGUMENT", text);
 }

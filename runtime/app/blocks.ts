@@ -4,31 +4,65 @@
  */
 
 import { ITEM_NOT_RUN, ITEM_REFUSED, ITEM_RETURNED } from "../../syscalls/abi.ts";
+import { badArgument } from "../errors.ts";
+import { programHash } from "../index.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
-import type { Ending } from "../typed/client.ts";
+import { readState } from "../program/decode/state.ts";
+import type { Ending, Refusal } from "../typed/client.ts";
 import * as message from "./guest/messages.ts";
 
 /** What a transaction gives to a block. */
 export interface Entry {
-  readonly input: Uint8Array;
+  /** An input of the program, or what the authenticator makes one of. */
+  readonly bytes: Uint8Array;
+  /** Gas that it may use; 0 where its bytes say that. */
   readonly gas: number;
 }
 
-/** What became of it; null: it was not run, for want of gas. */
-export type Result = Ending | null;
+/** What became of it, and the selector of what it called; null: it was not run, for want of gas. */
+export type Result = (Ending & { readonly selector: number }) | null;
 
-export function genesisMessage(program: Uint8Array, stateBytes: number, pages: number): Uint8Array {
+/** What the first block makes. */
+export interface Genesis {
+  readonly program: Uint8Array;
+  /** Null: callers are trusted. */
+  readonly authenticator: Uint8Array | null;
+  readonly chain: Uint8Array;
+  /** How many senders there can be. */
+  readonly sendersMax: number;
+}
+
+const REFUSALS: Readonly<Record<number, Refusal>> = {
+  [message.REASON_INPUT]: "input",
+  [message.REASON_SIGNATURE]: "bad signature",
+  [message.REASON_CHAIN]: "other chain",
+  [message.REASON_OTHER]: "not authenticated",
+  [message.REASON_EXPIRED]: "expired",
+  [message.REASON_USED]: "used",
+  [message.REASON_SENDERS]: "too many senders",
+};
+
+export function genesisMessage({ program, authenticator, chain, sendersMax }: Genesis): Uint8Array {
   const bytes = Buffer.alloc(message.GENESIS_BYTES);
   bytes.writeUInt32LE(message.MESSAGE_GENESIS, 0);
+  const { stateBytes, memoryPages } = readState(program);
   bytes.writeUInt32LE(stateBytes, message.GENESIS_STATE);
-  bytes.writeUInt32LE(pages, message.GENESIS_PAGES);
-  bytes.set(program, message.GENESIS_PROGRAM);
+  bytes.writeUInt32LE(memoryPages, message.GENESIS_PAGES);
+  bytes.set(programHash(program), message.GENESIS_PROGRAM);
+  bytes.set(chain, message.GENESIS_CHAIN);
+  if (authenticator !== null) {
+    const needs = readState(authenticator);
+    bytes.writeUInt32LE(needs.stateBytes, message.GENESIS_AUTHENTICATOR_STATE);
+    bytes.writeUInt32LE(needs.memoryPages, message.GENESIS_AUTHENTICATOR_PAGES);
+    bytes.writeUInt32LE(sendersMax, message.GENESIS_SENDERS);
+    bytes.set(programHash(authenticator), message.GENESIS_AUTHENTICATOR);
+  }
   return bytes;
 }
 
 /** Bytes that a transaction takes in the message of a block. */
-export function entryBytes({ input }: Entry): number {
-  return message.ITEM_BYTES + padded(input.length);
+export function entryBytes({ bytes }: Entry): number {
+  return message.ITEM_BYTES + padded(bytes.length);
 }
 
 export function blockMessage(entries: readonly Entry[], time: number): Uint8Array {
@@ -40,25 +74,34 @@ export function blockMessage(entries: readonly Entry[], time: number): Uint8Arra
   let at = message.BLOCK_BYTES;
   for (const entry of entries) {
     bytes.writeBigUInt64LE(BigInt(entry.gas), at + message.ITEM_GAS);
-    bytes.writeUInt32LE(entry.input.length, at + message.ITEM_LENGTH);
-    bytes.set(entry.input, at + message.ITEM_BYTES);
+    bytes.writeUInt32LE(entry.bytes.length, at + message.ITEM_LENGTH);
+    bytes.set(entry.bytes, at + message.ITEM_BYTES);
     at += entryBytes(entry);
   }
   return bytes;
 }
 
-/** The transactions of a block, from its message; none of one that made the app. */
+/**
+ * The transactions of a block, from its message.
+ *
+ * @throws UsageError BAD_ARGUMENT if it is not the message of a block
+ */
 export function readMessage(metadata: Uint8Array): Entry[] {
   const bytes = Buffer.from(metadata.buffer, metadata.byteOffset, metadata.length);
-  if (bytes.length < message.BLOCK_BYTES || bytes.readUInt32LE(0) !== message.MESSAGE_BLOCK) return [];
+  const refused = badArgument("the message of a block that an App has made is wanted", metadata);
+  if (bytes.length < message.BLOCK_BYTES || bytes.readUInt32LE(0) !== message.MESSAGE_BLOCK) throw refused;
   let at = message.BLOCK_BYTES;
-  return Array.from({ length: bytes.readUInt32LE(message.BLOCK_COUNT) }, () => {
+  const entries: Entry[] = [];
+  for (let left = bytes.readUInt32LE(message.BLOCK_COUNT); left > 0; left--) {
+    if (at + message.ITEM_BYTES > bytes.length) throw refused;
     const gas = Number(bytes.readBigUInt64LE(at + message.ITEM_GAS));
-    const start = at + message.ITEM_BYTES;
-    const input = new Uint8Array(bytes.subarray(start, start + bytes.readUInt32LE(at + message.ITEM_LENGTH)));
-    at += entryBytes({ input, gas });
-    return { input, gas };
-  });
+    const length = bytes.readUInt32LE(at + message.ITEM_LENGTH);
+    at += message.ITEM_BYTES;
+    if (at + length > bytes.length) throw refused;
+    entries.push({ bytes: new Uint8Array(bytes.subarray(at, at + length)), gas });
+    at += padded(length);
+  }
+  return entries;
 }
 
 /** What the data of a block says of its transactions. */
@@ -70,20 +113,28 @@ export function readResults(data: Uint8Array): Result[] {
     const at = message.RESULTS_BYTES + i * message.RESULT_BYTES;
     const status = bytes.readUInt32LE(at + message.RESULT_STATUS);
     const length = bytes.readUInt32LE(at + message.RESULT_LENGTH);
+    const code = bytes.readBigInt64LE(at + message.RESULT_CODE);
     output += length;
     if (status === ITEM_NOT_RUN) return null;
     return {
-      fault:
-        status === ITEM_REFUSED ? "refused" : faultOf(status, bytes.readUInt32LE(at + message.RESULT_FAULT)),
-      code: bytes.readBigInt64LE(at + message.RESULT_CODE),
+      fault: status === ITEM_RETURNED ? "none" : faultName(bytes.readUInt32LE(at + message.RESULT_FAULT)),
+      code,
       gasUsed: Number(bytes.readBigUInt64LE(at + message.RESULT_GAS_USED)),
       output: new Uint8Array(bytes.subarray(output - length, output)),
+      selector: bytes.readUInt32LE(at + message.RESULT_SELECTOR),
+      ...(status === ITEM_REFUSED ? { refusal: "refused" } : {}),
+      ...(status === message.STATUS_NOT_ADMITTED ? { refusal: refusalOf(Number(code)) } : {}),
     };
   });
 }
 
-function faultOf(status: number, fault: number): string {
-  return status === ITEM_RETURNED ? "none" : (FAULT_NAMES[fault] as string);
+/** What an authenticator's reason is called. */
+export function refusalOf(reason: number): Refusal {
+  return REFUSALS[reason] ?? "not authenticated";
+}
+
+function faultName(fault: number): string {
+  return FAULT_NAMES[fault] as string;
 }
 
 function padded(length: number): number {

@@ -10,10 +10,25 @@ export type {
   Failed,
   Outcome,
   Query,
+  Refusal,
   Success,
   Transaction,
 } from "../typed/client.ts";
-export { App, type AppOptions, type Produced, type QueryOptions, type SubmitOptions } from "./app.ts";
+export { App } from "./app.ts";
+export { type Authentication, signed } from "./authentication.ts";
+export type {
+  AppEvent,
+  AppOptions,
+  AppReorg,
+  AppReorgOptions,
+  BlockOptions,
+  Produced,
+  Proposal,
+  ProposeOptions,
+  QueryOptions,
+  SubmitOptions,
+} from "./options.ts";
 export type { Waiting } from "./pool.ts";
+export { type Hex, Signer, type Unsigned } from "./signer.ts";
 export type { CellView, MapView, StateView, VectorView } from "./state.ts";
 export { type TestCall, TestContract } from "./test-contract.ts";

@@ -1,6 +1,6 @@
 /**
- * Transactions that wait for a block. Each is in the pool from `submit` until a block has it; what a block
- * did not take, or did not run for want of gas, goes back to where it was.
+ * Transactions that wait for a block. Each is in the pool from `submit` until a block of the chain has it,
+ * whoever made that; what a block did not take, or did not run for want of gas, stays where it was.
  */
 
 import { BATCH_LIMIT } from "../../syscalls/abi.ts";
@@ -23,6 +23,12 @@ export interface Pending extends Waiting {
 
 export class Pool {
   #waiting: Pending[] = [];
+  readonly #isSigned: boolean;
+
+  /** `isSigned`: the bytes of a transaction say its gas. */
+  constructor(isSigned: boolean) {
+    this.#isSigned = isSigned;
+  }
 
   get waiting(): readonly Waiting[] {
     return this.#waiting;
@@ -32,21 +38,35 @@ export class Pool {
     this.#waiting.push(pending);
   }
 
-  /** Those that are first in `order` and fit into a block; they stay here until `remove`. */
-  choose(order: (waiting: readonly Waiting[]) => readonly Waiting[]): Pending[] {
+  /** Those that are first in `order`, at most `limit`, and fit into a block; they stay until `settle`. */
+  choose(order: (waiting: readonly Waiting[]) => readonly Waiting[], limit: number): Waiting[] {
     const known = new Set<Waiting>(this.#waiting);
-    const chosen: Pending[] = [];
+    const chosen: Waiting[] = [];
     let length = BLOCK_BYTES;
     for (const each of order(this.#waiting.slice())) {
       if (!known.delete(each)) continue; // of another pool, or named twice
       length += entryBytes(each);
-      if (length > REGION_BYTES || chosen.length === BATCH_LIMIT) break;
-      chosen.push(each as Pending);
+      if (length > REGION_BYTES || chosen.length === Math.min(limit, BATCH_LIMIT)) break;
+      chosen.push(each);
     }
     return chosen;
   }
 
-  remove(done: ReadonlySet<Waiting>): void {
+  /**
+   * A block has these entries, with these outcomes; null: it was not run. Whoever waits for a transaction of
+   * the same bytes is told, the first of several.
+   */
+  settle(entries: readonly Entry[], outcomes: readonly (Outcome | null)[]): void {
+    if (this.#waiting.length === 0) return;
+    const waiting = Map.groupBy(this.#waiting, (each) => this.#keyOf(each));
+    const done = new Set<Pending>();
+    entries.forEach((entry, i) => {
+      const outcome = outcomes[i] ?? null;
+      const pending = outcome === null ? undefined : waiting.get(this.#keyOf(entry))?.shift();
+      if (pending === undefined) return;
+      done.add(pending);
+      pending.resolve(outcome as Outcome);
+    });
     this.#waiting = this.#waiting.filter((each) => !done.has(each));
   }
 
@@ -54,5 +74,10 @@ export class Pool {
   reject(error: unknown): void {
     for (const { reject } of this.#waiting) reject(error);
     this.#waiting = [];
+  }
+
+  #keyOf({ bytes, gas }: Entry): string {
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+    return this.#isSigned ? text : `${gas} ${text}`;
   }
 }

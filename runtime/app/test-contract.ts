@@ -87,7 +87,8 @@ export class TestContract<Typed extends object = Contracts> {
     const [outcome] = this.process.batch(entry, [input]) as [TestOutcome];
     if (call.kind === "view") this.process.state = before;
     const { fault, code, gasUsed, output } = outcome;
-    return this.#client.outcome(call as Call, { fault, code, gasUsed, output }) as Outcome<Value, Failure>;
+    const selector = this.#client.selectorOf(call as Call);
+    return this.#client.outcome(selector, { fault, code, gasUsed, output }) as Outcome<Value, Failure>;
   }
 
   /** All that the contract holds. Set it to go back, or forth. */

@@ -34,17 +34,27 @@ export type Transaction<Value = unknown, Failure extends string = string> = Call
 /** A call that only looks. */
 export type Query<Value = unknown, Failure extends string = string> = Call<Value, Failure, "view">;
 
+/** Why a transaction was not run at all. */
+export type Refusal =
+  | "input"
+  | "refused"
+  | "bad signature"
+  | "other chain"
+  | "expired"
+  | "used"
+  | "too many senders"
+  | "not authenticated";
+
 /** What every program may fail with, besides its own failures. */
 export type CommonFailure =
   | "full"
   | "no such entry"
   | "overflow"
-  | "input"
   | "no such function"
   | "abort"
   | "out of gas"
-  | "refused"
-  | `fault: ${string}`;
+  | `fault: ${string}`
+  | Refusal;
 
 /** An event that a transaction emitted: the name of its record, and its fields. */
 export interface Event {
@@ -75,8 +85,10 @@ export type Outcome<Value = unknown, Failure extends string = string> = Success<
 
 /** How an item or a view ended. */
 export interface Ending {
-  /** A fault's name, "none", or "refused". */
+  /** A fault's name, or "none". */
   readonly fault: string;
+  /** Why it was not run, if it was not. */
+  readonly refusal?: Refusal;
   /** Of an abort line and column, in the low and the high half. */
   readonly code: bigint;
   readonly gasUsed: number;
@@ -108,10 +120,12 @@ export class Client {
   readonly description: Interface;
   readonly contracts: Contracts;
   readonly #events: ReadonlyMap<number, RecordType>;
+  readonly #functions: ReadonlyMap<number, FunctionType>;
 
   constructor(description: Interface) {
     this.description = description;
     this.#events = new Map(description.records.map((record) => [record.selector, record]));
+    this.#functions = new Map(description.functions.map((each) => [each.selector, each]));
     const contracts: Record<string, Record<string, (args?: object) => Call>> = {};
     for (const each of description.functions) {
       contracts[each.contract] ??= {};
@@ -129,18 +143,28 @@ export class Client {
 
   /** The input of a call that `from` makes. */
   input(call: Call, from: AddressLike): Uint8Array {
-    const { selector } = this.#functionOf(call);
     const input = Buffer.alloc(ARGUMENTS + call.bytes.length);
-    input.writeUInt32LE(selector, 0);
+    input.writeUInt32LE(this.selectorOf(call), 0);
     input.set(fixedBytes(20, from, "from"), 4);
     input.set(call.bytes, ARGUMENTS);
     return new Uint8Array(input);
   }
 
-  /** What the ending of a call means. */
-  outcome(call: Call, { fault, code, gasUsed, output }: Ending): Outcome {
+  /** The call that an input makes; null if the program has no such function. */
+  callOf(input: Uint8Array): Call | null {
+    if (input.length < ARGUMENTS) return null;
+    const selector = new DataView(input.buffer, input.byteOffset).getUint32(0, true);
+    const found = this.#functions.get(selector);
+    if (found === undefined) return null;
+    const { contract, name, kind } = found;
+    return { contract, name, kind, bytes: input.slice(ARGUMENTS) };
+  }
+
+  /** What the ending of a call of that function means. */
+  outcome(selector: number, { fault, refusal, code, gasUsed, output }: Ending): Outcome {
+    if (refusal !== undefined) return { ok: false, error: refusal, gasUsed };
     if (fault !== "none") return { ok: false, ...this.#failure(fault, code), gasUsed };
-    const { returns } = this.#functionOf(call);
+    const { returns } = this.#functions.get(selector) as FunctionType;
     const decoder = new Decoder(this.description, output);
     const length = decoder.u32();
     const end = decoder.remaining - length;
@@ -160,7 +184,6 @@ export class Client {
   }
 
   #failure(fault: string, code: bigint): { error: CommonFailure | string; at?: string } {
-    if (fault === "refused") return { error: "refused" };
     if (fault === "out-of-gas") return { error: "out of gas" };
     if (fault !== "abort") return { error: `fault: ${fault}` };
     const line = Number(code & 0xffffffffn);
@@ -173,9 +196,10 @@ export class Client {
     return { error: failures[number - FAILURES_OWN] ?? "abort", at: `${file}:${line}` };
   }
 
-  #functionOf({ contract, name }: Call): FunctionType {
+  /** What the input of a call begins with. */
+  selectorOf({ contract, name }: Call): number {
     const found = this.description.functions.find((each) => each.contract === contract && each.name === name);
-    if (found !== undefined) return found;
+    if (found !== undefined) return found.selector;
     throw new UsageError("BAD_ARGUMENT", `the program has no function ${contract}.${name}`, {
       contract,
       name,

@@ -3,6 +3,9 @@
  * gives it the transactions of every block as one batch, so that they run in parallel and in order. Before,
  * it writes the block's height and time into the first line of the process's state.
  *
+ * Where the first block names an authenticator, that is child 2, and it gets all transactions first, as a
+ * batch of its own: what it lets in is what runs, in the same order, each nonce of a sender once.
+ *
  * Whatever a transaction is, its outcome is data of the block. A block fails where the message is not as
  * messages.ts says, where time goes back, where outcomes are too long for a block, and where gas or quotas do
  * not suffice for the batch: the host then sends fewer transactions.
@@ -14,28 +17,45 @@ import {
   Child,
   E_GAS,
   E_QUOTA,
+  ITEM_NOT_RUN,
+  ITEM_RETURNED,
   Outcomes,
   PageBuffer,
   check,
   memoryQuota,
+  outputAt,
   snapshot,
 } from "../../../guest/index.ts";
 import * as message from "./messages.ts";
+import { beginUses, hasRoom, isUsed, nextNonce, takeBack, use } from "./senders.ts";
 
 /** For inputs and outcomes of a batch, if the runtime has it. */
 const KEPT_BYTES: u32 = 64 << 20;
 const KEPT_BYTES_LEAST: u32 = 1 << 20;
 /** For the start function, once. */
 const GAS_TO_START: u64 = 100_000_000;
+/** What a request can name. */
+const GAS_MAX: u64 = 0x1fffffffffffff;
 
 const app = Child.at(1);
+const authenticator = Child.at(2);
 const region = new PageBuffer();
 const data = new PageBuffer();
+/** For each transaction: u32 ADMITTED, or why it is not in the batch · u32 selector of what it calls. */
+const verdicts = new PageBuffer();
+/** Inputs that the authenticator has made. */
+const inputs = new PageBuffer();
 const block = new Block(0, 0);
 const outcomes = new Outcomes(app);
+const admissions = new Outcomes(authenticator);
 /** u64 height · u64 time */
 const context: usize = memory.data(16, 8);
-let batch: Batch | null = null;
+let batch: Batch = new Batch(0);
+/** What the transactions in `batch` may use, together. */
+let batchGas: u64 = 0;
+let authentications: Batch | null = null;
+let sendersMax: u32 = 0;
+let isMade: bool = false;
 
 export function main(argument: i64): i64 {
   region.reserve(message.REGION_BYTES);
@@ -44,89 +64,218 @@ export function main(argument: i64): i64 {
     const received = check(snapshot(data.address, length, region.address, region.capacity), "snapshot");
     store<u64>(context, load<u64>(context) + 1);
     block.reset(region.address, <u32>received);
-    length = batch === null ? makeApp() : runBlock(batch!);
+    length = isMade ? runBlock() : makeApp();
   }
 }
+
+// ---- the first block --------------------------------------------------------------------------------------
 
 function makeApp(): u32 {
   block.expect(message.MESSAGE_GENESIS, "message of the first block");
   const stateBytes = block.u32();
   const pages = block.u32();
   block.expect(0, "zero");
-  const program = block.bytes(32);
-  block.end();
-  let kept = KEPT_BYTES;
-  let code = app.create(program, memoryQuota(pages, kept)).put();
-  while (code == E_QUOTA && kept > KEPT_BYTES_LEAST) {
-    kept /= 2;
-    code = app.create(program, memoryQuota(pages, kept)).put();
-  }
-  check(code, "make the process of the app");
+  make(app, block.bytes(32), pages);
   batch = new Batch(stateBytes);
+  const authenticatorState = block.u32();
+  const authenticatorPages = block.u32();
+  sendersMax = block.u32();
+  block.expect(0, "zero");
+  const program = block.bytes(32);
+  const chain = block.bytes(32);
+  block.end();
+  if (authenticatorPages > 0) {
+    make(authenticator, program, authenticatorPages);
+    check(authenticator.copyIn(chain, 0, 32).put(), "tell the authenticator its chain");
+    authentications = new Batch(authenticatorState);
+    inputs.reserve(message.REGION_BYTES);
+  }
+  isMade = true;
   return 0;
 }
 
+function make(child: Child, program: usize, pages: u32): void {
+  let kept = KEPT_BYTES;
+  let code = child.create(program, memoryQuota(pages, kept)).put();
+  while (code == E_QUOTA && kept > KEPT_BYTES_LEAST) {
+    kept /= 2;
+    code = child.create(program, memoryQuota(pages, kept)).put();
+  }
+  check(code, "make a process of the app");
+}
+
+// ---- blocks -----------------------------------------------------------------------------------------------
+
 /** Runs the block in the region; the length of its data. */
-function runBlock(batch: Batch): u32 {
+function runBlock(): u32 {
   block.expect(message.MESSAGE_BLOCK, "message of a block");
   const count = block.u32();
   const time = block.u64();
   if (time < load<u64>(context, 8)) throw new Error("the block's time is before that of the block before");
   store<u64>(context, time, 8);
   batch.clear();
-  let gas = GAS_TO_START;
-  for (let i: u32 = 0; i < count; i++) {
-    const limit = block.u64();
-    const length = block.u32();
-    block.expect(0, "zero");
-    batch.add(block.bytes(length), length, limit);
-    block.zeros((8 - (length & 7)) & 7, "padding");
-    gas += limit;
-  }
+  batchGas = 0;
+  verdicts.reserve(count * 8);
+  if (authentications !== null) authentications!.clear();
+  for (let i: u32 = 0; i < count; i++) readTransaction(i);
   block.end();
-  if (count == 0) {
-    check(app.copyIn(context, 0, 16).put(), "begin the block");
-    return writeResults(0);
-  }
-  start(batch, gas);
+  if (authentications !== null) admitAll(count);
+  const begin = app.copyIn(context, 0, 16);
+  if (batch.length == 0) check(begin.put(), "begin the block");
+  else runAll(app, batch, "__transaction", batchGas);
   return writeResults(count);
 }
 
-/** Gives the batch `gas`, or as much of it as there is. */
-function start(batch: Batch, gas: u64): void {
+function readTransaction(index: u32): void {
+  const gas = block.u64();
+  const length = block.u32();
+  block.expect(0, "zero");
+  const bytes = block.bytes(length);
+  block.zeros((8 - (length & 7)) & 7, "padding");
+  const isPossible = length <= <u32>message.TRANSACTION_BYTES_MAX && gas <= GAS_MAX;
+  setVerdict(index, isPossible ? message.ADMITTED : message.REASON_INPUT);
+  if (!isPossible) return;
+  if (authentications === null) addItem(index, bytes, length, gas);
+  else authentications!.add(bytes, length, message.AUTHENTICATION_GAS);
+}
+
+function addItem(index: u32, input: usize, length: u32, gas: u64): void {
+  store<u32>(verdicts.address + index * 8, length < 4 ? 0 : load<u32>(input), 4);
+  batch.add(input, length, gas);
+  batchGas = min<u64>(batchGas + gas, GAS_MAX);
+}
+
+/** Gives the child a batch, with parts of the request that stand, and `gas`, or as much as there is. */
+function runAll(child: Child, list: Batch, entry: string, gas: u64): void {
+  gas = min<u64>(gas + GAS_TO_START, GAS_MAX);
   while (true) {
-    app.copyIn(context, 0, 16);
-    const code = batch.run(app, "__transaction", gas);
+    const code = list.run(child, entry, gas);
     if (code != E_GAS || gas < GAS_TO_START) {
       check(code, "run the transactions");
       return;
     }
     gas -= gas / 4;
+    if (child == app) app.copyIn(context, 0, 16);
   }
 }
+
+// ---- who calls --------------------------------------------------------------------------------------------
+
+/** Authenticates all transactions whose verdict is still open; those let in go into the batch. */
+function admitAll(count: u32): void {
+  const list = authentications!;
+  beginUses(list.length);
+  if (list.length == 0) return;
+  runAll(authenticator, list, "authenticate", <u64>list.length * message.AUTHENTICATION_GAS);
+  let input = inputs.address;
+  admissions.rewind();
+  for (let i: u32 = 0; i < count; i++) {
+    if (verdictOf(i) != message.ADMITTED) continue;
+    admissions.next();
+    const verdict = judge();
+    setVerdict(i, verdict);
+    if (verdict != message.ADMITTED) continue;
+    const admission = admissions.output;
+    const length = admissions.outputLength - message.ADMISSION_BYTES;
+    memory.copy(input, admission + message.ADMISSION_BYTES, length);
+    use(input + message.INPUT_SENDER, load<u64>(admission, message.ADMISSION_NONCE));
+    addItem(i, input, length, load<u64>(admission, message.ADMISSION_GAS));
+    input += (length + 7) & ~7;
+  }
+}
+
+/** ADMITTED for what the authenticator's present item lets in and is not used, or why not. */
+function judge(): u32 {
+  if (admissions.status == ITEM_NOT_RUN) return message.REASON_NOT_RUN;
+  if (admissions.status != ITEM_RETURNED) return message.REASON_OTHER;
+  if (admissions.code != message.ADMITTED) {
+    const isKnown = admissions.code > 0 && admissions.code < message.REASON_OTHER;
+    return isKnown ? <u32>admissions.code : message.REASON_OTHER;
+  }
+  const length = admissions.outputLength;
+  const admission = admissions.output;
+  const isWhole = length >= <u32>(message.ADMISSION_BYTES + message.INPUT_BYTES);
+  if (!isWhole || load<u64>(admission, message.ADMISSION_GAS) > GAS_MAX) return message.REASON_INPUT;
+  if (load<u64>(admission, message.ADMISSION_LAST_HEIGHT) < load<u64>(context)) return message.REASON_EXPIRED;
+  const sender = admission + message.ADMISSION_BYTES + message.INPUT_SENDER;
+  if (isUsed(sender, load<u64>(admission, message.ADMISSION_NONCE))) return message.REASON_USED;
+  return hasRoom(sender, sendersMax) ? message.ADMITTED : message.REASON_SENDERS;
+}
+
+/** View: what the next block would say of the transaction in the region, and what the authenticator made. */
+export function admit(length: i64): i64 {
+  const list = authentications!;
+  list.clear();
+  list.add(region.address, <u32>length, message.AUTHENTICATION_GAS);
+  store<u64>(context, load<u64>(context) + 1);
+  runAll(authenticator, list, "authenticate", message.AUTHENTICATION_GAS);
+  admissions.rewind();
+  admissions.next();
+  const target = data.reserve(8 + message.TRANSACTION_BYTES_MAX);
+  store<u64>(target, judge());
+  memory.copy(target + 8, admissions.output, admissions.outputLength);
+  return outputAt(target, 8 + admissions.outputLength);
+}
+
+/** View: the lowest nonce above all that the sender in the region has used. */
+export function nonceOf(length: i64): i64 {
+  return nextNonce(region.address);
+}
+
+// ---- what became of them ----------------------------------------------------------------------------------
 
 function writeResults(count: u32): u32 {
   const begin = message.RESULTS_BYTES + count * message.RESULT_BYTES;
   let length = begin;
+  let ran: u32 = 0;
   outcomes.rewind();
-  for (let i: u32 = 0; i < count && outcomes.next(); i++) length += outcomes.outputLength;
+  for (let i: u32 = 0; i < batch.length && outcomes.next(); i++) {
+    length += outcomes.outputLength;
+    if (outcomes.status != ITEM_NOT_RUN) ran++;
+  }
+  if (authentications !== null) takeBack(ran); // those that did not run come last
   if (length > message.DATA_BYTES) throw new Error("the outcomes are too long for a block");
   const target = data.reserve(length);
   store<u32>(target, count);
   store<u32>(target, 0, 4);
   let output = target + begin;
   outcomes.rewind();
-  for (let i: u32 = 0; i < count && outcomes.next(); i++) {
+  for (let i: u32 = 0; i < count; i++) {
     const record = target + message.RESULTS_BYTES + i * message.RESULT_BYTES;
+    const verdict = verdictOf(i);
+    if (verdict != message.ADMITTED) {
+      writeRefusal(record, verdict);
+      continue;
+    }
+    outcomes.next();
     const outputLength = outcomes.outputLength;
     store<u32>(record, outcomes.status, message.RESULT_STATUS);
     store<u32>(record, outcomes.fault, message.RESULT_FAULT);
     store<i64>(record, outcomes.code, message.RESULT_CODE);
     store<u64>(record, outcomes.gasUsed, message.RESULT_GAS_USED);
     store<u32>(record, outputLength, message.RESULT_LENGTH);
-    store<u32>(record, 0, message.RESULT_LENGTH + 4);
+    store<u32>(record, selectorOf(i), message.RESULT_SELECTOR);
     memory.copy(output, outcomes.output, outputLength);
     output += outputLength;
   }
   return length;
+}
+
+function writeRefusal(record: usize, reason: u32): void {
+  memory.fill(record, 0, message.RESULT_BYTES);
+  const isNotRun = reason == message.REASON_NOT_RUN;
+  store<u32>(record, isNotRun ? ITEM_NOT_RUN : message.STATUS_NOT_ADMITTED, message.RESULT_STATUS);
+  store<u64>(record, reason, message.RESULT_CODE);
+}
+
+function verdictOf(index: u32): u32 {
+  return load<u32>(verdicts.address + index * 8);
+}
+
+function selectorOf(index: u32): u32 {
+  return load<u32>(verdicts.address + index * 8, 4);
+}
+
+function setVerdict(index: u32, verdict: u32): void {
+  store<u32>(verdicts.address + index * 8, verdict);
 }

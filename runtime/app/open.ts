@@ -1,0 +1,76 @@
+/** The runtime of an App: opened with its programs, and made by its first block. */
+
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { StoreError, UsageError } from "../errors.ts";
+import { Runtime, type RuntimeOptions } from "../index.ts";
+import { type Interface, readInterface } from "../typed/interface.ts";
+import { AUTHENTICATOR, chainId } from "./authentication.ts";
+import { genesisMessage } from "./blocks.ts";
+import type { AppOptions } from "./options.ts";
+import { ownProgram } from "./root.ts";
+import type { Hex } from "./signer.ts";
+
+/** The default of the runtime's memory quota, in pages. */
+const MEMORY_QUOTA_PAGES = 1 << 20;
+/** A sender takes 64 bytes, and at most twice as much in the index: less than a quarter of the quota. */
+const SENDERS_PER_PAGE = 4;
+const SENDERS_MAX = 1 << 24;
+
+export interface Opened {
+  readonly runtime: Runtime;
+  readonly description: Interface;
+  readonly chain: Hex;
+}
+
+export async function openRuntime(options: AppOptions): Promise<Opened> {
+  const { contract, program: given, authenticate, order: _, gas: __, ...rest } = options;
+  if ((contract === undefined) === (given === undefined))
+    throw new UsageError("BAD_OPTION", 'give "contract", a source file, or "program", a compiled module');
+  const program = given ?? (await compile(contract as string));
+  const description = readInterface(program);
+  const authenticator = (await authenticate?.program()) ?? null;
+  const programs = authenticator === null ? [program] : [program, authenticator];
+  const runtime = await open({ ...rest, root: await ownProgram("root"), programs });
+  try {
+    const chain = chainId(authenticate, runtime.genesis);
+    const sendersMax = Math.min(
+      SENDERS_MAX,
+      (rest.memoryQuotaPages ?? MEMORY_QUOTA_PAGES) * SENDERS_PER_PAGE,
+    );
+    if (runtime.head.height === 0)
+      await runtime.produce(genesisMessage({ program, authenticator, chain, sendersMax }));
+    if (authenticator !== null) checkChain(runtime, chain);
+    return { runtime, description, chain: `0x${Buffer.from(chain).toString("hex")}` };
+  } catch (error) {
+    await runtime.close();
+    throw error;
+  }
+}
+
+async function open(options: RuntimeOptions): Promise<Runtime> {
+  try {
+    return await Runtime.open(options);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== "STORE_GENESIS") throw error;
+    const text =
+      "the store was made with another program, or with other rules than these options give: " +
+      "open it with the program it has, or give the new one a store of its own";
+    throw new StoreError("STORE_GENESIS", text, error.facts, { cause: error });
+  }
+}
+
+/** The chain that a store's authenticator knows is the one that the options name. */
+function checkChain(runtime: Runtime, chain: Uint8Array): void {
+  if (Buffer.compare(runtime.read(AUTHENTICATOR, 0, chain.length), chain) === 0) return;
+  const text = "the store's chain has another name than the options give: signatures would be for another";
+  throw new UsageError("BAD_OPTION", text);
+}
+
+async function compile(file: string): Promise<Uint8Array> {
+  const path = resolve(file);
+  if (!existsSync(path))
+    throw new UsageError("E_GUEST_MISSING", `no contract ${path}: give the path of a file`, { path });
+  const { compileGuest } = await import("../compile.ts");
+  return compileGuest(path);
+}

@@ -1,0 +1,148 @@
+/**
+ * Blocks of an App in all the ways there are: produced, applied from another's message, proposed and
+ * committed, reorganised, forked; and what becomes of those who wait.
+ */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import {
+  App,
+  type AppEvent,
+  type AppOptions,
+  type Contracts,
+  type Outcome,
+} from "../../runtime/app/index.ts";
+import { compileGuest } from "../../runtime/compile.ts";
+import { BANK, project } from "./project.ts";
+
+const alice = `0x${"a1".repeat(20)}` as const;
+const bob = `0x${"b0".repeat(20)}` as const;
+let program: Uint8Array;
+const opened: App[] = [];
+
+before(async () => {
+  program = await compileGuest(join(project({ "bank.ts": BANK }), "bank.ts"));
+});
+after(async () => {
+  for (const app of opened) await app.close();
+});
+
+async function open(options: Partial<AppOptions> = {}): Promise<App> {
+  const app = await App.open({ program, workers: 1, heapBytes: 2 ** 32, ...options });
+  opened.push(app);
+  return app;
+}
+
+const bank = (app: App) => app.client.Bank as Contracts[string] & Record<string, (args?: object) => never>;
+const mint = (app: App, amount: bigint) => bank(app).mint?.({ to: alice, amount }) as never;
+const pay = (app: App, amount: bigint) => bank(app).pay?.({ from: alice, to: bob, amount }) as never;
+const short = (outcome: Outcome): unknown => (outcome.ok ? outcome.value : outcome.error);
+const held = (app: App): unknown => (app.state.accounts?.get(alice) as { balance: bigint })?.balance;
+
+test("a message makes the same block elsewhere, and those who wait there are told", async () => {
+  const [producer, replica] = [await open(), await open()];
+  const waits = replica.submit(mint(replica, 5n), { from: alice });
+  const stays = replica.submit(mint(replica, 6n), { from: alice });
+  producer.submit(mint(producer, 5n), { from: alice });
+  producer.submit(pay(producer, 9n), { from: alice });
+  const made = await producer.produce({ time: 4_000 });
+  const applied = await replica.apply(made.message);
+  assert.equal(applied.block.id, made.block.id);
+  assert.deepEqual(applied.outcomes.map(short), [5n, "overdraft"]);
+  assert.equal(short(await waits), 5n);
+  assert.equal(replica.waiting.length, 1);
+  await replica.produce();
+  assert.equal(short(await stays), 11n);
+  await assert.rejects(replica.apply(new Uint8Array(5)), /the message of a block that an App has made/);
+  await assert.rejects(replica.apply(made.message.subarray(0, 40)), /the message of a block/);
+});
+
+test("a proposal is not of the chain; what it took waits until it is committed", async () => {
+  const app = await open();
+  const minted = app.submit(mint(app, 7n), { from: alice });
+  const [one, other] = [await app.execute({ time: 1_000 }), await app.execute({ time: 2_000 })];
+  assert.deepEqual(
+    [one, other].map(({ outcomes }) => outcomes.map(short)),
+    [[7n], [7n]],
+  );
+  assert.notEqual(one.block.id, other.block.id);
+  assert.equal(held(app), undefined);
+  assert.equal(app.waiting.length, 1);
+  const above = await app.execute({ on: other.block, time: 2_000 });
+  const balance = bank(app).balanceOf?.({ who: alice }) as never;
+  assert.deepEqual(short(await app.query(balance, { on: above.block })), 14n);
+  const committed = await app.commit(other);
+  assert.equal(committed.block.id, app.head.id);
+  assert.equal(short(await minted), 7n);
+  assert.equal(app.waiting.length, 0);
+  assert.equal(held(app), 7n);
+  await assert.rejects(app.commit(one), { code: "STALE" });
+  await app.release(one);
+  const replica = await open();
+  const voted = await replica.execute({ message: committed.message });
+  assert.equal(voted.block.id, committed.block.id);
+});
+
+test("a reorg takes proposals and messages, all or nothing, and settles what they have", async () => {
+  const app = await open();
+  const start = app.head;
+  app.submit(mint(app, 100n), { from: alice });
+  await app.produce({ time: 1_000 });
+  const branch = await app.fork({ at: start });
+  opened.push(branch);
+  branch.submit(mint(branch, 50n), { from: alice });
+  const first = await branch.produce({ time: 1_000 });
+  const paid = app.submit(pay(app, 40n), { from: alice });
+  branch.submit(pay(branch, 40n), { from: alice });
+  const second = await branch.produce({ time: 1_000 });
+  const proposal = await app.execute({ on: start, message: first.message });
+  const { removed, added } = await app.reorg({ to: start, blocks: [proposal, second.message] });
+  assert.deepEqual([removed.length, added.map(({ outcomes }) => outcomes.map(short))], [1, [[50n], [9n]]]);
+  assert.equal(app.head.id, branch.head.id);
+  assert.equal(short(await paid), 9n);
+  assert.equal(held(app), 9n);
+  const broken = second.message.slice();
+  broken.fill(0, 8, 16); // time goes back
+  const { id } = app.head;
+  await assert.rejects(app.reorg({ to: start, blocks: [first.message, broken] }), { code: "BLOCK_FAULT" });
+  assert.equal(app.head.id, id);
+});
+
+test("events of blocks as they become the chain's, and reverts", async () => {
+  const app = await open();
+  const events = app.events();
+  app.submit(mint(app, 100n), { from: alice });
+  const before = (await app.produce()).block;
+  app.submit(pay(app, 500n), { from: alice });
+  app.submit(pay(app, 10n), { from: alice });
+  const { block } = await app.produce();
+  await app.revert(before);
+  const proposal = await app.execute();
+  await app.commit(proposal);
+  app.submit(pay(app, 20n), { from: alice });
+  const last = (await app.produce()).block;
+  await app.close();
+  const seen: AppEvent[] = [];
+  for await (const event of events) seen.push(event);
+  const event = (amount: bigint) => ({ name: "Paid", fields: { from: alice, to: bob, amount } });
+  assert.deepEqual(seen, [
+    { kind: "event", block, transaction: 1, ...event(10n) },
+    { kind: "revert", height: before.height, block: before.id },
+    { kind: "event", block: last, transaction: 0, ...event(20n) },
+  ]);
+});
+
+test("encoded transactions are submitted as they are; what is none is refused", async () => {
+  const app = await open();
+  const bytes = app.encode(mint(app, 3n), { from: alice });
+  const minted = app.submit(bytes);
+  assert.equal(app.waiting[0]?.from, alice);
+  assert.equal(app.waiting[0]?.call.name, "mint");
+  await app.produce();
+  assert.equal(short((await minted) as Outcome), 3n);
+  assert.throws(() => app.submit(new Uint8Array(24)), /these bytes call no transaction of the program/);
+  assert.throws(() => app.submit(new Uint8Array(40_000)), /a transaction has at most 32768 bytes/);
+  assert.throws(() => app.encode(mint(app, 3n), {}), /from: expected 20 bytes/);
+  await assert.rejects(app.nonceOf(alice), /this app trusts callers: there are no nonces/);
+});
