@@ -163,6 +163,16 @@ export class Engine {
     this.#users.add(user);
   }
 
+  /** Keeps what a journal reaches that does not belong to a runtime yet. */
+  async holding<T>(user: RootHolder, work: () => Promise<T>): Promise<T> {
+    this.#users.add(user);
+    try {
+      return await work();
+    } finally {
+      this.#users.delete(user);
+    }
+  }
+
   /** Whether a runtime is open. */
   get inUse(): boolean {
     return this.#users.size > 0;
@@ -291,7 +301,7 @@ export class Engine {
   }
 
   async #collectIfDue(): Promise<void> {
-    if (this.#due() && (this.#inFlight === 0 || this.#pressed)) await this.collect();
+    if (this.#due() && (this.#inFlight === 0 || this.isPressed)) await this.collect();
   }
 
   #runOnce<T>(
@@ -389,7 +399,7 @@ export class Engine {
     const { heap, pool } = this;
     const began = performance.now();
     while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
-    if (pool.threadsAtWork > 0 && !this.#pressed && !force) return false;
+    if (pool.threadsAtWork > 0 && !this.isPressed && !force) return false;
     pool.pauseAdvance(true);
     try {
       await pool.views.hold();
@@ -403,7 +413,7 @@ export class Engine {
       };
       const stores = this.#storeBits();
       await collect(evict ? stores : 0);
-      if (!evict && stores !== 0 && this.#pressed) await collect(stores);
+      if (!evict && stores !== 0 && this.isPressed) await collect(stores);
       await also?.();
     } finally {
       pool.views.release();
@@ -419,13 +429,14 @@ export class Engine {
   #due(): boolean {
     const used = this.heap.usedBytes;
     const live = this.#usedAfterCollection;
-    const growth = this.#pressed
+    const growth = this.isPressed
       ? this.heap.limitBytes * COLLECT_SLACK
       : Math.max(COLLECT_BYTES_LEAST, Math.min(COLLECT_TIMES * live, COLLECT_BYTES_MOST), live);
     return used > live + growth;
   }
 
-  get #pressed(): boolean {
+  /** Whether little of the heap is free. */
+  get isPressed(): boolean {
     return this.heap.usedBytes > this.heap.limitBytes * COLLECT_SHARE;
   }
 }

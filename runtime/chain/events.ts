@@ -35,6 +35,10 @@ export interface EventFields {
   readonly prune: { readonly blocks: number; readonly objects: number; readonly bytes: number };
   /** What a sweep of the store in the background has freed. */
   readonly sweep: { readonly objects: number; readonly bytes: number };
+  /** The states up to this head are in the store; how long that took. Option "durability": "logged". */
+  readonly checkpoint: { readonly milliseconds: number };
+  /** The log, or a checkpoint, could not be written. Nothing is lost by it, and it is tried again. */
+  readonly checkpointFailed: { readonly code: string; readonly text: string };
   /** The heap was collected, for all runtimes that share it; what is in use now. */
   readonly collect: { readonly heapUsedBytes: number; readonly milliseconds: number };
   /** A worker thread died and is replaced; how many did since the runtime was opened. */

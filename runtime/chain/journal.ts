@@ -7,27 +7,29 @@
  * the histories, the draft of a call, a candidate, a change in line or a view reaches is a root: of
  * collections, and of sweeps.
  *
- * A history that is further behind, such as one of which a checkpoint has the states, would be one more field
- * that the same changes reach later, and one more root.
+ * With a log of inputs there is a third history, of which the store has the states: a change is acknowledged
+ * when it is in the log (checkpoint.ts).
  *
- * "block": a call ends when its change is on the disk, or rejects. "pipelined": a call ends before that, and
- * the next one says what could not be written, be it `flush` or `close`. Without a store every change is
- * acknowledged at once.
+ * "block", "logged": a call ends when its change is on the disk, or rejects. "pipelined": a call ends before
+ * that, and the next one says what could not be written, be it `flush` or `close`. Without a store every
+ * change is acknowledged at once.
  */
 
 import { assert, StoreError } from "../errors.ts";
-import type { Heap, Ref } from "../heap/heap.ts";
+import type { Ref } from "../heap/heap.ts";
 import type { Store } from "../store/store.ts";
-import type { NamedBlock, NewBlock, StoreChange, Written } from "../store/writer.ts";
+import type { Written } from "../store/writer.ts";
 import type { ArchivedBlock } from "./archive.ts";
-import { type Block, checkArchived, dataOf, type Retained } from "./block.ts";
+import { type Block, checkArchived, type Retained } from "./block.ts";
 import { Candidates } from "./candidates.ts";
+import { bytesOf, newBlock, pushedBy, storeChange } from "./changes.ts";
+import { Checkpoints, type Logging, writeSliced } from "./checkpoint.ts";
 import type { Engine } from "./engine.ts";
 import { Events } from "./events.ts";
 import { type BlockName, type Change, type History, parentOf } from "./history.ts";
 import { archivedOf } from "./stored.ts";
 
-export type Durability = "block" | "pipelined";
+export type Durability = "block" | "logged" | "pipelined";
 
 /** Maximum number of changes that wait for the disk; then produce waits as well. */
 const PENDING_LIMIT = 64;
@@ -56,6 +58,8 @@ export class Journal {
   #draft: History | null = null;
   /** Histories that are being copied, and states that views look at. */
   readonly #held = new Set<Reaching>();
+  /** Null: there is no log. */
+  readonly #checkpoints: Checkpoints | null;
   /** Changes on their way from the seen to the acknowledged history, each a transaction. */
   #pending: (readonly Change[])[] = [];
   #tail: Promise<void> = Promise.resolve();
@@ -65,8 +69,14 @@ export class Journal {
   /** Whether nothing was written since a sweep that had nothing to free. */
   #isSwept = false;
 
-  /** `history` is what the store holds. */
-  constructor(engine: Engine, history: History, store: Store | null, durability: Durability) {
+  /** `history` is what the store holds, and the log goes on from there. */
+  constructor(
+    engine: Engine,
+    history: History,
+    store: Store | null,
+    durability: Durability,
+    logging: Logging | null = null,
+  ) {
     this.#engine = engine;
     this.#seen = history;
     this.#acknowledged = history;
@@ -75,6 +85,11 @@ export class Journal {
     this.events = new Events((more) => engine.reports.watch(more));
     const { candidatesLimit } = engine.settings;
     this.candidates = new Candidates(candidatesLimit, () => this.#seen, this.events);
+    const writing = this.#writing.bind(this);
+    this.#checkpoints =
+      store === null || logging === null
+        ? null
+        : new Checkpoints(engine, store, logging, history, this.events, writing);
   }
 
   /** The history that callers see. */
@@ -111,6 +126,7 @@ export class Journal {
       if (held !== null) yield* held.roots();
     }
     yield* this.candidates.roots();
+    if (this.#checkpoints !== null) yield* this.#checkpoints.roots();
     for (const { ref, metadata } of this.#pending.flatMap(pushedBy)) {
       yield ref;
       yield metadata;
@@ -165,7 +181,7 @@ export class Journal {
    *
    * @throws StoreError: none of them is made
    */
-  async write(changes: readonly Change[], now = this.#durability === "block"): Promise<void> {
+  async write(changes: readonly Change[], now = this.#durability !== "pipelined"): Promise<void> {
     assert(
       !now || this.#pending.length === 0,
       "journal: a change that is waited for is not the first in line",
@@ -197,12 +213,29 @@ export class Journal {
   }
 
   /**
-   * Writes the state of a block of the draft ahead, so that its pages can be evicted. It is in no history of
-   * the store by that; what becomes of no block is garbage for the next sweep.
+   * Writes the state of a block of the draft ahead, so that its pages can be evicted; with a log of inputs
+   * only if there is little room. It is in no history of the store by that; what becomes of no block is
+   * garbage for the next sweep.
    */
   async stage({ ref, metadata }: Retained): Promise<void> {
     const { store } = this;
-    if (store !== null) await this.#writing(() => store.stage([ref, metadata]));
+    if (store === null || (this.#checkpoints !== null && !this.#engine.isPressed)) return;
+    while ((await this.#writing(() => store.stage([ref, metadata]))).more);
+  }
+
+  /** Changes that the log held were made again. */
+  async replayed(changes: readonly Change[]): Promise<void> {
+    assert(this.#pending.length === 0, "journal: the log is replayed before anything is written");
+    this.#seen = this.#seen.apply(changes);
+    this.#acknowledged = this.#seen;
+    await this.#checkpoints?.replayed(changes, this.#seen);
+  }
+
+  /** Brings all that is acknowledged into the store; whether anything was missing there. */
+  async checkpoint(): Promise<boolean> {
+    if (this.#checkpoints === null || this.#checkpoints.isDone) return false;
+    await this.#checkpoints.now();
+    return true;
   }
 
   /** An archived block: of the chain by height, or any by its id. Waits for changes that are in line. */
@@ -211,6 +244,7 @@ export class Journal {
     const { store } = this;
     if (store === null) return this.#seen.archived(target);
     await this.#tail;
+    await this.checkpoint();
     const found = await store.archived(typeof target === "number" ? target : bytesOf(target));
     return found === null ? null : archivedOf(found);
   }
@@ -221,8 +255,16 @@ export class Journal {
     this.check();
   }
 
-  /** Frees what no root reaches; what that was, null without a store. Waits for a sweep in progress. */
+  /**
+   * Frees what no root reaches; what that was, null without a store. Waits for a sweep in progress, and with
+   * a log makes a checkpoint, for what it has forgotten is in the store until then.
+   */
   async sweep(): Promise<Written | null> {
+    await this.checkpoint();
+    return this.#sweepNow();
+  }
+
+  async #sweepNow(): Promise<Written | null> {
     if (this.store === null) return null;
     await this.#sweeping?.catch(() => {});
     this.#sweeping = this.#sweep(this.store, true);
@@ -233,6 +275,7 @@ export class Journal {
   async close(): Promise<void> {
     this.candidates.close();
     await this.#tail;
+    await this.#checkpoints?.close();
     await this.#sweeping?.catch(() => {});
     this.events.end();
     this.check();
@@ -264,28 +307,32 @@ export class Journal {
     }
   }
 
-  /** Makes changes durable, after which the store holds `next`. */
+  /** Makes changes durable, after which `next` is acknowledged. */
   async #send(changes: readonly Change[], next: History): Promise<void> {
-    const store = this.store as Store;
-    const before = this.#acknowledged;
-    await this.#writing(() => store.change(storeChange(this.#engine.heap, changes, before, next)));
+    if (this.#checkpoints !== null) return this.#checkpoints.write(changes, next);
+    const blocks = await this.#engine.inTurn(async () =>
+      pushedBy(changes).map((entry) => newBlock(this.#engine.heap, entry, next.isPinned(entry.block))),
+    );
+    const change = storeChange(blocks, changes, this.#acknowledged, next);
+    await writeSliced(this.store as Store, change, (write) => this.#writing(write));
   }
 
   /** Writes, if need be once more after a sweep: the room may be taken by what nothing reaches. */
-  async #writing(write: () => Promise<Written>): Promise<void> {
+  async #writing(write: () => Promise<Written>): Promise<Written> {
     let written: Written;
     try {
       written = await this.#engine.inTurn(write);
     } catch (error) {
       const isFull = error instanceof StoreError && error.code === "STORE_FULL";
       if (!isFull || this.#isSwept) throw error;
-      const freed = await this.sweep().catch(() => null);
+      const freed = await this.#sweepNow().catch(() => null);
       this.#isSwept = freed?.objects === 0;
       if (freed === null || freed.objects === 0) throw error;
       written = await this.#engine.inTurn(write);
     }
     this.#isSwept = false;
     this.#sweepIfDue(written);
+    return written;
   }
 
   #sweepIfDue({ sweepDue }: Written): void {
@@ -319,56 +366,6 @@ export class Journal {
       this.#sweeping = null;
     }
   }
-}
-
-function pushedBy(changes: readonly Change[]): Retained[] {
-  return changes.flatMap((change) => (change.kind === "push" ? [change.entry] : []));
-}
-
-/** Changes as the store takes them, which lead from one history to the next. */
-function storeChange(heap: Heap, changes: readonly Change[], before: History, next: History): StoreChange {
-  const named = (kind: Change["kind"]): NamedBlock[] =>
-    changes.flatMap((change) => (change.kind === kind && "block" in change ? [nameOf(change.block)] : []));
-  const archived: Uint8Array[] = [];
-  if (before.archiveLimit > 0) {
-    let history = before;
-    for (const change of changes) {
-      if (change.kind === "forget") {
-        archived.push(...history.leavingWith(change.block).map(({ block }) => bytesOf(block.id)));
-      }
-      history = history.apply([change]);
-    }
-  }
-  return {
-    archived,
-    blocks: pushedBy(changes).map((entry) => newBlock(heap, entry, next.isPinned(entry.block))),
-    removed: named("forget"),
-    pinned: named("pin").map(({ id }) => id),
-    unpinned: named("unpin").map(({ id }) => id),
-    chain: next.chainSince(before).map(({ block }) => nameOf(block)),
-    head: headOf(next),
-  };
-}
-
-/** The head of a history as the store takes it. */
-export function headOf({ head, base }: History): StoreChange["head"] {
-  return { ...nameOf(head.block), base };
-}
-
-export function nameOf({ id, height }: BlockName): NamedBlock {
-  return { id: bytesOf(id), height };
-}
-
-/** A block as the store takes it. */
-export function newBlock(heap: Heap, { block, ref, metadata, budget }: Retained, pinned: boolean): NewBlock {
-  const { height, gasUsed, ended } = block;
-  const [id, parent, root] = [block.id, block.parent, block.root].map(bytesOf) as [Buffer, Buffer, Buffer];
-  const data = dataOf(heap, ref);
-  return { ref, metadata, block: { id, height, parent, root, data, budget, gasUsed, ended, pinned } };
-}
-
-function bytesOf(hex: string): Buffer {
-  return Buffer.from(hex, "hex");
 }
 
 /** What the next call says of changes that were acknowledged before they were durable. */

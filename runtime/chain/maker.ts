@@ -177,13 +177,15 @@ export class Maker {
   }
 
   /**
-   * Forgets blocks because the heap is full, at most `count`, those first that "retainBlocks" would let
-   * go first; never the head, nor the block that is `needed`. How many it were.
+   * Makes room because the heap is full; 0 if it found none. With a log of inputs, first by a checkpoint,
+   * after which pages can be evicted. Then it forgets blocks, at most `count`, those first that the option
+   * "retainBlocks" would let go first; never the head, nor the block that is `needed`.
    */
   async makeRoom(count: number, needed: BlockName): Promise<number> {
     const { retainBlocksMin, onForget } = this.#engine.settings;
     const journal = this.#journal;
     await journal.flush();
+    if (await journal.checkpoint().catch(() => false)) return 1;
     const oldest = journal.history
       .oldest(count, retainBlocksMin)
       .filter(({ block }) => block.id !== needed.id);

@@ -11,16 +11,19 @@ import { REWRITER_VERSION } from "../program/admit.ts";
 import { ProgramCache } from "../program/cache.ts";
 import type { BlockRecord } from "../store/record.ts";
 import { type Store, Stores } from "../store/store.ts";
-import type { StoreChange } from "../store/writer.ts";
+import type { StoreChange, Written } from "../store/writer.ts";
 import { mainHeap, Pool } from "../worker/pool.ts";
 import { createTimeline } from "../worker/timeline.ts";
 import { Archive } from "./archive.ts";
 import { inputOf, makeBlock, type Retained } from "./block.ts";
+import { headOf, nameOf, newBlock } from "./changes.ts";
+import { writeSliced } from "./checkpoint.ts";
 import { Engine } from "./engine.ts";
 import { makeGenesis } from "./genesis.ts";
 import { History } from "./history.ts";
-import { headOf, Journal, nameOf, newBlock } from "./journal.ts";
+import { Journal } from "./journal.ts";
 import type { Settings, StoreSettings } from "./options.ts";
+import { NOTHING, openJournal } from "./replay.ts";
 import { blockOf, checkBlock } from "./stored.ts";
 
 /** What a runtime is made of. */
@@ -68,7 +71,9 @@ export async function openParts(settings: Settings): Promise<Parts> {
     const held = isNew ? await firstBlock(engine) : restore(pool.heap, genesis.id, store as Store);
     const history = held.withArchive(archive);
     if (store !== null && isNew) await copyHistory(engine, history, store);
-    return { engine, journal: new Journal(engine, history, store, place?.durability ?? "block") };
+    if (store === null || place === null)
+      return { engine, journal: new Journal(engine, history, null, "block") };
+    return { engine, journal: await openJournal(engine, history, store, place) };
   } catch (error) {
     store ??= (await opening?.catch(() => null)) ?? null;
     await store?.close();
@@ -145,7 +150,7 @@ export async function copyToStore(engine: Engine, history: History, place: Store
   }
   try {
     await copyHistory(engine, history, store);
-    return new Journal(engine, history.withArchive(archiveOf(engine, true)), store, place.durability);
+    return await openJournal(engine, history.withArchive(archiveOf(engine, true)), store, place);
   } catch (error) {
     await store.discard();
     throw error;
@@ -157,9 +162,8 @@ export async function copyToStore(engine: Engine, history: History, place: Store
  * opens it, so it gets one last. Blocks that are there are left over from a copy that was killed.
  */
 async function copyHistory(engine: Engine, history: History, store: Store): Promise<void> {
-  const none = { blocks: [], removed: [], archived: [], pinned: [], unpinned: [], chain: [] };
-  const nothing: StoreChange = { ...none, head: null };
-  const change = (some: Partial<StoreChange>) => engine.inTurn(() => store.change({ ...nothing, ...some }));
+  const writing = (write: () => Promise<Written>) => engine.inTurn(write);
+  const change = (some: Partial<StoreChange>) => writeSliced(store, { ...NOTHING, ...some }, writing);
   const { blocks } = store.state;
   if (blocks.length > 0) await change({ removed: blocks.map(({ id, height }) => ({ id, height })) });
   const end = { chain: history.chain().map(({ block }) => nameOf(block)), head: headOf(history) };

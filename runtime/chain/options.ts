@@ -79,6 +79,12 @@ export interface RuntimeOptions {
    * from them. Default: none, blocks live in memory.
    */
   readonly store?: string | StoreOptions;
+  /**
+   * "checkpoint": gives up the blocks of a store that its log of inputs has and it has not, and goes on from
+   * its last checkpoint. For a log that is damaged, or that this build cannot run again (STORE_DIVERGED).
+   * Default: "log", those blocks are run again.
+   */
+  readonly recover?: "log" | "checkpoint";
   /** Switches for tests and diagnosis. Default: all off. */
   readonly debug?: DebugOptions;
 }
@@ -104,9 +110,22 @@ export interface StoreOptions {
   /**
    * "block", the default: what `produce` resolves to is on the disk. "pipelined": writing overlaps with the
    * next blocks, and `flush` resolves when all are on the disk; after a crash the last ones may be missing,
-   * never one in between.
+   * never one in between. "logged": what a block is made from is on the disk when `produce` resolves; its
+   * state follows in the background, and after a crash the blocks since then are run again. That loses as
+   * little as "block", and trusts that the same inputs give the same blocks again, which is checked.
    */
-  readonly durability?: "block" | "pipelined";
+  readonly durability?: "block" | "logged" | "pipelined";
+  /**
+   * Of "logged": how long a block may wait until its state is written as well, if the disk keeps up. After a
+   * crash opening takes the time of running the blocks of at most twice as long, and of one more. Default
+   * 1000.
+   */
+  readonly checkpointMs?: number;
+  /**
+   * Of "logged": bytes of the log, which are taken from the disk when the store is made. A change that takes
+   * more than a quarter is written with its states at once. Default 16 MiB.
+   */
+  readonly logBytes?: number;
   /**
    * The objects in the store may take so many bytes, those included that a sweep will free. Default: no
    * limit.
@@ -119,7 +138,9 @@ export interface StoreOptions {
 /** Options of a store with defaults filled in. */
 export interface StoreSettings {
   readonly path: string;
-  readonly durability: "block" | "pipelined";
+  readonly durability: "block" | "logged" | "pipelined";
+  readonly checkpointMs: number;
+  readonly logBytes: number;
   readonly limitBytes: number | undefined;
   readonly steps: string | undefined;
 }
@@ -160,6 +181,7 @@ const KNOWN = [
   "queueLimit",
   "programCache",
   "store",
+  "recover",
   "runner",
   "onBatch",
   "dependencies",
@@ -178,7 +200,8 @@ export function checkOptions(options: RuntimeOptions): Settings {
     throw bad("entry", entry, "the name of an exported function");
   if (programCache !== undefined && typeof programCache !== "string")
     throw bad("programCache", programCache, "a directory");
-  const { runner = "parallel", onBatch, onForget, debug = {} } = options;
+  const { runner = "parallel", onBatch, onForget, recover = "log", debug = {} } = options;
+  if (recover !== "log" && recover !== "checkpoint") throw bad("recover", recover, '"log" or "checkpoint"');
   if (runner !== "parallel" && runner !== "sequential")
     throw bad("runner", runner, '"parallel" or "sequential"');
   if (onBatch !== undefined && typeof onBatch !== "function") throw bad("onBatch", onBatch, "a function");
@@ -188,6 +211,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     runner,
     onBatch,
     onForget,
+    recover,
     debug: checkDebug(debug),
     dependencies: flag(options, "dependencies"),
     root,
@@ -235,7 +259,7 @@ function checkDebug(debug: DebugOptions): DebugSettings {
   };
 }
 
-const STORE_KNOWN = ["path", "durability", "limitBytes", "steps"];
+const STORE_KNOWN = ["path", "durability", "checkpointMs", "logBytes", "limitBytes", "steps"];
 
 /** The option "store", checked. */
 export function checkStore(store: string | StoreOptions): StoreSettings {
@@ -244,16 +268,17 @@ export function checkStore(store: string | StoreOptions): StoreSettings {
   checkNames(options, STORE_KNOWN, "store");
   const { path, durability = "block", steps } = options;
   if (typeof path !== "string" || path === "") throw bad("store.path", path, "a directory");
-  if (durability !== "block" && durability !== "pipelined") {
-    throw bad("store.durability", durability, '"block" or "pipelined"');
+  if (durability !== "block" && durability !== "logged" && durability !== "pipelined") {
+    throw bad("store.durability", durability, '"block", "logged" or "pipelined"');
   }
   if (steps !== undefined && typeof steps !== "string")
     throw bad("store.steps", steps, "the URL of a module");
-  const limitBytes =
-    options.limitBytes === undefined
-      ? undefined
-      : integer({ "store.limitBytes": options.limitBytes }, "store.limitBytes", 0, 1 << 20, 2 ** 40);
-  return { path, durability, limitBytes, steps };
+  const number = (name: "limitBytes" | "checkpointMs" | "logBytes", ...range: [number, number, number]) =>
+    integer({ [`store.${name}`]: options[name] }, `store.${name}`, ...range);
+  const limitBytes = options.limitBytes === undefined ? undefined : number("limitBytes", 0, 1 << 20, 2 ** 40);
+  const checkpointMs = number("checkpointMs", 1000, 1, 3_600_000);
+  const logBytes = 4096 * Math.ceil(number("logBytes", 16 << 20, 1 << 16, 2 ** 30) / 4096);
+  return { path, durability, checkpointMs, logBytes, limitBytes, steps };
 }
 
 /** Options of `close`. */

@@ -269,6 +269,14 @@ export class Runtime extends Chain {
   }
 
   /**
+   * As `flush`, and the states are in the store too, where readers and exports find them. No block is lost if
+   * it rejects. With "logged" this happens by itself, as the option "checkpointMs" says.
+   */
+  async checkpoint(): Promise<void> {
+    await this.#enqueue(() => this.#journal.flush().then(() => this.#journal.checkpoint()));
+  }
+
+  /**
    * An independent runtime that stands at the same block, or at another, and has the same retained blocks,
    * and no candidates. It shares threads and memory; close both. With a store of its own it is durable as
    * well; else it lives in memory.

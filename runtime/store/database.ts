@@ -2,6 +2,7 @@
  * The store's file: objects by their hash, blocks by their id. The only place that knows lmdb.
  *
  *   directory/data.mdb, lock.mdb   lmdb: several tables, transactions that hold over kill -9 and power loss
+ *   directory/inputs.log           what the newest blocks were made from (log.ts), if there is such a log
  *   directory/programs/            instrumented programs (program/cache.ts)
  *
  *   table     key                    value
@@ -113,9 +114,9 @@ export class Database {
     return existsSync(`${path}/data.mdb`);
   }
 
-  /** Removes the file of a store that nobody has open. */
+  /** Removes the files of a store that nobody has open. */
   static remove(path: string): void {
-    for (const name of ["data.mdb", "lock.mdb"]) rmSync(`${path}/${name}`, { force: true });
+    for (const name of ["data.mdb", "lock.mdb", "inputs.log"]) rmSync(`${path}/${name}`, { force: true });
   }
 
   /**

@@ -4,8 +4,10 @@
  */
 
 import { accessSync, constants, mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { badArgument, StoreError } from "../errors.ts";
 import { Database, type DatabaseOptions } from "./database.ts";
+import { syncDirectory } from "./directory.ts";
 import { storeFailure } from "./failures.ts";
 import { checkFormat } from "./state.ts";
 import { checkStructure, checkTables } from "./structure.ts";
@@ -15,7 +17,10 @@ export function openToWrite(path: string, whole = false): Database {
   checkPath(path);
   try {
     makeDirectory(path);
-    return Database.exists(path) ? openChecked(path, whole, {}) : new Database(path);
+    if (Database.exists(path)) return openChecked(path, whole, {});
+    const database = new Database(path);
+    syncDirectory(path);
+    return database;
   } catch (error) {
     throw storeFailure(error, path);
   }
@@ -81,7 +86,12 @@ export function requireStore(path: string): void {
 
 function makeDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    const first = mkdirSync(path, { recursive: true });
+    // The names of all that were made are in the directories above them.
+    for (let made = resolve(path); first !== undefined && made !== dirname(resolve(first)); ) {
+      made = dirname(made);
+      syncDirectory(made);
+    }
   } catch (cause) {
     const { code } = cause as { code?: string };
     if (code !== "EEXIST" && code !== "ENOTDIR") throw cause;

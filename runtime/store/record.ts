@@ -10,6 +10,7 @@
  *   "genesis"  [genesis id]
  *   "rewriter" [version of the rewriter, a text], unless the store was repaired
  *   "head"     [block id, its height, the lowest height of its chain]
+ *   "log"      [id of the file, bytes of its ring, position, check, epoch] of where it begins (log.ts)
  *   "writer"   [process number, when it started, boot id, token]
  *   "export"   [genesis id, block id, block record, base's id or null, base's root or null]
  *   "import"   [number of the next chunk, objects that are there]; "importHead": chunk 0
@@ -22,6 +23,7 @@
 import { hash } from "node:crypto";
 import { createRequire } from "node:module";
 import { assert, StoreError } from "../errors.ts";
+import type { LogPlace } from "./log.ts";
 
 export const STORE_FORMAT = 3;
 export const STORE_MAGIC = "stillpoint store";
@@ -179,6 +181,23 @@ export function packHead({ id, height, base }: Head): Buffer {
 export function unpackHead(bytes: Buffer): Head {
   const [id, height, base] = unpack(bytes, HEAD, '"head"') as [Buffer, number, number];
   return { id, height, base };
+}
+
+const LOG: readonly Shape[] = ["bytes", "integer", "integer", "bytes", "bytes"];
+
+export function packLog({ id, bytes, position, check, epoch }: LogPlace): Buffer {
+  return pack([id, bytes, position, check, epoch], LOG);
+}
+
+export function unpackLog(record: Buffer): LogPlace {
+  const [id, bytes, position, check, epoch] = unpack(record, LOG, '"log"') as [
+    Buffer,
+    number,
+    number,
+    Buffer,
+    Buffer,
+  ];
+  return { id, bytes, position, check, epoch };
 }
 
 const HOLDER: readonly Shape[] = ["integer", "text", "text", "text"];

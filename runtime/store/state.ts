@@ -2,6 +2,7 @@
 
 import { assert, StoreError } from "../errors.ts";
 import type { Database } from "./database.ts";
+import type { LogPlace } from "./log.ts";
 import {
   type BlockRecord,
   type Head,
@@ -12,6 +13,7 @@ import {
   unpackFormat,
   unpackHash,
   unpackHead,
+  unpackLog,
   unpackText,
   unpackTotals,
 } from "./record.ts";
@@ -22,6 +24,8 @@ export interface StoreState {
   readonly head: Buffer | null;
   /** By height, the older of one height first. */
   readonly blocks: readonly BlockRecord[];
+  /** Where the log of inputs begins that goes on from there, null: there is none. */
+  readonly log: LogPlace | null;
 }
 
 /** Objects counted at a time. */
@@ -120,7 +124,13 @@ export function readState(database: Database): StoreState {
     .blockIds()
     .map((id) => unpackBlock(id, database.block(id) as Buffer))
     .sort(byHeight);
-  return { head: readHead(database)?.id ?? null, blocks };
+  return { head: readHead(database)?.id ?? null, blocks, log: readLog(database) };
+}
+
+/** Where the log of inputs begins, null: there is none. */
+export function readLog(database: Database): LogPlace | null {
+  const record = database.meta("log");
+  return record === undefined ? null : unpackLog(record);
 }
 
 /** Where the history is, null: nowhere yet. */

@@ -7,6 +7,10 @@
  * below is there as well; so a commit walks down from the root and stops at marks. Its cost follows what
  * changed.
  *
+ * Objects are written before those that name them, so all that an object of the store names is there as well,
+ * at every moment. So a change with many objects takes several transactions, of which the last is the one
+ * that counts; collections and sweeps may run in between.
+ *
  * No collection may run during a call: objects are read, and marked, by reference.
  */
 
@@ -31,6 +35,7 @@ import { storeFailure } from "./failures.ts";
 import { encodeObject, forEachHash, type Stored } from "./format.ts";
 import { holds, release, takeHold } from "./holder.ts";
 import type { Source } from "./load.ts";
+import type { LogPlace } from "./log.ts";
 import type { StorePlace } from "./message.ts";
 import { openToWrite } from "./open.ts";
 import {
@@ -41,6 +46,7 @@ import {
   packFormat,
   packHash,
   packHead,
+  packLog,
   packText,
   packTotals,
   STORE_FORMAT,
@@ -86,6 +92,8 @@ export interface StoreChange {
   readonly chain: readonly NamedBlock[];
   /** Where the history is, at a retained block. Null: as before, or nowhere yet. */
   readonly head: (NamedBlock & { readonly base: number }) | null;
+  /** Where the input log begins that goes on from there. Null: there is none; undefined: as before. */
+  readonly log?: LogPlace | null;
 }
 
 /** What a commit or a sweep did. */
@@ -94,6 +102,8 @@ export interface Written {
   readonly bytes: number;
   /** So much was written since the last sweep that another one is worth it. */
   readonly sweepDue: boolean;
+  /** More objects are to be written first: nothing else was done, and the call is to be made again. */
+  readonly more: boolean;
 }
 
 /**
@@ -104,6 +114,11 @@ export type SweepStep = Written | "going" | "ended";
 
 /** A sweep is worth it when so much was written since the last one, or as much as there is. */
 const SWEEP_BYTES = 64 << 20;
+/** Objects written in one transaction at most: 0.1 s or so, for which a collection may have to wait. */
+const SLICE_OBJECTS = 4096;
+
+/** What a transaction wrote, and whether it was full before all was written. */
+type WrittenSlice = Pick<Written, "bytes" | "more">;
 
 /** Called between the steps of a transaction: where the crash harness kills. */
 export type Step = (name: string) => void;
@@ -207,15 +222,17 @@ export class Writer {
   }
 
   /** Makes a change durable. */
-  change({ blocks, removed, archived, pinned, unpinned, chain, head }: StoreChange): Written {
+  change({ blocks, removed, archived, pinned, unpinned, chain, head, log }: StoreChange): Written {
     const database = this.database;
     return this.#writing((written) => {
-      let bytes = 0;
-      for (const { ref, metadata } of blocks) bytes += this.#writeAll([ref, metadata], written);
-      if (blocks.length > 0) {
-        this.#bind();
-        this.#step("objects");
+      const refs = blocks.flatMap(({ ref, metadata }) => [ref, metadata]);
+      const { bytes, more } = this.#writeAll(refs, written);
+      if (blocks.length > 0) this.#step("objects");
+      if (more) {
+        this.#putTotals(bytes, this.#totals.nextSequence);
+        return { bytes, more };
       }
+      if (blocks.length > 0) this.#bind();
       let { nextSequence } = this.#totals;
       for (const { block, metadata } of blocks) {
         const known = database.block(block.id);
@@ -232,29 +249,30 @@ export class Writer {
       for (const id of unpinned) this.#setPinned(id as Buffer, false);
       for (const { id, height } of chain) database.putChain(height, id as Buffer);
       if (head !== null) this.#putHead(head as Head);
+      if (log !== undefined) database.putMeta("log", log === null ? null : packLog(log));
       if (blocks.length > 0) this.#putTotals(bytes, nextSequence);
       this.#step("record");
-      return bytes;
+      return { bytes, more };
     });
   }
 
   /** Writes objects ahead, and what they reach, of blocks to come. */
   stage(refs: readonly Ref[]): Written {
     return this.#writing((written) => {
-      const bytes = this.#writeAll(refs, written);
+      const done = this.#writeAll(refs, written);
       this.#step("objects");
-      this.#putTotals(bytes, this.#totals.nextSequence);
-      return bytes;
+      this.#putTotals(done.bytes, this.#totals.nextSequence);
+      return done;
     });
   }
 
   /** Runs a transaction that collects the objects it writes, and says how many bytes they take. */
-  #writing(work: (written: Ref[]) => number): Written {
+  #writing(work: (written: Ref[]) => WrittenSlice): Written {
     const written: Ref[] = [];
-    const bytes = this.#transaction(() => work(written));
+    const done = this.#transaction(() => work(written));
     const { words } = this.#heap;
     for (const one of written) Atomics.or(words, one * UNIT_WORDS + HEADER_STORED, this.#bit);
-    return { objects: written.length, bytes, sweepDue: this.#sweepDue };
+    return { objects: written.length, ...done, sweepDue: this.#sweepDue };
   }
 
   /** The head is retained, and the ends of its chain are where they must be. */
@@ -326,7 +344,7 @@ export class Writer {
     });
     if (!isDone) return "going";
     this.#sweep = null;
-    return { objects: sweep.freedObjects, bytes: sweep.freedBytes, sweepDue: false };
+    return { objects: sweep.freedObjects, bytes: sweep.freedBytes, sweepDue: false, more: false };
   }
 
   async close(): Promise<void> {
@@ -396,38 +414,52 @@ export class Writer {
     this.database.putMeta("totals", packTotals(this.#totals));
   }
 
-  #writeAll(roots: readonly Ref[], written: Ref[]): number {
-    return roots.reduce((bytes, root) => bytes + (root === 0 ? 0 : this.#write(root, written)), 0);
-  }
-
-  /** Writes what `root` reaches and the store does not hold; collects it in `written`. The bytes it takes. */
-  #write(root: Ref, written: Ref[]): number {
+  /**
+   * Writes what the roots reach and the store does not hold, each object behind those that it names, and
+   * collects it in `written`: so many objects as a slice has at most.
+   */
+  #writeAll(roots: readonly Ref[], written: Ref[]): WrittenSlice {
     const { words } = this.#heap;
-    const seen = new Set<Ref>();
-    const stack = [root];
+    const seen = new Set<Ref>([0]);
     let bytes = 0;
-    for (let ref = stack.pop(); ref !== undefined; ref = stack.pop()) {
-      const at = ref * UNIT_WORDS;
-      if (((words[at + HEADER_STORED] as number) & this.#bit) !== 0 || seen.has(ref)) continue;
-      seen.add(ref);
-      hashObject(this.#heap, ref);
-      const key = this.#key(ref);
-      if (this.#heap.kind(ref) === KIND_STUB) {
-        this.#copied = 0;
-        this.#require(key);
-        bytes += this.#copied;
-        continue;
-      }
-      bytes += this.database.putObject(key, encodeObject(this.#heap, ref));
-      this.#sweep?.keep(key);
-      written.push(ref);
-      const references = words[at + HEADER_REFERENCES] as number;
-      const first = referencesOf(words, ref);
-      for (let i = first; i < first + references; i++) {
-        const next = words[i] as number;
-        if (next !== 0) stack.push(next);
+    for (const root of roots) {
+      // The way down to an object, and behind each on it where the next of its references lies.
+      const path: [ref: Ref, next: number][] = [];
+      const enter = (ref: Ref): void => {
+        if (seen.has(ref)) return;
+        if (((words[ref * UNIT_WORDS + HEADER_STORED] as number) & this.#bit) !== 0) return;
+        path.push([ref, referencesOf(words, ref)]);
+      };
+      enter(root);
+      for (let top = path.at(-1); top !== undefined; top = path.at(-1)) {
+        const [ref, next] = top;
+        const end = referencesOf(words, ref) + (words[ref * UNIT_WORDS + HEADER_REFERENCES] as number);
+        if (next < end) {
+          top[1]++;
+          enter(words[next] as Ref);
+          continue;
+        }
+        if (written.length === SLICE_OBJECTS) return { bytes, more: true };
+        path.pop();
+        seen.add(ref);
+        bytes += this.#write(ref, written);
       }
     }
+    return { bytes, more: false };
+  }
+
+  /** Writes one object, all below which is there, or makes sure of what a stub stands for; the bytes. */
+  #write(ref: Ref, written: Ref[]): number {
+    hashObject(this.#heap, ref);
+    const key = this.#key(ref);
+    if (this.#heap.kind(ref) === KIND_STUB) {
+      this.#copied = 0;
+      this.#require(key);
+      return this.#copied;
+    }
+    const bytes = this.database.putObject(key, encodeObject(this.#heap, ref));
+    this.#sweep?.keep(key);
+    written.push(ref);
     return bytes;
   }
 

@@ -4,7 +4,8 @@
  *
  *   node child.ts DIRECTORY SEED DURABILITY RETAIN
  *
- * Durability is "block", "pipelined", or "early": pipelined, and acknowledged before it is on the disk.
+ * Durability is "block", "logged" with checkpoints all the time, "pipelined", or "early": pipelined, and
+ * acknowledged before it is on the disk.
  *
  * The metadata of a block follows from its height and its branch (branch 0 but for the blocks of a reorg,
  * which the next reorg takes back), so its id does as well, whatever happened in between.
@@ -16,14 +17,17 @@ import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { BRANCH_AT, metadata } from "./metadata.ts";
 
-const [path, seed, durability, retain] = process.argv.slice(2) as [string, string, string, string];
+type Durability = "block" | "logged" | "pipelined" | "early";
+const [path, seed, durability, retain] = process.argv.slice(2) as [string, string, Durability, string];
 const next = random(Number(seed));
 const say = (line: object): void => void writeSync(1, `${JSON.stringify(line)}\n`);
 
 const runtime = await open([], {
   store: {
     path,
-    durability: durability === "block" ? "block" : "pipelined",
+    durability: durability === "early" ? "pipelined" : durability,
+    checkpointMs: 1 + next(200),
+    logBytes: 1 << 16,
     steps: new URL("steps.ts", import.meta.url).href,
   },
   retainBlocks: Number(retain),

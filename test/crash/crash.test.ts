@@ -5,17 +5,19 @@ import { test } from "node:test";
 import { baseSeed } from "../seed.ts";
 import { crash } from "./run.ts";
 
-test("nothing that was acknowledged is lost when the process is killed", async (t) => {
-  const report = await crash(10, baseSeed(t), (text) => t.diagnostic(text));
-  assert.deepEqual([report.kills, report.lost, report.corrupt], [10, 0, 0]);
-  assert.ok(report.blocksAcknowledged > 0);
-});
+for (const durability of ["block", "logged"] as const) {
+  test(`${durability}: nothing that was acknowledged is lost when the process is killed`, async (t) => {
+    const report = await crash(8, baseSeed(t), (text) => t.diagnostic(text), [durability]);
+    assert.deepEqual([report.kills, report.lost, report.corrupt], [8, 0, 0]);
+    assert.ok(report.blocksAcknowledged > 0);
+  });
+}
 
 test("a runtime that acknowledges what is not on the disk is found out", async (t) => {
   const found = (text: string): void => t.diagnostic(text);
   let lost = 0;
   for (let attempt = 0; lost === 0; attempt++) {
     assert.ok(attempt < 10, "it was never found");
-    lost = (await crash(6, baseSeed(t) + attempt * 100, found, true)).lost;
+    lost = (await crash(6, baseSeed(t) + attempt * 100, found, ["early"])).lost;
   }
 });

@@ -1,27 +1,38 @@
 /**
- * npm run crash -- [--kills N] [--seed S] [--json]
+ * npm run crash -- [--kills N] [--seed S] [--durability block|logged|pipelined] [--json]
  *
  * Kills a process that writes blocks N times (300) and reports whether anything that was acknowledged is
  * lost, or anything corrupt; the exit code says it too.
  */
 
 import { parseArgs } from "node:util";
-import { crash } from "./run.ts";
+import { crash, type Durability } from "./run.ts";
 
 const { values } = parseArgs({
   options: {
     kills: { type: "string", default: "300" },
     seed: { type: "string", default: "20150730" },
+    durability: { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
 const kills = Number(values.kills);
 const seed = Number(values.seed);
-if (!Number.isSafeInteger(kills) || !Number.isSafeInteger(seed) || kills < 1) {
-  process.stderr.write("usage: npm run crash -- [--kills N] [--seed S] [--json]\n");
+const KNOWN = ["block", "logged", "pipelined"];
+const { durability } = values;
+const isKnown = durability === undefined || KNOWN.includes(durability);
+if (!Number.isSafeInteger(kills) || !Number.isSafeInteger(seed) || kills < 1 || !isKnown) {
+  const text = `usage: npm run crash -- [--kills N] [--seed S] [--durability ${KNOWN.join("|")}] [--json]\n`;
+  process.stderr.write(text);
   process.exit(2);
 }
-const report = await crash(kills, seed, (text) => process.stderr.write(`crash: ${text}\n`));
+const tell = (text: string): void => void process.stderr.write(`crash: ${text}\n`);
+const report = await crash(
+  kills,
+  seed,
+  tell,
+  durability === undefined ? undefined : [durability as Durability],
+);
 const { blocksAcknowledged, lost, corrupt } = report;
 process.stdout.write(
   values.json

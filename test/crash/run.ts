@@ -31,33 +31,39 @@ interface Found {
   readonly height: number;
 }
 
-type Line =
-  | {
-      readonly what: "open";
-      readonly head: string;
-      readonly height: number;
-      readonly retained: Found[];
-      readonly damages: number;
-    }
+interface OpenLine {
+  readonly what: "open";
+  readonly head: string;
+  readonly height: number;
+  readonly retained: Found[];
+  readonly damages: number;
+}
+
+/** What the child says. */
+export type Line =
+  | OpenLine
   | ({ readonly what: "block"; readonly step: number } & Found)
   | { readonly what: "leave"; readonly step: number; readonly height: number };
 
-const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
-const RETAIN = 24;
+export const CHILD = fileURLToPath(new URL("child.ts", import.meta.url));
+export const RETAIN = 24;
 /** Blocks that were left count as well: so many fewer of the chain may be retained. */
 const SLACK = 12;
 /** A store is used for so many kills, then a new one. */
 const KILLS_EACH = 25;
 
+/** How the process writes; "early" acknowledges blocks that are not on the disk, which must be found. */
+export type Durability = "block" | "logged" | "pipelined" | "early";
+
 /**
- * Kills `kills` times; `tell` hears of what went wrong, and now and then of progress. With a `canary` the
- * process acknowledges blocks that are not on the disk, which must be found.
+ * Kills `kills` times; `tell` hears of what went wrong, and now and then of progress. Each store is written
+ * in one of the ways that `durabilities` lists.
  */
 export async function crash(
   kills: number,
   seed: number,
   tell: (text: string) => void,
-  canary = false,
+  durabilities: readonly Durability[] = ["block", "logged", "pipelined"],
 ): Promise<CrashReport> {
   const report: CrashReport = { kills: 0, blocksAcknowledged: 0, lost: 0, corrupt: 0 };
   const oracle = new Oracle();
@@ -66,7 +72,11 @@ export async function crash(
       const directory = await mkdtemp(join(tmpdir(), "stillpoint-crash-"));
       try {
         const rounds = Math.min(KILLS_EACH, kills - report.kills);
-        await oneStore(join(directory, "store"), rounds, seed + report.kills, report, oracle, tell, canary);
+        const durability = durabilities[
+          Math.floor(report.kills / KILLS_EACH) % durabilities.length
+        ] as Durability;
+        const path = join(directory, "store");
+        await oneStore(path, rounds, seed + report.kills, report, oracle, tell, durability);
       } finally {
         await rm(directory, { recursive: true, force: true });
       }
@@ -85,57 +95,82 @@ async function oneStore(
   report: CrashReport,
   oracle: Oracle,
   tell: (text: string) => void,
-  canary: boolean,
+  durability: Durability,
 ): Promise<void> {
   const next = random(seed);
-  const durability = canary ? "early" : next(3) === 0 ? "pipelined" : "block";
-  /**
-   * What was acknowledged since the last start, and where blocks were left on purpose: those may be pruned.
-   */
-  let acknowledged: (Found & { readonly step: number })[] = [];
-  let left: { readonly step: number; readonly height: number }[] = [];
-  const wrong = (kind: "lost" | "corrupt", text: string): void => {
-    report[kind]++;
-    tell(`seed ${seed}, ${durability}, after ${report.kills} kills: ${text}`);
-  };
+  const judge = new Judge(oracle, report, (text) =>
+    tell(`seed ${seed}, ${durability}, after ${report.kills} kills: ${text}`),
+  );
   for (let round = 0; round < rounds; round++) {
     const lines = await killed(path, seed * 1000 + round, durability, next);
     report.kills++;
-    for (const line of lines) {
-      if (line.what === "open") {
-        if (line.damages > 0) wrong("corrupt", `${line.damages} damages`);
-        const last = acknowledged.at(-1);
-        for (const { id, root, height, step } of acknowledged) {
-          const lowest = Math.min(...left.filter((leaving) => leaving.step >= step).map((to) => to.height));
-          if (height > lowest || height <= line.height - RETAIN + SLACK) continue;
-          const same = line.retained.find((found) => found.id === id);
-          if (same === undefined) wrong("lost", `block ${height} is not there`);
-          else if (same.root !== root) wrong("corrupt", `block ${height} has another root`);
-        }
-        if (last !== undefined) {
-          const since = left.filter((leaving) => leaving.step >= last.step).map((to) => to.height);
-          const lowest = Math.min(last.height, ...since);
-          if (line.height < lowest) wrong("lost", `stands at ${line.height}, not at ${lowest}`);
-        }
-        for (const { id, root, height } of line.retained) {
-          const expected = await oracle.block(height);
-          const other = await oracle.other(height, id);
-          if ((id !== expected.id || root !== expected.root) && !other)
-            wrong("corrupt", `block ${height} is another`);
-        }
-        left = [];
-        acknowledged = [];
-      } else if (line.what === "block") {
-        report.blocksAcknowledged++;
-        const expected = await oracle.block(line.height);
-        if (line.id !== expected.id || line.root !== expected.root)
-          wrong("corrupt", `block ${line.height} differs`);
-        acknowledged.push(line);
-      } else {
-        // Whether it has happened when the kill comes is not known.
-        left.push(line);
-      }
+    for (const line of lines) await judge.take(line);
+  }
+}
+
+/** Compares what a store holds when it is opened with what was acknowledged before. */
+export class Judge {
+  readonly #oracle: Oracle;
+  readonly #report: CrashReport;
+  readonly #tell: (text: string) => void;
+  /**
+   * What was acknowledged since the last start, and where blocks were left on purpose: those may be pruned.
+   */
+  #acknowledged: (Found & { readonly step: number })[] = [];
+  #left: { readonly step: number; readonly height: number }[] = [];
+
+  constructor(oracle: Oracle, report: CrashReport, tell: (text: string) => void) {
+    this.#oracle = oracle;
+    this.#report = report;
+    this.#tell = tell;
+  }
+
+  async take(line: Line): Promise<void> {
+    if (line.what === "open") {
+      await this.#opened(line);
+      this.#left = [];
+      this.#acknowledged = [];
+    } else if (line.what === "block") {
+      this.#report.blocksAcknowledged++;
+      const expected = await this.#oracle.block(line.height);
+      if (line.id !== expected.id || line.root !== expected.root)
+        this.#wrong("corrupt", `block ${line.height} differs`);
+      this.#acknowledged.push(line);
+    } else {
+      // Whether it has happened when the kill comes is not known.
+      this.#left.push(line);
     }
+  }
+
+  async #opened(line: OpenLine): Promise<void> {
+    if (line.damages > 0) this.#wrong("corrupt", `${line.damages} damages`);
+    const last = this.#acknowledged.at(-1);
+    for (const { id, root, height, step } of this.#acknowledged) {
+      if (height > this.#lowestSince(step) || height <= line.height - RETAIN + SLACK) continue;
+      const same = line.retained.find((found) => found.id === id);
+      if (same === undefined) this.#wrong("lost", `block ${height} is not there`);
+      else if (same.root !== root) this.#wrong("corrupt", `block ${height} has another root`);
+    }
+    if (last !== undefined) {
+      const lowest = Math.min(last.height, this.#lowestSince(last.step));
+      if (line.height < lowest) this.#wrong("lost", `stands at ${line.height}, not at ${lowest}`);
+    }
+    for (const { id, root, height } of line.retained) {
+      const expected = await this.#oracle.block(height);
+      const other = await this.#oracle.other(height, id);
+      if ((id !== expected.id || root !== expected.root) && !other)
+        this.#wrong("corrupt", `block ${height} is another`);
+    }
+  }
+
+  /** The lowest height to which blocks were left since a step. */
+  #lowestSince(step: number): number {
+    return Math.min(...this.#left.filter((leaving) => leaving.step >= step).map(({ height }) => height));
+  }
+
+  #wrong(kind: "lost" | "corrupt", text: string): void {
+    this.#report[kind]++;
+    this.#tell(text);
   }
 }
 
@@ -170,7 +205,7 @@ async function killed(
 }
 
 /** The same blocks without crashes, in memory. */
-class Oracle {
+export class Oracle {
   readonly #blocks: Found[] = [];
   readonly #others = new Set<string>();
   #runtime: Runtime | null = null;

@@ -1,0 +1,274 @@
+/**
+ * Checkpoints: how a runtime with a log of inputs gets its states into the store, beside its blocks.
+ *
+ * A change is durable when it is in the log. Some time later a checkpoint takes the newest acknowledged
+ * history, writes the states of its blocks in slices, and at last, in one transaction, what the history is
+ * and where the log goes on from there. Only then may what is before that in the log be written over. So
+ * there is a third history, the one that is checkpointed; the log leads from it to the acknowledged one, and
+ * whoever opens the store runs its blocks again (replay.ts).
+ *
+ * A change that the log cannot take, because it is too large or the log has failed, is made durable by a
+ * checkpoint of its own, after which the log begins anew: a frame that was written in part, or whole and not
+ * acknowledged, counts for nothing.
+ *
+ * Clocks decide when a checkpoint is made, never what is in it. One that fails loses nothing: blocks go on
+ * until the log is full.
+ */
+
+import { assert, StoreError } from "../errors.ts";
+import type { Ref } from "../heap/heap.ts";
+import { REWRITER_VERSION } from "../program/admit.ts";
+import type { InputLog, LogMark } from "../store/log.ts";
+import type { Store } from "../store/store.ts";
+import type { NewBlock, StoreChange, Written } from "../store/writer.ts";
+import { newBlock, pushedBy, storeChange } from "./changes.ts";
+import type { Engine } from "./engine.ts";
+import type { Events } from "./events.ts";
+import type { Change, History } from "./history.ts";
+import { encodeLogged, loggedBytes } from "./logged.ts";
+
+const { node, v8 } = process.versions;
+/** What writes the log, so that blocks with other ids can be explained. */
+export const BUILD = `program rewriter ${REWRITER_VERSION}, Node ${node}, V8 ${v8}`;
+/** Share of the log that may be in use before a checkpoint begins. */
+const USED_SHARE = 0.5;
+
+/** A log, and what a runtime does with it. */
+export interface Logging {
+  readonly log: InputLog;
+  /** How long the oldest change waits for a checkpoint. */
+  readonly checkpointMs: number;
+}
+
+/** How a store is written: collections wait for each transaction, and a sweep makes room if need be. */
+export type Writing = (write: () => Promise<Written>) => Promise<Written>;
+
+/** Changes since the checkpoint. */
+interface Since {
+  readonly changes: readonly Change[];
+  /** The blocks that they push, as the store takes them: what was forgotten again may be archived. */
+  readonly blocks: readonly NewBlock[];
+}
+
+export class Checkpoints {
+  readonly #engine: Engine;
+  readonly #store: Store;
+  readonly #log: InputLog;
+  readonly #checkpointMs: number;
+  readonly #events: Events;
+  readonly #writing: Writing;
+  /** What the store has the states of. */
+  #checkpointed: History;
+  /** What the log holds. */
+  #acknowledged: History;
+  #since: readonly Since[] = [];
+  /** When the oldest of these came. */
+  #sinceMs = 0;
+  /** The history of which a checkpoint is being made; a root. */
+  #target: History | null = null;
+  #running: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(
+    engine: Engine,
+    store: Store,
+    { log, checkpointMs }: Logging,
+    history: History,
+    events: Events,
+    writing: Writing,
+  ) {
+    this.#engine = engine;
+    this.#store = store;
+    this.#log = log;
+    this.#checkpointMs = checkpointMs;
+    this.#events = events;
+    this.#writing = writing;
+    this.#checkpointed = history;
+    this.#acknowledged = history;
+  }
+
+  /**
+   * What a collection must keep, besides what the acknowledged history reaches: the metadata of blocks that
+   * were forgotten since, and the states that are being written. Of the checkpointed history nothing: what is
+   * in it lies in the store, whose sweeps keep it.
+   */
+  *roots(): Iterable<Ref> {
+    for (const { blocks } of this.#since) for (const { metadata } of blocks) yield metadata;
+    if (this.#target !== null) yield* this.#target.roots();
+  }
+
+  /** Whether all changes are in a checkpoint. */
+  get isDone(): boolean {
+    return this.#since.length === 0;
+  }
+
+  /** Makes changes durable that lead to the history `next`. */
+  async write(changes: readonly Change[], next: History): Promise<void> {
+    await this.#keepUp();
+    const { blocks, body } = await this.#prepare(changes);
+    const since = { changes, blocks };
+    if (body !== null) {
+      if (this.#log.accepts(body.length) === "later") await this.now();
+      if (await this.#append(body)) return this.#acknowledge(since, next);
+    }
+    await this.#alone(since, next);
+  }
+
+  /** Changes as the store takes them, and as the log does, null: it cannot. Read while no collection runs. */
+  #prepare(changes: readonly Change[]): Promise<{ blocks: NewBlock[]; body: Buffer | null }> {
+    return this.#engine.inTurn(async () => {
+      const { heap } = this.#engine;
+      const blocks = pushedBy(changes).map((entry) => newBlock(heap, entry, false));
+      const fits = this.#log.accepts(loggedBytes(heap, BUILD, changes)) !== "never";
+      return { blocks, body: fits ? encodeLogged(heap, BUILD, changes) : null };
+    });
+  }
+
+  /** Whether the log has taken a frame. */
+  async #append(body: Buffer): Promise<boolean> {
+    if (this.#log.accepts(body.length) !== "now") return false;
+    try {
+      await this.#log.append(body);
+      return true;
+    } catch (error) {
+      // Whoever took its files away finds none that goes on.
+      if (error instanceof StoreError) throw error;
+      this.#tellFailure(error as Error);
+      return false;
+    }
+  }
+
+  /** Changes that lead to the history `next` are in the log. */
+  #acknowledge(since: Since, next: History): void {
+    if (this.isDone) this.#sinceMs = performance.now();
+    this.#since = [...this.#since, since];
+    this.#acknowledged = next;
+    if (this.#log.usedShare > USED_SHARE) this.#begin();
+    else this.#beginLater();
+  }
+
+  /** Changes that were read from the log have been made again. */
+  async replayed(changes: readonly Change[], next: History): Promise<void> {
+    const { blocks } = await this.#prepare(changes);
+    this.#acknowledge({ changes, blocks }, next);
+  }
+
+  /** A checkpoint of everything that is acknowledged; resolves when it is in the store. */
+  async now(): Promise<void> {
+    await this.#running?.catch(() => {});
+    if (!this.isDone) await this.#begin();
+  }
+
+  /** Makes a last checkpoint. If it fails, the log has what is missing. */
+  async close(): Promise<void> {
+    await this.now().catch(() => {});
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#log.close();
+  }
+
+  /** Waits for a checkpoint that takes so long that a restart would. */
+  async #keepUp(): Promise<void> {
+    if (this.#running === null) return;
+    if (performance.now() - this.#sinceMs > 2 * this.#checkpointMs) await this.#running.catch(() => {});
+  }
+
+  /** What waits now waits no longer than this. */
+  #beginLater(): void {
+    this.#timer ??= setTimeout(() => this.#begin(), this.#checkpointMs).unref();
+  }
+
+  /** Begins a checkpoint, unless one is in progress: then that one. */
+  #begin(): Promise<void> {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    if (this.#running !== null) return this.#running;
+    const since = this.#since;
+    const mark = this.#log.end;
+    const running = this.#run(since, this.#acknowledged, mark, () => this.#log.release(mark));
+    running.catch((error) => this.#tellFailure(error));
+    return running;
+  }
+
+  /** Makes a change durable by a checkpoint, after which the log begins anew. */
+  async #alone(last: Since, next: History): Promise<void> {
+    await this.#running?.catch(() => {});
+    const since = [...this.#since, last];
+    const mark = this.#log.anew;
+    await this.#run(since, next, mark, () => {
+      this.#log.beginAnew(mark);
+      this.#since = since;
+      this.#acknowledged = next;
+    });
+  }
+
+  /** A checkpoint of the history `target`, to which these changes lead; then the log begins at `mark`. */
+  #run(since: readonly Since[], target: History, mark: LogMark, then: () => void): Promise<void> {
+    assert(this.#running === null, "checkpoint: two at once");
+    const began = performance.now();
+    this.#running = this.#checkpoint(since, target, mark)
+      .then(() => {
+        then();
+        this.#since = this.#since.slice(since.length);
+        this.#sinceMs = began;
+        const milliseconds = performance.now() - began;
+        this.#events.tell("checkpoint", target.head.block, { milliseconds });
+      })
+      .finally(() => {
+        this.#running = null;
+        // For what came meanwhile; after a failure it is tried again.
+        if (!this.isDone) this.#beginLater();
+      });
+    this.#engine.pool.alive.until(this.#running);
+    return this.#running;
+  }
+
+  #tellFailure(error: Error): void {
+    const code = error instanceof StoreError ? error.code : "STORE_FAILED";
+    this.#events.tell("checkpointFailed", null, { code, text: error.message });
+  }
+
+  async #checkpoint(since: readonly Since[], target: History, mark: LogMark): Promise<void> {
+    this.#target = target;
+    try {
+      const changes = since.flatMap((one) => one.changes);
+      const before = this.#checkpointed;
+      const change = storeChange(blocksOf(since, changes, before, target), changes, before, target);
+      await writeSliced(this.#store, { ...change, log: this.#log.placeAt(mark) }, this.#writing);
+      this.#checkpointed = target;
+    } finally {
+      this.#target = null;
+    }
+  }
+}
+
+/** The blocks to write: each once, those that are forgotten again only if they are archived. */
+function blocksOf(
+  since: readonly Since[],
+  changes: readonly Change[],
+  before: History,
+  target: History,
+): NewBlock[] {
+  const { archived } = storeChange([], changes, before, target);
+  const wanted = new Set(archived.map((id) => Buffer.from(id).toString("hex")));
+  const found = new Map<string, NewBlock>();
+  for (const { changes: own, blocks } of since) {
+    for (const [i, { block }] of pushedBy(own).entries()) {
+      const made = blocks[i] as NewBlock;
+      const entry = target.get(block);
+      const pinned = entry !== undefined && target.isPinned(block);
+      // The state of one that is forgotten may be gone.
+      if (entry !== undefined || wanted.has(block.id)) {
+        found.set(block.id, { ...made, ref: entry?.ref ?? 0, block: { ...made.block, pinned } });
+      }
+    }
+  }
+  return [...found.values()];
+}
+
+/** Makes a change durable: its objects in slices, then the rest. */
+export async function writeSliced(store: Store, change: StoreChange, writing: Writing): Promise<void> {
+  const refs = change.blocks.flatMap(({ ref, metadata }) => [ref, metadata]);
+  while ((await writing(() => store.change(change))).more) {
+    while ((await writing(() => store.stage(refs))).more);
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * The mode "logged": a block is durable when what it is made from is, its state follows; whoever opens the
+ * store runs again what is in the log alone.
+ */
+
+import assert from "node:assert/strict";
+import { cpSync, existsSync } from "node:fs";
+import { test } from "node:test";
+import type { Runtime, RuntimeOptions } from "../../runtime/index.ts";
+import { openReader } from "../../runtime/store.ts";
+import { metadata } from "../crash/metadata.ts";
+import { open } from "../fixture.ts";
+import { random } from "../kernel/trees.ts";
+import { baseSeed } from "../seed.ts";
+import { withDirectory } from "./directory.ts";
+import { writing } from "./failing.ts";
+
+const OPTIONS = { workers: 1, runner: "sequential" } as const;
+/** Checkpoints come when they are asked for. */
+const NEVER = 3_600_000;
+const logged = (path: string, more: object = {}) =>
+  ({ path, durability: "logged", checkpointMs: NEVER, logBytes: 1 << 20, ...more }) as const;
+
+/** What a runtime keeps: its blocks, which are pinned or not, and a look into each state. */
+async function all(runtime: Runtime): Promise<unknown> {
+  const blocks = runtime.retained();
+  const inputs = blocks.map((block) => runtime.input(block));
+  return { head: runtime.head, chain: runtime.blocks(), blocks, inputs };
+}
+
+/** What is left of a store if its process dies now. */
+function killed(path: string): string {
+  const copy = `${path}.killed`;
+  cpSync(path, copy, { recursive: true });
+  return copy;
+}
+
+test("blocks are there after a crash, and after closing, in any mode", async () => {
+  await withDirectory(async (path) => {
+    const runtime = await open([], { ...OPTIONS, store: logged(path) });
+    for (let i = 1; i <= 6; i++) await runtime.produce(metadata(i, 0));
+    const before = await all(runtime);
+    const copy = killed(path);
+    const reader = await openReader(copy);
+    assert.equal(reader.head.height, 0, "nothing is in the store but block 0");
+    await reader.close();
+    await runtime.close();
+    for (const store of [
+      logged(copy),
+      logged(copy),
+      copy,
+      logged(copy),
+      { path: copy, durability: "pipelined" },
+    ]) {
+      const again = await open([], { ...OPTIONS, store } as RuntimeOptions);
+      assert.deepEqual(await all(again), before);
+      assert.equal(
+        existsSync(`${copy}/inputs.log`),
+        typeof store === "object" && store.durability === "logged",
+      );
+      await again.close();
+    }
+    const closed = await openReader(path);
+    assert.equal(closed.head.height, 6);
+    await closed.close();
+  });
+});
+
+test("any history is there again: reverts, reorgs, pins, prunes, candidates", async (t) => {
+  const seed = baseSeed(t);
+  for (let round = 0; round < 2; round++) {
+    const next = random(seed + round);
+    await withDirectory(async (path) => {
+      const options = { ...OPTIONS, retainBlocks: 6, archiveBlocks: 5, store: logged(path) };
+      const memory = { ...OPTIONS, retainBlocks: 6, archiveBlocks: 5 };
+      const twin = await open([], memory);
+      let runtime = await open([], options);
+      for (let step = 0; step < 50; step++) {
+        const value = next(1 << 20);
+        const kind = next(12);
+        const retained = runtime.retained();
+        const some = retained[next(retained.length)] ?? runtime.head;
+        for (const one of [runtime, twin]) {
+          if (kind === 0) await one.revert(some);
+          else if (kind === 1) await one.pin(some);
+          else if (kind === 2) await one.unpin(some);
+          else if (kind === 3) await one.prune(1 + next(1) + 3);
+          else if (kind === 4) {
+            const blocks = [1, 2, 3].map((i) => ({ metadata: writing(value + i) }));
+            await one.reorg({ to: some, blocks });
+          } else if (kind === 5) {
+            const candidate = await one.execute(writing(value));
+            await one.commit(candidate);
+          } else await one.produce(writing(value));
+        }
+        if (kind === 6) await runtime.checkpoint();
+        if (kind === 7) {
+          const copy = killed(path);
+          await runtime.close();
+          runtime = await open([], { ...options, store: logged(copy) });
+          path = copy;
+        }
+        assert.deepEqual(await all(runtime), await all(twin), `step ${step}`);
+      }
+      // Reading the archive makes a checkpoint.
+      for (let height = 0; height < runtime.head.height; height++) {
+        const [a, b] = await Promise.all([runtime.archived(height), twin.archived(height)]);
+        assert.deepEqual(a, b, `archived ${height}`);
+      }
+      await runtime.close();
+      await twin.close();
+    });
+  }
+});
