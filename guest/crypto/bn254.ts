@@ -7,7 +7,7 @@
  *
  * The pairing is the optimal ate pairing (Vercauteren): a Miller loop over 6u + 2 for u =
  * 4965661367192848881, with two more steps by Frobenius, and the final exponentiation of Fuentes-Castañeda,
- * Knapp and Rodríguez-Henríquez. About 22 million gas for each pair, and 26 million for all.
+ * Knapp and Rodríguez-Henríquez. About 20 million gas for each pair, and 25 million for all.
  */
 
 import { U256 } from "../u256.ts";

@@ -137,10 +137,112 @@ export class Montgomery {
 
   /** target = 1 / a, for a prime m; 0 gives 0. */
   static invert(target: usize, a: usize, field: usize): void {
-    U256.subtractU64(inverseExponent, field, 2);
-    Montgomery.power(target, a, inverseExponent, field);
+    if (U256.isZero(a)) return U256.copy(target, a);
+    // a stands as x = a R, R = 2^256; the result as R / a = (2^n / x) * 2^(512 - n).
+    let missing = 512 - almostInvert(target, a, field);
+    for (; missing >= 256; missing -= 256) Montgomery.enter(target, target, field);
+    Montgomery.enter(target, target, field);
+    U256.set(plainOne, 1);
+    U256.shiftLeft(shifted, plainOne, missing);
+    Montgomery.multiply(target, target, shifted, field);
   }
 }
 
 const plainOne: usize = memory.data(32, 8);
-const inverseExponent: usize = memory.data(32, 8);
+const shifted: usize = memory.data(32, 8);
+
+/**
+ * target = 2^n / x modulo m; n, from the bits of m to twice as many. Kaliski's almost inverse: the binary
+ * algorithm of Euclid for u and v, in which r x = -u 2^n and s x = v 2^n modulo m, and u s + v r = m, so that
+ * r and s never exceed m.
+ */
+function almostInvert(target: usize, x: usize, m: usize): u32 {
+  let u0 = load<u64>(m);
+  let u1 = load<u64>(m, 8);
+  let u2 = load<u64>(m, 16);
+  let u3 = load<u64>(m, 24);
+  let v0 = load<u64>(x);
+  let v1 = load<u64>(x, 8);
+  let v2 = load<u64>(x, 16);
+  let v3 = load<u64>(x, 24);
+  let r0: u64 = 0;
+  let r1: u64 = 0;
+  let r2: u64 = 0;
+  let r3: u64 = 0;
+  let s0: u64 = 1;
+  let s1: u64 = 0;
+  let s2: u64 = 0;
+  let s3: u64 = 0;
+  let n: u32 = 0;
+  while (true) {
+    while ((v0 & 1) == 0) {
+      // At most 63, so that the shifts below make sense; the lowest bit set may lie higher.
+      const zeros = v0 ? ctz(v0) : 63;
+      const rest = 64 - zeros;
+      n += <u32>zeros;
+      v0 = (v0 >> zeros) | (v1 << rest);
+      v1 = (v1 >> zeros) | (v2 << rest);
+      v2 = (v2 >> zeros) | (v3 << rest);
+      v3 >>= zeros;
+      r3 = (r3 << zeros) | (r2 >> rest);
+      r2 = (r2 << zeros) | (r1 >> rest);
+      r1 = (r1 << zeros) | (r0 >> rest);
+      r0 <<= zeros;
+    }
+    while ((u0 & 1) == 0) {
+      const zeros = u0 ? ctz(u0) : 63;
+      const rest = 64 - zeros;
+      n += <u32>zeros;
+      u0 = (u0 >> zeros) | (u1 << rest);
+      u1 = (u1 >> zeros) | (u2 << rest);
+      u2 = (u2 >> zeros) | (u3 << rest);
+      u3 >>= zeros;
+      s3 = (s3 << zeros) | (s2 >> rest);
+      s2 = (s2 << zeros) | (s1 >> rest);
+      s1 = (s1 << zeros) | (s0 >> rest);
+      s0 <<= zeros;
+    }
+    // Both are odd: the smaller is taken from the larger.
+    const d0 = v0 - u0;
+    let borrow = u64(v0 < u0);
+    const d1 = v1 - u1 - borrow;
+    borrow = u64(v1 < u1) | (u64(v1 == u1) & borrow);
+    const d2 = v2 - u2 - borrow;
+    borrow = u64(v2 < u2) | (u64(v2 == u2) & borrow);
+    const d3 = v3 - u3 - borrow;
+    borrow = u64(v3 < u3) | (u64(v3 == u3) & borrow);
+    if (!borrow && (d0 | d1 | d2 | d3) == 0) break;
+    const t0 = r0 + s0;
+    let carry = u64(t0 < r0);
+    const t1 = r1 + s1 + carry;
+    carry = u64(t1 < r1) | (u64(t1 == r1) & carry);
+    const t2 = r2 + s2 + carry;
+    carry = u64(t2 < r2) | (u64(t2 == r2) & carry);
+    const t3 = r3 + s3 + carry;
+    if (borrow) {
+      u0 = 0 - d0;
+      borrow = u64(d0 != 0);
+      u1 = 0 - d1 - borrow;
+      borrow = u64((d1 | borrow) != 0);
+      u2 = 0 - d2 - borrow;
+      borrow = u64((d2 | borrow) != 0);
+      u3 = 0 - d3 - borrow;
+      r0 = t0;
+      r1 = t1;
+      r2 = t2;
+      r3 = t3;
+    } else {
+      v0 = d0;
+      v1 = d1;
+      v2 = d2;
+      v3 = d3;
+      s0 = t0;
+      s1 = t1;
+      s2 = t2;
+      s3 = t3;
+    }
+  }
+  // u = v = 1, the greatest common divisor: s x = 2^n.
+  U256.set(target, s0, s1, s2, s3);
+  return n;
+}

@@ -1,12 +1,18 @@
 /**
  * The field of the curve secp256k1: integers modulo p = 2^256 - 2^32 - 977, as ten digits of 26 bits in ten
- * u32, the least significant first. Digits may be a little larger than 26 bits, and the value than p, by what
- * one addition adds; `normalize` makes it the one value below p. Targets may overlap operands.
+ * u32, the least significant first. Targets may overlap operands.
+ *
+ * Sums are not carried. What they add up to is a value's *magnitude*, which callers count: a value of
+ * magnitude k has digits of at most 2k (2^26 - 1), the highest of at most 2k (2^22 - 1). `multiply` and
+ * `square` take magnitudes up to 8 and give 1; `add` gives the sum of both, `subtract` one more than that.
+ * `normalize` makes a value the one below p.
  *
  * Products are sums of 64 bits by columns. What stands from 2^260 on comes back 2^36 + 15632 times, for
- * 2^260 = 2^4 (2^32 + 977) modulo p. Digits are below 2^27: a column is below 10 * 2^54, and so far from 2^64
- * that carries and folded digits fit.
+ * 2^260 = 2^4 (2^32 + 977) modulo p. Digits are at most 2^30: a column is below 10 * 2^60, and so far from
+ * 2^64 that carries and folded digits fit.
  */
+
+import { Montgomery } from "./montgomery.ts";
 
 export const FIELD_BYTES: usize = 40;
 
@@ -239,7 +245,12 @@ export function square(target: usize, a: usize): void {
   fold(target, r0 + over * 977, r1 + (over << 6), r2, r3, r4, r5, r6, r7, r8, r9);
 }
 
-/** Carries once, and folds what stands from 2^256 on. */
+/** Pairs of digits of p, as they lie in a u64. */
+const MODULUS_LOWEST: u64 = 0x03ffffbf_03fffc2f;
+const MODULUS_MIDDLE: u64 = 0x03ffffff_03ffffff;
+const MODULUS_HIGHEST: u64 = 0x003fffff_03ffffff;
+
+/** Carries once, and folds what stands from 2^256 on: the magnitude is 1. */
 function carry(at: usize): void {
   let over = load<u32>(at, 36) >> 22;
   let sum = load<u32>(at) + over * 977;
@@ -253,22 +264,44 @@ function carry(at: usize): void {
   store<u32>(at, (load<u32>(at, 36) & <u32>TOP_MASK) + (sum >> 26), 36);
 }
 
+// Two digits at a time: none leaves its 32 bits.
+
+/** target = a + b. */
 export function add(target: usize, a: usize, b: usize): void {
-  for (let i: usize = 0; i < FIELD_BYTES; i += 4) store<u32>(target + i, load<u32>(a + i) + load<u32>(b + i));
-  carry(target);
+  store<u64>(target, load<u64>(a) + load<u64>(b));
+  store<u64>(target, load<u64>(a, 8) + load<u64>(b, 8), 8);
+  store<u64>(target, load<u64>(a, 16) + load<u64>(b, 16), 16);
+  store<u64>(target, load<u64>(a, 24) + load<u64>(b, 24), 24);
+  store<u64>(target, load<u64>(a, 32) + load<u64>(b, 32), 32);
 }
 
-/** target = a - b: 4p is added, digit by digit, so that none becomes negative. */
-export function subtract(target: usize, a: usize, b: usize): void {
-  for (let i: usize = 0; i < FIELD_BYTES; i += 4)
-    store<u32>(target + i, load<u32>(a + i) + (load<u32>(modulus + i) << 2) - load<u32>(b + i));
-  carry(target);
+/** target = a - b, for b of that magnitude: a multiple of p is added, so that no digit becomes negative. */
+export function subtract(target: usize, a: usize, b: usize, magnitude: u32): void {
+  const times = 2 * (<u64>magnitude + 1);
+  store<u64>(target, load<u64>(a) + MODULUS_LOWEST * times - load<u64>(b));
+  store<u64>(target, load<u64>(a, 8) + MODULUS_MIDDLE * times - load<u64>(b, 8), 8);
+  store<u64>(target, load<u64>(a, 16) + MODULUS_MIDDLE * times - load<u64>(b, 16), 16);
+  store<u64>(target, load<u64>(a, 24) + MODULUS_MIDDLE * times - load<u64>(b, 24), 24);
+  store<u64>(target, load<u64>(a, 32) + MODULUS_HIGHEST * times - load<u64>(b, 32), 32);
 }
 
-/** target = a * factor, for a factor of at most 16. */
-export function multiplySmall(target: usize, a: usize, factor: u32): void {
-  for (let i: usize = 0; i < FIELD_BYTES; i += 4) store<u32>(target + i, load<u32>(a + i) * factor);
-  carry(target);
+/** target = -a, for a of that magnitude: of one more. */
+export function negate(target: usize, a: usize, magnitude: u32): void {
+  const times = 2 * (<u64>magnitude + 1);
+  store<u64>(target, MODULUS_LOWEST * times - load<u64>(a));
+  store<u64>(target, MODULUS_MIDDLE * times - load<u64>(a, 8), 8);
+  store<u64>(target, MODULUS_MIDDLE * times - load<u64>(a, 16), 16);
+  store<u64>(target, MODULUS_MIDDLE * times - load<u64>(a, 24), 24);
+  store<u64>(target, MODULUS_HIGHEST * times - load<u64>(a, 32), 32);
+}
+
+/** target = a * factor, which multiplies the magnitude too. */
+export function multiplySmall(target: usize, a: usize, factor: u64): void {
+  store<u64>(target, load<u64>(a) * factor);
+  store<u64>(target, load<u64>(a, 8) * factor, 8);
+  store<u64>(target, load<u64>(a, 16) * factor, 16);
+  store<u64>(target, load<u64>(a, 24) * factor, 24);
+  store<u64>(target, load<u64>(a, 32) * factor, 32);
 }
 
 export function copy(target: usize, a: usize): void {
@@ -302,8 +335,11 @@ function isBelowModulus(at: usize): bool {
   return false;
 }
 
-/** Whether a value is 0 modulo p; it is normalized. */
+/** Whether a value is 0 modulo p; it is normalized if its lowest digit leaves that open. */
 export function isZero(at: usize): bool {
+  // With what stands from 2^256 on folded, a multiple of p is 0 or p.
+  const lowest = (load<u32>(at) + (load<u32>(at, 36) >> 22) * 977) & <u32>MASK;
+  if (lowest && lowest != load<u32>(modulus)) return false;
   normalize(at);
   let bits: u32 = 0;
   for (let i: usize = 0; i < FIELD_BYTES; i += 4) bits |= load<u32>(at + i);
@@ -332,6 +368,10 @@ export function fromWord(target: usize, word: usize): bool {
 /** To four u64; the value is normalized. */
 export function toWord(word: usize, at: usize): void {
   normalize(at);
+  joinDigits(word, at);
+}
+
+function joinDigits(word: usize, at: usize): void {
   for (let i: usize = 0; i < 32; i += 8) store<u64>(word + i, 0);
   let place: u32 = 0;
   for (let i: usize = 0; i < FIELD_BYTES; i += 4) {
@@ -355,7 +395,7 @@ const x22: usize = memory.data(40, 8);
 const x44: usize = memory.data(40, 8);
 
 /**
- * a to 2^223 - 1 into `power`, which both exponents below begin with; x2, x22 hold a to 2^2 - 1 and 2^22 - 1.
+ * a to 2^223 - 1 into `power`, which the exponent below begins with; x2, x22 hold a to 2^2 - 1 and 2^22 - 1.
  * Exponents of ones are doubled and joined: a^(2^(m+n) - 1) = (a^(2^m - 1))^(2^n) * a^(2^n - 1).
  */
 function powerOfOnes(a: usize): void {
@@ -385,13 +425,21 @@ function join(target: usize, a: usize, times: u32, b: usize): void {
 
 const joined: usize = memory.data(40, 8);
 
-/** target = 1 / a: a to p - 2. 0 gives 0. */
+const field: usize = memory.data(104, 8);
+const word: usize = memory.data(32, 8);
+
+/** target = 1 / a; 0 gives 0. */
 export function invert(target: usize, a: usize): void {
-  powerOfOnes(a);
-  join(power, power, 23, x22);
-  join(power, power, 5, base);
-  join(power, power, 3, x2);
-  join(target, power, 2, base);
+  if (!load<u64>(field)) {
+    joinDigits(field, modulus);
+    Montgomery.describe(field);
+  }
+  copy(base, a);
+  toWord(word, base);
+  Montgomery.enter(word, word, field);
+  Montgomery.invert(word, word, field);
+  Montgomery.leave(word, word, field);
+  fromWord(target, word);
 }
 
 /** target = a root of a, if it has one: a to (p + 1) / 4. Whether it has. */
@@ -401,7 +449,7 @@ export function squareRoot(target: usize, a: usize): bool {
   join(power, power, 6, x2);
   squareTimes(power, 2);
   square(joined, power);
-  subtract(joined, joined, base);
+  subtract(joined, joined, base, 1);
   copy(target, power);
   return isZero(joined);
 }

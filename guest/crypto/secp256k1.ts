@@ -8,22 +8,33 @@
  *
  * Both need u * G + v * P. Each factor is split in two of half the length by the curve's endomorphism
  * (Gallant, Lambert and Vanstone: λ (x, y) = (βx, y)), so that four sums share 129 doublings; digits are odd,
- * from -15 to 15, a fifth of them not zero. About 2.6 million gas.
+ * those of v from -15 to 15, a sixth of them not zero. About 1,350,000 gas, or 1,000,000 after `prepare`.
  */
 
 import { U256 } from "../u256.ts";
-import { MULTIPLES, writeDigits } from "./digits.ts";
+import { MULTIPLES, WIDTH, writeDigits } from "./digits.ts";
 import { Montgomery, FIELD_BYTES as SCALARS_BYTES } from "./montgomery.ts";
 import * as field from "./secp256k1-field.ts";
 
-/** Where coordinates lie in a point (x / z², y / z³); z = 0: the point at infinity. */
+/**
+ * Where coordinates lie in a point (x / z², y / z³); z = 0: the point at infinity. Magnitudes are at most 6,
+ * 4 and 2.
+ */
 const Y: usize = 40;
 const Z: usize = 80;
 const POINT: usize = 120;
 
-/** Bytes of the odd multiples of a point. */
-const TABLE: usize = 960;
+/** Where coordinates lie in an entry of a table, a point (x, y): βx is the x of λ times it. */
+const BETA_X: usize = 80;
+const ENTRY: usize = 120;
+
+/** Digits of half a factor. */
+const PLACES: u32 = 129;
 const DIGITS: usize = 136;
+
+/** Digits of G's factors, and odd multiples of G, once `prepare` was called. */
+const PREPARED_WIDTH: u32 = 8;
+const PREPARED_MULTIPLES: u32 = 64;
 
 // prettier-ignore
 const orderWords: usize = memory.data<u64>([
@@ -35,12 +46,11 @@ const scalars: usize = memory.data(104, 8);
 const beta: usize = memory.data<u32>([
   0x19501ee, 0x25b0a1c, 0x0995c13, 0x1d44bd6, 0x19cf049, 0x30d0d3a, 0x24479ea, 0x01c41b9, 0x22b657c, 0x1eba5a,
 ]);
-/** G, its y behind its x, and z = 1. */
+/** G, its y behind its x. */
 // prettier-ignore
 const generator: usize = memory.data<u32>([
   0x2f81798, 0x0a056c5, 0x28d959f, 0x36cb738, 0x3029bfc, 0x3a1c2c1, 0x206295c, 0x2eeb156, 0x27ef9dc, 0x1e6f99,
   0x310d4b8, 0x1f423fe, 0x14199c4, 0x1229a15, 0x0fd17b4, 0x384422a, 0x24fbfc0, 0x3119576, 0x27726a3, 0x120eb6,
-  1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 ]);
 
 /*
@@ -68,11 +78,26 @@ const vWord: usize = memory.data(32, 8);
 const point: usize = memory.data(120, 8);
 const sum: usize = memory.data(120, 8);
 const scratch: usize = memory.data(32, 8);
-/** Tables of G, λG, P and λP, and the digits of their factors, the least significant first. */
-const tables: usize = memory.data(3840, 8);
+/** Odd multiples of G, and how many there are and the width of its digits: 0 until they are needed. */
+const generatorTable: usize = memory.data(7680, 8);
+let generatorMultiples: u32 = 0;
+let generatorWidth: u32 = 0;
+/** Odd multiples of P, as `makeTable` leaves them, and their z. */
+const table: usize = memory.data(960, 8);
+const tableZ: usize = memory.data(40, 8);
+/** Of both halves of the factors of G and P, the least significant first. */
 const digits: usize = memory.data(544, 8);
 
 export class Secp256k1 {
+  /**
+   * Makes a large table of G, which stays for all that follows. In an item of a batch it would be gone with
+   * the item: call it before, from the entry that tells where the inbox is, for example.
+   */
+  static prepare(): void {
+    describeScalars();
+    makeGeneratorTable(PREPARED_MULTIPLES, PREPARED_WIDTH);
+  }
+
   /**
    * Writes the public key whose signature (r, s) of `hash` this is, of the two that there may be the one that
    * belongs to a point with odd or even y. False if there is none, or r or s is not from 1 to n - 1.
@@ -164,29 +189,29 @@ function roundedShare(target: usize, a: usize, g: usize): void {
   U256.addU64(target, target, load<u64>(long, 40) >> 63);
 }
 
-/** Writes the digits of both halves of a factor, for the tables of a point and of λ times it. */
-function split(factor: usize, first: usize): void {
+/** Writes the digits of both halves of a factor: for a point, and for λ times it. */
+function split(factor: usize, first: usize, width: u32): void {
   roundedShare(c1, factor, g1);
   roundedShare(c2, factor, g2);
   U256.multiply(half, c1, a1);
   U256.subtract(half, factor, half);
   U256.multiply(scratch, c2, a2);
   U256.subtract(half, half, scratch);
-  writeHalf(first, half);
+  writeHalf(first, half, width);
   U256.multiply(half, c1, minusB1);
   U256.multiply(scratch, c2, a1);
   U256.subtract(half, half, scratch);
-  writeHalf(first + DIGITS, half);
+  writeHalf(first + DIGITS, half, width);
 }
 
 /** Of a number of at most 128 bits, negative ones as two's complement. */
-function writeHalf(target: usize, number: usize): void {
+function writeHalf(target: usize, number: usize, width: u32): void {
   const negative = load<i64>(number, 24) < 0;
   if (negative) {
     U256.set(scratch, 0);
     U256.subtract(number, scratch, number);
   }
-  writeDigits(target, DIGITS, number, negative);
+  writeDigits(target, PLACES, number, negative, width);
 }
 
 // ---- points -----------------------------------------------------------------------------------------------
@@ -199,8 +224,9 @@ function pointOf(x: usize, isOdd: bool): bool {
   curve(right, point);
   if (!field.squareRoot(point + Y, right)) return false;
   field.normalize(point + Y);
-  if (field.isOdd(point + Y) != isOdd) negate(point + Y);
-  field.setSmall(point + Z, 1);
+  if (field.isOdd(point + Y) == isOdd) return true;
+  field.negate(point + Y, point + Y, 1);
+  field.normalize(point + Y);
   return true;
 }
 
@@ -210,134 +236,184 @@ function readPoint(publicKey: usize): bool {
   if (!field.fromWord(point, scratch)) return false;
   U256.fromBigEndian(scratch, publicKey + 32);
   if (!field.fromWord(point + Y, scratch)) return false;
-  field.setSmall(point + Z, 1);
   curve(right, point);
-  field.square(m, point + Y);
-  field.subtract(m, m, right);
-  return field.isZero(m);
+  field.square(t1, point + Y);
+  field.subtract(t1, t1, right, 2);
+  return field.isZero(t1);
 }
 
-/** target = x³ + 7. */
+/** target = x³ + 7, of magnitude 2. */
 function curve(target: usize, x: usize): void {
   field.square(target, x);
   field.multiply(target, target, x);
-  field.setSmall(m, 7);
-  field.add(target, target, m);
+  field.setSmall(t1, 7);
+  field.add(target, target, t1);
 }
 
-function negate(y: usize): void {
-  field.setSmall(m, 0);
-  field.subtract(y, m, y);
-  field.normalize(y);
-}
-
-/** sum = u * G + v * point; false if that is the point at infinity. */
+/**
+ * sum = u * G + v * point; false if that is the point at infinity. P's table is of points on another curve,
+ * to which (x, y) goes as (x z², y z³) for its z: there they need no z of their own. The sum is made on that
+ * curve, and comes back at the end (Meloni; libsecp256k1 does the same).
+ */
 function combine(u: usize, v: usize): bool {
-  split(u, digits);
-  split(v, digits + 2 * DIGITS);
-  makeTables(tables, generator);
-  makeTables(tables + 2 * TABLE, point);
+  if (!generatorMultiples) makeGeneratorTable(MULTIPLES, WIDTH);
+  split(u, digits, generatorWidth);
+  split(v, digits + 2 * DIGITS, WIDTH);
+  makeTable(table, point, MULTIPLES);
+  field.copy(tableZ, lastZ);
   memory.fill(sum, 0, POINT);
-  for (let place: isize = <isize>DIGITS - 1; place >= 0; place--) {
-    double(sum);
-    for (let i: usize = 0; i < 4; i++) {
-      const digit = load<i8>(digits + i * DIGITS + place);
-      if (digit) addMultiple(tables + i * TABLE, digit);
-    }
+  for (let place: isize = <isize>PLACES - 1; place >= 0; place--) {
+    if (!isInfinite(sum)) double(sum);
+    const at = digits + place;
+    addMultiple(generatorTable, load<i8>(at), 0, tableZ);
+    addMultiple(generatorTable, load<i8>(at, DIGITS), BETA_X, tableZ);
+    addMultiple(table, load<i8>(at, 2 * DIGITS), 0, 0);
+    addMultiple(table, load<i8>(at, 3 * DIGITS), BETA_X, 0);
   }
+  field.multiply(sum + Z, sum + Z, tableZ);
   return !field.isZero(sum + Z);
 }
 
-/** The odd multiples of a point, and behind them those of λ times it. */
-function makeTables(table: usize, source: usize): void {
-  memory.copy(table, source, POINT);
-  memory.copy(twice, source, POINT);
-  double(twice);
-  for (let i: u32 = 1; i < MULTIPLES; i++) {
-    const next = table + <usize>i * POINT;
-    memory.copy(next, next - POINT, POINT);
-    addPoint(next, twice);
-  }
-  memory.copy(table + TABLE, table, TABLE);
-  for (let at = table + TABLE; at < table + 2 * TABLE; at += POINT) field.multiply(at, at, beta);
+/** Adds an odd multiple from a table; see addEntry for z. */
+function addMultiple(entries: usize, digit: i32, x: usize, z: usize): void {
+  if (!digit) return;
+  const entry = entries + <usize>((digit < 0 ? -digit : digit) >> 1) * ENTRY;
+  addEntry(sum, entry + x, entry + Y, digit < 0, z);
 }
 
+/** z of the last entry that `makeTable` made, and what each entry's is of the one before. */
+const lastZ: usize = memory.data(40, 8);
+const ratios: usize = memory.data(2560, 8);
+const multiple: usize = memory.data(120, 8);
 const twice: usize = memory.data(120, 8);
-const negative: usize = memory.data(120, 8);
 
-function addMultiple(table: usize, digit: i32): void {
-  if (digit > 0) return addPoint(sum, table + <usize>(digit >> 1) * POINT);
-  memory.copy(negative, table + <usize>(-digit >> 1) * POINT, POINT);
-  field.setSmall(m, 0);
-  field.subtract(negative + Y, m, negative + Y);
-  addPoint(sum, negative);
+/** The odd multiples of a point, all with the z that `lastZ` has then. */
+function makeTable(entries: usize, source: usize, count: u32): void {
+  memory.copy(twice, source, 2 * field.FIELD_BYTES);
+  field.setSmall(twice + Z, 1);
+  double(twice);
+  // On the curve on which the double has z = 1.
+  field.copy(lastZ, twice + Z);
+  memory.copy(entries, source, 2 * field.FIELD_BYTES);
+  scale(entries, lastZ);
+  memory.copy(multiple, entries, 2 * field.FIELD_BYTES);
+  field.setSmall(multiple + Z, 1);
+  for (let i: usize = 1; i < <usize>count; i++) {
+    addEntry(multiple, twice, twice + Y, false, 0);
+    field.copy(ratios + i * field.FIELD_BYTES, difference);
+    memory.copy(entries + i * ENTRY, multiple, 2 * field.FIELD_BYTES);
+  }
+  field.multiply(lastZ, lastZ, multiple + Z);
+  // From the last one down: each is brought to the z of the last.
+  field.setSmall(t6, 1);
+  for (let i: usize = <usize>count - 1; i > 0; i--) {
+    field.multiply(t6, t6, ratios + i * field.FIELD_BYTES);
+    scale(entries + (i - 1) * ENTRY, t6);
+  }
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const entry = entries + i * ENTRY;
+    field.multiply(entry + BETA_X, entry, beta);
+  }
+  // Magnitudes of the last one's x and y come from the sum; an entry's are 1.
+  const last = entries + <usize>(count - 1) * ENTRY;
+  field.normalize(last);
+  field.normalize(last + Y);
 }
 
-const m: usize = memory.data(40, 8);
+/** (x, y) becomes (x z², y z³). */
+function scale(entry: usize, z: usize): void {
+  field.square(t1, z);
+  field.multiply(entry, entry, t1);
+  field.multiply(t1, t1, z);
+  field.multiply(entry + Y, entry + Y, t1);
+}
+
+function makeGeneratorTable(count: u32, width: u32): void {
+  makeTable(generatorTable, generator, count);
+  field.invert(lastZ, lastZ);
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const entry = generatorTable + i * ENTRY;
+    scale(entry, lastZ);
+    field.multiply(entry + BETA_X, entry, beta);
+  }
+  generatorMultiples = count;
+  generatorWidth = width;
+}
+
 const t1: usize = memory.data(40, 8);
 const t2: usize = memory.data(40, 8);
 const t3: usize = memory.data(40, 8);
 const t4: usize = memory.data(40, 8);
 const t5: usize = memory.data(40, 8);
 const t6: usize = memory.data(40, 8);
+/** Of two x, as `addEntry` leaves it: what z was multiplied by. */
+const difference: usize = memory.data(40, 8);
 
-/** p = 2 p (dbl-2009-l of the Explicit-Formulas Database, for curves with a = 0). */
+// Magnitudes stand behind the lines.
+
+/** p = 2 p, not at infinity (dbl-2007-a of the Explicit-Formulas Database, for curves with a = 0). */
 function double(p: usize): void {
-  field.square(t1, p);
-  field.square(t2, p + Y);
-  field.square(t3, t2);
-  field.add(t4, p, t2);
-  field.square(t4, t4);
-  field.subtract(t4, t4, t1);
-  field.subtract(t4, t4, t3);
-  field.add(t4, t4, t4);
-  field.multiplySmall(t1, t1, 3);
   field.multiply(p + Z, p + Y, p + Z);
-  field.add(p + Z, p + Z, p + Z);
-  field.square(p, t1);
-  field.subtract(p, p, t4);
-  field.subtract(p, p, t4);
-  field.subtract(t4, t4, p);
-  field.multiply(p + Y, t1, t4);
-  field.multiplySmall(t3, t3, 8);
-  field.subtract(p + Y, p + Y, t3);
+  field.add(p + Z, p + Z, p + Z); //            2
+  field.square(t1, p);
+  field.multiplySmall(t1, t1, 3); //            3: 3 x²
+  field.square(t2, t1); //                      1: 9 x⁴
+  field.square(t3, p + Y);
+  field.add(t3, t3, t3); //                     2: 2 y²
+  field.square(t4, t3);
+  field.add(t4, t4, t4); //                     2: 8 y⁴
+  field.multiply(t3, t3, p); //                 1: 2 x y²
+  field.multiplySmall(t5, t3, 4);
+  field.subtract(p, t2, t5, 4); //              6
+  field.multiplySmall(t3, t3, 6);
+  field.subtract(t3, t3, t2, 1); //             8: 12 x y² - 9 x⁴
+  field.multiply(p + Y, t1, t3);
+  field.subtract(p + Y, p + Y, t4, 2); //       4
 }
 
-/** p = p + q (add-1998-cmo-2), with the cases in which that is no sum of two different points. */
-function addPoint(p: usize, q: usize): void {
-  if (isInfinite(q)) return;
-  if (isInfinite(p)) {
-    memory.copy(p, q, POINT);
-    return;
+/**
+ * p = p + (x, y), or minus that, for an entry's x and y. Where z is not 0, p stands on the curve of that z
+ * (see combine), and the entry does not. With the cases in which that is no sum of two different points.
+ */
+function addEntry(p: usize, x: usize, y: usize, isNegative: bool, z: usize): void {
+  if (isInfinite(p)) return setEntry(p, x, y, isNegative, z);
+  let zOfSum = p + Z;
+  if (z) {
+    field.multiply(t4, p + Z, z);
+    zOfSum = t4;
   }
-  field.square(t1, p + Z);
-  field.square(t2, q + Z);
-  field.multiply(t3, p, t2);
-  field.multiply(t4, q, t1);
-  field.subtract(t4, t4, t3);
-  field.multiply(t5, p + Y, q + Z);
-  field.multiply(t5, t5, t2);
-  field.multiply(t6, q + Y, p + Z);
-  field.multiply(t6, t6, t1);
-  field.subtract(t6, t6, t5);
-  if (field.isZero(t4)) {
-    if (field.isZero(t6)) return double(p);
+  field.square(t1, zOfSum);
+  field.multiply(t2, x, t1);
+  field.subtract(difference, t2, p, 6); //      8
+  field.multiply(t1, t1, zOfSum);
+  field.multiply(t1, y, t1);
+  if (isNegative) field.negate(t1, t1, 1);
+  field.subtract(t5, t1, p + Y, 4); //          7
+  if (field.isZero(difference)) {
+    if (field.isZero(t5)) return double(p);
     memory.fill(p, 0, POINT);
     return;
   }
-  field.multiply(p + Z, p + Z, q + Z);
-  field.multiply(p + Z, p + Z, t4);
-  field.square(t1, t4);
-  field.multiply(t2, t1, t4);
-  field.multiply(t3, t3, t1);
-  field.square(p, t6);
-  field.subtract(p, p, t2);
-  field.subtract(p, p, t3);
-  field.subtract(p, p, t3);
-  field.subtract(t3, t3, p);
-  field.multiply(t3, t6, t3);
-  field.multiply(t5, t5, t2);
-  field.subtract(p + Y, t3, t5);
+  field.multiply(p + Z, p + Z, difference);
+  field.square(t1, difference);
+  field.multiply(t2, t1, difference);
+  field.multiply(t3, p, t1);
+  field.square(t1, t5);
+  field.subtract(t1, t1, t2, 1); //             3
+  field.add(t4, t3, t3);
+  field.subtract(p, t1, t4, 2); //              6
+  field.subtract(t3, t3, p, 6); //              8
+  field.multiply(t3, t3, t5);
+  field.multiply(t2, t2, p + Y);
+  field.subtract(p + Y, t3, t2, 1); //          3
+}
+
+function setEntry(p: usize, x: usize, y: usize, isNegative: bool, z: usize): void {
+  field.copy(p, x);
+  field.copy(p + Y, y);
+  if (z) scale(p, z);
+  if (isNegative) field.negate(p + Y, p + Y, 1);
+  field.setSmall(p + Z, 1);
 }
 
 function isInfinite(p: usize): bool {

@@ -29,7 +29,10 @@ const outbox: usize = memory.data(256, 8);
 let inbox: usize = 0;
 
 export function boxes(argument: i64): i64 {
-  if (!inbox) inbox = (heap.alloc(INBOX_BYTES + 8) + 7) & ~7;
+  if (!inbox) {
+    inbox = (heap.alloc(INBOX_BYTES + 8) + 7) & ~7;
+    Secp256k1.prepare();
+  }
   return <i64>inbox | ((<i64>outbox) << 32);
 }
 
