@@ -16,6 +16,7 @@
  * Each block starts from the state in its message alone: what an earlier block left cannot be seen.
  */
 
+import { Secp256k1 } from "../../../guest/crypto/secp256k1.ts";
 import { Block, PageBuffer, U256 } from "../../../guest/index.ts";
 import { inbox, outbox, takeArenas } from "./arena.ts";
 import * as blocks from "./block.ts";
@@ -68,6 +69,7 @@ export function prepare(length: i64): i64 {
 
 export function boxes(argument: i64): i64 {
   takeArenas();
+  Secp256k1.prepare();
   return <i64>inbox | ((<i64>outbox) << 32);
 }
 
@@ -79,9 +81,11 @@ export function begin(length: i64): i64 {
   reader.expect(message.METADATA_VERSION, "version");
   reader.bytes(<u32>message.HEADER_BYTES - 4);
   readHeader(header);
-  world.clearWorld();
-  readAccounts(load<u32>(header, message.HEADER_ACCOUNTS));
-  readSlots(load<u32>(header, message.HEADER_SLOTS), load<u32>(header, message.HEADER_ACCOUNTS));
+  const accounts = load<u32>(header, message.HEADER_ACCOUNTS);
+  const slots = load<u32>(header, message.HEADER_SLOTS);
+  world.clearWorld(accounts + slots, blocks.block.gasLimit);
+  readAccounts(accounts);
+  readSlots(slots, accounts);
   blocks.block.hashCount = load<u32>(header, message.HEADER_HASHES);
   blocks.block.hashes = reader.records(blocks.block.hashCount, <u32>message.HASH_BYTES, "block hashes");
   withdrawalCount = load<u32>(header, message.HEADER_WITHDRAWALS);

@@ -13,8 +13,9 @@
  * `code` numbers a code that came with the block (codes.ts), from 1 on; 0: none. Codes that the block creates
  * lie in the state as well, and have numbers from CREATED_CODES on.
  *
- * A table with open addressing over the records themselves. A record is of the current block if its
- * generation is; every other counts as empty, so a new block costs nothing but its own records.
+ * A table with open addressing over the records themselves, as large as the block needs: records that lie
+ * close together take few pages. A record is of the current block if its generation is; every other counts as
+ * empty, so a new block costs nothing but its own records.
  */
 
 import { equals } from "./words.ts";
@@ -26,11 +27,14 @@ const GENERATION: usize = 0;
 export const BURNED: usize = 64;
 /** Next byte for code that is created. */
 const CREATED_NEXT: usize = 128;
-/** Accounts and slots together. Beyond three quarters of it `add` aborts. */
-const CAPACITY: u32 = 1 << 17;
+/** Places of the table, for accounts and slots together. */
+const CAPACITY_LEAST: u32 = 1 << 10;
+const CAPACITY_MOST: u32 = 1 << 17;
+/** No transaction makes an account or slot for less gas. */
+const GAS_PER_RECORD: u64 = 20000;
 const RECORD_BYTES: usize = 128;
 const TABLE: usize = 4096;
-const CREATED: usize = TABLE + <usize>CAPACITY * RECORD_BYTES;
+const CREATED: usize = TABLE + <usize>CAPACITY_MOST * RECORD_BYTES;
 export const STATE_BURNED: usize = BURNED;
 export const STATE_RECORDS: usize = TABLE;
 export const STATE_RECORDS_STRIDE: u32 = 128;
@@ -57,9 +61,16 @@ export const HAS_STORAGE: u32 = 2;
 
 /** The generation of the current block; 0: no block yet. */
 let generation: u32 = 0;
+let capacity: u32 = CAPACITY_LEAST;
 
-/** Forgets all records. Outside of items only. */
-export function clearWorld(): void {
+/**
+ * Forgets all records. Outside of items only. There will be `known` of them, and what a block of so much gas
+ * adds; up to CAPACITY_MOST, at most half of the places are taken.
+ */
+export function clearWorld(known: u32, gasLimit: u64): void {
+  const records = <u64>known + min<u64>(gasLimit, <u64>CAPACITY_MOST * GAS_PER_RECORD) / GAS_PER_RECORD;
+  capacity = CAPACITY_LEAST;
+  while (capacity < CAPACITY_MOST && <u64>capacity < 2 * records) capacity *= 2;
   generation = load<u32>(GENERATION) + 1;
   store<u32>(GENERATION, generation);
   store<u64>(BURNED, 0);
@@ -89,7 +100,7 @@ export function hashOfSlot(account: u32, key: usize): u32 {
 }
 
 function record(place: u32): usize {
-  return TABLE + <usize>(place & (CAPACITY - 1)) * RECORD_BYTES;
+  return TABLE + <usize>(place & (capacity - 1)) * RECORD_BYTES;
 }
 
 /** The record of that address (the first 20 bytes there), 0 if there is none. */
@@ -148,7 +159,7 @@ export function addSlot(account: u32, incarnation: u32, key: usize, hash: u32): 
 function empty(hash: u32): usize {
   let place = hash;
   while (load<u32>(record(place)) == generation) {
-    if (place - hash > CAPACITY / 4)
+    if (place - hash > capacity / 4)
       throw new Error("evm: the block touches more accounts and slots than fit");
     place++;
   }
@@ -176,7 +187,7 @@ export function createdCode(number: u32): usize {
 
 /** Calls `visit` for every record of the block. */
 export function eachRecord(visit: (at: usize) => void): void {
-  for (let place: u32 = 0; place < CAPACITY; place++) {
+  for (let place: u32 = 0; place < capacity; place++) {
     const at = record(place);
     if (load<u32>(at) == generation) visit(at);
   }
