@@ -26,6 +26,7 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MAIL_BYTES } from "../syscalls/abi.ts";
+import { messageOf } from "./arguments.ts";
 import { UsageError } from "./errors.ts";
 import { WASM_PAGE_BYTES } from "./limits.ts";
 import { readState } from "./program/decode/state.ts";
@@ -240,22 +241,24 @@ function checkEntry(entryFile: string, options: CompileOptions): string {
 
 function checkOptions(entryFile: string, options: CompileOptions): void {
   if (typeof entryFile !== "string")
-    throw wrong("entryFile", typeof entryFile, "the path of an AssemblyScript file (.ts)");
-  if (typeof options !== "object" || options === null) throw wrong("options", String(options), "an object");
+    throw wrong("entryFile", entryFile, "the path of an AssemblyScript file (.ts)");
+  if (typeof options !== "object" || options === null) throw wrong("options", options, "an object");
   for (const name of Object.keys(options)) {
-    if (!(KNOWN as readonly string[]).includes(name)) throw wrong("options", name, KNOWN.join(", "));
+    if ((KNOWN as readonly string[]).includes(name)) continue;
+    const text = `unknown option "${name}". Known are: ${KNOWN.join(", ")}`;
+    throw new UsageError("E_COMPILE_OPTION", text, { option: name });
   }
   const { optimize = true, debug = false, disable = [], enable = [], baseDirectory, cache } = options;
   for (const [name, value] of Object.entries({ optimize, debug })) {
-    if (typeof value !== "boolean") throw wrong(name, typeof value, "true or false");
+    if (typeof value !== "boolean") throw wrong(name, value, "true or false");
   }
   for (const [name, value] of Object.entries({ disable, enable })) {
-    if (!Array.isArray(value)) throw wrong(name, typeof value, "a list of features");
+    if (!Array.isArray(value)) throw wrong(name, value, "a list of features");
   }
   if (baseDirectory !== undefined && typeof baseDirectory !== "string")
-    throw wrong("baseDirectory", typeof baseDirectory, "a directory");
+    throw wrong("baseDirectory", baseDirectory, "a directory");
   if (cache !== undefined && cache !== false && typeof cache !== "string")
-    throw wrong("cache", typeof cache, "a directory or false");
+    throw wrong("cache", cache, "a directory or false");
 }
 
 function compilerFlags(options: CompileOptions): string[] {
@@ -296,9 +299,8 @@ function choose(name: string, value: string, allowed: readonly string[]): string
   throw wrong(name, value, allowed.join(", "));
 }
 
-function wrong(name: string, value: string | number, expected: string): UsageError {
-  const text = `${name}: expected ${expected}, got ${value}`;
-  return new UsageError("E_COMPILE_OPTION", text, { name, value });
+function wrong(name: string, value: unknown, expected: string): UsageError {
+  return new UsageError("E_COMPILE_OPTION", messageOf(`option "${name}"`, value, expected), { option: name });
 }
 
 // ---- the compiler -----------------------------------------------------------------------------------------

@@ -76,11 +76,6 @@ export class KernelPanic extends StillpointError {
   }
 }
 
-/** The error for an argument of another kind than `expected` says: "a block is named by its height", say. */
-export function badArgument(expected: string, value: unknown): UsageError {
-  return new UsageError("BAD_ARGUMENT", `${expected}, got ${described(value)}`);
-}
-
 /** A wrong value, for messages: short, and nothing of what it holds. */
 export function described(value: unknown): string {
   if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value);

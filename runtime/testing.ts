@@ -7,12 +7,12 @@
  */
 
 import * as abi from "../syscalls/abi.ts";
+import { badArgument, badOption, checkNames, integer } from "./arguments.ts";
 import { checkRootQuota, loadProgram } from "./chain/genesis.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./chain/inspect.ts";
-import { bad, checkNames, integer } from "./chain/options.ts";
 import { formatFaults, placed } from "./chain/stack.ts";
 import { type CallOptions, checkCall } from "./chain/views.ts";
-import { described, LimitError, StillpointError, UsageError } from "./errors.ts";
+import { LimitError, StillpointError, UsageError } from "./errors.ts";
 import { createHeap, Heap, type Ref } from "./heap/heap.ts";
 import { MemoryEdit } from "./image/memory.ts";
 import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "./image/process.ts";
@@ -28,6 +28,7 @@ import { BlockTracer, type ByteRange, type Frame, type TraceEvent } from "./kern
 import { entryNumber, runView } from "./kernel/view.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "./limits.ts";
 import { Positions } from "./program/source-map/positions.ts";
+import { halvesOf, highOf, lowOf } from "./u64.ts";
 
 export type { ByteRange, Frame, ProcessView, TraceEvent };
 
@@ -195,7 +196,7 @@ export class TestProcess {
    *   not at rest or an input is too long; GuestFault if the start function faults
    */
   batch(entry: string, inputs: readonly Uint8Array[]): TestOutcome[] {
-    if (!Array.isArray(inputs)) throw wrong("inputs", inputs, "an array of Uint8Arrays");
+    if (!Array.isArray(inputs)) throw badArgument("inputs", inputs, "an array of Uint8Arrays");
     inputs.forEach((input, i) => {
       checkBytes(`inputs[${i}]`, input);
     });
@@ -317,7 +318,7 @@ export class TestProcess {
 
   #entry(name: string): number {
     const { program } = this.#bench;
-    if (typeof name !== "string") throw wrong("entry", name, "the name of an exported function");
+    if (typeof name !== "string") throw badArgument("entry", name, "the name of an exported function");
     return entryNumber(program, name);
   }
 
@@ -335,11 +336,11 @@ export class TestProcess {
 
   #run(name: string, entry: number, argument: bigint | number, gas: number): bigint {
     if (typeof argument !== "bigint" && !Number.isSafeInteger(argument))
-      throw wrong("argument", argument, "a bigint or an integer");
+      throw badArgument("argument", argument, "a bigint or an integer");
     const start = this.#starting(entry, integer({ gas }, "gas", gas, 0, GAS_LIMIT));
-    const value = BigInt.asUintN(64, BigInt(argument));
-    start.argumentLow = Number(value & 0xffffffffn) | 0;
-    start.argumentHigh = Number(value >> 32n) | 0;
+    const { low, high } = halvesOf(BigInt(argument));
+    start.argumentLow = low;
+    start.argumentHigh = high;
     const before = this.#process;
     this.#activate(start);
     if (this.#process.status !== abi.STATUS_FAULTED) return codeOf(this.#process);
@@ -400,7 +401,8 @@ type ItemEvent = Extract<TraceEvent, { what: "item" }>;
 function checkOptions(options: TestOptions): Required<TestOptions> {
   checkNames(options, ["programs", "gas", "memoryQuotaPages", "processQuota", "heldGasQuota", "heapBytes"]);
   const { programs = [] } = options;
-  if (!Array.isArray(programs)) throw bad("programs", programs, "an array of Uint8Arrays with Wasm bytes");
+  if (!Array.isArray(programs))
+    throw badOption("programs", programs, "an array of Uint8Arrays with Wasm bytes");
   programs.forEach((program, i) => {
     checkBytes(`programs[${i}]`, program);
   });
@@ -424,11 +426,7 @@ function full(cause: LimitError): LimitError {
 }
 
 function checkBytes(name: string, bytes: unknown): void {
-  if (!(bytes instanceof Uint8Array)) throw wrong(name, bytes, "a Uint8Array");
-}
-
-function wrong(name: string, value: unknown, expected: string): UsageError {
-  return new UsageError("BAD_ARGUMENT", `${name} must be ${expected}, got ${described(value)}`);
+  if (!(bytes instanceof Uint8Array)) throw badArgument(name, bytes, "a Uint8Array");
 }
 
 /** Behind the states that were handed out. */
@@ -443,8 +441,8 @@ function listOf(inputs: readonly Uint8Array[], stateBytes: number, gas: number) 
     const at = (i * abi.INPUT_SIZE) / 4;
     list[at + abi.INPUT_POINTER / 4] = pointer;
     list[at + abi.INPUT_LENGTH / 4] = length;
-    list[at + abi.INPUT_GAS / 4] = gas;
-    list[at + abi.INPUT_GAS / 4 + 1] = Math.floor(gas / 2 ** 32);
+    list[at + abi.INPUT_GAS / 4] = lowOf(gas);
+    list[at + abi.INPUT_GAS / 4 + 1] = highOf(gas);
     pointer += length;
   });
   const mail = {

@@ -224,22 +224,22 @@ test("wrong arguments are named", async () => {
   await rejects(
     { memoryBase: -1 },
     "E_COMPILE_OPTION",
-    /memoryBase: expected an integer from 0 to 2147483648, got -1/,
+    /option "memoryBase" must be an integer from 0 to 2147483648, got -1/,
   );
-  await rejects({ initialMemory: 1.5 }, "E_COMPILE_OPTION", /initialMemory: .* got 1.5/);
+  await rejects({ initialMemory: 1.5 }, "E_COMPILE_OPTION", /option "initialMemory" must be .*, got 1.5/);
   await rejects(
     { runtime: "none" },
     "E_COMPILE_OPTION",
-    /runtime: expected stub, minimal, incremental, got none/,
+    /option "runtime" must be stub, minimal, incremental, got "none"/,
   );
-  await rejects({ optimise: true }, "E_COMPILE_OPTION", /options: expected optimize, .* got optimise/);
-  await rejects({ enable: "simd" }, "E_COMPILE_OPTION", /enable: expected a list of features, got string/);
-  await rejects({ debug: "yes" }, "E_COMPILE_OPTION", /debug: expected true or false, got string/);
-  await rejects({ cache: 5 }, "E_COMPILE_OPTION", /cache: expected a directory or false, got number/);
-  await rejects({ disable: ["gc"] }, "E_COMPILE_OPTION", /disable: expected .* got gc/);
-  await rejects({ constants: { "A=B": 1 } }, "E_COMPILE_OPTION", /constants: expected names .* got A=B/);
-  await rejects({ constants: { A: -1 } }, "E_COMPILE_OPTION", /constants.A: .* got -1/);
-  await rejects({ enable: ["gc" as "simd"] }, "E_COMPILE_OPTION", /enable: expected simd, got gc/);
+  await rejects({ optimise: true }, "E_COMPILE_OPTION", /unknown option "optimise". Known are: optimize,/);
+  await rejects({ enable: "simd" }, "E_COMPILE_OPTION", /option "enable" must be a list of features, got "/);
+  await rejects({ debug: "yes" }, "E_COMPILE_OPTION", /option "debug" must be true or false, got "/);
+  await rejects({ cache: 5 }, "E_COMPILE_OPTION", /option "cache" must be a directory or false, got 5/);
+  await rejects({ disable: ["gc"] }, "E_COMPILE_OPTION", /option "disable" must be .*, got "gc"/);
+  await rejects({ constants: { "A=B": 1 } }, "E_COMPILE_OPTION", /"constants" must be names .*, got "A=B"/);
+  await rejects({ constants: { A: -1 } }, "E_COMPILE_OPTION", /option "constants.A" must be .*, got -1/);
+  await rejects({ enable: ["gc" as "simd"] }, "E_COMPILE_OPTION", /option "enable" must be simd, got "gc"/);
   await assert.rejects(compileGuest(join(directory, "src/other.ts")), {
     code: "E_GUEST_MISSING",
     message: /other\.ts/,

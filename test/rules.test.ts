@@ -87,8 +87,8 @@ test("the host asks a meter for gas, and no word of memory", () => {
 // ---- layers -----------------------------------------------------------------------------------------------
 
 /**
- * Which layers each layer may import, besides itself. "base": errors.ts, limits.ts, lazy.ts, work.ts
- * and what they need.
+ * Which layers each layer may import, besides itself. "base": arguments.ts, errors.ts, limits.ts, lazy.ts,
+ * u64.ts, work.ts and what they need.
  */
 const LAYERS: Record<string, readonly string[]> = {
   syscalls: [],
@@ -149,7 +149,7 @@ const LAYERS: Record<string, readonly string[]> = {
 };
 
 function layerOf(name: string): string {
-  if (/^runtime\/(errors|limits|lazy|work)\.ts$/.test(name)) return "base";
+  if (/^runtime\/(arguments|errors|limits|lazy|u64|work)\.ts$/.test(name)) return "base";
   if (name in LAYERS) return name;
   const parts = name.split("/");
   const layer = parts[0] === "runtime" ? parts.slice(0, 2).join("/") : parts[0]!;
@@ -187,8 +187,10 @@ test("imports point one way through the layers", () => {
   assert.deepEqual(wrong, []);
 });
 
-test("no files of runtime/program and runtime/kernel import each other in a circle, types included", () => {
-  const names = hostSources.filter((name) => /^runtime\/(program|kernel)\//.test(name));
+test("no files import each other in a circle, types included; within runtime/chain some still do", () => {
+  const names = hostSources.filter(
+    (name) => name.startsWith("runtime/") && layerOf(name) !== "runtime/chain",
+  );
   const open = new Map(
     names.map((name) => [name, new Set(importsOf(name).filter((to) => names.includes(to)))]),
   );

@@ -9,7 +9,8 @@
  * block, whatever its bytes are.
  */
 
-import { badArgument, UsageError } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
+import { UsageError } from "../errors.ts";
 import type { Block, BlockFault, EventStream, ForkOptions, ProduceOptions, Runtime } from "../index.ts";
 import {
   type Call,
@@ -457,7 +458,7 @@ function known(outcomes: readonly (Outcome | null)[]): Outcome[] {
 
 function checkLength(bytes: Uint8Array): Uint8Array {
   if (bytes.length <= TRANSACTION_BYTES_MAX) return bytes;
-  throw badArgument(`a transaction has at most ${TRANSACTION_BYTES_MAX} bytes`, bytes.length);
+  throw badArgument("the length of a transaction", bytes.length, `at most ${TRANSACTION_BYTES_MAX} bytes`);
 }
 
 function wrong(text: string): UsageError {

@@ -4,7 +4,7 @@
  */
 
 import { ITEM_NOT_RUN, ITEM_REFUSED, ITEM_RETURNED } from "../../syscalls/abi.ts";
-import { badArgument } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
 import { programHash } from "../index.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
 import { readState } from "../program/decode/state.ts";
@@ -88,7 +88,7 @@ export function blockMessage(entries: readonly Entry[], time: number): Uint8Arra
  */
 export function readMessage(metadata: Uint8Array): Entry[] {
   const bytes = Buffer.from(metadata.buffer, metadata.byteOffset, metadata.length);
-  const refused = badArgument("the message of a block that an App has made is wanted", metadata);
+  const refused = badArgument("metadata", metadata, "the message of a block that an App has made");
   if (bytes.length < message.BLOCK_BYTES || bytes.readUInt32LE(0) !== message.MESSAGE_BLOCK) throw refused;
   let at = message.BLOCK_BYTES;
   const entries: Entry[] = [];

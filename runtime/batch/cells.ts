@@ -14,10 +14,10 @@ import { tableGet } from "../heap/table.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import type { Batch } from "../kernel/items/batch.ts";
 import { PAGE_BYTES } from "../limits.ts";
+import { highOf, joined, lowOf } from "../u64.ts";
 import { BASE_AT, changedPages, PAGE_LOADED } from "./bridge.ts";
 import { LINE_BYTES } from "./layout.ts";
 
-const TWO_32 = 4294967296;
 const LINE_WORDS = LINE_BYTES / 4;
 const PAGE_LINES = PAGE_BYTES / LINE_BYTES;
 /** Lines of cells, rounded up to pages. */
@@ -48,7 +48,7 @@ export interface Quotas {
 
 export function readQuotas(words: Int32Array, at: number): Quotas {
   const word = (i: number): number => (words[at + i] as number) >>> 0;
-  const heldGasPassed = word(3) + word(4) * TWO_32;
+  const heldGasPassed = joined(word(3), word(4));
   return { memoryPassed: word(0), processQuota: word(1), childCount: word(2), heldGasPassed };
 }
 
@@ -57,9 +57,8 @@ export function writeQuotas(words: Int32Array, at: number, quotas: Quotas): void
   words[at] = quotas.memoryPassed;
   words[at + 1] = quotas.processQuota;
   words[at + 2] = quotas.childCount;
-  const high = Math.floor(quotas.heldGasPassed / TWO_32);
-  words[at + 3] = quotas.heldGasPassed - high * TWO_32;
-  words[at + 4] = high;
+  words[at + 3] = lowOf(quotas.heldGasPassed);
+  words[at + 4] = highOf(quotas.heldGasPassed);
 }
 
 /**

@@ -20,7 +20,7 @@
  * with another.
  */
 
-import { Spending } from "./lease.ts";
+import { Spending, type Work } from "./lease.ts";
 
 /** What every item is at least, in gas: that of items that used up all they had says nothing. */
 const ITEM_WORK = 10_000;
@@ -60,12 +60,6 @@ const PATIENCE = 6;
 const SPENT_NS = 7;
 const SPENDING = 8;
 export const EXPERIENCE_WORDS = 10;
-
-/** Some items, and the gas of those among them that did not use up all they had. */
-export interface Work {
-  readonly items: number;
-  readonly gas: number;
-}
 
 const amount = ({ items, gas }: Work): number => items * ITEM_WORK + gas;
 

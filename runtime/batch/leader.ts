@@ -7,7 +7,7 @@
  */
 
 import * as abi from "../../syscalls/abi.ts";
-import { LimitError } from "../errors.ts";
+import { assert, LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableGet, tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
@@ -15,6 +15,7 @@ import { capturePage, pageEquals } from "../image/memory.ts";
 import { publishProcess } from "../image/process.ts";
 import type { Batch } from "../kernel/items/batch.ts";
 import { GAS_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
+import { highOf, joined, lowOf } from "../u64.ts";
 import { BASE_AT, changedPages } from "./bridge.ts";
 import { baseBytes, clearCells, passedOn, takeCells } from "./cells.ts";
 import { type Counts, type Ending, type Evidence, readCounts, takeContended } from "./evidence.ts";
@@ -26,7 +27,6 @@ import { type Participant, STOP_SEQUENTIAL } from "./participant.ts";
 import { OUTCOME_DONE, type Records } from "./records.ts";
 import { type BatchControl, type BatchMemory, poison, timesOf } from "./shared.ts";
 
-const TWO_32 = 4294967296;
 /** Items of a window. Short ones bound what a thread that is held up can spoil. */
 const WINDOW_ITEMS = 256;
 /** This part of the room for outputs is reserved in a window: most are far shorter than the outbox. */
@@ -157,6 +157,7 @@ export class Leader {
     const committed =
       stop === STOP_SEQUENTIAL ? (words[layout.CUT / 4] as number) : this.#word(layout.COMMITTED);
     const done = died ? 0 : committed;
+    assert(done >= 0 && done <= items, "batch: more items than the window has were committed");
     const { dependencies, paranoid } = this.#options;
     if (paranoid) verifyWindow(words, done);
     evidence.window(words, this.#memory.workers, before, next, done, dependencies);
@@ -167,6 +168,11 @@ export class Leader {
       const state = this.#word(record + layout.ITEM_STATE) & ((1 << layout.STATE_KIND_BITS) - 1);
       if (state === layout.STATE_REFUSED) outcomes.add(abi.ITEM_REFUSED, 0, 0, 0, 0);
       else this.#records.report(item, this.#u64(record + layout.ITEM_GAS), outcomes);
+    }
+    assert(batch.next === next + done, "batch: an item that was committed has no outcome");
+    if (stop === 0) {
+      assert(done === items, "batch: a window ended before its items");
+      assert(this.#u64(layout.GAS_LEFT) === batch.left, "batch: the gas of the items does not add up");
     }
     spending.add({ items: done, gas: outcomes.exactGas - exactGas });
     switch (stop) {
@@ -261,12 +267,11 @@ export class Leader {
   }
 
   #u64(at: number): number {
-    return this.#word(at) + this.#word(at + 4) * TWO_32;
+    return joined(this.#word(at), this.#word(at + 4));
   }
 
   #setU64(at: number, value: number): void {
-    const high = Math.floor(value / TWO_32);
-    this.#words[at / 4] = value - high * TWO_32;
-    this.#words[at / 4 + 1] = high;
+    this.#words[at / 4] = lowOf(value);
+    this.#words[at / 4 + 1] = highOf(value);
   }
 }

@@ -10,7 +10,6 @@
  */
 
 import { GAS_LIMIT } from "../limits.ts";
-import type { Work } from "./experience.ts";
 
 /** Valid incarnations of an item that may expire; after them it waits for its turn. */
 export const LEASES = 2;
@@ -29,6 +28,12 @@ const ITEMS_MOST = 1024;
 /** Gas that an incarnation may spend, given the first lease, when so many leases of its item have expired. */
 export function leaseAfter(expired: number, first: number): number {
   return first * LEASE_GROWTH ** expired;
+}
+
+/** Some items, and the gas of those among them that did not use up all they had. */
+export interface Work {
+  readonly items: number;
+  readonly gas: number;
 }
 
 /** What committed items of an entry have cost lately. */

@@ -16,6 +16,7 @@ import { Inputs } from "../kernel/items/objects.ts";
 import type { LoadedProgram, Programs } from "../kernel/program.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import { FAULT_INTERNAL_SEQUENTIAL } from "../program/layout.ts";
+import { highOf, lowOf } from "../u64.ts";
 import { BASE_AT, baseModule, FAULT_GIVEN_UP, PAGE_LOADED, PAGE_LOADING } from "./bridge.ts";
 import { loadCells } from "./cells.ts";
 import { type Core, instantiateCore } from "./core.ts";
@@ -27,8 +28,6 @@ import { LEASES, leaseAfter } from "./lease.ts";
 import { OUTCOME_SEQUENTIAL, type Records } from "./records.ts";
 import { type BatchMemory, type Description, timesOf } from "./shared.ts";
 import { loadSteps, type Steps } from "./steps.ts";
-
-const TWO_32 = 4294967296;
 
 /** STOP: the item at COMMITTED - 1 needs the sequential variant, or the loop. */
 export const STOP_SEQUENTIAL = 100;
@@ -265,8 +264,7 @@ export class Participant {
     const outcome = slot.settle(inputs, index, fault, this.#records, item, this.#clock);
     if (outcome === FAULT_GIVEN_UP) return core.giveUp();
     steps?.pause("publish");
-    const high = Math.floor(slot.gasUsed / TWO_32);
-    const task = core.finish(slot.gasUsed - high * TWO_32, high, outcome);
+    const task = core.finish(lowOf(slot.gasUsed), highOf(slot.gasUsed), outcome);
     this.#clock?.lap("publish");
     return task;
   }

@@ -16,7 +16,9 @@
  * waits for what the dead would have done, and the batch begins again.
  */
 
+import { assert } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
+import { highOf, joined, lowOf } from "../u64.ts";
 import { coreMemory, coreModule } from "./core.ts";
 import { createEntries } from "./entries.ts";
 import { PHASES } from "./evidence.ts";
@@ -56,7 +58,6 @@ export interface Description {
   readonly code: Ref;
 }
 
-const TWO_32 = 4294967296;
 const ORPHANED = -1;
 
 const ENGINE = 0;
@@ -115,6 +116,7 @@ export class BatchControl {
   /** Makes the batch known; its number. The window is closed. */
   announce(batch: Description): number {
     const words = this.#words;
+    assert(Atomics.load(words, BATCH) === 0, "batch: one is announced while another runs");
     words[START] = batch.start;
     words[MEMORY] = batch.memory;
     words[GLOBALS] = batch.globals;
@@ -128,11 +130,13 @@ export class BatchControl {
 
   /** Opens a window of items from `firstItem` on, whose first lease is `lease`. */
   open(firstItem: number, lease: number): void {
-    const high = Math.floor(lease / TWO_32);
+    const window = Atomics.load(this.#words, WINDOW);
+    assert((window & OPEN) === 0, "batch: a window is opened while another is open");
+    assert(Atomics.load(this.#words, BATCH) !== 0, "batch: a window is opened without a batch");
     this.#words[FIRST_ITEM] = firstItem;
-    this.#words[LEASE_LOW] = lease - high * TWO_32;
-    this.#words[LEASE_HIGH] = high;
-    Atomics.store(this.#words, WINDOW, Atomics.load(this.#words, WINDOW) + 2 + OPEN);
+    this.#words[LEASE_LOW] = lowOf(lease);
+    this.#words[LEASE_HIGH] = highOf(lease);
+    Atomics.store(this.#words, WINDOW, window + 2 + OPEN);
     Atomics.notify(this.#words, WINDOW);
   }
 
@@ -192,7 +196,7 @@ export class BatchControl {
   }
 
   get lease(): number {
-    return ((this.#words[LEASE_LOW] as number) >>> 0) + (this.#words[LEASE_HIGH] as number) * TWO_32;
+    return joined(this.#words[LEASE_LOW] as number, this.#words[LEASE_HIGH] as number);
   }
 
   /** Sits down for a batch: the number of the seat, or -1 if there is none or the batch has ended. */

@@ -2,7 +2,8 @@
 
 import { hash } from "node:crypto";
 import * as abi from "../../syscalls/abi.ts";
-import { badArgument, StillpointError } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
+import { StillpointError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
 import { hashOf } from "../image/hash.ts";
@@ -86,7 +87,7 @@ export interface Retained {
 /** Throws unless `target` names a block: a height, or a block's value. */
 export function checkTarget(target: number | Block): void {
   if (typeof target === "number" || typeof target?.id === "string") return;
-  throw badArgument("a block is named by its height or its value", target);
+  throw badArgument("block", target, "a height or a block");
 }
 
 /** What a retained block was made from: a copy. */
@@ -100,7 +101,7 @@ export function inputOf(heap: Heap, { metadata, budget }: Retained): RetainedInp
 /** Throws unless `target` names an archived block: a height, or an id. */
 export function checkArchived(target: number | string): void {
   if (typeof target === "number" || (typeof target === "string" && /^[0-9a-f]{64}$/.test(target))) return;
-  throw badArgument("an archived block is named by its height or its id", target);
+  throw badArgument("block", target, "a height or an id");
 }
 
 /** What a block's id is a hash of, besides genesis. Hashes in hex, or as bytes. */

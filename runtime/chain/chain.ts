@@ -1,6 +1,6 @@
 /** Looking at blocks and their states: what a runtime, and a reader of its store, have in common. */
 
-import { badArgument } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
 import { proveRange } from "../proof/prove.ts";
 import type { ArchivedBlock } from "./archive.ts";
 import { type Block, checkTarget, type RetainedInput } from "./block.ts";
@@ -180,5 +180,5 @@ export abstract class Chain {
 function checkRanges(ranges: readonly MemoryRange[]): void {
   const isRange = (range: unknown): boolean => typeof range === "object" && range !== null;
   if (Array.isArray(ranges) && ranges.every(isRange)) return;
-  throw badArgument("ranges must be a list of objects with path, address and length", ranges);
+  throw badArgument("ranges", ranges, "a list of objects with path, address and length");
 }

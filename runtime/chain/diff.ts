@@ -6,7 +6,7 @@
  * and nothing may be collected meanwhile: the walk is synchronous.
  */
 
-import { badArgument } from "../errors.ts";
+import { badArgument, checkNames, integer } from "../arguments.ts";
 import { HEADER_HASH, type Heap, type Ref, referencesOf, UNIT_WORDS } from "../heap/heap.ts";
 import { NODE_BITMAP } from "../heap/table.ts";
 import { hashObject, writeRecord } from "../image/hash.ts";
@@ -15,7 +15,6 @@ import { loadProcess } from "../image/process.ts";
 import { decodeRecord, type FieldName, HASHED_FIELDS, type HashedRecord } from "../image/record.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
 import { PAGE_BYTES } from "../limits.ts";
-import { checkNames, integer } from "./options.ts";
 
 /** A field of a process that two blocks do not agree in. */
 export interface FieldDifference {
@@ -214,7 +213,7 @@ const TEXT_GAP = 64;
 export function formatDiff(diff: Diff): string {
   const lines: string[] = [];
   const { differences } = diff ?? {};
-  if (!Array.isArray(differences)) throw badArgument("what is printed comes from diff or divergence", diff);
+  if (!Array.isArray(differences)) throw badArgument("diff", diff, "what diff or divergence gave");
   for (let i = 0; i < differences.length; i++) {
     const difference = differences[i] as Difference;
     const path = `/${difference.path.join("/")}`.padEnd(4);

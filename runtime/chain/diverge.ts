@@ -3,7 +3,8 @@
  * its tree. For replicas that disagree, and for the same run on two machines or two versions of Node.
  */
 
-import { badArgument, UsageError } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
+import { UsageError } from "../errors.ts";
 import type { Block } from "./block.ts";
 import { Chain } from "./chain.ts";
 import { type Difference, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
@@ -48,7 +49,7 @@ export function divergence(a: Chain, b: Chain, options: DiffOptions = {}): Diver
   const limit = diffLimit(options);
   for (const chain of [a, b]) {
     if (chain instanceof Chain) continue;
-    throw badArgument("only runtimes and readers diverge", chain);
+    throw badArgument("chain", chain, "a runtime or a reader");
   }
   const [first, second] = [a.genesis, b.genesis];
   if (first !== second) {

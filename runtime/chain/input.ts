@@ -1,11 +1,12 @@
 /** What a block is made from, and the check of it. */
 
+import { badArgument, badOption, checkNames, integer } from "../arguments.ts";
 import type { Hints } from "../batch/hints.ts";
-import { badArgument, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { GAS_LIMIT } from "../limits.ts";
 import type { Block } from "./block.ts";
 import { Candidate } from "./candidates.ts";
-import { bad, checkNames, integer, type Settings } from "./options.ts";
+import type { Settings } from "./options.ts";
 
 /** Options of one block. */
 export interface ProduceOptions {
@@ -60,9 +61,10 @@ export function checkInput(settings: Settings, metadata: Uint8Array, options: Pr
   checkNames(options, KNOWN);
   const gasLimit = checkGasLimit(settings, options);
   const { signal = null } = options;
-  if (signal !== null && !(signal instanceof AbortSignal)) throw bad("signal", signal, "an AbortSignal");
+  if (signal !== null && !(signal instanceof AbortSignal))
+    throw badOption("signal", signal, "an AbortSignal");
   if (!(metadata instanceof Uint8Array)) {
-    throw badArgument("metadata must be a Uint8Array", metadata);
+    throw badArgument("metadata", metadata, "a Uint8Array");
   }
   // Not `slice`, which copies nothing where it is a Buffer.
   return { metadata: new Uint8Array(metadata), gasLimit, hints: checkHints(options.hints), signal };
@@ -98,7 +100,7 @@ export function checkReorg(
 ): { readonly to: number | Block; readonly inputs: readonly (Input | Candidate)[] } {
   checkNames(change, ["to", "blocks"]);
   const { to, blocks } = change;
-  if (!Array.isArray(blocks)) throw bad("blocks", blocks, "a list of blocks to make");
+  if (!Array.isArray(blocks)) throw badOption("blocks", blocks, "a list of blocks to make");
   const inputs = (blocks as ReorgOptions["blocks"]).map((block, i) => {
     if (block instanceof Candidate) return block;
     checkNames(block, ["metadata", ...KNOWN], `blocks[${i}]`);
@@ -129,7 +131,7 @@ function checkHints(value: unknown): readonly Hints[] {
   const known = (hint: Partial<Hints> | null): boolean => hash(hint?.inputs) && pairs(hint?.dependencies);
   if (value === undefined) return [];
   if (!Array.isArray(value) || !value.every(known)) {
-    throw bad("hints", value, "a list of reports of batches, or of their inputs and dependencies");
+    throw badOption("hints", value, "a list of reports of batches, or of their inputs and dependencies");
   }
   return value;
 }

@@ -1,8 +1,9 @@
 /** Options of `Runtime.open`: what they mean, their defaults, and the check of each. */
 
 import { availableParallelism } from "node:os";
+import { badOption, checkNames, flag, integer } from "../arguments.ts";
 import type { BatchReport } from "../batch/evidence.ts";
-import { described, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import { GAS_LIMIT, PAGE_BYTES } from "../limits.ts";
 import type { Block } from "./block.ts";
 
@@ -192,20 +193,23 @@ export function checkOptions(options: RuntimeOptions): Settings {
   checkNames(options, KNOWN);
   const { root, programs = [], entry = "main", programCache } = options;
   if (!(root instanceof Uint8Array))
-    throw bad("root", root, "a Uint8Array with the root program's Wasm bytes");
+    throw badOption("root", root, "a Uint8Array with the root program's Wasm bytes");
   if (!Array.isArray(programs) || !programs.every((bytes) => bytes instanceof Uint8Array)) {
-    throw bad("programs", programs, "an array of Uint8Arrays with Wasm bytes");
+    throw badOption("programs", programs, "an array of Uint8Arrays with Wasm bytes");
   }
   if (typeof entry !== "string" || entry === "")
-    throw bad("entry", entry, "the name of an exported function");
+    throw badOption("entry", entry, "the name of an exported function");
   if (programCache !== undefined && typeof programCache !== "string")
-    throw bad("programCache", programCache, "a directory");
+    throw badOption("programCache", programCache, "a directory");
   const { runner = "parallel", onBatch, onForget, recover = "log", debug = {} } = options;
-  if (recover !== "log" && recover !== "checkpoint") throw bad("recover", recover, '"log" or "checkpoint"');
+  if (recover !== "log" && recover !== "checkpoint")
+    throw badOption("recover", recover, '"log" or "checkpoint"');
   if (runner !== "parallel" && runner !== "sequential")
-    throw bad("runner", runner, '"parallel" or "sequential"');
-  if (onBatch !== undefined && typeof onBatch !== "function") throw bad("onBatch", onBatch, "a function");
-  if (onForget !== undefined && typeof onForget !== "function") throw bad("onForget", onForget, "a function");
+    throw badOption("runner", runner, '"parallel" or "sequential"');
+  if (onBatch !== undefined && typeof onBatch !== "function")
+    throw badOption("onBatch", onBatch, "a function");
+  if (onForget !== undefined && typeof onForget !== "function")
+    throw badOption("onForget", onForget, "a function");
   const gasLimit = integer(options, "gasLimit", 10_000_000_000, 0, GAS_LIMIT);
   const settings = {
     runner,
@@ -248,7 +252,8 @@ export function checkOptions(options: RuntimeOptions): Settings {
 function checkDebug(debug: DebugOptions): DebugSettings {
   checkNames(debug, ["force", "paranoid", "steps", "timing", "timelineRecords"], "debug");
   const { steps = null } = debug;
-  if (steps !== null && typeof steps !== "string") throw bad("debug.steps", steps, "the URL of a module");
+  if (steps !== null && typeof steps !== "string")
+    throw badOption("debug.steps", steps, "the URL of a module");
   const named = Object.fromEntries(Object.entries(debug).map(([name, value]) => [`debug.${name}`, value]));
   return {
     force: flag(named, "debug.force"),
@@ -264,15 +269,16 @@ const STORE_KNOWN = ["path", "durability", "checkpointMs", "logBytes", "limitByt
 /** The option "store", checked. */
 export function checkStore(store: string | StoreOptions): StoreSettings {
   const options: StoreOptions = typeof store === "string" ? { path: store } : store;
-  if (typeof options !== "object" || options === null) throw bad("store", store, "a directory, or an object");
+  if (typeof options !== "object" || options === null)
+    throw badOption("store", store, "a directory, or an object");
   checkNames(options, STORE_KNOWN, "store");
   const { path, durability = "block", steps } = options;
-  if (typeof path !== "string" || path === "") throw bad("store.path", path, "a directory");
+  if (typeof path !== "string" || path === "") throw badOption("store.path", path, "a directory");
   if (durability !== "block" && durability !== "logged" && durability !== "pipelined") {
-    throw bad("store.durability", durability, '"block", "logged" or "pipelined"');
+    throw badOption("store.durability", durability, '"block", "logged" or "pipelined"');
   }
   if (steps !== undefined && typeof steps !== "string")
-    throw bad("store.steps", steps, "the URL of a module");
+    throw badOption("store.steps", steps, "the URL of a module");
   const number = (name: "limitBytes" | "checkpointMs" | "logBytes", ...range: [number, number, number]) =>
     integer({ [`store.${name}`]: options[name] }, `store.${name}`, ...range);
   const limitBytes = options.limitBytes === undefined ? undefined : number("limitBytes", 0, 1 << 20, 2 ** 40);
@@ -303,46 +309,4 @@ export interface ForkOptions {
 export function checkFork(options: ForkOptions): StoreSettings | null {
   checkNames(options, ["store", "at"]);
   return options.store === undefined ? null : checkStore(options.store);
-}
-
-/** Throws unless `options`, which are those called `of`, are an object that has no other than the `known`. */
-export function checkNames(options: object, known: readonly string[], of = "options"): void {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    const name = of === "options" ? "the options" : `option "${of}"`;
-    const text = `${name} must be an object, got ${described(options)}`;
-    throw new UsageError("BAD_OPTION", text, { option: of });
-  }
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    const option = of === "options" ? name : `${of}.${name}`;
-    const text = `unknown option "${option}". Known are: ${known.join(", ")}`;
-    throw new UsageError("BAD_OPTION", text, { option });
-  }
-}
-
-/** An integer option within its range, or its default. */
-export function integer<T extends object>(
-  options: T,
-  name: keyof T & string,
-  fallback: number,
-  minimum: number,
-  maximum: number,
-): number {
-  const value: unknown = options[name] ?? fallback;
-  if (typeof value !== "number" || !Number.isInteger(value) || value < minimum || value > maximum) {
-    throw bad(name, value, `an integer from ${minimum} to ${maximum}`);
-  }
-  return value;
-}
-
-/** An option that is true or false, by default false. */
-export function flag<T extends object>(options: T, name: keyof T & string): boolean {
-  const value: unknown = options[name] ?? false;
-  if (typeof value !== "boolean") throw bad(name, value, "true or false");
-  return value;
-}
-
-export function bad(name: string, value: unknown, expected: string): UsageError {
-  const text = `option "${name}" must be ${expected}, got ${described(value)}`;
-  return new UsageError("BAD_OPTION", text, { option: name });
 }

@@ -5,6 +5,7 @@
  * that is full.
  */
 
+import { checkNames, integer } from "../arguments.ts";
 import { LimitError, StoreError } from "../errors.ts";
 import { createHeap, HEADER_STORED, Heap, UNIT_WORDS } from "../heap/heap.ts";
 import { makeStub } from "../heap/stub.ts";
@@ -23,7 +24,7 @@ import {
 import { Chain } from "./chain.ts";
 import type { Side } from "./diff.ts";
 import { type FollowEvent, Follower } from "./follow.ts";
-import { checkNames, integer } from "./options.ts";
+
 import { type Access, archivedOf, blockOf, findBlock } from "./stored.ts";
 
 /** Options of `openReader`. */

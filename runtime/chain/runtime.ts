@@ -9,6 +9,7 @@
  * that change nothing of the history, `execute` and `fork` with "at", begin at once.
  */
 
+import { checkNames, flag, integer } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
@@ -37,11 +38,8 @@ import { archiveOf, copyToStore, openParts, type Parts } from "./open.ts";
 import {
   type CloseOptions,
   checkFork,
-  checkNames,
   checkOptions,
   type ForkOptions,
-  flag,
-  integer,
   type RuntimeOptions,
   type StoreSettings,
 } from "./options.ts";

@@ -1,6 +1,6 @@
 /** Stacks of guests: the functions that were running when a fault came, with names and source lines. */
 
-import { badArgument } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
 import type { Frame, RawFrame, TraceEvent } from "../kernel/trace.ts";
 import { Positions } from "../program/source-map/positions.ts";
 import { sourceOf } from "../program/source-map/sources.ts";
@@ -111,7 +111,7 @@ function eventsOf(of: Trace | readonly TraceEvent[] | View): readonly TraceEvent
     if ("events" in of) return of.events;
     if ("stack" in of) return [{ what: "end", ...of }];
   }
-  throw badArgument("what is printed is a trace, or its events, or a view", of);
+  throw badArgument("of", of, "a trace, its events, or a view");
 }
 
 /** Lines, those that follow their like counted. */

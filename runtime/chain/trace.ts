@@ -1,5 +1,6 @@
 /** Tracing: a block that is retained, or one that is only tried, is run once more on one thread. */
 
+import { checkNames } from "../arguments.ts";
 import { assert } from "../errors.ts";
 import type { TraceEvent } from "../kernel/trace.ts";
 import type { Block } from "./block.ts";
@@ -7,7 +8,7 @@ import type { Engine } from "./engine.ts";
 import { type BlockInput, checkInput, type Input } from "./input.ts";
 import type { Journal } from "./journal.ts";
 import type { Maker } from "./maker.ts";
-import { checkNames, type Settings } from "./options.ts";
+import type { Settings } from "./options.ts";
 
 /** What happened in a block, and what became of it. */
 export interface Trace {

@@ -4,6 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { STATUS_ENDED } from "../../syscalls/abi.ts";
+import { badArgument, checkNames, integer } from "../arguments.ts";
 import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
@@ -11,7 +12,7 @@ import { factsOf } from "../store/graph.ts";
 import type { BlockRecord } from "../store/record.ts";
 import type { Import } from "../store/transfer.ts";
 import type { Block } from "./block.ts";
-import { checkNames, integer } from "./options.ts";
+
 import { type Access, blockOf, checkBlock, findBlock, isBlock } from "./stored.ts";
 
 /** Options of `exportBlock`. */
@@ -155,13 +156,13 @@ function checkPin(pin: string | ImportPin): ImportPin {
   const { height, ...hashes } = fields;
   for (const [name, value] of Object.entries(hashes)) {
     if (typeof value === "string" && /^[0-9a-f]{64}$/.test(value)) continue;
-    throw new UsageError("BAD_ARGUMENT", `the ${name} of a block is 64 characters of hex`);
+    throw badArgument(name, value, "64 characters of hex");
   }
   if (height !== undefined && !(Number.isSafeInteger(height) && height >= 0)) {
-    throw new UsageError("BAD_ARGUMENT", "the height of a block is an integer from 0 on");
+    throw badArgument("height", height, "an integer, 0 or more");
   }
   if (Object.keys(fields).length > 0) return fields;
-  throw new UsageError("BAD_ARGUMENT", "which block to import is said by its id, its root or its height");
+  throw badArgument("pin", pin, "an id, or an object with an id, a root or a height");
 }
 
 /**
@@ -238,9 +239,7 @@ export class Importer {
    */
   take(bytes: Uint8Array): void {
     this.#checkOpen();
-    if (!(bytes instanceof Uint8Array)) {
-      throw new UsageError("BAD_ARGUMENT", `a chunk must be a Uint8Array, got ${typeof bytes}`);
-    }
+    if (!(bytes instanceof Uint8Array)) throw badArgument("chunk", bytes, "a Uint8Array");
     const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     try {
       const isFirst = this.#access.Import.isFirst(chunk);

@@ -1,6 +1,7 @@
 /** Views as callers see them: what `Runtime.call` takes, what it gives, and the way between. */
 
-import { badArgument, UsageError } from "../errors.ts";
+import { badArgument, badOption, checkNames, integer } from "../arguments.ts";
+import { UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { checkPath } from "../image/path.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
@@ -10,7 +11,7 @@ import { packRequest, readAnswer, type ViewAnswer, type ViewOf } from "../worker
 import type { Block } from "./block.ts";
 import type { Engine } from "./engine.ts";
 import type { Journal } from "./journal.ts";
-import { bad, checkNames, integer } from "./options.ts";
+
 import { KnownPositions } from "./stack.ts";
 
 /** Options of a view. */
@@ -72,13 +73,14 @@ const KNOWN = ["block", "input", "inbox", "outbox", "argument", "gas", "signal"]
 /** Checks and copies what `call` is given. */
 export function checkCall(path: readonly number[], entry: string, options: CallOptions): Call {
   checkPath(path);
-  if (typeof entry !== "string") throw badArgument("entry must be the name of an exported function", entry);
+  if (typeof entry !== "string") throw badArgument("entry", entry, "the name of an exported function");
   checkNames(options, KNOWN);
   const { block, input = new Uint8Array(), inbox, outbox, argument, signal = null } = options;
-  if (!(input instanceof Uint8Array)) throw bad("input", input, "a Uint8Array");
-  if (signal !== null && !(signal instanceof AbortSignal)) throw bad("signal", signal, "an AbortSignal");
+  if (!(input instanceof Uint8Array)) throw badOption("input", input, "a Uint8Array");
+  if (signal !== null && !(signal instanceof AbortSignal))
+    throw badOption("signal", signal, "an AbortSignal");
   if (argument !== undefined && typeof argument !== "bigint" && !Number.isSafeInteger(argument)) {
-    throw bad("argument", argument, "a bigint or an integer");
+    throw badOption("argument", argument, "a bigint or an integer");
   }
   const address = (name: "inbox" | "outbox", value: number): number =>
     integer({ [name]: value }, name, value, 0, ADDRESS_LIMIT);

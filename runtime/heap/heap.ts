@@ -29,13 +29,32 @@
  * themselves); whoever passes references on need not care.
  */
 
-import { assert, LimitError } from "../errors.ts";
+import { assert, LimitError, StoreError } from "../errors.ts";
 import { COUNTING, work } from "../work.ts";
-import { type Loader, NO_LOADER } from "./loader.ts";
 
 const counting = COUNTING;
 
 export type Ref = number;
+
+/** What loads objects that lie in a store, as the heap sees it. How it is done: stub.ts. */
+export interface Loader {
+  /**
+   * The object that `stub` stands for.
+   *
+   * @throws StoreError (STORE_CORRUPT, STORE_READ, STORE_CLOSED), LimitError (HEAP_FULL)
+   */
+  load(stub: Ref): Ref;
+  /** Asks for an object that is needed soon, if there is room for the request; does not wait. */
+  prefetch(stub: Ref): void;
+}
+
+/** For heaps without a store: no stub can be met. */
+export const NO_LOADER: Loader = {
+  load() {
+    throw new StoreError("STORE_CLOSED", "what is asked for lies in a store, and that is closed");
+  },
+  prefetch() {},
+};
 
 export const KIND_FREE = 0;
 export const KIND_PAGE = 1;

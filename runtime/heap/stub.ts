@@ -28,12 +28,13 @@ import {
   type Heap,
   heapFull,
   KIND_STUB,
+  type Loader,
+  NO_LOADER,
   REQUESTS_LIMIT,
   type Ref,
   UNIT_BYTES,
   UNIT_WORDS,
 } from "./heap.ts";
-import { type Loader, NO_LOADER } from "./loader.ts";
 
 const counting = COUNTING;
 

@@ -1,7 +1,8 @@
 /** Finding a process in the tree by its path: the numbers of children from the root on; empty: the root. */
 
 import { CHILD_LIMIT } from "../../syscalls/abi.ts";
-import { badArgument } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
+
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableGet } from "../heap/table.ts";
 import { childOf, loadProcess, type Process } from "./process.ts";
@@ -14,7 +15,7 @@ export interface Found {
 
 /** Throws unless `path` is an array. */
 export function checkPath(path: readonly number[]): void {
-  if (!Array.isArray(path)) throw badArgument("path must be an array of child numbers", path);
+  if (!Array.isArray(path)) throw badArgument("path", path, "an array of child numbers");
 }
 
 /** The process at `path`, as it is to the process above; null if there is none. */

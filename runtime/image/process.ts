@@ -35,6 +35,7 @@
 
 import { FAULT_NONE, STATUS_FRESH, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { HEADER_LENGTH, type Heap, KIND_PROCESS, type Ref, UNIT_WORDS } from "../heap/heap.ts";
+import { highOf, joined, lowOf } from "../u64.ts";
 import { COUNTING, work } from "../work.ts";
 import type { MemoryEdit } from "./memory.ts";
 
@@ -52,7 +53,6 @@ export const PROCESS_WORDS = 46;
  */
 export const GAS_HELD_WORD = 27;
 export const RUNNABLE_HELD_WORD = 29;
-const TWO_32 = 4294967296;
 
 /** The image of a process. Fields named …Low and …High are the halves of an i64. */
 export class Process {
@@ -263,7 +263,7 @@ export function loadProcess(heap: Heap, from: Ref): Process {
   if (counting) work.recordsRead++;
   const ref = heap.resolve(from);
   const word = (i: number): number => recordWord(heap, ref, i);
-  const wide = (i: number): number => word(i) + word(i + 1) * TWO_32;
+  const wide = (i: number): number => joined(word(i), word(i + 1));
   const process = new Process();
   process.ref = ref;
   process.program = word(0);
@@ -278,7 +278,7 @@ export function loadProcess(heap: Heap, from: Ref): Process {
   process.status = word(9);
   process.memoryPages = word(10);
   process.memoryGiven = word(11);
-  process.gasUsed = word(12) + (word(13) | 0) * TWO_32;
+  process.gasUsed = joined(word(12), word(13) | 0);
   process.started = word(14);
   process.codeLow = word(15) | 0;
   process.codeHigh = word(16) | 0;
@@ -343,7 +343,6 @@ export function referenceOf(heap: Heap, process: Process): Process | null {
 }
 
 function writeU64(words: Uint32Array, at: number, value: number): void {
-  const high = Math.floor(value / TWO_32);
-  words[at] = value - high * TWO_32;
-  words[at + 1] = high;
+  words[at] = lowOf(value);
+  words[at + 1] = highOf(value);
 }

@@ -7,7 +7,8 @@
  */
 
 import { createHash } from "node:crypto";
-import { assert, badArgument } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
+import { assert } from "../errors.ts";
 import { CALL_DEPTH_BYTES, PAGE_BYTES } from "../limits.ts";
 import { AdmissionError } from "./admission-error.ts";
 import { Body } from "./decode/body.ts";
@@ -87,7 +88,7 @@ interface Variant extends Options {
  * @throws UsageError (BAD_ARGUMENT)
  */
 export function programHash(bytes: Uint8Array): Uint8Array {
-  if (!(bytes instanceof Uint8Array)) throw badArgument("a program is a Uint8Array", bytes);
+  if (!(bytes instanceof Uint8Array)) throw badArgument("program", bytes, "a Uint8Array");
   return new Uint8Array(createHash("sha256").update(bytes).digest());
 }
 

@@ -36,6 +36,7 @@ import {
   RECORD_BYTES,
   RECORD_PREFIX_BYTES,
 } from "../image/record.ts";
+import { joined } from "../u64.ts";
 
 export const PROOF_KIND = 0x50;
 export const PROOF_VERSION = 3;
@@ -297,7 +298,7 @@ class Check {
 
   #u64(): number {
     const low = this.#u32();
-    return low + this.#u32() * 2 ** 32;
+    return joined(low, this.#u32());
   }
 
   #take(length: number): Uint8Array {

@@ -1,12 +1,13 @@
 /** Writing proofs; the format is drawn in format.ts. Reads the heap only. */
 
-import { UsageError } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
 import { type Heap, type Ref, referencesOf, UNIT_WORDS } from "../heap/heap.ts";
 import { childHashes, NODE_BITMAP, tableGet } from "../heap/table.ts";
 import { hashObject, writeRecord } from "../image/hash.ts";
 import { loadProcess } from "../image/process.ts";
 import { fieldBytes, HASH_BYTES, HASHED_FIELDS, RECORD_PREFIX_BYTES } from "../image/record.ts";
 import { PAGE_BYTES } from "../limits.ts";
+import { highOf, lowOf } from "../u64.ts";
 import { isInside, PATH_LIMIT, PROOF_KIND, PROOF_VERSION, TABLE_LIMIT, TOP_SHIFT } from "./format.ts";
 
 /**
@@ -30,8 +31,8 @@ export function proveRange(
   writer.bytes(Uint8Array.of(PROOF_KIND, PROOF_VERSION, path.length, 0));
   for (const number of path) writer.u32(number);
   for (const value of target === 0 ? [0, 0] : [address, length]) {
-    writer.u32(value);
-    writer.u32(Math.floor(value / 2 ** 32));
+    writer.u32(lowOf(value));
+    writer.u32(highOf(value));
   }
   writeProcess(writer, heap, root, path, address, length);
   return writer.finish();
@@ -39,22 +40,13 @@ export function proveRange(
 
 function checkArguments(path: readonly number[], address: number, length: number): void {
   const isNumber = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
-  if (
-    !Array.isArray(path) ||
-    path.length > PATH_LIMIT ||
-    !path.every((number) => isNumber(number) && number < TABLE_LIMIT)
-  ) {
-    const got = Array.isArray(path) ? path.map(String) : String(path);
-    throw new UsageError(
-      "BAD_ARGUMENT",
-      `path must be an array of at most ${PATH_LIMIT} child numbers below 2^20, got [${got}]`,
-    );
+  const isChild = (value: unknown): boolean => isNumber(value) && (value as number) < TABLE_LIMIT;
+  if (!Array.isArray(path) || path.length > PATH_LIMIT || !path.every(isChild)) {
+    throw badArgument("path", path, `an array of at most ${PATH_LIMIT} child numbers below 2^20`);
   }
-  if (!isNumber(address) || !isNumber(length) || !isNumber(address + length)) {
-    throw new UsageError(
-      "BAD_ARGUMENT",
-      `address and length must be integers, 0 or more, got ${String(address)} and ${String(length)}`,
-    );
+  if (!isNumber(address)) throw badArgument("address", address, "an integer, 0 or more");
+  if (!isNumber(length) || !isNumber(address + length)) {
+    throw badArgument("length", length, "an integer, 0 or more");
   }
 }
 

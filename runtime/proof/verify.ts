@@ -4,7 +4,7 @@
  */
 
 import { sha256 } from "@noble/hashes/sha2.js";
-import { UsageError } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
 import { check, type Sha256, type Statement } from "./format.ts";
 import { checkHeader, type HeaderStatement } from "./header.ts";
 
@@ -56,9 +56,9 @@ export function verifyBy(
   options: VerifyOptions = {},
 ): Statement {
   const { lengthLimit = LENGTH_LIMIT } = options ?? {};
-  if (!(proof instanceof Uint8Array)) throw bad("proof", proof, "a Uint8Array");
+  if (!(proof instanceof Uint8Array)) throw badArgument("proof", proof, "a Uint8Array");
   if (!(Number.isSafeInteger(lengthLimit) && lengthLimit >= 0)) {
-    throw bad("lengthLimit", lengthLimit, "a number of bytes");
+    throw badArgument("lengthLimit", lengthLimit, "a number of bytes");
   }
   return check(sha256, hashBytes("root", root), proof, lengthLimit);
 }
@@ -77,18 +77,14 @@ export function verifyBy(
  * ```
  */
 export function verifyHeader(id: string | Uint8Array, header: Uint8Array): HeaderStatement {
-  if (!(header instanceof Uint8Array)) throw bad("header", header, "a Uint8Array");
+  if (!(header instanceof Uint8Array)) throw badArgument("header", header, "a Uint8Array");
   return checkHeader(sha256, hashBytes("id", id), header);
 }
 
 function hashBytes(name: string, hash: string | Uint8Array): Uint8Array {
   if (hash instanceof Uint8Array && hash.length === 32) return hash;
   if (typeof hash !== "string" || !/^[0-9a-f]{64}$/i.test(hash)) {
-    throw bad(name, hash, "a hash: 32 bytes, or 64 digits in hex");
+    throw badArgument(name, hash, "a hash: 32 bytes, or 64 digits in hex");
   }
   return Uint8Array.from({ length: 32 }, (_, i) => Number.parseInt(hash.slice(2 * i, 2 * i + 2), 16));
-}
-
-function bad(name: string, value: unknown, expected: string): UsageError {
-  return new UsageError("BAD_ARGUMENT", `${name} must be ${expected}, got ${String(value)}`);
 }

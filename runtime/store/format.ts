@@ -46,6 +46,7 @@ import {
   RECORD_PREFIX_BYTES,
 } from "../image/record.ts";
 import { PAGE_BYTES } from "../limits.ts";
+import { joined } from "../u64.ts";
 
 export const TAG_PAGE = 1;
 export const TAG_PAGE_RUNS = 2;
@@ -239,7 +240,7 @@ export function hashedBytes(stored: Stored): Buffer {
 /** The sums over its children that a stored process carries. */
 export function storedSums({ bytes }: Stored): { readonly gas: number; readonly runnable: number } {
   const word = (position: number): number => bytes.readUInt32LE(LOOSE_AT + 4 * LOOSE_WORDS.indexOf(position));
-  const gas = word(GAS_HELD_WORD) + word(GAS_HELD_WORD + 1) * 2 ** 32;
+  const gas = joined(word(GAS_HELD_WORD), word(GAS_HELD_WORD + 1));
   return { gas, runnable: word(RUNNABLE_HELD_WORD) };
 }
 

@@ -12,11 +12,11 @@ import {
   HEADER_STORED,
   type Heap,
   KIND_FREE,
+  type Loader,
   type Ref,
   UNIT_BYTES,
   UNIT_WORDS,
 } from "../heap/heap.ts";
-import type { Loader } from "../heap/loader.ts";
 import {
   FAILED_DAMAGED,
   FAILED_HEAP_FULL,

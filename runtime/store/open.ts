@@ -5,7 +5,8 @@
 
 import { accessSync, constants, mkdirSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { badArgument, StoreError } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
+import { StoreError } from "../errors.ts";
 import { Database, type DatabaseOptions } from "./database.ts";
 import { syncDirectory } from "./directory.ts";
 import { storeFailure } from "./failures.ts";
@@ -102,5 +103,5 @@ function makeDirectory(path: string): void {
 
 function checkPath(path: string): void {
   if (typeof path === "string" && path !== "") return;
-  throw badArgument("a store is named by its directory, a text that is not empty", path);
+  throw badArgument("path", path, "the directory of a store");
 }

@@ -25,6 +25,7 @@
 import { assert } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { TREE_DEPTH_LIMIT } from "../limits.ts";
+import { highOf, joined, lowOf } from "../u64.ts";
 import { JOB_VIEW, type Job, type Memo, NO_ENTRY, type Outcome } from "./job.ts";
 import { Signals } from "./signals.ts";
 
@@ -77,12 +78,12 @@ const ERROR_AT = (ENTRIES + ENTRIES_LIMIT * ENTRY_WORDS) * 4;
 export const MAIN_THREAD = 0;
 /** Poster of an entry that is speculative work. */
 const KEPT = -1;
-const TWO_32 = 4294967296;
 
 const PENDING: Outcome = { state: "pending" };
 const YOURS: Outcome = { state: "claimed" };
 const LOST: Outcome = { state: "lost" };
 
+const entryAt = (entry: number): number => ENTRIES + entry * ENTRY_WORDS;
 export const createBoard = () => new SharedArrayBuffer(ERROR_AT + ENTRIES_LIMIT * ERROR_BYTES);
 
 /** One thread's view of the board. `self` identifies the thread and is never used again for another. */
@@ -109,7 +110,7 @@ export class Board {
     const entry = this.#reserve();
     if (entry === NO_ENTRY) return NO_ENTRY;
     const words = this.#words;
-    const at = ENTRIES + entry * ENTRY_WORDS;
+    const at = entryAt(entry);
     words[at + SEQUENCE] = ((words[at + SEQUENCE] as number) + 1) | 0;
     words[at + KIND] = job.kind;
     words[at + START] = job.start;
@@ -119,27 +120,27 @@ export class Board {
     words[at + POSTER] = this.#self;
     words[at + PARENT] = job.parent;
     words[at + PARENT_SEQUENCE] =
-      job.parent === NO_ENTRY ? 0 : (words[ENTRIES + job.parent * ENTRY_WORDS + SEQUENCE] as number);
+      job.parent === NO_ENTRY ? 0 : (words[entryAt(job.parent) + SEQUENCE] as number);
     words[at + METADATA] = job.metadata;
     words[at + ORIGIN] = job.origin;
     words[at + RUN] = job.run;
-    const high = Math.floor(job.gas / TWO_32);
-    words[at + GAS_LOW] = job.gas - high * TWO_32;
-    words[at + GAS_HIGH] = high;
-    Atomics.store(words, at + STATE, POSTED);
+    words[at + GAS_LOW] = lowOf(job.gas);
+    words[at + GAS_HIGH] = highOf(job.gas);
+    const posted = this.#turn(entry, this.#mine(WRITING), POSTED);
+    assert(posted, "board: a job was written into another thread's entry");
     this.signals.raise(job.kind === JOB_VIEW);
     return entry;
   }
 
   job(entry: number): Job {
-    const at = ENTRIES + entry * ENTRY_WORDS;
+    const at = entryAt(entry);
     const word = (i: number): number => this.#words[at + i] as number;
     return {
       kind: word(KIND),
       start: word(START) >>> 0,
       path: Array.from({ length: word(DEPTH) }, (_, i) => word(PATH + i)),
       metadata: word(METADATA) >>> 0,
-      gas: (word(GAS_LOW) >>> 0) + word(GAS_HIGH) * TWO_32,
+      gas: joined(word(GAS_LOW), word(GAS_HIGH)),
       parent: word(PARENT),
       origin: word(ORIGIN),
       run: word(RUN),
@@ -153,7 +154,7 @@ export class Board {
    */
   take(entry: number, start: Ref, mayClaim = true): Outcome {
     const words = this.#words;
-    const at = ENTRIES + entry * ENTRY_WORDS;
+    const at = entryAt(entry);
     const state = Atomics.load(words, at + STATE);
     const sequence = words[at + SEQUENCE];
     if ((words[at + START] as number) >>> 0 !== start) return LOST;
@@ -177,7 +178,8 @@ export class Board {
       }
       case FAILED: {
         const error = this.#error(entry);
-        this.free(entry);
+        if (!this.#turn(entry, state, FREE)) return LOST;
+        this.#freed.push(entry);
         return kept ? LOST : { state: "failed", error };
       }
       default:
@@ -185,16 +187,17 @@ export class Board {
     }
   }
 
-  /** Frees an entry that ended, or that its poster has claimed itself. */
+  /** Frees an entry that this thread has claimed. */
   free(entry: number): void {
-    Atomics.store(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE, FREE);
+    const freed = this.#turn(entry, this.#mine(CLAIMED), FREE);
+    assert(freed, "board: the job that is freed is not this thread's");
     this.#freed.push(entry);
   }
 
   /** The poster does not want the result any more. Returns the thread that goes on at it, 0 if none does. */
   withdraw(entry: number): number {
     const words = this.#words;
-    const at = ENTRIES + entry * ENTRY_WORDS + STATE;
+    const at = entryAt(entry) + STATE;
     // Others go on meanwhile, and the main thread may post it again: until the entry no longer changes.
     for (;;) {
       const state = Atomics.load(words, at);
@@ -209,7 +212,8 @@ export class Board {
 
   /** The poster's activation ended and left the child started: the job becomes speculative work. */
   keep(entry: number): void {
-    const at = ENTRIES + entry * ENTRY_WORDS;
+    const at = entryAt(entry);
+    assert(this.#words[at + POSTER] === this.#self, "board: the job that is kept is another thread's");
     this.#words[at + PARENT] = NO_ENTRY;
     Atomics.store(this.#words, at + POSTER, KEPT);
     this.signals.raise();
@@ -220,9 +224,9 @@ export class Board {
     const words = this.#words;
     const count = Atomics.load(words, HIGH_WATER);
     for (let entry = 0; entry < count; entry++) {
-      const at = ENTRIES + entry * ENTRY_WORDS;
-      if ((words[at + START] as number) >>> 0 === start && words[at + POSTER] === KEPT && words[at] !== FREE)
-        return entry;
+      const at = entryAt(entry);
+      const isThere = words[at + POSTER] === KEPT && words[at + STATE] !== FREE;
+      if (isThere && (words[at + START] as number) >>> 0 === start) return entry;
     }
     return NO_ENTRY;
   }
@@ -231,9 +235,7 @@ export class Board {
 
   /** Takes a posted job; false if it is not there any more. */
   claim(entry: number): boolean {
-    const claimed = (this.#self << STATE_BITS) | CLAIMED;
-    const at = ENTRIES + entry * ENTRY_WORDS + STATE;
-    if (Atomics.compareExchange(this.#words, at, POSTED, claimed) !== POSTED) return false;
+    if (!this.#turn(entry, POSTED, this.#mine(CLAIMED))) return false;
     this.#leaveHome();
     return true;
   }
@@ -244,7 +246,7 @@ export class Board {
     if (words[HOME] !== this.#self) return;
     Atomics.compareExchange(words, HOME, this.#self, 0);
     for (let entry = 0; entry < MAIN_ENTRIES; entry++) {
-      if (Atomics.load(words, ENTRIES + entry * ENTRY_WORDS + STATE) === POSTED) return this.signals.raise();
+      if (Atomics.load(words, entryAt(entry) + STATE) === POSTED) return this.signals.raise();
     }
   }
 
@@ -260,7 +262,7 @@ export class Board {
     return this.#claimWhere(
       Atomics.load(words, HIGH_WATER),
       (entry) =>
-        words[ENTRIES + entry * ENTRY_WORDS + POSTER] !== KEPT &&
+        words[entryAt(entry) + POSTER] !== KEPT &&
         !this.#isView(entry) &&
         !this.#isElsewhere(entry) &&
         (ancestor === NO_ENTRY || this.#descends(entry, ancestor)),
@@ -272,14 +274,14 @@ export class Board {
   }
 
   #isView(entry: number): boolean {
-    return this.#words[ENTRIES + entry * ENTRY_WORDS + KIND] === JOB_VIEW;
+    return this.#words[entryAt(entry) + KIND] === JOB_VIEW;
   }
 
   /** Claims one of the first `count` entries that is posted and wanted. */
   #claimWhere(count: number, wanted: (entry: number) => boolean): number {
     const words = this.#words;
     for (let entry = 0; entry < count; entry++) {
-      if (words[ENTRIES + entry * ENTRY_WORDS + STATE] !== POSTED || !wanted(entry)) continue;
+      if (words[entryAt(entry) + STATE] !== POSTED || !wanted(entry)) continue;
       if (!this.claim(entry)) continue;
       // Between the look and the claim the entry may have become another job.
       if (wanted(entry)) return entry;
@@ -294,7 +296,7 @@ export class Board {
     if (Atomics.load(words, PAUSED) !== 0) return NO_ENTRY;
     const count = Atomics.load(words, HIGH_WATER);
     for (let entry = 0; entry < count; entry++) {
-      const at = ENTRIES + entry * ENTRY_WORDS;
+      const at = entryAt(entry);
       if (words[at + STATE] !== POSTED || words[at + POSTER] !== KEPT || !this.claim(entry)) continue;
       // Who pauses says so first and looks for claims then; who claims does so first and looks then.
       if (Atomics.load(words, PAUSED) === 0 && words[at + POSTER] === KEPT) return entry;
@@ -306,17 +308,13 @@ export class Board {
 
   /** Gives a claim back; if nobody wants the job any more, frees it. */
   #unclaim(entry: number): void {
-    const at = ENTRIES + entry * ENTRY_WORDS + STATE;
-    const claimed = (this.#self << STATE_BITS) | CLAIMED;
-    if (Atomics.compareExchange(this.#words, at, claimed, POSTED) !== claimed) {
-      Atomics.compareExchange(this.#words, at, (this.#self << STATE_BITS) | ORPHAN, FREE);
-    }
+    if (!this.#turn(entry, this.#mine(CLAIMED), POSTED)) this.#turn(entry, this.#mine(ORPHAN), FREE);
     this.signals.raiseAll();
   }
 
   /** The claimed job ended. */
   finish(entry: number, result: Ref): void {
-    this.#words[ENTRIES + entry * ENTRY_WORDS + RESULT] = result;
+    this.#words[entryAt(entry) + RESULT] = result;
     this.#end(entry, DONE);
   }
 
@@ -327,13 +325,13 @@ export class Board {
   fail(entry: number, error: string): void {
     const at = ERROR_AT + entry * ERROR_BYTES;
     const length = this.#bytes.write(error, at, ERROR_BYTES, "utf8");
-    this.#words[ENTRIES + entry * ENTRY_WORDS + ERROR_LENGTH] = length;
+    this.#words[entryAt(entry) + ERROR_LENGTH] = length;
     this.#end(entry, FAILED);
   }
 
   #error(entry: number): string {
     const at = ERROR_AT + entry * ERROR_BYTES;
-    const length = this.#words[ENTRIES + entry * ENTRY_WORDS + ERROR_LENGTH] as number;
+    const length = this.#words[entryAt(entry) + ERROR_LENGTH] as number;
     return this.#bytes.toString("utf8", at, at + length);
   }
 
@@ -347,7 +345,7 @@ export class Board {
     const words = this.#words;
     const orphaned: number[] = [];
     for (let entry = 0; entry < ENTRIES_LIMIT; entry++) {
-      const at = ENTRIES + entry * ENTRY_WORDS;
+      const at = entryAt(entry);
       // Others go on meanwhile: try until the entry did not change between the look and the change.
       for (;;) {
         const state = Atomics.load(words, at + STATE);
@@ -383,7 +381,7 @@ export class Board {
   /** A collection found that nobody can want this speculative job any more. */
   forget(entry: number): void {
     const words = this.#words;
-    const at = ENTRIES + entry * ENTRY_WORDS + STATE;
+    const at = entryAt(entry) + STATE;
     for (;;) {
       const state = Atomics.load(words, at);
       // A thread that claimed it in this moment sees that speculative work is paused, and gives it back.
@@ -397,7 +395,7 @@ export class Board {
     const words = this.#words;
     const found: Memo[] = [];
     this.#each((kind, poster, _owner, entry) => {
-      const at = ENTRIES + entry * ENTRY_WORDS;
+      const at = entryAt(entry);
       const result = kind === DONE ? (words[at + RESULT] as number) >>> 0 : 0;
       if (poster === KEPT && kind !== FREE)
         found.push({ entry, start: (words[at + START] as number) >>> 0, result });
@@ -414,7 +412,7 @@ export class Board {
     const words = this.#words;
     const count = Atomics.load(words, HIGH_WATER);
     for (let entry = 0; entry < count; entry++) {
-      const at = ENTRIES + entry * ENTRY_WORDS;
+      const at = entryAt(entry);
       const state = Atomics.load(words, at + STATE);
       look(state & STATE_MASK, words[at + POSTER] as number, state >> STATE_BITS, entry);
     }
@@ -422,21 +420,26 @@ export class Board {
 
   // ---- inside ---------------------------------------------------------------------------------------------
 
+  /** Turns the state of an entry into another; false if it has a different one. */
+  #turn(entry: number, from: number, to: number): boolean {
+    return Atomics.compareExchange(this.#words, entryAt(entry) + STATE, from, to) === from;
+  }
+
+  /** The state of an entry that is this thread's. */
+  #mine(kind: number): number {
+    return (this.#self << STATE_BITS) | kind;
+  }
+
   #reserve(): number {
-    const reserved = (this.#self << STATE_BITS) | WRITING;
+    const reserved = this.#mine(WRITING);
     for (let entry = this.#freed.pop(); entry !== undefined; entry = this.#freed.pop()) {
-      if (
-        Atomics.compareExchange(this.#words, ENTRIES + entry * ENTRY_WORDS + STATE, FREE, reserved) === FREE
-      )
-        return entry;
+      if (this.#turn(entry, FREE, reserved)) return entry;
     }
     const first = this.#self === MAIN_THREAD ? 0 : MAIN_ENTRIES;
     const count = this.#self === MAIN_THREAD ? MAIN_ENTRIES : ENTRIES_LIMIT - MAIN_ENTRIES;
     for (let i = 0; i < count; i++) {
       const entry = first + ((this.#cursor + i) % count);
-      const at = ENTRIES + entry * ENTRY_WORDS + STATE;
-      if (this.#words[at] !== FREE || Atomics.compareExchange(this.#words, at, FREE, reserved) !== FREE)
-        continue;
+      if (this.#words[entryAt(entry) + STATE] !== FREE || !this.#turn(entry, FREE, reserved)) continue;
       this.#cursor = entry + 1 - first;
       for (let high = Atomics.load(this.#words, HIGH_WATER); high <= entry; ) {
         const seen = Atomics.compareExchange(this.#words, HIGH_WATER, high, entry + 1);
@@ -452,7 +455,7 @@ export class Board {
   #evict(reserved: number): number {
     const words = this.#words;
     for (let entry = 0; entry < ENTRIES_LIMIT; entry++) {
-      const at = ENTRIES + entry * ENTRY_WORDS;
+      const at = entryAt(entry);
       const state = words[at + STATE] as number;
       if (words[at + POSTER] !== KEPT || (state !== DONE && state !== FAILED && state !== POSTED)) continue;
       if (Atomics.compareExchange(words, at + STATE, state, reserved) === state) return entry;
@@ -462,11 +465,11 @@ export class Board {
 
   #descends(entry: number, ancestor: number): boolean {
     const words = this.#words;
-    let at = ENTRIES + entry * ENTRY_WORDS;
+    let at = entryAt(entry);
     for (;;) {
       const parent = words[at + PARENT] as number;
       if (parent === NO_ENTRY) return false;
-      const parentAt = ENTRIES + parent * ENTRY_WORDS;
+      const parentAt = entryAt(parent);
       if (words[parentAt + SEQUENCE] !== words[at + PARENT_SEQUENCE]) return false;
       if (parent === ancestor) return true;
       at = parentAt;
@@ -475,14 +478,11 @@ export class Board {
 
   #end(entry: number, state: number): void {
     const words = this.#words;
-    const at = ENTRIES + entry * ENTRY_WORDS;
-    const claimed = (this.#self << STATE_BITS) | CLAIMED;
-    const orphan = (this.#self << STATE_BITS) | ORPHAN;
+    const at = entryAt(entry);
     const toMain = words[at + POSTER] === MAIN_THREAD;
     if (toMain && !this.#isView(entry)) Atomics.store(words, HOME, this.#self);
     const ended =
-      Atomics.compareExchange(words, at + STATE, claimed, state) === claimed ||
-      Atomics.compareExchange(words, at + STATE, orphan, FREE) === orphan;
+      this.#turn(entry, this.#mine(CLAIMED), state) || this.#turn(entry, this.#mine(ORPHAN), FREE);
     assert(ended, "board: the job that ended was not this thread's");
     this.signals.raise();
     if (toMain) this.signals.raiseMain();

@@ -147,19 +147,29 @@ test("options that nobody knows, and arguments of another kind, are refused", as
         { to: 0, blocks: [{ ...block, gas: 1 }] },
       ],
       ["BAD_OPTION", /unknown option "top"/, (wrong) => runtime.reorg(wrong), { to: 0, top: 1, blocks: [] }],
-      ["BAD_ARGUMENT", /height or its value, got null/, (wrong) => runtime.revert(wrong), null],
-      ["BAD_ARGUMENT", /height or its value, got null/, (wrong) => runtime.trace(wrong), null],
+      ["BAD_ARGUMENT", /block must be a height or a block, got null/, (wrong) => runtime.revert(wrong), null],
+      ["BAD_ARGUMENT", /block must be a height or a block, got null/, (wrong) => runtime.trace(wrong), null],
       ["BAD_OPTION", /"keep"/, (wrong) => runtime.prune(wrong), 0],
       ["BAD_OPTION", /unknown option "size"/, (wrong) => openReader(store, wrong), { size: 1 }],
       ["BAD_OPTION", /"heapBytes"/, (wrong) => openReader(store, wrong), { heapBytes: 5 }],
       ["BAD_OPTION", /unknown option "height"/, (wrong) => collect(store, wrong), { height: 1 }],
       ["BAD_OPTION", /"from"/, (wrong) => collect(store, wrong), { from: -1 }],
-      ["BAD_ARGUMENT", /height or its value, got "1"/, (wrong) => collect(store, wrong), { block: "1" }],
-      ["BAD_ARGUMENT", /named by its directory/, (wrong) => openReader(wrong), undefined],
-      ["BAD_ARGUMENT", /named by its directory/, (wrong) => verifyStore(wrong), 1n],
-      ["BAD_ARGUMENT", /named by its directory/, (wrong) => repairStore(wrong), Symbol("s")],
-      ["BAD_ARGUMENT", /named by its directory/, (wrong) => openImport(wrong, "0".repeat(64)), 7],
-      ["BAD_ARGUMENT", /named by its directory/, (wrong) => salvageStore(store, wrong), ""],
+      [
+        "BAD_ARGUMENT",
+        /block must be a height or a block, got "1"/,
+        (wrong) => collect(store, wrong),
+        { block: "1" },
+      ],
+      ["BAD_ARGUMENT", /path must be the directory of a store/, (wrong) => openReader(wrong), undefined],
+      ["BAD_ARGUMENT", /path must be the directory of a store/, (wrong) => verifyStore(wrong), 1n],
+      ["BAD_ARGUMENT", /path must be the directory of a store/, (wrong) => repairStore(wrong), Symbol("s")],
+      [
+        "BAD_ARGUMENT",
+        /path must be the directory of a store/,
+        (wrong) => openImport(wrong, "0".repeat(64)),
+        7,
+      ],
+      ["BAD_ARGUMENT", /path must be the directory of a store/, (wrong) => salvageStore(store, wrong), ""],
     ];
     for (const [code, message, attempt, wrong] of refused) {
       await assert.rejects(attempt(wrong as never), { code, message });
@@ -167,13 +177,13 @@ test("options that nobody knows, and arguments of another kind, are refused", as
     assert.equal(runtime.head.height, 0);
     assert.throws(() => runtime.diff(0, 0, { limits: 1 } as never), { code: "BAD_OPTION" });
     const calls: readonly [RegExp, (wrong: never) => unknown][] = [
-      [/only runtimes and readers/, (wrong) => divergence(runtime, wrong)],
-      [/only runtimes and readers/, (wrong) => divergence(wrong, runtime)],
-      [/height or its value/, (wrong) => runtime.diff(0, wrong)],
-      [/height or its value/, (wrong) => runtime.diff(wrong, 0)],
-      [/comes from diff/, (wrong) => formatDiff(wrong)],
+      [/chain must be a runtime or a reader/, (wrong) => divergence(runtime, wrong)],
+      [/chain must be a runtime or a reader/, (wrong) => divergence(wrong, runtime)],
+      [/block must be a height or a block/, (wrong) => runtime.diff(0, wrong)],
+      [/block must be a height or a block/, (wrong) => runtime.diff(wrong, 0)],
+      [/must be what diff or divergence gave/, (wrong) => formatDiff(wrong)],
       [/a trace, or its events/, (wrong) => formatFaults(wrong)],
-      [/a program is a Uint8Array/, (wrong) => programHash(wrong)],
+      [/program must be a Uint8Array/, (wrong) => programHash(wrong)],
       [/map/, (wrong) => addSources(Uint8Array.of(1), wrong)],
       [/root must be/, (wrong) => verify(wrong, new Uint8Array())],
     ];

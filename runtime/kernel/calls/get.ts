@@ -5,12 +5,11 @@ import type { Heap } from "../../heap/heap.ts";
 import { hashOf } from "../../image/hash.ts";
 import { type Process, publishProcess } from "../../image/process.ts";
 import { WASM_PAGE_BYTES } from "../../limits.ts";
+import { highOf, lowOf } from "../../u64.ts";
 import type { Activation } from "../activation.ts";
 import { checkOutcomes, writeOutcomes } from "../items/outcomes.ts";
 import { copyOut } from "./copy.ts";
 import { applyMerge, planMerge } from "./merge.ts";
-
-const TWO_32 = 4294967296;
 
 /** Answers the caller's request from the image of the child; an error code if anything of it is refused. */
 export function answerGet(heap: Heap, caller: Activation, process: Process | null): number {
@@ -47,9 +46,8 @@ function writeStatus(heap: Heap, caller: Activation, process: Process): void {
   words[at + abi.STATUS_FAULT / 4] = process.fault;
   words[at + abi.STATUS_CODE / 4] = process.codeLow;
   words[at + abi.STATUS_CODE / 4 + 1] = process.codeHigh;
-  const gasHigh = Math.floor(process.gasUsed / TWO_32);
-  words[at + abi.STATUS_GAS_USED / 4] = process.gasUsed - gasHigh * TWO_32;
-  words[at + abi.STATUS_GAS_USED / 4 + 1] = gasHigh;
+  words[at + abi.STATUS_GAS_USED / 4] = lowOf(process.gasUsed);
+  words[at + abi.STATUS_GAS_USED / 4 + 1] = highOf(process.gasUsed);
   words[at + abi.STATUS_MEMORY_PAGES / 4] = process.memoryPages;
   words[at + abi.STATUS_CHILDREN / 4] = process.childCount;
   words[at + abi.STATUS_LINE / 4] = process.line;

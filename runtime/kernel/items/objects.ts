@@ -15,6 +15,7 @@
 
 import * as abi from "../../../syscalls/abi.ts";
 import { type Heap, KIND_BLOB, type Ref, UNIT_WORDS } from "../../heap/heap.ts";
+import { highOf, joined, lowOf } from "../../u64.ts";
 import { COUNTING, work } from "../../work.ts";
 
 const counting = COUNTING;
@@ -23,7 +24,6 @@ const HEADER_BYTES = 32;
 const HEADER_WORDS = HEADER_BYTES / 4;
 const INPUT_WORDS = abi.INPUT_SIZE / 4;
 const OUTCOME_WORDS = abi.OUTCOME_SIZE / 4;
-const TWO_32 = 4294967296;
 
 /** Where items find their input and leave their output, in the child's memory. */
 export interface InboxAndOutbox {
@@ -147,7 +147,7 @@ export class Inputs implements InboxAndOutbox {
   /** What the item may use. Exact up to 2^53; beyond that it is more than any batch has. */
   gas(i: number): number {
     const at = this.#start + HEADER_WORDS + i * INPUT_WORDS;
-    return (this.#words[at + 2] as number) + (this.#words[at + 3] as number) * TWO_32;
+    return joined(this.#words[at + 2] as number, this.#words[at + 3] as number);
   }
 }
 
@@ -219,13 +219,12 @@ export class OutcomesWriter {
   ): void {
     const records = this.#records;
     const at = this.#next++ * OUTCOME_WORDS;
-    const gasHigh = Math.floor(gasUsed / TWO_32);
     records[at + abi.OUTCOME_STATUS / 4] = status;
     records[at + abi.OUTCOME_FAULT / 4] = fault;
     records[at + abi.OUTCOME_CODE / 4] = codeLow;
     records[at + abi.OUTCOME_CODE / 4 + 1] = codeHigh;
-    records[at + abi.OUTCOME_GAS_USED / 4] = gasUsed - gasHigh * TWO_32;
-    records[at + abi.OUTCOME_GAS_USED / 4 + 1] = gasHigh;
+    records[at + abi.OUTCOME_GAS_USED / 4] = lowOf(gasUsed);
+    records[at + abi.OUTCOME_GAS_USED / 4 + 1] = highOf(gasUsed);
     records[at + abi.OUTCOME_OUTPUT_OFFSET / 4] = this.#length;
     records[at + abi.OUTCOME_OUTPUT_LENGTH / 4] = length;
     this.gasUsed += gasUsed;
@@ -306,9 +305,10 @@ export class Outcomes {
       fault: words[at + abi.OUTCOME_FAULT / 4] as number,
       codeLow: (words[at + abi.OUTCOME_CODE / 4] as number) | 0,
       codeHigh: (words[at + abi.OUTCOME_CODE / 4 + 1] as number) | 0,
-      gasUsed:
-        (words[at + abi.OUTCOME_GAS_USED / 4] as number) +
-        (words[at + abi.OUTCOME_GAS_USED / 4 + 1] as number) * TWO_32,
+      gasUsed: joined(
+        words[at + abi.OUTCOME_GAS_USED / 4] as number,
+        words[at + abi.OUTCOME_GAS_USED / 4 + 1] as number,
+      ),
     };
   }
 

@@ -8,6 +8,7 @@
 
 import * as abi from "../../../syscalls/abi.ts";
 import { BATCH_BYTES_LIMIT, DATA_BYTES_LIMIT, NAME_BYTES_LIMIT, PAGE_BYTES } from "../../limits.ts";
+import { joined } from "../../u64.ts";
 import {
   COST_CALL,
   COST_CLONE,
@@ -26,7 +27,6 @@ import {
 import { type InputList, inputBytes } from "../items/objects.ts";
 import type { Slot } from "../slots/slot.ts";
 
-const TWO_32 = 4294967296;
 const HASH_BYTES = 32;
 const PUT_PARTS_KNOWN =
   abi.PART_PROGRAM | abi.PART_CLONE | abi.PART_DROP | abi.PART_RANGES | abi.PART_START | abi.PART_BATCH;
@@ -190,7 +190,7 @@ export class PutRequest {
     if ((parts & both) !== 0) {
       this.memoryQuotaPages = word(abi.PUT_MEMORY_QUOTA);
       this.processQuota = word(abi.PUT_PROCESS_QUOTA);
-      this.heldGas = word(abi.PUT_HELD_GAS) + word(abi.PUT_HELD_GAS + 4) * TWO_32;
+      this.heldGas = joined(word(abi.PUT_HELD_GAS), word(abi.PUT_HELD_GAS + 4));
       this.cloneSource = word(abi.PUT_CLONE_SOURCE) | 0;
     }
     this.ranges.clear();
@@ -219,7 +219,7 @@ export class PutRequest {
       const starts = (parts & abi.PART_START) !== 0;
       this.argumentLow = starts ? word(abi.PUT_ARGUMENT) | 0 : 0;
       this.argumentHigh = starts ? word(abi.PUT_ARGUMENT + 4) | 0 : 0;
-      this.gas = word(abi.PUT_GAS) + word(abi.PUT_GAS + 4) * TWO_32;
+      this.gas = joined(word(abi.PUT_GAS), word(abi.PUT_GAS + 4));
     }
     if ((parts & abi.PART_BATCH) !== 0) return this.batch.read(slot, word(abi.PUT_BATCH_POINTER), payer);
     return abi.OK;

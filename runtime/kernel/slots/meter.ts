@@ -13,8 +13,8 @@
  */
 
 import * as layout from "../../program/layout.ts";
+import { highOf, joined, lowOf } from "../../u64.ts";
 
-const TWO_32 = 4294967296;
 const LOW = layout.AUX_GAS / 4;
 const HIGH = LOW + 1;
 
@@ -31,13 +31,12 @@ export class Meter {
   set(gas: number, lease = Number.POSITIVE_INFINITY): void {
     this.#excess = gas - lease;
     const word = Math.min(gas, lease);
-    const high = Math.floor(word / TWO_32);
-    this.#words[LOW] = word - high * TWO_32;
-    this.#words[HIGH] = high;
+    this.#words[LOW] = lowOf(word);
+    this.#words[HIGH] = highOf(word);
   }
 
   get #word(): number {
-    return ((this.#words[LOW] as number) >>> 0) + (this.#words[HIGH] as number) * TWO_32;
+    return joined(this.#words[LOW] as number, this.#words[HIGH] as number);
   }
 
   /** Gas left, withheld or not. Exact while the code is in a call or has ended, but by a trap. */
@@ -59,9 +58,8 @@ export class Meter {
   charge(cost: number): boolean {
     const word = this.#word - cost;
     if (word < 0) return false;
-    const high = Math.floor(word / TWO_32);
-    this.#words[LOW] = word - high * TWO_32;
-    this.#words[HIGH] = high;
+    this.#words[LOW] = lowOf(word);
+    this.#words[HIGH] = highOf(word);
     return true;
   }
 

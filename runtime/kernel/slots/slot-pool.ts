@@ -13,6 +13,7 @@
  * is twice. Processes of different sizes in turn then make no memories as long as each size has a slot.
  */
 
+import { assert } from "../../errors.ts";
 import type { Heap, Ref } from "../../heap/heap.ts";
 import { tableDiffCount } from "../../heap/table.ts";
 import { PAGE_BYTES, SLOT_BYTES_LIMIT, SLOTS_LIMIT, WASM_PAGE_BYTES } from "../../limits.ts";
@@ -76,9 +77,11 @@ export class SlotPool {
   take(variant: Variant, image: SlotImage, place: number): Slot {
     const slot =
       this.#takeLast(variant, image) ?? this.#choose(variant, image, place) ?? this.#create(variant, image);
+    assert(!this.#isFree(slot), "slots: a slot is given out twice");
     slot.place = place;
     try {
       slot.enter(this.#heap, image);
+      assert(slot.memoryPages === image.memoryPages, "slots: the memory is not as large as the image's");
     } catch (error) {
       this.drop();
       throw error;
@@ -91,6 +94,7 @@ export class SlotPool {
    * no use.
    */
   release(slot: Slot, memoryPages: number): void {
+    assert(!this.#isFree(slot), "slots: a slot is given back twice");
     if (slot.memoryPages > memoryPages) {
       if (counting) work.memoriesLost++;
       this.drop();
@@ -140,6 +144,7 @@ export class SlotPool {
   /** The slot is not used again. */
   drop(): void {
     this.#count--;
+    assert(this.#count >= this.#free.size, "slots: more are free than there are");
   }
 
   /**
@@ -225,8 +230,12 @@ export class SlotPool {
     this.drop();
   }
 
+  #isFree(slot: Slot): boolean {
+    return slot === this.#last || this.#free.has(slot);
+  }
+
   #remove(slot: Slot): Slot {
-    this.#free.delete(slot);
+    assert(this.#free.delete(slot), "slots: what is taken is not free");
     this.#freeBytes -= slot.touchedBytes;
     const byRoot = this.#byVariant.get(slot.variant) as Map<Ref, Slot[]>;
     const same = byRoot.get(slot.root) as Slot[];

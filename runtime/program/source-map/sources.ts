@@ -4,7 +4,8 @@
  */
 
 import { SourceMap } from "node:module";
-import { badArgument, UsageError } from "../../errors.ts";
+import { badArgument } from "../../arguments.ts";
+import { UsageError } from "../../errors.ts";
 import { type Program, programHash } from "../admit.ts";
 import { nameOf } from "./names.ts";
 
@@ -49,7 +50,7 @@ const known = new Map<string, Known>();
  */
 export function addSources(program: Uint8Array, sources: Sources): void {
   if (typeof sources !== "object" || sources === null) {
-    throw badArgument('sources are an object with a "map", or with "named"', sources);
+    throw badArgument("sources", sources, 'an object with a "map", or with "named"');
   }
   const { map, named = program } = sources;
   if (map !== undefined) parse(map);
