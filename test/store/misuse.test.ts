@@ -182,7 +182,7 @@ test("options that nobody knows, and arguments of another kind, are refused", as
       [/block must be a height or a block/, (wrong) => runtime.diff(0, wrong)],
       [/block must be a height or a block/, (wrong) => runtime.diff(wrong, 0)],
       [/must be what diff or divergence gave/, (wrong) => formatDiff(wrong)],
-      [/a trace, or its events/, (wrong) => formatFaults(wrong)],
+      [/a trace, its events/, (wrong) => formatFaults(wrong)],
       [/program must be a Uint8Array/, (wrong) => programHash(wrong)],
       [/map/, (wrong) => addSources(Uint8Array.of(1), wrong)],
       [/root must be/, (wrong) => verify(wrong, new Uint8Array())],
