@@ -1,9 +1,9 @@
 /**
  * Admission: from the bytes of a module to a program that the kernel can run.
  *
- * check (the original bytes, all of them) → instrument. The result is a function of the bytes and of
- * REWRITER_VERSION, and so is a rejection: AdmissionError, whose reason, function and offset name the first
- * problem in file order. Nothing else is ever thrown for any input.
+ * check (the original bytes, all of them) → instrument. The result is a function of the bytes, of
+ * REWRITER_VERSION and of the cost table, and so is a rejection: AdmissionError, whose reason, function and
+ * offset name the first problem in file order. Nothing else is ever thrown for any input.
  */
 
 import { createHash } from "node:crypto";
@@ -28,6 +28,7 @@ import {
   graphOf,
   ROOT_FRAME_BYTES,
 } from "./instrument/depth.ts";
+import { CODE_PRICES } from "./instrument/gas.ts";
 import { globalBytes } from "./instrument/glue.ts";
 import { withName } from "./source-map/names.ts";
 
@@ -68,6 +69,8 @@ export interface Program {
 }
 
 export interface Options {
+  /** The cost table by which code is charged. Default: the first. */
+  readonly costs?: string;
   /** A planted defect, for tests only. */
   readonly defect?: Defect;
   /** Is told where the instrumented code comes from. */
@@ -193,6 +196,7 @@ function instrument(checked: Checked, options: Variant): Program {
     graph,
     bound: options.bound ?? null,
     origins: options.origins ?? null,
+    price: priceOf(options),
     defect: options.defect ?? null,
   });
   return {
@@ -212,6 +216,12 @@ function instrument(checked: Checked, options: Variant): Program {
     hasStart: module.start !== null,
     suspends: canSuspend(module),
   };
+}
+
+function priceOf({ costs = "1" }: Options): number {
+  const price = CODE_PRICES[costs];
+  assert(price !== undefined, "admit: a cost table that this build does not carry");
+  return price;
 }
 
 /** A frame that is saved holds numbers. */

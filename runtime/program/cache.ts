@@ -1,10 +1,10 @@
 /**
  * Keeps admitted programs, in memory and in a directory if one is given.
  *
- * The key is the SHA-256 of the original bytes and the rewriter's version; for the batch variant also where
- * state ends. A file carries a hash of its own content: one that is damaged, or of another version, is made
- * anew and replaced. The directory must be writable by this runtime alone: the hash finds damage, not malice.
- * Files appear by rename, so that several processes may share a directory.
+ * The key is the SHA-256 of the original bytes, the rewriter's version and the cost table; for the batch
+ * variant also where state ends. A file carries a hash of its own content: one that is damaged, or of another
+ * version, is made anew and replaced. The directory must be writable by this runtime alone: the hash finds
+ * damage, not malice. Files appear by rename, so that several processes may share a directory.
  *
  *   file  "stillpoint program 2\n" · SHA-256 of the rest (32 bytes) ·
  *         V8 serialisation of [REWRITER_VERSION, original bytes, what was made of them: a Program, or the
@@ -24,6 +24,7 @@ import {
   REWRITER_VERSION,
 } from "./admit.ts";
 
+const FIRST_COSTS = "1";
 const MAGIC = Buffer.from("stillpoint program 2\n");
 const HASH_BYTES = 32;
 
@@ -37,16 +38,17 @@ export class ProgramCache {
   }
 
   /** As admit(), once for each module. Rejects with AdmissionError, which is not kept. */
-  admit(bytes: Uint8Array): Promise<Program> {
+  admit(bytes: Uint8Array, costs = FIRST_COSTS): Promise<Program> {
     const own = new Uint8Array(bytes);
-    const key = Buffer.from(programHash(own)).toString("hex");
-    return this.#once(key, own, () => admit(own));
+    const key = `${Buffer.from(programHash(own)).toString("hex")}${suffix(costs)}`;
+    return this.#once(key, own, () => admit(own, { costs }));
   }
 
   /** The code of the batch variant of an admitted program: as instrumentForBatch(), once for each. */
-  batchCode({ hash, bytes, stateBytes }: Program): Promise<Uint8Array | null> {
-    const key = `${Buffer.from(hash).toString("hex")}-batch-${BATCH_VERSION}-${stateBytes}`;
-    return this.#once(key, bytes, () => instrumentForBatch(bytes, stateBytes));
+  batchCode({ hash, bytes, stateBytes }: Program, costs = FIRST_COSTS): Promise<Uint8Array | null> {
+    const name = Buffer.from(hash).toString("hex");
+    const key = `${name}-batch-${BATCH_VERSION}-${stateBytes}${suffix(costs)}`;
+    return this.#once(key, bytes, () => instrumentForBatch(bytes, stateBytes, { costs }));
   }
 
   #once<T>(key: string, bytes: Uint8Array, make: () => T): Promise<T> {
@@ -81,6 +83,10 @@ export class ProgramCache {
       await rm(temporary, { force: true }).catch(() => {});
     }
   }
+}
+
+function suffix(costs: string): string {
+  return costs === FIRST_COSTS ? "" : `-${costs}`;
 }
 
 function sha256(content: Uint8Array): Buffer {

@@ -31,6 +31,7 @@ import {
 } from "../../program/instrument/glue-lines.ts";
 import { glueModule } from "../../program/instrument/glue-module.ts";
 import * as layout from "../../program/layout.ts";
+import { costsInForce } from "../gas.ts";
 import { accumulate } from "./accumulate-glue.ts";
 
 // Functions of the module by index; the first is imported.
@@ -57,7 +58,7 @@ export interface LineLog {
   accumulate(request: number): number;
 }
 
-const modules = new Map<number, WebAssembly.Module>();
+const modules = new Map<string, WebAssembly.Module>();
 
 /** The log of the slot with these memories, whose state ends at `bound`; `accumulate` is the kernel's. */
 export function lineLog(
@@ -71,12 +72,13 @@ export function lineLog(
   return new WebAssembly.Instance(compiledLog(bound), imports).exports as unknown as LineLog;
 }
 
-/** The module of the log of a state that ends at `bound`, compiled once in a thread. */
+/** The module of the log of a state that ends at `bound`, compiled once in a thread for each cost table. */
 export function compiledLog(bound: number): WebAssembly.Module {
-  let module = modules.get(bound);
+  const key = `${bound}/${costsInForce}`;
+  let module = modules.get(key);
   if (module === undefined) {
     module = new WebAssembly.Module(lineLogModule(bound));
-    modules.set(bound, module);
+    modules.set(key, module);
   }
   return module;
 }

@@ -51,6 +51,8 @@ export interface Parts {
   readonly bound: number | null;
   /** Told, by function of `module`, what each piece of code is made for: Rewriter.origins. */
   readonly origins: ((functionIndex: number, origins: readonly number[]) => void) | null;
+  /** How often prices are paid: CODE_PRICES. */
+  readonly price: number;
   readonly defect: Defect | null;
 }
 
@@ -131,7 +133,7 @@ class Assembler {
   }
 
   write(): Uint8Array {
-    const { module, defect } = this.#parts;
+    const { module, price, defect } = this.#parts;
     const lines = this.#lines;
     const gasGlobal = this.#gasGlobal;
     const helper = (name: string, opcode: number, segment: number) =>
@@ -139,7 +141,7 @@ class Assembler {
         const { offset, bytes } = module.data[segment] ?? { offset: null, bytes: [] };
         // The kernel has applied active segments.
         const segmentBytes = offset === null ? bytes.length : 0;
-        return bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch: TOUCH, defect });
+        return bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch: TOUCH, price, defect });
       });
     const targets: Targets = {
       functions: (index) => this.#function(index),
@@ -160,6 +162,7 @@ class Assembler {
       init: (segment) => helper(`init ${segment}`, op.MEMORY_INIT, segment),
       lines,
       origins: this.#parts.origins !== null,
+      price,
       defect,
     };
     const bodies = this.#bodies(targets);

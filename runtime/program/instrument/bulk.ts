@@ -19,18 +19,20 @@ export interface Bulk {
   readonly lines: Lines | null;
   /** The import touch, of the batch variant. */
   readonly touch: number;
+  /** How often prices are paid. */
+  readonly price: number;
   /** A planted defect, for tests. */
   readonly defect: Defect | null;
 }
 
 /** memory.copy, fill or init: charges, pays pages, touches, runs, marks. Parameters as the instruction's. */
-export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch, defect }: Bulk): Glue {
+export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch, price, defect }: Bulk): Glue {
   return glue([I32, I32, I32], [], [I64, I32, I32], (code) => {
     const [target, source, length, gas, first, last] = [0, 1, 2, 3, 4, 5] as const;
     code.index(op.GLOBAL_GET, gasGlobal);
     code.get(length);
     code.op(op.I64_EXTEND_I32_U);
-    code.i64(BigInt(BULK_GAS_SHIFT));
+    code.i64(BigInt(BULK_GAS_SHIFT - (31 - Math.clz32(price))));
     code.op(op.I64_SHR_U);
     code.op(op.I64_SUB);
     code.tee(gas);
@@ -39,7 +41,7 @@ export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch, d
     code.faultIfOutOfGas();
     const bound = lines === null ? 0 : lines.bound;
     if (defect !== "pay" && defect !== "bulk-pay")
-      payPages(code, bound, { target, length, gas, page: first, last }, gasGlobal);
+      payPages(code, bound, { target, length, gas, page: first, last }, gasGlobal, price);
     if (lines !== null && bound > 0) touchRanges(code, lines, touch, opcode, segmentBytes);
     code.get(target);
     code.get(source);
@@ -133,6 +135,7 @@ function payPages(
     last,
   }: { target: number; length: number; gas: number; page: number; last: number },
   gasGlobal: number,
+  price: number,
 ): void {
   const { at, shift } = paidOf(bound);
   code.open(op.BLOCK);
@@ -154,7 +157,7 @@ function payPages(
   code.set(last);
   countTo(code, page, last, () => {
     code.get(gas);
-    code.i64(BigInt(PAGE_TOUCH_GAS));
+    code.i64(BigInt(PAGE_TOUCH_GAS * price));
     code.i64(0n);
     code.get(page);
     code.access(op.I32_LOAD8_U, AUX, at);

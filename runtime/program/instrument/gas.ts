@@ -54,16 +54,19 @@ export const BULK_GAS_SHIFT = 3;
  */
 export const PAGE_TOUCH_GAS = 1024;
 
+/** By version of the cost table: how often all of these prices are paid. A power of two. */
+export const CODE_PRICES: Readonly<Record<string, number>> = { "1": 1, doubled: 2 };
+
 /** Ways from one branch that differ by no more than this are paid alike. */
 export const SLACK_IN_LOOP = 16;
 export const SLACK = 64;
 /** A plan that has not settled after so many passes is given up. Code of compilers takes one or two. */
 const PASSES = 4;
 
-/** By place in the body: what is charged before the instruction there. */
+/** By place in the body: what is charged before the instruction there. `price`: see CODE_PRICES. */
 export type Charges = ReadonlyMap<number, number>;
 
-export function chargesOf(body: Body): Charges {
+export function chargesOf(body: Body, price = 1): Charges {
   const pieces = piecesOf(body);
   const plan = new Plan(pieces, costsOf(pieces, body));
   let settled = false;
@@ -73,7 +76,7 @@ export function chargesOf(body: Body): Charges {
   for (let piece = 0; piece < pieces.count; piece++) {
     const rest = (plan.need[piece] as number) - (pieces.opens[piece] ? 0 : (plan.due[piece] as number));
     assert(rest >= 0, "no more is due than what is needed");
-    if (rest > 0) charges.set(pieces.places[piece] as number, Math.ceil(rest));
+    if (rest > 0) charges.set(pieces.places[piece] as number, price * Math.ceil(rest));
   }
   return charges;
 }

@@ -46,6 +46,8 @@ export interface Targets {
   readonly lines: Lines | null;
   /** Whether to note which instruction each piece of code is made for. */
   readonly origins: boolean;
+  /** How often prices are paid. */
+  readonly price: number;
   readonly defect: Defect | null;
 }
 
@@ -90,7 +92,7 @@ export class Rewriter {
       planLines(body, reach, lines, this.#lines);
     }
     const plan: Plan = {
-      charges: chargesOf(body),
+      charges: chargesOf(body, this.#targets.price),
       fixes: this.#fixes,
       marks: this.#marks,
       lines: this.#lines,
@@ -156,7 +158,7 @@ class FunctionWriter {
     this.#type = type;
     this.#plan = plan;
     const temporary = (name: string, local: number) => this.#temporary(name, local);
-    const pay = () => this.#charge(PAGE_TOUCH_GAS);
+    const pay = () => this.#charge(PAGE_TOUCH_GAS * targets.price);
     this.#accesses = new Accesses(scratch, targets, body, plan.marks, plan.lines, { temporary, pay });
     const fetched = (maker: number) => {
       if (targets.defect !== "address") this.#saveAddress(maker);
