@@ -222,18 +222,23 @@ export class Heap {
   }
 
   /**
-   * As `blob`, for the main thread, which may not wait for another thread: null if one is at the heap's lock
-   * just now (it may have died there, and only the main thread can find that out).
+   * Makes objects on the main thread, which may not wait for another thread: null if one is at the heap's
+   * lock just now (it may have died there, and only the main thread can find that out).
    */
-  tryBlob(bytes: Uint8Array): Ref | null {
+  attempt<T>(make: () => T): { readonly value: T } | null {
     if (Atomics.compareExchange(this.control, CONTROL_LOCK, 0, this.#owner) !== 0) return null;
     this.#locked = true;
     try {
-      return this.blob(bytes);
+      return { value: make() };
     } finally {
       this.#locked = false;
       Atomics.store(this.control, CONTROL_LOCK, 0);
     }
+  }
+
+  /** As `blob`, by `attempt`. */
+  tryBlob(bytes: Uint8Array): Ref | null {
+    return this.attempt(() => this.blob(bytes))?.value ?? null;
   }
 
   /** The references that the next collection keeps, with all they reach. */

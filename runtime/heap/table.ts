@@ -222,6 +222,39 @@ function rebuild(heap: Heap, node: Ref, present: number, changed: number, row: U
 }
 
 /**
+ * The table with the leaves of `low` below `index` and those of `high` from there on. Everything is shared
+ * but the path to `index`: at most a node a level is made, whatever the tables hold.
+ */
+export function tableJoin(heap: Heap, low: Ref, high: Ref, index: number): Ref {
+  assert(index >= 0 && index <= TABLE_LIMIT, "table: joined beyond its end");
+  return index === TABLE_LIMIT ? low : join(heap, low, high, index, TOP_SHIFT);
+}
+
+function join(heap: Heap, low: Ref, high: Ref, index: number, shift: number): Ref {
+  if (low === high || (index & ((1 << (shift + 5)) - 1)) === 0) return high;
+  const { words } = heap;
+  const [a, b] = [low, high].map((ref) => (ref === 0 ? 0 : heap.resolve(ref))) as [Ref, Ref];
+  const middle = (index >>> shift) & 31;
+  const children: Ref[] = [];
+  let bitmap = 0;
+  for (let position = 0; position < FANOUT; position++) {
+    const [left, right] = [a, b].map((node) => (node === 0 ? 0 : childOf(words, node, position))) as [
+      Ref,
+      Ref,
+    ];
+    const isMiddle = position === middle && shift > 0;
+    const child = isMiddle ? join(heap, left, right, index, shift - 5) : position < middle ? left : right;
+    if (child === 0) continue;
+    children.push(child);
+    bitmap |= 1 << position;
+  }
+  if (bitmap === 0) return 0;
+  const node = allocateNode(heap, bitmap, 0);
+  words.set(children, referencesOf(words, node));
+  return node;
+}
+
+/**
  * Calls `visit(index, a, b)` in ascending order for every index from `from` to `end` - 1 whose leaves differ:
  * by reference, and by hash where both are hashed. Subtrees outside of that range are not looked at.
  */
