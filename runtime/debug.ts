@@ -11,7 +11,7 @@ export {
   type FieldDifference,
   formatDiff,
 } from "./chain/diff.ts";
-export { type Divergence, divergence } from "./chain/diverge.ts";
+export { type Divergence, type DivergenceOptions, diffBetween, divergence } from "./chain/diverge.ts";
 export type { ByteRange, Frame, TraceEvent } from "./chain/runtime.ts";
 export { formatFaults } from "./chain/stack.ts";
 export type { Trace, TriedBlock } from "./chain/trace.ts";

@@ -18,9 +18,11 @@ const DETERMINISTIC: ReadonlySet<string> = new Set([
   "BLOCK_FAULT",
   "ENDED",
   "E_BAD_PROGRAM",
+  "E_STATE",
   "GAS_LIMIT",
   "GUEST_FAULT",
   "METADATA_TOO_LONG",
+  "MIGRATION_FAULT",
   "NO_ENTRY",
   "QUOTA",
 ]);

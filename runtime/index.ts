@@ -13,9 +13,10 @@ export {
 } from "./batch/evidence.ts";
 export type { Hints } from "./batch/hints.ts";
 export type { ArchivedBlock } from "./chain/archive.ts";
-export { type Block, BlockFault, type RetainedInput } from "./chain/block.ts";
+export { type Block, BlockFault } from "./chain/block.ts";
 export { Candidate } from "./chain/candidates.ts";
 export type { Chain, MemoryRange } from "./chain/chain.ts";
+export type { Replacement, RetainedInput, RulesChange } from "./chain/change.ts";
 export type { Metrics } from "./chain/engine.ts";
 export type { EventFields, EventKind, EventStream, ReleaseReason, RuntimeEvent } from "./chain/events.ts";
 export type { BlockInput, ExecuteOptions, ProduceOptions, ReorgOptions } from "./chain/input.ts";
@@ -25,13 +26,16 @@ export type {
   CloseOptions,
   DebugOptions,
   ForkOptions,
+  FromOptions,
   RuntimeOptions,
   StoreOptions,
 } from "./chain/options.ts";
 export { Runtime } from "./chain/runtime.ts";
+export { CARRIED } from "./chain/versions.ts";
 export type { CallOptions, View } from "./chain/views.ts";
 export { KernelPanic, LimitError, StillpointError, StoreError, UsageError } from "./errors.ts";
 export type { HashedRecord } from "./image/record.ts";
+export { encodeRules, type Rules } from "./image/rules.ts";
 export { AdmissionError, admit, type Program, programHash } from "./program/admit.ts";
 export {
   type BytesStatement,

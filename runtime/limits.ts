@@ -1,5 +1,5 @@
 /**
- * Every limit, with its unit. Those marked "consensus" are part of genesis: two runtimes that differ in one
+ * Every limit, with its unit. Those marked "consensus" are part of the rules: two runtimes that differ in one
  * compute different states. The others bound the host and never change a result.
  */
 
@@ -80,7 +80,7 @@ export function slotsOfWorker(workers: number): number {
   return Math.min(SLOTS_LIMIT, Math.floor(ALL_SLOTS_LIMIT / workers));
 }
 
-/** The limits above that are no consensus rules; all others are part of the genesis id. */
+/** The limits above that are no consensus rules; all others are part of the rules. */
 export const HOST_LIMITS: readonly string[] = [
   "WORKER_STACK_BYTES",
   "HOST_FRAME_BYTES",

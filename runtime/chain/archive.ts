@@ -11,7 +11,8 @@
  * the same rules. Every operation costs the logarithm of what there is.
  */
 
-import type { Block, Retained, RetainedInput } from "./block.ts";
+import type { Block, Retained } from "./block.ts";
+import type { RetainedInput } from "./change.ts";
 import { IntegerMap } from "./integer-map.ts";
 
 /** A block without its state, and what it was made from. */

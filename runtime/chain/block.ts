@@ -10,7 +10,9 @@ import { hashOf } from "../image/hash.ts";
 import { loadProcess, type Process } from "../image/process.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
 import { encodeHeader } from "../proof/header.ts";
+import { changeOf, decodeChange, type RetainedInput } from "./change.ts";
 import type { BlockRun } from "./engine.ts";
+import type { KnownRules } from "./rulebook.ts";
 
 /**
  * A committed block: a value that stays valid, also after reverts; `revert` takes it as long as it is
@@ -20,7 +22,8 @@ export interface Block {
   /** 0 for the block that `open` makes. */
   readonly height: number;
   /**
-   * SHA-256 over genesis, height, parent, root, data, metadata and budget, in hex: the same on every replica.
+   * SHA-256 over genesis, height, parent, root, data, metadata, budget, rules and their change, in hex: the
+   * same on every replica.
    */
   readonly id: string;
   /** Id of the block before; the genesis id for block 0. */
@@ -69,12 +72,6 @@ export class BlockFault extends StillpointError {
 /** How the message of an abort names the transaction that the root was at: "transaction 17: …". */
 const TRANSACTION = /^transaction (\d{1,15})\b/;
 
-/** What a block was made from. */
-export interface RetainedInput {
-  readonly metadata: Uint8Array;
-  readonly gasLimit: number;
-}
-
 /** A block, its state, and what it takes to run it again. */
 export interface Retained {
   readonly block: Block;
@@ -82,6 +79,15 @@ export interface Retained {
   /** The BLOB of its metadata; 0 for block 0. */
   readonly metadata: Ref;
   readonly budget: number;
+  /** The rules in force in it. */
+  readonly rules: KnownRules;
+  /** The BLOB of what it changed of the rules before; 0: nothing. */
+  readonly change: Ref;
+}
+
+/** What reaches objects in the heap for a retained block. */
+export function refsOf({ ref, metadata, change }: Retained): Ref[] {
+  return [ref, metadata, change];
 }
 
 /** Throws unless `target` names a block: a height, or a block's value. */
@@ -91,11 +97,18 @@ export function checkTarget(target: number | Block): void {
 }
 
 /** What a retained block was made from: a copy. */
-export function inputOf(heap: Heap, { metadata, budget }: Retained): RetainedInput {
-  const bytes = lookAt(heap, () =>
-    metadata === 0 ? new Uint8Array() : new Uint8Array(heap.payload(metadata)),
-  );
-  return { metadata: bytes, gasLimit: budget };
+export function inputOf(heap: Heap, { metadata, budget, change }: Retained): RetainedInput {
+  return lookAt(heap, () => {
+    const bytes = metadata === 0 ? new Uint8Array() : new Uint8Array(heap.payload(metadata));
+    return inputFrom(bytes, budget, change === 0 ? null : heap.payload(change));
+  });
+}
+
+/** What a block was made from; `change`: that of the rules as bytes, null: none. */
+export function inputFrom(metadata: Uint8Array, gasLimit: number, change: Uint8Array | null): RetainedInput {
+  return change === null
+    ? { metadata, gasLimit }
+    : { metadata, gasLimit, rules: changeOf(decodeChange(change)) };
 }
 
 /** Throws unless `target` names an archived block: a height, or an id. */
@@ -104,19 +117,31 @@ export function checkArchived(target: number | string): void {
   throw badArgument("block", target, "a height or an id");
 }
 
-/** What a block's id is a hash of, besides genesis. Hashes in hex, or as bytes. */
+/** What a block's id is a hash of, besides genesis. */
 export interface BlockFields {
   readonly height: number;
   readonly budget: number;
   readonly parent: Uint8Array;
   readonly root: Uint8Array;
   readonly data: Uint8Array;
-  readonly metadataHash: Uint8Array;
+  /** Hashes of blobs; null: there is none. */
+  readonly metadata: Uint8Array | null;
+  readonly change: Uint8Array | null;
+  /** Hash of the rules in force. */
+  readonly rules: Uint8Array;
 }
 
 /** What the id of a block is the hash of. */
-export function headerOf(genesis: Uint8Array, { data, budget, ...fields }: BlockFields): Uint8Array {
-  return encodeHeader({ ...fields, genesis, gasLimit: budget, dataHash: hash("sha256", data, "buffer") });
+export function headerOf(genesis: Uint8Array, block: BlockFields): Uint8Array {
+  const { data, budget, metadata, change, ...fields } = block;
+  return encodeHeader({
+    ...fields,
+    genesis,
+    gasLimit: budget,
+    dataHash: hash("sha256", data, "buffer"),
+    metadataHash: metadata ?? NO_METADATA_HASH,
+    change: change ?? NO_CHANGE,
+  });
 }
 
 /** The id of a block. */
@@ -125,18 +150,24 @@ export function blockId(genesis: Uint8Array, fields: BlockFields): Buffer {
 }
 
 /** The metadata of block 0: none. */
-export const NO_METADATA_HASH = hash("sha256", new Uint8Array(), "buffer");
+const NO_METADATA_HASH = hash("sha256", new Uint8Array(), "buffer");
+const NO_CHANGE = new Uint8Array(32);
 
-function metadataHashOf(heap: Heap, metadata: Ref): Uint8Array {
-  return metadata === 0 ? NO_METADATA_HASH : hashOf(heap, metadata);
+type Input = Pick<Retained, "metadata" | "change" | "rules">;
+
+function inputHashes(heap: Heap, { metadata, change, rules }: Input): Omit<BlockFields, keyof Made> {
+  const hashes = [metadata, change].map((ref) => (ref === 0 ? null : hashOf(heap, ref)));
+  return { metadata: hashes[0] ?? null, change: hashes[1] ?? null, rules: Buffer.from(rules.hash, "hex") };
 }
+
+type Made = Pick<BlockFields, "height" | "budget" | "parent" | "root" | "data">;
 
 /** The header of a retained block. */
 export function retainedHeader(heap: Heap, genesis: Uint8Array, retained: Retained): Uint8Array {
-  const { block, metadata, budget } = retained;
+  const { block, budget } = retained;
+  const { height, data } = block;
   const [parent, root] = [block.parent, block.root].map((hex) => Buffer.from(hex, "hex")) as [Buffer, Buffer];
-  const metadataHash = metadataHashOf(heap, metadata);
-  return headerOf(genesis, { height: block.height, budget, parent, root, data: block.data, metadataHash });
+  return headerOf(genesis, { height, budget, parent, root, data, ...inputHashes(heap, retained) });
 }
 
 /** The bytes that a root gave to SNAPSHOT: a copy, for who has a block may write into its data. */
@@ -158,15 +189,22 @@ export function makeBlock(
   parent: string,
   budget: number,
 ): Retained {
-  const process = loadProcess(heap, run.result);
-  const data = dataOf(heap, run.result);
+  const { result, metadata, change, rules } = run;
+  const process = loadProcess(heap, result);
+  const data = dataOf(heap, result);
   if (process.status === abi.STATUS_FAULTED) {
     const text = Buffer.from(data).toString("utf8");
     throw new BlockFault(height, FAULT_NAMES[process.fault] as string, process, text);
   }
-  const root = hashOf(heap, run.result);
-  const metadataHash = metadataHashOf(heap, run.metadata);
-  const fields = { height, budget, parent: Buffer.from(parent, "hex"), root, data, metadataHash };
+  const root = hashOf(heap, result);
+  const fields = {
+    height,
+    budget,
+    parent: Buffer.from(parent, "hex"),
+    root,
+    data,
+    ...inputHashes(heap, run),
+  };
   const block: Block = Object.freeze({
     height,
     id: blockId(genesis, fields).toString("hex"),
@@ -176,5 +214,5 @@ export function makeBlock(
     gasUsed: process.gasUsed,
     ended: process.status === abi.STATUS_ENDED,
   });
-  return { block, ref: run.result, metadata: run.metadata, budget };
+  return { block, ref: result, metadata, budget, rules, change };
 }

@@ -17,7 +17,7 @@ import type { BatchReport } from "../batch/evidence.ts";
 import type { Hints } from "../batch/hints.ts";
 import { assert, LimitError, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
-import type { Block, Retained } from "./block.ts";
+import { type Block, type Retained, refsOf } from "./block.ts";
 import type { Events, ReleaseReason } from "./events.ts";
 import { type BlockName, type History, parentOf } from "./history.ts";
 
@@ -116,10 +116,7 @@ export class Candidates {
 
   /** References that collections and sweeps must keep. */
   *roots(): Iterable<Ref> {
-    for (const { entry } of [...this.#live.values(), ...this.#bases]) {
-      yield entry.ref;
-      yield entry.metadata;
-    }
+    for (const { entry } of [...this.#live.values(), ...this.#bases]) yield* refsOf(entry);
   }
 
   /** The live candidate that a handle, or the value of a block, names. */

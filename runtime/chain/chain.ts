@@ -1,9 +1,11 @@
 /** Looking at blocks and their states: what a runtime, and a reader of its store, have in common. */
 
 import { badArgument } from "../arguments.ts";
+import type { Rules } from "../image/rules.ts";
 import { proveRange } from "../proof/prove.ts";
 import type { ArchivedBlock } from "./archive.ts";
-import { type Block, checkTarget, type RetainedInput } from "./block.ts";
+import { type Block, checkTarget } from "./block.ts";
+import type { RetainedInput } from "./change.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
 import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
 
@@ -18,6 +20,9 @@ export interface MemoryRange {
 export abstract class Chain {
   /** Id of the genesis, in hex: all that replicas must share to make the same blocks. */
   abstract get genesis(): string;
+
+  /** Id of the block of another chain with whose state this one began, in hex; null: it began with a root. */
+  abstract get origin(): string | null;
 
   /** The latest block. */
   abstract get head(): Block;
@@ -51,6 +56,19 @@ export abstract class Chain {
   abstract input(block?: number | Block): RetainedInput;
 
   /**
+   * The rules in force in the latest block or another retained one: those by which the next runs, unless it
+   * changes them.
+   *
+   * @throws UsageError (NOT_RETAINED)
+   * @example
+   * ```ts
+   * await runtime.produce(Uint8Array.of(1), { rules: { gasLimit: 5_000_000 } });
+   * console.log(runtime.rules().gasLimit, runtime.rules(0).gasLimit); // 5000000 10000000000
+   * ```
+   */
+  abstract rules(block?: number | Block): Rules;
+
+  /**
    * A block that is kept without its state, with what it was made from: one of this chain by its height, or
    * any by its id. Null if the option "archiveBlocks" did not keep it, or it has not left the chain yet.
    *
@@ -64,7 +82,7 @@ export abstract class Chain {
   abstract archived(target: number | string): Promise<ArchivedBlock | null>;
 
   /**
-   * What the id of the latest block or another retained one is the hash of: 178 bytes, from which
+   * What the id of the latest block or another retained one is the hash of: 242 bytes, from which
    * `verifyHeader`, of this package or of `stillpoint/proof`, tells whoever knows the id the block's root.
    *
    * @throws UsageError (NOT_RETAINED)

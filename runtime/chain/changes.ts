@@ -62,11 +62,18 @@ export function nameOf({ id, height }: BlockName): NamedBlock {
 }
 
 /** A block as the store takes it. */
-export function newBlock(heap: Heap, { block, ref, metadata, budget }: Retained, pinned: boolean): NewBlock {
+export function newBlock(heap: Heap, entry: Retained, pinned: boolean): NewBlock {
+  const { block, ref, metadata, budget, rules, change } = entry;
   const { height, gasUsed, ended } = block;
   const [id, parent, root] = [block.id, block.parent, block.root].map(bytesOf) as [Buffer, Buffer, Buffer];
-  const data = dataOf(heap, ref);
-  return { ref, metadata, block: { id, height, parent, root, data, budget, gasUsed, ended, pinned } };
+  const facts = { id, height, parent, root, data: dataOf(heap, ref), budget, gasUsed, ended, pinned };
+  return {
+    ref,
+    metadata,
+    change,
+    rules: [rules.ref, ...rules.programs],
+    block: { ...facts, rules: bytesOf(rules.hash) },
+  };
 }
 
 export function bytesOf(hex: string): Buffer {

@@ -20,7 +20,7 @@ import type { Ref } from "../heap/heap.ts";
 import { REWRITER_VERSION } from "../program/admit.ts";
 import type { InputLog, LogMark } from "../store/log.ts";
 import type { Store } from "../store/store.ts";
-import type { NewBlock, StoreChange, Written } from "../store/writer.ts";
+import { type NewBlock, refsOfBlock, type StoreChange, type Written } from "../store/writer.ts";
 import { newBlock, pushedBy, storeChange } from "./changes.ts";
 import type { Engine } from "./engine.ts";
 import type { Events } from "./events.ts";
@@ -88,12 +88,14 @@ export class Checkpoints {
   }
 
   /**
-   * What a collection must keep, besides what the acknowledged history reaches: the metadata of blocks that
+   * What a collection must keep, besides what the acknowledged history reaches: the inputs of blocks that
    * were forgotten since, and the states that are being written. Of the checkpointed history nothing: what is
    * in it lies in the store, whose sweeps keep it.
    */
   *roots(): Iterable<Ref> {
-    for (const { blocks } of this.#since) for (const { metadata } of blocks) yield metadata;
+    for (const { blocks } of this.#since) {
+      for (const { metadata, change } of blocks) yield* [metadata, change];
+    }
     if (this.#target !== null) yield* this.#target.roots();
   }
 
@@ -267,7 +269,7 @@ function blocksOf(
 
 /** Makes a change durable: its objects in slices, then the rest. */
 export async function writeSliced(store: Store, change: StoreChange, writing: Writing): Promise<void> {
-  const refs = change.blocks.flatMap(({ ref, metadata }) => [ref, metadata]);
+  const refs = change.blocks.flatMap(refsOfBlock);
   while ((await writing(() => store.change(change))).more) {
     while ((await writing(() => store.stage(refs))).more);
   }

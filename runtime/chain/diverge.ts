@@ -3,11 +3,21 @@
  * its tree. For replicas that disagree, and for the same run on two machines or two versions of Node.
  */
 
-import { badArgument } from "../arguments.ts";
+import { badArgument, badOption } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Block } from "./block.ts";
 import { Chain } from "./chain.ts";
-import { type Difference, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
+import { type Diff, type Difference, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
+
+/** Options of `divergence`. */
+export interface DivergenceOptions extends DiffOptions {
+  /**
+   * "id", the default, compares two chains of one genesis. "data" compares what their roots gave to SNAPSHOT,
+   * block by block, whatever their programs and rules: two versions of a program, say, that got the same
+   * blocks.
+   */
+  readonly by?: "id" | "data";
+}
 
 /** The first block in which two chains differ. */
 export interface Divergence {
@@ -45,15 +55,19 @@ export interface Divergence {
  * await other.close();
  * ```
  */
-export function divergence(a: Chain, b: Chain, options: DiffOptions = {}): Divergence | null {
-  const limit = diffLimit(options);
+export function divergence(a: Chain, b: Chain, options: DivergenceOptions = {}): Divergence | null {
+  const { by = "id", ...rest } = options ?? {};
+  if (by !== "id" && by !== "data") throw badOption("by", by, '"id" or "data"');
+  const limit = diffLimit(rest);
   for (const chain of [a, b]) {
     if (chain instanceof Chain) continue;
     throw badArgument("chain", chain, "a runtime or a reader");
   }
   const [first, second] = [a.genesis, b.genesis];
-  if (first !== second) {
-    const text = "the two have different programs or rules, so their blocks cannot be compared";
+  if (first !== second && by === "id") {
+    const text =
+      "the two began with different programs or rules, so their ids cannot be compared: compare what their " +
+      'roots say, with the option "by": "data"';
     throw new UsageError("OTHER_GENESIS", text, { first, second });
   }
   const others = new Map(b.blocks().map((block) => [block.height, block]));
@@ -64,6 +78,21 @@ export function divergence(a: Chain, b: Chain, options: DiffOptions = {}): Diver
   if (pairs.length === 0) {
     throw new UsageError("NOTHING_COMMON", "the two retain no block of the same height");
   }
+  const found = by === "id" ? firstOtherId(pairs) : pairs.find(([one, two]) => !sameData(one, two));
+  if (found === undefined) return null;
+  const [one, two] = found;
+  return {
+    height: one.height,
+    blocks: found,
+    earlier: one.parent !== two.parent,
+    root: one.root !== two.root,
+    data: !sameData(one, two),
+    ...a.withState(one, (left) => b.withState(two, (right) => diffProcesses(left, right, limit))),
+  };
+}
+
+/** Ids chain: behind the first that differs all do. */
+function firstOtherId(pairs: readonly (readonly [Block, Block])[]): readonly [Block, Block] | undefined {
   let low = 0;
   let high = pairs.length;
   while (low < high) {
@@ -72,15 +101,36 @@ export function divergence(a: Chain, b: Chain, options: DiffOptions = {}): Diver
     if (one.id === two.id) low = middle + 1;
     else high = middle;
   }
-  const found = pairs[low];
-  if (found === undefined) return null;
-  const [one, two] = found;
-  return {
-    height: one.height,
-    blocks: found,
-    earlier: one.parent !== two.parent,
-    root: one.root !== two.root,
-    data: !Buffer.from(one.data).equals(two.data),
-    ...a.withState(one, (left) => b.withState(two, (right) => diffProcesses(left, right, limit))),
-  };
+  return pairs[low];
+}
+
+function sameData(one: Block, two: Block): boolean {
+  return Buffer.from(one.data).equals(two.data);
+}
+
+/**
+ * What differs between two blocks of any two chains, runtimes or readers, as `diff` tells it of one: the
+ * states that two versions of a program have left, say.
+ *
+ * @throws UsageError (NOT_RETAINED, BAD_ARGUMENT, BAD_OPTION)
+ * @example
+ * ```ts
+ * const other = await runtime.fork();
+ * await other.produce(Uint8Array.of(5));
+ * console.log(diffBetween(runtime, runtime.head, other, other.head).differences.length > 0); // true
+ * await other.close();
+ * ```
+ */
+export function diffBetween(
+  a: Chain,
+  blockA: number | Block,
+  b: Chain,
+  blockB: number | Block,
+  options: DiffOptions = {},
+): Diff {
+  const limit = diffLimit(options);
+  for (const chain of [a, b]) {
+    if (!(chain instanceof Chain)) throw badArgument("chain", chain, "a runtime or a reader");
+  }
+  return a.withState(blockA, (left) => b.withState(blockB, (right) => diffProcesses(left, right, limit)));
 }

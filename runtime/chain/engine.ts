@@ -8,22 +8,29 @@ import { LimitError, UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { hashObject } from "../image/hash.ts";
 import type { RawFrame, TraceEvent } from "../kernel/trace.ts";
-import { REWRITER_VERSION } from "../program/admit.ts";
 import type { Store, Stores } from "../store/store.ts";
 import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
+import { packPlan } from "../worker/upgrade.ts";
 import type { ViewJob } from "../worker/views.ts";
 import type { EventFields, EventKind, Events } from "./events.ts";
-import type { Genesis } from "./genesis.ts";
+import { type Genesis, makeRoot } from "./genesis.ts";
 import type { Settings, StoreSettings } from "./options.ts";
 import { Reports } from "./reports.ts";
+import type { KnownRules, Rulebook } from "./rulebook.ts";
 import { withPlaces } from "./stack.ts";
 import type { Trace } from "./trace.ts";
+import type { RulesOfBlock } from "./upgrade.ts";
 
-/** A block that ran: the root's image, and the BLOB of its metadata (0: none). */
+/**
+ * A block that ran: the root's image, the BLOBs of its metadata and of what it changed of the rules (0:
+ * none), and the rules in force.
+ */
 export interface BlockRun {
   readonly result: Ref;
   readonly metadata: Ref;
+  readonly change: Ref;
+  readonly rules: KnownRules;
   /** Tells what its batches reported, now that its id is known; throws what `onBatch` throws. */
   reports(id: string): readonly BatchReport[];
 }
@@ -35,6 +42,7 @@ export interface Plan {
   readonly signal: AbortSignal | null;
   /** Where its batches are reported. */
   readonly events: Events | null;
+  readonly rules: RulesOfBlock;
 }
 
 /**
@@ -104,6 +112,9 @@ const HASHED_HERE_BYTES = 1 << 16;
 export class Engine {
   readonly pool: Pool;
   readonly genesis: Genesis;
+  readonly rulebook: Rulebook;
+  /** The root before block 0; 0: it was not needed. */
+  #start: Ref = 0;
   readonly settings: Settings;
   /** The stores of all runtimes. */
   readonly stores: Stores;
@@ -123,7 +134,8 @@ export class Engine {
   #collecting: Promise<boolean> | null = null;
   readonly #drained: (() => void)[] = [];
 
-  constructor(pool: Pool, genesis: Genesis, settings: Settings, stores: Stores) {
+  constructor(pool: Pool, genesis: Genesis, rulebook: Rulebook, settings: Settings, stores: Stores) {
+    this.rulebook = rulebook;
     this.stores = stores;
     this.pool = pool;
     this.genesis = genesis;
@@ -183,6 +195,16 @@ export class Engine {
     if (!this.#users.delete(user)) return;
     if (user.store !== null) this.#left.add(user.store);
     if (this.#users.size === 0) await this.pool.close();
+    await this.giveBack();
+  }
+
+  /** A store that is nobody's own holds what runtimes need; it is closed when they do not any more. */
+  borrow(store: Store): void {
+    this.#left.add(store);
+  }
+
+  /** Closes stores that nobody needs any more. */
+  async giveBack(): Promise<void> {
     for (const store of this.#left) {
       if (this.#isNeeded(store)) continue;
       this.#left.delete(store);
@@ -196,7 +218,8 @@ export class Engine {
    */
   #isNeeded({ bit }: Store): boolean {
     const without = [...this.#users].some(({ store }) => store === null);
-    return this.inUse && ((this.#gaveWay & bit) !== 0 || (this.settings.store !== null && without));
+    const isLazy = this.settings.store !== null || this.settings.from !== null;
+    return this.inUse && ((this.#gaveWay & bit) !== 0 || (isLazy && without));
   }
 
   /**
@@ -207,18 +230,26 @@ export class Engine {
     const { stores } = this;
     if (stores.exhausted) await this.collect({ force: true, also: async () => stores.reclaim() });
     const settings = { ...place, archive: this.settings.archiveBlocks };
-    return stores.open(settings, Promise.resolve(this.genesis.id), REWRITER_VERSION);
+    return stores.open(settings, Promise.resolve(this.genesis.bytes));
   }
 
-  /** What is needed as long as anybody is open: programs, and the image before block 0 (`trace` runs it). */
-  genesisRefs(): Ref[] {
-    const { programs, start } = this.genesis;
-    const of = programs.flatMap(({ ref, initialMemory, initialGlobals }) => [
-      ref,
-      initialMemory,
-      initialGlobals,
-    ]);
-    return [start.ref, ...of];
+  /** What is needed as long as anybody is open: rules with their programs, and the image before block 0. */
+  sharedRefs(): Ref[] {
+    return [...this.rulebook.refs(), ...(this.#start === 0 ? [] : [this.#start])];
+  }
+
+  /**
+   * The root before block 0, which ran by these rules.
+   *
+   * @throws UsageError (NO_ENTRY, QUOTA)
+   */
+  async startOf({ rules, programs }: KnownRules): Promise<Ref> {
+    if (this.#start === 0) {
+      const { heap, genesis, rulebook } = this;
+      const handle = await rulebook.handle(programs[0] as Ref, rules.costs);
+      this.#start = makeRoot(heap, genesis.entry, rules, handle);
+    }
+    return this.#start;
   }
 
   /** The bits of all stores that objects can be loaded from. */
@@ -314,15 +345,22 @@ export class Engine {
     return this.inTurn(async () => {
       const { reports, pool } = this;
       const metadata = bytes === null ? 0 : await this.#blob(bytes);
+      const { known } = plan.rules;
+      const { rules, upgrade, change } = await this.#rulesFor(plan.rules);
       const run = reports.begin(plan.block, plan.events);
       pool.hint(run, plan.hints);
       try {
-        const running = pool.run({ kind: JOB_RESUME, start, metadata, gas, run }, plan.signal);
+        const running = pool.run(
+          { kind: JOB_RESUME, start, metadata, gas, run, rules, upgrade },
+          plan.signal,
+        );
         // Its hash will be wanted. This thread has nothing else to do; what is large the worker hashes.
         if (bytes !== null && bytes.length <= HASHED_HERE_BYTES) hashObject(this.heap, metadata);
+        if (change !== 0) hashObject(this.heap, change);
         const result = await running;
         this.#blocks++;
-        return commit({ metadata, result, reports: (id) => reports.end(run, id) });
+        const made = { metadata, result, change, rules: known };
+        return commit({ ...made, reports: (id) => reports.end(run, id) });
       } finally {
         pool.hint(run, []);
         // Those of a block that did not come to be.
@@ -335,10 +373,11 @@ export class Engine {
    * Runs a block on one thread, to tell what happens in it (worker.ts). Metadata is a BLOB (0: none) or
    * bytes.
    */
-  trace(start: Ref, metadata: Ref | Uint8Array, gas: number): Promise<Trace> {
+  trace(start: Ref, metadata: Ref | Uint8Array, gas: number, by: RulesOfBlock): Promise<Trace> {
     return this.inTurn(async () => {
       const blob = typeof metadata === "number" ? metadata : await this.#blob(metadata);
-      const ref = await this.pool.run({ kind: JOB_TRACE, start, metadata: blob, gas });
+      const { rules, upgrade } = await this.#rulesFor(by);
+      const ref = await this.pool.run({ kind: JOB_TRACE, start, metadata: blob, gas, rules, upgrade });
       const raw = JSON.parse(this.heap.payload(ref).toString("utf8")) as RawTrace;
       const { root, events, programs } = raw;
       const data = new Uint8Array(raw.data === 0 ? [] : this.heap.payload(raw.data));
@@ -347,6 +386,19 @@ export class Engine {
       );
       return { root, data, events: await withPlaces(events, new Map(found)) };
     });
+  }
+
+  /**
+   * References for a job: the kit of its rules, and what is done to the state before, with the change of it.
+   */
+  async #rulesFor({
+    known,
+    change,
+    plan,
+  }: RulesOfBlock): Promise<Record<"rules" | "upgrade" | "change", Ref>> {
+    const rules = await this.rulebook.kit(known);
+    const upgrade = plan === null ? 0 : await this.#blob(packPlan(plan));
+    return { rules, upgrade, change: change === null ? 0 : await this.#blob(change) };
   }
 
   /** No collection runs beside `work`: its references are safe until it has ended. */
@@ -404,7 +456,7 @@ export class Engine {
     try {
       await pool.views.hold();
       await pool.stopWork();
-      const refs = new Set<Ref>(this.genesisRefs());
+      const refs = new Set<Ref>(this.sharedRefs());
       for (const user of this.#users) for (const ref of user.roots()) refs.add(ref);
       heap.roots = refs;
       const collect = (metadata: number) => {

@@ -1,47 +1,81 @@
 /**
- * Genesis: everything that two runtimes must share to compute the same states, checked, loaded and named by
- * one hash.
+ * Genesis: what a chain begins with, and which all replicas must share, named by one hash. It is described by
+ * the options of `open`; a store keeps it from its first block on.
  */
 
-import { createHash } from "node:crypto";
-import { ABI_VERSION, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
+import { hash } from "node:crypto";
+import { STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import { UsageError } from "../errors.ts";
-import type { Heap } from "../heap/heap.ts";
-import { HASH_GENESIS, HASH_VERSION, hashObject } from "../image/hash.ts";
-import type { Process } from "../image/process.ts";
-import * as gas from "../kernel/gas.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
+import { hashObject } from "../image/hash.ts";
+import { type Process, publishProcess } from "../image/process.ts";
+import { encodeGenesis, type GenesisFields, type Rules } from "../image/rules.ts";
 import { freshProcess } from "../kernel/images.ts";
 import { LoadedProgram, makeHandle, type ProgramHandle } from "../kernel/program.ts";
-import * as limits from "../limits.ts";
-import { type Program, REWRITER_VERSION } from "../program/admit.ts";
-import type { ProgramCache } from "../program/cache.ts";
+import type { Program } from "../program/admit.ts";
 import type { Settings } from "./options.ts";
+import type { KnownRules, Rulebook } from "./rulebook.ts";
+import { constantsOf, NEWEST } from "./versions.ts";
 
-export interface Genesis {
-  /** SHA-256 over all consensus rules, quotas and programs. */
+export interface Genesis extends GenesisFields {
+  /** SHA-256 of `bytes`. */
   readonly id: Buffer;
-  /** The first is the root's. */
-  readonly programs: readonly ProgramHandle[];
-  /** The root before its first instruction, runnable. */
-  readonly start: Process;
+  readonly bytes: Uint8Array;
 }
 
-/** Admits the programs, puts them into the heap, and makes the root. */
-export async function makeGenesis(heap: Heap, settings: Settings, cache: ProgramCache): Promise<Genesis> {
-  const programs: ProgramHandle[] = [];
-  const seen = new Set<string>();
-  for (const bytes of [settings.root, ...settings.programs]) {
-    const program = await cache.admit(bytes);
-    const variant = settings.runner === "parallel" && program.stateBytes > 0;
-    const handle = await loadProgram(heap, program, variant ? await cache.batchCode(program) : null);
-    if (!seen.has(handle.hashHex)) programs.push(handle);
-    seen.add(handle.hashHex);
+/** The genesis with these fields. */
+export function genesisOf(fields: GenesisFields): Genesis {
+  const bytes = encodeGenesis(fields);
+  return { ...fields, bytes, id: hash("sha256", bytes, "buffer") };
+}
+
+/** Admits the programs that options name; the rules that a new chain begins with. @throws AdmissionError */
+export async function firstRules(book: Rulebook, settings: Settings, root: Uint8Array): Promise<KnownRules> {
+  const programs: string[] = [];
+  for (const bytes of [root, ...settings.programs]) {
+    const name = await book.add(bytes);
+    if (!programs.includes(name)) programs.push(name);
   }
-  return {
-    id: genesisId(settings, programs),
-    programs,
-    start: makeRoot(settings, programs[0] as ProgramHandle),
-  };
+  const { gasLimit, memoryQuotaPages, heldGasQuota, processQuota } = settings;
+  const quotas = { gasLimit, memoryQuotaPages, heldGasQuota, processQuota };
+  return book.know({ programs, ...quotas, ...NEWEST, constants: constantsOf(NEWEST.costs) });
+}
+
+/**
+ * The root of a new chain before its first instruction, runnable, in the heap.
+ *
+ * @throws UsageError (NO_ENTRY, QUOTA)
+ */
+export function makeRoot(heap: Heap, entry: string, rules: Rules, handle: ProgramHandle): Ref {
+  const program = new LoadedProgram(handle);
+  const number = program.entry(Buffer.from(entry, "utf8").toString("latin1"));
+  if (number < 0) {
+    throw new UsageError(
+      "NO_ENTRY",
+      `the root program has no entry "${entry}": export a function of that name and of type ` +
+        '(i64) -> i64, or name another with the option "entry". ' +
+        `Its entries: ${handle.entries.join(", ") || "none"}`,
+      { entry },
+    );
+  }
+  checkRootQuota(program, rules.memoryQuotaPages);
+  const root: Process = freshProcess(program, rules.memoryQuotaPages, rules.processQuota, rules.heldGasQuota);
+  root.status = STATUS_RUNNABLE;
+  root.entry = number;
+  root.gas = rules.gasLimit;
+  return publishProcess(heap, root);
+}
+
+/** Throws unless a fresh process of `program` fits into `memoryQuotaPages` pages of 4 KiB. */
+export function checkRootQuota({ freshPages, handle }: LoadedProgram, memoryQuotaPages: number): void {
+  if (freshPages <= memoryQuotaPages) return;
+  const { initialPages } = handle.memory;
+  throw new UsageError(
+    "QUOTA",
+    `a process with an initial memory of ${initialPages} pages of 64 KiB takes ${freshPages} pages ` +
+      `of 4 KiB, more than the option "memoryQuotaPages", which is ${memoryQuotaPages}`,
+    { initialPages, freshPages, memoryQuotaPages },
+  );
 }
 
 /**
@@ -58,56 +92,4 @@ export async function loadProgram(
   const compile = (code: Uint8Array) => WebAssembly.compile(code as Uint8Array<ArrayBuffer>);
   const module = await compile(program.code);
   return makeHandle(heap, ref, program, module, batchCode === null ? null : await compile(batchCode));
-}
-
-function makeRoot(settings: Settings, handle: ProgramHandle): Process {
-  const program = new LoadedProgram(handle);
-  const entry = program.entry(Buffer.from(settings.entry, "utf8").toString("latin1"));
-  if (entry < 0) {
-    throw new UsageError(
-      "NO_ENTRY",
-      `the root program has no entry "${settings.entry}": export a function of that name and of type ` +
-        '(i64) -> i64, or name another with the option "entry". ' +
-        `Its entries: ${handle.entries.join(", ") || "none"}`,
-      { entry: settings.entry },
-    );
-  }
-  checkRootQuota(program, settings.memoryQuotaPages);
-  const root = freshProcess(program, settings.memoryQuotaPages, settings.processQuota, settings.heldGasQuota);
-  root.status = STATUS_RUNNABLE;
-  root.entry = entry;
-  root.gas = settings.gasLimit;
-  return root;
-}
-
-/** Throws unless a fresh process of `program` fits into `memoryQuotaPages` pages of 4 KiB. */
-export function checkRootQuota({ freshPages, handle }: LoadedProgram, memoryQuotaPages: number): void {
-  if (freshPages <= memoryQuotaPages) return;
-  const { initialPages } = handle.memory;
-  throw new UsageError(
-    "QUOTA",
-    `a process with an initial memory of ${initialPages} pages of 64 KiB takes ${freshPages} pages ` +
-      `of 4 KiB, more than the option "memoryQuotaPages", which is ${memoryQuotaPages}`,
-    { initialPages, freshPages, memoryQuotaPages },
-  );
-}
-
-function genesisId(settings: Settings, programs: readonly ProgramHandle[]): Buffer {
-  const rules = {
-    version: 1,
-    abi: ABI_VERSION,
-    rewriter: REWRITER_VERSION,
-    gas: Object.entries(gas).filter(([, value]) => typeof value === "number"),
-    limits: Object.entries(limits).filter(([name]) => !limits.HOST_LIMITS.includes(name)),
-    memoryQuotaPages: settings.memoryQuotaPages,
-    processQuota: settings.processQuota,
-    heldGasQuota: settings.heldGasQuota,
-    gasLimit: settings.gasLimit,
-    entry: settings.entry,
-    programs: programs.map((program) => program.hashHex),
-  };
-  return createHash("sha256")
-    .update(Buffer.from([HASH_GENESIS, HASH_VERSION]))
-    .update(JSON.stringify(rules))
-    .digest();
 }

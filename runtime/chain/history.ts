@@ -17,7 +17,7 @@
 import { assert, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { Archive, type ArchivedBlock } from "./archive.ts";
-import { type Block, checkTarget, type Retained } from "./block.ts";
+import { type Block, checkTarget, type Retained, refsOf } from "./block.ts";
 import { IntegerMap } from "./integer-map.ts";
 
 /** What names a retained block. */
@@ -173,10 +173,7 @@ export class History {
 
   *roots(): Iterable<Ref> {
     for (const level of this.#parts.levels.values()) {
-      for (const { ref, metadata } of level) {
-        yield ref;
-        yield metadata;
-      }
+      for (const entry of level) yield* refsOf(entry);
     }
   }
 

@@ -2,16 +2,19 @@
 
 import { badArgument, badOption, checkNames, integer } from "../arguments.ts";
 import type { Hints } from "../batch/hints.ts";
-import { UsageError } from "../errors.ts";
 import { GAS_LIMIT } from "../limits.ts";
 import type { Block } from "./block.ts";
 import { Candidate } from "./candidates.ts";
-import type { Settings } from "./options.ts";
+import { type Change, checkChange, type RulesChange } from "./change.ts";
 
 /** Options of one block. */
 export interface ProduceOptions {
-  /** Gas of this block, at most the `gasLimit` of `open`, which is the default. */
+  /** Gas of this block, at most the `gasLimit` of the rules, which is the default. */
   readonly gasLimit?: number;
+  /**
+   * What this block changes of the rules before it runs, for itself and all that follow: docs/upgrading.md.
+   */
+  readonly rules?: RulesChange;
   /**
    * What earlier runs of the block's batches told of dependencies: reports of `onBatch`, with the option
    * "dependencies". Saves executions where items conflict; never changes a result.
@@ -49,55 +52,46 @@ export interface ReorgOptions {
 /** The same as BlockInput, checked. */
 export interface Input {
   readonly metadata: Uint8Array;
-  readonly gasLimit: number;
+  /** Null: that of the rules. */
+  readonly gasLimit: number | null;
+  /** Null: none. */
+  readonly change: Change | null;
   readonly hints: readonly Hints[];
   readonly signal: AbortSignal | null;
 }
 
-const KNOWN = ["gasLimit", "hints", "signal"];
+const KNOWN = ["gasLimit", "rules", "hints", "signal"];
 
 /** Checks and copies the input of a block: the caller may use its array again at once. */
-export function checkInput(settings: Settings, metadata: Uint8Array, options: ProduceOptions): Input {
+export function checkInput(metadata: Uint8Array, options: ProduceOptions): Input {
   checkNames(options, KNOWN);
-  const gasLimit = checkGasLimit(settings, options);
+  const gasLimit = options.gasLimit === undefined ? null : integer(options, "gasLimit", 0, 0, GAS_LIMIT);
   const { signal = null } = options;
   if (signal !== null && !(signal instanceof AbortSignal))
     throw badOption("signal", signal, "an AbortSignal");
   if (!(metadata instanceof Uint8Array)) {
     throw badArgument("metadata", metadata, "a Uint8Array");
   }
+  const change = checkChange(options.rules);
   // Not `slice`, which copies nothing where it is a Buffer.
-  return { metadata: new Uint8Array(metadata), gasLimit, hints: checkHints(options.hints), signal };
-}
-
-/** The gas of a block. The rules' limit is the ceiling of every block's: heap and quotas are sized for it. */
-function checkGasLimit(settings: Settings, options: ProduceOptions): number {
-  const gasLimit = integer(options, "gasLimit", settings.gasLimit, 0, GAS_LIMIT);
-  if (gasLimit <= settings.gasLimit) return gasLimit;
-  throw new UsageError(
-    "GAS_LIMIT",
-    `gasLimit of a block is ${gasLimit}, above the ${settings.gasLimit} that the rules allow. ` +
-      'Give the block less, or open all replicas with a larger "gasLimit": it is part of genesis',
-    { gasLimit, limit: settings.gasLimit },
-  );
+  return { metadata: new Uint8Array(metadata), gasLimit, change, hints: checkHints(options.hints), signal };
 }
 
 /** Checks and copies what `execute` is given. */
 export function checkExecute(
-  settings: Settings,
   metadata: Uint8Array,
   options: ExecuteOptions,
 ): { readonly on: number | Block | undefined; readonly input: Input } {
   checkNames(options, ["on", ...KNOWN]);
   const { on, ...rest } = options;
-  return { on, input: checkInput(settings, metadata, rest) };
+  return { on, input: checkInput(metadata, rest) };
 }
 
 /** Checks and copies what `reorg` is given. */
-export function checkReorg(
-  settings: Settings,
-  change: ReorgOptions,
-): { readonly to: number | Block; readonly inputs: readonly (Input | Candidate)[] } {
+export function checkReorg(change: ReorgOptions): {
+  readonly to: number | Block;
+  readonly inputs: readonly (Input | Candidate)[];
+} {
   checkNames(change, ["to", "blocks"]);
   const { to, blocks } = change;
   if (!Array.isArray(blocks)) throw badOption("blocks", blocks, "a list of blocks to make");
@@ -105,19 +99,9 @@ export function checkReorg(
     if (block instanceof Candidate) return block;
     checkNames(block, ["metadata", ...KNOWN], `blocks[${i}]`);
     const { metadata, ...options } = block;
-    return checkInput(settings, metadata, options);
+    return checkInput(metadata, options);
   });
   return { to, inputs };
-}
-
-/** Metadata must fit into the region that the root has designated for it. */
-export function checkCapacity({ length }: Uint8Array, capacity: number): void {
-  if (length <= capacity) return;
-  throw new UsageError(
-    "METADATA_TOO_LONG",
-    `metadata of ${length} bytes does not fit into the root's region of ${capacity} bytes`,
-    { length, capacity },
-  );
 }
 
 function checkHints(value: unknown): readonly Hints[] {

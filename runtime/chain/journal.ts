@@ -20,7 +20,7 @@ import type { Ref } from "../heap/heap.ts";
 import type { Store } from "../store/store.ts";
 import type { Written } from "../store/writer.ts";
 import type { ArchivedBlock } from "./archive.ts";
-import { type Block, checkArchived, type Retained } from "./block.ts";
+import { type Block, checkArchived, type Retained, refsOf } from "./block.ts";
 import { Candidates } from "./candidates.ts";
 import { bytesOf, newBlock, pushedBy, storeChange } from "./changes.ts";
 import { Checkpoints, type Logging, writeSliced } from "./checkpoint.ts";
@@ -127,10 +127,7 @@ export class Journal {
     }
     yield* this.candidates.roots();
     if (this.#checkpoints !== null) yield* this.#checkpoints.roots();
-    for (const { ref, metadata } of this.#pending.flatMap(pushedBy)) {
-      yield ref;
-      yield metadata;
-    }
+    for (const entry of this.#pending.flatMap(pushedBy)) yield* refsOf(entry);
   }
 
   /** Keeps all that a history, or a state, reaches as long as `work` takes. */
@@ -217,10 +214,10 @@ export class Journal {
    * only if there is little room. It is in no history of the store by that; what becomes of no block is
    * garbage for the next sweep.
    */
-  async stage({ ref, metadata }: Retained): Promise<void> {
+  async stage(entry: Retained): Promise<void> {
     const { store } = this;
     if (store === null || (this.#checkpoints !== null && !this.#engine.isPressed)) return;
-    while ((await this.#writing(() => store.stage([ref, metadata]))).more);
+    while ((await this.#writing(() => store.stage(refsOf(entry)))).more);
   }
 
   /** Changes that the log held were made again. */
@@ -350,7 +347,7 @@ export class Journal {
       for (;;) {
         let sweep = 0;
         const begin = async (): Promise<void> => {
-          const others = [...this.#engine.genesisRefs(), ...this.#engine.refsWithoutStore()];
+          const others = [...this.#engine.sharedRefs(), ...this.#engine.refsWithoutStore()];
           sweep = await store.beginSweep([...others, ...this.roots()]);
         };
         if (!(await this.#engine.collect({ force, also: begin }))) return null;

@@ -22,7 +22,7 @@ export interface LoggedPush {
   readonly parent: string;
   readonly metadata: Uint8Array;
   readonly gasLimit: number;
-  /** A change of the rules that comes with the block; null: none. */
+  /** The change of the rules that comes with the block, as change.ts writes it; null: none. */
   readonly rules: Uint8Array | null;
 }
 
@@ -46,7 +46,9 @@ const NO_RULES = 0xffffffff;
 export function loggedBytes(heap: Heap, build: string, changes: readonly Change[]): number {
   return changes.reduce((bytes, change) => {
     if (change.kind !== "push") return bytes + NAME_BYTES;
-    return bytes + NAME_BYTES + PUSH_BYTES + lookAt(heap, () => heap.payload(change.entry.metadata)).length;
+    const { metadata, change: rules } = change.entry;
+    const input = lookAt(heap, () => heap.length(metadata) + (rules === 0 ? 0 : heap.length(rules)));
+    return bytes + NAME_BYTES + PUSH_BYTES + input;
   }, 2 + Buffer.byteLength(build));
 }
 
@@ -65,13 +67,15 @@ function encodeChange(heap: Heap, change: Change): Uint8Array[] {
   name.writeBigUInt64LE(BigInt(block.height), 1);
   name.write(block.id, 9, "hex");
   if (change.kind !== "push") return [name];
-  const { metadata, gasLimit } = inputOf(heap, change.entry);
+  const { entry } = change;
+  const { metadata, gasLimit } = inputOf(heap, entry);
+  const rules = entry.change === 0 ? null : lookAt(heap, () => new Uint8Array(heap.payload(entry.change)));
   const rest = Buffer.alloc(PUSH_BYTES);
-  rest.write(change.entry.block.parent, 0, "hex");
+  rest.write(entry.block.parent, 0, "hex");
   rest.writeBigUInt64LE(BigInt(gasLimit), ID_BYTES);
-  rest.writeUInt32LE(NO_RULES, ID_BYTES + 8);
+  rest.writeUInt32LE(rules?.length ?? NO_RULES, ID_BYTES + 8);
   rest.writeUInt32LE(metadata.length, ID_BYTES + 12);
-  return [name, rest, metadata];
+  return rules === null ? [name, rest, metadata] : [name, rest, rules, metadata];
 }
 
 /** The body of a frame whose check is right: what it says was written by `encodeLogged`. */

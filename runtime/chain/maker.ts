@@ -9,12 +9,14 @@ import { StillpointError, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
 import { loadProcess } from "../image/process.ts";
+import { checkCapacity } from "../worker/upgrade.ts";
 import { type Block, makeBlock, type Retained } from "./block.ts";
 import { type Base, Candidate } from "./candidates.ts";
 import type { BlockRun, Engine } from "./engine.ts";
 import type { BlockName, Change, History } from "./history.ts";
-import { checkCapacity, type Input } from "./input.ts";
+import type { Input } from "./input.ts";
 import type { Journal } from "./journal.ts";
+import { type RulesOfBlock, rulesOf, unchanged } from "./upgrade.ts";
 
 /** What `reorg` changed. */
 export interface Reorg {
@@ -31,6 +33,13 @@ export interface Pruned {
   /** In the store; its file does not shrink, the space is used again. 0 without a store. */
   readonly objects: number;
   readonly bytes: number;
+}
+
+/** A block that can run. */
+interface Prepared {
+  readonly ref: Ref;
+  readonly rules: RulesOfBlock;
+  readonly gasLimit: number;
 }
 
 /** Lets go of blocks, at most so many, because the heap is full; how many it were. */
@@ -141,39 +150,53 @@ export class Maker {
   /** Runs a block on top of another and hands it to `keep`, which must make it reachable at once. */
   async #run<T extends object>(
     parent: Retained,
-    { metadata, gasLimit, hints, signal: own }: Input,
+    input: Input,
     keep: (entry: Retained, reports: readonly BatchReport[]) => T,
     forget: Forget,
   ): Promise<T> {
     const { heap, genesis } = this.#engine;
+    const { metadata, hints, signal: own } = input;
     const { id } = parent.block;
     const height = parent.block.height + 1;
-    const ref = this.stateFor(parent, metadata);
+    const { ref, rules, gasLimit } = await this.prepare(parent, input);
     const commit = (run: BlockRun): T => {
       const entry = makeBlock(heap, genesis.id, run, height, id, gasLimit);
       return keep(entry, run.reports(entry.block.id));
     };
     const signal = own === null ? this.#closing : AbortSignal.any([own, this.#closing]);
-    const plan = { block: { height, parent: id }, hints, signal, events: this.#journal.events };
+    const plan = { block: { height, parent: id }, hints, signal, events: this.#journal.events, rules };
     return this.#engine.run(ref, metadata, gasLimit, plan, commit, forget);
   }
 
   /**
-   * The state on which a block with this metadata can follow.
+   * What a block with this input runs on, by which rules, and with how much gas.
    *
-   * @throws UsageError (ENDED, METADATA_TOO_LONG)
+   * @throws UsageError (ENDED, METADATA_TOO_LONG, GAS_LIMIT, RULES_UNKNOWN, E_STATE), AdmissionError,
+   * LimitError
    */
-  stateFor({ block, ref }: Retained, metadata: Uint8Array): Ref {
+  async prepare(parent: Retained, { metadata, gasLimit, change }: Input): Promise<Prepared> {
+    const { block, ref } = parent;
     if (block.ended) {
       const { height } = block;
       throw new UsageError("ENDED", "the root has returned: no block can follow", { height });
     }
-    const { heap } = this.#engine;
-    checkCapacity(
-      metadata,
-      lookAt(heap, () => loadProcess(heap, ref).regionCapacity),
-    );
-    return ref;
+    const { heap, rulebook, genesis, settings } = this.#engine;
+    const { entry } = genesis;
+    const rules =
+      change === null
+        ? unchanged(parent.rules)
+        : await this.#engine.inTurn(() => rulesOf(rulebook, parent.rules, change, entry, settings.heapBytes));
+    const { gasLimit: limit } = rules.known.rules;
+    const gas = gasLimit ?? limit;
+    if (gas > limit) throw aboveLimit(gas, limit);
+    // The region of a root with another program is known when that has run.
+    if (change?.replace.some(({ path }) => path.length === 0) !== true) {
+      checkCapacity(
+        metadata,
+        lookAt(heap, () => loadProcess(heap, ref).regionCapacity),
+      );
+    }
+    return { ref, rules, gasLimit: gas };
   }
 
   /**
@@ -202,6 +225,14 @@ export class Maker {
     const over = history.apply(changes).excess(this.#engine.settings.retainBlocks);
     return over.map(({ block }) => ({ kind: "forget", block }));
   }
+}
+
+/** The rules' limit is the ceiling of every block's: heap and quotas are sized for it. */
+function aboveLimit(gasLimit: number, limit: number): UsageError {
+  const text =
+    `gasLimit of a block is ${gasLimit}, above the ${limit} that the rules allow. ` +
+    'Give the block less, or raise it with a change of "rules", which all replicas see';
+  return new UsageError("GAS_LIMIT", text, { gasLimit, limit });
 }
 
 /** @throws UsageError (STALE) */

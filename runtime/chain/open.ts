@@ -5,9 +5,8 @@ import { join } from "node:path";
 import { createBatchMemory } from "../batch/shared.ts";
 import { StoreError, UsageError } from "../errors.ts";
 import { createHeap, HEADER_STORED, type Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
-import { makeStub } from "../heap/stub.ts";
-import { publishProcess } from "../image/process.ts";
-import { REWRITER_VERSION } from "../program/admit.ts";
+import { lookAt, makeStub } from "../heap/stub.ts";
+import { decodeGenesis } from "../image/rules.ts";
 import { ProgramCache } from "../program/cache.ts";
 import type { BlockRecord } from "../store/record.ts";
 import { type Store, Stores } from "../store/store.ts";
@@ -19,12 +18,15 @@ import { inputOf, makeBlock, type Retained } from "./block.ts";
 import { headOf, nameOf, newBlock } from "./changes.ts";
 import { writeSliced } from "./checkpoint.ts";
 import { Engine } from "./engine.ts";
-import { makeGenesis } from "./genesis.ts";
+import { firstRules, type Genesis, genesisOf } from "./genesis.ts";
 import { History } from "./history.ts";
 import { Journal } from "./journal.ts";
-import type { Settings, StoreSettings } from "./options.ts";
+import { checkHeap, type Settings, type StoreSettings } from "./options.ts";
 import { NOTHING, openJournal } from "./replay.ts";
+import { type KnownRules, Rulebook } from "./rulebook.ts";
 import { blockOf, checkBlock } from "./stored.ts";
+import { unchanged } from "./upgrade.ts";
+import { checkCarried } from "./versions.ts";
 
 /** What a runtime is made of. */
 export interface Parts {
@@ -36,16 +38,18 @@ export interface Parts {
 export async function openParts(settings: Settings): Promise<Parts> {
   const handle = createHeap(settings.heapBytes);
   const heap = mainHeap(handle);
-  const { workers, views, runner, store: place } = settings;
+  const { workers, views, runner, from } = settings;
+  const place = from?.store ?? settings.store;
+  const home = settings.store ?? place;
   const { force, paranoid, steps, timing, timelineRecords } = settings.debug;
-  const cache = settings.programCache ?? (place === null ? undefined : join(place.path, "programs"));
+  const cache = settings.programCache ?? (home === null ? undefined : join(home.path, "programs"));
   const stores = new Stores(handle, heap);
-  const loading = makeGenesis(heap, settings, new ProgramCache(cache));
-  const id = loading.then((genesis) => genesis.id);
-  id.catch(() => {});
+  const book = new Rulebook(heap, new ProgramCache(cache), runner === "parallel");
+  const described = describedGenesis(book, settings);
+  described.catch(() => {});
   // Its thread starts meanwhile.
   const { archiveBlocks: archive } = settings;
-  const opening = place === null ? null : stores.open({ ...place, archive }, id, REWRITER_VERSION);
+  const opening = place === null ? null : stores.open({ ...place, archive }, bytesOf(described));
   opening?.catch(() => {});
   let pool: Pool | null = null;
   let store: Store | null = null;
@@ -60,16 +64,22 @@ export async function openParts(settings: Settings): Promise<Parts> {
       batchOptions: { force, paranoid, steps, dependencies: settings.dependencies, timing },
     });
     pool.alive.hold();
-    const genesis = await loading;
-    publishProcess(heap, genesis.start);
+    const given = await described;
     const batches = workers > 1 && runner === "parallel" ? await createBatchMemory(workers) : null;
-    pool.start({ programs: genesis.programs, batches });
     store = await opening;
-    const engine = new Engine(pool, genesis, settings, stores);
-    const archive = archiveOf(engine, store !== null);
-    const isNew = store === null || store.state.head === null;
-    const held = isNew ? await firstBlock(engine) : restore(pool.heap, genesis.id, store as Store);
-    const history = held.withArchive(archive);
+    const found = restore(heap, given, store, book);
+    const { genesis, retained } = from === null ? found : branchOff(heap, found, from.block);
+    const rules = retained?.head.rules ?? (await book.know(genesis.rules));
+    checkHeap(rules.rules.memoryQuotaPages, settings.heapBytes);
+    const { programs, kit } = await book.compiled(rules);
+    const engine = new Engine(pool, genesis, book, settings, stores);
+    if (retained === null) await engine.startOf(rules);
+    pool.start({ programs, rules: { kit, costs: rules.rules.costs }, batches });
+    const isNew = retained === null;
+    const history = (retained ?? (await firstBlock(engine, rules))).withArchive(
+      archiveOf(engine, store !== null),
+    );
+    if (from !== null) return { engine, journal: await ownJournal(engine, history, store as Store) };
     if (store !== null && isNew) await copyHistory(engine, history, store);
     if (store === null || place === null)
       return { engine, journal: new Journal(engine, history, null, "block") };
@@ -84,6 +94,46 @@ export async function openParts(settings: Settings): Promise<Parts> {
   }
 }
 
+/** A chain: what it begins with, and its blocks, null: none yet. */
+interface Found {
+  readonly genesis: Genesis;
+  readonly retained: History | null;
+}
+
+/**
+ * A new chain that begins with the state and the rules of a block of another: that is its block 0, which ran
+ * nothing, and its genesis names it.
+ *
+ * @throws UsageError (NOT_RETAINED), StoreError (STORE_EMPTY)
+ */
+function branchOff(heap: Heap, { genesis, retained }: Found, block: number | string | null): Found {
+  if (retained === null) throw new StoreError("STORE_EMPTY", "the store to begin from holds no block", {});
+  const base =
+    typeof block === "string"
+      ? retained.all().find(({ block: { id } }) => id === block)
+      : retained.find(block ?? retained.head.block);
+  if (base === undefined) {
+    const text = `the store to begin from does not hold block ${block}`;
+    throw new UsageError("NOT_RETAINED", text, { target: block });
+  }
+  const { rules } = base;
+  const begun = genesisOf({ origin: base.block.id, entry: genesis.entry, rules: rules.rules });
+  const run = { result: base.ref, metadata: 0, change: 0, rules, reports: () => [] };
+  const parent = begun.id.toString("hex");
+  const first = lookAt(heap, () => makeBlock(heap, begun.id, run, 0, parent, rules.rules.gasLimit));
+  return { genesis: begun, retained: History.of([first], first.block) };
+}
+
+/** The journal of a chain that began with a state in `source`, which is kept open as long as it is needed. */
+async function ownJournal(engine: Engine, history: History, source: Store): Promise<Journal> {
+  const { store } = engine.settings;
+  engine.borrow(source);
+  if (store === null) return new Journal(engine, history, null, "block");
+  const journal = await copyToStore(engine, history, store);
+  await engine.giveBack();
+  return journal;
+}
+
 /** An empty archive: in memory, or one that the store keeps. */
 export function archiveOf({ heap, settings }: Engine, isStored: boolean): Archive {
   const { archiveBlocks: limit } = settings;
@@ -91,43 +141,75 @@ export function archiveOf({ heap, settings }: Engine, isStored: boolean): Archiv
   return Archive.empty(limit, (entry) => ({ block: entry.block, ...inputOf(heap, entry) }));
 }
 
-async function firstBlock(engine: Engine): Promise<History> {
-  const { genesis, settings, heap } = engine;
+/** What the options describe; null: nothing, the store says it. */
+async function describedGenesis(book: Rulebook, settings: Settings): Promise<Genesis | null> {
+  const { root, entry } = settings;
+  if (root === null) return null;
+  const { rules } = await firstRules(book, settings, root);
+  return genesisOf({ origin: null, entry, rules });
+}
+
+async function bytesOf(genesis: Promise<Genesis | null>): Promise<Uint8Array | null> {
+  return (await genesis)?.bytes ?? null;
+}
+
+async function firstBlock(engine: Engine, rules: KnownRules): Promise<History> {
+  const { genesis, heap } = engine;
+  const { gasLimit } = rules.rules;
   const parent = genesis.id.toString("hex");
-  const plan = { block: { height: 0, parent }, hints: [], signal: null, events: null };
-  const first = await engine.run(genesis.start.ref, null, settings.gasLimit, plan, (run) => {
-    const made = makeBlock(heap, genesis.id, run, 0, parent, settings.gasLimit);
+  const block = { height: 0, parent };
+  const plan = { block, hints: [], signal: null, events: null, rules: unchanged(rules) };
+  const first = await engine.run(await engine.startOf(rules), null, gasLimit, plan, (run) => {
+    const made = makeBlock(heap, genesis.id, run, 0, parent, gasLimit);
     run.reports(made.block.id);
     return made;
   });
   return History.of([first], first.block);
 }
 
-/** The history that a store holds; nothing of the states is read. */
-function restore(heap: Heap, genesis: Buffer, store: Store): History {
+/** The genesis, and the history that a store holds, null: none. Nothing of the states is read. */
+function restore(heap: Heap, given: Genesis | null, store: Store | null, book: Rulebook): Found {
+  const stored = store?.state.genesis ?? null;
+  const genesis = stored === null ? given : genesisOf(decodeGenesis(stored));
+  if (genesis === null || (given === null && store?.state.head === null)) {
+    const text =
+      'the store holds no block yet, and no root was given: name the programs of a new chain ("root")';
+    throw new StoreError("STORE_EMPTY", text, {});
+  }
+  if (store === null || store.state.head === null) return { genesis, retained: null };
   const { head, blocks } = store.state;
-  const retained = blocks.map((record) => restoreBlock(heap, genesis, store, record));
-  const at = retained.findLast(({ block }) => block.id === head?.toString("hex"));
+  const retained = blocks.map((record) => restoreBlock(heap, genesis.id, store, record, book));
+  for (const { rules } of new Set(retained.map(({ rules }) => rules))) checkCarried(rules);
+  const at = retained.findLast(({ block }) => block.id === head.toString("hex"));
   if (at === undefined) {
     throw new StoreError(
       "STORE_CORRUPT",
       `the store ${store.path} is damaged: the block it stands at is not there. ` +
         '"stillpoint store repair" goes back to the newest intact one',
-      { path: store.path, head: head?.toString("hex") ?? null },
+      { path: store.path, head: head.toString("hex") },
     );
   }
   const pinned = retained.flatMap(({ block }, i) => (blocks[i]?.pinned ? [block] : []));
-  return History.of(retained, at.block, pinned);
+  return { genesis, retained: History.of(retained, at.block, pinned) };
 }
 
-function restoreBlock(heap: Heap, genesis: Buffer, store: Store, record: BlockRecord): Retained {
-  const { metadata, budget } = record;
+function restoreBlock(
+  heap: Heap,
+  genesis: Buffer,
+  store: Store,
+  record: BlockRecord,
+  book: Rulebook,
+): Retained {
+  const { metadata, budget, change, rules } = record;
   checkBlock(genesis, record);
+  const fetch = (hash: Buffer): Ref => storedAs(heap, store, hash);
   return {
     block: blockOf(record),
-    ref: storedAs(heap, store, record.root),
-    metadata: metadata === null ? 0 : storedAs(heap, store, metadata),
+    ref: fetch(record.root),
+    metadata: metadata === null ? 0 : fetch(metadata),
     budget,
+    rules: book.stored(rules, fetch),
+    change: change === null ? 0 : fetch(change),
   };
 }
 
@@ -145,7 +227,7 @@ export async function copyToStore(engine: Engine, history: History, place: Store
   const store = await engine.openStore(place);
   if (store.state.head !== null) {
     await store.close();
-    const text = `the store ${place.path} holds blocks already: a fork takes an empty directory`;
+    const text = `the store ${place.path} holds blocks already: a fork or new chain takes an empty directory`;
     throw new UsageError("STORE_NOT_EMPTY", text, { path: place.path });
   }
   try {

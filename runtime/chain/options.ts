@@ -7,12 +7,25 @@ import { UsageError } from "../errors.ts";
 import { GAS_LIMIT, PAGE_BYTES } from "../limits.ts";
 import type { Block } from "./block.ts";
 
-/** What `Runtime.open` takes. Those marked (consensus) decide states: all replicas must use the same. */
+/**
+ * What `Runtime.open` takes. Those marked (consensus) decide states: all replicas must use the same. They
+ * describe what the chain begins with; blocks may change it (`rules` of `produce`).
+ */
 export interface RuntimeOptions {
-  /** Wasm bytes of the root program (consensus). */
-  readonly root: Uint8Array;
+  /**
+   * Wasm bytes of the root program (consensus). A store that holds blocks has all that is consensus: left
+   * out, it is taken from there.
+   */
+  readonly root?: Uint8Array;
   /** Wasm bytes of all programs that processes may be made of, by their hash (consensus). */
   readonly programs?: readonly Uint8Array[];
+  /**
+   * Begins a new chain with the state and the rules of a block of another one, instead of a root: its genesis
+   * names that block, and its own block 0 has that state. What is to differ comes with a block (`rules` of
+   * `produce`). Nobody may write to that store meanwhile; with a store of its own the new chain needs it no
+   * more once it is open.
+   */
+  readonly from?: FromOptions;
   /** The root's entry (consensus). Default "main". */
   readonly entry?: string;
   /** Gas of a block; `produce` may give less, not more (consensus). Default 10^10, some seconds of work. */
@@ -104,6 +117,14 @@ export interface DebugOptions {
   readonly timelineRecords?: number;
 }
 
+/** Where a new chain begins. */
+export interface FromOptions {
+  /** The directory of the other chain's store. */
+  readonly store: string;
+  /** Which of its blocks: of the chain by height, or any by its id. Default: the head. */
+  readonly block?: number | string;
+}
+
 /** Where and how blocks are kept. */
 export interface StoreOptions {
   /** A directory; made if it is not there. One runtime writes to it at a time. */
@@ -148,8 +169,12 @@ export interface StoreSettings {
 
 /** Options with defaults filled in. */
 export type Settings = Required<
-  Omit<RuntimeOptions, "programCache" | "store" | "onBatch" | "onForget" | "debug">
+  Omit<RuntimeOptions, "root" | "from" | "programCache" | "store" | "onBatch" | "onForget" | "debug">
 > & {
+  /** Null: the store says it. */
+  readonly root: Uint8Array | null;
+  /** Null: nowhere else. */
+  readonly from: { readonly store: StoreSettings; readonly block: number | string | null } | null;
   readonly onForget: ((blocks: readonly Block[]) => void) | undefined;
   readonly onBatch: ((report: BatchReport) => void) | undefined;
   readonly programCache: string | undefined;
@@ -165,6 +190,7 @@ export interface DebugSettings extends Required<Omit<DebugOptions, "steps">> {
 const KNOWN = [
   "root",
   "programs",
+  "from",
   "entry",
   "gasLimit",
   "memoryQuotaPages",
@@ -189,11 +215,31 @@ const KNOWN = [
   "debug",
 ];
 
+/** Options besides "root" that describe what a chain begins with. */
+const CONSENSUS = [
+  "programs",
+  "entry",
+  "gasLimit",
+  "memoryQuotaPages",
+  "heldGasQuota",
+  "processQuota",
+] as const satisfies readonly (keyof RuntimeOptions)[];
+
 export function checkOptions(options: RuntimeOptions): Settings {
   checkNames(options, KNOWN);
-  const { root, programs = [], entry = "main", programCache } = options;
-  if (!(root instanceof Uint8Array))
+  const { root = null, programs = [], entry = "main", programCache } = options;
+  const from = options.from === undefined ? null : checkFrom(options.from);
+  if (from !== null && root !== null)
+    throw badOption("root", root, 'left out beside "from", whose state has a root');
+  const isFound = options.store !== undefined || from !== null;
+  if (!(root instanceof Uint8Array) && (root !== null || !isFound))
     throw badOption("root", root, "a Uint8Array with the root program's Wasm bytes");
+  const described = CONSENSUS.filter((name) => options[name] !== undefined);
+  if (root === null && described.length > 0) {
+    const names = described.join(", ");
+    const text = `without "root" the store says what the chain begins with: leave out ${names} too`;
+    throw new UsageError("BAD_OPTION", text, { option: described[0] as string });
+  }
   if (!Array.isArray(programs) || !programs.every((bytes) => bytes instanceof Uint8Array)) {
     throw badOption("programs", programs, "an array of Uint8Arrays with Wasm bytes");
   }
@@ -219,6 +265,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     debug: checkDebug(debug),
     dependencies: flag(options, "dependencies"),
     root,
+    from,
     programs,
     entry,
     programCache,
@@ -237,14 +284,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     candidatesLimit: integer(options, "candidatesLimit", 64, 1, 1 << 12),
     queueLimit: integer(options, "queueLimit", 4096, 1, 1 << 20),
   };
-  if (settings.memoryQuotaPages * PAGE_BYTES > settings.heapBytes) {
-    throw new UsageError(
-      "BAD_OPTION",
-      `memoryQuotaPages allows processes ${settings.memoryQuotaPages * PAGE_BYTES} bytes of memory, ` +
-        `more than the heap's ${settings.heapBytes}: raise "heapBytes" or lower "memoryQuotaPages"`,
-      { memoryQuotaPages: settings.memoryQuotaPages, heapBytes: settings.heapBytes },
-    );
-  }
+  if (root !== null) checkHeap(settings.memoryQuotaPages, settings.heapBytes);
   return settings;
 }
 
@@ -265,6 +305,32 @@ function checkDebug(debug: DebugOptions): DebugSettings {
 }
 
 const STORE_KNOWN = ["path", "durability", "checkpointMs", "logBytes", "limitBytes", "steps"];
+
+/** Whether a heap has room for what a memory quota allows. */
+export function fitsHeap(memoryQuotaPages: number, heapBytes: number): boolean {
+  return memoryQuotaPages * PAGE_BYTES <= heapBytes;
+}
+
+/** @throws UsageError (BAD_OPTION) */
+export function checkHeap(memoryQuotaPages: number, heapBytes: number): void {
+  if (fitsHeap(memoryQuotaPages, heapBytes)) return;
+  throw new UsageError(
+    "BAD_OPTION",
+    `memoryQuotaPages allows processes ${memoryQuotaPages * PAGE_BYTES} bytes of memory, ` +
+      `more than the heap's ${heapBytes}: raise "heapBytes" or lower "memoryQuotaPages"`,
+    { memoryQuotaPages, heapBytes },
+  );
+}
+
+function checkFrom(from: FromOptions): Exclude<Settings["from"], null> {
+  checkNames(from, ["store", "block"], "from");
+  const { store, block = null } = from;
+  const isId = typeof block === "string" && /^[0-9a-f]{64}$/.test(block);
+  if (block !== null && !isId && !(Number.isInteger(block) && (block as number) >= 0)) {
+    throw badOption("from.block", block, "a height, or an id in hex");
+  }
+  return { store: checkStore(store), block };
+}
 
 /** The option "store", checked. */
 export function checkStore(store: string | StoreOptions): StoreSettings {

@@ -9,19 +9,14 @@ import { checkNames, integer } from "../arguments.ts";
 import { LimitError, StoreError } from "../errors.ts";
 import { createHeap, HEADER_STORED, Heap, UNIT_WORDS } from "../heap/heap.ts";
 import { makeStub } from "../heap/stub.ts";
+import { decodeGenesis, decodeRules, type Rules } from "../image/rules.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import type { BlockRecord } from "../store/record.ts";
 import type { ArchivedBlock } from "./archive.ts";
-import {
-  type Block,
-  checkArchived,
-  checkTarget,
-  headerOf,
-  NO_METADATA_HASH,
-  type RetainedInput,
-} from "./block.ts";
+import { type Block, checkArchived, checkTarget, headerOf, inputFrom } from "./block.ts";
 import { Chain } from "./chain.ts";
+import type { RetainedInput } from "./change.ts";
 import type { Side } from "./diff.ts";
 import { type FollowEvent, Follower } from "./follow.ts";
 
@@ -111,13 +106,26 @@ export class Reader extends Chain {
     return this.#guarded(() => this.#access.genesisOf(this.#database)).toString("hex");
   }
 
+  get origin(): string | null {
+    return this.#guarded(() => decodeGenesis(this.#access.genesisBytesOf(this.#database))).origin;
+  }
+
   input(block?: number | Block): RetainedInput {
     return this.#looking(() => {
-      const { metadata, budget } = this.#find(block);
-      if (metadata === null) return { metadata: new Uint8Array(), gasLimit: budget };
-      const { heap, ref } = this.#stored(metadata);
-      return { metadata: new Uint8Array(heap.payload(ref)), gasLimit: budget };
+      const { metadata, budget, change } = this.#find(block);
+      const bytes = metadata === null ? new Uint8Array() : this.#blob(metadata);
+      return inputFrom(bytes, budget, change === null ? null : this.#blob(change));
     });
+  }
+
+  rules(block?: number | Block): Rules {
+    return this.#looking(() => decodeRules(this.#blob(this.#find(block).rules)));
+  }
+
+  /** A copy of the blob with this hash. */
+  #blob(hash: Buffer): Uint8Array {
+    const { heap, ref } = this.#stored(hash);
+    return new Uint8Array(heap.payload(ref));
   }
 
   async archived(target: number | string): Promise<ArchivedBlock | null> {
@@ -130,7 +138,7 @@ export class Reader extends Chain {
   blockHeader(block?: number | Block): Uint8Array {
     const record = this.#find(block);
     const genesis = this.#guarded(() => this.#access.genesisOf(this.#database));
-    return headerOf(genesis, { ...record, metadataHash: record.metadata ?? NO_METADATA_HASH });
+    return headerOf(genesis, record);
   }
 
   /**

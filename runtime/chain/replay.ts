@@ -7,17 +7,19 @@
  * all is there: who is killed meanwhile begins again.
  */
 
-import { LimitError, StoreError } from "../errors.ts";
+import { LimitError, StoreError, UsageError } from "../errors.ts";
 import { InputLog } from "../store/log.ts";
 import type { Store } from "../store/store.ts";
 import type { Step, StoreChange } from "../store/writer.ts";
 import { makeBlock, type Retained } from "./block.ts";
+import { decodeChange } from "./change.ts";
 import { BUILD } from "./checkpoint.ts";
 import type { BlockRun, Engine } from "./engine.ts";
 import type { Change, History } from "./history.ts";
 import { Journal } from "./journal.ts";
 import { decodeLogged, type LoggedPush } from "./logged.ts";
 import type { StoreSettings } from "./options.ts";
+import { rulesOf } from "./upgrade.ts";
 
 /** The journal of a store that holds `history`, and what its log has beyond that. */
 export async function openJournal(
@@ -100,22 +102,27 @@ async function replay(engine: Engine, journal: Journal, body: Buffer, path: stri
 async function runAgain(
   engine: Engine,
   journal: Journal,
-  { block, parent, metadata, gasLimit }: LoggedPush,
+  { block, parent, metadata, gasLimit, rules: changed }: LoggedPush,
   build: string,
   path: string,
 ): Promise<Retained> {
-  const { heap, genesis } = engine;
+  const { heap, genesis, settings, rulebook } = engine;
   const { head } = journal.draft as History;
-  const plan = { block: { height: block.height, parent }, hints: [], signal: null, events: null };
+  const change = changed === null ? null : decodeChange(changed);
   const makeRoom = async (): Promise<number> => ((await journal.checkpoint()) ? 1 : 0);
   const make = (run: BlockRun): Retained =>
     makeBlock(heap, genesis.id, run, block.height, head.block.id, gasLimit);
   let entry: Retained;
   try {
+    const rules = await engine.inTurn(() =>
+      rulesOf(rulebook, head.rules, change, genesis.entry, settings.heapBytes),
+    );
+    const plan = { block: { height: block.height, parent }, hints: [], signal: null, events: null, rules };
     entry = await engine.run(head.ref, metadata, gasLimit, plan, make, makeRoom);
   } catch (error) {
     // What this host lacks says nothing of the block.
-    if (error instanceof LimitError || error instanceof StoreError) throw error;
+    const isHost = error instanceof LimitError || error instanceof StoreError;
+    if (isHost || (error instanceof UsageError && error.code === "RULES_UNKNOWN")) throw error;
     throw diverged(path, block, (error as Error).message, build);
   }
   if (entry.block.id === block.id && head.block.id === parent) return entry;

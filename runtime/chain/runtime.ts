@@ -13,12 +13,14 @@ import { checkNames, flag, integer } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
+import type { Rules } from "../image/rules.ts";
 import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
 import type { Store } from "../store/store.ts";
 import type { ArchivedBlock } from "./archive.ts";
-import { type Block, inputOf, type Retained, type RetainedInput, retainedHeader } from "./block.ts";
+import { type Block, inputOf, type Retained, retainedHeader } from "./block.ts";
 import type { Candidate } from "./candidates.ts";
 import { Chain } from "./chain.ts";
+import type { RetainedInput } from "./change.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import type { Side } from "./diff.ts";
 import type { Engine, Metrics } from "./engine.ts";
@@ -118,12 +120,12 @@ export class Runtime extends Chain {
    * Resumes the root with `metadata` and commits its next SNAPSHOT as a block. If it cannot, the runtime
    * stays where it is and the next block can be tried at once.
    *
-   * @throws UsageError (METADATA_TOO_LONG, ENDED, CLOSED, BAD_OPTION), BlockFault, LimitError (HEAP_FULL,
-   *   HOST_MEMORY), StoreError (STORE_FULL, STORE_CORRUPT, STORE_READ_ONLY, STORE_MISSING,
-   *   STORE_FAILED)
+   * @throws UsageError (METADATA_TOO_LONG, ENDED, CLOSED, BAD_OPTION), BlockFault, LimitError, StoreError;
+   * with
+   *   `rules` AdmissionError and UsageError (E_STATE, QUOTA, MIGRATION_FAULT, RULES_UNKNOWN) as well
    */
   async produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
-    const input = checkInput(this.#engine.settings, metadata, options);
+    const input = checkInput(metadata, options);
     return this.#enqueue(() => this.#maker.produce(input));
   }
 
@@ -144,7 +146,7 @@ export class Runtime extends Chain {
    * ```
    */
   async execute(metadata: Uint8Array, options: ExecuteOptions = {}): Promise<Candidate> {
-    const { on = this.head, input } = checkExecute(this.#engine.settings, metadata, options);
+    const { on = this.head, input } = checkExecute(metadata, options);
     return this.#queue.atOnce(async () => {
       const { candidates } = this.#journal;
       const base = candidates.enter(on);
@@ -202,7 +204,7 @@ export class Runtime extends Chain {
    * ```
    */
   async reorg(change: ReorgOptions): Promise<Reorg> {
-    const { to, inputs } = checkReorg(this.#engine.settings, change);
+    const { to, inputs } = checkReorg(change);
     return this.#enqueue(() => this.#maker.reorg(to, inputs));
   }
 
@@ -329,6 +331,10 @@ export class Runtime extends Chain {
     return inputOf(this.#engine.heap, this.#find(block));
   }
 
+  rules(block: number | Block = this.head): Rules {
+    return this.#find(block).rules.rules;
+  }
+
   archived(target: number | string): Promise<ArchivedBlock | null> {
     return this.#queue.atOnce(() => this.#journal.archived(target));
   }
@@ -352,7 +358,7 @@ export class Runtime extends Chain {
    */
   async call(path: readonly number[], entry: string, options: CallOptions = {}): Promise<View> {
     const call = checkCall(path, entry, options);
-    return this.#queue.atOnce(() => this.#views.run(this.refOf(call.block ?? this.head), call));
+    return this.#queue.atOnce(() => this.#views.run(this.#find(call.block ?? this.head), call));
   }
 
   blocks(): readonly Block[] {
@@ -366,11 +372,9 @@ export class Runtime extends Chain {
   /**
    * Waits for what is in progress, or gives it up with `cancel`, and for the disk, releases candidates and,
    * with the last runtime of those that share them, the threads. A store that one of these may still need is
-   * released with that. Blocks can be looked at afterwards as far as they are in memory, and no other runtime
-   * goes on in it.
+   * released with that. Blocks in memory can be looked at afterwards.
    *
-   * @throws StoreError: what could not be written, unless `flush` or another call has said so; it is closed
-   *   all the same
+   * @throws StoreError: what could not be written, unless a call has said so; it is closed all the same
    */
   async close(options: CloseOptions = {}): Promise<void> {
     checkNames(options, ["cancel"]);
@@ -408,14 +412,13 @@ export class Runtime extends Chain {
    * ```
    */
   async trace(block: number | Block | TriedBlock = this.head): Promise<Trace> {
-    const traced = checkTraced(this.#engine.settings, block);
+    const traced = checkTraced(block);
     return this.#enqueue(() => traceBlock(this.#engine, this.#journal, this.#maker, traced));
   }
 
   /**
-   * When and on which thread activations ran since `open`, of this runtime and its forks: the contents of a
-   * trace file for chrome://tracing or ui.perfetto.dev. Other than `trace` it differs from run to run. Needs
-   * the option `debug.timelineRecords`; changes no result.
+   * When and on which thread activations ran since `open`, of this runtime and its forks: a trace file for
+   * chrome://tracing or ui.perfetto.dev. Needs the option `debug.timelineRecords`; changes no result.
    *
    * @throws UsageError (NO_TIMELINE)
    * @example
@@ -442,18 +445,17 @@ export class Runtime extends Chain {
     return this.#engine.genesis.id.toString("hex");
   }
 
+  get origin(): string | null {
+    return this.#engine.genesis.origin;
+  }
+
   /** @internal */
   withState<T>(block: number | Block | undefined, look: (state: Side) => T): T {
     const { heap } = this.#engine;
     return lookAt(heap, () => look({ heap, ref: this.refOf(block === undefined ? this.head : block) }));
   }
 
-  /**
-   * The state of a retained block or a candidate, as a reference into the heap.
-   *
-   * @internal
-   * @throws UsageError (NOT_RETAINED)
-   */
+  /** The state of a retained block or a candidate, as a reference into the heap. @internal */
   refOf(block: number | Block): Ref {
     return this.#find(block).ref;
   }
@@ -465,8 +467,7 @@ export class Runtime extends Chain {
   }
 
   /**
-   * Counts since the runtime was opened, and the memory it takes: for dashboards and alarms. Forks share
-   * them.
+   * Counts since the runtime was opened, and the memory it takes. Forks share them.
    *
    * @example
    * ```ts

@@ -4,7 +4,7 @@ import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import type { ArchivedRecord, BlockRecord } from "../store/record.ts";
 import type { ArchivedBlock } from "./archive.ts";
-import { type Block, blockId, checkTarget, NO_METADATA_HASH } from "./block.ts";
+import { type Block, blockId, checkTarget, inputFrom } from "./block.ts";
 
 /** What reads and writes a store on the calling thread. */
 export type Access = typeof import("../store/access.ts");
@@ -25,14 +25,14 @@ export function blockOf(record: BlockRecord): Block {
 }
 
 /** The archived block that a record says. */
-export function archivedOf({ block, metadata }: ArchivedRecord): ArchivedBlock {
-  return { block: blockOf(block), metadata: new Uint8Array(metadata), gasLimit: block.budget };
+export function archivedOf({ block, metadata, change }: ArchivedRecord): ArchivedBlock {
+  const input = inputFrom(new Uint8Array(metadata), block.budget, block.change === null ? null : change);
+  return { block: blockOf(block), ...input };
 }
 
 /** Whether the record is of the block that its id names. */
 export function isBlock(genesis: Buffer, record: BlockRecord): boolean {
-  const metadataHash = record.metadata ?? NO_METADATA_HASH;
-  return blockId(genesis, { ...record, metadataHash }).equals(record.id);
+  return blockId(genesis, record).equals(record.id);
 }
 
 /** @throws StoreError (STORE_CORRUPT) */

@@ -1,14 +1,15 @@
 /** Tracing: a block that is retained, or one that is only tried, is run once more on one thread. */
 
 import { checkNames } from "../arguments.ts";
-import { assert } from "../errors.ts";
+import { assert, UsageError } from "../errors.ts";
 import type { TraceEvent } from "../kernel/trace.ts";
-import type { Block } from "./block.ts";
+import { type Block, inputOf, type Retained } from "./block.ts";
+import { checkChange, type RetainedInput } from "./change.ts";
 import type { Engine } from "./engine.ts";
 import { type BlockInput, checkInput, type Input } from "./input.ts";
 import type { Journal } from "./journal.ts";
 import type { Maker } from "./maker.ts";
-import type { Settings } from "./options.ts";
+import { type RulesOfBlock, rulesOf, unchanged } from "./upgrade.ts";
 
 /** What happened in a block, and what became of it. */
 export interface Trace {
@@ -31,11 +32,11 @@ export type Traced =
   | { readonly block: number | Block; readonly input: null }
   | { readonly on: number | Block | undefined; readonly input: Input };
 
-export function checkTraced(settings: Settings, block: number | Block | TriedBlock): Traced {
+export function checkTraced(block: number | Block | TriedBlock): Traced {
   if (typeof block !== "object" || block === null || !("metadata" in block)) return { block, input: null };
-  checkNames(block, ["metadata", "on", "gasLimit", "hints", "signal"], "block");
+  checkNames(block, ["metadata", "on", "gasLimit", "rules", "hints", "signal"], "block");
   const { metadata, on, ...options } = block;
-  return { on, input: checkInput(settings, metadata, options) };
+  return { on, input: checkInput(metadata, options) };
 }
 
 /** Runs it; nothing of it is kept. */
@@ -48,13 +49,28 @@ export async function traceBlock(
   if (traced.input !== null) {
     const { input, on } = traced;
     const parent = on === undefined ? journal.history.head : journal.find(on);
-    return engine.trace(maker.stateFor(parent, input.metadata), input.metadata, input.gasLimit);
+    const { ref, rules, gasLimit } = await maker.prepare(parent, input);
+    return engine.trace(ref, input.metadata, gasLimit, rules);
   }
   const entry = journal.find(traced.block);
   const { height, parent, root } = entry.block;
-  const before =
-    height === 0 ? engine.genesis.start : journal.find({ ...entry.block, id: parent, height: height - 1 });
-  const trace = await engine.trace(before.ref, entry.metadata, entry.budget);
+  if (height === 0 && engine.genesis.origin !== null) {
+    throw new UsageError("NOT_RETAINED", "block 0 of a chain that began with a state of another ran nothing");
+  }
+  const before = height === 0 ? null : journal.find({ ...entry.block, id: parent, height: height - 1 });
+  const start = before === null ? await engine.inTurn(() => engine.startOf(entry.rules)) : before.ref;
+  const rules =
+    before === null || entry.change === 0
+      ? unchanged(entry.rules)
+      : await rulesAgain(engine, before, inputOf(engine.heap, entry));
+  const trace = await engine.trace(start, entry.metadata, entry.budget, rules);
   assert(trace.root === root, "trace: the block came out differently");
   return trace;
+}
+
+/** The rules of a block that changed them. */
+function rulesAgain(engine: Engine, before: Retained, { rules }: RetainedInput): Promise<RulesOfBlock> {
+  const { rulebook, genesis, settings } = engine;
+  const change = checkChange(rules);
+  return engine.inTurn(() => rulesOf(rulebook, before.rules, change, genesis.entry, settings.heapBytes));
 }

@@ -2,7 +2,7 @@
  * Exporting blocks from a store, and importing them into another; the stream is drawn in store/transfer.ts.
  */
 
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { STATUS_ENDED } from "../../syscalls/abi.ts";
 import { badArgument, checkNames, integer } from "../arguments.ts";
 import { StoreError, UsageError } from "../errors.ts";
@@ -80,7 +80,7 @@ export async function exportManifest(
   }
   const { genesis, block, base } = unpackExport(Buffer.from(first as Uint8Array).subarray(CHUNK_HEAD_BYTES));
   return {
-    genesis: genesis.toString("hex"),
+    genesis: idOf(genesis).toString("hex"),
     block: blockOf(block),
     base: base?.id.toString("hex") ?? null,
     chunkBytes: options.chunkBytes ?? CHUNK_BYTES,
@@ -112,7 +112,7 @@ async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uin
   const from = integer(options, "from", 0, 0, 0xffffffff);
   const count = integer(options, "count", 0xffffffff, 0, 0xffffffff);
   const access = await import("../store/access.ts");
-  const { CHUNK_BYTES, exportChunks, genesisOf, openToRead } = access;
+  const { CHUNK_BYTES, exportChunks, genesisBytesOf, openToRead } = access;
   const chunkBytes = integer(options, "chunkBytes", CHUNK_BYTES, 1, 1 << 28);
   const database = await openToRead(path);
   try {
@@ -120,7 +120,7 @@ async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uin
     const base = options.base === undefined ? null : findBlock(access, database, path, options.base);
     try {
       let left = count;
-      const record = { genesis: genesisOf(database), block, base };
+      const record = { genesis: genesisBytesOf(database), block, base };
       for (const chunk of left === 0 ? [] : exportChunks(database, record, from, chunkBytes)) {
         yield new Uint8Array(chunk);
         if (--left === 0) break;
@@ -219,7 +219,7 @@ export class Importer {
       id: id.toString("hex"),
       root: root.toString("hex"),
       height,
-      genesis: genesis.toString("hex"),
+      genesis: idOf(genesis).toString("hex"),
     };
     return Object.entries(this.#pin).every(([name, value]) => said[name as keyof ImportPin] === value);
   }
@@ -253,11 +253,11 @@ export class Importer {
   }
 
   #begin(chunk: Buffer): void {
-    const { genesisOf, Import, packFormat, packHash, refused, STORE_FORMAT, unpackBlock } = this.#access;
+    const { genesisOf, Import, packFormat, packGenesis, refused, STORE_FORMAT, unpackBlock } = this.#access;
     const database = this.#database;
     const found = Import.begin(database, chunk);
     const { genesis, block, base } = found.record;
-    if (!this.#isPinned(found) || !isBlock(genesis, block)) {
+    if (!this.#isPinned(found) || !isBlock(idOf(genesis), block)) {
       const wanted = Object.entries(this.#pin).map(([name, value]) => `${name} ${value}`);
       const text = `it is of block ${block.id.toString("hex")}, not of the one with ${wanted.join(", ")}`;
       throw refused(0, text, "Send those of that block");
@@ -279,8 +279,8 @@ export class Importer {
     database.transaction(() => {
       if (database.meta("format") === undefined) {
         database.putMeta("format", packFormat(STORE_FORMAT));
-        database.putMeta("genesis", packHash(genesis));
-      } else if (!genesisOf(database).equals(genesis)) {
+        database.putMeta("genesis", packGenesis(genesis));
+      } else if (!genesisOf(database).equals(idOf(genesis))) {
         throw refused(
           0,
           `the store ${this.#path} belongs to another genesis`,
@@ -316,7 +316,7 @@ export class Importer {
       throw refused(this.next, "it did not come", "Send it");
     this.#import.checkSums();
     const { block, genesis } = this.#import.record;
-    checkBlock(genesis, block);
+    checkBlock(idOf(genesis), block);
     const root = this.#database.object(block.root);
     const facts = root === undefined ? null : factsOf(root);
     if (facts?.gasUsed !== block.gasUsed || (facts.status === STATUS_ENDED) !== block.ended) {
@@ -364,4 +364,9 @@ export class Importer {
     const path = this.#path;
     throw new StoreError("STORE_CLOSED", `the import into the store ${path} is closed`, { path });
   }
+}
+
+/** The id of the genesis that these bytes describe. */
+function idOf(genesis: Buffer): Buffer {
+  return hash("sha256", genesis, "buffer");
 }

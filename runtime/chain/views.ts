@@ -8,7 +8,7 @@ import { FAULT_NAMES } from "../kernel/faults.ts";
 import type { Frame } from "../kernel/trace.ts";
 import { GAS_LIMIT } from "../limits.ts";
 import { packRequest, readAnswer, type ViewAnswer, type ViewOf } from "../worker/view.ts";
-import type { Block } from "./block.ts";
+import type { Block, Retained } from "./block.ts";
 import type { Engine } from "./engine.ts";
 import type { Journal } from "./journal.ts";
 
@@ -110,14 +110,16 @@ export class Views {
     this.#journal = journal;
   }
 
-  /** Runs a view of a state, which is kept as long as that takes. */
-  run(state: Ref, { request, gas, signal }: Call): Promise<View> {
-    return this.#journal.holding({ roots: () => [state] }, () => this.#run(state, request, gas, signal));
+  /** Runs a view of the state of a block, by its rules; it is kept as long as that takes. */
+  run(block: Retained, { request, gas, signal }: Call): Promise<View> {
+    const held = { roots: () => [block.ref] };
+    return this.#journal.holding(held, () => this.#run(block, request, gas, signal));
   }
 
-  async #run(state: Ref, request: ViewOf, gas: number, signal: AbortSignal | null): Promise<View> {
+  async #run(block: Retained, request: ViewOf, gas: number, signal: AbortSignal | null): Promise<View> {
     const engine = this.#engine;
-    const job = { state, request: packRequest(request), gas };
+    const rules = await engine.inTurn(() => engine.rulebook.kit(block.rules));
+    const job = { state: block.ref, request: packRequest(request), gas, rules };
     const { answer, program } = await engine.view(job, (ref) => readEnd(engine.heap, ref), signal, cancelled);
     const { fault, codeLow, codeHigh, gasUsed, text, output, stack, programHash } = answer;
     const { path } = request;

@@ -38,7 +38,7 @@ import {
 
 const counting = COUNTING;
 
-export { HASH_BLOCK, HASH_BYTES, HASH_GENESIS, HASH_NODE, HASH_PROCESS, HASH_VERSION } from "./record.ts";
+export { HASH_BYTES, HASH_NODE, HASH_PROCESS, HASH_VERSION } from "./record.ts";
 
 const input = Buffer.alloc(NODE_PREFIX_BYTES + 32 * HASH_BYTES);
 const inputWords = new Uint32Array(input.buffer, input.byteOffset, input.length / 4);

@@ -24,7 +24,7 @@
  *  30 fault  31 line  32 column  33 region pointer  34 region capacity
  *  35 epoch of the gas that runnable descendants hold (u64)
  *  37 that of the parent when this process was written, if there is gas inside, else zero (u64)
- *  39 pages of the memory quota that the program takes, 0 if it is of genesis
+ *  39 pages of the memory quota that the program takes, 0 if it is of the rules
  *  40 held-gas quota given by the parent (u64)   42 passed on to children (u64)
  *  44 gas given to runnable children (u64); void as theirs is
  *

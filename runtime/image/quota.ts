@@ -4,7 +4,7 @@
  *   PROCESS_PAGES            records, tables and the text of an abort; and KEPT_BYTES of what follows
  *   memory                   as declared or grown, whether it is used or not
  *   what the image keeps     globals, saved stack, inputs and outcomes of a batch, a block's data
- *   program                  unless it is of genesis (`programPages` in the record)
+ *   program                  unless it is of the rules (`programPages` in the record)
  *
  * A process's share of what its parent has given is what it has not passed on to children. Invariant: no
  * image takes more than its share. A call that would break it answers E_QUOTA and memory.grow -1; an item

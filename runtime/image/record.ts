@@ -14,6 +14,10 @@ export const HASH_NODE = 1;
 export const HASH_PROCESS = 2;
 export const HASH_BLOCK = 3;
 export const HASH_GENESIS = 4;
+export const HASH_RULES = 5;
+export const HASH_CHANGE = 6;
+/** Of headers of blocks, and of genesis. */
+export const HEADER_VERSION = 4;
 export const HASH_BYTES = 32;
 /** What stands before a node's hashes, and before a record's fields. */
 export const NODE_PREFIX_BYTES = 8;

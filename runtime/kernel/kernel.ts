@@ -105,7 +105,7 @@ export class Kernel {
 
   /** After a collection: references outside the roots are gone. */
   forget(): void {
-    this.#slots.forget((program) => this.#programs.ofGenesis(program.handle.hashHex) === program);
+    this.#slots.forget((program) => this.#programs.ofRules(program.handle.hashHex) === program);
     this.#programs.forget();
   }
 

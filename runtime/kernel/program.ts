@@ -1,24 +1,25 @@
 /**
  * Programs as the kernel uses them: compiled, with the image of a fresh process in the heap.
  *
- * Those of genesis are given when the runtime is opened, as plain data that can be posted to every thread;
- * the compiled module travels with it, so that threads share native code. Those installed at run time are
- * bytes in the heap: each thread admits and compiles them when it first meets them. That is a function of the
- * bytes, so it does not matter who has done it, and whether it was done before. Their batch variant is made
- * by the first thread that runs a batch of theirs in parallel; those that help take its code from the heap.
+ * Those of the rules are what any process may be made of. A thread is started with some, whose compiled
+ * modules travel with them, so that threads share native code; the others it makes from the kit of the rules
+ * (kit.ts) that a job names. Those installed at run time are bytes in the heap: each thread admits and
+ * compiles them when it first meets them. That is a function of the bytes, so it does not matter who has done
+ * it, and whether it was done before. Their batch variant is made by the first thread that runs a batch of
+ * theirs in parallel; those that help take its code from the heap.
  */
 
 import { createHash } from "node:crypto";
 import { PROGRAM_BYTES } from "../../syscalls/abi.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
-import { tableDiffCount } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
-import { initialMemory } from "../image/memory.ts";
 import { installedPages, pagesTaken } from "../image/quota.ts";
 import { lazy } from "../lazy.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import type { Program } from "../program/admit.ts";
 import { COUNTING, work } from "../work.ts";
+import { costsInForce, FIRST_COSTS, useCosts } from "./gas.ts";
+import { describeProgram, type Kit, type ProgramFacts, type ProgramParts } from "./kit.ts";
 
 const counting = COUNTING;
 
@@ -32,27 +33,11 @@ declare global {
   }
 }
 
-export interface ProgramHandle {
-  /** The BLOB of the original bytes; its hash is the program's name. */
-  readonly ref: Ref;
-  readonly hashHex: string;
+/** A program of rules, compiled. */
+export interface ProgramHandle extends ProgramFacts {
   readonly module: WebAssembly.Module;
   /** In which the items of its batches run; null: there is none, or not yet (LoadedProgram). */
   readonly batchModule: WebAssembly.Module | null;
-  readonly entries: readonly string[];
-  readonly memory: Program["memory"];
-  /** Memory below this address is state, above it private to an item of a batch. */
-  readonly stateBytes: number;
-  readonly hasStart: boolean;
-  /** It imports ret or snapshot. */
-  readonly suspends: boolean;
-  readonly initialMemory: Ref;
-  /** Pages that are present in it. */
-  readonly presentPages: number;
-  readonly initialGlobals: Ref;
-  readonly globalsLength: number;
-  /** Of its tables, and items of the segments that fill them: what an instance has to set up. */
-  readonly tableElements: number;
 }
 
 /** A program that was installed at run time. */
@@ -75,12 +60,26 @@ interface BatchVariant {
   code: Uint8Array | null;
 }
 
+/** The rules that a thread begins with. */
+export interface FirstRules {
+  /** 0: there is none, for no other rules will come. */
+  readonly kit: Ref;
+  readonly costs: string;
+}
+
 /** One thread's programs. */
 export class Programs {
   readonly #heap: Heap;
-  readonly #genesis = new Map<string, LoadedProgram>();
+  /** Those of the rules in force, by hash. */
+  #ofRules: ReadonlyMap<string, LoadedProgram> = new Map();
+  /** The kit of these rules, 0: the thread has none. */
+  #kit: Ref = 0;
+  /** Version of the cost table in force. */
+  #costs = FIRST_COSTS;
+  /** All programs of rules that this thread has met, by hash and version of the cost table. */
+  readonly #compiled = new Map<string, LoadedProgram>();
   /**
-   * Those of genesis, and BLOBs of installed ones as far as they were looked up since the last collection.
+   * Those of the rules, and BLOBs of installed ones as far as they were looked up since the last collection.
    */
   readonly #byRef = new Map<Ref, LoadedProgram>();
   /**
@@ -94,16 +93,60 @@ export class Programs {
   /** Twice what the memory quotas of one image allow, which fit into half of the heap or less. */
   readonly #bytesLimit: number;
 
-  /** `bytesLimit`: bytes of installed programs that are kept. */
+  /**
+   * With the programs of the rules that the thread begins with. `bytesLimit`: bytes of installed programs
+   * that are kept.
+   */
   constructor(
     heap: Heap,
-    handles: readonly ProgramHandle[],
+    programs: readonly ProgramHandle[],
+    { kit, costs }: FirstRules = { kit: 0, costs: FIRST_COSTS },
     bytesLimit = Math.floor((heap.bytes.length / PAGE_BYTES) * PROGRAM_BYTES),
   ) {
     this.#heap = heap;
     this.#bytesLimit = bytesLimit;
-    for (const handle of handles) this.#genesis.set(handle.hashHex, new LoadedProgram(handle));
-    this.forget();
+    const loaded = programs.map((handle) => new LoadedProgram(handle));
+    for (const program of loaded) this.#compiled.set(`${program.handle.hashHex}/${costs}`, program);
+    this.#enter(kit, costs, loaded);
+  }
+
+  /** Rules come into force on this thread: those of a job at the bottom of its stack. */
+  use(kit: Ref): void {
+    if (kit === this.#kit) return;
+    const { costs, programs } = JSON.parse(this.#heap.payload(kit).toString("utf8")) as Kit;
+    this.#enter(
+      kit,
+      costs,
+      programs.map((parts) => this.#compile(parts, costs)),
+    );
+  }
+
+  /** The kit of the rules in force. */
+  get kit(): Ref {
+    return this.#kit;
+  }
+
+  #enter(kit: Ref, costs: string, programs: readonly LoadedProgram[]): void {
+    this.#kit = kit;
+    this.#ofRules = new Map(programs.map((program) => [program.handle.hashHex, program]));
+    if (costs !== this.#costs) for (const [hashHex, one] of this.#installed) this.#drop(hashHex, one);
+    this.#costs = costs;
+    useCosts(costs);
+    this.#byRef.clear();
+    for (const program of programs) this.#byRef.set(program.ref, program);
+  }
+
+  #compile({ code, batchCode, ...facts }: ProgramParts, costs: string): LoadedProgram {
+    const key = `${facts.hashHex}/${costs}`;
+    const known = this.#compiled.get(key);
+    if (known !== undefined) return known;
+    const compiled = (blob: Ref): WebAssembly.Module =>
+      new WebAssembly.Module(new Uint8Array(this.#heap.payload(blob)));
+    const module = compiled(code);
+    const batchModule = facts.stateBytes === 0 ? module : batchCode === 0 ? null : compiled(batchCode);
+    const program = new LoadedProgram({ ...facts, module, batchModule });
+    this.#compiled.set(key, program);
+    return program;
   }
 
   /** The program whose bytes are the BLOB `from`, which has been admitted before, on whatever thread. */
@@ -111,10 +154,10 @@ export class Programs {
     const known = this.#byRef.get(from);
     if (known !== undefined) return known;
     const hashHex = Buffer.from(hashOf(this.#heap, from)).toString("hex");
-    const genesis = this.#genesis.get(hashHex);
-    if (genesis !== undefined) {
-      this.#byRef.set(from, genesis);
-      return genesis;
+    const ofRules = this.#ofRules.get(hashHex);
+    if (ofRules !== undefined) {
+      this.#byRef.set(from, ofRules);
+      return ofRules;
     }
     const ref = this.#heap.resolve(from);
     const installed = this.#admit(hashHex, this.#heap.payload(ref));
@@ -126,19 +169,19 @@ export class Programs {
     return installed.loaded;
   }
 
-  /** A program of genesis by its hash. */
-  ofGenesis(hashHex: string): LoadedProgram | undefined {
-    return this.#genesis.get(hashHex);
+  /** A program of the rules in force by its hash. */
+  ofRules(hashHex: string): LoadedProgram | undefined {
+    return this.#ofRules.get(hashHex);
   }
 
-  /** The programs of genesis whose batches can run in parallel. */
+  /** The programs of the rules whose batches can run in parallel. */
   withState(): readonly LoadedProgram[] {
-    return [...this.#genesis.values()].filter(({ handle }) => handle.batchModule && handle.stateBytes > 0);
+    return [...this.#ofRules.values()].filter(({ handle }) => handle.batchModule && handle.stateBytes > 0);
   }
 
   /** A program by its hash, if this thread has it. */
   withHash(hashHex: string): LoadedProgram | null {
-    return this.#genesis.get(hashHex) ?? this.#installed.get(hashHex)?.loaded ?? null;
+    return this.#ofRules.get(hashHex) ?? this.#installed.get(hashHex)?.loaded ?? null;
   }
 
   /**
@@ -149,8 +192,8 @@ export class Programs {
   install(bytes: Buffer): LoadedProgram {
     if (counting) work.bytesHashed += bytes.length;
     const hashHex = createHash("sha256").update(bytes).digest("hex");
-    const genesis = this.#genesis.get(hashHex);
-    if (genesis !== undefined && !genesis.handle.suspends) return genesis;
+    const ofRules = this.#ofRules.get(hashHex);
+    if (ofRules !== undefined && !ofRules.handle.suspends) return ofRules;
     return this.#admit(hashHex, bytes).loaded ?? this.get(this.#heap.blob(bytes));
   }
 
@@ -162,7 +205,7 @@ export class Programs {
   /** After a collection: installed programs whose bytes it has freed are gone. */
   forget(): void {
     this.#byRef.clear();
-    for (const program of this.#genesis.values()) this.#byRef.set(program.ref, program);
+    for (const program of this.#ofRules.values()) this.#byRef.set(program.ref, program);
     for (const [hashHex, installed] of this.#installed) {
       // What else it has in the heap may be gone.
       installed.loaded = null;
@@ -181,7 +224,7 @@ export class Programs {
     let installed = this.#installed.get(hashHex);
     if (installed === undefined) {
       if (counting) work.bytesAdmitted += bytes.length;
-      const program = admission().admitEntryProgram(bytes);
+      const program = admission().admitEntryProgram(bytes, { costs: this.#costs });
       const module = new WebAssembly.Module(program.code as Uint8Array<ArrayBuffer>);
       // Without state the two variants are one.
       const batch = { module: program.stateBytes === 0 ? module : undefined, code: null };
@@ -206,23 +249,11 @@ export function makeHandle(
   module: WebAssembly.Module,
   batchModule: WebAssembly.Module | null = null,
 ): ProgramHandle {
-  const memory = initialMemory(heap, program.data);
+  // Without state the two variants are one.
   return {
-    ref,
-    hashHex: Buffer.from(program.hash).toString("hex"),
+    ...describeProgram(heap, ref, program),
     module,
-    // Without state the two variants are one.
     batchModule: program.stateBytes === 0 ? module : batchModule,
-    entries: program.entries,
-    memory: program.memory,
-    stateBytes: program.stateBytes,
-    hasStart: program.hasStart,
-    suspends: program.suspends,
-    initialMemory: memory,
-    presentPages: tableDiffCount(heap, 0, memory),
-    initialGlobals: program.globals.length === 0 ? 0 : heap.blob(program.globals),
-    globalsLength: program.globals.length,
-    tableElements: program.tableElements,
   };
 }
 
@@ -246,7 +277,7 @@ export class LoadedProgram {
   #code: Ref = 0;
   readonly #entries = new Map<string, number>();
 
-  /** `batch` and `quotaPages` of one that was installed at run time; those of genesis take nothing. */
+  /** `batch` and `quotaPages` of one that was installed at run time; those of the rules take nothing. */
   constructor(
     handle: ProgramHandle,
     batch: BatchVariant = { module: handle.batchModule, code: null },
@@ -283,7 +314,9 @@ export class LoadedProgram {
     if (this.#batch.module !== undefined) return;
     if (counting) work.bytesAdmitted += heap.length(this.ref);
     const { instrumentForBatch } = admission();
-    this.#keepBatch(instrumentForBatch(heap.payload(this.ref), this.handle.stateBytes));
+    // The table in force: an installed program is forgotten with it.
+    const costs = costsInForce;
+    this.#keepBatch(instrumentForBatch(heap.payload(this.ref), this.handle.stateBytes, { costs }));
   }
 
   /** What other threads need for `takeBatch`: the BLOB of the batch variant's code, 0 if they have it. */

@@ -3,7 +3,7 @@
  * to import, and a runtime's main thread needs none of it.
  */
 
-export { findRun, isArchived, readArchived } from "./archive.ts";
+export { blobOf, findRun, isArchived, readArchived } from "./archive.ts";
 export { Database } from "./database.ts";
 export { release, takeHold } from "./holder.ts";
 export { DirectLoader } from "./load.ts";
@@ -11,7 +11,7 @@ export { openToRead, openToWrite, requireStore } from "./open.ts";
 export {
   packBlock,
   packFormat,
-  packHash,
+  packGenesis,
   packTotals,
   STORE_FORMAT,
   unpackArchived,
@@ -23,6 +23,7 @@ export {
   checkFormat,
   countTotals,
   findChain,
+  genesisBytesOf,
   genesisOf,
   readBlock,
   readChain,

@@ -3,7 +3,7 @@
  * are those of chain/archive.ts: one block of each height, and a run of heights each of which holds the
  * parent of the next one.
  *
- *   archive    u40 height   [block id, block record, metadata]; record.ts
+ *   archive    u40 height   [block id, block record, metadata, change of rules]; record.ts
  *   archived   block id     u40 height
  *   "archive"  [from, top]: the run
  *
@@ -31,12 +31,12 @@ const REMOVED_AT_ONCE = 64;
 /** Adds a block that leaves the chain at its lower end. Inside a transaction. */
 export function archiveBlock(database: Database, block: BlockRecord, limit: number): void {
   const { height } = block;
-  const metadata = block.metadata === null ? new Uint8Array() : database.object(block.metadata);
-  assert(metadata !== undefined, "store: the metadata of a block is not there");
-  const bytes = metadata instanceof Uint8Array ? metadata : hashedBytes(metadata);
+  const metadata = blobOf(database, block.metadata);
+  const change = blobOf(database, block.change);
+  assert(metadata !== null && change !== null, "store: the input of a block is not there");
   const run = readRun(database);
   const from = leadsTo(database, run, block) ? run.from : height;
-  database.putArchived(height, block.id, packArchived({ block, metadata: bytes }));
+  database.putArchived(height, block.id, packArchived({ block, metadata, change }));
   const lowest = height - limit + 1;
   for (let i = 0; i < REMOVED_AT_ONCE; i++) {
     const first = database.firstArchived();
@@ -44,6 +44,13 @@ export function archiveBlock(database: Database, block: BlockRecord, limit: numb
     database.removeArchived(first);
   }
   database.putMeta("archive", packRun({ from: Math.max(from, lowest), top: height }));
+}
+
+/** The bytes of a blob, none for no hash; null if it is not there. */
+export function blobOf(database: Database, key: Buffer | null): Uint8Array | null {
+  if (key === null) return new Uint8Array();
+  const stored = database.object(key);
+  return stored === undefined ? null : hashedBytes(stored);
 }
 
 /** An archived block: of the chain by height, or any by its id. */
@@ -59,15 +66,18 @@ export function readArchived(database: Database, target: number | Uint8Array): A
   return found?.block.id.equals(target) ? found : null;
 }
 
-/** Whether the record holds the block that its id names, as `isBlock` knows it, with its own metadata. */
+/** Whether the record holds the block that its id names, as `isBlock` knows it, with its own input. */
 export function isArchived(
-  { block, metadata }: ArchivedRecord,
+  { block, metadata, change }: ArchivedRecord,
   height: number,
   isBlock: (block: BlockRecord) => boolean,
 ): boolean {
   if (block.height !== height || !isBlock(block)) return false;
-  if (block.metadata === null) return metadata.length === 0;
-  return hash("sha256", metadata, "buffer").equals(block.metadata);
+  return isNamed(metadata, block.metadata) && isNamed(change, block.change);
+}
+
+function isNamed(bytes: Uint8Array, key: Buffer | null): boolean {
+  return key === null ? bytes.length === 0 : hash("sha256", bytes, "buffer").equals(key);
 }
 
 /** Finds out anew which of the archive leads to the chain: costs how much that is. Inside a transaction. */

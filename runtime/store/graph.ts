@@ -1,6 +1,9 @@
-/** What stored objects name, and as what: records name tables, tables name pages or records. */
+/**
+ * What stored objects name, and as what: records name tables, tables name pages or records, rules programs.
+ */
 
 import { STATUS_RUNNABLE } from "../../syscalls/abi.ts";
+import { BadBytes } from "../image/bytes.ts";
 import {
   fieldBytes,
   HASH_BYTES,
@@ -8,9 +11,11 @@ import {
   NODE_PREFIX_BYTES,
   RECORD_PREFIX_BYTES,
 } from "../image/record.ts";
+import { decodeRules } from "../image/rules.ts";
 import {
   checkObject,
   DamagedObject,
+  hashedBytes,
   type Stored,
   TAG_BLOB,
   TAG_BLOB_RUNS,
@@ -19,9 +24,10 @@ import {
   TAG_PAGE_RUNS,
   TAG_PROCESS,
 } from "./format.ts";
+import type { BlockRecord } from "./record.ts";
 
 /** As what an object is named: of a table, what its leaves are. */
-export type Wanted = "process" | "memory" | "children" | "page" | "blob";
+export type Wanted = "process" | "memory" | "children" | "page" | "blob" | "rules";
 
 /** A name that an object gives to another. */
 export interface Edge {
@@ -39,11 +45,12 @@ const TAGS: Readonly<Record<Wanted, readonly number[]>> = {
   children: [TAG_NODE],
   page: [TAG_PAGE, TAG_PAGE_RUNS],
   blob: [TAG_BLOB, TAG_BLOB_RUNS],
+  rules: [TAG_BLOB, TAG_BLOB_RUNS],
 };
 export const TOP_SHIFT = 15;
 
-/** The root of a tree, or a blob that nothing else names. */
-export function rootEdge(key: Buffer, wanted: "process" | "blob"): Edge {
+/** The root of a tree, rules, or a blob that nothing else names. */
+export function rootEdge(key: Buffer, wanted: "process" | "blob" | "rules"): Edge {
   return { key, wanted, shift: 0, name: "" };
 }
 
@@ -52,16 +59,19 @@ export function isWhole({ key, wanted }: Edge, stored: Stored): boolean {
   if (!TAGS[wanted].includes(stored.tag)) return false;
   try {
     checkObject(key, stored);
+    if (wanted === "rules") programsOf(hashedBytes(stored));
     return true;
   } catch (error) {
-    if (error instanceof DamagedObject) return false;
+    if (error instanceof DamagedObject || error instanceof BadBytes) return false;
     throw error;
   }
 }
 
 /** What the object names, in its own order. */
-export function edgesOf({ wanted, shift }: Edge, { bytes }: Stored): Edge[] {
+export function edgesOf({ wanted, shift }: Edge, stored: Stored): Edge[] {
+  const { bytes } = stored;
   if (wanted === "process") return fieldsOf(bytes);
+  if (wanted === "rules") return programsOf(hashedBytes(stored));
   if (wanted !== "memory" && wanted !== "children") return [];
   const edges: Edge[] = [];
   const bitmap = bytes.readUInt32LE(4);
@@ -74,6 +84,18 @@ export function edgesOf({ wanted, shift }: Edge, { bytes }: Stored): Edge[] {
     else edges.push({ key, wanted: wanted === "memory" ? "page" : "process", shift: 0, name: position });
   }
   return edges;
+}
+
+/** What a block names besides its root. */
+export function inputEdges({ metadata, change, rules }: BlockRecord): Edge[] {
+  const blobs = [metadata, change].flatMap((key) => (key === null ? [] : [rootEdge(key, "blob")]));
+  return [...blobs, rootEdge(rules, "rules")];
+}
+
+/** The programs that rules name. */
+function programsOf(bytes: Buffer): Edge[] {
+  const { programs } = decodeRules(bytes);
+  return programs.map((name, i) => ({ key: Buffer.from(name, "hex"), wanted: "blob", shift: 0, name: i }));
 }
 
 function fieldsOf(bytes: Buffer): Edge[] {

@@ -4,15 +4,15 @@
  *   record = msgpack array · first 8 bytes of the SHA-256 of it
  *
  *   block      [height, parent, root, data, hash of metadata or null, budget, gas used, ended,
- *               sequence, pinned]
+ *               sequence, pinned, hash of rules, hash of their change or null]
  *   "format"   ["stillpoint store", version]
- *   archived   [block id, block record, metadata]; "archive": [from, top] (archive.ts)
- *   "genesis"  [genesis id]
- *   "rewriter" [version of the rewriter, a text], unless the store was repaired
+ *   archived   [block id, block record, metadata, change of rules or no bytes]
+ *   "archive"  [from, top] (archive.ts)
+ *   "genesis"  [what the genesis id is the hash of] (image/rules.ts)
  *   "head"     [block id, its height, the lowest height of its chain]
  *   "log"      [id of the file, bytes of its ring, position, check, epoch] of where it begins (log.ts)
  *   "writer"   [process number, when it started, boot id, token]
- *   "export"   [genesis id, block id, block record, base's id or null, base's root or null]
+ *   "export"   [as "genesis", block id, block record; of the base, or null: id, root, hash of rules]
  *   "import"   [number of the next chunk, objects that are there]; "importHead": chunk 0
  *   "totals"   [bytes of objects, bytes written since the last sweep, next sequence]
  *
@@ -25,7 +25,7 @@ import { createRequire } from "node:module";
 import { assert, StoreError } from "../errors.ts";
 import type { LogPlace } from "./log.ts";
 
-export const STORE_FORMAT = 3;
+export const STORE_FORMAT = 4;
 export const STORE_MAGIC = "stillpoint store";
 
 type Shape = "integer" | "hash" | "hash?" | "bytes" | "text" | "boolean";
@@ -47,6 +47,10 @@ export interface BlockRecord {
   readonly sequence: number;
   /** Kept until it is unpinned, whatever the option "retainBlocks" says. */
   readonly pinned: boolean;
+  /** Hash of the rules in force in it. */
+  readonly rules: Buffer;
+  /** Hash of what it changed of them; null: nothing. */
+  readonly change: Buffer | null;
 }
 
 /** Who writes. */
@@ -75,6 +79,8 @@ const BLOCK: readonly Shape[] = [
   "boolean",
   "integer",
   "boolean",
+  "hash",
+  "hash?",
 ];
 const CHECK_BYTES = 8;
 // Required as lmdb requires it (database.ts).
@@ -83,43 +89,65 @@ const packr = new Packr({ useRecords: false, variableMapSize: true });
 
 export function packBlock(block: BlockRecord): Buffer {
   const { height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned } = block;
-  return pack([height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned], BLOCK);
+  const { rules, change } = block;
+  const values = [
+    height,
+    parent,
+    root,
+    data,
+    metadata,
+    budget,
+    gasUsed,
+    ended,
+    sequence,
+    pinned,
+    rules,
+    change,
+  ];
+  return pack(values, BLOCK);
 }
 
 /** @throws StoreError (STORE_CORRUPT) */
 export function unpackBlock(id: Buffer, bytes: Buffer): BlockRecord {
   const values = unpack(bytes, BLOCK, `of block ${id.toString("hex")}`);
-  const [height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned] = values as [
-    number,
-    Buffer,
-    Buffer,
-    Buffer,
-    Buffer | null,
-    number,
-    number,
-    boolean,
-    number,
-    boolean,
-  ];
-  return { id, height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned };
+  const [height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned, rules, change] =
+    values as [
+      number,
+      Buffer,
+      Buffer,
+      Buffer,
+      Buffer | null,
+      number,
+      number,
+      boolean,
+      number,
+      boolean,
+      Buffer,
+      Buffer | null,
+    ];
+  const made = { id, height, parent, root, data, metadata, budget, gasUsed, ended };
+  return { ...made, sequence, pinned, rules, change };
 }
 
-/** A block without its state, and its metadata. */
+/** A block without its state, and what it was made from. */
 export interface ArchivedRecord {
   readonly block: BlockRecord;
   readonly metadata: Uint8Array;
+  /** The change of rules; empty: none. */
+  readonly change: Uint8Array;
 }
 
-const ARCHIVED: readonly Shape[] = ["hash", "bytes", "bytes"];
+const ARCHIVED: readonly Shape[] = ["hash", "bytes", "bytes", "bytes"];
 
-export function packArchived({ block, metadata }: ArchivedRecord): Buffer {
-  return pack([block.id, packBlock(block), metadata], ARCHIVED);
+export function packArchived({ block, metadata, change }: ArchivedRecord): Buffer {
+  return pack([block.id, packBlock(block), metadata, change], ARCHIVED);
 }
 
 /** @throws StoreError (STORE_CORRUPT) */
 export function unpackArchived(bytes: Buffer): ArchivedRecord {
-  const [id, block, metadata] = unpack(bytes, ARCHIVED, "of an archived block") as [Buffer, Buffer, Buffer];
-  return { block: unpackBlock(id, block), metadata };
+  const values = unpack(bytes, ARCHIVED, "of an archived block") as [Buffer, Buffer, Buffer, Buffer];
+  const [id, block, metadata, change] = values;
+  return { block: unpackBlock(id, block), metadata, change };
 }
 
 const RUN: readonly Shape[] = ["integer", "integer"];
@@ -149,20 +177,13 @@ export function unpackFormat(bytes: Buffer): number {
   return version;
 }
 
-export function packHash(bytes: Buffer): Buffer {
-  return pack([bytes], ["hash"]);
+/** What the id of a genesis is the hash of. */
+export function packGenesis(bytes: Uint8Array): Buffer {
+  return pack([bytes], ["bytes"]);
 }
 
-export function unpackHash(bytes: Buffer, name: string): Buffer {
-  return unpack(bytes, ["hash"], name)[0] as Buffer;
-}
-
-export function packText(text: string): Buffer {
-  return pack([text], ["text"]);
-}
-
-export function unpackText(bytes: Buffer, name: string): string {
-  return unpack(bytes, ["text"], name)[0] as string;
+export function unpackGenesis(bytes: Buffer): Buffer {
+  return unpack(bytes, ["bytes"], '"genesis"')[0] as Buffer;
 }
 
 /** The block at which the history is, and its chain, which is of retained blocks from `base` on. */
@@ -213,27 +234,24 @@ export function unpackHolder(bytes: Buffer): Holder {
 
 /** What an export begins with. */
 export interface ExportRecord {
+  /** What the id of the genesis is the hash of. */
   readonly genesis: Buffer;
   readonly block: BlockRecord;
   /** A block that the receiver has; null: the export is whole. */
-  readonly base: { readonly id: Buffer; readonly root: Buffer } | null;
+  readonly base: { readonly id: Buffer; readonly root: Buffer; readonly rules: Buffer } | null;
 }
 
-const EXPORT: readonly Shape[] = ["hash", "hash", "bytes", "hash?", "hash?"];
+const EXPORT: readonly Shape[] = ["bytes", "hash", "bytes", "hash?", "hash?", "hash?"];
 
 export function packExport({ genesis, block, base }: ExportRecord): Buffer {
-  return pack([genesis, block.id, packBlock(block), base?.id ?? null, base?.root ?? null], EXPORT);
+  const named = [base?.id ?? null, base?.root ?? null, base?.rules ?? null];
+  return pack([genesis, block.id, packBlock(block), ...named], EXPORT);
 }
 
 export function unpackExport(bytes: Buffer): ExportRecord {
-  const [genesis, id, block, base, root] = unpack(bytes, EXPORT, '"export"') as [
-    Buffer,
-    Buffer,
-    Buffer,
-    Buffer,
-    Buffer,
-  ];
-  return { genesis, block: unpackBlock(id, block), base: base === null ? null : { id: base, root } };
+  const values = unpack(bytes, EXPORT, '"export"') as [Buffer, Buffer, Buffer, Buffer, Buffer, Buffer];
+  const [genesis, id, block, base, root, rules] = values;
+  return { genesis, block: unpackBlock(id, block), base: base === null ? null : { id: base, root, rules } };
 }
 
 const PROGRESS: readonly Shape[] = ["integer", "integer"];

@@ -4,6 +4,7 @@
  * what is not, whatever page it is found in; pages of older states serve as well.
  */
 
+import { hash } from "node:crypto";
 import { isArchived } from "./archive.ts";
 import { assemble, bodyOf, type Database } from "./database.ts";
 import { checkObject, TAG_PROCESS } from "./format.ts";
@@ -13,12 +14,12 @@ import {
   packArchived,
   packBlock,
   packFormat,
-  packHash,
+  packGenesis,
   packTotals,
   STORE_FORMAT,
   unpackArchived,
   unpackBlock,
-  unpackHash,
+  unpackGenesis,
 } from "./record.ts";
 import { valuesIn } from "./structure.ts";
 
@@ -64,12 +65,13 @@ export function salvage(
       const record = attempt(() => unpackArchived(value));
       if (record !== null) archived.push(record);
     } else if (key.toString("latin1") === "genesis") {
-      const id = attempt(() => unpackHash(value, "genesis"));
-      if (id !== null) genesis.set(id.toString("hex"), id);
+      const found = attempt(() => unpackGenesis(value));
+      if (found !== null) genesis.set(found.toString("hex"), found);
     }
   }
-  const [id] = genesis.values();
-  if (id === undefined) return { objects: 0, blocks: 0 };
+  const [first] = genesis.values();
+  if (first === undefined) return { objects: 0, blocks: 0 };
+  const id = hash("sha256", first, "buffer");
   let objects = 0;
   let liveBytes = 0;
   for (let from = 0; from < entries.length; from += BATCH) {
@@ -87,7 +89,7 @@ export function salvage(
   );
   target.transaction(() => {
     target.putMeta("format", packFormat(STORE_FORMAT));
-    target.putMeta("genesis", packHash(id));
+    target.putMeta("genesis", packGenesis(first));
     for (const record of archived) {
       const { id: of, height } = record.block;
       const isWhole = isArchived(record, height, (block) => isBlock(id, block));

@@ -1,5 +1,6 @@
 /** What a store says of itself, read without changing anything. */
 
+import { hash } from "node:crypto";
 import { assert, StoreError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import type { LogPlace } from "./log.ts";
@@ -11,10 +12,9 @@ import {
   type Totals,
   unpackBlock,
   unpackFormat,
-  unpackHash,
+  unpackGenesis,
   unpackHead,
   unpackLog,
-  unpackText,
   unpackTotals,
 } from "./record.ts";
 
@@ -26,6 +26,8 @@ export interface StoreState {
   readonly blocks: readonly BlockRecord[];
   /** Where the log of inputs begins that goes on from there, null: there is none. */
   readonly log: LogPlace | null;
+  /** What the id of its genesis is the hash of; null: it has none yet. */
+  readonly genesis: Buffer | null;
 }
 
 /** Objects counted at a time. */
@@ -46,18 +48,18 @@ export function checkFormat(database: Database, path: string): void {
   );
 }
 
-export function genesisOf(database: Database): Buffer {
+/** What the id of the store's genesis is the hash of. */
+export function genesisBytesOf(database: Database): Buffer {
   const record = database.meta("genesis");
   if (record === undefined) {
     throw new StoreError("STORE_CORRUPT", 'the store is damaged: its record "genesis" is not there');
   }
-  return unpackHash(record, '"genesis"');
+  return unpackGenesis(record);
 }
 
-/** The version of the rewriter that the store's states were made with; null if a repair has lost it. */
-export function rewriterOf(database: Database): string | null {
-  const record = database.meta("rewriter");
-  return record === undefined ? null : unpackText(record, '"rewriter"');
+/** The id of the store's genesis. */
+export function genesisOf(database: Database): Buffer {
+  return hash("sha256", genesisBytesOf(database), "buffer");
 }
 
 /** What can be read of the records of a store, and what cannot. */
@@ -124,7 +126,8 @@ export function readState(database: Database): StoreState {
     .blockIds()
     .map((id) => unpackBlock(id, database.block(id) as Buffer))
     .sort(byHeight);
-  return { head: readHead(database)?.id ?? null, blocks, log: readLog(database) };
+  const genesis = database.meta("genesis") === undefined ? null : genesisBytesOf(database);
+  return { head: readHead(database)?.id ?? null, blocks, genesis, log: readLog(database) };
 }
 
 /** Where the log of inputs begins, null: there is none. */

@@ -47,13 +47,13 @@ export class Stores {
   }
 
   /**
-   * Opens a store for writing, or makes one; `genesis` is its runtime's, `rewriter` the version that
-   * instruments its programs.
+   * Opens a store for writing, or makes one; `genesis` is what the id of its runtime's is the hash of, null:
+   * whatever the store's is.
    *
    * @throws StoreError (STORE_LOCKED, STORE_VERSION, STORE_GENESIS, STORE_CORRUPT, STORE_READ_ONLY,
    *   STORE_FULL, STORE_FORKS)
    */
-  async open(place: StorePlace, genesis: Promise<Uint8Array>, rewriter: string): Promise<Store> {
+  async open(place: StorePlace, genesis: Promise<Uint8Array | null>): Promise<Store> {
     const bit = this.#bits.pop();
     if (bit === undefined) {
       throw new StoreError(
@@ -67,7 +67,7 @@ export class Stores {
     // It starts while the programs are loaded.
     this.#thread ??= this.#start();
     try {
-      const state = (await this.call(bit, "open", place, await genesis, rewriter)) as StoreState;
+      const state = (await this.call(bit, "open", place, await genesis)) as StoreState;
       return new Store(this, place.path, bit, state);
     } catch (error) {
       // Nothing was marked with it.

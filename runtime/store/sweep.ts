@@ -24,6 +24,7 @@ import {
 import { HASH_BYTES } from "../image/record.ts";
 import type { Database } from "./database.ts";
 import { forEachHash, TAG_NODE, TAG_PROCESS } from "./format.ts";
+import { type Edge, edgesOf, inputEdges } from "./graph.ts";
 import { unpackBlock } from "./record.ts";
 
 export class Sweep {
@@ -40,7 +41,7 @@ export class Sweep {
     for (const id of database.blockIds()) {
       const block = unpackBlock(id, database.block(id) as Buffer);
       this.#markStored(block.root);
-      if (block.metadata !== null) this.#marks.add(block.metadata, 0);
+      for (const edge of inputEdges(block)) this.#markInput(edge);
     }
     this.#markHeap(heap, bit, refs);
     this.#clearMarks(heap, bit);
@@ -65,6 +66,12 @@ export class Sweep {
     }
     this.#after = keys.at(-1) ?? this.#after;
     return keys.length < count;
+  }
+
+  #markInput(edge: Edge): void {
+    if (!this.#marks.add(edge.key, 0) || edge.wanted !== "rules") return;
+    const stored = this.#database.object(edge.key);
+    if (stored !== undefined) for (const { key } of edgesOf(edge, stored)) this.#marks.add(key, 0);
   }
 
   #markStored(root: Buffer): void {

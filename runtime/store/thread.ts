@@ -38,9 +38,9 @@ const writers = new Map<number, Writer>();
 
 async function perform({ bit, method, args }: Call): Promise<unknown> {
   if (method === "open") {
-    const [place, genesis, rewriter] = buffers(args) as [StorePlace, Buffer, string];
+    const [place, genesis] = buffers(args) as [StorePlace, Buffer | null];
     const step: Step = place.steps === undefined ? () => {} : (await import(place.steps)).step;
-    const opened = new Writer(place, { id: genesis, rewriter }, heap, bit, step, loader.sources);
+    const opened = new Writer(place, genesis, heap, bit, step, loader.sources);
     writers.set(bit, opened);
     loader.sources.push({ database: opened.database, bit });
     return opened.state;

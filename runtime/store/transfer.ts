@@ -16,7 +16,7 @@
 import { StoreError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import { type Stored, storedSums } from "./format.ts";
-import { type Edge, edgesOf, factsOf, isWhole, rootEdge, type Sums, sumsAbove } from "./graph.ts";
+import { type Edge, edgesOf, factsOf, inputEdges, isWhole, rootEdge, type Sums, sumsAbove } from "./graph.ts";
 import {
   type ExportRecord,
   type Progress,
@@ -50,7 +50,10 @@ class Walk {
   /** The base is read from `database`. */
   constructor(database: Database, { block, base }: ExportRecord) {
     this.#database = database;
-    if (block.metadata !== null) this.#stack.push({ edge: rootEdge(block.metadata, "blob"), base: null });
+    for (const edge of inputEdges(block)) {
+      const isRules = edge.wanted === "rules" && base !== null;
+      this.#stack.push({ edge, base: isRules ? rootEdge(base.rules, "rules") : null });
+    }
     const baseRoot = base === null ? null : rootEdge(base.root, "process");
     this.#stack.push({ edge: rootEdge(block.root, "process"), base: baseRoot });
   }

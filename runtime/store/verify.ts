@@ -8,7 +8,7 @@
 
 import { PAGE_BYTES } from "../limits.ts";
 import type { Database } from "./database.ts";
-import { type Edge, edgesOf, isWhole, rootEdge } from "./graph.ts";
+import { type Edge, edgesOf, inputEdges, isWhole, rootEdge } from "./graph.ts";
 import { type ArchivedRecord, type BlockRecord, unpackArchived } from "./record.ts";
 import { readable } from "./state.ts";
 
@@ -23,8 +23,9 @@ export interface Damage {
   /**
    * What of the process: "memory" with the range below, "process" the whole of it, "children" those in the
    * range of numbers below, "reference" (its reference snapshot) before any of them, or a field of its
-   * record. "record": the block's own. Of the store: "head" names no block that is there, "totals" cannot be
-   * read. "archived": a block without its state.
+   * record. "record": the block's own; "metadata", "rules" and "change" (of these) what it was made from. Of
+   * the store: "head" names no block that is there, "totals" cannot be read. "archived": a block without its
+   * state.
    */
   readonly part: string;
   /** Of "memory": the address; of "children": the number of the first. */
@@ -115,9 +116,9 @@ export class Verifier {
     let whole = reason === null;
     if (!whole) this.#report({ ...ROOT, part: "record" }, null, null, "damaged", block.id);
     whole = (yield* this.#walk(rootEdge(block.root, "process"), ROOT)) && whole;
-    if (block.metadata !== null) {
-      const edge = rootEdge(block.metadata, "blob");
-      whole = (yield* this.#walk(edge, { ...ROOT, part: "metadata" })) && whole;
+    for (const edge of inputEdges(block)) {
+      const part = edge.wanted === "rules" ? "rules" : edge.key === block.metadata ? "metadata" : "change";
+      whole = (yield* this.#walk(edge, { ...ROOT, part })) && whole;
     }
     if (!whole) this.#database.refresh();
     if (whole || this.#database.block(block.id) !== undefined) {
@@ -198,6 +199,7 @@ export class Verifier {
 /** Where what `place` names as `next` is. */
 function placeOf({ wanted, shift }: Edge, place: Place, next: Edge): Place {
   const { path, prefix, first } = place;
+  if (wanted === "rules") return place;
   if (wanted === "process") {
     if (next.name !== "reference") return { path, prefix, part: `${prefix}${next.name}`, first: 0 };
     return { path, prefix: "reference ", part: "reference process", first: 0 };

@@ -33,6 +33,7 @@ import { archiveBlock, readArchived } from "./archive.ts";
 import { Database } from "./database.ts";
 import { storeFailure } from "./failures.ts";
 import { encodeObject, forEachHash, type Stored } from "./format.ts";
+import { checkGenesis } from "./genesis.ts";
 import { holds, release, takeHold } from "./holder.ts";
 import type { Source } from "./load.ts";
 import type { LogPlace } from "./log.ts";
@@ -44,33 +45,33 @@ import {
   type Head,
   packBlock,
   packFormat,
-  packHash,
+  packGenesis,
   packHead,
   packLog,
-  packText,
   packTotals,
   STORE_FORMAT,
   type Totals,
   unpackBlock,
 } from "./record.ts";
-import {
-  checkFormat,
-  genesisOf,
-  readBlock,
-  readState,
-  readTotals,
-  rewriterOf,
-  type StoreState,
-} from "./state.ts";
+import { checkFormat, genesisBytesOf, readBlock, readState, readTotals, type StoreState } from "./state.ts";
 import { Sweep } from "./sweep.ts";
 
 /** A block to write, by reference. */
 export interface NewBlock {
-  readonly block: Omit<BlockRecord, "sequence" | "metadata">;
+  readonly block: Omit<BlockRecord, "sequence" | "metadata" | "change">;
   /** The root's record in the heap. */
   readonly ref: Ref;
   /** The BLOB of the metadata, 0: none. */
   readonly metadata: Ref;
+  /** That of its change of the rules, 0: none. */
+  readonly change: Ref;
+  /** The BLOBs of its rules, and of the programs that they name. */
+  readonly rules: readonly Ref[];
+}
+
+/** What is written of a block: its rules are there before it names them, and its root. */
+export function refsOfBlock({ ref, metadata, change, rules }: NewBlock): Ref[] {
+  return [...rules, change, metadata, ref];
 }
 
 /** What names a block. */
@@ -123,21 +124,14 @@ type WrittenSlice = Pick<Written, "bytes" | "more">;
 /** Called between the steps of a transaction: where the crash harness kills. */
 export type Step = (name: string) => void;
 
-/** What a store belongs to from its first block on. */
-export interface Origin {
-  /** Id of the genesis. */
-  readonly id: Buffer;
-  /** The version that instruments programs: frames of suspended processes mean something to it alone. */
-  readonly rewriter: string;
-}
-
 export class Writer {
   readonly path: string;
   readonly database: Database;
   readonly #token: string;
   readonly #limitBytes: number;
   readonly #archiveLimit: number;
-  readonly #origin: Origin;
+  /** What the id of the genesis is the hash of, to which the store belongs from its first block on. */
+  #genesis: Buffer | null;
   /** Whether the directory, and whether a store in it, were made by opening this one. */
   readonly #madeDirectory: boolean;
   readonly #isNew: boolean;
@@ -163,7 +157,7 @@ export class Writer {
    */
   constructor(
     place: StorePlace,
-    origin: Origin,
+    genesis: Buffer | null,
     heap: Heap,
     bit: number,
     step: Step,
@@ -172,7 +166,7 @@ export class Writer {
     const { path, limitBytes, archive } = place;
     this.path = path;
     this.#sources = sources;
-    this.#origin = origin;
+    this.#genesis = genesis;
     this.#archiveLimit = archive;
     this.#limitBytes = limitBytes ?? Number.POSITIVE_INFINITY;
     this.#heap = heap;
@@ -186,7 +180,7 @@ export class Writer {
       this.database = database;
       // What is damaged is found before the store is held: a repair must get it.
       [this.#token, this.#totals, this.state] = this.database.transaction(() => {
-        this.#check(origin);
+        this.#check(genesis);
         const token = takeHold(this.database, path);
         return [token, readTotals(this.database), readState(this.database)];
       });
@@ -196,37 +190,26 @@ export class Writer {
     }
   }
 
-  /** Checks that the store is of this genesis, or of none: it belongs to one from its first block on. */
-  #check({ id, rewriter }: Origin): void {
-    const { database } = this;
-    if (database.meta("format") === undefined) return;
-    checkFormat(database, this.path);
-    const found = genesisOf(database);
-    if (found.equals(id)) return;
-    const stored = rewriterOf(database) ?? rewriter;
-    if (stored !== rewriter) {
-      throw new StoreError(
-        "STORE_GENESIS",
-        `the store ${this.path} was written with version ${stored} of the program rewriter, this is ` +
-          `version ${rewriter}: processes that one has suspended cannot be resumed by the other. ` +
-          "Open it with the version that wrote it, or choose another directory",
-        { path: this.path, stored, given: rewriter },
-      );
+  /** Checks that the store is of this genesis, or of none; null: of any, but it must have one. */
+  #check(given: Buffer | null): void {
+    const { database, path } = this;
+    if (database.meta("format") === undefined) {
+      if (given !== null) return;
+      const text = `the store ${path} holds nothing yet: name the root and programs of a new chain`;
+      throw new StoreError("STORE_EMPTY", text, { path });
     }
-    throw new StoreError(
-      "STORE_GENESIS",
-      `the store ${this.path} belongs to another genesis: its programs, options or this version's rules ` +
-        "differ from those given. Open it with the same, or choose another directory",
-      { path: this.path, stored: found.toString("hex"), given: id.toString("hex") },
-    );
+    checkFormat(database, path);
+    const found = genesisBytesOf(database);
+    if (given !== null) checkGenesis(path, found, given);
+    // That of the store: this build may begin a chain with newer versions.
+    this.#genesis = found;
   }
 
   /** Makes a change durable. */
   change({ blocks, removed, archived, pinned, unpinned, chain, head, log }: StoreChange): Written {
     const database = this.database;
     return this.#writing((written) => {
-      const refs = blocks.flatMap(({ ref, metadata }) => [ref, metadata]);
-      const { bytes, more } = this.#writeAll(refs, written);
+      const { bytes, more } = this.#writeAll(blocks.flatMap(refsOfBlock), written);
       if (blocks.length > 0) this.#step("objects");
       if (more) {
         this.#putTotals(bytes, this.#totals.nextSequence);
@@ -234,11 +217,12 @@ export class Writer {
       }
       if (blocks.length > 0) this.#bind();
       let { nextSequence } = this.#totals;
-      for (const { block, metadata } of blocks) {
+      for (const { block, metadata, change } of blocks) {
         const known = database.block(block.id);
         const sequence = known === undefined ? nextSequence++ : unpackBlock(block.id, known).sequence;
-        const hash = metadata === 0 ? null : this.#key(metadata);
-        database.putBlock(block.id, packBlock({ ...block, metadata: hash, sequence }));
+        const [input, changed] = [metadata, change].map((ref) => (ref === 0 ? null : this.#key(ref)));
+        const record = { ...block, metadata: input ?? null, change: changed ?? null, sequence };
+        database.putBlock(block.id, packBlock(record));
       }
       for (const id of archived) this.#archive(id as Buffer);
       for (const { id, height } of removed) {
@@ -296,8 +280,7 @@ export class Writer {
     const { database } = this;
     if (database.meta("format") !== undefined) return;
     database.putMeta("format", packFormat(STORE_FORMAT));
-    database.putMeta("genesis", packHash(this.#origin.id));
-    database.putMeta("rewriter", packText(this.#origin.rewriter));
+    database.putMeta("genesis", packGenesis(this.#genesis as Buffer));
   }
 
   #archive(id: Buffer): void {

@@ -10,7 +10,7 @@
  * An entry belongs to its poster, who frees it. When the poster's activation ends while the child is still
  * started, the entry is *kept*: it belongs to nobody and is speculative work. Free threads run kept jobs, one
  * thread never does. Whoever joins the START image finds the entry and takes its result, a memo that can be
- * lost.
+ * lost. A memo is of the rules that its entry names, and others never take it.
  *
  * A claim and its owner are one word, so a worker that is killed leaves a board that `recover` can put right:
  * what it had claimed is posted again, what it had posted is void, for the activation that wanted it is gone.
@@ -24,64 +24,56 @@
 
 import { assert } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
-import { TREE_DEPTH_LIMIT } from "../limits.ts";
 import { highOf, joined, lowOf } from "../u64.ts";
+import {
+  CLAIMED,
+  DEPTH,
+  DONE,
+  ENTRIES,
+  ENTRIES_LIMIT,
+  ENTRY_WORDS,
+  ERROR_AT,
+  ERROR_BYTES,
+  ERROR_LENGTH,
+  FAILED,
+  FREE,
+  GAS_HIGH,
+  GAS_LOW,
+  HIGH_WATER,
+  HOME,
+  KEPT,
+  KIND,
+  MAIN_ENTRIES,
+  MAIN_THREAD,
+  METADATA,
+  ORIGIN,
+  ORPHAN,
+  PARENT,
+  PARENT_SEQUENCE,
+  PATH,
+  PAUSED,
+  POSTED,
+  POSTER,
+  RESULT,
+  RULES,
+  RUN,
+  SEQUENCE,
+  START,
+  STATE,
+  STATE_BITS,
+  STATE_MASK,
+  UPGRADE,
+  USED,
+  WRITING,
+} from "./board-layout.ts";
 import { JOB_VIEW, type Job, type Memo, NO_ENTRY, type Outcome } from "./job.ts";
 import { Signals } from "./signals.ts";
-
-const FREE = 0;
-const WRITING = 1;
-export const POSTED = 2;
-const CLAIMED = 3;
-const DONE = 4;
-const FAILED = 5;
-const ORPHAN = 6;
-const STATE_BITS = 3;
-const STATE_MASK = 7;
-
-export const ENTRIES_LIMIT = 4096;
-/** The first entries are for blocks, which only the main thread posts: children cannot crowd them out. */
-const MAIN_ENTRIES = 64;
-const ENTRY_WORDS = 16 + TREE_DEPTH_LIMIT;
-
-// Words of an entry.
-const STATE = 0;
-const SEQUENCE = 1;
-const KIND = 2;
-const START = 3;
-const RESULT = 4;
-const DEPTH = 5;
-const POSTER = 6;
-const PARENT = 7;
-const PARENT_SEQUENCE = 8;
-const METADATA = 9;
-const GAS_LOW = 10;
-const GAS_HIGH = 11;
-const ERROR_LENGTH = 12;
-const ORIGIN = 13;
-const RUN = 14;
-const PATH = 16;
-
-// Words before the entries; the first are those of Signals.
-/** Entries below this were used at some time: how far a search must look. */
-const HIGH_WATER = 4;
-/** 1: no speculative job may begin. */
-const PAUSED = 6;
-/** How many results of speculative work were used. */
-const USED = 7;
-/** The thread whose last job was the main thread's, from then until it begins another. */
-const HOME = 8;
-const ENTRIES = 16;
-const ERROR_BYTES = 2048;
-const ERROR_AT = (ENTRIES + ENTRIES_LIMIT * ENTRY_WORDS) * 4;
-
-export const MAIN_THREAD = 0;
-/** Poster of an entry that is speculative work. */
-const KEPT = -1;
 
 const PENDING: Outcome = { state: "pending" };
 const YOURS: Outcome = { state: "claimed" };
 const LOST: Outcome = { state: "lost" };
+
+export { MAIN_THREAD } from "./board-layout.ts";
 
 const entryAt = (entry: number): number => ENTRIES + entry * ENTRY_WORDS;
 export const createBoard = () => new SharedArrayBuffer(ERROR_AT + ENTRIES_LIMIT * ERROR_BYTES);
@@ -91,6 +83,8 @@ export class Board {
   readonly #words: Int32Array;
   readonly #bytes: Buffer;
   readonly #self: number;
+  /** The kit of the rules by which this thread runs: it knows speculative jobs of these alone. */
+  rules: Ref = 0;
   /** Raised by every post and every end. */
   readonly signals: Signals;
   readonly #freed: number[] = [];
@@ -124,6 +118,8 @@ export class Board {
     words[at + METADATA] = job.metadata;
     words[at + ORIGIN] = job.origin;
     words[at + RUN] = job.run;
+    words[at + RULES] = job.rules;
+    words[at + UPGRADE] = job.upgrade;
     words[at + GAS_LOW] = lowOf(job.gas);
     words[at + GAS_HIGH] = highOf(job.gas);
     const posted = this.#turn(entry, this.#mine(WRITING), POSTED);
@@ -144,6 +140,8 @@ export class Board {
       parent: word(PARENT),
       origin: word(ORIGIN),
       run: word(RUN),
+      rules: word(RULES) >>> 0,
+      upgrade: word(UPGRADE) >>> 0,
     };
   }
 
@@ -159,6 +157,7 @@ export class Board {
     const sequence = words[at + SEQUENCE];
     if ((words[at + START] as number) >>> 0 !== start) return LOST;
     const kept = words[at + POSTER] === KEPT;
+    if (kept && (words[at + RULES] as number) >>> 0 !== this.rules) return LOST;
     switch (state & STATE_MASK) {
       case POSTED:
         if (!mayClaim || !this.claim(entry)) return PENDING;
@@ -219,14 +218,15 @@ export class Board {
     this.signals.raise();
   }
 
-  /** The speculative job that runs `start`, NO_ENTRY if there is none. */
+  /** The speculative job that runs `start` by the rules in force, NO_ENTRY if there is none. */
   find(start: Ref): number {
     const words = this.#words;
     const count = Atomics.load(words, HIGH_WATER);
     for (let entry = 0; entry < count; entry++) {
       const at = entryAt(entry);
       const isThere = words[at + POSTER] === KEPT && words[at + STATE] !== FREE;
-      if (isThere && (words[at + START] as number) >>> 0 === start) return entry;
+      const isOfRules = (words[at + RULES] as number) >>> 0 === this.rules;
+      if (isThere && isOfRules && (words[at + START] as number) >>> 0 === start) return entry;
     }
     return NO_ENTRY;
   }

@@ -34,6 +34,10 @@ export interface Job {
   readonly path: readonly number[];
   readonly metadata: Ref;
   readonly gas: number;
+  /** The kit of the rules by which it runs (kernel/kit.ts); 0: whatever they are. */
+  readonly rules: Ref;
+  /** RESUME and TRACE: the BLOB of what is done to the state before (upgrade.ts), 0: nothing. */
+  readonly upgrade: Ref;
   /** The entry of the activation that posted this, NO_ENTRY: none. */
   readonly parent: number;
   /** The block's number that it descends from (chain/reports.ts), 0: none. */
@@ -43,7 +47,8 @@ export interface Job {
 }
 
 /** What the main thread posts: of the root, or of no process. */
-export type NewJob = Pick<Job, "kind" | "start" | "metadata" | "gas"> & { readonly run?: number };
+export type NewJob = Pick<Job, "kind" | "start" | "metadata" | "gas"> &
+  Partial<Pick<Job, "run" | "rules" | "upgrade">>;
 
 /** How a job stands, for who waits for it. */
 export type Outcome =

@@ -21,7 +21,8 @@ import {
 } from "../errors.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
-import type { ProgramHandle } from "../kernel/program.ts";
+import { FIRST_COSTS } from "../kernel/gas.ts";
+import type { FirstRules, ProgramHandle } from "../kernel/program.ts";
 import { slotsOfWorker, WORKER_STACK_BYTES } from "../limits.ts";
 import { Alive } from "./alive.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
@@ -60,7 +61,9 @@ export interface PoolOptions {
 
 /** What the threads need to begin. */
 export interface PoolWork {
+  /** Those of the first rules. */
   readonly programs: readonly ProgramHandle[];
+  readonly rules: FirstRules;
   /** For batches in parallel. */
   readonly batches: BatchMemory | null;
 }
@@ -266,7 +269,8 @@ export class Pool {
   async #post(job: NewJob): Promise<number> {
     for (;;) {
       const signal = this.#board.signals.readMain();
-      const entry = this.#board.post({ run: 0, ...job, path: [], parent: NO_ENTRY, origin: NO_RECORD });
+      const own = { path: [], parent: NO_ENTRY, origin: NO_RECORD };
+      const entry = this.#board.post({ run: 0, rules: 0, upgrade: 0, ...job, ...own });
       if (entry !== NO_ENTRY) return entry;
       await this.#board.signals.sleepMain(signal);
     }
@@ -331,7 +335,8 @@ export class Pool {
     this.#closed = true;
     this.#board.signals.stop();
     // Node aborts the whole process when a thread is ended while it loads its first module.
-    if (this.#work === null) this.start({ programs: [], batches: null });
+    if (this.#work === null)
+      this.start({ programs: [], rules: { kit: 0, costs: FIRST_COSTS }, batches: null });
     for (let i = 0; i < START_PATIENCE_MS && this.#starting.size > 0; i++) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
@@ -343,13 +348,14 @@ export class Pool {
   #start(serves: WorkerTask["serves"]): void {
     const id = ++this.#lastId;
     const { heap, timeline, workers } = this.#options;
-    const { programs, batches } = this.#work as PoolWork;
+    const { programs, rules, batches } = this.#work as PoolWork;
     const task: WorkerTask = {
       id,
       heap,
       board: this.#memory,
       timeline,
       programs,
+      rules,
       alone: workers === 1,
       slots: slotsOfWorker(workers),
       serves,

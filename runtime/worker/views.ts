@@ -32,6 +32,8 @@ export interface ViewJob {
   /** The bytes of the request (view.ts). */
   readonly request: Buffer;
   readonly gas: number;
+  /** The kit of the rules by which it runs. */
+  readonly rules: Ref;
 }
 
 /** What the pool does for them. */
@@ -160,11 +162,11 @@ export class Views {
 
   /** NO_ENTRY if that cannot be done just now. */
   #postOne(view: Pending): number {
-    const { state, request, gas } = view.job;
+    const { state, request, gas, rules } = view.job;
     this.#heap.refresh();
     const metadata = this.#heap.tryBlob(request);
     if (metadata === null) return NO_ENTRY;
-    const job = { kind: JOB_VIEW, start: state, path: [], metadata, gas, run: 0 };
+    const job = { kind: JOB_VIEW, start: state, path: [], metadata, gas, rules, upgrade: 0, run: 0 };
     const entry = this.#board.post({ ...job, parent: NO_ENTRY, origin: NO_RECORD });
     view.deathsBefore = this.#threads.deaths();
     return entry;

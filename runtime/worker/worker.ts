@@ -11,7 +11,7 @@ import { parentPort, threadId } from "node:worker_threads";
 import { STATUS_ENDED, STATUS_FAULTED, STATUS_RET, STATUS_RETURNED } from "../../syscalls/abi.ts";
 import type { BatchOptions, Runner } from "../batch/runner.ts";
 import type { BatchMemory } from "../batch/shared.ts";
-import { StillpointError } from "../errors.ts";
+import { assert, StillpointError } from "../errors.ts";
 import { collect } from "../heap/collect.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
@@ -21,7 +21,7 @@ import { withStacks } from "../kernel/exit.ts";
 import type { BatchRunner } from "../kernel/items/batch.ts";
 import { type Jobs, NO_TICKET, NOBODY_ELSE, type Taken, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
-import { type ProgramHandle, Programs } from "../kernel/program.ts";
+import { type FirstRules, type ProgramHandle, Programs } from "../kernel/program.ts";
 import { placeOf } from "../kernel/slots/slot-pool.ts";
 import { BlockTracer } from "../kernel/trace.ts";
 import { lazy } from "../lazy.ts";
@@ -47,6 +47,7 @@ import {
   SPAN_VIEW,
   SPAN_WAIT,
 } from "./timeline.ts";
+import { checkCapacity, upgrade, type Workshop } from "./upgrade.ts";
 import { ViewServer } from "./view.ts";
 
 const batches = lazy<typeof import("../batch/runner.ts")>(import.meta.url, "../batch/runner.ts");
@@ -58,6 +59,8 @@ export interface WorkerTask {
   readonly board: SharedArrayBuffer;
   readonly timeline: SharedArrayBuffer | null;
   readonly programs: readonly ProgramHandle[];
+  /** The rules that these are of. */
+  readonly rules: FirstRules;
   /** Whether started children are offered to other threads at all. */
   readonly alone: boolean;
   /** How many instances it keeps. */
@@ -94,6 +97,8 @@ class Worker implements Jobs {
   /** Jobs by which other threads were asked to help with the batch that this one leads. */
   #called: number[] = [];
   #entry = NO_ENTRY;
+  /** Jobs that are in progress here, one inside of the other. */
+  #nested = 0;
   /** The block that the job descends from which runs here. */
   #run = 0;
   /** Of the activation that runs here now: the numbers of children from the root on. */
@@ -104,7 +109,8 @@ class Worker implements Jobs {
     this.#heap.loader = new RequestLoader(this.#heap, false);
     this.#board = new Board(task.board, task.id);
     this.#alone = task.alone;
-    this.#programs = new Programs(this.#heap, task.programs);
+    this.#programs = new Programs(this.#heap, task.programs, task.rules);
+    this.#board.rules = this.#programs.kit;
     this.#lane = task.timeline === null ? null : new Lane(task.timeline, task.id);
     this.#task = task;
     this.#views = task.serves === "views" ? new ViewServer(this.#heap, this.#programs) : null;
@@ -156,6 +162,8 @@ class Worker implements Jobs {
       gas: 0,
       parent: this.#entry,
       run: this.#run,
+      rules: this.#programs.kit,
+      upgrade: 0,
       origin: this.#lane?.post(child) ?? NO_RECORD,
     });
     return entry === NO_ENTRY ? NO_TICKET : entry;
@@ -237,7 +245,9 @@ class Worker implements Jobs {
 
   #call(batch: number, threads: number): void {
     if (this.#offered++ < 2) this.#wantHelp();
-    const job = { kind: JOB_ASSIST, start: 0, path: [], metadata: batch, gas: 0, run: this.#run };
+    const rules = this.#programs.kit;
+    const of = { rules, upgrade: 0, run: this.#run };
+    const job = { kind: JOB_ASSIST, start: 0, path: [], metadata: batch, gas: 0, ...of };
     for (let i = 0; i < threads; i++) {
       const origin = this.#lane?.current ?? NO_RECORD;
       const entry = this.#board.post({ ...job, parent: this.#entry, origin });
@@ -271,6 +281,7 @@ class Worker implements Jobs {
     const outer = this.#entry;
     const path = this.#path;
     const block = this.#run;
+    this.#nested++;
     this.#entry = entry;
     const depth = this.#lane?.depth ?? 0;
     try {
@@ -279,6 +290,7 @@ class Worker implements Jobs {
       this.#lane?.unwind(depth);
       this.#board.fail(entry, error instanceof FailedElsewhere ? error.message : describe(error));
     } finally {
+      this.#nested--;
       this.#entry = outer;
       this.#path = path;
       this.#run = block;
@@ -300,6 +312,7 @@ class Worker implements Jobs {
       this.#lane?.close();
       return 0;
     }
+    if (job.rules !== 0) this.#use(job.rules);
     if (job.kind === JOB_ASSIST) {
       this.#lane?.open(SPAN_ASSIST, job.origin);
       this.#needRunner().assist(job.metadata);
@@ -325,17 +338,35 @@ class Worker implements Jobs {
       return publishProcess(heap, this.#kernel.activate(process, job.path.length, placeOf(job.path)));
     }
     if (job.kind === JOB_TRACE) return this.#trace(process, job);
-    const ref = runRoot(heap, this.#kernel, process, job);
+    const at = (path: readonly number[], run: () => Process): Process => {
+      this.#path = [...path];
+      const end = run();
+      this.#path = [];
+      return end;
+    };
+    const ref = runRoot({ heap, programs: this.#programs, kernel: this.#kernel, at }, process, job);
     // The main thread does not wait for hashes.
     if (job.metadata !== 0) hashObject(heap, job.metadata);
     this.#hash(ref);
     return ref;
   }
 
+  /**
+   * Rules come into force. A job that is done while another one waits descends from that, so it has the same:
+   * only at the bottom of the stack they change.
+   */
+  #use(rules: Ref): void {
+    if (rules === this.#programs.kit) return;
+    assert(this.#nested === 1, "worker: a job of other rules inside of another");
+    this.#programs.use(rules);
+    this.#board.rules = rules;
+  }
+
   /** Hashes a block; if that is much, another thread begins from the other end. */
   #hash(start: Ref): void {
     this.#lane?.open(SPAN_HASH);
-    const job = { kind: JOB_HASH, start, path: [], metadata: 0, gas: 0, parent: this.#entry, run: this.#run };
+    const of = { parent: this.#entry, rules: 0, upgrade: 0, run: this.#run };
+    const job = { kind: JOB_HASH, start, path: [], metadata: 0, gas: 0, ...of };
     let helper = NO_ENTRY;
     const ask = (): void => {
       helper = this.#board.post({ ...job, origin: this.#lane?.current ?? NO_RECORD });
@@ -351,9 +382,15 @@ class Worker implements Jobs {
     const tracer = new BlockTracer();
     this.#lane?.open(SPAN_TRACE);
     const kernel = new Kernel(this.#heap, this.#programs, NOBODY_ELSE, tracer);
+    const at = (path: readonly number[], run: () => Process): Process => {
+      for (const number of path) tracer.descend(number);
+      const end = run();
+      for (const _ of path) tracer.ascend();
+      return end;
+    };
     const ref = withStacks(
       (stack, text, place) => tracer.fault(stack, text, place),
-      () => runRoot(this.#heap, kernel, process, job),
+      () => runRoot({ heap: this.#heap, programs: this.#programs, kernel, at }, process, job),
     );
     const faulted = loadProcess(this.#heap, ref).status === STATUS_FAULTED;
     const root = faulted ? null : Buffer.from(hashOf(this.#heap, ref)).toString("hex");
@@ -373,12 +410,23 @@ function orThrow(outcome: Ended): Taken {
   return outcome;
 }
 
-/** A block: the root from its SNAPSHOT, or for block 0 from its entry, to the next one. */
-function runRoot(heap: Heap, kernel: Kernel, process: Process, job: Job): Ref {
-  const result =
-    job.metadata === 0
-      ? kernel.activate(process, 0)
-      : kernel.resume(process, heap.payload(job.metadata), job.gas);
+/**
+ * A block: the root from its SNAPSHOT, or for block 0 from its entry, to the next one. What an upgrade has
+ * used before counts as the root's.
+ */
+function runRoot(shop: Workshop, process: Process, job: Job): Ref {
+  const { heap, kernel } = shop;
+  if (job.metadata === 0) return publishRoot(heap, kernel.activate(process, 0));
+  const metadata = heap.payload(job.metadata);
+  if (job.upgrade === 0) return publishRoot(heap, kernel.resume(process, metadata, job.gas));
+  const { root, gas } = upgrade(shop, process, job.upgrade, job.gas);
+  checkCapacity(metadata, root.regionCapacity);
+  const result = kernel.resume(root, metadata, gas);
+  result.gasUsed += job.gas - gas;
+  return publishRoot(heap, result);
+}
+
+function publishRoot(heap: Heap, result: Process): Ref {
   if (result.status === STATUS_RETURNED || result.status === STATUS_RET) {
     result.status = STATUS_ENDED;
     result.continuation = 0;

@@ -131,7 +131,7 @@ export class Loop {
         ? new Kernel(this.heap, this.programs, NOBODY_ELSE, tracer)
         : new Kernel(this.heap, this.programs, NOBODY_ELSE, tracer, runner);
     this.program =
-      this.programs.ofGenesis(Buffer.from(programHash(bytes)).toString("hex")) ??
+      this.programs.ofRules(Buffer.from(programHash(bytes)).toString("hex")) ??
       this.programs.install(Buffer.from(bytes));
     this.#bound = this.program.handle.stateBytes;
   }

@@ -5,13 +5,17 @@ import { test } from "node:test";
 import { Archive } from "../../runtime/chain/archive.ts";
 import type { Block, Retained } from "../../runtime/chain/block.ts";
 import { type Change, History } from "../../runtime/chain/history.ts";
+import type { KnownRules } from "../../runtime/chain/rulebook.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 import { ARCHIVE, HistoryModel } from "./history-model.ts";
 
+/** A history does not look at them. */
+const RULES = {} as KnownRules;
+
 function entryOf(id: string, height: number, parent: string): Retained {
   const block: Block = { id, height, parent, root: "", data: new Uint8Array(), gasUsed: 0, ended: false };
-  return { block, ref: 0, metadata: 0, budget: 0 };
+  return { block, ref: 0, metadata: 0, budget: 0, rules: RULES, change: 0 };
 }
 
 const FIRST = entryOf("0", 0, "genesis");

@@ -109,7 +109,7 @@ describe("options that cannot be used are named", () => {
       const above = runtime.produce(storing(1), { gasLimit: 10_000_000_001 });
       await assert.rejects(above, {
         code: "GAS_LIMIT",
-        message: /10000000001, above the 10000000000 that the rules allow.*open all replicas/,
+        message: /10000000001, above the 10000000000 that the rules allow.*change of "rules"/,
       });
       const blocks = [{ metadata: storing(1), gasLimit: 2 ** 50 }];
       await assert.rejects(runtime.reorg({ to: 0, blocks }), { code: "GAS_LIMIT" });

@@ -22,6 +22,8 @@ const block = (board: Board, parent = NO_ENTRY): number =>
     gas: 0,
     parent,
     run: 0,
+    rules: 0,
+    upgrade: 0,
     origin: NO_RECORD,
   });
 

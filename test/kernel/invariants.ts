@@ -34,12 +34,13 @@ export interface Holdings {
 /** Checks the head's tree; returns what it holds. */
 export function checkTree(runtime: Runtime): Holdings {
   const [root] = headRef(runtime);
-  const { heap, genesis } = runtime.engine;
-  const isGenesis = (program: Ref): boolean => {
+  const { heap } = runtime.engine;
+  const { programs } = runtime.rules();
+  const isOfRules = (program: Ref): boolean => {
     const hash = Buffer.from(hashOf(heap, program)).toString("hex");
-    return genesis.programs.some(({ hashHex }) => hashHex === hash);
+    return programs.includes(hash);
   };
-  return checkProcess(heap, loadProcess(heap, root as Ref), "root", false, isGenesis);
+  return checkProcess(heap, loadProcess(heap, root as Ref), "root", false, isOfRules);
 }
 
 /** The record of the head: the last of the retained, unless blocks were reverted. */
@@ -56,7 +57,7 @@ function checkProcess(
   process: Process,
   path: string,
   isReference: boolean,
-  isGenesis: (program: Ref) => boolean,
+  isOfRules: (program: Ref) => boolean,
 ): Holdings {
   checkFields(process, path, isReference);
   let processes = 1;
@@ -70,7 +71,7 @@ function checkProcess(
   tableDiff(heap, 0, process.children, (number, _none, child) => {
     const seen = childOf(process.gasEpoch, loadProcess(heap, child));
     if (seen.gasInside === 0 && seen.ref !== 0) assert.equal(seen.parentGasEpoch, 0, `${path}/${number}`);
-    const held = checkProcess(heap, seen, `${path}/${number}`, false, isGenesis);
+    const held = checkProcess(heap, seen, `${path}/${number}`, false, isOfRules);
     processes += held.processes;
     gas += held.gas;
     runnable += held.runnable;
@@ -88,7 +89,7 @@ function checkProcess(
   assert.equal(heldGasPassed, process.heldGasPassed, `${path}: held gas passed on`);
   assert.equal(lent, process.gasLent, `${path}: gas of runnable children`);
   assert.ok(lent + heldGasPassed <= process.heldGasGiven, `${path}: held-gas quota`);
-  const own = ownPages(heap, process, isGenesis(process.program));
+  const own = ownPages(heap, process, isOfRules(process.program));
   assert.ok(
     own + passed <= process.memoryGiven,
     `${path}: takes ${own} + ${passed} of ${process.memoryGiven}`,
@@ -96,7 +97,7 @@ function checkProcess(
   assert.equal(slots, process.processesGiven + 1, `${path}: process quota`);
   if (process.referenceRef !== 0) {
     assert.ok(!isReference, `${path}: the reference snapshot has one of its own`);
-    const back = checkProcess(heap, loadProcess(heap, process.referenceRef), `${path}@`, true, isGenesis);
+    const back = checkProcess(heap, loadProcess(heap, process.referenceRef), `${path}@`, true, isOfRules);
     assert.equal(back.memory, process.memoryGiven, `${path}: memory quota of the reference snapshot`);
     assert.equal(back.slots, slots, `${path}: process quota of the reference snapshot`);
   }
@@ -108,9 +109,9 @@ function checkProcess(
 }
 
 /** What a process takes of its quota, from the objects of its image. */
-function ownPages(heap: Heap, process: Process, isGenesis: boolean): number {
+function ownPages(heap: Heap, process: Process, isOfRules: boolean): number {
   const { globals, continuation, inputs, outcomes, text, status, memoryPages, program } = process;
-  const programPages = isGenesis ? 0 : 4 + Math.ceil(heap.length(program) / 32);
+  const programPages = isOfRules ? 0 : 4 + Math.ceil(heap.length(program) / 32);
   assert.equal(process.programPages, programPages, "pages of the program");
   let kept = 0;
   for (const ref of [globals, continuation, inputs, outcomes])

@@ -33,7 +33,7 @@ test("a program whose bytes a collection keeps stays compiled, the others go", (
 test("between collections bytes are bounded, not the number of programs", () => {
   const heap = new Heap(createHeap(1 << 26), 1);
   const size = tinyModule(1).length;
-  const programs = new Programs(heap, [], 100 * size);
+  const programs = new Programs(heap, [], undefined, 100 * size);
   const all = Array.from({ length: 300 }, (_, i) => programs.install(Buffer.from(tinyModule(i + 1))));
   assert.equal(programs.installedBytes, 100 * size);
   const known = all.map(({ handle }) => programs.withHash(handle.hashHex) !== null);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { test } from "node:test";
-import { verify, verifyHeader } from "../../runtime/index.ts";
+import { encodeRules, verify, verifyHeader } from "../../runtime/index.ts";
 import { HEADER_BYTES } from "../../runtime/proof/header.ts";
 import { openReader } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
@@ -37,6 +37,8 @@ test("the header of every block and candidate says what the block says", async (
         root,
         dataHash: hash("sha256", data),
         metadataHash: hash("sha256", metadata[i] ?? storing(3)),
+        rules: hash("sha256", encodeRules(runtime.rules(block))),
+        change: "0".repeat(64),
       });
       assert.deepEqual(verifyHeader(Buffer.from(id, "hex"), header), statement);
       if (block !== candidate) assert.deepEqual(reader.blockHeader(block), header);

@@ -9,12 +9,12 @@ import { COST_PROGRAM_SEARCH } from "../gas.ts";
 import type { LoadedProgram, Programs } from "../program.ts";
 import { REASON_NUMBERS } from "./reasons.ts";
 
-/** By hash: of genesis, the caller's own, or of one of its children; whatever else this thread may know. */
+/** By hash: of the rules, the caller's own, or of one of its children; whatever else this thread may know. */
 export function findProgram(heap: Heap, programs: Programs, caller: Activation): LoadedProgram | undefined {
   const { programPointer } = caller.putRequest;
   const hash = Uint8Array.from(caller.slot.memory.subarray(programPointer, programPointer + HASH_BYTES));
-  const genesis = programs.ofGenesis(Buffer.from(hash.buffer).toString("hex"));
-  if (genesis !== undefined) return genesis;
+  const ofRules = programs.ofRules(Buffer.from(hash.buffer).toString("hex"));
+  if (ofRules !== undefined) return ofRules;
   const words = new Uint32Array(hash.buffer);
   const named = (program: Ref): boolean => hasHash(heap, program, words);
   if (named(caller.start.program)) return caller.slot.program;

@@ -1,0 +1,60 @@
+/**
+ * The memory of a board: how its words and entries lie.
+ *
+ *   words   those of Signals and of the whole board, up to ENTRIES · the entries, of ENTRY_WORDS each
+ *   bytes   from ERROR_AT on: for each entry, the description of an error
+ */
+
+import { TREE_DEPTH_LIMIT } from "../limits.ts";
+
+export const FREE = 0;
+export const WRITING = 1;
+export const POSTED = 2;
+export const CLAIMED = 3;
+export const DONE = 4;
+export const FAILED = 5;
+export const ORPHAN = 6;
+export const STATE_BITS = 3;
+export const STATE_MASK = 7;
+
+export const ENTRIES_LIMIT = 4096;
+/** The first entries are for blocks, which only the main thread posts: children cannot crowd them out. */
+export const MAIN_ENTRIES = 64;
+export const ENTRY_WORDS = 18 + TREE_DEPTH_LIMIT;
+
+// Words of an entry.
+export const STATE = 0;
+export const SEQUENCE = 1;
+export const KIND = 2;
+export const START = 3;
+export const RESULT = 4;
+export const DEPTH = 5;
+export const POSTER = 6;
+export const PARENT = 7;
+export const PARENT_SEQUENCE = 8;
+export const METADATA = 9;
+export const GAS_LOW = 10;
+export const GAS_HIGH = 11;
+export const ERROR_LENGTH = 12;
+export const ORIGIN = 13;
+export const RUN = 14;
+export const RULES = 15;
+export const UPGRADE = 16;
+export const PATH = 18;
+
+// Words before the entries; the first are those of Signals.
+/** Entries below this were used at some time: how far a search must look. */
+export const HIGH_WATER = 4;
+/** 1: no speculative job may begin. */
+export const PAUSED = 6;
+/** How many results of speculative work were used. */
+export const USED = 7;
+/** The thread whose last job was the main thread's, from then until it begins another. */
+export const HOME = 8;
+export const ENTRIES = 16;
+export const ERROR_BYTES = 2048;
+export const ERROR_AT = (ENTRIES + ENTRIES_LIMIT * ENTRY_WORDS) * 4;
+
+export const MAIN_THREAD = 0;
+/** Poster of an entry that is speculative work. */
+export const KEPT = -1;
