@@ -1,0 +1,4 @@
+/** The constants that the guests beside this file are compiled with. */
+
+declare const VERSION: i32;
+declare const BOUND: i32;
