@@ -2,8 +2,8 @@
  * The four system calls: numbers, request layouts, status and fault codes. The one definition of them.
  *
  * This file is compiled by two compilers, tsc (the kernel) and asc (guests), so it holds plain literals only:
- * no types, no enums, nothing above 2^31-1. README.md beside it is the reference page; a test checks that the
- * two agree.
+ * no types, no enums, no number above 2^31-1. README.md beside it is the reference page; a test checks that
+ * the two agree.
  *
  * Rules of every request:
  * - it is a struct in the caller's memory, little-endian, at an address divisible by 8;
@@ -11,17 +11,23 @@
  * - parts that are not named in `parts` are not read; reserved words must be zero;
  * - pointers and lengths are unsigned 32-bit and must lie inside the memory they point into.
  *
- * Imports of a guest, all from the module "stillpoint":
- *   put(child: i32, request: i32): i32        0 or an error code
- *   get(child: i32, request: i32): i32        0 or an error code
- *   ret(code: i64): i64                       suspends; the result is the argument of the next START
- *   snapshot(request: i32): i32               root only: suspends; length of the next block's metadata,
- *   or an error code
- *   accumulate(request: i32): i32             1: added, 0: the result would be out of bounds, or an error
- *   code
- * and from "env", as AssemblyScript emits it: abort(message: i32, file: i32, line: i32, column: i32).
  * An entry is an exported function of type (i64) -> i64.
  */
+
+// ---- what a guest may import: module, name and type -------------------------------------------------------
+
+/** 0 or an error code. */
+export const IMPORT_PUT = "stillpoint.put(child: i32, request: i32): i32";
+/** 0 or an error code. */
+export const IMPORT_GET = "stillpoint.get(child: i32, request: i32): i32";
+/** Suspends; the result is the argument of the next START. */
+export const IMPORT_RET = "stillpoint.ret(code: i64): i64";
+/** Root only: suspends; the length of the next block's metadata, or an error code. */
+export const IMPORT_SNAPSHOT = "stillpoint.snapshot(request: i32): i32";
+/** 1: added; 0: the result would be out of bounds; or an error code. */
+export const IMPORT_ACCUMULATE = "stillpoint.accumulate(request: i32): i32";
+/** As AssemblyScript emits it. */
+export const IMPORT_ABORT = "env.abort(message: i32, file: i32, line: i32, column: i32)";
 
 export const ABI_VERSION = 2;
 

@@ -19,8 +19,20 @@ const rows = [...page.matchAll(/^\| ([A-Z][A-Z0-9_]+) \| (-?\d+) \|(?: (u32|u64|
 
 const BYTES: Record<string, number> = { u32: 4, u64: 8, i64: 8, u256: 32 };
 
-test("the page lists every constant of abi.ts exactly once, and no other", () => {
-  assert.deepEqual(rows.map((row) => row.name).sort(), Object.keys(abi).sort());
+const numbers = Object.entries<number | string>(abi).flatMap(([name, value]) =>
+  typeof value === "number" ? [[name, value] as const] : [],
+);
+const texts = Object.values(abi).filter((value) => typeof value === "string");
+
+test("the page lists every number of abi.ts exactly once, and no other", () => {
+  assert.deepEqual(rows.map((row) => row.name).sort(), numbers.map(([name]) => name).sort());
+});
+
+test("the page lists what a guest may import, with its types", () => {
+  const listed = [...page.matchAll(/^\| `((?:stillpoint|env)\.\w+)` \| (\([^)]*\))(?: → (\w+))? \|/gm)].map(
+    ([, name, parameters, result]) => name + parameters! + (result === undefined ? "" : `: ${result}`),
+  );
+  assert.deepEqual(listed.sort(), texts.sort());
 });
 
 test("the page gives every constant its value", () => {
@@ -74,9 +86,9 @@ for (const prefix of STRUCTS) {
 }
 
 test("abi.ts holds literals that both compilers read alike", () => {
-  for (const [name, value] of Object.entries(abi)) {
+  for (const [name, value] of numbers) {
     assert.ok(Number.isInteger(value) && value >= -1024 && value < 2 ** 31, name);
   }
   const constants = source.match(/^export const \w+ = -?\d+;/gm) ?? [];
-  assert.equal(constants.length, Object.keys(abi).length, "each constant is a plain literal without a type");
+  assert.equal(constants.length, numbers.length, "each constant is a plain literal without a type");
 });

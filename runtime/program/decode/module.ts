@@ -6,6 +6,7 @@
 
 import * as limits from "../../limits.ts";
 import { constantExpression } from "./constant.ts";
+import { GUEST_IMPORTS } from "./imports.ts";
 import {
   type FunctionType,
   functionIndex,
@@ -16,18 +17,9 @@ import {
   typeOfFunction,
   valueType,
 } from "./model.ts";
-import { I32, I64, isReference, typeName } from "./opcodes.ts";
+import { I32, isReference, typeName } from "./opcodes.ts";
 import type { Reader } from "./reader.ts";
 import { dataSection, elementSection, tableSection } from "./segments.ts";
-
-const IMPORTS: Record<string, { module: string; parameters: number[]; results: number[] }> = {
-  put: { module: "stillpoint", parameters: [I32, I32], results: [I32] },
-  get: { module: "stillpoint", parameters: [I32, I32], results: [I32] },
-  ret: { module: "stillpoint", parameters: [I64], results: [I64] },
-  snapshot: { module: "stillpoint", parameters: [I32], results: [I32] },
-  accumulate: { module: "stillpoint", parameters: [I32], results: [I32] },
-  abort: { module: "env", parameters: [I32, I32, I32, I32], results: [] },
-};
 
 const SECTION_NAMES = [
   "custom",
@@ -219,7 +211,7 @@ function importSection(reader: Reader, module: Module): void {
     const from = reader.name(limits.NAME_BYTES_LIMIT);
     const name = reader.name(limits.NAME_BYTES_LIMIT);
     const kind = reader.u8();
-    const wanted = Object.hasOwn(IMPORTS, name) ? IMPORTS[name] : undefined;
+    const wanted = Object.hasOwn(GUEST_IMPORTS, name) ? GUEST_IMPORTS[name as ImportName] : undefined;
     if (kind !== 0 || wanted === undefined || wanted.module !== from) {
       if (kind === 4) reader.fail("exceptions", "Imported exception tags are not admitted", at);
       if (kind > 4) reader.fail("malformed", `There is no kind ${kind} of import`, at);

@@ -3,6 +3,7 @@
  * around the kernel's calls. The bulk instructions are in bulk.ts.
  */
 
+import { GUEST_IMPORTS } from "../decode/imports.ts";
 import type { ImportName } from "../decode/model.ts";
 import * as op from "../decode/opcodes.ts";
 import { F32, F64, I32, I64, V128 } from "../decode/opcodes.ts";
@@ -20,19 +21,22 @@ import type { Lines } from "../lines/lines.ts";
 import { AUX, Code, writeLocals } from "./code.ts";
 import { missed } from "./touch.ts";
 
-/** The kernel's functions, in the order in which they are imported. */
+/**
+ * The kernel's functions, in the order in which they are imported: what guests import, and what stands for
+ * `memory.grow`. Values of 64 bits cross in memory: RET's are in AUX_RESULT and AUX_ARGUMENT.
+ */
 export const KERNEL_IMPORTS: readonly {
-  name: ImportName | "grow";
-  parameters: number[];
-  results: number[];
+  readonly name: ImportName | "grow";
+  readonly parameters: readonly number[];
+  readonly results: readonly number[];
 }[] = [
-  { name: "put", parameters: [I32, I32], results: [I32] },
-  { name: "get", parameters: [I32, I32], results: [I32] },
+  { name: "put", ...GUEST_IMPORTS.put },
+  { name: "get", ...GUEST_IMPORTS.get },
   { name: "ret", parameters: [], results: [] },
-  { name: "snapshot", parameters: [I32], results: [I32] },
+  { name: "snapshot", ...GUEST_IMPORTS.snapshot },
   { name: "grow", parameters: [I32], results: [I32] },
-  { name: "abort", parameters: [I32, I32, I32, I32], results: [] },
-  { name: "accumulate", parameters: [I32], results: [I32] },
+  { name: "abort", ...GUEST_IMPORTS.abort },
+  { name: "accumulate", ...GUEST_IMPORTS.accumulate },
 ];
 
 /** What the batch variant imports behind them. */
@@ -45,8 +49,8 @@ export interface Glue {
 }
 
 export function glue(
-  parameters: number[],
-  results: number[],
+  parameters: readonly number[],
+  results: readonly number[],
   locals: number[],
   write: (code: Code) => void,
 ): Glue {
