@@ -4,12 +4,12 @@ import { createHash } from "node:crypto";
 import { ABI_VERSION } from "../../syscalls/abi.ts";
 import { UsageError } from "../errors.ts";
 import type { Rules } from "../image/rules.ts";
-import { TABLES } from "../kernel/gas.ts";
+import { FIRST_COSTS, TABLES } from "../kernel/gas.ts";
 import * as limits from "../limits.ts";
 import { REWRITER_VERSION } from "../program/admit.ts";
 
 /** The versions that a new chain begins with. */
-export const NEWEST = { costs: "1", rewriter: REWRITER_VERSION, abi: ABI_VERSION } as const;
+export const NEWEST = { costs: FIRST_COSTS, rewriter: REWRITER_VERSION, abi: ABI_VERSION } as const;
 
 /**
  * The versions of rules that this build carries: what `rules` of a block may name. A release drops none that

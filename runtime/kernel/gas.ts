@@ -10,7 +10,7 @@
  */
 
 import { assert } from "../errors.ts";
-import { PAGE_TOUCH_GAS } from "../program/instrument/gas.ts";
+import { FIRST_COSTS, PAGE_TOUCH_GAS } from "../program/instrument/gas.ts";
 
 export let COST_CALL = 1_000;
 export let COST_PROGRAM = 20_000;
@@ -144,8 +144,7 @@ function doubled(table: CostTable): CostTable {
 
 /** The tables that this build carries, by version. */
 export const TABLES: Readonly<Record<string, CostTable>> = { "1": FIRST, doubled: doubled(FIRST) };
-/** The table that a thread begins with. */
-export const FIRST_COSTS = "1";
+export { FIRST_COSTS };
 /** The version of the table in force on this thread. */
 export let costsInForce = FIRST_COSTS;
 

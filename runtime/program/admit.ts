@@ -28,7 +28,7 @@ import {
   graphOf,
   ROOT_FRAME_BYTES,
 } from "./instrument/depth.ts";
-import { CODE_PRICES } from "./instrument/gas.ts";
+import { CODE_PRICES, FIRST_COSTS } from "./instrument/gas.ts";
 import { globalBytes } from "./instrument/glue.ts";
 import { withName } from "./source-map/names.ts";
 
@@ -218,7 +218,7 @@ function instrument(checked: Checked, options: Variant): Program {
   };
 }
 
-function priceOf({ costs = "1" }: Options): number {
+function priceOf({ costs = FIRST_COSTS }: Options): number {
   const price = CODE_PRICES[costs];
   assert(price !== undefined, "admit: a cost table that this build does not carry");
   return price;

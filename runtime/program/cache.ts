@@ -23,8 +23,8 @@ import {
   programHash,
   REWRITER_VERSION,
 } from "./admit.ts";
+import { FIRST_COSTS } from "./instrument/gas.ts";
 
-const FIRST_COSTS = "1";
 const MAGIC = Buffer.from("stillpoint program 2\n");
 const HASH_BYTES = 32;
 

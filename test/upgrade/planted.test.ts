@@ -17,6 +17,13 @@ const FAULTS: Record<string, Fault[]> = {
       put: "",
     },
   ],
+  "code is made for one cost table": [
+    {
+      file: "runtime/chain/rulebook.ts",
+      find: "const program = await this.#cache.admit(bytes, costs);",
+      put: "const program = await this.#cache.admit(bytes);",
+    },
+  ],
   "pages of the state are counted twice": [
     {
       file: "runtime/kernel/replace.ts",

@@ -54,6 +54,8 @@ export const BULK_GAS_SHIFT = 3;
  */
 export const PAGE_TOUCH_GAS = 1024;
 
+/** The cost table that is used where none is named. */
+export const FIRST_COSTS = "1";
 /** By version of the cost table: how often all of these prices are paid. A power of two. */
 export const CODE_PRICES: Readonly<Record<string, number>> = { "1": 1, doubled: 2 };
 
