@@ -1,14 +1,16 @@
 /**
  * Ethereum blocks with their contracts, those of the repository with 50 calls and more, in millions of their
  * gas a second: the guests as plain modules in Node, in a loop of their own, which recovers senders and
- * executes but makes no receipts; and through `produce`, by the sequential runner, by the loop of the batch
- * variant (one worker), and by two workers, which may decide or run every batch in parallel, also with the
- * dependencies of an earlier run as hints. Besides @ethereumjs/evm, what a JavaScript user has today: one run
- * of each block; those of which it says other gas than the header are named and left out of its sum.
+ * executes but makes no receipts, and once more with the senders given; and through `produce`, by the
+ * sequential runner, by the loop of the batch variant (one worker), and by two workers, which may decide or
+ * run every batch in parallel, also with the dependencies of an earlier run as hints. Besides
+ * @ethereumjs/evm, what a JavaScript user has today: one run of each block; those of which it says other gas
+ * than the header are named and left out of its sum.
  *
- * A row a block and contender, and the sum over all; ratios are to the plain modules, round by round. Of each
- * block also its critical path, the gas of the longest chain of transactions that read from each other within
- * a window, and how a forced run went: executions, aborts, and where the threads' time went.
+ * A row a block and contender, and the sum over all; ratios are to the plain modules, round by round. With
+ * --rows 12459406,london only the blocks whose number or fork has one of these texts. Of each block also its
+ * critical path, the gas of the longest chain of transactions that read from each other within a window, and
+ * how a forced run went: executions, aborts, and where the threads' time went.
  */
 
 import { performance } from "node:perf_hooks";
@@ -23,7 +25,7 @@ import { loadGuest } from "../../examples/guests.ts";
 import type { BatchReport, RuntimeOptions } from "../../runtime/index.ts";
 import { timeReference } from "../evm/ethereumjs.ts";
 import { quantile, timesAsFast } from "./measure.ts";
-import type { Report } from "./report.ts";
+import type { BenchmarkOptions, Report } from "./report.ts";
 
 const ROUNDS = 5;
 const WARMUP_ROUNDS = 2;
@@ -49,18 +51,22 @@ interface Contender {
   readonly run: (block: number) => unknown;
 }
 
-export async function run(report: Report): Promise<void> {
+export async function run(report: Report, { rows = "" }: BenchmarkOptions): Promise<void> {
+  const wanted = rows.split(",");
   const codes = readCodes(BLOCKS);
   const blocks = listBlocks(BLOCKS)
     .map(readBlock)
-    .filter((block) => callsOf(block) >= CALLS_LEAST);
+    .filter((block) => callsOf(block) >= CALLS_LEAST && wanted.some((text) => nameOf(block).includes(text)));
+  if (blocks.length === 0) throw new Error(`no block has "${rows}" in its number or fork`);
   const runtimes = await Promise.all(WAYS.map(([, options]) => evmRuntime(options)));
   const { runtime: hinted } = await evmRuntime({ workers: 2, debug: { force: true } });
   const { programs } = runtimes[0] as (typeof runtimes)[0];
   const metadata = blocks.map((block) => encodeBlock(block, codes, programs));
   const observed = await observe(blocks, metadata);
+  const plain = await plainRuns(blocks, metadata);
   const contenders: Contender[] = [
-    { name: "plain", run: await plainRun(blocks, metadata) },
+    { name: "plain", run: plain.all },
+    { name: "plain, senders given", run: plain.execution },
     ...runtimes.map(({ runtime }, i) => ({
       name: (WAYS[i] as (typeof WAYS)[0])[0],
       run: (block: number) => runtime.produce(metadata[block] as Uint8Array),
@@ -74,26 +80,27 @@ export async function run(report: Report): Promise<void> {
   const others = { gas: 0, plain: 0, javascript: 0 };
   try {
     const sums = contenders.map(() => new Array<number>(ROUNDS).fill(0));
-    for (const [block, { number, fork, expected }] of blocks.entries()) {
+    for (const [block, evmBlock] of blocks.entries()) {
+      const { expected } = evmBlock;
       const times = await measureBlock(contenders, block);
       for (const [i, list] of times.entries()) {
         for (const [round, ms] of list.entries()) {
           (sums[i] as number[])[round] = ((sums[i] as number[])[round] as number) + ms;
         }
       }
-      const what = `${number} (${fork})`;
+      const what = nameOf(evmBlock);
       const gas = Number(expected.gasUsed);
       reportRows(report, what, contenders, times, gas);
       reportObserved(report, what, observed[block] as Observed);
-      const { ms, gasUsed } = await timeReference(blocks[block] as EvmBlock, codes);
+      const { ms, gasUsed } = await timeReference(evmBlock, codes);
       if (gasUsed !== expected.gasUsed) {
         report.note(`${what}: ${JAVASCRIPT} uses ${gasUsed} gas, the header says ${expected.gasUsed}`);
         continue;
       }
-      const plain = quantile(times[0] as number[], 0.5);
-      reportJavaScript(report, what, gas, ms, plain);
+      const plainMs = quantile(times[0] as number[], 0.5);
+      reportJavaScript(report, what, gas, ms, plainMs);
       others.gas += gas;
-      others.plain += plain;
+      others.plain += plainMs;
       others.javascript += ms;
     }
     const gas = blocks.reduce((sum, { expected }) => sum + Number(expected.gasUsed), 0);
@@ -103,6 +110,11 @@ export async function run(report: Report): Promise<void> {
     await hinted.close();
     for (const { runtime } of runtimes) await runtime.close();
   }
+}
+
+/** What its rows begin with. */
+function nameOf({ number, fork }: EvmBlock): string {
+  return `${number} (${fork})`;
 }
 
 interface Observed {
@@ -185,11 +197,15 @@ function reportRows(
   }
 }
 
-/** Recovers the senders and executes, on plain modules. */
-async function plainRun(
-  blocks: readonly EvmBlock[],
-  metadata: readonly Uint8Array[],
-): Promise<(block: number) => void> {
+interface PlainRuns {
+  /** Recovers the senders and executes. */
+  readonly all: (block: number) => void;
+  /** Executes. */
+  readonly execution: (block: number) => void;
+}
+
+/** Blocks on plain modules. */
+async function plainRuns(blocks: readonly EvmBlock[], metadata: readonly Uint8Array[]): Promise<PlainRuns> {
   const [evmBytes, senderBytes] = await Promise.all([loadGuest("evm/evm"), loadGuest("evm/senders")]);
   const evm = new PlainEvm(new WebAssembly.Module(evmBytes as BufferSource));
   const senders = new PlainSenders(new WebAssembly.Module(senderBytes as BufferSource));
@@ -197,17 +213,27 @@ async function plainRun(
     const bytes = transactions.reduce((sum, one) => sum + 8 + 8 * Math.ceil(one.bytes.length / 8), 0);
     return (metadata[i] as Uint8Array).subarray(0, (metadata[i] as Uint8Array).length - bytes);
   });
-  return (block) => {
+  const recover = (block: number): Uint8Array[] =>
+    (blocks[block] as EvmBlock).transactions.map(({ bytes }) => {
+      const sender = senders.recover(bytes);
+      if (typeof sender === "bigint") throw new Error(`a sender is not recovered: ${sender}`);
+      return sender;
+    });
+  const execute = (block: number, from: readonly Uint8Array[]): void => {
     const { transactions, expected } = blocks[block] as EvmBlock;
     evm.begin(states[block] as Uint8Array);
     let used = 0n;
-    for (const { bytes } of transactions) {
-      const sender = senders.recover(bytes);
-      const receipt = typeof sender === "bigint" ? sender : evm.transact(sender, bytes);
+    for (const [i, { bytes }] of transactions.entries()) {
+      const receipt = evm.transact(from[i] as Uint8Array, bytes);
       if (typeof receipt === "bigint") throw new Error(`a transaction is not valid: ${receipt}`);
       used += receipt.gasUsed;
     }
     evm.finish();
     if (used !== expected.gasUsed) throw new Error("the plain modules use other gas");
+  };
+  const known = blocks.map((_block, i) => recover(i));
+  return {
+    all: (block) => execute(block, recover(block)),
+    execution: (block) => execute(block, known[block] as Uint8Array[]),
   };
 }
