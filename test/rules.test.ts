@@ -127,6 +127,7 @@ const LAYERS: Record<string, readonly string[]> = {
     ...["base", "syscalls", "runtime/heap", "runtime/image", "runtime/program", "runtime/kernel"],
     "runtime/chain",
   ],
+  "runtime/http": ["base"],
   "runtime/index.ts": [
     "base",
     "runtime/batch",
@@ -143,7 +144,7 @@ const LAYERS: Record<string, readonly string[]> = {
   ],
   examples: [
     ...["base", "syscalls", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
-    "runtime/cli",
+    ...["runtime/cli", "runtime/app", "runtime/http"],
   ],
   scripts: ["base", "examples", "runtime/compile.ts", "runtime/batch", "runtime/app"],
 };
