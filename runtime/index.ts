@@ -20,7 +20,7 @@ export type { Replacement, RetainedInput, RulesChange } from "./chain/change.ts"
 export type { Metrics } from "./chain/engine.ts";
 export type { EventFields, EventKind, EventStream, ReleaseReason, RuntimeEvent } from "./chain/events.ts";
 export type { BlockInput, ExecuteOptions, ProduceOptions, ReorgOptions } from "./chain/input.ts";
-export type { ProcessView } from "./chain/inspect.ts";
+export type { ChildRange, ProcessView } from "./chain/inspect.ts";
 export type { Pruned, Reorg } from "./chain/maker.ts";
 export type {
   CloseOptions,

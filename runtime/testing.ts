@@ -9,7 +9,13 @@
 import * as abi from "../syscalls/abi.ts";
 import { badArgument, badOption, checkNames, integer } from "./arguments.ts";
 import { checkRootQuota, loadProgram } from "./chain/genesis.ts";
-import { inspectProcess, type ProcessView, readProcess } from "./chain/inspect.ts";
+import {
+  type ChildRange,
+  inspectProcess,
+  listChildren,
+  type ProcessView,
+  readProcess,
+} from "./chain/inspect.ts";
 import { formatFaults, placed } from "./chain/stack.ts";
 import { type CallOptions, checkCall } from "./chain/views.ts";
 import { LimitError, StillpointError, UsageError } from "./errors.ts";
@@ -30,7 +36,7 @@ import { GAS_LIMIT, WASM_PAGE_BYTES } from "./limits.ts";
 import { Positions } from "./program/source-map/positions.ts";
 import { halvesOf, highOf, lowOf } from "./u64.ts";
 
-export type { ByteRange, Frame, ProcessView, TraceEvent };
+export type { ByteRange, ChildRange, Frame, ProcessView, TraceEvent };
 
 /** What a tested process has. */
 export interface TestOptions {
@@ -267,6 +273,15 @@ export class TestProcess {
   /** The process at `path`, child numbers from this one; null if there is none. */
   inspect(path: readonly number[] = []): ProcessView | null {
     return inspectProcess(this.#bench.heap, this.#ref, path);
+  }
+
+  /**
+   * Numbers of its children, or of those of the process at `path`, ascending, as `Runtime.children`.
+   *
+   * @throws UsageError (NO_PROCESS, BAD_OPTION)
+   */
+  children(path: readonly number[] = [], range: ChildRange = {}): number[] {
+    return listChildren(this.#bench.heap, this.#ref, path, range);
   }
 
   /**

@@ -7,7 +7,7 @@ import type { ArchivedBlock } from "./archive.ts";
 import { type Block, checkTarget } from "./block.ts";
 import type { RetainedInput } from "./change.ts";
 import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
-import { inspectProcess, type ProcessView, readProcess } from "./inspect.ts";
+import { type ChildRange, inspectProcess, listChildren, type ProcessView, readProcess } from "./inspect.ts";
 
 /** A range of the memory of the process at `path`, child numbers from the root. */
 export interface MemoryRange {
@@ -108,6 +108,25 @@ export abstract class Chain {
    */
   inspect(path: readonly number[], block?: number | Block): ProcessView | null {
     return this.withState(block, ({ heap, ref }) => inspectProcess(heap, ref, path));
+  }
+
+  /**
+   * Numbers of the children of the process at `path`, ascending, as of the latest block or another retained
+   * one: at most `count`, from the number `from` on. It costs what it lists.
+   *
+   * @throws UsageError (NO_PROCESS, NOT_RETAINED, BAD_OPTION)
+   * @example
+   * ```ts
+   * for (let from = 0; ; ) {
+   *   const part = runtime.children([], { from, count: 100 });
+   *   console.log(part.length); // 0
+   *   if (part.length < 100) break;
+   *   from = part.at(-1) + 1;
+   * }
+   * ```
+   */
+  children(path: readonly number[], range: ChildRange = {}, block?: number | Block): number[] {
+    return this.withState(block, ({ heap, ref }) => listChildren(heap, ref, path, range));
   }
 
   /**

@@ -45,6 +45,16 @@ export interface EventFields {
   readonly death: { readonly workersDied: number };
   /** A batch of the block has ended; reported when the block has. */
   readonly batch: { readonly report: BatchReport };
+  /** A view of the block has ended; `status` is "rejected" where there is no answer, and `error` says why. */
+  readonly view: {
+    readonly path: readonly number[];
+    readonly entry: string;
+    readonly status: "returned" | "faulted" | "rejected";
+    readonly gasUsed: number;
+    readonly error: string | null;
+    /** From the call to the answer. */
+    readonly milliseconds: number;
+  };
   /** The stream has left out so many events that nobody took in time; the next is newer. */
   readonly lost: { readonly count: number };
 }

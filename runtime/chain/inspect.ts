@@ -1,12 +1,14 @@
 /** Looking at processes of a block from the host. Reads the heap only; nothing here can change a state. */
 
 import * as abi from "../../syscalls/abi.ts";
+import { checkNames, integer } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
 import { readMemory } from "../image/memory.ts";
 import { findProcess } from "../image/path.ts";
+import type { Process } from "../image/process.ts";
 import { pagesLeft } from "../image/quota.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
 import { WASM_PAGE_BYTES } from "../limits.ts";
@@ -36,7 +38,9 @@ export interface ProcessView {
   };
   /** Where the next block's metadata goes: the root between two blocks, else null. */
   readonly region: { readonly address: number; readonly capacity: number } | null;
-  /** Numbers of the children, ascending. */
+  /** How many children there are. */
+  readonly childCount: number;
+  /** Numbers of the children, ascending: the first 1,000. `children` lists others. */
   readonly children: readonly number[];
   /** SHA-256 of the program's original bytes, in hex. */
   readonly program: string;
@@ -46,12 +50,23 @@ export interface ProcessView {
   readonly reference: string | null;
 }
 
+/** Which children to list. */
+export interface ChildRange {
+  /** No lower number. Default 0. */
+  readonly from?: number;
+  /** Maximum number of them. Default 1,000. */
+  readonly count?: number;
+}
+
+/** Children that are listed unless more are asked for. */
+const LISTED = 1000;
+/** Numbers that are looked at in one go. */
+const NUMBERS = 1024;
+
 export function inspectProcess(heap: Heap, root: Ref, path: readonly number[]): ProcessView | null {
   const found = findProcess(heap, root, path);
   if (found === null) return null;
   const { ref, process } = found;
-  const children: number[] = [];
-  tableDiff(heap, 0, process.children, (number) => children.push(number));
   const faulted = process.status === abi.STATUS_FAULTED;
   return {
     status: STATUS_NAMES[process.status] as string,
@@ -70,11 +85,42 @@ export function inspectProcess(heap: Heap, root: Ref, path: readonly number[]): 
       process.status === abi.STATUS_SNAPSHOT
         ? { address: process.regionPointer, capacity: process.regionCapacity }
         : null,
-    children,
+    childCount: process.childCount,
+    children: numbersIn(heap, process.children, 0, LISTED),
     program: hex(heap, process.program),
     hash: hex(heap, ref),
     reference: process.referenceRef === 0 ? null : hex(heap, process.referenceRef),
   };
+}
+
+/**
+ * Numbers of the children of the process at `path`, ascending.
+ *
+ * @throws UsageError (NO_PROCESS, BAD_OPTION)
+ */
+export function listChildren(heap: Heap, root: Ref, path: readonly number[], range: ChildRange): number[] {
+  checkNames(range, ["from", "count"]);
+  const from = integer(range, "from", 0, 0, abi.CHILD_LIMIT);
+  const count = integer(range, "count", LISTED, 0, abi.CHILD_LIMIT);
+  return numbersIn(heap, processAt(heap, root, path).children, from, count);
+}
+
+/** Costs what is listed, and no more than a part of the range beyond. */
+function numbersIn(heap: Heap, table: Ref, from: number, count: number): number[] {
+  const numbers: number[] = [];
+  for (let next = from; next < abi.CHILD_LIMIT && numbers.length < count; ) {
+    const end = next - (next % NUMBERS) + NUMBERS;
+    tableDiff(heap, 0, table, (number) => numbers.push(number), next, end);
+    next = end;
+  }
+  return numbers.slice(0, count);
+}
+
+function processAt(heap: Heap, root: Ref, path: readonly number[]): Process {
+  const found = findProcess(heap, root, path);
+  if (found !== null) return found.process;
+  const text = `there is no process at path [${path.join(", ")}]`;
+  throw new UsageError("NO_PROCESS", text, { path: path.join(",") });
 }
 
 export function readProcess(
@@ -84,12 +130,7 @@ export function readProcess(
   address: number,
   length: number,
 ): Uint8Array {
-  const process = findProcess(heap, root, path)?.process;
-  if (process === undefined) {
-    throw new UsageError("NO_PROCESS", `there is no process at path [${path.join(", ")}]`, {
-      path: path.join(","),
-    });
-  }
+  const process = processAt(heap, root, path);
   const size = process.memoryPages * WASM_PAGE_BYTES;
   if (
     !(

@@ -1,7 +1,7 @@
 /** Views as callers see them: what `Runtime.call` takes, what it gives, and the way between. */
 
 import { badArgument, badOption, checkNames, integer } from "../arguments.ts";
-import { UsageError } from "../errors.ts";
+import { type StillpointError, UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { checkPath } from "../image/path.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
@@ -10,8 +10,8 @@ import { GAS_LIMIT } from "../limits.ts";
 import { packRequest, readAnswer, type ViewAnswer, type ViewOf } from "../worker/view.ts";
 import type { Block, Retained } from "./block.ts";
 import type { Engine } from "./engine.ts";
+import type { EventFields } from "./events.ts";
 import type { Journal } from "./journal.ts";
-
 import { KnownPositions } from "./stack.ts";
 
 /** Options of a view. */
@@ -110,10 +110,24 @@ export class Views {
     this.#journal = journal;
   }
 
-  /** Runs a view of the state of a block, by its rules; it is kept as long as that takes. */
-  run(block: Retained, { request, gas, signal }: Call): Promise<View> {
-    const held = { roots: () => [block.ref] };
-    return this.#journal.holding(held, () => this.#run(block, request, gas, signal));
+  /** Runs a view of a block, by its rules; its state is kept as long as that takes. Tells of it. */
+  async run(block: Retained, { request, gas, signal }: Call): Promise<View> {
+    const { path, entry } = request;
+    const start = performance.now();
+    const tell = (end: Pick<EventFields["view"], "status" | "gasUsed" | "error">): void =>
+      this.#journal.events.tell("view", block.block, {
+        ...{ path, entry, ...end },
+        milliseconds: performance.now() - start,
+      });
+    try {
+      const run = (): Promise<View> => this.#run(block, request, gas, signal);
+      const view = await this.#journal.holding({ roots: () => [block.ref] }, run);
+      tell({ status: view.status, gasUsed: view.gasUsed, error: null });
+      return view;
+    } catch (error) {
+      tell({ status: "rejected", gasUsed: 0, error: (error as StillpointError).code ?? "UNKNOWN" });
+      throw error;
+    }
   }
 
   async #run(block: Retained, request: ViewOf, gas: number, signal: AbortSignal | null): Promise<View> {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EventStream } from "../../runtime/chain/events.ts";
 import type { RuntimeEvent } from "../../runtime/index.ts";
+import { REGION, Script } from "../driver.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "../store/directory.ts";
 import { FailingStore, writing } from "../store/failing.ts";
@@ -67,4 +68,27 @@ test("a reader that is late is told how much it has missed, and the newest event
   for await (const { height } of stream) assert.equal(height, expected++);
   assert.equal(expected, 25_000);
   assert.ok(first.count >= 15_000 && first.count <= 20_000);
+});
+
+test("a view is told with the block that it looked at, however it ends", async () => {
+  const runtime = await open([], OPTIONS);
+  const stream = runtime.events();
+  const candidate = await runtime.execute(writing(1));
+  const input = new Script({ commands: 0 }).metadata();
+  const call = { input, inbox: REGION, argument: REGION } as const;
+  await runtime.call([], "run", call);
+  await runtime.call([], "run", { ...call, block: candidate, gas: 10 });
+  await assert.rejects(runtime.call([], "nothing", call), { code: "NO_ENTRY" });
+  await runtime.close();
+  const told: unknown[] = [];
+  for await (const event of stream) {
+    if (event.kind !== "view") continue;
+    assert.ok(event.milliseconds > 0 && event.gasUsed > 0 === (event.status !== "rejected"));
+    told.push([event.height, event.path, event.entry, event.status, event.error]);
+  }
+  assert.deepEqual(told, [
+    [0, [], "run", "returned", null],
+    [1, [], "run", "faulted", null],
+    [0, [], "nothing", "rejected", "NO_ENTRY"],
+  ]);
 });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { verify } from "../../runtime/index.ts";
+import * as abi from "../../syscalls/abi.ts";
 import { quota, REGION, REGION_CAPACITY, SCRATCH } from "../driver.ts";
 import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
 
@@ -29,7 +30,7 @@ test("the root between blocks, and its children, with quotas and reference snaps
       heldGas: 10_000_000_000,
     });
     assert.equal(root?.reference, null);
-    assert.deepEqual(root?.children, [2]);
+    assert.deepEqual([root?.children, root?.childCount], [[2], 1]);
     assert.equal(root?.program, Buffer.from(DRIVER_HASH).toString("hex"));
     assert.equal(root?.hash, runtime.head.root);
 
@@ -108,6 +109,30 @@ test("many ranges of one block are read, and proved, at once; one that is wrong 
     for (const wrong of [undefined, [null], ranges[0], "all"] as never[]) {
       assert.throws(() => runtime.readMany(wrong), { code: "BAD_ARGUMENT" });
       assert.throws(() => runtime.proveMany(wrong), { code: "BAD_ARGUMENT" });
+    }
+  });
+});
+
+test("children are listed by count and range", async () => {
+  const numbers = [0, 1, 5, 1023, 1024, 1025, 40_000, abi.CHILD_LIMIT - 1];
+  await withRuntime([], { memoryQuotaPages: quota(1000) }, async (runtime) => {
+    await play(runtime, (script) => {
+      for (const number of numbers) {
+        script.put(number, { program: DRIVER_HASH, memoryQuotaPages: quota(80) });
+      }
+    });
+    assert.deepEqual(runtime.children([]), numbers);
+    assert.deepEqual(runtime.children([5]), []);
+    assert.deepEqual(runtime.children([], {}, 0), []);
+    for (const from of [0, 1, 2, 1023, 1024, 1026, 40_001, abi.CHILD_LIMIT - 1, abi.CHILD_LIMIT]) {
+      for (const count of [0, 1, 2, 3, 1000]) {
+        const expected = numbers.filter((number) => number >= from).slice(0, count);
+        assert.deepEqual(runtime.children([], { from, count }), expected, `${count} from ${from}`);
+      }
+    }
+    assert.throws(() => runtime.children([7]), { code: "NO_PROCESS" });
+    for (const range of [{ from: -1 }, { count: 1.5 }, { from: abi.CHILD_LIMIT + 1 }, { to: 3 }] as never[]) {
+      assert.throws(() => runtime.children([], range), { code: "BAD_OPTION" });
     }
   });
 });
