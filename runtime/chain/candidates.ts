@@ -45,7 +45,7 @@ const handlesBelow = new WeakMap<Candidate, Candidate>();
 /**
  * A block that `execute` has made: neither head nor durable. Whatever takes a block to look at takes a
  * candidate, as long as it is neither committed nor released. With `await using` it is released at the end of
- * the scope, unless it was committed.
+ * the scope, unless it was committed: wait for the commit inside.
  */
 export class Candidate implements Block {
   readonly height: number;

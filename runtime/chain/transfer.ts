@@ -124,6 +124,8 @@ async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uin
       for (const chunk of left === 0 ? [] : exportChunks(database, record, from, chunkBytes)) {
         yield new Uint8Array(chunk);
         if (--left === 0) break;
+        // To read all of a large state takes long: others get their turn.
+        await new Promise((resolve) => setImmediate(resolve));
       }
     } catch (error) {
       database.refresh();
