@@ -23,6 +23,7 @@ export const GUESTS = [
   "evm/evm",
   "evm/senders",
   "evm/tracer",
+  "producer/bank",
 ] as const;
 
 export type Guest = (typeof GUESTS)[number];

@@ -30,5 +30,5 @@ export type {
 } from "./options.ts";
 export type { Waiting } from "./pool.ts";
 export { type Hex, Signer, type Unsigned } from "./signer.ts";
-export type { CellView, MapView, StateView, VectorView } from "./state.ts";
+export { type CellView, type MapView, type StateView, stateOf, type VectorView } from "./state.ts";
 export { type TestCall, TestContract } from "./test-contract.ts";

@@ -12,7 +12,7 @@ import {
   VECTOR_ENTRIES_AT,
   vectorStride,
 } from "../typed/collections.ts";
-import type { Interface, Region, Type } from "../typed/interface.ts";
+import { type Interface, type Region, readInterface, type Type } from "../typed/interface.ts";
 import { memoryBytes, readMemory, writeMemory } from "../typed/memory.ts";
 import { sipHash } from "./siphash.ts";
 
@@ -46,6 +46,21 @@ export type StateView = MapView & VectorView & CellView;
 
 /** Bytes that are read at once where all is read. */
 const STRETCH = 1 << 20;
+
+/**
+ * The collections of a program's state by name, read through `read`: of a block that a `Reader` has, say, or
+ * of bytes that proofs have shown.
+ *
+ * @throws UsageError NO_INTERFACE if the program has no contracts
+ * @example
+ * ```ts
+ * const read = (address, length) => reader.read([1], address, length);
+ * console.log(stateOf(program, read).accounts.get(alice));
+ * ```
+ */
+export function stateOf(program: Uint8Array, read: Read): Readonly<Record<string, StateView>> {
+  return knownViews(stateViews(readInterface(program), read));
+}
 
 /** The collections by name. */
 export function stateViews(description: Interface, read: Read): Readonly<Record<string, StateView>> {

@@ -1,0 +1,66 @@
+/**
+ * A follower: another process on the producer's machine, which reads the same store. It runs nothing and can
+ * disturb nobody. It answers reads with proofs, so that these cost the producer no time, and tells what
+ * becomes of the head.
+ */
+
+import { Listener, type ListenOptions } from "../../runtime/http/listener.ts";
+import type { Block } from "../../runtime/index.ts";
+import { type FollowEvent, openReader, type Reader } from "../../runtime/store.ts";
+import { bankProgram } from "./bank.ts";
+import { readRoutes } from "./routes.ts";
+
+/** What a follower follows, and who is told. */
+export interface FollowerOptions extends ListenOptions {
+  readonly store: string;
+  readonly onEvent?: (event: FollowEvent) => void;
+}
+
+export class Follower {
+  readonly #reader: Reader;
+  readonly #listener: Listener;
+  readonly #following: Promise<void>;
+
+  private constructor(reader: Reader, listener: Listener, following: Promise<void>) {
+    this.#reader = reader;
+    this.#listener = listener;
+    this.#following = following;
+  }
+
+  static async open({ store, onEvent, ...listen }: FollowerOptions): Promise<Follower> {
+    const reader = await openReader(store);
+    try {
+      // Reads look at one block until the next one has been told.
+      let head: Block = reader.head;
+      const listener = await Listener.open(
+        readRoutes(await bankProgram(), reader, () => head),
+        listen,
+      );
+      const following = (async () => {
+        for await (const event of reader.follow({ from: head })) {
+          head = event.kind === "commit" ? event.made : reader.head;
+          onEvent?.(event);
+        }
+      })();
+      return new Follower(reader, listener, following);
+    } catch (error) {
+      await reader.close();
+      throw error;
+    }
+  }
+
+  get url(): string {
+    return this.#listener.url;
+  }
+
+  /** Rejects if the store cannot be followed any longer. */
+  get following(): Promise<void> {
+    return this.#following;
+  }
+
+  async stop(): Promise<void> {
+    await this.#listener.close();
+    await this.#reader.close();
+    await this.#following;
+  }
+}

@@ -1,0 +1,147 @@
+/** npm run producer -- serve|follow|replicate [OPTION…] */
+
+import {
+  type Command,
+  choiceOption,
+  EXIT_OK,
+  integerOption,
+  parseOptions,
+  print,
+  printError,
+  runCommand,
+} from "../../runtime/cli/terminal.ts";
+import { UsageError } from "../../runtime/index.ts";
+import type { Address } from "./bank.ts";
+import { Follower } from "./follower.ts";
+import { ProducerNode } from "./node.ts";
+import { replicate } from "./replica.ts";
+
+const HELP = `A block producer: payments over HTTP, into durable blocks, with proofs.
+
+  producer serve --store DIR --founder ADDRESS    makes blocks; ADDRESS gets all the money of a new bank
+      --port N            default 8545; 0: any
+      --block-ms N        a payment waits so long for others, 1 to 60,000; default 50
+      --block-count N     so many do not wait, and are the most of a block; default 500
+      --durability WHICH  block: what is answered is on the disk; the default. pipelined: it soon will be
+      --workers N         worker threads, of "replicate" as well; default: one for each core, at most 8
+  producer follow --store DIR                     answers reads from the store of a producer on this machine
+      --port N            default 8546
+  producer replicate --store DIR --from URL       takes the state of another node, and makes its blocks again
+      --id ID             the block to begin with, if it is known from elsewhere
+
+Whoever listens also takes:
+  --allow-host NAME       another name of this machine, for the header Host; as often as need be
+  --allow-origin ORIGIN   pages that may send requests; as often as need be
+  --help                  this text
+
+Each prints a line of JSON when it is ready and for each block, and ends cleanly at SIGTERM or SIGINT.`;
+
+const TEXT = { type: "string" } as const;
+const LISTENING = {
+  port: TEXT,
+  "allow-host": { type: "string", multiple: true },
+  "allow-origin": { type: "string", multiple: true },
+} as const;
+
+const command: Command = {
+  name: "producer",
+  help: HELP,
+  run: async ([what = "", ...args]) => {
+    const run = { serve, follow, replicate: replicateFrom }[what];
+    if (run === undefined) throw new UsageError("BAD_OPTION", "say serve, follow or replicate");
+    await run(args);
+    return EXIT_OK;
+  },
+};
+
+async function serve(args: string[]): Promise<void> {
+  const { values } = parseOptions(args, {
+    ...LISTENING,
+    store: TEXT,
+    founder: TEXT,
+    workers: TEXT,
+    "block-ms": { type: "string", default: "50" },
+    "block-count": { type: "string", default: "500" },
+    durability: { type: "string", default: "block" },
+  });
+  const founder = given("founder", values.founder);
+  if (!/^0x[0-9a-f]{40}$/.test(founder)) {
+    throw new UsageError("BAD_OPTION", "--founder takes an address, 0x and 40 digits in lower case");
+  }
+  const node = await ProducerNode.open({
+    store: given("store", values.store),
+    founder: founder as Address,
+    durability: choiceOption("durability", values.durability, ["block", "pipelined"] as const),
+    everyMs: integerOption("block-ms", values["block-ms"], 1, 60_000),
+    count: integerOption("block-count", values["block-count"], 1, 5_000),
+    ...workersOf(values),
+    ...listening(values, 8545),
+  });
+  say({ ready: node.url, chain: node.bank.runtime.genesis, height: node.bank.head.height });
+  await asked();
+  await node.stop();
+  say({ stopped: node.bank.head.id, height: node.bank.head.height });
+}
+
+async function follow(args: string[]): Promise<void> {
+  const { values } = parseOptions(args, { ...LISTENING, store: TEXT });
+  const follower = await Follower.open({
+    store: given("store", values.store),
+    onEvent: ({ kind, height, block }) => say({ kind, height, block }),
+    ...listening(values, 8546),
+  });
+  say({ ready: follower.url });
+  await Promise.race([asked(), follower.following]);
+  await follower.stop();
+}
+
+async function replicateFrom(args: string[]): Promise<void> {
+  const { values } = parseOptions(args, { store: TEXT, from: TEXT, id: TEXT, workers: TEXT });
+  const [url, store] = [given("from", values.from), given("store", values.store)];
+  if (!URL.canParse(url)) throw new UsageError("BAD_OPTION", "--from takes the URL of a node");
+  const stop = new AbortController();
+  void asked().then(() => stop.abort());
+  const last = await replicate({
+    url: url.replace(/\/$/, ""),
+    store,
+    ...(values.id === undefined ? {} : { id: values.id }),
+    ...workersOf(values),
+    signal: stop.signal,
+    onBlock: ({ height, id }) => say({ kind: "commit", height, block: id }),
+    onRetry: (error) => printError(`producer: tried again: ${(error as Error).message}`),
+  });
+  say({ stopped: last?.id ?? null, height: last?.height ?? null });
+}
+
+function given(name: string, value: string | undefined): string {
+  if (value !== undefined && value !== "") return value;
+  throw new UsageError("BAD_OPTION", `--${name} is missing`);
+}
+
+function workersOf({ workers }: { readonly workers?: string }): { readonly workers?: number } {
+  return workers === undefined ? {} : { workers: integerOption("workers", workers, 1, 64) };
+}
+
+function listening(
+  values: { readonly port?: string; readonly "allow-host"?: string[]; readonly "allow-origin"?: string[] },
+  port: number,
+) {
+  return {
+    port: integerOption("port", values.port ?? String(port), 0, 65_535),
+    hosts: values["allow-host"] ?? [],
+    origins: values["allow-origin"] ?? [],
+  };
+}
+
+/** Resolves when somebody wants the process to end; who insists ends it at once. */
+function asked(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+  });
+}
+
+function say(line: object): void {
+  print(JSON.stringify(line));
+}
+
+await runCommand(command, process.argv.slice(2));

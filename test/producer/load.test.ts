@@ -1,0 +1,28 @@
+/** A short load test of the producer, and one of a server that answers too early, which it must find. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { baseSeed } from "../seed.ts";
+import { withDirectory } from "../store/directory.ts";
+import { load } from "./load.ts";
+
+const SHORT = { payments: 300, customers: 8, options: ["--workers", "1"] };
+
+test("nothing that was answered is lost or made twice when the server is killed", async (t) => {
+  const seed = baseSeed(t);
+  const result = await withDirectory((store) =>
+    load({ ...SHORT, store, kills: 2, seed, tell: (text) => t.diagnostic(text) }),
+  );
+  assert.deepEqual([result.kills, result.lost, result.wrong], [2, 0, []]);
+  assert.ok(result.payments >= SHORT.payments && result.repeated > 0);
+});
+
+test("a server that answers before the disk has it is found", async (t) => {
+  const options = [...SHORT.options, "--durability", "pipelined"];
+  for (let attempt = 0; ; attempt++) {
+    assert.ok(attempt < 10, "it was never found");
+    const seed = baseSeed(t) + attempt;
+    const { lost } = await withDirectory((store) => load({ ...SHORT, options, store, kills: 4, seed }));
+    if (lost > 0) return;
+  }
+});
