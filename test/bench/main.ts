@@ -1,9 +1,9 @@
 /**
- * npm run bench -- [NAME…] [--json] [--rows TEXT]
+ * npm run bench -- [NAME…] [--json] [--rows TEXT] [--count N]
  *
  * Runs the benchmarks of this folder, all of them or those named, one after the other. A benchmark is a
  * module beside this one that exports `run(report, options)`. With --rows "gas" measures only the rows whose
- * name has that text.
+ * name has that text; --count says how many payments "producer" makes.
  */
 
 import { readdirSync } from "node:fs";
@@ -18,28 +18,38 @@ const available = readdirSync(new URL(".", import.meta.url))
   .filter((name) => !HELPERS.has(name))
   .sort();
 
-const { names, json, rows } = readArguments();
+const { names, json, rows, count } = readArguments();
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 if (!json)
   print(`Node ${process.versions.node}, V8 ${process.versions.v8}, ${process.platform}-${process.arch}`);
 for (const name of names) {
   const { run } = (await import(new URL(`./${name}.ts`, import.meta.url).href)) as { run: Benchmark };
-  await run(json ? jsonReport(name, print) : tableReport(name, print), { rows });
+  await run(json ? jsonReport(name, print) : tableReport(name, print), {
+    rows,
+    ...(count === null ? {} : { count }),
+  });
 }
 
-function readArguments(): { names: string[]; json: boolean; rows: string } {
+function readArguments(): { names: string[]; json: boolean; rows: string; count: number | null } {
   try {
     const { values, positionals } = parseArgs({
-      options: { json: { type: "boolean", default: false }, rows: { type: "string", default: "" } },
+      options: {
+        json: { type: "boolean", default: false },
+        rows: { type: "string", default: "" },
+        count: { type: "string" },
+      },
       allowPositionals: true,
     });
     const unknown = positionals.find((name) => !available.includes(name));
     if (unknown !== undefined) throw new Error(`there is no benchmark "${unknown}"`);
-    return { names: positionals.length > 0 ? positionals : available, json: values.json, rows: values.rows };
+    const { json, rows, count } = values;
+    if (count !== undefined && !/^[1-9]\d{0,8}$/.test(count)) throw new Error("--count takes a whole number");
+    const names = positionals.length > 0 ? positionals : available;
+    return { names, json, rows, count: count === undefined ? null : Number(count) };
   } catch (error) {
     process.stderr.write(`bench: ${(error as Error).message}\n`);
     process.stderr.write(
-      "usage: npm run bench -- [NAME…] [--json] [--rows TEXT], " +
+      "usage: npm run bench -- [NAME…] [--json] [--rows TEXT] [--count N], " +
         `where NAME is one of: ${available.join(", ")}\n`,
     );
     process.exit(2);

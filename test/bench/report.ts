@@ -25,6 +25,8 @@ export interface Report {
 export interface BenchmarkOptions {
   /** Only rows whose name has that text, where a benchmark can measure them alone. */
   readonly rows?: string;
+  /** How many operations, of a benchmark that is a run of so many. */
+  readonly count?: number;
 }
 
 /** A benchmark module exports this as `run`. */
