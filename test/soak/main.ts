@@ -46,7 +46,7 @@ function options() {
 }
 
 function print(result: SoakResult): void {
-  const { blocks, children, seed, seconds, bytesPerChild, liveBytes, takenBytes } = result;
+  const { blocks, children, seed, seconds, bytesPerChild, liveBytes, takenBytes, candidates } = result;
   const mebibytes = (bytes: readonly number[]) => bytes.map((value) => value >>> 20).join(" ");
   console.log(`${grouped(blocks)} blocks over ${grouped(children)} children in ${Math.round(seconds)} s`);
   console.log(`seed ${seed}, last block ${result.id}`);
@@ -59,6 +59,14 @@ function print(result: SoakResult): void {
   console.log(
     `               ${result.collections} collections, ${result.reverts} reverts, ` +
       `${result.speculativeUsed} results of speculative work used`,
+  );
+  console.log(
+    `               ${result.reorgs} reorgs, ${result.forks} forks, ${result.prunes} prunes, ` +
+      `${result.views} views`,
+  );
+  console.log(
+    `candidates     ${candidates.committed} committed, ${candidates.released} released, ` +
+      `${candidates.dropped} dropped, ${candidates.noticed} of these noticed`,
   );
 }
 

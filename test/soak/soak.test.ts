@@ -16,6 +16,8 @@ test("the heap of a short run does not grow once it is warm, and the run can be 
   t.diagnostic(JSON.stringify(first));
   assert.equal(first.grew, null);
   assert.ok(first.collections >= 10 && first.reverts > 0 && first.speculativeUsed > 0);
+  assert.ok(first.reorgs > 0 && first.prunes > 0 && first.views > 0);
+  assert.ok(first.candidates.committed > 0 && first.candidates.noticed > 0);
   const { fresh, worked } = first.bytesPerChild;
   assert.ok(fresh < 1024, "of a child that was made");
   assert.ok(worked - 4096 < 2048, "of a child with a page of its own, beyond that page");

@@ -1,15 +1,19 @@
 /**
  * A long run: many idle children, and block after block that starts some of them, joins them or leaves them
- * running, drops and makes others, goes back and forks. The state of such a run does not grow, so neither may
- * the heap once it is warm: at every tenth of the run it is collected and measured.
+ * running, drops and makes others. It goes back, forks, reorganises and prunes; some blocks are chosen among
+ * candidates, of which others are released, or dropped without a word; views look on. The state of such a run
+ * does not grow, so neither may the heap once it is warm: at every tenth of the run it is collected and
+ * measured.
  */
 
 import { performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { CHUNK_BYTES, CONTROL_GENERATION, CONTROL_NEXT_CHUNK } from "../../runtime/heap/heap.ts";
-import { programHash, type Runtime } from "../../runtime/index.ts";
+import { type Candidate, programHash, type Runtime } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { Script } from "../driver.ts";
+import { REGION, Script } from "../driver.ts";
 import { guest, withRuntime } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 
@@ -38,6 +42,12 @@ export interface SoakResult {
   readonly collections: number;
   readonly reverts: number;
   readonly speculativeUsed: number;
+  readonly reorgs: number;
+  readonly forks: number;
+  readonly prunes: number;
+  readonly views: number;
+  /** Candidates that were committed, released, dropped, and of the last how many were noticed. */
+  readonly candidates: Readonly<Record<"committed" | "released" | "dropped" | "noticed", number>>;
   /** Of the whole process, at the end. */
   readonly residentBytes: number;
   readonly seconds: number;
@@ -55,14 +65,28 @@ const SLACK_BYTES = 16 << 20;
 const SLACK_SHARE = 1.05;
 const COMMANDS = 12_500;
 const GAS = 100_000;
-/** Of 100 blocks, before how many the run goes back to an earlier one, and is continued on a fork. */
+/**
+ * Of 100 blocks, before how many the run goes back to an earlier one, is continued on a fork, is pruned, is
+ * reorganised, and has its next block chosen among candidates.
+ */
 const REVERTS = 2;
-const FORKS = 1;
+const FORKS = 2;
+const PRUNES = 1;
+const REORGS = 2;
+const CHOICES = 10;
+const CANDIDATES = 3;
+/** So many blocks have a view beside them. */
+const VIEW_EVERY = 8;
+const VIEW = { input: new Script({ commands: 0 }).metadata(), inbox: REGION, argument: REGION };
 const PUT = 1;
 const GET = 2;
 
 const trivial = await guest("trivial");
-const OPTIONS = { memoryQuotaPages: 2 ** 21, heapBytes: 2 ** 33, gasLimit: 1e12 };
+/** Dropped candidates are noticed when the engine collects its own heap. */
+setFlagsFromString("--expose-gc");
+const collectHost = runInNewContext("gc") as () => void;
+
+const OPTIONS = { candidatesLimit: 1 << 12, memoryQuotaPages: 2 ** 21, heapBytes: 2 ** 33, gasLimit: 1e12 };
 
 /** Child numbers spread over the whole range. */
 const numberOf = (child: number): number => (child * 104_729) % abi.CHILD_LIMIT;
@@ -76,31 +100,65 @@ export function soak(options: SoakOptions): Promise<SoakResult> {
     const next = random(seed);
     const liveBytes: number[] = [];
     const takenBytes: number[] = [];
-    let reverts = 0;
     let on = runtime;
+    let notice = watch(on);
+    const counts = { reverts: 0, reorgs: 0, forks: 0, prunes: 0, views: 0 };
+    const candidates = { committed: 0, released: 0, dropped: 0, noticed: 0 };
+    let view: Promise<unknown> = Promise.resolve();
     // As many as a tenth of the run touches several times.
     const active = Math.min(children, Math.ceil(blocks / TENTHS));
     for (let block = 0; block < blocks; block++) {
+      const metadata = (): Uint8Array => script(next, active, startsPerBlock, block);
       const dice = next(100);
-      if (dice < REVERTS && on.blocks().length > 2) {
-        const kept = on.blocks();
-        await on.revert(kept[next(Math.min(kept.length, 32))] ?? 0);
-        reverts++;
-      } else if (dice < REVERTS + FORKS) {
+      const isTurn = (before: number, count: number): boolean => dice >= before && dice < before + count;
+      const kept = on.blocks();
+      const earlier = kept[next(Math.min(kept.length, 32))] ?? on.head;
+      if (block % VIEW_EVERY === 0) {
+        await view;
+        view = on.call([], "run", { ...VIEW, block: earlier });
+        counts.views++;
+      }
+      if (isTurn(0, REVERTS)) {
+        await on.revert(earlier);
+        counts.reverts++;
+      } else if (isTurn(10, FORKS)) {
+        await view;
         const fork = await on.fork();
         await on.close();
+        candidates.noticed += await notice;
         on = fork;
+        notice = watch(on);
+        counts.forks++;
+      } else if (isTurn(20, PRUNES)) {
+        await on.prune(Math.max(1, retainBlocks >> 1));
+        counts.prunes++;
+      } else if (isTurn(30, REORGS)) {
+        await on.reorg({ to: earlier, blocks: [{ metadata: metadata() }, { metadata: metadata() }] });
+        counts.reorgs++;
       }
-      await on.produce(script(next, active, startsPerBlock, block));
+      if (isTurn(40, CHOICES)) {
+        const made = await Promise.all(
+          Array.from({ length: CANDIDATES }, metadata).map((each) => on.execute(each)),
+        );
+        const [chosen, released] = made as [Candidate, Candidate];
+        await on.commit(chosen);
+        await on.release(released);
+        candidates.committed++;
+        candidates.released++;
+        candidates.dropped += CANDIDATES - 2;
+      } else await on.produce(metadata());
       if (((block + 1) * TENTHS) % blocks < TENTHS) {
         progress(`block ${block + 1} of ${blocks}`);
         liveBytes.push(await live(on));
         takenBytes.push((on.engine.heap.control[CONTROL_NEXT_CHUNK] as number) * CHUNK_BYTES);
       }
     }
+    await view;
     await on.close();
+    candidates.noticed += await notice;
     return {
-      ...{ blocks, children, seed, bytesPerChild, liveBytes, takenBytes, reverts },
+      ...{ blocks, children, seed, bytesPerChild, liveBytes, takenBytes, candidates },
+      ...counts,
       id: on.head.id,
       collections: runtime.engine.heap.control[CONTROL_GENERATION] as number,
       speculativeUsed: runtime.engine.pool.speculativeUsed,
@@ -109,6 +167,15 @@ export function soak(options: SoakOptions): Promise<SoakResult> {
       grew: growth("live", liveBytes) ?? growth("taken", takenBytes),
     };
   });
+}
+
+/** How many dropped candidates the runtime has noticed, once it is closed. */
+async function watch(runtime: Runtime): Promise<number> {
+  let noticed = 0;
+  for await (const event of runtime.events()) {
+    if (event.kind === "release" && event.reason === "dropped") noticed++;
+  }
+  return noticed;
 }
 
 /** What an idle child takes of the heap, among so many. */
@@ -121,6 +188,8 @@ export function bytesPerChild(children: number): Promise<SoakResult["bytesPerChi
 /** Bytes of the heap in use, after a collection. */
 async function live(runtime: Runtime): Promise<number> {
   const { engine } = runtime;
+  collectHost();
+  await setTimeout(1);
   const generation = engine.heap.control[CONTROL_GENERATION];
   // Speculative work puts a collection off.
   for (; engine.heap.control[CONTROL_GENERATION] === generation; await setTimeout(1)) await engine.collect();
