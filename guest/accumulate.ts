@@ -48,7 +48,7 @@ export function accumulateU64(
   minimum: u64 = 0,
   maximum: u64 = u64.MAX_VALUE,
 ): bool {
-  memory.fill(request + abi.ACCUMULATE_DELTA, 0, abi.ACCUMULATE_SIZE - <usize>abi.ACCUMULATE_DELTA);
+  memory.fill(request + abi.ACCUMULATE_DELTA, 0, <usize>abi.ACCUMULATE_SIZE - <usize>abi.ACCUMULATE_DELTA);
   store<u64>(request, delta, abi.ACCUMULATE_DELTA);
   let flags = subtract ? abi.ACCUMULATE_SUBTRACT : 0;
   if (minimum != 0 || maximum != u64.MAX_VALUE) {

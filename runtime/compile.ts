@@ -6,7 +6,7 @@
  * depend on the machine: paths inside the module (an abort names its file) are relative to the entry's
  * package, and no configuration file is read. `stillpoint/guest` and `stillpoint/syscalls/abi` resolve to the
  * SDK of this very package, other packages through node_modules as asc does. The compiler is loaded at the
- * first compilation only; it runs on the calling thread, one compilation at a time.
+ * first compilation only; it runs on a thread of its own, one compilation at a time (compiler/thread.ts).
  *
  * It also writes a source map and the names of functions, which are not part of the program: they are kept
  * beside it, and this process is told of them (program/source-map/sources.ts), so that traces have
@@ -14,19 +14,30 @@
  *
  * Cache, one directory, safe to share between processes and to delete at any time:
  *   <request>.json   the files that the last compilation of this request asked for, found or not
- *   <content>.guest  32 bytes SHA-256 of the rest · u32 length of the module · the module as asc wrote it ·
- *                    its source map, if any; the name is a hash over flags, asc version and the contents of
- *                    all those files
+ *   <content>.guest  32 bytes SHA-256 of its name and the rest · u32 length of the module · u32 length of the
+ *                    source map · the module as asc wrote it · its source map, if any · warnings; the name is
+ *                    a hash over flags, asc version and the contents of all those files
  * Both are written beside and renamed into place; what does not check is compiled again.
  */
 
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { MAIL_BYTES } from "../syscalls/abi.ts";
 import { messageOf } from "./arguments.ts";
+import { type Compiled, type Read, sha256 } from "./compiler/asc.ts";
+import {
+  findPackage,
+  isSdk,
+  PACKAGE_ROOT,
+  type Request,
+  readSource,
+  readText,
+  toPosix,
+} from "./compiler/sources.ts";
+import { compileOnThread } from "./compiler/thread.ts";
 import { UsageError } from "./errors.ts";
 import { WASM_PAGE_BYTES } from "./limits.ts";
 import { readState } from "./program/decode/state.ts";
@@ -35,7 +46,7 @@ import { addSources } from "./program/source-map/sources.ts";
 import { analyseGuest, mentionsContracts, parseLock, withInterface } from "./typed/build.ts";
 import type { TypedGuest } from "./typed/guest.ts";
 
-/** How a guest is compiled. */
+/** Options of `compileGuest`. */
 export interface CompileOptions {
   /** Optimise for speed (asc -O3). Default true. */
   readonly optimize?: boolean;
@@ -74,34 +85,30 @@ export interface CompileOptions {
    * the entry.
    */
   readonly baseDirectory?: string;
+  /** Milliseconds for one compilation: some sources make the compiler run for ever. Default 60,000. */
+  readonly timeoutMs?: number;
+  /** Called with what the compiler warns of. Default: nobody is told. */
+  readonly onWarning?: (text: string) => void;
   /**
    * Directory of the cache; false: none. Default: .cache/guests of this package, or STILLPOINT_GUEST_CACHE.
    */
   readonly cache?: string | false;
 }
 
-/**
- * A file the compiler asked for: its path relative to the base directory and the hash of its content, null if
- * there is none.
- */
-interface Read {
-  readonly path: string;
-  readonly hash: string | null;
-}
-
 const KNOWN: readonly (keyof CompileOptions)[] = [
   ...(["optimize", "debug", "memoryBase", "stackSize", "initialMemory", "maximumMemory"] as const),
   ...(["runtime", "disable", "enable", "constants", "baseDirectory", "cache"] as const),
+  ...(["timeoutMs", "onWarning"] as const),
 ];
-const CACHE_VERSION = 2;
+const CACHE_VERSION = 3;
+const TIMEOUT_MS = 60_000;
 /** Initial memory for the heap of a program with state, in pages of 64 KiB. */
 const HEAP_PAGES = 16;
+/** Of an entry of the cache: hash and lengths. */
+const HEAD_BYTES = 40;
 /** The custom section that asc --sourceMap appends. */
 const SOURCE_MAP_URL = "sourceMappingURL";
 const FEATURES = ["mutable-globals", "sign-extension", "nontrapping-f2i", "bulk-memory"];
-const PACKAGE_ROOT = findPackage(dirname(fileURLToPath(import.meta.url)), "stillpoint");
-const SDK_PATH = /(?:^|\/)node_modules\/stillpoint\/(guest(?:\/.*)?|syscalls\/.*)$/;
-
 /**
  * Compiles the AssemblyScript file `entryFile` to a WebAssembly module.
  *
@@ -139,7 +146,7 @@ async function built(entry: string, options: CompileOptions): Promise<Built> {
     const flags = compilerFlags({ ...layout, ...options });
     return compiled(
       { source: typed?.entry ?? source, base, flags, texts: typed?.texts ?? NO_TEXTS },
-      options.cache,
+      options,
     );
   };
   let made = typed === null ? await compile({}) : null;
@@ -157,7 +164,8 @@ async function built(entry: string, options: CompileOptions): Promise<Built> {
     // Where static data begins follows from a constant of the program, so it is compiled once more.
     made = await compile({ memoryBase, initialMemory });
   }
-  const { code, map } = made as Compiled;
+  const { code, map, warnings } = made as Compiled;
+  if (warnings !== "") options.onWarning?.(warnings);
   const plain = withoutSections(code, options.debug ? [SOURCE_MAP_URL] : [SOURCE_MAP_URL, "name"]);
   const program = typed === null ? plain : withInterface(plain, typed.description);
   addSources(program, { map, named: code });
@@ -187,33 +195,17 @@ export function lockPath(entry: string): string {
  * @internal
  */
 export async function compileWithFlags(entry: string, base: string, flags: string[]): Promise<Uint8Array> {
-  return (await compiled({ source: toPosix(relative(base, entry)), base, flags, texts: NO_TEXTS })).code;
-}
-
-/** What the compiler is asked for. */
-interface Request {
-  /** The entry, relative to `base`. */
-  readonly source: string;
-  readonly base: string;
-  readonly flags: readonly string[];
-  /** Texts that stand for those of files. */
-  readonly texts: ReadonlyMap<string, string>;
+  return (await compiled({ source: toPosix(relative(base, entry)), base, flags, texts: NO_TEXTS }, {})).code;
 }
 
 const NO_TEXTS: ReadonlyMap<string, string> = new Map();
 
-/** What asc wrote. */
-interface Compiled {
-  readonly code: Uint8Array;
-  /** "" if none was asked for. */
-  readonly map: string;
-}
-
-async function compiled(request: Request, cacheOption?: string | false): Promise<Compiled> {
+async function compiled(request: Request, options: CompileOptions): Promise<Compiled> {
   const { source, base, flags } = request;
+  const { timeoutMs = TIMEOUT_MS } = options;
   const cache =
-    cacheOption ?? process.env.STILLPOINT_GUEST_CACHE ?? join(PACKAGE_ROOT ?? base, ".cache", "guests");
-  if (cache === false) return oneAtATime(() => runCompiler(request));
+    options.cache ?? process.env.STILLPOINT_GUEST_CACHE ?? join(PACKAGE_ROOT ?? base, ".cache", "guests");
+  if (cache === false) return compileOnThread(request, timeoutMs);
 
   const list = join(cache, `${digest("request", [source, base, ...flags], [])}.json`);
   return (
@@ -221,11 +213,20 @@ async function compiled(request: Request, cacheOption?: string | false): Promise
     (await oneAtATime(async () => {
       const other = await load(cache, list, request);
       if (other) return other;
-      const made = await runCompiler(request);
-      await save(cache, list, request, made, made.reads);
+      const made = await compileOnThread(request, timeoutMs);
+      await save(cache, list, request, made);
       return made;
     }))
   );
+}
+
+let queue: Promise<unknown> = Promise.resolve();
+
+/** Of two requests for the same the second finds what the first has kept. */
+function oneAtATime<T>(task: () => Promise<T>): Promise<T> {
+  const result = queue.then(task);
+  queue = result.catch(() => undefined);
+  return result;
 }
 
 // ---- flags ------------------------------------------------------------------------------------------------
@@ -257,6 +258,11 @@ function checkOptions(entryFile: string, options: CompileOptions): void {
   }
   if (baseDirectory !== undefined && typeof baseDirectory !== "string")
     throw wrong("baseDirectory", baseDirectory, "a directory");
+  const { timeoutMs, onWarning } = options;
+  if (timeoutMs !== undefined && !(Number.isInteger(timeoutMs) && timeoutMs > 0 && timeoutMs < 2 ** 31))
+    throw wrong("timeoutMs", timeoutMs, "an integer from 1 to 2147483647");
+  if (onWarning !== undefined && typeof onWarning !== "function")
+    throw wrong("onWarning", onWarning, "a function");
   if (cache !== undefined && cache !== false && typeof cache !== "string")
     throw wrong("cache", cache, "a directory or false");
 }
@@ -303,92 +309,6 @@ function wrong(name: string, value: unknown, expected: string): UsageError {
   return new UsageError("E_COMPILE_OPTION", messageOf(`option "${name}"`, value, expected), { option: name });
 }
 
-// ---- the compiler -----------------------------------------------------------------------------------------
-
-let queue: Promise<unknown> = Promise.resolve();
-
-function oneAtATime<T>(task: () => Promise<T>): Promise<T> {
-  const result = queue.then(task);
-  queue = result.catch(() => undefined);
-  return result;
-}
-
-async function runCompiler(request: Request): Promise<Compiled & { readonly reads: Read[] }> {
-  const { source, base, flags } = request;
-  const asc = await import("assemblyscript/asc");
-  const seen = new Map<string, string | null>();
-  let code: Uint8Array | undefined;
-  let map = "";
-  let diagnostics = "";
-  const result = await asc.main([source, "--outFile", "guest.wasm", "--noColors", ...flags], {
-    stdout: { write: () => true },
-    stderr: {
-      write: (chunk: string | Uint8Array) => {
-        diagnostics += typeof chunk === "string" ? chunk : new TextDecoder().decode(chunk);
-        return true;
-      },
-    },
-    readFile: async (path: string, directory: string) => {
-      const name = toPosix(relative(base, resolve(directory === "." ? base : directory, path)));
-      if (!name.endsWith(".ts")) return null;
-      const content = await readText(request, name);
-      seen.set(name, content === null ? null : sha256(content));
-      return content;
-    },
-    writeFile: (path: string, contents: string | Uint8Array) => {
-      if (typeof contents !== "string") code = contents;
-      else if (path.endsWith(".map")) map = withoutContents(contents);
-    },
-    listFiles: () => [],
-  });
-  if (result.error || !code) {
-    const text = diagnostics.trim() || (result.error?.stack ?? "no output");
-    throw new UsageError("E_GUEST_COMPILE", `${source} does not compile:\n${text}`, {
-      entry: source,
-      diagnostics: text,
-    });
-  }
-  const reads = [...seen].map(([path, hash]) => ({ path, hash }));
-  return { code, map, reads: reads.sort((a, b) => (a.path < b.path ? -1 : 1)) };
-}
-
-/** A source map without the texts of the sources, which are most of it. */
-function withoutContents(map: string): string {
-  const { sourcesContent: _, ...rest } = JSON.parse(map);
-  return JSON.stringify(rest);
-}
-
-async function readText({ base, texts }: Request, name: string): Promise<string | null> {
-  return texts.get(name) ?? (await readSource(base, name));
-}
-
-/** Does the path name a file of the SDK's? */
-function isSdk(base: string, name: string): boolean {
-  if (SDK_PATH.test(name)) return true;
-  const path = PACKAGE_ROOT === undefined ? "" : toPosix(relative(PACKAGE_ROOT, resolve(base, name)));
-  return path.startsWith("guest/") || path.startsWith("syscalls/");
-}
-
-/** The text of a source file below `base`, or of the SDK wherever it is asked for; null if there is none. */
-async function readSource(base: string, name: string): Promise<string | null> {
-  const own = SDK_PATH.exec(name)?.[1];
-  try {
-    return await readFile(
-      own !== undefined && PACKAGE_ROOT ? join(PACKAGE_ROOT, own) : resolve(base, name),
-      "utf8",
-    );
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") return null;
-    throw new UsageError(
-      "E_GUEST_MISSING",
-      `cannot read the guest source ${name}: ${code}`,
-      { name },
-      { cause: error },
-    );
-  }
-}
-
 // ---- the cache --------------------------------------------------------------------------------------------
 
 let compilerVersion: string | undefined;
@@ -418,10 +338,16 @@ async function load(cache: string, list: string, request: Request): Promise<Comp
         return { path, hash: content === null ? null : sha256(content) };
       }),
     );
-    const entry = await readFile(join(cache, `${digest("content", [source, ...flags], reads)}.guest`));
-    if (sha256(entry.subarray(32)) !== entry.toString("hex", 0, 32)) return undefined;
-    const end = 36 + entry.readUInt32LE(32);
-    return { code: new Uint8Array(entry.subarray(36, end)), map: entry.toString("utf8", end) };
+    const name = digest("content", [source, ...flags], reads);
+    const entry = await readFile(join(cache, `${name}.guest`));
+    if (hashOf(name, entry.subarray(32)) !== entry.toString("hex", 0, 32)) return undefined;
+    const map = HEAD_BYTES + entry.readUInt32LE(32);
+    const end = map + entry.readUInt32LE(36);
+    return {
+      code: new Uint8Array(entry.subarray(HEAD_BYTES, map)),
+      map: entry.toString("utf8", map, end),
+      warnings: entry.toString("utf8", end),
+    };
   } catch {
     return undefined; // missing or unreadable: as if it had never been compiled
   }
@@ -431,20 +357,27 @@ async function save(
   cache: string,
   list: string,
   { source, flags }: Request,
-  { code, map }: Compiled,
-  reads: Read[],
+  { code, map, warnings, reads }: Compiled & { readonly reads: readonly Read[] },
 ): Promise<void> {
   try {
     await mkdir(cache, { recursive: true });
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(code.length);
-    const content = Buffer.concat([length, code, Buffer.from(map, "utf8")]);
-    const entry = Buffer.concat([Buffer.from(sha256(content), "hex"), content]);
-    await replace(join(cache, `${digest("content", [source, ...flags], reads)}.guest`), entry);
+    const texts = [Buffer.from(map), Buffer.from(warnings)] as const;
+    const lengths = Buffer.alloc(8);
+    lengths.writeUInt32LE(code.length);
+    lengths.writeUInt32LE(texts[0].length, 4);
+    const content = Buffer.concat([lengths, code, ...texts]);
+    const name = digest("content", [source, ...flags], reads);
+    const entry = Buffer.concat([Buffer.from(hashOf(name, content), "hex"), content]);
+    await replace(join(cache, `${name}.guest`), entry);
     await replace(list, JSON.stringify(reads.map((read) => read.path)));
   } catch {
     // A cache that cannot be written (read-only installation, full disk) costs time, not correctness.
   }
+}
+
+/** Over the name too, so that an entry under another's name is noticed. */
+function hashOf(name: string, content: Uint8Array): string {
+  return sha256(Buffer.concat([Buffer.from(name), content]));
 }
 
 async function replace(path: string, content: string | Uint8Array): Promise<void> {
@@ -456,27 +389,4 @@ async function replace(path: string, content: string | Uint8Array): Promise<void
     await rm(temporary, { force: true });
     throw error;
   }
-}
-
-// ---- small things -----------------------------------------------------------------------------------------
-
-/** The nearest directory from `start` upwards with a package.json (of the given name). */
-function findPackage(start: string, name?: string): string | undefined {
-  for (let directory = start; ; directory = dirname(directory)) {
-    const manifest = join(directory, "package.json");
-    if (
-      existsSync(manifest) &&
-      (name === undefined || JSON.parse(readFileSync(manifest, "utf8")).name === name)
-    )
-      return directory;
-    if (directory === dirname(directory)) return undefined;
-  }
-}
-
-function sha256(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
-}
-
-function toPosix(path: string): string {
-  return path.split(sep).join("/");
 }

@@ -152,10 +152,14 @@ test("a cached module is loaded without the compiler", async () => {
   const cache = join(directory, "cache");
   const name = readdirSync(cache).find((each) => each.endsWith(".guest"))!;
   const planted = Buffer.from("0061736d01000000000401426421", "hex"); // empty, but for a custom section
-  const length = Buffer.from([planted.length, 0, 0, 0]);
   const map = '{"version":3,"sources":[],"names":[],"mappings":""}';
-  const content = Buffer.concat([length, planted, Buffer.from(map)]);
-  writeFileSync(join(cache, name), Buffer.concat([createHash("sha256").update(content).digest(), content]));
+  const lengths = Buffer.from([planted.length, 0, 0, 0, map.length, 0, 0, 0]);
+  const content = Buffer.concat([lengths, planted, Buffer.from(map)]);
+  const hash = createHash("sha256")
+    .update(name.replace(/\.guest$/, ""))
+    .update(content)
+    .digest();
+  writeFileSync(join(cache, name), Buffer.concat([hash, content]));
   assert.deepEqual(Buffer.from(await compile(directory)), planted);
 });
 
@@ -246,4 +250,74 @@ test("wrong arguments are named", async () => {
   });
   await assert.rejects(compileGuest(join(directory, "package.json")), { code: "E_GUEST_MISSING" });
   assert.ok(!existsSync(join(directory, "cache")));
+});
+
+test("a compiler that crashes or does not end is an error, and the next one works", async () => {
+  const terms = new Array(30_000).fill("x").join(" + ");
+  const directory = project({
+    "deep.ts": `export function go(x: i64): i64 { return ${terms}; }\n`,
+    "endless.ts":
+      "function rec(x: i64): i64 { return rec(x + 1) + rec(x + 2) + 1; }\n" +
+      "export function go(x: i64): i64 { return rec(x); }\n",
+    "good.ts": "export function go(x: i64): i64 { return x; }\n",
+  });
+  const compile = (name: string, options = {}) =>
+    compileGuest(join(directory, name), { cache: false, ...options });
+  await assert.rejects(compile("deep.ts"), { code: "E_GUEST_COMPILE" });
+  let beats = 0;
+  const heart = setInterval(() => void beats++, 10);
+  await assert.rejects(compile("endless.ts", { timeoutMs: 3_000 }), (error: UsageError) => {
+    assert.equal(error.code, "E_GUEST_COMPILE");
+    assert.match(error.message, /not done after 3000 ms .*"optimize: false"/);
+    return true;
+  });
+  clearInterval(heart);
+  assert.ok(beats > 10, "the host went on meanwhile");
+  assert.ok((await compile("good.ts")).length > 0);
+  assert.ok((await compile("endless.ts", { optimize: false })).length > 0);
+});
+
+test("warnings come back, from the cache as well", async () => {
+  const directory = project({
+    "a.ts": "export class Shown { x: i32 = 0; }\nexport function go(x: i64): i64 { return x; }\n",
+  });
+  for (let i = 0; i < 2; i++) {
+    const warnings: string[] = [];
+    const options = {
+      cache: join(directory, "cache"),
+      onWarning: (text: string) => void warnings.push(text),
+    };
+    await compileGuest(join(directory, "a.ts"), options);
+    assert.match(warnings.join(), /WARNING AS235/);
+  }
+});
+
+test("two entries of the cache that were swapped are compiled again", async () => {
+  const directory = project({
+    "a.ts": "export function go(x: i64): i64 { return x + 1; }\n",
+    "b.ts": "export function go(x: i64): i64 { return x + 2; }\n",
+  });
+  const cache = join(directory, "cache");
+  const compile = (name: string) => compileGuest(join(directory, name), { cache, optimize: false });
+  const before = [await compile("a.ts"), await compile("b.ts")];
+  const [one, two] = readdirSync(cache)
+    .filter((name) => name.endsWith(".guest"))
+    .map((name) => join(cache, name)) as [string, string];
+  const [first, second] = [readFileSync(one), readFileSync(two)];
+  writeFileSync(one, second);
+  writeFileSync(two, first);
+  assert.deepEqual([await compile("a.ts"), await compile("b.ts")], before);
+});
+
+test("what editors make of imports compiles, and changes no byte", async () => {
+  const plain = 'import { U256 } from "stillpoint/guest";\nimport { N } from "./n";\n';
+  const body = "export function go(x: i64): i64 { return x + N.one; }\n";
+  const other = "export class N { static one: i64 = 1; }\n";
+  const variants = [plain, plain.replace("{ N", "{ type N"), plain.replace("import { N", "import type { N")];
+  const programs = [];
+  for (const text of variants) {
+    const directory = project({ "a.ts": text + body, "n.ts": other });
+    programs.push(await compileGuest(join(directory, "a.ts"), { cache: false, optimize: false }));
+  }
+  for (const program of programs) assert.deepEqual(program, programs[0]);
 });

@@ -117,7 +117,8 @@ const LAYERS: Record<string, readonly string[]> = {
     ...["runtime/proof", "runtime/store", "runtime/worker", "runtime/batch"],
   ],
   "runtime/typed": ["base", "runtime/program"],
-  "runtime/compile.ts": ["base", "syscalls", "runtime/program", "runtime/typed"],
+  "runtime/compiler": ["base", "runtime/typed"],
+  "runtime/compile.ts": ["base", "syscalls", "runtime/program", "runtime/typed", "runtime/compiler"],
   "runtime/app": [
     ...["base", "syscalls", "runtime/index.ts", "runtime/compile.ts", "runtime/typed", "runtime/program"],
     "runtime/kernel/faults.ts",

@@ -37,7 +37,7 @@ export const buildCommand: Command = {
       1,
     );
     const entry = resolve(positionals[0] as string);
-    const { program, typed } = await buildGuest(entry);
+    const { program, typed } = await buildGuest(entry, { onWarning: printError });
     if (typed === null) {
       const text = `${basename(entry)} has no class marked @contract: use stillpoint compile`;
       throw new UsageError("NO_INTERFACE", text, { entry });

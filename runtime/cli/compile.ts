@@ -3,7 +3,7 @@
 import { compileGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
 import { sourcesOf } from "../program/source-map/sources.ts";
-import { type Command, EXIT_OK, grouped, parseOptions, print, writeOutput } from "./terminal.ts";
+import { type Command, EXIT_OK, grouped, parseOptions, print, printError, writeOutput } from "./terminal.ts";
 
 export const compileCommand: Command = {
   name: "stillpoint compile",
@@ -29,7 +29,7 @@ export const compileCommand: Command = {
     const { out, sources } = values;
     if (out === undefined)
       throw new UsageError("BAD_OPTION", "-o OUT.wasm is missing: where shall the module go?");
-    const bytes = await compileGuest(positionals[0]!, { debug: values.debug });
+    const bytes = await compileGuest(positionals[0]!, { debug: values.debug, onWarning: printError });
     writeOutput(out, bytes);
     print(`${out}  ${grouped(bytes.length)} bytes`);
     if (sources) {

@@ -18,6 +18,7 @@ import type {
   VariableStatement,
 } from "assemblyscript";
 import { UsageError } from "../errors.ts";
+import { plainImports } from "./imports.ts";
 
 export type {
   CallExpression,
@@ -53,13 +54,17 @@ export interface Sources {
   isSdk(path: string): boolean;
 }
 
+/** The SDK as its package, and its modules with state, which are compiled as the author's own files are. */
+const SDK = "~lib/stillpoint/guest";
+const MODULES = `${SDK}/modules/`;
+
 export class Syntax {
   readonly #as: Assemblyscript;
   readonly #kinds: Enumerations["NodeKind"];
   readonly #flags: Enumerations["CommonFlags"];
   readonly files: AuthorFile[] = [];
   /** The module that the author's files import the SDK from: a package, or a path without extension. */
-  sdkModule = "~lib/stillpoint/guest";
+  sdkModule = SDK;
 
   private constructor(as: Assemblyscript) {
     this.#as = as;
@@ -80,15 +85,20 @@ export class Syntax {
     const texts = new Map<string, string>();
     const parse = (path: string, text: string, isEntry: boolean): void => {
       texts.set(path, text);
-      as.parse(program, text, path, isEntry);
+      try {
+        as.parse(program, text, path, isEntry);
+      } catch (error) {
+        throw compileError(path, `the parser failed: ${(error as Error).message}`);
+      }
     };
     parse(entry, plainImports((await sources.read(entry)) ?? ""), true);
     for (let next = as.nextFile(program); next !== null; next = as.nextFile(program)) {
-      if (next.startsWith("~lib/")) continue;
+      if (next.startsWith("~lib/") && !next.startsWith(MODULES)) continue;
       for (const path of [`${next}.ts`, `${next}/index.ts`]) {
         const text = await sources.read(path);
         if (text === null) continue;
-        if (sources.isSdk(path)) syntax.sdkModule = path.replace(/(\/index)?\.ts$/, "");
+        if (!next.startsWith(MODULES) && sources.isSdk(path))
+          syntax.sdkModule = path.replace(/(\/index)?\.ts$/, "");
         else parse(path, plainImports(text), false);
         break;
       }
@@ -111,7 +121,7 @@ export class Syntax {
     for (const statement of source.statements) {
       if (statement.kind !== this.#kinds.Import) continue;
       const { declarations, internalPath } = statement as ImportStatement;
-      const isSdk = [this.sdkModule, `${this.sdkModule}/index`].includes(internalPath);
+      const isSdk = [SDK, this.sdkModule, `${this.sdkModule}/index`].includes(internalPath);
       for (const { name, foreignName } of isSdk ? (declarations ?? []) : []) {
         names.set(name.text, foreignName.text);
       }
@@ -244,17 +254,4 @@ export function errorAt(node: Node, text: string): UsageError {
 export function compileError(entry: string, diagnostics: string): UsageError {
   const text = `${entry} does not compile:\n${diagnostics}`;
   return new UsageError("E_GUEST_COMPILE", text, { entry, diagnostics });
-}
-
-/**
- * The text with imports that asc can read: what editors write as `import type` is an import like any other.
- * Everything stays where it was.
- */
-export function plainImports(text: string): string {
-  const blank = (match: string): string => " ".repeat(match.length);
-  return text
-    .replace(/^(\s*(?:import|export)\s+)(type\s)(?=\s*\{)/gm, (_, start, word) => start + blank(word))
-    .replace(/^(\s*import\s*\{)([^}]*)(?=\})/gm, (_, start, list: string) => {
-      return start + list.replace(/\btype\s+(?=[\w$])/g, blank);
-    });
 }

@@ -1,0 +1,79 @@
+/**
+ * One run of asc, on the thread that calls it. It can end that thread, for asc exits after a crash of its
+ * own, and it can run for ever: so it is called on a thread of its own (thread.ts).
+ */
+
+import { createHash } from "node:crypto";
+import { relative, resolve } from "node:path";
+import { UsageError } from "../errors.ts";
+import { type Request, readText, toPosix } from "./sources.ts";
+
+/** What asc wrote. */
+export interface Compiled {
+  readonly code: Uint8Array;
+  /** "" if none was asked for. */
+  readonly map: string;
+  /** What it warns of; "" if nothing. */
+  readonly warnings: string;
+}
+
+/** A file that the compiler asked for, and the hash of its content, null if there is none. */
+export interface Read {
+  readonly path: string;
+  readonly hash: string | null;
+}
+
+/**
+ * Compiles.
+ *
+ * @throws UsageError E_GUEST_COMPILE with the diagnostics
+ */
+export async function runAsc(request: Request): Promise<Compiled & { readonly reads: Read[] }> {
+  const { source, base, flags } = request;
+  const asc = await import("assemblyscript/asc");
+  const seen = new Map<string, string | null>();
+  let code: Uint8Array | undefined;
+  let map = "";
+  let diagnostics = "";
+  const result = await asc.main([source, "--outFile", "guest.wasm", "--noColors", ...flags], {
+    stdout: { write: () => true },
+    stderr: {
+      write: (chunk: string | Uint8Array) => {
+        diagnostics += typeof chunk === "string" ? chunk : new TextDecoder().decode(chunk);
+        return true;
+      },
+    },
+    readFile: async (path: string, directory: string) => {
+      const name = toPosix(relative(base, resolve(directory === "." ? base : directory, path)));
+      if (!name.endsWith(".ts")) return null;
+      const content = await readText(request, name);
+      seen.set(name, content === null ? null : sha256(content));
+      return content;
+    },
+    writeFile: (path: string, contents: string | Uint8Array) => {
+      if (typeof contents !== "string") code = contents;
+      else if (path.endsWith(".map")) map = withoutContents(contents);
+    },
+    listFiles: () => [],
+  });
+  if (result.error || !code) {
+    const text = diagnostics.trim() || (result.error?.stack ?? "no output");
+    throw new UsageError("E_GUEST_COMPILE", `${source} does not compile:\n${text}`, {
+      entry: source,
+      diagnostics: text,
+    });
+  }
+  const reads = [...seen].map(([path, hash]) => ({ path, hash }));
+  const warnings = diagnostics.trim();
+  return { code, map, warnings, reads: reads.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+}
+
+/** A source map without the texts of the sources, which are most of it. */
+function withoutContents(map: string): string {
+  const { sourcesContent: _, ...rest } = JSON.parse(map);
+  return JSON.stringify(rest);
+}
+
+export function sha256(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}

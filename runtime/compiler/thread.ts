@@ -1,0 +1,89 @@
+/**
+ * The compiler on a thread of its own, which stays for the next compilation: a warm one takes a third of the
+ * time of the first. Whatever asc does there, the host lives: it exits after a crash of its own (a sum of
+ * 30,000 terms), and it can run for ever (`rec(x + 1) + rec(x + 2)` at -O3). The thread is then replaced.
+ *
+ * An idle thread does not keep the process alive.
+ */
+
+import { Worker } from "node:worker_threads";
+import { UsageError } from "../errors.ts";
+import type { Compiled, Read } from "./asc.ts";
+import type { Request } from "./sources.ts";
+import type { Answer } from "./worker.ts";
+
+const FILE = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
+
+/** The thread, and what is told of its answer; null: none has been started, or the last one is gone. */
+let worker: Worker | null = null;
+let told: { readonly answer: (answer: Answer) => void; readonly fail: (why: string) => void } | null = null;
+let queue: Promise<unknown> = Promise.resolve();
+
+/**
+ * Compiles, after those that were asked for before.
+ *
+ * @throws UsageError E_GUEST_COMPILE, also if it takes longer than `timeoutMs`
+ */
+export function compileOnThread(
+  request: Request,
+  timeoutMs: number,
+): Promise<Compiled & { readonly reads: Read[] }> {
+  const result = queue.then(() => run(request, timeoutMs));
+  queue = result.catch(() => undefined);
+  return result;
+}
+
+async function run(request: Request, timeoutMs: number): Promise<Compiled & { readonly reads: Read[] }> {
+  worker ??= start();
+  const thread = worker;
+  thread.ref();
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const answer = await new Promise<Answer>((resolve, reject) => {
+      told = { answer: resolve, fail: (why) => reject(failure(request, why)) };
+      timer = setTimeout(() => lose(thread, tooLong(timeoutMs)), timeoutMs);
+      thread.postMessage(request);
+    });
+    if ("made" in answer) return answer.made;
+    const { code, message, facts } = answer.error;
+    throw new UsageError(code, message, facts);
+  } finally {
+    clearTimeout(timer);
+    told = null;
+    thread.unref();
+  }
+}
+
+function start(): Worker {
+  // What asc prints when it crashes is nobody's.
+  const thread = new Worker(new URL(FILE, import.meta.url), { stdout: true, stderr: true });
+  thread.on("message", (answer: Answer) => told?.answer(answer));
+  thread.on("error", (error: Error) => lose(thread, `the compiler failed: ${error.message}`));
+  thread.on("exit", () => lose(thread, CRASHED));
+  return thread;
+}
+
+/** The thread is done with, if it was not before. */
+function lose(thread: Worker, why: string): void {
+  if (worker !== thread) return;
+  worker = null;
+  void thread.terminate();
+  told?.fail(why);
+}
+
+const CRASHED =
+  "the compiler crashed, as it does on expressions that are nested too deep or too long: divide them";
+
+function tooLong(timeoutMs: number): string {
+  return (
+    `the compiler was not done after ${timeoutMs} ms ("timeoutMs"). Its optimiser does not end on some ` +
+    'recursive functions: rewrite those, or compile with "optimize: false"'
+  );
+}
+
+function failure({ source }: Request, why: string): UsageError {
+  return new UsageError("E_GUEST_COMPILE", `${source} does not compile: ${why}`, {
+    entry: source,
+    diagnostics: why,
+  });
+}
