@@ -15,5 +15,14 @@ export declare function transaction(target?: any, name?: any, descriptor?: any):
 /** A method that only looks: what it writes is forgotten. Maxima as with `transaction`. */
 export declare function view(target?: any, name?: any, descriptor?: any): any;
 
-/** The most bytes of UTF-8 that a string of a record may have, or bytes may be. */
-export declare function max(bytes: i32): any;
+/**
+ * A method that runs once, when an app is made, before all transactions: what starts with something else than
+ * zero. At most one in a contract. Maxima as with `transaction`.
+ */
+export declare function setup(target?: any, name?: any, descriptor?: any): any;
+
+/**
+ * The most bytes of UTF-8 that a string of a record may have, or bytes may be, or elements an array; the
+ * number of elements of a StaticArray. From the outermost in: `@max(10, 64) names: string[]`.
+ */
+export declare function max(most: i32, inner?: i32, innermost?: i32): any;

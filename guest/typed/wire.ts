@@ -8,6 +8,7 @@
  */
 
 import { Item, OUTPUT_LIMIT } from "../batch";
+import { Option } from "./option";
 import { FAILURE_FULL, FAILURE_INPUT, FAILURE_NO_FUNCTION, fail } from "../fail";
 
 let at: usize = 0;
@@ -126,8 +127,27 @@ export class Wire {
 
   /** A count of elements that follow. */
   static putCount(count: u32, maximum: u32): void {
-    if (count > maximum) fail("full", 0, FAILURE_FULL);
+    Wire.checkCount(count, maximum);
     Wire.put<u32>(count);
+  }
+
+  static checkCount(count: u32, maximum: u32): void {
+    if (count > maximum) fail("full", 0, FAILURE_FULL);
+  }
+
+  /** Elements of an array that must have so many. */
+  static checkLength(length: u32, expected: u32): void {
+    if (length != expected) fail("full", 0, FAILURE_FULL);
+  }
+
+  // ---- options --------------------------------------------------------------------------------------------
+
+  static some<T>(value: T): Option<T> {
+    return Option.some<T>(value);
+  }
+
+  static none<T>(): Option<T> {
+    return Option.none<T>();
   }
 
   /** What was written so far are events. */
@@ -143,6 +163,13 @@ export class Wire {
 
   // ---- texts in state: u32 length · so many bytes · zeros
   // ---------------------------------------------------
+
+  /** A copy of a record. */
+  static copyOf(address: usize, bytes: usize): usize {
+    const copy = heap.alloc(bytes);
+    memory.copy(copy, address, bytes);
+    return copy;
+  }
 
   static loadString(address: usize): string {
     return String.UTF8.decodeUnsafe(address + 4, load<u32>(address));

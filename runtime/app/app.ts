@@ -14,7 +14,7 @@ import { UsageError } from "../errors.ts";
 import type { Block, BlockFault, EventStream, ForkOptions, ProduceOptions, Runtime } from "../index.ts";
 import {
   type Call,
-  Client,
+  type Client,
   type Contracts,
   failureCode,
   type Outcome,
@@ -88,8 +88,8 @@ export class App<Typed extends object = Contracts> {
   /**
    * Opens an app, on a store where it stood.
    *
-   * @throws UsageError (BAD_OPTION, NO_INTERFACE, E_GUEST_COMPILE…); StoreError STORE_GENESIS if the store
-   *   was made with another program or other rules; and as `Runtime.open`
+   * @throws UsageError (BAD_OPTION, NO_INTERFACE, E_GUEST_COMPILE, SETUP_FAILED…), StoreError STORE_GENESIS
+   *   if the store was made with another program or other rules; and as `Runtime.open`
    * @example
    * ```ts
    * const app = await App.open<Client>({ contract: "bank.ts", store: "state" });
@@ -99,8 +99,8 @@ export class App<Typed extends object = Contracts> {
    * ```
    */
   static async open<Typed extends object = Contracts>(options: AppOptions): Promise<App<Typed>> {
-    const { runtime, description, chain } = await openRuntime(options);
-    return new App<Typed>(runtime, new Client(description), chain, options);
+    const { runtime, client, chain } = await openRuntime(options);
+    return new App<Typed>(runtime, client, chain, options);
   }
 
   /** The latest block. */
@@ -315,6 +315,8 @@ export class App<Typed extends object = Contracts> {
     for await (const event of stream) {
       if (event.kind === "revert") {
         yield { kind: "revert", height: event.height as number, block: event.block as string };
+      } else if (event.kind === "lost") {
+        yield { kind: "lost", count: event.count };
       } else if (event.kind === "commit") {
         const block = event.made;
         for (const [transaction, outcome] of this.#outcomes(block).entries()) {

@@ -30,6 +30,8 @@ export interface Genesis {
   readonly chain: Uint8Array;
   /** How many senders there can be. */
   readonly sendersMax: number;
+  /** What is run before all transactions. */
+  readonly setups: readonly Entry[];
 }
 
 const REFUSALS: Readonly<Record<number, Refusal>> = {
@@ -42,7 +44,7 @@ const REFUSALS: Readonly<Record<number, Refusal>> = {
   [message.REASON_SENDERS]: "too many senders",
 };
 
-export function genesisMessage({ program, authenticator, chain, sendersMax }: Genesis): Uint8Array {
+export function genesisMessage({ program, authenticator, chain, sendersMax, setups }: Genesis): Uint8Array {
   const bytes = Buffer.alloc(message.GENESIS_BYTES);
   bytes.writeUInt32LE(message.MESSAGE_GENESIS, 0);
   const { stateBytes, memoryPages } = readState(program);
@@ -57,7 +59,8 @@ export function genesisMessage({ program, authenticator, chain, sendersMax }: Ge
     bytes.writeUInt32LE(sendersMax, message.GENESIS_SENDERS);
     bytes.set(programHash(authenticator), message.GENESIS_AUTHENTICATOR);
   }
-  return bytes;
+  bytes.writeUInt32LE(setups.length, message.GENESIS_COUNT);
+  return withEntries(bytes, setups);
 }
 
 /** Bytes that a transaction takes in the message of a block. */
@@ -66,12 +69,18 @@ export function entryBytes({ bytes }: Entry): number {
 }
 
 export function blockMessage(entries: readonly Entry[], time: number): Uint8Array {
-  const length = entries.reduce((sum, entry) => sum + entryBytes(entry), message.BLOCK_BYTES);
-  const bytes = Buffer.alloc(length);
+  const bytes = Buffer.alloc(message.BLOCK_BYTES);
   bytes.writeUInt32LE(message.MESSAGE_BLOCK, 0);
   bytes.writeUInt32LE(entries.length, message.BLOCK_COUNT);
   bytes.writeBigUInt64LE(BigInt(time), message.BLOCK_TIME);
-  let at = message.BLOCK_BYTES;
+  return withEntries(bytes, entries);
+}
+
+/** A message that begins with `head`. */
+function withEntries(head: Uint8Array, entries: readonly Entry[]): Uint8Array {
+  const bytes = Buffer.alloc(entries.reduce((sum, entry) => sum + entryBytes(entry), head.length));
+  bytes.set(head);
+  let at = head.length;
   for (const entry of entries) {
     bytes.writeBigUInt64LE(BigInt(entry.gas), at + message.ITEM_GAS);
     bytes.writeUInt32LE(entry.bytes.length, at + message.ITEM_LENGTH);

@@ -4,9 +4,10 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { StoreError, UsageError } from "../errors.ts";
 import { Runtime, type RuntimeOptions } from "../index.ts";
-import { type Interface, readInterface } from "../typed/interface.ts";
+import { type Call, Client } from "../typed/client.ts";
+import { readInterface } from "../typed/interface.ts";
 import { AUTHENTICATOR, chainId } from "./authentication.ts";
-import { genesisMessage } from "./blocks.ts";
+import { genesisMessage, readResults } from "./blocks.ts";
 import type { AppOptions } from "./options.ts";
 import { ownProgram } from "./root.ts";
 import type { Hex } from "./signer.ts";
@@ -17,18 +18,22 @@ const MEMORY_QUOTA_PAGES = 1 << 20;
 const SENDERS_PER_PAGE = 4;
 const SENDERS_MAX = 1 << 24;
 
+/** Who makes a setup, and what it may use. */
+const NOBODY = new Uint8Array(20);
+const SETUP_GAS = 1_000_000_000;
+
 export interface Opened {
   readonly runtime: Runtime;
-  readonly description: Interface;
+  readonly client: Client;
   readonly chain: Hex;
 }
 
 export async function openRuntime(options: AppOptions): Promise<Opened> {
-  const { contract, program: given, authenticate, order: _, gas: __, ...rest } = options;
+  const { contract, program: given, authenticate, setup = {}, order: _, gas: __, ...rest } = options;
   if ((contract === undefined) === (given === undefined))
     throw new UsageError("BAD_OPTION", 'give "contract", a source file, or "program", a compiled module');
   const program = given ?? (await compile(contract as string));
-  const description = readInterface(program);
+  const client = new Client(readInterface(program));
   const authenticator = (await authenticate?.program()) ?? null;
   const programs = authenticator === null ? [program] : [program, authenticator];
   const runtime = await open({ ...rest, root: await ownProgram("root"), programs });
@@ -38,14 +43,33 @@ export async function openRuntime(options: AppOptions): Promise<Opened> {
       SENDERS_MAX,
       (rest.memoryQuotaPages ?? MEMORY_QUOTA_PAGES) * SENDERS_PER_PAGE,
     );
-    if (runtime.head.height === 0)
-      await runtime.produce(genesisMessage({ program, authenticator, chain, sendersMax }));
+    if (runtime.head.height === 0) {
+      const calls = client.setups(setup);
+      const setups = calls.map((call) => ({ bytes: client.input(call, NOBODY), gas: SETUP_GAS }));
+      const genesis = { program, authenticator, chain, sendersMax, setups };
+      await make(runtime, client, genesisMessage(genesis), calls);
+    }
     if (authenticator !== null) checkChain(runtime, chain);
-    return { runtime, description, chain: `0x${Buffer.from(chain).toString("hex")}` };
+    return { runtime, client, chain: `0x${Buffer.from(chain).toString("hex")}` };
   } catch (error) {
     await runtime.close();
     throw error;
   }
+}
+
+/** Makes the first block; nothing is left of it if a setup fails. */
+async function make(runtime: Runtime, client: Client, message: Uint8Array, setups: readonly Call[]) {
+  const candidate = await runtime.execute(message);
+  const results = readResults(candidate.data);
+  for (const [i, { contract, name }] of setups.entries()) {
+    const result = results[i] ?? null;
+    const outcome = result && client.outcome(result.selector, result);
+    if (outcome?.ok === true) continue;
+    const { error = "out of gas", at = "" } = outcome ?? {};
+    const text = `${contract}.${name} failed: ${error}${at && ` at ${at}`}; change the option "setup"`;
+    throw new UsageError("SETUP_FAILED", text, { contract, error });
+  }
+  await runtime.commit(candidate);
 }
 
 async function open(options: RuntimeOptions): Promise<Runtime> {

@@ -16,6 +16,11 @@ export interface AppOptions extends Omit<RuntimeOptions, "root" | "programs" | "
   /** The program that `stillpoint build` made, instead of its source. */
   readonly program?: Uint8Array;
   /**
+   * Arguments of the setups of contracts, by contract: what a new chain starts with. Not looked at where a
+   * store has the chain already.
+   */
+  readonly setup?: Readonly<Record<string, object>>;
+  /**
    * Who calls (consensus): `signed()`, or one of your own. Default: callers are trusted.
    */
   readonly authenticate?: Authentication;
@@ -115,6 +120,11 @@ export type AppEvent =
       readonly height: number;
       /** Its id. */
       readonly block: string;
+    }
+  | {
+      /** Nobody took so many things that happened in time, blocks among them perhaps; the next is newer. */
+      readonly kind: "lost";
+      readonly count: number;
     };
 
 export type { ForkOptions };

@@ -7,7 +7,7 @@ import { compileGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
 import { type TestOutcome, TestProcess, type TestState } from "../testing.ts";
 import { type AddressLike, type Call, Client, type Contracts, type Outcome } from "../typed/client.ts";
-import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
+import { SETUP_ENTRY, TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import { readInterface } from "../typed/interface.ts";
 import { knownViews, type StateView, stateViews } from "./state.ts";
 
@@ -48,26 +48,33 @@ export class TestContract<Typed extends object = Contracts> {
   readonly process: TestProcess;
   readonly #client: Client;
 
-  private constructor(process: TestProcess, client: Client) {
+  private constructor(process: TestProcess, client: Client, setups: readonly Call[]) {
     this.process = process;
     this.#client = client;
     this.client = client.contracts as unknown as Typed;
     const read = (address: number, length: number): Uint8Array => process.read(address, length);
     this.state = knownViews(stateViews(client.description, read));
     this.#setContext(1, 0);
+    for (const setup of setups) {
+      const outcome = this.#run(setup, SETUP_ENTRY, NOBODY);
+      if (outcome.ok) continue;
+      const text = `${setup.contract}.${setup.name} failed: ${outcome.error}`;
+      throw new UsageError("SETUP_FAILED", text, { contract: setup.contract, error: outcome.error });
+    }
   }
 
   /**
-   * A fresh process of the contracts in a source file, or of a compiled program.
+   * A fresh process of the contracts in a source file, or of a compiled program, after their setups.
    *
-   * @throws UsageError (E_GUEST_COMPILE, E_GUEST_MISSING, NO_INTERFACE…)
+   * @throws UsageError (E_GUEST_COMPILE, E_GUEST_MISSING, NO_INTERFACE, SETUP_FAILED…)
    */
   static async open<Typed extends object = Contracts>(
     contract: string | Uint8Array,
+    { setup = {} }: { readonly setup?: Readonly<Record<string, object>> } = {},
   ): Promise<TestContract<Typed>> {
     const program = typeof contract === "string" ? await compileGuest(contract) : contract;
     const client = new Client(readInterface(program));
-    return new TestContract<Typed>(await TestProcess.open(program), client);
+    return new TestContract<Typed>(await TestProcess.open(program), client, client.setups(setup));
   }
 
   /**
@@ -80,15 +87,18 @@ export class TestContract<Typed extends object = Contracts> {
     const entry = ENTRIES[call?.kind];
     if (entry === undefined)
       throw new UsageError("BAD_ARGUMENT", "this is not a call of the contract's client");
-    const input = this.#client.input(call as Call, from);
     const [knownHeight, knownTime] = this.#context();
     this.#setContext(height ?? knownHeight, time ?? knownTime);
     const before = this.process.state;
-    const [outcome] = this.process.batch(entry, [input]) as [TestOutcome];
+    const outcome = this.#run(call as Call, entry, from);
     if (call.kind === "view") this.process.state = before;
+    return outcome as Outcome<Value, Failure>;
+  }
+
+  #run(call: Call, entry: string, from: AddressLike): Outcome {
+    const [outcome] = this.process.batch(entry, [this.#client.input(call, from)]) as [TestOutcome];
     const { fault, code, gasUsed, output } = outcome;
-    const selector = this.#client.selectorOf(call as Call);
-    return this.#client.outcome(selector, { fault, code, gasUsed, output }) as Outcome<Value, Failure>;
+    return this.#client.outcome(this.#client.selectorOf(call), { fault, code, gasUsed, output });
   }
 
   /** All that the contract holds. Set it to go back, or forth. */

@@ -46,12 +46,12 @@ export async function analyseGuest(
   const syntax = await Syntax.parse(entry, sources);
   const model = modelOf(syntax);
   if (model.contracts.length === 0) return null;
-  const placeOf = (type: Type): number => model.placeOf(type)[0];
+  const placeOf = (type: Type): number => model.placeOf(type).bytes;
   const layout = layOut(model, placeOf, lock);
   const path = `${entry.replace(/\.ts$/, "")}.entry.ts`;
   const isPackage = syntax.sdkModule.startsWith("~lib/");
   const folder = (from: string): string =>
-    isPackage ? syntax.sdkModule.slice("~lib/".length) : relativeImport(from, syntax.sdkModule);
+    isPackage || from.startsWith("~lib/") ? "stillpoint/guest" : relativeImport(from, syntax.sdkModule);
   const texts = editedSources(syntax, model, layout, folder);
   const sdk = isPackage ? folder(path) : `${folder(path)}/index`;
   texts.set(path, entrySource(path, model, layout, placeOf, sdk));
@@ -62,7 +62,7 @@ export async function analyseGuest(
 function describe(model: Model, layout: Layout): Interface {
   return {
     stateBytes: layout.stateBytes,
-    files: model.files,
+    files: model.files.map((path) => path.replace(/^~lib\//, "")),
     failures: model.failureNames,
     records: model.records.map(({ name, bytes, selector, fields }) => ({
       name,

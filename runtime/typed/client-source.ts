@@ -1,6 +1,6 @@
 /** The TypeScript of a client: types of a program's functions, records and failures, from its interface. */
 
-import { type Interface, SCALAR_BYTES, type Type } from "./interface.ts";
+import { type Interface, type Parameter, SCALAR_BYTES, type Type } from "./interface.ts";
 
 /**
  * The text of a module that exports `Client`, for `App.open<Client>(…)`. `docs` are doc comments by contract
@@ -33,19 +33,30 @@ export function clientSource(description: Interface, docs: ReadonlyMap<string, s
   lines.push("", "export interface Client {");
   for (const contract of contracts) {
     lines.push(`  readonly ${contract}: {`);
-    for (const each of functions.filter((other) => other.contract === contract)) {
+    for (const each of functions.filter((other) => other.contract === contract && other.kind !== "setup")) {
       const doc = docs.get(`${contract}.${each.name}`) ?? "";
       if (doc !== "")
         lines.push("    /**", ...doc.split("\n").map((line) => `     * ${line}`.trimEnd()), "     */");
-      const args = each.parameters.map(({ name, type }) => `readonly ${name}: ${typeText(type, true)}`);
-      const parameter = args.length === 0 ? "" : `args: { ${args.join("; ")} }`;
+      const parameter = each.parameters.length === 0 ? "" : `args: { ${fieldsText(each.parameters)} }`;
       const returns = each.returns === null ? "undefined" : typeText(each.returns, false);
       const kind = each.kind === "view" ? "Query" : "Transaction";
       lines.push(`    readonly ${each.name}: (${parameter}) => ${kind}<${returns}, Failure>;`);
     }
     lines.push("  };");
   }
-  return [...lines, "}", ""].join("\n");
+  lines.push("}");
+  const setups = functions.filter(({ kind }) => kind === "setup");
+  if (setups.length > 0) {
+    lines.push("", '/** What `App.open` takes as "setup". */', "export interface Setup {");
+    for (const { contract, parameters } of setups)
+      lines.push(`  readonly ${contract}: { ${fieldsText(parameters)} };`);
+    lines.push("}");
+  }
+  return [...lines, ""].join("\n");
+}
+
+function fieldsText(parameters: readonly Parameter[]): string {
+  return parameters.map(({ name, type }) => `readonly ${name}: ${typeText(type, true)}`).join("; ");
 }
 
 /** `isInput`: what is taken, else what is given. */
@@ -69,6 +80,7 @@ function typeText(type: Type, isInput: boolean): string {
     case "option":
       return `${typeText(type.of, isInput)} | null`;
     case "vector":
+    case "array":
       return `readonly (${typeText(type.of, isInput)})[]`;
     default:
       return type.kind in SCALAR_BYTES ? "number" : "never";

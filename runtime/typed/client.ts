@@ -127,7 +127,7 @@ export class Client {
     this.#events = new Map(description.records.map((record) => [record.selector, record]));
     this.#functions = new Map(description.functions.map((each) => [each.selector, each]));
     const contracts: Record<string, Record<string, (args?: object) => Call>> = {};
-    for (const each of description.functions) {
+    for (const each of description.functions.filter(({ kind }) => kind !== "setup")) {
       contracts[each.contract] ??= {};
       (contracts[each.contract] as Record<string, unknown>)[each.name] = (args: object = {}): Call =>
         this.#call(each, args);
@@ -139,6 +139,21 @@ export class Client {
     const { contract, name, kind, parameters } = of;
     const bytes = encode(this.description, parameters, args, `${contract}.${name}`);
     return { contract, name, kind, bytes };
+  }
+
+  /**
+   * Calls of all setups of the program, with their arguments by contract.
+   *
+   * @throws UsageError BAD_ARGUMENT where arguments are missing, or of a contract without a setup
+   */
+  setups(given: Readonly<Record<string, object>>): Call[] {
+    const setups = this.description.functions.filter(({ kind }) => kind === "setup");
+    for (const name of Object.keys(given)) {
+      if (setups.some(({ contract }) => contract === name)) continue;
+      const known = setups.map(({ contract }) => contract).join(", ") || "none";
+      throw new UsageError("BAD_ARGUMENT", `no contract ${name} has a setup; there are: ${known}`, { name });
+    }
+    return setups.map((each) => this.#call(each, given[each.contract] ?? {}));
   }
 
   /** The input of a call that `from` makes. */

@@ -6,7 +6,8 @@
  *   bool                  boolean             u8 to u32, i8 to i32  number
  *   u64, i64, u128, u256  bigint              string, Uint8Array    the same
  *   Address and Bytes…    "0x…" in hex, taken as a Uint8Array as well
- *   Option<T>             T or null           T[], records          arrays, objects
+ *   Option<T>             T or null           T[], StaticArray<T>   arrays
+ *   records               objects
  */
 
 import { UsageError } from "../errors.ts";
@@ -89,13 +90,22 @@ class Encoder {
         if (!Array.isArray(value) || value.length > type.max)
           throw refused(path, `an array of at most ${type.max} elements`, value);
         this.#integer(4, false, BigInt(value.length));
-        value.forEach((each, i) => void this.value(type.of, each, `${path}[${i}]`));
+        this.#elements(type.of, value, path);
+        return;
+      case "array":
+        if (!Array.isArray(value) || value.length !== type.length)
+          throw refused(path, `an array of ${type.length} elements`, value);
+        this.#elements(type.of, value, path);
         return;
       default: {
         const [bytes, signed] = INTEGERS[type.kind] as readonly [number, boolean];
         this.#integer(bytes, signed, integerOf(bytes, signed, value, path));
       }
     }
+  }
+
+  #elements(type: Type, values: readonly unknown[], path: string): void {
+    for (let i = 0; i < values.length; i++) this.value(type, values[i], `${path}[${i}]`); // holes too
   }
 
   #text(bytes: Uint8Array, max: number, path: string): void {
@@ -206,6 +216,8 @@ export class Decoder {
         return this.#bool() ? this.value(type.of) : null;
       case "vector":
         return Array.from({ length: this.#count(type.max) }, () => this.value(type.of));
+      case "array":
+        return Array.from({ length: type.length }, () => this.value(type.of));
       default: {
         const [bytes, signed] = INTEGERS[type.kind] as readonly [number, boolean];
         const unsigned = this.#integer(bytes);

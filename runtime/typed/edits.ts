@@ -4,11 +4,12 @@
  * failures their numbers.
  */
 
-import type { Type } from "./interface.ts";
+import type { Field } from "./interface.ts";
 import type { Layout } from "./layout.ts";
-import type { Model, RecordModel } from "./model.ts";
+import { KINDS, type Model, type RecordModel } from "./model.ts";
+import type { RecordOf } from "./places.ts";
 import { type AuthorFile, type ClassDeclaration, decorator, type Syntax, startOf, textOf } from "./syntax.ts";
-import { putStatements, takeExpression } from "./wire.ts";
+import { copyExpression, helpers, putStatements, storeStatement, takeExpression } from "./wire.ts";
 
 interface Edit {
   readonly start: number;
@@ -25,21 +26,25 @@ export function editedSources(
   layout: Layout,
   sdk: (from: string) => string,
 ): Map<string, string> {
+  const recordOf: RecordOf = (name) => model.records.find((each) => each.name === name) as RecordModel;
   return new Map(
-    syntax.files.map((file) => {
+    syntax.files.map((file): [string, string] => {
       const edits = [
         ...model.records
           .filter((record) => record.file === file)
-          .flatMap((record) => recordEdits(syntax, record)),
+          .flatMap((record) => recordEdits(syntax, record, recordOf)),
         ...model.contracts
           .filter((contract) => contract.file === file)
           .flatMap(({ node }) => contractEdits(syntax, file, node)),
         ...failureEdits(file, model),
         ...placeEdits(file, layout),
       ];
-      const needsWire = model.records.some((record) => record.file === file);
-      const imports = needsWire ? `\nimport { Wire as __Wire } from "${sdk(file.path)}/typed/wire";\n` : "";
-      return [file.path, apply(file.text, edits) + imports];
+      const records = model.records.filter((record) => record.file === file);
+      if (records.length === 0) return [file.path, apply(file.text, edits)];
+      const wire = `import { Wire as __Wire } from "${sdk(file.path)}/typed/wire";`;
+      const types = records.flatMap(({ fields }) => fields.map(({ type }) => type));
+      const added = [wire, ...helpers(types, "__Wire", recordOf)].join("\n");
+      return [file.path, `${apply(file.text, edits)}\n${added}\n`];
     }),
   );
 }
@@ -65,7 +70,7 @@ function blank(text: string, start: number, end: number, instead = ""): Edit {
 
 function contractEdits(syntax: Syntax, file: AuthorFile, node: ClassDeclaration): Edit[] {
   const marks = node.members.flatMap((member) =>
-    ["transaction", "view"].map((name) => decorator(file, member, name)).filter((mark) => mark !== undefined),
+    KINDS.map((name) => decorator(file, member, name)).filter((mark) => mark !== undefined),
   );
   return [
     ...classEdits(syntax, file, node, "contract"),
@@ -84,7 +89,7 @@ function classEdits(syntax: Syntax, file: AuthorFile, node: ClassDeclaration, ma
   return edits;
 }
 
-function recordEdits(syntax: Syntax, record: RecordModel): Edit[] {
+function recordEdits(syntax: Syntax, record: RecordModel, recordOf: RecordOf): Edit[] {
   const { file, node, name, bytes, selector, fields } = record;
   const body = file.text.indexOf("{", node.name.range.end) + 1;
   const puts = fields.flatMap((field) => putStatements(field.type, `this.${field.name}`, "__Wire"));
@@ -103,45 +108,19 @@ function recordEdits(syntax: Syntax, record: RecordModel): Edit[] {
       const start = startOf(field.node);
       const { end } = field.node.range;
       const last = file.text[end] === ";" ? end + 1 : end;
-      return blank(file.text, start, last, accessors(field, textOf(field.node.type as never)));
+      return blank(file.text, start, last, accessors(field, textOf(field.node.type as never), recordOf));
     }),
   ];
 }
 
-function accessors(
-  { name, type, offset }: { name: string; type: Type; offset: number },
-  written: string,
-): string {
+function accessors({ name, type, offset }: Field, written: string, recordOf: RecordOf): string {
   const at = `changetype<usize>(this) + ${offset}`;
-  const [get, set] = ((): [string, string] => {
-    switch (type.kind) {
-      case "string":
-      case "bytes": {
-        const words = type.kind === "string" ? "String" : "Bytes";
-        return [`__Wire.load${words}(${at})`, `__Wire.store${words}(${at}, ${type.max}, value)`];
-      }
-      case "record":
-        return [
-          `changetype<${written}>(${at})`,
-          `memory.copy(${at}, changetype<usize>(value), value.byteSize)`,
-        ];
-      case "fixed":
-      case "u128":
-      case "u256":
-        return [
-          `changetype<${written}>(${at}).clone()`,
-          `memory.copy(${at}, changetype<usize>(value), value.byteSize)`,
-        ];
-      default:
-        return [
-          `load<${written}>(changetype<usize>(this), ${offset})`,
-          `store<${written}>(changetype<usize>(this), value, ${offset})`,
-        ];
-    }
-  })();
+  const get =
+    type.kind === "record" ? `changetype<${written}>(${at})` : copyExpression(type, at, "__Wire", recordOf);
+  const set = storeStatement(type, at, "value", "__Wire", recordOf);
   return (
     `@inline get ${name}(): ${written} { return ${get}; } ` +
-    `@inline set ${name}(value: ${written}) { ${set}; }`
+    `@inline set ${name}(value: ${written}) { ${set} }`
   );
 }
 

@@ -12,6 +12,7 @@ import { fixedBytes, helpers, loadExpression, putStatements, takeExpression } fr
 
 export const TRANSACTION_ENTRY = "__transaction";
 export const VIEW_ENTRY = "__view";
+export const SETUP_ENTRY = "__setup";
 
 export function entrySource(
   path: string,
@@ -25,8 +26,9 @@ export function entrySource(
     ...(returns === null ? [] : [returns]),
   ]);
   return [
-    `import { Address, Bytes4, Bytes8, Bytes16, Bytes32, Bytes64, Item, Option, u128, u256 } from "${sdk}";`,
-    `import { Wire } from "${sdk.replace(/\/index$/, "")}/typed/wire";`,
+    `import { Address, Bytes4, Bytes8, Bytes16, Bytes32, Bytes64 } from "${sdk}";`,
+    `import { Item as __Item, Option, u128, u256 } from "${sdk}";`,
+    `import { Wire as __Wire } from "${sdk.replace(/\/index$/, "")}/typed/wire";`,
     ...[...model.contracts, ...model.records].map(
       ({ name, file }) => `import { ${name} } from "${relativeImport(path, file.path)}";`,
     ),
@@ -41,12 +43,16 @@ export function entrySource(
     ...model.functions.flatMap((each, i) => wrapper(each, i)),
     ...dispatcher(TRANSACTION_ENTRY, "transaction", model.functions),
     ...dispatcher(VIEW_ENTRY, "view", model.functions),
+    ...(model.functions.some(({ kind }) => kind === "setup")
+      ? dispatcher(SETUP_ENTRY, "setup", model.functions)
+      : []),
     "",
   ].join("\n");
 }
 
-/** The import of one file by another, both relative to the base directory. */
+/** The import of one file by another, both relative to the base directory, or of a module of the SDK. */
 export function relativeImport(from: string, to: string): string {
+  if (to.startsWith("~lib/")) return to.slice("~lib/".length).replace(/\.ts$/, "");
   const path = posix.relative(posix.dirname(from), to).replace(/\.ts$/, "");
   return path.startsWith(".") ? path : `./${path}`;
 }
@@ -58,14 +64,14 @@ function wrapper(each: FunctionModel, index: number): string[] {
   if (sizes.every((size) => size !== null)) {
     let at = ARGUMENTS;
     each.parameters.forEach(({ type }, i) => {
-      lines.push(`const a${i} = ${loadExpression(type, "Item.input", at)};`);
+      lines.push(`const a${i} = ${loadExpression(type, "__Item.input", at)};`);
       at += sizes[i] as number;
     });
-    lines.unshift(`if (length != ${at}) Wire.malformed();`);
+    lines.unshift(`if (length != ${at}) __Wire.malformed();`);
   } else {
-    lines.push(`Wire.begin(Item.input + ${ARGUMENTS}, Item.input + <usize>length);`);
+    lines.push(`__Wire.begin(__Item.input + ${ARGUMENTS}, __Item.input + <usize>length);`);
     each.parameters.forEach(({ type }, i) => void lines.push(`const a${i} = ${takeExpression(type)};`));
-    lines.push("Wire.end();");
+    lines.push("__Wire.end();");
   }
   const self = each.isStatic ? each.contract : `changetype<${each.contract}>(0)`;
   const call = `${self}.${each.name}(${values.join(", ")})`;
@@ -73,7 +79,7 @@ function wrapper(each: FunctionModel, index: number): string[] {
   else lines.push(`const result = ${call};`, ...putStatements(each.returns, "result"));
   return [
     `function call${index}(length: i64): i64 {`,
-    ...[...lines, "Wire.finish();", "return 0;"].map((line) => `  ${line}`),
+    ...[...lines, "__Wire.finish();", "return 0;"].map((line) => `  ${line}`),
     "}",
   ];
 }
@@ -85,14 +91,14 @@ function dispatcher(
 ): string[] {
   return [
     `export function ${entry}(length: i64): i64 {`,
-    `  if (length < ${ARGUMENTS}) Wire.malformed();`,
-    "  Wire.start();",
-    "  switch (load<u32>(Item.input)) {",
+    `  if (length < ${ARGUMENTS}) __Wire.malformed();`,
+    "  __Wire.start();",
+    "  switch (load<u32>(__Item.input)) {",
     ...functions.flatMap((each, i) =>
       each.kind === kind ? [`    case ${each.selector}: return call${i}(length);`] : [],
     ),
     "  }",
-    "  Wire.noSuchFunction();",
+    "  __Wire.noSuchFunction();",
     "  return 0;",
     "}",
   ];

@@ -10,7 +10,7 @@ import { UsageError } from "../errors.ts";
 import { customSection } from "../program/source-map/names.ts";
 
 /** Version of the section. */
-export const INTERFACE_VERSION = 1;
+export const INTERFACE_VERSION = 2;
 const SECTION = "stillpoint.interface";
 
 export const SCALAR_BYTES = {
@@ -27,7 +27,10 @@ export const SCALAR_BYTES = {
 
 export type Scalar = keyof typeof SCALAR_BYTES;
 
-/** A type that has an encoding. `max`: bytes of a string or of bytes, elements of a vector. */
+/**
+ * A type that has an encoding. `max`: bytes of a string or of bytes, elements of a vector. An array always
+ * has `length` elements.
+ */
 export type Type =
   | { readonly kind: Scalar }
   | { readonly kind: "u128" | "u256" }
@@ -35,7 +38,8 @@ export type Type =
   | { readonly kind: "string" | "bytes"; readonly max: number }
   | { readonly kind: "record"; readonly name: string }
   | { readonly kind: "option"; readonly of: Type }
-  | { readonly kind: "vector"; readonly of: Type; readonly max: number };
+  | { readonly kind: "vector"; readonly of: Type; readonly max: number }
+  | { readonly kind: "array"; readonly of: Type; readonly length: number };
 
 /** A field of a record; `offset` is where it lies in memory, from the record's begin. */
 export interface Field {
@@ -61,7 +65,7 @@ export interface Parameter {
 export interface FunctionType {
   readonly contract: string;
   readonly name: string;
-  readonly kind: "transaction" | "view";
+  readonly kind: "transaction" | "view" | "setup";
   readonly parameters: readonly Parameter[];
   readonly returns: Type | null;
   /** First four bytes of the SHA-256 of name and types, little-endian. */
@@ -147,6 +151,8 @@ export function canonical(type: Type, recordOf: (name: string) => Pick<RecordTyp
       return `${of(type.of)}?`;
     case "vector":
       return `${of(type.of)}[<=${type.max}]`;
+    case "array":
+      return `${of(type.of)}[${type.length}]`;
     default:
       return type.kind;
   }

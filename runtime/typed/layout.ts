@@ -108,6 +108,9 @@ export function entriesOf(
 function shapeOf(type: Type, records: ReadonlyMap<string, RecordModel>): string {
   if (type.kind === "fixed") return `bytes${type.bytes}`;
   if (type.kind === "string" || type.kind === "bytes") return `${type.kind}<=${type.max}`;
+  if (type.kind === "option") return `${shapeOf(type.of, records)}?`;
+  if (type.kind === "vector") return `${shapeOf(type.of, records)}[<=${type.max}]`;
+  if (type.kind === "array") return `${shapeOf(type.of, records)}[${type.length}]`;
   if (type.kind !== "record") return type.kind;
   const fields = (records.get(type.name) as RecordModel).fields;
   return `{ ${fields.map((field) => `${field.name}: ${shapeOf(field.type, records)}`).join(", ")} }`;

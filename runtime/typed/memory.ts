@@ -1,8 +1,9 @@
 /**
- * Values as they lie in the memory of a typed program: fields at their offsets, texts behind their length.
+ * Values as they lie in the memory of a typed program (places.ts), read and written from outside.
  */
 
-import { type Interface, type RecordType, SCALAR_BYTES, type Type } from "./interface.ts";
+import type { Interface, RecordType, Type } from "./interface.ts";
+import { type Place, placeOf } from "./places.ts";
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -10,26 +11,13 @@ function recordOf({ records }: Interface, name: string): RecordType {
   return records.find((record) => record.name === name) as RecordType;
 }
 
+function placeIn(description: Interface, type: Type): Place {
+  return placeOf(type, (name) => recordOf(description, name));
+}
+
 /** Bytes of a type in memory. */
 export function memoryBytes(description: Interface, type: Type): number {
-  switch (type.kind) {
-    case "u128":
-      return 16;
-    case "u256":
-      return 32;
-    case "fixed":
-      return type.bytes;
-    case "string":
-    case "bytes":
-      return Math.ceil((4 + type.max) / 4) * 4;
-    case "record":
-      return recordOf(description, type.name).bytes;
-    case "option":
-    case "vector":
-      throw new TypeError(`${type.kind} has no place in memory`);
-    default:
-      return SCALAR_BYTES[type.kind];
-  }
+  return placeIn(description, type).bytes;
 }
 
 export function readMemory(description: Interface, type: Type, bytes: Uint8Array, at: number): unknown {
@@ -40,7 +28,7 @@ export function readMemory(description: Interface, type: Type, bytes: Uint8Array
       return `0x${Buffer.from(own).toString("hex")}`;
     case "string":
     case "bytes": {
-      const text = own.subarray(4, 4 + new DataView(own.buffer, own.byteOffset).getUint32(0, true));
+      const text = own.subarray(4, 4 + u32(own));
       return type.kind === "string" ? decoder.decode(text) : text.slice();
     }
     case "record": {
@@ -48,6 +36,16 @@ export function readMemory(description: Interface, type: Type, bytes: Uint8Array
       return Object.fromEntries(
         fields.map((field) => [field.name, readMemory(description, field.type, own, field.offset)]),
       );
+    }
+    case "option":
+    case "vector":
+    case "array": {
+      const { first, stride } = placeIn(description, type);
+      const count = type.kind === "array" ? type.length : type.kind === "option" ? own[0] : u32(own);
+      const values = Array.from({ length: count as number }, (_, i) =>
+        readMemory(description, type.of, own, first + i * stride),
+      );
+      return type.kind === "option" ? (values[0] ?? null) : values;
     }
     case "bool":
       return own[0] !== 0;
@@ -80,6 +78,17 @@ export function writeMemory(description: Interface, type: Type, value: unknown):
           field.offset,
         );
       break;
+    case "option":
+    case "vector":
+    case "array": {
+      const { first, stride } = placeIn(description, type);
+      const values = (type.kind !== "option" ? value : value === null ? [] : [value]) as unknown[];
+      if (type.kind === "vector") bytes.writeUInt32LE(values.length, 0);
+      else if (type.kind === "option") bytes[0] = values.length;
+      for (const [i, each] of values.entries())
+        bytes.set(writeMemory(description, type.of, each), first + i * stride);
+      break;
+    }
     case "bool":
       bytes[0] = value === true ? 1 : 0;
       break;
@@ -89,4 +98,8 @@ export function writeMemory(description: Interface, type: Type, value: unknown):
     }
   }
   return bytes;
+}
+
+function u32(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
 }

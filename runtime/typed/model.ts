@@ -7,10 +7,12 @@ import { createHash } from "node:crypto";
 import { roundUp } from "./collections.ts";
 import { refuseForgotten } from "./forgotten.ts";
 import { canonical, type Field, type FunctionType, SCALAR_BYTES, type Type } from "./interface.ts";
+import { type Place, placeOf } from "./places.ts";
 import {
   type AuthorFile,
   type CallExpression,
   type ClassDeclaration,
+  type DecoratorNode,
   decorator,
   errorAt,
   type FieldDeclaration,
@@ -37,10 +39,12 @@ const FIXED_BYTES: Readonly<Record<string, number>> = {
   Bytes32: 32,
   Bytes64: 64,
 };
+/** What marks the functions of a contract. */
+export const KINDS = ["transaction", "view", "setup"] as const;
 const COLLECTIONS = { StateMap: 2, StateSet: 1, StateVector: 1, StateCell: 1 } as const;
 const ENCODED =
   "bool, u8 to u64, i8 to i64, u128, u256, Address, Bytes4 to Bytes64, string, Uint8Array, " +
-  "classes marked @record, and in parameters and results Option<T> and T[]";
+  "Option<T>, T[], StaticArray<T>, and classes marked @record";
 
 export interface RecordModel {
   readonly name: string;
@@ -91,8 +95,8 @@ export interface Model {
   /** Files with failures, in the order of their numbers. */
   readonly files: readonly string[];
   readonly failureNames: readonly string[];
-  /** Bytes and alignment of a type in memory. */
-  placeOf(type: Type): readonly [bytes: number, alignment: number];
+  /** What a type takes in memory. */
+  placeOf(type: Type): Place;
 }
 
 export function modelOf(syntax: Syntax): Model {
@@ -130,6 +134,7 @@ class Analysis {
     const functions = contracts.flatMap((contract) => this.#functions(contract));
     if (contracts.length > 0) refuseForgotten(this.#syntax, (node) => this.#isState(node));
     this.#checkSelectors(functions);
+    this.#checkSetups(functions);
     return {
       records: records.sort((a, b) => (a.name < b.name ? -1 : 1)),
       contracts,
@@ -143,7 +148,7 @@ class Analysis {
   // ---- types ----------------------------------------------------------------------------------------------
 
   /** `limits`: maxima that were given for this type, the outermost first; those that are used are taken. */
-  #type(file: AuthorFile, node: Node, limits: number[], where: "state" | "message"): Type {
+  #type(file: AuthorFile, node: Node, limits: number[], where: "state" | "value"): Type {
     const text = textOf(node);
     const refuse = (): never => {
       throw errorAt(node, `type ${text} has no encoding: there are ${ENCODED}`);
@@ -155,8 +160,10 @@ class Analysis {
     if (known === "u128" || known === "u256") return { kind: known };
     if (known !== undefined && Object.hasOwn(FIXED_BYTES, known))
       return { kind: "fixed", name: known, bytes: FIXED_BYTES[known] as number };
-    if (name === "string" || name === "Uint8Array")
-      return { kind: name === "string" ? "string" : "bytes", max: this.#maximum(node, limits) };
+    const isText = name === "string" || name === "Uint8Array";
+    if (isText && where === "state")
+      throw errorAt(node, `${text} lies in a record: @record class Name { @max(64) text: ${text}; }`);
+    if (isText) return { kind: name === "string" ? "string" : "bytes", max: this.#maximum(node, limits) };
     const declared = this.#declared.get(name);
     if (declared !== undefined) {
       this.#record(name, node);
@@ -164,12 +171,14 @@ class Analysis {
     }
     const [inner] = node.typeArguments ?? [];
     const isOption = known === "Option";
-    if ((!isOption && name !== "Array") || inner === undefined) return refuse();
+    const isArray = name === "Array" || name === "StaticArray";
+    if ((!isOption && !isArray) || inner === undefined) return refuse();
     if (where === "state")
-      throw errorAt(node, `${text} is for parameters and results: in state use StateVector, or a field more`);
+      throw errorAt(node, `${text} is for records, parameters and results: make it a field of a record`);
     if (isOption) return { kind: "option", of: this.#type(file, inner, limits, where) };
-    const max = this.#maximum(node, limits);
-    return { kind: "vector", of: this.#type(file, inner, limits, where), max };
+    const count = this.#maximum(node, limits);
+    const of = this.#type(file, inner, limits, where);
+    return name === "Array" ? { kind: "vector", of, max: count } : { kind: "array", of, length: count };
   }
 
   #maximum(node: Node, limits: number[]): number {
@@ -177,8 +186,8 @@ class Analysis {
     if (max !== undefined) return max;
     throw errorAt(
       node,
-      `${textOf(node)} needs a maximum: @max(64) before a field, @transaction({ name: 64 }) ` +
-        "for a parameter, { returns: 64 } for a result, [10, 64] for 10 elements of 64 bytes",
+      `${textOf(node)} needs a maximum: @max(64) before a field, @transaction({ name: 64 }) for a ` +
+        "parameter, { returns: 64 } for a result; for 10 elements of 64 bytes @max(10, 64), or [10, 64]",
     );
   }
 
@@ -200,11 +209,11 @@ class Analysis {
         throw errorAt(member, "a record has no constructor: it begins as zero bytes, set its fields");
       if (!this.#syntax.isField(member) || this.#syntax.isStatic(member)) continue;
       const field = this.#field(file, member);
-      const [bytes, align] = this.#placeOf(field.type);
-      const offset = roundUp(end, align);
+      const place = this.#placeOf(field.type);
+      const offset = roundUp(end, place.alignment);
       fields.push({ ...field, offset });
-      end = offset + bytes;
-      alignment = Math.max(alignment, align);
+      end = offset + place.bytes;
+      alignment = Math.max(alignment, place.alignment);
     }
     if (fields.length === 0) throw errorAt(node.name, `record ${name} has no fields`);
     const shape = `${name}(${fields.map((field) => `${field.name}:${this.#words(field.type)}`).join(",")})`;
@@ -224,36 +233,16 @@ class Analysis {
         `field ${name} begins as zero bytes, not as ${initial}: set it where the record is added`,
       );
     const limit = decorator(file, member, "max");
-    const limits = limit === undefined ? [] : [this.#number(file, limit.args?.[0] ?? limit)];
-    return { name, type: this.#type(file, member.type, limits, "state"), node: member };
+    const limits = (limit?.args ?? []).map((each) => this.#number(file, each));
+    return { name, type: this.#type(file, member.type, limits, "value"), node: member };
   }
 
   #words(type: Type): string {
     return canonical(type, (name) => this.#records.get(name) as RecordModel);
   }
 
-  /** Bytes and alignment in memory. */
-  #placeOf(type: Type): readonly [bytes: number, alignment: number] {
-    switch (type.kind) {
-      case "u128":
-        return [16, 8];
-      case "u256":
-        return [32, 8];
-      case "fixed":
-        return [type.bytes, type.bytes % 8 === 0 ? 8 : 4];
-      case "string":
-      case "bytes":
-        return [roundUp(4 + type.max, 4), 4];
-      case "record": {
-        const { bytes, fields } = this.#records.get(type.name) as RecordModel;
-        return [bytes, Math.max(...fields.map((field) => this.#placeOf(field.type)[1]))];
-      }
-      case "option":
-      case "vector":
-        throw new TypeError(`${type.kind} has no place in memory`);
-      default:
-        return [SCALAR_BYTES[type.kind], SCALAR_BYTES[type.kind]];
-    }
+  #placeOf(type: Type): Place {
+    return placeOf(type, (name) => this.#records.get(name) as RecordModel);
   }
 
   // ---- functions ------------------------------------------------------------------------------------------
@@ -263,11 +252,11 @@ class Analysis {
       if (this.#syntax.isField(member))
         throw errorAt(member, "a contract has no fields: declare state as a const of the module");
       if (!this.#syntax.isMethod(member)) return [];
-      const transaction = decorator(file, member, "transaction");
-      const mark = transaction ?? decorator(file, member, "view");
-      if (mark === undefined) return [];
-      if (transaction !== undefined && decorator(file, member, "view") !== undefined)
-        throw errorAt(member.name, `${member.name.text} is a transaction or a view, not both`);
+      const [kind, ...others] = KINDS.filter((each) => decorator(file, member, each) !== undefined);
+      if (kind === undefined) return [];
+      if (others.length > 0)
+        throw errorAt(member.name, `${member.name.text} is a ${kind} or a ${others[0]}, not both`);
+      const mark = decorator(file, member, kind) as DecoratorNode;
       const limits = this.#limits(file, mark.args?.[0]);
       const take = (of: string): number[] => {
         const found = limits.get(of) ?? [];
@@ -276,10 +265,12 @@ class Analysis {
       };
       const parameters = member.signature.parameters.map((parameter) => {
         const of = parameter.name.text;
-        return { name: of, type: this.#type(file, parameter.type, take(of), "message") };
+        return { name: of, type: this.#type(file, parameter.type, take(of), "value") };
       });
       const result = member.signature.returnType;
-      const returns = textOf(result) === "void" ? null : this.#type(file, result, take("returns"), "message");
+      const returns = textOf(result) === "void" ? null : this.#type(file, result, take("returns"), "value");
+      if (kind === "setup" && returns !== null)
+        throw errorAt(result, "a setup returns nothing: make it void");
       const [unknown] = limits.keys();
       if (unknown !== undefined && mark.args?.[0] !== undefined)
         throw errorAt(mark.args[0], `${member.name.text} has no parameter ${unknown}`);
@@ -289,7 +280,7 @@ class Analysis {
         {
           contract: name,
           name: member.name.text,
-          kind: transaction === undefined ? "view" : "transaction",
+          kind,
           parameters,
           returns,
           selector: selectorOf(signature),
@@ -351,6 +342,15 @@ class Analysis {
         throw errorAt(each.node.name, `${each.name} has the selector of ${same}: rename one`);
       }
       seen.set(each.selector, each);
+    }
+  }
+
+  #checkSetups(functions: readonly FunctionModel[]): void {
+    const seen = new Set<string>();
+    for (const { contract, kind, node } of functions) {
+      if (kind === "setup" && seen.has(contract))
+        throw errorAt(node.name, `${contract} has another setup: make one of them`);
+      if (kind === "setup") seen.add(contract);
     }
   }
 

@@ -28,6 +28,7 @@ for (const [i, example] of examples.entries()) {
   for (const match of example.matchAll(/export const (STATE_\w+)/g)) exported.push(match[1]!);
   const isTyped = example.includes("@contract");
   if (isTyped) exported.push("__transaction", "__view");
+  if (example.includes("@setup")) exported.push("__setup");
   test(`the example ${exported.join(", ")} compiles to a program`, async () => {
     const module = new WebAssembly.Module((await compileExample(i)) as Uint8Array<ArrayBuffer>);
     assert.deepEqual(

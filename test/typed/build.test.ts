@@ -17,7 +17,7 @@ import { BANK, project, write } from "./project.ts";
 const quick = { optimize: false, cache: false } as const;
 const HEAD =
   "import { Address, Option, StateCell, StateMap, StateVector, contract, fail, max, record, " +
-  'transaction, view } from "stillpoint/guest";\n';
+  'setup, transaction, view } from "stillpoint/guest";\n';
 const body = (text: string): string => `${HEAD}@contract class C {\n  ${text}\n}\n`;
 
 /** Wrong programs: the source after the import, and the message with its line and column. */
@@ -36,6 +36,9 @@ const WRONG: readonly (readonly [source: string, message: string])[] = [
     "3:14: many must be a number that is known here",
   ],
   [body("@view @transaction f(x: u64): u64 { return x; }"), "3:22: f is a transaction or a view, not both"],
+  [body("@setup @view f(x: u64): u64 { return x; }"), "3:16: f is a view or a setup, not both"],
+  [body("@setup f(x: u64): u64 { return x; }"), "3:21: a setup returns nothing: make it void"],
+  [body("@setup f(): void {}\n  @setup g(): void {}"), "4:10: C has another setup"],
   [body("total: u64 = 0;"), "3:3: a contract has no fields"],
   [body('@view f(x: u64): u64 { fail("a" + "b"); return x; }'), "3:26: fail takes one literal"],
   [
@@ -47,7 +50,9 @@ const WRONG: readonly (readonly [source: string, message: string])[] = [
   [`${body("")}@record class R { x: u64 = 7; }\n`, "5:19: field x begins as zero bytes, not as 7"],
   [`${body("")}@record class R { }\n`, "5:15: record R has no fields"],
   [`${body("")}@record class R { x: R; }\n`, "5:22: record R contains itself"],
-  [`${body("")}@record class R { x: u64[]; }\n`, "5:22: u64[] is for parameters and results"],
+  [`${body("")}@record class R { x: u64[]; }\n`, "5:22: u64[] needs a maximum"],
+  [`${body("")}@record class R { @max(3) x: string[]; }\n`, "5:30: string needs a maximum"],
+  [`${body("")}@record class R { x: StaticArray<u64>; }\n`, "5:22: StaticArray<u64> needs a maximum"],
   [`${body("")}@record class R { x: string = ""; }\n`, "5:22: string needs a maximum"],
   [`${body("")}@record class R { x: u64 = 0; constructor() {} }\n`, "5:31: a record has no constructor"],
   [
@@ -63,8 +68,9 @@ const WRONG: readonly (readonly [source: string, message: string])[] = [
   [`${body("")}const m = new StateCell<f64>();\n`, "5:25: type f64 has no encoding"],
   [
     `${body("")}const m = new StateMap<Address, Option<u64>>(10);\n`,
-    "5:33: Option<u64> is for parameters and results",
+    "5:33: Option<u64> is for records, parameters and results",
   ],
+  [`${body("")}const m = new StateMap<string, u64>(10);\n`, "5:24: string lies in a record: @record"],
   [
     `${body("")}const m = new StateMap<Address, u64>(10);\nconst n = new StateMap<Address, u64>(0);\n`,
     "6:38: 0 must be a number",

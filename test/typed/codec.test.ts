@@ -72,7 +72,7 @@ function encoded(each: FunctionType, value: unknown): Uint8Array {
 
 test("the generator makes every type, alone and inside others, four deep", () => {
   const kinds = ["bool", "u8", "i8", "u16", "i16", "u32", "i32", "u64", "i64", "u128", "u256", "fixed"];
-  for (const kind of [...kinds, "string", "bytes", "record", "option", "vector"]) {
+  for (const kind of [...kinds, "string", "bytes", "record", "option", "vector", "array"]) {
     assert.ok(generator.seen.has(kind), kind);
     assert.ok(generator.seen.has(`${kind} inside`), `${kind} inside`);
   }
@@ -96,6 +96,69 @@ test("what goes in comes out: through the guest, through its state, and read fro
       assert.deepEqual(readMemory(description, type, memory, 0), value);
     }
   }
+});
+
+/** Values with a fault, as a codec that gets one kind of type wrong would make them. */
+const FAULTS: Readonly<Record<string, (value: never) => unknown>> = {
+  bool: (value: boolean) => !value,
+  ...Object.fromEntries(
+    ["u8", "i8", "u16", "i16", "u32", "i32"].map((kind) => [kind, (value: number) => (value === 0 ? 1 : 0)]),
+  ),
+  ...Object.fromEntries(
+    ["u64", "i64", "u128", "u256"].map((kind) => [kind, (value: bigint) => (value === 0n ? 1n : 0n)]),
+  ),
+  fixed: (value: string) => `0x${[...value.slice(2)].reverse().join("")}`,
+  string: (value: string) => value.slice(1),
+  bytes: (value: Uint8Array) => value.subarray(1),
+  option: () => null,
+  vector: (value: unknown[]) => value.slice(1),
+  array: (value: unknown[]) => value.toReversed(),
+  record: (value: object) => Object.fromEntries(Object.entries(value).slice(1)),
+};
+
+/** The value with the fault in all of it that is of that kind. */
+function planted(type: Type, value: unknown, kind: string): unknown {
+  const inside = ((): unknown => {
+    switch (type.kind) {
+      case "record": {
+        const record = description.records.find(({ name }) => name === type.name);
+        const entries = Object.entries(value as object).map(([name, each]) => {
+          const field = record?.fields.find((other) => other.name === name);
+          return [name, planted(field?.type as Type, each, kind)];
+        });
+        return Object.fromEntries(entries);
+      }
+      case "option":
+        return value === null ? null : planted(type.of, value, kind);
+      case "vector":
+      case "array":
+        return (value as unknown[]).map((each) => planted(type.of, each, kind));
+      default:
+        return value;
+    }
+  })();
+  return type.kind === kind ? FAULTS[kind]?.(inside as never) : inside;
+}
+
+test("a fault in the codec of any type is found by these round trips", () => {
+  const missed = new Set(Object.keys(FAULTS));
+  for (const each of description.functions) {
+    const type = typeOf(each);
+    for (let i = 0; i < 20; i++) {
+      const value = generator.value(description, type);
+      const good = encoded(each, value);
+      for (const kind of missed) {
+        try {
+          const bad = encoded(each, planted(type, value, kind));
+          if (Buffer.compare(call(each, bad) ?? new Uint8Array(), good) !== 0) missed.delete(kind);
+        } catch (error) {
+          assert.match(String(error), /UsageError|RangeError/);
+          missed.delete(kind); // not even an encoding
+        }
+      }
+    }
+  }
+  assert.deepEqual([...missed], []);
 });
 
 test('changed bytes are refused with "input", or are the encoding of another value, by both codecs', () => {

@@ -37,12 +37,11 @@ export class Generator {
     return list[this.below(list.length)] as T;
   }
 
-  /** `where`: of a record, whose fields are no options and no vectors. */
-  type(depth = 0, where: "message" | "record" = "message"): Schema {
+  type(depth = 0): Schema {
     const simple = [...SCALARS, "u128", "u256", "fixed", "string", "bytes"];
-    const composed = where === "message" ? ["record", "option", "vector"] : ["record"];
+    const composed = ["record", "option", "vector", "array"];
     const kinds = depth < DEPTH && this.below(5) < 2 ? composed : simple;
-    const schema = this.#make(this.#rarest(kinds, depth), depth, where);
+    const schema = this.#make(this.#rarest(kinds, depth), depth);
     const { kind } = schema.type;
     for (const name of [`depth ${depth}`, depth > 0 ? `${kind} inside` : kind])
       this.seen.set(name, (this.seen.get(name) ?? 0) + 1);
@@ -55,7 +54,7 @@ export class Generator {
     return kinds.reduce((least, kind) => (times(kind) < times(least) ? kind : least));
   }
 
-  #make(kind: string, depth: number, where: "message" | "record"): Schema {
+  #make(kind: string, depth: number): Schema {
     switch (kind) {
       case "u128":
       case "u256":
@@ -70,14 +69,20 @@ export class Generator {
         return { type: { kind, max }, source: kind === "string" ? "string" : "Uint8Array", limits: [max] };
       }
       case "option": {
-        const inner = this.type(depth + 1, where);
+        const inner = this.type(depth + 1);
         return { type: { kind, of: inner.type }, source: `Option<${inner.source}>`, limits: inner.limits };
       }
       case "vector": {
-        const inner = this.type(depth + 1, where);
+        const inner = this.type(depth + 1);
         const max = 1 + this.below(5);
         const source = this.below(2) === 0 ? `Array<${inner.source}>` : `${inner.source}[]`;
         return { type: { kind, of: inner.type, max }, source, limits: [max, ...inner.limits] };
+      }
+      case "array": {
+        const inner = this.type(depth + 1);
+        const length = 1 + this.below(4);
+        const type = { kind, of: inner.type, length } as const;
+        return { type, source: `StaticArray<${inner.source}>`, limits: [length, ...inner.limits] };
       }
       case "record":
         return this.#record(depth);
@@ -87,10 +92,10 @@ export class Generator {
   }
 
   #record(depth: number): Schema {
-    const fields = Array.from({ length: 1 + this.below(4) }, () => this.type(depth + 1, "record"));
+    const fields = Array.from({ length: 1 + this.below(4) }, () => this.type(depth + 1));
     const name = `R${this.records.length}`;
     const lines = fields.map(({ source, limits }, i) => {
-      const max = limits.length > 0 ? `@max(${limits[0]}) ` : "";
+      const max = limits.length > 0 ? `@max(${limits.join(", ")}) ` : "";
       return `  ${max}f${i}: ${source};`;
     });
     this.records.push(`@record class ${name} {\n${lines.join("\n")}\n}`);
@@ -125,6 +130,8 @@ export class Generator {
         return this.below(2) === 0 ? null : this.value(description, type.of);
       case "vector":
         return Array.from({ length: this.below(type.max + 1) }, () => this.value(description, type.of));
+      case "array":
+        return Array.from({ length: type.length }, () => this.value(description, type.of));
       default: {
         const bits = Number(type.kind.slice(1));
         const edges = [0n, 1n, 2n ** BigInt(bits) - 1n, 2n ** BigInt(bits - 1), 2n ** BigInt(bits - 1) - 1n];

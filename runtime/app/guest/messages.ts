@@ -5,6 +5,7 @@
  *   u32 MESSAGE_GENESIS · u32 bytes of state · u32 pages of 64 KiB at first · u32 0 · [32] program
  *   u32 bytes of state · u32 pages of 64 KiB at first · u32 sendersMax · u32 0 · [32] program, of the
  *   authenticator, all zero if there is none · [32] chain
+ *   u32 count · u32 0 · count × transaction, as below: inputs of setups, which are run before all else
  * Every other runs transactions:
  *   u32 MESSAGE_BLOCK · u32 count · u64 time
  *   count × (u64 gas · u32 length · u32 0 · transaction, padded to 8 bytes)
@@ -26,7 +27,8 @@ export const GENESIS_AUTHENTICATOR_PAGES = 52;
 export const GENESIS_SENDERS = 56;
 export const GENESIS_AUTHENTICATOR = 64;
 export const GENESIS_CHAIN = 96;
-export const GENESIS_BYTES = 128;
+export const GENESIS_COUNT = 128;
+export const GENESIS_BYTES = 136;
 
 export const BLOCK_COUNT = 4;
 export const BLOCK_TIME = 8;

@@ -83,6 +83,9 @@ function makeApp(): u32 {
   block.expect(0, "zero");
   const program = block.bytes(32);
   const chain = block.bytes(32);
+  const count = block.u32();
+  block.expect(0, "zero");
+  readTransactions(count);
   block.end();
   if (authenticatorPages > 0) {
     make(authenticator, program, authenticatorPages);
@@ -91,7 +94,7 @@ function makeApp(): u32 {
     inputs.reserve(message.REGION_BYTES);
   }
   isMade = true;
-  return 0;
+  return runBatch(count, "__setup");
 }
 
 function make(child: Child, program: usize, pages: u32): void {
@@ -113,17 +116,26 @@ function runBlock(): u32 {
   const time = block.u64();
   if (time < load<u64>(context, 8)) throw new Error("the block's time is before that of the block before");
   store<u64>(context, time, 8);
+  readTransactions(count);
+  block.end();
+  if (authentications !== null) admitAll(count);
+  return runBatch(count, "__transaction");
+}
+
+/** Runs what is in the batch, of `count` transactions; the length of the block's data. */
+function runBatch(count: u32, entry: string): u32 {
+  const begin = app.copyIn(context, 0, 16);
+  if (batch.length == 0) check(begin.put(), "begin the block");
+  else runAll(app, batch, entry, batchGas);
+  return writeResults(count);
+}
+
+function readTransactions(count: u32): void {
   batch.clear();
   batchGas = 0;
   verdicts.reserve(count * 8);
   if (authentications !== null) authentications!.clear();
   for (let i: u32 = 0; i < count; i++) readTransaction(i);
-  block.end();
-  if (authentications !== null) admitAll(count);
-  const begin = app.copyIn(context, 0, 16);
-  if (batch.length == 0) check(begin.put(), "begin the block");
-  else runAll(app, batch, "__transaction", batchGas);
-  return writeResults(count);
 }
 
 function readTransaction(index: u32): void {
@@ -233,7 +245,7 @@ function writeResults(count: u32): u32 {
     length += outcomes.outputLength;
     if (outcomes.status != ITEM_NOT_RUN) ran++;
   }
-  if (authentications !== null) takeBack(ran); // those that did not run come last
+  takeBack(ran); // those that did not run come last
   if (length > message.DATA_BYTES) throw new Error("the outcomes are too long for a block");
   const target = data.reserve(length);
   store<u32>(target, count);

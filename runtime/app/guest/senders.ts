@@ -60,7 +60,7 @@ export function use(sender: usize, nonce: u64): void {
   store<u64>(record, nonce + 1, RECORD_NONCE);
 }
 
-/** Takes back all uses of the block but the first `kept`. */
+/** Takes back all uses of the block, if it has any, but the first `kept`. */
 export function takeBack(kept: u32): void {
   while (logged > kept) {
     const entry = log.address + --logged * LOG_ENTRY;
