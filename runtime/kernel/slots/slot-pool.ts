@@ -29,6 +29,8 @@ const counting = COUNTING;
  */
 const REUSE_SHARE = 0.75;
 const REUSE_PAGES = 16;
+/** Below this size filling another memory costs little: no slot of another program is looked for. */
+const REPLACED_BYTES = 16 << 20;
 /** Free slots of the variant, the newest, whose difference to the image is looked at. */
 const CANDIDATES = 4;
 
@@ -76,7 +78,9 @@ export class SlotPool {
    */
   take(variant: Variant, image: SlotImage, place: number): Slot {
     const slot =
-      this.#takeLast(variant, image) ?? this.#choose(variant, image, place) ?? this.#create(variant, image);
+      this.#takeLast(variant, image) ??
+      this.#choose(variant, image, place) ??
+      this.#create(variant, image, place);
     assert(!this.#isFree(slot), "slots: a slot is given out twice");
     slot.place = place;
     try {
@@ -202,7 +206,9 @@ export class SlotPool {
     return pages * PAGE_BYTES <= left || tableDiffCount(this.#heap, 0, memory) * PAGE_BYTES <= left;
   }
 
-  #create(variant: Variant, image: SlotImage): Slot {
+  #create(variant: Variant, image: SlotImage, place: number): Slot {
+    const before = this.#replaced(variant, image, place);
+    if (before !== undefined) this.#evict(before);
     while (this.#count >= this.#limit && this.#free.size > 0) {
       this.#evict(this.#dispensable(variant, image.memoryPages));
     }
@@ -210,6 +216,20 @@ export class SlotPool {
     this.#old = null;
     this.#count++;
     return slot;
+  }
+
+  /**
+   * The slot of a process whose program was replaced: its memory holds the state, which may be large, and
+   * with that memory the new slot has it.
+   */
+  #replaced(variant: Variant, { memory, memoryPages }: SlotImage, place: number): Slot | undefined {
+    if (memoryPages * WASM_PAGE_BYTES < REPLACED_BYTES) return undefined;
+    return [...this.#free].find((slot) => {
+      const serves = slot.place === place && slot.root !== UNKNOWN && slot.memoryServes(variant, memoryPages);
+      return (
+        serves && 2 * tableDiffCount(this.#heap, slot.root, memory) < tableDiffCount(this.#heap, 0, memory)
+      );
+    });
   }
 
   /** A free slot whose memory a new one can have: of a size that is wanted, or there twice, if possible. */
