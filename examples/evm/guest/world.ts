@@ -18,6 +18,7 @@
  * empty, so a new block costs nothing but its own records.
  */
 
+import * as rules from "./rules.ts";
 import { equals } from "./words.ts";
 
 export const STATE_BYTES: u32 = 24 << 20;
@@ -30,8 +31,12 @@ const CREATED_NEXT: usize = 128;
 /** Places of the table, for accounts and slots together. */
 const CAPACITY_LEAST: u32 = 1 << 10;
 const CAPACITY_MOST: u32 = 1 << 17;
-/** No transaction makes an account or slot for less gas. */
+/**
+ * No transaction makes an account or slot for less gas. Before EIP-150 an heir of SELFDESTRUCT cost nothing
+ * but the call: some blocks have thousands of them.
+ */
 const GAS_PER_RECORD: u64 = 20000;
+const GAS_PER_HEIR: u64 = 50;
 const RECORD_BYTES: usize = 128;
 const TABLE: usize = 4096;
 const CREATED: usize = TABLE + <usize>CAPACITY_MOST * RECORD_BYTES;
@@ -68,7 +73,8 @@ let capacity: u32 = CAPACITY_LEAST;
  * adds; up to CAPACITY_MOST, at most half of the places are taken.
  */
 export function clearWorld(known: u32, gasLimit: u64): void {
-  const records = <u64>known + min<u64>(gasLimit, <u64>CAPACITY_MOST * GAS_PER_RECORD) / GAS_PER_RECORD;
+  const gas = rules.fork < rules.TANGERINE_WHISTLE ? GAS_PER_HEIR : GAS_PER_RECORD;
+  const records = <u64>known + min<u64>(gasLimit, <u64>CAPACITY_MOST * gas) / gas;
   capacity = CAPACITY_LEAST;
   while (capacity < CAPACITY_MOST && <u64>capacity < 2 * records) capacity *= 2;
   generation = load<u32>(GENERATION) + 1;
