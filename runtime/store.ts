@@ -3,9 +3,11 @@
  * export and import of single blocks.
  */
 
+export { backupStore } from "./chain/backup.ts";
 export type { FollowEvent } from "./chain/follow.ts";
 export {
   type Damage,
+  type LoggedBlock,
   repairStore,
   salvageStore,
   type Verification,

@@ -3,10 +3,15 @@
 import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
-import type { Verification, Verifier } from "../store/verify.ts";
+import { InputLog, type LogFrame, type LogPlace, type LogSurvey } from "../store/log.ts";
+import type { LoggedBlock, Verification, Verifier } from "../store/verify.ts";
+import { decodeLogged } from "./logged.ts";
 import { isBlock } from "./stored.ts";
 
-export type { Damage, Verification, VerifiedBlock } from "../store/verify.ts";
+export type { Damage, LoggedBlock, Verification, VerifiedBlock } from "../store/verify.ts";
+
+/** So often a log is looked at that others write to. */
+const ATTEMPTS_LIMIT = 20;
 
 /**
  * Walks everything that the retained blocks of a store reach and hashes it anew, newest block first, then its
@@ -23,7 +28,7 @@ export async function verifyStore(path: string): Promise<Verification> {
   const { openToRead } = await import("../store/access.ts");
   const database = await openToRead(path, true);
   try {
-    return (await verifyDatabase(database)).result();
+    return (await verifyDatabase(database, path)).result();
   } catch (error) {
     throw storeFailure(error, path);
   } finally {
@@ -33,7 +38,9 @@ export async function verifyStore(path: string): Promise<Verification> {
 
 /**
  * Forgets the blocks of a store that are damaged; where it stood at one, or nothing says where, the newest
- * intact block becomes its head. Nobody may write to it meanwhile.
+ * intact block becomes its head. Of its log of inputs what lies behind a damage is dropped, and all of it if
+ * the block that it goes on from is: `verifyStore` says which blocks these are. Nobody may write to it
+ * meanwhile.
  *
  * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_LOCKED, STORE_VERSION, STORE_READ_ONLY,
  *   STORE_CORRUPT: no block is intact)
@@ -59,7 +66,7 @@ async function repair(path: string, from: string): Promise<Verification> {
       return takeHold(database, path);
     });
     try {
-      return await goBack(database, from);
+      return await goBack(database, path, from);
     } finally {
       release(database, token);
     }
@@ -70,16 +77,20 @@ async function repair(path: string, from: string): Promise<Verification> {
   }
 }
 
-async function goBack(database: Database, from: string): Promise<Verification> {
-  const { countTotals, findChain, findRun, packTotals, readRecords } = await import("../store/access.ts");
-  const verifier = await verifyDatabase(database);
+async function goBack(database: Database, path: string, from: string): Promise<Verification> {
+  const access = await import("../store/access.ts");
+  const { countTotals, findChain, findRun, packTotals, readable, readLog, readRecords } = access;
+  const verifier = await verifyDatabase(database, path);
   const result = verifier.result();
   const { newestIntact } = result;
   if (newestIntact === null) {
     const text = `no block of the store ${from} is intact: restore it from an export`;
     throw new StoreError("STORE_CORRUPT", text, { path: from });
   }
+  const log = readable(() => readLog(database));
+  const isKept = log !== null && (await cutLog(database, path, log, result));
   database.transaction(() => {
+    if (!isKept) database.putMeta("log", null);
     for (const { id, intact } of result.blocks) if (!intact) database.removeBlock(Buffer.from(id, "hex"));
     // What is written again must not be taken for what is there.
     for (const key of verifier.damagedObjects) database.removeObject(Buffer.from(key, "hex"));
@@ -90,6 +101,21 @@ async function goBack(database: Database, from: string): Promise<Verification> {
     if (!totals) database.putMeta("totals", packTotals(countTotals(database)));
   });
   return result;
+}
+
+/** Makes the log end where it is damaged; whether anything of it can be kept. */
+async function cutLog(
+  database: Database,
+  path: string,
+  log: LogPlace,
+  { blocks }: Verification,
+): Promise<boolean> {
+  const { readable, readHead } = await import("../store/access.ts");
+  const head = readable(() => readHead(database))?.id.toString("hex");
+  if (!blocks.some(({ id, intact }) => id === head && intact)) return false;
+  const survey = readable(() => InputLog.survey(path, log));
+  if (survey !== null) await InputLog.cut(path, log, survey.behind);
+  return survey !== null;
 }
 
 /**
@@ -131,7 +157,7 @@ export async function salvageStore(path: string, to: string): Promise<Verificati
   }
 }
 
-async function verifyDatabase(database: Database): Promise<Verifier> {
+async function verifyDatabase(database: Database, path: string): Promise<Verifier> {
   const { genesisOf, isArchived, readRecords, Verifier } = await import("../store/access.ts");
   const verifier = new Verifier(database);
   const genesis = genesisOf(database);
@@ -145,9 +171,47 @@ async function verifyDatabase(database: Database): Promise<Verifier> {
     const steps = verifier.block(record, isBlock(genesis, record) ? null : "damaged");
     while (!steps.next().done) await new Promise((resolve) => setImmediate(resolve));
   }
+  await verifyLog(database, path, verifier);
   const steps = verifier.archive((record, height) =>
     isArchived(record, height, (block) => isBlock(genesis, block)),
   );
   while (!steps.next().done) await new Promise((resolve) => setImmediate(resolve));
   return verifier;
+}
+
+/** Looks which blocks the log has. A writer may make a checkpoint meanwhile: then it is looked at again. */
+async function verifyLog(database: Database, path: string, verifier: Verifier): Promise<void> {
+  const { readable, readHead, readLog } = await import("../store/access.ts");
+  for (let attempt = 1; ; attempt++) {
+    database.refresh();
+    const log = readable(() => readLog(database));
+    if (log === null && database.meta("log") === undefined) return;
+    if (log === null) return verifier.store("log");
+    const head = readable(() => readHead(database))?.id.toString("hex");
+    const found = survey(path, log);
+    const isWhole = found.failure === null && found.behind.length === 0;
+    database.refresh();
+    const isMoved = readLog(database)?.position !== log.position;
+    if (!isWhole && isMoved && attempt < ATTEMPTS_LIMIT) continue;
+    const isIntact = verifier.result().blocks.some(({ id, intact }) => id === head && intact);
+    const blocks = (frames: readonly LogFrame[], intact: boolean): LoggedBlock[] =>
+      frames.flatMap(({ body }) =>
+        decodeLogged(body).changes.flatMap((change) =>
+          change.kind === "push" ? [{ ...change.block, intact }] : [],
+        ),
+      );
+    verifier.log([...blocks(found.frames, isIntact), ...blocks(found.behind, false)]);
+    if (!isWhole) verifier.store("log", found.failure === "STORE_MISSING" ? "missing" : "damaged");
+    return;
+  }
+}
+
+/** What is in the log, and why nothing can be read. */
+function survey(path: string, log: LogPlace): LogSurvey & { readonly failure: string | null } {
+  try {
+    return { ...InputLog.survey(path, log), failure: null };
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return { frames: [], behind: [], failure: error.code };
+  }
 }

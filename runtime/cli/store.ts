@@ -4,6 +4,7 @@ import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
 import { divergence, formatDiff } from "../debug.ts";
 import { UsageError } from "../errors.ts";
 import {
+  backupStore,
   type ExportOptions,
   exportBlock,
   openImport,
@@ -34,6 +35,7 @@ export const storeCommand: Command = {
   stillpoint store diverge DIRECTORY OTHER [--json]
                                                    the first block in which two chains differ, and how
   stillpoint store repair DIRECTORY                goes back to the newest intact block
+  stillpoint store backup DIRECTORY NEW            copies it, with all that is acknowledged
   stillpoint store salvage DIRECTORY NEW           saves what can be read of a file that cannot be opened
   stillpoint store export DIRECTORY FILE [--block WHICH] [--base WHICH]
                                                    writes a block, by default the newest, whole or as what
@@ -41,7 +43,7 @@ export const storeCommand: Command = {
   stillpoint store import DIRECTORY FILE --id ID   takes the block with this id, from such a file; one
                                                    that was interrupted goes on, also from another file
 
-"blocks", "verify", "diverge" and "export" may run while a runtime writes to the directory. The exit
+"blocks", "verify", "diverge", "backup" and "export" may run while a runtime writes to the directory. The exit
 code is 1 if something is damaged, refused or different.`,
   run: async ([what, ...args]) => {
     switch (what) {
@@ -53,6 +55,8 @@ code is 1 if something is damaged, refused or different.`,
         return diverge(args);
       case "repair":
         return repair(args);
+      case "backup":
+        return backup(args);
       case "salvage":
         return salvage(args);
       case "export":
@@ -101,7 +105,8 @@ async function verify(args: string[]): Promise<number> {
   return found.damages.length === 0 ? EXIT_OK : EXIT_FAILED;
 }
 
-function describe({ objects, bytes, blocks, damages, truncated, newestIntact }: Verification): void {
+function describe(found: Verification): void {
+  const { objects, bytes, blocks, logged, damages, truncated, newestIntact } = found;
   for (const { height, block, path, part, from, length, reason } of damages) {
     if (block === null) {
       print(`the store's record "${part}": ${reason}`);
@@ -115,6 +120,10 @@ function describe({ objects, bytes, blocks, damages, truncated, newestIntact }: 
   const intact = blocks.filter((block) => block.intact).length;
   const size = `${grouped(objects)} objects, ${grouped(bytes)} bytes`;
   print(`${grouped(intact)} of ${grouped(blocks.length)} blocks intact, ${size}`);
+  if (logged.length > 0) print(`${grouped(logged.length)} more in the log, which opening runs again`);
+  for (const { height, id, intact } of logged) {
+    if (!intact) print(`block ${grouped(height)} ${id} of the log: a repair drops it`);
+  }
   if (damages.length > 0)
     printError(`stillpoint store: the newest intact block is ${newestIntact ?? "none"}`);
 }
@@ -144,6 +153,15 @@ async function repair(args: string[]): Promise<number> {
   const found = await repairStore(parseOptions(args, {}, 1).positionals[0]!);
   const forgotten = found.blocks.filter((block) => !block.intact).length;
   print(`${grouped(forgotten)} damaged blocks forgotten; the newest intact one is ${found.newestIntact}`);
+  const dropped = found.logged.filter((block) => !block.intact);
+  for (const { height, id } of dropped) print(`block ${grouped(height)} ${id} of the log dropped`);
+  return EXIT_OK;
+}
+
+async function backup(args: string[]): Promise<number> {
+  const [directory, to] = parseOptions(args, {}, 2).positionals as [string, string];
+  const { height, id } = await backupStore(directory, to);
+  print(`copied to ${to}; its newest state is that of block ${grouped(height)} ${id}`);
   return EXIT_OK;
 }
 

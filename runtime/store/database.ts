@@ -24,10 +24,11 @@
  * of 256 pages takes 60 % of the time. Small objects have no body.
  */
 
-import { existsSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Database as LmdbTable, RootDatabase } from "lmdb";
 import { StoreError } from "../errors.ts";
+import { syncDirectory } from "./directory.ts";
 import type { Stored } from "./format.ts";
 import { unpackArchived } from "./record.ts";
 
@@ -167,6 +168,16 @@ export class Database {
 
   async close(): Promise<void> {
     await this.#root.close();
+  }
+
+  /** Copies the newest committed state into a directory that has no file yet, durably. */
+  async copyTo(path: string): Promise<void> {
+    this.refresh();
+    await this.#root.backup(path, false);
+    const file = openSync(`${path}/data.mdb`, "r+");
+    fsyncSync(file);
+    closeSync(file);
+    syncDirectory(path);
   }
 
   // ---- objects --------------------------------------------------------------------------------------------

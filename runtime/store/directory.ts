@@ -1,6 +1,7 @@
 /** What a file's name needs to survive a power cut: the directory in which it was made is written as well. */
 
 import { closeSync, fsyncSync, openSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 
 /** Makes the names in a directory durable, as far as the system lets a directory be synced. */
 export function syncDirectory(path: string): void {
@@ -12,5 +13,19 @@ export function syncDirectory(path: string): void {
     if ((error as NodeJS.ErrnoException).code !== "EINVAL") throw error;
   } finally {
     closeSync(directory);
+  }
+}
+
+/** The same of a directory and those above it, any of which may have been made for it. */
+export function syncPath(path: string): void {
+  let directory = resolve(path);
+  syncDirectory(directory);
+  for (; dirname(directory) !== directory; directory = dirname(directory)) {
+    try {
+      syncDirectory(dirname(directory));
+    } catch {
+      // Who may not read it has not made anything there.
+      return;
+    }
   }
 }

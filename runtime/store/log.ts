@@ -44,6 +44,20 @@ export interface LogMark {
   readonly epoch: Buffer;
 }
 
+/** A frame that is whole. */
+export interface LogFrame {
+  readonly position: number;
+  readonly body: Buffer;
+}
+
+/** What is in the file of a log. */
+export interface LogSurvey {
+  /** In order, up to its end. */
+  readonly frames: readonly LogFrame[];
+  /** Whole ones behind the end: what is in between is damaged. */
+  readonly behind: readonly LogFrame[];
+}
+
 /** Which file it is, and where it begins: what a store keeps of its log. */
 export interface LogPlace extends LogMark {
   readonly id: Buffer;
@@ -126,7 +140,34 @@ export class InputLog {
     step?: (name: string) => void,
   ): { readonly log: InputLog; readonly bodies: Buffer[] } {
     const log = new InputLog(directory, place, step);
-    return { log, bodies: log.#read() };
+    const { frames, behind } = log.#read();
+    if (behind.length > 0) {
+      throw log.#damaged(`what lies at position ${log.#end.position} cannot be read`);
+    }
+    return { log, bodies: frames.map(({ body }) => body) };
+  }
+
+  /**
+   * As `read`, but goes on where the log is damaged; somebody may be appending.
+   *
+   * @throws StoreError (STORE_MISSING; STORE_CORRUPT: nothing can be read)
+   */
+  static survey(directory: string, place: LogPlace): LogSurvey {
+    return new InputLog(directory, place).#read();
+  }
+
+  /** Makes the log end where the first damage is: these frames, which are behind that, are none any more. */
+  static async cut(directory: string, { bytes }: LogPlace, behind: readonly LogFrame[]): Promise<void> {
+    const file = await open(`${directory}/${NAME}`, "r+");
+    try {
+      const nothing = Buffer.alloc(SECTOR_BYTES);
+      for (const { position } of behind) {
+        await file.write(nothing, 0, SECTOR_BYTES, SECTOR_BYTES + (position % bytes));
+      }
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
   }
 
   /** Where the log ends now: a checkpoint that holds all of it begins there. */
@@ -234,23 +275,24 @@ export class InputLog {
     this.#file = null;
   }
 
-  #read(): Buffer[] {
+  #read(): LogSurvey {
     const ring = this.#readFile();
-    const bodies: Buffer[] = [];
+    const frames: LogFrame[] = [];
+    const behind: LogFrame[] = [];
     const last = this.#begin + this.#bytes;
     for (;;) {
       const frame = this.#frameAt(ring, this.#end.position, last);
       if (frame === null || !frame.previous.equals(this.#end.check)) break;
-      bodies.push(frame.body);
-      const { epoch } = this.#end;
-      const position = this.#end.position + sectors(FRAME_BYTES + frame.body.length);
-      this.#end = { position, check: frame.check, epoch };
+      const { position, epoch } = this.#end;
+      frames.push({ position, body: frame.body });
+      const end = position + sectors(FRAME_BYTES + frame.body.length);
+      this.#end = { position: end, check: frame.check, epoch };
     }
     for (let at = this.#end.position + SECTOR_BYTES; at < last; at += SECTOR_BYTES) {
-      if (this.#frameAt(ring, at, last) === null) continue;
-      throw this.#damaged(`what lies at position ${this.#end.position} cannot be read`);
+      const frame = this.#frameAt(ring, at, last);
+      if (frame !== null) behind.push({ position: at, body: frame.body });
     }
-    return bodies;
+    return { frames, behind };
   }
 
   /** The frame at a position, null: there is none that is whole. */

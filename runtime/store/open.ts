@@ -4,11 +4,10 @@
  */
 
 import { accessSync, constants, mkdirSync } from "node:fs";
-import { dirname, resolve } from "node:path";
 import { badArgument } from "../arguments.ts";
 import { StoreError } from "../errors.ts";
 import { Database, type DatabaseOptions } from "./database.ts";
-import { syncDirectory } from "./directory.ts";
+import { syncPath } from "./directory.ts";
 import { storeFailure } from "./failures.ts";
 import { checkFormat } from "./state.ts";
 import { checkStructure, checkTables } from "./structure.ts";
@@ -20,7 +19,7 @@ export function openToWrite(path: string, whole = false): Database {
     makeDirectory(path);
     if (Database.exists(path)) return openChecked(path, whole, {});
     const database = new Database(path);
-    syncDirectory(path);
+    syncPath(path);
     return database;
   } catch (error) {
     throw storeFailure(error, path);
@@ -87,12 +86,7 @@ export function requireStore(path: string): void {
 
 function makeDirectory(path: string): void {
   try {
-    const first = mkdirSync(path, { recursive: true });
-    // The names of all that were made are in the directories above them.
-    for (let made = resolve(path); first !== undefined && made !== dirname(resolve(first)); ) {
-      made = dirname(made);
-      syncDirectory(made);
-    }
+    mkdirSync(path, { recursive: true });
   } catch (cause) {
     const { code } = cause as { code?: string };
     if (code !== "EEXIST" && code !== "ENOTDIR") throw cause;

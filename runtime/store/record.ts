@@ -329,7 +329,7 @@ function check(body: Uint8Array): Buffer {
 }
 
 /** Records without which `repairStore` can do: those of blocks, and what it can tell from them. */
-const REPAIRED = /^(of block|of an archived block|"archive"|"head"|"totals")/;
+const REPAIRED = /^(of block|of an archived block|"archive"|"head"|"log"|"totals")/;
 
 function corrupt(name: string): StoreError {
   const advice = REPAIRED.test(name)

@@ -24,8 +24,8 @@ export interface Damage {
    * What of the process: "memory" with the range below, "process" the whole of it, "children" those in the
    * range of numbers below, "reference" (its reference snapshot) before any of them, or a field of its
    * record. "record": the block's own; "metadata", "rules" and "change" (of these) what it was made from. Of
-   * the store: "head" names no block that is there, "totals" cannot be read. "archived": a block without its
-   * state.
+   * the store: "head" names no block that is there, "totals" cannot be read, "log" cannot be read as a whole.
+   * "archived": a block without its state.
    */
   readonly part: string;
   /** Of "memory": the address; of "children": the number of the first. */
@@ -45,11 +45,21 @@ export interface VerifiedBlock {
   readonly intact: boolean;
 }
 
+/** A block that the log of inputs has, and the store has not. */
+export interface LoggedBlock {
+  readonly height: number;
+  readonly id: string;
+  /** Whether opening runs it again: the log can be read up to it, and what it stands on is intact. */
+  readonly intact: boolean;
+}
+
 /** What was found. */
 export interface Verification {
   readonly objects: number;
   readonly bytes: number;
   readonly blocks: readonly VerifiedBlock[];
+  /** Blocks of the log, in its order: a repair drops those that are not intact. They are not run. */
+  readonly logged: readonly LoggedBlock[];
   /** Blocks without their states that were looked at. */
   readonly archived: number;
   readonly damages: readonly Damage[];
@@ -87,6 +97,7 @@ export class Verifier {
   /** Heights of the archive whose records are damaged. */
   readonly damagedArchived: number[] = [];
   #block: Pick<BlockRecord, "id"> & { readonly height: number | null } = NO_BLOCK;
+  #logged: readonly LoggedBlock[] = [];
   #objects = 0;
   #archived = 0;
   #bytes = 0;
@@ -97,9 +108,14 @@ export class Verifier {
   }
 
   /** A record of the store itself that cannot be used. */
-  store(part: "head" | "totals"): void {
+  store(part: "head" | "totals" | "log", reason: Damage["reason"] = "damaged"): void {
     this.#block = NO_BLOCK;
-    this.#report({ ...ROOT, part }, null, null, "damaged", NO_BLOCK.id);
+    this.#report({ ...ROOT, part }, null, null, reason, NO_BLOCK.id);
+  }
+
+  /** Blocks of the log. */
+  log(blocks: readonly LoggedBlock[]): void {
+    this.#logged = blocks;
   }
 
   /** A block whose record cannot be read. */
@@ -152,6 +168,7 @@ export class Verifier {
       objects: this.#objects,
       bytes: this.#bytes,
       blocks: this.#blocks,
+      logged: this.#logged,
       archived: this.#archived,
       damages: this.#damages,
       truncated: this.#truncated,

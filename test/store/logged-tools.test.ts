@@ -1,0 +1,201 @@
+/** What knows a store knows its log: verifying, repairing, backups. */
+
+import assert from "node:assert/strict";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { test } from "node:test";
+import type { Runtime, RuntimeOptions, StoreError } from "../../runtime/index.ts";
+import { Database } from "../../runtime/store/database.ts";
+import { InputLog, type LogFrame, type LogPlace, SECTOR_BYTES } from "../../runtime/store/log.ts";
+import { readLog } from "../../runtime/store/state.ts";
+import { backupStore, openReader, repairStore, verifyStore } from "../../runtime/store.ts";
+import { metadata } from "../crash/metadata.ts";
+import { open } from "../fixture.ts";
+import { withDirectory } from "./directory.ts";
+
+const OPTIONS = { workers: 1, runner: "sequential" } as const;
+const reopen = (path: string, more: Partial<RuntimeOptions> = {}): Promise<Runtime> => {
+  const store = { path, durability: "logged", checkpointMs: 3_600_000, logBytes: 1 << 18 } as const;
+  return open([], { ...OPTIONS, store, ...more });
+};
+
+/** A store as it is after a crash: block 3 is its checkpoint, and 4 to 8 are in its log. Its blocks. */
+async function crashed(path: string): Promise<string[]> {
+  const runtime = await reopen(path);
+  for (let i = 1; i <= 8; i++) {
+    await runtime.produce(metadata(i, 0));
+    if (i === 3) await runtime.checkpoint();
+  }
+  const ids = runtime.blocks().map(({ id }) => id);
+  cpSync(path, `${path}.copy`, { recursive: true });
+  await runtime.close();
+  rmSync(path, { recursive: true });
+  cpSync(`${path}.copy`, path, { recursive: true });
+  return ids;
+}
+
+/** Flips a bit of the frame with this number, behind the checkpoint. */
+async function damage(path: string, frame: number): Promise<void> {
+  const { position } = InputLog.survey(path, await placeOf(path)).frames[frame] as LogFrame;
+  const file = `${path}/inputs.log`;
+  const bytes = readFileSync(file);
+  const at = SECTOR_BYTES + position + 100;
+  bytes[at] = (bytes[at] as number) ^ 1;
+  writeFileSync(file, bytes);
+}
+
+/** Where the log of a store begins. */
+async function placeOf(path: string): Promise<LogPlace> {
+  const database = new Database(path);
+  const place = readLog(database);
+  await database.close();
+  assert.ok(place !== null);
+  return place;
+}
+
+test("verifying lists what the log has, and changes nothing", async () => {
+  await withDirectory(async (path) => {
+    const ids = await crashed(path);
+    const found = await verifyStore(path);
+    assert.deepEqual([found.damages, found.newestIntact], [[], ids[3]]);
+    const expected = [4, 5, 6, 7, 8].map((height) => ({ height, id: ids[height], intact: true }));
+    assert.deepEqual(found.logged, expected);
+    const runtime = await reopen(path);
+    assert.equal(runtime.head.id, ids[8]);
+    await runtime.close();
+    assert.deepEqual((await verifyStore(path)).logged, []);
+  });
+});
+
+test("a damaged log is not opened; a repair names what it drops, and keeps the rest", async () => {
+  await withDirectory(async (path) => {
+    const ids = await crashed(path);
+    await damage(path, 2);
+    await assert.rejects(reopen(path), { code: "STORE_CORRUPT" });
+    const found = await verifyStore(path);
+    assert.deepEqual(
+      found.damages.map(({ part, reason }) => [part, reason]),
+      [["log", "damaged"]],
+    );
+    const intact = found.logged.map(({ height, intact }) => [height, intact]);
+    // The block of the frame itself cannot be named.
+    assert.deepEqual(intact, [
+      [4, true],
+      [5, true],
+      [7, false],
+      [8, false],
+    ]);
+    assert.deepEqual(await repairStore(path), found);
+    assert.deepEqual((await verifyStore(path)).damages, []);
+    const runtime = await reopen(path);
+    assert.equal(runtime.head.id, ids[5]);
+    for (let i = 6; i <= 8; i++) await runtime.produce(metadata(i, 0));
+    assert.equal(runtime.head.id, ids[8]);
+    await runtime.close();
+  });
+});
+
+test("a log that is gone is an error, and what it had can be given up", async () => {
+  await withDirectory(async (path) => {
+    const ids = await crashed(path);
+    rmSync(`${path}/inputs.log`);
+    await assert.rejects(reopen(path), { code: "STORE_MISSING" });
+    await assert.rejects(open([], { ...OPTIONS, store: path }), { code: "STORE_MISSING" });
+    const { damages } = await verifyStore(path);
+    assert.deepEqual(
+      damages.map(({ part, reason }) => [part, reason]),
+      [["log", "missing"]],
+    );
+    const runtime = await reopen(path, { recover: "checkpoint" });
+    assert.equal(runtime.head.id, ids[3]);
+    await runtime.produce(metadata(4, 0));
+    await runtime.close();
+    const again = await reopen(path);
+    assert.equal(again.head.id, ids[4]);
+    await again.close();
+  });
+});
+
+test("a block with another id than before stops everything, and can be given up", async () => {
+  await withDirectory(async (path) => {
+    const ids = await crashed(path);
+    // A frame like that of block 8, with a block 9 that nothing makes.
+    const { log, bodies } = InputLog.read(path, await placeOf(path));
+    const body = Buffer.from(bodies.at(-1) as Buffer);
+    const at = 2 + body.readUInt16LE(0) + 1;
+    body.writeBigUInt64LE(9n, at);
+    const other = "ab".repeat(32);
+    body.write(other + ids[8], at + 8, "hex");
+    await log.append(body);
+    await log.close();
+    for (const durability of ["logged", "block"] as const) {
+      const store = { path, durability };
+      await assert.rejects(open([], { ...OPTIONS, store }), (error: StoreError) => {
+        assert.equal(error.code, "STORE_DIVERGED");
+        const { height, block, found, build, wroteBuild } = error.facts;
+        assert.deepEqual([height, block, build], [9, other, wroteBuild]);
+        assert.match(String(found), /^[0-9a-f]{64}$/);
+        return true;
+      });
+    }
+    // Nothing was changed by that.
+    assert.equal((await verifyStore(path)).logged.length, 6);
+    const reader = await openReader(path);
+    assert.equal(reader.head.id, ids[3]);
+    await reader.close();
+    const runtime = await reopen(path, { recover: "checkpoint" });
+    assert.equal(runtime.head.id, ids[3]);
+    await runtime.close();
+  });
+});
+
+test("a repair that goes back drops the log, whose blocks stand on what is gone", async () => {
+  await withDirectory(async (path) => {
+    const ids = await crashed(path);
+    const database = new Database(path);
+    database.transaction(() => {
+      const record = database.block(Buffer.from(ids[3] as string, "hex")) as Buffer;
+      record[20] = (record[20] as number) ^ 1;
+      database.putBlock(Buffer.from(ids[3] as string, "hex"), record);
+    });
+    await database.close();
+    const repaired = await repairStore(path);
+    assert.equal(repaired.newestIntact, ids[2]);
+    assert.deepEqual(
+      repaired.logged.map(({ height, intact }) => [height, intact]),
+      [4, 5, 6, 7, 8].map((height) => [height, false]),
+    );
+    const runtime = await reopen(path);
+    assert.equal(runtime.head.id, ids[2]);
+    await runtime.close();
+  });
+});
+
+test("a backup of a store that is written to has all that was acknowledged", async () => {
+  await withDirectory(async (path) => {
+    const store = { path, durability: "logged", checkpointMs: 20, logBytes: 1 << 16 } as const;
+    const runtime = await open([], { ...OPTIONS, store });
+    let isDone = false;
+    const writes = (async () => {
+      while (!isDone) await runtime.produce(metadata(runtime.head.height + 1, 0));
+    })();
+    try {
+      for (let i = 0; i < 4; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 60));
+        const { head } = runtime;
+        const to = `${path}-${i}`;
+        const newest = await backupStore(path, to);
+        await assert.rejects(backupStore(path, to), { code: "STORE_NOT_EMPTY" });
+        assert.deepEqual((await verifyStore(to)).damages, []);
+        const copy = await reopen(to);
+        assert.ok(copy.head.height >= head.height && copy.head.height >= newest.height);
+        assert.ok(copy.blocks().some(({ id }) => id === head.id));
+        await copy.produce(metadata(copy.head.height + 1, 0));
+        await copy.close();
+      }
+    } finally {
+      isDone = true;
+      await writes;
+      await runtime.close();
+    }
+  });
+});
