@@ -84,6 +84,9 @@ async function commits(report: Report, directory: string): Promise<void> {
     };
     const plain = await open64();
     const block = await open64({ store: join(directory, `block-${pages}`) });
+    const logged = await open64({
+      store: { path: join(directory, `logged-${pages}`), durability: "logged" },
+    });
     const piped = await open64({
       store: { path: join(directory, `piped-${pages}`), durability: "pipelined" },
     });
@@ -107,6 +110,7 @@ async function commits(report: Report, directory: string): Promise<void> {
         },
         { name: "block in memory", run: produce(plain) },
         { name: "durable block", run: produce(block) },
+        { name: "logged block", run: produce(logged) },
         { name: "pipelined block", run: produce(piped) },
       ],
       { rounds: 15, count: 8 },
@@ -124,7 +128,7 @@ async function commits(report: Report, directory: string): Promise<void> {
           : { baseline: "append and fsync", ratio: nanoseconds / baseline }),
       });
     }
-    for (const runtime of [plain, block, piped]) await runtime.close();
+    for (const runtime of [plain, block, logged, piped]) await runtime.close();
   }
 }
 

@@ -27,7 +27,7 @@ const runtime = await open([], {
     path,
     durability: durability === "early" ? "pipelined" : durability,
     checkpointMs: 1 + next(200),
-    logBytes: 1 << 16,
+    logBytes: 1 << 18,
     steps: new URL("steps.ts", import.meta.url).href,
   },
   retainBlocks: Number(retain),

@@ -1,42 +1,50 @@
 /**
- * npm run crash -- [--kills N] [--seed S] [--durability block|logged|pipelined] [--json]
+ * npm run crash -- [--kills N | --cuts N] [--seed S] [--durability block|logged|pipelined] [--json]
  *
- * Kills a process that writes blocks N times (300) and reports whether anything that was acknowledged is
- * lost, or anything corrupt; the exit code says it too.
+ * Kills a process that writes blocks N times (300), or cuts the power under what it has written, and reports
+ * whether anything that was acknowledged is lost, or anything corrupt; the exit code says it too. Without
+ * --durability the modes take turns in being killed, and "logged" is cut.
  */
 
 import { parseArgs } from "node:util";
+import { cuts } from "./cuts.ts";
+import { cannotRecord } from "./recorded.ts";
 import { crash, type Durability } from "./run.ts";
 
+const KNOWN = ["block", "logged", "pipelined"];
 const { values } = parseArgs({
   options: {
     kills: { type: "string", default: "300" },
+    cuts: { type: "string" },
     seed: { type: "string", default: "20150730" },
     durability: { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
-const kills = Number(values.kills);
+const what = values.cuts === undefined ? "kills" : "cuts";
+const count = Number(values[what]);
 const seed = Number(values.seed);
-const KNOWN = ["block", "logged", "pipelined"];
-const { durability } = values;
+const durability = values.durability as Durability | undefined;
 const isKnown = durability === undefined || KNOWN.includes(durability);
-if (!Number.isSafeInteger(kills) || !Number.isSafeInteger(seed) || kills < 1 || !isKnown) {
-  const text = `usage: npm run crash -- [--kills N] [--seed S] [--durability ${KNOWN.join("|")}] [--json]\n`;
-  process.stderr.write(text);
+if (!Number.isSafeInteger(count) || !Number.isSafeInteger(seed) || count < 1 || !isKnown) {
+  const options = `[--kills N | --cuts N] [--seed S] [--durability ${KNOWN.join("|")}] [--json]`;
+  process.stderr.write(`usage: npm run crash -- ${options}\n`);
+  process.exit(2);
+}
+const reason = what === "cuts" ? cannotRecord() : null;
+if (reason !== null) {
+  process.stderr.write(`crash: nothing can be cut, for ${reason}\n`);
   process.exit(2);
 }
 const tell = (text: string): void => void process.stderr.write(`crash: ${text}\n`);
-const report = await crash(
-  kills,
-  seed,
-  tell,
-  durability === undefined ? undefined : [durability as Durability],
-);
-const { blocksAcknowledged, lost, corrupt } = report;
+const report =
+  what === "cuts"
+    ? await cuts(count, seed, tell, durability ?? "logged")
+    : await crash(count, seed, tell, durability === undefined ? undefined : [durability]);
+const { kills, blocksAcknowledged, lost, corrupt } = report;
 process.stdout.write(
   values.json
-    ? `${JSON.stringify({ kills: report.kills, blocksAcknowledged, lost, corrupt })}\n`
-    : `${report.kills} kills, ${blocksAcknowledged} blocks acknowledged, ${lost} lost, ${corrupt} corrupt\n`,
+    ? `${JSON.stringify({ [what]: kills, blocksAcknowledged, lost, corrupt })}\n`
+    : `${kills} ${what}, ${blocksAcknowledged} blocks acknowledged, ${lost} lost, ${corrupt} corrupt\n`,
 );
 process.exitCode = lost + corrupt === 0 ? 0 : 1;

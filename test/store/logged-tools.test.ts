@@ -172,16 +172,17 @@ test("a repair that goes back drops the log, whose blocks stand on what is gone"
 
 test("a backup of a store that is written to has all that was acknowledged", async () => {
   await withDirectory(async (path) => {
-    const store = { path, durability: "logged", checkpointMs: 20, logBytes: 1 << 16 } as const;
+    const store = { path, durability: "logged", checkpointMs: 20, logBytes: 1 << 18 } as const;
     const runtime = await open([], { ...OPTIONS, store });
     let isDone = false;
+    let acknowledged = runtime.head;
     const writes = (async () => {
-      while (!isDone) await runtime.produce(metadata(runtime.head.height + 1, 0));
+      while (!isDone) acknowledged = await runtime.produce(metadata(acknowledged.height + 1, 0));
     })();
     try {
       for (let i = 0; i < 4; i++) {
         await new Promise((resolve) => setTimeout(resolve, 60));
-        const { head } = runtime;
+        const head = acknowledged;
         const to = `${path}-${i}`;
         const newest = await backupStore(path, to);
         await assert.rejects(backupStore(path, to), { code: "STORE_NOT_EMPTY" });

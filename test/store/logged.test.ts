@@ -7,13 +7,14 @@ import assert from "node:assert/strict";
 import { cpSync, existsSync } from "node:fs";
 import { test } from "node:test";
 import type { Runtime, RuntimeOptions } from "../../runtime/index.ts";
-import { openReader } from "../../runtime/store.ts";
+import { InputLog } from "../../runtime/store/log.ts";
+import { openReader, verifyStore } from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 import { withDirectory } from "./directory.ts";
-import { writing } from "./failing.ts";
+import { replacing, writing } from "./failing.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
 /** Checkpoints come when they are asked for. */
@@ -111,4 +112,47 @@ test("any history is there again: reverts, reorgs, pins, prunes, candidates", as
       await twin.close();
     });
   }
+});
+
+test("what the log cannot take is written with its states, and the log goes on behind it", async () => {
+  await withDirectory(async (path) => {
+    // This metadata takes 17 KiB: that of three blocks does not fit into a quarter.
+    const runtime = await open([], { ...OPTIONS, store: logged(path, { logBytes: 1 << 17 }) });
+    await runtime.produce(metadata(1, 0));
+    const { append } = InputLog.prototype;
+    const failing = [
+      async () => {
+        throw new Error("the disk says no");
+      },
+      // As a sync that fails: the frame is there all the same.
+      async function (this: InputLog, body: Uint8Array) {
+        await append.call(this, body);
+        throw new Error("the disk says no");
+      },
+    ];
+    const changes = [
+      () => runtime.reorg({ to: 1, blocks: [2, 3, 4].map((i) => ({ metadata: metadata(i, 0) })) }),
+      ...failing.map(
+        (fails, i) => () =>
+          replacing(InputLog.prototype, { append: fails }, () => runtime.produce(writing(10 + i))),
+      ),
+    ];
+    for (const [i, change] of changes.entries()) {
+      await change();
+      const reader = await openReader(path);
+      assert.equal(reader.head.id, runtime.head.id, "a checkpoint of its own");
+      await reader.close();
+      const { id, height } = await runtime.produce(writing(100 + i));
+      const copy = `${path}-${i}`;
+      cpSync(path, copy, { recursive: true });
+      assert.deepEqual((await verifyStore(copy)).logged, [{ height, id, intact: true }]);
+    }
+    const ids = runtime.blocks().map(({ id }) => id);
+    await runtime.close();
+    for (const [i, height] of [5, 7, 9].entries()) {
+      const again = await open([], { ...OPTIONS, store: logged(`${path}-${i}`) });
+      assert.equal(again.head.id, ids[height]);
+      await again.close();
+    }
+  });
 });
