@@ -12,7 +12,8 @@ export {
   formatDiff,
 } from "./chain/diff.ts";
 export { type Divergence, type DivergenceOptions, diffBetween, divergence } from "./chain/diverge.ts";
+export type { Trace } from "./chain/results.ts";
 export type { ByteRange, Frame, TraceEvent } from "./chain/runtime.ts";
 export { formatFaults } from "./chain/stack.ts";
-export type { Trace, TriedBlock } from "./chain/trace.ts";
+export type { TriedBlock } from "./chain/trace.ts";
 export { addSources, type Place, type Sources } from "./program/source-map/sources.ts";

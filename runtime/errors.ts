@@ -25,6 +25,7 @@ const DETERMINISTIC: ReadonlySet<string> = new Set([
   "MIGRATION_FAULT",
   "NO_ENTRY",
   "QUOTA",
+  "SETUP_FAILED",
 ]);
 
 /** Base of all errors that the runtime throws on purpose. `code` is stable; the message is for people. */

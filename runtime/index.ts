@@ -30,9 +30,10 @@ export type {
   RuntimeOptions,
   StoreOptions,
 } from "./chain/options.ts";
+export type { View } from "./chain/results.ts";
 export { Runtime } from "./chain/runtime.ts";
 export { CARRIED } from "./chain/versions.ts";
-export type { CallOptions, View } from "./chain/views.ts";
+export type { CallOptions } from "./chain/views.ts";
 export { KernelPanic, LimitError, StillpointError, StoreError, UsageError } from "./errors.ts";
 export type { HashedRecord } from "./image/record.ts";
 export { encodeRules, type Rules } from "./image/rules.ts";

@@ -3,6 +3,7 @@
 import { hash } from "node:crypto";
 import * as abi from "../../syscalls/abi.ts";
 import { badArgument } from "../arguments.ts";
+import type { BatchReport } from "../batch/evidence.ts";
 import { StillpointError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
@@ -11,7 +12,6 @@ import { loadProcess, type Process } from "../image/process.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
 import { encodeHeader } from "../proof/header.ts";
 import { changeOf, decodeChange, type RetainedInput } from "./change.ts";
-import type { BlockRun } from "./engine.ts";
 import type { KnownRules } from "./rulebook.ts";
 
 /**
@@ -174,6 +174,19 @@ export function retainedHeader(heap: Heap, genesis: Uint8Array, retained: Retain
 export function dataOf(heap: Heap, root: Ref): Uint8Array {
   const { text } = loadProcess(heap, root);
   return text === 0 ? new Uint8Array() : new Uint8Array(heap.payload(text));
+}
+
+/**
+ * A block that ran: the root's image, the BLOBs of its metadata and of what it changed of the rules (0:
+ * none), and the rules in force.
+ */
+export interface BlockRun {
+  readonly result: Ref;
+  readonly metadata: Ref;
+  readonly change: Ref;
+  readonly rules: KnownRules;
+  /** Tells what its batches reported, now that its id is known; throws what `onBatch` throws. */
+  reports(id: string): readonly BatchReport[];
 }
 
 /**

@@ -2,7 +2,7 @@
  * The engine that runtimes of one genesis share: threads, heap, programs; and when to collect.
  */
 
-import type { BatchCounters, BatchReport, BlockOfBatch } from "../batch/evidence.ts";
+import type { BatchCounters, BlockOfBatch } from "../batch/evidence.ts";
 import type { Hints } from "../batch/hints.ts";
 import { LimitError, UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
@@ -13,27 +13,15 @@ import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 import { packPlan } from "../worker/upgrade.ts";
 import type { ViewJob } from "../worker/views.ts";
+import type { BlockRun } from "./block.ts";
 import type { EventFields, EventKind, Events } from "./events.ts";
 import { type Genesis, makeRoot } from "./genesis.ts";
 import type { Settings, StoreSettings } from "./options.ts";
 import { Reports } from "./reports.ts";
+import type { Trace } from "./results.ts";
 import type { KnownRules, Rulebook } from "./rulebook.ts";
 import { withPlaces } from "./stack.ts";
-import type { Trace } from "./trace.ts";
 import type { RulesOfBlock } from "./upgrade.ts";
-
-/**
- * A block that ran: the root's image, the BLOBs of its metadata and of what it changed of the rules (0:
- * none), and the rules in force.
- */
-export interface BlockRun {
-  readonly result: Ref;
-  readonly metadata: Ref;
-  readonly change: Ref;
-  readonly rules: KnownRules;
-  /** Tells what its batches reported, now that its id is known; throws what `onBatch` throws. */
-  reports(id: string): readonly BatchReport[];
-}
 
 /** What is known of a block before it runs. */
 export interface Plan {

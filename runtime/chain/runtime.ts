@@ -46,8 +46,9 @@ import {
   type StoreSettings,
 } from "./options.ts";
 import { Queue } from "./queue.ts";
-import { checkTraced, type Trace, type TriedBlock, traceBlock } from "./trace.ts";
-import { type CallOptions, checkCall, type View, Views } from "./views.ts";
+import type { Trace, View } from "./results.ts";
+import { checkTraced, type TriedBlock, traceBlock } from "./trace.ts";
+import { type CallOptions, checkCall, Views } from "./views.ts";
 
 export type { ByteRange, Frame, TraceEvent };
 

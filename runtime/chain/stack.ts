@@ -4,8 +4,7 @@ import { badArgument } from "../arguments.ts";
 import type { Frame, RawFrame, TraceEvent } from "../kernel/trace.ts";
 import { Positions } from "../program/source-map/positions.ts";
 import { sourceOf } from "../program/source-map/sources.ts";
-import type { Trace } from "./trace.ts";
-import type { View } from "./views.ts";
+import type { Trace, View } from "./results.ts";
 
 /** The events with their stacks in terms of the originals; `programs` has their bytes by hash. */
 export async function withPlaces(

@@ -2,24 +2,14 @@
 
 import { checkNames } from "../arguments.ts";
 import { assert, UsageError } from "../errors.ts";
-import type { TraceEvent } from "../kernel/trace.ts";
 import { type Block, inputOf, type Retained } from "./block.ts";
 import { checkChange, type RetainedInput } from "./change.ts";
 import type { Engine } from "./engine.ts";
 import { type BlockInput, checkInput, type Input } from "./input.ts";
 import type { Journal } from "./journal.ts";
 import type { Maker } from "./maker.ts";
+import type { Trace } from "./results.ts";
 import { type RulesOfBlock, rulesOf, unchanged } from "./upgrade.ts";
-
-/** What happened in a block, and what became of it. */
-export interface Trace {
-  /** SHA-256 root of the process tree, in hex; null if the root process faulted: then there is no block. */
-  readonly root: string | null;
-  /** The bytes that the root process gave to SNAPSHOT. */
-  readonly data: Uint8Array;
-  /** Every activation and call, in the order of a run on one thread. */
-  readonly events: readonly TraceEvent[];
-}
 
 /** A block that is only tried. */
 export interface TriedBlock extends BlockInput {

@@ -5,13 +5,13 @@ import { type StillpointError, UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { checkPath } from "../image/path.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
-import type { Frame } from "../kernel/trace.ts";
 import { GAS_LIMIT } from "../limits.ts";
 import { packRequest, readAnswer, type ViewAnswer, type ViewOf } from "../worker/view.ts";
 import type { Block, Retained } from "./block.ts";
 import type { Engine } from "./engine.ts";
 import type { EventFields } from "./events.ts";
 import type { Journal } from "./journal.ts";
+import type { View } from "./results.ts";
 import { KnownPositions } from "./stack.ts";
 
 /** Options of a view. */
@@ -40,22 +40,6 @@ export interface CallOptions {
   readonly gas?: number;
   /** Gives the view up when it is aborted: the promise is rejected with CANCELLED. */
   readonly signal?: AbortSignal;
-}
-
-/** How a view ended. */
-export interface View {
-  readonly path: readonly number[];
-  readonly status: "returned" | "faulted";
-  /** What the entry returned, 0 after a fault. */
-  readonly code: bigint;
-  readonly output: Uint8Array;
-  readonly gasUsed: number;
-  /** The fault's name; "none" if it did not fault. */
-  readonly fault: string;
-  /** The text of an abort, else "". */
-  readonly text: string;
-  /** After a fault the functions that were running, the innermost first; `formatFaults` prints them. */
-  readonly stack: readonly Frame[];
 }
 
 /** A view to run. */
