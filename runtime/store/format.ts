@@ -9,6 +9,9 @@
  *   5 blob, runs   u32 length · runs
  *   6 process      what is hashed of it · the words of the record that are not hashed · 8 bytes: a check
  *
+ * A page and a blob of the same bytes have one name, and are one object: a blob of 4,096 bytes is stored as a
+ * page. A blob with the bytes of a node or of a record would have its name as well; that is not told apart.
+ *
  * Runs leave zeros out: u16 zero words · u16 literal words · the literal words, again and again; what is
  * missing at the end is zero. Words have 4 bytes; a blob's last one is filled up.
  *
@@ -89,7 +92,8 @@ export function encodeObject(heap: Heap, ref: Ref): Stored {
   if (kind === KIND_NODE) return { tag: TAG_NODE, bytes: encodeNode(heap, ref) };
   if (kind === KIND_PROCESS) return { tag: TAG_PROCESS, bytes: encodeProcess(heap, ref) };
   const raw = heap.payload(ref);
-  if (kind === KIND_PAGE) {
+  // A blob of this length may have the bytes, and so the name, of a page: it is stored as that.
+  if (kind === KIND_PAGE || raw.length === PAGE_BYTES) {
     const length = encodeRuns(raw, 0);
     return length < 0
       ? { tag: TAG_PAGE, bytes: raw }

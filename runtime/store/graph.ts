@@ -44,8 +44,8 @@ const TAGS: Readonly<Record<Wanted, readonly number[]>> = {
   memory: [TAG_NODE],
   children: [TAG_NODE],
   page: [TAG_PAGE, TAG_PAGE_RUNS],
-  blob: [TAG_BLOB, TAG_BLOB_RUNS],
-  rules: [TAG_BLOB, TAG_BLOB_RUNS],
+  blob: [TAG_BLOB, TAG_BLOB_RUNS, TAG_PAGE, TAG_PAGE_RUNS],
+  rules: [TAG_BLOB, TAG_BLOB_RUNS, TAG_PAGE, TAG_PAGE_RUNS],
 };
 export const TOP_SHIFT = 15;
 
