@@ -34,7 +34,7 @@ const LIMITS: MempoolLimits = { total: 10_000, each: 64 };
 export class Mempool {
   readonly #bank: Bank;
   readonly #limits: MempoolLimits;
-  /** Told when one more waits. */
+  /** Called when one more waits. */
   readonly #onAdded: () => void;
   /** By id: those that are checked, and those that wait. */
   readonly #receipts = new Map<string, Promise<Receipt>>();

@@ -14,7 +14,7 @@ import type { Answer } from "./worker.ts";
 
 const FILE = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
 
-/** The thread, and what is told of its answer; null: none has been started, or the last one is gone. */
+/** The thread, and what takes its answer; null: none has been started, or the last one is gone. */
 let worker: Worker | null = null;
 let told: { readonly answer: (answer: Answer) => void; readonly fail: (why: string) => void } | null = null;
 let queue: Promise<unknown> = Promise.resolve();

@@ -50,7 +50,7 @@ export interface ListenOptions extends CheckOptions {
   readonly address?: string;
   /** Default 0: any that is free. */
   readonly port?: number;
-  /** Told of errors that are nobody's mistake but ours. Default: they are printed. */
+  /** Called with errors of the server itself, which no request is to blame for. Default: they are printed. */
   readonly onError?: (error: unknown) => void;
   /** Time for the headers of a request; all of it may take three times as long. Default 5,000. */
   readonly headersMs?: number;

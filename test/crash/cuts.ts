@@ -4,9 +4,7 @@
  * there.
  */
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { StillpointError } from "../../runtime/index.ts";
 import { verifyStore } from "../../runtime/store.ts";
@@ -14,7 +12,16 @@ import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import type { Fault } from "../planted.ts";
 import { cutAt, type Keep, type Recording, record } from "./recorded.ts";
-import { CHILD, type CrashReport, type Durability, Judge, type Line, Oracle, RETAIN } from "./run.ts";
+import {
+  CHILD,
+  type CrashReport,
+  type Durability,
+  Judge,
+  type Line,
+  type Oracle,
+  RETAIN,
+  storeByStore,
+} from "./run.ts";
 
 const HOOK = fileURLToPath(new URL("../plant-hook.ts", import.meta.url));
 /** The process kills itself at this step of its store, or of its log. */
@@ -30,35 +37,14 @@ export async function cuts(
   durability: Durability,
   faults: readonly Fault[] = [],
 ): Promise<CrashReport> {
-  const report: CrashReport = { kills: 0, blocksAcknowledged: 0, lost: 0, corrupt: 0 };
-  const oracle = new Oracle();
-  try {
-    while (report.kills < count) {
-      const directory = await mkdtemp(join(tmpdir(), "stillpoint-cuts-"));
-      try {
-        const store = join(directory, "store");
-        const args = [
-          "--import",
-          HOOK,
-          CHILD,
-          store,
-          String(seed + report.kills),
-          durability,
-          String(RETAIN),
-        ];
-        const env = { STILLPOINT_KILL_STEP: String(STEPS), STILLPOINT_FAULTS: JSON.stringify(faults) };
-        const recording = await record(store, args, env);
-        const several = Math.min(CUTS_EACH, count - report.kills);
-        await cutOften(recording, several, seed + report.kills, report, oracle, tell, durability);
-      } finally {
-        await rm(directory, { recursive: true, force: true });
-      }
-      tell(`${report.kills} cuts`);
-    }
-  } finally {
-    await oracle.close();
-  }
-  return report;
+  return storeByStore(count, async (store, report, oracle) => {
+    const args = ["--import", HOOK, CHILD, store, String(seed + report.kills), durability, String(RETAIN)];
+    const env = { STILLPOINT_KILL_STEP: String(STEPS), STILLPOINT_FAULTS: JSON.stringify(faults) };
+    const recording = await record(store, args, env);
+    const several = Math.min(CUTS_EACH, count - report.kills);
+    await cutOften(recording, several, seed + report.kills, report, oracle, tell, durability);
+    tell(`${report.kills} cuts`);
+  });
 }
 
 async function cutOften(

@@ -65,22 +65,31 @@ export async function crash(
   tell: (text: string) => void,
   durabilities: readonly Durability[] = ["block", "logged", "pipelined"],
 ): Promise<CrashReport> {
+  return storeByStore(kills, async (path, report, oracle) => {
+    const rounds = Math.min(KILLS_EACH, kills - report.kills);
+    const durability = durabilities[
+      Math.floor(report.kills / KILLS_EACH) % durabilities.length
+    ] as Durability;
+    await oneStore(path, rounds, seed + report.kills, report, oracle, tell, durability);
+    tell(`${report.kills} kills, ${report.blocksAcknowledged} blocks acknowledged`);
+  });
+}
+
+/** Kills in one store after another, each in a directory of its own, until there were so many. */
+export async function storeByStore(
+  kills: number,
+  each: (path: string, report: CrashReport, oracle: Oracle) => Promise<void>,
+): Promise<CrashReport> {
   const report: CrashReport = { kills: 0, blocksAcknowledged: 0, lost: 0, corrupt: 0 };
   const oracle = new Oracle();
   try {
     while (report.kills < kills) {
       const directory = await mkdtemp(join(tmpdir(), "stillpoint-crash-"));
       try {
-        const rounds = Math.min(KILLS_EACH, kills - report.kills);
-        const durability = durabilities[
-          Math.floor(report.kills / KILLS_EACH) % durabilities.length
-        ] as Durability;
-        const path = join(directory, "store");
-        await oneStore(path, rounds, seed + report.kills, report, oracle, tell, durability);
+        await each(join(directory, "store"), report, oracle);
       } finally {
         await rm(directory, { recursive: true, force: true });
       }
-      tell(`${report.kills} kills, ${report.blocksAcknowledged} blocks acknowledged`);
     }
   } finally {
     await oracle.close();

@@ -4,37 +4,10 @@
  */
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
-import { after, before, test } from "node:test";
-import {
-  App,
-  type AppEvent,
-  type AppOptions,
-  type Contracts,
-  type Outcome,
-} from "../../runtime/app/index.ts";
-import { compileGuest } from "../../runtime/compile.ts";
-import { BANK, project } from "./project.ts";
+import { test } from "node:test";
+import type { App, AppEvent, Outcome } from "../../runtime/app/index.ts";
+import { alice, bank, bob, closing, open } from "./bank.ts";
 
-const alice = `0x${"a1".repeat(20)}` as const;
-const bob = `0x${"b0".repeat(20)}` as const;
-let program: Uint8Array;
-const opened: App[] = [];
-
-before(async () => {
-  program = await compileGuest(join(project({ "bank.ts": BANK }), "bank.ts"));
-});
-after(async () => {
-  for (const app of opened) await app.close();
-});
-
-async function open(options: Partial<AppOptions> = {}): Promise<App> {
-  const app = await App.open({ program, workers: 1, heapBytes: 2 ** 32, ...options });
-  opened.push(app);
-  return app;
-}
-
-const bank = (app: App) => app.client.Bank as Contracts[string] & Record<string, (args?: object) => never>;
 const mint = (app: App, amount: bigint) => bank(app).mint?.({ to: alice, amount }) as never;
 const pay = (app: App, amount: bigint) => bank(app).pay?.({ from: alice, to: bob, amount }) as never;
 const short = (outcome: Outcome): unknown => (outcome.ok ? outcome.value : outcome.error);
@@ -90,7 +63,7 @@ test("a reorg takes proposals and messages, all or nothing, and settles what the
   app.submit(mint(app, 100n), { from: alice });
   await app.produce({ time: 1_000 });
   const branch = await app.fork({ at: start });
-  opened.push(branch);
+  closing(branch);
   branch.submit(mint(branch, 50n), { from: alice });
   const first = await branch.produce({ time: 1_000 });
   const paid = app.submit(pay(app, 40n), { from: alice });

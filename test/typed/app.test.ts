@@ -7,30 +7,11 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
-import { App, type AppOptions, type Contracts, type Outcome } from "../../runtime/app/index.ts";
+import { test } from "node:test";
+import { App, type Outcome } from "../../runtime/app/index.ts";
 import { compileGuest } from "../../runtime/compile.ts";
+import { alice, bank, bob, open } from "./bank.ts";
 import { BANK, project } from "./project.ts";
-
-const alice = `0x${"a1".repeat(20)}` as const;
-const bob = `0x${"b0".repeat(20)}` as const;
-let program: Uint8Array;
-const opened: App[] = [];
-
-before(async () => {
-  program = await compileGuest(join(project({ "bank.ts": BANK }), "bank.ts"));
-});
-after(async () => {
-  for (const app of opened) await app.close();
-});
-
-async function open(options: Partial<AppOptions> = {}): Promise<App> {
-  const app = await App.open({ program, workers: 1, heapBytes: 2 ** 32, ...options });
-  opened.push(app);
-  return app;
-}
-
-const bank = (app: App) => app.client.Bank as Contracts[string] & Record<string, (args?: object) => never>;
 
 /** Submits calls and makes a block of them. */
 async function run(app: App, calls: [name: string, args: object, from: `0x${string}`, gas?: number][]) {
