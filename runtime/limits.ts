@@ -75,6 +75,14 @@ export const ALL_SLOTS_LIMIT = 6_144;
 /** Memory that a worker's unused instances have touched at most; the oldest are dropped. */
 export const SLOT_BYTES_LIMIT = 1 << 30;
 
+/**
+ * The option "gasLimit" by default, small enough for a block that loads from all over memory to be over in
+ * half a minute (docs/untrusted.md).
+ */
+export const DEFAULT_GAS_LIMIT = 500_000_000;
+/** The option "memoryQuotaPages" by default: 2 GiB, for which the default heap has room (chain/bounds.ts). */
+export const DEFAULT_MEMORY_QUOTA_PAGES = 1 << 19;
+
 /** Instances that each of so many workers keeps. */
 export function slotsOfWorker(workers: number): number {
   return Math.min(SLOTS_LIMIT, Math.floor(ALL_SLOTS_LIMIT / workers));
@@ -87,6 +95,8 @@ export const HOST_LIMITS: readonly string[] = [
   "SLOTS_LIMIT",
   "ALL_SLOTS_LIMIT",
   "SLOT_BYTES_LIMIT",
+  "DEFAULT_GAS_LIMIT",
+  "DEFAULT_MEMORY_QUOTA_PAGES",
   "slotsOfWorker",
   "HOST_LIMITS",
 ];

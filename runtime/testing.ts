@@ -25,7 +25,7 @@ import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "./ima
 import { canKeepBatch } from "./kernel/calls/start.ts";
 import { withStacks } from "./kernel/exit.ts";
 import { FAULT_NAMES } from "./kernel/faults.ts";
-import { clearOutcome, freshProcess } from "./kernel/images.ts";
+import { clearOutcome, freshProcess, keptChild } from "./kernel/images.ts";
 import { inputBytes, Outcomes, writeInputs } from "./kernel/items/objects.ts";
 import { NOBODY_ELSE } from "./kernel/jobs.ts";
 import { Kernel } from "./kernel/kernel.ts";
@@ -42,7 +42,7 @@ export type { ByteRange, ChildRange, Frame, ProcessView, TraceEvent };
 export interface TestOptions {
   /** Programs that it, or a process below it, may make children of. */
   readonly programs?: readonly Uint8Array[];
-  /** Gas of each call, and of each item of a batch. Default 10^10, that of a block: seconds of work. */
+  /** Gas of each call, and of each item of a batch. Default 10^10: seconds of work. */
   readonly gas?: number;
   /** Memory for it and all below it, in pages of 4 KiB. Default 262,144, which is 1 GiB. */
   readonly memoryQuotaPages?: number;
@@ -365,7 +365,9 @@ export class TestProcess {
   }
 
   #activate(start: Process): void {
-    this.#process = this.#observed(() => this.#bench.kernel.activate(start, DEPTH));
+    const result = this.#observed(() => this.#bench.kernel.activate(start, DEPTH));
+    // As a child that its parent has joined before it ended.
+    this.#process = keptChild(result, false);
   }
 
   /** Runs something in the kernel, and keeps what the tracer tells of it. */

@@ -3,7 +3,10 @@
  * programs.
  */
 
+import assert from "node:assert/strict";
+import { type HeapHost, type HeapRules, heapBounds } from "../runtime/chain/bounds.ts";
 import { type CompileOptions, compileGuest } from "../runtime/compile.ts";
+import { CHUNK_BYTES, CONTROL_CHUNKS, CONTROL_NEXT_CHUNK } from "../runtime/heap/heap.ts";
 import {
   type Block,
   type ProduceOptions,
@@ -28,12 +31,42 @@ export function guest(name: string): Promise<Uint8Array> {
 export const driver = await guest("driver");
 export const DRIVER_HASH = programHash(driver);
 
+/** Rules of tests that name no others: far more than they use. */
+const RULES = { gasLimit: 10_000_000_000, memoryQuotaPages: 1 << 20, workers: 1, views: 1 };
+/** Gas for what is not to end: about the most for which there can be a heap. */
+export const ENDLESS_GAS = 100_000_000_000;
+
+/** The smallest heap that `open` takes with such rules. */
+export function smallestHeap(rules: Partial<HeapRules & HeapHost>): number {
+  const { gasLimit = RULES.gasLimit, heldGasQuota = gasLimit } = rules;
+  const all = { ...RULES, ...rules, gasLimit, heldGasQuota };
+  return heapBounds(all, all).heapBytes;
+}
+
+/** Options with the rules of tests, and a heap that holds what they allow: some GiB more than the least. */
+export function fitted<T extends Partial<RuntimeOptions>>(
+  options: T,
+): typeof RULES & T & { heapBytes: number } {
+  const heapBytes = Math.min(2 ** 37, smallestHeap(options) + 8 * 2 ** 30);
+  return { ...RULES, heapBytes, ...options };
+}
+
+/**
+ * Makes the heap of an open runtime smaller than `open` takes: to see what happens when it is full, which
+ * else needs gigabytes.
+ */
+export function shrinkHeap({ engine }: Runtime, bytes: number): void {
+  const chunks = Math.ceil(bytes / CHUNK_BYTES) + 1;
+  assert.ok(chunks > Atomics.load(engine.heap.control, CONTROL_NEXT_CHUNK), "so much is in use");
+  Atomics.store(engine.heap.control, CONTROL_CHUNKS, chunks);
+}
+
 /** A runtime whose root is the driver. The driver is a program as well, so that children can run scripts. */
 export function open(
   programs: readonly Uint8Array[] = [],
   options: Partial<RuntimeOptions> = {},
 ): Promise<Runtime> {
-  return Runtime.open({ root: driver, programs: [driver, ...programs], workers: 1, ...options });
+  return Runtime.open(fitted({ root: driver, programs: [driver, ...programs], ...options }));
 }
 
 /** Opens a runtime, hands it to `use`, and closes it. */

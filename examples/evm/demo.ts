@@ -38,8 +38,9 @@ import { type TraceStep, traceTransaction } from "./trace.ts";
 
 /**
  * What a block may use of the runtime's gas: an Ethereum block of 30 million gas takes up to four billion.
+ * Blocks end with all work done; the heap holds what so much gas can make.
  */
-const GAS_LIMIT = 40_000_000_000;
+const RULES = { gasLimit: 40_000_000_000, heldGasQuota: 0, heapBytes: 2 ** 35 } as const;
 /** Characters of a trace that are written together. */
 const TRACE_CHUNK = 1 << 16;
 const NOT_SUPPORTED = /not supported: point evaluation/;
@@ -67,7 +68,7 @@ export async function evmRuntime(
 ): Promise<{ readonly runtime: Runtime; readonly programs: Programs }> {
   const guests = (["evm/root", "evm/evm", "evm/senders"] as const).map(loadGuest);
   const [root, evm, senders] = (await Promise.all(guests)) as [Uint8Array, Uint8Array, Uint8Array];
-  const runtime = await Runtime.open({ root, programs: [evm, senders], gasLimit: GAS_LIMIT, ...options });
+  const runtime = await Runtime.open({ root, programs: [evm, senders], ...RULES, ...options });
   return { runtime, programs: { evm: programHash(evm), senders: programHash(senders) } };
 }
 

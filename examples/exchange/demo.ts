@@ -102,6 +102,9 @@ async function runExchange(args: string[]): Promise<number> {
   return EXIT_OK;
 }
 
+/** Blocks end with all work done. */
+const RULES = { gasLimit: 10_000_000_000, heldGasQuota: 0 } as const;
+
 /** A runtime in which the exchange is set up. */
 export async function openExchange(
   { reserves, holders }: Pick<Scenario, "reserves" | "holders">,
@@ -110,7 +113,7 @@ export async function openExchange(
   const load = (name: "root" | "verifier" | "router" | "token" | "pool") => loadGuest(`exchange/${name}`);
   const root = await load("root");
   const programs = await Promise.all([load("verifier"), load("router"), load("token"), load("pool")]);
-  const runtime = await Runtime.open({ root, programs, ...options });
+  const runtime = await Runtime.open({ root, programs, ...RULES, ...options });
   try {
     await runtime.produce(encodeSetup({ programs: programs.map(programHash), reserves, holders }));
     return runtime;

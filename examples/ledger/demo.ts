@@ -28,6 +28,9 @@ import { type LedgerBlock, listBlocks, readBlock } from "./block.ts";
 import { decodeResult, encodeBlock, type LedgerReport } from "./encode.ts";
 import { differences, readExpected } from "./expected.ts";
 
+/** A block of 20,000 transfers takes some 10^9. Blocks end with all work done. */
+const RULES = { gasLimit: 7_000_000_000, heldGasQuota: 0 } as const;
+
 interface Line extends LedgerReport {
   /** Root of the runtime's state after the block. */
   readonly root: string;
@@ -62,7 +65,7 @@ async function runLedger(args: string[]): Promise<number> {
   const [root, ledger] = await Promise.all([loadGuest("ledger/root"), loadGuest("ledger/ledger")]);
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): unknown => reports.push(report);
-  const runtime = await Runtime.open({ root, programs: [ledger], onBatch, ...running });
+  const runtime = await Runtime.open({ root, programs: [ledger], ...RULES, onBatch, ...running });
   const ledgerProgram = programHash(ledger);
   const progress = new Progress();
   const lines: Line[] = [];

@@ -34,6 +34,8 @@ import { encodePng } from "./png.ts";
 
 /** Of a block: five times what the larger job needs. The children share it, and the root has a share too. */
 const GAS_LIMIT = 2 ** 34;
+/** Blocks end with all work done; the heap holds what so much gas can make. */
+const RULES = { gasLimit: GAS_LIMIT, heldGasQuota: 0, heapBytes: 2 ** 34 } as const;
 
 const DIGEST: DigestJob = { kind: "digest", data: patternBytes(4 << 20), chunkBytes: 16384, rounds: 8 };
 const PICTURE: PictureJob = {
@@ -102,7 +104,7 @@ async function runJobs(workers: number, children: number, timelineFile?: string)
   const progress = new Progress();
   const [root, worker] = await Promise.all([loadGuest("parallel/root"), loadGuest("parallel/worker")]);
   const debug = { timelineRecords: timelineRecords(timelineFile) };
-  const runtime = await Runtime.open({ root, programs: [worker], workers, debug, gasLimit: GAS_LIMIT });
+  const runtime = await Runtime.open({ root, programs: [worker], workers, debug, ...RULES });
   const gasPerChild = Math.floor(GAS_LIMIT / (children + 1));
   const crew = { children, workerProgram: programHash(worker), gasPerChild };
   const produce = async (job: Job) => {

@@ -45,7 +45,6 @@ import type { Hex } from "./signer.ts";
 import { knownViews, type StateView, stateViews } from "./state.ts";
 
 const GAS = 10_000_000;
-const GAS_LIMIT = 10_000_000_000;
 const ESTIMATE_MARGIN = 1.25;
 /** Blocks for which a transaction that is signed here is good. */
 const GOOD_FOR = 256;
@@ -330,7 +329,7 @@ export class App<Typed extends object = Contracts> {
   /** Makes a block of what waits: of less if it is more than a block takes. */
   async #make<B extends Block>(
     time: number,
-    { gasLimit = this.#options.gasLimit ?? GAS_LIMIT }: ProduceOptions,
+    { gasLimit = this.runtime.rules().gasLimit }: ProduceOptions,
     run: (message: Uint8Array) => Promise<B>,
   ): Promise<[block: B, message: Uint8Array]> {
     const order = this.#options.order ?? ((waiting) => waiting);

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { StoreError, UsageError } from "../errors.ts";
 import { Runtime, type RuntimeOptions } from "../index.ts";
+import { DEFAULT_MEMORY_QUOTA_PAGES } from "../limits.ts";
 import { type Call, Client } from "../typed/client.ts";
 import { readInterface } from "../typed/interface.ts";
 import { AUTHENTICATOR, chainId } from "./authentication.ts";
@@ -12,15 +13,21 @@ import type { AppOptions } from "./options.ts";
 import { ownProgram } from "./root.ts";
 import type { Hex } from "./signer.ts";
 
-/** The default of the runtime's memory quota, in pages. */
-const MEMORY_QUOTA_PAGES = 1 << 20;
 /** A sender takes 64 bytes, and at most twice as much in the index: less than a quarter of the quota. */
 const SENDERS_PER_PAGE = 4;
 const SENDERS_MAX = 1 << 24;
 
-/** Who makes a setup, and what it may use. */
+/**
+ * Gas of a block, twenty times what a runtime gives by default: contracts are the embedder's own, and only
+ * what is in transactions comes from strangers. All work of a block ends with it.
+ */
+const GAS_LIMIT = 10_000_000_000;
+const RULES = { gasLimit: GAS_LIMIT, heldGasQuota: 0 } as const;
+
+/** Who makes a setup. */
 const NOBODY = new Uint8Array(20);
-const SETUP_GAS = 1_000_000_000;
+/** What all setups together may use of the first block's gas. */
+const SETUP_SHARE = 0.75;
 
 export interface Opened {
   readonly runtime: Runtime;
@@ -36,16 +43,18 @@ export async function openRuntime(options: AppOptions): Promise<Opened> {
   const client = new Client(readInterface(program));
   const authenticator = (await authenticate?.program()) ?? null;
   const programs = authenticator === null ? [program] : [program, authenticator];
-  const runtime = await open({ ...rest, root: await ownProgram("root"), programs });
+  const runtime = await open({ ...RULES, ...rest, root: await ownProgram("root"), programs });
   try {
     const chain = chainId(authenticate, runtime.genesis);
     const sendersMax = Math.min(
       SENDERS_MAX,
-      (rest.memoryQuotaPages ?? MEMORY_QUOTA_PAGES) * SENDERS_PER_PAGE,
+      (rest.memoryQuotaPages ?? DEFAULT_MEMORY_QUOTA_PAGES) * SENDERS_PER_PAGE,
     );
     if (runtime.head.height === 0) {
       const calls = client.setups(setup);
-      const setups = calls.map((call) => ({ bytes: client.input(call, NOBODY), gas: SETUP_GAS }));
+      const { gasLimit = GAS_LIMIT } = rest;
+      const gas = Math.floor((SETUP_SHARE * gasLimit) / calls.length);
+      const setups = calls.map((call) => ({ bytes: client.input(call, NOBODY), gas }));
       const genesis = { program, authenticator, chain, sendersMax, setups };
       await make(runtime, client, genesisMessage(genesis), calls);
     }

@@ -6,7 +6,10 @@ import type { Authentication } from "./authentication.ts";
 import type { Waiting } from "./pool.ts";
 import type { Signer } from "./signer.ts";
 
-/** Options of `App.open`: those of `Runtime.open` but for root and programs, and these. */
+/**
+ * Options of `App.open`: those of `Runtime.open` but for root and programs, and these. By default `gasLimit`
+ * is 10^10, for contracts are your own and not a stranger's, and `heldGasQuota` is 0.
+ */
 export interface AppOptions extends Omit<RuntimeOptions, "root" | "programs" | "entry"> {
   /**
    * The file with the contracts, AssemblyScript: compiled under the layout beside it, `app.layout.json` for

@@ -53,6 +53,8 @@ export interface Helpers {
   process(): readonly number[];
   /** Whether anybody wants reports. */
   wanted(): boolean;
+  /** Whether all items are to run one after the other: the heap has no room for incarnations in vain. */
+  loops(): boolean;
   /** Hands on how a batch ran. */
   report(report: UnplacedReport): void;
 }
@@ -135,7 +137,7 @@ export class Runner implements BatchRunner {
       this.#began = performance.now();
       this.#experience = this.#recall(batch);
     }
-    if (this.#experience === null || this.#deaths > DEATHS_LIMIT) return rest;
+    if (this.#experience === null || this.#deaths > DEATHS_LIMIT || this.#helpers.loops()) return rest;
     this.#learn(batch, this.#experience);
     const count = Math.min(rest, this.#count(this.#experience, rest));
     this.#hold -= Math.min(this.#hold, count);

@@ -120,6 +120,8 @@ export class Engine {
   #collections = 0;
   #usedAfterCollection = 0;
   #collecting: Promise<boolean> | null = null;
+  /** As long as a run has the heap to itself. */
+  #isAlone: Promise<void> | null = null;
   readonly #drained: (() => void)[] = [];
 
   constructor(pool: Pool, genesis: Genesis, rulebook: Rulebook, settings: Settings, stores: Stores) {
@@ -255,7 +257,9 @@ export class Engine {
    * Runs an activation of a root and hands it to `commit`, which must hold on to what is to be kept. A
    * collection comes before, if one is due. If the heap is full the run is repeated with more room: first
    * after a collection that evicts pages that lie in a store, then after `forget` has let go of 1, 2, 4… more
-   * blocks; it returns how many. So a run fails for want of room only if nothing is left to be forgotten.
+   * blocks; it returns how many. Repeated runs have the heap to themselves, and their batches run in the
+   * loop: so what a run makes is bounded by its gas (bounds.ts), and it fails for want of room only if the
+   * embedder holds more than one state.
    */
   async run<T>(
     start: Ref,
@@ -271,14 +275,14 @@ export class Engine {
     try {
       for (let attempt = 0; ; attempt++) {
         try {
-          return await this.#runOnce(start, metadata, gas, plan, commit);
+          const run = () => this.#runOnce(start, metadata, gas, plan, commit);
+          return await (attempt === 0 ? this.inTurn(run) : this.#alone(run));
         } catch (error) {
           if (!isHeapFull(error)) throw error;
           // Views take no room that a block needs: no block is forgotten on their account.
           if (!held) await views.hold();
           held = true;
           if (attempt > 0 && (await forget(2 ** (attempt - 1))) === 0) throw error;
-          await this.collect({ evict: true });
         }
       }
     } finally {
@@ -323,38 +327,34 @@ export class Engine {
     if (this.#due() && (this.#inFlight === 0 || this.isPressed)) await this.collect();
   }
 
-  #runOnce<T>(
+  /** The caller holds the turn. */
+  async #runOnce<T>(
     start: Ref,
     bytes: Uint8Array | null,
     gas: number,
     plan: Plan,
     commit: (run: BlockRun) => T | Promise<T>,
   ): Promise<T> {
-    return this.inTurn(async () => {
-      const { reports, pool } = this;
-      const metadata = bytes === null ? 0 : await this.#blob(bytes);
-      const { known } = plan.rules;
-      const { rules, upgrade, change } = await this.#rulesFor(plan.rules);
-      const run = reports.begin(plan.block, plan.events);
-      pool.hint(run, plan.hints);
-      try {
-        const running = pool.run(
-          { kind: JOB_RESUME, start, metadata, gas, run, rules, upgrade },
-          plan.signal,
-        );
-        // Its hash will be wanted. This thread has nothing else to do; what is large the worker hashes.
-        if (bytes !== null && bytes.length <= HASHED_HERE_BYTES) hashObject(this.heap, metadata);
-        if (change !== 0) hashObject(this.heap, change);
-        const result = await running;
-        this.#blocks++;
-        const made = { metadata, result, change, rules: known };
-        return commit({ ...made, reports: (id) => reports.end(run, id) });
-      } finally {
-        pool.hint(run, []);
-        // Those of a block that did not come to be.
-        reports.end(run, null);
-      }
-    });
+    const { reports, pool } = this;
+    const metadata = bytes === null ? 0 : await this.#blob(bytes);
+    const { known } = plan.rules;
+    const { rules, upgrade, change } = await this.#rulesFor(plan.rules);
+    const run = reports.begin(plan.block, plan.events);
+    pool.hint(run, plan.hints);
+    try {
+      const running = pool.run({ kind: JOB_RESUME, start, metadata, gas, run, rules, upgrade }, plan.signal);
+      // Its hash will be wanted. This thread has nothing else to do; what is large the worker hashes.
+      if (bytes !== null && bytes.length <= HASHED_HERE_BYTES) hashObject(this.heap, metadata);
+      if (change !== 0) hashObject(this.heap, change);
+      const result = await running;
+      this.#blocks++;
+      const made = { metadata, result, change, rules: known };
+      return commit({ ...made, reports: (id) => reports.end(run, id) });
+    } finally {
+      pool.hint(run, []);
+      // Those of a block that did not come to be.
+      reports.end(run, null);
+    }
   }
 
   /**
@@ -389,9 +389,39 @@ export class Engine {
     return { rules, upgrade, change: change === null ? 0 : await this.#blob(change) };
   }
 
+  /**
+   * Nothing else of the heap is worked on beside `work`: neither blocks nor views, nor speculatively. Views
+   * are held by the caller.
+   */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#isAlone !== null) await this.#isAlone;
+    let end = (): void => {};
+    this.#isAlone = new Promise((resolve) => {
+      end = resolve;
+    });
+    const { pool } = this;
+    try {
+      await this.collect({ evict: true, force: true });
+      pool.pauseAdvance(true);
+      pool.loops = true;
+      return await this.#counted(work);
+    } finally {
+      pool.loops = false;
+      pool.pauseAdvance(false);
+      this.#isAlone = null;
+      end();
+    }
+  }
+
   /** No collection runs beside `work`: its references are safe until it has ended. */
   async inTurn<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#collecting !== null) await this.#collecting.catch(() => {});
+    while (this.#collecting !== null || this.#isAlone !== null) {
+      await (this.#collecting?.catch(() => {}) ?? this.#isAlone);
+    }
+    return this.#counted(work);
+  }
+
+  async #counted<T>(work: () => Promise<T>): Promise<T> {
     this.#inFlight++;
     try {
       return await work();

@@ -185,7 +185,7 @@ export class Maker {
     const rules =
       change === null
         ? unchanged(parent.rules)
-        : await this.#engine.inTurn(() => rulesOf(rulebook, parent.rules, change, entry, settings.heapBytes));
+        : await this.#engine.inTurn(() => rulesOf(rulebook, parent.rules, change, entry, settings));
     const { gasLimit: limit } = rules.known.rules;
     const gas = gasLimit ?? limit;
     if (gas > limit) throw aboveLimit(gas, limit);

@@ -4,8 +4,12 @@ import { availableParallelism } from "node:os";
 import { badOption, checkNames, flag, integer } from "../arguments.ts";
 import type { BatchReport } from "../batch/evidence.ts";
 import { UsageError } from "../errors.ts";
-import { GAS_LIMIT, PAGE_BYTES } from "../limits.ts";
+import { DEFAULT_GAS_LIMIT, DEFAULT_MEMORY_QUOTA_PAGES, GAS_LIMIT } from "../limits.ts";
 import type { Block } from "./block.ts";
+import { checkHeap } from "./bounds.ts";
+
+/** References into the heap are 32 bits. */
+export const HEAP_BYTES_LIMIT = 2 ** 37;
 
 /**
  * What `Runtime.open` takes. Those marked (consensus) decide states: all replicas must use the same. They
@@ -28,11 +32,14 @@ export interface RuntimeOptions {
   readonly from?: FromOptions;
   /** The root's entry (consensus). Default "main". */
   readonly entry?: string;
-  /** Gas of a block; `produce` may give less, not more (consensus). Default 10^10, some seconds of work. */
+  /**
+   * Gas of a block; `produce` may give less, not more (consensus). Default 5 × 10^8: a tenth of a second of
+   * plain work, and at most half a minute of the worst (docs/untrusted.md).
+   */
   readonly gasLimit?: number;
   /**
    * Memory of all processes together, with all that their images keep (syscalls/README.md, Quotas), in pages
-   * of 4 KiB (consensus). Default 1,048,576: 4 GiB.
+   * of 4 KiB (consensus). Default 524,288: 2 GiB.
    */
   readonly memoryQuotaPages?: number;
   /**
@@ -51,7 +58,11 @@ export interface RuntimeOptions {
   readonly views?: number;
   /** How many calls may be in flight, those of forks included; more are rejected. Default 1024. */
   readonly viewsLimit?: number;
-  /** Capacity of the heap that holds all retained states; committed as it is touched. Default 8 GiB. */
+  /**
+   * Capacity of the heap that holds all retained states; committed as it is touched. It must hold the worst
+   * block that gasLimit, heldGasQuota and memoryQuotaPages allow, else `open` says the arithmetic. Default
+   * 8 GiB.
+   */
   readonly heapBytes?: number;
   /** How many blocks can be reverted to, those of the current chain before others. Default 256. */
   readonly retainBlocks?: number;
@@ -256,7 +267,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     throw badOption("onBatch", onBatch, "a function");
   if (onForget !== undefined && typeof onForget !== "function")
     throw badOption("onForget", onForget, "a function");
-  const gasLimit = integer(options, "gasLimit", 10_000_000_000, 0, GAS_LIMIT);
+  const gasLimit = integer(options, "gasLimit", DEFAULT_GAS_LIMIT, 0, GAS_LIMIT);
   const settings = {
     runner,
     onBatch,
@@ -272,19 +283,19 @@ export function checkOptions(options: RuntimeOptions): Settings {
     store: options.store === undefined ? null : checkStore(options.store),
     gasLimit,
     heldGasQuota: integer(options, "heldGasQuota", gasLimit, 0, GAS_LIMIT),
-    memoryQuotaPages: integer(options, "memoryQuotaPages", 1 << 20, 1, 1 << 28),
+    memoryQuotaPages: integer(options, "memoryQuotaPages", DEFAULT_MEMORY_QUOTA_PAGES, 1, 1 << 28),
     processQuota: integer(options, "processQuota", 131_072, 0, 1 << 30),
     workers: integer(options, "workers", Math.min(8, availableParallelism()), 1, 256),
     views: integer(options, "views", 1, 0, 32),
     viewsLimit: integer(options, "viewsLimit", 1024, 1, 1 << 20),
-    heapBytes: integer(options, "heapBytes", 8 * 2 ** 30, 1 << 20, 2 ** 37),
+    heapBytes: integer(options, "heapBytes", 8 * 2 ** 30, 1 << 20, HEAP_BYTES_LIMIT),
     retainBlocks: integer(options, "retainBlocks", 256, 1, 1 << 18),
     retainBlocksMin: integer(options, "retainBlocksMin", 1, 1, 1 << 18),
     archiveBlocks: integer(options, "archiveBlocks", 0, 0, 2 ** 32 - 1),
     candidatesLimit: integer(options, "candidatesLimit", 64, 1, 1 << 12),
     queueLimit: integer(options, "queueLimit", 4096, 1, 1 << 20),
   };
-  if (root !== null) checkHeap(settings.memoryQuotaPages, settings.heapBytes);
+  if (root !== null) checkHeap(settings, settings);
   return settings;
 }
 
@@ -305,22 +316,6 @@ function checkDebug(debug: DebugOptions): DebugSettings {
 }
 
 const STORE_KNOWN = ["path", "durability", "checkpointMs", "logBytes", "limitBytes", "steps"];
-
-/** Whether a heap has room for what a memory quota allows. */
-export function fitsHeap(memoryQuotaPages: number, heapBytes: number): boolean {
-  return memoryQuotaPages * PAGE_BYTES <= heapBytes;
-}
-
-/** @throws UsageError (BAD_OPTION) */
-export function checkHeap(memoryQuotaPages: number, heapBytes: number): void {
-  if (fitsHeap(memoryQuotaPages, heapBytes)) return;
-  throw new UsageError(
-    "BAD_OPTION",
-    `memoryQuotaPages allows processes ${memoryQuotaPages * PAGE_BYTES} bytes of memory, ` +
-      `more than the heap's ${heapBytes}: raise "heapBytes" or lower "memoryQuotaPages"`,
-    { memoryQuotaPages, heapBytes },
-  );
-}
 
 function checkFrom(from: FromOptions): Exclude<Settings["from"], null> {
   checkNames(from, ["store", "block"], "from");

@@ -114,9 +114,7 @@ async function runAgain(
     makeBlock(heap, genesis.id, run, block.height, head.block.id, gasLimit);
   let entry: Retained;
   try {
-    const rules = await engine.inTurn(() =>
-      rulesOf(rulebook, head.rules, change, genesis.entry, settings.heapBytes),
-    );
+    const rules = await engine.inTurn(() => rulesOf(rulebook, head.rules, change, genesis.entry, settings));
     const plan = { block: { height: block.height, parent }, hints: [], signal: null, events: null, rules };
     entry = await engine.run(head.ref, metadata, gasLimit, plan, make, makeRoom);
   } catch (error) {

@@ -62,5 +62,5 @@ export async function traceBlock(
 function rulesAgain(engine: Engine, before: Retained, { rules }: RetainedInput): Promise<RulesOfBlock> {
   const { rulebook, genesis, settings } = engine;
   const change = checkChange(rules);
-  return engine.inTurn(() => rulesOf(rulebook, before.rules, change, genesis.entry, settings.heapBytes));
+  return engine.inTurn(() => rulesOf(rulebook, before.rules, change, genesis.entry, settings));
 }

@@ -5,8 +5,8 @@
 
 import { LimitError, UsageError } from "../errors.ts";
 import type { UpgradePlan } from "../worker/upgrade.ts";
+import { type HeapHost, heapShortage } from "./bounds.ts";
 import { type Change, changedRules, encodeChange } from "./change.ts";
-import { fitsHeap } from "./options.ts";
 import type { KnownRules, Rulebook } from "./rulebook.ts";
 import { checkCarried, constantsOf } from "./versions.ts";
 
@@ -25,7 +25,8 @@ export function unchanged(known: KnownRules): RulesOfBlock {
 }
 
 /**
- * The rules of a block on top of one with the rules `before`; `entry` is the chain's, `heapBytes` the heap's.
+ * The rules of a block on top of one with the rules `before`; `entry` is the chain's, `host` says how large
+ * the heap is.
  *
  * @throws AdmissionError, UsageError (RULES_UNKNOWN, E_STATE), LimitError (QUOTA_ABOVE_HEAP)
  */
@@ -34,20 +35,13 @@ export async function rulesOf(
   before: KnownRules,
   change: Change | null,
   entry: string,
-  heapBytes: number,
+  host: HeapHost & { readonly heapBytes: number },
 ): Promise<RulesOfBlock> {
   if (change === null) return unchanged(before);
   const rules = changedRules(before.rules, change, (costs) => constantsOf(costs));
   checkCarried(rules);
-  const { memoryQuotaPages } = rules;
-  if (!fitsHeap(memoryQuotaPages, heapBytes)) {
-    throw new LimitError(
-      "QUOTA_ABOVE_HEAP",
-      `the rules would allow ${memoryQuotaPages} pages of 4 KiB of memory, more than this heap of ` +
-        `${heapBytes} bytes holds. Open the runtime with more "heapBytes" first`,
-      { memoryQuotaPages, heapBytes },
-    );
-  }
+  const shortage = heapShortage(rules, host);
+  if (shortage !== null) throw new LimitError("QUOTA_ABOVE_HEAP", shortage.text, shortage.facts);
   for (const { path, program } of change.replace) {
     if (rules.programs.includes(program)) continue;
     const name = `/${path.join("/")}`;

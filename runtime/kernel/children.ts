@@ -18,6 +18,8 @@ export class Child {
   /** Another one is put in by `Children.replace`, or by `writable`. */
   process: Process | null;
   changed = false;
+  /** Started with a reference snapshot that is older than its START image. */
+  keepsReference = false;
   /** The posted job of a started child, -1 if there is none. */
   ticket = -1;
 
@@ -82,6 +84,7 @@ export class Children {
     this.#more += (process === null ? 0 : 1) - (child.process === null ? 0 : 1);
     child.process = process;
     child.changed = true;
+    child.keepsReference = false;
     if (process === null && child.before === null) this.#touched.delete(child.number);
     else this.#touched.set(child.number, child);
   }

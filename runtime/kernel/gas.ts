@@ -72,6 +72,8 @@ export let COST_STACK_BYTE = 4;
 /** HASH, whatever is below: the objects it covers were paid for when they changed. */
 export let COST_HASH = 20_000;
 export let COST_SNAPSHOT = 20_000;
+/** SNAPSHOT, besides, per byte of the block's data: as much of the heap as gas pays for. */
+export let COST_DATA_BYTE = 2;
 /** ACCUMULATE, of whatever width. */
 export let COST_ACCUMULATE = 500;
 /**
@@ -122,6 +124,7 @@ const FIRST = {
   COST_STACK_BYTE,
   COST_HASH,
   COST_SNAPSHOT,
+  COST_DATA_BYTE,
   COST_ACCUMULATE,
   COST_PAGE_CHANGED,
   COST_NODE,
@@ -175,6 +178,7 @@ export function useCosts(version: string): void {
     COST_STACK_BYTE,
     COST_HASH,
     COST_SNAPSHOT,
+    COST_DATA_BYTE,
     COST_ACCUMULATE,
     COST_PAGE_CHANGED,
     COST_NODE,

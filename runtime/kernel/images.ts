@@ -150,6 +150,24 @@ export function faulted(
   return result;
 }
 
+/**
+ * A child as it is kept when its parent returns or is suspended: without its reference snapshot, which no
+ * quota counts. That of a started child is its START image, with which it shares memory and children; an
+ * earlier one, which it `keepsReference`, goes.
+ */
+export function keptChild(process: Process, keepsReference: boolean): Process {
+  if (process.status !== abi.STATUS_RUNNABLE) return withoutReference(process);
+  if (!keepsReference) return process;
+  const back = withoutReference(process);
+  clearOutcome(back);
+  back.status = back.continuation === 0 ? abi.STATUS_RETURNED : abi.STATUS_RET;
+  if (back.gasInside === 0) back.parentGasEpoch = 0;
+  const kept = process.copy();
+  kept.reference = back;
+  kept.referenceRef = 0;
+  return kept;
+}
+
 /** Reference snapshots do not chain. */
 function withoutReference(process: Process): Process {
   if (!process.hasReference) return process;

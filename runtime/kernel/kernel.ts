@@ -27,7 +27,7 @@ import { applyPut, checkPut } from "./calls/put.ts";
 import { costOfChildren } from "./changes.ts";
 import type { Child } from "./children.ts";
 import * as gas from "./gas.ts";
-import { faulted } from "./images.ts";
+import { faulted, keptChild } from "./images.ts";
 import { Batch, type BatchRunner, NO_RUNNER } from "./items/batch.ts";
 import { type ItemCalls, isGetOutsideItems, isPutOutsideItems, type Within } from "./items/children.ts";
 import { beginBatch, ItemLoop } from "./items/loop.ts";
@@ -270,12 +270,15 @@ export class Kernel {
     return faulted(this.#heap, start, fault, budget - activation.gas(), activation);
   }
 
-  /** Writes the children that changed into the children table of `result`. */
+  /** Writes the children that changed into the children table of `result`, as they are kept. */
   #keepChildren(activation: Activation, changed: readonly Child[], result: Process): void {
     const numbers = changed.map((child) => child.number);
     const refs = changed.map((child) => {
+      // Another reference snapshot makes another START image.
+      if (child.keepsReference) this.#forgetJob(child);
       if (child.ticket !== NO_TICKET) this.#jobs.keep(child.ticket);
-      return child.process === null ? 0 : publishProcess(this.#heap, child.process);
+      if (child.process === null) return 0;
+      return publishProcess(this.#heap, keptChild(child.process, child.keepsReference));
     });
     result.children = tableUpdate(this.#heap, result.children, numbers, refs, numbers.length);
     for (const child of changed) {
@@ -370,7 +373,7 @@ export class Kernel {
     current.charge(gas.COST_SNAPSHOT);
     const error = snapshotRequest.read(current.slot, pointer);
     if (error !== abi.OK) return error;
-    current.charge(gas.costOfBytes(snapshotRequest.dataLength));
+    current.charge(snapshotRequest.dataLength * gas.COST_DATA_BYTE);
     if (!current.canKeep(snapshotRequest.dataLength) || !current.canHold) return abi.E_QUOTA;
     current.stopWith(snapshotRequest);
     return 0;

@@ -99,8 +99,8 @@ export class Pool {
   onDeath: (deaths: number) => void = () => {};
   /** Told of every batch that ran, and the number of the block that it was for. */
   onReport: (report: UnplacedReport, run: number) => void = () => {};
-  /** Reports of batches: how many threads have sent; and 1: they are wanted. */
-  readonly #sent = new SharedArrayBuffer(8);
+  /** Reports of batches: how many threads have sent; 1: they are wanted; 1: batches run in the loop. */
+  readonly #sent = new SharedArrayBuffer(12);
   /** How many have come. */
   #reports = 0;
   /** Hints of the blocks in progress, by their numbers. */
@@ -249,6 +249,11 @@ export class Pool {
   /** Where 1 says that reports are wanted. */
   get reportsWanted(): Int32Array {
     return new Int32Array(this.#sent, 4);
+  }
+
+  /** Whether batches run their items one after the other, which makes less of the heap. */
+  set loops(value: boolean) {
+    Atomics.store(new Int32Array(this.#sent), 2, value ? 1 : 0);
   }
 
   /** What the batches come to that ran so far. */

@@ -70,7 +70,10 @@ export interface WorkerTask {
   /** For batches in parallel; null: there are none. */
   readonly batches: BatchMemory | null;
   readonly batchOptions: BatchOptions;
-  /** How many reports of batches were sent to the main thread, and whether (1) it wants them. */
+  /**
+   * How many reports of batches were sent to the main thread, whether (1) it wants them, and whether (1)
+   * batches are to run in the loop.
+   */
   readonly reports: SharedArrayBuffer;
 }
 
@@ -230,6 +233,7 @@ class Worker implements Jobs {
       dismiss: () => this.#dismiss(),
       process: () => [...this.#path],
       wanted: () => Atomics.load(reported, 1) === 1,
+      loops: () => Atomics.load(reported, 2) === 1,
       report: (report) => {
         Atomics.add(reported, 0, 1);
         parentPort?.postMessage({ report, run: this.#run });

@@ -3,7 +3,7 @@
 import { type Block, programHash, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { quota } from "../driver.ts";
-import { guest } from "../fixture.ts";
+import { ENDLESS_GAS, fitted, guest } from "../fixture.ts";
 
 const encoder = new TextEncoder();
 /** That the child may make. */
@@ -47,8 +47,8 @@ export async function openBatches(
   options: Partial<RuntimeOptions> = {},
   memoryPages = 1024,
 ): Promise<Runtime> {
-  const gasLimit = options.gasLimit ?? 2 ** 50;
-  const runtime = await Runtime.open({ root: ROOT, programs: [program], ...options, gasLimit });
+  const gasLimit = options.gasLimit ?? ENDLESS_GAS;
+  const runtime = await Runtime.open(fitted({ root: ROOT, programs: [program], ...options, gasLimit }));
   const metadata = new Uint8Array(56);
   const view = new DataView(metadata.buffer);
   view.setUint32(0, 1, true);

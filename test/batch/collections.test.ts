@@ -23,7 +23,6 @@ async function reporter() {
   const onBatch = (report: BatchReport): void => void reports.push(report);
   const options = {
     memoryQuotaPages: quota(4096),
-    heapBytes: 2 ** 30,
     workers: 4,
     debug: { force: true, steps: steps("stall") },
     onBatch,

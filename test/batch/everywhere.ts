@@ -14,7 +14,7 @@ import { SCRIPT, WARM } from "./scripts.ts";
 export const WORKERS = [1, 2, 4, 8] as const;
 const RUNS = 2;
 /** Those that decide states are the same everywhere. */
-export const OPTIONS = { memoryQuotaPages: quota(4096), heapBytes: 2 ** 31, retainBlocks: 4096 };
+export const OPTIONS = { memoryQuotaPages: quota(4096), retainBlocks: 4096 };
 
 /** Steps of that name, for the option. */
 export function steps(name: string): string {

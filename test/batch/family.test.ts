@@ -165,7 +165,7 @@ test("a child that was there before the batch is put back to how it was then", (
   });
   process = ordinary(process, setup);
   const before = childOf(process, 1) as Process;
-  assert.ok(before.hasReference);
+  assert.ok(!before.hasReference);
   const look: Write = (s) => {
     start(s, 1, (child) => {
       child.load(64);
@@ -192,7 +192,7 @@ test("a child that was there before the batch is put back to how it was then", (
     [after.status, after.gasUsed, after.codeLow],
     [before.status, before.gasUsed, before.codeLow],
   );
-  assert.ok(!after.hasReference, "a child that was touched has no reference snapshot");
+  assert.ok(!after.hasReference);
 });
 
 /** Runs a script in a process outside of batches. */

@@ -11,7 +11,7 @@ import { type CompileOptions, compileGuest } from "../../runtime/compile.ts";
 import { programHash } from "../../runtime/index.ts";
 import { CLONE_SELF } from "../../syscalls/abi.ts";
 import { type PutSpec, quota, Script } from "../driver.ts";
-import { DRIVER_HASH } from "../fixture.ts";
+import { DRIVER_HASH, ENDLESS_GAS } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { FAMILY, FAMILY_PAGES, family, familyBatch, scripts } from "./families.ts";
 import { getOutcomes, putBatch } from "./requests.ts";
@@ -55,9 +55,8 @@ function patched(module: Uint8Array, from: Buffer, to: Buffer, first = false): U
 }
 
 export const OPTIONS = {
-  gasLimit: 2 ** 45,
+  gasLimit: ENDLESS_GAS,
   memoryQuotaPages: quota(13_000),
-  heapBytes: 2 ** 30,
   retainBlocks: 64,
 };
 /** The root's children that take batches, and one that has such children itself. */
@@ -78,7 +77,7 @@ export function live(seed: number): Script {
       program: DRIVER_HASH,
       memoryQuotaPages: quota(2000),
       processQuota: 40,
-      heldGas: 2 ** 42,
+      heldGas: 4e10,
     });
     return outer;
   }
@@ -86,7 +85,7 @@ export function live(seed: number): Script {
   if (next(2) === 0) {
     const inner = new Script({ base: INNER });
     act(inner, next, 1 + next(4), 0);
-    const start = { entry: "run", argument: BigInt(INNER), gas: 2 ** 42 };
+    const start = { entry: "run", argument: BigInt(INNER), gas: 2e10 };
     outer.put(PARENT, { ranges: [{ source: inner.metadata(), target: INNER }], start });
     // Left to itself it runs speculatively, and so do the batches below it.
     if (next(3) > 0) outer.get(PARENT, { status: true, hash: true });
@@ -151,9 +150,9 @@ function giveFamily(script: Script, next: (limit: number) => number): void {
     program: FAMILY,
     memoryQuotaPages: quota(FAMILY_PAGES),
     processQuota: 20,
-    heldGas: 2 ** 40,
+    heldGas: 1e10,
   };
-  putBatch(script, FAMILY_CHILD, { entry, items, inbox, gas: 2 ** 40 }, next(3) === 0 ? program : {});
+  putBatch(script, FAMILY_CHILD, { entry, items, inbox, gas: 1e10 }, next(3) === 0 ? program : {});
 }
 
 /** The part PROGRAM. */

@@ -7,7 +7,7 @@ import { quota } from "../driver.ts";
 import { type BatchInput, batchMetadata, openBatches } from "./batches.ts";
 import { batch, item, line, op, SCRIPT } from "./scripts.ts";
 
-const OPTIONS = { memoryQuotaPages: quota(4096), heapBytes: 2 ** 30 };
+const OPTIONS = { memoryQuotaPages: quota(4096) };
 
 /** A batch of so many items, which names it, each of which reads what the one before has left. */
 function chain(count: number): BatchInput {

@@ -21,7 +21,7 @@ after(async () => {
 async function reporter(options: Partial<RuntimeOptions>, program = SCRIPT, pages?: number, first = WARM) {
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
-  const limits = { memoryQuotaPages: quota(4096), heapBytes: 2 ** 30 };
+  const limits = { memoryQuotaPages: quota(4096) };
   const runtime = await openBatches(program, { ...limits, ...options, onBatch }, pages);
   opened.push(runtime);
   await runBatch(runtime, first);
@@ -162,7 +162,7 @@ test("what the callback throws rejects the promise of the block, which is not ma
     if (thrown !== null) throw thrown;
   };
   for (const workers of [1, 2]) {
-    const limits = { memoryQuotaPages: quota(4096), heapBytes: 2 ** 30, workers };
+    const limits = { memoryQuotaPages: quota(4096), workers };
     const runtime = await openBatches(SCRIPT, { ...limits, onBatch });
     opened.push(runtime);
     const { head } = runtime;

@@ -101,10 +101,10 @@ function calling({ call, pointer }: Placed, gas = 60_000_000): Item {
 const SHORT = [0, 1, 400, 900, 1500, 2500, 5000, 10_000, 30_000, 60_000];
 
 test("calls with requests in the state are those of the loop, with enough gas and with less", async () => {
-  const options = { memoryQuotaPages: quota(4096), heapBytes: 2 ** 30 };
+  const options = { memoryQuotaPages: quota(4096) };
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
-  const batch = (items: readonly Item[]) => ({ entry: "item", items, inbox: INBOX, gas: 2 ** 40 });
+  const batch = (items: readonly Item[]) => ({ entry: "item", items, inbox: INBOX, gas: 5e10 });
   let short: Item[] = [];
   const play = async (settings: object): Promise<BatchOutcome[]> => {
     await using runtime = await openBatches(family, { ...options, ...settings }, FAMILY_PAGES);

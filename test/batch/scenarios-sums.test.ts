@@ -55,7 +55,8 @@ test("38: what does not fit is refused exactly where it does not", async () => {
 });
 
 test("38: the last of 100,000 items reads what all others have added", async () => {
-  const items = many(100_000, (i) => (i === 99_999 ? [op.outputAt(0)] : [op.accumulate(0, i, ADD)]));
+  const each = many(100_000, (i) => (i === 99_999 ? [op.outputAt(0)] : [op.accumulate(0, i, ADD)]));
+  const items = { ...each, gas: 50_000_000_000 };
   const expected = await chain(await engine({ workers: 1, runner: "sequential" }), [items]);
   assert.deepEqual(outputs(expected[0] as BatchOutcome), [sum(99_999)]);
   for (let run = 0; run < 2; run++) {

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { programHash, Runtime } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
-import { guest } from "../fixture.ts";
+import { fitted, guest } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 
@@ -37,7 +37,7 @@ for (const workers of [1, 3]) {
   test(`batches by the SDK with ${workers} workers`, async (t) => {
     const next = random(baseSeed(t));
     const [root, bank] = await Promise.all([guest("bank_root"), guest("bank")]);
-    const runtime = await Runtime.open({ root, programs: [bank], workers, gasLimit: 10_000_000_000 });
+    const runtime = await Runtime.open(fitted({ root, programs: [bank], workers }));
     try {
       await runtime.produce(programHash(bank));
       const balances = new Map<number, number>();

@@ -2,15 +2,15 @@
 
 import { programHash, type RuntimeOptions } from "../../runtime/index.ts";
 import { quota, Script } from "../driver.ts";
+import { ENDLESS_GAS } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import type { BatchInput } from "./batches.ts";
 import { putBatch } from "./requests.ts";
 import { batch, randomBatch, SCRIPT, STATE_BYTES } from "./scripts.ts";
 
 export const SEVERAL: Partial<RuntimeOptions> = {
-  gasLimit: 2 ** 45,
+  gasLimit: ENDLESS_GAS,
   memoryQuotaPages: quota(8192),
-  heapBytes: 2 ** 30,
 };
 export const CHILDREN = 4;
 const HASH = programHash(SCRIPT);

@@ -29,6 +29,8 @@ interface Contender {
   readonly run: () => unknown;
 }
 
+const RULES = { gasLimit: 7_000_000_000, heldGasQuota: 0 } as const;
+
 export async function run(report: Report): Promise<void> {
   const [root, ledger] = await Promise.all([loadGuest("ledger/root"), loadGuest("ledger/ledger")]);
   const hash = programHash(ledger);
@@ -36,8 +38,14 @@ export async function run(report: Report): Promise<void> {
   const real = listBlocks(OWN_BLOCKS).map(readBlock);
   const largeMetadata = encodeBlock(large, hash);
   const realMetadata = real.map((block) => encodeBlock(block, hash));
-  const runtime = await Runtime.open({ root, programs: [ledger], workers: 2 });
-  const forced = await Runtime.open({ root, programs: [ledger], workers: 2, debug: { force: true } });
+  const runtime = await Runtime.open({ root, programs: [ledger], ...RULES, workers: 2 });
+  const forced = await Runtime.open({
+    root,
+    programs: [ledger],
+    ...RULES,
+    workers: 2,
+    debug: { force: true },
+  });
   try {
     await compare(report, [
       { name: "reference, large block", transfers: TRANSFERS, run: () => applyBlock(large) },

@@ -8,7 +8,7 @@
 import { Piscina } from "piscina";
 import { programHash, type Runtime } from "../../runtime/index.ts";
 import { Script } from "../driver.ts";
-import { guest, open } from "../fixture.ts";
+import { ENDLESS_GAS, guest, open } from "../fixture.ts";
 import { type Measurement, measure, reportTimes } from "./measure.ts";
 import type { Report } from "./report.ts";
 
@@ -38,7 +38,7 @@ function trip(entry: string, spin = 0): (script: Script) => void {
 }
 
 export async function run(report: Report): Promise<void> {
-  const alone = await open([trivial], { gasLimit: 1e14, workers: 1, retainBlocks: 1 });
+  const alone = await open([trivial], { gasLimit: ENDLESS_GAS, workers: 1, retainBlocks: 1 });
   const inline = await measure(
     [
       { name: "empty loop", run: loop(alone, (script) => script.store(0x200000, 1n)) },
@@ -50,7 +50,7 @@ export async function run(report: Report): Promise<void> {
   await alone.close();
   reportTimes(report, without(inline));
 
-  const two = await open([trivial], { gasLimit: 1e14, workers: 2, retainBlocks: 1 });
+  const two = await open([trivial], { gasLimit: ENDLESS_GAS, workers: 2, retainBlocks: 1 });
   const beside = await measure(
     [
       { name: "parent's work", run: loop(two, (script) => script.spin(SPIN)) },

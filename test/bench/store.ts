@@ -22,7 +22,7 @@ import type { Restart, RestartTask } from "./restart.ts";
 const PAGE = 4096;
 const dirty = await guest("dirty");
 const DIRTY = programHash(dirty);
-const GAS = 1_000_000_000_000;
+const GAS = 100_000_000_000;
 const OPTIONS = {
   workers: 2,
   retainBlocks: 2000,

@@ -5,13 +5,13 @@ import { test } from "node:test";
 import { programHash } from "../../runtime/index.ts";
 import { Board } from "../../runtime/worker/board.ts";
 import { quota } from "../driver.ts";
-import { guest, play, withRuntime } from "../fixture.ts";
+import { ENDLESS_GAS, guest, play, withRuntime } from "../fixture.ts";
 
 const spin = await guest("spin");
 
 for (const workers of [1, 3]) {
   test(`a cancelled block leaves the runtime where it was, ${workers} workers`, async () => {
-    await withRuntime([], { workers, gasLimit: 2 ** 50 }, async (runtime) => {
+    await withRuntime([], { workers, gasLimit: ENDLESS_GAS }, async (runtime) => {
       const head = runtime.head;
       const cancel = new AbortController();
       const endless = play(runtime, (script) => script.spin(2 ** 31 - 1), { signal: cancel.signal });
@@ -57,7 +57,7 @@ test("a signal that is aborted afterwards changes nothing", async () => {
 });
 
 test("after a cancelled block whose children ran everywhere, all threads are idle", async () => {
-  const options = { workers: 3, gasLimit: 2 ** 50, memoryQuotaPages: quota(4096) };
+  const options = { workers: 3, gasLimit: ENDLESS_GAS, memoryQuotaPages: quota(4096) };
   await withRuntime([spin], options, async (runtime) => {
     const { pool } = runtime.engine;
     const cancel = new AbortController();
@@ -65,7 +65,7 @@ test("after a cancelled block whose children ran everywhere, all threads are idl
       runtime,
       (script) => {
         for (let i = 0; i < 6; i++) {
-          const start = { entry: "run", gas: 2 ** 46 };
+          const start = { entry: "run", gas: ENDLESS_GAS / 8 };
           script.put(i, { program: programHash(spin), start });
         }
         for (let i = 0; i < 6; i++) script.get(i, { status: true });
@@ -87,7 +87,7 @@ test("after a cancelled block whose children ran everywhere, all threads are idl
 
 test("a thread that takes the block in the moment in which it is cancelled is ended as well", async (t) => {
   const sleep = new Int32Array(new SharedArrayBuffer(4));
-  await withRuntime([], { workers: 1, gasLimit: 2 ** 50 }, async (runtime) => {
+  await withRuntime([], { workers: 1, gasLimit: ENDLESS_GAS }, async (runtime) => {
     const { withdraw } = Board.prototype;
     t.mock.method(Board.prototype, "withdraw", function (this: Board, entry: number): number {
       // Who looked for a thread before this moment saw none.

@@ -8,7 +8,7 @@ import { Candidates } from "../../runtime/chain/candidates.ts";
 import { type Candidate, type Runtime, type RuntimeEvent, verify } from "../../runtime/index.ts";
 import { openReader } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
-import { open, withRuntime } from "../fixture.ts";
+import { ENDLESS_GAS, open, withRuntime } from "../fixture.ts";
 import { withDirectory } from "../store/directory.ts";
 import { FailingStore, replacing } from "../store/failing.ts";
 
@@ -173,7 +173,7 @@ test("what a candidate cannot be made of leaves nothing", async () => {
 });
 
 test("candidates and forks run beside a block in progress", async () => {
-  await withRuntime([], { workers: 2, gasLimit: 2 ** 50 }, async (runtime) => {
+  await withRuntime([], { workers: 2, gasLimit: ENDLESS_GAS }, async (runtime) => {
     const cancel = new AbortController();
     const endless = runtime.produce(spinning(2 ** 31 - 1), { signal: cancel.signal });
     const beside = runtime.execute(adding(1), { gasLimit: 1_000_000_000 });

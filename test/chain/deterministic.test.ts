@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { StillpointError } from "../../runtime/errors.ts";
 import { type Block, programHash, type Runtime, type RuntimeOptions } from "../../runtime/index.ts";
 import { SCRATCH, Script } from "../driver.ts";
-import { guest, open } from "../fixture.ts";
+import { guest, open, shrinkHeap } from "../fixture.ts";
 import { withDirectory } from "../store/directory.ts";
 
 const dirty = await guest("dirty");
@@ -56,13 +56,14 @@ const INPUTS: Readonly<Record<string, Input>> = {
 interface Host {
   readonly options: Partial<RuntimeOptions>;
   readonly own: string | null;
+  readonly heapBytes?: number;
   readonly cancelled?: boolean;
 }
 
 const HOSTS = (path: string): Readonly<Record<string, Host>> => ({
   "one thread": { options: { workers: 1 }, own: null },
   "three threads": { options: { workers: 3, debug: { timelineRecords: 1000 } }, own: null },
-  "little memory": { options: { workers: 1, heapBytes: 26 << 20 }, own: "HEAP_FULL" },
+  "little memory": { options: { workers: 1 }, heapBytes: 26 << 20, own: "HEAP_FULL" },
   "a small disk": { options: { workers: 2, store: { path, limitBytes: 4 << 20 } }, own: "STORE_FULL" },
   "no patience": { options: { workers: 1 }, own: "CANCELLED", cancelled: true },
 });
@@ -85,8 +86,9 @@ async function outcome(runtime: Runtime, input: Input, signal?: AbortSignal) {
 test("hosts differ in errors that are not deterministic, and in nothing else", async () => {
   await withDirectory(async (path) => {
     const expected = new Map<string, object>();
-    for (const [name, { options, own, cancelled = false }] of Object.entries(HOSTS(path))) {
+    for (const [name, { options, own, heapBytes, cancelled = false }] of Object.entries(HOSTS(path))) {
       const runtime = await open([dirty], { ...RULES, runner: "sequential", ...options });
+      if (heapBytes !== undefined) shrinkHeap(runtime, heapBytes);
       const seen = new Set<string>();
       try {
         for (const [what, input] of Object.entries(INPUTS)) {

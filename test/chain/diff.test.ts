@@ -146,7 +146,7 @@ test("a diff as text", async () => {
     const lines = text.split("\n");
     assert.match(lines[0] as string, /^\/ {4}(\w+ \S+ → \S+(, )?)+$/);
     assert.ok(
-      lines.some((line) => /^\/4 {3}.*\bstatus fresh → returned\b.*, reference none → /.test(line)),
+      lines.some((line) => /^\/4 {3}.*\bstatus fresh → returned\b.*, started 0 → 1$/.test(line)),
       text,
     );
     assert.ok(lines.includes("/4   memory 0x200000 to 0x200002: 2 bytes in 2 ranges"), text);

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { verifyHeader } from "../../runtime/index.ts";
 import { openReader } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
-import { open, withRuntime } from "../fixture.ts";
+import { ENDLESS_GAS, open, withRuntime } from "../fixture.ts";
 import { withDirectory } from "../store/directory.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
@@ -86,7 +86,7 @@ test("what is to be durable is written before the process ends by itself", async
 
 test("closing with cancel gives up what is in progress and what waits, and keeps what is there", async () => {
   await withDirectory(async (path) => {
-    const runtime = await open([], { workers: 2, gasLimit: 2 ** 50, store: path });
+    const runtime = await open([], { workers: 2, gasLimit: ENDLESS_GAS, store: path });
     await runtime.produce(storing(1));
     const calls = [
       runtime.produce(spinning()),
@@ -104,7 +104,7 @@ test("closing with cancel gives up what is in progress and what waits, and keeps
     await Promise.all(rejected);
     await assert.rejects(runtime.produce(storing(3)), { code: "CLOSED" });
     await assert.rejects(runtime.execute(storing(3)), { code: "CLOSED" });
-    const again = await open([], { ...OPTIONS, gasLimit: 2 ** 50, store: path });
+    const again = await open([], { ...OPTIONS, gasLimit: ENDLESS_GAS, store: path });
     assert.equal(again.head.height, 1);
     await again.close({ cancel: true });
     await assert.rejects(again.close({ cancel: 1 } as never), { code: "BAD_OPTION" });

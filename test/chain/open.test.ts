@@ -2,19 +2,21 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Block, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
+import { checkHeap, HEAP_BYTES_PER_QUOTA_PAGE } from "../../runtime/chain/bounds.ts";
+import { checkOptions } from "../../runtime/chain/options.ts";
+import { type Block, Runtime, type RuntimeOptions, type UsageError } from "../../runtime/index.ts";
 import { quota } from "../driver.ts";
-import { guest } from "../fixture.ts";
+import { guest, smallestHeap } from "../fixture.ts";
 import { checkTree } from "../kernel/invariants.ts";
 
 const root = await guest("hoarder");
-const OPTIONS = { root, memoryQuotaPages: quota(64), retainBlocks: 2 };
+const OPTIONS = { root, gasLimit: 4_000_000_000, memoryQuotaPages: quota(64), retainBlocks: 2 };
 
 async function opened<T>(
   options: Partial<RuntimeOptions>,
   use: (runtime: Runtime) => Promise<T>,
 ): Promise<T> {
-  const runtime = await Runtime.open({ ...OPTIONS, heapBytes: 2 ** 30, ...options });
+  const runtime = await Runtime.open({ ...OPTIONS, ...options });
   try {
     return await use(runtime);
   } finally {
@@ -22,11 +24,32 @@ async function opened<T>(
   }
 }
 
-test("a block 0 that does not fit into the heap is a clear error, also when it is tried again", async () => {
-  for (const workers of [1, 2]) {
-    const opening = Runtime.open({ ...OPTIONS, heapBytes: 12 << 20, workers });
-    await assert.rejects(opening, { name: "LimitError", code: "HEAP_FULL" });
-  }
+test("a heap that does not hold the worst block is refused with the arithmetic", async () => {
+  const rules = { ...OPTIONS, gasLimit: 2_000_000_000, heldGasQuota: 1_200_000_000, workers: 1 };
+  const heapBytes = smallestHeap(rules);
+  await opened({ ...rules, heapBytes }, async (runtime) => {
+    await runtime.produce(new Uint8Array());
+  });
+  await assert.rejects(Runtime.open({ ...rules, heapBytes: heapBytes - 1 }), (error: UsageError) => {
+    assert.equal(error.code, "BAD_OPTION");
+    const { needed, stateBytes, blockBytes, fixedBytes } = error.facts as Record<string, number>;
+    assert.equal(needed, heapBytes);
+    assert.equal(Number(stateBytes) + Number(blockBytes) + Number(fixedBytes), heapBytes);
+    assert.equal(blockBytes, 1_600_000_000);
+    assert.equal(stateBytes, OPTIONS.memoryQuotaPages * HEAP_BYTES_PER_QUOTA_PAGE);
+    assert.match(error.message, new RegExp(`"heapBytes" is ${heapBytes - 1}.* need ${heapBytes} .*gasLimit`));
+    return true;
+  });
+});
+
+test("programs of genesis that are large count as they are", () => {
+  const settings = checkOptions({
+    ...OPTIONS,
+    heapBytes: smallestHeap({ ...OPTIONS, workers: 1 }),
+    workers: 1,
+  });
+  checkHeap(settings, settings, 10 << 20);
+  assert.throws(() => checkHeap(settings, settings, 40 << 20), /a block may need/);
 });
 
 test("what block 0 left running, and block 0 itself, outlive collections", async () => {

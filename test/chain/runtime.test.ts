@@ -14,7 +14,7 @@ import {
   type RuntimeOptions,
 } from "../../runtime/index.ts";
 import { quota, SCRATCH, Script } from "../driver.ts";
-import { driver, guest, open, play, withRuntime } from "../fixture.ts";
+import { driver, guest, open, play, shrinkHeap, withRuntime } from "../fixture.ts";
 import { checkTree } from "../kernel/invariants.ts";
 
 const trivial = await guest("trivial");
@@ -75,7 +75,7 @@ describe("options that cannot be used are named", () => {
       "more memory than heap",
       { memoryQuotaPages: 1 << 24 },
       "BAD_OPTION",
-      /memoryQuotaPages allows.*raise "heapBytes"/,
+      /a block may need .*memoryQuotaPages 16777216 .*Open with more "heapBytes"/,
     ],
     ["a heap that is not a number", { heapBytes: Number.NaN }, "BAD_OPTION", /option "heapBytes"/],
     ["no blocks retained", { retainBlocks: 0 }, "BAD_OPTION", /option "retainBlocks"/],
@@ -303,10 +303,11 @@ describe("a small heap", () => {
     }
     return script.metadata();
   };
-  const SMALL = { heapBytes: 64 << 20, memoryQuotaPages: quota(512), retainBlocks: 4 };
+  const SMALL = { memoryQuotaPages: quota(512), retainBlocks: 4 };
 
   test("stays bounded over thousands of blocks", async (t) => {
     await withRuntime([], { ...SMALL, workers: 2 }, async (runtime) => {
+      shrinkHeap(runtime, 64 << 20);
       let most = 0;
       for (let i = 0; i < 2000; i++) {
         await runtime.produce(i % 4 === 0 ? filling(40, i) : storing(i));
@@ -324,13 +325,13 @@ describe("a small heap", () => {
     const gone: number[] = [];
     const onForget = (blocks: readonly Block[]): unknown => gone.push(...blocks.map(({ height }) => height));
     const options = {
-      heapBytes: 40 << 20,
       memoryQuotaPages: quota(512),
       retainBlocks: 1000,
       workers: 2,
       onForget,
     };
     await withRuntime([], options, async (runtime) => {
+      shrinkHeap(runtime, 40 << 20);
       await runtime.produce(filling(200, 0));
       await runtime.pin(1);
       for (let i = 1; i < 60; i++) await runtime.produce(filling(200, i));
@@ -357,8 +358,9 @@ describe("a small heap", () => {
   }
 
   test("that is full of blocks that must stay is a clear error, and nothing is lost", async () => {
-    const options = { heapBytes: 40 << 20, memoryQuotaPages: quota(512), retainBlocks: 1000, workers: 2 };
+    const options = { memoryQuotaPages: quota(512), retainBlocks: 1000, workers: 2 };
     await withRuntime([], options, async (runtime) => {
+      shrinkHeap(runtime, 40 << 20);
       let full = 0;
       for (let i = 0; i < 60 && full === 0; i++) {
         const before = runtime.head;
@@ -385,13 +387,13 @@ describe("a small heap", () => {
 
   test("that is full lets so many blocks stay as the option says", async () => {
     const options = {
-      heapBytes: 40 << 20,
       memoryQuotaPages: quota(512),
       retainBlocks: 1000,
       retainBlocksMin: 1000,
       workers: 1,
     };
     await withRuntime([], options, async (runtime) => {
+      shrinkHeap(runtime, 40 << 20);
       const produce = async (): Promise<void> => {
         for (let i = 0; i < 60; i++) await runtime.produce(filling(200, i));
       };

@@ -18,7 +18,7 @@ function scriptOf(write: (script: Script) => unknown): Uint8Array {
   return script.metadata();
 }
 
-const options = { memoryQuotaPages: quota(1024), heldGasQuota: 1e12, retainBlocks: 1, workers: 2 };
+const options = { memoryQuotaPages: quota(1024), heldGasQuota: 1e11, retainBlocks: 1, workers: 2 };
 await withRuntime([], options, async (runtime) => {
   const { engine } = runtime;
   await play(runtime, (s) => {

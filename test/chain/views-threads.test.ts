@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Block, type CallOptions, programHash, type Runtime } from "../../runtime/index.ts";
 import { quota, REGION, RESULTS, SCRATCH, Script } from "../driver.ts";
-import { guest, open, play, withRuntime } from "../fixture.ts";
+import { ENDLESS_GAS, guest, open, play, shrinkHeap, withRuntime } from "../fixture.ts";
 import { Random } from "../program/random.ts";
 import { baseSeed } from "../seed.ts";
 import { withDirectory } from "../store/directory.ts";
@@ -180,10 +180,11 @@ test("its state stays until it has ended, in heap and store, though the block wa
 test("views that fill the heap cost no block", async () => {
   const forgotten: Block[] = [];
   const options = {
-    ...{ workers: 1, heapBytes: 64 << 20, memoryQuotaPages: quota(200), retainBlocks: 4 },
+    ...{ workers: 1, memoryQuotaPages: quota(200), retainBlocks: 4 },
     onForget: (blocks: readonly Block[]) => forgotten.push(...blocks),
   };
   await withRuntime([], options, async (runtime) => {
+    shrinkHeap(runtime, 64 << 20);
     const script = new Script({ commands: 8 });
     script.fill(SCRATCH, 200 * 4096, 5);
     const view = { input: script.metadata(), inbox: REGION, argument: REGION };
@@ -201,7 +202,7 @@ test("a thread that serves views does nothing else, and no other one serves them
   const trivial = await guest("trivial");
   await withRuntime(
     [trivial],
-    { workers: 2, debug: { timelineRecords: 20_000 }, gasLimit: 1e12 },
+    { workers: 2, debug: { timelineRecords: 20_000 }, gasLimit: ENDLESS_GAS },
     async (runtime) => {
       await runtime.call([], "run", LOOK);
       for (let i = 0; i < 10; i++) {

@@ -7,10 +7,10 @@ import { type Block, type CallOptions, programHash, Runtime, type View } from ".
 import * as abi from "../../syscalls/abi.ts";
 import { openBatches, runBatch } from "../batch/batches.ts";
 import { quota, REGION, RESULTS, SCRATCH, Script } from "../driver.ts";
-import { DRIVER_HASH, guest, play, withRuntime } from "../fixture.ts";
+import { DRIVER_HASH, ENDLESS_GAS, guest, play, withRuntime } from "../fixture.ts";
 
 const GAS = 20_000_000;
-const OPTIONS = { memoryQuotaPages: quota(4096), heldGasQuota: 1e12 };
+const OPTIONS = { memoryQuotaPages: quota(4096), heldGasQuota: ENDLESS_GAS };
 
 /** Where a script leaves the length of its results, in front of them. */
 const LENGTH = RESULTS - 8;

@@ -45,7 +45,10 @@ const HINTED = 4;
 const COLLECTIONS = 20;
 /** Leases renewed beside those that ended on wrong reads, in a round of items that need none. */
 const RENEWED = 5;
-const OPTIONS = { memoryQuotaPages: quota(4096), heapBytes: 1 << 30, retainBlocks: 64 };
+const OPTIONS = { memoryQuotaPages: quota(4096), retainBlocks: 64 };
+
+/** Gas of a batch that it does not use up. */
+const PLENTY = 50_000_000_000;
 
 const steps = (name: string): string => new URL(`../batch/steps/${name}.ts`, import.meta.url).href;
 /** Who runs a round: one of these. */
@@ -114,8 +117,8 @@ function exact(
   const cut = next(items.length + 1);
   const used = outcomes.slice(0, cut).reduce((sum, { gasUsed }) => sum + gasUsed, 0);
   const total = used + Number(items[cut]?.gas ?? 0) + next(3) - 1;
-  const fits = total >= 0 && total < 2 ** 44 && next(3) > 0;
-  return { ...batch, items, gas: fits ? total : 2 ** 40 };
+  const fits = total >= 0 && total < PLENTY && next(3) > 0;
+  return { ...batch, items, gas: fits ? total : PLENTY };
 }
 
 /** Scripts of the driver, the first two with the seeds 0 and 1. */

@@ -8,11 +8,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { programHash, type Runtime } from "../../runtime/index.ts";
 import { quota, Script } from "../driver.ts";
-import { guest, play, withRuntime } from "../fixture.ts";
+import { ENDLESS_GAS, guest, play, withRuntime } from "../fixture.ts";
 
 const CHILDREN = 16;
 const MEBIBYTES = 4;
-const GAS = 1e12;
+const GAS = ENDLESS_GAS;
 const LOOP = 10_000_000;
 const OPTIONS = { gasLimit: GAS, memoryQuotaPages: quota(60_000), workers: 1, retainBlocks: 4 } as const;
 

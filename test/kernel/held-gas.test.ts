@@ -143,7 +143,7 @@ test("items pass held gas on to children, in both runners", async () => {
     { runner: "sequential" },
     { workers: 2, debug: { force: true, paranoid: true } },
   ] as const) {
-    const all: Partial<RuntimeOptions> = { ...options, heldGasQuota: 2 ** 40 };
+    const all: Partial<RuntimeOptions> = { ...options, heldGasQuota: 2 ** 36 };
     await withRuntime([family], all, async (runtime) => {
       const item = (heldGas: number) => (child: number) => {
         const script = new Script({ base: 0x10000, commands: 4, scratch: 0x80000 });

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { type Runtime, verify } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { DRIVER_INITIAL_MEMORY, quota, REGION, SCRATCH, Script } from "../driver.ts";
-import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
+import { DRIVER_HASH, ENDLESS_GAS, play, withRuntime } from "../fixture.ts";
 
 const END = 2 ** 32;
 const PAGES = 65_536;
@@ -16,7 +16,12 @@ const MIDDLE = 2 ** 31;
 const GAS = 4_000_000_000;
 const GROWTH = PAGES - DRIVER_INITIAL_MEMORY;
 /** Three processes of 4 GiB, and some pages. */
-const OPTIONS = { memoryQuotaPages: quota(4 * PAGES), heapBytes: 2 ** 36, gasLimit: 1e11, retainBlocks: 16 };
+const OPTIONS = {
+  memoryQuotaPages: quota(4 * PAGES),
+  gasLimit: ENDLESS_GAS,
+  heldGasQuota: 0,
+  retainBlocks: 16,
+};
 /** What one block may take of the heap and of the host's memory: far below one pass over a process's. */
 const BLOCK_BYTES = 8 << 20;
 const RESIDENT_BYTES = 1 << 30;

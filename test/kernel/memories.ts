@@ -3,10 +3,10 @@
  * plain byte arrays that share nothing.
  *
  * A manager (the driver) plays a script in each activation; some end with a trap. After each the model's
- * bytes must be those of every image and reference snapshot, and the tables must be those that the bytes
- * alone make. No image that was there before may have changed at the end. A twin plays the same scripts, its
- * processes copied before each activation so that nothing is shared and nothing is hashed: its gas and its
- * roots must be the same.
+ * bytes must be those of every image, no child may have a reference snapshot, for all were joined, and the
+ * tables must be those that the bytes alone make. No image that was there before may have changed at the end.
+ * A twin plays the same scripts, its processes copied before each activation so that nothing is shared and
+ * nothing is hashed: its gas and its roots must be the same.
  */
 
 import { createHash } from "node:crypto";
@@ -98,7 +98,7 @@ function operate(s: Script, model: Model, next: Next): void {
   const number = favourite(next, CHILDREN);
   const child = model.children.get(number);
   const { at, length } = range(next);
-  const choice = next(20);
+  const choice = next(24);
   if (choice < 3) {
     const byte = next(3);
     s.fill(AREA + at, length, byte);
@@ -120,8 +120,10 @@ function operate(s: Script, model: Model, next: Next): void {
   } else if (choice < 19) {
     s.get(number, { merge: { address: AREA + at, length } });
     if (child.reference !== null) model.own = merged(child, model.own, at, at + length) ?? model.own;
-  } else if (next(2) === 0) {
+  } else if (choice < 21) {
     forward(s, model, next, number, child);
+  } else if (choice < 23) {
+    again(s, model, next, number, child);
   } else {
     s.get(number, { hash: true });
   }
@@ -140,6 +142,19 @@ function forward(s: Script, model: Model, next: Next, number: number, child: Byt
   child.now.copy(model.own, at, at, at + PAGE_BYTES);
   write(model.children.get(to) as Bytes, to, at, PAGE_BYTES);
   write(child, number, next(BYTES), 1);
+}
+
+/** A page goes to a child behind a START that changes nothing, often once more; and is merged back. */
+function again(s: Script, model: Model, next: Next, number: number, child: Bytes): void {
+  const at = favourite(next, PAGES) * PAGE_BYTES;
+  const inner = new Script({ base: INNER, commands: 1 });
+  const ranges = [{ source: inner.metadata(), target: INNER }];
+  s.put(number, { ranges, start: { entry: "run", argument: BigInt(INNER), gas: GAS } });
+  child.reference = Buffer.from(child.now);
+  s.put(number, { ranges: [{ source: AREA + at, target: AREA + at, length: PAGE_BYTES }] });
+  model.own.copy(child.now, at, at, at + PAGE_BYTES);
+  s.get(number, { merge: { address: AREA + at, length: PAGE_BYTES } });
+  model.own = merged(child, model.own, at, at + PAGE_BYTES) ?? model.own;
 }
 
 /** PROGRAM, CLONE of a child or of the manager, or DROP. */
@@ -230,6 +245,7 @@ export async function runMemories(seed: number, count: number): Promise<Ran> {
       if (traps) s.trap();
       after.own = scratch.own;
       after.children = scratch.children;
+      for (const child of after.children.values()) child.reference = null;
     };
     twin.process = unshared(twin.solo.heap, twin.process);
     const played = scripted.play(play, GAS * 100);

@@ -8,7 +8,7 @@ import { test } from "node:test";
 import type { Block, Runtime } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { quota, REGION, Script } from "../driver.ts";
-import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
+import { DRIVER_HASH, ENDLESS_GAS, play, shrinkHeap, withRuntime } from "../fixture.ts";
 
 const GAS = 2_000_000_000;
 /** Of a block. */
@@ -166,12 +166,12 @@ for (const [name, levels] of [
   test(`${name} does not keep the heap from being collected`, async () => {
     const small = {
       workers: 3,
-      heapBytes: 96 << 20,
       memoryQuotaPages: quota(400),
-      gasLimit: 4e15,
+      gasLimit: ENDLESS_GAS,
       retainBlocks: 1,
     };
     await withRuntime([], small, async (runtime) => {
+      shrinkHeap(runtime, 96 << 20);
       await play(runtime, (s) => leaveSpinning(s, levels));
       await until(() => runtime.engine.pool.threadsAtWork > 0);
       const { generation } = runtime.engine.heap;
@@ -197,21 +197,20 @@ function leaveSpinning(script: Script, levels: number): void {
     program: DRIVER_HASH,
     memoryQuotaPages: quota(80 * levels),
     processQuota: levels - 1,
-    heldGas: levels > 1 ? 1e15 : 0,
+    heldGas: levels > 1 ? 3e10 : 0,
     ranges: [{ source: inner.metadata(), target: REGION }],
-    start: { entry: "run", argument: BigInt(REGION), gas: 1e15 * levels },
+    start: { entry: "run", argument: BigInt(REGION), gas: 3e10 * levels },
   });
 }
 
 test("a fork in a long block does not fill the heap for another one", async () => {
   const small = {
     workers: 3,
-    heapBytes: 64 << 20,
     memoryQuotaPages: quota(200),
-    gasLimit: 1e12,
     retainBlocks: 1,
   };
   await withRuntime([], small, async (runtime) => {
+    shrinkHeap(runtime, 64 << 20);
     const fork = await runtime.fork();
     let done = false;
     const long = play(fork, (s) => s.spin(40_000_000)).then(() => {

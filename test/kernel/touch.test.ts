@@ -84,7 +84,14 @@ const CALLS: readonly (readonly [string, (s: Script) => void, readonly number[]]
   ["COPY of nothing", (s) => copy(s, AREA + 100, 0), []],
   ["COPY of bytes over pages", (s) => copy(s, AREA + 100, 3 * PAGE), pages(AREA, 4)],
   ["COPY of pages that are shared", (s) => copy(s, AREA, 3 * PAGE), pages(AREA, 3)],
-  ["a MERGE's report", (s) => s.get(1, { merge: { address: AREA, length: 64 } }), pages(REQUESTS, 1)],
+  [
+    "a MERGE's report",
+    (s) => {
+      s.put(1, { start: { entry: "run", argument: BigInt(REGION), gas: 1 } });
+      s.get(1, { merge: { address: AREA, length: 64 } });
+    },
+    pages(REQUESTS, 1),
+  ],
   ["a refused program's reason", (s) => s.put(3, { install: new Uint8Array(9) }), pages(REQUESTS, 1)],
   [
     "OUTCOMES",

@@ -14,7 +14,7 @@ import { CHUNK_BYTES, CONTROL_GENERATION, CONTROL_NEXT_CHUNK } from "../../runti
 import { type Candidate, programHash, type Runtime } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { REGION, Script } from "../driver.ts";
-import { guest, withRuntime } from "../fixture.ts";
+import { ENDLESS_GAS, guest, withRuntime } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 
 export interface SoakOptions {
@@ -86,7 +86,7 @@ const trivial = await guest("trivial");
 setFlagsFromString("--expose-gc");
 const collectHost = runInNewContext("gc") as () => void;
 
-const OPTIONS = { candidatesLimit: 1 << 12, memoryQuotaPages: 2 ** 21, heapBytes: 2 ** 33, gasLimit: 1e12 };
+const OPTIONS = { candidatesLimit: 1 << 12, memoryQuotaPages: 2 ** 21, gasLimit: ENDLESS_GAS };
 
 /** Child numbers spread over the whole range. */
 const numberOf = (child: number): number => (child * 104_729) % abi.CHILD_LIMIT;

@@ -10,7 +10,7 @@ import { KIND_PAGE } from "../../runtime/heap/heap.ts";
 import { type Block, programHash, type Runtime } from "../../runtime/index.ts";
 import { verifyStore } from "../../runtime/store.ts";
 import { quota, Script } from "../driver.ts";
-import { guest, open } from "../fixture.ts";
+import { guest, open, shrinkHeap } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
 
 const MEBIBYTES = 4;
@@ -58,14 +58,15 @@ test("a history that is larger than the heap", async () => {
   const memory = await open([dirty], OPTIONS);
   await produce(memory, BLOCKS);
   await withDirectory(async (path) => {
-    const small = { ...OPTIONS, heapBytes: HEAP_BYTES };
-    const without = await open([dirty], { ...small, retainBlocksMin: BLOCKS + 1 });
+    const without = await open([dirty], { ...OPTIONS, retainBlocksMin: BLOCKS + 1 });
+    shrinkHeap(without, HEAP_BYTES);
     await assert.rejects(produce(without, BLOCKS), { code: "HEAP_FULL" });
     await without.close();
 
     for (const durability of ["block", "pipelined"] as const) {
       const store = { path: `${path}-${durability}`, durability };
-      const runtime = await open([dirty], { ...small, store });
+      const runtime = await open([dirty], { ...OPTIONS, store });
+      shrinkHeap(runtime, HEAP_BYTES);
       assert.equal((await produce(runtime, BLOCKS)).id, memory.head.id);
       const back = memory.blocks()[BLOCKS / 4] as Block;
       const range = [[0], 0x10000, MEBIBYTES << 20, back] as const;

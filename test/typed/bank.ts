@@ -21,7 +21,7 @@ after(async () => {
 
 /** Another App of the bank. */
 export async function open(options: Partial<AppOptions> = {}): Promise<App> {
-  const app = await App.open({ program, workers: 1, heapBytes: 2 ** 32, ...options });
+  const app = await App.open({ program, workers: 1, ...options });
   return closing(app);
 }
 

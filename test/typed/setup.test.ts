@@ -57,8 +57,7 @@ before(async () => {
   program = await compileGuest(join(project({ "shop.ts": SHOP }), "shop.ts"));
 });
 
-const open = (options: Partial<AppOptions> = {}) =>
-  App.open({ program, workers: 1, heapBytes: 2 ** 32, setup, ...options });
+const open = (options: Partial<AppOptions> = {}) => App.open({ program, workers: 1, setup, ...options });
 const shop = (client: Contracts) => client.Shop as Record<string, (args: object) => never>;
 const short = (outcome: Outcome): unknown => (outcome.ok ? outcome.value : outcome.error);
 

@@ -39,7 +39,7 @@ after(async () => {
 });
 
 async function open(options: Partial<AppOptions> = {}): Promise<App> {
-  const app = await App.open({ program, workers: 1, heapBytes: 2 ** 32, authenticate: named, ...options });
+  const app = await App.open({ program, workers: 1, authenticate: named, ...options });
   opened.push(app);
   return app;
 }
@@ -219,6 +219,6 @@ test("a store of another chain's name, and of an app that trusts, is refused", a
   const store = join(directory, "state");
   await (await open({ store })).close();
   await assert.rejects(open({ store, authenticate: signed() }), /the store's chain has another name/);
-  const trusting = App.open({ program, workers: 1, heapBytes: 2 ** 32, store });
+  const trusting = App.open({ program, workers: 1, store });
   await assert.rejects(trusting, /made with another program/);
 });

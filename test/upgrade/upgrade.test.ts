@@ -243,7 +243,7 @@ describe("quotas and gas change", () => {
   });
 
   test("below what is in use, or above the heap: errors that say so", async () => {
-    const runtime = await open({ heapBytes: 2 ** 28 });
+    const runtime = await open({ heapBytes: 2 ** 32 });
     await block(runtime, [
       ["create", 1, 0, contract],
       ["start", 1, 10],
@@ -256,8 +256,14 @@ describe("quotas and gas change", () => {
     for (const [change, message] of less) {
       await assert.rejects(block(runtime, [], change), { code: "QUOTA", message, deterministic: true });
     }
-    const above = block(runtime, [], { memoryQuotaPages: 2 ** 20 });
-    await assert.rejects(above, { code: "QUOTA_ABOVE_HEAP", deterministic: false });
+    for (const change of [{ memoryQuotaPages: 2 ** 20 }, { gasLimit: 2 ** 33 }, { heldGasQuota: 2 ** 33 }]) {
+      const message = /"heapBytes" is 4294967296, and a block may need \d+ of them/;
+      await assert.rejects(block(runtime, [], change), {
+        code: "QUOTA_ABOVE_HEAP",
+        message,
+        deterministic: false,
+      });
+    }
     await runtime.close();
   });
 });

@@ -110,9 +110,11 @@ export function applyPut(heap: Heap, jobs: Jobs, caller: Activation, child: Chil
   if ((parts & (abi.PART_START | abi.PART_BATCH)) !== 0) {
     caller.slot.meter.transfer(-request.gas);
     caller.gasLent += request.gas;
-    const start = runnable(child.process as Process, plan.entry, request, caller.start.gasEpoch);
+    const process = child.process as Process;
+    const start = runnable(process, plan.entry, request, caller.start.gasEpoch);
     if ((parts & abi.PART_BATCH) !== 0) start.inputs = writeInputs(heap, request.batch, caller.slot.memory);
     caller.children.replace(child, start);
+    child.keepsReference = request.keep && process.hasReference;
     // What an item starts is nobody else's to run.
     if (caller.item !== null) return;
     const publish = (): Ref => publishProcess(heap, start);

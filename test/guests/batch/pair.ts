@@ -34,9 +34,9 @@ export function step(length: i64): i64 {
   if (first != second) {
     if (length <= 4) endless(0);
     Child.at(7)
-      .create(HASH, memoryQuota(64), 2, 1 << 46)
+      .create(HASH, memoryQuota(64), 2, 1 << 33)
       .copyIn(HASH, HASH, 32)
-      .start("below", 0, 1 << 47)
+      .start("below", 0, 1 << 34)
       .put();
     Child.at(7).join();
   }
@@ -49,7 +49,7 @@ export function step(length: i64): i64 {
 export function below(argument: i64): i64 {
   Child.at(0)
     .create(HASH)
-    .start("endless", 0, 1 << 46)
+    .start("endless", 0, 1 << 33)
     .put();
   return 0;
 }
