@@ -1,6 +1,4 @@
-/**
- * The engine that runtimes of one genesis share: threads, heap, programs; and when to collect.
- */
+/** The engine that runtimes of one genesis share: threads, heap, programs. */
 
 import type { BatchCounters, BlockOfBatch } from "../batch/evidence.ts";
 import type { Hints } from "../batch/hints.ts";
@@ -9,11 +7,12 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { hashObject } from "../image/hash.ts";
 import type { RawFrame, TraceEvent } from "../kernel/trace.ts";
 import type { Store, Stores } from "../store/store.ts";
-import { JOB_COLLECT, JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
+import { JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 import { packPlan } from "../worker/upgrade.ts";
 import type { ViewJob } from "../worker/views.ts";
 import type { BlockRun } from "./block.ts";
+import { type CollectOptions, Collector } from "./collector.ts";
 import type { EventFields, EventKind, Events } from "./events.ts";
 import { type Genesis, makeRoot } from "./genesis.ts";
 import type { Settings, StoreSettings } from "./options.ts";
@@ -64,12 +63,6 @@ export interface Metrics {
   readonly batches: BatchCounters;
 }
 
-export interface CollectOptions {
-  readonly force?: boolean;
-  readonly evict?: boolean;
-  readonly also?: () => Promise<void>;
-}
-
 /** Whose references are kept. */
 export interface RootHolder {
   roots(): Iterable<Ref>;
@@ -80,19 +73,6 @@ export interface RootHolder {
   /** Who watches it. */
   readonly watchers: Events;
 }
-
-/**
- * A collection comes when the heap has grown by so many times what the last one left, within these bounds, or
- * has doubled. It costs what is live: a small heap is collected often, for pages that are used again soon are
- * in the caches, and were touched before (256 scattered pages are captured in 0.17 ms so, else in 0.75).
- */
-const COLLECT_TIMES = 4;
-const COLLECT_BYTES_LEAST = 64 << 20;
-const COLLECT_BYTES_MOST = 256 << 20;
-/** ... but not later than at this share of the heap's limit. */
-const COLLECT_SHARE = 0.75;
-/** Where less than this share of the limit was allocated since, another collection would find as little. */
-const COLLECT_SLACK = 1 / 64;
 
 /** Metadata up to this length is hashed on the main thread: 0.2 ms at most in which nobody is served. */
 const HASHED_HERE_BYTES = 1 << 16;
@@ -111,18 +91,10 @@ export class Engine {
   readonly #users = new Set<RootHolder>();
   /** Stores whose runtime is closed, and that others may need to load objects. */
   readonly #left = new Set<Store>();
-  /** Bits of stores of which pages have become stubs since. */
-  #gaveWay = 0;
-  #inFlight = 0;
+  readonly #collector: Collector;
   #blocks = 0;
   #views = 0;
   #viewsInFlight = 0;
-  #collections = 0;
-  #usedAfterCollection = 0;
-  #collecting: Promise<boolean> | null = null;
-  /** As long as a run has the heap to itself. */
-  #isAlone: Promise<void> | null = null;
-  readonly #drained: (() => void)[] = [];
 
   constructor(pool: Pool, genesis: Genesis, rulebook: Rulebook, settings: Settings, stores: Stores) {
     this.rulebook = rulebook;
@@ -132,6 +104,12 @@ export class Engine {
     this.settings = settings;
     const { onBatch, dependencies } = settings;
     this.reports = new Reports(onBatch, dependencies, pool.reportsWanted);
+    this.#collector = new Collector(pool, {
+      roots: () => this.#roots(),
+      storeBits: () => this.#storeBits(),
+      collected: (milliseconds) =>
+        this.#tell("collect", { heapUsedBytes: this.heap.usedBytes, milliseconds }),
+    });
     pool.onDeath = (workersDied) => this.#tell("death", { workersDied });
     pool.onReport = (report, run) => this.reports.take(report, run);
   }
@@ -147,7 +125,7 @@ export class Engine {
     return {
       blocks: this.#blocks,
       views: this.#views,
-      collections: this.#collections,
+      collections: this.#collector.collections,
       heapUsedBytes: heap.usedBytes,
       heapLimitBytes: heap.limitBytes,
       workersDied: pool.deaths,
@@ -209,7 +187,7 @@ export class Engine {
   #isNeeded({ bit }: Store): boolean {
     const without = [...this.#users].some(({ store }) => store === null);
     const isLazy = this.settings.store !== null || this.settings.from !== null;
-    return this.inUse && ((this.#gaveWay & bit) !== 0 || (isLazy && without));
+    return this.inUse && ((this.#collector.evicted & bit) !== 0 || (isLazy && without));
   }
 
   /**
@@ -221,6 +199,12 @@ export class Engine {
     if (stores.exhausted) await this.collect({ force: true, also: async () => stores.reclaim() });
     const settings = { ...place, archive: this.settings.archiveBlocks };
     return stores.open(settings, Promise.resolve(this.genesis.bytes));
+  }
+
+  /** What collections keep. */
+  *#roots(): Iterable<Ref> {
+    yield* this.sharedRefs();
+    for (const user of this.#users) yield* user.roots();
   }
 
   /** What is needed as long as anybody is open: rules with their programs, and the image before block 0. */
@@ -269,7 +253,7 @@ export class Engine {
     commit: (run: BlockRun) => T | Promise<T>,
     forget: (count: number) => Promise<number> = async () => 0,
   ): Promise<T> {
-    await this.#collectIfDue();
+    await this.#collector.collectIfDue();
     const { views } = this.pool;
     let held = false;
     try {
@@ -311,7 +295,7 @@ export class Engine {
     this.#viewsInFlight++;
     const run = (): Promise<T> => this.pool.views.run(job, read, signal, cancelled);
     try {
-      await this.#collectIfDue();
+      await this.#collector.collectIfDue();
       return await run().catch(async (error) => {
         if (!isHeapFull(error)) throw error;
         await this.collect({ evict: true });
@@ -321,10 +305,6 @@ export class Engine {
       this.#viewsInFlight--;
       this.#views++;
     }
-  }
-
-  async #collectIfDue(): Promise<void> {
-    if (this.#due() && (this.#inFlight === 0 || this.isPressed)) await this.collect();
   }
 
   /** The caller holds the turn. */
@@ -376,6 +356,19 @@ export class Engine {
     });
   }
 
+  /** As `Collector.alone`, and batches run in the loop, which makes nothing in vain. */
+  #alone<T>(run: () => Promise<T>): Promise<T> {
+    const { pool } = this;
+    return this.#collector.alone(async () => {
+      pool.loops = true;
+      try {
+        return await run();
+      } finally {
+        pool.loops = false;
+      }
+    });
+  }
+
   /**
    * References for a job: the kit of its rules, and what is done to the state before, with the change of it.
    */
@@ -390,48 +383,6 @@ export class Engine {
   }
 
   /**
-   * Nothing else of the heap is worked on beside `work`: neither blocks nor views, nor speculatively. Views
-   * are held by the caller.
-   */
-  async #alone<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#isAlone !== null) await this.#isAlone;
-    let end = (): void => {};
-    this.#isAlone = new Promise((resolve) => {
-      end = resolve;
-    });
-    const { pool } = this;
-    try {
-      await this.collect({ evict: true, force: true });
-      pool.pauseAdvance(true);
-      pool.loops = true;
-      return await this.#counted(work);
-    } finally {
-      pool.loops = false;
-      pool.pauseAdvance(false);
-      this.#isAlone = null;
-      end();
-    }
-  }
-
-  /** No collection runs beside `work`: its references are safe until it has ended. */
-  async inTurn<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#collecting !== null || this.#isAlone !== null) {
-      await (this.#collecting?.catch(() => {}) ?? this.#isAlone);
-    }
-    return this.#counted(work);
-  }
-
-  async #counted<T>(work: () => Promise<T>): Promise<T> {
-    this.#inFlight++;
-    try {
-      return await work();
-    } finally {
-      this.#inFlight--;
-      if (this.#inFlight === 0) for (const resolve of this.#drained.splice(0)) resolve();
-    }
-  }
-
-  /**
    * A BLOB made by the main thread, which must stay able to hear of the death of a thread at the heap's lock.
    */
   async #blob(bytes: Uint8Array): Promise<Ref> {
@@ -443,71 +394,19 @@ export class Engine {
     }
   }
 
-  /**
-   * Frees all space that no retained block of any runtime reaches, as soon as no block is in progress; those
-   * that come wait, and views begin again behind it. Speculative work puts it off, until the heap is nearly
-   * full: then that work begins anew later.
-   *
-   * Pages that lie in a store are freed too where the rest is not enough, or with `evict`: what needs them
-   * loads them again. With `also`, that is done behind it, while nobody runs; whether it was:
-   * speculative work puts it off too, with `force` it does not.
-   */
-  collect(options: CollectOptions = {}): Promise<boolean> {
-    return this.pool.alive.until(this.#collectInTurn(options));
+  /** As `Collector.inTurn`. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#collector.inTurn(work);
   }
 
-  async #collectInTurn(options: CollectOptions): Promise<boolean> {
-    if (options.also === undefined && this.#collecting !== null) return this.#collecting;
-    while (this.#collecting !== null) await this.#collecting.catch(() => {});
-    this.#collecting = this.#collect(options).finally(() => {
-      this.#collecting = null;
-    });
-    return this.#collecting;
-  }
-
-  async #collect({ force = false, evict = false, also }: CollectOptions): Promise<boolean> {
-    const { heap, pool } = this;
-    const began = performance.now();
-    while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
-    if (pool.threadsAtWork > 0 && !this.isPressed && !force) return false;
-    pool.pauseAdvance(true);
-    try {
-      await pool.views.hold();
-      await pool.stopWork();
-      const refs = new Set<Ref>(this.sharedRefs());
-      for (const user of this.#users) for (const ref of user.roots()) refs.add(ref);
-      heap.roots = refs;
-      const collect = (metadata: number) => {
-        this.#gaveWay |= metadata;
-        return pool.run({ kind: JOB_COLLECT, start: 0, metadata, gas: 0 });
-      };
-      const stores = this.#storeBits();
-      await collect(evict ? stores : 0);
-      if (!evict && stores !== 0 && this.isPressed) await collect(stores);
-      await also?.();
-    } finally {
-      pool.views.release();
-      pool.pauseAdvance(false);
-    }
-    this.#collections++;
-    this.#usedAfterCollection = heap.usedBytes;
-    const milliseconds = performance.now() - began;
-    this.#tell("collect", { heapUsedBytes: heap.usedBytes, milliseconds });
-    return true;
-  }
-
-  #due(): boolean {
-    const used = this.heap.usedBytes;
-    const live = this.#usedAfterCollection;
-    const growth = this.isPressed
-      ? this.heap.limitBytes * COLLECT_SLACK
-      : Math.max(COLLECT_BYTES_LEAST, Math.min(COLLECT_TIMES * live, COLLECT_BYTES_MOST), live);
-    return used > live + growth;
+  /** As `Collector.collect`. */
+  collect(options?: CollectOptions): Promise<boolean> {
+    return this.#collector.collect(options);
   }
 
   /** Whether little of the heap is free. */
   get isPressed(): boolean {
-    return this.heap.usedBytes > this.heap.limitBytes * COLLECT_SHARE;
+    return this.#collector.isPressed;
   }
 }
 
