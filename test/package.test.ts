@@ -247,10 +247,28 @@ test("the command compiles a guest against the SDK in the package, and admits it
   assert.equal(stillpoint("admit", "broken.wasm").status, 1);
 });
 
+test("a new project runs from the package as it is", () => {
+  const made = stillpoint("new", "hello");
+  assert.equal(made.status, 0, made.stderr);
+  const hello = join(project, "hello");
+  const { NODE_TEST_CONTEXT: _context, ...plain } = env; // with it a test runner says nothing
+  const inHello = (...args: string[]) => spawnSync("npm", args, { cwd: hello, env: plain, encoding: "utf8" });
+  const tested = inHello("test");
+  assert.equal(tested.status, 0, tested.stdout);
+  assert.match(tested.stdout, /pass 3/);
+  const started = inHello("start", "--silent");
+  assert.equal(started.status, 0, started.stderr);
+  assert.match(started.stdout, /paid: \{[^}]*ok: true[\s\S]*error: 'overdraft|error: 'no account/);
+  const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+  const types = ["--typeRoots", join(ROOT, "node_modules/@types"), "--types", "node"];
+  const typed = spawnSync(process.execPath, [tsc, "-p", hello, ...types], { env, encoding: "utf8" });
+  assert.equal(typed.status, 0, typed.stdout);
+});
+
 test("the command says its version, its help and what it does not know", () => {
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   assert.equal(stillpoint("--version").stdout, `${version}\n`);
-  assert.match(stillpoint("--help").stdout, /stillpoint ledger/);
+  assert.match(stillpoint("--help").stdout, /^ {2}ledger /m);
   const unknown = stillpoint("nonsense");
   assert.equal(unknown.status, 2);
   assert.match(unknown.stderr, /no command "nonsense"/);

@@ -141,13 +141,13 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/debug.ts": ["runtime/chain", "runtime/program"],
   "runtime/cli": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
-    ...["runtime/program", "runtime/typed"],
+    ...["runtime/program", "runtime/typed", "runtime/app", "runtime/http"],
   ],
   examples: [
     ...["base", "syscalls", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
     ...["runtime/cli", "runtime/app", "runtime/http"],
   ],
-  scripts: ["base", "examples", "runtime/compile.ts", "runtime/batch", "runtime/app"],
+  scripts: ["base", "examples", "runtime/compile.ts", "runtime/batch", "runtime/app", "runtime/cli"],
 };
 
 function layerOf(name: string): string {
@@ -170,6 +170,7 @@ function importsOf(name: string): string[] {
 
 const GUESTS = [
   /^(guest|test|examples\/[^/]+\/guest|runtime\/batch\/core)\//,
+  /^examples\/project\//, // sources of a project of its own, which are checked there
   /^runtime\/app\/guest\/(root|senders|signed)\.ts/,
 ];
 const hostSources = sources.filter((name) => !GUESTS.some((guests) => guests.test(name)));

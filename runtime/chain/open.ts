@@ -186,7 +186,7 @@ function restore(heap: Heap, given: Genesis | null, store: Store | null, book: R
     throw new StoreError(
       "STORE_CORRUPT",
       `the store ${store.path} is damaged: the block it stands at is not there. ` +
-        '"stillpoint store repair" goes back to the newest intact one',
+        '"stillpoint store DIR repair" goes back to the newest intact one',
       { path: store.path, head: head.toString("hex") },
     );
   }

@@ -93,6 +93,14 @@ export class Reader extends Chain {
     return this.#guarded(() => this.#access.readState(this.#database).blocks.map(blockOf));
   }
 
+  /** Those of `retained` that are pinned. */
+  pinned(): readonly Block[] {
+    return this.#guarded(() => {
+      const { blocks } = this.#access.readState(this.#database);
+      return blocks.filter((record) => record.pinned).map(blockOf);
+    });
+  }
+
   /**
    * The block on which the writer stands.
    *

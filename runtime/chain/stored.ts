@@ -41,7 +41,7 @@ export function checkBlock(genesis: Buffer, record: BlockRecord): void {
   throw new StoreError(
     "STORE_CORRUPT",
     `the store is damaged: the record of block ${record.id.toString("hex")} (${record.height}) is not ` +
-      'that of this block. "stillpoint store verify" says what is intact',
+      'that of this block. "stillpoint inspect DIR verify" says what is intact',
     { block: record.id.toString("hex"), height: record.height },
   );
 }

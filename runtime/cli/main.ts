@@ -1,25 +1,42 @@
 #!/usr/bin/env node
 /**
- * The command `stillpoint`. Commands are loaded when they are called, so that --version costs nothing, and so
- * that a Node too old to parse the rest still gets to the check below.
+ * The command `stillpoint`. What it knows is in table.ts; the code of a command is loaded when it is called,
+ * so that --help and --version cost nothing, and so that a Node too old to parse the rest still gets to the
+ * check below.
  */
 
 import { readFileSync } from "node:fs";
+import type { Handler } from "./command.ts";
+import type { CommandName, Spec } from "./table.ts";
 
 const WANTED_MAJOR = 24;
 
-const HELP = `stillpoint: WebAssembly processes in a tree, whose memory is the state
-
-  stillpoint compile GUEST.ts -o OUT.wasm   compiles an AssemblyScript guest
-  stillpoint build APP.ts                   builds a program of contracts, with its layout and client
-  stillpoint admit PROGRAM.wasm             checks a program and prints its hash, or why it is rejected
-  stillpoint store COMMAND DIRECTORY        looks at and cares for a directory of blocks
-  stillpoint evm [OPTION…]                  the EVM example: Ethereum blocks with their contracts
-  stillpoint ledger [OPTION…]               the ledger example: value transfers of real blocks
-  stillpoint parallel [OPTION…]             the parallel example: one root, many children
-  stillpoint exchange [OPTION…]             the exchange example: transactions over several processes
-  stillpoint COMMAND --help                 options of a command
-  stillpoint --version`;
+const HANDLERS: { readonly [Name in CommandName]: () => Promise<Handler<Spec<Name>>> } = {
+  new: async () => (await import("./commands/new.ts")).make,
+  build: async () => (await import("./commands/build.ts")).build,
+  interface: async () => (await import("./commands/interface.ts")).show,
+  "inspect blocks": async () => (await import("./commands/inspect.ts")).blocks,
+  "inspect process": async () => (await import("./commands/inspect.ts")).process,
+  "inspect memory": async () => (await import("./commands/inspect.ts")).memory,
+  "inspect diff": async () => (await import("./commands/inspect.ts")).diff,
+  "inspect diverge": async () => (await import("./commands/inspect.ts")).diverge,
+  "inspect trace": async () => (await import("./commands/trace.ts")).trace,
+  "inspect proof": async () => (await import("./commands/proof.ts")).make,
+  "inspect pins": async () => (await import("./commands/inspect.ts")).pins,
+  "inspect verify": async () => (await import("./commands/inspect.ts")).verify,
+  "inspect export": async () => (await import("./commands/inspect.ts")).write,
+  "proof check": async () => (await import("./commands/proof.ts")).check,
+  "store prune": async () => (await import("./commands/store.ts")).prune,
+  "store pin": async () => (await import("./commands/store.ts")).pin,
+  "store unpin": async () => (await import("./commands/store.ts")).unpin,
+  "store repair": async () => (await import("./commands/store.ts")).repair,
+  "store salvage": async () => (await import("./commands/store.ts")).salvage,
+  "store import": async () => (await import("./commands/store.ts")).read,
+  "store backup": async () => (await import("./commands/store.ts")).backup,
+  compile: async () => (await import("./commands/modules.ts")).compile,
+  admit: async () => (await import("./commands/modules.ts")).check,
+  completion: async () => (await import("./completion.ts")).completion,
+};
 
 if (Number(process.versions.node.split(".")[0]) < WANTED_MAJOR) {
   process.stderr.write(
@@ -30,45 +47,40 @@ if (Number(process.versions.node.split(".")[0]) < WANTED_MAJOR) {
   await main(process.argv.slice(2));
 }
 
-async function main([name, ...args]: string[]): Promise<void> {
-  const { runCommand, print, printError, EXIT_USAGE } = await import("./terminal.ts");
-  const command = await findCommand(name);
-  if (command !== undefined) return runCommand(command, args);
-  if (name === "--version") return print(version());
-  if (name === "--help" || name === "-h") return print(HELP);
-  printError(
-    name === undefined ? HELP : `stillpoint: no command ${JSON.stringify(name)}; --help lists what there is`,
-  );
-  process.exitCode = EXIT_USAGE;
-}
-
-async function findCommand(name: string | undefined): Promise<import("./terminal.ts").Command | undefined> {
-  switch (name) {
-    case "compile":
-      return (await import("./compile.ts")).compileCommand;
-    case "build":
-      return (await import("./build.ts")).buildCommand;
-    case "admit":
-      return (await import("./admit.ts")).admitCommand;
-    case "store":
-      return (await import("./store.ts")).storeCommand;
-    case "evm":
-      return (await example("evm")).evmCommand;
-    case "ledger":
-      return (await example("ledger")).ledgerCommand;
-    case "parallel":
-      return (await example("parallel")).parallelCommand;
-    case "exchange":
-      return (await example("exchange")).exchangeCommand;
-    default:
-      return undefined;
+async function main(words: string[]): Promise<void> {
+  const { EXIT_USAGE, print, printError, runToExit } = await import("./terminal.ts");
+  const [first, ...rest] = words;
+  if (first === "--version" || first === "-v") return print(version());
+  if (first === "--complete") return print((await import("./completion.ts")).complete(rest));
+  const table = await import("./table.ts");
+  const help = await import("./help.ts");
+  const { findCommand, parseInput } = await import("./parse.ts");
+  if (first !== undefined && first in table.EXAMPLES) return example(first, rest);
+  const isHelp = words.includes("--help") || words.includes("-h");
+  const found = findCommand(table.TABLE, words);
+  if (found !== null) {
+    const name = found.name as CommandName;
+    if (isHelp) return print(help.commandHelp(name, table.TABLE[name]));
+    const run = async (): Promise<number> => {
+      const input = parseInput(name, table.TABLE[name], found.rest);
+      return ((await HANDLERS[name]()) as Handler<unknown>)(input);
+    };
+    return runToExit(`stillpoint ${name}`, run, words.includes("--json"));
   }
+  const summary = table.GROUPS[first ?? ""];
+  if (isHelp && first !== undefined && summary !== undefined)
+    return print(help.groupHelp(table.TABLE, first, summary));
+  if (isHelp || first === "help") return print(help.overview(table.SECTIONS));
+  process.exitCode = EXIT_USAGE;
+  printError((await import("./unknown.ts")).unknownText(words));
 }
 
 /** The examples are built on the runtime, so nothing here imports them by name: they are found beside it. */
-async function example(name: string): Promise<Record<string, import("./terminal.ts").Command>> {
+async function example(name: string, words: string[]): Promise<void> {
+  const { runCommand } = await import("./terminal.ts");
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
-  return import(new URL(`../../examples/${name}/demo${extension}`, import.meta.url).href);
+  const found = await import(new URL(`../../examples/${name}/demo${extension}`, import.meta.url).href);
+  return runCommand(found[`${name}Command`], words);
 }
 
 function version(): string {

@@ -5,7 +5,7 @@
  */
 
 import { writeFileSync } from "node:fs";
-import { type ParseArgsOptionsConfig, parseArgs, stripVTControlCharacters } from "node:util";
+import { inspect, type ParseArgsOptionsConfig, parseArgs, stripVTControlCharacters } from "node:util";
 import { StillpointError, UsageError } from "../errors.ts";
 
 export const EXIT_OK = 0;
@@ -13,6 +13,11 @@ export const EXIT_OK = 0;
 export const EXIT_FAILED = 1;
 /** What was asked for cannot be done as it was asked. */
 export const EXIT_USAGE = 2;
+/** Something that should not be possible: EX_SOFTWARE of sysexits.h. */
+export const EXIT_DEFECT = 70;
+
+/** Of errors of usage those that are no mistake of whoever typed the line. */
+const ANSWERS: ReadonlySet<string> = new Set(["E_GUEST_COMPILE", "NO_INTERFACE", "SETUP_FAILED"]);
 
 export interface Command {
   /** How the command is called, for messages. */
@@ -23,24 +28,43 @@ export interface Command {
   readonly run: (args: string[]) => Promise<number>;
 }
 
-/**
- * Runs `command` and sets the process's exit code. Errors the runtime knows become one line; others are
- * defects and crash.
- */
+/** Runs `command` and sets the process's exit code. */
 export async function runCommand(command: Command, args: string[]): Promise<void> {
+  if (args.includes("--help") || args.includes("-h")) return print(command.help);
+  await runToExit(command.name, () => command.run(args));
+}
+
+/**
+ * Runs something and sets the process's exit code. Errors the runtime knows become one line, or with `json`
+ * one JSON value on standard error; others are defects, and show their stack.
+ */
+export async function runToExit(name: string, run: () => Promise<number>, json = false): Promise<void> {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(EXIT_OK); // whoever read our output has seen enough
     throw error;
   });
-  if (args.includes("--help") || args.includes("-h")) return print(command.help);
   try {
-    process.exitCode = await command.run(args);
+    process.exitCode = await run();
   } catch (error) {
-    if (!(error instanceof StillpointError)) throw error;
-    printError(`${command.name}: ${error.message}`);
-    if (error.code === "BAD_OPTION") printError(`${command.name}: --help lists what there is`);
-    process.exitCode = error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
+    if (!(error instanceof StillpointError) || error.code === "KERNEL_PANIC") {
+      printError(`${name}: a defect of stillpoint; please report it:\n${inspect(error)}`);
+      process.exitCode = EXIT_DEFECT;
+      return;
+    }
+    const { code, message, facts } = error;
+    if (json) printError(toJson({ error: { code, message, facts } }));
+    else printError(`${name}: ${message}`);
+    if (!json && code === "BAD_OPTION") printError(`${name}: --help lists what there is`);
+    process.exitCode = error instanceof UsageError && !ANSWERS.has(code) ? EXIT_USAGE : EXIT_FAILED;
   }
+}
+
+/** A value as one line of JSON: bytes in hex, integers beyond 2^53, which JSON's readers round, as text. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_, each: unknown) => {
+    if (typeof each === "bigint") return String(each);
+    return each instanceof Uint8Array ? Buffer.from(each).toString("hex") : each;
+  });
 }
 
 export function print(line: string): void {
@@ -150,11 +174,30 @@ export class Progress {
   readonly #enabled = process.stderr.isTTY === true;
 
   show(text: string): void {
-    if (this.#enabled) process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+    if (this.#enabled) process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns || 80) - 1)}`);
   }
 
   clear(): void {
     if (this.#enabled) process.stderr.write("\r\x1b[K");
+  }
+}
+
+const PROGRESS_AFTER_MS = 1000;
+const PROGRESS_EVERY_MS = 250;
+
+/** Says on a terminal how long something has been going on, once that is more than a second. */
+export async function withProgress<T>(what: string, work: () => Promise<T>): Promise<T> {
+  const progress = new Progress();
+  const start = performance.now();
+  const timer = setInterval(() => {
+    const ms = performance.now() - start;
+    if (ms >= PROGRESS_AFTER_MS) progress.show(`${what}: ${(ms / 1000).toFixed(1)} s`);
+  }, PROGRESS_EVERY_MS);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    progress.clear();
   }
 }
 

@@ -150,7 +150,7 @@ export function loadError(failure: number, hash: string, heap: Heap): Stillpoint
   }
 }
 
-const DAMAGED_ADVICE = '"stillpoint store verify" says what is damaged and which blocks are intact';
+const DAMAGED_ADVICE = '"stillpoint inspect DIR verify" says what is damaged and which blocks are intact';
 
 /**
  * Runs `look` on the main thread: no collection changes or frees what it looks at meanwhile. Waits for one

@@ -58,7 +58,7 @@ export function storeFailure(error: unknown, path: string): StillpointError {
   if (DAMAGED.has(number)) {
     return new StoreError(
       "STORE_CORRUPT",
-      `the store ${path} is damaged: ${facts.reason}. "stillpoint store verify" says what is intact`,
+      `the store ${path} is damaged: ${facts.reason}. "stillpoint inspect DIR verify" says what is intact`,
       facts,
       options,
     );

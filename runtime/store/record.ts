@@ -333,8 +333,8 @@ const REPAIRED = /^(of block|of an archived block|"archive"|"head"|"log"|"totals
 
 function corrupt(name: string): StoreError {
   const advice = REPAIRED.test(name)
-    ? '"stillpoint store repair" goes back to the newest intact block'
-    : '"stillpoint store salvage" saves what can be read into a new one';
+    ? '"stillpoint store DIR repair" goes back to the newest intact block'
+    : '"stillpoint store DIR salvage" saves what can be read into a new one';
   return new StoreError(
     "STORE_CORRUPT",
     `the store is damaged: its record ${name} cannot be read. ${advice}`,

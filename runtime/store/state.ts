@@ -156,7 +156,7 @@ export function readChain(database: Database, height: number): BlockRecord | nul
   const block = id === undefined ? null : readBlock(database, id);
   if (block?.height === height) return block;
   const text = `the store is damaged: the block of height ${height} of its chain is not there. `;
-  throw new StoreError("STORE_CORRUPT", `${text}"stillpoint store repair" looks for it`, { height });
+  throw new StoreError("STORE_CORRUPT", `${text}"stillpoint store DIR repair" looks for it`, { height });
 }
 
 /**

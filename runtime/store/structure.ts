@@ -118,8 +118,8 @@ function withFile(path: string, check: (descriptor: number) => void): void {
     if (!(error instanceof Unsound)) throw error;
     throw new StoreError(
       "STORE_CORRUPT",
-      `the store ${path} is damaged: its file ${file} ${error.message}. "stillpoint store salvage" saves ` +
-        "what can be read into a new one; or restore it from an export",
+      `the store ${path} is damaged: its file ${file} ${error.message}. "stillpoint store DIR salvage" ` +
+        "saves what can be read into a new one; or restore it from an export",
       { path, reason: error.message },
     );
   } finally {

@@ -269,7 +269,7 @@ export class Writer {
       throw new StoreError(
         "STORE_CORRUPT",
         `the store ${this.path} is damaged: the first block of its chain is not there. ` +
-          '"stillpoint store repair" looks for it',
+          '"stillpoint store DIR repair" looks for it',
         { path: this.path, height: head.base },
       );
     }

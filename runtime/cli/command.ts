@@ -1,0 +1,95 @@
+/**
+ * What a command is, as data: help, suggestions, completions and docs/cli.md follow from it, and so does the
+ * check of what is given. The code of a command is elsewhere, so that none is loaded before it is called.
+ *
+ * Every command takes --json and --help besides its own options.
+ */
+
+/** Where completions look for values. */
+export type Completion = "directory" | "file" | "none";
+
+/** An argument that stands at its place. */
+export interface ArgumentSpec {
+  readonly about: string;
+  /** Default "none". */
+  readonly completes?: Completion;
+  readonly optional?: true;
+  /** Any number of them; the last argument. */
+  readonly repeated?: true;
+}
+
+/**
+ * An option. Without `value` it is a flag; with `choices` one of those words; with `range` a whole number
+ * within it; `repeated`: as often as wanted.
+ */
+export interface OptionSpec {
+  readonly about: string;
+  /** What its value is called: "DIR". */
+  readonly value?: string;
+  readonly short?: string;
+  readonly choices?: readonly string[];
+  readonly range?: readonly [minimum: number, maximum: number];
+  readonly repeated?: true;
+  /** Default "none". */
+  readonly completes?: Completion;
+}
+
+export interface CommandSpec {
+  /** One line without a full stop. */
+  readonly summary: string;
+  readonly arguments?: Readonly<Record<string, ArgumentSpec>>;
+  readonly options?: Readonly<Record<string, OptionSpec>>;
+  /** Paragraphs for help and docs. */
+  readonly about?: string;
+  /** When the exit code is 1, where that is an answer: "if a test fails". */
+  readonly no?: string;
+  /** A line that can be typed, behind "stillpoint". */
+  readonly example: string;
+}
+
+type OptionValue<O> = O extends { readonly repeated: true }
+  ? readonly string[]
+  : O extends { readonly range: readonly [number, number] }
+    ? number | undefined
+    : O extends { readonly choices: readonly (infer Choice)[] }
+      ? Choice | undefined
+      : O extends { readonly value: string }
+        ? string | undefined
+        : boolean;
+
+type ArgumentValue<A> = A extends { readonly repeated: true }
+  ? readonly string[]
+  : A extends { readonly optional: true }
+    ? string | undefined
+    : string;
+
+type Each<T, Kind extends "arguments" | "options"> = T extends { readonly [K in Kind]: infer Of }
+  ? Of
+  : object;
+
+/** What a command is called with, checked. */
+export interface Input<Spec> {
+  readonly args: {
+    readonly [Name in keyof Each<Spec, "arguments">]: ArgumentValue<Each<Spec, "arguments">[Name]>;
+  };
+  readonly options: {
+    readonly [Name in keyof Each<Spec, "options">]: OptionValue<Each<Spec, "options">[Name]>;
+  };
+  readonly json: boolean;
+}
+
+/** The code of a command; resolves to the exit code. */
+export type Handler<Spec> = (input: Input<Spec>) => Promise<number>;
+
+/** As it is typed: where the words of a group are followed by a directory, that stands between them. */
+export function usage(name: string, { arguments: args = {} }: CommandSpec): string {
+  const words = Object.entries(args).map(([word, { optional, repeated }]) => {
+    const text = repeated ? `${word}…` : word;
+    return optional ? `[${text}]` : text;
+  });
+  const [group = "", second] = name.split(" ");
+  if (second === undefined) return ["stillpoint", group, ...words].join(" ");
+  const [first = "", ...rest] = words;
+  const between = first === "DIR" ? [first, second] : [second, first];
+  return ["stillpoint", group, ...between, ...rest].join(" ");
+}

@@ -1,0 +1,77 @@
+/**
+ * Files that commands read and write. Of a block in a file each chunk stands behind its length, a u32,
+ * little-endian.
+ */
+
+import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { UsageError } from "../../errors.ts";
+
+const LENGTH_BYTES = 4;
+/** No chunk is longer: 256 KiB, and one object of 128 MiB at most. */
+const LENGTH_LIMIT = 1 << 28;
+
+/** @throws UsageError BAD_FILE */
+export function readInput(file: string): Uint8Array<ArrayBuffer> {
+  return withFile(file, "read", () => readFileSync(file));
+}
+
+/**
+ * Writes chunks; the file is not touched before there is one. Returns the number of bytes.
+ *
+ * @throws UsageError BAD_FILE
+ */
+export async function writeChunks(file: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+  let descriptor: number | null = null;
+  let bytes = 0;
+  try {
+    for await (const chunk of chunks) {
+      const length = Buffer.alloc(LENGTH_BYTES);
+      length.writeUInt32LE(chunk.length, 0);
+      bytes += LENGTH_BYTES + chunk.length;
+      descriptor = withFile(file, "written", () => {
+        const to: number = descriptor ?? openSync(file, "w");
+        writeFileSync(to, length);
+        writeFileSync(to, chunk);
+        return to;
+      });
+    }
+  } finally {
+    if (descriptor !== null) closeSync(descriptor);
+  }
+  return bytes;
+}
+
+/** The chunks of such a file. What is cut off is given as it is: whoever takes it refuses it. */
+export function* readChunks(file: string): Generator<Uint8Array, undefined> {
+  const descriptor = withFile(file, "read", () => openSync(file, "r"));
+  try {
+    for (;;) {
+      const length = bytesOf(file, descriptor, LENGTH_BYTES);
+      if (length.length === 0) return;
+      if (length.length < LENGTH_BYTES) yield length;
+      else yield bytesOf(file, descriptor, Math.min(length.readUInt32LE(0), LENGTH_LIMIT));
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** The next `count` bytes, or what there is. */
+function bytesOf(file: string, descriptor: number, count: number): Buffer {
+  const bytes = Buffer.alloc(count);
+  let length = 0;
+  for (let more = -1; more !== 0 && length < count; length += more) {
+    more = withFile(file, "read", () => readSync(descriptor, bytes, length, count - length, null));
+  }
+  return bytes.subarray(0, length);
+}
+
+/** @throws UsageError BAD_FILE */
+export function withFile<T>(file: string, what: "read" | "written", work: () => T): T {
+  try {
+    return work();
+  } catch (cause) {
+    const message = `${file}: cannot be ${what}: ${(cause as Error).message}`;
+    throw new UsageError("BAD_FILE", message, { file }, { cause });
+  }
+}

@@ -1,0 +1,100 @@
+/** stillpoint store: what changes a store, or makes one. */
+
+import { UsageError } from "../../errors.ts";
+import { type Block, Runtime } from "../../index.ts";
+import { backupStore, openImport, openReader, repairStore, salvageStore } from "../../store.ts";
+import type { Handler } from "../command.ts";
+import type { Spec } from "../table.ts";
+import { EXIT_OK, grouped, print, toJson, withProgress } from "../terminal.ts";
+import { readChunks } from "./files.ts";
+import { blockNamed, HEAP_BYTES, numberNamed } from "./naming.ts";
+
+/** A runtime on the store that runs nothing, and forgets nothing that it is not told to. */
+async function openStore(directory: string): Promise<Runtime> {
+  await openReader(directory).then((reader) => reader.close()); // nothing is made where there is no store
+  return Runtime.open({
+    store: directory,
+    workers: 1,
+    views: 0,
+    retainBlocks: 1 << 18,
+    heapBytes: HEAP_BYTES,
+  });
+}
+
+export const prune: Handler<Spec<"store prune">> = async ({ args, json }) => {
+  const keep = numberNamed("KEEP", args.KEEP);
+  if (keep < 1) throw new UsageError("BAD_OPTION", "KEEP is at least 1: the newest block always stays");
+  await using runtime = await openStore(args.DIR);
+  const found = await withProgress("pruning", () => runtime.prune(keep));
+  const { blocks, objects, bytes } = found;
+  const freed = `${grouped(objects)} objects with ${grouped(bytes)} bytes freed`;
+  print(json ? toJson(found) : `${grouped(blocks)} blocks forgotten, ${freed}`);
+  return EXIT_OK;
+};
+
+export const pin: Handler<Spec<"store pin">> = ({ args, json }) => setPinned(args, true, json);
+
+export const unpin: Handler<Spec<"store unpin">> = ({ args, json }) => setPinned(args, false, json);
+
+async function setPinned(
+  { DIR, BLOCK }: { readonly DIR: string; readonly BLOCK: string },
+  pinned: boolean,
+  json: boolean,
+): Promise<number> {
+  await using runtime = await openStore(DIR);
+  const block: Block = blockNamed(runtime, BLOCK);
+  await (pinned ? runtime.pin(block) : runtime.unpin(block));
+  const { id, height } = block;
+  print(
+    json ? toJson({ id, height, pinned }) : `block ${height} ${id} is ${pinned ? "pinned" : "not pinned"}`,
+  );
+  return EXIT_OK;
+}
+
+export const repair: Handler<Spec<"store repair">> = async ({ args, json }) => {
+  const found = await withProgress("repairing", () => repairStore(args.DIR));
+  if (json) {
+    print(toJson(found));
+    return EXIT_OK;
+  }
+  const forgotten = found.blocks.filter((block) => !block.intact).length;
+  print(`${grouped(forgotten)} damaged blocks forgotten; the newest intact one is ${found.newestIntact}`);
+  const dropped = found.logged.filter((block) => !block.intact);
+  for (const { height, id } of dropped) print(`block ${grouped(height)} ${id} of the log dropped`);
+  return EXIT_OK;
+};
+
+export const backup: Handler<Spec<"store backup">> = async ({ args, json }) => {
+  const block = await withProgress("copying", () => backupStore(args.DIR, args.NEW));
+  const { height, id } = block;
+  const said = `copied to ${args.NEW}; its newest state is that of block ${grouped(height)} ${id}`;
+  print(json ? toJson({ directory: args.NEW, height, id }) : said);
+  return EXIT_OK;
+};
+
+export const salvage: Handler<Spec<"store salvage">> = async ({ args, json }) => {
+  const found = await withProgress("reading", () => salvageStore(args.DIR, args.NEW));
+  const intact = found.blocks.filter((block) => block.intact).length;
+  const said = `${grouped(intact)} blocks saved to ${args.NEW}; the newest is ${found.newestIntact}`;
+  print(json ? toJson(found) : said);
+  return EXIT_OK;
+};
+
+export const read: Handler<Spec<"store import">> = async ({ args, options, json }) => {
+  if (options.id === undefined)
+    throw new UsageError("BAD_OPTION", "--id is missing: the id of the block that is wanted", {});
+  const chunks = readChunks(args.FILE);
+  const first = chunks.next();
+  const importer = await openImport(args.DIR, options.id);
+  try {
+    importer.take(first.value ?? new Uint8Array());
+    // Those that came in an import that was interrupted are there.
+    let number = 1;
+    for (const chunk of chunks) if (number++ >= importer.next) importer.take(chunk);
+    const { height, id } = await withProgress("importing", () => importer.finish());
+    print(json ? toJson({ height, id }) : `block ${grouped(height)} ${id}`);
+    return EXIT_OK;
+  } finally {
+    await importer.close();
+  }
+};

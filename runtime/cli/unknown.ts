@@ -1,0 +1,39 @@
+/** What is said of words that are no command: what they are called here, or may have been meant to be. */
+
+import { overview } from "./help.ts";
+import { membersOf } from "./parse.ts";
+import { didYouMean } from "./suggest.ts";
+import { EXAMPLES, GROUPS, OTHER_NAMES, SECTIONS, TABLE } from "./table.ts";
+
+export function unknownText(words: readonly string[]): string {
+  const [first, ...rest] = words;
+  if (first === undefined) return overview(SECTIONS);
+  const other = newName(words);
+  if (other !== null) return `stillpoint: ${other}`;
+  if (first in GROUPS) return unknownMember(first, rest);
+  const known = [...Object.keys(TABLE), ...Object.keys(GROUPS), ...Object.keys(EXAMPLES)];
+  const meant = didYouMean(first, known);
+  return `stillpoint: no command ${JSON.stringify(first)}${meant || ";"} --help lists what there is`;
+}
+
+function unknownMember(group: string, words: readonly string[]): string {
+  const seconds = membersOf(TABLE, group).map((name) => name.slice(group.length + 1));
+  const plain = words.filter((word) => !word.startsWith("-"));
+  const said = plain[1] ?? plain[0];
+  const list = seconds.join(", ");
+  if (said === undefined) return `stillpoint ${group}: which of ${list}?`;
+  const meant = didYouMean(said, seconds);
+  return `stillpoint ${group}: no command ${JSON.stringify(said)}${meant || ";"} there are ${list}`;
+}
+
+/** What a name of another version or tool is here, with the words that were typed; null if it is none. */
+function newName([first = "", second = "", ...rest]: readonly string[]): string | null {
+  const two = OTHER_NAMES[`${first} ${second}`];
+  const found = two ?? OTHER_NAMES[first];
+  if (found === undefined) return null;
+  const [old, given] = two === undefined ? [first, [second, ...rest]] : [`${first} ${second}`, rest];
+  // The first word takes the place of DIR, FILE or APP.ts; the others follow.
+  const [place, ...others] = given.filter((word) => word !== "");
+  const text = place === undefined ? found : found.replace(/DIR|FILE|APP\.ts/, place);
+  return `${JSON.stringify(old)} is called: stillpoint ${[text, ...others].join(" ")}`;
+}

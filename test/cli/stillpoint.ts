@@ -1,0 +1,27 @@
+/** Runs the command `stillpoint` as a shell does. */
+
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+export const MAIN = fileURLToPath(new URL("../../runtime/cli/main.ts", import.meta.url));
+
+/** Sources are stripped of types once, not by each of many processes. */
+export const ENV = {
+  ...process.env,
+  NODE_COMPILE_CACHE: fileURLToPath(new URL("../../node_modules/.cache/node", import.meta.url)),
+};
+
+/** How a command ended. */
+export interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export function stillpoint(...args: string[]): Ended {
+  return stillpointIn(".", ...args);
+}
+
+export function stillpointIn(cwd: string, ...args: string[]): Ended {
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd, env: ENV });
+}
