@@ -4,7 +4,7 @@ import { hash } from "node:crypto";
 import * as abi from "../../syscalls/abi.ts";
 import { badArgument } from "../arguments.ts";
 import type { BatchReport } from "../batch/evidence.ts";
-import { StillpointError } from "../errors.ts";
+import { StillpointError, UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
 import { hashOf } from "../image/hash.ts";
@@ -72,10 +72,18 @@ export class BlockFault extends StillpointError {
 /** How the message of an abort names the transaction that the root was at: "transaction 17: …". */
 const TRANSACTION = /^transaction (\d{1,15})\b/;
 
-/** A block, its state, and what it takes to run it again. */
+/**
+ * A block, its state, and what it takes to run it again.
+ *
+ * Where a store has an input log, not every state lies in it. One that does not is made again from that of
+ * the block `before`; it may be dropped from the heap, and is not there after a restart (recompute.ts).
+ */
 export interface Retained {
   readonly block: Block;
-  readonly ref: Ref;
+  /** The root's image; 0: neither in the heap nor in a store. */
+  ref: Ref;
+  /** The block from which the state is made again; null: it lies in a store, or nowhere but in the heap. */
+  before: Retained | null;
   /** The BLOB of its metadata; 0 for block 0. */
   readonly metadata: Ref;
   readonly budget: number;
@@ -94,6 +102,26 @@ export function refsOf({ ref, metadata, change }: Retained): Ref[] {
 export function checkTarget(target: number | Block): void {
   if (typeof target === "number" || typeof target?.id === "string") return;
   throw badArgument("block", target, "a height or a block");
+}
+
+/**
+ * The state of a retained block is not there; `below` and `above` are the nearest heights of its chain whose
+ * states are.
+ */
+export function noState(
+  { id, height }: Pick<Block, "id" | "height">,
+  below: number | null,
+  above: number | null,
+) {
+  const heights = [below, above].filter((one) => one !== null);
+  const nearest =
+    heights.length === 0 ? "" : ` The nearest that are stored are of heights ${heights.join(" and ")}.`;
+  return new UsageError(
+    "NO_STATE",
+    `the state of block ${height} (${id}) is not stored: it is made again from one below.${nearest} ` +
+      "recompute() of the runtime makes it, and pin() has it stored",
+    { target: id, height, below, above },
+  );
 }
 
 /** What a retained block was made from: a copy. */
@@ -227,5 +255,5 @@ export function makeBlock(
     gasUsed: process.gasUsed,
     ended: process.status === abi.STATUS_ENDED,
   });
-  return { block, ref: result, metadata, budget, rules, change };
+  return { block, ref: result, before: null, metadata, budget, rules, change };
 }

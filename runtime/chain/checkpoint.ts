@@ -2,10 +2,11 @@
  * Checkpoints: how a runtime with a log of inputs gets its states into the store, beside its blocks.
  *
  * A change is durable when it is in the log. Some time later a checkpoint takes the newest acknowledged
- * history, writes the states of its blocks in slices, and at last, in one transaction, what the history is
- * and where the log goes on from there. Only then may what is before that in the log be written over. So
- * there is a third history, the one that is checkpointed; the log leads from it to the acknowledged one, and
- * whoever opens the store runs its blocks again (replay.ts).
+ * history, writes the states of its anchors in slices, and at last, in one transaction, what the history is
+ * and where the log goes on from there. Other states are made again from those (changes.ts,
+ * recompute.ts). Only then may what is before that in the log be written over. So there is a third history,
+ * the one that is checkpointed; the log leads from it to the acknowledged one, and whoever opens the store
+ * runs its blocks again (replay.ts).
  *
  * A change that the log cannot take, because it is too large or the log has failed, is made durable by a
  * checkpoint of its own, after which the log begins anew: a frame that was written in part, or whole and not
@@ -17,19 +18,17 @@
 
 import { assert, StoreError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
-import { REWRITER_VERSION } from "../program/admit.ts";
 import type { InputLog, LogMark } from "../store/log.ts";
 import type { Store } from "../store/store.ts";
 import { type NewBlock, refsOfBlock, type StoreChange, type Written } from "../store/writer.ts";
-import { newBlock, pushedBy, storeChange } from "./changes.ts";
+import type { Retained } from "./block.ts";
+import { anchorsOf, type Held, newBlock, planChange, pushedBy } from "./changes.ts";
 import type { Engine } from "./engine.ts";
 import type { Events } from "./events.ts";
 import type { Change, History } from "./history.ts";
 import { encodeLogged, loggedBytes } from "./logged.ts";
+import { BUILD } from "./recompute.ts";
 
-const { node, v8 } = process.versions;
-/** What writes the log, so that blocks with other ids can be explained. */
-export const BUILD = `program rewriter ${REWRITER_VERSION}, Node ${node}, V8 ${v8}`;
 /** Share of the log that may be in use before a checkpoint begins. */
 const USED_SHARE = 0.5;
 
@@ -57,8 +56,9 @@ export class Checkpoints {
   readonly #checkpointMs: number;
   readonly #events: Events;
   readonly #writing: Writing;
-  /** What the store has the states of. */
-  #checkpointed: History;
+  readonly #recompute: (entry: Retained) => Promise<void>;
+  /** What the store holds. */
+  #checkpointed: Held;
   /** What the log holds. */
   #acknowledged: History;
   #since: readonly Since[] = [];
@@ -73,9 +73,10 @@ export class Checkpoints {
     engine: Engine,
     store: Store,
     { log, checkpointMs }: Logging,
-    history: History,
+    held: Held,
     events: Events,
     writing: Writing,
+    recompute: (entry: Retained) => Promise<void>,
   ) {
     this.#engine = engine;
     this.#store = store;
@@ -83,8 +84,9 @@ export class Checkpoints {
     this.#checkpointMs = checkpointMs;
     this.#events = events;
     this.#writing = writing;
-    this.#checkpointed = history;
-    this.#acknowledged = history;
+    this.#recompute = recompute;
+    this.#checkpointed = held;
+    this.#acknowledged = held.history;
   }
 
   /**
@@ -97,6 +99,25 @@ export class Checkpoints {
       for (const { metadata, change } of blocks) yield* [metadata, change];
     }
     if (this.#target !== null) yield* this.#target.roots();
+  }
+
+  /** What the store holds. */
+  get held(): Held {
+    return this.#checkpointed;
+  }
+
+  /** States that cannot be dropped, for they are to be written or are being written. */
+  *needed(): Iterable<Ref> {
+    const target = this.#target;
+    if (target !== null) yield* target.roots();
+    for (const { ref } of anchorsOf(this.#changes(this.#since), this.#acknowledged)) yield ref;
+  }
+
+  /** Blocks whose states can be made again, from those that are stored. */
+  *derived(): Iterable<Retained> {
+    const { history } = this.#checkpointed;
+    for (const entry of history.all()) if (entry.before !== null) yield entry;
+    for (const entry of history.supports()) if (entry.before !== null) yield entry;
   }
 
   /** Whether all changes are in a checkpoint. */
@@ -120,7 +141,7 @@ export class Checkpoints {
   #prepare(changes: readonly Change[]): Promise<{ blocks: NewBlock[]; body: Buffer | null }> {
     return this.#engine.inTurn(async () => {
       const { heap } = this.#engine;
-      const blocks = pushedBy(changes).map((entry) => newBlock(heap, entry, false));
+      const blocks = pushedBy(changes).map((entry) => newBlock(heap, entry));
       const fits = this.#log.accepts(loggedBytes(heap, BUILD, changes)) !== "never";
       return { blocks, body: fits ? encodeLogged(heap, BUILD, changes) : null };
     });
@@ -232,39 +253,26 @@ export class Checkpoints {
   async #checkpoint(since: readonly Since[], target: History, mark: LogMark): Promise<void> {
     this.#target = target;
     try {
-      const changes = since.flatMap((one) => one.changes);
-      const before = this.#checkpointed;
-      const change = storeChange(blocksOf(since, changes, before, target), changes, before, target);
+      const changes = this.#changes(since);
+      // Of a block that was pinned, or reverted to, before a crash the state may not be there.
+      for (const entry of anchorsOf(changes, target)) if (entry.ref === 0) await this.#recompute(entry);
+      const known = new Map(
+        since.flatMap((one) => one.blocks.map((made) => [Buffer.from(made.block.id).toString("hex"), made])),
+      );
+      const { change, anchors, held } = await this.#engine.inTurn(async () =>
+        planChange(this.#engine.heap, this.#checkpointed, changes, target, known),
+      );
       await writeSliced(this.#store, { ...change, log: this.#log.placeAt(mark) }, this.#writing);
-      this.#checkpointed = target;
+      for (const anchor of anchors) anchor.before = null;
+      this.#checkpointed = held;
     } finally {
       this.#target = null;
     }
   }
-}
 
-/** The blocks to write: each once, those that are forgotten again only if they are archived. */
-function blocksOf(
-  since: readonly Since[],
-  changes: readonly Change[],
-  before: History,
-  target: History,
-): NewBlock[] {
-  const { archived } = storeChange([], changes, before, target);
-  const wanted = new Set(archived.map((id) => Buffer.from(id).toString("hex")));
-  const found = new Map<string, NewBlock>();
-  for (const { changes: own, blocks } of since) {
-    for (const [i, { block }] of pushedBy(own).entries()) {
-      const made = blocks[i] as NewBlock;
-      const entry = target.get(block);
-      const pinned = entry !== undefined && target.isPinned(block);
-      // The state of one that is forgotten may be gone.
-      if (entry !== undefined || wanted.has(block.id)) {
-        found.set(block.id, { ...made, ref: entry?.ref ?? 0, block: { ...made.block, pinned } });
-      }
-    }
+  #changes(since: readonly Since[]): Change[] {
+    return since.flatMap(({ changes }) => changes);
   }
-  return [...found.values()];
 }
 
 /** Makes a change durable: its objects in slices, then the rest. */

@@ -23,6 +23,8 @@ export interface CollectOptions {
 export interface Kept {
   /** What stays, with all that it reaches. */
   roots(): Iterable<Ref>;
+  /** Drops states that can be made again, for there is little room. */
+  drop(): void;
   /** The bits of all stores that objects can be loaded from. */
   storeBits(): number;
   collected(milliseconds: number): void;
@@ -136,8 +138,9 @@ export class Collector {
    * that come wait, and views begin again behind it. Speculative work puts it off, until the heap is nearly
    * full: then that work begins anew later.
    *
-   * Pages that lie in a store are freed too where the rest is not enough, or with `evict`: what needs them
-   * loads them again. Returns whether it was done: speculative work may have put it off.
+   * Pages that lie in a store are freed too where the rest is not enough, or with `evict`, and states that
+   * can be made again: what needs them loads them, or runs blocks, again. Returns whether it was done:
+   * speculative work may have put it off.
    */
   collect(options: CollectOptions = {}): Promise<boolean> {
     return this.#pool.alive.until(this.#collectInTurn(options));
@@ -161,7 +164,6 @@ export class Collector {
     try {
       await pool.views.hold();
       await pool.stopWork();
-      this.#heap.roots = new Set(this.#kept.roots());
       const stores = this.#kept.storeBits();
       await this.#free(evict ? stores : 0);
       if (!evict && stores !== 0 && this.isPressed) await this.#free(stores);
@@ -179,6 +181,8 @@ export class Collector {
   /** Frees what is not reached, and pages that lie in one of these stores. */
   #free(stores: number): Promise<unknown> {
     this.#evicted |= stores;
+    if (stores !== 0) this.#kept.drop();
+    this.#heap.roots = new Set(this.#kept.roots());
     return this.#pool.run({ kind: JOB_COLLECT, start: 0, metadata: stores, gas: 0 });
   }
 }

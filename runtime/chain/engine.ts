@@ -66,12 +66,16 @@ export interface Metrics {
 /** Whose references are kept. */
 export interface RootHolder {
   roots(): Iterable<Ref>;
+  /** States that it does not do without. */
+  needed(): Iterable<Ref>;
+  /** Drops states that can be made again, but for those that anybody needs. */
+  drop(needed: ReadonlySet<Ref>): void;
   /** Where its blocks lie on disk, null: nowhere. */
   readonly store: Store | null;
   /** How many candidates it holds. */
-  readonly candidates: number;
+  readonly candidateCount: number;
   /** Who watches it. */
-  readonly watchers: Events;
+  readonly events: Events;
 }
 
 /** Metadata up to this length is hashed on the main thread: 0.2 ms at most in which nobody is served. */
@@ -106,6 +110,7 @@ export class Engine {
     this.reports = new Reports(onBatch, dependencies, pool.reportsWanted);
     this.#collector = new Collector(pool, {
       roots: () => this.#roots(),
+      drop: () => this.#drop(),
       storeBits: () => this.#storeBits(),
       collected: (milliseconds) =>
         this.#tell("collect", { heapUsedBytes: this.heap.usedBytes, milliseconds }),
@@ -116,7 +121,7 @@ export class Engine {
 
   /** Tells those who watch any of the runtimes. */
   #tell<Kind extends EventKind>(kind: Kind, fields: EventFields[Kind]): void {
-    for (const { watchers } of this.#users) watchers.tell(kind, null, fields);
+    for (const { events } of this.#users) events.tell(kind, null, fields);
   }
 
   /** Counts since the runtime was opened, and what memory it takes now. */
@@ -130,7 +135,7 @@ export class Engine {
       heapLimitBytes: heap.limitBytes,
       workersDied: pool.deaths,
       speculativeUsed: pool.speculativeUsed,
-      candidates: [...this.#users].reduce((sum, { candidates }) => sum + candidates, 0),
+      candidates: [...this.#users].reduce((sum, { candidateCount }) => sum + candidateCount, 0),
       batches: pool.batchCounters,
     };
   }
@@ -224,6 +229,13 @@ export class Engine {
       this.#start = makeRoot(heap, genesis.entry, rules, handle);
     }
     return this.#start;
+  }
+
+  /** Drops states that can be made again and that nobody is about to use. */
+  #drop(): void {
+    const needed = new Set<Ref>();
+    for (const user of this.#users) for (const ref of user.needed()) needed.add(ref);
+    for (const user of this.#users) user.drop(needed);
   }
 
   /** The bits of all stores that objects can be loaded from. */

@@ -37,6 +37,8 @@ export interface EventFields {
   readonly sweep: { readonly objects: number; readonly bytes: number };
   /** The states up to this head are in the store; how long that took. Option "durability": "logged". */
   readonly checkpoint: { readonly milliseconds: number };
+  /** The state of a block, which was not there any more, was made again: how many blocks were run for it. */
+  readonly recompute: { readonly blocks: number; readonly milliseconds: number };
   /** The log, or a checkpoint, could not be written. Nothing is lost by it, and it is tried again. */
   readonly checkpointFailed: { readonly code: string; readonly text: string };
   /** The heap was collected, for all runtimes that share it; what is in use now. */

@@ -17,7 +17,7 @@
 import { assert, UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { Archive, type ArchivedBlock } from "./archive.ts";
-import { type Block, checkTarget, type Retained, refsOf } from "./block.ts";
+import { type Block, checkTarget, noState, type Retained, refsOf } from "./block.ts";
 import { IntegerMap } from "./integer-map.ts";
 
 /** What names a retained block. */
@@ -132,6 +132,30 @@ export class History {
     return this.isOnChain(name) ? [...this.#parts.chain.below(name.height + 1).values()].flat() : [];
   }
 
+  /** The same of entries of its own, for another store: each whose state is there is made from no other. */
+  copy(archive: Archive): History {
+    const all = this.all();
+    const own = new Map([...all, ...this.supports()].map((entry) => [entry, { ...entry }]));
+    for (const [entry, made] of own) {
+      const below = entry.ref === 0 ? this.below(entry) : null;
+      made.before = below === null ? null : (own.get(below) as Retained);
+    }
+    const entries = all.map((entry) => own.get(entry) as Retained);
+    const pins = [...this.#parts.pins.values()].flat();
+    return History.of(entries, this.head.block, pins, archive);
+  }
+
+  /** @throws UsageError (NO_STATE): the block's state is not there, and which ones are */
+  checkState(entry: Retained): void {
+    if (entry.ref !== 0) return;
+    let below = this.below(entry);
+    while (below !== null && (below.ref === 0 || this.get(below.block) === undefined))
+      below = this.below(below);
+    const above = this.isOnChain(entry.block) ? [...this.#parts.chain.from(entry.block.height).values()] : [];
+    const next = above.flat().find(({ ref }) => ref !== 0);
+    throw noState(entry.block, below?.block.height ?? null, next?.block.height ?? null);
+  }
+
   /** How many blocks are retained. */
   get size(): number {
     return this.#parts.size;
@@ -175,6 +199,34 @@ export class History {
     for (const level of this.#parts.levels.values()) {
       for (const entry of level) yield* refsOf(entry);
     }
+    for (const entry of this.supports()) yield* refsOf(entry);
+  }
+
+  /** The block that the state of another is made from, if that lies in no store. */
+  below({ before }: Retained): Retained | null {
+    // One of the same id may have come instead.
+    return before === null ? null : (this.get(before.block) ?? before);
+  }
+
+  /**
+   * Blocks that are not retained, and from which the states of retained ones are made; the states `stored`
+   * are made from nothing. Costs what there is on side branches, and what it gives.
+   */
+  supports(stored: ReadonlySet<Retained> = new Set()): Set<Retained> {
+    const { chain, side, pins } = this.#parts;
+    const found = new Set<Retained>();
+    // Below the others is one that is retained.
+    const lowest = [chain.get(chain.first) as Level, ...side.values()].flat();
+    const pinned = [...pins.values()].flat().map((name) => this.get(name) as Retained);
+    for (const entry of [...lowest, ...pinned]) {
+      for (let above = entry; !stored.has(above); ) {
+        const next = this.below(above);
+        if (next === null || this.get(next.block) !== undefined || found.has(next)) break;
+        found.add(next);
+        above = next;
+      }
+    }
+    return found;
   }
 
   /**

@@ -66,15 +66,21 @@ const KNOWN = ["gasLimit", "rules", "hints", "signal"];
 export function checkInput(metadata: Uint8Array, options: ProduceOptions): Input {
   checkNames(options, KNOWN);
   const gasLimit = options.gasLimit === undefined ? null : integer(options, "gasLimit", 0, 0, GAS_LIMIT);
-  const { signal = null } = options;
-  if (signal !== null && !(signal instanceof AbortSignal))
-    throw badOption("signal", signal, "an AbortSignal");
+  const signal = checkSignal(options.signal === undefined ? {} : { signal: options.signal });
   if (!(metadata instanceof Uint8Array)) {
     throw badArgument("metadata", metadata, "a Uint8Array");
   }
   const change = checkChange(options.rules);
   // Not `slice`, which copies nothing where it is a Buffer.
   return { metadata: new Uint8Array(metadata), gasLimit, change, hints: checkHints(options.hints), signal };
+}
+
+/** The signal among options that have nothing else. */
+export function checkSignal(options: { readonly signal?: AbortSignal }): AbortSignal | null {
+  checkNames(options, ["signal"]);
+  const { signal = null } = options;
+  if (signal === null || signal instanceof AbortSignal) return signal;
+  throw badOption("signal", signal, "an AbortSignal");
 }
 
 /** Checks and copies what `execute` is given. */

@@ -16,17 +16,18 @@
  */
 
 import { assert, StoreError } from "../errors.ts";
-import type { Ref } from "../heap/heap.ts";
+import { HEADER_STORED, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 import type { Store } from "../store/store.ts";
 import type { Written } from "../store/writer.ts";
 import type { ArchivedBlock } from "./archive.ts";
 import { type Block, checkArchived, type Retained, refsOf } from "./block.ts";
 import { Candidates } from "./candidates.ts";
-import { bytesOf, newBlock, pushedBy, storeChange } from "./changes.ts";
+import { bytesOf, type Held, linkPushed, newBlock, planChange, pushedBy } from "./changes.ts";
 import { Checkpoints, type Logging, writeSliced } from "./checkpoint.ts";
-import type { Engine } from "./engine.ts";
+import type { Engine, RootHolder } from "./engine.ts";
 import { Events } from "./events.ts";
 import { type BlockName, type Change, type History, parentOf } from "./history.ts";
+import { recompute } from "./recompute.ts";
 import { archivedOf } from "./stored.ts";
 
 export type Durability = "block" | "logged" | "pipelined";
@@ -41,7 +42,7 @@ export interface Reaching {
   roots(): Iterable<Ref>;
 }
 
-export class Journal {
+export class Journal implements RootHolder {
   /** Null: nothing is durable. */
   readonly store: Store | null;
   /** Blocks that stand on those of the history that callers see. */
@@ -52,8 +53,10 @@ export class Journal {
   readonly #durability: Durability;
   /** What callers see. */
   #seen: History;
-  /** What the store holds. */
+  /** What is as durable as the option says. */
   #acknowledged: History;
+  /** Without a log: blocks that the store keeps for the states of others. */
+  #supports: Held["supports"];
   /** What the call in progress builds on, or has made and nobody sees yet. */
   #draft: History | null = null;
   /** Histories that are being copied, and states that views look at. */
@@ -69,32 +72,44 @@ export class Journal {
   /** Whether nothing was written since a sweep that had nothing to free. */
   #isSwept = false;
 
-  /** `history` is what the store holds, and the log goes on from there. */
+  /** `held` is what the store holds, and the log goes on from there. */
   constructor(
     engine: Engine,
-    history: History,
+    held: Held,
     store: Store | null,
     durability: Durability,
     logging: Logging | null = null,
   ) {
     this.#engine = engine;
-    this.#seen = history;
-    this.#acknowledged = history;
+    this.#seen = held.history;
+    this.#acknowledged = held.history;
     this.store = store;
+    this.#supports = held.supports;
     this.#durability = durability;
     this.events = new Events((more) => engine.reports.watch(more));
     const { candidatesLimit } = engine.settings;
     this.candidates = new Candidates(candidatesLimit, () => this.#seen, this.events);
     const writing = this.#writing.bind(this);
+    // A checkpoint does not wait for itself to make room.
+    const again = (entry: Retained): Promise<void> => this.recompute(entry, null, async () => 0);
     this.#checkpoints =
       store === null || logging === null
         ? null
-        : new Checkpoints(engine, store, logging, history, this.events, writing);
+        : new Checkpoints(engine, store, logging, held, this.events, writing, again);
+  }
+
+  get candidateCount(): number {
+    return this.candidates.size;
   }
 
   /** The history that callers see. */
   get history(): History {
     return this.#seen;
+  }
+
+  /** What the store holds; all that is acknowledged, where there is no log or a checkpoint was made. */
+  get held(): Held {
+    return this.#checkpoints?.held ?? { history: this.#acknowledged, supports: this.#supports };
   }
 
   /**
@@ -128,6 +143,60 @@ export class Journal {
     yield* this.candidates.roots();
     if (this.#checkpoints !== null) yield* this.#checkpoints.roots();
     for (const entry of this.#pending.flatMap(pushedBy)) yield* refsOf(entry);
+  }
+
+  /** States that must not be dropped, though they could be made again: somebody is about to use them. */
+  *needed(): Iterable<Ref> {
+    for (const history of [this.#seen, this.#acknowledged, this.#draft]) {
+      if (history !== null) yield history.head.ref;
+    }
+    for (const held of this.#held) yield* held.roots();
+    yield* this.candidates.roots();
+    if (this.#checkpoints !== null) yield* this.#checkpoints.needed();
+  }
+
+  /**
+   * Drops the states that can be made again, but for those that are needed, and for those of which a store
+   * has the pages anyway. No block is in progress.
+   */
+  drop(needed: ReadonlySet<Ref>): void {
+    if (this.#checkpoints === null) return;
+    const { words } = this.#engine.heap;
+    for (const entry of this.#checkpoints.derived()) {
+      const isStored = entry.ref !== 0 && words[entry.ref * UNIT_WORDS + HEADER_STORED] !== 0;
+      if (!isStored && !needed.has(entry.ref)) entry.ref = 0;
+    }
+  }
+
+  /**
+   * Makes the state of a block again if it is not there. It is there then as long as the caller holds it, or
+   * the heap has room.
+   *
+   * @throws StoreError (STORE_DIVERGED, STORE_CORRUPT), UsageError (CANCELLED, RULES_UNKNOWN), LimitError
+   */
+  async recompute(
+    entry: Retained,
+    signal: AbortSignal | null,
+    makeRoom = async (): Promise<number> => ((await this.checkpoint()) ? 1 : 0),
+  ): Promise<void> {
+    if (entry.ref !== 0) return;
+    const path = this.#engine.settings.store?.path ?? "";
+    const around = {
+      below: (one: Retained) => this.#seen.below(one),
+      holding: <T>(one: Retained, work: () => Promise<T>) => this.holding(stateOf(one), work),
+      path,
+    };
+    const how = { engine: this.#engine, signal, makeRoom };
+    const made = await this.holding(stateOf(entry), () => recompute(how, entry, around));
+    if (made !== null) this.events.tell("recompute", entry.block, made);
+  }
+
+  /** Does something with the state of a block, which is made again if need be, and stays meanwhile. */
+  withState<T>(entry: Retained, signal: AbortSignal | null, work: () => Promise<T>): Promise<T> {
+    return this.holding(stateOf(entry), async () => {
+      await this.recompute(entry, signal);
+      return work();
+    });
   }
 
   /** Keeps all that a history, or a state, reaches as long as `work` takes. */
@@ -183,6 +252,7 @@ export class Journal {
       !now || this.#pending.length === 0,
       "journal: a change that is waited for is not the first in line",
     );
+    if (this.#checkpoints !== null) linkPushed(this.#seen, changes);
     this.#seen = this.#seen.apply(changes);
     this.#tell(changes);
     if (this.store === null) {
@@ -223,6 +293,7 @@ export class Journal {
   /** Changes that the log held were made again. */
   async replayed(changes: readonly Change[]): Promise<void> {
     assert(this.#pending.length === 0, "journal: the log is replayed before anything is written");
+    linkPushed(this.#seen, changes);
     this.#seen = this.#seen.apply(changes);
     this.#acknowledged = this.#seen;
     await this.#checkpoints?.replayed(changes, this.#seen);
@@ -307,11 +378,15 @@ export class Journal {
   /** Makes changes durable, after which `next` is acknowledged. */
   async #send(changes: readonly Change[], next: History): Promise<void> {
     if (this.#checkpoints !== null) return this.#checkpoints.write(changes, next);
-    const blocks = await this.#engine.inTurn(async () =>
-      pushedBy(changes).map((entry) => newBlock(this.#engine.heap, entry, next.isPinned(entry.block))),
-    );
-    const change = storeChange(blocks, changes, this.#acknowledged, next);
+    const before = this.held;
+    const { heap } = this.#engine;
+    const { change, anchors, held } = await this.#engine.inTurn(async () => {
+      const blocks = pushedBy(changes).map((entry) => [entry.block.id, newBlock(heap, entry)] as const);
+      return planChange(heap, before, changes, next, new Map(blocks));
+    });
     await writeSliced(this.store as Store, change, (write) => this.#writing(write));
+    for (const anchor of anchors) anchor.before = null;
+    this.#supports = held.supports;
   }
 
   /** Writes, if need be once more after a sweep: the room may be taken by what nothing reaches. */
@@ -363,6 +438,11 @@ export class Journal {
       this.#sweeping = null;
     }
   }
+}
+
+/** The state of a block, as long as it has one. */
+function stateOf(entry: Retained): Reaching {
+  return { roots: () => [entry.ref] };
 }
 
 /** What the next call says of changes that were acknowledged before they were durable. */

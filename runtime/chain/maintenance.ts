@@ -92,6 +92,7 @@ async function goBack(database: Database, path: string, from: string): Promise<V
   database.transaction(() => {
     if (!isKept) database.putMeta("log", null);
     for (const { id, intact } of result.blocks) if (!intact) database.removeBlock(Buffer.from(id, "hex"));
+    for (const id of verifier.damagedSupports) database.removeBlock(id);
     // What is written again must not be taken for what is there.
     for (const key of verifier.damagedObjects) database.removeObject(Buffer.from(key, "hex"));
     for (const height of verifier.damagedArchived) database.removeArchived(height);

@@ -104,7 +104,9 @@ export class Maker {
     const journal = this.#journal;
     await journal.flush();
     const before = journal.history;
-    const target = before.find(to).block;
+    const base = before.find(to);
+    await journal.recompute(base, null);
+    const target = base.block;
     const changes: Change[] = [{ kind: "goTo", block: target }];
     const made: Retained[] = [];
     journal.draft = before.apply(changes);

@@ -16,7 +16,7 @@ import { createTimeline } from "../worker/timeline.ts";
 import { Archive } from "./archive.ts";
 import { inputOf, makeBlock, type Retained } from "./block.ts";
 import { checkHeap } from "./bounds.ts";
-import { headOf, nameOf, newBlock } from "./changes.ts";
+import { type Held, headOf, nameOf, newBlock, wholly, withState } from "./changes.ts";
 import { writeSliced } from "./checkpoint.ts";
 import { Engine } from "./engine.ts";
 import { firstRules, type Genesis, genesisOf } from "./genesis.ts";
@@ -83,8 +83,9 @@ export async function openParts(settings: Settings): Promise<Parts> {
     if (from !== null) return { engine, journal: await ownJournal(engine, history, store as Store) };
     if (store !== null && isNew) await copyHistory(engine, history, store);
     if (store === null || place === null)
-      return { engine, journal: new Journal(engine, history, null, "block") };
-    return { engine, journal: await openJournal(engine, history, store, place) };
+      return { engine, journal: new Journal(engine, wholly(history), null, "block") };
+    const held = { history, supports: supportsIn(store) };
+    return { engine, journal: await openJournal(engine, held, store, place) };
   } catch (error) {
     store ??= (await opening?.catch(() => null)) ?? null;
     await store?.close();
@@ -117,6 +118,7 @@ function branchOff(heap: Heap, { genesis, retained }: Found, block: number | str
     const text = `the store to begin from does not hold block ${block}`;
     throw new UsageError("NOT_RETAINED", text, { target: block });
   }
+  retained.checkState(base);
   const { rules } = base;
   const begun = genesisOf({ origin: base.block.id, entry: genesis.entry, rules: rules.rules });
   const run = { result: base.ref, metadata: 0, change: 0, rules, reports: () => [] };
@@ -129,14 +131,32 @@ function branchOff(heap: Heap, { genesis, retained }: Found, block: number | str
 async function ownJournal(engine: Engine, history: History, source: Store): Promise<Journal> {
   const { store } = engine.settings;
   engine.borrow(source);
-  if (store === null) return new Journal(engine, history, null, "block");
+  if (store === null) return new Journal(engine, wholly(history), null, "block");
   const journal = await copyToStore(engine, history, store);
   await engine.giveBack();
   return journal;
 }
 
+/** A runtime on the same engine that stands at the head of `history`, which `journal` has or had. */
+export async function forked(
+  engine: Engine,
+  journal: Journal,
+  history: History,
+  place: StoreSettings | null,
+): Promise<Parts> {
+  if (place === null) {
+    // What is in a store's archive stays there.
+    const own = journal.store === null ? history : history.withArchive(archiveOf(engine, false));
+    return { engine, journal: new Journal(engine, wholly(own), null, "block") };
+  }
+  return journal.holding(history, async () => {
+    await journal.flush();
+    return { engine, journal: await copyToStore(engine, history, place) };
+  });
+}
+
 /** An empty archive: in memory, or one that the store keeps. */
-export function archiveOf({ heap, settings }: Engine, isStored: boolean): Archive {
+function archiveOf({ heap, settings }: Engine, isStored: boolean): Archive {
   const { archiveBlocks: limit } = settings;
   if (limit === 0 || isStored) return Archive.empty(limit, null);
   return Archive.empty(limit, (entry) => ({ block: entry.block, ...inputOf(heap, entry) }));
@@ -178,8 +198,10 @@ function restore(heap: Heap, given: Genesis | null, store: Store | null, book: R
     throw new StoreError("STORE_EMPTY", text, {});
   }
   if (store === null || store.state.head === null) return { genesis, retained: null };
-  const { head, blocks } = store.state;
+  const { head, blocks, supports } = store.state;
   const retained = blocks.map((record) => restoreBlock(heap, genesis.id, store, record, book));
+  const supporting = supports.map((record) => restoreBlock(heap, genesis.id, store, record, book));
+  linkRestored([...retained, ...supporting], [...blocks, ...supports]);
   for (const { rules } of new Set(retained.map(({ rules }) => rules))) checkCarried(rules);
   const at = retained.findLast(({ block }) => block.id === head.toString("hex"));
   if (at === undefined) {
@@ -206,12 +228,26 @@ function restoreBlock(
   const fetch = (hash: Buffer): Ref => storedAs(heap, store, hash);
   return {
     block: blockOf(record),
-    ref: fetch(record.root),
+    ref: record.stored ? fetch(record.root) : 0,
+    before: null,
     metadata: metadata === null ? 0 : fetch(metadata),
     budget,
     rules: book.stored(rules, fetch),
     change: change === null ? 0 : fetch(change),
   };
+}
+
+/** A block whose state is not stored is made again from the one before; what is missing, is found then. */
+function linkRestored(entries: readonly Retained[], records: readonly BlockRecord[]): void {
+  const byId = new Map(entries.map((entry) => [entry.block.id, entry]));
+  for (const [i, entry] of entries.entries()) {
+    if (records[i]?.stored === false) entry.before = byId.get(entry.block.parent) ?? null;
+  }
+}
+
+function supportsIn({ state }: Store): Held["supports"] {
+  const names = state.supports.map(({ id, height }) => ({ id: id.toString("hex"), height }));
+  return new Map(names.map((name) => [name.id, name]));
 }
 
 function storedAs(heap: Heap, store: Store, hash: Buffer): Ref {
@@ -224,7 +260,7 @@ function storedAs(heap: Heap, store: Store, hash: Buffer): Ref {
  * A new store on the same engine that holds all that `history` does, which the caller keeps from being
  * collected. If it cannot be made, its directory is as it was before.
  */
-export async function copyToStore(engine: Engine, history: History, place: StoreSettings): Promise<Journal> {
+async function copyToStore(engine: Engine, history: History, place: StoreSettings): Promise<Journal> {
   const store = await engine.openStore(place);
   if (store.state.head !== null) {
     await store.close();
@@ -232,8 +268,8 @@ export async function copyToStore(engine: Engine, history: History, place: Store
     throw new UsageError("STORE_NOT_EMPTY", text, { path: place.path });
   }
   try {
-    await copyHistory(engine, history, store);
-    return await openJournal(engine, history.withArchive(archiveOf(engine, true)), store, place);
+    const held = await copyHistory(engine, history, store);
+    return await openJournal(engine, held, store, place);
   } catch (error) {
     await store.discard();
     throw error;
@@ -241,18 +277,26 @@ export async function copyToStore(engine: Engine, history: History, place: Store
 }
 
 /**
- * Writes a history into a store that has no head, block by block: a store without a head is empty to whoever
- * opens it, so it gets one last. Blocks that are there are left over from a copy that was killed.
+ * Writes a history into a store that has no head, block by block, with the states that are there: a store
+ * without a head is empty to whoever opens it, so it gets one last. Blocks that are there are left over from
+ * a copy that was killed. What the store holds then has entries of its own, for other states lie in it.
  */
-async function copyHistory(engine: Engine, history: History, store: Store): Promise<void> {
+async function copyHistory(engine: Engine, history: History, store: Store): Promise<Held> {
   const writing = (write: () => Promise<Written>) => engine.inTurn(write);
   const change = (some: Partial<StoreChange>) => writeSliced(store, { ...NOTHING, ...some }, writing);
-  const { blocks } = store.state;
-  if (blocks.length > 0) await change({ removed: blocks.map(({ id, height }) => ({ id, height })) });
+  const left = [...store.state.blocks, ...store.state.supports];
+  if (left.length > 0) await change({ removed: left.map(({ id, height }) => ({ id, height })) });
   const end = { chain: history.chain().map(({ block }) => nameOf(block)), head: headOf(history) };
-  for (const entry of history.all()) {
-    const block = newBlock(engine.heap, entry, history.isPinned(entry.block));
-    await change({ blocks: [block], ...(history.size === 1 ? end : {}) });
+  const stored = new Set(history.all().filter(({ ref }) => ref !== 0));
+  const supporting = [...history.supports(stored)];
+  for (const entry of [...supporting, ...history.all()]) {
+    const isStored = entry.ref !== 0;
+    const block = withState(newBlock(engine.heap, entry), entry, history, isStored);
+    await change({ blocks: [block], ...(history.size + supporting.length === 1 ? end : {}) });
   }
-  if (history.size > 1) await change(end);
+  if (history.size + supporting.length > 1) await change(end);
+  return {
+    history: history.copy(archiveOf(engine, true)),
+    supports: new Map(supporting.map(({ block }) => [block.id, block])),
+  };
 }

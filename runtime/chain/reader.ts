@@ -20,7 +20,7 @@ import type { RetainedInput } from "./change.ts";
 import type { Side } from "./diff.ts";
 import { type FollowEvent, Follower } from "./follow.ts";
 
-import { type Access, archivedOf, blockOf, findBlock } from "./stored.ts";
+import { type Access, archivedOf, blockOf, checkState, findBlock } from "./stored.ts";
 
 /** Options of `openReader`. */
 export interface ReaderOptions {
@@ -99,6 +99,18 @@ export class Reader extends Chain {
       const { blocks } = this.#access.readState(this.#database);
       return blocks.filter((record) => record.pinned).map(blockOf);
     });
+  }
+
+  /**
+   * The retained blocks whose states are in the store: all, unless it is written with "logged". Of others
+   * `read`, `inspect` and the like throw UsageError (NO_STATE), with the nearest heights of the chain.
+   */
+  anchors(): readonly Block[] {
+    return this.#guarded(() =>
+      this.#access
+        .readState(this.#database)
+        .blocks.flatMap((record) => (record.stored ? [blockOf(record)] : [])),
+    );
   }
 
   /**
@@ -209,7 +221,11 @@ export class Reader extends Chain {
 
   /** @internal */
   withState<T>(block: number | Block | undefined, look: (state: Side) => T): T {
-    return this.#looking(() => look(this.#stored(this.#find(block).root)));
+    return this.#looking(() => {
+      const record = this.#find(block);
+      this.#guarded(() => checkState(this.#access, this.#database, record));
+      return look(this.#stored(record.root));
+    });
   }
 
   /** Looks once more with an empty heap if there was no room beside what is kept. */

@@ -7,24 +7,22 @@
  * all is there: who is killed meanwhile begins again.
  */
 
-import { LimitError, StoreError, UsageError } from "../errors.ts";
 import { InputLog } from "../store/log.ts";
 import type { Store } from "../store/store.ts";
 import type { Step, StoreChange } from "../store/writer.ts";
-import { type BlockRun, makeBlock, type Retained } from "./block.ts";
-import { decodeChange } from "./change.ts";
-import { BUILD } from "./checkpoint.ts";
+import type { Retained } from "./block.ts";
+import type { Held } from "./changes.ts";
 import type { Engine } from "./engine.ts";
 import type { Change, History } from "./history.ts";
 import { Journal } from "./journal.ts";
 import { decodeLogged, type LoggedPush } from "./logged.ts";
 import type { StoreSettings } from "./options.ts";
-import { rulesOf } from "./upgrade.ts";
+import { diverged, runAgain } from "./recompute.ts";
 
-/** The journal of a store that holds `history`, and what its log has beyond that. */
+/** The journal of a store that holds `held`, and what its log has beyond that. */
 export async function openJournal(
   engine: Engine,
-  history: History,
+  held: Held,
   store: Store,
   place: StoreSettings,
 ): Promise<Journal> {
@@ -33,15 +31,17 @@ export async function openJournal(
   const known = engine.settings.recover === "checkpoint" ? null : store.state.log;
   if (known === null && !isLogged) {
     if (store.state.log !== null) await removeLog(engine, store);
-    return new Journal(engine, history, store, durability);
+    const journal = new Journal(engine, held, store, durability);
+    // A repair may have left it at a block without its state.
+    await engine.holding(journal, () => journal.recompute(journal.history.head, null));
+    return journal;
   }
   const begin = known ?? (await makeLog(engine, store, place));
   const step: Step | undefined = place.steps === undefined ? undefined : (await import(place.steps)).step;
   const { log, bodies } = InputLog.read(path, begin, step);
-  const journal = new Journal(engine, history, store, "logged", { log, checkpointMs });
-  const { events } = journal;
-  const held = { roots: () => journal.roots(), store, candidates: 0, watchers: events };
-  await engine.holding(held, async () => {
+  const journal = new Journal(engine, held, store, "logged", { log, checkpointMs });
+  await engine.holding(journal, async () => {
+    await journal.recompute(journal.history.head, null);
     for (const body of bodies) {
       step?.("replay");
       await replay(engine, journal, body, path);
@@ -52,7 +52,7 @@ export async function openJournal(
   if (isLogged) return journal;
   await journal.close();
   await removeLog(engine, store);
-  return new Journal(engine, journal.history, store, durability);
+  return new Journal(engine, journal.held, store, durability);
 }
 
 /** Makes an empty log, and the store know it. */
@@ -70,6 +70,7 @@ async function removeLog(engine: Engine, store: Store): Promise<void> {
 /** A change that changes nothing. */
 export const NOTHING: StoreChange = {
   blocks: [],
+  supports: [],
   removed: [],
   archived: [],
   pinned: [],
@@ -84,12 +85,12 @@ async function replay(engine: Engine, journal: Journal, body: Buffer, path: stri
   const made: Change[] = [];
   journal.draft = journal.history;
   for (const change of changes) {
-    const again: Change =
-      change.kind === "push"
-        ? { kind: "push", entry: await runAgain(engine, journal, change, build, path) }
-        : change;
-    made.push(again);
-    journal.draft = (journal.draft as History).apply([again]);
+    if (change.kind === "push") {
+      made.push({ kind: "push", entry: await runLogged(engine, journal, change, build, path) });
+    } else {
+      made.push(change);
+      journal.draft = (journal.draft as History).apply([change]);
+    }
   }
   await journal.replayed(made);
 }
@@ -99,45 +100,20 @@ async function replay(engine: Engine, journal: Journal, body: Buffer, path: stri
  *
  * @throws StoreError (STORE_DIVERGED)
  */
-async function runAgain(
+async function runLogged(
   engine: Engine,
   journal: Journal,
-  { block, parent, metadata, gasLimit, rules: changed }: LoggedPush,
+  { block, parent, metadata, gasLimit, rules: change }: LoggedPush,
   build: string,
   path: string,
 ): Promise<Retained> {
-  const { heap, genesis, settings, rulebook } = engine;
-  const { head } = journal.draft as History;
-  const change = changed === null ? null : decodeChange(changed);
+  const draft = journal.draft as History;
+  const { head } = draft;
+  const again = { block, metadata, gasLimit, change, build, path };
+  if (head.block.id !== parent) throw diverged(again, `a block on ${head.block.id}, not on ${parent}`);
   const makeRoom = async (): Promise<number> => ((await journal.checkpoint()) ? 1 : 0);
-  const make = (run: BlockRun): Retained =>
-    makeBlock(heap, genesis.id, run, block.height, head.block.id, gasLimit);
-  let entry: Retained;
-  try {
-    const rules = await engine.inTurn(() => rulesOf(rulebook, head.rules, change, genesis.entry, settings));
-    const plan = { block: { height: block.height, parent }, hints: [], signal: null, events: null, rules };
-    entry = await engine.run(head.ref, metadata, gasLimit, plan, make, makeRoom);
-  } catch (error) {
-    // What this host lacks says nothing of the block.
-    const isHost = error instanceof LimitError || error instanceof StoreError;
-    if (isHost || (error instanceof UsageError && error.code === "RULES_UNKNOWN")) throw error;
-    throw diverged(path, block, (error as Error).message, build);
-  }
-  if (entry.block.id === block.id && head.block.id === parent) return entry;
-  throw diverged(path, block, entry.block.id, build);
-}
-
-function diverged(
-  path: string,
-  { id, height }: LoggedPush["block"],
-  found: string,
-  build: string,
-): StoreError {
-  return new StoreError(
-    "STORE_DIVERGED",
-    `block ${height} of the log of the store ${path} is ${id}, and running it again gives ${found}. It was ` +
-      `written by ${build}, this is ${BUILD}. Nothing was changed: open it with the build that wrote it, ` +
-      'or give up the blocks that are in the log alone, with the option "recover": "checkpoint"',
-    { path, height, block: id, found, wroteBuild: build, build: BUILD },
-  );
+  await journal.recompute(head, null);
+  return runAgain({ engine, signal: null, makeRoom }, head, again, (entry) => {
+    journal.draft = draft.apply([{ kind: "push", entry }]);
+  });
 }

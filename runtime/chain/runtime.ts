@@ -15,7 +15,6 @@ import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
 import type { Rules } from "../image/rules.ts";
 import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
-import type { Store } from "../store/store.ts";
 import type { ArchivedBlock } from "./archive.ts";
 import { type Block, inputOf, type Retained, retainedHeader } from "./block.ts";
 import type { Candidate } from "./candidates.ts";
@@ -24,26 +23,26 @@ import type { RetainedInput } from "./change.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
 import type { Side } from "./diff.ts";
 import type { Engine, Metrics } from "./engine.ts";
-import type { EventStream, Events } from "./events.ts";
+import type { EventStream } from "./events.ts";
 import type { Change, History } from "./history.ts";
 import {
   checkExecute,
   checkInput,
   checkReorg,
+  checkSignal,
   type ExecuteOptions,
   type ProduceOptions,
   type ReorgOptions,
 } from "./input.ts";
-import { Journal } from "./journal.ts";
+import type { Journal } from "./journal.ts";
 import { Maker, type Pruned, type Reorg } from "./maker.ts";
-import { archiveOf, copyToStore, openParts, type Parts } from "./open.ts";
+import { forked, openParts, type Parts } from "./open.ts";
 import {
   type CloseOptions,
   checkFork,
   checkOptions,
   type ForkOptions,
   type RuntimeOptions,
-  type StoreSettings,
 } from "./options.ts";
 import { Queue } from "./queue.ts";
 import type { Trace, View } from "./results.ts";
@@ -79,7 +78,7 @@ export class Runtime extends Chain {
     this.#queue = new Queue(engine.settings.queueLimit, engine.pool.alive);
     this.#maker = new Maker(engine, journal, this.#queue.signal);
     this.#views = new Views(engine, journal);
-    engine.open(this);
+    engine.open(journal);
   }
 
   /**
@@ -100,21 +99,6 @@ export class Runtime extends Chain {
 
   get #history(): History {
     return this.#journal.history;
-  }
-
-  /** Where its blocks lie on disk, null: nowhere. @internal */
-  get store(): Store | null {
-    return this.#journal.store;
-  }
-
-  /** @internal */
-  get watchers(): Events {
-    return this.#journal.events;
-  }
-
-  /** How many candidates there are. @internal */
-  get candidates(): number {
-    return this.#journal.candidates.size;
   }
 
   /**
@@ -152,6 +136,7 @@ export class Runtime extends Chain {
       const { candidates } = this.#journal;
       const base = candidates.enter(on);
       try {
+        await this.#journal.recompute(base.entry, input.signal);
         return await this.#maker.execute(base, input, (count) =>
           this.#enqueue(() => this.#maker.makeRoom(count, candidates.groundOf(base))),
         );
@@ -184,8 +169,9 @@ export class Runtime extends Chain {
    */
   revert(target: number | Block): Promise<Block> {
     return this.#enqueue(async () => {
-      const { block } = this.#history.find(target);
-      await this.#journal.write([{ kind: "goTo", block }]);
+      const entry = this.#history.find(target);
+      const { block } = entry;
+      await this.#journal.withState(entry, null, () => this.#journal.write([{ kind: "goTo", block }]));
       return block;
     });
   }
@@ -278,6 +264,24 @@ export class Runtime extends Chain {
   }
 
   /**
+   * Makes the state of a retained block again if it is neither in memory nor in the store, by running blocks
+   * from the nearest below whose state is; beside production. What takes time does this by itself; `read`,
+   * `inspect`, `prove` and others like them throw NO_STATE. With "logged" states between checkpoints are not
+   * stored, and dropped where memory is short.
+   *
+   * @throws UsageError (NOT_RETAINED, CANCELLED, CLOSED), StoreError (STORE_DIVERGED, STORE_CORRUPT)
+   * @example
+   * ```ts
+   * await runtime.recompute(0, { signal: AbortSignal.timeout(60_000) });
+   * console.log(runtime.inspect([], 0).hash === runtime.blocks()[0].root); // true
+   * ```
+   */
+  async recompute(block: number | Block, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const signal = checkSignal(options);
+    await this.#queue.atOnce(() => this.#journal.recompute(this.#find(block), signal));
+  }
+
+  /**
    * An independent runtime that stands at the same block, or at another, and has the same retained blocks,
    * and no candidates. It shares threads and memory; close both. With a store of its own it is durable as
    * well; else it lives in memory.
@@ -294,21 +298,13 @@ export class Runtime extends Chain {
   async fork(options: ForkOptions = {}): Promise<Runtime> {
     const place = checkFork(options);
     const { at } = options;
-    if (at === undefined) return this.#enqueue(() => this.#fork(this.#history, place));
-    return this.#queue.atOnce(() => this.#fork(this.#journal.historyAt(at), place));
-  }
-
-  async #fork(history: History, place: StoreSettings | null): Promise<Runtime> {
     const engine = this.#engine;
-    if (place === null) {
-      // What is in a store's archive stays there.
-      const own = this.store === null ? history : history.withArchive(archiveOf(engine, false));
-      return new Runtime({ engine, journal: new Journal(engine, own, null, "block") });
-    }
-    return this.#journal.holding(history, async () => {
-      await this.#journal.flush();
-      return new Runtime({ engine, journal: await copyToStore(engine, history, place) });
-    });
+    const journal = this.#journal;
+    const fork = async (history: History) => new Runtime(await forked(engine, journal, history, place));
+    if (at === undefined) return this.#enqueue(() => fork(this.#history));
+    return this.#queue.atOnce(() =>
+      journal.withState(journal.find(at), null, () => fork(journal.historyAt(at))),
+    );
   }
 
   /**
@@ -389,7 +385,7 @@ export class Runtime extends Chain {
       await this.#queue.ended();
       await this.#journal.close();
     } finally {
-      await this.#engine.close(this);
+      await this.#engine.close(this.#journal);
     }
   }
 
@@ -437,11 +433,6 @@ export class Runtime extends Chain {
     throw new UsageError("NO_TIMELINE", 'open the runtime with the option "timeline": 100000 records, say');
   }
 
-  /** References that a collection must keep. @internal */
-  roots(): Iterable<Ref> {
-    return this.#journal.roots();
-  }
-
   get genesis(): string {
     return this.#engine.genesis.id.toString("hex");
   }
@@ -458,7 +449,9 @@ export class Runtime extends Chain {
 
   /** The state of a retained block or a candidate, as a reference into the heap. @internal */
   refOf(block: number | Block): Ref {
-    return this.#find(block).ref;
+    const entry = this.#find(block);
+    this.#history.checkState(entry);
+    return entry.ref;
   }
 
   #find(block: number | Block): Retained {

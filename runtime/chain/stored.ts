@@ -4,10 +4,24 @@ import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import type { ArchivedRecord, BlockRecord } from "../store/record.ts";
 import type { ArchivedBlock } from "./archive.ts";
-import { type Block, blockId, checkTarget, inputFrom } from "./block.ts";
+import { type Block, blockId, checkTarget, inputFrom, noState } from "./block.ts";
 
 /** What reads and writes a store on the calling thread. */
 export type Access = typeof import("../store/access.ts");
+
+/** @throws UsageError (NO_STATE): its state is not in the store, and which ones are */
+export function checkState({ readChain, readHead }: Access, database: Database, block: BlockRecord): void {
+  if (block.stored) return;
+  const head = readHead(database);
+  const nearest = (step: 1 | -1): number | null => {
+    if (head === null || !readChain(database, block.height)?.id.equals(block.id)) return null;
+    for (let height = block.height + step; ; height += step) {
+      const found = readChain(database, height);
+      if (found === null || found.stored) return found?.height ?? null;
+    }
+  };
+  throw noState(blockOf(block), nearest(-1), nearest(1));
+}
 
 /** The block that a record says. */
 export function blockOf(record: BlockRecord): Block {

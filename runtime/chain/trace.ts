@@ -39,8 +39,10 @@ export async function traceBlock(
   if (traced.input !== null) {
     const { input, on } = traced;
     const parent = on === undefined ? journal.history.head : journal.find(on);
-    const { ref, rules, gasLimit } = await maker.prepare(parent, input);
-    return engine.trace(ref, input.metadata, gasLimit, rules);
+    return journal.withState(parent, input.signal, async () => {
+      const { ref, rules, gasLimit } = await maker.prepare(parent, input);
+      return engine.trace(ref, input.metadata, gasLimit, rules);
+    });
   }
   const entry = journal.find(traced.block);
   const { height, parent, root } = entry.block;
@@ -48,12 +50,15 @@ export async function traceBlock(
     throw new UsageError("NOT_RETAINED", "block 0 of a chain that began with a state of another ran nothing");
   }
   const before = height === 0 ? null : journal.find({ ...entry.block, id: parent, height: height - 1 });
-  const start = before === null ? await engine.inTurn(() => engine.startOf(entry.rules)) : before.ref;
-  const rules =
-    before === null || entry.change === 0
-      ? unchanged(entry.rules)
-      : await rulesAgain(engine, before, inputOf(engine.heap, entry));
-  const trace = await engine.trace(start, entry.metadata, entry.budget, rules);
+  const run = async (): Promise<Trace> => {
+    const start = before === null ? await engine.inTurn(() => engine.startOf(entry.rules)) : before.ref;
+    const rules =
+      before === null || entry.change === 0
+        ? unchanged(entry.rules)
+        : await rulesAgain(engine, before, inputOf(engine.heap, entry));
+    return engine.trace(start, entry.metadata, entry.budget, rules);
+  };
+  const trace = await (before === null ? run() : journal.withState(before, null, run));
   assert(trace.root === root, "trace: the block came out differently");
   return trace;
 }

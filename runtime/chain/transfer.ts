@@ -13,7 +13,7 @@ import type { BlockRecord } from "../store/record.ts";
 import type { Import } from "../store/transfer.ts";
 import type { Block } from "./block.ts";
 
-import { type Access, blockOf, checkBlock, findBlock, isBlock } from "./stored.ts";
+import { type Access, blockOf, checkBlock, checkState, findBlock, isBlock } from "./stored.ts";
 
 /** Options of `exportBlock`. */
 export interface ExportOptions {
@@ -118,6 +118,7 @@ async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uin
   try {
     const block = findBlock(access, database, path, options.block);
     const base = options.base === undefined ? null : findBlock(access, database, path, options.base);
+    for (const one of [block, base]) if (one !== null) checkState(access, database, one);
     try {
       let left = count;
       const record = { genesis: genesisBytesOf(database), block, base };
@@ -255,7 +256,7 @@ export class Importer {
   }
 
   #begin(chunk: Buffer): void {
-    const { genesisOf, Import, packFormat, packGenesis, refused, STORE_FORMAT, unpackBlock } = this.#access;
+    const { genesisOf, Import, packFormat, packGenesis, readBlock, refused, STORE_FORMAT } = this.#access;
     const database = this.#database;
     const found = Import.begin(database, chunk);
     const { genesis, block, base } = found.record;
@@ -265,8 +266,8 @@ export class Importer {
       throw refused(0, text, "Send those of that block");
     }
     if (base !== null) {
-      const record = database.block(base.id);
-      if (record === undefined || !unpackBlock(base.id, record).root.equals(base.root)) {
+      const record = readBlock(database, base.id);
+      if (record === null || !record.stored || !record.root.equals(base.root)) {
         throw new UsageError(
           "NOT_RETAINED",
           `the store ${this.#path} does not hold the base of this export: import that first, or a whole ` +
@@ -334,7 +335,10 @@ export class Importer {
     const known = database.block(block.id);
     // One that is there already stays pinned.
     const pinned = known !== undefined && unpackBlock(block.id, known).pinned;
-    database.putBlock(block.id, packBlock({ ...block, sequence: totals.nextSequence, pinned }));
+    database.putBlock(
+      block.id,
+      packBlock({ ...block, sequence: totals.nextSequence, pinned, stored: true, retained: true }),
+    );
     database.putMeta("totals", packTotals({ ...totals, nextSequence: totals.nextSequence + 1 }));
     findChain(database, block.id);
     database.putMeta("import", null);

@@ -105,7 +105,7 @@ export class Views {
       });
     try {
       const run = (): Promise<View> => this.#run(block, request, gas, signal);
-      const view = await this.#journal.holding({ roots: () => [block.ref] }, run);
+      const view = await this.#journal.withState(block, signal, run);
       tell({ status: view.status, gasUsed: view.gasUsed, error: null });
       return view;
     } catch (error) {

@@ -4,7 +4,7 @@
  *   record = msgpack array · first 8 bytes of the SHA-256 of it
  *
  *   block      [height, parent, root, data, hash of metadata or null, budget, gas used, ended,
- *               sequence, pinned, hash of rules, hash of their change or null]
+ *               sequence, pinned, hash of rules, hash of their change or null, stored, retained]
  *   "format"   ["stillpoint store", version]
  *   archived   [block id, block record, metadata, change of rules or no bytes]
  *   "archive"  [from, top] (archive.ts)
@@ -25,7 +25,7 @@ import { createRequire } from "node:module";
 import { assert, StoreError } from "../errors.ts";
 import type { LogPlace } from "./log.ts";
 
-export const STORE_FORMAT = 4;
+export const STORE_FORMAT = 5;
 export const STORE_MAGIC = "stillpoint store";
 
 type Shape = "integer" | "hash" | "hash?" | "bytes" | "text" | "boolean";
@@ -51,6 +51,10 @@ export interface BlockRecord {
   readonly rules: Buffer;
   /** Hash of what it changed of them; null: nothing. */
   readonly change: Buffer | null;
+  /** Whether its state is in the store. If not, the block before is there, from which it is made again. */
+  readonly stored: boolean;
+  /** Whether it is in the history. If not, it is kept because the state of another is made from it. */
+  readonly retained: boolean;
 }
 
 /** Who writes. */
@@ -81,6 +85,8 @@ const BLOCK: readonly Shape[] = [
   "boolean",
   "hash",
   "hash?",
+  "boolean",
+  "boolean",
 ];
 const CHECK_BYTES = 8;
 // Required as lmdb requires it (database.ts).
@@ -89,7 +95,7 @@ const packr = new Packr({ useRecords: false, variableMapSize: true });
 
 export function packBlock(block: BlockRecord): Buffer {
   const { height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned } = block;
-  const { rules, change } = block;
+  const { rules, change, stored, retained } = block;
   const values = [
     height,
     parent,
@@ -103,6 +109,8 @@ export function packBlock(block: BlockRecord): Buffer {
     pinned,
     rules,
     change,
+    stored,
+    retained,
   ];
   return pack(values, BLOCK);
 }
@@ -110,7 +118,7 @@ export function packBlock(block: BlockRecord): Buffer {
 /** @throws StoreError (STORE_CORRUPT) */
 export function unpackBlock(id: Buffer, bytes: Buffer): BlockRecord {
   const values = unpack(bytes, BLOCK, `of block ${id.toString("hex")}`);
-  const [height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned, rules, change] =
+  const [height, parent, root, data, metadata, budget, gasUsed, ended, sequence, pinned, ...rest] =
     values as [
       number,
       Buffer,
@@ -124,9 +132,12 @@ export function unpackBlock(id: Buffer, bytes: Buffer): BlockRecord {
       boolean,
       Buffer,
       Buffer | null,
+      boolean,
+      boolean,
     ];
+  const [rules, change, stored, retained] = rest;
   const made = { id, height, parent, root, data, metadata, budget, gasUsed, ended };
-  return { ...made, sequence, pinned, rules, change };
+  return { ...made, sequence, pinned, rules, change, stored, retained };
 }
 
 /** A block without its state, and what it was made from. */

@@ -22,8 +22,10 @@ import {
 export interface StoreState {
   /** Null: it holds no block. */
   readonly head: Buffer | null;
-  /** By height, the older of one height first. */
+  /** Those that are retained, by height, the older of one height first. */
   readonly blocks: readonly BlockRecord[];
+  /** Those that are kept for the states of others. */
+  readonly supports: readonly BlockRecord[];
   /** Where the log of inputs begins that goes on from there, null: there is none. */
   readonly log: LogPlace | null;
   /** What the id of its genesis is the hash of; null: it has none yet. */
@@ -64,6 +66,7 @@ export function genesisOf(database: Database): Buffer {
 
 /** What can be read of the records of a store, and what cannot. */
 export interface Records {
+  /** Retained or not. */
   readonly blocks: readonly BlockRecord[];
   /** Ids of the blocks whose records are damaged. */
   readonly damagedBlocks: readonly Buffer[];
@@ -122,12 +125,14 @@ export function readable<T>(read: () => T): T | null {
 
 /** Everything that is retained; costs what that is. */
 export function readState(database: Database): StoreState {
-  const blocks = database
+  const all = database
     .blockIds()
     .map((id) => unpackBlock(id, database.block(id) as Buffer))
     .sort(byHeight);
+  const blocks = all.filter(({ retained }) => retained);
+  const supports = all.filter(({ retained }) => !retained);
   const genesis = database.meta("genesis") === undefined ? null : genesisBytesOf(database);
-  return { head: readHead(database)?.id ?? null, blocks, genesis, log: readLog(database) };
+  return { head: readHead(database)?.id ?? null, blocks, supports, genesis, log: readLog(database) };
 }
 
 /** Where the log of inputs begins, null: there is none. */
@@ -144,6 +149,12 @@ export function readHead(database: Database): Head | null {
 
 /** The retained block with this id. */
 export function readBlock(database: Database, id: Buffer): BlockRecord | null {
+  const record = readAnyBlock(database, id);
+  return record?.retained ? record : null;
+}
+
+/** The block with this id, retained or kept for the states of others. */
+export function readAnyBlock(database: Database, id: Buffer): BlockRecord | null {
   const record = database.block(id);
   return record === undefined ? null : unpackBlock(id, record);
 }

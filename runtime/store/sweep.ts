@@ -40,7 +40,7 @@ export class Sweep {
     database.refresh();
     for (const id of database.blockIds()) {
       const block = unpackBlock(id, database.block(id) as Buffer);
-      this.#markStored(block.root);
+      if (block.stored) this.#markStored(block.root);
       for (const edge of inputEdges(block)) this.#markInput(edge);
     }
     this.#markHeap(heap, bit, refs);

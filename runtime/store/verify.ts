@@ -42,7 +42,10 @@ export interface Damage {
 export interface VerifiedBlock {
   readonly height: number | null;
   readonly id: string;
+  /** All of it that is stored; where its state is not, also that of the block from which it is made again. */
   readonly intact: boolean;
+  /** Whether its state is stored. */
+  readonly stored: boolean;
 }
 
 /** A block that the log of inputs has, and the store has not. */
@@ -93,6 +96,10 @@ export class Verifier {
   readonly #whole = new Set<string>();
   readonly #damages: Damage[] = [];
   readonly #blocks: VerifiedBlock[] = [];
+  /** By id: blocks that are whole but for what they are made from, and the block before where that counts. */
+  readonly #made = new Map<string, { readonly isWhole: boolean; readonly from: string | null }>();
+  /** Ids of damaged blocks that are kept for the states of others. */
+  readonly damagedSupports: Buffer[] = [];
   readonly damagedObjects = new Set<string>();
   /** Heights of the archive whose records are damaged. */
   readonly damagedArchived: number[] = [];
@@ -122,7 +129,7 @@ export class Verifier {
   unreadable(id: Buffer, height: number | null): void {
     this.#block = { id, height };
     this.#report({ ...ROOT, part: "record" }, null, null, "damaged", id);
-    this.#blocks.push({ height, id: id.toString("hex"), intact: false });
+    this.#blocks.push({ height, id: id.toString("hex"), intact: false, stored: false });
   }
 
   /** Verifies a block; yields now and then. One that a writer prunes meanwhile is left out. */
@@ -131,15 +138,31 @@ export class Verifier {
     const damages = this.#damages.length;
     let whole = reason === null;
     if (!whole) this.#report({ ...ROOT, part: "record" }, null, null, "damaged", block.id);
-    whole = (yield* this.#walk(rootEdge(block.root, "process"), ROOT)) && whole;
+    if (block.stored) whole = (yield* this.#walk(rootEdge(block.root, "process"), ROOT)) && whole;
     for (const edge of inputEdges(block)) {
       const part = edge.wanted === "rules" ? "rules" : edge.key === block.metadata ? "metadata" : "change";
       whole = (yield* this.#walk(edge, { ...ROOT, part })) && whole;
     }
     if (!whole) this.#database.refresh();
-    if (whole || this.#database.block(block.id) !== undefined) {
-      this.#blocks.push({ height: block.height, id: block.id.toString("hex"), intact: whole });
-    } else this.#damages.length = damages;
+    if (!whole && this.#database.block(block.id) === undefined) {
+      this.#damages.length = damages;
+      return;
+    }
+    const { height, stored, retained } = block;
+    const id = block.id.toString("hex");
+    this.#made.set(id, { isWhole: whole, from: stored ? null : block.parent.toString("hex") });
+    if (retained) this.#blocks.push({ height, id, intact: whole, stored });
+    else if (!whole) this.damagedSupports.push(block.id);
+  }
+
+  /** Whether a block, and all that its state is made from, is whole. */
+  #isIntact(id: string): boolean {
+    for (let next: string | null = id; next !== null; ) {
+      const made = this.#made.get(next);
+      if (made?.isWhole !== true) return false;
+      next = made.from;
+    }
+    return true;
   }
 
   /** Verifies the archive; yields now and then. `isWhole` knows the record of a height. */
@@ -164,15 +187,22 @@ export class Verifier {
   }
 
   result(): Verification {
+    const blocks = this.#blocks.flatMap((block) => {
+      const intact = this.#isIntact(block.id);
+      // A writer may have pruned it since, with what it is made from.
+      const isGone =
+        block.intact && !intact && this.#database.block(Buffer.from(block.id, "hex")) === undefined;
+      return isGone ? [] : [{ ...block, intact }];
+    });
     return {
       objects: this.#objects,
       bytes: this.#bytes,
-      blocks: this.#blocks,
+      blocks,
       logged: this.#logged,
       archived: this.#archived,
       damages: this.#damages,
       truncated: this.#truncated,
-      newestIntact: this.#blocks.find(({ intact }) => intact)?.id ?? null,
+      newestIntact: blocks.find(({ intact }) => intact)?.id ?? null,
     };
   }
 

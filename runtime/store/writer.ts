@@ -51,15 +51,21 @@ import {
   packTotals,
   STORE_FORMAT,
   type Totals,
-  unpackBlock,
 } from "./record.ts";
-import { checkFormat, genesisBytesOf, readBlock, readState, readTotals, type StoreState } from "./state.ts";
+import {
+  checkFormat,
+  genesisBytesOf,
+  readAnyBlock,
+  readState,
+  readTotals,
+  type StoreState,
+} from "./state.ts";
 import { Sweep } from "./sweep.ts";
 
 /** A block to write, by reference. */
 export interface NewBlock {
   readonly block: Omit<BlockRecord, "sequence" | "metadata" | "change">;
-  /** The root's record in the heap. */
+  /** The root's record in the heap, if its state is to be stored. */
   readonly ref: Ref;
   /** The BLOB of the metadata, 0: none. */
   readonly metadata: Ref;
@@ -70,8 +76,8 @@ export interface NewBlock {
 }
 
 /** What is written of a block: its rules are there before it names them, and its root. */
-export function refsOfBlock({ ref, metadata, change, rules }: NewBlock): Ref[] {
-  return [...rules, change, metadata, ref];
+export function refsOfBlock({ block, ref, metadata, change, rules }: NewBlock): Ref[] {
+  return [...rules, change, metadata, ...(block.stored ? [ref] : [])];
 }
 
 /** What names a block. */
@@ -83,7 +89,9 @@ export interface NamedBlock {
 /** What one transaction changes, in this order. */
 export interface StoreChange {
   readonly blocks: readonly NewBlock[];
-  /** Blocks that are no longer retained. */
+  /** Blocks that are no longer retained, and kept because the states of others are made from them. */
+  readonly supports: readonly NamedBlock[];
+  /** Blocks that are not kept any more. */
   readonly removed: readonly NamedBlock[];
   /** Blocks that leave the chain at its lower end, the lowest first: they are archived. */
   readonly archived: readonly Uint8Array[];
@@ -206,7 +214,8 @@ export class Writer {
   }
 
   /** Makes a change durable. */
-  change({ blocks, removed, archived, pinned, unpinned, chain, head, log }: StoreChange): Written {
+  change(change: StoreChange): Written {
+    const { blocks, supports, removed, archived, pinned, unpinned, chain, head, log } = change;
     const database = this.database;
     return this.#writing((written) => {
       const { bytes, more } = this.#writeAll(blocks.flatMap(refsOfBlock), written);
@@ -218,19 +227,25 @@ export class Writer {
       if (blocks.length > 0) this.#bind();
       let { nextSequence } = this.#totals;
       for (const { block, metadata, change } of blocks) {
-        const known = database.block(block.id);
-        const sequence = known === undefined ? nextSequence++ : unpackBlock(block.id, known).sequence;
+        const known = readAnyBlock(database, block.id);
+        const sequence = known?.sequence ?? nextSequence++;
+        // What was stored stays so, though it was made again since.
+        const stored = block.stored || known?.stored === true;
         const [input, changed] = [metadata, change].map((ref) => (ref === 0 ? null : this.#key(ref)));
-        const record = { ...block, metadata: input ?? null, change: changed ?? null, sequence };
+        const record = { ...block, metadata: input ?? null, change: changed ?? null, sequence, stored };
         database.putBlock(block.id, packBlock(record));
       }
       for (const id of archived) this.#archive(id as Buffer);
+      for (const { id, height } of supports) {
+        this.#edit(id as Buffer, { retained: false, pinned: false });
+        database.removeChain(height, id as Buffer);
+      }
       for (const { id, height } of removed) {
         database.removeBlock(id as Buffer);
         database.removeChain(height, id as Buffer);
       }
-      for (const id of pinned) this.#setPinned(id as Buffer, true);
-      for (const id of unpinned) this.#setPinned(id as Buffer, false);
+      for (const id of pinned) this.#edit(id as Buffer, { pinned: true });
+      for (const id of unpinned) this.#edit(id as Buffer, { pinned: false });
       for (const { id, height } of chain) database.putChain(height, id as Buffer);
       if (head !== null) this.#putHead(head as Head);
       if (log !== undefined) database.putMeta("log", log === null ? null : packLog(log));
@@ -284,7 +299,7 @@ export class Writer {
   }
 
   #archive(id: Buffer): void {
-    const block = readBlock(this.database, id);
+    const block = readAnyBlock(this.database, id);
     assert(block !== null, "store: a block to archive is not there");
     archiveBlock(this.database, block, this.#archiveLimit);
   }
@@ -295,10 +310,10 @@ export class Writer {
     return readArchived(this.database, target);
   }
 
-  #setPinned(id: Buffer, pinned: boolean): void {
-    const record = this.database.block(id);
-    assert(record !== undefined, "store: a block to pin is not there");
-    this.database.putBlock(id, packBlock({ ...unpackBlock(id, record), pinned }));
+  #edit(id: Buffer, fields: Partial<Pick<BlockRecord, "pinned" | "retained">>): void {
+    const block = readAnyBlock(this.database, id);
+    assert(block !== null, "store: a block to change is not there");
+    this.database.putBlock(id, packBlock({ ...block, ...fields }));
   }
 
   /**
@@ -346,9 +361,10 @@ export class Writer {
     const { database, path } = this;
     assert(this.state.head === null, "store: one that holds blocks cannot be discarded");
     if (!this.#isNew) {
-      const removed = readState(database).blocks;
-      const nothing = { blocks: [], archived: [], pinned: [], unpinned: [], chain: [], head: null };
-      this.change({ ...nothing, removed });
+      const { blocks, supports } = readState(database);
+      const removed = [...blocks, ...supports];
+      const rest = { archived: [], pinned: [], unpinned: [], chain: [], head: null };
+      this.change({ blocks: [], supports: [], removed, ...rest });
       return this.close();
     }
     await this.close();

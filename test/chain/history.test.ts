@@ -15,7 +15,7 @@ const RULES = {} as KnownRules;
 
 function entryOf(id: string, height: number, parent: string): Retained {
   const block: Block = { id, height, parent, root: "", data: new Uint8Array(), gasUsed: 0, ended: false };
-  return { block, ref: 0, metadata: 0, budget: 0, rules: RULES, change: 0 };
+  return { block, ref: 0, before: null, metadata: 0, budget: 0, rules: RULES, change: 0 };
 }
 
 const FIRST = entryOf("0", 0, "genesis");

@@ -43,13 +43,9 @@ export function checkTree(runtime: Runtime): Holdings {
   return checkProcess(heap, loadProcess(heap, root as Ref), "root", false, isOfRules);
 }
 
-/** The record of the head: the last of the retained, unless blocks were reverted. */
+/** The record of the head. */
 export function headRef(runtime: Runtime): Ref[] {
-  const { heap } = runtime.engine;
-  const { root } = runtime.head;
-  return [...runtime.roots()].filter(
-    (ref) => heap.bytes.toString("hex", ref * 64 + 32, ref * 64 + 64) === root,
-  );
+  return [runtime.refOf(runtime.head)];
 }
 
 function checkProcess(

@@ -4,8 +4,8 @@
  */
 
 import assert from "node:assert/strict";
+import type { StoreSettings } from "../../runtime/chain/options.ts";
 import type { Block, Candidate, Runtime } from "../../runtime/index.ts";
-import type { Store } from "../../runtime/store/store.ts";
 import { verifyStore } from "../../runtime/store.ts";
 import { HistoryModel } from "../chain/history-model.ts";
 import { open } from "../fixture.ts";
@@ -301,7 +301,7 @@ class Scenario {
     await runtime.flush();
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(this.#released, this.counts.ended);
-    const { path } = runtime.store as Store;
+    const { path } = runtime.engine.settings.store as StoreSettings;
     const retained = runtime.retained();
     await runtime.close();
     const again = await open([], { ...OPTIONS, store: path });

@@ -153,7 +153,15 @@ async function failureInSweep(from: string, kept: Block, at: number): Promise<bo
     const failing = async function (this: Store, number: number): Promise<unknown> {
       if (steps++ === at) {
         store.failAfter(0);
-        const none = { blocks: [], removed: [], archived: [], pinned: [], unpinned: [], chain: [] };
+        const none = {
+          blocks: [],
+          supports: [],
+          removed: [],
+          archived: [],
+          pinned: [],
+          unpinned: [],
+          chain: [],
+        };
         await assert.rejects(this.change({ ...none, head: null }), { code: "STORE_FULL" });
       }
       return sweep.call(this, number, 24);

@@ -1,0 +1,155 @@
+/**
+ * Making states again: a block whose state is neither in the heap nor in a store is run once more, from the
+ * nearest block below whose state is there.
+ *
+ * A block is a function of its parent and its input, and its id covers what comes out. So either the same
+ * state is there as before, or nothing is.
+ */
+
+import { LimitError, StoreError, UsageError } from "../errors.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
+import { lookAt } from "../heap/stub.ts";
+import { REWRITER_VERSION } from "../program/admit.ts";
+import { type Block, type BlockRun, makeBlock, type Retained } from "./block.ts";
+import { decodeChange } from "./change.ts";
+import type { Engine } from "./engine.ts";
+import { rulesOf } from "./upgrade.ts";
+
+const { node, v8 } = process.versions;
+/** What makes blocks, so that others with other ids can be explained. */
+export const BUILD = `program rewriter ${REWRITER_VERSION}, Node ${node}, V8 ${v8}`;
+
+/** A block to run again. */
+export interface Again {
+  readonly block: Pick<Block, "id" | "height">;
+  readonly metadata: Uint8Array;
+  readonly gasLimit: number;
+  /** As change.ts writes it; null: none. */
+  readonly change: Uint8Array | null;
+  /** What made it first, and where it was read. */
+  readonly build: string;
+  readonly path: string;
+}
+
+/** How blocks are run again. */
+export interface How {
+  readonly engine: Engine;
+  /** Gives it up when it is aborted. */
+  readonly signal: AbortSignal | null;
+  /** Makes room in a full heap; how many things it has let go of. */
+  readonly makeRoom: () => Promise<number>;
+}
+
+/**
+ * Runs a block again on the block before, whose state the caller holds, and hands it to `keep`, which must
+ * make it reachable at once.
+ *
+ * @throws StoreError (STORE_DIVERGED), UsageError (RULES_UNKNOWN, CANCELLED), LimitError
+ */
+export async function runAgain(
+  { engine, signal, makeRoom }: How,
+  before: Retained,
+  again: Again,
+  keep: (entry: Retained) => void,
+): Promise<Retained> {
+  const { heap, genesis, settings, rulebook } = engine;
+  const { block, metadata, gasLimit } = again;
+  const parent = before.block.id;
+  const change = again.change === null ? null : decodeChange(again.change);
+  const make = (run: BlockRun): Retained => {
+    const made = makeBlock(heap, genesis.id, run, block.height, parent, gasLimit);
+    if (made.block.id === block.id) keep(made);
+    return made;
+  };
+  let entry: Retained;
+  try {
+    const rules = await engine.inTurn(() => rulesOf(rulebook, before.rules, change, genesis.entry, settings));
+    const plan = { block: { height: block.height, parent }, hints: [], signal, events: null, rules };
+    entry = await engine.run(before.ref, metadata, gasLimit, plan, make, makeRoom);
+  } catch (error) {
+    // What this host lacks says nothing of the block.
+    const isHost = error instanceof LimitError || error instanceof StoreError;
+    const isCaller =
+      error instanceof UsageError && (error.code === "RULES_UNKNOWN" || error.code === "CANCELLED");
+    if (isHost || isCaller) throw error;
+    throw diverged(again, (error as Error).message);
+  }
+  if (entry.block.id === block.id) return entry;
+  throw diverged(again, entry.block.id);
+}
+
+export function diverged({ block: { id, height }, path, build }: Again, found: string): StoreError {
+  return new StoreError(
+    "STORE_DIVERGED",
+    `block ${height} of the store ${path} is ${id}, and running it again gives ${found}. It was ` +
+      `written by ${build}, this is ${BUILD}. Nothing was changed: open it with the build that wrote it, ` +
+      'or give up the blocks that are in the log alone, with the option "recover": "checkpoint"',
+    { path, height, block: id, found, wroteBuild: build, build: BUILD },
+  );
+}
+
+/** Where a state is made again. */
+export interface Around {
+  /** What another is made from. */
+  readonly below: (entry: Retained) => Retained | null;
+  /** Keeps a state as long as the work takes. */
+  readonly holding: <T>(entry: Retained, work: () => Promise<T>) => Promise<T>;
+  readonly path: string;
+}
+
+/** What is told of making a state again: the blocks that were run for it, and how long that took. */
+export interface Recomputed {
+  readonly blocks: number;
+  readonly milliseconds: number;
+}
+
+/**
+ * Makes the state of a block again, unless it is there, and those on the way to it. The caller holds the
+ * block. Null: it was there.
+ *
+ * @throws as `runAgain`; StoreError (STORE_CORRUPT: what it is made from is not there)
+ */
+export async function recompute(
+  how: How,
+  entry: Retained,
+  { below, holding, path }: Around,
+): Promise<Recomputed | null> {
+  const began = performance.now();
+  let blocks = 0;
+  for (; entry.ref === 0; blocks++) {
+    let [next, before] = [entry, below(entry)];
+    while (before !== null && before.ref === 0) [next, before] = [before, below(before)];
+    if (before === null) throw unsupported(next.block, path);
+    const base = before;
+    const again = { ...inputAgain(how.engine.heap, next), block: next.block, build: "an earlier run", path };
+    await holding(base, () =>
+      runAgain(how, base, again, ({ ref }) => {
+        // Another may have made it meanwhile.
+        if (next.ref === 0) next.ref = ref;
+      }),
+    );
+  }
+  return blocks === 0 ? null : { blocks, milliseconds: performance.now() - began };
+}
+
+/** What a block was made from; the change of its rules as bytes. */
+function inputAgain(
+  heap: Heap,
+  { metadata, budget, change }: Retained,
+): Omit<Again, "block" | "build" | "path"> {
+  const bytes = (ref: Ref): Uint8Array => new Uint8Array(heap.payload(ref));
+  return lookAt(heap, () => ({
+    metadata: bytes(metadata),
+    gasLimit: budget,
+    change: change === 0 ? null : bytes(change),
+  }));
+}
+
+function unsupported({ id, height }: Block, path: string): StoreError {
+  return new StoreError(
+    "STORE_CORRUPT",
+    `the store ${path} is damaged: the block before ${id} (${height}), from which its state is made, is ` +
+      'not there. "stillpoint store verify" says what is intact',
+    { path, block: id, height },
+  );
+}
