@@ -29,5 +29,6 @@ writeFileSync(join(dist, "runtime/batch/core.wasm"), await coreBytes());
 for (const name of OWN_PROGRAMS) {
   writeFileSync(join(dist, `runtime/app/guest/${name}.wasm`), await ownProgram(name));
 }
+cpSync(join(root, "runtime/abci/messages"), join(dist, "runtime/abci/messages"), { recursive: true });
 cpSync(join(root, "examples/ledger/blocks"), join(dist, "examples/ledger/blocks"), { recursive: true });
 chmodSync(join(dist, "runtime/cli/main.js"), 0o755);

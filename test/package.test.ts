@@ -77,6 +77,24 @@ test("the core of batches comes compiled", () => {
   assert.equal(stdout, "true\n");
 });
 
+test("CometBFT is served with the package that has its messages", () => {
+  mkdirSync(join(project, "node_modules/@bufbuild"), { recursive: true });
+  symlinkSync(
+    join(ROOT, "node_modules/@bufbuild/protobuf"),
+    join(project, "node_modules/@bufbuild/protobuf"),
+  );
+  writeFileSync(
+    join(project, "abci.js"),
+    `import { serveAbci } from "stillpoint/abci";
+     const server = await serveAbci({}, { address: "tcp://127.0.0.1:0" });
+     console.log(server.address.replace(/\\d+$/, "port"));
+     await server.close();`,
+  );
+  const { status, stdout, stderr } = inProject(process.execPath, ["abci.js"]);
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, "tcp://127.0.0.1:port\n");
+});
+
 test("a script runs a block through the API", () => {
   writeFileSync(
     join(project, "use.js"),
