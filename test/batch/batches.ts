@@ -8,7 +8,8 @@ import { ENDLESS_GAS, fitted, guest } from "../fixture.ts";
 const encoder = new TextEncoder();
 /** That the child may make. */
 const PROCESSES = 64;
-const ROOT = await guest("batch/root");
+/** The root of these runtimes. */
+export const BATCH_ROOT = await guest("batch/root");
 
 export interface Item {
   readonly input: Uint8Array;
@@ -48,7 +49,15 @@ export async function openBatches(
   memoryPages = 1024,
 ): Promise<Runtime> {
   const gasLimit = options.gasLimit ?? ENDLESS_GAS;
-  const runtime = await Runtime.open(fitted({ root: ROOT, programs: [program], ...options, gasLimit }));
+  const runtime = await Runtime.open(fitted({ root: BATCH_ROOT, programs: [program], ...options, gasLimit }));
+  const { data } = await runtime.produce(childMetadata(program, memoryPages, gasLimit));
+  const result = new DataView(data.buffer, data.byteOffset).getInt32(0, true);
+  if (result !== 0) throw new Error(`the child was not made: ${result}`);
+  return runtime;
+}
+
+/** The metadata of the block that makes child 1 of `program`. */
+export function childMetadata(program: Uint8Array, memoryPages: number, gasLimit: number): Uint8Array {
   const metadata = new Uint8Array(56);
   const view = new DataView(metadata.buffer);
   view.setUint32(0, 1, true);
@@ -56,10 +65,7 @@ export async function openBatches(
   view.setUint32(40, quota(memoryPages), true);
   view.setUint32(44, PROCESSES, true);
   view.setBigUint64(48, BigInt(gasLimit), true);
-  const { data } = await runtime.produce(metadata);
-  const result = new DataView(data.buffer, data.byteOffset).getInt32(0, true);
-  if (result !== 0) throw new Error(`the child was not made: ${result}`);
-  return runtime;
+  return metadata;
 }
 
 /** The metadata of a block that runs a batch. */

@@ -10,7 +10,7 @@ import { readdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Benchmark, jsonReport, tableReport } from "./report.ts";
 
-const HELPERS = new Set(["by-hand", "main", "measure", "report", "restart", "views-run"]);
+const HELPERS = new Set(["by-hand", "first-batch-run", "main", "measure", "report", "restart", "views-run"]);
 
 const available = readdirSync(new URL(".", import.meta.url))
   .filter((file) => file.endsWith(".ts"))
