@@ -83,6 +83,15 @@ test("the host asks a meter for gas, and no word of memory", () => {
   assert.notDeepEqual(violations(["runtime/kernel/slots/meter.ts"], /\bAUX_GAS\b/, codeOf), []);
 });
 
+test("no memory as a whole is a Buffer", () => {
+  // Its methods that take offsets go wrong beyond 2^31 or 2^32 on some engines (runtime/heap/bytes.ts).
+  const pattern = /\bBuffer\.from\(\s*[\w.#]*(buffer|memory)\b[^,]*\)/;
+  const names = sources.filter((name) => STATE.test(name));
+  assert.deepEqual(violations(names, pattern, codeOf), []);
+  // The board has two megabytes.
+  assert.notDeepEqual(violations(["runtime/worker/board.ts"], pattern, codeOf), []);
+});
+
 // ---- layers -----------------------------------------------------------------------------------------------
 
 /**

@@ -66,7 +66,7 @@ export const PAGE_LOADING = 4;
 
 /** The pages from `from` to `end` - 1 that commits have changed, ascending. */
 export function* changedPages(base: WebAssembly.Memory, from: number, end: number): Iterable<number> {
-  const flags = Buffer.from(base.buffer, from, end - from);
+  const flags = new Uint8Array(base.buffer, from, end - from);
   const changed = PAGE_LOADED | PAGE_DIRTY;
   for (let at = flags.indexOf(changed); at >= 0; at = flags.indexOf(changed, at + 1)) yield from + at;
 }

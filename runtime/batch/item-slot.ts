@@ -7,6 +7,7 @@
  */
 
 import * as abi from "../../syscalls/abi.ts";
+import { part } from "../heap/bytes.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff } from "../heap/table.ts";
 import { readPage } from "../image/memory.ts";
@@ -55,9 +56,9 @@ export class ItemSlot {
   readonly #calls: ItemCalls;
   readonly #core: Core;
   readonly #bound: number;
-  readonly memory: Buffer;
+  readonly memory: Uint8Array;
   readonly words: Uint32Array;
-  readonly #aux: Buffer;
+  readonly #aux: Uint8Array;
   readonly auxWords: Int32Array;
   readonly meter: Meter;
   readonly #exports: ItemExports;
@@ -116,9 +117,9 @@ export class ItemSlot {
       },
     });
     this.#exports = instance.exports as unknown as ItemExports;
-    this.memory = Buffer.from(guest.buffer);
+    this.memory = new Uint8Array(guest.buffer);
     this.words = new Uint32Array(guest.buffer);
-    this.#aux = Buffer.from(aux.buffer);
+    this.#aux = new Uint8Array(aux.buffer);
     this.auxWords = new Int32Array(aux.buffer);
     this.meter = new Meter(this.auxWords);
     this.#shadow = new Shadow(guest, aux, this.meter, memory.maximumPages, stateBytes, null);
@@ -166,7 +167,7 @@ export class ItemSlot {
 
   /** The input of an item, in the inbox. */
   input(inputs: Inputs, item: number): Buffer {
-    return this.memory.subarray(inputs.inbox, inputs.inbox + inputs.length(item));
+    return part(this.memory, inputs.inbox, inputs.length(item));
   }
 
   /**

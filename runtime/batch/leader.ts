@@ -232,7 +232,7 @@ export class Leader {
   /** The table of the state as the base has it. */
   #publish(root: Ref, bound: number): Ref {
     const heap = this.#heap;
-    const base = Buffer.from(this.#memory.base.buffer);
+    const base = new Uint8Array(this.#memory.base.buffer);
     let result = root;
     let count = 0;
     for (const page of changedPages(this.#memory.base, 0, bound / PAGE_BYTES)) {

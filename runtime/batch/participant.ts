@@ -299,7 +299,7 @@ export class Participant {
         if (page * PAGE_BYTES >= bound) {
           loadCells(this.#heap, base, bound, page, start);
         } else {
-          const target = Buffer.from(base.buffer, BASE_AT + page * PAGE_BYTES, PAGE_BYTES);
+          const target = new Uint8Array(base.buffer, BASE_AT + page * PAGE_BYTES, PAGE_BYTES);
           readPage(this.#heap, tableGet(this.#heap, memory, page), target);
         }
         Atomics.store(flags, page, PAGE_LOADED);

@@ -43,11 +43,11 @@ export function createRecords(): SharedArrayBuffer {
 
 export class Records {
   readonly #words: Int32Array;
-  readonly #bytes: Buffer;
+  readonly #bytes: Uint8Array;
 
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory);
-    this.#bytes = Buffer.from(memory as unknown as ArrayBuffer);
+    this.#bytes = new Uint8Array(memory);
   }
 
   /**

@@ -8,6 +8,7 @@ import { createHeap, HEADER_STORED, type Heap, type Ref, UNIT_WORDS } from "../h
 import { lookAt, makeStub } from "../heap/stub.ts";
 import { decodeGenesis } from "../image/rules.ts";
 import { ProgramCache } from "../program/cache.ts";
+import { knowTraps } from "../program/faults.ts";
 import type { BlockRecord } from "../store/record.ts";
 import { type Store, Stores } from "../store/store.ts";
 import type { StoreChange, Written } from "../store/writer.ts";
@@ -37,6 +38,7 @@ export interface Parts {
 
 /** Starts the threads, and makes or finds the blocks. */
 export async function openParts(settings: Settings): Promise<Parts> {
+  knowTraps();
   const handle = createHeap(settings.heapBytes);
   const heap = mainHeap(handle);
   const { workers, views, runner, from } = settings;

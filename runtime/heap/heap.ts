@@ -31,6 +31,7 @@
 
 import { assert, LimitError, StoreError } from "../errors.ts";
 import { COUNTING, work } from "../work.ts";
+import { part } from "./bytes.ts";
 
 const counting = COUNTING;
 
@@ -133,7 +134,7 @@ interface Region {
 export class Heap {
   /** All words; word i of an object's payload is `words[ref * 16 + 16 + i]`. */
   readonly words: Uint32Array;
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
   readonly control: Int32Array;
   readonly marks: Uint8Array;
   /**
@@ -158,7 +159,7 @@ export class Heap {
     this.#owner = owner;
     const length = handle.memory.byteLength;
     this.words = new Uint32Array(handle.memory, 0, length / 4);
-    this.bytes = Buffer.from(handle.memory as unknown as ArrayBuffer, 0, length);
+    this.bytes = new Uint8Array(handle.memory, 0, length);
     this.control = new Int32Array(handle.control);
     this.marks = new Uint8Array(handle.marks, 0, handle.marks.byteLength);
     this.generation = Atomics.load(this.control, CONTROL_GENERATION);
@@ -210,7 +211,7 @@ export class Heap {
   payload(ref: Ref): Buffer {
     const object = this.resolve(ref);
     const start = object * UNIT_BYTES + UNIT_BYTES;
-    return this.bytes.subarray(start, start + this.length(object));
+    return part(this.bytes, start, this.length(object));
   }
 
   /** A copy of `bytes` as a BLOB. */

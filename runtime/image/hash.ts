@@ -11,6 +11,7 @@
  */
 
 import { hash } from "node:crypto";
+import { copyBytes } from "../heap/bytes.ts";
 import {
   HEADER_HASH,
   HEADER_HASHED,
@@ -126,7 +127,7 @@ function hashNode(heap: Heap, ref: Ref): void {
   if (missing !== 0) Atomics.or(words, at + NODE_HASHED, missing);
   inputWords[0] = HASH_NODE | (HASH_VERSION << 8);
   inputWords[1] = bitmap;
-  heap.bytes.copy(input, NODE_PREFIX_BYTES, hashes * 4, hashes * 4 + count * HASH_BYTES);
+  copyBytes(heap.bytes, hashes * 4, input, NODE_PREFIX_BYTES, count * HASH_BYTES);
   keep(heap, ref, input.subarray(0, NODE_PREFIX_BYTES + count * HASH_BYTES));
 }
 

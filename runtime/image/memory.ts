@@ -7,6 +7,7 @@
  */
 
 import { assert } from "../errors.ts";
+import { copyBytes, equalBytes } from "../heap/bytes.ts";
 import { type Heap, KIND_PAGE, type Ref, UNIT_BYTES, unitsOf } from "../heap/heap.ts";
 import { type OwnNodes, tableGet, tableUpdate } from "../heap/table.ts";
 import { PAGE_BYTES } from "../limits.ts";
@@ -14,7 +15,7 @@ import { COUNTING, work } from "../work.ts";
 
 const counting = COUNTING;
 
-export const ZERO_PAGE = Buffer.alloc(PAGE_BYTES);
+export const ZERO_PAGE = new Uint8Array(PAGE_BYTES);
 const PAGE_UNITS = unitsOf(PAGE_BYTES);
 
 /** Is called before an object is made, with its size in units. */
@@ -27,12 +28,12 @@ export function pageStart(heap: Heap, page: Ref): number {
 }
 
 /** A page with the bytes of `source` at `offset`; 0 if they are all zero. */
-export function capturePage(heap: Heap, source: Buffer, offset: number, pay = NOBODY_PAYS): Ref {
+export function capturePage(heap: Heap, source: Uint8Array, offset: number, pay = NOBODY_PAYS): Ref {
   if (isZero(source, offset)) return 0;
   pay(PAGE_UNITS);
   if (counting) work.bytesCopied += PAGE_BYTES;
   const page = heap.allocate(KIND_PAGE, PAGE_BYTES, 0);
-  source.copy(heap.bytes, pageStart(heap, page), offset, offset + PAGE_BYTES);
+  copyBytes(source, offset, heap.bytes, pageStart(heap, page), PAGE_BYTES);
   return page;
 }
 
@@ -40,14 +41,13 @@ export function capturePage(heap: Heap, source: Buffer, offset: number, pay = NO
 export function pageEquals(
   heap: Heap,
   page: Ref,
-  source: Buffer,
+  source: Uint8Array,
   offset: number,
   length = PAGE_BYTES,
 ): boolean {
   if (counting) work.bytesCompared += length;
-  if (page === 0) return ZERO_PAGE.compare(source, offset, offset + length, 0, length) === 0;
-  const start = pageStart(heap, page);
-  return heap.bytes.compare(source, offset, offset + length, start, start + length) === 0;
+  if (page === 0) return equalBytes(ZERO_PAGE, 0, source, offset, length);
+  return equalBytes(heap.bytes, pageStart(heap, page), source, offset, length);
 }
 
 /** Whether two pages (0: zeros) have the same bytes from `from` to `to`. */
@@ -58,13 +58,13 @@ export function pagesEqual(heap: Heap, a: Ref, b: Ref, from: number, to: number)
   const start = pageStart(heap, a);
   const other = b === 0 ? ZERO_PAGE : heap.bytes;
   const at = b === 0 ? 0 : pageStart(heap, b);
-  return heap.bytes.compare(other, at + from, at + to, start + from, start + to) === 0;
+  return equalBytes(heap.bytes, start + from, other, at + from, to - from);
 }
 
-function isZero(source: Buffer, offset: number): boolean {
+function isZero(source: Uint8Array, offset: number): boolean {
   if (counting) work.bytesCompared += PAGE_BYTES;
   // Most pages that are not zero show it in their first bytes.
-  return source[offset] === 0 && ZERO_PAGE.compare(source, offset, offset + PAGE_BYTES) === 0;
+  return source[offset] === 0 && equalBytes(ZERO_PAGE, 0, source, offset, PAGE_BYTES);
 }
 
 /** Copies `length` bytes at `address` of the memory `root` to `target` at `offset`. */
@@ -85,22 +85,20 @@ export function readMemory(
     if (page === 0) {
       target.fill(0, offset + done, offset + done + size);
     } else {
-      const start = pageStart(heap, page) + within;
-      target.set(heap.bytes.subarray(start, start + size), offset + done);
+      copyBytes(heap.bytes, pageStart(heap, page) + within, target, offset + done, size);
     }
     done += size;
   }
 }
 
 /** Copies a page (0: zeros), or its first `length` bytes, to `target` at `offset`. */
-export function readPage(heap: Heap, page: Ref, target: Buffer, offset = 0, length = PAGE_BYTES): void {
+export function readPage(heap: Heap, page: Ref, target: Uint8Array, offset = 0, length = PAGE_BYTES): void {
   if (counting) work.bytesCopied += length;
   if (page === 0) {
-    ZERO_PAGE.copy(target, offset, 0, length);
-    return;
+    copyBytes(ZERO_PAGE, 0, target, offset, length);
+  } else {
+    copyBytes(heap.bytes, pageStart(heap, page), target, offset, length);
   }
-  const start = pageStart(heap, page);
-  heap.bytes.copy(target, offset, start, start + length);
 }
 
 /**
@@ -144,7 +142,7 @@ export class MemoryEdit {
     return page !== 0 && this.#ownPages.get(index) === page;
   }
 
-  write(address: number, source: Buffer, offset: number, length: number): void {
+  write(address: number, source: Uint8Array, offset: number, length: number): void {
     for (let done = 0; done < length; ) {
       const at = address + done;
       const within = at % PAGE_BYTES;
@@ -152,7 +150,7 @@ export class MemoryEdit {
       const page = this.#writable(Math.floor(at / PAGE_BYTES));
       const start = pageStart(this.#heap, page) + within;
       if (counting) work.bytesCopied += size;
-      source.copy(this.#heap.bytes, start, offset + done, offset + done + size);
+      copyBytes(source, offset + done, this.#heap.bytes, start, size);
       done += size;
     }
   }
@@ -232,6 +230,6 @@ export function initialMemory(
   data: readonly { readonly offset: number; readonly bytes: Uint8Array }[],
 ): Ref {
   const edit = new MemoryEdit(heap, 0);
-  for (const { offset, bytes } of data) edit.write(offset, Buffer.from(bytes), 0, bytes.length);
+  for (const { offset, bytes } of data) edit.write(offset, bytes, 0, bytes.length);
   return edit.commit();
 }

@@ -5,6 +5,7 @@
  */
 
 import { assert } from "../errors.ts";
+import { copyBytes } from "../heap/bytes.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import * as layout from "../program/layout.ts";
 import { COUNTING, work } from "../work.ts";
@@ -41,7 +42,7 @@ export function continuationBytes({ auxWords }: Slot): number {
 export function saveContinuation(heap: Heap, slot: Slot, entry: number): Ref {
   const bytes = Buffer.alloc(continuationBytes(slot));
   bytes.writeUInt32LE(entry, 0);
-  slot.aux.copy(bytes, HEADER_BYTES, layout.AUX_STACK);
+  copyBytes(slot.aux, layout.AUX_STACK, bytes, HEADER_BYTES, bytes.length - HEADER_BYTES);
   return heap.blob(bytes);
 }
 
@@ -52,7 +53,7 @@ export function saveContinuation(heap: Heap, slot: Slot, entry: number): Ref {
 export function startRewind(heap: Heap, slot: Slot, continuation: Ref): number {
   const bytes = heap.payload(continuation);
   if (counting) work.bytesCopied += bytes.length;
-  bytes.copy(slot.aux, layout.AUX_STACK, HEADER_BYTES);
+  copyBytes(bytes, HEADER_BYTES, slot.aux, layout.AUX_STACK, bytes.length - HEADER_BYTES);
   slot.auxWords[POSITION] = layout.AUX_STACK + bytes.length - HEADER_BYTES;
   setState(slot, layout.REWINDING);
   return bytes.readUInt32LE(0);

@@ -1,7 +1,8 @@
 /**
- * From what an activation threw to a fault code. The texts of engines differ between versions and stay here;
- * what is not recognised (RangeError of the native stack, CompileError, anything new) is no guest-visible
- * result but an error of the host.
+ * From what an activation threw to a fault code. Engines word their traps differently, and each engine from
+ * version to version. So this one is asked: a module that traps in every way shows its texts. What is not
+ * recognised (RangeError of the native stack, CompileError) is no guest-visible result but an error of the
+ * host.
  */
 
 import {
@@ -13,31 +14,90 @@ import {
   FAULT_NONE,
   FAULT_UNREACHABLE,
 } from "../../syscalls/abi.ts";
+import { UsageError } from "../errors.ts";
 import { AUX_FAULT } from "./layout.ts";
 
+/** What each function of the module does, and the fault that it is. Bounds of tables guests check. */
+const TRAPS: Readonly<Record<string, number>> = {
+  unreachable: FAULT_UNREACHABLE,
+  load: FAULT_MEMORY_BOUNDS,
+  fill: FAULT_MEMORY_BOUNDS,
+  null: FAULT_BAD_INDIRECT_CALL,
+  signature: FAULT_BAD_INDIRECT_CALL,
+  index: FAULT_BAD_INDIRECT_CALL,
+  divide: FAULT_DIVISION_BY_ZERO,
+  remainder: FAULT_DIVISION_BY_ZERO,
+  overflow: FAULT_INTEGER_OVERFLOW,
+  nan: FAULT_BAD_CONVERSION,
+  large: FAULT_BAD_CONVERSION,
+};
+
+/** The module, of the text in test/program/traps.wat. */
+const MODULE =
+  "AGFzbQEAAAABCAJgAABgAX4AAw0MAQAAAAAAAAAAAAAABAQBcAACBQMBAAEHZgsLdW5yZWFjaGFibGUAAQRsb2FkAAIEZmlsbAAD" +
+  "BG51bGwABAlzaWduYXR1cmUABQVpbmRleAAGBmRpdmlkZQAHCXJlbWFpbmRlcgAICG92ZXJmbG93AAkDbmFuAAoFbGFyZ2UACwkH" +
+  "AQBBAQsBAApwDAIACwMAAAsIAEF/KAIAGgsLAEF/QQBBAvwLAAsHAEEAEQAACwcAQQERAAALBwBBAhEAAAsIAEEBQQBuGgsIAEIB" +
+  "QgCBGgsMAEGAgICAeEF/bRoLDQBEAAAAAAAA+H+qGgsNAEQAAAAAAADwf7EaCw==";
+
+/** The module that traps. @internal */
+export const trapModule = (): Buffer<ArrayBuffer> => Buffer.from(MODULE, "base64");
+
+/** Its functions by what they do. @internal */
+export function trapping(): Record<string, () => void> {
+  return new WebAssembly.Instance(new WebAssembly.Module(trapModule())).exports as never;
+}
+
 /**
- * Texts of V8, exact. Those of a bad call_indirect differ: the first is that of Node 26, the second that of
- * Node 24.
+ * The engine's texts by running `traps`.
+ *
+ * @throws UsageError ENGINE_UNSUPPORTED if they do not tell the faults apart
+ * @internal
  */
-const FAULTS: ReadonlyMap<string, number> = new Map([
-  ["unreachable", FAULT_UNREACHABLE],
-  ["memory access out of bounds", FAULT_MEMORY_BOUNDS],
-  ["function signature mismatch", FAULT_BAD_INDIRECT_CALL],
-  ["null function or function signature mismatch", FAULT_BAD_INDIRECT_CALL],
-  ["table index is out of bounds", FAULT_BAD_INDIRECT_CALL],
-  ["divide by zero", FAULT_DIVISION_BY_ZERO],
-  ["remainder by zero", FAULT_DIVISION_BY_ZERO],
-  ["divide result unrepresentable", FAULT_INTEGER_OVERFLOW],
-  ["float unrepresentable in integer range", FAULT_BAD_CONVERSION],
-]);
+export function learnTexts(traps: Readonly<Record<string, () => void>>): ReadonlyMap<string, number> {
+  const texts = new Map<string, number>();
+  for (const [name, fault] of Object.entries(TRAPS)) {
+    const text = textOf(thrownBy(traps[name] as () => void));
+    const known = text === null ? undefined : texts.get(text);
+    if (text === null || (known !== undefined && known !== fault)) {
+      const why = `this engine shows "${name}" as ${text === null ? "no trap" : `"${text}"`}`;
+      const cure = "so faults of programs cannot be told apart: use Node 24 or 26";
+      throw new UsageError("ENGINE_UNSUPPORTED", `${why}, ${cure}`, { trap: name, text });
+    }
+    texts.set(text, fault);
+  }
+  return texts;
+}
+
+function thrownBy(trap: () => void): unknown {
+  try {
+    trap();
+  } catch (error) {
+    return error;
+  }
+  return null;
+}
+
+/** What an engine says about a trap; JavaScriptCore adds the expression that was evaluated. */
+function textOf(error: unknown): string | null {
+  return error instanceof WebAssembly.RuntimeError ? error.message.replace(/ \(evaluating .*/s, "") : null;
+}
+
+let texts: ReadonlyMap<string, number> | null = null;
+
+/** Makes sure that the engine's traps are known; costs a millisecond, once a thread. @throws UsageError */
+export function knowTraps(): ReadonlyMap<string, number> {
+  texts ??= learnTexts(trapping());
+  return texts;
+}
 
 /**
  * The fault of an activation that threw `error`; `aux` is its aux memory. Null: the host's own error, to be
  * thrown on.
  */
 export function faultOf(error: unknown, aux: Int32Array): number | null {
-  if (!(error instanceof WebAssembly.RuntimeError)) return null;
+  const text = textOf(error);
+  if (text === null) return null;
   const injected = aux[AUX_FAULT >> 2] as number;
   if (injected !== FAULT_NONE) return injected;
-  return FAULTS.get(error.message) ?? null;
+  return knowTraps().get(text) ?? null;
 }

@@ -19,6 +19,7 @@
  */
 
 import { hash } from "node:crypto";
+import { copyBytes } from "../heap/bytes.ts";
 import {
   HEADER_HASH,
   HEADER_HASHED,
@@ -113,7 +114,7 @@ function encodeNode(heap: Heap, ref: Ref): Buffer {
   bytes.writeUInt32LE(HASH_NODE | (HASH_VERSION << 8), 0);
   bytes.writeUInt32LE(heap.words[at + NODE_BITMAP] as number, 4);
   const hashes = childHashes(heap.words, ref) * 4;
-  heap.bytes.copy(bytes, NODE_PREFIX_BYTES, hashes, hashes + count * HASH_BYTES);
+  copyBytes(heap.bytes, hashes, bytes, NODE_PREFIX_BYTES, count * HASH_BYTES);
   return bytes;
 }
 

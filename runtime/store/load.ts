@@ -6,6 +6,7 @@
  */
 
 import { LimitError } from "../errors.ts";
+import { equalBytes } from "../heap/bytes.ts";
 import {
   HEADER_HASH,
   HEADER_HASHED,
@@ -113,12 +114,7 @@ export class DirectLoader implements Loader {
     if (known !== 0) {
       const start = known * UNIT_BYTES + HEADER_HASH * 4;
       const found = heap.words[known * UNIT_WORDS + HEADER_STORED] as number;
-      if (
-        (found & bit) !== 0 &&
-        heap.bytes.compare(hashes, at, at + HASH_BYTES, start, start + HASH_BYTES) === 0
-      ) {
-        return known;
-      }
+      if ((found & bit) !== 0 && equalBytes(heap.bytes, start, hashes, at, HASH_BYTES)) return known;
     }
     const stub = makeStub(heap, hashes, at);
     heap.words[stub * UNIT_WORDS + HEADER_STORED] = bit;

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { RuntimeOptions } from "../../runtime/index.ts";
 import { BATCH_ROOT, batchMetadata, childMetadata } from "../batch/batches.ts";
-import { guest } from "../fixture.ts";
+import { ENDLESS_GAS, fitted, guest } from "../fixture.ts";
 import type { FirstBatch, FirstBatchTask } from "./first-batch-run.ts";
 import { quantile, timesAsFast } from "./measure.ts";
 import type { Report } from "./report.ts";
@@ -23,7 +23,6 @@ const INBOX = 16 << 20;
 const WORK_US = [20, 100];
 /** Turns of arithmetic with which the loop is looked at. */
 const TURNS = 20_000;
-const GAS_LIMIT = 2 ** 50;
 
 const file = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -56,7 +55,7 @@ async function measure(report: Report, directory: string): Promise<void> {
   };
   const payments = await guest("batch/payments");
   const programs = [put("root.wasm", BATCH_ROOT), put("payments.wasm", payments)];
-  const child = put("child", childMetadata(payments, 1024, GAS_LIMIT));
+  const child = put("child", childMetadata(payments, 1024, ENDLESS_GAS));
   const runtime = new URL("../../dist/runtime/index.js", import.meta.url).href;
   /** The first batch of a new process. */
   const first = ({ options }: Variant, turns: number): FirstBatch => {
@@ -64,7 +63,7 @@ async function measure(report: Report, directory: string): Promise<void> {
     const task: FirstBatchTask = {
       runtime,
       programs,
-      options: { ...options, gasLimit: GAS_LIMIT },
+      options: fitted({ ...options, gasLimit: ENDLESS_GAS }),
       blocks: [child, batch],
     };
     const args = [file("first-batch-run.ts"), JSON.stringify(task)];
@@ -98,6 +97,6 @@ async function measure(report: Report, directory: string): Promise<void> {
 function transfers(turns: number): { readonly input: Uint8Array; readonly gas: number }[] {
   return Array.from({ length: ITEMS }, (_, i) => {
     const accounts = [i * 7919, i * 7919 * 3 + 1].map((place) => place % ACCOUNTS);
-    return { input: new Uint8Array(Uint32Array.of(turns, 2, ...accounts).buffer), gas: 2 ** 34 };
+    return { input: new Uint8Array(Uint32Array.of(turns, 2, ...accounts).buffer), gas: 2 ** 24 };
   });
 }

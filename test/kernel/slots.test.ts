@@ -54,7 +54,7 @@ async function scene() {
       const slot = pool.take(program.sequential, image, place);
       const expected = Buffer.alloc(PAGES * PAGE_BYTES);
       readMemory(heap, memory, 0, expected, 0, expected.length);
-      assert.ok(slot.memory.equals(expected), "the memory holds the image");
+      assert.ok(expected.equals(slot.memory), "the memory holds the image");
       pool.release(slot, WASM_PAGES);
       slots.add(slot);
       return slot;
@@ -147,7 +147,7 @@ test("programs that take turns in more instances than there may be share memorie
       assert.equal(slot.program, program);
       const expected = Buffer.alloc(WASM_PAGE_BYTES);
       expected[8 * i] = 1 + (i & 127);
-      assert.ok(slot.memory.equals(expected), "the memory holds the image");
+      assert.ok(expected.equals(slot.memory), "the memory holds the image");
       pool.release(slot, 1);
     });
   }

@@ -2,10 +2,12 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import initialise from "wabt";
 import { admitEntryProgram } from "../../runtime/program/admit.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
-import { faultOf } from "../../runtime/program/faults.ts";
+import { faultOf, learnTexts, trapModule, trapping } from "../../runtime/program/faults.ts";
 import type { Code } from "../../runtime/program/instrument/code.ts";
 import { AUX_FAULT } from "../../runtime/program/layout.ts";
 import * as abi from "../../syscalls/abi.ts";
@@ -169,11 +171,41 @@ if (process.argv.includes("--print")) {
     });
   }
 
-  test("texts of Node 24 and 26 are known", () => {
-    const aux = new Int32Array(16);
-    for (const text of ["function signature mismatch", "null function or function signature mismatch"]) {
-      assert.equal(faultOf(new WebAssembly.RuntimeError(text), aux), abi.FAULT_BAD_INDIRECT_CALL);
+  test("the module with which an engine is asked is that of its text", async () => {
+    const wabt = await initialise();
+    const text = readFileSync(new URL("traps.wat", import.meta.url), "utf8");
+    const features = { bulk_memory: true, reference_types: true };
+    const { buffer } = wabt.parseWat("traps.wat", text, features).toBinary({});
+    const names = WebAssembly.Module.exports(new WebAssembly.Module(Buffer.from(buffer)));
+    assert.deepEqual(trapModule(), Buffer.from(buffer));
+    assert.deepEqual(
+      names.map(({ name }) => name),
+      Object.keys(trapping()),
+    );
+  });
+
+  test("the texts of any engine are learned, without the expression that JavaScriptCore adds", () => {
+    const other = (text: string) => () => {
+      throw new WebAssembly.RuntimeError(`${text} (evaluating 'f()')`);
+    };
+    const named = Object.keys(trapping()).map((name) => [name, other(`it is ${name}`)] as const);
+    const texts = learnTexts(Object.fromEntries(named));
+    assert.equal(texts.get("it is null"), abi.FAULT_BAD_INDIRECT_CALL);
+    assert.equal(texts.get("it is remainder"), abi.FAULT_DIVISION_BY_ZERO);
+    assert.equal(texts.size, named.length);
+  });
+
+  test("an engine that does not tell faults apart is refused, and one that does not trap", () => {
+    const traps = trapping();
+    for (const name of Object.keys(traps)) {
+      const quiet = { ...traps, [name]: () => {} };
+      assert.throws(() => learnTexts(quiet), {
+        code: "ENGINE_UNSUPPORTED",
+        facts: { trap: name, text: null },
+      });
     }
+    const blurred = { ...traps, overflow: traps.divide as () => void };
+    assert.throws(() => learnTexts(blurred), { code: "ENGINE_UNSUPPORTED" });
   });
 
   test("an injected fault wins over the engine's text", () => {

@@ -1,6 +1,7 @@
 /** The program that a PUT names: by hash, or by its Wasm bytes, whose admission is part of the call. */
 
 import * as abi from "../../../syscalls/abi.ts";
+import { part } from "../../heap/bytes.ts";
 import type { Heap, Ref } from "../../heap/heap.ts";
 import { HASH_BYTES, hasHash } from "../../image/hash.ts";
 import { AdmissionError } from "../../program/admission-error.ts";
@@ -13,7 +14,7 @@ import { REASON_NUMBERS } from "./reasons.ts";
 export function findProgram(heap: Heap, programs: Programs, caller: Activation): LoadedProgram | undefined {
   const { programPointer } = caller.putRequest;
   const hash = Uint8Array.from(caller.slot.memory.subarray(programPointer, programPointer + HASH_BYTES));
-  const ofRules = programs.ofRules(Buffer.from(hash.buffer).toString("hex"));
+  const ofRules = programs.ofRules(Buffer.from(hash).toString("hex"));
   if (ofRules !== undefined) return ofRules;
   const words = new Uint32Array(hash.buffer);
   const named = (program: Ref): boolean => hasHash(heap, program, words);
@@ -29,7 +30,7 @@ export function findProgram(heap: Heap, programs: Programs, caller: Activation):
 export function installProgram(programs: Programs, caller: Activation): LoadedProgram | undefined {
   const { programPointer, programLength } = caller.putRequest;
   try {
-    return programs.install(caller.slot.memory.subarray(programPointer, programPointer + programLength));
+    return programs.install(part(caller.slot.memory, programPointer, programLength));
   } catch (error) {
     if (!(error instanceof AdmissionError)) throw error;
     refuse(caller, REASON_NUMBERS[error.reason], error.offset);

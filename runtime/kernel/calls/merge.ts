@@ -9,6 +9,7 @@
  */
 
 import * as abi from "../../../syscalls/abi.ts";
+import { copyBytes } from "../../heap/bytes.ts";
 import type { Heap, Ref } from "../../heap/heap.ts";
 import { tableDiff } from "../../heap/table.ts";
 import { pagesEqual, readPage } from "../../image/memory.ts";
@@ -103,7 +104,7 @@ function load(heap: Heap, caller: Activation, change: Change): void {
   readPage(heap, change.after, theirs);
   if (counting) work.bytesCopied += PAGE_BYTES;
   const start = change.index * PAGE_BYTES;
-  caller.slot.memory.copy(mine, 0, start, start + PAGE_BYTES);
+  copyBytes(caller.slot.memory, start, mine, 0, PAGE_BYTES);
 }
 
 function report({ slot }: Activation, { pointer }: MergeRequest, conflicts: Conflicts): void {

@@ -14,6 +14,7 @@
  */
 
 import * as abi from "../../../syscalls/abi.ts";
+import { copyBytes, part } from "../../heap/bytes.ts";
 import { type Heap, KIND_BLOB, type Ref, UNIT_WORDS } from "../../heap/heap.ts";
 import { highOf, joined, lowOf } from "../../u64.ts";
 import { COUNTING, work } from "../../work.ts";
@@ -65,7 +66,7 @@ export interface InputList extends InboxAndOutbox {
 }
 
 /** The object of inputs whose bytes are in `source`. */
-export function writeInputs(heap: Heap, inputs: InputList, source: Buffer): Ref {
+export function writeInputs(heap: Heap, inputs: InputList, source: Uint8Array): Ref {
   const { count, list } = inputs;
   if (counting) work.bytesCopied += inputs.bytes;
   const ref = heap.allocate(KIND_BLOB, HEADER_BYTES + inputs.bytes, 0);
@@ -81,7 +82,7 @@ export function writeInputs(heap: Heap, inputs: InputList, source: Buffer): Ref 
   // What lies in the source as it will lie here is copied together.
   const run = { from: 0, to: 0, length: 0 };
   const copyRun = (): void => {
-    if (run.length > 0) source.copy(heap.bytes, run.to, run.from, run.from + run.length);
+    if (run.length > 0) copyBytes(source, run.from, heap.bytes, run.to, run.length);
   };
   for (let i = 0; i < count; i++) {
     const from = i * INPUT_WORDS;
@@ -261,7 +262,7 @@ export class OutcomesWriter {
     heap.words[start + 1] = this.returned;
     heap.words[start + 2] = this.#length;
     heap.words.set(this.#records, start + HEADER_WORDS);
-    this.#outputs.copy(heap.bytes, start * 4 + body, 0, this.#length);
+    copyBytes(this.#outputs, 0, heap.bytes, start * 4 + body, this.#length);
     return ref;
   }
 
@@ -322,7 +323,8 @@ export class Outcomes {
   /** The outputs of items `first` to `end` - 1, one after the other: a view of the heap. */
   outputs(first: number, end: number): Buffer {
     const base = this.#start * 4 + HEADER_BYTES + this.count * abi.OUTCOME_SIZE;
-    return this.#heap.bytes.subarray(base + this.outputOffset(first), base + this.outputOffset(end));
+    const from = this.outputOffset(first);
+    return part(this.#heap.bytes, base + from, this.outputOffset(end) - from);
   }
 
   /** The records of items `first` to `end` - 1, with offsets that count from the output of the first. */

@@ -7,6 +7,7 @@
  */
 
 import * as abi from "../../../syscalls/abi.ts";
+import { part } from "../../heap/bytes.ts";
 import { BATCH_BYTES_LIMIT, DATA_BYTES_LIMIT, NAME_BYTES_LIMIT, PAGE_BYTES } from "../../limits.ts";
 import { joined } from "../../u64.ts";
 import {
@@ -215,7 +216,7 @@ export class PutRequest {
       const length = word(abi.PUT_ENTRY_LENGTH);
       if (!inside(slot, name, length)) return abi.E_RANGE;
       if (length > NAME_BYTES_LIMIT) return abi.E_NO_ENTRY;
-      this.entry = length === 0 ? "" : slot.memory.toString("latin1", name, name + length);
+      this.entry = length === 0 ? "" : part(slot.memory, name, length).toString("latin1");
       const starts = (parts & abi.PART_START) !== 0;
       this.argumentLow = starts ? word(abi.PUT_ARGUMENT) | 0 : 0;
       this.argumentHigh = starts ? word(abi.PUT_ARGUMENT + 4) | 0 : 0;
@@ -406,7 +407,7 @@ export class AccumulateRequest {
   readonly minimum = new Uint32Array(INTEGER_WORDS);
   readonly maximum = new Uint32Array(INTEGER_WORDS);
 
-  read(slot: { readonly memory: Buffer; readonly words: Uint32Array }, pointer: number): number {
+  read(slot: { readonly memory: Uint8Array; readonly words: Uint32Array }, pointer: number): number {
     const at = locate(slot, pointer, abi.ACCUMULATE_SIZE);
     if (at < 0) return at;
     const { words } = slot;
@@ -438,10 +439,10 @@ export class AccumulateRequest {
 export function readString(slot: Slot, pointer: number, limit: number): string {
   const address = pointer >>> 0;
   if (address < 4 || address % 2 !== 0 || !inside(slot, address - 4, 4)) return "";
-  const length = slot.memory.readUInt32LE(address - 4);
+  const length = part(slot.memory, address - 4, 4).readUInt32LE();
   const bytes = Math.min(length - (length % 2), limit * 2);
   if (!inside(slot, address, bytes)) return "";
-  return slot.memory.toString("utf16le", address, address + bytes);
+  return part(slot.memory, address, bytes).toString("utf16le");
 }
 
 /** Whether `length` bytes at `pointer` lie in the memory; both unsigned. */

@@ -47,7 +47,7 @@ function glueFor(marks: layout.Marks): WebAssembly.Module {
 export class Shadow {
   readonly #guest: WebAssembly.Memory;
   readonly #memory: WebAssembly.Memory;
-  readonly #aux: Buffer;
+  readonly #aux: Uint8Array;
   readonly #auxWords: Int32Array;
   readonly #meter: Meter;
   readonly #glue: ShadowGlue;
@@ -55,7 +55,7 @@ export class Shadow {
   /** Where the state ends, if it is put back by lines. */
   readonly #bound: number;
   readonly #log: LineLog | null;
-  #bytes: Buffer;
+  #bytes: Uint8Array;
   #heap: Heap | null = null;
   /** The slot's memory when the batch began. */
   #root: Ref = 0;
@@ -75,8 +75,8 @@ export class Shadow {
     this.#guest = guest;
     this.#meter = meter;
     this.#memory = newMemory(0, maximumPages);
-    this.#bytes = Buffer.from(this.#memory.buffer);
-    this.#aux = Buffer.from(aux.buffer);
+    this.#bytes = new Uint8Array(this.#memory.buffer);
+    this.#aux = new Uint8Array(aux.buffer);
     this.#auxWords = new Int32Array(aux.buffer);
     this.#marks = layout.marksOf(bound);
     this.#bound = bound;
@@ -98,7 +98,7 @@ export class Shadow {
     const missing = bytes - this.#bytes.length;
     if (missing > 0) {
       growMemory(this.#memory, missing / WASM_PAGE_BYTES);
-      this.#bytes = Buffer.from(this.#memory.buffer);
+      this.#bytes = new Uint8Array(this.#memory.buffer);
     }
     this.#end = bytes / (1 << shift);
     this.#aux.fill(0, layout.AUX_SHADOW, layout.AUX_SHADOW + bytes / PAGE_BYTES);
@@ -152,7 +152,7 @@ export class Shadow {
    */
   privateChanges(limit: number, but: readonly ByteRange[]): ByteRange[] {
     const ranges: { address: number; length: number }[] = [];
-    const guest = Buffer.from(this.#guest.buffer);
+    const guest = new Uint8Array(this.#guest.buffer);
     const listed = this.#auxWords[layout.AUX_LISTED / 4] as number;
     for (let i = 0; i < listed; i++) {
       const block = this.#auxWords[layout.AUX_LIST / 4 + 2 * i] as number;

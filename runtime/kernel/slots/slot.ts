@@ -83,7 +83,7 @@ export class Slot {
   readonly variant: Variant;
   readonly program: LoadedProgram;
   readonly exports: SlotExports;
-  readonly aux: Buffer;
+  readonly aux: Uint8Array;
   readonly auxWords: Int32Array;
   readonly meter: Meter;
   /** The table whose contents the memory holds, but for marked pages; or UNKNOWN. */
@@ -94,7 +94,7 @@ export class Slot {
   place = 0;
   /** Pages of 4 KiB of the memory that may have been written to: the others take nothing of the host. */
   #touched = 0;
-  memory: Buffer;
+  memory: Uint8Array;
   words: Uint32Array;
   readonly #memory: WebAssembly.Memory;
   readonly #auxMemory: WebAssembly.Memory;
@@ -135,11 +135,11 @@ export class Slot {
       k: { memory: this.#memory, aux: this.#auxMemory, ...imports, ...calls },
     });
     this.exports = instance.exports as unknown as SlotExports;
-    this.aux = Buffer.from(this.#auxMemory.buffer);
+    this.aux = new Uint8Array(this.#auxMemory.buffer);
     this.auxWords = new Int32Array(this.#auxMemory.buffer);
     this.meter = new Meter(this.auxWords);
     this.#list = this.auxWords.subarray(AUX_LIST / 4);
-    this.memory = Buffer.from(this.#memory.buffer);
+    this.memory = new Uint8Array(this.#memory.buffer);
     this.words = new Uint32Array(this.#memory.buffer);
   }
 
@@ -176,7 +176,7 @@ export class Slot {
   /** Makes the memory larger by `delta` pages of 64 KiB; quotas were checked. */
   grow(delta: number): void {
     growMemory(this.#memory, delta);
-    this.memory = Buffer.from(this.#memory.buffer);
+    this.memory = new Uint8Array(this.#memory.buffer);
     this.words = new Uint32Array(this.#memory.buffer);
   }
 

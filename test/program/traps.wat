@@ -1,0 +1,18 @@
+;; Traps in every way that a program can: the module in runtime/program/faults.ts.
+(module
+  (type $plain (func))
+  (memory 1)
+  (table 2 funcref)
+  (elem (i32.const 1) $other)
+  (func $other (param i64))
+  (func (export "unreachable") unreachable)
+  (func (export "load") (drop (i32.load (i32.const -1))))
+  (func (export "fill") (memory.fill (i32.const -1) (i32.const 0) (i32.const 2)))
+  (func (export "null") (call_indirect (type $plain) (i32.const 0)))
+  (func (export "signature") (call_indirect (type $plain) (i32.const 1)))
+  (func (export "index") (call_indirect (type $plain) (i32.const 2)))
+  (func (export "divide") (drop (i32.div_u (i32.const 1) (i32.const 0))))
+  (func (export "remainder") (drop (i64.rem_s (i64.const 1) (i64.const 0))))
+  (func (export "overflow") (drop (i32.div_s (i32.const 0x80000000) (i32.const -1))))
+  (func (export "nan") (drop (i32.trunc_f64_s (f64.const nan))))
+  (func (export "large") (drop (i64.trunc_f64_u (f64.const inf)))))
