@@ -39,6 +39,17 @@ export class Batch {
     outboxCapacity: u32 = BOX_BYTES,
   ) {
     memory.fill(this.struct, 0, abi.BATCH_SIZE);
+    this.place(stateBytes, inbox, inboxCapacity, outbox, outboxCapacity);
+  }
+
+  /** The same for a child of another program, or whose program has been replaced. */
+  place(
+    stateBytes: usize,
+    inbox: usize = stateBytes,
+    inboxCapacity: u32 = BOX_BYTES,
+    outbox: usize = stateBytes + BOX_BYTES,
+    outboxCapacity: u32 = BOX_BYTES,
+  ): void {
     store<u32>(this.struct, <u32>inbox, abi.BATCH_INBOX);
     store<u32>(this.struct, inboxCapacity, abi.BATCH_INBOX_CAPACITY);
     store<u32>(this.struct, <u32>outbox, abi.BATCH_OUTBOX);

@@ -44,7 +44,7 @@ import { readState } from "./program/decode/state.ts";
 import { withoutSections } from "./program/source-map/names.ts";
 import { addSources } from "./program/source-map/sources.ts";
 import { analyseGuest, mentionsContracts, parseLock, withInterface } from "./typed/build.ts";
-import type { TypedGuest } from "./typed/guest.ts";
+import type { Lock, TypedGuest } from "./typed/guest.ts";
 
 /** Options of `compileGuest`. */
 export interface CompileOptions {
@@ -119,16 +119,21 @@ const FEATURES = ["mutable-globals", "sign-extension", "nontrapping-f2i", "bulk-
  * const runtime = await Runtime.open({ root });
  */
 export async function compileGuest(entryFile: string, options: CompileOptions = {}): Promise<Uint8Array> {
-  return (await built(checkEntry(entryFile, options), options)).program;
+  return (await built(checkEntry(entryFile, options), options, null)).program;
 }
 
 /**
- * Compiles as `compileGuest`, and tells what the program of a typed guest is.
+ * Compiles as `compileGuest`, and tells what the program of a typed guest is. `lock` is for one without a
+ * lock file.
  *
  * @internal
  */
-export async function buildGuest(entryFile: string, options: CompileOptions = {}): Promise<Built> {
-  return built(checkEntry(entryFile, options), options);
+export async function buildGuest(
+  entryFile: string,
+  options: CompileOptions = {},
+  lock: Lock | null = null,
+): Promise<Built> {
+  return built(checkEntry(entryFile, options), options, lock);
 }
 
 /** What comes of compiling a guest. */
@@ -138,10 +143,10 @@ export interface Built {
   readonly typed: TypedGuest | null;
 }
 
-async function built(entry: string, options: CompileOptions): Promise<Built> {
+async function built(entry: string, options: CompileOptions, lock: Lock | null): Promise<Built> {
   const base = resolve(options.baseDirectory ?? findPackage(dirname(entry)) ?? dirname(entry));
   const source = toPosix(relative(base, entry));
-  const typed = await typedGuest(source, base);
+  const typed = await typedGuest(source, base, lock);
   const compile = (layout: CompileOptions): Promise<Compiled> => {
     const flags = compilerFlags({ ...layout, ...options });
     return compiled(
@@ -173,7 +178,7 @@ async function built(entry: string, options: CompileOptions): Promise<Built> {
 }
 
 /** What is known of a guest with contracts, under the lock file beside it; null for any other. */
-async function typedGuest(source: string, base: string): Promise<TypedGuest | null> {
+async function typedGuest(source: string, base: string, lock: Lock | null): Promise<TypedGuest | null> {
   const sources = {
     read: (path: string) => readSource(base, path),
     isSdk: (path: string) => isSdk(base, path),
@@ -181,12 +186,17 @@ async function typedGuest(source: string, base: string): Promise<TypedGuest | nu
   if (!(await mentionsContracts(source, sources))) return null;
   const path = lockPath(resolve(base, source));
   const text = existsSync(path) ? await readFile(path, "utf8") : null;
-  return analyseGuest(source, sources, text === null ? null : parseLock(text, path));
+  return analyseGuest(source, sources, text === null ? lock : parseLock(text, path));
 }
 
 /** The lock file of the guest `entry`: where its state lies. */
 export function lockPath(entry: string): string {
   return entry.replace(/\.ts$/, ".layout.json");
+}
+
+/** What a lock file holds. */
+export function lockText(lock: Lock): string {
+  return `${JSON.stringify(lock, null, 2)}\n`;
 }
 
 /**

@@ -16,7 +16,13 @@ export type { ArchivedBlock } from "./chain/archive.ts";
 export { type Block, BlockFault } from "./chain/block.ts";
 export { Candidate } from "./chain/candidates.ts";
 export type { Chain, MemoryRange } from "./chain/chain.ts";
-export type { Replacement, RetainedInput, RulesChange } from "./chain/change.ts";
+export {
+  decodeRulesChange,
+  encodeRulesChange,
+  type Replacement,
+  type RetainedInput,
+  type RulesChange,
+} from "./chain/change.ts";
 export type { Metrics } from "./chain/engine.ts";
 export type { EventFields, EventKind, EventStream, ReleaseReason, RuntimeEvent } from "./chain/events.ts";
 export type { BlockInput, ExecuteOptions, ProduceOptions, ReorgOptions } from "./chain/input.ts";

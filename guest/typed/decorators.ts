@@ -22,6 +22,12 @@ export declare function view(target?: any, name?: any, descriptor?: any): any;
 export declare function setup(target?: any, name?: any, descriptor?: any): any;
 
 /**
+ * A method without parameters that runs once, when a chain is upgraded to a program that has it from one that
+ * has not: what puts the state right. Its `block` is the one before. See docs/upgrading.md.
+ */
+export declare function migrate(target?: any, name?: any, descriptor?: any): any;
+
+/**
  * The most bytes of UTF-8 that a string of a record may have, or bytes may be, or elements an array; the
  * number of elements of a StaticArray. From the outermost in: `@max(10, 64) names: string[]`.
  */

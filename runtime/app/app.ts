@@ -11,25 +11,19 @@
 
 import { badArgument } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
-import type { Block, BlockFault, EventStream, ForkOptions, ProduceOptions, Runtime } from "../index.ts";
-import {
-  type Call,
-  type Client,
-  type Contracts,
-  failureCode,
-  type Outcome,
-  type Query,
-  type Transaction,
-} from "../typed/client.ts";
+import type { Block, BlockFault, Candidate, ForkOptions, Runtime } from "../index.ts";
+import type { AddressLike, Call, Contracts, Outcome, Query, Transaction } from "../typed/client.ts";
 import { fixedBytes } from "../typed/codec.ts";
-import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import { nonceOf } from "./authentication.ts";
-import { blockMessage, type Entry, readMessage, readResults } from "./blocks.ts";
+import { blockMessage, type Entry, type Input, readMessage, readResults } from "./blocks.ts";
+import { inputOf, NOBODY, runAsView } from "./calls.ts";
+import { appEvents } from "./events.ts";
 import { AUTHENTICATION_GAS, TRANSACTION_BYTES_MAX } from "./guest/messages.ts";
 import { Intake } from "./intake.ts";
 import { openRuntime } from "./open.ts";
 import type {
   AppEvent,
+  ApplyOptions,
   AppOptions,
   AppReorg,
   AppReorgOptions,
@@ -39,17 +33,18 @@ import type {
   ProposeOptions,
   QueryOptions,
   SubmitOptions,
+  Upgrade,
 } from "./options.ts";
 import { Pool, type Waiting } from "./pool.ts";
+import { APP, type AppProgram, Programs } from "./programs.ts";
 import type { Hex } from "./signer.ts";
-import { knownViews, type StateView, stateViews } from "./state.ts";
+import type { StateView } from "./state.ts";
+import { inputsOf, migrationError, planUpgrade, type Received } from "./upgrade.ts";
 
 const GAS = 10_000_000;
 const ESTIMATE_MARGIN = 1.25;
 /** Blocks for which a transaction that is signed here is good. */
 const GOOD_FOR = 256;
-const NOBODY = new Uint8Array(20);
-const APP: readonly number[] = [1];
 /** u64 height · u64 time, in the first line of state. */
 const CONTEXT_BYTES = 16;
 
@@ -57,38 +52,31 @@ const CONTEXT_BYTES = 16;
 export class App<Typed extends object = Contracts> {
   /** The runtime below, for all that an App has no word for. Blocks are to be made here alone. */
   readonly runtime: Runtime;
-  /**
-   * The program's functions by contract, which make calls for `submit`. `stillpoint build` writes its type.
-   */
-  readonly client: Typed;
-  /** The collections of the program's state by name, as they are after the latest block. */
-  readonly state: Readonly<Record<string, StateView>>;
   /** What signatures are for: 32 bytes. */
   readonly chain: Hex;
-  readonly #client: Client;
   readonly #options: AppOptions;
+  readonly #programs: Programs;
   readonly #pool: Pool;
   /** Null: callers are trusted. */
   readonly #intake: Intake | null;
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(runtime: Runtime, client: Client, chain: Hex, options: AppOptions) {
+  private constructor(runtime: Runtime, chain: Hex, options: AppOptions) {
     this.runtime = runtime;
-    this.#client = client;
-    this.client = client.contracts as unknown as Typed;
     this.chain = chain;
     this.#options = options;
+    this.#programs = new Programs(runtime);
     this.#pool = new Pool(options.authenticate !== undefined);
-    this.#intake = options.authenticate === undefined ? null : new Intake(runtime, client, this.#pool);
-    const read = (address: number, length: number): Uint8Array => runtime.read(APP, address, length);
-    this.state = knownViews(stateViews(client.description, read));
+    const isOpen = options.authenticate === undefined;
+    this.#intake = isOpen ? null : new Intake(runtime, this.#programs, this.#pool);
   }
 
   /**
    * Opens an app, on a store where it stood.
    *
-   * @throws UsageError (BAD_OPTION, NO_INTERFACE, E_GUEST_COMPILE, SETUP_FAILED…), StoreError STORE_GENESIS
-   *   if the store was made with another program or other rules; and as `Runtime.open`
+   * @throws UsageError (BAD_OPTION, NO_INTERFACE, E_GUEST_COMPILE, SETUP_FAILED…), UsageError UPGRADE or
+   *   STATE_MOVED if the app of the store has another program; StoreError STORE_GENESIS if it has another
+   *   authenticator, or began with other rules; and as `Runtime.open`
    * @example
    * ```ts
    * const app = await App.open<Client>({ contract: "bank.ts", store: "state" });
@@ -98,8 +86,26 @@ export class App<Typed extends object = Contracts> {
    * ```
    */
   static async open<Typed extends object = Contracts>(options: AppOptions): Promise<App<Typed>> {
-    const { runtime, client, chain } = await openRuntime(options);
-    return new App<Typed>(runtime, client, chain, options);
+    const { runtime, chain } = await openRuntime(options);
+    return new App<Typed>(runtime, chain, options);
+  }
+
+  /**
+   * The program's functions by contract, which make calls for `submit`. `stillpoint build` writes its type.
+   * After an upgrade there are those of the new program.
+   */
+  get client(): Typed {
+    return this.#program.client.contracts as unknown as Typed;
+  }
+
+  /** The collections of the program's state by name, as they are after the latest block. */
+  get state(): Readonly<Record<string, StateView>> {
+    return this.#program.state;
+  }
+
+  /** That of the latest block. */
+  get #program(): AppProgram {
+    return this.#programs.latest;
   }
 
   /** The latest block. */
@@ -138,9 +144,9 @@ export class App<Typed extends object = Contracts> {
     if (by !== undefined) throw wrong('this app trusts callers: give "from", or open it with "authenticate"');
     if (!Number.isSafeInteger(gas) || gas < 0) throw wrong(`gas: an integer, got ${gas}`);
     const bytes = checkLength(
-      transaction instanceof Uint8Array ? transaction : this.#input(transaction, "transaction", from),
+      transaction instanceof Uint8Array ? transaction : this.#encode(transaction, from),
     );
-    const call = transaction instanceof Uint8Array ? this.#client.callOf(bytes) : transaction;
+    const call = transaction instanceof Uint8Array ? this.#program.client.callOf(bytes) : transaction;
     if (call?.kind !== "transaction") throw wrong("these bytes call no transaction of the program");
     const sender = `0x${Buffer.from(bytes.subarray(4, 24)).toString("hex")}`;
     return new Promise<Outcome>((resolve, reject) => {
@@ -155,7 +161,7 @@ export class App<Typed extends object = Contracts> {
     }
     const { by, nonce } = options;
     if (by === undefined) throw wrong('this app authenticates: give "by", a Signer, or signed bytes');
-    this.#input(transaction, "transaction", NOBODY);
+    this.#encode(transaction, NOBODY);
     return async () =>
       checkLength(
         this.encode(transaction, { ...options, nonce: nonce ?? (await intake.nextNonce(by.address)) }),
@@ -170,11 +176,9 @@ export class App<Typed extends object = Contracts> {
    */
   encode(call: Transaction, options: SubmitOptions): Uint8Array {
     const { from, by, gas = this.#gas, nonce, lastHeight = this.head.height + GOOD_FOR } = options;
-    if (this.#intake === null) {
-      return this.#input(call, "transaction", from);
-    }
+    if (this.#intake === null) return this.#encode(call, from);
     if (by === undefined || nonce === undefined) throw wrong('give "by", a Signer, and "nonce"');
-    const input = this.#input(call, "transaction", NOBODY);
+    const input = this.#encode(call, NOBODY);
     const bytes = Buffer.concat([input.subarray(0, 4), call.bytes]);
     return by.sign({ chain: this.chain, nonce, gas, lastHeight, call: bytes });
   }
@@ -200,22 +204,69 @@ export class App<Typed extends object = Contracts> {
   produce({ time, ...options }: BlockOptions = {}): Promise<Produced> {
     return this.#inOrder(async () => {
       await this.#intake?.idle();
-      const run = (message: Uint8Array): Promise<Block> => this.runtime.produce(message, options);
+      const run = (metadata: Uint8Array): Promise<Block> => this.#produce({ metadata }, options);
       const [block, message] = await this.#make(time ?? this.#now(), options, run);
       return this.#settled(block, message);
     });
   }
 
   /**
-   * Makes the block that another replica made of the same message.
+   * Makes the block that another replica made of the same message. One of an upgrade is taken with
+   * `allowUpgrade` only: it changes the program.
    *
-   * @throws as `Runtime.produce`; UsageError BAD_ARGUMENT if it is not a block's message
+   * @throws as `Runtime.produce`; UsageError BAD_ARGUMENT if it is not a block's message, UPGRADE
    */
-  async apply(message: Uint8Array, options: ProduceOptions = {}): Promise<Produced> {
-    readMessage(message);
-    return this.#inOrder(async () =>
-      this.#settled(await this.runtime.produce(message, options), message.slice()),
-    );
+  apply(message: Uint8Array, { allowUpgrade = false, ...options }: ApplyOptions = {}): Promise<Produced> {
+    const bytes = message.slice();
+    return this.#inOrder(async () => {
+      const [input] = this.#inputs(this.head, { message: bytes, mayUpgrade: allowUpgrade }) as [Input];
+      return this.#settled(await this.#produce(input, options), bytes);
+    });
+  }
+
+  /**
+   * Makes a block without transactions that gives the app another program, which goes on with the state of
+   * the old one, or that changes other rules. Migrations that the new program has and the old one has not run
+   * before. What waits, waits on: a call that the new program does not have fails with "no such function".
+   *
+   * @throws UsageError (BAD_ARGUMENT, E_GUEST_…, NO_INTERFACE, STATE_MOVED, MIGRATION_FAULT); as `produce`
+   * @example
+   * ```ts
+   * await app.upgrade({ contract: "bank.ts" }); // edited: its state stays where it is
+   * ```
+   */
+  upgrade(to: Upgrade, { time, ...options }: BlockOptions = {}): Promise<Produced> {
+    return this.#inOrder(async () => {
+      const run = (input: Input) => this.#produce(input, options);
+      const [block, message] = await this.#upgradeTo(to, time, undefined, run);
+      return this.#settled(block, message);
+    });
+  }
+
+  #produce({ metadata, ...rules }: Input, options: Omit<BlockOptions, "time">): Promise<Block> {
+    return this.runtime.produce(metadata, { ...options, ...rules });
+  }
+
+  async #upgradeTo<B extends Block>(
+    to: Upgrade,
+    time: number | undefined,
+    on: number | Block | undefined,
+    run: (input: Input) => Promise<B>,
+  ): Promise<[block: B, message: Uint8Array]> {
+    const before = this.#programs.at(on ?? this.head);
+    const module = this.runtime.programBytes(before.name);
+    const planned = await planUpgrade(before, module, to, time ?? this.#now(on));
+    try {
+      return [await run(planned.input), planned.message];
+    } catch (error) {
+      throw migrationError(error, planned.after);
+    }
+  }
+
+  /** What messages make blocks of, the first on top of `on`. */
+  #inputs(on: number | Block, ...received: Received[]): Input[] {
+    const { name } = this.#programs.at(on);
+    return inputsOf(received, () => this.runtime.programBytes(name));
   }
 
   /**
@@ -230,17 +281,24 @@ export class App<Typed extends object = Contracts> {
    * await app.commit(proposal);
    * ```
    */
-  async execute({ time, on, message, ...options }: ProposeOptions = {}): Promise<Proposal> {
+  async execute(proposed: ProposeOptions = {}): Promise<Proposal> {
+    const { time, on, message, upgrade, allowUpgrade = false, ...options } = proposed;
     const place = { ...options, ...(on === undefined ? {} : { on }) };
-    const run = (bytes: Uint8Array) => this.runtime.execute(bytes, place);
-    await this.#intake?.idle();
-    if (message === undefined) {
-      const [block, made] = await this.#make(time ?? this.#now(on), options, run);
-      return { block, outcomes: known(this.#outcomes(block)), message: made };
+    const run = ({ metadata, ...rules }: Input) => this.runtime.execute(metadata, { ...place, ...rules });
+    if (message !== undefined) {
+      const bytes = message.slice();
+      const received = { message: bytes, mayUpgrade: allowUpgrade };
+      const [input] = this.#inputs(on ?? this.head, received) as [Input];
+      return this.#proposal(await run(input), bytes);
     }
-    readMessage(message);
-    const block = await run(message);
-    return { block, outcomes: known(this.#outcomes(block)), message: message.slice() };
+    if (upgrade !== undefined) return this.#proposal(...(await this.#upgradeTo(upgrade, time, on, run)));
+    await this.#intake?.idle();
+    const made = this.#make(time ?? this.#now(on), options, (metadata) => run({ metadata }));
+    return this.#proposal(...(await made));
+  }
+
+  #proposal(block: Candidate, message: Uint8Array): Proposal {
+    return { block, outcomes: this.#outcomes(block).filter((outcome) => outcome !== null), message };
   }
 
   /**
@@ -270,17 +328,22 @@ export class App<Typed extends object = Contracts> {
    *
    * @throws as `Runtime.reorg`
    */
-  reorg({ to, blocks }: AppReorgOptions): Promise<AppReorg> {
+  reorg({ to, blocks, allowUpgrade = false }: AppReorgOptions): Promise<AppReorg> {
     return this.#inOrder(async () => {
-      const messages = blocks.map((block) => (block instanceof Uint8Array ? block.slice() : block.message));
-      for (const message of messages) readMessage(message);
+      const received = blocks.map((block) =>
+        block instanceof Uint8Array
+          ? { message: block.slice(), mayUpgrade: allowUpgrade }
+          : { message: block.message, mayUpgrade: true },
+      );
+      const read = this.#inputs(to, ...received);
       const inputs = blocks.map((block, i) =>
-        block instanceof Uint8Array ? { metadata: messages[i] as Uint8Array } : block.block,
+        block instanceof Uint8Array ? (read[i] as Input) : block.block,
       );
       const { removed, added } = await this.runtime.reorg({ to, blocks: inputs });
+      const news = received.slice(received.length - added.length); // those before were of the chain already
       return {
         removed,
-        added: added.map((block, i) => this.#settled(block, messages[i] as Uint8Array)),
+        added: added.map((block, i) => this.#settled(block, (news[i] as Received).message)),
       };
     });
   }
@@ -292,7 +355,7 @@ export class App<Typed extends object = Contracts> {
    */
   async fork(options: ForkOptions = {}): Promise<App<Typed>> {
     const runtime = await this.#inOrder(() => this.runtime.fork(options));
-    return new App<Typed>(runtime, this.#client, this.chain, this.#options);
+    return new App<Typed>(runtime, this.chain, this.#options);
   }
 
   /**
@@ -307,29 +370,13 @@ export class App<Typed extends object = Contracts> {
    * ```
    */
   events(): AsyncGenerator<AppEvent, void, undefined> {
-    return this.#events(this.runtime.events());
-  }
-
-  async *#events(stream: EventStream): AsyncGenerator<AppEvent, void, undefined> {
-    for await (const event of stream) {
-      if (event.kind === "revert") {
-        yield { kind: "revert", height: event.height as number, block: event.block as string };
-      } else if (event.kind === "lost") {
-        yield { kind: "lost", count: event.count };
-      } else if (event.kind === "commit") {
-        const block = event.made;
-        for (const [transaction, outcome] of this.#outcomes(block).entries()) {
-          if (outcome?.ok !== true) continue;
-          for (const each of outcome.events) yield { kind: "event", block, transaction, ...each };
-        }
-      }
-    }
+    return appEvents(this.runtime.events(), (block) => this.#outcomes(block));
   }
 
   /** Makes a block of what waits: of less if it is more than a block takes. */
   async #make<B extends Block>(
     time: number,
-    { gasLimit = this.runtime.rules().gasLimit }: ProduceOptions,
+    { gasLimit = this.runtime.rules().gasLimit }: BlockOptions,
     run: (message: Uint8Array) => Promise<B>,
   ): Promise<[block: B, message: Uint8Array]> {
     const order = this.#options.order ?? ((waiting) => waiting);
@@ -352,12 +399,15 @@ export class App<Typed extends object = Contracts> {
   #settled(block: Block, message: Uint8Array): Produced {
     const outcomes = this.#outcomes(block);
     this.#pool.settle(readMessage(message), outcomes);
-    return { block, outcomes: known(outcomes), message };
+    return { block, outcomes: outcomes.filter((outcome) => outcome !== null), message };
   }
 
   /** Of the transactions of a block; null of one that was not run. */
-  #outcomes({ data }: Block): (Outcome | null)[] {
-    return readResults(data).map((result) => result && this.#client.outcome(result.selector, result));
+  #outcomes(block: Block): (Outcome | null)[] {
+    const results = readResults(block.data);
+    if (results.length === 0) return [];
+    const { client } = this.#programs.of(block);
+    return results.map((result) => result && client.outcome(result.selector, result));
   }
 
   #inOrder<T>(work: () => Promise<T>): Promise<T> {
@@ -384,7 +434,7 @@ export class App<Typed extends object = Contracts> {
     call: Query<Value, Failure>,
     options: QueryOptions = {},
   ): Promise<Outcome<Value, Failure>> {
-    return this.#look(call, "view", VIEW_ENTRY, options) as Promise<Outcome<Value, Failure>>;
+    return this.#look(call, "view", options) as Promise<Outcome<Value, Failure>>;
   }
 
   /**
@@ -397,7 +447,7 @@ export class App<Typed extends object = Contracts> {
     call: Transaction<Value, Failure>,
     options: QueryOptions & Required<Pick<QueryOptions, "from">>,
   ): Promise<Outcome<Value, Failure>> {
-    return this.#look(call, "transaction", TRANSACTION_ENTRY, options) as Promise<Outcome<Value, Failure>>;
+    return this.#look(call, "transaction", options) as Promise<Outcome<Value, Failure>>;
   }
 
   /**
@@ -414,17 +464,9 @@ export class App<Typed extends object = Contracts> {
     return Math.ceil(gasUsed * ESTIMATE_MARGIN);
   }
 
-  async #look(call: Call, kind: string, entry: string, options: QueryOptions): Promise<Outcome> {
-    const { from = NOBODY, on, gas } = options;
-    const { stack, ...view } = await this.runtime.call(APP, entry, {
-      input: this.#input(call, kind, from),
-      ...(on === undefined ? {} : { block: on }),
-      ...(gas === undefined ? {} : { gas }),
-    });
-    // The first frame of an abort is the place that it names itself: where a failure has its number.
-    const { line = 0, column = 0 } = stack[0]?.source ?? {};
-    const code = failureCode(line, column >>> 0, view.text);
-    return this.#client.outcome(this.#client.selectorOf(call), { ...view, code });
+  async #look(call: Call, kind: "view" | "transaction", options: QueryOptions): Promise<Outcome> {
+    const program = this.#programs.at(options.on ?? this.head);
+    return runAsView(this.runtime, program, call, kind, options);
   }
 
   /** Closes the runtime. Whoever still waits for a transaction is told. */
@@ -443,18 +485,9 @@ export class App<Typed extends object = Contracts> {
     return this.#options.gas ?? GAS;
   }
 
-  #input(call: Call, kind: string, from: Hex | Uint8Array | undefined): Uint8Array {
-    if (call?.kind !== kind) {
-      const text =
-        call?.kind === undefined ? "not a call of this app's client" : `a ${call.kind}, not a ${kind}`;
-      throw wrong(`${call?.contract}.${call?.name} is ${text}`);
-    }
-    return this.#client.input(call, from as Hex);
+  #encode(call: Call, from: AddressLike | undefined): Uint8Array {
+    return inputOf(this.#program.client, call, "transaction", from);
   }
-}
-
-function known(outcomes: readonly (Outcome | null)[]): Outcome[] {
-  return outcomes.filter((outcome) => outcome !== null);
 }
 
 function checkLength(bytes: Uint8Array): Uint8Array {

@@ -5,7 +5,7 @@
 
 import { ITEM_NOT_RUN, ITEM_REFUSED, ITEM_RETURNED } from "../../syscalls/abi.ts";
 import { badArgument } from "../arguments.ts";
-import { programHash } from "../index.ts";
+import { decodeRulesChange, programHash, type RulesChange } from "../index.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
 import { readState } from "../program/decode/state.ts";
 import type { Ending, Refusal } from "../typed/client.ts";
@@ -25,6 +25,8 @@ export type Result = (Ending & { readonly selector: number }) | null;
 /** What the first block makes. */
 export interface Genesis {
   readonly program: Uint8Array;
+  /** Pages of 4 KiB that its process is to have besides what it needs, if there are so many. */
+  readonly room: number;
   /** Null: callers are trusted. */
   readonly authenticator: Uint8Array | null;
   readonly chain: Uint8Array;
@@ -44,12 +46,14 @@ const REFUSALS: Readonly<Record<number, Refusal>> = {
   [message.REASON_SENDERS]: "too many senders",
 };
 
-export function genesisMessage({ program, authenticator, chain, sendersMax, setups }: Genesis): Uint8Array {
+export function genesisMessage(genesis: Genesis): Uint8Array {
+  const { program, room, authenticator, chain, sendersMax, setups } = genesis;
   const bytes = Buffer.alloc(message.GENESIS_BYTES);
   bytes.writeUInt32LE(message.MESSAGE_GENESIS, 0);
   const { stateBytes, memoryPages } = readState(program);
   bytes.writeUInt32LE(stateBytes, message.GENESIS_STATE);
   bytes.writeUInt32LE(memoryPages, message.GENESIS_PAGES);
+  bytes.writeUInt32LE(room, message.GENESIS_ROOM);
   bytes.set(programHash(program), message.GENESIS_PROGRAM);
   bytes.set(chain, message.GENESIS_CHAIN);
   if (authenticator !== null) {
@@ -90,12 +94,38 @@ function withEntries(head: Uint8Array, entries: readonly Entry[]): Uint8Array {
   return bytes;
 }
 
+/** What the runtime makes a block of. */
+export interface Input {
+  readonly metadata: Uint8Array;
+  readonly rules?: RulesChange;
+}
+
+/**
+ * What the runtime makes a block of, from its message: that itself, or, of an upgrade, two parts of it
+ * (upgrade.ts). A copy.
+ *
+ * @throws UsageError BAD_ARGUMENT if it is not the message of a block
+ */
+export function blockInput(bytes: Uint8Array): Input {
+  if (readKind(bytes) !== message.MESSAGE_UPGRADE || bytes.length < message.UPGRADE_BYTES) {
+    readMessage(bytes);
+    return { metadata: bytes.slice() };
+  }
+  const rules = decodeRulesChange(bytes.slice(message.UPGRADE_BYTES));
+  return { metadata: bytes.slice(0, message.UPGRADE_BYTES), rules };
+}
+
+function readKind(bytes: Uint8Array): number {
+  return bytes.length < 4 ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+}
+
 /**
  * The transactions of a block, from its message.
  *
  * @throws UsageError BAD_ARGUMENT if it is not the message of a block
  */
 export function readMessage(metadata: Uint8Array): Entry[] {
+  if (readKind(metadata) === message.MESSAGE_UPGRADE) return [];
   const bytes = Buffer.from(metadata.buffer, metadata.byteOffset, metadata.length);
   const refused = badArgument("metadata", metadata, "the message of a block that an App has made");
   if (bytes.length < message.BLOCK_BYTES || bytes.readUInt32LE(0) !== message.MESSAGE_BLOCK) throw refused;
@@ -111,6 +141,12 @@ export function readMessage(metadata: Uint8Array): Entry[] {
     at += padded(length);
   }
   return entries;
+}
+
+/** First bytes of the name of the program that a block ran, in hex, from its data; null in block 0. */
+export function programIn(data: Uint8Array): string | null {
+  if (data.length < message.RESULTS_BYTES) return null;
+  return Buffer.from(data.subarray(message.RESULTS_PROGRAM, message.RESULTS_BYTES)).toString("hex");
 }
 
 /** What the data of a block says of its transactions. */

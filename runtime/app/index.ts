@@ -18,6 +18,7 @@ export { App } from "./app.ts";
 export { type Authentication, signed } from "./authentication.ts";
 export type {
   AppEvent,
+  ApplyOptions,
   AppOptions,
   AppReorg,
   AppReorgOptions,
@@ -27,6 +28,7 @@ export type {
   ProposeOptions,
   QueryOptions,
   SubmitOptions,
+  Upgrade,
 } from "./options.ts";
 export type { Waiting } from "./pool.ts";
 export { type Hex, Signer, type Unsigned } from "./signer.ts";

@@ -4,10 +4,11 @@
  */
 
 import type { Runtime } from "../index.ts";
-import type { Client, Outcome, Transaction } from "../typed/client.ts";
+import type { Outcome, Transaction } from "../typed/client.ts";
 import { fixedBytes } from "../typed/codec.ts";
 import { type Admission, admission, nonceOf } from "./authentication.ts";
 import type { Pool } from "./pool.ts";
+import type { Programs } from "./programs.ts";
 
 interface Arrival {
   readonly bytes: () => Promise<Uint8Array>;
@@ -22,15 +23,15 @@ const AT_ONCE = 64;
 
 export class Intake {
   readonly #runtime: Runtime;
-  readonly #client: Client;
+  readonly #programs: Programs;
   readonly #pool: Pool;
   readonly #nonces = new Map<string, Promise<bigint>>();
   #arrivals: Arrival[] = [];
   #running: Promise<void> | null = null;
 
-  constructor(runtime: Runtime, client: Client, pool: Pool) {
+  constructor(runtime: Runtime, programs: Programs, pool: Pool) {
     this.#runtime = runtime;
-    this.#client = client;
+    this.#programs = programs;
     this.#pool = pool;
   }
 
@@ -85,7 +86,7 @@ export class Intake {
 
   #take({ resolve, reject }: Arrival, bytes: Uint8Array, seen: Admission): void {
     const { refusal, sender, gas, input } = seen;
-    const call = refusal === null ? this.#client.callOf(input) : null;
+    const call = refusal === null ? this.#programs.latest.client.callOf(input) : null;
     if (refusal === "used") this.#nonces.delete(sender); // somebody else signs for it, too
     if (refusal !== null) return resolve({ ok: false, error: refusal, gasUsed: 0 });
     if (call?.kind !== "transaction") return resolve({ ok: false, error: "no such function", gasUsed: 0 });

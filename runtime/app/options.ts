@@ -1,6 +1,6 @@
 /** What the operations of an App take and give. */
 
-import type { Block, Candidate, ForkOptions, ProduceOptions, RuntimeOptions } from "../index.ts";
+import type { Block, Candidate, ForkOptions, ProduceOptions, RulesChange, RuntimeOptions } from "../index.ts";
 import type { AddressLike, Outcome } from "../typed/client.ts";
 import type { Authentication } from "./authentication.ts";
 import type { Waiting } from "./pool.ts";
@@ -16,7 +16,7 @@ export interface AppOptions extends Omit<RuntimeOptions, "root" | "programs" | "
    * `app.ts`, or as a first build if there is none. Or `program`.
    */
   readonly contract?: string;
-  /** The program that `stillpoint build` made, instead of its source. */
+  /** The program that `stillpoint build` made, instead of its source. Without both, that of the store. */
   readonly program?: Uint8Array;
   /**
    * Arguments of the setups of contracts, by contract: what a new chain starts with. Not looked at where a
@@ -63,8 +63,8 @@ export interface QueryOptions {
   readonly gas?: number;
 }
 
-/** Options of a block: those of `Runtime.produce`, and its time. */
-export interface BlockOptions extends ProduceOptions {
+/** Options of a block: those of `Runtime.produce` but for rules, and its time. */
+export interface BlockOptions extends Omit<ProduceOptions, "rules"> {
   /** Milliseconds since 1970, not less than the block before says. Default: now. */
   readonly time?: number;
 }
@@ -75,6 +75,31 @@ export interface ProposeOptions extends BlockOptions {
   readonly on?: number | Block;
   /** The message of a block that another replica made, to run that instead of what waits. */
   readonly message?: Uint8Array;
+  /** Whether that may be the message of an upgrade. Default false. */
+  readonly allowUpgrade?: boolean;
+  /** What to upgrade to, in a block without transactions. */
+  readonly upgrade?: Upgrade;
+}
+
+/** Options of `apply`. */
+export interface ApplyOptions extends Omit<ProduceOptions, "rules"> {
+  /** Whether the message may be one of an upgrade. Default false. */
+  readonly allowUpgrade?: boolean;
+}
+
+/** What an app is upgraded to: a program, other rules, or both. */
+export interface Upgrade {
+  /**
+   * The file with the contracts. It is compiled under the lock file beside it, which is written, as
+   * `stillpoint build` does; where there is none, the state stays where the app has it. Or `program`.
+   */
+  readonly contract?: string;
+  /** The program that `stillpoint build` made, under the lock file of the one that the app has. */
+  readonly program?: Uint8Array;
+  /** Gas that migrations may use. Default: all of the block's. */
+  readonly gas?: number;
+  /** Changes of rules besides: gasLimit, quotas, prices. */
+  readonly rules?: Omit<RulesChange, "programs" | "replace">;
 }
 
 /** A block of an app. */
@@ -95,6 +120,8 @@ export interface Proposal extends Produced {
 export interface AppReorgOptions {
   readonly to: number | Block;
   readonly blocks: readonly (Proposal | Uint8Array)[];
+  /** Whether there may be messages of upgrades among them. Default false. */
+  readonly allowUpgrade?: boolean;
 }
 
 /** What `reorg` changed. */

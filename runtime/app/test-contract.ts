@@ -98,7 +98,7 @@ export class TestContract<Typed extends object = Contracts> {
   #run(call: Call, entry: string, from: AddressLike): Outcome {
     const [outcome] = this.process.batch(entry, [this.#client.input(call, from)]) as [TestOutcome];
     const { fault, code, gasUsed, output } = outcome;
-    return this.#client.outcome(this.#client.selectorOf(call), { fault, code, gasUsed, output });
+    return this.#client.outcome(call.selector, { fault, code, gasUsed, output });
   }
 
   /** All that the contract holds. Set it to go back, or forth. */

@@ -69,6 +69,18 @@ export abstract class Chain {
   abstract rules(block?: number | Block): Rules;
 
   /**
+   * The Wasm bytes of a program that the rules of a retained block name.
+   *
+   * @throws UsageError (NO_PROGRAM)
+   * @example
+   * ```ts
+   * const { program } = runtime.inspect([]);
+   * console.log(Buffer.from(programHash(runtime.programBytes(program))).toString("hex") === program); // true
+   * ```
+   */
+  abstract programBytes(program: string): Uint8Array;
+
+  /**
    * A block that is kept without its state, with what it was made from: one of this chain by its height, or
    * any by its id. Null if the option "archiveBlocks" did not keep it, or it has not left the chain yet.
    *

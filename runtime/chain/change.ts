@@ -14,7 +14,7 @@
  */
 
 import { CHILD_LIMIT } from "../../syscalls/abi.ts";
-import { badOption, checkNames, integer } from "../arguments.ts";
+import { badArgument, badOption, checkNames, integer } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import { BadBytes, ByteReader, ByteWriter } from "../image/bytes.ts";
 import { HASH_BYTES, HASH_CHANGE } from "../image/record.ts";
@@ -257,6 +257,29 @@ export function decodeChange(bytes: Uint8Array): Change {
 function optional<T>(writer: ByteWriter, value: T | null | undefined, put: (value: T) => void): void {
   writer.u8(value === null || value === undefined ? 0 : 1);
   if (value !== null && value !== undefined) put(value);
+}
+
+/**
+ * A change of rules as bytes, as a block's input keeps it: what other nodes need to make the same block.
+ *
+ * @throws UsageError (BAD_OPTION)
+ */
+export function encodeRulesChange(rules: RulesChange): Uint8Array {
+  return encodeChange(checkChange(rules) ?? { programs: [], numbers: {}, texts: {}, replace: [] });
+}
+
+/**
+ * The change of rules that these bytes are.
+ *
+ * @throws UsageError (BAD_ARGUMENT)
+ */
+export function decodeRulesChange(bytes: Uint8Array): RulesChange {
+  try {
+    return changeOf(decodeChange(bytes));
+  } catch (cause) {
+    if (!(cause instanceof BadBytes)) throw cause;
+    throw badArgument("bytes", bytes, "a change of rules, as encodeRulesChange gives it");
+  }
 }
 
 /** What a block was made from. */

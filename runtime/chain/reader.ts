@@ -19,7 +19,7 @@ import { Chain } from "./chain.ts";
 import type { RetainedInput } from "./change.ts";
 import type { Side } from "./diff.ts";
 import { type FollowEvent, Follower } from "./follow.ts";
-
+import { noProgram } from "./rulebook.ts";
 import { type Access, archivedOf, blockOf, checkState, findBlock } from "./stored.ts";
 
 /** Options of `openReader`. */
@@ -140,6 +140,16 @@ export class Reader extends Chain {
 
   rules(block?: number | Block): Rules {
     return this.#looking(() => decodeRules(this.#blob(this.#find(block).rules)));
+  }
+
+  programBytes(program: string): Uint8Array {
+    return this.#looking(() => {
+      const { blocks } = this.#access.readState(this.#database);
+      const known = new Map(blocks.map(({ rules }) => [rules.toString("hex"), rules]));
+      const isNamed = (rules: Buffer): boolean => decodeRules(this.#blob(rules)).programs.includes(program);
+      if (![...known.values()].some(isNamed)) throw noProgram(program);
+      return this.#blob(Buffer.from(program, "hex"));
+    });
   }
 
   /** A copy of the blob with this hash. */

@@ -1,6 +1,8 @@
 /** What a trace and a view give. */
 
-import type { Frame, TraceEvent } from "../kernel/trace.ts";
+import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
+
+export type { ByteRange, Frame, TraceEvent };
 
 /** What happened in a block, and what became of it. */
 export interface Trace {

@@ -8,7 +8,7 @@
  * Called from the main thread, and where it makes objects while no collection runs.
  */
 
-import { StoreError } from "../errors.ts";
+import { StoreError, UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { hashHexOf, lookAt } from "../heap/stub.ts";
 import { hashObject } from "../image/hash.ts";
@@ -83,6 +83,13 @@ export class Rulebook {
       if (!this.#bytes.has(name)) this.#bytes.set(name, ref);
     }
     return name;
+  }
+
+  /** The Wasm bytes of a program of rules that are known. @throws UsageError (NO_PROGRAM) */
+  bytesOf(name: string): Uint8Array {
+    const ref = this.#bytes.get(name);
+    if (ref === undefined) throw noProgram(name);
+    return lookAt(this.#heap, () => new Uint8Array(this.#heap.payload(ref)));
   }
 
   /** Rules of which all programs were added. */
@@ -178,6 +185,12 @@ export class Rulebook {
     const wanted = this.#isParallel && program.stateBytes > 0;
     return { program, batchCode: wanted ? await this.#cache.batchCode(program, costs) : null };
   }
+}
+
+/** No rules name this program. */
+export function noProgram(name: string): UsageError {
+  const text = `no rules of a retained block name a program ${name}: "rules" lists those of a block`;
+  return new UsageError("NO_PROGRAM", text, { program: name });
 }
 
 function compile(code: Uint8Array): Promise<WebAssembly.Module> {

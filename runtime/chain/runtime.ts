@@ -14,7 +14,6 @@ import { UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
 import type { Rules } from "../image/rules.ts";
-import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
 import type { ArchivedBlock } from "./archive.ts";
 import { type Block, inputOf, type Retained, retainedHeader } from "./block.ts";
 import type { Candidate } from "./candidates.ts";
@@ -48,8 +47,6 @@ import { Queue } from "./queue.ts";
 import type { Trace, View } from "./results.ts";
 import { checkTraced, type TriedBlock, traceBlock } from "./trace.ts";
 import { type CallOptions, checkCall, Views } from "./views.ts";
-
-export type { ByteRange, Frame, TraceEvent };
 
 /**
  * A running tree of processes.
@@ -106,8 +103,7 @@ export class Runtime extends Chain {
    * stays where it is and the next block can be tried at once.
    *
    * @throws UsageError (METADATA_TOO_LONG, ENDED, CLOSED, BAD_OPTION), BlockFault, LimitError, StoreError;
-   * with
-   *   `rules` AdmissionError and UsageError (E_STATE, QUOTA, MIGRATION_FAULT, RULES_UNKNOWN) as well
+   *   with `rules` AdmissionError, UsageError (E_STATE, QUOTA, MIGRATION_FAULT, RULES_UNKNOWN) as well
    */
   async produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
     const input = checkInput(metadata, options);
@@ -332,6 +328,10 @@ export class Runtime extends Chain {
     return this.#find(block).rules.rules;
   }
 
+  programBytes(program: string): Uint8Array {
+    return this.#engine.rulebook.bytesOf(program);
+  }
+
   archived(target: number | string): Promise<ArchivedBlock | null> {
     return this.#queue.atOnce(() => this.#journal.archived(target));
   }
@@ -395,9 +395,9 @@ export class Runtime extends Chain {
 
   /**
    * Every activation and call of a retained block or candidate, in the order of a run on one thread, and of
-   * every fault the stack of functions with source lines. The block is run once more for it, from the block
-   * before, which must be there too. Or of a block that is only tried: given what `produce` would be given,
-   * and perhaps on which block, it is run and forgotten. That shows why it fails, or its root and data.
+   * every fault the stack with source lines. The block is run once more for it, from the block before, which
+   * must be there too. Or of a block that is only tried: given what `produce` would be given, and perhaps on
+   * which block, it is run and forgotten. That shows why it fails, or its root and data.
    *
    * @throws UsageError (NOT_RETAINED, CLOSED; for an input as `produce`)
    * @example

@@ -1,6 +1,6 @@
 /** The TypeScript of a client: types of a program's functions, records and failures, from its interface. */
 
-import { type Interface, type Parameter, SCALAR_BYTES, type Type } from "./interface.ts";
+import { type Interface, isCalled, type Parameter, SCALAR_BYTES, type Type } from "./interface.ts";
 
 /**
  * The text of a module that exports `Client`, for `App.open<Client>(…)`. `docs` are doc comments by contract
@@ -33,7 +33,7 @@ export function clientSource(description: Interface, docs: ReadonlyMap<string, s
   lines.push("", "export interface Client {");
   for (const contract of contracts) {
     lines.push(`  readonly ${contract}: {`);
-    for (const each of functions.filter((other) => other.contract === contract && other.kind !== "setup")) {
+    for (const each of functions.filter((other) => other.contract === contract && isCalled(other))) {
       const doc = docs.get(`${contract}.${each.name}`) ?? "";
       if (doc !== "")
         lines.push("    /**", ...doc.split("\n").map((line) => `     * ${line}`.trimEnd()), "     */");

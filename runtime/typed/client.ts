@@ -6,7 +6,7 @@
 
 import { UsageError } from "../errors.ts";
 import { Decoder, encode, fixedBytes } from "./codec.ts";
-import type { FunctionType, Interface, RecordType } from "./interface.ts";
+import { type FunctionType, type Interface, isCalled, type RecordType } from "./interface.ts";
 import { ARGUMENTS, FAILURES_OWN } from "./model.ts";
 
 /** Twenty bytes: as a Uint8Array, or "0x…" in hex. */
@@ -19,6 +19,8 @@ export interface Call<Value = unknown, Failure extends string = string, Kind ext
   readonly contract: string;
   readonly name: string;
   readonly kind: Kind;
+  /** By which the program knows the function: so a call stays that of the program that it was made for. */
+  readonly selector: number;
   /** The encoded arguments. */
   readonly bytes: Uint8Array;
   readonly [types]?: [Value, Failure];
@@ -127,7 +129,7 @@ export class Client {
     this.#events = new Map(description.records.map((record) => [record.selector, record]));
     this.#functions = new Map(description.functions.map((each) => [each.selector, each]));
     const contracts: Record<string, Record<string, (args?: object) => Call>> = {};
-    for (const each of description.functions.filter(({ kind }) => kind !== "setup")) {
+    for (const each of description.functions.filter(isCalled)) {
       contracts[each.contract] ??= {};
       (contracts[each.contract] as Record<string, unknown>)[each.name] = (args: object = {}): Call =>
         this.#call(each, args);
@@ -136,9 +138,9 @@ export class Client {
   }
 
   #call(of: FunctionType, args: object): Call {
-    const { contract, name, kind, parameters } = of;
+    const { contract, name, kind, selector, parameters } = of;
     const bytes = encode(this.description, parameters, args, `${contract}.${name}`);
-    return { contract, name, kind, bytes };
+    return { contract, name, kind, selector, bytes };
   }
 
   /**
@@ -159,7 +161,7 @@ export class Client {
   /** The input of a call that `from` makes. */
   input(call: Call, from: AddressLike): Uint8Array {
     const input = Buffer.alloc(ARGUMENTS + call.bytes.length);
-    input.writeUInt32LE(this.selectorOf(call), 0);
+    input.writeUInt32LE(call.selector, 0);
     input.set(fixedBytes(20, from, "from"), 4);
     input.set(call.bytes, ARGUMENTS);
     return new Uint8Array(input);
@@ -172,7 +174,7 @@ export class Client {
     const found = this.#functions.get(selector);
     if (found === undefined) return null;
     const { contract, name, kind } = found;
-    return { contract, name, kind, bytes: input.slice(ARGUMENTS) };
+    return { contract, name, kind, selector, bytes: input.slice(ARGUMENTS) };
   }
 
   /** What the ending of a call of that function means. */
@@ -209,15 +211,5 @@ export class Client {
     if (number < FAILURES_OWN) return { error: SDK_FAILURES[number] ?? "abort" };
     const file = files[(column >>> 16) & 0x7fff];
     return { error: failures[number - FAILURES_OWN] ?? "abort", at: `${file}:${line}` };
-  }
-
-  /** What the input of a call begins with. */
-  selectorOf({ contract, name }: Call): number {
-    const found = this.description.functions.find((each) => each.contract === contract && each.name === name);
-    if (found !== undefined) return found.selector;
-    throw new UsageError("BAD_ARGUMENT", `the program has no function ${contract}.${name}`, {
-      contract,
-      name,
-    });
   }
 }

@@ -1,7 +1,8 @@
 /**
  * The entry module of a typed program: a function for each of the author's, which decodes arguments and
- * encodes the result, and the two entries, `__transaction` and `__view`, which choose by selector. Its Wasm
- * exports nothing else but the constants that place state.
+ * encodes the result, and the entries `__transaction`, `__view` and `__setup`, which choose by selector, and
+ * `__migrate`, whose argument has a bit for each migration that is to run. Its Wasm exports nothing else but
+ * the constants that place state.
  */
 
 import { posix } from "node:path";
@@ -13,6 +14,7 @@ import { fixedBytes, helpers, loadExpression, putStatements, takeExpression } fr
 export const TRANSACTION_ENTRY = "__transaction";
 export const VIEW_ENTRY = "__view";
 export const SETUP_ENTRY = "__setup";
+export const MIGRATE_ENTRY = "__migrate";
 
 export function entrySource(
   path: string,
@@ -40,12 +42,13 @@ export function entrySource(
       return stride === 0 ? [place] : [place, `export const ${name}_STRIDE: u32 = ${stride};`];
     }),
     ...helpers(types),
-    ...model.functions.flatMap((each, i) => wrapper(each, i)),
+    ...model.functions.flatMap((each, i) => (each.kind === "migrate" ? [] : wrapper(each, i))),
     ...dispatcher(TRANSACTION_ENTRY, "transaction", model.functions),
     ...dispatcher(VIEW_ENTRY, "view", model.functions),
     ...(model.functions.some(({ kind }) => kind === "setup")
       ? dispatcher(SETUP_ENTRY, "setup", model.functions)
       : []),
+    ...migrations(model.functions.filter(({ kind }) => kind === "migrate")),
     "",
   ].join("\n");
 }
@@ -73,13 +76,27 @@ function wrapper(each: FunctionModel, index: number): string[] {
     each.parameters.forEach(({ type }, i) => void lines.push(`const a${i} = ${takeExpression(type)};`));
     lines.push("__Wire.end();");
   }
-  const self = each.isStatic ? each.contract : `changetype<${each.contract}>(0)`;
-  const call = `${self}.${each.name}(${values.join(", ")})`;
+  const call = `${functionOf(each)}(${values.join(", ")})`;
   if (each.returns === null) lines.push(`${call};`);
   else lines.push(`const result = ${call};`, ...putStatements(each.returns, "result"));
   return [
     `function call${index}(length: i64): i64 {`,
     ...[...lines, "__Wire.finish();", "return 0;"].map((line) => `  ${line}`),
+    "}",
+  ];
+}
+
+function functionOf({ isStatic, contract, name }: FunctionModel): string {
+  return `${isStatic ? contract : `changetype<${contract}>(0)`}.${name}`;
+}
+
+function migrations(functions: readonly FunctionModel[]): string[] {
+  if (functions.length === 0) return [];
+  return [
+    `export function ${MIGRATE_ENTRY}(which: i64): i64 {`,
+    "  __Wire.start();",
+    ...functions.map((each, i) => `  if ((which >> ${i}) & 1) ${functionOf(each)}();`),
+    "  return 0;",
     "}",
   ];
 }

@@ -18,6 +18,8 @@ export interface Locked {
 export interface Lock {
   readonly version: number;
   readonly state: Readonly<Record<string, Locked>>;
+  /** New collections lie at this address or above. */
+  readonly end?: number;
 }
 
 /** Where the state of a program lies. */

@@ -10,7 +10,7 @@ import { UsageError } from "../errors.ts";
 import { customSection } from "../program/source-map/names.ts";
 
 /** Version of the section. */
-export const INTERFACE_VERSION = 2;
+export const INTERFACE_VERSION = 3;
 const SECTION = "stillpoint.interface";
 
 export const SCALAR_BYTES = {
@@ -65,11 +65,16 @@ export interface Parameter {
 export interface FunctionType {
   readonly contract: string;
   readonly name: string;
-  readonly kind: "transaction" | "view" | "setup";
+  readonly kind: "transaction" | "view" | "setup" | "migrate";
   readonly parameters: readonly Parameter[];
   readonly returns: Type | null;
   /** First four bytes of the SHA-256 of name and types, little-endian. */
   readonly selector: number;
+}
+
+/** Whether clients call it. */
+export function isCalled({ kind }: FunctionType): boolean {
+  return kind === "transaction" || kind === "view";
 }
 
 /** A collection in state. */

@@ -4,6 +4,8 @@
  * exists never moves, new collections are appended, and what is gone keeps its place.
  *
  *   { "version": 1, "state": { "accounts": { "kind", "types", "capacity", "at", "bytes" } } }
+ *
+ * With "end" no new collection lies below that address, whatever "state" says.
  */
 
 import { UsageError } from "../errors.ts";
@@ -17,8 +19,8 @@ import {
   vectorStride,
 } from "./collections.ts";
 import type { GuestLayout, Lock, Locked } from "./guest.ts";
-import type { Region, Type } from "./interface.ts";
-import type { Model, RecordModel, StateModel } from "./model.ts";
+import type { Interface, RecordType, Region, Type } from "./interface.ts";
+import type { Model, StateModel } from "./model.ts";
 import { errorAt } from "./syntax.ts";
 
 export const LOCK_VERSION = 1;
@@ -37,13 +39,13 @@ export interface Layout extends GuestLayout {
  * @throws UsageError E_GUEST_COMPILE where a collection is not what the lock file says
  */
 export function layOut(model: Model, placeOf: (type: Type) => number, lock: Lock | null): Layout {
-  const records = new Map(model.records.map((record) => [record.name, record]));
   const before = lock?.state ?? {};
-  let end = Math.max(CONTEXT_BYTES, ...Object.values(before).map(({ at, bytes }) => at + bytes));
+  const reserved = lock?.end ?? 0;
+  let end = Math.max(CONTEXT_BYTES, reserved, endOf(before));
   const state: Record<string, Locked> = { ...before };
   const regions = model.state.map((each) => {
     const { name, kind, types, capacity, node } = each;
-    const shapes = types.map((type) => shapeOf(type, records));
+    const shapes = types.map((type) => shapeOf(type, model.records));
     const bytes = sizeOf(each, placeOf);
     const known = before[name];
     if (known !== undefined)
@@ -57,19 +59,38 @@ export function layOut(model: Model, placeOf: (type: Type) => number, lock: Lock
   });
   const gone = Object.keys(before).filter((name) => !regions.some((region) => region.name === name));
   const sorted = Object.entries(state).sort(([, a], [, b]) => a.at - b.at);
+  const next = { version: LOCK_VERSION, state: Object.fromEntries(sorted) };
   return {
     regions,
     stateBytes: roundUp(end, WASM_PAGE_BYTES),
-    lock: { version: LOCK_VERSION, state: Object.fromEntries(sorted) },
+    lock: reserved > endOf(state) ? { ...next, end: reserved } : next,
     gone,
   };
 }
 
+function endOf(state: Lock["state"]): number {
+  return Math.max(0, ...Object.values(state).map(({ at, bytes }) => at + bytes));
+}
+
+/** The lock that a program follows which is to stand in place of one with this interface. */
+export function lockOf({ state, records, stateBytes }: Interface): Lock {
+  const regions = state.map(({ name, kind, types, capacity, at, bytes }): [string, Locked] => [
+    name,
+    { kind, types: types.map((type) => shapeOf(type, records)), capacity, at, bytes },
+  ]);
+  // What the program has no name for may lie up to the end of its state.
+  return { version: LOCK_VERSION, state: Object.fromEntries(regions), end: stateBytes };
+}
+
+/** What a collection is, in words. */
+export function wordsOf({ kind, types, capacity }: Locked): string {
+  return `${kind}<${types.join(", ")}>(${capacity})`;
+}
+
 function checkUnchanged({ name, node }: StateModel, known: Locked, now: Locked): void {
-  const words = ({ kind, types, capacity }: Locked): string => `${kind}<${types.join(", ")}>(${capacity})`;
-  if (words(known) === words(now) && known.bytes === now.bytes) return;
+  if (wordsOf(known) === wordsOf(now) && known.bytes === now.bytes) return;
   const text =
-    `state ${name} is ${words(known)} in the lock file and would be ${words(now)}: what lies ` +
+    `state ${name} is ${wordsOf(known)} in the lock file and would be ${wordsOf(now)}: what lies ` +
     "there would be read wrongly. Keep it as it is, or give the new one another name and move the entries";
   throw errorAt(node, text);
 }
@@ -105,14 +126,14 @@ export function entriesOf(
   return [at + slotsAt, stride];
 }
 
-function shapeOf(type: Type, records: ReadonlyMap<string, RecordModel>): string {
+function shapeOf(type: Type, records: readonly RecordType[]): string {
   if (type.kind === "fixed") return `bytes${type.bytes}`;
   if (type.kind === "string" || type.kind === "bytes") return `${type.kind}<=${type.max}`;
   if (type.kind === "option") return `${shapeOf(type.of, records)}?`;
   if (type.kind === "vector") return `${shapeOf(type.of, records)}[<=${type.max}]`;
   if (type.kind === "array") return `${shapeOf(type.of, records)}[${type.length}]`;
   if (type.kind !== "record") return type.kind;
-  const fields = (records.get(type.name) as RecordModel).fields;
+  const { fields } = records.find(({ name }) => name === type.name) as RecordType;
   return `{ ${fields.map((field) => `${field.name}: ${shapeOf(field.type, records)}`).join(", ")} }`;
 }
 
@@ -129,6 +150,8 @@ export function parseLock(text: string, path: string): Lock {
       throw new TypeError(`version ${lock.version}, expected ${LOCK_VERSION}`);
     for (const { at, bytes } of Object.values(lock.state))
       if (!Number.isSafeInteger(at) || !Number.isSafeInteger(bytes)) throw new TypeError("no addresses");
+    if (lock.end !== undefined && !Number.isSafeInteger(lock.end))
+      throw new TypeError("no address of the end");
   } catch (error) {
     const why = (error as Error).message;
     throw new UsageError("BAD_LAYOUT", `${path} is not a layout: ${why}; take it from version control`, {

@@ -5,6 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { roundUp } from "./collections.ts";
+import { evaluate } from "./evaluate.ts";
 import { refuseForgotten } from "./forgotten.ts";
 import { canonical, type Field, type FunctionType, SCALAR_BYTES, type Type } from "./interface.ts";
 import { type Place, placeOf } from "./places.ts";
@@ -39,8 +40,11 @@ const FIXED_BYTES: Readonly<Record<string, number>> = {
   Bytes32: 32,
   Bytes64: 64,
 };
-/** What marks the functions of a contract. */
-export const KINDS = ["transaction", "view", "setup"] as const;
+/** What marks the functions of a contract, and what such a one is. */
+const NOUNS = { transaction: "transaction", view: "view", setup: "setup", migrate: "migration" } as const;
+export const KINDS = Object.keys(NOUNS) as (keyof typeof NOUNS)[];
+/** Migrations of a program, at most: bits of an argument. */
+const MIGRATIONS_MAX = 63;
 const COLLECTIONS = { StateMap: 2, StateSet: 1, StateVector: 1, StateCell: 1 } as const;
 const ENCODED =
   "bool, u8 to u64, i8 to i64, u128, u256, Address, Bytes4 to Bytes64, string, Uint8Array, " +
@@ -135,6 +139,12 @@ class Analysis {
     if (contracts.length > 0) refuseForgotten(this.#syntax, (node) => this.#isState(node));
     this.#checkSelectors(functions);
     this.#checkSetups(functions);
+    const migrations = functions.filter(({ kind }) => kind === "migrate");
+    if (migrations.length > MIGRATIONS_MAX)
+      throw errorAt(
+        (migrations[MIGRATIONS_MAX] as FunctionModel).node.name,
+        `there are more than ${MIGRATIONS_MAX} migrations: delete those that every chain has behind it`,
+      );
     return {
       records: records.sort((a, b) => (a.name < b.name ? -1 : 1)),
       contracts,
@@ -252,10 +262,12 @@ class Analysis {
       if (this.#syntax.isField(member))
         throw errorAt(member, "a contract has no fields: declare state as a const of the module");
       if (!this.#syntax.isMethod(member)) return [];
-      const [kind, ...others] = KINDS.filter((each) => decorator(file, member, each) !== undefined);
+      const [kind, other] = KINDS.filter((each) => decorator(file, member, each) !== undefined);
       if (kind === undefined) return [];
-      if (others.length > 0)
-        throw errorAt(member.name, `${member.name.text} is a ${kind} or a ${others[0]}, not both`);
+      if (other !== undefined) {
+        const text = `${member.name.text} is a ${NOUNS[kind]} or a ${NOUNS[other]}, not both`;
+        throw errorAt(member.name, text);
+      }
       const mark = decorator(file, member, kind) as DecoratorNode;
       const limits = this.#limits(file, mark.args?.[0]);
       const take = (of: string): number[] => {
@@ -269,8 +281,10 @@ class Analysis {
       });
       const result = member.signature.returnType;
       const returns = textOf(result) === "void" ? null : this.#type(file, result, take("returns"), "value");
-      if (kind === "setup" && returns !== null)
-        throw errorAt(result, "a setup returns nothing: make it void");
+      if ((kind === "setup" || kind === "migrate") && returns !== null)
+        throw errorAt(result, `a ${NOUNS[kind]} returns nothing: make it void`);
+      if (kind === "migrate" && parameters.length > 0)
+        throw errorAt(member.name, "a migration has no parameters: write what it needs into the program");
       const [unknown] = limits.keys();
       if (unknown !== undefined && mark.args?.[0] !== undefined)
         throw errorAt(mark.args[0], `${member.name.text} has no parameter ${unknown}`);
@@ -458,31 +472,4 @@ function docOf(node: MethodDeclaration): string {
 /** First four bytes of the SHA-256, little-endian. */
 function selectorOf(text: string): number {
   return createHash("sha256").update(text).digest().readUInt32LE(0);
-}
-
-/** Digits, + - * << and brackets, as JavaScript means them; NaN of anything else. */
-function evaluate(text: string): number {
-  const tokens = text.match(/0x[\da-f]+|\d+|<<|[-+*()]/gi) ?? [];
-  let at = 0;
-  const primary = (): number => {
-    const token = tokens[at++];
-    if (token === "(") {
-      const value = shift();
-      return tokens[at++] === ")" ? value : Number.NaN;
-    }
-    return token === undefined ? Number.NaN : Number(token);
-  };
-  const chain = (next: () => number, operators: Record<string, (a: number, b: number) => number>): number => {
-    let value = next();
-    for (let apply = operators[tokens[at] ?? ""]; apply !== undefined; apply = operators[tokens[at] ?? ""]) {
-      at++;
-      value = apply(value, next());
-    }
-    return value;
-  };
-  const product = (): number => chain(primary, { "*": (a, b) => a * b });
-  const sum = (): number => chain(product, { "+": (a, b) => a + b, "-": (a, b) => a - b });
-  const shift = (): number => chain(sum, { "<<": (a, b) => a * 2 ** b });
-  const value = shift();
-  return at === tokens.length ? value : Number.NaN;
 }

@@ -75,6 +75,14 @@ test("a reorg takes proposals and messages, all or nothing, and settles what the
   assert.equal(app.head.id, branch.head.id);
   assert.equal(short(await paid), 9n);
   assert.equal(held(app), 9n);
+  // What is of the chain already is not added.
+  branch.submit(mint(branch, 5n), { from: alice });
+  const third = await branch.produce({ time: 1_000 });
+  const longer = await app.reorg({ to: start, blocks: [first.message, second.message, third.message] });
+  assert.deepEqual(
+    longer.added.map(({ outcomes, message }) => [outcomes.map(short), message]),
+    [[[14n], third.message]],
+  );
   const broken = second.message.slice();
   broken.fill(0, 8, 16); // time goes back
   const { id } = app.head;

@@ -203,5 +203,5 @@ test("an app goes on where its store stands; another program is refused with wor
   const other = await compileGuest(
     join(project({ "bank.ts": BANK.replace("FEE: u64 = 1", "FEE: u64 = 2") }), "bank.ts"),
   );
-  await assert.rejects(App.open({ program: other, workers: 1, store }), /made with another program/);
+  await assert.rejects(App.open({ program: other, workers: 1, store }), { code: "UPGRADE" });
 });

@@ -220,5 +220,5 @@ test("a store of another chain's name, and of an app that trusts, is refused", a
   await (await open({ store })).close();
   await assert.rejects(open({ store, authenticate: signed() }), /the store's chain has another name/);
   const trusting = App.open({ program, workers: 1, store });
-  await assert.rejects(trusting, /made with another program/);
+  await assert.rejects(trusting, /it authenticates with another program, or not at all/);
 });

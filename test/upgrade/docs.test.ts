@@ -21,6 +21,7 @@ test("the upgrades of docs/upgrading.md print what their comments say", (t) => {
   const script = blocks("js")
     .join("")
     .replace('"stillpoint/compile"', source("compile.ts"))
+    .replace('"stillpoint/app"', source("app/index.ts"))
     .replace('"stillpoint"', source("index.ts"));
   mkdirSync(join(directory, "node_modules"));
   writeFileSync(join(directory, "package.json"), '{ "type": "commonjs" }');
@@ -28,7 +29,7 @@ test("the upgrades of docs/upgrading.md print what their comments say", (t) => {
     const name = /^\/\/ (\w+\.ts)\n/.exec(code)?.[1];
     return name === undefined ? [] : [[name, code] as const];
   });
-  assert.equal(guests.length, 3);
+  assert.equal(guests.length, 5);
   for (const [name, code] of guests) writeFileSync(join(directory, name), code);
   writeFileSync(join(directory, "use.mjs"), script);
   const { status, stdout, stderr } = spawnSync(process.execPath, ["use.mjs"], {

@@ -2,7 +2,8 @@
  * What the host and the ready-made root tell each other. Host and guest compile this file. All little-endian.
  *
  * The first block makes the process of the app, and that of the authenticator if the chain has one:
- *   u32 MESSAGE_GENESIS · u32 bytes of state · u32 pages of 64 KiB at first · u32 0 · [32] program
+ *   u32 MESSAGE_GENESIS · u32 bytes of state · u32 pages of 64 KiB at first · u32 pages of 4 KiB that
+ *   it is to have besides, if there are so many · [32] program
  *   u32 bytes of state · u32 pages of 64 KiB at first · u32 sendersMax · u32 0 · [32] program, of the
  *   authenticator, all zero if there is none · [32] chain
  *   u32 count · u32 0 · count × transaction, as below: inputs of setups, which are run before all else
@@ -11,16 +12,20 @@
  *   count × (u64 gas · u32 length · u32 0 · transaction, padded to 8 bytes)
  * A transaction is an input of the app's program or, where there is an authenticator, what that makes one of;
  * what stands for its gas counts for nothing then, since it names its own.
+ * One after whose change of rules the app may have another program has no transactions:
+ *   u32 MESSAGE_UPGRADE · u32 bytes of state · u64 time · [32] program
  *
- * A block carries what became of its transactions:
- *   u32 count · u32 0 · count × record · outputs, one after the other
+ * A block carries what became of its transactions, and the first bytes of the program's name:
+ *   u32 count · [4] program · count × record · outputs, one after the other
  */
 
 export const MESSAGE_GENESIS = 1;
 export const MESSAGE_BLOCK = 2;
+export const MESSAGE_UPGRADE = 3;
 
 export const GENESIS_STATE = 4;
 export const GENESIS_PAGES = 8;
+export const GENESIS_ROOM = 12;
 export const GENESIS_PROGRAM = 16;
 export const GENESIS_AUTHENTICATOR_STATE = 48;
 export const GENESIS_AUTHENTICATOR_PAGES = 52;
@@ -33,6 +38,11 @@ export const GENESIS_BYTES = 136;
 export const BLOCK_COUNT = 4;
 export const BLOCK_TIME = 8;
 export const BLOCK_BYTES = 16;
+
+export const UPGRADE_STATE = 4;
+export const UPGRADE_TIME = 8;
+export const UPGRADE_PROGRAM = 16;
+export const UPGRADE_BYTES = 48;
 
 export const ITEM_GAS = 0;
 export const ITEM_LENGTH = 8;
@@ -48,7 +58,8 @@ export const RESULT_GAS_USED = 16;
 export const RESULT_LENGTH = 24;
 export const RESULT_SELECTOR = 28;
 export const RESULT_BYTES = 32;
-/** Where the records begin. */
+/** Where the first bytes of the program's name are, and where the records begin. */
+export const RESULTS_PROGRAM = 4;
 export const RESULTS_BYTES = 8;
 /** A status besides those of items: the transaction was not let in; the code is the reason. */
 export const STATUS_NOT_ADMITTED = 16;

@@ -6,6 +6,9 @@
  * Where the first block names an authenticator, that is child 2, and it gets all transactions first, as a
  * batch of its own: what it lets in is what runs, in the same order, each nonce of a sender once.
  *
+ * The runtime may give child 1 another program (docs/upgrading.md). The message of such a block tells where
+ * that has its inbox, and is all that the root learns of it.
+ *
  * Whatever a transaction is, its outcome is data of the block. A block fails where the message is not as
  * messages.ts says, where time goes back, where outcomes are too long for a block, and where gas or quotas do
  * not suffice for the batch: the host then sends fewer transactions.
@@ -29,9 +32,9 @@ import {
 import * as message from "./messages.ts";
 import { beginUses, hasRoom, isUsed, nextNonce, takeBack, use } from "./senders.ts";
 
-/** For inputs and outcomes of a batch, if the runtime has it. */
-const KEPT_BYTES: u32 = 64 << 20;
-const KEPT_BYTES_LEAST: u32 = 1 << 20;
+/** Pages of 4 KiB for inputs and outcomes of a batch, if the runtime has them. */
+const KEPT_PAGES: u32 = 16384;
+const KEPT_PAGES_LEAST: u32 = 256;
 /** For the start function, once. */
 const GAS_TO_START: u64 = 100_000_000;
 /** What a request can name. */
@@ -55,6 +58,8 @@ let batch: Batch = new Batch(0);
 let batchGas: u64 = 0;
 let authentications: Batch | null = null;
 let sendersMax: u32 = 0;
+/** First bytes of the name of the app's program; 0 until there is one. */
+let programName: u32 = 0;
 let isMade: bool = false;
 
 export function main(argument: i64): i64 {
@@ -64,7 +69,8 @@ export function main(argument: i64): i64 {
     const received = check(snapshot(data.address, length, region.address, region.capacity), "snapshot");
     store<u64>(context, load<u64>(context) + 1);
     block.reset(region.address, <u32>received);
-    length = isMade ? runBlock() : makeApp();
+    if (!isMade) length = makeApp();
+    else length = load<u32>(region.address) == message.MESSAGE_UPGRADE ? upgradeApp() : runBlock();
   }
 }
 
@@ -74,8 +80,10 @@ function makeApp(): u32 {
   block.expect(message.MESSAGE_GENESIS, "message of the first block");
   const stateBytes = block.u32();
   const pages = block.u32();
-  block.expect(0, "zero");
-  make(app, block.bytes(32), pages);
+  const room = block.u32();
+  const name = block.bytes(32);
+  programName = load<u32>(name);
+  make(app, name, pages, room);
   batch = new Batch(stateBytes);
   const authenticatorState = block.u32();
   const authenticatorPages = block.u32();
@@ -88,7 +96,7 @@ function makeApp(): u32 {
   readTransactions(count);
   block.end();
   if (authenticatorPages > 0) {
-    make(authenticator, program, authenticatorPages);
+    make(authenticator, program, authenticatorPages, 0);
     check(authenticator.copyIn(chain, 0, 32).put(), "tell the authenticator its chain");
     authentications = new Batch(authenticatorState);
     inputs.reserve(message.REGION_BYTES);
@@ -97,12 +105,13 @@ function makeApp(): u32 {
   return runBatch(count, "__setup");
 }
 
-function make(child: Child, program: usize, pages: u32): void {
-  let kept = KEPT_BYTES;
-  let code = child.create(program, memoryQuota(pages, kept)).put();
-  while (code == E_QUOTA && kept > KEPT_BYTES_LEAST) {
+/** `room`: pages besides that it is to have, if there are so many; what an upgrade may need. */
+function make(child: Child, program: usize, pages: u32, room: u32): void {
+  let kept = max(KEPT_PAGES, room);
+  let code = child.create(program, memoryQuota(pages) + kept).put();
+  while (code == E_QUOTA && kept > KEPT_PAGES_LEAST) {
     kept /= 2;
-    code = child.create(program, memoryQuota(pages, kept)).put();
+    code = child.create(program, memoryQuota(pages) + kept).put();
   }
   check(code, "make a process of the app");
 }
@@ -113,13 +122,28 @@ function make(child: Child, program: usize, pages: u32): void {
 function runBlock(): u32 {
   block.expect(message.MESSAGE_BLOCK, "message of a block");
   const count = block.u32();
-  const time = block.u64();
-  if (time < load<u64>(context, 8)) throw new Error("the block's time is before that of the block before");
-  store<u64>(context, time, 8);
+  setTime(block.u64());
   readTransactions(count);
   block.end();
   if (authentications !== null) admitAll(count);
   return runBatch(count, "__transaction");
+}
+
+/** Begins a block of no transactions, in which the app may have got another program; its data's length. */
+function upgradeApp(): u32 {
+  block.expect(message.MESSAGE_UPGRADE, "message of an upgrade");
+  batch.place(block.u32());
+  setTime(block.u64());
+  programName = load<u32>(block.bytes(32));
+  block.end();
+  readTransactions(0);
+  beginUses(0);
+  return runBatch(0, "__transaction");
+}
+
+function setTime(time: u64): void {
+  if (time < load<u64>(context, 8)) throw new Error("the block's time is before that of the block before");
+  store<u64>(context, time, 8);
 }
 
 /** Runs what is in the batch, of `count` transactions; the length of the block's data. */
@@ -249,7 +273,7 @@ function writeResults(count: u32): u32 {
   if (length > message.DATA_BYTES) throw new Error("the outcomes are too long for a block");
   const target = data.reserve(length);
   store<u32>(target, count);
-  store<u32>(target, 0, 4);
+  store<u32>(target, programName, message.RESULTS_PROGRAM);
   let output = target + begin;
   outcomes.rewind();
   for (let i: u32 = 0; i < count; i++) {

@@ -2,7 +2,7 @@
 
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { buildGuest, lockPath } from "../../compile.ts";
+import { buildGuest, lockPath, lockText } from "../../compile.ts";
 import { StillpointError, UsageError } from "../../errors.ts";
 import { programHash } from "../../program/admit.ts";
 import { clientSource } from "../../typed/client-source.ts";
@@ -93,7 +93,7 @@ export async function builtFiles(entry: string) {
   }
   const { layout, description, docs } = typed;
   const files: readonly (readonly [file: string, text: string])[] = [
-    [lockPath(entry), `${JSON.stringify(layout.lock, null, 2)}\n`],
+    [lockPath(entry), lockText(layout.lock)],
     [entry.replace(/\.ts$/, ".client.ts"), clientSource(description, docs)],
   ];
   return { program, layout, description, files };

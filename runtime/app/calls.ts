@@ -1,0 +1,44 @@
+/** Calls of an app's functions: their inputs, and running them as views. */
+
+import { UsageError } from "../errors.ts";
+import type { Runtime } from "../index.ts";
+import { type AddressLike, type Call, type Client, failureCode, type Outcome } from "../typed/client.ts";
+import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
+import type { QueryOptions } from "./options.ts";
+import { APP, type AppProgram } from "./programs.ts";
+
+/** Who makes a call that nobody makes. */
+export const NOBODY = new Uint8Array(20);
+
+type Kind = "transaction" | "view";
+
+const ENTRIES: Readonly<Record<Kind, string>> = { transaction: TRANSACTION_ENTRY, view: VIEW_ENTRY };
+
+/** The input of a call that must be of this kind. @throws UsageError BAD_ARGUMENT */
+export function inputOf(client: Client, call: Call, kind: Kind, from: AddressLike | undefined): Uint8Array {
+  if (call?.kind !== kind) {
+    const text =
+      call?.kind === undefined ? "not a call of this app's client" : `a ${call.kind}, not a ${kind}`;
+    throw new UsageError("BAD_ARGUMENT", `${call?.contract}.${call?.name} is ${text}`);
+  }
+  return client.input(call, from as AddressLike);
+}
+
+/** Runs a call on a block and keeps nothing of it. */
+export async function runAsView(
+  runtime: Runtime,
+  { client }: AppProgram,
+  call: Call,
+  kind: Kind,
+  { from = NOBODY, on, gas }: QueryOptions,
+): Promise<Outcome> {
+  const { stack, ...view } = await runtime.call(APP, ENTRIES[kind], {
+    input: inputOf(client, call, kind, from),
+    ...(on === undefined ? {} : { block: on }),
+    ...(gas === undefined ? {} : { gas }),
+  });
+  // The first frame of an abort is the place that it names itself: where a failure has its number.
+  const { line = 0, column = 0 } = stack[0]?.source ?? {};
+  const code = failureCode(line, column >>> 0, view.text);
+  return client.outcome(call.selector, { ...view, code });
+}

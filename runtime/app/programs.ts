@@ -1,0 +1,75 @@
+/**
+ * The programs that an app has had: an upgrade changes what calls, outcomes and state mean, from its block
+ * on. Each is known by its name, the SHA-256 of its bytes in hex; the data of a block begins with part of it.
+ */
+
+import type { Block, Runtime } from "../index.ts";
+import { Client } from "../typed/client.ts";
+import { readInterface } from "../typed/interface.ts";
+import { programIn } from "./blocks.ts";
+import { knownViews, type Read, type StateView, stateViews } from "./state.ts";
+
+/** Where the process of the app is. */
+export const APP: readonly number[] = [1];
+
+/** A program of an app. */
+export interface AppProgram {
+  readonly name: string;
+  readonly client: Client;
+  /** Its state as it is in the latest block. */
+  readonly state: Readonly<Record<string, StateView>>;
+}
+
+export class Programs {
+  readonly #runtime: Runtime;
+  readonly #known = new Map<string, AppProgram>();
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  /** That of the latest block. */
+  get latest(): AppProgram {
+    return this.of(this.#runtime.head);
+  }
+
+  /** The one that the app has in a block: of the chain by height, or any retained one or candidate. */
+  at(block: number | Block): AppProgram {
+    return typeof block === "number"
+      ? this.#named(programAt(this.#runtime, block) as string)
+      : this.of(block);
+  }
+
+  /** The one that a block ran, which need not be retained: its data tell. */
+  of(block: Block): AppProgram {
+    const begins = programIn(block.data);
+    for (const [name, program] of this.#known) if (begins !== null && name.startsWith(begins)) return program;
+    const names = [this.#runtime.head, block].flatMap((each) => this.#programs(each));
+    const name = begins === null ? undefined : names.find((each) => each.startsWith(begins));
+    return this.#named(name ?? (programAt(this.#runtime, block) as string));
+  }
+
+  /** Programs that the rules of a block name; none if it is not retained. */
+  #programs(block: Block): readonly string[] {
+    try {
+      return this.#runtime.rules(block).programs;
+    } catch {
+      return [];
+    }
+  }
+
+  #named(name: string): AppProgram {
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
+    const client = new Client(readInterface(this.#runtime.programBytes(name)));
+    const read: Read = (address, length) => this.#runtime.read(APP, address, length);
+    const program = { name, client, state: knownViews(stateViews(client.description, read)) };
+    this.#known.set(name, program);
+    return program;
+  }
+}
+
+/** The name of the app's program in a block; null: there is no app yet. */
+export function programAt(runtime: Runtime, block?: number | Block): string | null {
+  return runtime.inspect(APP, block)?.program ?? null;
+}
