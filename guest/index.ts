@@ -14,7 +14,7 @@ export { StateVector } from "./state/vector";
 export { minus, plus, times } from "./arithmetic";
 export { Address, Bytes4, Bytes8, Bytes16, Bytes32, Bytes64 } from "./values";
 export { u128, u256 } from "./integers";
-export { contract, max, migrate, record, setup, transaction, view } from "./typed/decorators";
+export { contract, debug, max, migrate, record, setup, transaction, view } from "./typed/decorators";
 export { block, caller, emit } from "./typed/context";
 export { Option } from "./typed/option";
 export {

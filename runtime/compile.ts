@@ -136,6 +136,17 @@ export async function buildGuest(
   return built(checkEntry(entryFile, options), options, lock);
 }
 
+/**
+ * The program of a typed guest in which `debug` prints, for tests: it imports `debug.print`, so that it
+ * cannot be admitted. Null if it does not call `debug`.
+ *
+ * @internal
+ */
+export async function printingGuest(entryFile: string, typed: TypedGuest | null): Promise<Uint8Array | null> {
+  if (typed?.hasPrints !== true) return null;
+  return (await built(checkEntry(entryFile, {}), {}, null, true)).program;
+}
+
 /** What comes of compiling a guest. */
 export interface Built {
   readonly program: Uint8Array;
@@ -143,10 +154,15 @@ export interface Built {
   readonly typed: TypedGuest | null;
 }
 
-async function built(entry: string, options: CompileOptions, lock: Lock | null): Promise<Built> {
+async function built(
+  entry: string,
+  options: CompileOptions,
+  lock: Lock | null,
+  prints = false,
+): Promise<Built> {
   const base = resolve(options.baseDirectory ?? findPackage(dirname(entry)) ?? dirname(entry));
   const source = toPosix(relative(base, entry));
-  const typed = await typedGuest(source, base, lock);
+  const typed = await typedGuest(source, base, lock, prints);
   const compile = (layout: CompileOptions): Promise<Compiled> => {
     const flags = compilerFlags({ ...layout, ...options });
     return compiled(
@@ -178,7 +194,12 @@ async function built(entry: string, options: CompileOptions, lock: Lock | null):
 }
 
 /** What is known of a guest with contracts, under the lock file beside it; null for any other. */
-async function typedGuest(source: string, base: string, lock: Lock | null): Promise<TypedGuest | null> {
+async function typedGuest(
+  source: string,
+  base: string,
+  lock: Lock | null,
+  prints: boolean,
+): Promise<TypedGuest | null> {
   const sources = {
     read: (path: string) => readSource(base, path),
     isSdk: (path: string) => isSdk(base, path),
@@ -186,7 +207,7 @@ async function typedGuest(source: string, base: string, lock: Lock | null): Prom
   if (!(await mentionsContracts(source, sources))) return null;
   const path = lockPath(resolve(base, source));
   const text = existsSync(path) ? await readFile(path, "utf8") : null;
-  return analyseGuest(source, sources, text === null ? lock : parseLock(text, path));
+  return analyseGuest(source, sources, text === null ? lock : parseLock(text, path), prints);
 }
 
 /** The lock file of the guest `entry`: where its state lies. */

@@ -33,4 +33,4 @@ export type {
 export type { Waiting } from "./pool.ts";
 export { type Hex, Signer, type Unsigned } from "./signer.ts";
 export { type CellView, type MapView, type StateView, stateOf, type VectorView } from "./state.ts";
-export { type TestCall, TestContract } from "./test-contract.ts";
+export { type TestCall, TestContract, type TestContractOptions } from "./test-contract.ts";

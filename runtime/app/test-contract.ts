@@ -3,12 +3,13 @@
  * is the kernel itself (testing.ts), and what a call gives is what an App would give.
  */
 
-import { compileGuest } from "../compile.ts";
+import { buildGuest, printingGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
 import { type TestOutcome, TestProcess, type TestState } from "../testing.ts";
 import { type AddressLike, type Call, Client, type Contracts, type Outcome } from "../typed/client.ts";
 import { SETUP_ENTRY, TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import { readInterface } from "../typed/interface.ts";
+import { type Print, Printer } from "./prints.ts";
 import { knownViews, type StateView, stateViews } from "./state.ts";
 
 /** Who calls, and in which block. */
@@ -19,6 +20,14 @@ export interface TestCall {
   readonly height?: number;
   /** What `block.time` gives, in milliseconds. Default: that of the call before, 0 at first. */
   readonly time?: number;
+}
+
+/** Options of `TestContract.open`. */
+export interface TestContractOptions {
+  /** Arguments of setups, by contract. */
+  readonly setup?: Readonly<Record<string, object>>;
+  /** Takes what `debug` prints, as "bank.ts:12: text". Default: `console.log`. */
+  readonly print?: Print;
 }
 
 const NOBODY = new Uint8Array(20);
@@ -47,9 +56,16 @@ export class TestContract<Typed extends object = Contracts> {
   /** The process below, for all else. */
   readonly process: TestProcess;
   readonly #client: Client;
+  readonly #printer: Printer | null;
 
-  private constructor(process: TestProcess, client: Client, setups: readonly Call[]) {
+  private constructor(
+    process: TestProcess,
+    client: Client,
+    setups: readonly Call[],
+    printer: Printer | null,
+  ) {
     this.process = process;
+    this.#printer = printer;
     this.#client = client;
     this.client = client.contracts as unknown as Typed;
     const read = (address: number, length: number): Uint8Array => process.read(address, length);
@@ -70,11 +86,15 @@ export class TestContract<Typed extends object = Contracts> {
    */
   static async open<Typed extends object = Contracts>(
     contract: string | Uint8Array,
-    { setup = {} }: { readonly setup?: Readonly<Record<string, object>> } = {},
+    { setup = {}, print = console.log }: TestContractOptions = {},
   ): Promise<TestContract<Typed>> {
-    const program = typeof contract === "string" ? await compileGuest(contract) : contract;
-    const client = new Client(readInterface(program));
-    return new TestContract<Typed>(await TestProcess.open(program), client, client.setups(setup));
+    const isSource = typeof contract === "string";
+    const built = isSource ? await buildGuest(contract) : { program: contract, typed: null };
+    const printing = isSource ? await printingGuest(contract, built.typed) : null;
+    const client = new Client(readInterface(built.program));
+    const printer = printing === null ? null : new Printer(printing, print);
+    const process = await TestProcess.open(built.program);
+    return new TestContract<Typed>(process, client, client.setups(setup), printer);
   }
 
   /**
@@ -96,7 +116,10 @@ export class TestContract<Typed extends object = Contracts> {
   }
 
   #run(call: Call, entry: string, from: AddressLike): Outcome {
-    const [outcome] = this.process.batch(entry, [this.#client.input(call, from)]) as [TestOutcome];
+    const input = this.#client.input(call, from);
+    const state = this.#printer && this.process.read(0, this.#client.description.stateBytes);
+    const [outcome] = this.process.batch(entry, [input]) as [TestOutcome];
+    if (state !== null && outcome.fault !== "out-of-gas") this.#printer?.run(entry, state, input);
     const { fault, code, gasUsed, output } = outcome;
     return this.#client.outcome(call.selector, { fault, code, gasUsed, output });
   }

@@ -9,6 +9,7 @@ import type { Lock, TypedGuest } from "./guest.ts";
 import type { Interface, Type } from "./interface.ts";
 import { type Layout, layOut } from "./layout.ts";
 import { type Model, modelOf } from "./model.ts";
+import { printsOf } from "./prints.ts";
 import { type Sources, Syntax } from "./syntax.ts";
 
 export { type Interface, readInterface, withInterface } from "./interface.ts";
@@ -34,7 +35,7 @@ export async function mentionsContracts(entry: string, sources: Sources): Promis
 }
 
 /**
- * Analyses a guest; null if it has no contracts.
+ * Analyses a guest; null if it has no contracts. `prints`: whether `debug` prints, as in tests only.
  *
  * @throws UsageError E_GUEST_COMPILE with the author's file, line and column
  */
@@ -42,21 +43,23 @@ export async function analyseGuest(
   entry: string,
   sources: Sources,
   lock: Lock | null,
+  prints: boolean,
 ): Promise<TypedGuest | null> {
   const syntax = await Syntax.parse(entry, sources);
   const model = modelOf(syntax);
   if (model.contracts.length === 0) return null;
   const placeOf = (type: Type): number => model.placeOf(type).bytes;
   const layout = layOut(model, placeOf, lock);
-  const path = `${entry.replace(/\.ts$/, "")}.entry.ts`;
+  const path = `${entry.replace(/\.ts$/, "")}.${prints ? "debug" : "entry"}.ts`;
   const isPackage = syntax.sdkModule.startsWith("~lib/");
   const folder = (from: string): string =>
     isPackage || from.startsWith("~lib/") ? "stillpoint/guest" : relativeImport(from, syntax.sdkModule);
-  const texts = editedSources(syntax, model, layout, folder);
+  const texts = editedSources(syntax, model, layout, folder, prints);
   const sdk = isPackage ? folder(path) : `${folder(path)}/index`;
   texts.set(path, entrySource(path, model, layout, placeOf, sdk));
   const docs = new Map(model.functions.map(({ contract, name, doc }) => [`${contract}.${name}`, doc]));
-  return { entry: path, texts, description: describe(model, layout), layout, docs };
+  const hasPrints = syntax.files.some((file) => printsOf(syntax, file).length > 0);
+  return { entry: path, texts, description: describe(model, layout), layout, docs, hasPrints };
 }
 
 function describe(model: Model, layout: Layout): Interface {

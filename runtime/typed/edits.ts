@@ -8,6 +8,7 @@ import type { Field } from "./interface.ts";
 import type { Layout } from "./layout.ts";
 import { KINDS, type Model, type RecordModel } from "./model.ts";
 import type { RecordOf } from "./places.ts";
+import { printing, printsOf } from "./prints.ts";
 import { type AuthorFile, type ClassDeclaration, decorator, type Syntax, startOf, textOf } from "./syntax.ts";
 import { copyExpression, helpers, putStatements, storeStatement, takeExpression } from "./wire.ts";
 
@@ -19,12 +20,16 @@ interface Edit {
 
 const FAILURE_FLAG = 0x80000000;
 
-/** Texts by path. `sdk` is what imports of the SDK's files begin with, seen from a file. */
+/**
+ * Texts by path. `sdk` is what imports of the SDK's files begin with, seen from a file; `prints`: whether
+ * `debug` prints.
+ */
 export function editedSources(
   syntax: Syntax,
   model: Model,
   layout: Layout,
   sdk: (from: string) => string,
+  prints: boolean,
 ): Map<string, string> {
   const recordOf: RecordOf = (name) => model.records.find((each) => each.name === name) as RecordModel;
   return new Map(
@@ -32,19 +37,22 @@ export function editedSources(
       const edits = [
         ...model.records
           .filter((record) => record.file === file)
-          .flatMap((record) => recordEdits(syntax, record, recordOf)),
+          .flatMap((record) => recordEdits(syntax, record, recordOf, prints)),
         ...model.contracts
           .filter((contract) => contract.file === file)
           .flatMap(({ node }) => contractEdits(syntax, file, node)),
         ...failureEdits(file, model),
         ...placeEdits(file, layout),
+        ...printEdits(syntax, file, prints),
       ];
+      const printer = `import { print as __print, printed as __text } from "${sdk(file.path)}/typed/debug";`;
       const records = model.records.filter((record) => record.file === file);
-      if (records.length === 0) return [file.path, apply(file.text, edits)];
+      const text = `${apply(file.text, edits)}${prints ? `\n${printer}\n` : ""}`;
+      if (records.length === 0) return [file.path, text];
       const wire = `import { Wire as __Wire } from "${sdk(file.path)}/typed/wire";`;
       const types = records.flatMap(({ fields }) => fields.map(({ type }) => type));
       const added = [wire, ...helpers(types, "__Wire", recordOf)].join("\n");
-      return [file.path, `${apply(file.text, edits)}\n${added}\n`];
+      return [file.path, `${text}\n${added}\n`];
     }),
   );
 }
@@ -89,7 +97,7 @@ function classEdits(syntax: Syntax, file: AuthorFile, node: ClassDeclaration, ma
   return edits;
 }
 
-function recordEdits(syntax: Syntax, record: RecordModel, recordOf: RecordOf): Edit[] {
+function recordEdits(syntax: Syntax, record: RecordModel, recordOf: RecordOf, prints: boolean): Edit[] {
   const { file, node, name, bytes, selector, fields } = record;
   const body = file.text.indexOf("{", node.name.range.end) + 1;
   const puts = fields.flatMap((field) => putStatements(field.type, `this.${field.name}`, "__Wire"));
@@ -100,7 +108,8 @@ function recordEdits(syntax: Syntax, record: RecordModel, recordOf: RecordOf): E
     ` @inline get byteSize(): u32 { return ${bytes}; }` +
     ` __put(): void { ${puts.join(" ")} }` +
     ` __emit(): void { __Wire.put<u32>(${selector}); this.__put(); }` +
-    ` static __take(): ${name} { const it = new ${name}(); ${takes.join(" ")} return it; }`;
+    ` static __take(): ${name} { const it = new ${name}(); ${takes.join(" ")} return it; }` +
+    (prints ? ` __text(): string { return ${textOfRecord(record)}; }` : "");
   return [
     ...classEdits(syntax, file, node, "record"),
     { start: body, end: body, text: members },
@@ -122,6 +131,18 @@ function accessors({ name, type, offset }: Field, written: string, recordOf: Rec
     `@inline get ${name}(): ${written} { return ${get}; } ` +
     `@inline set ${name}(value: ${written}) { ${set} }`
   );
+}
+
+function textOfRecord({ name, fields }: RecordModel): string {
+  const parts = fields.map((field) => `"${field.name}: " + __text(this.${field.name})`);
+  return `"${name} { " + ${parts.join(' + ", " + ')} + " }"`;
+}
+
+function printEdits(syntax: Syntax, file: AuthorFile, prints: boolean): Edit[] {
+  return printsOf(syntax, file).map((call) => {
+    const { start, end } = call.range;
+    return blank(file.text, start, end, prints ? printing(call, file.path) : "");
+  });
 }
 
 // ---- numbers ----------------------------------------------------------------------------------------------

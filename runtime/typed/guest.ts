@@ -41,4 +41,6 @@ export interface TypedGuest {
   readonly layout: GuestLayout;
   /** Doc comments of functions, by contract and name, for the client. */
   readonly docs: ReadonlyMap<string, string>;
+  /** Whether it calls `debug`. */
+  readonly hasPrints: boolean;
 }

@@ -159,6 +159,13 @@ export class Syntax {
     return node.kind === this.#kinds.Call;
   }
 
+  /** A statement that is a call and nothing else; null if it is none. */
+  callIn(node: Node): CallExpression | null {
+    if (node.kind !== this.#kinds.Expression) return null;
+    const { expression } = node as Node & { readonly expression: Node };
+    return this.isCall(expression) ? expression : null;
+  }
+
   isNamedType(node: Node): node is NamedTypeNode {
     return node.kind === this.#kinds.NamedType;
   }
