@@ -166,7 +166,7 @@ async function built(
   const compile = (layout: CompileOptions): Promise<Compiled> => {
     const flags = compilerFlags({ ...layout, ...options });
     return compiled(
-      { source: typed?.entry ?? source, base, flags, texts: typed?.texts ?? NO_TEXTS },
+      { source: typed?.entry ?? source, base, name: source, flags, texts: typed?.texts ?? NO_TEXTS },
       options,
     );
   };
@@ -226,7 +226,8 @@ export function lockText(lock: Lock): string {
  * @internal
  */
 export async function compileWithFlags(entry: string, base: string, flags: string[]): Promise<Uint8Array> {
-  return (await compiled({ source: toPosix(relative(base, entry)), base, flags, texts: NO_TEXTS }, {})).code;
+  const source = toPosix(relative(base, entry));
+  return (await compiled({ source, base, name: source, flags, texts: NO_TEXTS }, {})).code;
 }
 
 const NO_TEXTS: ReadonlyMap<string, string> = new Map();

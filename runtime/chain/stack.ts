@@ -3,7 +3,7 @@
 import { badArgument } from "../arguments.ts";
 import type { Frame, RawFrame, TraceEvent } from "../kernel/trace.ts";
 import { Positions } from "../program/source-map/positions.ts";
-import { sourceOf } from "../program/source-map/sources.ts";
+import { isOfLibrary, type Place, sourceOf } from "../program/source-map/sources.ts";
 import type { Trace, View } from "./results.ts";
 
 /** The events with their stacks in terms of the originals; `programs` has their bytes by hash. */
@@ -70,7 +70,10 @@ function framesOf(positions: Positions, stack: readonly RawFrame[]): Frame[] {
   const [first] = frames;
   const abort = stack[0]?.[2];
   // asc gives the call of `abort` no place of its own: the map has that of what made its text.
-  if (first !== undefined && abort !== undefined) frames[0] = { ...first, source: abort };
+  if (first === undefined || abort === undefined) return frames;
+  const { source } = first;
+  const isAuthors = source !== null && isOfLibrary(abort) && !isOfLibrary(source);
+  frames[0] = { ...first, source: abort, ...(isAuthors ? { callSite: source } : {}) };
   return frames;
 }
 
@@ -78,7 +81,9 @@ function framesOf(positions: Positions, stack: readonly RawFrame[]): Frame[] {
 function frameOf(positions: Positions, [functionIndex, offset]: RawFrame): Frame[] {
   const position = positions.locate(functionIndex, offset);
   if (position === null) return [];
-  return [{ ...position, ...sourceOf(positions.program, position.functionIndex, position.offset) }];
+  const start = positions.bodyOf(position.functionIndex);
+  const source = sourceOf(positions.program, position.functionIndex, start, position.offset);
+  return [{ ...position, ...source }];
 }
 
 /**
@@ -128,8 +133,8 @@ function folded(lines: readonly string[]): string[] {
   return result;
 }
 
-function formatFrame({ name, source, offset }: Frame): string {
-  const place =
-    source === null ? `0x${offset.toString(16)}` : `${source.file}:${source.line}:${source.column}`;
-  return `    at ${name} (${place})`;
+function formatFrame({ name, source, callSite, offset }: Frame): string {
+  const words = ({ file, line, column }: Place): string => `${file}:${line}:${column}`;
+  const place = source === null ? `0x${offset.toString(16)}` : words(source);
+  return `    at ${name} (${callSite === undefined ? "" : `${words(callSite)}, in `}${place})`;
 }

@@ -29,7 +29,7 @@ export interface Read {
  * @throws UsageError E_GUEST_COMPILE with the diagnostics
  */
 export async function runAsc(request: Request): Promise<Compiled & { readonly reads: Read[] }> {
-  const { source, base, flags } = request;
+  const { source, base, name: entry, flags } = request;
   const asc = await import("assemblyscript/asc");
   const seen = new Map<string, string | null>();
   let code: Uint8Array | undefined;
@@ -58,8 +58,8 @@ export async function runAsc(request: Request): Promise<Compiled & { readonly re
   });
   if (result.error || !code) {
     const text = diagnostics.trim() || (result.error?.stack ?? "no output");
-    throw new UsageError("E_GUEST_COMPILE", `${source} does not compile:\n${text}`, {
-      entry: source,
+    throw new UsageError("E_GUEST_COMPILE", `${entry} does not compile:\n${text}`, {
+      entry,
       diagnostics: text,
     });
   }

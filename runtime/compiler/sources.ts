@@ -22,6 +22,8 @@ export interface Request {
   /** The entry, relative to `base`. */
   readonly source: string;
   readonly base: string;
+  /** What errors call it: the author's own entry. */
+  readonly name: string;
   readonly flags: readonly string[];
   /** Texts that stand for those of files. */
   readonly texts: ReadonlyMap<string, string>;

@@ -81,9 +81,9 @@ function tooLong(timeoutMs: number): string {
   );
 }
 
-function failure({ source }: Request, why: string): UsageError {
-  return new UsageError("E_GUEST_COMPILE", `${source} does not compile: ${why}`, {
-    entry: source,
+function failure({ name }: Request, why: string): UsageError {
+  return new UsageError("E_GUEST_COMPILE", `${name} does not compile: ${why}`, {
+    entry: name,
     diagnostics: why,
   });
 }

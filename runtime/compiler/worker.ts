@@ -21,8 +21,8 @@ parentPort?.on("message", async (request: Request) => {
         ? { code: thrown.code, message, facts: thrown.facts }
         : {
             code: "E_GUEST_COMPILE",
-            message: `${request.source} does not compile: the compiler failed with ${message}`,
-            facts: { entry: request.source, diagnostics: stack ?? message },
+            message: `${request.name} does not compile: the compiler failed with ${message}`,
+            facts: { entry: request.name, diagnostics: stack ?? message },
           };
     answer = { error };
   }

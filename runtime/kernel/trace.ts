@@ -28,6 +28,11 @@ export interface Frame {
    * the place that it names itself.
    */
   readonly source: Place | null;
+  /**
+   * Of library code that the optimiser has put into a function of the author's: where that function was, as
+   * far as its instructions tell.
+   */
+  readonly callSite?: Place;
 }
 
 /** Function number and byte offset in the instrumented module; in the first the place that an abort names. */

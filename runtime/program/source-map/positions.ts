@@ -21,6 +21,8 @@ export class Positions {
   readonly #origins = new Map<number, readonly number[]>();
   /** By function of the instrumented module, imports apart: where its body begins. */
   readonly #bodies: readonly number[];
+  /** The same of the original. */
+  readonly #starts: readonly number[];
   /** How many functions the original imports. */
   readonly #imports: number;
 
@@ -38,6 +40,12 @@ export class Positions {
     this.program = admit(bytes, { origins });
     this.#imports = first;
     this.#bodies = bodiesOf(this.program.code);
+    this.#starts = bodiesOf(this.program.bytes);
+  }
+
+  /** Where the body of a function of the original begins. */
+  bodyOf(functionIndex: number): number {
+    return this.#starts[functionIndex - this.#imports] as number;
   }
 
   /** What stands at `offset` of the instrumented module was made for; null: for no instruction. */

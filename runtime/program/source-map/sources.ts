@@ -62,17 +62,51 @@ export function sourcesOf(program: Uint8Array): Sources {
   return known.get(keyOf(programHash(program)))?.sources ?? {};
 }
 
-/** The name of a function of a program, and where the source of the instruction at `offset` stands. */
+/** Files that are nobody's own: the standard library, and packages. */
+const LIBRARY = "~lib/";
+
+export function isOfLibrary({ file }: Place): boolean {
+  return file.startsWith(LIBRARY);
+}
+
+interface Found {
+  readonly name: string;
+  readonly source: Place | null;
+  readonly callSite?: Place;
+}
+
+/**
+ * The name of a function of a program, whose body begins at `start`, and where the source of the instruction
+ * at `offset` stands; and, of library code in a function of the author's, of the last one before it that is
+ * the author's.
+ */
 export function sourceOf(
   { hash, bytes }: Program,
   functionIndex: number,
+  start: number,
   offset: number,
-): { readonly name: string; readonly source: Place | null } {
+): Found {
   const found = known.get(keyOf(hash));
   const name = nameOf(found?.named ?? bytes, functionIndex) ?? `function ${functionIndex}`;
   if (found?.sources.map === undefined) return { name, source: null };
   found.map ??= parse(found.sources.map);
-  return { name, source: placeOf(found.map, offset) };
+  const source = placeOf(found.map, offset);
+  if (source === null || !isOfLibrary(source) || name.startsWith(LIBRARY)) return { name, source };
+  const callSite = authorsPlace(found.map, start, offset);
+  return callSite === null ? { name, source } : { name, source, callSite };
+}
+
+/** The last place from `start` to `offset` that is not of a library. */
+function authorsPlace(map: SourceMap, start: number, offset: number): Place | null {
+  for (let at = offset; at >= start; ) {
+    const entry = map.findEntry(0, at);
+    if (!("originalSource" in entry) || entry.generatedColumn < start) return null;
+    const { originalSource: file, originalLine, originalColumn, generatedColumn } = entry;
+    const place = { file, line: originalLine + 1, column: originalColumn + 1 };
+    if (file !== undefined && !isOfLibrary(place)) return place;
+    at = generatedColumn - 1;
+  }
+  return null;
 }
 
 /** Not every instruction has a place: optimisers make some of their own. Then that of one shortly before. */
