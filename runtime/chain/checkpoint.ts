@@ -59,8 +59,10 @@ export class Checkpoints {
   readonly #recompute: (entry: Retained) => Promise<void>;
   /** What the store holds. */
   #checkpointed: Held;
-  /** What the log holds. */
+  /** What the log holds up to a mark; behind that are frames which are still to be made again. */
   #acknowledged: History;
+  /** Null: it has nothing beyond the checkpoint yet. */
+  #mark: LogMark | null = null;
   #since: readonly Since[] = [];
   /** When the oldest of these came. */
   #sinceMs = 0;
@@ -132,7 +134,7 @@ export class Checkpoints {
     const since = { changes, blocks };
     if (body !== null) {
       if (this.#log.accepts(body.length) === "later") await this.now();
-      if (await this.#append(body)) return this.#acknowledge(since, next);
+      if (await this.#append(body)) return this.#acknowledge(since, next, this.#log.end);
     }
     await this.#alone(since, next);
   }
@@ -161,8 +163,9 @@ export class Checkpoints {
     }
   }
 
-  /** Changes that lead to the history `next` are in the log. */
-  #acknowledge(since: Since, next: History): void {
+  /** Changes that lead to the history `next` are in the log before `mark`. */
+  #acknowledge(since: Since, next: History, mark: LogMark): void {
+    this.#mark = mark;
     if (this.isDone) this.#sinceMs = performance.now();
     this.#since = [...this.#since, since];
     this.#acknowledged = next;
@@ -171,9 +174,9 @@ export class Checkpoints {
   }
 
   /** Changes that were read from the log have been made again. */
-  async replayed(changes: readonly Change[], next: History): Promise<void> {
+  async replayed(changes: readonly Change[], next: History, end: LogMark): Promise<void> {
     const { blocks } = await this.#prepare(changes);
-    this.#acknowledge({ changes, blocks }, next);
+    this.#acknowledge({ changes, blocks }, next, end);
   }
 
   /** A checkpoint of everything that is acknowledged; resolves when it is in the store. */
@@ -206,7 +209,7 @@ export class Checkpoints {
     this.#timer = null;
     if (this.#running !== null) return this.#running;
     const since = this.#since;
-    const mark = this.#log.end;
+    const mark = this.#mark as LogMark;
     const running = this.#run(since, this.#acknowledged, mark, () => this.#log.release(mark));
     running.catch((error) => this.#tellFailure(error));
     return running;
@@ -221,6 +224,7 @@ export class Checkpoints {
       this.#log.beginAnew(mark);
       this.#since = since;
       this.#acknowledged = next;
+      this.#mark = mark;
     });
   }
 

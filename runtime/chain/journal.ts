@@ -17,6 +17,7 @@
 
 import { assert, StoreError } from "../errors.ts";
 import { HEADER_STORED, type Ref, UNIT_WORDS } from "../heap/heap.ts";
+import type { LogMark } from "../store/log.ts";
 import type { Store } from "../store/store.ts";
 import type { Written } from "../store/writer.ts";
 import type { ArchivedBlock } from "./archive.ts";
@@ -290,13 +291,13 @@ export class Journal implements RootHolder {
     while ((await this.#writing(() => store.stage(refsOf(entry)))).more);
   }
 
-  /** Changes that the log held were made again. */
-  async replayed(changes: readonly Change[]): Promise<void> {
+  /** Changes of a frame of the log, which ends at `end`, were made again. */
+  async replayed(changes: readonly Change[], end: LogMark): Promise<void> {
     assert(this.#pending.length === 0, "journal: the log is replayed before anything is written");
     linkPushed(this.#seen, changes);
     this.#seen = this.#seen.apply(changes);
     this.#acknowledged = this.#seen;
-    await this.#checkpoints?.replayed(changes, this.#seen);
+    await this.#checkpoints?.replayed(changes, this.#seen, end);
   }
 
   /** Brings all that is acknowledged into the store; whether anything was missing there. */

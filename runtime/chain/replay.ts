@@ -3,11 +3,12 @@
  * not.
  *
  * A block is a function of its parent and of what the log keeps, and its id covers what comes out. So either
- * the same blocks are there as before, or nothing is built on what differs. Replaying writes nothing until
- * all is there: who is killed meanwhile begins again.
+ * the same blocks are there as before, or nothing is built on what differs. Whoever is killed meanwhile
+ * begins again, behind a checkpoint that was made on the way, if there was one: that releases the frames up
+ * to the last that had been made again, and no more.
  */
 
-import { InputLog } from "../store/log.ts";
+import { InputLog, type LogMark } from "../store/log.ts";
 import type { Store } from "../store/store.ts";
 import type { Step, StoreChange } from "../store/writer.ts";
 import type { Retained } from "./block.ts";
@@ -38,13 +39,13 @@ export async function openJournal(
   }
   const begin = known ?? (await makeLog(engine, store, place));
   const step: Step | undefined = place.steps === undefined ? undefined : (await import(place.steps)).step;
-  const { log, bodies } = InputLog.read(path, begin, step);
+  const { log, frames } = InputLog.read(path, begin, step);
   const journal = new Journal(engine, held, store, "logged", { log, checkpointMs });
   await engine.holding(journal, async () => {
     await journal.recompute(journal.history.head, null);
-    for (const body of bodies) {
+    for (const { body, end } of frames) {
       step?.("replay");
-      await replay(engine, journal, body, path);
+      await replay(engine, journal, body, end, path);
     }
     journal.draft = null;
     if (!isLogged) await journal.checkpoint();
@@ -79,8 +80,14 @@ export const NOTHING: StoreChange = {
   head: null,
 };
 
-/** Makes the changes of a frame again. */
-async function replay(engine: Engine, journal: Journal, body: Buffer, path: string): Promise<void> {
+/** Makes the changes of a frame again, which ends at `end`. */
+async function replay(
+  engine: Engine,
+  journal: Journal,
+  body: Buffer,
+  end: LogMark,
+  path: string,
+): Promise<void> {
   const { build, changes } = decodeLogged(body);
   const made: Change[] = [];
   journal.draft = journal.history;
@@ -92,7 +99,7 @@ async function replay(engine: Engine, journal: Journal, body: Buffer, path: stri
       journal.draft = (journal.draft as History).apply([change]);
     }
   }
-  await journal.replayed(made);
+  await journal.replayed(made, end);
 }
 
 /**

@@ -50,10 +50,15 @@ export interface LogFrame {
   readonly body: Buffer;
 }
 
+/** A frame that follows from those before, and where it ends. */
+export interface LinkedFrame extends LogFrame {
+  readonly end: LogMark;
+}
+
 /** What is in the file of a log. */
 export interface LogSurvey {
   /** In order, up to its end. */
-  readonly frames: readonly LogFrame[];
+  readonly frames: readonly LinkedFrame[];
   /** Whole ones behind the end: what is in between is damaged. */
   readonly behind: readonly LogFrame[];
 }
@@ -129,7 +134,7 @@ export class InputLog {
   }
 
   /**
-   * Opens the log that the store in the directory knows by `place`, and reads the bodies of its frames.
+   * Opens the log that the store in the directory knows by `place`, and reads its frames.
    * `step` is called between the steps of appending: where the crash harness kills.
    *
    * @throws StoreError (STORE_MISSING, STORE_CORRUPT)
@@ -138,13 +143,13 @@ export class InputLog {
     directory: string,
     place: LogPlace,
     step?: (name: string) => void,
-  ): { readonly log: InputLog; readonly bodies: Buffer[] } {
+  ): { readonly log: InputLog; readonly frames: readonly LinkedFrame[] } {
     const log = new InputLog(directory, place, step);
     const { frames, behind } = log.#read();
     if (behind.length > 0) {
       throw log.#damaged(`what lies at position ${log.#end.position} cannot be read`);
     }
-    return { log, bodies: frames.map(({ body }) => body) };
+    return { log, frames };
   }
 
   /**
@@ -170,7 +175,7 @@ export class InputLog {
     }
   }
 
-  /** Where the log ends now: a checkpoint that holds all of it begins there. */
+  /** Where the log ends now: behind a checkpoint that holds all of it, it begins there. */
   get end(): LogMark {
     return this.#end;
   }
@@ -277,16 +282,16 @@ export class InputLog {
 
   #read(): LogSurvey {
     const ring = this.#readFile();
-    const frames: LogFrame[] = [];
+    const frames: LinkedFrame[] = [];
     const behind: LogFrame[] = [];
     const last = this.#begin + this.#bytes;
     for (;;) {
       const frame = this.#frameAt(ring, this.#end.position, last);
       if (frame === null || !frame.previous.equals(this.#end.check)) break;
       const { position, epoch } = this.#end;
-      frames.push({ position, body: frame.body });
       const end = position + sectors(FRAME_BYTES + frame.body.length);
       this.#end = { position: end, check: frame.check, epoch };
+      frames.push({ position, body: frame.body, end: this.#end });
     }
     for (let at = this.#end.position + SECTOR_BYTES; at < last; at += SECTOR_BYTES) {
       const frame = this.#frameAt(ring, at, last);

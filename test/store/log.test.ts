@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { type TestContext, test } from "node:test";
-import { InputLog, type LogPlace, SECTOR_BYTES } from "../../runtime/store/log.ts";
+import { InputLog, type LogFrame, type LogPlace, SECTOR_BYTES } from "../../runtime/store/log.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 import { withDirectory } from "./directory.ts";
@@ -21,11 +21,11 @@ function withLog(use: (directory: string, place: LogPlace) => Promise<void>): Pr
 }
 
 const fileOf = (directory: string): string => `${directory}/inputs.log`;
-const texts = (bodies: readonly Buffer[]): string[] => bodies.map((body) => body.toString("latin1"));
+const texts = (frames: readonly LogFrame[]): string[] => frames.map(({ body }) => body.toString("latin1"));
 
 /** The texts that a log holds which begins at `place`. */
 function read(directory: string, place: LogPlace): string[] {
-  return texts(InputLog.read(directory, place).bodies);
+  return texts(InputLog.read(directory, place).frames);
 }
 
 /** A text of so many bytes that is like no other. */
@@ -33,8 +33,8 @@ const text = (number: number, length: number): string => `${number} `.padEnd(len
 
 test("frames are read in the order in which they were appended", async () => {
   await withLog(async (directory, place) => {
-    const { log, bodies } = InputLog.read(directory, place);
-    assert.deepEqual(bodies, []);
+    const { log, frames } = InputLog.read(directory, place);
+    assert.deepEqual(frames, []);
     const all = [text(1, 0), text(2, SECTOR_BYTES - 48), text(3, SECTOR_BYTES - 47), text(4, 20_000)];
     for (const [i, one] of all.entries()) {
       await log.append(Buffer.from(one));
@@ -68,7 +68,7 @@ test("a ring goes round as often as it likes, and holds what was not released", 
       if (next(20) !== 0) continue;
       await log.close();
       const again = InputLog.read(directory, from);
-      assert.deepEqual(texts(again.bodies), kept);
+      assert.deepEqual(texts(again.frames), kept);
       log = again.log;
       log.release(from);
     }
@@ -133,7 +133,7 @@ async function torn(t: TestContext, wraps: boolean): Promise<void> {
       }
       writeFileSync(fileOf(directory), file);
       const again = InputLog.read(directory, place);
-      const found = texts(again.bodies);
+      const found = texts(again.frames);
       // What is torn of the last sector may be behind the frame's end.
       const isWhole = logical(file).equals(logical(after));
       assert.ok(found.join() === (isWhole ? [...kept, lost] : kept).join(), `subset ${subset}, at ${tornAt}`);

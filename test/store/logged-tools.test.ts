@@ -119,8 +119,8 @@ test("a block with another id than before stops everything, and can be given up"
   await withDirectory(async (path) => {
     const ids = await crashed(path);
     // A frame like that of block 8, with a block 9 that nothing makes.
-    const { log, bodies } = InputLog.read(path, await placeOf(path));
-    const body = Buffer.from(bodies.at(-1) as Buffer);
+    const { log, frames } = InputLog.read(path, await placeOf(path));
+    const body = Buffer.from(frames.at(-1)?.body as Buffer);
     const at = 2 + body.readUInt16LE(0) + 1;
     body.writeBigUInt64LE(9n, at);
     const other = "ab".repeat(32);

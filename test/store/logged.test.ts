@@ -8,6 +8,7 @@ import { cpSync, existsSync } from "node:fs";
 import { test } from "node:test";
 import type { Runtime, RuntimeOptions } from "../../runtime/index.ts";
 import { InputLog } from "../../runtime/store/log.ts";
+import { Store } from "../../runtime/store/store.ts";
 import { openReader, verifyStore } from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
@@ -112,6 +113,43 @@ test("any history is there again: reverts, reorgs, pins, prunes, candidates", as
       await twin.close();
     });
   }
+});
+
+test("a crash in recovery, behind a checkpoint of a part of the log, loses nothing of the rest", async () => {
+  await withDirectory(async (path) => {
+    const runtime = await open([], { ...OPTIONS, store: logged(path) });
+    for (let i = 1; i <= 12; i++) await runtime.produce(metadata(i, 0));
+    const { id } = runtime.head;
+    const crashed = killed(path);
+    await runtime.close();
+    // What is left whenever a checkpoint has been made.
+    const copies: string[] = [];
+    const { change } = Store.prototype;
+    const copying = async function (this: Store, ...args: Parameters<typeof change>) {
+      const written = await change.apply(this, args);
+      copies.push(`${crashed}-${copies.length}`);
+      cpSync(crashed, copies.at(-1) as string, { recursive: true });
+      return written;
+    };
+    await replacing(Store.prototype, { change: copying }, async () => {
+      const again = await open([], { ...OPTIONS, store: logged(crashed, { checkpointMs: 1 }) });
+      assert.equal(again.head.id, id);
+      await again.close();
+    });
+    const heights: number[] = [];
+    for (const copy of copies) {
+      const reader = await openReader(copy);
+      heights.push(reader.head.height);
+      await reader.close();
+      const again = await open([], { ...OPTIONS, store: logged(copy) });
+      assert.equal(again.head.id, id, `behind a checkpoint of block ${heights.at(-1)}`);
+      await again.close();
+    }
+    assert.ok(
+      heights.some((height) => height > 0 && height < 12),
+      heights.join(),
+    );
+  });
 });
 
 test("what the log cannot take is written with its states, and the log goes on behind it", async () => {
