@@ -130,6 +130,7 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/app": [
     ...["base", "syscalls", "runtime/index.ts", "runtime/compile.ts", "runtime/typed", "runtime/program"],
     "runtime/kernel/faults.ts",
+    "runtime/debug.ts",
     "runtime/testing.ts",
   ],
   "runtime/testing.ts": [
@@ -138,6 +139,7 @@ const LAYERS: Record<string, readonly string[]> = {
   ],
   "runtime/http": ["base"],
   "runtime/abci": ["base"],
+  "runtime/node": ["base", "runtime/index.ts", "runtime/app", "runtime/http", "runtime/typed"],
   "runtime/index.ts": [
     "base",
     "runtime/batch",
@@ -150,7 +152,7 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/debug.ts": ["runtime/chain", "runtime/program"],
   "runtime/cli": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
-    ...["runtime/program", "runtime/typed", "runtime/app", "runtime/http"],
+    ...["runtime/program", "runtime/typed", "runtime/app", "runtime/http", "runtime/node"],
   ],
   examples: [
     ...["base", "syscalls", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],

@@ -14,6 +14,13 @@ const WANTED_MAJOR = 24;
 const HANDLERS: { readonly [Name in CommandName]: () => Promise<Handler<Spec<Name>>> } = {
   new: async () => (await import("./commands/new.ts")).make,
   build: async () => (await import("./commands/build.ts")).build,
+  test: async () => (await import("./commands/test.ts")).test,
+  dev: async () => (await import("./commands/dev.ts")).dev,
+  submit: async () => (await import("./commands/calls.ts")).submit,
+  query: async () => (await import("./commands/calls.ts")).query,
+  run: async () => (await import("./commands/run.ts")).run,
+  replay: async () => (await import("./commands/replay.ts")).replay,
+  "upgrade-check": async () => (await import("./commands/upgrade-check.ts")).check,
   interface: async () => (await import("./commands/interface.ts")).show,
   "inspect blocks": async () => (await import("./commands/inspect.ts")).blocks,
   "inspect process": async () => (await import("./commands/inspect.ts")).process,

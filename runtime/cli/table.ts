@@ -56,6 +56,11 @@ export const OTHER_NAMES: Readonly<Record<string, string>> = {
   check: "build APP.ts --check",
   watch: "build APP.ts --watch",
   abi: "interface FILE",
+  node: "dev APP.ts",
+  start: "dev APP.ts",
+  serve: "dev APP.ts",
+  call: "query FILE",
+  send: "submit FILE",
 };
 
 /** The overview of --help. */

@@ -6,8 +6,10 @@ import { fileURLToPath } from "node:url";
 export const MAIN = fileURLToPath(new URL("../../runtime/cli/main.ts", import.meta.url));
 
 /** Sources are stripped of types once, not by each of many processes. */
+const { NODE_TEST_CONTEXT: _, ...environment } = process.env; // with it a test runner says nothing
+
 export const ENV = {
-  ...process.env,
+  ...environment,
   NODE_COMPILE_CACHE: fileURLToPath(new URL("../../node_modules/.cache/node", import.meta.url)),
 };
 

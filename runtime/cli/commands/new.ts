@@ -88,9 +88,11 @@ function otherFiles(directory: string, root: string): Record<string, string> {
       type: "module",
       scripts: {
         build: "stillpoint build contracts/bank.ts",
-        test: "node --test",
+        test: "stillpoint test",
         start: "node main.ts",
+        dev: "stillpoint dev",
       },
+      stillpoint: { app: "contracts/bank.ts", setup: "setup.json" },
       dependencies: { stillpoint: `file:${relative(directory, root)}` },
     }),
     "tsconfig.json": json({
@@ -117,6 +119,7 @@ function otherFiles(directory: string, root: string): Record<string, string> {
       extends: ["stillpoint/guest/biome.json"],
       formatter: { indentStyle: "space", indentWidth: 2, lineWidth: 110 },
     }),
+    "setup.json": json({ Bank: { holders: Array.from({ length: 10 }, (_, i) => `$${i}`), amount: "1000" } }),
     ".gitignore": "node_modules\nstate\n*.wasm\n",
   };
 }

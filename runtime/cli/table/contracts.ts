@@ -1,8 +1,40 @@
 /** Commands for those who write contracts. */
 
-import type { ArgumentSpec, CommandSpec } from "../command.ts";
+import type { ArgumentSpec, CommandSpec, OptionSpec } from "../command.ts";
 
 const APP = { about: "the file with the contracts", completes: "file" } as const satisfies ArgumentSpec;
+
+/** Which app: of commands that work on one. */
+const OF_APP = {
+  app: {
+    about: 'APP.ts or APP.wasm; default: "stillpoint": { "app": … } in package.json',
+    value: "FILE",
+    completes: "file",
+  },
+  setup: {
+    about: "what the setups of a new chain take: JSON by contract, or a file of it; default as for --app",
+    value: "JSON",
+    completes: "file",
+  },
+} as const satisfies Readonly<Record<string, OptionSpec>>;
+
+const TARGET = {
+  store: { about: "works on a store that no runtime has open", value: "DIR", completes: "directory" },
+  url: { about: 'works on a node, as "stillpoint dev" starts one', value: "URL" },
+  ...OF_APP,
+  from: { about: "the caller: an address, or $0 to $9 for a test account; default $0", value: "ADDRESS" },
+  gas: { about: "most gas", value: "N", range: [0, 2 ** 48] },
+} as const satisfies Readonly<Record<string, OptionSpec>>;
+
+const CALL = {
+  CALL: { about: "a function, as Bank.pay" },
+  "NAME=VALUE": { about: "its arguments, or one object of JSON", optional: true, repeated: true },
+} as const satisfies Readonly<Record<string, ArgumentSpec>>;
+
+const RUNNING = {
+  workers: { about: "worker threads", value: "N", range: [1, 64] },
+  runner: { about: "how batches run", value: "NAME", choices: ["parallel", "sequential"] },
+} as const satisfies Readonly<Record<string, OptionSpec>>;
 
 export const CONTRACTS = {
   new: {
@@ -23,6 +55,84 @@ source: what is in it never moves, and new collections are added to it. APP.clie
 is the type for App.open<Client>(…). APP.wasm is what App.open takes as "program".`,
     no: "if it does not compile, or --check finds a difference",
     example: "build contracts/bank.ts --check",
+  },
+  test: {
+    summary: "runs the tests of a project, by node --test",
+    arguments: {
+      FILE: { about: "files with tests; default: all of the project", optional: true, repeated: true },
+    },
+    options: {
+      watch: { about: "runs them again when they, or what they import, change" },
+      name: { about: "only tests whose name matches", value: "PATTERN" },
+    },
+    no: "if a test fails",
+    example: "test --name overdraft",
+  },
+  dev: {
+    summary: "runs a local node that follows the sources: JSON-RPC, test accounts, blocks at once",
+    arguments: { "APP.ts": { ...APP, optional: true } },
+    options: {
+      store: { about: "keeps its blocks there; default: in memory", value: "DIR", completes: "directory" },
+      port: { about: "where it listens on 127.0.0.1; default 8545; 0: any", value: "N", range: [0, 65535] },
+      setup: OF_APP.setup,
+      signed: { about: "takes signed transactions only; test accounts sign here" },
+      "no-mining": { about: "makes no block until the method mine is called" },
+      "query-gas": { about: "most gas of a query; default 10^9", value: "N", range: [1, 2 ** 40] },
+      "allow-origin": { about: "pages of this origin may send requests", value: "ORIGIN", repeated: true },
+    },
+    about: `A change of the sources becomes an upgrade: the state stays. What does not compile, or what the
+lock file refuses, is printed, and the old program runs on. An account has what the setup gives it: "$0" to
+"$9" stand for the test accounts there.`,
+    example: "dev contracts/bank.ts --port 8545",
+  },
+  submit: {
+    summary: "makes a transaction, and the block that has it",
+    arguments: CALL,
+    options: TARGET,
+    no: "if the transaction fails",
+    example: "submit Bank.pay to=$1 amount=5 --url http://127.0.0.1:8545",
+  },
+  query: {
+    summary: "asks a view, and changes nothing",
+    arguments: CALL,
+    options: { ...TARGET, block: { about: "as of this height", value: "N", range: [0, 2 ** 48] } },
+    no: "if the view fails",
+    example: "query Bank.balanceOf who=$0 --store state",
+  },
+  run: {
+    summary: "makes blocks of the transactions in a file, a block a line",
+    arguments: { BLOCKS: { about: "a file of lines of JSON", completes: "file" } },
+    options: { store: TARGET.store, ...OF_APP, ...RUNNING },
+    about: `A line is a list of transactions, or { "time": MS, "transactions": [...] }. A transaction is
+{ "call": "Bank.pay", "args": { "to": "$1", "amount": 5 }, "from": "$0", "gas": N, "expect": "overdraft" };
+"expect" is what it is to end with: "ok", or the name of a failure.`,
+    no: 'if a transaction does not end as "expect" says',
+    example: "run blocks.jsonl --workers 2",
+  },
+  replay: {
+    summary: "makes the blocks of a store again, in memory, and compares roots, data and gas",
+    arguments: { DIR: { about: "the directory of the store", completes: "directory" } },
+    options: {
+      from: { about: "the first height; default: all that is retained", value: "N", range: [1, 2 ** 48] },
+      to: { about: "the last height", value: "N", range: [1, 2 ** 48] },
+      ...RUNNING,
+    },
+    no: "if a block comes out differently",
+    example: "replay state --workers 4",
+  },
+  "upgrade-check": {
+    summary: "says whether a program can take over the state of another",
+    arguments: {
+      OLD: {
+        about: "APP.ts, APP.wasm, or the directory of a store whose app is to be upgraded",
+        completes: "file",
+      },
+      NEW: { about: "the new program: APP.ts or APP.wasm", completes: "file" },
+    },
+    about:
+      "Lists state that is added or gone, migrations that would run, and functions that clients would miss.",
+    no: "if the new program would read the state wrongly",
+    example: "upgrade-check state contracts/bank.ts",
   },
   interface: {
     summary: "prints the functions, events, failures and state of a program",

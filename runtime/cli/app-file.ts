@@ -1,0 +1,95 @@
+/**
+ * The app that a command works on: named by --app, or by package.json above, whose field "stillpoint" may
+ * have "app", the file with the contracts, and "setup", a file of JSON with what its setups take.
+ */
+
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { compileGuest } from "../compile.ts";
+import { UsageError } from "../errors.ts";
+import { withAccounts } from "../node/accounts.ts";
+import { setupsOf } from "../node/values.ts";
+import { type Interface, readInterface } from "../typed/interface.ts";
+import { readInput } from "./commands/files.ts";
+import { printError, withProgress } from "./terminal.ts";
+
+/** A program, and what its first block takes. */
+export interface AppFile {
+  readonly file: string;
+  readonly program: Uint8Array;
+  readonly description: Interface;
+  readonly setup: Readonly<Record<string, object>>;
+}
+
+/** @throws UsageError BAD_OPTION, BAD_FILE; and as `compileGuest` */
+export async function loadApp(app: string | undefined, setup: string | undefined): Promise<AppFile> {
+  const file = appNamed(app);
+  const compile = (): Promise<Uint8Array> => compileGuest(file, { onWarning: printError });
+  const program = file.endsWith(".ts") ? await withProgress(`compiling ${file}`, compile) : readInput(file);
+  const description = readInterface(program);
+  return { file, program, description, setup: setupsOf(description, readSetup(setup, file)) };
+}
+
+/** The file that a command names, or the project. */
+export function appNamed(given: string | undefined): string {
+  if (given !== undefined) return resolve(given);
+  const { directory, settings } = projectOf(resolve("."));
+  if (typeof settings.app === "string") return join(directory, settings.app);
+  const field = '"stillpoint": { "app": "contracts/bank.ts" }';
+  throw new UsageError(
+    "BAD_OPTION",
+    `which app? Give its file with --app, or name it in package.json: ${field}`,
+  );
+}
+
+/** JSON, or a file of JSON, by default the project's for its app; "$0" to "$9" stand for test accounts. */
+function readSetup(given: string | undefined, file: string): unknown {
+  const { directory, settings } = projectOf(resolve("."));
+  const isOfProject = typeof settings.app === "string" && join(directory, settings.app) === file;
+  const named =
+    isOfProject && typeof settings.setup === "string" ? join(directory, settings.setup) : undefined;
+  const from = given ?? named;
+  if (from === undefined) return {};
+  const isText = from.trimStart().startsWith("{");
+  const text = isText ? from : Buffer.from(readInput(from)).toString("utf8");
+  return withAccounts(parseJson(isText ? "--setup" : from, text));
+}
+
+/** @throws UsageError BAD_FILE */
+export function parseJson(what: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new UsageError("BAD_FILE", `${what}: is not JSON: ${(cause as Error).message}`, {}, { cause });
+  }
+}
+
+function projectOf(start: string): { directory: string; settings: Record<string, unknown> } {
+  for (let directory = start; ; directory = dirname(directory)) {
+    const file = join(directory, "package.json");
+    if (existsSync(file)) {
+      const { stillpoint = {} } = parseJson(file, readFileSync(file, "utf8")) as Record<string, object>;
+      return { directory, settings: stillpoint as Record<string, unknown> };
+    }
+    if (directory === dirname(directory)) return { directory: start, settings: {} };
+  }
+}
+
+/**
+ * Arguments of a call: one object of JSON, or NAME=VALUE each. A value that begins like JSON is JSON; digits
+ * stay text, which integers of any size are read from.
+ */
+export function argumentsOf(words: readonly string[]): unknown {
+  const [first, ...rest] = words;
+  if (first?.startsWith("{") && rest.length === 0) return withAccounts(parseJson("the arguments", first));
+  const pairs = words.map((word) => {
+    const [, name, text] = /^(\w+)=(.*)$/s.exec(word) ?? [];
+    if (name === undefined || text === undefined) {
+      const wanted = "arguments are NAME=VALUE, as amount=5, or one object of JSON";
+      throw new UsageError("BAD_OPTION", `${wanted}, found ${JSON.stringify(word)}`);
+    }
+    const isJson = /^(["[{]|true$|false$|null$)/.test(text);
+    return [name, isJson ? parseJson(name, text) : text];
+  });
+  return withAccounts(Object.fromEntries(pairs));
+}

@@ -1,0 +1,113 @@
+/** stillpoint submit and query: one call, on a store or on a node. */
+
+import { App } from "../../app/index.ts";
+import { UsageError } from "../../errors.ts";
+import { withAccounts } from "../../node/accounts.ts";
+import { connect } from "../../node/connect.ts";
+import { callNamed, jsonOf } from "../../node/values.ts";
+import { openReader } from "../../store.ts";
+import { type Call, Client, type Outcome, type Query, type Transaction } from "../../typed/client.ts";
+import type { Interface } from "../../typed/interface.ts";
+import { argumentsOf, loadApp } from "../app-file.ts";
+import type { Handler } from "../command.ts";
+import type { Spec } from "../table.ts";
+import { EXIT_FAILED, EXIT_OK, grouped, print, printError, toJson } from "../terminal.ts";
+
+/** Where calls go. */
+interface Target {
+  readonly description: Interface;
+  submit(call: Transaction, options: Options): Promise<Outcome>;
+  query(call: Query, options: Options): Promise<Outcome>;
+}
+
+interface Options {
+  readonly from: `0x${string}`;
+  readonly gas?: number;
+  readonly on?: number;
+}
+
+interface Where {
+  readonly store: string | undefined;
+  readonly url: string | undefined;
+  readonly app: string | undefined;
+  readonly setup: string | undefined;
+}
+
+export const submit: Handler<Spec<"submit">> = async ({ args, options, json }) => {
+  const from = addressOf(options.from);
+  const target = await targetOf(options);
+  const call = callOf(target, args, "transaction") as Transaction;
+  const { gas } = options;
+  return say(args.CALL, await target.submit(call, { from, ...(gas !== undefined && { gas }) }), json);
+};
+
+export const query: Handler<Spec<"query">> = async ({ args, options, json }) => {
+  const from = addressOf(options.from);
+  const target = await targetOf(options);
+  const call = callOf(target, args, "view") as Query;
+  const { gas, block } = options;
+  const where = { ...(gas !== undefined && { gas }), ...(block !== undefined && { on: block }) };
+  return say(args.CALL, await target.query(call, { from, ...where }), json);
+};
+
+interface Words {
+  readonly CALL: string;
+  readonly "NAME=VALUE": readonly string[];
+}
+
+function callOf({ description }: Target, words: Words, kind: "transaction" | "view"): Call {
+  const { contracts } = new Client(description);
+  const call = callNamed(description, contracts, words.CALL, argumentsOf(words["NAME=VALUE"]));
+  if (call.kind === kind) return call;
+  const other = kind === "view" ? "a transaction: use stillpoint submit" : "a view: use stillpoint query";
+  throw new UsageError("BAD_ARGUMENT", `${words.CALL} is ${other}`);
+}
+
+/** A store is opened for the call alone, once all that was typed has been read. */
+async function targetOf({ store, url, app, setup }: Where): Promise<Target> {
+  if (url !== undefined && store === undefined) return connect(url);
+  if (store === undefined || url !== undefined)
+    throw new UsageError("BAD_OPTION", "give --store DIR, or --url URL of a node that runs");
+  const { program, description, setup: setups } = await loadApp(app, setup);
+  const withApp = async <T>(use: (app: App) => Promise<T>): Promise<T> => {
+    await using opened = await App.open({ program, setup: setups, store });
+    return await use(opened);
+  };
+  return {
+    description,
+    submit: (call, options) =>
+      withApp(async (opened) => {
+        const outcome = opened.submit(call, options);
+        await opened.produce();
+        return outcome;
+      }),
+    query: async (call, options) => {
+      await openReader(store).then((reader) => reader.close()); // to ask makes no store
+      return withApp((opened) => opened.query(call, options));
+    },
+  };
+}
+
+function addressOf(text = "$0"): `0x${string}` {
+  const address = withAccounts(text);
+  if (/^0x[\da-f]{40}$/i.test(address as string)) return address as `0x${string}`;
+  const wanted = "--from takes an address, 0x and 40 hexadecimal digits, or $0 to $9 for a test account";
+  throw new UsageError("BAD_OPTION", `${wanted}, found ${JSON.stringify(text)}`);
+}
+
+function say(name: string, outcome: Outcome, json: boolean): number {
+  if (json) print(toJson(jsonOf(outcome)));
+  else if (outcome.ok) {
+    if (outcome.value !== undefined) print(textOf(outcome.value));
+    for (const event of outcome.events) print(`event ${event.name} ${textOf(event.fields)}`);
+    printError(`${name}: ${grouped(outcome.gasUsed)} gas`);
+  } else {
+    printError(`${name} failed: ${outcome.error}${outcome.at ? ` at ${outcome.at}` : ""}`);
+  }
+  return outcome.ok ? EXIT_OK : EXIT_FAILED;
+}
+
+function textOf(value: unknown): string {
+  const json = jsonOf(value);
+  return typeof json === "string" ? json : toJson(json);
+}

@@ -1,0 +1,88 @@
+/**
+ * stillpoint dev: a local node that follows the sources. A change that compiles becomes an upgrade of the
+ * running app, so its state stays; one that does not, or that the lock file refuses, is printed, and the old
+ * program runs on. Nothing is ever dropped: to begin anew, begin with another store.
+ */
+
+import { writeFileSync } from "node:fs";
+import { relative } from "node:path";
+import { App, signed } from "../../app/index.ts";
+import { StillpointError, UsageError } from "../../errors.ts";
+import { testAccounts } from "../../node/accounts.ts";
+import { Node } from "../../node/node.ts";
+import { readInterface } from "../../typed/interface.ts";
+import { loadApp } from "../app-file.ts";
+import type { Handler } from "../command.ts";
+import type { Spec } from "../table.ts";
+import { EXIT_OK, print, printError, toJson } from "../terminal.ts";
+import { untilInterrupted, watchSources } from "../watch.ts";
+import { builtFiles } from "./build.ts";
+
+const PORT = 8545;
+const CHAIN = "stillpoint dev";
+
+export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
+  const { file, program, description, setup } = await loadApp(args["APP.ts"], options.setup);
+  const app = await App.open({
+    program,
+    setup,
+    ...(options.store !== undefined && { store: options.store }),
+    ...(options.signed && { authenticate: signed({ chain: CHAIN }) }),
+  });
+  let current = program;
+  let latest = description;
+  const say = (line: string): void => (json ? print(toJson({ line })) : print(line));
+  const node = await listen(app, {
+    app,
+    description: () => latest,
+    isSigned: options.signed,
+    mining: !options["no-mining"],
+    port: options.port ?? PORT,
+    origins: options["allow-origin"],
+    onLine: say,
+    onError: (error: unknown) => printError(`stillpoint dev: a request failed: ${error}`),
+    ...(options["query-gas"] !== undefined && { queryGas: options["query-gas"] }),
+  });
+  if (json) print(toJson({ url: node.url, accounts: testAccounts(), height: app.head.height }));
+  else describe(node.url, file, app, options.store);
+  const reload = async (): Promise<void> => {
+    try {
+      const built = await builtFiles(file);
+      if (Buffer.compare(built.program, current) === 0) return;
+      const { block } = await app.upgrade({ program: built.program });
+      for (const [name, text] of built.files) writeFileSync(name, text);
+      current = built.program;
+      latest = readInterface(current);
+      say(`upgraded at block ${block.height}: the state stays`);
+    } catch (error) {
+      if (!(error instanceof StillpointError)) throw error;
+      printError(`stillpoint dev: ${error.message}\nthe old program runs on`);
+    }
+  };
+  const watcher = file.endsWith(".ts") ? watchSources(file, reload) : null;
+  await untilInterrupted();
+  watcher?.close();
+  await node.close();
+  say("stopped");
+  return EXIT_OK;
+};
+
+async function listen(app: App, options: Parameters<typeof Node.open>[0]): Promise<Node> {
+  try {
+    return await Node.open(options);
+  } catch (error) {
+    await app.close();
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EADDRINUSE" && code !== "EACCES") throw error;
+    const text = `port ${options.port} cannot be listened on (${code}): choose another with --port`;
+    throw new UsageError("BAD_OPTION", text, { port: options.port ?? PORT });
+  }
+}
+
+function describe(url: string, file: string, app: App, store = ""): void {
+  const where = store === "" ? "in memory" : `in ${store}`;
+  print(`${relative(process.cwd(), file)} runs at ${url}, block ${app.head.height}, ${where}`);
+  print("test accounts, whose secrets everybody knows; $0 to $9 stand for them:");
+  for (const [i, { address, secret }] of testAccounts().entries()) print(`  $${i} ${address}  ${secret}`);
+  print(`try: stillpoint query CALL --url ${url}; an interrupt stops it`);
+}

@@ -1,0 +1,256 @@
+/** `stillpoint submit`, `query`, `run`, `replay`, `test` and `dev` in a project that `new` has made. */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { connect, type RemoteApp } from "../../runtime/node/connect.ts";
+import { ENV, type Ended, MAIN, stillpointIn } from "./stillpoint.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), "stillpoint-apps-"));
+const project = join(directory, "hello");
+const contract = join(project, "contracts/bank.ts");
+const stillpoint = (...args: string[]): Ended => stillpointIn(project, ...args);
+
+before(() => {
+  mkdirSync(join(directory, "node_modules"));
+  symlinkSync(ROOT, join(directory, "node_modules/stillpoint"));
+  assert.equal(stillpointIn(directory, "new", "hello").status, 0);
+});
+after(() => rmSync(directory, { recursive: true }));
+
+test("submit and query work on a store, with the app and the setup of package.json", () => {
+  const paid = stillpoint("submit", "Bank.pay", "to=$1", "amount=40", "--store", "state", "--json");
+  assert.equal(paid.status, 0, paid.stderr);
+  const { ok, value, events } = JSON.parse(paid.stdout);
+  assert.deepEqual([ok, value, events[0].name], [true, "960", "Paid"]);
+  const poor = stillpoint(
+    "submit",
+    "Bank.pay",
+    '{"to":"$1","amount":"4000"}',
+    "--store",
+    "state",
+    "--from",
+    "$2",
+  );
+  assert.equal(poor.status, 1);
+  assert.match(poor.stderr, /^Bank\.pay failed: overdraft at contracts\/bank\.ts:\d+\n$/);
+  const now = stillpoint("query", "Bank.balanceOf", "who=$1", "--store", "state");
+  assert.deepEqual([now.status, now.stdout], [0, "1040\n"]);
+  const then = stillpoint("query", "Bank.balanceOf", "who=$1", "--store", "state", "--block", "1");
+  assert.equal(then.stdout, "1000\n");
+});
+
+test("replay makes the blocks again, by any runner", () => {
+  const again = stillpoint("replay", "state", "--runner", "sequential");
+  assert.equal(again.status, 0, again.stderr);
+  assert.match(again.stdout, /^3 blocks made again in [\d.]+ s, to the same roots and data\n$/);
+  const last = stillpoint("replay", "state", "--from", "3", "--json").stdout.trim().split("\n");
+  assert.deepEqual(
+    last.map((line) => [JSON.parse(line).height, JSON.parse(line).same]),
+    [[3, true]],
+  );
+  refuses(
+    stillpoint("replay", "state", "--from", "9"),
+    2,
+    /nothing to replay: the store can replay the heights 1 to 3/,
+  );
+});
+
+test("run makes blocks of a file, and holds them to what they expect", () => {
+  const pay = (amount: number, more: object = {}) => ({
+    call: "Bank.pay",
+    args: { to: "$1", amount },
+    ...more,
+  });
+  const file = join(project, "blocks.jsonl");
+  const lines = [
+    [pay(5), pay(5000, { from: "$2", expect: "overdraft" })],
+    { time: 5000, transactions: [pay(1)] },
+  ];
+  writeFileSync(file, `${lines.map((line) => JSON.stringify(line)).join("\n")}\n`);
+  const runs = ["1", "2"].map((workers) => stillpoint("run", "blocks.jsonl", "--workers", workers));
+  assert.deepEqual([runs[0]?.status, runs[0]?.stdout], [0, runs[1]?.stdout]);
+  assert.match(
+    runs[0]?.stdout ?? "",
+    /^block 2 {2}2 transactions {2}[\d,]+ gas {2}root [0-9a-f]{64}\nblock 3 /,
+  );
+  writeFileSync(file, JSON.stringify([pay(5, { expect: "overdraft" })]));
+  const wrong = stillpoint("run", "blocks.jsonl", "--json");
+  assert.equal(wrong.status, 1);
+  assert.match(wrong.stderr, /^line 1, transaction 1: ok, expected overdraft\n$/);
+  assert.equal(JSON.parse(wrong.stdout).outcomes.length, 1);
+  for (const [text, says] of [
+    ["[\n", /blocks\.jsonl:1: is not JSON/],
+    ["\n7\n", /blocks\.jsonl:2: a block is a list of transactions/],
+    ['[{"call":"Bank.pai"}]', /blocks\.jsonl:1: there is no function Bank\.pai; there are: Bank\.pay,/],
+    ['[{"call":"Bank.pay","args":{"to":"$1"}}]', /blocks\.jsonl:1: Bank\.pay\.amount: expected a bigint/],
+    [
+      '[{"call":"Bank.pay","args":{"to":"$1","amount":1},"from":"me"}]',
+      /blocks\.jsonl:1: from: expected 20 bytes/,
+    ],
+  ] as const) {
+    writeFileSync(file, text);
+    refuses(stillpoint("run", "blocks.jsonl", "--store", "none"), 2, says);
+    assert.ok(!existsSync(join(project, "none")), "nothing is made");
+  }
+});
+
+test("what cannot be called is refused in a sentence", () => {
+  for (const [words, status, text] of [
+    [["query", "Bank.balanceOf"], 2, /give --store DIR, or --url URL/],
+    [["query", "Bank.balanceOf", "who", "--store", "state"], 2, /arguments are NAME=VALUE/],
+    [["query", "Bank.balance", "--store", "state"], 2, /no function Bank\.balance; there are: Bank\.pay,/],
+    [
+      ["query", "Bank.pay", "to=$1", "amount=1", "--store", "state"],
+      2,
+      /Bank\.pay is a transaction: use stillpoint submit/,
+    ],
+    [["query", "Bank.balanceOf", "who=5", "--store", "state"], 2, /who: expected 20 bytes/],
+    [
+      ["submit", "Bank.pay", "to=$1", "amount=1", "--store", "state", "--from", "me"],
+      2,
+      /--from takes an address/,
+    ],
+    [["query", "Bank.supply", "--store", "nothing"], 1, /there is no store in nothing/],
+    [
+      ["query", "Bank.supply", "--url", "http://127.0.0.1:1"],
+      2,
+      /no node answers at http:\/\/127\.0\.0\.1:1/,
+    ],
+    [["query", "Bank.supply", "--store", "state", "--app", "none.wasm"], 2, /none\.wasm: cannot be read/],
+    [["dev", "--setup", "{"], 2, /--setup: is not JSON/],
+    [["dev", "--setup", '{"Bank":{}}'], 2, /Bank\.begin\.holders: expected an array/],
+  ] as const) {
+    refuses(stillpoint(...words), status, text);
+  }
+  refuses(
+    stillpointIn(directory, "query", "Bank.supply", "--store", "state"),
+    2,
+    /which app\? Give its file with --app/,
+  );
+});
+
+test("dev follows the sources, keeps the state, and refuses what the lock file refuses", async () => {
+  const dev = await Dev.start("--store", "kept");
+  const { remote } = dev;
+  const [alice, bob] = remote.accounts as [`0x${string}`, `0x${string}`];
+  const pay = (amount: bigint) => (remote.client.Bank?.pay?.({ to: bob, amount }) ?? null) as never;
+  assert.ok((await remote.submit(pay(40n), { from: alice })).ok);
+  const asked = stillpoint("query", "Bank.balanceOf", "who=$1", "--url", remote.url);
+  assert.deepEqual([asked.status, asked.stdout], [0, "1040\n"]);
+
+  refuses(stillpoint("dev", "--port", new URL(remote.url).port), 2, /cannot be listened on \(EADDRINUSE\)/);
+
+  const source = readFileSync(contract, "utf8");
+  writeFileSync(contract, source.replace('fail("overdraft")', 'fail("too little")'));
+  await dev.until(/upgraded at block 3: the state stays/);
+  const poor = await remote.submit(pay(4000n), { from: alice });
+  assert.equal(poor.ok ? "" : poor.error, "too little");
+
+  writeFileSync(contract, source.replace("payments: u32", "payments: u64"));
+  await dev.until(/accounts[^\n]*[\s\S]*the old program runs on/);
+  writeFileSync(contract, source.replace("from.balance < amount", "from.balanc < amount"));
+  await dev.until(/balanc[\s\S]*the old program runs on/);
+  assert.ok((await remote.submit(pay(1n), { from: alice })).ok);
+  writeFileSync(contract, source);
+  await dev.until(/upgraded at block 6/);
+  assert.equal(await dev.stop(), 0);
+
+  // The store is as it was left.
+  const again = await Dev.start("--store", "kept");
+  const found = await again.remote.query(again.remote.client.Bank?.balanceOf?.({ who: bob }) as never);
+  assert.equal(found.ok && found.value, 1041n);
+  assert.equal(await again.stop(), 0);
+});
+
+test("upgrade-check compares programs, and a store with a program", () => {
+  const other = join(project, "contracts/other.ts");
+  const source = readFileSync(contract, "utf8");
+  const moved = source.replace("payments: u32", "payments: u64").replace("supply(): u64", "total(): u64");
+  writeFileSync(other, moved);
+  const same = stillpoint("upgrade-check", "state", contract);
+  assert.deepEqual([same.status, same.stderr], [0, ""]);
+  assert.match(same.stdout, /finds the state where the old one left it/);
+  const refused = stillpoint("upgrade-check", contract, other);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /upgrade-check: state accounts is/);
+  const { problems, lost } = JSON.parse(stillpoint("upgrade-check", contract, other, "--json").stdout);
+  assert.deepEqual([problems.length > 0, lost], [true, ["Bank.supply"]]);
+  refuses(stillpoint("upgrade-check", "none.wasm", contract), 2, /none\.wasm: cannot be read/);
+  rmSync(other);
+});
+
+test("test runs the tests of the project", () => {
+  const tests = 'test("good", () => {});\ntest("bad", () => Promise.reject(new Error("no")));\n';
+  writeFileSync(join(project, "test/bank.test.ts"), `import { test } from "node:test";\n${tests}`);
+  const run = (...args: string[]) => stillpoint("test", ...args);
+  assert.equal(run().status, 1);
+  const good = run("--name", "good");
+  assert.equal(good.status, 0, good.stdout);
+  refuses(run("--json"), 2, /reporters of their own/);
+});
+
+/** A node that `stillpoint dev` runs. */
+class Dev {
+  readonly #child: ChildProcess;
+  #said = "";
+  remote!: RemoteApp;
+
+  static async start(...options: string[]): Promise<Dev> {
+    const dev = new Dev(options);
+    await dev.until(/try: stillpoint query/);
+    dev.remote = await connect(/http:\/\/127\.0\.0\.1:\d+/.exec(dev.#seen)?.[0] as string);
+    return dev;
+  }
+
+  #seen = "";
+
+  constructor(options: string[]) {
+    this.#child = spawn(process.execPath, [MAIN, "dev", "--port", "0", ...options], {
+      cwd: project,
+      env: ENV,
+    });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        this.#said += text;
+      });
+    }
+    after(() => this.#child.kill("SIGKILL"));
+  }
+
+  /** Waits until it has said so, since the last time. */
+  async until(text: RegExp): Promise<void> {
+    for (const end = Date.now() + 60_000; !text.test(this.#said); ) {
+      assert.ok(Date.now() < end && this.#child.exitCode === null, this.#said);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    this.#seen = this.#said;
+    this.#said = "";
+  }
+
+  async stop(): Promise<number> {
+    this.#child.kill("SIGINT");
+    const [code] = await once(this.#child, "exit");
+    return code as number;
+  }
+}
+
+function refuses(ended: Ended, status: number, text: RegExp): void {
+  assert.equal(ended.status, status, ended.stderr);
+  assert.match(ended.stderr, text);
+  assert.ok(ended.stderr.trim().split("\n").length <= 2, ended.stderr);
+}
