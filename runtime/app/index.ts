@@ -31,6 +31,13 @@ export type {
   Upgrade,
 } from "./options.ts";
 export type { Waiting } from "./pool.ts";
+export {
+  expectDeterministic,
+  type ScenarioCall,
+  type ScenarioOptions,
+  ScenarioRunner,
+  type ScenarioStep,
+} from "./scenario.ts";
 export { type Hex, Signer, type Unsigned } from "./signer.ts";
 export { type CellView, type MapView, type StateView, stateOf, type VectorView } from "./state.ts";
 export { type TestCall, TestContract, type TestContractOptions } from "./test-contract.ts";
