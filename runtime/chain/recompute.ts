@@ -149,7 +149,7 @@ function unsupported({ id, height }: Block, path: string): StoreError {
   return new StoreError(
     "STORE_CORRUPT",
     `the store ${path} is damaged: the block before ${id} (${height}), from which its state is made, is ` +
-      'not there. "stillpoint store verify" says what is intact',
+      'not there. "stillpoint inspect DIR verify" says what is intact',
     { path, block: id, height },
   );
 }

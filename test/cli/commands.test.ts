@@ -185,7 +185,7 @@ test("the messages of the runtime name commands that there are", () => {
     "store/record.ts",
     "store/failures.ts",
   ];
-  const files = [...texts, "store/writer.ts", "store/state.ts", "heap/stub.ts"];
+  const files = [...texts, "chain/recompute.ts", "store/writer.ts", "store/state.ts", "heap/stub.ts"];
   for (const name of files) {
     const text = readFileSync(new URL(`../../runtime/${name}`, import.meta.url), "utf8");
     for (const [, group, word] of text.matchAll(/"stillpoint (\w+) DIR (\w+)"/g))
