@@ -140,6 +140,7 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/http": ["base"],
   "runtime/abci": ["base"],
   "runtime/node": ["base", "runtime/index.ts", "runtime/app", "runtime/http", "runtime/typed"],
+  "runtime/validator": ["base", "runtime/index.ts", "runtime/abci"],
   "runtime/index.ts": [
     "base",
     "runtime/batch",

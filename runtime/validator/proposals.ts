@@ -1,0 +1,48 @@
+/**
+ * Blocks that were executed and are not decided: at most one candidate for what enters a block. All stand on
+ * the head; when one is committed, the others are released.
+ */
+
+import { hash } from "node:crypto";
+import type { Candidate, Runtime } from "../index.ts";
+
+/** How many are kept: more than a height has rounds in a network that is well. */
+const KEPT = 8;
+
+export class Proposals {
+  readonly #runtime: Runtime;
+  readonly #made = new Map<string, Promise<Candidate>>();
+
+  constructor(runtime: Runtime) {
+    this.#runtime = runtime;
+  }
+
+  /** The candidate of a block, executed unless it is there. */
+  execute(metadata: Uint8Array): Promise<Candidate> {
+    const key = hash("sha256", metadata, "base64");
+    const known = this.#made.get(key);
+    if (known !== undefined) {
+      this.#made.delete(key); // and last again
+      this.#made.set(key, known);
+      return known;
+    }
+    for (const [oldest] of this.#made) if (this.#made.size >= KEPT) this.#release(oldest);
+    const made = this.#runtime.execute(metadata);
+    this.#made.set(key, made);
+    made.catch(() => this.#made.get(key) === made && this.#made.delete(key));
+    return made;
+  }
+
+  /** Commits a candidate, which is durable then, and lets go of the others. */
+  async commit(candidate: Candidate): Promise<void> {
+    await this.#runtime.commit(candidate);
+    await this.#runtime.flush();
+    for (const [key] of this.#made) this.#release(key);
+  }
+
+  #release(key: string): void {
+    const made = this.#made.get(key);
+    this.#made.delete(key);
+    void made?.then((candidate) => this.#runtime.release(candidate)).catch(() => undefined);
+  }
+}
