@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { type HeapHost, type HeapRules, heapBounds } from "../runtime/chain/bounds.ts";
 import { type CompileOptions, compileGuest } from "../runtime/compile.ts";
-import { CHUNK_BYTES, CONTROL_CHUNKS, CONTROL_NEXT_CHUNK } from "../runtime/heap/heap.ts";
+import { CHUNK_BYTES, CHUNK_UNITS, CONTROL_CHUNKS } from "../runtime/heap/heap.ts";
 import {
   type Block,
   type ProduceOptions,
@@ -57,7 +57,7 @@ export function fitted<T extends Partial<RuntimeOptions>>(
  */
 export function shrinkHeap({ engine }: Runtime, bytes: number): void {
   const chunks = Math.ceil(bytes / CHUNK_BYTES) + 1;
-  assert.ok(chunks > Atomics.load(engine.heap.control, CONTROL_NEXT_CHUNK), "so much is in use");
+  assert.ok(chunks * CHUNK_UNITS > engine.heap.top, "so much is in use");
   Atomics.store(engine.heap.control, CONTROL_CHUNKS, chunks);
 }
 

@@ -18,7 +18,7 @@ import {
   CONTROL_HOLE_LIST,
   CONTROL_HOLE_UNITS,
   CONTROL_HOLES,
-  CONTROL_NEXT_CHUNK,
+  CONTROL_TOP,
   HEADER_REFERENCES,
   HEADER_STORED,
   type Heap,
@@ -47,7 +47,7 @@ export interface WeakPair {
 export function collect(heap: Heap, pairs: readonly WeakPair[] = [], stores = 0): boolean[] {
   pauseLoader(heap.control);
   const { marks } = heap;
-  marks.fill(0, 0, (heap.control[CONTROL_NEXT_CHUNK] as number) * (CHUNK_UNITS / 8));
+  marks.fill(0, 0, Math.ceil(heap.top / 8));
   const eviction = new Eviction(heap, stores);
   mark(heap, marks, [...heap.roots], eviction);
   // A result may hold the start of another pair: until nothing new is reached.
@@ -83,7 +83,9 @@ function mark(heap: Heap, marks: Uint8Array, stack: Ref[], eviction: Eviction): 
     const at = ref * UNIT_WORDS;
     if (((words[at] as number) & 255) === KIND_STUB) {
       const target = targetOf(words, ref);
-      if (target !== ref) stack.push(target);
+      if (target === ref) continue;
+      words[at + STUB_TARGET] = target;
+      stack.push(target);
       continue;
     }
     const references = words[at + HEADER_REFERENCES] as number;
@@ -158,7 +160,7 @@ class Eviction {
 
 function sweep(heap: Heap, marks: Uint8Array): void {
   const { words, control } = heap;
-  const end = (control[CONTROL_NEXT_CHUNK] as number) * CHUNK_UNITS;
+  const end = heap.top;
   let holes = 0;
   let holeUnits = 0;
   let start = 0;
@@ -187,7 +189,8 @@ function sweep(heap: Heap, marks: Uint8Array): void {
     assert(units > 0, "collect: the heap cannot be walked");
     ref += units;
   }
-  close(end);
+  // What is free at the end is nobody's again.
+  if (start !== 0) Atomics.store(control, CONTROL_TOP, start | 0);
   control[CONTROL_HOLES] = holes;
   control[CONTROL_HOLE_UNITS] = holeUnits;
 }

@@ -19,8 +19,9 @@
  *
  * Space is handed to threads in regions (a chunk of 1 MiB, or a hole that a collection found); each thread
  * bumps a pointer in its own. What is left of a region always carries the header of a FREE object, so the
- * heap can be walked at any time, also after a thread was killed. An object larger than a chunk gets space of
- * its own.
+ * heap can be walked at any time, also after a thread was killed. A large object gets space of its own, and
+ * what a region has left when a thread takes the next one is a hole again: so of what threads make, no more
+ * than a sixteenth is lost to space that is too small for the next object.
  *
  * Chunk 0 is not used, so that no object has reference 0.
  *
@@ -69,6 +70,8 @@ export const UNIT_WORDS = 16;
 export const CHUNK_BYTES = 1 << 20;
 export const CHUNK_UNITS = CHUNK_BYTES / UNIT_BYTES;
 export const OBJECT_UNITS_LIMIT = (1 << 24) - 1;
+/** Larger objects get space of their own: regions lose no more than this at their ends. */
+const REGION_OBJECT_UNITS = CHUNK_UNITS / 16;
 
 export const HEADER_LENGTH = 1;
 export const HEADER_REFERENCES = 2;
@@ -78,7 +81,8 @@ export const HEADER_REFERENCE = 7;
 export const HEADER_HASH = 8;
 
 // Control words, shared by all threads.
-export const CONTROL_NEXT_CHUNK = 0;
+/** Where the space begins that nobody has taken so far, in units. */
+export const CONTROL_TOP = 0;
 export const CONTROL_CHUNKS = 1;
 export const CONTROL_GENERATION = 2;
 const CONTROL_LOCK = 3;
@@ -119,7 +123,7 @@ export function createHeap(bytes: number): HeapHandle {
   const marks = new SharedArrayBuffer(marksBytes, { maxByteLength: marksBytes });
   const control = new SharedArrayBuffer((CONTROL_REQUEST_LIST + REQUESTS_LIMIT) * 4);
   const words = new Int32Array(control);
-  words[CONTROL_NEXT_CHUNK] = 1;
+  words[CONTROL_TOP] = CHUNK_UNITS;
   words[CONTROL_CHUNKS] = chunks;
   return { memory, control, marks };
 }
@@ -171,7 +175,7 @@ export class Heap {
     if (counting) work.heapBytes += units * UNIT_BYTES;
     const region = units < HOLE_UNITS_MINIMUM ? this.#small : this.#large;
     if (units > region.left) {
-      if (units > CHUNK_UNITS) return this.#allocateLarge(kind, length, references, units);
+      if (units > REGION_OBJECT_UNITS) return this.#allocateLarge(kind, length, references, units);
       this.#refill(region, units);
     }
     const ref = region.next;
@@ -278,7 +282,7 @@ export class Heap {
   walk(visit: (ref: Ref) => void): void {
     this.#lock();
     try {
-      const end = Atomics.load(this.control, CONTROL_NEXT_CHUNK) * CHUNK_UNITS;
+      const end = this.top;
       for (let ref = CHUNK_UNITS; ref < end; ) {
         const units = this.units(ref);
         assert(units > 0, "heap: it cannot be walked");
@@ -290,9 +294,14 @@ export class Heap {
     }
   }
 
+  /** Where the space begins that nobody has taken so far. */
+  get top(): Ref {
+    return Atomics.load(this.control, CONTROL_TOP) >>> 0;
+  }
+
   /** Bytes handed out to threads and not found free again: an upper bound of what is in use. */
   get usedBytes(): number {
-    const taken = (Atomics.load(this.control, CONTROL_NEXT_CHUNK) - 1) * CHUNK_BYTES;
+    const taken = (this.top - CHUNK_UNITS) * UNIT_BYTES;
     return taken - (Atomics.load(this.control, CONTROL_HOLE_UNITS) >>> 0) * UNIT_BYTES;
   }
 
@@ -313,8 +322,10 @@ export class Heap {
   #refill(region: Region, units: number): void {
     this.#lock();
     try {
+      if (region.left > 0) this.#giveHole(region.next, region.left);
+      region.left = 0;
       const hole = this.#takeHole(units);
-      region.next = hole === 0 ? this.#takeChunks(1) : hole;
+      region.next = hole === 0 ? this.#takeTop(units, CHUNK_UNITS) : hole;
       region.left = this.#split(region.next, CHUNK_UNITS);
     } finally {
       this.#unlock();
@@ -326,7 +337,7 @@ export class Heap {
     this.#lock();
     try {
       const hole = this.#takeHole(units);
-      const ref = hole === 0 ? this.#takeChunks(Math.ceil(units / CHUNK_UNITS)) : hole;
+      const ref = hole === 0 ? this.#takeTop(units, units) : hole;
       this.#split(ref, units);
       this.#writeHeader(ref, kind, length, references, units);
       return ref;
@@ -372,12 +383,14 @@ export class Heap {
     return 0;
   }
 
-  #takeChunks(count: number): Ref {
-    const first = this.control[CONTROL_NEXT_CHUNK] as number;
-    if (first + count > (this.control[CONTROL_CHUNKS] as number)) throw heapFull(this);
-    const ref = first * CHUNK_UNITS;
-    this.words[ref * UNIT_WORDS] = (count * CHUNK_UNITS * 256 + KIND_FREE) >>> 0;
-    this.control[CONTROL_NEXT_CHUNK] = first + count;
+  /** Space that nobody has taken so far: `wanted` units, or what is left if that is at least `units`. */
+  #takeTop(units: number, wanted: number): Ref {
+    const ref = this.top;
+    const left = (this.control[CONTROL_CHUNKS] as number) * CHUNK_UNITS - ref;
+    if (left < units) throw heapFull(this);
+    const taken = Math.min(wanted, left);
+    this.words[ref * UNIT_WORDS] = ((taken << 8) | KIND_FREE) >>> 0;
+    Atomics.store(this.control, CONTROL_TOP, (ref + taken) | 0);
     return ref;
   }
 

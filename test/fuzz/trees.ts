@@ -6,14 +6,7 @@
  * would; that must show.
  */
 
-import {
-  CHUNK_UNITS,
-  CONTROL_NEXT_CHUNK,
-  HEADER_HASHED,
-  type Heap,
-  KIND_PROCESS,
-  UNIT_WORDS,
-} from "../../runtime/heap/heap.ts";
+import { CHUNK_UNITS, HEADER_HASHED, type Heap, KIND_PROCESS, UNIT_WORDS } from "../../runtime/heap/heap.ts";
 import { type FieldName, HASHED_FIELDS } from "../../runtime/image/record.ts";
 import type { Runtime } from "../../runtime/index.ts";
 import { STATUS_RUNNABLE } from "../../syscalls/abi.ts";
@@ -130,9 +123,8 @@ function wordOf(field: FieldName): number {
 
 /** Takes one unit of gas from every runnable process that nobody has hashed yet. */
 function takeGas(heap: Heap): void {
-  const { words } = heap;
-  const end = (heap.control[CONTROL_NEXT_CHUNK] as number) * CHUNK_UNITS;
-  for (let ref = CHUNK_UNITS; ref < end; ) {
+  const { words, top } = heap;
+  for (let ref = CHUNK_UNITS; ref < top; ) {
     const at = ref * UNIT_WORDS;
     const units = (words[at] as number) >>> 8;
     const record = at + UNIT_WORDS;

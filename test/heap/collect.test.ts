@@ -4,10 +4,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { collect } from "../../runtime/heap/collect.ts";
-import { createHeap, Heap, type Ref } from "../../runtime/heap/heap.ts";
+import { compact } from "../../runtime/heap/compact.ts";
+import { createHeap, Heap, type Ref, UNIT_BYTES, unitsOf } from "../../runtime/heap/heap.ts";
 import { tableDiff, tableUpdate } from "../../runtime/heap/table.ts";
 import { hashOf } from "../../runtime/image/hash.ts";
-import { seeded } from "../seed.ts";
+import { random } from "../kernel/trees.ts";
+import { baseSeed, seeded } from "../seed.ts";
 
 function collectAll(heap: Heap, roots: readonly Ref[]): void {
   heap.roots = new Set(roots);
@@ -95,4 +97,59 @@ test("a thread that sleeps over one collection knows what outlived it; over two,
   collectAll(collector, [kept]);
   sleeper.refresh();
   assert.equal(sleeper.outlived(kept), false);
+});
+
+test("compaction: one page in each mebibyte leaves no room for two; moved together they do", (t) => {
+  const next = random(baseSeed(t));
+  const heap = new Heap(createHeap(32 << 20), 1);
+  const full = { code: "HEAP_FULL" };
+  let root = 0;
+  const model = new Map<number, Buffer>();
+  const pins: [Ref, Buffer][] = [];
+  assert.throws(() => {
+    for (let i = 0; ; i++) {
+      const bytes = Buffer.alloc(i % 3 === 0 ? 4096 : 1 + next(40_000), i);
+      const ref = heap.blob(bytes);
+      if (i % 40 === 0) {
+        root = tableUpdate(heap, root, [i], [ref], 1);
+        model.set(i, bytes);
+      } else if (i % 51 === 0 && i < 200) pins.push([ref, bytes]);
+    }
+  }, full);
+  const hash = Buffer.from(hashOf(heap, root));
+  const roots = [root, ...pins.map(([ref]) => ref)];
+  collectAll(heap, roots);
+  assert.ok(heap.usedBytes < 8 << 20, `${heap.usedBytes} bytes`);
+  assert.throws(() => heap.blob(new Uint8Array(8 << 20)), full);
+  const { generation } = heap;
+  compact(heap, new Set(roots));
+  assert.ok(((heap.generation - generation) | 0) === 2);
+  heap.blob(new Uint8Array(16 << 20).fill(1));
+  // What was made since, and a collection, do not disturb it.
+  for (let round = 0; round < 2; round++) {
+    const seen = new Map<number, Buffer>();
+    tableDiff(heap, 0, root, (index, _none, leaf) => seen.set(index, Buffer.from(heap.payload(leaf))));
+    assert.deepEqual(seen, model);
+    assert.deepEqual(Buffer.from(hashOf(heap, root)), hash);
+    for (const [ref, bytes] of pins) assert.ok(bytes.equals(heap.payload(ref)));
+    collectAll(heap, roots);
+    heap.blob(new Uint8Array(16 << 20).fill(2));
+  }
+});
+
+test("of what a thread makes little is lost, whatever the sizes", () => {
+  for (const bytes of [600_000, 70_000, 65_000, 4096, 3000, 200]) {
+    const heap = new Heap(createHeap(64 << 20), 1);
+    let made = 0;
+    assert.throws(
+      () => {
+        for (;;) {
+          heap.blob(new Uint8Array(bytes));
+          made += unitsOf(bytes) * UNIT_BYTES;
+        }
+      },
+      { code: "HEAP_FULL" },
+    );
+    assert.ok(made > 0.9 * heap.limitBytes, `objects of ${bytes} bytes: ${made} bytes fit`);
+  }
 });

@@ -10,7 +10,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { CHUNK_BYTES, CONTROL_GENERATION, CONTROL_NEXT_CHUNK } from "../../runtime/heap/heap.ts";
+import { CONTROL_GENERATION, UNIT_BYTES } from "../../runtime/heap/heap.ts";
 import { type Candidate, programHash, type Runtime } from "../../runtime/index.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { REGION, Script } from "../driver.ts";
@@ -150,7 +150,7 @@ export function soak(options: SoakOptions): Promise<SoakResult> {
       if (((block + 1) * TENTHS) % blocks < TENTHS) {
         progress(`block ${block + 1} of ${blocks}`);
         liveBytes.push(await live(on));
-        takenBytes.push((on.engine.heap.control[CONTROL_NEXT_CHUNK] as number) * CHUNK_BYTES);
+        takenBytes.push(on.engine.heap.top * UNIT_BYTES);
       }
     }
     await view;
