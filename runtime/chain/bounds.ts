@@ -8,14 +8,20 @@
  *                       has no reference snapshot once its parent has ended, unless it is started, and then
  *                       that is its START image. A page of the quota is at most a page and its share of
  *                       nodes.
- *   what it makes       at most HEAP_BYTES_PER_GAS for each gas, its own and what started processes hold
- *   what is not paid    metadata of both, programs of genesis, space that threads have taken and not filled
+ *   what it makes       at most HEAP_BYTES_PER_GAS for each gas, its own and what started processes hold; a
+ *                       sixteenth of it again is lost to space that is too small for the next object
+ *   programs            their bytes count PAGE_BYTES / PROGRAM_BYTES times against the memory quota, for what
+ *                       each thread puts into the heap with them: the memory they begin with, the code of
+ *                       their batch variant
+ *   what is not paid    metadata of both blocks, programs of genesis, space that threads have not filled
  *
- * Everything else gives way before a block fails: other retained blocks are forgotten, pages in a store are
- * evicted, views begin again, and a run that found the heap full is repeated alone. Only what the embedder
- * holds besides can be in the way: pinned blocks, more than one of "retainBlocksMin", candidates and forks.
+ * Everything else gives way before a block fails: pages in a store are evicted, other retained blocks are
+ * forgotten, views begin again, what is free is moved together (heap/compact.ts), and a run that found the
+ * heap full is repeated alone. Only what the embedder holds besides can be in the way: pinned blocks, more
+ * than one of "retainBlocksMin", candidates and forks.
  */
 
+import { PROGRAM_BYTES } from "../../syscalls/abi.ts";
 import { UsageError } from "../errors.ts";
 import { CHUNK_BYTES } from "../heap/heap.ts";
 import { HEAP_BYTES_PER_GAS } from "../kernel/gas.ts";
@@ -26,6 +32,10 @@ import { DATA_BYTES_LIMIT } from "../limits.ts";
  * that again for free space between objects that nothing fits into.
  */
 export const HEAP_BYTES_PER_QUOTA_PAGE = 4_620;
+/** Of what is made, what regions lose at their ends (heap/heap.ts). */
+const LOST_SHARE = 1 / 16;
+/** For a byte of an installed program: a copy of its data for each thread, and its code for batches. */
+const PROGRAM_CODE_TIMES = 8;
 /** The metadata of the head and of the block that runs. */
 const METADATA_BYTES = 2 * DATA_BYTES_LIMIT;
 /** Programs of genesis and the memories that they begin with, as far as nothing else is known. */
@@ -52,7 +62,7 @@ export interface HeapBounds {
   readonly stateBytes: number;
   /** What the block in progress makes. */
   readonly blockBytes: number;
-  /** Metadata, programs of genesis, space of the threads. */
+  /** Metadata, programs, space of the threads. */
   readonly fixedBytes: number;
   /** All together: the least "heapBytes" that `open` takes. */
   readonly heapBytes: number;
@@ -61,11 +71,22 @@ export interface HeapBounds {
 /** What these rules need; `genesisBytes`: what the programs of genesis have taken. */
 export function heapBounds(rules: HeapRules, { workers, views }: HeapHost, genesisBytes = 0): HeapBounds {
   const { gasLimit, heldGasQuota, memoryQuotaPages } = rules;
-  const threads = workers + views + 1;
+  const threads = threadsOf({ workers, views });
   const stateBytes = memoryQuotaPages * HEAP_BYTES_PER_QUOTA_PAGE;
-  const blockBytes = Math.ceil(HEAP_BYTES_PER_GAS * (gasLimit + heldGasQuota));
-  const fixedBytes = METADATA_BYTES + Math.max(GENESIS_BYTES, genesisBytes) + threads * THREAD_BYTES;
+  const blockBytes = bytesMade(gasLimit + heldGasQuota, { workers, views });
+  const programBytes = memoryQuotaPages * PROGRAM_BYTES * (threads + PROGRAM_CODE_TIMES);
+  const fixedBytes = METADATA_BYTES + Math.max(GENESIS_BYTES, genesisBytes) + programBytes;
   return { stateBytes, blockBytes, fixedBytes, heapBytes: stateBytes + blockBytes + fixedBytes };
+}
+
+/** Bytes of the heap that so much gas can make, with what threads take and do not fill. */
+export function bytesMade(gas: number, host: HeapHost): number {
+  return Math.ceil(HEAP_BYTES_PER_GAS * (1 + LOST_SHARE) * gas) + threadsOf(host) * THREAD_BYTES;
+}
+
+/** Threads that make objects: the main thread, and one that loads them from stores, too. */
+function threadsOf({ workers, views }: HeapHost): number {
+  return workers + views + 2;
 }
 
 /** Why a heap is too small for rules: a text for people, and the terms. */
@@ -88,8 +109,8 @@ export function heapShortage(
   const text =
     `"heapBytes" is ${heapBytes}, and a block may need ${needed} of them: ` +
     `${stateBytes} for the state (memoryQuotaPages ${memoryQuotaPages} × ${HEAP_BYTES_PER_QUOTA_PAGE}), ` +
-    `${blockBytes} for what it makes (${HEAP_BYTES_PER_GAS} × (gasLimit ${gasLimit} + heldGasQuota ` +
-    `${heldGasQuota})), ${fixedBytes} for metadata, programs and threads. ` +
+    `${blockBytes} for what it makes (${HEAP_BYTES_PER_GAS * (1 + LOST_SHARE)} × (gasLimit ${gasLimit} + ` +
+    `heldGasQuota ${heldGasQuota}), and what threads take), ${fixedBytes} for metadata and programs. ` +
     'Open with more "heapBytes", which is reserved and not touched, or lower "memoryQuotaPages", ' +
     '"gasLimit" or "heldGasQuota", which are rules of the chain';
   return { text, facts: { heapBytes, needed, ...terms } };

@@ -6,6 +6,7 @@
  * references are safe from the start of a turn to its end. Views have no turn: they begin again behind it.
  */
 
+import { compact } from "../heap/compact.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { JOB_COLLECT } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
@@ -86,9 +87,17 @@ export class Collector {
     return this.#counted(work);
   }
 
+  /** Whether a collection that evicts leaves so much room. */
+  async leaves(bytes: number): Promise<boolean> {
+    // One that is in progress may evict nothing.
+    while (this.#collecting !== null) await this.#collecting.catch(() => {});
+    await this.collect({ evict: true, force: true });
+    return this.#heap.limitBytes - this.#heap.usedBytes >= bytes;
+  }
+
   /**
    * Nothing else works on the heap beside `work`: no block, no speculation. Views are held by the caller. A
-   * collection that evicts comes before.
+   * collection that evicts comes before, and then what is free is moved together.
    */
   async alone<T>(work: () => Promise<T>): Promise<T> {
     while (this.#isAlone !== null) await this.#isAlone;
@@ -97,9 +106,7 @@ export class Collector {
       end = resolve;
     });
     try {
-      // One that is in progress may evict nothing.
-      while (this.#collecting !== null) await this.#collecting.catch(() => {});
-      await this.collect({ evict: true, force: true });
+      await this.collect({ evict: true, force: true, also: async () => this.#compact() });
       this.#pool.pauseAdvance(true);
       return await this.#counted(work);
     } finally {
@@ -176,6 +183,13 @@ export class Collector {
     this.#usedAfterwards = this.#heap.usedBytes;
     this.#kept.collected(performance.now() - began);
     return true;
+  }
+
+  /** What callers and the job board name stays where it is. */
+  #compact(): void {
+    const pinned = new Set(this.#heap.roots);
+    for (const { start, result } of this.#pool.memos()) pinned.add(start).add(result);
+    compact(this.#heap, pinned);
   }
 
   /** Frees what is not reached, and pages that lie in one of these stores. */

@@ -4,7 +4,9 @@ import type { BatchCounters, BlockOfBatch } from "../batch/evidence.ts";
 import type { Hints } from "../batch/hints.ts";
 import { LimitError, UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
+import { lookAt } from "../heap/stub.ts";
 import { hashObject } from "../image/hash.ts";
+import { loadProcess } from "../image/process.ts";
 import type { RawFrame, TraceEvent } from "../kernel/trace.ts";
 import type { Store, Stores } from "../store/store.ts";
 import { JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
@@ -12,6 +14,7 @@ import type { Pool } from "../worker/pool.ts";
 import { packPlan } from "../worker/upgrade.ts";
 import type { ViewJob } from "../worker/views.ts";
 import type { BlockRun } from "./block.ts";
+import { bytesMade } from "./bounds.ts";
 import { type CollectOptions, Collector } from "./collector.ts";
 import type { EventFields, EventKind, Events } from "./events.ts";
 import { type Genesis, makeRoot } from "./genesis.ts";
@@ -251,11 +254,10 @@ export class Engine {
 
   /**
    * Runs an activation of a root and hands it to `commit`, which must hold on to what is to be kept. A
-   * collection comes before, if one is due. If the heap is full the run is repeated with more room: first
-   * after a collection that evicts pages that lie in a store, then after `forget` has let go of 1, 2, 4… more
-   * blocks; it returns how many. Repeated runs have the heap to themselves, and their batches run in the
-   * loop: so what a run makes is bounded by its gas (bounds.ts), and it fails for want of room only if the
-   * embedder holds more than one state.
+   * collection comes before, if one is due. If the heap is full the run is repeated, with room for whatever
+   * it does: pages that lie in a store are evicted, then `forget` lets go of 1, 2, 4… blocks (it returns how
+   * many). Then it has the heap to itself, and its batches run in the loop, so that what it makes is bounded
+   * by its gas (bounds.ts): it fails for want of room only if the embedder holds more than one state.
    */
   async run<T>(
     start: Ref,
@@ -266,24 +268,36 @@ export class Engine {
     forget: (count: number) => Promise<number> = async () => 0,
   ): Promise<T> {
     await this.#collector.collectIfDue();
-    const { views } = this.pool;
-    let held = false;
+    const run = () => this.#runOnce(start, metadata, gas, plan, commit);
     try {
-      for (let attempt = 0; ; attempt++) {
+      return await this.inTurn(run);
+    } catch (error) {
+      if (!isHeapFull(error)) throw error;
+    }
+    // Views take no room that a block needs: no block is forgotten on their account.
+    const { views } = this.pool;
+    await views.hold();
+    try {
+      const needed = this.#worst(start, metadata, gas);
+      for (let count = 1; ; count *= 2) {
+        while (!(await this.#collector.leaves(needed)) && (await forget(count)) > 0) count *= 2;
         try {
-          const run = () => this.#runOnce(start, metadata, gas, plan, commit);
-          return await (attempt === 0 ? this.inTurn(run) : this.#alone(run));
+          return await this.#alone(run);
         } catch (error) {
-          if (!isHeapFull(error)) throw error;
-          // Views take no room that a block needs: no block is forgotten on their account.
-          if (!held) await views.hold();
-          held = true;
-          if (attempt > 0 && (await forget(2 ** (attempt - 1))) === 0) throw error;
+          // Somebody else has taken the room meanwhile, or there is none.
+          if (!isHeapFull(error) || (await forget(count)) === 0) throw error;
         }
       }
     } finally {
-      if (held) views.release();
+      views.release();
     }
+  }
+
+  /** Bytes that a run may make, whatever it does. */
+  #worst(start: Ref, metadata: Uint8Array | null, gas: number): number {
+    const { heap, settings } = this;
+    const { gasHeld } = lookAt(heap, () => loadProcess(heap, start));
+    return bytesMade(gas + gasHeld, settings) + (metadata?.length ?? 0);
   }
 
   /**

@@ -26,7 +26,7 @@ import type { FirstRules, ProgramHandle } from "../kernel/program.ts";
 import { slotsOfWorker, WORKER_STACK_BYTES } from "../limits.ts";
 import { Alive } from "./alive.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
-import { type NewJob, NO_ENTRY } from "./job.ts";
+import { type Memo, type NewJob, NO_ENTRY } from "./job.ts";
 import { NO_RECORD } from "./timeline.ts";
 import { Views } from "./views.ts";
 import type { WorkerTask } from "./worker.ts";
@@ -304,6 +304,11 @@ export class Pool {
   /** How many results of speculative work wait to be used. */
   get speculativeReady(): number {
     return this.#board.memos().filter((memo) => memo.result !== 0).length;
+  }
+
+  /** The speculative jobs that no thread is at work on, with what they name in the heap. */
+  memos(): Memo[] {
+    return this.#board.memos();
   }
 
   /** Stops or allows the beginning of speculative work. */

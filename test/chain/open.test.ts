@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkHeap, HEAP_BYTES_PER_QUOTA_PAGE } from "../../runtime/chain/bounds.ts";
 import { checkOptions } from "../../runtime/chain/options.ts";
+import { CHUNK_BYTES } from "../../runtime/heap/heap.ts";
 import { type Block, Runtime, type RuntimeOptions, type UsageError } from "../../runtime/index.ts";
 import { quota } from "../driver.ts";
 import { guest, smallestHeap } from "../fixture.ts";
@@ -35,7 +36,8 @@ test("a heap that does not hold the worst block is refused with the arithmetic",
     const { needed, stateBytes, blockBytes, fixedBytes } = error.facts as Record<string, number>;
     assert.equal(needed, heapBytes);
     assert.equal(Number(stateBytes) + Number(blockBytes) + Number(fixedBytes), heapBytes);
-    assert.equal(blockBytes, 1_600_000_000);
+    // 17/32 bytes for a gas, and two pieces for each of four threads.
+    assert.equal(blockBytes, 1_700_000_000 + 4 * 2 * CHUNK_BYTES);
     assert.equal(stateBytes, OPTIONS.memoryQuotaPages * HEAP_BYTES_PER_QUOTA_PAGE);
     assert.match(error.message, new RegExp(`"heapBytes" is ${heapBytes - 1}.* need ${heapBytes} .*gasLimit`));
     return true;

@@ -328,6 +328,8 @@ describe("a small heap", () => {
       memoryQuotaPages: quota(512),
       retainBlocks: 1000,
       workers: 2,
+      // Room is made for whatever a block may do: for little.
+      gasLimit: 30_000_000,
       onForget,
     };
     await withRuntime([], options, async (runtime) => {
