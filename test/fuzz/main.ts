@@ -1,11 +1,13 @@
 /**
  * npm run fuzz -- [NAME…] [--seed S] [--seconds T] [--node PATH]… [--canary]
+ * npm run fuzz -- worst [--seed S] [--seconds T]
  *
- * Fuzzers: trees, requests, program, batch, gas, engines; all of them without a name. The last compares
- * engines, among them every other Node that --node names, or else the system's if that is 24 or newer. Each
- * runs for T seconds (30) and prints its seed; what it finds is printed with the seed of the one round, which
- * `--seed` repeats. With --canary each planted defect must be found. Exit code 1 if something was found, or a
- * canary was not; 2 for bad usage.
+ * Fuzzers: trees, requests, program, batch, gas, space, engines; all of them without a name. The last
+ * compares engines, among them every other Node that --node names, or else the system's if that is 24 or
+ * newer. Each runs for T seconds (30) and prints its seed; what it finds is printed with the seed of the one
+ * round, which `--seed` repeats. With --canary each planted defect must be found. "worst" times calls, and
+ * is run by its name only: it searches for the block that takes longest for its gas. Exit code 1 if something
+ * was found, or a canary was not; 2 for bad usage.
  */
 
 import { spawn } from "node:child_process";
@@ -17,6 +19,7 @@ const CANARY_SCRIPTS = 400;
 const CANARY_ENGINE_ROUNDS = 5;
 const CANARY_BATCH_ROUNDS = 20;
 const CANARY_GAS_ROUNDS = 10;
+const CANARY_SPACE_ROUNDS = 4;
 const PROGRAM = fileURLToPath(new URL("../program/fuzz.ts", import.meta.url));
 
 // Loaded when asked for: each compiles guests.
@@ -25,6 +28,8 @@ const requests = () => import("./requests.ts");
 const engines = () => import("./engines.ts");
 const batch = () => import("./batch.ts");
 const gas = () => import("./gas.ts");
+const space = () => import("./space.ts");
+const worst = () => import("./worst.ts");
 
 interface Fuzzer {
   /** Whether all went well. */
@@ -89,6 +94,34 @@ const FUZZERS: Record<string, Fuzzer> = {
       }
       return all;
     },
+  },
+  space: {
+    fuzz: async (seed, seconds) => {
+      const rounds = await (await space()).roundsOfSpace(seed, { seconds });
+      const found = rounds.filter((round) => round.found !== null);
+      for (const round of found) console.log(`space: seed ${round.seed}: ${round.found}`);
+      const sum = (of: "blocks" | "forgotten") => rounds.reduce((total, round) => total + round[of], 0);
+      const text = `${sum("blocks")} blocks, ${sum("forgotten")} forgotten, ${found.length} found`;
+      console.log(`space: ${rounds.length} rounds from seed ${seed}, ${text}`);
+      return found.length === 0;
+    },
+    canary: async (seed) => {
+      const { CANARIES, findCanary } = await space();
+      let all = true;
+      for (const name of Object.keys(CANARIES)) {
+        all = report(`space: ${name}`, await findCanary(name, seed, CANARY_SPACE_ROUNDS)) && all;
+      }
+      return all;
+    },
+  },
+  worst: {
+    fuzz: async (seed, seconds) => {
+      const { describeWorst, SECONDS_MOST, searchWorst } = await worst();
+      const found = await searchWorst(seed, seconds);
+      for (const line of describeWorst(found)) console.log(`worst: ${line}`);
+      return found.blockSeconds <= SECONDS_MOST;
+    },
+    canary: async () => true,
   },
   engines: {
     fuzz: async (seed, seconds) => {
@@ -185,7 +218,9 @@ const seconds = natural(values.seconds, "seconds");
 for (const node of values.node) {
   if ((await engines()).versionOf(node) === null) usage(`--node takes a Node 24 or newer, got "${node}"`);
 }
-for (const name of positionals.length > 0 ? positionals : Object.keys(FUZZERS)) {
+for (const name of positionals.length > 0
+  ? positionals
+  : Object.keys(FUZZERS).filter((one) => one !== "worst")) {
   const fuzzer = FUZZERS[name] as Fuzzer;
   const good = values.canary ? await fuzzer.canary(seed) : await fuzzer.fuzz(seed, seconds);
   if (!good) process.exitCode = 1;
