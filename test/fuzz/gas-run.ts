@@ -4,7 +4,7 @@
  *
  *   node gas-run.ts --seed S (--rounds N | --seconds T) [--plant NAME] [--steps KIND,KIND…]
  *
- * Prints a line of JSON for each round: RoundOfGas.
+ * Prints a line of JSON for each round: RoundOfGas. With a planted defect, up to the first that finds it.
  */
 
 import { parseArgs } from "node:util";
@@ -55,4 +55,5 @@ for (let seed = first; seed < first + Number(values.rounds) || performance.now()
   generate.playSteps(world, random(seed), STEPS, kinds);
   const { calls, highest, unpaid } = world;
   console.log(JSON.stringify({ seed, calls, highest, unpaid } satisfies RoundOfGas));
+  if (values.plant !== undefined && unpaid.length > 0) break;
 }

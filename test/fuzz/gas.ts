@@ -80,12 +80,9 @@ function describe({ step, call, gas, ratio, work }: Unpaid): string {
 export async function findCanary(name: string, seed: number, rounds: number, short: boolean) {
   const steps = short ? { steps: CANARIES[name]!.steps } : {};
   const planted = await roundsOfGas(seed, { rounds }, { plant: name, ...steps });
-  const last = planted.findLastIndex(({ unpaid }) => unpaid.length > 0);
-  if (last < 0) return null;
-  const sound = await roundsOfGas(seed, { rounds: last + 1 }, steps);
-  const found = sound.findIndex((round, i) => {
-    const known = new Set(round.unpaid.map(({ number }) => number));
-    return planted[i]!.unpaid.some(({ number }) => !known.has(number));
-  });
-  return found < 0 ? null : found + 1;
+  const last = planted.at(-1) as RoundOfGas;
+  if (last.unpaid.length === 0) return null;
+  const [sound] = await roundsOfGas(last.seed, {}, steps);
+  const known = new Set(sound!.unpaid.map(({ number }) => number));
+  return last.unpaid.some(({ number }) => !known.has(number)) ? planted.length : null;
 }
