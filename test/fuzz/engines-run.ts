@@ -1,7 +1,7 @@
 /**
  * One engine of the fuzzer "engines" (engines.ts): computes rounds and prints for each a line with its seed
- * and a digest of all roots, outcomes and gas. A process of its own, for flags of V8 and other versions of
- * Node.
+ * and a digest of all roots, outcomes and gas. A process of its own, for flags of V8, other versions of Node,
+ * and other engines.
  *
  *   node engines-run.ts --seed S (--rounds N | --seconds T) --workers N [--canary depth|threads]
  *
@@ -25,7 +25,13 @@ import { CANARIES, type Canary } from "./engines.ts";
 const TREES = 2;
 const PROGRAMS = 3;
 const RUNS = 3;
-const OPTIONS = { memoryQuotaPages: quota(60_000), processQuota: 4000, gasLimit: 1e10 };
+/** One genesis for all engines: JavaScriptCore has no memory above 4 GiB. */
+const OPTIONS = {
+  memoryQuotaPages: 350_000,
+  processQuota: 4000,
+  gasLimit: 2e9,
+  heapBytes: 2 ** 32 - 2 ** 20,
+};
 const RUN_GAS = 20_000_000;
 
 async function round(runtime: Runtime, seed: number, canary: Canary | undefined): Promise<string> {

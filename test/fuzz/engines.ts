@@ -1,6 +1,6 @@
 /**
  * Fuzzer "engines": the same rounds (engines-run.ts) with several numbers of workers, in each tier of V8
- * alone, and on other versions of Node must print the same digests.
+ * alone, on other versions of Node, and on other JavaScript engines must print the same digests.
  *
  * Its canaries are a program whose calls are not counted, so that its depth is the native stack's, in which
  * the tiers differ, and a state that knows how many threads took part, in which numbers of workers differ.
@@ -8,6 +8,7 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import type { OtherEngine } from "./other-engines.ts";
 
 const RUN = fileURLToPath(new URL("engines-run.ts", import.meta.url));
 const NODE_MAJOR = 24;
@@ -20,9 +21,17 @@ export type Canary = (typeof CANARIES)[number];
 
 interface Engine {
   readonly name: string;
-  readonly node: string;
-  readonly flags: readonly string[];
+  /** The command before the script's name. */
+  readonly command: readonly string[];
   readonly workers: number;
+}
+
+/** What is compared with this Node. */
+export interface Others {
+  /** Other binaries of Node, tried in both tiers too. */
+  readonly nodes?: readonly string[];
+  /** Other engines; each runs with two workers. */
+  readonly engines?: readonly OtherEngine[];
 }
 
 /** A difference, or what was compared. */
@@ -45,22 +54,23 @@ export function otherNodes(): string[] {
   return version === null || version === process.version ? [] : ["node"];
 }
 
-/** The first is what the others are compared with. `nodes` are further binaries, tried in both tiers too. */
-function enginesOf(nodes: readonly string[]): Engine[] {
+/** The first is what the others are compared with. */
+function enginesOf({ nodes = [], engines = [] }: Others): Engine[] {
   const node = process.execPath;
   const own = `Node ${process.version}`;
   return [
-    { name: `${own}, 1 worker`, node, flags: [], workers: 1 },
-    { name: `${own}, 2 workers`, node, flags: [], workers: 2 },
-    { name: `${own}, 4 workers`, node, flags: [], workers: 4 },
-    { name: `${own}, 2 workers, --liftoff-only`, node, flags: ["--liftoff-only"], workers: 2 },
-    { name: `${own}, 2 workers, --no-liftoff`, node, flags: ["--no-liftoff"], workers: 2 },
+    { name: `${own}, 1 worker`, command: [node], workers: 1 },
+    { name: `${own}, 2 workers`, command: [node], workers: 2 },
+    { name: `${own}, 4 workers`, command: [node], workers: 4 },
+    { name: `${own}, 2 workers, --liftoff-only`, command: [node, "--liftoff-only"], workers: 2 },
+    { name: `${own}, 2 workers, --no-liftoff`, command: [node, "--no-liftoff"], workers: 2 },
     ...nodes.flatMap((node) =>
       [[], ["--liftoff-only"], ["--no-liftoff"]].map((flags) => {
         const name = [`Node ${versionOf(node)}`, "2 workers", ...flags].join(", ");
-        return { name, node, flags, workers: 2 };
+        return { name, command: [node, ...flags], workers: 2 };
       }),
     ),
+    ...engines.map(({ name, command }) => ({ name: `${name}, 2 workers`, command, workers: 2 })),
   ];
 }
 
@@ -68,11 +78,11 @@ function enginesOf(nodes: readonly string[]): Engine[] {
 export async function compareEngines(
   seed: number,
   seconds: number,
-  nodes: readonly string[],
+  compared: Others,
   rounds = 1,
   canary?: Canary,
 ): Promise<Report> {
-  const engines = enginesOf(nodes);
+  const engines = enginesOf(compared);
   const [first, ...others] = engines as [Engine, ...Engine[]];
   const share = ["--seconds", `${seconds / engines.length}`];
   const expected = await run(first, ["--seed", `${seed}`, "--rounds", `${rounds}`, ...share], canary);
@@ -94,15 +104,16 @@ export async function compareEngines(
 
 /** Whether the engines differ within some rounds with a planted difference. */
 export async function findCanary(canary: Canary, seed: number, rounds: number): Promise<boolean> {
-  return (await compareEngines(seed, 0, [], rounds, canary)).found.length > 0;
+  return (await compareEngines(seed, 0, {}, rounds, canary)).found.length > 0;
 }
 
 /** The lines that an engine prints; an engine that fails prints why. */
 function run(engine: Engine, args: readonly string[], canary: Canary | undefined): Promise<string[]> {
   return new Promise((resolve, reject) => {
     const planted = canary === undefined ? [] : ["--canary", canary];
-    const all = [...engine.flags, RUN, ...args, "--workers", `${engine.workers}`, ...planted];
-    const child = spawn(engine.node, all, { stdio: ["ignore", "pipe", "pipe"] });
+    const [program, ...flags] = engine.command as [string, ...string[]];
+    const all = [...flags, RUN, ...args, "--workers", `${engine.workers}`, ...planted];
+    const child = spawn(program, all, { stdio: ["ignore", "pipe", "pipe"] });
     const output: Buffer[] = [];
     const errors: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => output.push(chunk));

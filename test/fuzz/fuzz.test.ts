@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { baseSeed } from "../seed.ts";
 import * as batch from "./batch.ts";
 import { CANARIES, compareEngines, findCanary, otherNodes } from "./engines.ts";
+import { otherEngines } from "./other-engines.ts";
 import * as requests from "./requests.ts";
 import * as trees from "./trees.ts";
 
@@ -46,9 +47,21 @@ for (const name of Object.keys(batch.CANARIES) as batch.Canary[]) {
 }
 
 test("engines agree: numbers of workers, each tier of V8 alone, other versions of Node", async (t) => {
-  const { rounds, engines, found } = await compareEngines(baseSeed(t), 0, otherNodes(), 10);
+  const { rounds, engines, found } = await compareEngines(baseSeed(t), 0, { nodes: otherNodes() }, 10);
   assert.deepEqual([rounds, found], [10, []]);
   t.diagnostic(engines.join("; "));
+});
+
+test("other JavaScript engines agree", async (t) => {
+  const { engines, missing } = otherEngines(process.env.STILLPOINT_FULL === "1");
+  for (const why of missing) t.diagnostic(`not run: ${why}`);
+  if (engines.length === 0) {
+    t.skip(`no engine beside Node's: ${missing.join("; ")}`);
+    return;
+  }
+  const report = await compareEngines(baseSeed(t), 0, { engines }, 3);
+  assert.deepEqual(report.found, []);
+  t.diagnostic(report.engines.join("; "));
 });
 
 test("a depth of calls that is the engine's, and a state that knows of threads, are found", async (t) => {

@@ -1,13 +1,14 @@
 /**
- * npm run fuzz -- [NAME…] [--seed S] [--seconds T] [--node PATH]… [--canary]
+ * npm run fuzz -- [NAME…] [--seed S] [--seconds T] [--node PATH]… [--fetch] [--canary]
  * npm run fuzz -- worst [--seed S] [--seconds T]
  *
  * Fuzzers: trees, requests, program, batch, gas, space, engines; all of them without a name. The last
  * compares engines, among them every other Node that --node names, or else the system's if that is 24 or
- * newer. Each runs for T seconds (30) and prints its seed; what it finds is printed with the seed of the one
- * round, which `--seed` repeats. With --canary each planted defect must be found. "worst" times calls, and
- * is run by its name only: it searches for the block that takes longest for its gas. Exit code 1 if something
- * was found, or a canary was not; 2 for bad usage.
+ * newer, and Deno and Bun if they are here; --fetch gets these from npm. Each runs for T seconds (30) and
+ * prints its seed; what it finds is printed with the seed of the one round, which `--seed` repeats. With
+ * --canary each planted defect must be found. "worst" times calls, and is run by its name only: it searches
+ * for the block that takes longest for its gas. Exit code 1 if something was found, or a canary was not; 2
+ * for bad usage.
  */
 
 import { spawn } from "node:child_process";
@@ -126,10 +127,15 @@ const FUZZERS: Record<string, Fuzzer> = {
   engines: {
     fuzz: async (seed, seconds) => {
       const nodes = values.node.length > 0 ? values.node : (await engines()).otherNodes();
-      const { rounds, engines: names, found } = await (await engines()).compareEngines(seed, seconds, nodes);
+      const { otherEngines } = await import("./other-engines.ts");
+      const others = otherEngines(values.fetch);
+      const compared = { nodes, engines: others.engines };
+      const { compareEngines } = await engines();
+      const { rounds, engines: names, found } = await compareEngines(seed, seconds, compared);
       for (const difference of found) console.log(`engines: ${difference}`);
       console.log(`engines: ${rounds} rounds from seed ${seed}, ${found.length} found, on`);
       for (const name of names) console.log(`  ${name}`);
+      for (const why of others.missing) console.log(`  not run: ${why}`);
       return found.length === 0;
     },
     canary: async (seed) => {
@@ -183,7 +189,7 @@ function program(args: readonly string[]): Promise<boolean> {
 function usage(message: string): never {
   console.error(
     `${message}\nusage: npm run fuzz -- [${Object.keys(FUZZERS).join("|")} …] ` +
-      "[--seed S] [--seconds T] [--node PATH]… [--canary]",
+      "[--seed S] [--seconds T] [--node PATH]… [--fetch] [--canary]",
   );
   process.exit(2);
 }
@@ -203,6 +209,7 @@ function options() {
         seed: { type: "string" },
         seconds: { type: "string", default: "30" },
         node: { type: "string", multiple: true, default: [] },
+        fetch: { type: "boolean", default: false },
         canary: { type: "boolean", default: false },
       },
     });
