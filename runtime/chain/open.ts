@@ -8,7 +8,6 @@ import { createHeap, HEADER_STORED, type Heap, type Ref, UNIT_WORDS } from "../h
 import { lookAt, makeStub } from "../heap/stub.ts";
 import { decodeGenesis } from "../image/rules.ts";
 import { ProgramCache } from "../program/cache.ts";
-import { knowTraps } from "../program/faults.ts";
 import type { BlockRecord } from "../store/record.ts";
 import { type Store, Stores } from "../store/store.ts";
 import type { StoreChange, Written } from "../store/writer.ts";
@@ -22,6 +21,7 @@ import { writeSliced } from "./checkpoint.ts";
 import { Engine } from "./engine.ts";
 import { firstRules, type Genesis, genesisOf } from "./genesis.ts";
 import { History } from "./history.ts";
+import { checkHost } from "./host.ts";
 import { Journal } from "./journal.ts";
 import type { Settings, StoreSettings } from "./options.ts";
 import { NOTHING, openJournal } from "./replay.ts";
@@ -38,7 +38,7 @@ export interface Parts {
 
 /** Starts the threads, and makes or finds the blocks. */
 export async function openParts(settings: Settings): Promise<Parts> {
-  knowTraps();
+  checkHost();
   const handle = createHeap(settings.heapBytes);
   const heap = mainHeap(handle);
   const { workers, views, runner, from } = settings;

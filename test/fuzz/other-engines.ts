@@ -1,7 +1,7 @@
 /**
  * JavaScript engines beside Node's, as second opinions: Deno, whose V8 is newer than Node's, and Bun, whose
- * engine (JavaScriptCore) shares no code with V8. They are packages of npm, kept in .cache/engines, and fetched
- * on demand: the project does not depend on them.
+ * engine (JavaScriptCore) shares no code with V8. They are packages of npm, kept in .cache/engines, and
+ * fetched on demand: the project does not depend on them.
  */
 
 import { execFileSync, spawnSync } from "node:child_process";

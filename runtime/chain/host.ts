@@ -1,0 +1,32 @@
+/** Which engines this runtime is a host on; docs/engines.md says what is known of others. */
+
+import { knowTraps } from "../program/faults.ts";
+
+/** Major versions of Node that all tests run on. */
+const TESTED: readonly number[] = [24, 26];
+
+let isChecked = false;
+
+/**
+ * Warns, once a process, if this engine is none of those that the tests run on.
+ *
+ * @throws UsageError ENGINE_UNSUPPORTED if it does not tell the faults of programs apart
+ */
+export function checkHost(): void {
+  if (isChecked) return;
+  knowTraps();
+  isChecked = true;
+  const name = untested(process.versions);
+  if (name === null) return;
+  const tested = `Stillpoint is tested on Node ${TESTED.join(" and ")}`;
+  const text = `${tested}, and this is ${name}: see docs/engines.md`;
+  process.emitWarning(text, { type: "StillpointWarning", code: "ENGINE_NOT_TESTED" });
+}
+
+/** The engine's name if the tests do not run on it. */
+export function untested(versions: Readonly<Record<string, string | undefined>>): string | null {
+  const { node = "", deno, bun } = versions;
+  if (deno !== undefined) return `Deno ${deno}`;
+  if (bun !== undefined) return `Bun ${bun}`;
+  return TESTED.includes(Number.parseInt(node, 10)) ? null : `Node ${node}`;
+}
