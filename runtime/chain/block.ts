@@ -119,7 +119,7 @@ export function noState(
   return new UsageError(
     "NO_STATE",
     `the state of block ${height} (${id}) is not stored: it is made again from one below.${nearest} ` +
-      "recompute() of the runtime makes it, and pin() has it stored",
+      "recompute() of a runtime on its store makes it, and pin() there has it stored",
     { target: id, height, below, above },
   );
 }
