@@ -39,7 +39,7 @@ test("new makes a project, which builds as it is, and writes over nothing", () =
   assert.equal(again.status, 2);
   assert.match(again.stderr, /hello is there already and not an empty directory: nothing is written over/);
   const { scripts, dependencies } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
-  assert.deepEqual(Object.keys(scripts), ["build", "test", "start"]);
+  assert.deepEqual(Object.keys(scripts), ["build", "test", "start", "dev"]);
   assert.match(dependencies.stillpoint, /^file:/);
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   const typed = spawnSync(process.execPath, [tsc, "-p", join(project, "contracts")], { encoding: "utf8" });
