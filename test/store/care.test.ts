@@ -60,7 +60,7 @@ describe("a damaged record is named, the others are verified, and a repair goes 
       await database.close();
       await assert.rejects(open([], { ...OPTIONS, store }), {
         code: "STORE_CORRUPT",
-        message: /store repair" goes back/,
+        message: /store DIR repair" goes back/,
       });
       const found = await verifyStore(store);
       check(found, blocks);
