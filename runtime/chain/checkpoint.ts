@@ -10,7 +10,8 @@
  *
  * A change that the log cannot take, because it is too large or the log has failed, is made durable by a
  * checkpoint of its own, after which the log begins anew: a frame that was written in part, or whole and not
- * acknowledged, counts for nothing.
+ * acknowledged, counts for nothing. If that fails as well, the frame is cleared before the change is refused;
+ * where not even that is possible, the error says that the change may be there after all.
  *
  * Clocks decide when a checkpoint is made, never what is in it. One that fails loses nothing: blocks go on
  * until the log is full.
@@ -136,7 +137,13 @@ export class Checkpoints {
       if (this.#log.accepts(body.length) === "later") await this.now();
       if (await this.#append(body)) return this.#acknowledge(since, next, this.#log.end);
     }
-    await this.#alone(since, next);
+    try {
+      await this.#alone(since, next);
+    } catch (error) {
+      // Others say that nothing was committed.
+      if (codeOf(error) === "STORE_FAILED") this.#log.suspend();
+      throw (await this.#log.clear()) ? error : uncertain(error as Error, this.#store.path);
+    }
   }
 
   /** Changes as the store takes them, and as the log does, null: it cannot. Read while no collection runs. */
@@ -250,8 +257,7 @@ export class Checkpoints {
   }
 
   #tellFailure(error: Error): void {
-    const code = error instanceof StoreError ? error.code : "STORE_FAILED";
-    this.#events.tell("checkpointFailed", null, { code, text: error.message });
+    this.#events.tell("checkpointFailed", null, { code: codeOf(error), text: error.message });
   }
 
   async #checkpoint(since: readonly Since[], target: History, mark: LogMark): Promise<void> {
@@ -277,6 +283,22 @@ export class Checkpoints {
   #changes(since: readonly Since[]): Change[] {
     return since.flatMap(({ changes }) => changes);
   }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof StoreError ? error.code : "STORE_FAILED";
+}
+
+/** What a change ends with that is neither known to be there nor known not to be. */
+function uncertain(cause: Error, path: string): StoreError {
+  return new StoreError(
+    "STORE_UNCERTAIN",
+    `a change of the store ${path} could not be written, nor could what it left in the log of inputs be ` +
+      `cleared: ${cause.message}. It may be there when the store is opened again, unless a later change is ` +
+      "written before that",
+    { path, reason: codeOf(cause) },
+    { cause },
+  );
 }
 
 /** Makes a change durable: its objects in slices, then the rest. */

@@ -78,7 +78,9 @@ export class InputLog {
   #begin: number;
   #end: LogMark;
   /** Whether a frame may be on the disk, or not, that was never acknowledged: nothing is appended then. */
-  #failed = false;
+  #isLeft = false;
+  /** Whether what is appended might not be found: likewise. */
+  #isSuspended = false;
   readonly #directory: string;
   /** Which files lay in the directory when it was opened. */
   readonly #files: string;
@@ -201,13 +203,13 @@ export class InputLog {
    */
   accepts(length: number): "now" | "later" | "never" {
     const bytes = sectors(FRAME_BYTES + length);
-    if (this.#failed || 4 * bytes > this.#bytes) return "never";
+    if (this.#isLeft || this.#isSuspended || 4 * bytes > this.#bytes) return "never";
     return this.usedBytes + bytes <= this.#bytes ? "now" : "later";
   }
 
   /**
    * Appends a frame, which is durable when this resolves. If it rejects, whether the frame is there is not
-   * known, and nothing more is appended until the log has begun anew.
+   * known, and nothing more is appended until it was cleared, or the log has begun anew.
    *
    * @throws StoreError (STORE_MISSING)
    */
@@ -223,7 +225,7 @@ export class InputLog {
     const check = checkOf(frame, body.length, epoch);
     check.copy(frame, 32);
     this.#checkInPlace();
-    this.#failed = true;
+    this.#isLeft = true;
     this.#step("log");
     this.#file ??= await open(this.#path, "r+");
     const beforeWrap = Math.min(frame.length, this.#bytes - (position % this.#bytes));
@@ -232,7 +234,7 @@ export class InputLog {
     this.#step("log written");
     await this.#file.datasync();
     this.#step("log synced");
-    this.#failed = false;
+    this.#isLeft = false;
     this.#end = { position: position + frame.length, check, epoch };
   }
 
@@ -254,6 +256,30 @@ export class InputLog {
     }
   }
 
+  /** Makes sure that no frame is where an `append` has failed; whether that is certain. */
+  async clear(): Promise<boolean> {
+    const file = this.#file;
+    // Without a file nothing was written.
+    if (this.#isLeft && file !== null) {
+      try {
+        await this.#write(Buffer.alloc(SECTOR_BYTES), this.#end.position % this.#bytes);
+        await file.datasync();
+      } catch {
+        return false;
+      }
+    }
+    this.#isLeft = false;
+    return true;
+  }
+
+  /**
+   * Nothing is appended until the log begins anew: whether the store says already that it does is not known,
+   * and then nobody would find it.
+   */
+  suspend(): void {
+    this.#isSuspended = true;
+  }
+
   /** What is before `mark` may be written over: the store says durably that the log begins there. */
   release({ position }: LogMark): void {
     assert(position >= this.#begin && position <= this.#end.position, "log: it cannot begin there");
@@ -272,7 +298,8 @@ export class InputLog {
     assert(mark.position === this.#end.position, "log: it begins anew at its end");
     this.#begin = mark.position;
     this.#end = mark;
-    this.#failed = false;
+    this.#isLeft = false;
+    this.#isSuspended = false;
   }
 
   async close(): Promise<void> {
