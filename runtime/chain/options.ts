@@ -160,8 +160,8 @@ export interface StoreOptions {
    */
   readonly logBytes?: number;
   /**
-   * The objects in the store may take so many bytes, those included that a sweep will free. Default: no
-   * limit.
+   * The objects in the store, those included that a sweep will free, and the log of "logged" (`logBytes`) may
+   * take so many bytes together. Default: no limit.
    */
   readonly limitBytes?: number;
   /** A module whose function `step` is called between the steps of a transaction: for tests of crashes. */

@@ -12,7 +12,7 @@ export interface ThreadData {
 /** Where a store is, and how it is treated. */
 export interface StorePlace {
   readonly path: string;
-  /** What its objects may take. */
+  /** What its objects and its log may take. */
   readonly limitBytes?: number | undefined;
   /** Maximum number of blocks without their states. */
   readonly archive: number;

@@ -200,6 +200,26 @@ export function countTotals(database: Database): Totals {
   return { liveBytes, writtenBytes: liveBytes, nextSequence };
 }
 
+/**
+ * Whether there is room for objects of so many bytes, beside the log.
+ *
+ * @throws StoreError (STORE_FULL)
+ */
+export function checkLimit(database: Database, path: string, limitBytes: number, objectBytes: number): void {
+  if (limitBytes === Number.POSITIVE_INFINITY) return;
+  const logBytes = readLog(database)?.bytes ?? 0;
+  if (objectBytes + logBytes <= limitBytes) return;
+  const log = logBytes === 0 ? "" : `, of which its log takes ${logBytes}`;
+  const text = `the store ${path} has reached its limit of ${limitBytes} bytes${log}. Retain fewer `;
+  const { liveBytes } = readTotals(database);
+  throw new StoreError("STORE_FULL", `${text}blocks or raise its option "limitBytes"`, {
+    path,
+    limitBytes,
+    liveBytes,
+    logBytes,
+  });
+}
+
 export function readTotals(database: Database): Totals {
   const record = database.meta("totals");
   return record === undefined ? { liveBytes: 0, writtenBytes: 0, nextSequence: 0 } : unpackTotals(record);

@@ -54,8 +54,10 @@ import {
 } from "./record.ts";
 import {
   checkFormat,
+  checkLimit,
   genesisBytesOf,
   readAnyBlock,
+  readLog,
   readState,
   readTotals,
   type StoreState,
@@ -248,7 +250,7 @@ export class Writer {
       for (const id of unpinned) this.#edit(id as Buffer, { pinned: false });
       for (const { id, height } of chain) database.putChain(height, id as Buffer);
       if (head !== null) this.#putHead(head as Head);
-      if (log !== undefined) database.putMeta("log", log === null ? null : packLog(log));
+      if (log !== undefined) this.#putLog(log);
       if (blocks.length > 0) this.#putTotals(bytes, nextSequence);
       this.#step("record");
       return { bytes, more };
@@ -289,6 +291,13 @@ export class Writer {
       );
     }
     database.putMeta("head", packHead(head));
+  }
+
+  #putLog(log: LogPlace | null): void {
+    const { database } = this;
+    const before = readLog(database)?.bytes ?? 0;
+    database.putMeta("log", log === null ? null : packLog(log));
+    if ((log?.bytes ?? 0) > before) checkLimit(database, this.path, this.#limitBytes, this.#totals.liveBytes);
   }
 
   #bind(): void {
@@ -401,14 +410,7 @@ export class Writer {
 
   #putTotals(bytes: number, nextSequence: number): void {
     const { liveBytes, writtenBytes } = this.#totals;
-    if (liveBytes + bytes > this.#limitBytes) {
-      throw new StoreError(
-        "STORE_FULL",
-        `the store ${this.path} has reached its limit of ${this.#limitBytes} bytes. Retain fewer blocks or ` +
-          'raise its option "limitBytes"',
-        { path: this.path, limitBytes: this.#limitBytes, liveBytes },
-      );
-    }
+    checkLimit(this.database, this.path, this.#limitBytes, liveBytes + bytes);
     this.#totals = { liveBytes: liveBytes + bytes, writtenBytes: writtenBytes + bytes, nextSequence };
     this.database.putMeta("totals", packTotals(this.#totals));
   }

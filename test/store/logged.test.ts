@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { cpSync, existsSync } from "node:fs";
 import { test } from "node:test";
-import type { Runtime, RuntimeOptions } from "../../runtime/index.ts";
+import type { Runtime, RuntimeOptions, StoreError } from "../../runtime/index.ts";
 import { InputLog } from "../../runtime/store/log.ts";
 import { Store } from "../../runtime/store/store.ts";
 import { openReader, verifyStore } from "../../runtime/store.ts";
@@ -192,5 +192,35 @@ test("what the log cannot take is written with its states, and the log goes on b
       assert.equal(again.head.id, ids[height]);
       await again.close();
     }
+  });
+});
+
+test("the log counts for limitBytes, and what is in it is not lost when the store is full", async () => {
+  await withDirectory(async (path) => {
+    const store = (logBytes: number, limitBytes: number) => logged(path, { logBytes, limitBytes });
+    const full = { code: "STORE_FULL", message: /of which its log takes 2097152/ };
+    await assert.rejects(open([], { ...OPTIONS, store: store(2 << 20, 1 << 20) }), full);
+    assert.ok(!existsSync(`${path}/inputs.log`));
+
+    const runtime = await open([], { ...OPTIONS, store: store(2 << 20, 3 << 20) });
+    const produceAll = async (): Promise<void> => {
+      for (let i = 1; i < 1000; i++) {
+        await runtime.produce(writing(i));
+        await runtime.checkpoint();
+      }
+    };
+    await assert.rejects(produceAll(), (error: StoreError) => {
+      const { limitBytes, liveBytes, logBytes } = error.facts;
+      assert.deepEqual([error.code, limitBytes, logBytes], ["STORE_FULL", 3 << 20, 2 << 20]);
+      // Full with objects and log, not before.
+      assert.ok((liveBytes as number) > 3 << 18 && (liveBytes as number) <= 1 << 20, `${liveBytes} bytes`);
+      return true;
+    });
+    const { id } = runtime.head;
+    await runtime.close();
+    const again = await open([], { ...OPTIONS, store: store(2 << 20, 4 << 20) });
+    assert.equal(again.head.id, id);
+    await again.checkpoint();
+    await again.close();
   });
 });
