@@ -4,7 +4,7 @@ import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import { InputLog, type LogFrame, type LogPlace, type LogSurvey } from "../store/log.ts";
-import type { LoggedBlock, Verification, Verifier } from "../store/verify.ts";
+import type { LoggedBlock, Verification, VerifiedBlock, Verifier } from "../store/verify.ts";
 import { decodeLogged } from "./logged.ts";
 import { isBlock } from "./stored.ts";
 
@@ -38,9 +38,9 @@ export async function verifyStore(path: string): Promise<Verification> {
 
 /**
  * Forgets the blocks of a store that are damaged; where it stood at one, or nothing says where, the newest
- * intact block becomes its head. Of its log of inputs what lies behind a damage is dropped, and all of it if
- * the block that it goes on from is: `verifyStore` says which blocks these are. Nobody may write to it
- * meanwhile.
+ * intact block becomes its head. Of its log of inputs what lies behind a damage is dropped, or behind a
+ * revert to a block that is damaged, and all of it if the block that it goes on from is: `verifyStore` says
+ * which blocks these are. Nobody may write to it meanwhile.
  *
  * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_LOCKED, STORE_VERSION, STORE_READ_ONLY,
  *   STORE_CORRUPT: no block is intact)
@@ -115,14 +115,35 @@ async function cutLog(
   const head = readable(() => readHead(database))?.id.toString("hex");
   if (!blocks.some(({ id, intact }) => id === head && intact)) return false;
   const survey = readable(() => InputLog.survey(path, log));
-  if (survey !== null) await InputLog.cut(path, log, survey.behind);
-  return survey !== null;
+  if (survey === null) return false;
+  const { frames, behind } = survey;
+  await InputLog.cut(path, log, [...frames.slice(countRunnable(frames, head, blocks)), ...behind]);
+  return true;
+}
+
+/** How many frames can be run again from the head on, if only the blocks that are intact are left. */
+function countRunnable(
+  frames: readonly LogFrame[],
+  head: string | undefined,
+  blocks: readonly VerifiedBlock[],
+): number {
+  const left = new Set(blocks.filter(({ intact }) => intact).map(({ id }) => id));
+  if (head === undefined || !left.has(head)) return 0;
+  let count = 0;
+  for (const { body } of frames) {
+    for (const { kind, block } of decodeLogged(body).changes) {
+      if (kind === "goTo" && !left.has(block.id)) return count;
+      if (kind === "push") left.add(block.id);
+    }
+    count++;
+  }
+  return count;
 }
 
 /**
  * Makes a new store in the directory `to`, which holds none yet, of what can be read in a store whose file is
  * too damaged for `repairStore`, and leaves it at the newest block that is whole. Nothing is written to the
- * damaged one.
+ * damaged one. Of blocks that are in its log of inputs alone nothing is carried over: `logged` names them.
  *
  * @throws StoreError (STORE_MISSING, STORE_READ_ONLY, STORE_FULL, STORE_CORRUPT: no block is whole),
  *   UsageError (STORE_NOT_EMPTY)
@@ -140,9 +161,11 @@ export async function salvageStore(path: string, to: string): Promise<Verificati
     throw new UsageError("STORE_NOT_EMPTY", text, { to });
   }
   const target = openToWrite(to);
+  let found: readonly LogPlace[] = [];
   try {
     try {
-      const { blocks } = salvage(path, target, isBlock);
+      const { blocks, logs } = salvage(path, target, isBlock);
+      found = logs;
       if (blocks === 0) {
         const text = `no block can be read in ${path}: restore it from an export`;
         throw new StoreError("STORE_CORRUPT", text, { path });
@@ -150,12 +173,32 @@ export async function salvageStore(path: string, to: string): Promise<Verificati
     } finally {
       await target.close();
     }
-    return await repair(to, path);
+    const saved = await repair(to, path);
+    return { ...saved, logged: droppedBlocks(path, found, saved) };
   } catch (error) {
     // So that it can be tried again.
     Database.remove(to);
     throw storeFailure(error, to);
   }
+}
+
+/** The blocks of a log, which began at one of these places, that were not saved. */
+function droppedBlocks(path: string, places: readonly LogPlace[], saved: Verification): LoggedBlock[] {
+  const known = new Set(saved.blocks.filter(({ intact }) => intact).map(({ id }) => id));
+  const blocks: LoggedBlock[] = [];
+  // A log that began anew where it stood has two places of one position; the same place may be found twice.
+  let newest = 0;
+  for (const place of places) {
+    if (place.position < newest) break;
+    const { frames, behind, failure } = survey(path, place);
+    if (failure !== null) continue;
+    newest = place.position;
+    for (const block of loggedBlocks([...frames, ...behind], false)) {
+      if (!known.has(block.id)) blocks.push(block);
+      known.add(block.id);
+    }
+  }
+  return blocks;
 }
 
 async function verifyDatabase(database: Database, path: string): Promise<Verifier> {
@@ -194,17 +237,18 @@ async function verifyLog(database: Database, path: string, verifier: Verifier): 
     database.refresh();
     const isMoved = readLog(database)?.position !== log.position;
     if (!isWhole && isMoved && attempt < ATTEMPTS_LIMIT) continue;
-    const isIntact = verifier.result().blocks.some(({ id, intact }) => id === head && intact);
-    const blocks = (frames: readonly LogFrame[], intact: boolean): LoggedBlock[] =>
-      frames.flatMap(({ body }) =>
-        decodeLogged(body).changes.flatMap((change) =>
-          change.kind === "push" ? [{ ...change.block, intact }] : [],
-        ),
-      );
-    verifier.log([...blocks(found.frames, isIntact), ...blocks(found.behind, false)]);
+    const runnable = countRunnable(found.frames, head, verifier.result().blocks);
+    const dropped = [...found.frames.slice(runnable), ...found.behind];
+    verifier.log([...loggedBlocks(found.frames.slice(0, runnable), true), ...loggedBlocks(dropped, false)]);
     if (!isWhole) verifier.store("log", found.failure === "STORE_MISSING" ? "missing" : "damaged");
     return;
   }
+}
+
+/** The blocks that these frames make. */
+function loggedBlocks(frames: readonly LogFrame[], intact: boolean): LoggedBlock[] {
+  const changes = frames.flatMap(({ body }) => decodeLogged(body).changes);
+  return changes.flatMap((change) => (change.kind === "push" ? [{ ...change.block, intact }] : []));
 }
 
 /** What is in the log, and why nothing can be read. */

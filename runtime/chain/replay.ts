@@ -59,7 +59,13 @@ export async function openJournal(
 /** Makes an empty log, and the store know it. */
 async function makeLog(engine: Engine, store: Store, { path, logBytes }: StoreSettings) {
   const log = await InputLog.create(path, logBytes);
-  await engine.inTurn(() => store.change({ ...NOTHING, log }));
+  try {
+    await engine.inTurn(() => store.change({ ...NOTHING, log }));
+  } catch (error) {
+    // The store does not know it.
+    await InputLog.remove(path);
+    throw error;
+  }
   return log;
 }
 
@@ -80,7 +86,10 @@ export const NOTHING: StoreChange = {
   head: null,
 };
 
-/** Makes the changes of a frame again, which ends at `end`. */
+/**
+ * Makes the changes of a frame again, which ends at `end`. A block that is to be forgotten or pinned may be
+ * gone already, by a repair; not one that is gone to, for there a repair ends the log.
+ */
 async function replay(
   engine: Engine,
   journal: Journal,
@@ -92,11 +101,12 @@ async function replay(
   const made: Change[] = [];
   journal.draft = journal.history;
   for (const change of changes) {
+    const draft = journal.draft as History;
     if (change.kind === "push") {
       made.push({ kind: "push", entry: await runLogged(engine, journal, change, build, path) });
-    } else {
+    } else if (change.kind === "goTo" || draft.get(change.block) !== undefined) {
       made.push(change);
-      journal.draft = (journal.draft as History).apply([change]);
+      journal.draft = draft.apply([change]);
     }
   }
   await journal.replayed(made, end);

@@ -9,6 +9,7 @@ import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import { factsOf } from "../store/graph.ts";
+import { InputLog } from "../store/log.ts";
 import type { BlockRecord } from "../store/record.ts";
 import type { Import } from "../store/transfer.ts";
 import type { Block } from "./block.ts";
@@ -174,7 +175,8 @@ function checkPin(pin: string | ImportPin): ImportPin {
  * block of that height. Nobody else may write to it meanwhile. `exportBlock` has an example.
  *
  * @throws UsageError (BAD_ARGUMENT, BAD_OPTION), StoreError (STORE_LOCKED, STORE_VERSION, STORE_CORRUPT,
- *   STORE_READ_ONLY, STORE_FULL)
+ *   STORE_READ_ONLY, STORE_FULL; STORE_LOGGED: its log of inputs has blocks that it has not itself, as after
+ *   a crash; STORE_MISSING: its log is gone)
  */
 export async function openImport(path: string, block: string | ImportPin): Promise<Importer> {
   const pin = checkPin(block);
@@ -185,11 +187,31 @@ export async function openImport(path: string, block: string | ImportPin): Promi
       if (database.meta("format") !== undefined) access.checkFormat(database, path);
       return access.takeHold(database, path);
     });
-    return new Importer(path, database, token, pin, access);
+    try {
+      checkLogged(access, database, path);
+      return new Importer(path, database, token, pin, access);
+    } catch (error) {
+      access.release(database, token);
+      throw error;
+    }
   } catch (error) {
     await database.close();
     throw storeFailure(error, path);
   }
+}
+
+/** Blocks that are in the log alone stand on the head, which an import would move. The store is held. */
+function checkLogged({ readLog }: Access, database: Database, path: string): void {
+  const log = readLog(database);
+  const changes = log === null ? 0 : InputLog.read(path, log).frames.length;
+  if (changes === 0) return;
+  throw new StoreError(
+    "STORE_LOGGED",
+    `the log of inputs of the store ${path} has ${changes} changes that its states do not have yet, and an ` +
+      "import would move the head on which they stand. Open a runtime on the store once, which runs their " +
+      'blocks again, and then import; or give these blocks up by the option "recover": "checkpoint"',
+    { path, changes },
+  );
 }
 
 /**

@@ -8,6 +8,7 @@ import { hash } from "node:crypto";
 import { isArchived } from "./archive.ts";
 import { assemble, bodyOf, type Database } from "./database.ts";
 import { checkObject, TAG_PROCESS } from "./format.ts";
+import type { LogPlace } from "./log.ts";
 import {
   type ArchivedRecord,
   type BlockRecord,
@@ -20,6 +21,7 @@ import {
   unpackArchived,
   unpackBlock,
   unpackGenesis,
+  unpackLog,
 } from "./record.ts";
 import { valuesIn } from "./structure.ts";
 
@@ -34,6 +36,8 @@ const BATCH = 1000;
 export interface Salvaged {
   readonly objects: number;
   readonly blocks: number;
+  /** What the store, now or earlier, said of its log, newest first; the log itself was not looked at. */
+  readonly logs: readonly LogPlace[];
 }
 
 /**
@@ -49,6 +53,7 @@ export function salvage(
   const blocks: BlockRecord[] = [];
   const archived: ArchivedRecord[] = [];
   const genesis = new Map<string, Buffer>();
+  const logs: LogPlace[] = [];
   for (const { key, value } of valuesIn(path)) {
     if (key.length === NUMBER_BYTES) {
       const name = key.toString("hex");
@@ -67,10 +72,15 @@ export function salvage(
     } else if (key.toString("latin1") === "genesis") {
       const found = attempt(() => unpackGenesis(value));
       if (found !== null) genesis.set(found.toString("hex"), found);
+    } else if (key.toString("latin1") === "log") {
+      const found = attempt(() => unpackLog(value));
+      if (found !== null) logs.push(found);
     }
   }
   const [first] = genesis.values();
-  if (first === undefined) return { objects: 0, blocks: 0 };
+  // Positions in a log never go back.
+  logs.sort((one, other) => other.position - one.position);
+  if (first === undefined) return { objects: 0, blocks: 0, logs };
   const id = hash("sha256", first, "buffer");
   let objects = 0;
   let liveBytes = 0;
@@ -99,7 +109,7 @@ export function salvage(
     const nextSequence = 1 + blocks.reduce((last, { sequence }) => Math.max(last, sequence), 0);
     target.putMeta("totals", packTotals({ liveBytes, writtenBytes: 0, nextSequence }));
   });
-  return { objects, blocks: known.size };
+  return { objects, blocks: known.size, logs };
 }
 
 /** Puts an object together from its entry and whatever body has the right bytes; its size, null: none has. */

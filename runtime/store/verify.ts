@@ -61,7 +61,10 @@ export interface Verification {
   readonly objects: number;
   readonly bytes: number;
   readonly blocks: readonly VerifiedBlock[];
-  /** Blocks of the log, in its order: a repair drops those that are not intact. They are not run. */
+  /**
+   * Blocks of the log, in its order: a repair drops those that are not intact. They are not run. Of a salvage
+   * those that it has not carried over, of which none counts as intact.
+   */
   readonly logged: readonly LoggedBlock[];
   /** Blocks without their states that were looked at. */
   readonly archived: number;

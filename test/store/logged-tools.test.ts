@@ -1,4 +1,4 @@
-/** What knows a store knows its log: verifying, repairing, backups. */
+/** What knows a store knows its log: verifying, repairing, salvage, backups, imports, the command. */
 
 import assert from "node:assert/strict";
 import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,7 +7,16 @@ import type { Runtime, RuntimeOptions, StoreError } from "../../runtime/index.ts
 import { Database } from "../../runtime/store/database.ts";
 import { InputLog, type LogFrame, type LogPlace, SECTOR_BYTES } from "../../runtime/store/log.ts";
 import { readLog } from "../../runtime/store/state.ts";
-import { backupStore, openReader, repairStore, verifyStore } from "../../runtime/store.ts";
+import {
+  backupStore,
+  exportBlock,
+  openImport,
+  openReader,
+  repairStore,
+  salvageStore,
+  verifyStore,
+} from "../../runtime/store.ts";
+import { stillpoint } from "../cli/stillpoint.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
@@ -26,11 +35,16 @@ async function crashed(path: string): Promise<string[]> {
     if (i === 3) await runtime.checkpoint();
   }
   const ids = runtime.blocks().map(({ id }) => id);
+  await crash(runtime, path);
+  return ids;
+}
+
+/** Leaves a store as it is if its process dies now. */
+async function crash(runtime: Runtime, path: string): Promise<void> {
   cpSync(path, `${path}.copy`, { recursive: true });
   await runtime.close();
   rmSync(path, { recursive: true });
   cpSync(`${path}.copy`, path, { recursive: true });
-  return ids;
 }
 
 /** Flips a bit of the frame with this number, behind the checkpoint. */
@@ -41,6 +55,18 @@ async function damage(path: string, frame: number): Promise<void> {
   const at = SECTOR_BYTES + position + 100;
   bytes[at] = (bytes[at] as number) ^ 1;
   writeFileSync(file, bytes);
+}
+
+/** Flips a bit of the record of a block. */
+async function damageRecord(path: string, id: string): Promise<void> {
+  const database = new Database(path);
+  const key = Buffer.from(id, "hex");
+  database.transaction(() => {
+    const record = database.block(key) as Buffer;
+    record[20] = (record[20] as number) ^ 1;
+    database.putBlock(key, record);
+  });
+  await database.close();
 }
 
 /** Where the log of a store begins. */
@@ -151,13 +177,7 @@ test("a block with another id than before stops everything, and can be given up"
 test("a repair that goes back drops the log, whose blocks stand on what is gone", async () => {
   await withDirectory(async (path) => {
     const ids = await crashed(path);
-    const database = new Database(path);
-    database.transaction(() => {
-      const record = database.block(Buffer.from(ids[3] as string, "hex")) as Buffer;
-      record[20] = (record[20] as number) ^ 1;
-      database.putBlock(Buffer.from(ids[3] as string, "hex"), record);
-    });
-    await database.close();
+    await damageRecord(path, ids[3] as string);
     const repaired = await repairStore(path);
     assert.equal(repaired.newestIntact, ids[2]);
     assert.deepEqual(
@@ -198,5 +218,109 @@ test("a backup of a store that is written to has all that was acknowledged", asy
       await writes;
       await runtime.close();
     }
+  });
+});
+
+test("a repair removes blocks that the log forgets, and ends it where it goes back to one", async () => {
+  await withDirectory(async (path) => {
+    const runtime = await reopen(path, { retainBlocks: 4 });
+    for (let i = 1; i <= 3; i++) await runtime.produce(metadata(i, 0));
+    await runtime.checkpoint();
+    const [first] = runtime.blocks();
+    // Forgets blocks 0 and 1.
+    for (const i of [4, 5]) await runtime.produce(metadata(i, 0));
+    const { id } = runtime.head;
+    // The state of block 2 is made from block 0; that of 3, the checkpoint, is stored.
+    await runtime.revert(2);
+    const back = runtime.head;
+    await runtime.produce(metadata(3, 1));
+    await crash(runtime, path);
+    await damageRecord(path, first?.id as string);
+    const repaired = await repairStore(path);
+    assert.deepEqual(
+      repaired.logged.map(({ height, intact }) => [height, intact]),
+      [
+        [4, true],
+        [5, true],
+        [3, false],
+      ],
+    );
+    assert.ok(!repaired.blocks.some((block) => block.id === back.id && block.intact));
+    const again = await reopen(path, { retainBlocks: 4 });
+    assert.equal(again.head.id, id);
+    await again.produce(metadata(6, 0));
+    await again.close();
+  });
+});
+
+test("a salvage names the blocks that the log alone has", async () => {
+  await withDirectory(async (path) => {
+    const ids = await crashed(path);
+    const saved = await salvageStore(path, `${path}-saved`);
+    const lost = [4, 5, 6, 7, 8].map((height) => ({ height, id: ids[height], intact: false }));
+    assert.deepEqual([saved.newestIntact, saved.logged], [ids[3], lost]);
+    const said = stillpoint("store", path, "salvage", `${path}-shell`);
+    assert.equal(said.status, 0, said.stderr);
+    for (const { height, id } of lost) assert.ok(said.stdout.includes(`block ${height} ${id} of the log`));
+    const runtime = await reopen(`${path}-saved`);
+    assert.equal(runtime.head.id, ids[3]);
+    await runtime.close();
+    // One that was opened has them itself.
+    await (await reopen(path)).close();
+    assert.deepEqual((await salvageStore(path, `${path}-whole`)).logged, []);
+    rmSync(`${path}/inputs.log`);
+    assert.equal((await salvageStore(path, `${path}-without`)).newestIntact, ids[8]);
+  });
+});
+
+test("an import is refused where the log has blocks that stand on the head", async () => {
+  await withDirectory(async (path) => {
+    const ids = await crashed(path);
+    const other = `${path}-other`;
+    const source = await open([], { ...OPTIONS, store: other });
+    for (let i = 1; i <= 9; i++) await source.produce(metadata(i, 0));
+    const { id } = source.head;
+    await source.close();
+    await assert.rejects(openImport(path, id), { code: "STORE_LOGGED", facts: { path, changes: 5 } });
+    const file = `${path}.export`;
+    assert.equal(stillpoint("inspect", other, "export", file).status, 0);
+    const refused = stillpoint("store", path, "import", file, "--id", id);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /has 5 changes .* Open a runtime on the store once/);
+    cpSync(path, `${path}-lost`, { recursive: true });
+    rmSync(`${path}-lost/inputs.log`);
+    await assert.rejects(openImport(`${path}-lost`, id), { code: "STORE_MISSING" });
+
+    // Nothing was changed, and nobody holds it.
+    const runtime = await reopen(path);
+    assert.equal(runtime.head.id, ids[8]);
+    await runtime.close();
+    const importer = await openImport(path, id);
+    for await (const chunk of exportBlock(other)) importer.take(chunk);
+    await importer.finish();
+    const again = await reopen(path);
+    assert.equal(again.head.id, id);
+    const next = await again.produce(metadata(10, 0));
+    await crash(again, path);
+    const last = await reopen(path);
+    assert.equal(last.head.id, next.id);
+    await last.close();
+  });
+});
+
+test("pinning and pruning from a shell run the blocks of the log first", async () => {
+  await withDirectory(async (path) => {
+    const ids = await crashed(path);
+    const pinned = stillpoint("store", path, "pin", "5");
+    assert.deepEqual([pinned.status, pinned.stderr], [0, ""]);
+    assert.ok(pinned.stdout.includes(ids[5] as string));
+    const pruned = stillpoint("store", path, "prune", "1");
+    assert.deepEqual([pruned.status, pruned.stderr], [0, ""]);
+    const reader = await openReader(path);
+    assert.deepEqual(
+      reader.retained().map(({ id }) => id),
+      [ids[5], ids[8]],
+    );
+    await reader.close();
   });
 });

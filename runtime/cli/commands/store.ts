@@ -2,7 +2,14 @@
 
 import { UsageError } from "../../errors.ts";
 import { type Block, Runtime } from "../../index.ts";
-import { backupStore, openImport, openReader, repairStore, salvageStore } from "../../store.ts";
+import {
+  backupStore,
+  openImport,
+  openReader,
+  repairStore,
+  salvageStore,
+  type Verification,
+} from "../../store.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
 import { EXIT_OK, grouped, print, toJson, withProgress } from "../terminal.ts";
@@ -59,8 +66,7 @@ export const repair: Handler<Spec<"store repair">> = async ({ args, json }) => {
   }
   const forgotten = found.blocks.filter((block) => !block.intact).length;
   print(`${grouped(forgotten)} damaged blocks forgotten; the newest intact one is ${found.newestIntact}`);
-  const dropped = found.logged.filter((block) => !block.intact);
-  for (const { height, id } of dropped) print(`block ${grouped(height)} ${id} of the log dropped`);
+  printDropped(found);
   return EXIT_OK;
 };
 
@@ -77,8 +83,15 @@ export const salvage: Handler<Spec<"store salvage">> = async ({ args, json }) =>
   const intact = found.blocks.filter((block) => block.intact).length;
   const said = `${grouped(intact)} blocks saved to ${args.NEW}; the newest is ${found.newestIntact}`;
   print(json ? toJson(found) : said);
+  if (!json) printDropped(found);
   return EXIT_OK;
 };
+
+/** Names the blocks of the log that are gone. */
+function printDropped({ logged }: Verification): void {
+  const dropped = logged.filter((block) => !block.intact);
+  for (const { height, id } of dropped) print(`block ${grouped(height)} ${id} of the log dropped`);
+}
 
 export const read: Handler<Spec<"store import">> = async ({ args, options, json }) => {
   if (options.id === undefined)
