@@ -1,4 +1,4 @@
-/** docs/cli.md from the table of commands: `node scripts/cli-page.ts` writes it anew, a test compares. */
+/** docs/cli.md from the table of commands: `node scripts/cli-page.ts` writes it, and a test compares. */
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { type CommandSpec, usage } from "../runtime/cli/command.ts";
@@ -6,10 +6,10 @@ import { EXIT_CODES, optionAbout, optionText } from "../runtime/cli/help.ts";
 import { membersOf } from "../runtime/cli/parse.ts";
 import { GROUPS, OTHER_NAMES, TABLE } from "../runtime/cli/table.ts";
 
-/** Behind this line the page is made; what stands above is written by hand. */
+/** The page is generated after this line, and written by hand before it. */
 const MARK = "<!-- The rest is made by scripts/cli-page.ts. -->";
 
-/** The page, with the head of `page`, as it is now. */
+/** The whole page, with the part of `page` that is written by hand. */
 export function cliPage(page: string): string {
   const [head = ""] = page.split(MARK);
   const codes = EXIT_CODES.map(([code, meaning]) => `| ${code} | ${meaning} |`).join("\n");
@@ -52,7 +52,7 @@ function row([left = "", right = ""]: readonly string[]): string {
 
 function names(): string {
   const all = Object.entries(OTHER_NAMES).map(([other, now]) => `\`${other}\`: \`${now}\``);
-  return `Typed names that lead to the present ones, with exit code 2: ${all.join("; ")}.`;
+  return `These are not commands: the present name is printed instead, with exit code 2. ${all.join("; ")}.`;
 }
 
 function capital(text: string): string {

@@ -1,6 +1,6 @@
 /**
- * The app that a command works on: named by --app, or by package.json above, whose field "stillpoint" may
- * have "app", the file with the contracts, and "setup", a file of JSON with what its setups take.
+ * The app that a command works on: named by --app, or by the nearest package.json, whose field "stillpoint"
+ * may have "app", the file with the contracts, and "setup", a JSON file with the arguments of its setups.
  */
 
 import { existsSync, readFileSync } from "node:fs";
@@ -30,7 +30,7 @@ export async function loadApp(app: string | undefined, setup: string | undefined
   return { file, program, description, setup: setupsOf(description, readSetup(setup, file)) };
 }
 
-/** The file that a command names, or the project. */
+/** The file that the command names, or the app of the project. */
 export function appNamed(given: string | undefined): string {
   if (given !== undefined) return resolve(given);
   const { directory, settings } = projectOf(resolve("."));
@@ -42,7 +42,7 @@ export function appNamed(given: string | undefined): string {
   );
 }
 
-/** JSON, or a file of JSON, by default the project's for its app; "$0" to "$9" stand for test accounts. */
+/** JSON or a JSON file, by default that of the project; "$0" to "$9" stand for test accounts. */
 function readSetup(given: string | undefined, file: string): unknown {
   const { directory, settings } = projectOf(resolve("."));
   const isOfProject = typeof settings.app === "string" && join(directory, settings.app) === file;
@@ -76,8 +76,8 @@ function projectOf(start: string): { directory: string; settings: Record<string,
 }
 
 /**
- * Arguments of a call: one object of JSON, or NAME=VALUE each. A value that begins like JSON is JSON; digits
- * stay text, which integers of any size are read from.
+ * Arguments of a call: one JSON object, or a NAME=VALUE for each. A value that starts like JSON is parsed;
+ * digits stay text, from which integers of any size are read.
  */
 export function argumentsOf(words: readonly string[]): unknown {
   const [first, ...rest] = words;
@@ -85,7 +85,7 @@ export function argumentsOf(words: readonly string[]): unknown {
   const pairs = words.map((word) => {
     const [, name, text] = /^(\w+)=(.*)$/s.exec(word) ?? [];
     if (name === undefined || text === undefined) {
-      const wanted = "arguments are NAME=VALUE, as amount=5, or one object of JSON";
+      const wanted = "arguments are NAME=VALUE, as amount=5, or one JSON object";
       throw new UsageError("BAD_OPTION", `${wanted}, found ${JSON.stringify(word)}`);
     }
     const isJson = /^(["[{]|true$|false$|null$)/.test(text);

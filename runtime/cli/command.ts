@@ -1,26 +1,26 @@
 /**
- * What a command is, as data: help, suggestions, completions and docs/cli.md follow from it, and so does the
- * check of what is given. The code of a command is elsewhere, so that none is loaded before it is called.
+ * What a command is, as data: help, suggestions, completions, docs/cli.md and the check of its input follow
+ * from it. The code of a command is elsewhere, so that it is loaded only when the command is called.
  *
- * Every command takes --json and --help besides its own options.
+ * Every command takes --json and --help besides its own options; only `test` refuses --json.
  */
 
 /** Where completions look for values. */
 export type Completion = "directory" | "file" | "none";
 
-/** An argument that stands at its place. */
+/** A positional argument. */
 export interface ArgumentSpec {
   readonly about: string;
   /** Default "none". */
   readonly completes?: Completion;
   readonly optional?: true;
-  /** Any number of them; the last argument. */
+  /** Any number of them; only the last argument. */
   readonly repeated?: true;
 }
 
 /**
- * An option. Without `value` it is a flag; with `choices` one of those words; with `range` a whole number
- * within it; `repeated`: as often as wanted.
+ * An option. Without `value` it is a flag. With `choices` its value is one of those words, with `range` a
+ * whole number within it. With `repeated` it may be given any number of times.
  */
 export interface OptionSpec {
   readonly about: string;
@@ -43,7 +43,7 @@ export interface CommandSpec {
   readonly about?: string;
   /** When the exit code is 1, where that is an answer: "if a test fails". */
   readonly no?: string;
-  /** A line that can be typed, behind "stillpoint". */
+  /** A line that can be typed, without "stillpoint" before it. */
   readonly example: string;
 }
 
@@ -81,7 +81,7 @@ export interface Input<Spec> {
 /** The code of a command; resolves to the exit code. */
 export type Handler<Spec> = (input: Input<Spec>) => Promise<number>;
 
-/** As it is typed: where the words of a group are followed by a directory, that stands between them. */
+/** The line as it is typed. In a group the directory, if there is one, stands between the two words. */
 export function usage(name: string, { arguments: args = {} }: CommandSpec): string {
   const words = Object.entries(args).map(([word, { optional, repeated }]) => {
     const text = repeated ? `${word}…` : word;

@@ -1,6 +1,6 @@
 /**
- * Completions for bash, zsh and fish. The scripts ask the command itself, by `stillpoint --complete WORD…`,
- * so they never need to be made again; what is offered follows from the table.
+ * Completions for bash, zsh and fish. The scripts call `stillpoint --complete WORD…`, whose answer follows
+ * from the table, so new commands need no new scripts.
  */
 
 import { UsageError } from "../errors.ts";

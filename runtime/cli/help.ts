@@ -9,8 +9,8 @@ type Table = Readonly<Record<string, CommandSpec>>;
 /** Exit codes, for help and docs. */
 export const EXIT_CODES: readonly (readonly [code: number, meaning: string])[] = [
   [0, "done, and the answer is yes"],
-  [1, "the answer is no: a difference, damage, a refusal, a failed test; or it failed, and nothing is lost"],
-  [2, "the command line is wrong, or names what is not there"],
+  [1, "the answer is no: a difference, damage, a refusal, a failed test; or an error; nothing is lost"],
+  [2, "the command line is wrong, or names something that does not exist"],
   [70, "a defect of stillpoint, with a stack: please report it"],
 ];
 
@@ -30,7 +30,7 @@ export function overview(sections: readonly Section[]): string {
     "stillpoint: programs whose memory is their database",
     ...text,
     `Exit codes:\n${codes.join("\n")}`,
-    "A first project: stillpoint new hello. All of a command: stillpoint COMMAND --help",
+    "A first project: stillpoint new hello. Options of a command: stillpoint COMMAND --help",
   ].join("\n\n");
 }
 
@@ -40,7 +40,7 @@ export function groupHelp(table: Table, group: string, summary: string): string 
     const spec = table[name] as CommandSpec;
     return [usage(name, spec), spec.summary];
   });
-  return `${summary}.\n\n${indented(rows)}\n\nAll of one: stillpoint ${group} DIR WORD --help`;
+  return `${summary}.\n\n${indented(rows)}\n\nOptions of one: stillpoint ${group} WORD --help`;
 }
 
 /** The page of a command. */

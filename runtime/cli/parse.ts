@@ -1,6 +1,6 @@
 /**
- * From the words of a command line to a command and its checked input. Every sentence about a wrong word is
- * written here.
+ * From the words of a command line to a command and its checked input. All messages about the words
+ * of a command line are written here.
  *
  * node:util splits words into options and arguments. A parser with commands (commander, yargs, oclif) would
  * bring a second table beside ours, which has ranges, choices and files for the completions of three shells.
@@ -33,8 +33,8 @@ interface Word {
 }
 
 /**
- * Which command of the table the words name, and what is left of them; null: none. The words of a group may
- * stand in either order: "inspect DIR blocks", "inspect blocks DIR".
+ * The command of the table that the words name, and the other words; null: none. In a group the directory
+ * may come before the second word or after it: "inspect DIR blocks", "inspect blocks DIR".
  */
 export function findCommand(table: Table, words: readonly string[]): { name: string; rest: string[] } | null {
   const [first = "", ...rest] = words;
@@ -52,7 +52,7 @@ export function findCommand(table: Table, words: readonly string[]): { name: str
   return { name: `${first} ${second}`, rest: rest.toSpliced(index, 1) };
 }
 
-/** Commands of a group, by their whole names. */
+/** The full names of the commands of a group. */
 export function membersOf(table: Table, group: string): string[] {
   return Object.keys(table).filter((name) => name.startsWith(`${group} `));
 }

@@ -14,13 +14,13 @@ export function closest(word: string, known: Iterable<string>): string | null {
   return best;
 }
 
-/** ' Did you mean "build"?', or nothing. */
+/** '; did you mean "build"?', or nothing. */
 export function didYouMean(word: string, known: Iterable<string>): string {
   const found = closest(word, known);
   return found === null ? "" : `; did you mean ${JSON.stringify(found)}?`;
 }
 
-/** Insertions, deletions, replacements and exchanges of neighbours that make one word of the other. */
+/** The edit distance: insertions, deletions, replacements, and exchanges of neighbouring letters. */
 function distance(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {

@@ -9,7 +9,7 @@ import { STORE } from "./table/store.ts";
 
 const OTHERS = {
   completion: {
-    summary: "prints completions for a shell",
+    summary: "prints the completion script of a shell",
     arguments: { SHELL: { about: "bash, zsh or fish" } },
     about: `  bash: eval "$(stillpoint completion bash)" in ~/.bashrc
   zsh: eval "$(stillpoint completion zsh)" in ~/.zshrc, after compinit
@@ -28,7 +28,7 @@ export type Spec<Name extends CommandName> = (typeof TABLE)[Name];
 export const GROUPS: Readonly<Record<string, string>> = {
   inspect: "Reads a store, also while a runtime writes to it",
   store: "Changes a store that no runtime has open, or makes a copy",
-  proof: "Works on proofs",
+  proof: "Checks proofs",
 };
 
 /** Examples that the package brings along, which have options of their own. */
@@ -39,7 +39,7 @@ export const EXAMPLES: Readonly<Record<string, string>> = {
   exchange: "signed swaps over several processes",
 };
 
-/** Names of other versions and other tools, and what they are called here; DIR stands for the next word. */
+/** Names in older versions and other tools, and those here; capitals stand for the next word. */
 export const OTHER_NAMES: Readonly<Record<string, string>> = {
   "store blocks": "inspect DIR blocks",
   "store verify": "inspect DIR verify",
@@ -59,8 +59,8 @@ export const OTHER_NAMES: Readonly<Record<string, string>> = {
   node: "dev APP.ts",
   start: "dev APP.ts",
   serve: "dev APP.ts",
-  call: "query FILE",
-  send: "submit FILE",
+  call: "query CALL",
+  send: "submit CALL",
 };
 
 /** The overview of --help. */
@@ -81,7 +81,7 @@ export const SECTIONS: readonly Section[] = [
   { title: "Examples", lines: Object.entries(EXAMPLES) },
   {
     title: "Others",
-    lines: [...linesOf(OTHERS), ["COMMAND --help", "all of a command"], ["--version", "the version"]],
+    lines: [...linesOf(OTHERS), ["COMMAND --help", "the options of a command"], ["--version", "the version"]],
   },
 ];
 

@@ -16,7 +16,7 @@ export const EXIT_USAGE = 2;
 /** Something that should not be possible: EX_SOFTWARE of sysexits.h. */
 export const EXIT_DEFECT = 70;
 
-/** Of errors of usage those that are no mistake of whoever typed the line. */
+/** Codes of usage errors that are not a mistake on the command line. */
 const ANSWERS: ReadonlySet<string> = new Set(["E_GUEST_COMPILE", "NO_INTERFACE", "SETUP_FAILED"]);
 
 export interface Command {

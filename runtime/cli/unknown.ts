@@ -1,4 +1,4 @@
-/** What is said of words that are no command: what they are called here, or may have been meant to be. */
+/** The message for words that are not a command: the present name of an old one, or the closest name. */
 
 import { overview } from "./help.ts";
 import { membersOf } from "./parse.ts";
@@ -32,8 +32,8 @@ function newName([first = "", second = "", ...rest]: readonly string[]): string 
   const found = two ?? OTHER_NAMES[first];
   if (found === undefined) return null;
   const [old, given] = two === undefined ? [first, [second, ...rest]] : [`${first} ${second}`, rest];
-  // The first word takes the place of DIR, FILE or APP.ts; the others follow.
+  // The first word takes the place of the one in capitals; the others follow.
   const [place, ...others] = given.filter((word) => word !== "");
-  const text = place === undefined ? found : found.replace(/DIR|FILE|APP\.ts/, place);
+  const text = place === undefined ? found : found.replace(/DIR|FILE|CALL|APP\.ts/, place);
   return `${JSON.stringify(old)} is called: stillpoint ${[text, ...others].join(" ")}`;
 }

@@ -1,13 +1,13 @@
-/** Watching the sources of a program: its entry, what that imports by relative paths, and its layout. */
+/** Watches the sources of a program: its entry file, what that imports by relative paths, and its layout. */
 
 import { existsSync, type FSWatcher, readFileSync, watch } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { lockPath } from "../compile.ts";
 
-/** Editors write a file in several steps. */
+/** How long to wait after a change: editors write a file in several steps. */
 const SETTLED_MS = 60;
 
-/** The files that a program is made of, as far as they can be watched. */
+/** The entry file, and the files that it imports by relative paths, directly or not. */
 export function sourcesBelow(entry: string): Set<string> {
   const files = new Set<string>();
   const visit = (file: string): void => {
@@ -24,8 +24,8 @@ export function sourcesBelow(entry: string): Set<string> {
 }
 
 /**
- * Calls `onChange` after each change of a source; of those during a call once more afterwards. Directories
- * are watched rather than files, which editors replace.
+ * Calls `onChange` after each change of a source; changes during a call lead to one more call after it.
+ * Directories are watched rather than files, since editors replace files.
  */
 export function watchSources(entry: string, onChange: () => Promise<void>): { close(): void } {
   let watchers: FSWatcher[] = [];
@@ -37,7 +37,7 @@ export function watchSources(entry: string, onChange: () => Promise<void>): { cl
     return new Map(files.map((file) => [file, existsSync(file) ? readFileSync(file, "utf8") : null]));
   };
   const changed = async (): Promise<void> => {
-    // What the build itself wrote, the layout, is no change of the sources.
+    // The layout that the build has written itself is not a change of the sources.
     const now = look();
     const isSame = now.size === texts.size && [...now].every(([file, text]) => texts.get(file) === text);
     if (isSame) return;

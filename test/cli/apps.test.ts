@@ -95,7 +95,7 @@ test("run makes blocks of a file, and holds them to what they expect", () => {
   assert.equal(JSON.parse(wrong.stdout).outcomes.length, 1);
   for (const [text, says] of [
     ["[\n", /blocks\.jsonl:1: is not JSON/],
-    ["\n7\n", /blocks\.jsonl:2: a block is a list of transactions/],
+    ["\n7\n", /blocks\.jsonl:2: a line is a list of transactions/],
     ['[{"call":"Bank.pai"}]', /blocks\.jsonl:1: there is no function Bank\.pai; there are: Bank\.pay,/],
     ['[{"call":"Bank.pay","args":{"to":"$1"}}]', /blocks\.jsonl:1: Bank\.pay\.amount: expected a bigint/],
     [
@@ -201,7 +201,7 @@ test("test runs the tests of the project", () => {
   assert.equal(run().status, 1);
   const good = run("--name", "good");
   assert.equal(good.status, 0, good.stdout);
-  refuses(run("--json"), 2, /reporters of their own/);
+  refuses(run("--json"), 2, /test has no --json/);
 });
 
 /** A node that `stillpoint dev` runs. */

@@ -37,7 +37,7 @@ test("new makes a project, which builds as it is, and writes over nothing", () =
   assert.deepEqual([checked.status, checked.stdout, checked.stderr], [0, "", ""]);
   const again = stillpointIn(directory, "new", "hello");
   assert.equal(again.status, 2);
-  assert.match(again.stderr, /hello is there already and not an empty directory: nothing is written over/);
+  assert.match(again.stderr, /hello exists and is not an empty directory: give another one/);
   const { scripts, dependencies } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
   assert.deepEqual(Object.keys(scripts), ["build", "test", "start", "dev"]);
   assert.match(dependencies.stillpoint, /^file:/);

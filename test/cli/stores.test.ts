@@ -69,7 +69,7 @@ test("a block below a gap is exported by its id; an import goes on from another 
       inspect(path, "export", `${path}.x`, "--block", "0".repeat(64)).stderr,
       /does not hold block 0/,
     );
-    assert.match(inspect(path, "blocks").stdout, /^ +1 .*apart/m);
+    assert.match(inspect(path, "blocks").stdout, /^ +1 .*side branch/m);
     const [base, delta, whole] = ["base", "delta", "whole"].map((name) => `${path}.${name}`) as [
       string,
       string,
@@ -180,7 +180,7 @@ test("processes, memory, differences and traces of blocks", async () => {
     assert.deepEqual(lines, events.map(toJson));
     assert.equal(inspect(path, "trace", "1").stdout.trim().split("\n").length, events.length);
     assert.equal(inspect(path, "trace", "--faults").stdout, "nothing faulted\n");
-    refuses(inspect(path, "trace", "0"), 2, /made from nothing/);
+    refuses(inspect(path, "trace", "0"), 2, /no parent to run it from/);
   });
 });
 

@@ -39,7 +39,7 @@ export const build: Handler<Spec<"build">> = async ({ args, options, json }) => 
   return EXIT_OK;
 };
 
-/** What is wrong with a source is printed: the next change may mend it. */
+/** Prints the errors of a source and goes on: the next change may correct it. */
 async function buildAgain(wanted: Wanted): Promise<void> {
   try {
     await buildOnce(wanted);
@@ -79,7 +79,7 @@ async function buildOnce({ entry, out, check, json }: Wanted): Promise<number> {
 }
 
 /**
- * The program of a file with contracts, and the texts that lie beside it.
+ * The program of a file with contracts, and the layout and client that are written beside it.
  *
  * @throws UsageError (E_GUEST_COMPILE, E_GUEST_MISSING, NO_INTERFACE…)
  */

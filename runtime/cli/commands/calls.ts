@@ -1,4 +1,4 @@
-/** stillpoint submit and query: one call, on a store or on a node. */
+/** stillpoint submit and query: one call, to an app in a store or on a node. */
 
 import { App } from "../../app/index.ts";
 import { UsageError } from "../../errors.ts";
@@ -63,7 +63,7 @@ function callOf({ description }: Target, words: Words, kind: "transaction" | "vi
   throw new UsageError("BAD_ARGUMENT", `${words.CALL} is ${other}`);
 }
 
-/** A store is opened for the call alone, once all that was typed has been read. */
+/** A store is opened only for the call itself, after the command line has been checked. */
 async function targetOf({ store, url, app, setup }: Where): Promise<Target> {
   if (url !== undefined && store === undefined) return connect(url);
   if (store === undefined || url !== undefined)
@@ -82,7 +82,7 @@ async function targetOf({ store, url, app, setup }: Where): Promise<Target> {
         return outcome;
       }),
     query: async (call, options) => {
-      await openReader(store).then((reader) => reader.close()); // to ask makes no store
+      await openReader(store).then((reader) => reader.close()); // a query must not create a store
       return withApp((opened) => opened.query(call, options));
     },
   };

@@ -1,7 +1,7 @@
 /**
  * stillpoint dev: a local node that follows the sources. A change that compiles becomes an upgrade of the
- * running app, so its state stays; one that does not, or that the lock file refuses, is printed, and the old
- * program runs on. Nothing is ever dropped: to begin anew, begin with another store.
+ * running app, so its state stays. If it does not compile, or the lock file does not allow it, the error is
+ * printed and the old program runs on. No state is ever dropped: to start afresh, use another store.
  */
 
 import { writeFileSync } from "node:fs";
@@ -82,7 +82,7 @@ async function listen(app: App, options: Parameters<typeof Node.open>[0]): Promi
 function describe(url: string, file: string, app: App, store = ""): void {
   const where = store === "" ? "in memory" : `in ${store}`;
   print(`${relative(process.cwd(), file)} runs at ${url}, block ${app.head.height}, ${where}`);
-  print("test accounts, whose secrets everybody knows; $0 to $9 stand for them:");
+  print("test accounts, whose secrets are public; $0 to $9 stand for them:");
   for (const [i, { address, secret }] of testAccounts().entries()) print(`  $${i} ${address}  ${secret}`);
   print(`try: stillpoint query CALL --url ${url}; an interrupt stops it`);
 }

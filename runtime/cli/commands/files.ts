@@ -1,13 +1,13 @@
 /**
- * Files that commands read and write. Of a block in a file each chunk stands behind its length, a u32,
- * little-endian.
+ * Files that commands read and write. A file with a block is a sequence of chunks, each after its length, a
+ * little-endian u32.
  */
 
 import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { UsageError } from "../../errors.ts";
 
 const LENGTH_BYTES = 4;
-/** No chunk is longer: 256 KiB, and one object of 128 MiB at most. */
+/** More than any chunk has: 256 KiB, and one object of at most 128 MiB. */
 const LENGTH_LIMIT = 1 << 28;
 
 /** @throws UsageError BAD_FILE */
@@ -16,7 +16,7 @@ export function readInput(file: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Writes chunks; the file is not touched before there is one. Returns the number of bytes.
+ * Writes chunks, and creates the file with the first one. Returns the number of bytes.
  *
  * @throws UsageError BAD_FILE
  */
@@ -41,7 +41,7 @@ export async function writeChunks(file: string, chunks: AsyncIterable<Uint8Array
   return bytes;
 }
 
-/** The chunks of such a file. What is cut off is given as it is: whoever takes it refuses it. */
+/** The chunks of such a file. One that is cut off is yielded as it is: the import refuses it. */
 export function* readChunks(file: string): Generator<Uint8Array, undefined> {
   const descriptor = withFile(file, "read", () => openSync(file, "r"));
   try {
@@ -56,7 +56,7 @@ export function* readChunks(file: string): Generator<Uint8Array, undefined> {
   }
 }
 
-/** The next `count` bytes, or what there is. */
+/** The next `count` bytes, or as many as there are. */
 function bytesOf(file: string, descriptor: number, count: number): Buffer {
   const bytes = Buffer.alloc(count);
   let length = 0;

@@ -1,4 +1,4 @@
-/** stillpoint inspect: blocks, process, memory, diff, diverge, pins, verify, export, from a reader. */
+/** stillpoint inspect: blocks, process, memory, diff, diverge, pins, verify and export, with a reader. */
 
 import { divergence, formatDiff } from "../../debug.ts";
 import type { Block, ProcessView } from "../../index.ts";
@@ -50,7 +50,7 @@ function listBlocks(reader: Reader, all: readonly Block[], json: boolean): void 
     root.slice(0, 16),
     grouped(data.length),
     grouped(gasUsed),
-    onChain.has(id) ? "" : "apart",
+    onChain.has(id) ? "" : "side branch",
     pinned.has(id) ? "pinned" : "",
   ]);
   const left = ["id", "root", "chain", "pin"];

@@ -1,4 +1,4 @@
-/** stillpoint interface: what a program of contracts offers, for people, or as the module has it. */
+/** stillpoint interface: what a program of contracts offers, as text, or as JSON. */
 
 import { compileGuest } from "../../compile.ts";
 import { type Interface, readInterface, type Type } from "../../typed/interface.ts";
@@ -17,7 +17,7 @@ export const show: Handler<Spec<"interface">> = async ({ args, json }) => {
   return EXIT_OK;
 };
 
-/** As the sources say it, without bodies. */
+/** As in the sources, without bodies. */
 export function interfaceText({ functions, records, failures, state }: Interface): string {
   const lines: string[] = [];
   for (const contract of new Set(functions.map((each) => each.contract))) {

@@ -46,7 +46,7 @@ export const check: Handler<Spec<"admit">> = async ({ args, options, json }) => 
     print(`program  ${Buffer.from(hash).toString("hex")}`);
     print(`entries  ${entries.join(", ") || "none: no exported function of type (i64) -> i64"}`);
     print(`memory   ${memory.initialPages} to ${memory.maximumPages} pages of 64 KiB`);
-    print(`stands   ${suspends ? "still in calls (RET or SNAPSHOT)" : "still between entries only"}`);
+    print(`suspends ${suspends ? "in calls (RET or SNAPSHOT)" : "never: its entries run to their ends"}`);
     print(`bytes    ${grouped(bytes.length)}, instrumented ${grouped(code.length)}`);
     return EXIT_OK;
   } catch (error) {

@@ -1,4 +1,4 @@
-/** How blocks, processes and addresses are named on a command line. */
+/** Reads the names of blocks, processes and addresses on a command line. */
 
 import { UsageError } from "../../errors.ts";
 import type { Block, Chain } from "../../index.ts";
@@ -54,7 +54,7 @@ export function numberNamed(what: string, text: string): number {
   );
 }
 
-/** A heap for a store whatever its rules are: it is reserved, and touched as far as blocks need it. */
+/** Enough for a store with any rules: address space is reserved, and memory is taken as it is used. */
 export const HEAP_BYTES = 2 ** 36;
 
 export function pathText(path: readonly number[]): string {

@@ -1,4 +1,4 @@
-/** stillpoint new: a project that runs at once. Its sources are those of examples/project. */
+/** stillpoint new: makes a project that runs at once, from the sources in examples/project. */
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -55,11 +55,11 @@ function checkFree(directory: string): void {
     taken = true; // a file
   }
   if (!taken) return;
-  const text = `${directory} is there already and not an empty directory: nothing is written over`;
+  const text = `${directory} exists and is not an empty directory: give another one, nothing was overwritten`;
   throw new UsageError("BAD_OPTION", text, { directory });
 }
 
-/** Whether the project finds the package without an installation: it lies in one that has it. */
+/** Whether the project finds the package without an installation, in a directory above. */
 function isInstalled(directory: string): boolean {
   try {
     createRequire(join(directory, "package.json")).resolve("stillpoint/package.json");

@@ -63,8 +63,7 @@ export const check: Handler<Spec<"proof check">> = async ({ args, options, json 
     for (const [name, wanted] of Object.entries(options)) {
       const is = found[name as "id" | "root"];
       if (wanted === undefined || is === wanted) continue;
-      const text =
-        is === null ? "the proof does not say which block it is of" : `the proof is of ${name} ${is}`;
+      const text = is === null ? "the proof does not name its block" : `the proof is of ${name} ${is}`;
       printError(`stillpoint proof: ${text}, not of ${wanted}`);
       return EXIT_FAILED;
     }
@@ -121,5 +120,5 @@ function describe(found: Found, isTrusted: boolean): void {
     print(`there is no process ${where}`);
   }
   if (!isTrusted)
-    print(`if the block is ${found.id}, at height ${found.height}: have that from someone you trust`);
+    print(`if the block is ${found.id}, at height ${found.height}: get its id from someone you trust`);
 }

@@ -1,4 +1,4 @@
-/** stillpoint replay: the blocks of a store made again, from what they were made from, and compared. */
+/** stillpoint replay: runs the blocks of a store again, from their inputs, and compares the results. */
 
 import { UsageError } from "../../errors.ts";
 import { type Block, Runtime } from "../../index.ts";

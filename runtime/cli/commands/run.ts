@@ -4,7 +4,7 @@
  *   [transaction, …]   or   { "time": milliseconds, "transactions": [transaction, …] }
  *   transaction        { "call": "Bank.pay", "args": { … }, "from": "0x…" or "$0", "gas": N, "expect": … }
  *
- * "expect" says what a transaction is to end with: "ok", or the name of a failure.
+ * "expect" is the wanted outcome of a transaction: "ok", or the name of a failure.
  */
 
 import { App, type Produced } from "../../app/index.ts";
@@ -54,7 +54,7 @@ export const run: Handler<Spec<"run">> = async ({ args, options, json }) => {
       const made = await app.produce(time === undefined ? {} : { time });
       progress.clear();
       print(json ? toJson(jsonLine(made)) : textLine(made));
-    } while (app.waiting.length > 0); // what a block has no gas for comes into the next
+    } while (app.waiting.length > 0); // those that a block has no gas for
     const ended = await Promise.all(waiting);
     wrong += calls.filter(({ expect }, j) => differs(line, j, expect, ended[j] as Outcome)).length;
   }
@@ -65,7 +65,7 @@ export const run: Handler<Spec<"run">> = async ({ args, options, json }) => {
       const made = callNamed(description, client.contracts, String(call), withAccounts(given));
       const sender = withAccounts(from) as `0x${string}`;
       client.input(made, sender);
-      if (made.kind !== "transaction") throw new UsageError("BAD_ARGUMENT", `${call} is no transaction`);
+      if (made.kind !== "transaction") throw new UsageError("BAD_ARGUMENT", `${call} is not a transaction`);
       return { call: made as Transaction, from: sender, gas: gas as number | undefined, expect };
     } catch (error) {
       if (error instanceof UsageError) error.message = `${args.BLOCKS}:${line.number}: ${error.message}`;
@@ -100,7 +100,7 @@ function readLines(file: string, text: string): Line[] {
     const isTime = time === undefined || Number.isSafeInteger(time);
     if (Array.isArray(transactions) && transactions.every(isObject) && isTime)
       return [{ number: i + 1, time, transactions }];
-    const wanted = "a block is a list of transactions, or an object with time and transactions";
+    const wanted = "a line is a list of transactions, or an object with time and transactions";
     throw new UsageError("BAD_FILE", `${file}:${i + 1}: ${wanted}`, { file });
   });
 }

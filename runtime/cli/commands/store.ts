@@ -1,4 +1,4 @@
-/** stillpoint store: what changes a store, or makes one. */
+/** stillpoint store: the commands that change a store, or make one. */
 
 import { UsageError } from "../../errors.ts";
 import { type Block, Runtime } from "../../index.ts";
@@ -16,9 +16,9 @@ import { EXIT_OK, grouped, print, toJson, withProgress } from "../terminal.ts";
 import { readChunks } from "./files.ts";
 import { blockNamed, HEAP_BYTES, numberNamed } from "./naming.ts";
 
-/** A runtime on the store that runs nothing, and forgets nothing that it is not told to. */
+/** A runtime on the store that runs no blocks, and forgets none by itself. */
 async function openStore(directory: string): Promise<Runtime> {
-  await openReader(directory).then((reader) => reader.close()); // nothing is made where there is no store
+  await openReader(directory).then((reader) => reader.close()); // fails if there is no store, and makes none
   return Runtime.open({
     store: directory,
     workers: 1,
@@ -101,7 +101,7 @@ export const read: Handler<Spec<"store import">> = async ({ args, options, json 
   const importer = await openImport(args.DIR, options.id);
   try {
     importer.take(first.value ?? new Uint8Array());
-    // Those that came in an import that was interrupted are there.
+    // The store has those that an interrupted import has taken already.
     let number = 1;
     for (const chunk of chunks) if (number++ >= importer.next) importer.take(chunk);
     const { height, id } = await withProgress("importing", () => importer.finish());

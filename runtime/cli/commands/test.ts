@@ -1,4 +1,4 @@
-/** stillpoint test: Node's own test runner, by the Node that runs this. */
+/** stillpoint test: starts Node's own test runner, in the same version of Node. */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,8 +9,7 @@ import { EXIT_FAILED, EXIT_OK } from "../terminal.ts";
 
 export const test: Handler<Spec<"test">> = async ({ args, options, json }) => {
   const { watch, name } = options;
-  if (json)
-    throw new UsageError("BAD_OPTION", "tests have reporters of their own: node --test --test-reporter=…");
+  if (json) throw new UsageError("BAD_OPTION", "test has no --json: use the reporters of node --test");
   const words = [
     "--test",
     ...(watch ? ["--watch"] : []),

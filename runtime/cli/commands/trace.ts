@@ -1,4 +1,4 @@
-/** stillpoint inspect DIR trace: a block run once more, on a runtime in memory that begins where it began. */
+/** stillpoint inspect DIR trace: runs a block once more, in a runtime in memory from its parent. */
 
 import { formatFaults, type TraceEvent } from "../../debug.ts";
 import { UsageError } from "../../errors.ts";
@@ -13,7 +13,7 @@ export const trace: Handler<Spec<"inspect trace">> = async ({ args, options, jso
   await using reader = await openReader(args.DIR);
   const block = blockNamed(reader, args.BLOCK);
   if (block.height === 0)
-    throw new UsageError("NOT_RETAINED", "block 0 was made from nothing: trace a later one");
+    throw new UsageError("NOT_RETAINED", "block 0 has no parent to run it from: trace a later one");
   const parent = reader.retained().find(({ id }) => id === block.parent);
   if (parent === undefined) {
     const text = `the store does not hold block ${block.height - 1} any more, on which this one was made`;

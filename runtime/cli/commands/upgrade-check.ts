@@ -1,4 +1,4 @@
-/** stillpoint upgrade-check: whether a program can stand in another's place, and what that changes. */
+/** stillpoint upgrade-check: whether a program can take over the state of another, and what changes. */
 
 import { statSync } from "node:fs";
 import { compileGuest } from "../../compile.ts";
@@ -34,7 +34,7 @@ export const check: Handler<Spec<"upgrade-check">> = async ({ args, json }) => {
   return problems.length === 0 ? EXIT_OK : EXIT_FAILED;
 };
 
-/** Of a source, a module, or the app of a store as it is now. */
+/** The interface of a source file, of a module, or of the app of a store as it is now. */
 async function interfaceOf(name: string): Promise<Interface> {
   if (name.endsWith(".ts")) {
     const compile = (): Promise<Uint8Array> => compileGuest(name, { onWarning: printError });

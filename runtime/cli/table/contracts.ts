@@ -4,7 +4,7 @@ import type { ArgumentSpec, CommandSpec, OptionSpec } from "../command.ts";
 
 const APP = { about: "the file with the contracts", completes: "file" } as const satisfies ArgumentSpec;
 
-/** Which app: of commands that work on one. */
+/** The app that a command works on. */
 const OF_APP = {
   app: {
     about: 'APP.ts or APP.wasm; default: "stillpoint": { "app": … } in package.json',
@@ -12,23 +12,27 @@ const OF_APP = {
     completes: "file",
   },
   setup: {
-    about: "what the setups of a new chain take: JSON by contract, or a file of it; default as for --app",
+    about: "arguments of the setups of a new chain, by contract: JSON, or a JSON file; default as for --app",
     value: "JSON",
     completes: "file",
   },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
 const TARGET = {
-  store: { about: "works on a store that no runtime has open", value: "DIR", completes: "directory" },
-  url: { about: 'works on a node, as "stillpoint dev" starts one', value: "URL" },
+  store: {
+    about: "the app in this store, which no runtime may have open",
+    value: "DIR",
+    completes: "directory",
+  },
+  url: { about: 'the app of this node, as "stillpoint dev" starts one', value: "URL" },
   ...OF_APP,
   from: { about: "the caller: an address, or $0 to $9 for a test account; default $0", value: "ADDRESS" },
-  gas: { about: "most gas", value: "N", range: [0, 2 ** 48] },
+  gas: { about: "the gas limit of the call", value: "N", range: [0, 2 ** 48] },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
 const CALL = {
-  CALL: { about: "a function, as Bank.pay" },
-  "NAME=VALUE": { about: "its arguments, or one object of JSON", optional: true, repeated: true },
+  CALL: { about: "a contract and its function, as Bank.pay" },
+  "NAME=VALUE": { about: "its arguments, or one JSON object", optional: true, repeated: true },
 } as const satisfies Readonly<Record<string, ArgumentSpec>>;
 
 const RUNNING = {
@@ -39,7 +43,7 @@ const RUNNING = {
 export const CONTRACTS = {
   new: {
     summary: "makes a project: a contract, its test, a host",
-    arguments: { DIR: { about: "a directory that is empty, or not there", completes: "directory" } },
+    arguments: { DIR: { about: "a directory that is empty or does not exist", completes: "directory" } },
     example: "new hello",
   },
   build: {
@@ -57,9 +61,9 @@ is the type for App.open<Client>(…). APP.wasm is what App.open takes as "progr
     example: "build contracts/bank.ts --check",
   },
   test: {
-    summary: "runs the tests of a project, by node --test",
+    summary: "runs the tests of a project with node --test",
     arguments: {
-      FILE: { about: "files with tests; default: all of the project", optional: true, repeated: true },
+      FILE: { about: "files with tests; default: all in the project", optional: true, repeated: true },
     },
     options: {
       watch: { about: "runs them again when they, or what they import, change" },
@@ -69,52 +73,60 @@ is the type for App.open<Client>(…). APP.wasm is what App.open takes as "progr
     example: "test --name overdraft",
   },
   dev: {
-    summary: "runs a local node that follows the sources: JSON-RPC, test accounts, blocks at once",
+    summary:
+      "runs a local node that follows the sources: JSON-RPC, test accounts, a block for each transaction",
     arguments: { "APP.ts": { ...APP, optional: true } },
     options: {
       store: { about: "keeps its blocks there; default: in memory", value: "DIR", completes: "directory" },
       port: { about: "where it listens on 127.0.0.1; default 8545; 0: any", value: "N", range: [0, 65535] },
       setup: OF_APP.setup,
-      signed: { about: "takes signed transactions only; test accounts sign here" },
+      signed: { about: "accepts only signed transactions; the node signs for the test accounts" },
       "no-mining": { about: "makes no block until the method mine is called" },
-      "query-gas": { about: "most gas of a query; default 10^9", value: "N", range: [1, 2 ** 40] },
+      "query-gas": { about: "the gas limit of queries; default 10^9", value: "N", range: [1, 2 ** 40] },
       "allow-origin": { about: "pages of this origin may send requests", value: "ORIGIN", repeated: true },
     },
-    about: `A change of the sources becomes an upgrade: the state stays. What does not compile, or what the
-lock file refuses, is printed, and the old program runs on. An account has what the setup gives it: "$0" to
-"$9" stand for the test accounts there.`,
+    about: `A change of the sources becomes an upgrade: the state stays. If it does not compile, or the lock
+file does not allow it, the error is printed and the old program runs on. An account has what the setup gives
+it; "$0" to "$9" stand for the test accounts there.`,
     example: "dev contracts/bank.ts --port 8545",
   },
   submit: {
-    summary: "makes a transaction, and the block that has it",
+    summary: "submits a transaction, and makes a block of it",
     arguments: CALL,
     options: TARGET,
     no: "if the transaction fails",
     example: "submit Bank.pay to=$1 amount=5 --url http://127.0.0.1:8545",
   },
   query: {
-    summary: "asks a view, and changes nothing",
+    summary: "calls a view, which changes nothing",
     arguments: CALL,
-    options: { ...TARGET, block: { about: "as of this height", value: "N", range: [0, 2 ** 48] } },
+    options: {
+      ...TARGET,
+      block: { about: "the block to query, by height; default: the latest", value: "N", range: [0, 2 ** 48] },
+    },
     no: "if the view fails",
     example: "query Bank.balanceOf who=$0 --store state",
   },
   run: {
-    summary: "makes blocks of the transactions in a file, a block a line",
-    arguments: { BLOCKS: { about: "a file of lines of JSON", completes: "file" } },
+    summary: "makes blocks from a file of transactions, a block for each line",
+    arguments: { BLOCKS: { about: "a file with JSON in each line", completes: "file" } },
     options: { store: TARGET.store, ...OF_APP, ...RUNNING },
     about: `A line is a list of transactions, or { "time": MS, "transactions": [...] }. A transaction is
 { "call": "Bank.pay", "args": { "to": "$1", "amount": 5 }, "from": "$0", "gas": N, "expect": "overdraft" };
-"expect" is what it is to end with: "ok", or the name of a failure.`,
+"expect" is its wanted outcome: "ok", or the name of a failure.`,
     no: 'if a transaction does not end as "expect" says',
     example: "run blocks.jsonl --workers 2",
   },
   replay: {
-    summary: "makes the blocks of a store again, in memory, and compares roots, data and gas",
+    summary: "runs the blocks of a store again, in memory, and compares roots, data and gas",
     arguments: { DIR: { about: "the directory of the store", completes: "directory" } },
     options: {
-      from: { about: "the first height; default: all that is retained", value: "N", range: [1, 2 ** 48] },
-      to: { about: "the last height", value: "N", range: [1, 2 ** 48] },
+      from: {
+        about: "the first height; default: the first that can be replayed",
+        value: "N",
+        range: [1, 2 ** 48],
+      },
+      to: { about: "the last height; default: that of the head", value: "N", range: [1, 2 ** 48] },
       ...RUNNING,
     },
     no: "if a block comes out differently",
@@ -129,8 +141,7 @@ lock file refuses, is printed, and the old program runs on. An account has what 
       },
       NEW: { about: "the new program: APP.ts or APP.wasm", completes: "file" },
     },
-    about:
-      "Lists state that is added or gone, migrations that would run, and functions that clients would miss.",
+    about: "Lists state added or removed, migrations that would run, and functions that clients would miss.",
     no: "if the new program would read the state wrongly",
     example: "upgrade-check state contracts/bank.ts",
   },

@@ -4,7 +4,7 @@ import type { ArgumentSpec, CommandSpec } from "../command.ts";
 
 const DIR = { about: "the directory of the store", completes: "directory" } as const satisfies ArgumentSpec;
 const BLOCK = { about: "a block, by height or id" } as const satisfies ArgumentSpec;
-const NEW = { about: "a directory that is empty, or not there", completes: "directory" } as const;
+const NEW = { about: "a directory that is empty or does not exist", completes: "directory" } as const;
 
 export const STORE = {
   "store prune": {
@@ -13,36 +13,36 @@ export const STORE = {
     example: "store state prune 100",
   },
   "store pin": {
-    summary: "keeps a block, whatever is pruned",
+    summary: "pins a block, so that pruning keeps it",
     arguments: { DIR, BLOCK },
     example: "store state pin 7",
   },
   "store unpin": {
-    summary: "lets a pinned block be pruned again",
+    summary: "unpins a block, so that it can be pruned",
     arguments: { DIR, BLOCK },
     example: "store state unpin 7",
   },
   "store repair": {
     summary: "goes back to the newest intact block",
     arguments: { DIR },
-    about: 'What is damaged is forgotten. "stillpoint inspect DIR verify" says first what that would be.',
+    about: 'Damaged blocks are forgotten. "stillpoint inspect DIR verify" lists them, and changes nothing.',
     example: "store state repair",
   },
   "store salvage": {
-    summary: "saves into a new store what can be read of one that cannot be opened",
+    summary: "copies what can be read of a store that cannot be opened into a new one",
     arguments: { DIR, NEW },
     example: "store state salvage saved",
   },
   "store import": {
-    summary: 'takes a block from a file that "inspect DIR export" has written',
+    summary: 'imports a block from a file of "inspect DIR export"',
     arguments: { DIR, FILE: { about: "the file", completes: "file" } },
-    options: { id: { about: "the id of the block that is wanted: nothing else is taken", value: "ID" } },
-    about: "An import that was interrupted goes on, also from another file.",
-    no: "if the file is not what the id says",
+    options: { id: { about: "required: the id of the block; nothing else is imported", value: "ID" } },
+    about: "Run it again to continue an import that was interrupted, also from another file.",
+    no: "if the file does not have the block with this id, whole",
     example: "store copy import block.export --id 3f…",
   },
   "store backup": {
-    summary: "copies a store with all that is acknowledged, while it is written to",
+    summary: "copies a store with all acknowledged blocks, also while a runtime writes to it",
     arguments: { DIR, NEW },
     example: "store state backup copy",
   },
