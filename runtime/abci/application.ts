@@ -1,9 +1,9 @@
 /**
  * What an application of CometBFT does, and how a request becomes an answer.
  *
- * A method that throws is answered with an Exception, on which CometBFT stops its node: right where going on
- * would be wrong, as in FinalizeBlock and Commit, and fatal where a client can cause it, as in CheckTx and
- * Query. Those answer with a code of their own.
+ * A method that throws is answered with an Exception, at which CometBFT stops its node. That is right where
+ * it would be wrong to continue, as in FinalizeBlock and Commit. It must not happen where a client can cause
+ * it, in CheckTx and Query: these answer with a code.
  */
 
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -11,16 +11,16 @@ import { LimitError, StillpointError, UsageError } from "../errors.ts";
 import { frameOf } from "./frames.ts";
 import * as messages from "./messages/tendermint/abci/types_pb.js";
 
-/** What a method answers: the fields that differ from zero and empty. Integers of 64 bits are BigInts. */
+/** What a method returns: the fields that are not zero or empty. Integers of 64 bits are BigInts. */
 export type Answer<Name extends keyof typeof messages> = (typeof messages)[Name] extends infer Schema
   ? Schema extends Parameters<typeof create>[0]
     ? MessageInitShape<Schema> | Promise<MessageInitShape<Schema>>
     : never
   : never;
 
-/** What a method is given besides its request. */
+/** What a method gets besides its request. */
 export interface Asking {
-  /** Is aborted when the connection is gone, or the server waits no longer: nobody will read the answer. */
+  /** Aborted when the connection is closed or the server no longer waits: nobody will read the answer. */
   readonly signal: AbortSignal;
 }
 
@@ -107,10 +107,10 @@ const DEFAULTS: Readonly<Record<string, () => object>> = {
   applySnapshotChunk: () => ({ result: messages.ResponseApplySnapshotChunk_Result.ABORT }),
 };
 
-/** A request: its name and its message. Without a name, there is none such in ABCI 2.0. */
+/** A request: its name and its message. It has no name if it is not in ABCI 2.0. */
 export type Asked = messages.Request["value"];
 
-/** Reads a request. A message that cannot be read is one that nobody knows. */
+/** Reads a request. One that cannot be read has no name either. */
 export function readRequest(bytes: Uint8Array): Asked {
   try {
     return fromBinary(messages.RequestSchema, bytes).value;
@@ -120,8 +120,8 @@ export function readRequest(bytes: Uint8Array): Asked {
 }
 
 /**
- * Has a request answered, in a frame: with an Exception if the application throws or cannot answer it, and
- * then `onError` is told. Never rejects.
+ * Resolves to the answer to a request, as a frame: an Exception if the application throws or has no method
+ * for it, and then `onError` is called. Never rejects.
  */
 export async function answer(
   application: AbciApplication,
@@ -135,7 +135,7 @@ export async function answer(
     const message = toBinary(messages.ResponseSchema, create(messages.ResponseSchema, { value }));
     const { length } = message;
     if (length <= messageBytes) return frameOf(message);
-    const text = `an answer has ${length} bytes, and the option "messageBytes" lets out ${messageBytes}`;
+    const text = `an answer has ${length} bytes, and the option "messageBytes" allows ${messageBytes}`;
     throw new LimitError("MESSAGE_TOO_LONG", text, { length, limit: messageBytes });
   } catch (error) {
     onError(error);

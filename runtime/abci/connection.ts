@@ -1,11 +1,11 @@
 /**
  * One connection of CometBFT: requests in, answers out, in the same order.
  *
- * - A request begins when all before it are answered, but for CheckTx: as many of these as `checksAtOnce` run
- *   at once if they follow each other. Nothing is read meanwhile that there is no room for, so a side that
- *   sends and does not read is held, and costs what is buffered for it.
- * - A side that has sent all (half-closed) is answered to the end.
- * - Bytes that are no message end this connection, after the answers to what came before them.
+ * - A request starts when all before it are answered, except CheckTx: up to `checksAtOnce` consecutive ones
+ *   run at once. Until then nothing more is read, so a peer that sends and does not read its answers costs no
+ *   more than the buffers.
+ * - A peer that has closed its side (half-closed) still gets all answers.
+ * - Bytes that are not a message end this connection, after the answers to the requests before them.
  */
 
 import { once } from "node:events";
@@ -20,11 +20,11 @@ export interface Common {
   readonly messageBytes: number;
   readonly checksAtOnce: number;
   readonly onError: (error: unknown) => void;
-  /** Bytes of messages that are not answered, of all connections. */
+  /** Counts bytes of unanswered messages, over all connections. */
   readonly held: Held;
 }
 
-/** Bytes that are held for all connections, and a limit; not what came in one piece with them. */
+/** Counts bytes against a limit. Those behind a message in the same chunk are not counted yet. */
 export class Held {
   readonly #limitBytes: number;
   #bytes = 0;
@@ -43,22 +43,22 @@ export class Held {
   }
 }
 
-/** For the other side to say that it has read all. */
+/** How long the peer has to close its side after ours. */
 const LAST_MS = 1000;
 
 export class Connection {
-  /** Resolves when the connection is no more. */
+  /** Resolves when the connection is closed. */
   readonly closed: Promise<void>;
   readonly #socket: Socket;
   readonly #common: Common;
   readonly #frames: FrameReader;
   readonly #gone = new AbortController();
-  /** Requests that are not answered, the oldest first. Each resolves when its answer is written. */
+  /** Unanswered requests, the oldest first. Each resolves when its answer is written. */
   readonly #open = new Set<PromiseWithResolvers<void>>();
-  /** Whether these are CheckTx, all of them. */
+  /** Whether all of them are CheckTx. */
   #areChecks = false;
   #lastWritten: Promise<void> = Promise.resolve();
-  /** Bytes of this connection that are counted as held, and those of them of a message that is not whole. */
+  /** Bytes of this connection that are counted, and those among them of an incomplete message. */
   #heldBytes = 0;
   #partBytes = 0;
   #isClosing = false;
@@ -73,7 +73,7 @@ export class Connection {
     this.closed = this.#run();
   }
 
-  /** Answers the requests that have begun, and ends. What is not answered after `graceMs` never is. */
+  /** Answers the requests that have started, for at most `graceMs`, and ends the connection. */
   async close(graceMs: number): Promise<void> {
     this.#isClosing = true;
     const timer = setTimeout(() => this.#socket.destroy(), graceMs);
@@ -98,7 +98,7 @@ export class Connection {
     if (!this.#socket.closed) await once(this.#socket, "close");
   }
 
-  /** Begins what a piece of the stream completes, in order. */
+  /** Starts the requests that a chunk completes, in order. */
   async #take(chunk: Uint8Array): Promise<void> {
     this.#hold(-this.#partBytes);
     this.#partBytes = 0;
@@ -129,7 +129,7 @@ export class Connection {
     });
   }
 
-  /** Resolves when there is room for more. Answers of one turn of the event loop leave together. */
+  /** Resolves when there is room for more. Answers of one turn of the event loop are sent together. */
   async #write(frame: Uint8Array): Promise<void> {
     const socket = this.#socket;
     if (socket.destroyed) return;
@@ -149,8 +149,8 @@ export class Connection {
   }
 
   /**
-   * Says that nothing more comes. Reads on until the other side says so too: a socket that is closed with
-   * bytes unread takes back what it has sent.
+   * Closes our side, and reads on until the peer closes its own: closing a socket with unread bytes would
+   * discard answers that the peer has not received.
    */
   #end(): void {
     const socket = this.#socket;

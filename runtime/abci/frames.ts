@@ -4,13 +4,13 @@
  *   frame := length · message
  *   length := 1 to 5 bytes of 7 bits each, the lowest first, the top bit set in all but the last
  *
- * Memory is taken as bytes arrive, never because a length was announced. A message that is given out has
- * bytes of its own.
+ * Memory is allocated as bytes arrive, never because a length was announced. A message that is returned is a
+ * copy.
  */
 
 import { LimitError, UsageError } from "../errors.ts";
 
-/** 35 bits: more than any length that is let in. */
+/** 35 bits: more than any length that is allowed. */
 const LENGTH_BYTES_MAX = 5;
 /** A buffer up to this length is kept while it is empty. */
 const KEPT_BYTES = 64 << 10;
@@ -31,16 +31,16 @@ export function frameOf(message: Uint8Array): Uint8Array {
 export class FrameReader {
   readonly #messageBytes: number;
   #buffer = Buffer.alloc(0);
-  /** What lies between has arrived and was not given out. */
+  /** The bytes in between have arrived and were not returned. */
   #start = 0;
   #end = 0;
 
-  /** `messageBytes`: how long a message may be. */
+  /** `messageBytes`: maximum length of a message. */
   constructor(messageBytes: number) {
     this.#messageBytes = messageBytes;
   }
 
-  /** Bytes that were not given out. */
+  /** Number of bytes that were not returned. */
   get bytes(): number {
     return this.#end - this.#start;
   }
@@ -52,9 +52,9 @@ export class FrameReader {
   }
 
   /**
-   * The next message; null: it is not here yet.
+   * The next message; null: it is not complete yet.
    *
-   * @throws UsageError BAD_FRAME, LimitError MESSAGE_TOO_LONG. What follows in the stream means nothing then.
+   * @throws UsageError BAD_FRAME, LimitError MESSAGE_TOO_LONG. The rest of the stream cannot be read then.
    */
   next(): Uint8Array | null {
     const found = this.#length();
@@ -78,14 +78,14 @@ export class FrameReader {
       length += (byte & 0x7f) * 2 ** (7 * i);
       if (byte < 0x80) return { length: this.#checked(length), prefixBytes: i + 1 };
     }
-    const text = `a length has more than ${LENGTH_BYTES_MAX} bytes: the other side does not speak ABCI`;
+    const text = `a length has more than ${LENGTH_BYTES_MAX} bytes: the peer does not speak ABCI`;
     throw new UsageError("BAD_FRAME", text);
   }
 
   #checked(length: number): number {
     const limit = this.#messageBytes;
     if (length <= limit) return length;
-    const text = `a message has ${length} bytes, and the option "messageBytes" lets in ${limit}`;
+    const text = `a message has ${length} bytes, and the option "messageBytes" allows ${limit}`;
     throw new LimitError("MESSAGE_TOO_LONG", text, { length, limit });
   }
 

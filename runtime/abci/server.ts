@@ -1,8 +1,8 @@
 /**
  * A server for CometBFT: `proxy_app` of its config.toml is this server's `address`.
  *
- * The protocol has no authentication: whoever can connect can end the chain of this node. So it listens on
- * this machine alone unless another address is named, and a unix socket is its owner's alone.
+ * The protocol has no authentication: whoever can connect can destroy the chain of this node. So it listens
+ * only on this machine unless another address is given, and only its owner can use a unix socket.
  */
 
 import { once } from "node:events";
@@ -23,19 +23,19 @@ export interface AbciOptions {
   /** Maximum length of a message, in and out. Default 100 MiB, which is CometBFT's too. */
   readonly messageBytes?: number;
   /**
-   * Maximum length of all messages that have come, in part or whole, and are not answered. A connection that
-   * sends more is closed. Default: twice `messageBytes`.
+   * Maximum length of all received messages, complete or not, that are not answered. A connection that sends
+   * more is closed. Default: twice `messageBytes`.
    */
   readonly bufferedBytes?: number;
   /** Maximum number of connections. CometBFT makes four. Default 16. */
   readonly connectionsLimit?: number;
   /**
-   * How many CheckTx of a connection may run at once, if they follow each other. They are answered in order
-   * all the same. Default 1.
+   * Maximum number of consecutive CheckTx requests of a connection that run at once. They are answered in
+   * order. Default 1.
    */
   readonly checksAtOnce?: number;
   /**
-   * Called with what the application throws, and what is wrong with a connection. Default: they are printed.
+   * Called with what the application throws, and with errors of connections. Default: prints them.
    */
   readonly onError?: (error: unknown) => void;
 }
@@ -65,14 +65,14 @@ export class AbciServer {
     this.#connections = connections;
   }
 
-  /** Connections that are open. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#connections.size;
   }
 
   /**
-   * Takes no more connections and no more requests, waits for the answers to those that have begun, `graceMs`
-   * at most, and ends all connections.
+   * Accepts no more connections and requests, waits at most `graceMs` for the answers to those that have
+   * started, and ends all connections.
    */
   async close(graceMs = 10_000): Promise<void> {
     if (!this.#server.listening) return;
@@ -156,7 +156,7 @@ async function listen(server: Server, place: ListenOptions): Promise<void> {
   if (place.path !== undefined) chmodSync(place.path, OWNER_ONLY);
 }
 
-/** Removes the socket of a server that was killed: one that nobody listens at. */
+/** Removes the socket of a server that was killed: one on which nobody listens. */
 async function removeStale(path: string): Promise<void> {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
   const socket = connect(path);

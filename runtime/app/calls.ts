@@ -1,4 +1,4 @@
-/** Calls of an app's functions: their inputs, and running them as views. */
+/** Calls of an app's functions: makes their inputs, and runs them as views. */
 
 import { UsageError } from "../errors.ts";
 import type { Runtime } from "../index.ts";
@@ -7,7 +7,7 @@ import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import type { QueryOptions } from "./options.ts";
 import { APP, type AppProgram } from "./programs.ts";
 
-/** Who makes a call that nobody makes. */
+/** The caller, where none is given. */
 export const NOBODY = new Uint8Array(20);
 
 type Kind = "transaction" | "view";
@@ -37,7 +37,7 @@ export async function runAsView(
     ...(on === undefined ? {} : { block: on }),
     ...(gas === undefined ? {} : { gas }),
   });
-  // The first frame of an abort is the place that it names itself: where a failure has its number.
+  // The first frame of an abort is the line and column that it names; a failure is numbered by these.
   const { line = 0, column = 0 } = stack[0]?.source ?? {};
   const code = failureCode(line, column >>> 0, view.text);
   return client.outcome(call.selector, { ...view, code });

@@ -1,10 +1,10 @@
-/** What an app tells of what happens to it: events of transactions, as their blocks become the chain's. */
+/** The event stream of an app: events of transactions, once their blocks are on the chain, and reverts. */
 
 import type { Block, EventStream } from "../index.ts";
 import type { Outcome } from "../typed/client.ts";
 import type { AppEvent } from "./options.ts";
 
-/** The events of a runtime, in an app's words. */
+/** The events of an app, from those of its runtime. */
 export async function* appEvents(
   stream: EventStream,
   outcomesOf: (block: Block) => readonly (Outcome | null)[],

@@ -1,7 +1,7 @@
 /**
- * What `debug` prints in a test. The call that has run is run once more, by the program in which `debug`
- * prints, in plain WebAssembly on a copy of the state: so gas, hashes and outcomes of the test are those of
- * the real program. Both do the same, for the prints are all that differs.
+ * What `debug` prints in a test. After a call has run, it is run again on a copy of the state, by a second
+ * program in which `debug` prints, not instrumented. So gas, hashes and outcomes in the test are those of the
+ * real program. The two programs differ only in their prints.
  */
 
 import * as abi from "../../syscalls/abi.ts";
@@ -18,7 +18,7 @@ export class Printer {
     this.#print = print;
   }
 
-  /** Prints what the entry does with an input, on this state. */
+  /** Runs the entry with an input on this state, and prints. */
   run(entry: string, state: Uint8Array, input: Uint8Array): void {
     let memory = new WebAssembly.Memory({ initial: 0 });
     const text = (address: number): string => {
@@ -50,10 +50,10 @@ export class Printer {
   }
 }
 
-/** The guest has aborted, or called what ends it. */
+/** Ends the run: the guest has aborted, or made a call that a contract does not make. */
 class Ended extends Error {}
 
-/** The call of that name: guest/accumulate.ts. */
+/** The call `accumulate`: see guest/accumulate.ts. */
 function accumulate(memory: ArrayBuffer, request: number): number {
   const view = new DataView(memory);
   const field = (offset: number): number => view.getUint32(request + offset, true);

@@ -1,6 +1,7 @@
 /**
- * The programs that an app has had: an upgrade changes what calls, outcomes and state mean, from its block
- * on. Each is known by its name, the SHA-256 of its bytes in hex; the data of a block begins with part of it.
+ * The programs that an app has had: from the block of an upgrade on, calls, outcomes and state are those of
+ * another program. A program is named by the SHA-256 of its bytes in hex; the data of a block starts with the
+ * first digits of it.
  */
 
 import type { Block, Runtime } from "../index.ts";
@@ -9,7 +10,7 @@ import { readInterface } from "../typed/interface.ts";
 import { programIn } from "./blocks.ts";
 import { knownViews, type Read, type StateView, stateViews } from "./state.ts";
 
-/** Where the process of the app is. */
+/** The path of the app's process. */
 export const APP: readonly number[] = [1];
 
 /** A program of an app. */
@@ -28,19 +29,19 @@ export class Programs {
     this.#runtime = runtime;
   }
 
-  /** That of the latest block. */
+  /** The program of the app in the latest block. */
   get latest(): AppProgram {
     return this.of(this.#runtime.head);
   }
 
-  /** The one that the app has in a block: of the chain by height, or any retained one or candidate. */
+  /** The program of the app in a block: one of the chain by height, or any retained one or candidate. */
   at(block: number | Block): AppProgram {
     return typeof block === "number"
       ? this.#named(programAt(this.#runtime, block) as string)
       : this.of(block);
   }
 
-  /** The one that a block ran, which need not be retained: its data tell. */
+  /** The program that ran in a block. The block need not be retained: its data name the program. */
   of(block: Block): AppProgram {
     const begins = programIn(block.data);
     for (const [name, program] of this.#known) if (begins !== null && name.startsWith(begins)) return program;
@@ -69,7 +70,7 @@ export class Programs {
   }
 }
 
-/** The name of the app's program in a block; null: there is no app yet. */
+/** The name of the app's program in a block; null if there is no app yet. */
 export function programAt(runtime: Runtime, block?: number | Block): string | null {
   return runtime.inspect(APP, block)?.program ?? null;
 }

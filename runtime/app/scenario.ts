@@ -1,10 +1,10 @@
 /**
  * Scenarios of blocks, reverts and reorgs on every kind of runtime: one thread in a loop, threads in
- * parallel, threads that die, a store that is opened anew before each step. Blocks and outcomes must be the
- * same; the first difference is explained.
+ * parallel, threads that are killed, a store that is reopened before each step. Blocks and outcomes must be
+ * the same; the first difference is explained.
  *
- * The first run, the oracle, goes the plainest way: a reorg is a revert and blocks there. Steps are values,
- * so that a library of randomised tests can make and shrink them.
+ * The first run, the oracle, is the simplest one: a reorg is a revert and then blocks. Steps are values, so
+ * that a library for randomised tests can generate and shrink them.
  */
 
 import { AssertionError } from "node:assert";
@@ -27,13 +27,13 @@ export interface ScenarioCall {
   readonly gas?: number;
 }
 
-/** What a scenario does next. Going back stops at the block that made the app. */
+/** A step of a scenario. Reverts stop at the block that made the app. */
 export type ScenarioStep =
   | { readonly block: readonly ScenarioCall[] }
   | { readonly revert: number }
   | { readonly reorg: number; readonly blocks: readonly (readonly ScenarioCall[])[] };
 
-/** The app, as for `App.open`, and what must hold of its state after every step. */
+/** The app, as for `App.open`, and a check that is called after every step. */
 export interface ScenarioOptions extends Pick<AppOptions, "contract" | "program" | "setup" | "order"> {
   readonly invariant?: (app: App) => void | Promise<void>;
 }
@@ -49,22 +49,22 @@ interface Way {
 const WAYS: readonly Way[] = [
   { name: "one thread, in a loop", options: { workers: 1, runner: "sequential" } },
   { name: "two threads, in parallel", options: { workers: 2, debug: { force: true } } },
-  { name: "three threads that die", options: { workers: 3, debug: { force: true } }, kills: true },
-  { name: "a store that is opened anew before each step", options: { workers: 1 }, reopens: true },
+  { name: "three threads that are killed", options: { workers: 3, debug: { force: true } }, kills: true },
+  { name: "a store that is reopened before each step", options: { workers: 1 }, reopens: true },
 ];
 const GAS = 10_000_000;
 const SECOND_MS = 1000;
 /** The block that makes the app. */
 const FIRST = 1;
 
-/** What a step has made. */
+/** The result of a step. */
 interface Made {
   readonly head: Block;
   readonly outcomes: readonly Outcome[];
 }
 
 /**
- * Runs scenarios on all ways; opened once, for many of them.
+ * Runs scenarios in all ways. Open it once for many scenarios.
  *
  * @example
  * ```ts
@@ -101,7 +101,7 @@ export class ScenarioRunner<Typed extends object = Contracts> {
   }
 
   /**
-   * Runs the steps on all ways.
+   * Runs the steps in all ways.
    *
    * @throws AssertionError if one comes out differently; and whatever the invariant throws
    */
@@ -143,7 +143,7 @@ export class ScenarioRunner<Typed extends object = Contracts> {
     }
   }
 
-  /** Forks share the threads of the app that they come from. */
+  /** Kills a thread of `base`, which its forks share. */
   async #kill({ runtime }: App): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, this.#number % 5));
     await runtime.engine.pool.kill(this.#number++);
@@ -159,7 +159,7 @@ export class ScenarioRunner<Typed extends object = Contracts> {
 }
 
 /**
- * Runs one scenario on all ways: see `ScenarioRunner`, which is faster for many.
+ * Runs one scenario in all ways. For many scenarios `ScenarioRunner` is faster.
  *
  * @throws AssertionError if one comes out differently; and whatever the invariant throws
  * @example
@@ -178,14 +178,14 @@ export async function expectDeterministic<Typed extends object = Contracts>(
   await runner.check(steps(runner.client));
 }
 
-/** A step by reverts and blocks alone. */
+/** Runs a step with reverts and blocks alone. */
 async function plainly(app: App, step: ScenarioStep): Promise<Made> {
   if ("block" in step) return produced(app, [step.block]);
   await app.revert(target(app, "revert" in step ? step.revert : step.reorg));
   return produced(app, "revert" in step ? [] : step.blocks);
 }
 
-/** A step by the operation that an app has for it. */
+/** Runs a step with the operation that an app has for it. */
 async function directly(app: App, step: ScenarioStep): Promise<Made> {
   if (!("reorg" in step)) return plainly(app, step);
   const to = target(app, step.reorg);

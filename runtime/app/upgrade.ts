@@ -1,12 +1,12 @@
 /**
- * Upgrades: blocks without transactions that give the app another program, or change other rules. What other
- * nodes need is one message:
+ * Upgrades: blocks without transactions that give the app another program, or change other rules. Other nodes
+ * make such a block from one message:
  *
  *   metadata of the block, MESSAGE_UPGRADE of guest/messages.ts · the change of rules, as encodeRulesChange
- *   gives it
+ *   returns it
  *
- * The program replaces that of the app's process twice if there are migrations: what they leave in private
- * memory is not to stay, and the second time drops it.
+ * If there are migrations, the program of the app's process is replaced twice: the second replacement drops
+ * what the migrations have left in private memory.
  */
 
 import { writeFileSync } from "node:fs";
@@ -24,7 +24,7 @@ import * as message from "./guest/messages.ts";
 import type { Upgrade } from "./options.ts";
 import { APP, type AppProgram } from "./programs.ts";
 
-/** An upgrade as the runtime takes it, and as other nodes do. */
+/** An upgrade, as input of the runtime and as message for other nodes. */
 export interface PlannedUpgrade {
   readonly input: Input;
   readonly message: Uint8Array;
@@ -33,7 +33,7 @@ export interface PlannedUpgrade {
 }
 
 /**
- * What upgrades an app that has the program `before`, whose module is `module`.
+ * Plans the upgrade of an app that has the program `before`, whose module is `module`.
  *
  * @throws UsageError (BAD_ARGUMENT, E_GUEST_…, NO_INTERFACE, STATE_MOVED)
  */
@@ -73,14 +73,14 @@ async function compile(file: string, before: Interface): Promise<Uint8Array> {
   return program;
 }
 
-/** Which migrations are to run, as the argument of their entry. @throws UsageError STATE_MOVED */
+/** The migrations that are to run, as the argument of their entry. @throws UsageError STATE_MOVED */
 function migrationsTo(before: Interface, after: Interface): bigint {
   const { problems, which } = checkUpgrade(before, after);
   if (problems.length > 0) throw stateMoved(problems);
   return which;
 }
 
-/** The state of the app would not be where a program looks for it. */
+/** The error for a program that looks for the state elsewhere. */
 export function stateMoved(problems: readonly string[]): UsageError {
   const text =
     `the app's state would be read wrongly: ${problems.join("; ")}. Build the program with the lock file ` +
@@ -113,8 +113,8 @@ export interface Received {
 }
 
 /**
- * What messages make blocks of, each on top of the one before, the first on top of one in which the app has
- * `program`.
+ * The inputs of blocks from their messages. Each block stands on the one before, and the first on one in
+ * which the app has `program`.
  *
  * @throws UsageError (BAD_ARGUMENT; UPGRADE if one upgrades that may not)
  */
@@ -127,7 +127,7 @@ export function inputsOf(received: readonly Received[], program: () => Uint8Arra
   });
 }
 
-/** The same for one, and the program that the app has then. */
+/** The input of one block, and the program that the app has after it. */
 function inputOf({ message: bytes, mayUpgrade }: Received, program: () => Uint8Array) {
   const input = blockInput(bytes);
   if (input.rules === undefined) return { input, after: program };
@@ -138,11 +138,11 @@ function inputOf({ message: bytes, mayUpgrade }: Received, program: () => Uint8A
   const { metadata } = input;
   const time = Buffer.from(metadata).readBigUInt64LE(message.UPGRADE_TIME);
   if (next === undefined || Buffer.compare(upgradeMessage(next, Number(time)), metadata) !== 0)
-    throw badArgument("message", bytes, "one whose change of rules gives the app the program that it names");
+    throw badArgument("message", bytes, "an upgrade to the program that its metadata names");
   if (mayUpgrade) return { input, after: () => next };
   const text =
-    `the message changes the app's rules, and its program is ${programName(next)} then: ` +
-    'give "allowUpgrade: true" if this is agreed upon';
+    `the message changes the rules of the app, which then has program ${programName(next)}: ` +
+    'give "allowUpgrade: true" to accept it';
   throw new UsageError("UPGRADE", text, { program: programName(next) });
 }
 
@@ -151,7 +151,7 @@ export function programName(program: Uint8Array): string {
   return Buffer.from(programHash(program)).toString("hex");
 }
 
-/** The same error in the words of the contract, if a migration has failed. */
+/** If a migration has failed: the error with the contract's text of the failure, and its line. */
 export function migrationError(error: unknown, after: Interface): unknown {
   if (!(error instanceof UsageError) || error.code !== "MIGRATION_FAULT") return error;
   const { fault, text, line, column } = error.facts;

@@ -1,6 +1,6 @@
 /**
- * What the rules allow a block to need, and what of it `open` asserts: that no block, whatever it does, fails
- * for want of room in the heap.
+ * How much heap a block can need at worst under the rules. `open` asserts that there is as much, so that no
+ * block, whatever it does, fails for lack of heap.
  *
  * While a block runs, the heap holds
  *
@@ -8,17 +8,18 @@
  *                       has no reference snapshot once its parent has ended, unless it is started, and then
  *                       that is its START image. A page of the quota is at most a page and its share of
  *                       nodes.
- *   what it makes       at most HEAP_BYTES_PER_GAS for each gas, its own and what started processes hold; a
- *                       sixteenth of it again is lost to space that is too small for the next object
+ *   what it makes       at most HEAP_BYTES_PER_GAS for each gas, its own and that of processes that earlier
+ *                       blocks left running; a sixteenth more is lost to space that is too small for the next
+ *                       object
  *   programs            their bytes count PAGE_BYTES / PROGRAM_BYTES times against the memory quota, for what
  *                       each thread puts into the heap with them: the memory they begin with, the code of
  *                       their batch variant
  *   what is not paid    metadata of both blocks, programs of genesis, space that threads have not filled
  *
- * Everything else gives way before a block fails: pages in a store are evicted, other retained blocks are
- * forgotten, views begin again, what is free is moved together (heap/compact.ts), and a run that found the
- * heap full is repeated alone. Only what the embedder holds besides can be in the way: pinned blocks, more
- * than one of "retainBlocksMin", candidates and forks.
+ * Everything else is given up before a block fails: pages in a store are evicted, other retained blocks are
+ * forgotten, views start again, the heap is compacted (heap/compact.ts), and a run that found the heap full
+ * is repeated alone. Only other states that the embedder holds can still take the room: pinned blocks, a
+ * "retainBlocksMin" above 1, candidates and forks.
  */
 
 import { PROGRAM_BYTES } from "../../syscalls/abi.ts";
@@ -32,13 +33,13 @@ import { DATA_BYTES_LIMIT } from "../limits.ts";
  * that again for free space between objects that nothing fits into.
  */
 export const HEAP_BYTES_PER_QUOTA_PAGE = 4_620;
-/** Of what is made, what regions lose at their ends (heap/heap.ts). */
+/** The share of new objects that is lost at the ends of regions (heap/heap.ts). */
 const LOST_SHARE = 1 / 16;
 /** For a byte of an installed program: a copy of its data for each thread, and its code for batches. */
 const PROGRAM_CODE_TIMES = 8;
 /** The metadata of the head and of the block that runs. */
 const METADATA_BYTES = 2 * DATA_BYTES_LIMIT;
-/** Programs of genesis and the memories that they begin with, as far as nothing else is known. */
+/** Programs of genesis and their initial memories, at least. */
 const GENESIS_BYTES = 16 << 20;
 /** A thread fills two pieces of the heap at a time. */
 const THREAD_BYTES = 2 * CHUNK_BYTES;
@@ -50,13 +51,13 @@ export interface HeapRules {
   readonly memoryQuotaPages: number;
 }
 
-/** Options of the host that decide it. */
+/** Options of the host that decide how large the heap must be. */
 export interface HeapHost {
   readonly workers: number;
   readonly views: number;
 }
 
-/** What the heap must hold at worst, in bytes. */
+/** How much heap a block can need, in bytes. */
 export interface HeapBounds {
   /** The state of the head. */
   readonly stateBytes: number;
@@ -68,7 +69,7 @@ export interface HeapBounds {
   readonly heapBytes: number;
 }
 
-/** What these rules need; `genesisBytes`: what the programs of genesis have taken. */
+/** The heap that these rules need. `genesisBytes`: what the programs of genesis take. */
 export function heapBounds(rules: HeapRules, { workers, views }: HeapHost, genesisBytes = 0): HeapBounds {
   const { gasLimit, heldGasQuota, memoryQuotaPages } = rules;
   const threads = threadsOf({ workers, views });
@@ -79,17 +80,17 @@ export function heapBounds(rules: HeapRules, { workers, views }: HeapHost, genes
   return { stateBytes, blockBytes, fixedBytes, heapBytes: stateBytes + blockBytes + fixedBytes };
 }
 
-/** Bytes of the heap that so much gas can make, with what threads take and do not fill. */
+/** Bytes of heap that this much gas can take, with the space that threads reserve and do not fill. */
 export function bytesMade(gas: number, host: HeapHost): number {
   return Math.ceil(HEAP_BYTES_PER_GAS * (1 + LOST_SHARE) * gas) + threadsOf(host) * THREAD_BYTES;
 }
 
-/** Threads that make objects: the main thread, and one that loads them from stores, too. */
+/** Threads that make objects: workers, views, the main thread, and the one that loads from stores. */
 function threadsOf({ workers, views }: HeapHost): number {
   return workers + views + 2;
 }
 
-/** Why a heap is too small for rules: a text for people, and the terms. */
+/** Why a heap is too small for the rules: a text, and the terms. */
 export interface HeapShortage {
   readonly text: string;
   readonly facts: Readonly<Record<string, number>>;

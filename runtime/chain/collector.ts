@@ -1,9 +1,10 @@
 /**
  * When the heap is collected, and who works on it meanwhile.
  *
- * Work on the heap takes its turn: any number of blocks side by side (`inTurn`), or one that has the heap to
- * itself (`alone`), or a collection. A collection waits for what is in progress and holds back what comes, so
- * references are safe from the start of a turn to its end. Views have no turn: they begin again behind it.
+ * Work on the heap takes turns: any number of blocks side by side (`inTurn`), or one that has the heap to
+ * itself (`alone`), or a collection. A collection waits for the turns in progress and holds back new ones, so
+ * references are safe from the start of a turn to its end. Views take no turns: a collection interrupts them,
+ * and they start again after it.
  */
 
 import { compact } from "../heap/compact.ts";
@@ -12,36 +13,37 @@ import { JOB_COLLECT } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 
 export interface CollectOptions {
-  /** Speculative work does not put it off. */
+  /** Collects now, even if there is speculative work. */
   readonly force?: boolean;
-  /** Pages that lie in a store are freed, whether room is short or not. */
+  /** Evicts pages that lie in a store, even if there is room. */
   readonly evict?: boolean;
-  /** Done behind it, while nobody works on the heap. */
+  /** Called after it, while nothing else works on the heap. */
   readonly also?: () => Promise<void>;
 }
 
-/** What a collection keeps, and who hears of it. */
+/** What a collection needs of its owner. */
 export interface Kept {
-  /** What stays, with all that it reaches. */
+  /** The objects that stay, with all that they reach. */
   roots(): Iterable<Ref>;
-  /** Drops states that can be made again, for there is little room. */
+  /** Drops states that can be made again. Called where there is little room. */
   drop(): void;
-  /** The bits of all stores that objects can be loaded from. */
+  /** The bits of all stores from which objects can be loaded. */
   storeBits(): number;
   collected(milliseconds: number): void;
 }
 
 /**
- * A collection comes when the heap has grown by so many times what the last one left, within these bounds, or
- * has doubled. It costs what is live: a small heap is collected often, for pages that are used again soon are
- * in the caches, and were touched before (256 scattered pages are captured in 0.17 ms so, else in 0.75).
+ * A collection is due when the heap has grown by this many times what the last one left, within these bounds,
+ * or by all that it left, if that is more. It costs what is live. A small heap is collected often, since
+ * space that is used again soon is in the caches, and was touched before: 256 scattered pages are then
+ * captured in 0.17 ms instead of 0.75.
  */
 const COLLECT_TIMES = 4;
 const COLLECT_BYTES_LEAST = 64 << 20;
 const COLLECT_BYTES_MOST = 256 << 20;
-/** ... but not later than at this share of the heap's limit. */
+/** It is due at the latest when this share of the heap's limit is used. */
 const COLLECT_SHARE = 0.75;
-/** Where less than this share of the limit was allocated since, another collection would find as little. */
+/** From then on, whenever this share of the limit was allocated: sooner it would find little to free. */
 const COLLECT_SLACK = 1 / 64;
 
 export class Collector {
@@ -52,7 +54,7 @@ export class Collector {
   #inFlight = 0;
   readonly #drained: (() => void)[] = [];
   #collecting: Promise<boolean> | null = null;
-  /** As long as somebody has the heap to himself. */
+  /** While one turn has the heap to itself: resolves at its end. */
   #isAlone: Promise<void> | null = null;
   #usedAfterwards = 0;
   #collections = 0;
@@ -69,7 +71,7 @@ export class Collector {
     return this.#collections;
   }
 
-  /** Bits of stores of which pages have become stubs since. */
+  /** Bits of the stores of which pages have been evicted so far. */
   get evicted(): number {
     return this.#evicted;
   }
@@ -87,17 +89,17 @@ export class Collector {
     return this.#counted(work);
   }
 
-  /** Whether a collection that evicts leaves so much room. */
+  /** Collects and evicts. Resolves to whether there is this much room then. */
   async leaves(bytes: number): Promise<boolean> {
-    // One that is in progress may evict nothing.
+    // A collection in progress may be one that does not evict.
     while (this.#collecting !== null) await this.#collecting.catch(() => {});
     await this.collect({ evict: true, force: true });
     return this.#heap.limitBytes - this.#heap.usedBytes >= bytes;
   }
 
   /**
-   * Nothing else works on the heap beside `work`: no block, no speculation. Views are held by the caller. A
-   * collection that evicts comes before, and then what is free is moved together.
+   * Runs `work` with the heap to itself: no other block, no speculative work. Views are held by the caller.
+   * Before, a collection evicts what it can, and the heap is compacted.
    */
   async alone<T>(work: () => Promise<T>): Promise<T> {
     while (this.#isAlone !== null) await this.#isAlone;
@@ -126,7 +128,7 @@ export class Collector {
     }
   }
 
-  /** Collects where the heap has grown enough since the last time. */
+  /** Collects if the heap has grown enough since the last time. */
   async collectIfDue(): Promise<void> {
     if (this.#due() && (this.#inFlight === 0 || this.isPressed)) await this.collect();
   }
@@ -141,13 +143,12 @@ export class Collector {
   }
 
   /**
-   * Frees all space that no retained block of any runtime reaches, as soon as no block is in progress; those
-   * that come wait, and views begin again behind it. Speculative work puts it off, until the heap is nearly
-   * full: then that work begins anew later.
+   * Frees all space that no retained block of any runtime reaches, as soon as no block is in progress; new
+   * blocks wait, and views start again after it. While there is speculative work it is put off, until the
+   * heap is nearly full: then that work is stopped, and starts again later.
    *
-   * Pages that lie in a store are freed too where the rest is not enough, or with `evict`, and states that
-   * can be made again: what needs them loads them, or runs blocks, again. Returns whether it was done:
-   * speculative work may have put it off.
+   * With `evict`, or if the rest is not enough, pages that lie in a store are evicted too, and states that
+   * can be made again are dropped. Resolves to whether it was done, not put off.
    */
   collect(options: CollectOptions = {}): Promise<boolean> {
     return this.#pool.alive.until(this.#collectInTurn(options));
@@ -185,7 +186,7 @@ export class Collector {
     return true;
   }
 
-  /** What callers and the job board name stays where it is. */
+  /** Objects that callers and the job board name are not moved. */
   #compact(): void {
     const pinned = new Set(this.#heap.roots);
     for (const { start, result } of this.#pool.memos()) pinned.add(start).add(result);

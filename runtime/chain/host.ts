@@ -1,4 +1,4 @@
-/** Which engines this runtime is a host on; docs/engines.md says what is known of others. */
+/** The engines on which the runtime is tested as a host; docs/engines.md says what is known of others. */
 
 import { knowTraps } from "../program/faults.ts";
 
@@ -8,9 +8,9 @@ const TESTED: readonly number[] = [24, 26];
 let isChecked = false;
 
 /**
- * Warns, once a process, if this engine is none of those that the tests run on.
+ * Warns, once in a process, if the tests do not run on this engine.
  *
- * @throws UsageError ENGINE_UNSUPPORTED if it does not tell the faults of programs apart
+ * @throws UsageError ENGINE_UNSUPPORTED if the faults of programs cannot be told apart on it
  */
 export function checkHost(): void {
   if (isChecked) return;
@@ -23,7 +23,7 @@ export function checkHost(): void {
   process.emitWarning(text, { type: "StillpointWarning", code: "ENGINE_NOT_TESTED" });
 }
 
-/** The engine's name if the tests do not run on it. */
+/** The engine's name, or null if the tests run on it. */
 export function untested(versions: Readonly<Record<string, string | undefined>>): string | null {
   const { node = "", deno, bun } = versions;
   if (deno !== undefined) return `Deno ${deno}`;

@@ -2,8 +2,8 @@
  * Making states again: a block whose state is neither in the heap nor in a store is run once more, from the
  * nearest block below whose state is there.
  *
- * A block is a function of its parent and its input, and its id covers what comes out. So either the same
- * state is there as before, or nothing is.
+ * A block is a function of its parent and its input, and its id covers the result. So a run either makes the
+ * same state as before, or is refused.
  */
 
 import { LimitError, StoreError, UsageError } from "../errors.ts";
@@ -16,7 +16,7 @@ import type { Engine } from "./engine.ts";
 import { rulesOf } from "./upgrade.ts";
 
 const { node, v8 } = process.versions;
-/** What makes blocks, so that others with other ids can be explained. */
+/** The versions that decide blocks: they explain a block that comes out with another id. */
 export const BUILD = `program rewriter ${REWRITER_VERSION}, Node ${node}, V8 ${v8}`;
 
 /** A block to run again. */
@@ -26,7 +26,7 @@ export interface Again {
   readonly gasLimit: number;
   /** As change.ts writes it; null: none. */
   readonly change: Uint8Array | null;
-  /** What made it first, and where it was read. */
+  /** The build that made it first, and the store that it was read from. */
   readonly build: string;
   readonly path: string;
 }
@@ -34,9 +34,9 @@ export interface Again {
 /** How blocks are run again. */
 export interface How {
   readonly engine: Engine;
-  /** Gives it up when it is aborted. */
+  /** Cancels the run when it is aborted. */
   readonly signal: AbortSignal | null;
-  /** Makes room in a full heap; how many things it has let go of. */
+  /** Makes room in a full heap. Resolves to 0 if it found none. */
   readonly makeRoom: () => Promise<number>;
 }
 
@@ -67,7 +67,7 @@ export async function runAgain(
     const plan = { block: { height: block.height, parent }, hints: [], signal, events: null, rules };
     entry = await engine.run(before.ref, metadata, gasLimit, plan, make, makeRoom);
   } catch (error) {
-    // What this host lacks says nothing of the block.
+    // An error of this host says nothing about the block.
     const isHost = error instanceof LimitError || error instanceof StoreError;
     const isCaller =
       error instanceof UsageError && (error.code === "RULES_UNKNOWN" || error.code === "CANCELLED");
@@ -88,24 +88,24 @@ export function diverged({ block: { id, height }, path, build }: Again, found: s
   );
 }
 
-/** Where a state is made again. */
+/** What `recompute` needs of the history. */
 export interface Around {
-  /** What another is made from. */
+  /** The entry from whose state that of another is made; null if there is none. */
   readonly below: (entry: Retained) => Retained | null;
-  /** Keeps a state as long as the work takes. */
+  /** Keeps a state until the work has ended. */
   readonly holding: <T>(entry: Retained, work: () => Promise<T>) => Promise<T>;
   readonly path: string;
 }
 
-/** What is told of making a state again: the blocks that were run for it, and how long that took. */
+/** A report on a state that was made again: how many blocks were run for it, and how long that took. */
 export interface Recomputed {
   readonly blocks: number;
   readonly milliseconds: number;
 }
 
 /**
- * Makes the state of a block again, unless it is there, and those on the way to it. The caller holds the
- * block. Null: it was there.
+ * Makes the state of a block again, and those of the blocks below that it is made from. The caller holds the
+ * block. Resolves to null if the state was there.
  *
  * @throws as `runAgain`; StoreError (STORE_CORRUPT: what it is made from is not there)
  */
@@ -132,7 +132,7 @@ export async function recompute(
   return blocks === 0 ? null : { blocks, milliseconds: performance.now() - began };
 }
 
-/** What a block was made from; the change of its rules as bytes. */
+/** The input of a block, with its change of rules as bytes. */
 function inputAgain(
   heap: Heap,
   { metadata, budget, change }: Retained,

@@ -1,7 +1,7 @@
 /**
- * Copying and comparing in large memories. A memory is a Uint8Array here, never a Buffer: methods of Buffer
- * that take offsets (`fill`, `copy`, `compare`, `toString`) go wrong beyond 2^31 or 2^32 on some engines,
- * without an error. A Buffer is what has a bounded size.
+ * Copies and compares bytes of large memories. A memory is a Uint8Array here, never a Buffer: methods of
+ * Buffer that take offsets (`fill`, `copy`, `compare`, `toString`) go wrong beyond 2^31 or 2^32 on some
+ * engines, without an error. A Buffer is used only where its size is bounded.
  */
 
 import { assert } from "../errors.ts";

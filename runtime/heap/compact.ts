@@ -1,14 +1,15 @@
 /**
- * Compaction: moves what is alive to the beginning of the heap, so that all that is free is one piece.
+ * Compaction: moves live objects to the start of the heap, so that nearly all free space is one piece.
  *
  * Without it the heap may be full although most of it is free: one page that is kept in each mebibyte leaves
  * no room for an object of two. A guest decides which pages are kept, so a heap is compacted before a block
  * fails for want of room (chain/collector.ts).
  *
- * Objects keep their order and slide down, over those that stay: the `pinned`, which are named from outside
- * of the heap. It needs no space. It must not be interrupted, so the main thread does it, which no block
- * outlives, right behind a collection and before anybody makes an object; no thread is at work, and each
- * forgets all that it remembers of the heap. Time is that of reading what is alive twice and copying it once.
+ * Objects keep their order and move down, past the `pinned` ones, which are named from outside of the heap
+ * and stay. It needs no space. It must not be interrupted, so the main thread does it, and no worker, which
+ * may be killed. It follows a collection directly, before any object is made; no thread is at work, and each
+ * forgets what it remembers of the heap. It takes the time of reading the live objects twice and copying them
+ * once.
  */
 
 import { assert } from "../errors.ts";
@@ -34,8 +35,8 @@ import {
 import { pauseLoader, resumeLoader, STUB_FAILED, STUB_TARGET } from "./stub.ts";
 
 /**
- * Moves all objects but the `pinned`. Every reference to another one is invalid afterwards, also where it is
- * under a root. All objects must be reachable: `collect` has freed the others.
+ * Moves all objects but the `pinned`. Every reference from outside of the heap to another object is invalid
+ * afterwards, even if a root reaches that. All objects must be reachable: `collect` has freed the others.
  */
 export function compact(heap: Heap, pinned: ReadonlySet<Ref>): void {
   pauseLoader(heap.control);
@@ -44,7 +45,7 @@ export function compact(heap: Heap, pinned: ReadonlySet<Ref>): void {
     rename(heap);
     move(heap);
     release(heap, places);
-    // Twice: whoever saw the collection before is not misled by its marks.
+    // By two: a thread that takes it for one collection would trust the marks of the last one.
     Atomics.add(heap.control, CONTROL_GENERATION, 2);
     heap.refresh();
   } finally {
@@ -58,7 +59,7 @@ interface Places {
   readonly end: Ref;
 }
 
-/** Calls `visit` for each object, in the order of places. */
+/** Calls `visit` for each object, in the order of addresses. */
 function each(heap: Heap, visit: (ref: Ref, units: number, kind: number) => void): void {
   const { words, top } = heap;
   for (let ref = CHUNK_UNITS; ref < top; ) {
@@ -71,8 +72,8 @@ function each(heap: Heap, visit: (ref: Ref, units: number, kind: number) => void
 }
 
 /**
- * Decides where each object will lie: no later than where it lies. That stands in its header, beside the bit
- * that says whether it is hashed, until it is there.
+ * Decides where each object will lie: where it lies now, or below. The place is kept in its header, beside
+ * the bit that says whether it is hashed, until it has moved.
  */
 function place(heap: Heap, pinned: ReadonlySet<Ref>): Places {
   const { words } = heap;
@@ -80,7 +81,7 @@ function place(heap: Heap, pinned: ReadonlySet<Ref>): Places {
   const gaps: [Ref, number][] = [];
   let next = CHUNK_UNITS;
   let ahead = 0;
-  /** Goes on behind the next pinned object. */
+  /** Continues after the next pinned object. */
   const pass = (): void => {
     const ref = fixed[ahead++] as Ref;
     if (ref > next) gaps.push([next, ref - next]);
@@ -130,7 +131,7 @@ function rename(heap: Heap): void {
   });
 }
 
-/** Brings all objects to their places, the lowest first: each comes to lie where nothing is any more. */
+/** Moves all objects to their places, the lowest first: an object only overwrites what has moved already. */
 function move(heap: Heap): void {
   const { words } = heap;
   each(heap, (ref, units) => {
@@ -140,7 +141,7 @@ function move(heap: Heap): void {
   });
 }
 
-/** What is free is a hole where it lies before a pinned object, else nobody's. */
+/** Makes a hole of the free space before each pinned object; that behind the last object is unused. */
 function release({ words, control }: Heap, { gaps, end }: Places): void {
   let holes = 0;
   let holeUnits = 0;

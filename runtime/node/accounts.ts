@@ -1,4 +1,4 @@
-/** Accounts for tests: ten, the same everywhere, whose secrets everybody knows. */
+/** Ten accounts for tests: the same everywhere, with public secrets. */
 
 import { hash } from "node:crypto";
 import { Signer } from "../app/index.ts";
@@ -12,12 +12,12 @@ export interface Account {
   readonly secret: `0x${string}`;
 }
 
-/** Their signers: account i has the SHA-256 of "stillpoint test account i" as its secret. */
+/** The signers of the accounts: account i has the SHA-256 of "stillpoint test account i" as its secret. */
 export function testSigners(): Signer[] {
   return testSecrets().map((secret) => new Signer(secret));
 }
 
-/** The same with their secrets. */
+/** The test accounts, with their secrets. */
 export function testAccounts(): Account[] {
   return testSecrets().map((secret) => ({
     address: new Signer(secret).address,

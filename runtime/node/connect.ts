@@ -1,4 +1,4 @@
-/** `stillpoint/connect`: an app on a node, over HTTP, by the same calls as an App in this process. */
+/** `stillpoint/connect`: an app on a node, over HTTP, with the same calls as an App in this process. */
 
 import { StillpointError, UsageError } from "../errors.ts";
 import type { Query, Transaction } from "../typed/client.ts";
@@ -9,7 +9,7 @@ import { fieldsOf, recordNamed, valueFromJson } from "./values.ts";
 
 const NOBODY = new Uint8Array(20);
 
-/** A block, as a node tells of it. */
+/** A block, as a node describes it. */
 export interface RemoteBlock {
   readonly height: number;
   readonly id: string;
@@ -44,7 +44,7 @@ export class RemoteApp<Typed extends object = Contracts> {
   readonly url: string;
   /** The program's functions by contract, as those of `App`. */
   readonly client: Typed;
-  /** What functions, records and failures there are. */
+  /** The functions, records and failures of the program. */
   readonly description: Interface;
   /** Addresses of the node's test accounts. */
   readonly accounts: readonly `0x${string}`[];
@@ -98,7 +98,7 @@ export class RemoteApp<Typed extends object = Contracts> {
     return request(this.url, method, params);
   }
 
-  /** Arguments go in the one encoding that they have. */
+  /** Arguments are sent in their one encoding, so JSON loses nothing of them. */
   #params(call: Call): object {
     return { input: hex(this.#client.input(call, NOBODY)) };
   }
@@ -120,7 +120,7 @@ export class RemoteApp<Typed extends object = Contracts> {
 /**
  * Connects to a node.
  *
- * @throws UsageError RPC_FAILED if nothing answers there, or something else than a node
+ * @throws UsageError RPC_FAILED if nothing answers there, or something other than a node
  */
 export async function connect<Typed extends object = Contracts>(url: string): Promise<RemoteApp<Typed>> {
   const about = (await request(url, "interface", {})) as {

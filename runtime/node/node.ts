@@ -1,8 +1,8 @@
 /**
- * A local node: an App that others reach by JSON-RPC, for developing and for tests. It trusts whoever reaches
- * it, or verifies signatures if its app does; it is never for a network.
+ * A local node: an App behind JSON-RPC, for development and tests. It trusts everybody who can reach it, or
+ * verifies signatures if its app does; it must never be reachable from a network.
  *
- * Every transaction gets a block of its own unless mining is off; the clock of blocks can be moved. Blocks,
+ * Every transaction gets a block at once unless mining is off; the clock of blocks can be moved. Blocks,
  * reverts, forks and reorgs are those of the App.
  */
 
@@ -34,9 +34,9 @@ export interface NodeOptions extends ListenOptions {
   readonly isSigned?: boolean;
   /** Whether each transaction gets a block at once. Default true. */
   readonly mining?: boolean;
-  /** Most gas of a query. Default 10^9, some 300 ms. */
+  /** The gas limit of queries. Default 10^9, some 300 ms. */
   readonly queryGas?: number;
-  /** Called with a line for what happens. Default: nobody is told. */
+  /** Called with a line of text for each block, fork and reorg. Default: not called. */
   readonly onLine?: (line: string) => void;
 }
 
@@ -76,7 +76,7 @@ export class Node {
     this.#signers = new Map(testSigners().map((signer) => [signer.address, signer]));
   }
 
-  /** Listens. Rejects as `listen` of node:net does if the port is taken. */
+  /** Starts a node. Rejects as `listen` of node:net does if the port is taken. */
   static async open(options: NodeOptions): Promise<Node> {
     const node = new Node(options);
     node.#listener = await Listener.open(rpcRoutes(node.#methods), options);
@@ -88,7 +88,7 @@ export class Node {
     return (this.#listener as Listener).url;
   }
 
-  /** Answers what is open, then closes its forks and the app. */
+  /** Answers the open requests, then closes the forks and the app. */
   async close(): Promise<void> {
     await this.#listener?.close(2000);
     for (const fork of this.#forks) await fork.close();
@@ -152,7 +152,7 @@ export class Node {
     return { ...outcomeJson(await outcome), head: shown(this.#app.head) };
   }
 
-  /** One block after the other: the second of two transactions may find that the first's block has it. */
+  /** Makes blocks one after another: the block of one transaction may have the next one already. */
   #inTurn(work: () => Promise<void>): Promise<void> {
     const ended = this.#turn.then(work);
     this.#turn = ended.catch(() => undefined);
@@ -225,10 +225,7 @@ export class Node {
   /** Blocks are given by their transactions: [[{ call, args, from }, …], …]. */
   async #reorg({ to, blocks }: Readonly<Record<string, unknown>>): Promise<unknown> {
     if (this.#options.isSigned === true)
-      throw new UsageError(
-        "BAD_ARGUMENT",
-        "a node with signatures makes no other blocks of the same transactions",
-      );
+      throw new UsageError("BAD_ARGUMENT", 'a node with signed transactions does not take "reorg"');
     if (!Array.isArray(blocks) || !blocks.every((each) => Array.isArray(each) && each.every(isObject)))
       throw badArgument("blocks", blocks, "a list of lists of transactions, each with call, args and from");
     const messages = (blocks as Record<string, unknown>[][]).map((transactions) => {
@@ -250,7 +247,7 @@ export class Node {
 
   // ---- parameters -----------------------------------------------------------------------------------------
 
-  /** Named, with arguments of JSON; or an input of the program, whose caller does not count. */
+  /** A call by name, with arguments of JSON; or by an encoded input, whose caller is ignored. */
   #call({ call, args, input }: Readonly<Record<string, unknown>>): Call {
     const description = this.#options.description();
     if (input !== undefined) {

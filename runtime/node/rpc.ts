@@ -1,16 +1,16 @@
 /**
  * JSON-RPC 2.0 over HTTP: POST / with one request, answered with its result or error. Requests are checked by
- * http/checks.ts before they come here. Batches are not taken, for they would get around the limit of open
- * requests.
+ * http/checks.ts before they come here. Batches of requests are refused, since they would get around the
+ * limit of open requests.
  *
- * Codes of errors are those of the specification, -32000 for what the node refuses; `data` has the code of
- * the runtime and its facts.
+ * Error codes are those of the specification, and -32000 for what the node refuses; `data` has the error code
+ * of the runtime and its facts.
  */
 
 import { StillpointError } from "../errors.ts";
 import type { Asked, Routes } from "../http/listener.ts";
 
-/** A method: takes an object of named parameters, gives a value of JSON. */
+/** A method: takes an object of named parameters, and returns or resolves to a JSON value. */
 export type Method = (params: Readonly<Record<string, unknown>>, asked: Asked) => unknown;
 
 export type Methods = Readonly<Record<string, Method>>;
@@ -27,7 +27,7 @@ const NO_METHOD = -32601;
 const BAD_PARAMS = -32602;
 const REFUSED = -32000;
 
-/** The one route. Errors that no request is to blame for go to whoever listens, as those of routes do. */
+/** The one route. Errors that are not the fault of a request are thrown to the listener. */
 export function rpcRoutes(methods: Methods): Routes {
   return { "POST /": (asked) => answer(methods, asked) };
 }
@@ -47,7 +47,7 @@ async function answer(methods: Methods, asked: Asked): Promise<Answered> {
     const names = Object.keys(methods).join(", ");
     return failed(NO_METHOD, `there is no method ${JSON.stringify(method)}; there are: ${names}`);
   }
-  if (!isObject(params)) return failed(BAD_PARAMS, "params are an object, by name");
+  if (!isObject(params)) return failed(BAD_PARAMS, "params must be an object: parameters have names");
   try {
     const result = await (methods[method] as Method)(params, asked);
     return { jsonrpc: "2.0", id, result: result ?? null };

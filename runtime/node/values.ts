@@ -1,13 +1,13 @@
 /**
- * Values of typed programs as JSON, and back: integers of 64 bits and more are text, bytes "0x…" in hex, and
- * all else what it is. What is read may say an integer either way.
+ * Values of typed programs as JSON, and back: integers of 64 bits and more are strings, bytes are "0x…" in
+ * hex, and all else is as it is. On the way back an integer may be a string or a number.
  */
 
 import { UsageError } from "../errors.ts";
 import type { Call, Contracts } from "../typed/client.ts";
 import type { Interface, Parameter, RecordType, Type } from "../typed/interface.ts";
 
-/** A value as JSON takes it. */
+/** A value with what JSON has no form for as strings. */
 export function jsonOf(value: unknown): unknown {
   if (typeof value === "bigint") return String(value);
   if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString("hex")}`;
@@ -20,7 +20,7 @@ const BIG: ReadonlySet<string> = new Set(["u64", "i64", "u128", "u256"]);
 const SMALL: ReadonlySet<string> = new Set(["u8", "i8", "u16", "i16", "u32", "i32"]);
 const DECIMAL = /^-?\d{1,80}$/;
 
-/** A value of that type from JSON. What is none is left as it is: whoever encodes it says what is wrong. */
+/** A value of that type from JSON. One that does not fit is left as it is, and its encoding fails. */
 export function valueFromJson(description: Interface, type: Type, json: unknown): unknown {
   const of = (inner: Type) => (each: unknown) => valueFromJson(description, inner, each);
   switch (type.kind) {
@@ -47,7 +47,7 @@ function integerOf(kind: string, json: unknown): unknown {
   return SMALL.has(kind) ? Number(json) : json;
 }
 
-/** Named values, as the fields of a record and the arguments of a function are. */
+/** Named values from JSON: the fields of a record, or the arguments of a function. */
 export function fieldsOf(description: Interface, fields: readonly Parameter[], json: unknown): unknown {
   if (typeof json !== "object" || json === null || Array.isArray(json)) return json;
   const types = new Map(fields.map(({ name, type }) => [name, type]));
@@ -66,7 +66,7 @@ export function recordNamed({ records }: Interface, name: string): RecordType {
 }
 
 /**
- * The call that a name, as "Bank.pay", and arguments of JSON make.
+ * The call of the function with a name, as "Bank.pay", and arguments of JSON.
  *
  * @throws UsageError BAD_ARGUMENT
  */
@@ -80,12 +80,12 @@ export function callNamed(description: Interface, contracts: Contracts, name: st
   throw new UsageError("BAD_ARGUMENT", `there is no function ${name}; there are: ${names}`, { name });
 }
 
-/** Arguments of setups, by contract, from JSON. */
+/** The arguments of setups, by contract, from JSON. */
 export function setupsOf(description: Interface, json: unknown): Record<string, object> {
   if (typeof json !== "object" || json === null || Array.isArray(json))
     throw new UsageError(
       "BAD_ARGUMENT",
-      'setups are an object by contract, as { "Bank": { "owner": "0x…" } }',
+      'setups are an object with a member for each contract, as { "Bank": { "owner": "0x…" } }',
     );
   return Object.fromEntries(
     Object.entries(json).map(([contract, args]) => {

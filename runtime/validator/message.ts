@@ -1,6 +1,6 @@
 /**
- * What a root is told of a block that CometBFT decides: the block's metadata, and so all that its execution
- * depends on. Integers are little-endian; each part begins at a multiple of eight.
+ * What the root gets of a block of CometBFT: the block's metadata, which is all that its execution depends
+ * on. Integers are little-endian; each part starts at a multiple of eight.
  *
  *   genesis := u32 0 · u32 validators · i64 initial height · i64 time
  *              · u32 length of the chain's name · u32 length of the state
@@ -28,7 +28,7 @@ import { badArgument, badOption } from "../arguments.ts";
 
 type Time = RequestInitChain["time"];
 
-/** What the metadata of a block comes from: parts of the requests of FinalizeBlock and of both proposals. */
+/** What the metadata of a block is made from: fields that FinalizeBlock and both proposal requests have. */
 export interface BlockContext
   extends Pick<RequestFinalizeBlock, "txs" | "height" | "time" | "proposerAddress"> {
   readonly lastCommit: CommitInfo | ExtendedCommitInfo | undefined;
@@ -37,7 +37,7 @@ export interface BlockContext
 
 const GENESIS = 0;
 const BLOCK = 1;
-/** Where both say their height: of a genesis, that of its first block. */
+/** Where both have the height; in a genesis it is that of the first block. */
 const HEIGHT_AT = 8;
 const HEAD_BYTES = 24;
 const ADDRESS_BYTES = 20;
@@ -59,7 +59,7 @@ export function genesisMessage(request: RequestInitChain): Uint8Array {
     const { case: kind = "none", value: key = new Uint8Array() } = pubKey?.sum ?? {};
     const number = KEY_KINDS[kind];
     if (number === undefined)
-      throw badArgument("the key of a validator", kind, "of a kind that is known here");
+      throw badArgument("the key of a validator", kind, `one of ${Object.keys(KEY_KINDS).join(", ")}`);
     out.i64(power).u32(number).u32(key.length).padded(key);
   }
   return out.padded(name).padded(request.appStateBytes).bytes();
@@ -90,7 +90,7 @@ export function blockMessage(context: BlockContext): Uint8Array {
   return out.bytes();
 }
 
-/** What the metadata of a block says of its place in the chain. */
+/** The place of a block in CometBFT's chain, from its metadata. */
 export interface Place {
   /** CometBFT's height of the block; 0 of a genesis. */
   readonly height: bigint;
@@ -109,7 +109,7 @@ export function placeOf(metadata: Uint8Array): Place {
   if (kind !== GENESIS && kind !== BLOCK)
     throw badOption("runtime", metadata, "a runtime whose blocks are all made by its validator");
   const height = bytes.readBigInt64LE(HEIGHT_AT);
-  // CometBFT leaves out what is 0, and means 1.
+  // CometBFT omits an initial height of 0, which means 1.
   if (kind === GENESIS) return { height: 0n, nextHeight: height === 0n ? 1n : height };
   return { height, nextHeight: height + 1n };
 }
@@ -118,7 +118,7 @@ function nanoseconds(time: Time): bigint {
   return (time?.seconds ?? 0n) * 1_000_000_000n + BigInt(time?.nanos ?? 0);
 }
 
-/** Bytes that are put one after another. */
+/** Appends values to a buffer. */
 class Writer {
   #buffer = Buffer.alloc(256);
   #length = 0;
@@ -133,7 +133,7 @@ class Writer {
     return this;
   }
 
-  /** Zeros if there is none. */
+  /** Zeros if it is undefined. */
   address(value: Uint8Array | undefined): this {
     if (value !== undefined && value.length !== 0 && value.length !== ADDRESS_BYTES)
       throw badArgument("an address", value.length, `${ADDRESS_BYTES} bytes`);
@@ -142,7 +142,7 @@ class Writer {
     return this;
   }
 
-  /** As many bytes as make a multiple of eight. */
+  /** With zeros up to a multiple of eight. */
   padded(value: Uint8Array): this {
     const at = this.#take(Math.ceil(value.length / 8) * 8);
     this.#buffer.set(value, at);

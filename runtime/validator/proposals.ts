@@ -1,12 +1,12 @@
 /**
- * Blocks that were executed and are not decided: at most one candidate for what enters a block. All stand on
- * the head; when one is committed, the others are released.
+ * Blocks that were executed and are not decided: at most one candidate for each metadata. All stand on the
+ * head; when one is committed, the others are released.
  */
 
 import { hash } from "node:crypto";
 import type { Candidate, Runtime } from "../index.ts";
 
-/** How many are kept: more than a height has rounds in a network that is well. */
+/** Maximum number that is kept: more than the rounds of a height in a healthy network. */
 const KEPT = 8;
 
 export class Proposals {
@@ -17,12 +17,12 @@ export class Proposals {
     this.#runtime = runtime;
   }
 
-  /** The candidate of a block, executed unless it is there. */
+  /** The candidate for this metadata; executes it unless it is known. */
   execute(metadata: Uint8Array): Promise<Candidate> {
     const key = hash("sha256", metadata, "base64");
     const known = this.#made.get(key);
     if (known !== undefined) {
-      this.#made.delete(key); // and last again
+      this.#made.delete(key); // moves it to the end: the oldest is released first
       this.#made.set(key, known);
       return known;
     }
@@ -33,7 +33,7 @@ export class Proposals {
     return made;
   }
 
-  /** Commits a candidate, which is durable then, and lets go of the others. */
+  /** Commits a candidate, waits until it is durable, and releases the others. */
   async commit(candidate: Candidate): Promise<void> {
     await this.#runtime.commit(candidate);
     await this.#runtime.flush();

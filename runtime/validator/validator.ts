@@ -1,17 +1,17 @@
 /**
  * An application of CometBFT over a runtime: `serveAbci(validator(runtime, chain))`.
  *
- * - A node executes a block once: as a proposal of its own or of others, or at last in FinalizeBlock. All of
- *   that makes candidates, of which nothing is durable. Commit makes the decided one the head.
+ * - A node executes a block once: as a proposal of its own or of others, or else in FinalizeBlock. Each time
+ *   that makes a candidate, which is not durable. Commit makes the decided one the head.
  * - The app hash is the block's id, which names height, parent, root, data and metadata.
- * - Info tells the last block that was committed. So CometBFT, started again after any crash, replays what
+ * - Info reports the last block that was committed. So CometBFT, started again after any crash, replays what
  *   this node has lost, and nothing twice.
- * - A block is refused only for what every replica would refuse it for. An error of this host, full memory or
- *   a full disk, is an Exception in the calls of consensus: CometBFT stops, and after room was made it goes
- *   on from the last commit. Where a client can cause it, in CheckTx and Query, it is a code.
+ * - A block is refused only for a reason that every replica sees. An error of this host, such as full memory
+ *   or a full disk, is an Exception in the calls of consensus: CometBFT stops, and once there is room again
+ *   it resumes from the last commit. In CheckTx and Query, where a client can cause errors, it is a code.
  *
- * The runtime is the validator's alone: its first block is made by InitChain, one for each block of CometBFT
- * follows. Heights are CometBFT's everywhere here.
+ * The runtime belongs to the validator alone: InitChain makes its first block, and each block of CometBFT
+ * makes one more. Heights in this file are CometBFT's.
  */
 
 import {
@@ -31,33 +31,33 @@ import type { Block, Candidate, Runtime } from "../index.ts";
 import { type BlockContext, blockMessage, genesisMessage, type Place, placeOf } from "./message.ts";
 import { Proposals } from "./proposals.ts";
 
-/** What a block's data says, in CometBFT's terms. Only `log` and `info` may differ between replicas. */
+/** What a block's data says, in CometBFT's terms. Only its `log` and `info` may differ between replicas. */
 export type BlockResults = Omit<Awaited<Answer<"ResponseFinalizeBlockSchema">>, "appHash" | "$typeName">;
 
-/** What the author of a chain says of its transactions. */
+/** What the author of a chain provides. */
 export interface ValidatorChain {
   /** Whether a transaction may wait, by views on the last block. */
   check(request: RequestCheckTx, head: Block, asking: Asking): Answer<"ResponseCheckTxSchema">;
   /**
-   * What became of a block's transactions, a result for each, and what changes of validators and parameters:
-   * a function of the block's data alone.
+   * The result of each transaction of a block, and the changes of validators and consensus parameters: a
+   * function of the block's data alone.
    */
   results(block: Block, txs: readonly Uint8Array[]): BlockResults;
   /**
-   * Which of the waiting transactions go into a block, and in which order. What is more than fits is left
-   * out. Default: all, as they came.
+   * Which of the waiting transactions go into a block, and in which order. Those that do not fit are left
+   * out. Default: all, in CometBFT's order.
    */
   order?(txs: readonly Uint8Array[]): readonly Uint8Array[];
-  /** Reads, of a retained block: the one that the request names, or the last. Default: a code. */
+  /** Answers a query on a retained block: that of the request's height, or the last. Default: a code. */
   query?(request: RequestQuery, block: Block, asking: Asking): Answer<"ResponseQuerySchema">;
 }
 
-/** The codespace of codes that say something of this host or of the request, not of the chain. */
+/** The codespace of codes that are about this host or the request, not about the chain. */
 export const HOST_CODESPACE = "stillpoint";
 const HOST_CODE = 1;
 
 /**
- * An application for `serveAbci` that runs blocks on a runtime, whose root is told what
+ * An application for `serveAbci` that runs blocks on a runtime. Their metadata is what
  * runtime/validator/message.ts draws.
  *
  * @throws UsageError BAD_OPTION if the runtime has blocks that no validator made
@@ -77,7 +77,7 @@ class Validator implements AbciApplication {
   readonly #proposals: Proposals;
   /** Where the head is in CometBFT's chain; null: before InitChain. */
   #place: Place | null;
-  /** What FinalizeBlock has executed, and Commit will commit. */
+  /** The block that FinalizeBlock has executed, for Commit. */
   #decided: { readonly candidate: Candidate; readonly place: Place } | null = null;
 
   constructor(runtime: Runtime, chain: ValidatorChain) {
@@ -101,8 +101,8 @@ class Validator implements AbciApplication {
     const { head } = this.#runtime;
     if (this.#place.height !== 0n || Buffer.compare(this.#runtime.input().metadata, metadata) !== 0) {
       const text =
-        `CometBFT starts a chain, and the runtime's store is at height ${this.#place.height} of one: ` +
-        "give CometBFT its data back, or the runtime an empty store, which it fills by replaying";
+        `CometBFT starts a chain, and the runtime's store has one at height ${this.#place.height}: ` +
+        "restore the data of CometBFT, or give the runtime an empty store, which CometBFT fills by replaying";
       throw new UsageError("OTHER_CHAIN", text, { height: this.#place.height });
     }
     const { validatorUpdates: validators, consensusParamUpdates: consensusParams } = this.#chain.results(
@@ -116,7 +116,7 @@ class Validator implements AbciApplication {
     };
   }
 
-  // ---- waiting and reading: nothing that a client sends may stop the node ---------------------------------
+  // ---- CheckTx and Query: nothing that a client sends may stop the node -----------------------------------
 
   async checkTx(request: RequestCheckTx, asking: Asking): Promise<Awaited<Answer<"ResponseCheckTxSchema">>> {
     try {
@@ -138,7 +138,7 @@ class Validator implements AbciApplication {
     }
   }
 
-  /** The block of a height of CometBFT's; 0: the last. */
+  /** The block of this height; 0: the last. */
   #blockAt(height: bigint): Block {
     const { head } = this.#runtime;
     const below = (this.#place?.height ?? 0n) - height;
@@ -165,7 +165,7 @@ class Validator implements AbciApplication {
         await this.#execute({ ...request, txs: some, lastCommit: request.localLastCommit });
         return { txs: some };
       } catch {
-        // It faults, or there is no room here: fewer may do.
+        // It faults, or this host lacks room: fewer transactions may fit.
       }
     }
     return { txs: [] };
@@ -194,7 +194,7 @@ class Validator implements AbciApplication {
 
   async commit(): Promise<Awaited<Answer<"ResponseCommitSchema">>> {
     if (this.#decided === null)
-      throw new UsageError("STATE", "no block was finalized that could be committed");
+      throw new UsageError("STATE", "Commit came before FinalizeBlock: there is no block to commit");
     const { candidate, place } = this.#decided;
     await this.#proposals.commit(candidate);
     this.#decided = null;
@@ -218,7 +218,7 @@ function appHash({ id }: Block): Uint8Array {
   return Buffer.from(id, "hex");
 }
 
-/** The first of them that may be in a block together, as CometBFT counts: each with its key and length. */
+/** As many of the first ones as fit into a block; CometBFT counts the key and the length of each too. */
 function fitting(txs: readonly Uint8Array[], limit: bigint): Uint8Array[] {
   let left = Number(limit);
   const fit = txs.findIndex(({ length }) => {

@@ -119,7 +119,7 @@ test("what is refused: with the codes of JSON-RPC, and without a stack", async (
     [await ask([]), -32600, /a request is an object/],
     [await call("submitt", {}), -32601, /no method "submitt"; there are: interface, submit,/],
     [await call("constructor", {}), -32601, /no method/],
-    [await call("query", []), -32602, /params are an object/],
+    [await call("query", []), -32602, /params must be an object/],
     [await call("query", { call: "Bank.pay" }), -32602, /to: expected/],
     [await call("query", { call: "Bank.none" }), -32602, /no function Bank\.none; there are: Bank\.pay,/],
     [
