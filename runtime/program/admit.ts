@@ -7,6 +7,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { MAIL_BYTES } from "../../syscalls/abi.ts";
 import { badArgument } from "../arguments.ts";
 import { assert } from "../errors.ts";
 import { CALL_DEPTH_BYTES, PAGE_BYTES } from "../limits.ts";
@@ -93,6 +94,18 @@ interface Variant extends Options {
 export function programHash(bytes: Uint8Array): Uint8Array {
   if (!(bytes instanceof Uint8Array)) throw badArgument("program", bytes, "a Uint8Array");
   return new Uint8Array(createHash("sha256").update(bytes).digest());
+}
+
+/**
+ * The lowest address of static data that lies in a program's state or in the usual mail behind it; null:
+ * there is none. Such a program is admitted, for state may begin with data; but an item's input is written
+ * over what lies in the mail, and `compileGuest` lets no data begin there.
+ */
+export function dataBelowMail({ stateBytes, data }: Pick<Program, "stateBytes" | "data">): number | null {
+  if (stateBytes === 0) return null;
+  const offsets = data.filter(({ bytes }) => bytes.length > 0).map(({ offset }) => offset);
+  const lowest = Math.min(...offsets);
+  return lowest < stateBytes + MAIL_BYTES ? lowest : null;
 }
 
 /** Checks and instruments a program of any kind. */

@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { compileWithFlags } from "../../runtime/compile.ts";
 import { admit } from "../../runtime/index.ts";
 import { ENV, MAIN, stillpoint, stillpointIn } from "./stillpoint.ts";
 
@@ -124,6 +125,27 @@ test("compile takes the compiler's options, and admit says what comes of it", ()
   const rejected = stillpoint("admit", out);
   assert.equal(rejected.status, 1);
   assert.match(rejected.stdout, /^rejected {2}\S+\nfunction {2}none\noffset {4}\d+\n$/);
+});
+
+test("admit warns of static data where the state is, or an item's input", async () => {
+  const source = `export const STATE_BYTES: u32 = 1 << 16;
+    const table = memory.data<u8>([1, 2, 3]);
+    export function item(length: i64): i64 { return load<u8>(table + <usize>length); }`;
+  const file = join(directory, "low.ts");
+  writeFileSync(file, source);
+  const module = join(directory, "low.wasm");
+  for (const [memoryBase, warning] of [
+    [1024, /static data begins at 1024, in the state of 65536 bytes or the mail/],
+    [0x18000, /static data begins at 98304, /],
+    [0x20000, /^null$/],
+  ] as const) {
+    const flags = ["--memoryBase", `${memoryBase}`, "--initialMemory", "3", "--runtime", "stub"];
+    writeFileSync(module, await compileWithFlags(file, directory, flags));
+    const admitted = stillpoint("admit", module, "--json");
+    assert.equal(admitted.status, 0, "the verdict is that of consensus");
+    assert.match(`${JSON.parse(admitted.stdout).warning}`, warning);
+    assert.equal(/low\.wasm: warning: static data/.test(admitted.stderr), memoryBase < 0x20000);
+  }
 });
 
 test("build --watch builds at each change until it is interrupted", async () => {

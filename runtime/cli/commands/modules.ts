@@ -2,7 +2,7 @@
 
 import { type CompileOptions, compileGuest } from "../../compile.ts";
 import { UsageError } from "../../errors.ts";
-import { AdmissionError, admit } from "../../program/admit.ts";
+import { AdmissionError, admit, dataBelowMail, type Program } from "../../program/admit.ts";
 import { sourcesOf } from "../../program/source-map/sources.ts";
 import type { Handler, Input } from "../command.ts";
 import type { Spec } from "../table.ts";
@@ -36,11 +36,13 @@ export const compile: Handler<Spec<"compile">> = async ({ args, options, json })
 export const check: Handler<Spec<"admit">> = async ({ args, options, json }) => {
   const bytes = args.FILE.endsWith(".ts") ? await compiled(args.FILE, options) : readInput(args.FILE);
   try {
-    const { hash, entries, memory, suspends, code } = admit(bytes);
+    const program = admit(bytes);
+    const { hash, entries, memory, suspends, code } = program;
+    const warning = warningOf(program);
+    if (warning !== null) printError(`${args.FILE}: warning: ${warning}`);
     if (json) {
-      print(
-        toJson({ program: hash, entries, memory, suspends, bytes: bytes.length, instrumented: code.length }),
-      );
+      const sizes = { bytes: bytes.length, instrumented: code.length };
+      print(toJson({ program: hash, entries, memory, suspends, ...sizes, warning }));
       return EXIT_OK;
     }
     print(`program  ${Buffer.from(hash).toString("hex")}`);
@@ -58,6 +60,15 @@ export const check: Handler<Spec<"admit">> = async ({ args, options, json }) => 
     return EXIT_FAILED;
   }
 };
+
+function warningOf(program: Program): string | null {
+  const lowest = dataBelowMail(program);
+  if (lowest === null) return null;
+  return (
+    `static data begins at ${lowest}, in the state of ${program.stateBytes} bytes or the mail behind it, ` +
+    "where an item's input is written over it: compile it without memoryBase, or with a higher one"
+  );
+}
 
 type CompilerInput = Input<Spec<"admit">>["options"];
 
