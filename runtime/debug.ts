@@ -12,7 +12,7 @@ export {
   formatDiff,
 } from "./chain/diff.ts";
 export { type Divergence, type DivergenceOptions, diffBetween, divergence } from "./chain/diverge.ts";
-export type { ByteRange, Frame, Trace, TraceEvent } from "./chain/results.ts";
+export type { ByteRange, Frame, Lost, Trace, TraceEvent } from "./chain/results.ts";
 export { formatFaults } from "./chain/stack.ts";
 export type { TriedBlock } from "./chain/trace.ts";
 export { addSources, type Place, type Sources } from "./program/source-map/sources.ts";

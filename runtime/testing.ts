@@ -18,7 +18,7 @@ import {
 } from "./chain/inspect.ts";
 import { formatFaults, placed } from "./chain/stack.ts";
 import { type CallOptions, checkCall } from "./chain/views.ts";
-import { LimitError, StillpointError, UsageError } from "./errors.ts";
+import { type Facts, LimitError, StillpointError, UsageError } from "./errors.ts";
 import { createHeap, Heap, type Ref } from "./heap/heap.ts";
 import { MemoryEdit } from "./image/memory.ts";
 import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "./image/process.ts";
@@ -30,13 +30,13 @@ import { inputBytes, Outcomes, writeInputs } from "./kernel/items/objects.ts";
 import { NOBODY_ELSE } from "./kernel/jobs.ts";
 import { Kernel } from "./kernel/kernel.ts";
 import { LoadedProgram, Programs } from "./kernel/program.ts";
-import { BlockTracer, type ByteRange, type Frame, type TraceEvent } from "./kernel/trace.ts";
+import { BlockTracer, type ByteRange, type Frame, type Lost, type TraceEvent } from "./kernel/trace.ts";
 import { entryNumber, runView } from "./kernel/view.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "./limits.ts";
 import { Positions } from "./program/source-map/positions.ts";
 import { halvesOf, highOf, lowOf } from "./u64.ts";
 
-export type { ByteRange, ChildRange, Frame, ProcessView, TraceEvent };
+export type { ByteRange, ChildRange, Frame, Lost, ProcessView, TraceEvent };
 
 /** What a tested process has. */
 export interface TestOptions {
@@ -66,11 +66,13 @@ export interface TestOutcome {
   readonly code: bigint;
   readonly gasUsed: number;
   readonly output: Uint8Array;
-  /** The text of an abort. */
+  /** The text of an abort, or the limit that it met in a sentence. */
   readonly text: string;
+  /** The numbers of that limit. */
+  readonly facts: Facts;
   readonly stack: readonly Frame[];
-  /** What it changed in private memory, besides inbox and outbox: what must persist belongs in the state. */
-  readonly lost: readonly ByteRange[];
+  /** What it changed in vain, outside of the state: what must persist belongs there. */
+  readonly lost: readonly Lost[];
 }
 
 /** What a view gave. */
@@ -87,15 +89,19 @@ export interface TestState {
   readonly hash: string;
 }
 
-/** The guest faulted. The message has the stacks of its fault, and of those of its children. */
+/**
+ * The guest faulted. The message has the stacks of its fault, and of those of its children; `facts` has
+ * entry, fault and text, and the numbers of the limit that it met.
+ */
 export class GuestFault extends StillpointError {
   /** Functions that were running, the innermost first. */
   readonly frames: readonly Frame[];
 
-  constructor(entry: string, fault: string, text: string, events: readonly TraceEvent[]) {
-    super("GUEST_FAULT", `"${entry}" faulted\n${formatFaults(events)}`, { entry, fault, text });
+  constructor(entry: string, fault: string, events: readonly TraceEvent[]) {
     const last = events.at(-1);
-    this.frames = last?.what === "end" ? last.stack : [];
+    const { text, facts, stack } = last?.what === "end" ? last : { text: "", facts: {}, stack: [] };
+    super("GUEST_FAULT", `"${entry}" faulted\n${formatFaults(events)}`, { ...facts, entry, fault, text });
+    this.frames = stack;
   }
 }
 
@@ -382,10 +388,8 @@ export class TestProcess {
     }
   }
 
-  #fault(entry: string, { fault, text } = this.#process): GuestFault {
-    const { heap } = this.#bench;
-    const words = text === 0 ? "" : heap.payload(text).toString("utf8");
-    return new GuestFault(entry, FAULT_NAMES[fault] as string, words, this.#events);
+  #fault(entry: string, { fault } = this.#process): GuestFault {
+    return new GuestFault(entry, FAULT_NAMES[fault] as string, this.#events);
   }
 
   #outcomes(): TestOutcome[] {
@@ -394,7 +398,7 @@ export class TestProcess {
     const events = new Map(ran.map((event) => [(event as ItemEvent).item, event as ItemEvent]));
     return Array.from({ length: outcomes.count }, (_, i) => {
       const { status, fault, codeLow, codeHigh, gasUsed } = outcomes.item(i);
-      const { text = "", stack = [], lost = [] } = events.get(i) ?? {};
+      const { text = "", facts = {}, stack = [], lost = [] } = events.get(i) ?? {};
       return {
         status: ITEM_STATUSES[status] as TestOutcome["status"],
         fault: FAULT_NAMES[fault] as string,
@@ -402,6 +406,7 @@ export class TestProcess {
         gasUsed,
         output: new Uint8Array(outcomes.outputs(i, i + 1)),
         text,
+        facts,
         stack,
         lost,
       };

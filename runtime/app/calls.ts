@@ -2,6 +2,8 @@
 
 import { UsageError } from "../errors.ts";
 import type { Runtime } from "../index.ts";
+import { isOfLibrary } from "../program/source-map/sources.ts";
+import type { Frame } from "../testing.ts";
 import { type AddressLike, type Call, type Client, failureCode, type Outcome } from "../typed/client.ts";
 import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import type { QueryOptions } from "./options.ts";
@@ -40,5 +42,12 @@ export async function runAsView(
   // The first frame of an abort is the line and column that it names; a failure is numbered by these.
   const { line = 0, column = 0 } = stack[0]?.source ?? {};
   const code = failureCode(line, column >>> 0, view.text);
-  return client.outcome(call.selector, { ...view, code });
+  return client.outcome(call.selector, { ...view, code, reason: view.text, at: placeIn(stack) });
+}
+
+/** The innermost line of the author's own that was running, as "bank.ts:42"; undefined: none is known. */
+export function placeIn(stack: readonly Frame[]): string | undefined {
+  const places = stack.map(({ source, callSite }) => callSite ?? source);
+  const place = places.find((each) => each !== null && !isOfLibrary(each));
+  return place ? `${place.file}:${place.line}` : undefined;
 }

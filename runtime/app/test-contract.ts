@@ -5,10 +5,11 @@
 
 import { buildGuest, printingGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
-import { type TestOutcome, TestProcess, type TestState } from "../testing.ts";
+import { type Lost, type TestOutcome, TestProcess, type TestState } from "../testing.ts";
 import { type AddressLike, type Call, Client, type Contracts, type Outcome } from "../typed/client.ts";
 import { SETUP_ENTRY, TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import { readInterface } from "../typed/interface.ts";
+import { placeIn } from "./calls.ts";
 import { type Print, Printer } from "./prints.ts";
 import { knownViews, type StateView, stateViews } from "./state.ts";
 
@@ -57,6 +58,7 @@ export class TestContract<Typed extends object = Contracts> {
   readonly process: TestProcess;
   readonly #client: Client;
   readonly #printer: Printer | null;
+  #lost: readonly Lost[] = [];
 
   private constructor(
     process: TestProcess,
@@ -120,8 +122,15 @@ export class TestContract<Typed extends object = Contracts> {
     const state = this.#printer && this.process.read(0, this.#client.description.stateBytes);
     const [outcome] = this.process.batch(entry, [input]) as [TestOutcome];
     if (state !== null && outcome.fault !== "out-of-gas") this.#printer?.run(entry, state, input);
-    const { fault, code, gasUsed, output } = outcome;
-    return this.#client.outcome(call.selector, { fault, code, gasUsed, output });
+    const { fault, code, gasUsed, output, text, stack, lost } = outcome;
+    this.#lost = lost;
+    const told = { reason: text, at: placeIn(stack) };
+    return this.#client.outcome(call.selector, { fault, code, gasUsed, output, ...told });
+  }
+
+  /** What the last call changed in vain, outside of the state: `{ global: "bank/count" }` is a variable. */
+  get lost(): readonly Lost[] {
+    return this.#lost;
   }
 
   /** All that the contract holds. Set it to go back, or forth. */

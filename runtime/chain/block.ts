@@ -56,7 +56,7 @@ export class BlockFault extends StillpointError {
     const advice =
       fault === "out-of-gas"
         ? "Give the block more gas or less to do"
-        : "formatFaults(await runtime.trace({ metadata })) shows where";
+        : `formatFaults(await runtime.trace({ metadata })) shows where${NO_PROGRAM.test(text) ? NAMES : ""}`;
     super("BLOCK_FAULT", `the root faulted in block ${height}: ${what}. ${advice}`, {
       height,
       fault,
@@ -69,6 +69,9 @@ export class BlockFault extends StillpointError {
   }
 }
 
+/** In the text of an abort: a program was not found, or not admitted. */
+const NO_PROGRAM = /\bE_BAD_PROGRAM\b/;
+const NAMES = ", and names a program that was not given";
 /** How the message of an abort names the transaction that the root was at: "transaction 17: …". */
 const TRANSACTION = /^transaction (\d{1,15})\b/;
 

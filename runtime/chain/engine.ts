@@ -7,7 +7,7 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
 import { hashObject } from "../image/hash.ts";
 import { loadProcess } from "../image/process.ts";
-import type { RawFrame, TraceEvent } from "../kernel/trace.ts";
+import type { RawEvent } from "../kernel/trace.ts";
 import type { Store, Stores } from "../store/store.ts";
 import { JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
@@ -42,7 +42,7 @@ export interface Plan {
 interface RawTrace {
   readonly root: string | null;
   readonly data: Ref;
-  readonly events: readonly TraceEvent<RawFrame>[];
+  readonly events: readonly RawEvent[];
   readonly programs: readonly (readonly [hash: string, blob: Ref])[];
 }
 

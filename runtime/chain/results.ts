@@ -1,8 +1,8 @@
 /** What a trace and a view give. */
 
-import type { ByteRange, Frame, TraceEvent } from "../kernel/trace.ts";
+import type { ByteRange, Frame, Lost, TraceEvent } from "../kernel/trace.ts";
 
-export type { ByteRange, Frame, TraceEvent };
+export type { ByteRange, Frame, Lost, TraceEvent };
 
 /** What happened in a block, and what became of it. */
 export interface Trace {
@@ -24,7 +24,7 @@ export interface View {
   readonly gasUsed: number;
   /** The fault's name; "none" if it did not fault. */
   readonly fault: string;
-  /** The text of an abort, else "". */
+  /** The text of an abort, or the limit that it met in a sentence; else "". */
   readonly text: string;
   /** After a fault the functions that were running, the innermost first; `formatFaults` prints them. */
   readonly stack: readonly Frame[];

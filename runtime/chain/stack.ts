@@ -1,18 +1,18 @@
 /** Stacks of guests: the functions that were running when a fault came, with names and source lines. */
 
 import { badArgument } from "../arguments.ts";
-import type { Frame, RawFrame, TraceEvent } from "../kernel/trace.ts";
+import type { Frame, Lost, RawEvent, RawFrame, RawLost, TraceEvent } from "../kernel/trace.ts";
 import { Positions } from "../program/source-map/positions.ts";
-import { isOfLibrary, type Place, sourceOf } from "../program/source-map/sources.ts";
+import { globalOf, isOfLibrary, type Place, sourceOf } from "../program/source-map/sources.ts";
 import type { Trace, View } from "./results.ts";
 
 /** The events with their stacks in terms of the originals; `programs` has their bytes by hash. */
 export async function withPlaces(
-  events: readonly TraceEvent<RawFrame>[],
+  events: readonly RawEvent[],
   programs: ReadonlyMap<string, Uint8Array>,
 ): Promise<readonly TraceEvent[]> {
   const positions = new Map<string, Positions>();
-  for (const hash of programsThatFaulted(events)) {
+  for (const hash of programsToExplain(events)) {
     const bytes = programs.get(hash);
     if (bytes !== undefined) positions.set(hash, new Positions(bytes));
   }
@@ -37,25 +37,50 @@ export class KnownPositions {
   }
 }
 
-/** The same where the positions of programs are known, by hash; stacks of others are empty. */
+/**
+ * The same where the positions of programs are known, by hash; stacks of others are empty, their globals have
+ * no names.
+ */
 export function placed(
-  events: readonly TraceEvent<RawFrame>[],
+  events: readonly RawEvent[],
   positions: ReadonlyMap<string, Positions>,
 ): readonly TraceEvent[] {
+  const names = new Map<string, string | null>();
+  const nameOf = (program: string, word: number): string | null => {
+    const key = `${program} ${word}`;
+    const known = positions.get(program);
+    if (!names.has(key)) names.set(key, known === undefined ? "global" : globalOf(known.program, word));
+    return names.get(key) as string | null;
+  };
   return eachWithProgram(events).map(({ event, program }) => {
     if (!("stack" in event)) return event;
     const known = positions.get(program);
-    return { ...event, stack: known === undefined ? [] : framesOf(known, event.stack) };
+    const stack = known === undefined ? [] : framesOf(known, event.stack);
+    if (event.what === "end") return { ...event, stack };
+    const lost = event.lost.flatMap((one) => lostOf(one, (word) => nameOf(program, word)));
+    return { ...event, stack, lost };
   });
 }
 
-function programsThatFaulted(events: readonly TraceEvent<RawFrame>[]): Set<string> {
-  const faulted = eachWithProgram(events).filter(({ event }) => "stack" in event && event.stack.length > 0);
-  return new Set(faulted.map(({ program }) => program));
+/** With the name of a global; nothing where it has none, for it is of the library. */
+function lostOf(lost: RawLost, nameOf: (word: number) => string | null): Lost[] {
+  if (!("global" in lost)) return [lost];
+  const name = nameOf(lost.global);
+  return name === null ? [] : [{ global: name }];
+}
+
+/** Those of whose functions or globals the events tell. */
+function programsToExplain(events: readonly RawEvent[]): Set<string> {
+  const told = eachWithProgram(events).filter(
+    ({ event }) =>
+      ("stack" in event && event.stack.length > 0) ||
+      (event.what === "item" && event.lost.some((lost) => "global" in lost)),
+  );
+  return new Set(told.map(({ program }) => program));
 }
 
 /** Each event with the hash of the program that was running. */
-function eachWithProgram<F>(events: readonly TraceEvent<F>[]) {
+function eachWithProgram(events: readonly RawEvent[]) {
   const running: string[] = [];
   return events.map((event) => {
     if (event.what === "begin") running.push(event.program);
@@ -87,24 +112,30 @@ function frameOf(positions: Positions, [functionIndex, offset]: RawFrame): Frame
 }
 
 /**
- * The faults of a trace, or that of a view, as text: for each the process, what happened, and the stack with
- * source lines.
+ * The faults of a trace, or that of a view, as text: for each the process, what happened, programs that it
+ * asked for in vain, and the stack with source lines.
  *
  * @example
  * ```ts
  * console.log(formatFaults(await runtime.trace()));
- * // /1 faulted: memory-bounds
+ * // /1 faulted: memory-bounds: an access beyond its memory of 1245184 bytes
  * //     at guest/bank/pay (guest/bank.ts:17:10)
  * ```
  */
 export function formatFaults(of: Trace | readonly TraceEvent[] | View): string {
+  /** Lines on unknown programs, by process. */
+  const unknown = new Map<string, string[]>();
   return eventsOf(of)
     .flatMap((event) => {
-      if ((event.what !== "end" && event.what !== "item") || event.fault === "none") return [];
       const process = `/${event.path.join("/")}`;
+      if (event.what === "begin") unknown.delete(process);
+      if (event.what === "put" && event.unknownProgram !== undefined)
+        unknown.set(process, [...(unknown.get(process) ?? []), formatUnknown(event.unknownProgram)]);
+      if ((event.what !== "end" && event.what !== "item") || event.fault === "none") return [];
       const who = event.what === "item" ? `${process} item ${event.item}` : process;
       const fault = event.text === "" ? event.fault : `${event.fault}: ${event.text}`;
-      return [`${who} faulted: ${fault}`, ...folded(event.stack.map(formatFrame))];
+      const asked = folded(unknown.get(process) ?? []);
+      return [`${who} faulted: ${fault}`, ...asked, ...folded(event.stack.map(formatFrame))];
     })
     .join("\n");
 }
@@ -113,9 +144,13 @@ function eventsOf(of: Trace | readonly TraceEvent[] | View): readonly TraceEvent
   if (Array.isArray(of)) return of;
   if (typeof of === "object" && of !== null) {
     if ("events" in of) return of.events;
-    if ("stack" in of) return [{ what: "end", ...of }];
+    if ("stack" in of) return [{ what: "end", facts: {}, ...of }];
   }
   throw badArgument("of", of, "a trace, its events, or a view");
+}
+
+function formatUnknown(program: string): string {
+  return `    no program has the hash ${program}: give its bytes in "programs"`;
 }
 
 /** Lines, those that follow their like counted. */

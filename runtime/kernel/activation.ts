@@ -10,7 +10,7 @@ import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
 import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
 import { pagesTaken } from "../image/quota.ts";
-import { ABORT_TEXT_LIMIT } from "../limits.ts";
+import { ABORT_TEXT_LIMIT, PAGES_PER_WASM_PAGE } from "../limits.ts";
 import * as layout from "../program/layout.ts";
 import type { Place } from "../program/source-map/sources.ts";
 import { COUNTING, work } from "../work.ts";
@@ -24,6 +24,7 @@ import {
   stopUnwindOrRewind,
 } from "./continuation.ts";
 import { charge, exitGuest, faultThrown, isObserved, showFault } from "./exit.ts";
+import { beyondHeldGas, beyondMemory, beyondQuota, NO_REASON, outOfMemory, type Reason } from "./explain.ts";
 import { COST_CALL, COST_GLOBAL_BYTE, COST_PAGE_CHANGED, COST_STACK_BYTE } from "./gas.ts";
 import { clearOutcome } from "./images.ts";
 import type { Item, Within } from "./items/children.ts";
@@ -77,6 +78,8 @@ export class Activation {
   abortLine = 0;
   abortColumn = 0;
   #abortPlace: Place | null = null;
+  /** Why its memory could not grow, the last time; only where faults are observed. */
+  #growthRefused = NO_REASON;
   readonly #heap: Heap;
   #entry: number;
   #stopped = abi.STATUS_RETURNED;
@@ -181,6 +184,7 @@ export class Activation {
   runItem(entry: number, argument: number, gas: number, deliver: () => void): number {
     const { exports, auxWords, meter } = this.slot;
     auxWords[layout.AUX_FAULT / 4] = abi.FAULT_NONE;
+    this.#growthRefused = NO_REASON;
     meter.set(gas);
     try {
       deliver();
@@ -196,9 +200,16 @@ export class Activation {
     if (fault === null) throw error;
     if (counting) work[this.isItem ? "itemFaults" : "faults"]++;
     if (fault === abi.FAULT_OUT_OF_GAS && this.slot.meter.withholds) (this.item as Item).hasExpired = true;
-    if (fault === abi.FAULT_ABORT) showFault(error, this.abortText, this.#abortPlace);
-    else showFault(error, "", null);
+    showFault(error, () => this.#why(fault), fault === abi.FAULT_ABORT ? this.#abortPlace : null);
     return fault;
+  }
+
+  #why(fault: number): Reason {
+    if (fault === abi.FAULT_ABORT) return { text: this.abortText, facts: {} };
+    if (fault === abi.FAULT_MEMORY_BOUNDS) return beyondMemory(this.slot.memoryPages);
+    // An allocator that gets no memory ends so.
+    if (fault === abi.FAULT_UNREACHABLE) return this.#growthRefused;
+    return NO_REASON;
   }
 
   /** The next image but for globals, children and gas used; the memory was published. */
@@ -271,6 +282,30 @@ export class Activation {
     const { start, slot, memoryPassed, kept } = this;
     const taken = pagesTaken(slot.memoryPages, start.programPages, kept + bytes);
     return taken <= start.memoryGiven - memoryPassed;
+  }
+
+  /** Its memory does not grow by so many pages of 64 KiB: what memory.grow answers. */
+  refuseGrowth(pages: number): number {
+    if (isObserved()) this.#growthRefused = this.#whyNoGrowth(pages);
+    return -1;
+  }
+
+  #whyNoGrowth(pages: number): Reason {
+    const { memoryPages, program } = this.slot;
+    const { maximumPages } = program.handle.memory;
+    if (this.item !== null) return outOfMemory(memoryPages, pages, memoryPages, "in a batch");
+    if (memoryPages + pages > maximumPages)
+      return outOfMemory(memoryPages, pages, maximumPages, "of its program");
+    const more = Math.floor(this.memoryLeft / PAGES_PER_WASM_PAGE);
+    return outOfMemory(memoryPages, pages, memoryPages + more, "of its memory quota");
+  }
+
+  /** Why it cannot be suspended, or end, as it is now: `canKeep` of its stack or `canHold` is false. */
+  get whyNotKept(): Reason {
+    const { start, slot, memoryPassed, heldGasPassed, stackBytes, kept } = this;
+    if (!this.canHold) return beyondHeldGas(this.gasLent, start.heldGasGiven - heldGasPassed);
+    const needed = pagesTaken(slot.memoryPages, start.programPages, kept + stackBytes);
+    return beyondQuota(stackBytes, needed, start.memoryGiven - memoryPassed);
   }
 
   /** What a fresh copy of it takes. */

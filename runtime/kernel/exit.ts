@@ -7,6 +7,7 @@ import * as abi from "../../syscalls/abi.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import { faultOf } from "../program/faults.ts";
 import type { Place } from "../program/source-map/sources.ts";
+import type { Reason } from "./explain.ts";
 import { COST_PAGE_TOUCH } from "./gas.ts";
 import type { Meter } from "./slots/meter.ts";
 
@@ -26,8 +27,11 @@ class GuestExit extends Error {
 
 /** How many functions a stack names, the innermost. */
 const STACK_FRAMES = 64;
-/** Is shown a fault's stack, as V8 writes it, and of an abort its text and the place that it names. */
-export type FaultObserver = (stack: string, text: string, place: Place | null) => void;
+/**
+ * Is shown a fault's stack, as V8 writes it; its reason, of an abort its text; and the place that an abort
+ * names.
+ */
+export type FaultObserver = (stack: string, reason: Reason, place: Place | null) => void;
 
 let observer: FaultObserver | null = null;
 
@@ -74,9 +78,9 @@ export function faultThrown(error: unknown, auxWords: Int32Array): number | null
   return faultOf(error, auxWords);
 }
 
-/** Shows a fault to the observer, if there is one: what was thrown, and of an abort its text and place. */
-export function showFault(error: unknown, text: string, place: Place | null): void {
-  observer?.((error as Error).stack ?? "", text, place);
+/** Shows a fault to the observer, if there is one; `error` was thrown, null: the guest had ended. */
+export function showFault(error: unknown, why: () => Reason, place: Place | null = null): void {
+  observer?.((error as Error | null)?.stack ?? "", why(), place);
 }
 
 /** Whether faults are shown to somebody. */

@@ -23,9 +23,12 @@ import { GAS_LIMIT, PAGES_PER_WASM_PAGE, SLOTS_LIMIT } from "../limits.ts";
 import { Activation, Scratch } from "./activation.ts";
 import { accumulate } from "./calls/accumulate.ts";
 import { answerGet } from "./calls/get.ts";
+import { unknownProgram } from "./calls/install.ts";
 import { applyPut, checkPut } from "./calls/put.ts";
 import { costOfChildren } from "./changes.ts";
 import type { Child } from "./children.ts";
+import { showFault } from "./exit.ts";
+import { cannotPay } from "./explain.ts";
 import * as gas from "./gas.ts";
 import { faulted, keptChild } from "./images.ts";
 import { Batch, type BatchRunner, NO_RUNNER } from "./items/batch.ts";
@@ -248,12 +251,18 @@ export class Kernel {
     if (activation.item !== null) this.#joinStarted(activation);
     if (activation.item?.hasExpired === true) return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
     const fits = activation.canKeep(activation.stackBytes) && activation.canHold;
-    if (!fits) return this.#fail(activation, abi.FAULT_QUOTA);
+    if (!fits) {
+      showFault(null, () => activation.whyNotKept);
+      return this.#fail(activation, abi.FAULT_QUOTA);
+    }
     const left = activation.gas();
     const changed = activation.children.changed();
     let cost = activation.stackBytes * gas.COST_STACK_BYTE + activation.globalsCost + costOfChildren(changed);
     if (cost <= left) cost += activation.publishMemory(left - cost);
-    if (cost > left) return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
+    if (cost > left) {
+      showFault(null, () => cannotPay(cost, left));
+      return this.#fail(activation, abi.FAULT_OUT_OF_GAS);
+    }
     const result = activation.result();
     result.globals = activation.slot.publishGlobals(this.#heap);
     result.gasUsed = activation.budget - (left - cost);
@@ -384,8 +393,8 @@ export class Kernel {
     const pages = delta >>> 0;
     const before = current.slot.memoryPages;
     const { maximumPages } = current.slot.program.handle.memory;
-    if (current.item !== null || before + pages > maximumPages) return -1;
-    if (pages * PAGES_PER_WASM_PAGE > current.memoryLeft) return -1;
+    if (current.item !== null || before + pages > maximumPages) return current.refuseGrowth(pages);
+    if (pages * PAGES_PER_WASM_PAGE > current.memoryLeft) return current.refuseGrowth(pages);
     current.charge(pages * gas.COST_GROW + (pages > 0 && !current.grown ? gas.COST_GROW_FIRST : 0));
     if (pages > 0) {
       current.grown = true;
@@ -403,7 +412,10 @@ export class Kernel {
   }
 
   #traced(what: "put" | "get", child: number, result: number): number {
-    this.#tracer?.call(what, child, result, this.#activation().gas());
+    if (this.#tracer === null) return result;
+    const current = this.#activation();
+    const unknown = what === "put" && result === abi.E_BAD_PROGRAM ? unknownProgram(current) : null;
+    this.#tracer.call(what, child, result, current.gas(), unknown);
     return result;
   }
 

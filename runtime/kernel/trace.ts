@@ -6,7 +6,10 @@
  * chain/stack.ts finds their names and places.
  */
 
+import { FAULT_NONE, FAULT_OUT_OF_GAS } from "../../syscalls/abi.ts";
+import type { Facts } from "../errors.ts";
 import type { Place } from "../program/source-map/sources.ts";
+import { NO_REASON, outOfGas, type Reason } from "./explain.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "./faults.ts";
 
 /** Bytes of a memory. */
@@ -14,6 +17,18 @@ export interface ByteRange {
   readonly address: number;
   readonly length: number;
 }
+
+/** What an item has changed where nothing persists. */
+export type Lost =
+  /** Bytes of private memory, inbox and outbox apart. */
+  | ByteRange
+  /** A variable of a module or a static field, as the compiler calls it, or "global" and its number. */
+  | { readonly global: string }
+  /** There is more memory than the sixteen ranges before. */
+  | { readonly truncated: true };
+
+/** As the kernel knows it: globals by their words of 8 bytes in AUX_GLOBALS. */
+export type RawLost = Exclude<Lost, { readonly global: string }> | { readonly global: number };
 
 /** A function that was running when a fault came. */
 export interface Frame {
@@ -39,7 +54,7 @@ export interface Frame {
 export type RawFrame = readonly [functionIndex: number, offset: number, abort?: Place];
 
 /** One thing that happened. `path` says to which process: child numbers from the root. */
-export type TraceEvent<F = Frame> =
+export type TraceEvent<F = Frame, L = Lost> =
   /** An activation of the program with that hash begins, with so much gas. */
   | {
       readonly what: "begin";
@@ -48,8 +63,8 @@ export type TraceEvent<F = Frame> =
       readonly gas: number;
     }
   /**
-   * It ended so, and used so much. After a fault `text` is that of an abort, and `stack` has the functions
-   * that were running, the innermost first, at most 64.
+   * It ended so, and used so much. After a fault `text` is that of an abort, or says which limit it met, and
+   * `facts` has the numbers; `stack` has the functions that were running, the innermost first, at most 64.
    */
   | {
       readonly what: "end";
@@ -58,20 +73,25 @@ export type TraceEvent<F = Frame> =
       readonly fault: string;
       readonly gasUsed: number;
       readonly text: string;
+      readonly facts: Facts;
       readonly stack: readonly F[];
     }
-  /** A call on a child, and what it returned; so much gas is left to the caller. */
+  /**
+   * A call on a child, and what it returned; so much gas is left to the caller. `unknownProgram` is the hash
+   * of a program that a PUT has asked for in vain: nobody gave it.
+   */
   | {
       readonly what: "put" | "get";
       readonly path: readonly number[];
       readonly child: number;
       readonly result: number;
       readonly gas: number;
+      readonly unknownProgram?: string;
     }
   /**
    * An item of a batch ended so, and used so much; those that were refused or not run have no event. `lost`
-   * is what it has changed in private memory, inbox and outbox apart, the first sixteen ranges: should one
-   * of them have been kept, it belongs in the state. `text` and `stack` as above.
+   * is what it has changed outside of the state, scratch of the SDK's globals apart: should it have been
+   * kept, it belongs in the state. `text`, `facts` and `stack` as above.
    */
   | {
       readonly what: "item";
@@ -79,8 +99,9 @@ export type TraceEvent<F = Frame> =
       readonly item: number;
       readonly fault: string;
       readonly gasUsed: number;
-      readonly lost: readonly ByteRange[];
+      readonly lost: readonly L[];
       readonly text: string;
+      readonly facts: Facts;
       readonly stack: readonly F[];
     }
   /** A growth of the memory: its size before in 64 KiB pages, or -1. */
@@ -99,33 +120,35 @@ export interface Tracer {
   /** An activation begins, of the program with this hash (hex). */
   begin(gas: number, program: string): void;
   end(status: number, fault: number, gasUsed: number): void;
-  call(what: "put" | "get", child: number, result: number, gas: number): void;
+  /** `unknownProgram`: the hash by which a PUT found no program; else null. */
+  call(what: "put" | "get", child: number, result: number, gas: number, unknownProgram: string | null): void;
   grow(result: number, gas: number): void;
-  /**
-   * An item of the running batch has ended; `lost` tells what it changed in private memory, if asked at once.
-   */
-  item(item: number, fault: number, gasUsed: number, lost: () => readonly ByteRange[]): void;
+  /** An item of the running batch has ended; `lost` tells what it changed in vain, if asked at once. */
+  item(item: number, fault: number, gasUsed: number, lost: () => readonly RawLost[]): void;
 }
+
+/** An event before its stack and globals have names. */
+export type RawEvent = TraceEvent<RawFrame, RawLost>;
 
 /** Collects the events of a block. */
 export class BlockTracer implements Tracer {
-  readonly events: TraceEvent<RawFrame>[] = [];
+  readonly events: RawEvent[] = [];
   readonly #path: number[] = [];
   #stack: readonly RawFrame[] = [];
-  #text = "";
+  #reason = NO_REASON;
 
   /** The events so far; what comes is collected anew. */
-  take(): readonly TraceEvent<RawFrame>[] {
+  take(): readonly RawEvent[] {
     return this.events.splice(0);
   }
 
-  /** A fault came, with this stack, text and place; its activation or item ends next. */
-  fault(stack: string, text: string, place: Place | null): void {
+  /** A fault came, with this stack, reason and place; its activation or item ends next. */
+  fault(stack: string, reason: Reason, place: Place | null): void {
     const frames = framesOf(stack);
     const [first] = frames;
     if (first !== undefined && place !== null) frames[0] = [first[0], first[1], place];
     this.#stack = frames;
-    this.#text = text;
+    this.#reason = reason;
   }
 
   descend(child: number): void {
@@ -142,29 +165,38 @@ export class BlockTracer implements Tracer {
 
   end(status: number, fault: number, gasUsed: number): void {
     const names = { status: STATUS_NAMES[status] as string, fault: FAULT_NAMES[fault] as string };
-    this.events.push({ what: "end", path: [...this.#path], ...names, gasUsed, ...this.#takeFault() });
+    const ended = { ...names, gasUsed, ...this.#takeFault(fault, gasUsed) };
+    this.events.push({ what: "end", path: [...this.#path], ...ended });
   }
 
-  call(what: "put" | "get", child: number, result: number, gas: number): void {
-    this.events.push({ what, path: [...this.#path], child, result, gas });
+  call(what: "put" | "get", child: number, result: number, gas: number, unknownProgram: string | null): void {
+    const unknown = unknownProgram === null ? {} : { unknownProgram };
+    this.events.push({ what, path: [...this.#path], child, result, gas, ...unknown });
   }
 
   grow(result: number, gas: number): void {
     this.events.push({ what: "grow", path: [...this.#path], result, gas });
   }
 
-  item(item: number, fault: number, gasUsed: number, lost: () => readonly ByteRange[]): void {
+  item(item: number, fault: number, gasUsed: number, lost: () => readonly RawLost[]): void {
     const name = FAULT_NAMES[fault] as string;
-    const ended = { item, fault: name, gasUsed, lost: lost(), ...this.#takeFault() };
+    const ended = { item, fault: name, gasUsed, lost: lost(), ...this.#takeFault(fault, gasUsed) };
     this.events.push({ what: "item", path: [...this.#path], ...ended });
   }
 
-  #takeFault(): { text: string; stack: readonly RawFrame[] } {
-    const taken = { text: this.#text, stack: this.#stack };
-    this.#text = "";
+  /** What was shown of the fault. An item that ran twice, the first time in vain, may have none any more. */
+  #takeFault(fault: number, gasUsed: number): Reason & { readonly stack: readonly RawFrame[] } {
+    const [reason, stack] = [this.#reason, this.#stack];
+    this.#reason = NO_REASON;
     this.#stack = [];
-    return taken;
+    if (fault === FAULT_NONE) return { ...NO_REASON, stack: [] };
+    return { ...reasonOf(fault, gasUsed, reason), stack };
   }
+}
+
+/** Why it faulted, if `shown` is what was known then: what is out of gas has used all that it had. */
+export function reasonOf(fault: number, gasUsed: number, shown: Reason): Reason {
+  return fault === FAULT_OUT_OF_GAS && shown.text === "" ? outOfGas(gasUsed) : shown;
 }
 
 const WASM_FRAME = /wasm-function\[(\d+)\]:0x([0-9a-f]+)/;

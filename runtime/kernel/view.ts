@@ -19,11 +19,12 @@ import type { Process } from "../image/process.ts";
 import { DATA_BYTES_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import type { Place } from "../program/source-map/sources.ts";
 import { halvesOf } from "../u64.ts";
+import { NO_REASON, type Reason } from "./explain.ts";
 import { clearOutcome } from "./images.ts";
 import type { Kernel } from "./kernel.ts";
 import type { LoadedProgram, Programs } from "./program.ts";
 import { placeOf } from "./slots/slot-pool.ts";
-import { framesOf, type RawFrame, type Tracer } from "./trace.ts";
+import { framesOf, type RawFrame, reasonOf, type Tracer } from "./trace.ts";
 
 /** Half of MAIL_BYTES: what the usual inbox has, and the usual outbox. */
 const BOX_BYTES = abi.MAIL_BYTES / 2;
@@ -173,15 +174,21 @@ function lengthAt(heap: Heap, process: Process, { address }: Box): number {
   return word.readUInt32LE(0);
 }
 
-/** Keeps the stack of the fault with which a view ended, and nothing of what it did: it may do much. */
+/** Keeps stack and reason of the fault that a view ended with, and nothing of what it did: it may do much. */
 export class LastFault implements Tracer {
   #frames: RawFrame[] = [];
+  #reason = NO_REASON;
   #depth = 0;
 
   /** Another view begins; the one before may have ended with an exception. */
   reset(): void {
-    this.#frames = [];
+    this.#forget();
     this.#depth = 0;
+  }
+
+  #forget(): void {
+    this.#frames = [];
+    this.#reason = NO_REASON;
   }
 
   /** The functions that were running, none if it did not fault. */
@@ -189,24 +196,30 @@ export class LastFault implements Tracer {
     return this.#frames;
   }
 
+  /** Why it faulted with `fault` after so much gas. */
+  reason(fault: number, gasUsed: number): Reason {
+    return reasonOf(fault, gasUsed, this.#reason);
+  }
+
   /** A fault came, in whatever activation or item runs now. */
-  fault(stack: string, place: Place | null): void {
+  fault(stack: string, reason: Reason, place: Place | null): void {
     this.#frames = framesOf(stack);
+    this.#reason = reason;
     const [first] = this.#frames;
     if (first !== undefined && place !== null) this.#frames[0] = [first[0], first[1], place];
   }
 
   begin(): void {
     this.#depth++;
-    this.#frames = [];
+    this.#forget();
   }
 
   end(): void {
-    if (--this.#depth > 0) this.#frames = [];
+    if (--this.#depth > 0) this.#forget();
   }
 
   item(): void {
-    this.#frames = [];
+    this.#forget();
   }
 
   descend(): void {}

@@ -79,6 +79,8 @@ export interface Failed<Failure extends string> {
   readonly error: Failure | CommonFailure;
   /** Where the program says so, as "bank.ts:42", if that is known. */
   readonly at?: string;
+  /** Which limit it met, in a sentence, if that is known: of gas always, of memory in tests and queries. */
+  readonly reason?: string;
   readonly gasUsed: number;
 }
 
@@ -95,6 +97,9 @@ export interface Ending {
   readonly code: bigint;
   readonly gasUsed: number;
   readonly output: Uint8Array;
+  /** Of a fault that is no abort, where they are known: the limit in a sentence, and the author's line. */
+  readonly reason?: string | undefined;
+  readonly at?: string | undefined;
 }
 
 /** Functions by contract and name. */
@@ -178,9 +183,11 @@ export class Client {
   }
 
   /** What the ending of a call of that function means. */
-  outcome(selector: number, { fault, refusal, code, gasUsed, output }: Ending): Outcome {
+  outcome(selector: number, ending: Ending): Outcome {
+    const { fault, refusal, code, gasUsed, output } = ending;
     if (refusal !== undefined) return { ok: false, error: refusal, gasUsed };
-    if (fault !== "none") return { ok: false, ...this.#failure(fault, code), gasUsed };
+    if (fault === "abort") return { ok: false, ...this.#failure(code), gasUsed };
+    if (fault !== "none") return { ok: false, ...faultOf(ending), gasUsed };
     const { returns } = this.#functions.get(selector) as FunctionType;
     const decoder = new Decoder(this.description, output);
     const length = decoder.u32();
@@ -200,9 +207,7 @@ export class Client {
     return { name, fields: decoder.value({ kind: "record", name }) as Event["fields"] };
   }
 
-  #failure(fault: string, code: bigint): { error: CommonFailure | string; at?: string } {
-    if (fault === "out-of-gas") return { error: "out of gas" };
-    if (fault !== "abort") return { error: `fault: ${fault}` };
+  #failure(code: bigint): { error: CommonFailure | string; at?: string } {
     const line = Number(code & 0xffffffffn);
     const column = Number((code >> 32n) & 0xffffffffn);
     if (column < FAILURE_FLAG) return { error: "abort", ...(line > 0 ? { at: `line ${line}` } : {}) };
@@ -212,4 +217,20 @@ export class Client {
     const file = files[(column >>> 16) & 0x7fff];
     return { error: failures[number - FAILURES_OWN] ?? "abort", at: `${file}:${line}` };
   }
+}
+
+/** What a fault means that is no abort. */
+function faultOf({
+  fault,
+  gasUsed,
+  reason = "",
+  at,
+}: Ending): Pick<Failed<string>, "error" | "at" | "reason"> {
+  const isGas = fault === "out-of-gas";
+  const why = reason === "" && isGas ? `all of its ${gasUsed} gas was used` : reason;
+  return {
+    error: isGas ? "out of gas" : `fault: ${fault}`,
+    ...(at === undefined ? {} : { at }),
+    ...(why === "" ? {} : { reason: why }),
+  };
 }

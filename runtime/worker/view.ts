@@ -8,6 +8,7 @@ import { FAULT_ABORT, STATUS_FAULTED } from "../../syscalls/abi.ts";
 import { UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { findProcess } from "../image/path.ts";
+import type { Process } from "../image/process.ts";
 import { withStacks } from "../kernel/exit.ts";
 import { NOBODY_ELSE } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
@@ -28,7 +29,7 @@ export interface ViewAnswer {
   readonly codeLow: number;
   readonly codeHigh: number;
   readonly gasUsed: number;
-  /** Of an abort. */
+  /** Of an abort, or the limit that it met. */
   readonly text: string;
   /** After a fault: the functions that were running, and their program. */
   readonly stack: readonly RawFrame[];
@@ -66,6 +67,12 @@ function read<T>(payload: Buffer): [header: T, bytes: Buffer] {
   return [JSON.parse(payload.toString("utf8", 4, end)), payload.subarray(end)];
 }
 
+/** The text of an abort, or the limit that a view met; "" if it did not fault. */
+function textOf(heap: Heap, { status, fault, text, gasUsed }: Process, last: LastFault): string {
+  if (status !== STATUS_FAULTED) return "";
+  return fault === FAULT_ABORT ? heap.payload(text).toString("utf8") : last.reason(fault, gasUsed).text;
+}
+
 /** What a thread that serves views has for them: slots of their own, and nobody to share work with. */
 export class ViewServer {
   readonly #heap: Heap;
@@ -101,7 +108,7 @@ export class ViewServer {
     const fault = this.#fault;
     fault.reset();
     const { end, output } = withStacks(
-      (stack, _text, place) => fault.fault(stack, place),
+      (stack, reason, place) => fault.fault(stack, reason, place),
       () => runView(heap, this.#programs, this.#kernel, found.process, path, { ...request, gas }),
     );
     const faulted = end.status === STATUS_FAULTED;
@@ -111,7 +118,7 @@ export class ViewServer {
       codeLow: faulted ? 0 : end.codeLow,
       codeHigh: faulted ? 0 : end.codeHigh,
       gasUsed: end.gasUsed,
-      text: end.fault === FAULT_ABORT ? heap.payload(end.text).toString("utf8") : "",
+      text: textOf(heap, end, fault),
       stack: faulted ? fault.frames : [],
       program: end.program,
       programHash: this.#programs.get(end.program).handle.hashHex,

@@ -393,7 +393,7 @@ class Worker implements Jobs {
       return end;
     };
     const ref = withStacks(
-      (stack, text, place) => tracer.fault(stack, text, place),
+      (stack, reason, place) => tracer.fault(stack, reason, place),
       () => runRoot({ heap: this.#heap, programs: this.#programs, kernel, at }, process, job),
     );
     const faulted = loadProcess(this.#heap, ref).status === STATUS_FAULTED;

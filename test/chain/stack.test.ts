@@ -66,7 +66,7 @@ test("every fault of a child has its stack, with source lines", async () => {
   assert.equal(descend?.[2], at("descend"));
   const text = formatFaults(await runtime.trace(block));
   assert.match(text, /faulted: call-depth\n.*\n {4}at \S*descend \(.*\)\n {4}… and 62 times more\n/);
-  assert.match(text, /faulted: memory-bounds\n {4}at \S*reach \(.*\)\n {4}at \S*go \(.*\)\n/);
+  assert.match(text, /faulted: memory-bounds: .* \d+ bytes\n {4}at \S*reach \(.*\)\n {4}at \S*go \(.*\)\n/);
   assert.deepEqual(copy, ["memory-bounds", at("copy"), go("copy")]);
 });
 

@@ -50,7 +50,7 @@ test("values, failures by name and line, and events", async () => {
     { ok: false, error: "overflow" },
     { ok: false, error: "no such entry" },
     { ok: false, error: "overflow" },
-    { ok: false, error: "out of gas" },
+    { ok: false, error: "out of gas", reason: "all of its 500 gas was used" },
   ]);
   const { accounts, fees } = app.state;
   assert.deepEqual(accounts?.get(alice), { balance: 59n, nonce: 1n });

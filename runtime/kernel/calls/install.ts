@@ -26,6 +26,13 @@ export function findProgram(heap: Heap, programs: Programs, caller: Activation):
   return undefined;
 }
 
+/** The hash, in hex, by which a PUT found no program; null: it gave Wasm bytes. */
+export function unknownProgram({ putRequest, slot }: Activation): string | null {
+  const { programPointer, programLength } = putRequest;
+  if (programLength > 0) return null;
+  return Buffer.from(slot.memory.subarray(programPointer, programPointer + HASH_BYTES)).toString("hex");
+}
+
 /** By Wasm bytes. */
 export function installProgram(programs: Programs, caller: Activation): LoadedProgram | undefined {
   const { programPointer, programLength } = caller.putRequest;

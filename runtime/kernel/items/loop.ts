@@ -14,10 +14,12 @@ import { COUNTING, work } from "../../work.ts";
 import type { Activation } from "../activation.ts";
 import { costOfChildren, PAID } from "../changes.ts";
 import { Children } from "../children.ts";
+import { showFault } from "../exit.ts";
+import { beyondOutbox, beyondRoom, cannotPay, type Reason } from "../explain.ts";
+import { costOfItem } from "../gas.ts";
 import type { Programs } from "../program.ts";
-import type { Shadow } from "../slots/shadow.ts";
 import type { Slot } from "../slots/slot.ts";
-import type { ByteRange, Tracer } from "../trace.ts";
+import type { RawLost, Tracer } from "../trace.ts";
 import { Batch } from "./batch.ts";
 import { afterItem, endOfItem, Item } from "./children.ts";
 import type { InboxAndOutbox, Inputs } from "./objects.ts";
@@ -121,12 +123,16 @@ export class ItemLoop {
     const below = children.isTouched ? costOfChildren(children.changed()) : 0;
     const end = endOfItem(inputs, item, ran, left, shadow.statePages, below, output, room);
     const { fault, gasUsed } = end;
+    if (ran === abi.FAULT_NONE && fault !== abi.FAULT_NONE) {
+      const cost = below + costOfItem(shadow.statePages, output);
+      showFault(null, () => whyEnded(inputs, left, cost, output, room));
+    }
     if (fault === FAULT_INTERNAL_SEQUENTIAL) {
       // Nothing that it did counts: it runs again.
       this.#batch.variant = program.sequential;
     } else {
       this.#record(inputs, fault, gasUsed, output);
-      this.#tracer?.item(item, fault, gasUsed, () => lostOf(shadow, inputs));
+      this.#tracer?.item(item, fault, gasUsed, () => lostOf(slot, inputs));
     }
     shadow.settle(fault === abi.FAULT_NONE);
     if (activation.children.isTouched) this.#settleChildren(fault === abi.FAULT_NONE);
@@ -185,11 +191,21 @@ export class ItemLoop {
   }
 }
 
-/** What an item has changed in private memory, besides its inbox and outbox. */
-function lostOf(shadow: Shadow, boxes: InboxAndOutbox): readonly ByteRange[] {
+/** Why an item that returned faulted: `endOfItem`. */
+function whyEnded(boxes: InboxAndOutbox, left: number, cost: number, output: number, room: number): Reason {
+  const capacity = boxes.outboxCapacity - 4;
+  if (output > capacity) return beyondOutbox(output, capacity);
+  return cost > left ? cannotPay(cost, left) : beyondRoom(output, room);
+}
+
+/** What an item has changed in private memory, besides its inbox and outbox, and in globals. */
+function lostOf(slot: Slot, boxes: InboxAndOutbox): readonly RawLost[] {
   const inbox = { address: boxes.inbox, length: boxes.inboxCapacity };
   const outbox = { address: boxes.outbox, length: boxes.outboxCapacity };
-  return shadow.privateChanges(LOST_LIMIT, [inbox, outbox]);
+  const ranges = slot.shadow.privateChanges(LOST_LIMIT + 1, [inbox, outbox]);
+  const globals = slot.changedGlobals().map((global) => ({ global }));
+  if (ranges.length <= LOST_LIMIT) return [...ranges, ...globals];
+  return [...ranges.slice(0, LOST_LIMIT), ...globals, { truncated: true }];
 }
 
 /**

@@ -246,6 +246,22 @@ export class Slot {
   }
 
   /**
+   * The globals that differ from those that `load` puts back, by their words of 8 bytes in AUX_GLOBALS: for
+   * traces.
+   */
+  changedGlobals(): number[] {
+    const end = AUX_GLOBALS + this.program.handle.globalsLength;
+    const before = this.aux.slice(AUX_GLOBALS, end);
+    this.exports.save();
+    const changed = new Set<number>();
+    before.forEach((byte, i) => {
+      if (byte !== this.aux[AUX_GLOBALS + i]) changed.add(Math.floor(i / 8));
+    });
+    this.aux.set(before, AUX_GLOBALS);
+    return [...changed];
+  }
+
+  /**
    * Publishes what was written since the last time: afterwards `root` is the table of the memory's contents.
    * Pages that equal those of the table `base` are shared with it; the others are paid by `payer` before
    * they are captured. False if one cannot be paid: then what is not published stays marked.

@@ -1,6 +1,6 @@
 /**
- * What a module says of its state, read without checking the rest of it: for the compiler, which lays memory
- * out by it, and for messages to people. What is wrong with a module is found at its admission.
+ * What a module says of its state and globals, read without checking the rest of it: for the compiler, which
+ * lays memory out by it, and for messages to people. What is wrong with a module is found at its admission.
  *
  * State is declared by exported constants, i32: STATE_BYTES says where it ends. Any other STATE_NAME is the
  * address at which a variable or a table called "name" begins, and STATE_NAME_STRIDE the bytes from one of
@@ -29,18 +29,46 @@ export interface Variable {
   readonly stride: number;
 }
 
+/** The section of globals, and the prefix of a constant of type v128. */
+const GLOBALS = 6;
+const PREFIX_V128 = 0xfd;
 const NOTHING: DeclaredState = { stateBytes: 0, memoryPages: 0, variables: [] };
 /** Nothing else of a name is shown to people. */
 const NAME = /^STATE_(\w{1,64})$/;
 const STRIDE = "_STRIDE";
 
 export function readState(bytes: Uint8Array): DeclaredState {
+  return ifSound(() => read(new Reader(bytes, 8)), NOTHING);
+}
+
+/** For each word of 8 bytes of a module's saved globals (layout.ts) the number of its global. */
+export function savedGlobals(bytes: Uint8Array): number[] {
+  return ifSound(() => readSaved(new Reader(bytes, 8)), []);
+}
+
+function ifSound<T>(read: () => T, otherwise: T): T {
   try {
-    return read(new Reader(bytes, 8));
+    return read();
   } catch (error) {
-    if (error instanceof AdmissionError) return NOTHING;
+    if (error instanceof AdmissionError) return otherwise;
     throw error;
   }
+}
+
+function readSaved(reader: Reader): number[] {
+  const { end } = reader;
+  while (reader.offset < end) {
+    const id = reader.u8();
+    const size = reader.u32();
+    if (id === GLOBALS) {
+      const globals = Array.from({ length: reader.u32() }, () => readGlobal(reader));
+      return globals.flatMap(({ type, mutable }, index) =>
+        mutable ? new Array<number>(type === op.V128 ? 2 : 1).fill(index) : [],
+      );
+    }
+    reader.skip(size);
+  }
+  return [];
 }
 
 function read(reader: Reader): DeclaredState {
@@ -55,8 +83,8 @@ function read(reader: Reader): DeclaredState {
     if (id === 5) {
       reader.offset += 2; // one memory, its flags
       memoryPages = reader.u32();
-    } else if (id === 6) {
-      globals = Array.from({ length: reader.u32() }, () => globalValue(reader));
+    } else if (id === GLOBALS) {
+      globals = Array.from({ length: reader.u32() }, () => constantOf(readGlobal(reader)));
     } else if (id === 7) {
       for (let rest = reader.u32(); rest > 0; rest--) {
         const name = reader.name(size);
@@ -82,9 +110,20 @@ function variablesOf(constants: ReadonlyMap<string, number>): Variable[] {
   return variables.sort((a, b) => a.address - b.address);
 }
 
-/** The value of a constant of type i32 as an unsigned number; null for other globals. */
-function globalValue(reader: Reader): number | null {
-  reader.offset += 1; // type
+interface DeclaredGlobal {
+  readonly type: number;
+  readonly mutable: boolean;
+  /** What an i32 begins with, unsigned; null for other types. */
+  readonly value: number | null;
+}
+
+/** The value of a constant of type i32; null for other globals. */
+function constantOf({ mutable, value }: DeclaredGlobal): number | null {
+  return mutable ? null : value;
+}
+
+function readGlobal(reader: Reader): DeclaredGlobal {
+  const type = reader.u8();
   const mutable = reader.u8() === 1;
   let value: number | null = null;
   for (let opcode = reader.u8(); opcode !== op.END; opcode = reader.u8()) {
@@ -92,9 +131,12 @@ function globalValue(reader: Reader): number | null {
     else if (opcode === op.I64_CONST) reader.s64();
     else if (opcode === op.F32_CONST) reader.offset += 4;
     else if (opcode === op.F64_CONST) reader.offset += 8;
-    else if (opcode === op.REF_NULL) reader.u8();
+    else if (opcode === PREFIX_V128) {
+      reader.u32();
+      reader.offset += 16;
+    } else if (opcode === op.REF_NULL) reader.u8();
     else if (opcode === op.REF_FUNC || opcode === op.GLOBAL_GET) reader.u32();
     else reader.fail("malformed", "An initial value that compilers of guests do not write");
   }
-  return mutable ? null : value;
+  return { type, mutable, value };
 }

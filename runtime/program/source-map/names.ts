@@ -1,13 +1,15 @@
 /**
- * Custom sections, and the names of functions as compilers leave them in "name": for messages to people, and
- * for tools. These sections are not checked at admission, so nothing in them can be relied on.
+ * Custom sections, and the names of functions and globals as compilers leave them in "name": for messages to
+ * people, and for tools. These sections are not checked at admission, so nothing in them can be relied on.
  */
 
 import { AdmissionError } from "../admission-error.ts";
 import { Reader } from "../decode/reader.ts";
 
 const CUSTOM = 0;
+/** Kinds of names. */
 const FUNCTION_NAMES = 1;
+export const GLOBAL_NAMES = 7;
 const CHARACTERS_MAX = 100;
 
 /** The same error, with the name of its function in the message if the module tells it. */
@@ -18,8 +20,8 @@ export function withName(error: unknown, bytes: Uint8Array): unknown {
   return new AdmissionError(error.reason, error.text, error.offset, error.functionIndex, name);
 }
 
-/** The function's name, or null if there is none or the section is damaged. */
-export function nameOf(bytes: Uint8Array, wanted: number): string | null {
+/** The name of a function, or of another kind; null if there is none or the section is damaged. */
+export function nameOf(bytes: Uint8Array, wanted: number, kind = FUNCTION_NAMES): string | null {
   const reader = new Reader(bytes, 8);
   try {
     for (;;) {
@@ -29,19 +31,19 @@ export function nameOf(bytes: Uint8Array, wanted: number): string | null {
       if (id !== CUSTOM) continue;
       const inside = new Reader(bytes, end - size, end);
       if (inside.name(size) !== "name") continue;
-      return inNames(inside, wanted);
+      return inNames(inside, wanted, kind);
     }
   } catch {
     return null; // the end of the module, or damage
   }
 }
 
-function inNames(reader: Reader, wanted: number): string | null {
+function inNames(reader: Reader, wanted: number, kind: number): string | null {
   for (;;) {
     const id = reader.u8();
     const size = reader.u32();
     const end = reader.skip(size) + size;
-    if (id !== FUNCTION_NAMES) continue;
+    if (id !== kind) continue;
     const list = new Reader(reader.bytes, end - size, end);
     for (let left = list.u32(); left > 0; left--) {
       const index = list.u32();

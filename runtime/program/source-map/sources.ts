@@ -7,7 +7,8 @@ import { SourceMap } from "node:module";
 import { badArgument } from "../../arguments.ts";
 import { UsageError } from "../../errors.ts";
 import { type Program, programHash } from "../admit.ts";
-import { nameOf } from "./names.ts";
+import { savedGlobals } from "../decode/state.ts";
+import { GLOBAL_NAMES, nameOf } from "./names.ts";
 
 /** A place in a source file; line and column count from 1. */
 export interface Place {
@@ -94,6 +95,16 @@ export function sourceOf(
   if (source === null || !isOfLibrary(source) || name.startsWith(LIBRARY)) return { name, source };
   const callSite = authorsPlace(found.map, start, offset);
   return callSite === null ? { name, source } : { name, source, callSite };
+}
+
+/**
+ * What the compiler calls the global that is saved in a word of 8 bytes of AUX_GLOBALS, or "global" and its
+ * number; null if it is of the library or the compiler.
+ */
+export function globalOf({ hash, bytes }: Program, word: number): string | null {
+  const index = savedGlobals(bytes)[word] ?? -1;
+  const name = nameOf(known.get(keyOf(hash))?.named ?? bytes, index, GLOBAL_NAMES) ?? `global ${index}`;
+  return name.startsWith("~") ? null : name;
 }
 
 /** The last place from `start` to `offset` that is not of a library. */
