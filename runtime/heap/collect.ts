@@ -15,23 +15,18 @@ import { assert } from "../errors.ts";
 import {
   CHUNK_UNITS,
   CONTROL_GENERATION,
-  CONTROL_HOLE_LIST,
-  CONTROL_HOLE_UNITS,
-  CONTROL_HOLES,
   CONTROL_TOP,
   HEADER_REFERENCES,
   HEADER_STORED,
   type Heap,
-  HOLE_UNITS_MINIMUM,
-  HOLES_LIMIT,
   KIND_FREE,
   KIND_PAGE,
   KIND_STUB,
-  OBJECT_UNITS_LIMIT,
   type Ref,
   referencesOf,
   UNIT_WORDS,
 } from "./heap.ts";
+import { Holes } from "./holes.ts";
 import { pauseLoader, resumeLoader, STUB_FAILED, STUB_TARGET } from "./stub.ts";
 
 /** A reference that is worth keeping as long as another one is reachable. */
@@ -161,36 +156,21 @@ class Eviction {
 function sweep(heap: Heap, marks: Uint8Array): void {
   const { words, control } = heap;
   const end = heap.top;
-  let holes = 0;
-  let holeUnits = 0;
+  const holes = new Holes(heap);
   let start = 0;
-  const close = (to: number): void => {
-    if (start === 0) return;
-    // From the end to the begin: the heap can be walked at every moment, also if this thread is killed.
-    for (let rest = to - start; rest > 0; ) {
-      const units = rest % OBJECT_UNITS_LIMIT || OBJECT_UNITS_LIMIT;
-      rest -= units;
-      const at = start + rest;
-      words[at * UNIT_WORDS + HEADER_REFERENCES] = 0;
-      words[at * UNIT_WORDS] = ((units << 8) | KIND_FREE) >>> 0;
-      if (units < HOLE_UNITS_MINIMUM || holes === HOLES_LIMIT) continue;
-      control[CONTROL_HOLE_LIST + 2 * holes] = at;
-      control[CONTROL_HOLE_LIST + 2 * holes + 1] = units;
-      holes++;
-      holeUnits += units;
-    }
-    start = 0;
-  };
   for (let ref = CHUNK_UNITS; ref < end; ) {
     const units = (words[ref * UNIT_WORDS] as number) >>> 8;
     const live = marked(marks, ref);
-    if (live) close(ref);
-    else if (start === 0) start = ref;
+    if (!live) {
+      start ||= ref;
+    } else if (start !== 0) {
+      holes.add(start, ref);
+      start = 0;
+    }
     assert(units > 0, "collect: the heap cannot be walked");
     ref += units;
   }
   // What is free at the end is nobody's again.
   if (start !== 0) Atomics.store(control, CONTROL_TOP, start | 0);
-  control[CONTROL_HOLES] = holes;
-  control[CONTROL_HOLE_UNITS] = holeUnits;
+  holes.publish();
 }

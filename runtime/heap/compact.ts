@@ -16,22 +16,17 @@ import { assert } from "../errors.ts";
 import {
   CHUNK_UNITS,
   CONTROL_GENERATION,
-  CONTROL_HOLE_LIST,
-  CONTROL_HOLE_UNITS,
-  CONTROL_HOLES,
   CONTROL_TOP,
   HEADER_HASHED,
   HEADER_REFERENCES,
   type Heap,
-  HOLE_UNITS_MINIMUM,
-  HOLES_LIMIT,
   KIND_FREE,
   KIND_STUB,
-  OBJECT_UNITS_LIMIT,
   type Ref,
   referencesOf,
   UNIT_WORDS,
 } from "./heap.ts";
+import { Holes } from "./holes.ts";
 import { pauseLoader, resumeLoader, STUB_FAILED, STUB_TARGET } from "./stub.ts";
 
 /**
@@ -142,22 +137,9 @@ function move(heap: Heap): void {
 }
 
 /** Makes a hole of the free space before each pinned object; that behind the last object is unused. */
-function release({ words, control }: Heap, { gaps, end }: Places): void {
-  let holes = 0;
-  let holeUnits = 0;
-  for (const [gap, length] of gaps) {
-    for (let ref = gap; ref < gap + length; ref += OBJECT_UNITS_LIMIT) {
-      const units = Math.min(OBJECT_UNITS_LIMIT, gap + length - ref);
-      words[ref * UNIT_WORDS + HEADER_REFERENCES] = 0;
-      words[ref * UNIT_WORDS] = ((units << 8) | KIND_FREE) >>> 0;
-      if (units < HOLE_UNITS_MINIMUM || holes === HOLES_LIMIT) continue;
-      control[CONTROL_HOLE_LIST + 2 * holes] = ref;
-      control[CONTROL_HOLE_LIST + 2 * holes + 1] = units;
-      holes++;
-      holeUnits += units;
-    }
-  }
-  control[CONTROL_HOLES] = holes;
-  control[CONTROL_HOLE_UNITS] = holeUnits;
-  Atomics.store(control, CONTROL_TOP, end | 0);
+function release(heap: Heap, { gaps, end }: Places): void {
+  const holes = new Holes(heap);
+  for (const [gap, length] of gaps) holes.add(gap, gap + length);
+  holes.publish();
+  Atomics.store(heap.control, CONTROL_TOP, end | 0);
 }
