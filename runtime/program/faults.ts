@@ -56,7 +56,8 @@ export function trapping(): Record<string, () => void> {
 export function learnTexts(traps: Readonly<Record<string, () => void>>): ReadonlyMap<string, number> {
   const texts = new Map<string, number>();
   for (const [name, fault] of Object.entries(TRAPS)) {
-    const text = textOf(thrownBy(traps[name] as () => void));
+    const thrown = thrownBy(traps[name] as () => void);
+    const text = thrown instanceof WebAssembly.RuntimeError ? textOf(thrown) : null;
     const known = text === null ? undefined : texts.get(text);
     if (text === null || (known !== undefined && known !== fault)) {
       const why = `this engine shows "${name}" as ${text === null ? "no trap" : `"${text}"`}`;
@@ -78,8 +79,8 @@ function thrownBy(trap: () => void): unknown {
 }
 
 /** What an engine says about a trap; JavaScriptCore adds the expression that was evaluated. */
-function textOf(error: unknown): string | null {
-  return error instanceof WebAssembly.RuntimeError ? error.message.replace(/ \(evaluating .*/s, "") : null;
+function textOf({ message }: WebAssembly.RuntimeError): string {
+  return message.replace(/ \(evaluating .*/s, "");
 }
 
 let texts: ReadonlyMap<string, number> | null = null;
@@ -95,9 +96,8 @@ export function knowTraps(): ReadonlyMap<string, number> {
  * thrown on.
  */
 export function faultOf(error: unknown, aux: Int32Array): number | null {
-  const text = textOf(error);
-  if (text === null) return null;
+  if (!(error instanceof WebAssembly.RuntimeError)) return null;
   const injected = aux[AUX_FAULT >> 2] as number;
   if (injected !== FAULT_NONE) return injected;
-  return knowTraps().get(text) ?? null;
+  return knowTraps().get(textOf(error)) ?? null;
 }
