@@ -17,7 +17,7 @@ import { batchMetadata, type Item, openBatches } from "../batch/batches.ts";
 import { guest } from "../fixture.ts";
 import { Machine } from "../program/harness.ts";
 import { OWN_BLOCKS } from "../shared-data.ts";
-import { geometricMean, quantile, timesAsFast } from "./measure.ts";
+import { geometricMean, quantile, spreadOf, timesAsFast } from "./measure.ts";
 import type { Report } from "./report.ts";
 
 const BOUND = 16 << 20;
@@ -106,7 +106,7 @@ class Bench {
     const speeds = new Map<string, number>();
     for (const [name, list] of times) {
       const median = quantile(list, 0.5);
-      const spread = (quantile(list, 0.75) - quantile(list, 0.25)) / 2 / median;
+      const spread = spreadOf(list);
       const ratio = timesAsFast(list, loop);
       speeds.set(name, ratio);
       const row = { name: `${one.name}, ${name}`, value: (median * 1e3) / count, unit: "µs/item", spread };
@@ -193,7 +193,7 @@ async function variantRatio(report: Report, kernel: Kernel, turns: number): Prom
     if (round >= 0) ratios.push(batch / production);
   }
   const ratio = quantile(ratios, 0.5);
-  const spread = (quantile(ratios, 0.75) - quantile(ratios, 0.25)) / 2 / ratio;
+  const spread = spreadOf(ratios);
   report.row({ name: `r, ${kernel}: batch variant`, value: ratio, unit: "× sequential", spread });
   return ratio;
 }

@@ -24,7 +24,7 @@ import { callsOf } from "../../examples/evm/table.ts";
 import { loadGuest } from "../../examples/guests.ts";
 import type { BatchReport, RuntimeOptions } from "../../runtime/index.ts";
 import { timeReference } from "../evm/ethereumjs.ts";
-import { quantile, timesAsFast } from "./measure.ts";
+import { quantile, spreadOf, timesAsFast } from "./measure.ts";
 import type { BenchmarkOptions, Report } from "./report.ts";
 
 const ROUNDS = 5;
@@ -190,7 +190,7 @@ function reportRows(
   for (const [i, { name }] of contenders.entries()) {
     const rates = (times[i] as readonly number[]).map((ms) => gas / 1000 / ms);
     const value = quantile(rates, 0.5);
-    const spread = (quantile(rates, 0.75) - quantile(rates, 0.25)) / 2 / value;
+    const spread = spreadOf(rates);
     const row = { name: `${what}: ${name}`, value, unit: "Mgas/s", spread };
     const ratio = timesAsFast(times[i] as number[], times[0] as number[]);
     report.row(i === 0 ? row : { ...row, baseline: `${what}: plain`, ratio });

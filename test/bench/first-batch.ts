@@ -13,7 +13,7 @@ import type { RuntimeOptions } from "../../runtime/index.ts";
 import { BATCH_ROOT, batchMetadata, childMetadata } from "../batch/batches.ts";
 import { ENDLESS_GAS, fitted, guest } from "../fixture.ts";
 import type { FirstBatch, FirstBatchTask } from "./first-batch-run.ts";
-import { quantile, timesAsFast } from "./measure.ts";
+import { quantile, spreadOf, timesAsFast } from "./measure.ts";
 import type { Report } from "./report.ts";
 
 const ROUNDS = 9;
@@ -82,7 +82,7 @@ async function measure(report: Report, directory: string): Promise<void> {
     for (const [i, { name }] of VARIANTS.entries()) {
       const list = times[i] as number[];
       const median = quantile(list, 0.5);
-      const spread = (quantile(list, 0.75) - quantile(list, 0.25)) / 2 / median;
+      const spread = spreadOf(list);
       const title = `${ITEMS} items of ${us} µs, ${name}`;
       const row = { name: title, value: (median * 1e3) / ITEMS, unit: "µs/item", spread };
       const compared = { baseline: "as fast as sequential", ratio: timesAsFast(list, loop) };

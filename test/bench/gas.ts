@@ -15,7 +15,7 @@ import { activation, gasGuest, make, type Row } from "../gas/rows.ts";
 import { START_ROWS } from "../gas/start-rows.ts";
 import { measureLoads, STORE_REASON, STORE_ROW } from "../gas/store-row.ts";
 import { callUnits, heapUnits, UNIT_PROGRAMS } from "../gas/units.ts";
-import { quantile } from "./measure.ts";
+import { quantile, spreadOf } from "./measure.ts";
 import type { Report } from "./report.ts";
 
 /** Times the plain loop, at most; the goal is half of it. */
@@ -71,7 +71,7 @@ async function measureRow(row: Row): Promise<{ factor: number; perGas: number; s
     factors.push(time / base);
   }
   const perGas = quantile(times, 0.5);
-  const spread = (quantile(times, 0.75) - quantile(times, 0.25)) / 2 / perGas;
+  const spread = spreadOf(times);
   return { factor: quantile(factors, 0.5), perGas, spread };
 }
 

@@ -14,7 +14,7 @@ import { programHash, Runtime } from "../../runtime/index.ts";
 import { admit } from "../../runtime/program/admit.ts";
 import { Machine } from "../program/harness.ts";
 import { OWN_BLOCKS } from "../shared-data.ts";
-import { quantile } from "./measure.ts";
+import { quantile, spreadOf } from "./measure.ts";
 import type { Report } from "./report.ts";
 
 const STATE_BYTES = 16 << 20;
@@ -87,7 +87,7 @@ async function compare(report: Report, contenders: readonly Contender[]): Promis
   }
   for (const [i, { name }] of contenders.entries()) {
     const value = quantile(rates[i]!, 0.5);
-    const spread = (quantile(rates[i]!, 0.75) - quantile(rates[i]!, 0.25)) / 2 / value;
+    const spread = spreadOf(rates[i]!);
     const row = { name, value, unit: "transfers/s", spread };
     const ratio = quantile(
       rates[i]!.map((rate, round) => rate / rates[0]![round]!),

@@ -67,7 +67,7 @@ export async function measure(
   return variants.map((variant, i) => ({
     name: variant.name,
     nanoseconds: quantile(times[i]!, 0.5),
-    spread: (quantile(times[i]!, 0.75) - quantile(times[i]!, 0.25)) / 2 / quantile(times[i]!, 0.5),
+    spread: spreadOf(times[i]!),
     ratio: timesAsFast(times[0]!, times[i]!),
     times: times[i]!,
   }));
@@ -82,6 +82,11 @@ export function reportTimes(report: Report, measurements: readonly Measurement[]
 }
 
 /** The value that a share `q` of `values` does not exceed, interpolated. */
+/** Half the distance between the quartiles, as a share of the median. */
+export function spreadOf(values: readonly number[]): number {
+  return (quantile(values, 0.75) - quantile(values, 0.25)) / 2 / quantile(values, 0.5);
+}
+
 export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const position = q * (sorted.length - 1);
