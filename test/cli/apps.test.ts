@@ -3,31 +3,18 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { connect, type RemoteApp } from "../../runtime/node/connect.ts";
-import { ENV, type Ended, MAIN, stillpointIn } from "./stillpoint.ts";
+import { directoryWithPackage, ENV, type Ended, MAIN, stillpointIn } from "./stillpoint.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const directory = mkdtempSync(join(tmpdir(), "stillpoint-apps-"));
+const directory = directoryWithPackage("apps");
 const project = join(directory, "hello");
 const contract = join(project, "contracts/bank.ts");
 const stillpoint = (...args: string[]): Ended => stillpointIn(project, ...args);
 
 before(() => {
-  mkdirSync(join(directory, "node_modules"));
-  symlinkSync(ROOT, join(directory, "node_modules/stillpoint"));
   assert.equal(stillpointIn(directory, "new", "hello").status, 0);
 });
 after(() => rmSync(directory, { recursive: true }));

@@ -3,29 +3,15 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { compileWithFlags } from "../../runtime/compile.ts";
 import { admit } from "../../runtime/index.ts";
-import { ENV, MAIN, stillpoint, stillpointIn } from "./stillpoint.ts";
+import { directoryWithPackage, ENV, MAIN, ROOT, stillpoint, stillpointIn } from "./stillpoint.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const directory = mkdtempSync(join(tmpdir(), "stillpoint-programs-"));
+const directory = directoryWithPackage("programs");
 after(() => rmSync(directory, { recursive: true }));
-// The package is found as in a project that has it.
-mkdirSync(join(directory, "node_modules"));
-symlinkSync(ROOT, join(directory, "node_modules/stillpoint"));
 
 const project = join(directory, "hello");
 const contract = join(project, "contracts/bank.ts");

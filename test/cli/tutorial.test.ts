@@ -2,14 +2,11 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { ENV, type Ended, MAIN } from "./stillpoint.ts";
+import { directoryWithPackage, ENV, type Ended, MAIN, ROOT } from "./stillpoint.ts";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const page = readFileSync(join(ROOT, "docs/tutorial.md"), "utf8");
 const steps = page.split(/^## /m).slice(1);
 
@@ -20,10 +17,8 @@ function here(text: string): string {
 }
 
 test("the tutorial does what it says", (t) => {
-  const directory = mkdtempSync(join(tmpdir(), "stillpoint-tutorial-"));
+  const directory = directoryWithPackage("tutorial");
   t.after(() => rmSync(directory, { recursive: true }));
-  mkdirSync(join(directory, "node_modules"));
-  symlinkSync(ROOT, join(directory, "node_modules/stillpoint"));
   let cwd = directory;
   assert.equal(steps.length, 6);
   for (const step of steps) {
