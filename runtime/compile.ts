@@ -38,6 +38,7 @@ import {
   toPosix,
 } from "./compiler/sources.ts";
 import { compileOnThread } from "./compiler/thread.ts";
+import { reportSources } from "./compiler/watching.ts";
 import { UsageError } from "./errors.ts";
 import { WASM_PAGE_BYTES } from "./limits.ts";
 import { readState } from "./program/decode/state.ts";
@@ -160,6 +161,7 @@ async function built(
   lock: Lock | null,
   prints = false,
 ): Promise<Built> {
+  reportSources(entry, [lockPath(entry)]);
   const base = resolve(options.baseDirectory ?? findPackage(dirname(entry)) ?? dirname(entry));
   const source = toPosix(relative(base, entry));
   const typed = await typedGuest(source, base, lock, prints);

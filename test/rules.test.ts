@@ -96,7 +96,7 @@ test("no memory as a whole is a Buffer", () => {
 
 /**
  * Which layers each layer may import, besides itself. "base": arguments.ts, errors.ts, limits.ts, lazy.ts,
- * u64.ts, work.ts and what they need.
+ * thread-env.ts, u64.ts, work.ts and what they need.
  */
 const LAYERS: Record<string, readonly string[]> = {
   syscalls: [],
@@ -154,6 +154,7 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/cli": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
     ...["runtime/program", "runtime/typed", "runtime/app", "runtime/http", "runtime/node"],
+    "runtime/compiler/watching.ts",
   ],
   examples: [
     ...["base", "syscalls", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
@@ -163,7 +164,7 @@ const LAYERS: Record<string, readonly string[]> = {
 };
 
 function layerOf(name: string): string {
-  if (/^runtime\/(arguments|errors|limits|lazy|u64|work)\.ts$/.test(name)) return "base";
+  if (/^runtime\/(arguments|errors|limits|lazy|thread-env|u64|work)\.ts$/.test(name)) return "base";
   if (name in LAYERS) return name;
   const parts = name.split("/");
   const layer = parts[0] === "runtime" ? parts.slice(0, 2).join("/") : parts[0]!;
@@ -261,7 +262,9 @@ test("every source opens with a comment that says what it is", () => {
 test("nothing is left unfinished, and nothing speaks of how it was made", () => {
   const words =
     /\b(TODO|FIXME|XXX|HACK)\b|\b(session|subagent)s?\b|\bissue #|not (yet )?implemented|\bfor now\b/i;
-  const names = files.filter((name) => name !== "test/rules.test.ts"); // which has to spell them out
+  // One has to spell them out, to the other they are Node's words for a test.
+  const exempt = ["test/rules.test.ts", "runtime/cli/reporter.ts"];
+  const names = files.filter((name) => !exempt.includes(name));
   assert.deepEqual(violations(names, words, read), []);
 });
 

@@ -16,6 +16,7 @@ export type {
 } from "../typed/client.ts";
 export { App } from "./app.ts";
 export { type Authentication, signed } from "./authentication.ts";
+export { expectGas } from "./gas-snapshot.ts";
 export type {
   AppEvent,
   ApplyOptions,

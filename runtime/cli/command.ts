@@ -2,7 +2,7 @@
  * What a command is, as data: help, suggestions, completions, docs/cli.md and the check of its input follow
  * from it. The code of a command is elsewhere, so that it is loaded only when the command is called.
  *
- * Every command takes --json and --help besides its own options; only `test` refuses --json.
+ * Every command takes --json and --help besides its own options.
  */
 
 /** Where completions look for values. */

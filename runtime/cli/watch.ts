@@ -3,25 +3,10 @@
 import { existsSync, type FSWatcher, readFileSync, watch } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { lockPath } from "../compile.ts";
+import { sourcesBelow } from "../compiler/watching.ts";
 
 /** How long to wait after a change: editors write a file in several steps. */
 const SETTLED_MS = 60;
-
-/** The entry file, and the files that it imports by relative paths, directly or not. */
-export function sourcesBelow(entry: string): Set<string> {
-  const files = new Set<string>();
-  const visit = (file: string): void => {
-    if (files.has(file)) return;
-    files.add(file);
-    if (!existsSync(file)) return;
-    for (const [, name] of readFileSync(file, "utf8").matchAll(/\bfrom\s+["'](\.[^"']+)["']/g)) {
-      const target = resolve(dirname(file), name as string);
-      visit(target.endsWith(".ts") ? target : `${target}.ts`);
-    }
-  };
-  visit(resolve(entry));
-  return files;
-}
 
 /**
  * Calls `onChange` after each change of a source; changes during a call lead to one more call after it.

@@ -8,6 +8,7 @@
 
 import { Worker } from "node:worker_threads";
 import { UsageError } from "../errors.ts";
+import { threadEnvironment } from "../thread-env.ts";
 import type { Compiled, Read } from "./asc.ts";
 import type { Request } from "./sources.ts";
 import type { Answer } from "./worker.ts";
@@ -56,7 +57,11 @@ async function run(request: Request, timeoutMs: number): Promise<Compiled & { re
 
 function start(): Worker {
   // What asc prints when it crashes is nobody's.
-  const thread = new Worker(new URL(FILE, import.meta.url), { stdout: true, stderr: true });
+  const thread = new Worker(new URL(FILE, import.meta.url), {
+    env: threadEnvironment(),
+    stdout: true,
+    stderr: true,
+  });
   thread.on("message", (answer: Answer) => told?.answer(answer));
   thread.on("error", (error: Error) => lose(thread, `the compiler failed: ${error.message}`));
   thread.on("exit", () => lose(thread, CRASHED));

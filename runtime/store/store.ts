@@ -9,6 +9,7 @@ import { Worker } from "node:worker_threads";
 import { KernelPanic, StoreError } from "../errors.ts";
 import { HEADER_STORED, type Heap, type HeapHandle, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 import { LOADER_NONE, LOADER_READY, LOADER_STATE } from "../heap/stub.ts";
+import { threadEnvironment } from "../thread-env.ts";
 import { type Answer, buffers, type Call, type StorePlace, type ThreadData } from "./message.ts";
 import type { ArchivedRecord } from "./record.ts";
 import type { StoreState } from "./state.ts";
@@ -122,6 +123,7 @@ export class Stores {
 
   #start(): Worker {
     const thread = new Worker(threadFile, {
+      env: threadEnvironment(),
       workerData: { heap: this.#handle, owner: OWNER } satisfies ThreadData,
     });
     thread.on("message", (answer: Answer) => this.#answered(answer));

@@ -24,6 +24,7 @@ import { RequestLoader } from "../heap/stub.ts";
 import { FIRST_COSTS } from "../kernel/gas.ts";
 import type { FirstRules, ProgramHandle } from "../kernel/program.ts";
 import { slotsOfWorker, WORKER_STACK_BYTES } from "../limits.ts";
+import { threadEnvironment } from "../thread-env.ts";
 import { Alive } from "./alive.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
 import { type Memo, type NewJob, NO_ENTRY } from "./job.ts";
@@ -123,6 +124,7 @@ export class Pool {
     });
     this.#piscina = new Piscina({
       filename: workerFile,
+      env: threadEnvironment(),
       minThreads: Math.min(workers, atOnce),
       maxThreads: workers + views,
       concurrentTasksPerWorker: 1,

@@ -188,7 +188,6 @@ test("test runs the tests of the project", () => {
   assert.equal(run().status, 1);
   const good = run("--name", "good");
   assert.equal(good.status, 0, good.stdout);
-  refuses(run("--json"), 2, /test has no --json/);
 });
 
 /** A node that `stillpoint dev` runs. */

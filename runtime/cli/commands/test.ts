@@ -2,21 +2,24 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { UsageError } from "../../errors.ts";
+import { UPDATE_GAS } from "../../app/gas-snapshot.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
 import { EXIT_FAILED, EXIT_OK } from "../terminal.ts";
 
+const REPORTER = new URL(`../reporter.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
+
 export const test: Handler<Spec<"test">> = async ({ args, options, json }) => {
-  const { watch, name } = options;
-  if (json) throw new UsageError("BAD_OPTION", "test has no --json: use the reporters of node --test");
+  const { watch, name, "update-gas": updatesGas } = options;
   const words = [
     "--test",
     ...(watch ? ["--watch"] : []),
     ...(name === undefined ? [] : [`--test-name-pattern=${name}`]),
+    ...(json ? [`--test-reporter=${REPORTER.href}`, "--test-reporter-destination=stdout"] : []),
     ...args.FILE,
   ];
-  const child = spawn(process.execPath, words, { stdio: "inherit" });
+  const env = updatesGas ? { ...process.env, [UPDATE_GAS]: "1" } : process.env;
+  const child = spawn(process.execPath, words, { stdio: "inherit", env });
   const ignore = (): void => {}; // the child has the signal as well, and says how it ended
   process.on("SIGINT", ignore);
   const [code] = (await once(child, "exit")) as [number | null];

@@ -68,7 +68,11 @@ is the type for App.open<Client>(…). APP.wasm is what App.open takes as "progr
     options: {
       watch: { about: "runs them again when they, or what they import, change" },
       name: { about: "only tests whose name matches", value: "PATTERN" },
+      "update-gas": { about: "writes the gas snapshots of expectGas anew, instead of comparing them" },
     },
+    about: `--json prints a line for each test, { "name", "file", "line", "outcome", "ms" } and "error" if it
+failed, and then the counts. With --watch a test is run again also when the source of a contract that it
+opens changes.`,
     no: "if a test fails",
     example: "test --name overdraft",
   },

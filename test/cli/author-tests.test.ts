@@ -1,0 +1,139 @@
+/** What tests of authors rely on: gas snapshots, JSON, a rerun when a contract changes, no hanging. */
+
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { directoryWithPackage, ENV, type Ended, stillpointIn } from "./stillpoint.ts";
+
+const directory = directoryWithPackage("author");
+const contract = join(directory, "contracts/counter.ts");
+const stillpoint = (...args: string[]): Ended => stillpointIn(directory, ...args);
+const APP = JSON.stringify(new URL("../../runtime/app/index.ts", import.meta.url).href);
+
+const COUNTER = `import { StateCell, contract, transaction } from "stillpoint/guest";
+const count = new StateCell<u64>();
+@contract class Counter {
+  @transaction add(amount: u64): void { count.add(amount); }
+}
+`;
+const HEAD = `import assert from "node:assert/strict";
+import { test } from "node:test";
+import { App, TestContract, expectGas } from ${APP};
+const options = { contract: "contracts/counter.ts" };
+`;
+
+const write = (name: string, text: string): void => writeFileSync(join(directory, name), text);
+
+before(() => {
+  mkdirSync(join(directory, "contracts"));
+  mkdirSync(join(directory, "test"));
+  write("package.json", '{ "name": "author", "type": "module" }');
+  writeFileSync(contract, COUNTER);
+});
+after(() => rmSync(directory, { recursive: true }));
+
+const GAS = `${HEAD}
+const counter = await TestContract.open(options.contract);
+test("gas", () => {
+  const add = () => counter.call(counter.client.Counter.add({ amount: 5n }));
+  expectGas("test/counter.gas.json", { "add, the first": add(), add: add(), fixed: 7 });
+});
+`;
+
+test("a gas snapshot is written when asked for, and then holds the program to it", () => {
+  write("test/gas.test.ts", GAS);
+  const run = (...args: string[]) => stillpoint("test", "test/gas.test.ts", "--json", ...args);
+  const errorOf = ({ stdout }: Ended) => JSON.parse(stdout.split("\n")[0] as string).error;
+  const missing = run();
+  assert.equal(missing.status, 1, missing.stderr);
+  assert.match(errorOf(missing), /^gas differs from test\/counter\.gas\.json:\n {2}there is no such file\n/);
+  assert.equal(run("--update-gas").status, 0);
+  const file = join(directory, "test/counter.gas.json");
+  const text = readFileSync(file, "utf8");
+  assert.deepEqual(Object.keys(JSON.parse(text)), ["add", "add, the first", "fixed"]);
+  const same = run();
+  assert.equal(same.status, 0, same.stdout);
+
+  const { add } = JSON.parse(text);
+  const changed = { ...JSON.parse(text), fixed: undefined, add: 2 * add, gone: 3 };
+  writeFileSync(file, JSON.stringify(changed));
+  const lines = errorOf(run()).split("\n");
+  assert.deepEqual(lines.slice(1, 4), [
+    `  add: ${add}, ${2 * add} in the file (-50.0 %)`,
+    "  fixed: 7, not in the file",
+    "  gone: 3 in the file, not called",
+  ]);
+  assert.match(lines[4], /stillpoint test --update-gas/);
+  writeFileSync(file, "[");
+  assert.match(errorOf(run()), /the JSON of a gas snapshot/);
+  rmSync(file);
+});
+
+const HANGS = `${HEAD}
+test("passes", () => {});
+test("later", (t) => t.skip());
+test("fails before close", async () => {
+  const app = await App.open({ ...options, workers: 2 });
+  void app.submit(app.client.Counter.add({ amount: 5n }), { from: new Uint8Array(20) });
+  await app.produce();
+  void app.events().next();
+  assert.ok(app.state.count.value === 6n, "six");
+  await app.close();
+});
+`;
+
+test("a test that fails before it closes its app ends, and --json has a line for each", () => {
+  write("test/fails.test.ts", HANGS);
+  const { status, stdout } = stillpoint("test", "test/fails.test.ts", "--json");
+  const lines = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  assert.equal(status, 1);
+  assert.deepEqual(lines.map(({ name, outcome }) => [name, outcome]).slice(0, 3), [
+    ["passes", "passed"],
+    ["later", "skipped"],
+    ["fails before close", "failed"],
+  ]);
+  assert.equal(lines[2].error, "six");
+  assert.ok(lines[2].file.endsWith("fails.test.ts") && lines[2].line > 1 && lines[2].ms > 0);
+  assert.deepEqual(lines.at(-1), { passed: 1, failed: 1, skipped: 1 });
+});
+
+const WATCHED = `${HEAD}
+test("opens", async () => {
+  const { client } = await TestContract.open(options.contract);
+  console.log("functions:", Object.keys(client.Counter).join());
+});
+`;
+
+test("a change of a contract runs its tests again, also after one that does not compile", async () => {
+  write("test/watched.test.ts", WATCHED);
+  const words = ["--test", "--watch", "--test-reporter=tap", "test/watched.test.ts"];
+  const child: ChildProcess = spawn(process.execPath, words, { cwd: directory, env: ENV });
+  let said = "";
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    said += text;
+  });
+  const until = async (text: RegExp): Promise<void> => {
+    for (const end = Date.now() + 60_000; !text.test(said); ) {
+      assert.ok(Date.now() < end && child.exitCode === null, said);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    said = "";
+  };
+  try {
+    await until(/functions: add\n/);
+    writeFileSync(contract, COUNTER.replace("count.add(amount)", "cuont.add(amount)"));
+    await until(/not ok \d+ - opens/);
+    writeFileSync(contract, COUNTER.replace("add(amount: u64)", "more(amount: u64)"));
+    await until(/functions: more\n/);
+  } finally {
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    writeFileSync(contract, COUNTER);
+  }
+});
