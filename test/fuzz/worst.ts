@@ -1,6 +1,6 @@
 /**
  * The search for the worst block: random calls of the fuzzer "gas" (test/gas/generate.ts), timed instead of
- * counted, with programs of random globals, tables, sizes and code. It looks for the steps that take most CPU
+ * counted, with programs of random shape: globals, tables, entries and their names, functions, segments, sizes. It looks for the steps that take most CPU
  * time of their thread for their gas, plays their rounds again to sort out chance, and says how long a block
  * of the default limits would take that did nothing else.
  */
@@ -8,8 +8,8 @@
 import { DEFAULT_GAS_LIMIT } from "../../runtime/limits.ts";
 import { quantile } from "../bench/measure.ts";
 import { type Call, Caller, PLENTY, type Request } from "../gas/caller.ts";
-import { LARGE_PAGES, playSteps, SMALL_PAGES, STEPS } from "../gas/generate.ts";
-import { globalsModule, growerModule, tableModule, tinyModule } from "../gas/modules.ts";
+import { LARGE_PAGES, type Next, playSteps, SMALL_PAGES, STEPS } from "../gas/generate.ts";
+import { growerModule, shapedModule, tinyModule } from "../gas/modules.ts";
 import { activation, gasGuest, make } from "../gas/rows.ts";
 import { memoryFor } from "../gas/steps.ts";
 import { World } from "../gas/world.ts";
@@ -27,6 +27,8 @@ const CHECKED = 6;
 const REPEATS = 2;
 const LOOP_TURNS = 10_000_000n;
 const HEAP_BYTES = 2 ** 32;
+/** Beyond what the large guest touches, in pages of 64 KiB: up to 1 GiB of memory without pages. */
+const EMPTY_PAGES = [0, 1_000, 16_000];
 
 export interface WorstStep {
   readonly kind: string;
@@ -97,13 +99,10 @@ const sorted = (steps: Iterable<WorstStep>): WorstStep[] =>
 /** Plays a round; what each of its steps took. */
 async function timedRound(seed: number): Promise<WorstStep[]> {
   const next = random(seed);
-  const guests = await Promise.all([SMALL_PAGES, LARGE_PAGES].map((pages) => gasGuest(memoryFor(pages))));
-  const modules = [
-    globalsModule(1 + next(2_000)),
-    tableModule(1 + next(10_000)),
-    growerModule(300),
-    tinyModule(next(1_000)),
-  ];
+  const empty = EMPTY_PAGES[next(EMPTY_PAGES.length)] as number;
+  const sizes = [memoryFor(SMALL_PAGES), memoryFor(LARGE_PAGES) + empty];
+  const guests = await Promise.all(sizes.map((pages) => gasGuest(pages)));
+  const modules = [anyModule(next), anyModule(next), growerModule(16_384), tinyModule(next(1_000))];
   const clock = new Clock(await Caller.open([...guests, ...modules], { heapBytes: HEAP_BYTES }));
   playSteps(clock, next, STEPS_OF_ROUND, Object.keys(STEPS));
   return [...clock.spent]
@@ -112,6 +111,23 @@ async function timedRound(seed: number): Promise<WorstStep[]> {
       const [step = "", kind = ""] = name.split(" ");
       return { kind, seed, step: Number(step), nanosecondsPerGas: (milliseconds * 1e6) / gas };
     });
+}
+
+/** Of each of what a module has nothing, a little, or up to as much as admission allows. */
+function anyModule(next: Next): Uint8Array {
+  const some = (most: number): number => [0, 1 + next(10), 1 + next(most)][next(3)] as number;
+  const globals = 1 + some(1_900);
+  return shapedModule({
+    globals,
+    constants: some(1_950 - globals),
+    tables: 1 + some(99),
+    elements: some(10_000),
+    entries: some(9_000),
+    functions: some(40_000),
+    segments: some(5_000),
+    passive: some(4_900),
+    memoryPages: 1 + some(200),
+  });
 }
 
 async function timeLoop(): Promise<number> {

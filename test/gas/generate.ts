@@ -10,7 +10,7 @@ import type { GetSpec, PutSpec } from "../driver.ts";
 import { quota } from "../driver.ts";
 import { PLENTY } from "./caller.ts";
 import { batchOf } from "./item-rows.ts";
-import { loopsModule, tinyModule } from "./modules.ts";
+import { entryName, loopsModule, tinyModule } from "./modules.ts";
 import { fillOwn, PAGE } from "./rows.ts";
 import { PRIVATE, Steps } from "./steps.ts";
 import type { World } from "./world.ts";
@@ -213,6 +213,11 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     const entry = ENTRIES[play.world.caller.about(child)?.program ?? 0] ?? entries;
     for (let i = next(3); i >= 0; i--) play.start(child, pick(next, entry), BigInt(next(4)));
   },
+  /** Entries by their names, long or short, many of which there are not. */
+  entries: (play) => {
+    const { child, next } = play;
+    for (let i = 4 + next(60); i > 0; i--) play.start(child, entryName(next(10_000)), BigInt(next(4)));
+  },
   resume: (play) => play.start(play.guest, ""),
   run: (play) => {
     const child = play.guest;
@@ -414,6 +419,52 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     const steps = new Steps().put(0, { program: HASH }, count).put(0, { start }, count / 2);
     for (const request of batchOf(world.caller, child, { count: 1, gas: 1e9, steps: [steps] })) {
       world.call(request);
+    }
+  },
+  /**
+   * Pages all over a large memory, alone or in pieces: the caller's, equal or different, or the child's own;
+   * then the child runs with little to do, and merges and copies look at what lies far apart.
+   */
+  layout: (play) => {
+    const { next } = play;
+    const guest = play.makeGuest(LARGE);
+    const spread = 1 << next(12);
+    const [places, piece] = [1 + next(50), 1 + next(8)];
+    const at = (i: number): number => PRIVATE + ((i * spread) % (LARGE_PAGES - piece)) * PAGE;
+    const own = new Steps(SCRIPT);
+    for (let i = 0; i < places; i++) own.touch(at(i), piece, next(3));
+    fillOwn(play.world.caller, 0, next(4), 8);
+    const ranges = Array.from({ length: places }, (_, i) => {
+      return {
+        source: next(8 - piece + 1) * PAGE,
+        target: at(next(2) * i) + next(2),
+        length: piece * PAGE - 1,
+      };
+    });
+    for (let i = next(3); i >= 0; i--) {
+      if (next(2) === 0) play.run(guest, own);
+      else play.put(guest, { ranges });
+      play.start(guest, "nothing");
+    }
+    const copy = ranges.map(({ target, length }, i) => ({
+      source: target,
+      length,
+      target: (1 << 20) + i * 8 * PAGE,
+    }));
+    play.get(guest, { copy });
+    play.get(guest, { merge: { address: PRIVATE, length: (LARGE_PAGES - 50) * PAGE } });
+  },
+  /** Memory without pages: a child of a size up to the largest, which does nothing, or falls back. */
+  emptiness: (play) => {
+    const { next, world } = play;
+    const child = 1 + next(CHILDREN);
+    const program = world.caller.hashes[GROWER] as Uint8Array;
+    play.plenty(child, { program, memoryQuotaPages: quota(40_000) });
+    play.plenty(child, { start: { entry: "grow", argument: BigInt(upTo(next, 16_000)), gas: 1e9 } });
+    play.plenty(child);
+    for (let i = 4 + next(100); i > 0; i--) {
+      play.plenty(child, { start: { entry: "nothing", gas: 30_000 } });
+      play.plenty(child);
     }
   },
   settle: (play) => play.world.settle(),

@@ -1,5 +1,6 @@
 /** Modules whose instances, code or instructions are as expensive as the limits of admission allow. */
 
+import { WASM_PAGE_BYTES } from "../../runtime/limits.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
 import type { Code } from "../../runtime/program/instrument/code.ts";
 import { build, type Fn } from "../program/build.ts";
@@ -128,4 +129,67 @@ export function freeModule(kind: "moves" | "blocks" | "constants", size = 20_000
     Array.from({ length: LOCALS }, () => op.I64),
   );
   return build({ memory: [1, 1], functions: [body] });
+}
+
+/** How much a module has of what an instance and its image are made of: each within the limits of admission. */
+export interface Shape {
+  /** Mutable, 16 bytes each; and immutable ones. */
+  readonly globals: number;
+  readonly constants: number;
+  readonly tables: number;
+  /** Of all tables together, all of them filled. */
+  readonly elements: number;
+  /** Entries beside "nothing", "change" and "growTrap": `entryName` says how they are called. */
+  readonly entries: number;
+  readonly functions: number;
+  /** Segments of data that lie at equal distances in all of the initial memory; and passive ones. */
+  readonly segments: number;
+  readonly passive: number;
+  /** Of the initial memory. */
+  readonly memoryPages: number;
+}
+
+/** The name of entry `i` of a shaped module: from one to a thousand bytes. */
+export function entryName(i: number): string {
+  return `${i}`.padEnd((i * 7_919) % 1_000, "_");
+}
+
+/** A module of this shape. */
+export function shapedModule(shape: Shape): Uint8Array {
+  const vector = (code: Code): void => {
+    code.op(op.V128_CONST);
+    for (let i = 0; i < 16; i++) code.u8(i);
+  };
+  const mutable = Array.from({ length: shape.globals }, () => ({ type: op.V128, initial: vector }));
+  const constants = Array.from({ length: shape.constants }, () => {
+    return { type: op.V128, mutable: false, initial: vector };
+  });
+  const change = entry("change", (code) => {
+    if (shape.globals > 0) {
+      code.get(0);
+      code.op(I64X2_SPLAT);
+      code.index(op.GLOBAL_SET, shape.globals - 1);
+    }
+    code.get(0);
+  });
+  const functions = [nothing, change, growTrap];
+  for (let i = 0; i < shape.functions; i++) functions.push({ ...ENTRY, code: (code) => code.get(0) });
+  const each = Math.floor(shape.elements / Math.max(shape.tables, 1));
+  const tables = Array.from({ length: shape.tables }, () => ({ minimum: each, maximum: each }));
+  const filling = tables.map((_, table) => {
+    return { table, offset: 0, functions: Array.from({ length: each }, (_, i) => i % functions.length) };
+  });
+  const distance = Math.floor((shape.memoryPages * WASM_PAGE_BYTES) / Math.max(shape.segments, 1));
+  const bytes = Uint8Array.of(1, 2, 3);
+  const active = Array.from({ length: shape.segments }, (_, i) => ({ offset: i * distance, bytes }));
+  const passive = Array.from({ length: shape.passive }, () => ({ offset: null, bytes }));
+  return build({
+    memory: [shape.memoryPages, shape.memoryPages + 2],
+    tables,
+    globals: [...mutable, ...constants],
+    functions,
+    exports: Array.from({ length: shape.entries }, (_, i) => [entryName(i), 0, i % functions.length]),
+    elements: filling,
+    data: [...active, ...passive],
+  });
 }
