@@ -66,14 +66,17 @@ export const WORKER_STACK_BYTES = 64 << 20;
 /** What the kernel's own frames take for each level of inline nesting, at most. */
 export const HOST_FRAME_BYTES = 256 << 10;
 /**
- * Instances with memories that a worker keeps, and all of them together; V8 holds about 16,000 memories in a
- * process, and an instance has two. A memory cannot shrink, and making one takes 0.2 ms and more: so there
- * are more than a memory quota of 4 GiB has room for processes of different sizes, which are 361.
+ * Instances with memories that a pool keeps (kernel/slots/slot-pool.ts), and all pools together; V8 holds
+ * about 16,000 memories in a process, and an instance has two. A memory cannot shrink, and making one takes
+ * 0.2 ms and more: so there are more than a memory quota of 4 GiB has room for processes of different sizes,
+ * which are 361.
  */
 export const SLOTS_LIMIT = 384;
-export const ALL_SLOTS_LIMIT = 6_144;
-/** Memory that a worker's unused instances have touched at most; the oldest are dropped. */
+export const ALL_SLOTS_LIMIT = 6_528;
+/** Bytes of the host that the unused instances of a pool take at most; the oldest are dropped. */
 export const SLOT_BYTES_LIMIT = 1 << 30;
+/** Functions that the stacks of a trace name in all: later faults of a block have no stack. */
+export const TRACE_FRAMES_LIMIT = 65_536;
 
 /**
  * The option "gasLimit" by default, small enough for a block that loads from all over memory to be over in
@@ -83,9 +86,12 @@ export const DEFAULT_GAS_LIMIT = 500_000_000;
 /** The option "memoryQuotaPages" by default: 2 GiB, for which the default heap has room (chain/bounds.ts). */
 export const DEFAULT_MEMORY_QUOTA_PAGES = 1 << 19;
 
-/** Instances that each of so many workers keeps. */
-export function slotsOfWorker(workers: number): number {
-  return Math.min(SLOTS_LIMIT, Math.floor(ALL_SLOTS_LIMIT / workers));
+/** Pools of instances that a worker has: for its activations, and for children of the items of batches. */
+const WORKER_POOLS = 2;
+
+/** Instances that each pool keeps, of so many workers, and threads for views with a pool each. */
+export function slotsOfPool(workers: number, views: number): number {
+  return Math.min(SLOTS_LIMIT, Math.floor(ALL_SLOTS_LIMIT / (WORKER_POOLS * workers + views)));
 }
 
 /** The limits above that are no consensus rules; all others are part of the rules. */
@@ -97,7 +103,8 @@ export const HOST_LIMITS: readonly string[] = [
   "SLOT_BYTES_LIMIT",
   "DEFAULT_GAS_LIMIT",
   "DEFAULT_MEMORY_QUOTA_PAGES",
-  "slotsOfWorker",
+  "TRACE_FRAMES_LIMIT",
+  "slotsOfPool",
   "HOST_LIMITS",
 ];
 

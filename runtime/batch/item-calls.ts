@@ -20,6 +20,7 @@ import { Kernel } from "../kernel/kernel.ts";
 import type { Programs } from "../kernel/program.ts";
 import { AccumulateRequest } from "../kernel/requests/request.ts";
 import type { Slot } from "../kernel/slots/slot.ts";
+import type { SlotLimits } from "../kernel/slots/slot-pool.ts";
 import { ABORT_TEXT_LIMIT } from "../limits.ts";
 import { BASE_AT } from "./bridge.ts";
 import { childLine, type Quotas, quotaLine, readQuotas, writeQuotas } from "./cells.ts";
@@ -96,6 +97,7 @@ export class ItemCalls {
     base: WebAssembly.Memory,
     records: Records,
     load: (page: number) => void,
+    slots: SlotLimits,
   ) {
     this.#records = records;
     this.#heap = heap;
@@ -104,7 +106,7 @@ export class ItemCalls {
     this.#words = words;
     this.#base = base;
     this.#load = load;
-    this.#kernel = new Kernel(heap, programs, NOBODY_ELSE);
+    this.#kernel = new Kernel(heap, programs, NOBODY_ELSE, null, undefined, slots);
   }
 
   /** After a collection: references outside the roots are gone. */

@@ -19,7 +19,7 @@ import type { LoadedProgram } from "../kernel/program.ts";
 import { Meter } from "../kernel/slots/meter.ts";
 import { Shadow } from "../kernel/slots/shadow.ts";
 import { ROOT_PLACE } from "../kernel/slots/slot-pool.ts";
-import { PAGE_BYTES } from "../limits.ts";
+import { PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
 import * as layout from "../program/layout.ts";
 import { bridgeModule, FAULT_GIVEN_UP } from "./bridge.ts";
 import type { Core } from "./core.ts";
@@ -51,6 +51,8 @@ interface ItemExports {
 export class ItemSlot {
   readonly program: LoadedProgram;
   readonly memoryPages: number;
+  /** Bytes of the host that it takes at most: what it runs in, what that is put back to, marks and lines. */
+  readonly hostBytes: number;
   /** Children of its items are known by their number alone. */
   readonly place = ROOT_PLACE;
   readonly #calls: ItemCalls;
@@ -91,6 +93,7 @@ export class ItemSlot {
     const guest = new WebAssembly.Memory({ initial: memoryPages, maximum: memory.maximumPages });
     const auxPages = layout.batchAuxPages(stateBytes);
     const aux = new WebAssembly.Memory({ initial: auxPages, maximum: auxPages });
+    this.hostBytes = (2 * memoryPages + auxPages) * WASM_PAGE_BYTES + program.handle.instanceBytes;
     const { lookup, version, logBegin, logEnd } = core;
     this.#bridge = new WebAssembly.Instance(bridgeModule(stateBytes), {
       glue: { guest, aux, base: shared.base, core: shared.core, lookup, version, logBegin, logEnd, load },

@@ -14,6 +14,7 @@ import { readPage } from "../image/memory.ts";
 import { loadProcess, type Process } from "../image/process.ts";
 import { Inputs } from "../kernel/items/objects.ts";
 import type { LoadedProgram, Programs } from "../kernel/program.ts";
+import type { SlotLimits } from "../kernel/slots/slot-pool.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import { FAULT_INTERNAL_SEQUENTIAL } from "../program/layout.ts";
 import { highOf, lowOf } from "../u64.ts";
@@ -48,6 +49,15 @@ interface BaseFunctions {
   apply(begin: number, end: number): void;
 }
 
+export interface ParticipantOptions {
+  /** Whether it adds up its time (evidence.ts). */
+  readonly timing: boolean;
+  /** See steps.ts. */
+  readonly steps: string | null;
+  /** How many instances it keeps; `bytes` for those of items, and as much for their children. */
+  readonly slots: SlotLimits;
+}
+
 /** What all items of a batch have in common. */
 interface Work {
   readonly slot: ItemSlot;
@@ -71,6 +81,7 @@ export class Participant {
   readonly #words: Int32Array;
   readonly #calls: ItemCalls;
   readonly #slots = new Map<LoadedProgram, ItemSlot>();
+  readonly #slotBytes: number;
   readonly #timed: boolean;
   readonly #steps: Steps | null;
   #clock: Clock | null = null;
@@ -78,14 +89,14 @@ export class Participant {
   #firstItem = 0;
   #firstLease = 0;
 
-  /** `timed`: adds up its time (evidence.ts); `steps`: see steps.ts. */
   constructor(
     heap: Heap,
     programs: Programs,
     memory: BatchMemory,
     records: Records,
-    { timing, steps }: { readonly timing: boolean; readonly steps: string | null },
+    { timing, steps, slots }: ParticipantOptions,
   ) {
+    this.#slotBytes = slots.bytes;
     this.#timed = timing;
     this.#steps = loadSteps(steps);
     this.#heap = heap;
@@ -98,7 +109,16 @@ export class Participant {
     this.#core = instantiateCore(memory.coreModule, memory.core, this.#base);
     this.#itemCore = this.#steps === null ? this.#core : withSteps(this.#core, this.#steps);
     this.#words = new Int32Array(memory.core.buffer);
-    this.#calls = new ItemCalls(heap, programs, this.#itemCore, this.#words, memory.base, records, load);
+    this.#calls = new ItemCalls(
+      heap,
+      programs,
+      this.#itemCore,
+      this.#words,
+      memory.base,
+      records,
+      load,
+      slots,
+    );
   }
 
   get core(): Core {
@@ -130,9 +150,19 @@ export class Participant {
     // In the order of their last use.
     this.#slots.delete(program);
     this.#slots.set(program, slot);
-    const [oldest] = this.#slots.keys();
-    if (this.#slots.size > SLOTS_KEPT && oldest !== undefined) this.#slots.delete(oldest);
+    this.#trim();
     return slot;
+  }
+
+  /** Gives up the slots that were not used for longest, as far as there are too many. */
+  #trim(): void {
+    let bytes = 0;
+    for (const { hostBytes } of this.#slots.values()) bytes += hostBytes;
+    for (const [program, { hostBytes }] of this.#slots) {
+      if (this.#slots.size <= SLOTS_KEPT && (bytes <= this.#slotBytes || this.#slots.size === 1)) return;
+      this.#slots.delete(program);
+      bytes -= hostBytes;
+    }
   }
 
   /** Gets ready for the items of a batch. */

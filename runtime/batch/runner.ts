@@ -14,6 +14,7 @@ import { hashOf } from "../image/hash.ts";
 import type { Batch, BatchRunner } from "../kernel/items/batch.ts";
 import type { Programs } from "../kernel/program.ts";
 import { compiledLog } from "../kernel/slots/line-log.ts";
+import type { SlotLimits } from "../kernel/slots/slot-pool.ts";
 import { SLOT_BYTES_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import { readState } from "../program/decode/state.ts";
 import { contendedPlaces } from "./contended.ts";
@@ -37,6 +38,8 @@ export interface BatchOptions {
   readonly steps: string | null;
   /** What all batches come to (evidence.ts). */
   readonly counters: SharedArrayBuffer;
+  /** How many instances a thread keeps for items, and how many for their children. */
+  readonly slots: SlotLimits;
   /** Whether they tell from which items each has read. */
   readonly dependencies: boolean;
   /** Whether they tell how the threads' time is split. */

@@ -7,6 +7,7 @@ import { StoreError, UsageError } from "../errors.ts";
 import { createHeap, HEADER_STORED, type Heap, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 import { lookAt, makeStub } from "../heap/stub.ts";
 import { decodeGenesis } from "../image/rules.ts";
+import { installedBytesOf } from "../kernel/program.ts";
 import { ProgramCache } from "../program/cache.ts";
 import type { BlockRecord } from "../store/record.ts";
 import { type Store, Stores } from "../store/store.ts";
@@ -22,6 +23,7 @@ import { Engine } from "./engine.ts";
 import { firstRules, type Genesis, genesisOf } from "./genesis.ts";
 import { History } from "./history.ts";
 import { checkHost } from "./host.ts";
+import { checkHostBytes, slotLimits } from "./host-bounds.ts";
 import { Journal } from "./journal.ts";
 import type { Settings, StoreSettings } from "./options.ts";
 import { NOTHING, openJournal } from "./replay.ts";
@@ -74,10 +76,13 @@ export async function openParts(settings: Settings): Promise<Parts> {
     const { genesis, retained } = from === null ? found : branchOff(heap, found, from.block);
     const rules = retained?.head.rules ?? (await book.know(genesis.rules));
     checkHeap(rules.rules, settings, heap.usedBytes);
+    checkHostBytes(rules.rules, settings);
     const { programs, kit } = await book.compiled(rules);
     const engine = new Engine(pool, genesis, book, settings, stores);
     if (retained === null) await engine.startOf(rules);
-    pool.start({ programs, rules: { kit, costs: rules.rules.costs }, batches });
+    const { costs, memoryQuotaPages } = rules.rules;
+    const first = { kit, costs, installedBytes: installedBytesOf(memoryQuotaPages) };
+    pool.start({ programs, rules: first, batches, slots: slotLimits(rules.rules, settings) });
     const isNew = retained === null;
     const history = (retained ?? (await firstBlock(engine, rules))).withArchive(
       archiveOf(engine, store !== null),

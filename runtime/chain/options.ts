@@ -7,6 +7,7 @@ import { UsageError } from "../errors.ts";
 import { DEFAULT_GAS_LIMIT, DEFAULT_MEMORY_QUOTA_PAGES, GAS_LIMIT } from "../limits.ts";
 import type { Block } from "./block.ts";
 import { checkHeap } from "./bounds.ts";
+import { checkHostBytes } from "./host-bounds.ts";
 
 /** References into the heap are 32 bits. */
 export const HEAP_BYTES_LIMIT = 2 ** 37;
@@ -64,6 +65,12 @@ export interface RuntimeOptions {
    * 8 GiB.
    */
   readonly heapBytes?: number;
+  /**
+   * Memory of the host that guests may cause outside of the heap: instances, stacks, code. It must allow what
+   * memoryQuotaPages, gasLimit and the number of threads can come to, else `open` says the arithmetic; what
+   * it allows beyond that, threads keep instances in. Default: no limit, and threads keep 1 GiB in each pool.
+   */
+  readonly hostBytes?: number;
   /** How many blocks can be reverted to, those of the current chain before others. Default 256. */
   readonly retainBlocks?: number;
   /**
@@ -180,12 +187,16 @@ export interface StoreSettings {
 
 /** Options with defaults filled in. */
 export type Settings = Required<
-  Omit<RuntimeOptions, "root" | "from" | "programCache" | "store" | "onBatch" | "onForget" | "debug">
+  Omit<
+    RuntimeOptions,
+    "root" | "from" | "programCache" | "store" | "onBatch" | "onForget" | "debug" | "hostBytes"
+  >
 > & {
   /** Null: the store says it. */
   readonly root: Uint8Array | null;
   /** Null: nowhere else. */
   readonly from: { readonly store: StoreSettings; readonly block: number | string | null } | null;
+  readonly hostBytes: number | undefined;
   readonly onForget: ((blocks: readonly Block[]) => void) | undefined;
   readonly onBatch: ((report: BatchReport) => void) | undefined;
   readonly programCache: string | undefined;
@@ -211,6 +222,7 @@ const KNOWN = [
   "views",
   "viewsLimit",
   "heapBytes",
+  "hostBytes",
   "retainBlocks",
   "retainBlocksMin",
   "archiveBlocks",
@@ -289,13 +301,17 @@ export function checkOptions(options: RuntimeOptions): Settings {
     views: integer(options, "views", 1, 0, 32),
     viewsLimit: integer(options, "viewsLimit", 1024, 1, 1 << 20),
     heapBytes: integer(options, "heapBytes", 8 * 2 ** 30, 1 << 20, HEAP_BYTES_LIMIT),
+    hostBytes: options.hostBytes === undefined ? undefined : integer(options, "hostBytes", 0, 1, 2 ** 50),
     retainBlocks: integer(options, "retainBlocks", 256, 1, 1 << 18),
     retainBlocksMin: integer(options, "retainBlocksMin", 1, 1, 1 << 18),
     archiveBlocks: integer(options, "archiveBlocks", 0, 0, 2 ** 32 - 1),
     candidatesLimit: integer(options, "candidatesLimit", 64, 1, 1 << 12),
     queueLimit: integer(options, "queueLimit", 4096, 1, 1 << 20),
   };
-  if (root !== null) checkHeap(settings, settings);
+  if (root !== null) {
+    checkHeap(settings, settings);
+    checkHostBytes(settings, settings);
+  }
   return settings;
 }
 

@@ -14,7 +14,7 @@ import { hashHexOf, lookAt } from "../heap/stub.ts";
 import { hashObject } from "../image/hash.ts";
 import { bytesOf, decodeRules, encodeRules, type Rules } from "../image/rules.ts";
 import { describeProgram, type Kit, type ProgramParts } from "../kernel/kit.ts";
-import type { ProgramHandle } from "../kernel/program.ts";
+import { installedBytesOf, type ProgramHandle } from "../kernel/program.ts";
 import type { Program } from "../program/admit.ts";
 import type { ProgramCache } from "../program/cache.ts";
 import { checkCarried } from "./versions.ts";
@@ -157,7 +157,7 @@ export class Rulebook {
     const made = this.#kits.get(known.hash);
     if (made !== undefined) return made;
     checkCarried(known.rules);
-    const { costs } = known.rules;
+    const { costs, memoryQuotaPages } = known.rules;
     const programs: ProgramParts[] = [];
     for (const [i, ref] of known.programs.entries()) {
       const key = `${known.rules.programs[i]}/${costs}`;
@@ -172,7 +172,7 @@ export class Rulebook {
       }
       programs.push(this.#parts.get(key) as ProgramParts);
     }
-    const kit: Kit = { costs, programs };
+    const kit: Kit = { costs, installedBytes: installedBytesOf(memoryQuotaPages), programs };
     const ref = await this.#make(() => this.#heap.blob(Buffer.from(JSON.stringify(kit))));
     // Another block may have made one meanwhile: the first counts.
     if (!this.#kits.has(known.hash)) this.#kits.set(known.hash, ref);

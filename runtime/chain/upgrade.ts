@@ -5,8 +5,9 @@
 
 import { LimitError, UsageError } from "../errors.ts";
 import type { UpgradePlan } from "../worker/upgrade.ts";
-import { type HeapHost, heapShortage } from "./bounds.ts";
+import { heapShortage } from "./bounds.ts";
 import { type Change, changedRules, encodeChange } from "./change.ts";
+import { hostShortage, type MemoryHost } from "./host-bounds.ts";
 import type { KnownRules, Rulebook } from "./rulebook.ts";
 import { checkCarried, constantsOf } from "./versions.ts";
 
@@ -35,12 +36,12 @@ export async function rulesOf(
   before: KnownRules,
   change: Change | null,
   entry: string,
-  host: HeapHost & { readonly heapBytes: number },
+  host: MemoryHost,
 ): Promise<RulesOfBlock> {
   if (change === null) return unchanged(before);
   const rules = changedRules(before.rules, change, (costs) => constantsOf(costs));
   checkCarried(rules);
-  const shortage = heapShortage(rules, host);
+  const shortage = heapShortage(rules, host) ?? hostShortage(rules, host);
   if (shortage !== null) throw new LimitError("QUOTA_ABOVE_HEAP", shortage.text, shortage.facts);
   for (const { path, program } of change.replace) {
     if (rules.programs.includes(program)) continue;

@@ -34,8 +34,10 @@ function setState({ exports: { state } }: Slot, value: number): void {
 }
 
 /** Bytes of the continuation of a stack that was taken down. */
-export function continuationBytes({ auxWords }: Slot): number {
-  return HEADER_BYTES + (auxWords[POSITION] as number) - layout.AUX_STACK;
+export function continuationBytes(slot: Slot): number {
+  const bytes = (slot.auxWords[POSITION] as number) - layout.AUX_STACK;
+  slot.noteStack(bytes);
+  return HEADER_BYTES + bytes;
 }
 
 /** The continuation of a stack that was taken down, of a process that runs this entry. */
@@ -53,6 +55,7 @@ export function saveContinuation(heap: Heap, slot: Slot, entry: number): Ref {
 export function startRewind(heap: Heap, slot: Slot, continuation: Ref): number {
   const bytes = heap.payload(continuation);
   if (counting) work.bytesCopied += bytes.length;
+  slot.noteStack(bytes.length);
   copyBytes(bytes, HEADER_BYTES, slot.aux, layout.AUX_STACK, bytes.length - HEADER_BYTES);
   slot.auxWords[POSITION] = layout.AUX_STACK + bytes.length - HEADER_BYTES;
   setState(slot, layout.REWINDING);

@@ -19,7 +19,7 @@ import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
 import { tableUpdate } from "../heap/table.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
-import { GAS_LIMIT, PAGES_PER_WASM_PAGE, SLOTS_LIMIT } from "../limits.ts";
+import { GAS_LIMIT, PAGES_PER_WASM_PAGE } from "../limits.ts";
 import { Activation, Scratch } from "./activation.ts";
 import { accumulate } from "./calls/accumulate.ts";
 import { answerGet } from "./calls/get.ts";
@@ -38,7 +38,7 @@ import { type Jobs, NO_TICKET, type Taken, type Ticket } from "./jobs.ts";
 import type { LoadedProgram, Programs, Variant } from "./program.ts";
 import { AccumulateRequest, type GetRequest, PutRequest, SnapshotRequest } from "./requests/request.ts";
 import type { KernelImports, SlotImage } from "./slots/slot.ts";
-import { placeBelow, ROOT_PLACE, SlotPool } from "./slots/slot-pool.ts";
+import { placeBelow, ROOT_PLACE, SLOTS_MOST, SlotPool } from "./slots/slot-pool.ts";
 import type { Tracer } from "./trace.ts";
 
 const snapshotRequest = new SnapshotRequest();
@@ -73,7 +73,7 @@ export class Kernel {
 
   /**
    * A `tracer` is called for every activation and call that runs here; a `runner` is asked to run batches
-   * before they are run here; of instances `slots` are kept.
+   * before they are run here; `slots`: how many instances are kept.
    */
   constructor(
     heap: Heap,
@@ -81,7 +81,7 @@ export class Kernel {
     jobs: Jobs,
     tracer: Tracer | null = null,
     runner: BatchRunner = NO_RUNNER,
-    slots = SLOTS_LIMIT,
+    slots = SLOTS_MOST,
   ) {
     this.#tracer = tracer;
     this.#runner = runner;
@@ -110,6 +110,11 @@ export class Kernel {
   forget(): void {
     this.#slots.forget((program) => this.#programs.ofRules(program.handle.hashHex) === program);
     this.#programs.forget();
+  }
+
+  /** Gives up the instances that are not in use: something else needs their memory. */
+  giveUpSlots(): void {
+    this.#slots.giveUp();
   }
 
   /** Runs a runnable process, at that depth and place in the tree, to its next return point. */

@@ -28,6 +28,8 @@ export interface ProgramFacts {
   readonly globalsLength: number;
   /** Of its tables, and items of the segments that fill them: what an instance has to set up. */
   readonly tableElements: number;
+  /** Bytes of the host that an instance takes at most, memories apart. */
+  readonly instanceBytes: number;
 }
 
 /** A program of rules. */
@@ -41,6 +43,8 @@ export interface ProgramParts extends ProgramFacts {
 export interface Kit {
   /** Version of the cost table. */
   readonly costs: string;
+  /** Bytes of installed programs that a thread keeps compiled. */
+  readonly installedBytes: number;
   readonly programs: readonly ProgramParts[];
 }
 
@@ -60,5 +64,6 @@ export function describeProgram(heap: Heap, ref: Ref, program: Program): Program
     initialGlobals: program.globals.length === 0 ? 0 : heap.blob(program.globals),
     globalsLength: program.globals.length,
     tableElements: program.tableElements,
+    instanceBytes: program.instanceBytes,
   };
 }

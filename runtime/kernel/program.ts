@@ -65,6 +65,13 @@ export interface FirstRules {
   /** 0: there is none, for no other rules will come. */
   readonly kit: Ref;
   readonly costs: string;
+  /** Bytes of installed programs that a thread keeps. Default: what fits into any heap of that size. */
+  readonly installedBytes?: number;
+}
+
+/** Bytes of installed programs that threads keep: twice what this memory quota allows one image to have. */
+export function installedBytesOf(memoryQuotaPages: number): number {
+  return 2 * Math.floor(memoryQuotaPages * PROGRAM_BYTES);
 }
 
 /** One thread's programs. */
@@ -90,21 +97,17 @@ export class Programs {
    */
   readonly #installed = new Map<string, Installed>();
   #installedBytes = 0;
-  /** Twice what the memory quotas of one image allow, which fit into half of the heap or less. */
-  readonly #bytesLimit: number;
+  /** Twice what the memory quota allows one image. */
+  #bytesLimit: number;
 
-  /**
-   * With the programs of the rules that the thread begins with. `bytesLimit`: bytes of installed programs
-   * that are kept.
-   */
+  /** With the programs of the rules that the thread begins with. */
   constructor(
     heap: Heap,
     programs: readonly ProgramHandle[],
-    { kit, costs }: FirstRules = { kit: 0, costs: FIRST_COSTS },
-    bytesLimit = Math.floor((heap.bytes.length / PAGE_BYTES) * PROGRAM_BYTES),
+    { kit, costs, installedBytes }: FirstRules = { kit: 0, costs: FIRST_COSTS },
   ) {
     this.#heap = heap;
-    this.#bytesLimit = bytesLimit;
+    this.#bytesLimit = installedBytes ?? installedBytesOf(heap.bytes.length / PAGE_BYTES / 2);
     const loaded = programs.map((handle) => new LoadedProgram(handle));
     for (const program of loaded) this.#compiled.set(`${program.handle.hashHex}/${costs}`, program);
     this.#enter(kit, costs, loaded);
@@ -113,7 +116,8 @@ export class Programs {
   /** Rules come into force on this thread: those of a job at the bottom of its stack. */
   use(kit: Ref): void {
     if (kit === this.#kit) return;
-    const { costs, programs } = JSON.parse(this.#heap.payload(kit).toString("utf8")) as Kit;
+    const { costs, installedBytes, programs } = JSON.parse(this.#heap.payload(kit).toString("utf8")) as Kit;
+    this.#bytesLimit = installedBytes;
     this.#enter(
       kit,
       costs,

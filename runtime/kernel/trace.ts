@@ -8,6 +8,7 @@
 
 import { FAULT_NONE, FAULT_OUT_OF_GAS } from "../../syscalls/abi.ts";
 import type { Facts } from "../errors.ts";
+import { TRACE_FRAMES_LIMIT } from "../limits.ts";
 import type { Place } from "../program/source-map/sources.ts";
 import { NO_REASON, outOfGas, type Reason } from "./explain.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "./faults.ts";
@@ -64,7 +65,8 @@ export type TraceEvent<F = Frame, L = Lost> =
     }
   /**
    * It ended so, and used so much. After a fault `text` is that of an abort, or says which limit it met, and
-   * `facts` has the numbers; `stack` has the functions that were running, the innermost first, at most 64.
+   * `facts` has the numbers; `stack` has the functions that were running, the innermost first, at most 64,
+   * and 65,536 in all stacks of a block: later ones are empty.
    */
   | {
       readonly what: "end";
@@ -130,21 +132,24 @@ export interface Tracer {
 /** An event before its stack and globals have names. */
 export type RawEvent = TraceEvent<RawFrame, RawLost>;
 
-/** Collects the events of a block. */
+/** Collects the events of a block, each of which some gas has paid; of stacks so many frames in all. */
 export class BlockTracer implements Tracer {
   readonly events: RawEvent[] = [];
+  #framesLeft = TRACE_FRAMES_LIMIT;
   readonly #path: number[] = [];
   #stack: readonly RawFrame[] = [];
   #reason = NO_REASON;
 
   /** The events so far; what comes is collected anew. */
   take(): readonly RawEvent[] {
+    this.#framesLeft = TRACE_FRAMES_LIMIT;
     return this.events.splice(0);
   }
 
   /** A fault came, with this stack, reason and place; its activation or item ends next. */
   fault(stack: string, reason: Reason, place: Place | null): void {
-    const frames = framesOf(stack);
+    const frames = framesOf(stack).slice(0, this.#framesLeft);
+    this.#framesLeft -= frames.length;
     const [first] = frames;
     if (first !== undefined && place !== null) frames[0] = [first[0], first[1], place];
     this.#stack = frames;

@@ -6,7 +6,7 @@
  * version, is made anew and replaced. The directory must be writable by this runtime alone: the hash finds
  * damage, not malice. Files appear by rename, so that several processes may share a directory.
  *
- *   file  "stillpoint program 2\n" · SHA-256 of the rest (32 bytes) ·
+ *   file  "stillpoint program 3\n" · SHA-256 of the rest (32 bytes) ·
  *         V8 serialisation of [REWRITER_VERSION, original bytes, what was made of them: a Program, or the
  *         code of a batch variant, or null]
  */
@@ -25,7 +25,7 @@ import {
 } from "./admit.ts";
 import { FIRST_COSTS } from "./instrument/gas.ts";
 
-const MAGIC = Buffer.from("stillpoint program 2\n");
+const MAGIC = Buffer.from("stillpoint program 3\n");
 const HASH_BYTES = 32;
 
 export class ProgramCache {

@@ -23,7 +23,8 @@ import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
 import { FIRST_COSTS } from "../kernel/gas.ts";
 import type { FirstRules, ProgramHandle } from "../kernel/program.ts";
-import { slotsOfWorker, WORKER_STACK_BYTES } from "../limits.ts";
+import { SLOTS_MOST, type SlotLimits } from "../kernel/slots/slot-pool.ts";
+import { WORKER_STACK_BYTES } from "../limits.ts";
 import { threadEnvironment } from "../thread-env.ts";
 import { Alive } from "./alive.ts";
 import { Board, createBoard, MAIN_THREAD } from "./board.ts";
@@ -57,7 +58,7 @@ export interface PoolOptions {
   readonly atOnce: number;
   /** Where the threads write down when they did what (timeline.ts). */
   readonly timeline: SharedArrayBuffer | null;
-  readonly batchOptions: Omit<BatchOptions, "counters">;
+  readonly batchOptions: Omit<BatchOptions, "counters" | "slots">;
 }
 
 /** What the threads need to begin. */
@@ -67,7 +68,11 @@ export interface PoolWork {
   readonly rules: FirstRules;
   /** For batches in parallel. */
   readonly batches: BatchMemory | null;
+  /** How many instances each pool of a thread keeps. */
+  readonly slots: SlotLimits;
 }
+
+const NO_WORK = { programs: [], batches: null, slots: SLOTS_MOST };
 
 export class Pool {
   readonly heap: Heap;
@@ -347,8 +352,7 @@ export class Pool {
     this.#closed = true;
     this.#board.signals.stop();
     // Node aborts the whole process when a thread is ended while it loads its first module.
-    if (this.#work === null)
-      this.start({ programs: [], rules: { kit: 0, costs: FIRST_COSTS }, batches: null });
+    if (this.#work === null) this.start({ ...NO_WORK, rules: { kit: 0, costs: FIRST_COSTS } });
     for (let i = 0; i < START_PATIENCE_MS && this.#starting.size > 0; i++) {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
@@ -360,7 +364,7 @@ export class Pool {
   #start(serves: WorkerTask["serves"]): void {
     const id = ++this.#lastId;
     const { heap, timeline, workers } = this.#options;
-    const { programs, rules, batches } = this.#work as PoolWork;
+    const { programs, rules, batches, slots } = this.#work as PoolWork;
     const task: WorkerTask = {
       id,
       heap,
@@ -369,11 +373,11 @@ export class Pool {
       programs,
       rules,
       alone: workers === 1,
-      slots: slotsOfWorker(workers),
+      slots,
       serves,
       batches,
       reports: this.#sent,
-      batchOptions: { ...this.#options.batchOptions, counters: this.#counters },
+      batchOptions: { ...this.#options.batchOptions, slots, counters: this.#counters },
     };
     this.#starting.add(id);
     // Node aborts when it ends while a thread loads its first module.

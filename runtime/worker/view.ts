@@ -13,6 +13,7 @@ import { withStacks } from "../kernel/exit.ts";
 import { NOBODY_ELSE } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import type { Programs } from "../kernel/program.ts";
+import type { SlotLimits } from "../kernel/slots/slot-pool.ts";
 import type { RawFrame } from "../kernel/trace.ts";
 import { LastFault, runView, type ViewRequest } from "../kernel/view.ts";
 import type { Job } from "./job.ts";
@@ -80,10 +81,10 @@ export class ViewServer {
   readonly #fault = new LastFault();
   readonly #kernel: Kernel;
 
-  constructor(heap: Heap, programs: Programs) {
+  constructor(heap: Heap, programs: Programs, slots: SlotLimits) {
     this.#heap = heap;
     this.#programs = programs;
-    this.#kernel = new Kernel(heap, programs, NOBODY_ELSE, this.#fault);
+    this.#kernel = new Kernel(heap, programs, NOBODY_ELSE, this.#fault, undefined, slots);
   }
 
   /** After a collection: references outside the roots are gone. */

@@ -22,7 +22,7 @@ import type { BatchRunner } from "../kernel/items/batch.ts";
 import { type Jobs, NO_TICKET, NOBODY_ELSE, type Taken, type Ticket } from "../kernel/jobs.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { type FirstRules, type ProgramHandle, Programs } from "../kernel/program.ts";
-import { placeOf } from "../kernel/slots/slot-pool.ts";
+import { placeOf, type SlotLimits } from "../kernel/slots/slot-pool.ts";
 import { BlockTracer } from "../kernel/trace.ts";
 import { lazy } from "../lazy.ts";
 import { Board } from "./board.ts";
@@ -63,8 +63,8 @@ export interface WorkerTask {
   readonly rules: FirstRules;
   /** Whether started children are offered to other threads at all. */
   readonly alone: boolean;
-  /** How many instances it keeps. */
-  readonly slots: number;
+  /** How many instances each of its pools keeps. */
+  readonly slots: SlotLimits;
   /** Which jobs this thread takes: those of blocks, speculative work as well, or views and nothing else. */
   readonly serves: "blocks" | "advance" | "views";
   /** For batches in parallel; null: there are none. */
@@ -116,7 +116,7 @@ class Worker implements Jobs {
     this.#board.rules = this.#programs.kit;
     this.#lane = task.timeline === null ? null : new Lane(task.timeline, task.id);
     this.#task = task;
-    this.#views = task.serves === "views" ? new ViewServer(this.#heap, this.#programs) : null;
+    this.#views = task.serves === "views" ? new ViewServer(this.#heap, this.#programs, task.slots) : null;
     // Where batches are to be run in parallel whatever they cost, all threads are ready for them.
     const servesBlocks = this.#views === null;
     if (task.batchOptions.force && servesBlocks) this.#needRunner();
@@ -385,7 +385,8 @@ class Worker implements Jobs {
   #trace(process: Process, job: Job): Ref {
     const tracer = new BlockTracer();
     this.#lane?.open(SPAN_TRACE);
-    const kernel = new Kernel(this.#heap, this.#programs, NOBODY_ELSE, tracer);
+    this.#kernel.giveUpSlots();
+    const kernel = new Kernel(this.#heap, this.#programs, NOBODY_ELSE, tracer, undefined, this.#task.slots);
     const at = (path: readonly number[], run: () => Process): Process => {
       for (const number of path) tracer.descend(number);
       const end = run();

@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TraceEvent } from "../../runtime/debug.ts";
+import { NO_REASON } from "../../runtime/kernel/explain.ts";
+import { BlockTracer } from "../../runtime/kernel/trace.ts";
+import { TRACE_FRAMES_LIMIT } from "../../runtime/limits.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, play, withRuntime } from "../fixture.ts";
@@ -102,4 +105,16 @@ test("a block that is only tried, on whatever block, shows what it would be", as
     await assert.rejects(runtime.trace({ metadata: store(1n), on: unknown }), { code: "NOT_RETAINED" });
     await assert.rejects(runtime.trace({ metadata: store(1n), by: 1 } as never), { code: "BAD_OPTION" });
   });
+});
+
+test("stacks of a trace name so many functions in all; the faults after them are told without", () => {
+  const tracer = new BlockTracer();
+  const deep = Array.from({ length: 64 }, (_, i) => `    at wasm-function[${i}]:0x1f`).join("\n");
+  const faults = TRACE_FRAMES_LIMIT / 64 + 10;
+  for (let i = 0; i < faults; i++) {
+    tracer.fault(deep, NO_REASON, null);
+    tracer.end(abi.STATUS_FAULTED, abi.FAULT_UNREACHABLE, 1);
+  }
+  const stacks = tracer.take().map((event) => (event.what === "end" ? event.stack.length : -1));
+  assert.deepEqual([stacks.length, stacks.at(-11), stacks.at(-10)], [faults, 64, 0]);
 });

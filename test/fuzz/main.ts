@@ -1,14 +1,15 @@
 /**
  * npm run fuzz -- [NAME…] [--seed S] [--seconds T] [--node PATH]… [--fetch] [--canary]
  * npm run fuzz -- worst [--seed S] [--seconds T]
+ * npm run fuzz -- host
  *
  * Fuzzers: trees, requests, program, batch, gas, space, engines; all of them without a name. The last
  * compares engines, among them every other Node that --node names, or else the system's if that is 24 or
  * newer, and Deno and Bun if they are here; --fetch gets these from npm. Each runs for T seconds (30) and
  * prints its seed; what it finds is printed with the seed of the one round, which `--seed` repeats. With
  * --canary each planted defect must be found. "worst" times calls, and is run by its name only: it searches
- * for the block that takes longest for its gas. Exit code 1 if something was found, or a canary was not; 2
- * for bad usage.
+ * for the block that takes longest for its gas. So is "host", which fills 3 GiB of memory. Exit code 1 if
+ * something was found, or a canary was not; 2 for bad usage.
  */
 
 import { spawn } from "node:child_process";
@@ -31,6 +32,10 @@ const batch = () => import("./batch.ts");
 const gas = () => import("./gas.ts");
 const space = () => import("./space.ts");
 const worst = () => import("./worst.ts");
+const host = () => import("./host.ts");
+/** Fuzzers that are run by their name only. */
+const BY_NAME = ["worst", "host"];
+const HOST_MIB = 3_072;
 
 interface Fuzzer {
   /** Whether all went well. */
@@ -123,6 +128,26 @@ const FUZZERS: Record<string, Fuzzer> = {
       return found.blockSeconds <= SECONDS_MOST;
     },
     canary: async () => true,
+  },
+  host: {
+    fuzz: async () => {
+      const { describeHost, fillHost, wrongWith } = await host();
+      const run = await fillHost(HOST_MIB);
+      const wrong = wrongWith(run);
+      console.log(`host: ${describeHost(run)}${wrong === null ? "" : `: ${wrong}`}`);
+      return wrong === null;
+    },
+    canary: async () => {
+      const { CANARIES, describeHost, fillHost } = await host();
+      let all = true;
+      for (const name of Object.keys(CANARIES)) {
+        const run = await fillHost(HOST_MIB, name);
+        const found = run.residentBytes > run.hostBytes;
+        console.log(`host: ${name}: ${describeHost(run)}${found ? "" : ", NOT FOUND"}`);
+        all &&= found;
+      }
+      return all;
+    },
   },
   engines: {
     fuzz: async (seed, seconds) => {
@@ -227,7 +252,7 @@ for (const node of values.node) {
 }
 for (const name of positionals.length > 0
   ? positionals
-  : Object.keys(FUZZERS).filter((one) => one !== "worst")) {
+  : Object.keys(FUZZERS).filter((one) => !BY_NAME.includes(one))) {
   const fuzzer = FUZZERS[name] as Fuzzer;
   const good = values.canary ? await fuzzer.canary(seed) : await fuzzer.fuzz(seed, seconds);
   if (!good) process.exitCode = 1;

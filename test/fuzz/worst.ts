@@ -1,8 +1,8 @@
 /**
  * The search for the worst block: random calls of the fuzzer "gas" (test/gas/generate.ts), timed instead of
- * counted, with programs of random shape: globals, tables, entries and their names, functions, segments, sizes. It looks for the steps that take most CPU
- * time of their thread for their gas, plays their rounds again to sort out chance, and says how long a block
- * of the default limits would take that did nothing else.
+ * counted, with programs of random shape: globals, tables, entries and their names, functions, segments,
+ * sizes. It looks for the steps that take most CPU time of their thread for their gas, plays their rounds
+ * again to sort out chance, and says how long a block of the default limits would take that did nothing else.
  */
 
 import { DEFAULT_GAS_LIMIT } from "../../runtime/limits.ts";

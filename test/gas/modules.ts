@@ -131,7 +131,7 @@ export function freeModule(kind: "moves" | "blocks" | "constants", size = 20_000
   return build({ memory: [1, 1], functions: [body] });
 }
 
-/** How much a module has of what an instance and its image are made of: each within the limits of admission. */
+/** How much a module has of what an instance and its image are made of, within the limits of admission. */
 export interface Shape {
   /** Mutable, 16 bytes each; and immutable ones. */
   readonly globals: number;

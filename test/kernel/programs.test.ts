@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { collect } from "../../runtime/heap/collect.ts";
 import { createHeap, Heap } from "../../runtime/heap/heap.ts";
+import { FIRST_COSTS } from "../../runtime/kernel/gas.ts";
 import { Programs } from "../../runtime/kernel/program.ts";
 import { tinyModule } from "../gas/modules.ts";
 
@@ -33,7 +34,7 @@ test("a program whose bytes a collection keeps stays compiled, the others go", (
 test("between collections bytes are bounded, not the number of programs", () => {
   const heap = new Heap(createHeap(1 << 26), 1);
   const size = tinyModule(1).length;
-  const programs = new Programs(heap, [], undefined, 100 * size);
+  const programs = new Programs(heap, [], { kit: 0, costs: FIRST_COSTS, installedBytes: 100 * size });
   const all = Array.from({ length: 300 }, (_, i) => programs.install(Buffer.from(tinyModule(i + 1))));
   assert.equal(programs.installedBytes, 100 * size);
   const known = all.map(({ handle }) => programs.withHash(handle.hashHex) !== null);

@@ -34,6 +34,17 @@ const REPLACED_BYTES = 16 << 20;
 /** Free slots of the variant, the newest, whose difference to the image is looked at. */
 const CANDIDATES = 4;
 
+/** What a pool keeps. */
+export interface SlotLimits {
+  /** Slots, those in use among them. */
+  readonly count: number;
+  /** Bytes of the host that those which are not in use take; one of them is kept whatever it takes. */
+  readonly bytes: number;
+}
+
+/** As much as any pool keeps. */
+export const SLOTS_MOST: SlotLimits = { count: SLOTS_LIMIT, bytes: SLOT_BYTES_LIMIT };
+
 /** The place in the tree of the root. */
 export const ROOT_PLACE = 0;
 
@@ -59,16 +70,15 @@ export class SlotPool {
   /** The others that are free, oldest first. */
   readonly #free = new Set<Slot>();
   readonly #byVariant = new Map<Variant, Map<Ref, Slot[]>>();
-  readonly #limit: number;
+  readonly #limits: SlotLimits;
   #freeBytes = 0;
   #count = 0;
   /** One that was given up last, for its memories. */
   #old: Slot | null = null;
 
-  /** `limit`: how many there are at most. */
-  constructor(heap: Heap, imports: KernelImports, limit = SLOTS_LIMIT) {
+  constructor(heap: Heap, imports: KernelImports, limits = SLOTS_MOST) {
     this.#heap = heap;
-    this.#limit = limit;
+    this.#limits = limits;
     this.#imports = imports;
   }
 
@@ -103,10 +113,21 @@ export class SlotPool {
       if (counting) work.memoriesLost++;
       this.drop();
       this.#old = slot;
-      return;
+    } else {
+      this.#shelve();
+      this.#last = slot;
     }
-    this.#shelve();
-    this.#last = slot;
+    this.#trim();
+  }
+
+  /** Gives up what there is not to be: memories of slots that are gone first, then the oldest slots. */
+  #trim(): void {
+    const { bytes } = this.#limits;
+    if (this.freeBytes > bytes) this.#old = null;
+    while (this.#free.size + (this.#last === null ? 0 : 1) > 1 && this.freeBytes > bytes) {
+      this.#evict();
+      this.#old = null;
+    }
   }
 
   /**
@@ -129,12 +150,11 @@ export class SlotPool {
     if (slot === null) return;
     this.#last = null;
     this.#add(slot);
-    while (this.#free.size > 1 && this.#freeBytes > SLOT_BYTES_LIMIT) this.#evict();
   }
 
   #add(slot: Slot): void {
     this.#free.add(slot);
-    this.#freeBytes += slot.touchedBytes;
+    this.#freeBytes += slot.hostBytes;
     let byRoot = this.#byVariant.get(slot.variant);
     if (byRoot === undefined) {
       byRoot = new Map();
@@ -143,6 +163,11 @@ export class SlotPool {
     const same = byRoot.get(slot.root);
     if (same === undefined) byRoot.set(slot.root, [slot]);
     else same.push(slot);
+  }
+
+  /** Bytes of the host that the slots which are not in use have taken at most. */
+  get freeBytes(): number {
+    return this.#freeBytes + (this.#last?.hostBytes ?? 0) + (this.#old?.hostBytes ?? 0);
   }
 
   /** The slot is not used again. */
@@ -167,6 +192,13 @@ export class SlotPool {
         this.drop();
       }
     }
+  }
+
+  /** No slot that is not in use is kept. */
+  giveUp(): void {
+    this.#shelve();
+    while (this.#free.size > 0) this.#evict();
+    this.#old = null;
   }
 
   #choose(variant: Variant, image: SlotImage, place: number): Slot | undefined {
@@ -201,15 +233,15 @@ export class SlotPool {
 
   /** Whether there may be another slot, with an image of at most so many pages. */
   #hasRoom(memory: Ref, pages: number): boolean {
-    if (this.#count >= this.#limit) return false;
-    const left = SLOT_BYTES_LIMIT - this.#freeBytes;
+    if (this.#count >= this.#limits.count) return false;
+    const left = this.#limits.bytes - this.#freeBytes;
     return pages * PAGE_BYTES <= left || tableDiffCount(this.#heap, 0, memory) * PAGE_BYTES <= left;
   }
 
   #create(variant: Variant, image: SlotImage, place: number): Slot {
     const before = this.#replaced(variant, image, place);
     if (before !== undefined) this.#evict(before);
-    while (this.#count >= this.#limit && this.#free.size > 0) {
+    while (this.#count >= this.#limits.count && this.#free.size > 0) {
       this.#evict(this.#dispensable(variant, image.memoryPages));
     }
     const slot = new Slot(variant, image.memoryPages, this.#imports, this.#old);
@@ -256,7 +288,8 @@ export class SlotPool {
 
   #remove(slot: Slot): Slot {
     assert(this.#free.delete(slot), "slots: what is taken is not free");
-    this.#freeBytes -= slot.touchedBytes;
+    this.#freeBytes -= slot.hostBytes;
+    assert(this.#freeBytes >= 0, "slots: a slot takes more than when it was shelved");
     const byRoot = this.#byVariant.get(slot.variant) as Map<Ref, Slot[]>;
     const same = byRoot.get(slot.root) as Slot[];
     if (same.length > 1) same.splice(same.indexOf(slot), 1);

@@ -22,6 +22,7 @@ import { lazy } from "../../lazy.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../limits.ts";
 import {
   AUX_GLOBALS,
+  AUX_GLOBALS_END,
   AUX_LIST,
   AUX_MARKS,
   batchAuxPages,
@@ -94,6 +95,8 @@ export class Slot {
   place = 0;
   /** Pages of 4 KiB of the memory that may have been written to: the others take nothing of the host. */
   #touched = 0;
+  /** Of the longest stack that its aux memory has held. */
+  #stackBytes = 0;
   memory: Uint8Array;
   words: Uint32Array;
   readonly #memory: WebAssembly.Memory;
@@ -127,7 +130,12 @@ export class Slot {
       this.#memory = newMemory(memoryPages, MEMORY_PAGES_LIMIT);
     }
     const auxPages = batchAuxPages(bound);
-    this.#auxMemory = old?.auxServes(variant) ? old.#auxMemory : newMemory(auxPages, auxPages);
+    if (old?.auxServes(variant)) {
+      this.#auxMemory = old.#auxMemory;
+      this.#stackBytes = old.#stackBytes;
+    } else {
+      this.#auxMemory = newMemory(auxPages, auxPages);
+    }
     const { accumulate } = imports;
     this.#log = bound === 0 ? null : logs().lineLog(this.#memory, this.#auxMemory, bound, accumulate);
     const calls = this.#log === null ? {} : { touch: this.#log.touch, accumulate: this.#log.accumulate };
@@ -157,13 +165,27 @@ export class Slot {
     return this.memory.length / WASM_PAGE_BYTES;
   }
 
-  /** Bytes of the memory that the host may have had to provide. */
-  get touchedBytes(): number {
-    return Math.min(this.#touched * PAGE_BYTES, this.memory.length);
+  /** Bytes of the host that it has taken at most: what was touched of its memories, and the instance. */
+  get hostBytes(): number {
+    const memoryPages = this.memory.length / PAGE_BYTES;
+    const touchedPages = Math.min(this.#touched, memoryPages);
+    const shadowBytes = this.#shadow === null ? 0 : this.memory.length;
+    // Of the aux memory: globals, marks, and the list of those that were found.
+    const lists = AUX_GLOBALS_END + memoryPages + Math.min(4 * touchedPages, 4 * LIST_CAPACITY);
+    const auxBytes = this.variant.bound === 0 ? lists + this.#stackBytes : this.aux.length;
+    const { instanceBytes } = this.program.handle;
+    return touchedPages * PAGE_BYTES + shadowBytes + auxBytes + instanceBytes;
+  }
+
+  /** A stack of so many bytes was taken down or put back. */
+  noteStack(bytes: number): void {
+    this.#stackBytes = Math.max(this.#stackBytes, bytes);
   }
 
   /** What puts the memory back between the items of a batch. */
   get shadow(): Shadow {
+    // Items may write anywhere, and what they leave above the state is not published.
+    this.#touched = this.memory.length / PAGE_BYTES;
     if (this.#shadow === null) {
       const { Shadow } = shadows();
       const { maximumPages } = this.program.handle.memory;
