@@ -5,11 +5,13 @@
 
 import type { TestContext } from "node:test";
 import type { Parameters } from "fast-check";
+import { sized } from "./sizes.ts";
 
 const DEFAULT_SEED = 20_150_730;
 
-/** Parameters for fc.assert: `runs` cases from the seed. */
-export function seeded<T>(t: TestContext, runs: number): Parameters<T> {
+/** Parameters for fc.assert: `cases` from the seed, a third of them where not everything is wanted. */
+export function seeded<T>(t: TestContext, cases: number): Parameters<T> {
+  const runs = sized(Math.ceil(cases / 3), cases);
   const seed = Number(process.env.STILLPOINT_SEED ?? DEFAULT_SEED);
   t.diagnostic(`seed ${seed}, ${runs} cases; STILLPOINT_SEED=… npm test takes another seed`);
   return { seed, numRuns: runs };

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import type { TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { FULL } from "./sizes.ts";
 
 const SHARED = new URL("../../shared/data/", import.meta.url);
 
@@ -16,7 +17,7 @@ export const OWN_BLOCKS = fileURLToPath(new URL("../examples/ledger/blocks", imp
 /** A folder of the shared data, or undefined after the test was marked as skipped. */
 export function sharedData(t: TestContext, folder: string): string | undefined {
   const directory = fileURLToPath(new URL(folder, SHARED));
-  if (process.env.STILLPOINT_FULL !== "1") {
+  if (!FULL) {
     t.skip(`STILLPOINT_FULL=1 runs it on ${directory}; what the repository has is tested all the same`);
     return undefined;
   }

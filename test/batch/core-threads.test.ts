@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { sized } from "../sizes.ts";
 import { runCrowd } from "./crowd.ts";
 import type { Description } from "./scenario.ts";
 
@@ -9,9 +10,9 @@ const counter: Description = { kind: "counter", items: 80, lines: 1, seed: 1, sp
 
 /** More threads than cores make the point as well; all rounds are run with two. */
 for (const [threads, rounds] of [
-  [2, 1500],
-  [4, 1500],
-  [8, 1500],
+  [2, sized(500, 1500)],
+  [4, sized(500, 1500)],
+  [8, sized(500, 1500)],
 ] as const) {
   test(`80 increments of a counter, ${threads} threads, ${rounds} rounds: 80 each time`, async () => {
     await runCrowd(counter, threads, rounds);
@@ -33,7 +34,8 @@ const SHAPES: [name: string, description: Description, rounds: number][] = [
   ["delays, many lines", { ...counter, kind: "transfers", items: 60, lines: 40, delays: 20 }, 300],
 ];
 
-for (const [name, description, rounds] of SHAPES) {
+for (const [name, description, all] of SHAPES) {
+  const rounds = sized(all / 5, all);
   for (const threads of [2, 5]) {
     test(`${name}, ${threads} threads, ${rounds} rounds`, async (t) => {
       const totals = await runCrowd(description, threads, rounds);
@@ -47,8 +49,9 @@ for (const [name, description, rounds] of SHAPES) {
 test("without conflicts: executions = items = validations", async () => {
   const apart: Description = { ...counter, kind: "apart", items: 500, lines: 1000 };
   for (const threads of [1, 2, 4]) {
-    const totals = await runCrowd(apart, threads, 40);
+    const rounds = sized(10, 40);
+    const totals = await runCrowd(apart, threads, rounds);
     const without = { aborts: 0, givenUp: 0, expired: 0, renewed: 0 };
-    assert.deepEqual(totals, { executions: 20_000, validations: 20_000, ...without });
+    assert.deepEqual(totals, { executions: 500 * rounds, validations: 500 * rounds, ...without });
   }
 });

@@ -7,12 +7,13 @@ import assert from "node:assert/strict";
 import { after } from "node:test";
 import type { BatchReport, DebugOptions, Runtime, RuntimeOptions } from "../../runtime/index.ts";
 import { quota } from "../driver.ts";
+import { sized } from "../sizes.ts";
 import { type BatchInput, type BatchOutcome, batchMetadata, openBatches, runBatch } from "./batches.ts";
 import { SCRIPT, WARM } from "./scripts.ts";
 
-/** Enough to see every order of things; the first is the loop. */
-export const WORKERS = [1, 2, 4, 8] as const;
-const RUNS = 2;
+/** Enough to see every order of things; the first runs alone. */
+export const WORKERS = sized([1, 4], [1, 2, 4, 8]);
+const RUNS = sized(1, 2);
 /** Those that decide states are the same everywhere. */
 export const OPTIONS = { memoryQuotaPages: quota(4096), retainBlocks: 4096 };
 

@@ -8,8 +8,9 @@ import { test } from "node:test";
 import type { DebugOptions, Runtime } from "../../runtime/index.ts";
 import type { Script } from "../driver.ts";
 import { blocksOf, open } from "../fixture.ts";
+import { sized } from "../sizes.ts";
 import { type BatchInput, batchMetadata } from "./batches.ts";
-import { chain, engine, steps } from "./everywhere.ts";
+import { chain, engine, steps, WORKERS } from "./everywhere.ts";
 import { batch, item, type Operation, op, randomBatch, SCRATCH, SCRIPT } from "./scripts.ts";
 import { give, giveSeveral, makeSeveral, SEVERAL, scriptOf } from "./several.ts";
 
@@ -25,9 +26,9 @@ async function same(
 ): Promise<void> {
   await using loop = await open([SCRIPT], { ...SEVERAL, workers: 1, runner: "sequential" });
   const expected = await blocksOf(loop, scripts);
-  for (const workers of [2, 4, 8]) {
+  for (const workers of WORKERS.slice(1)) {
     await using runtime = await open([SCRIPT], { ...SEVERAL, workers, debug: { force: true, ...debug } });
-    for (let run = 0; run < 2; run++) {
+    for (let run = 0; run < sized(1, 2); run++) {
       let turn = 0;
       const found = blocksOf(runtime, scripts);
       const busy = setInterval(() => void during(runtime, turn++), 20);
@@ -90,11 +91,11 @@ test("between batches private memory, globals and the size of memory change", as
 });
 
 test("a collection between batches", async () => {
-  const batches = Array.from({ length: 30 }, (_, i) => randomBatch(4000 + i));
+  const batches = Array.from({ length: sized(21, 30) }, (_, i) => randomBatch(4000 + i));
   const expected = await chain(await engine({ workers: 1, runner: "sequential" }), batches);
-  for (const workers of [2, 4, 8]) {
+  for (const workers of WORKERS.slice(1)) {
     const { runtime, reports } = await engine({ workers });
-    for (const at of [0, 10, 20]) {
+    for (const at of sized([10], [0, 10, 20])) {
       const head = await chain({ runtime, reports }, batches.slice(0, at));
       assert.deepEqual(head, expected.slice(0, at));
       await runtime.engine.collect({ force: true });
@@ -111,9 +112,9 @@ test("34, 35: a batch that a signal gives up leaves nothing; then it runs as eve
   const input = many(600, (i) => [op.work(3000), op.copyAdd(line(i % 3), line((i + 1) % 3), 1)]);
   const metadata = batchMetadata(input);
   const [expected] = await chain(await engine({ workers: 1, runner: "sequential" }), [input]);
-  for (const workers of [2, 4, 8]) {
+  for (const workers of WORKERS.slice(1)) {
     const { runtime } = await engine({ workers, debug: { steps: steps("stall") } });
-    for (const delay of [0, 1, 3, 8, 20]) {
+    for (const delay of sized([0, 3, 20], [0, 1, 3, 8, 20])) {
       await runtime.revert(2);
       const before = runtime.head;
       const cancel = new AbortController();

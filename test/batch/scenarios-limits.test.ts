@@ -15,8 +15,19 @@ import {
   ITEM_RETURNED,
 } from "../../syscalls/abi.ts";
 import { random } from "../kernel/trees.ts";
+import { sized } from "../sizes.ts";
 import { type BatchInput, batchMetadata, openBatches, runBatch } from "./batches.ts";
-import { chain, type Engine, engine, everywhere, OPTIONS, once, steps, total } from "./everywhere.ts";
+import {
+  chain,
+  type Engine,
+  engine,
+  everywhere,
+  OPTIONS,
+  once,
+  steps,
+  total,
+  WORKERS,
+} from "./everywhere.ts";
 import { batch, item, LINES, line, many, type Operation, op, SCRIPT, WARM } from "./scripts.ts";
 
 /** Everybody reads and writes four places, one of which everybody has. */
@@ -32,8 +43,8 @@ const hot = (count: number, seed: number): BatchInput => {
 const loop = (): Promise<Engine> => engine({ workers: 1, runner: "sequential" });
 
 test("21, 22, 24, 25, 27: threads held up at every step, hundreds of schedules", async () => {
-  const batches = Array.from({ length: 60 }, (_, i) => hot(10 + (i % 30), i));
-  const { reports } = await everywhere(batches, { steps: steps("stall") }, 3);
+  const batches = Array.from({ length: sized(20, 60) }, (_, i) => hot(10 + (i % 30), i));
+  const { reports } = await everywhere(batches, { steps: steps("stall") }, sized(1, 3));
   assert.ok(total(reports, "aborts") > 0);
 });
 
@@ -46,7 +57,7 @@ test("23: without conflicts every item runs once and is validated once", async (
 
 test("26: what is committed is what the loop would have, after any number of items", async () => {
   const whole = hot(40, 26);
-  for (let count = 1; count <= 40; count += 3) {
+  for (let count = 1; count <= 40; count += sized(9, 3)) {
     await everywhere([{ ...whole, items: whole.items.slice(0, count) }], {}, 1);
   }
 });
@@ -121,9 +132,9 @@ test("32: an endless loop on stale data ends, and is not reported", async () => 
 });
 
 test("33: threads are killed in the middle: the same blocks", async () => {
-  const batches = Array.from({ length: 12 }, (_, i) => hot(600, i));
+  const batches = Array.from({ length: sized(5, 12) }, (_, i) => hot(600, i));
   const expected = await chain(await loop(), batches);
-  for (const workers of [2, 4, 8]) {
+  for (const workers of WORKERS.slice(1)) {
     const { runtime } = await engine({ workers, debug: { steps: steps("stall") } });
     await runtime.revert(2);
     for (const [i, batch] of batches.entries()) {
@@ -140,9 +151,9 @@ test("33: threads are killed while they load pages for which others wait", async
   const pages = Array.from({ length: 8 }, (_, i) => i * 8192);
   const input = many(60, (i) => [...pages.map((page) => op.outputAt(page)), op.add(i * 64, 1)]);
   const [expected] = await chain(await loop(), [input]);
-  for (const workers of [2, 4, 8]) {
+  for (const workers of WORKERS.slice(1)) {
     const { runtime } = await engine({ workers, debug: { steps: steps("load") } });
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < sized(2, 4); round++) {
       await runtime.revert(2);
       const running = runBatch(runtime, input);
       await new Promise((resolve) => setTimeout(resolve, 100));
@@ -155,7 +166,7 @@ test("33: threads are killed while they load pages for which others wait", async
 test("34, 35: a runtime closed in the middle has made all of a block or none", async () => {
   const batches = [hot(600, 1), hot(600, 2)] as const;
   const [first, second] = await chain(await loop(), batches);
-  for (const delay of [0, 2, 5, 10, 30]) {
+  for (const delay of sized([0, 5, 30], [0, 2, 5, 10, 30])) {
     const runtime = await openBatches(SCRIPT, {
       ...OPTIONS,
       workers: 4,
@@ -193,7 +204,7 @@ test("36: whatever ends a run in parallel early, the next batch is parallel agai
   const wide = many(40, (i) => [op.add(0, 1), [27, 30_000 + i]]);
   const all = Array.from({ length: 16 }, (_, i) => i * 8191);
   // Nor for so many versions.
-  const heavy = many(300, (i) => all.map((at) => op.fill(at, 8191, i)));
+  const heavy = many(sized(150, 300), (i) => all.map((at) => op.fill(at, 8191, i)));
   const { reports } = await everywhere([hot(50, 1), wide, hot(50, 2), heavy, hot(50, 3)]);
   // On a busy machine its own conflicts may end the last one's only window.
   const last = reports.filter((_, i) => i % 5 === 4);
@@ -204,7 +215,7 @@ test("37: hints: none, exact, wrong, too many, twice the same", async () => {
   const input = hot(400, 37);
   const metadata = batchMetadata(input);
   const [expected] = await chain(await loop(), [input]);
-  for (const workers of [2, 4, 8]) {
+  for (const workers of WORKERS.slice(1)) {
     const { runtime, reports } = await engine({ workers, dependencies: true });
     await chain({ runtime, reports }, [input]);
     const { inputs, dependencies } = reports.at(-1) as BatchReport;

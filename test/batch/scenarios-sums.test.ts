@@ -5,6 +5,7 @@ import { test } from "node:test";
 import type { Block, RuntimeOptions } from "../../runtime/index.ts";
 import { ITEM_RETURNED } from "../../syscalls/abi.ts";
 import { quota } from "../driver.ts";
+import { sized } from "../sizes.ts";
 import { type BatchOutcome, openBatches, runBatch } from "./batches.ts";
 import { chain, engine, everywhere, once, steps, total, WORKERS } from "./everywhere.ts";
 import { FAMILY, FAMILY_PAGES, family, familyBatch, PAGES, type Write, wholeFamily } from "./families.ts";
@@ -59,7 +60,7 @@ test("38: the last of 100,000 items reads what all others have added", async () 
   const items = { ...each, gas: 50_000_000_000 };
   const expected = await chain(await engine({ workers: 1, runner: "sequential" }), [items]);
   assert.deepEqual(outputs(expected[0] as BatchOutcome), [sum(99_999)]);
-  for (let run = 0; run < 2; run++) {
+  for (let run = 0; run < sized(1, 2); run++) {
     assert.deepEqual(await chain(await engine({ workers: 2, debug: { paranoid: true } }), [items]), expected);
   }
 });
@@ -107,7 +108,7 @@ test("20: children made, started and dropped in items; a fault leaves nothing of
   };
   const expected = await run({ workers: 1, runner: "sequential" });
   for (const workers of WORKERS) {
-    for (let i = 0; i < 2; i++) {
+    for (let i = 0; i < sized(1, 2); i++) {
       assert.deepEqual(
         await run({ workers, debug: { force: true, paranoid: true, steps: steps("stall") } }),
         expected,

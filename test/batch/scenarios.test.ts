@@ -8,6 +8,7 @@ import { test } from "node:test";
 import type { BatchReport } from "../../runtime/index.ts";
 import { ITEM_FAULTED, ITEM_RETURNED } from "../../syscalls/abi.ts";
 import { random } from "../kernel/trees.ts";
+import { sized } from "../sizes.ts";
 import type { BatchOutcome } from "./batches.ts";
 import { chain, engine, everywhere, once, steps, total } from "./everywhere.ts";
 import { LINES, line, many, type Operation, op, SCRATCH, STATE_BYTES } from "./scripts.ts";
@@ -35,7 +36,7 @@ test("2: 100,000 independent items", async () => {
   const batches = [many(100_000, (i) => [op.add(line(i % LINES), i)])];
   const expected = await chain(await engine({ workers: 1, runner: "sequential" }), batches);
   const parallel = await engine({ workers: 2, debug: { paranoid: true } });
-  for (let run = 0; run < 2; run++) assert.deepEqual(await chain(parallel, batches), expected);
+  for (let run = 0; run < sized(1, 2); run++) assert.deepEqual(await chain(parallel, batches), expected);
 });
 
 test("3: one account does everything; two and three random accounts", async () => {
@@ -43,18 +44,18 @@ test("3: one account does everything; two and three random accounts", async () =
     const next = random(accounts);
     const account = () => line(next(accounts));
     const fund = many(accounts, (i) => [op.add(line(i), 1000)]);
-    const rounds = Array.from({ length: 40 }, () =>
+    const rounds = Array.from({ length: sized(15, 40) }, () =>
       many(1 + next(40), () => [op.transfer(account(), account(), next(300)), op.outputAt(account())]),
     );
     await everywhere([fund, ...rounds]);
   }
 });
 
-test("4: one counter, 80 increments, 8 workers, 1,500 rounds: 80 each", async () => {
+test("4: one counter, 80 increments, 8 workers, round after round: 80 each", async () => {
   const { runtime } = await engine({ workers: 8 });
   const parallel = { runtime, reports: [] };
   const increments = many(80, () => [op.add(0, 1), op.outputAt(0)]);
-  const found = await chain(parallel, Array(1500).fill(increments));
+  const found = await chain(parallel, Array(sized(400, 1500)).fill(increments));
   for (const [round, outcome] of found.entries()) {
     assert.deepEqual(
       outputs(outcome),

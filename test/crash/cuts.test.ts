@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Fault } from "../planted.ts";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 import { cuts } from "./cuts.ts";
 import { cannotRecord } from "./recorded.ts";
 import type { Durability } from "./run.ts";
 
 const skip = cannotRecord() ?? false;
-const FULL = process.env.STILLPOINT_FULL === "1";
-const COUNT = FULL ? 60 : 6;
+const COUNT = sized(6, 60);
 
 for (const durability of ["block", "logged"] as const) {
   test(`${durability}: nothing that was acknowledged is lost when the power is cut`, { skip }, async (t) => {

@@ -16,6 +16,7 @@ import { evmRuntime } from "../../examples/evm/demo.ts";
 import { encodeBlock, type Programs } from "../../examples/evm/encode.ts";
 import type { Runtime, RuntimeOptions } from "../../runtime/index.ts";
 import { sharedData } from "../shared-data.ts";
+import { sized } from "../sizes.ts";
 
 const OWN = fileURLToPath(new URL("../../examples/evm/blocks", import.meta.url));
 const OWN_BLOCKS = 12;
@@ -76,7 +77,7 @@ const own = load(OWN);
 test("the repository's blocks agree with their headers, whoever runs them", async () => {
   assert.equal(own.blocks.length, OWN_BLOCKS);
   const roots: string[][] = [];
-  for (const way of WAYS.slice(0, 3)) roots.push(await rootsOf(own, way));
+  for (const way of WAYS.slice(0, sized(2, 3))) roots.push(await rootsOf(own, way));
   for (const other of roots) assert.deepEqual(other, roots[0]);
 });
 

@@ -3,12 +3,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 import { comparePrecompile, otherPrecompiles, ownPrecompiles, PRECOMPILES } from "./precompiles.ts";
 
-const ROUNDS = 100;
+const ROUNDS = sized(30, 100);
 const FIRST_TO_REFUSE = 5;
 /** They take long in JavaScript. */
-const ROUNDS_OF_PAIRINGS = 10;
+const ROUNDS_OF_PAIRINGS = sized(4, 10);
 
 test("the precompiled contracts do what those of another EVM do, for the same gas", async (t) => {
   const seed = baseSeed(t);

@@ -21,6 +21,7 @@ import { type ExchangeState, readExchange } from "../../examples/exchange/state.
 import { KEYS, Wallet } from "../../examples/exchange/wallet.ts";
 import { type BatchReport, type Runtime, type RuntimeOptions, UsageError } from "../../runtime/index.ts";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 
 type Options = Partial<RuntimeOptions>;
 
@@ -28,9 +29,8 @@ type Options = Partial<RuntimeOptions>;
 const WAYS: readonly Options[] = [
   { workers: 1, runner: "sequential" },
   { workers: 2, runner: "sequential" },
-  { workers: 1 },
-  { workers: 2 },
-  ...[1, 2, 4, 8].map((workers) => ({ workers, debug: { force: true } })),
+  ...sized([2], [1, 2]).map((workers) => ({ workers })),
+  ...sized([4], [1, 2, 4, 8]).map((workers) => ({ workers, debug: { force: true } })),
   { workers: 2, debug: { force: true, paranoid: true } },
 ];
 const BLOCK = 50;

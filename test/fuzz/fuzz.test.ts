@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { baseSeed } from "../seed.ts";
+import { FULL, sized } from "../sizes.ts";
 import * as batch from "./batch.ts";
 import { CANARIES, compareEngines, findCanary, otherNodes } from "./engines.ts";
 import { otherEngines } from "./other-engines.ts";
@@ -15,7 +16,7 @@ const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 
 test("random chains come out the same with kills, reverts and forks", async (t) => {
   const seed = baseSeed(t);
-  for (let i = 0; i < 2; i++) assert.equal(await trees.round(seed + i), null, `seed ${seed + i}`);
+  for (let i = 0; i < sized(1, 2); i++) assert.equal(await trees.round(seed + i), null, `seed ${seed + i}`);
 });
 
 test("a disturbed record of a started child is found", async (t) => {
@@ -34,7 +35,7 @@ test("random batches in parallel are the same with threads held up and killed", 
   const fuzzer = new batch.BatchFuzzer();
   t.after(() => fuzzer.close());
   const seed = baseSeed(t);
-  for (let i = 0; i < 8; i++) assert.equal(await fuzzer.round(seed + i), null, `seed ${seed + i}`);
+  for (let i = 0; i < sized(3, 8); i++) assert.equal(await fuzzer.round(seed + i), null, `seed ${seed + i}`);
   const { tally } = fuzzer;
   t.diagnostic(JSON.stringify(tally));
   assert.ok(tally.parallel > 0.3 * tally.items && tally.aborts > 0);
@@ -47,19 +48,20 @@ for (const name of Object.keys(batch.CANARIES) as batch.Canary[]) {
 }
 
 test("engines agree: numbers of workers, each tier of V8 alone, other versions of Node", async (t) => {
-  const { rounds, engines, found } = await compareEngines(baseSeed(t), 0, { nodes: otherNodes() }, 10);
-  assert.deepEqual([rounds, found], [10, []]);
+  const count = sized(3, 10);
+  const { rounds, engines, found } = await compareEngines(baseSeed(t), 0, { nodes: otherNodes() }, count);
+  assert.deepEqual([rounds, found], [count, []]);
   t.diagnostic(engines.join("; "));
 });
 
 test("other JavaScript engines agree", async (t) => {
-  const { engines, missing } = otherEngines(process.env.STILLPOINT_FULL === "1");
+  const { engines, missing } = otherEngines(FULL);
   for (const why of missing) t.diagnostic(`not run: ${why}`);
   if (engines.length === 0) {
     t.skip(`no engine beside Node's: ${missing.join("; ")}`);
     return;
   }
-  const report = await compareEngines(baseSeed(t), 0, { engines }, 3);
+  const report = await compareEngines(baseSeed(t), 0, { engines }, sized(1, 3));
   assert.deepEqual(report.found, []);
   t.diagnostic(report.engines.join("; "));
 });

@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 import { CANARIES, describeRound, findCanary, roundsOfGas } from "./gas.ts";
 
-const ROUNDS = 6;
+const ROUNDS = sized(2, 6);
 const CANARY_ROUNDS = 3;
 
 test("calls pay for their work", async (t) => {

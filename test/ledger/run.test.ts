@@ -15,6 +15,7 @@ import { applyBlock } from "../../examples/ledger/reference.ts";
 import { type BatchReport, programHash, Runtime, type RuntimeOptions } from "../../runtime/index.ts";
 import { seeded } from "../seed.ts";
 import { allBlocks, OWN_BLOCKS } from "../shared-data.ts";
+import { sized } from "../sizes.ts";
 
 const root = await loadGuest("ledger/root");
 const ledger = await loadGuest("ledger/ledger");
@@ -27,9 +28,8 @@ type Options = Partial<RuntimeOptions>;
 const WAYS: readonly Options[] = [
   { workers: 1, runner: "sequential" },
   { workers: 4, runner: "sequential" },
-  { workers: 1 },
-  { workers: 2 },
-  ...[1, 2, 4, 8].map((workers) => ({ workers, debug: { force: true } })),
+  ...sized([2], [1, 2]).map((workers) => ({ workers })),
+  ...sized([4], [1, 2, 4, 8]).map((workers) => ({ workers, debug: { force: true } })),
   { workers: 2, debug: { force: true, paranoid: true } },
 ];
 

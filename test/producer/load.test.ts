@@ -3,17 +3,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 import { withDirectory } from "../store/directory.ts";
 import { load } from "./load.ts";
 
-const SHORT = { payments: 300, customers: 8, options: ["--workers", "1"] };
+const KILLS = sized(1, 2);
+const SHORT = { payments: sized(150, 300), customers: 8, options: ["--workers", "1"] };
 
 test("nothing that was answered is lost or made twice when the server is killed", async (t) => {
   const seed = baseSeed(t);
   const result = await withDirectory((store) =>
-    load({ ...SHORT, store, kills: 2, seed, tell: (text) => t.diagnostic(text) }),
+    load({ ...SHORT, store, kills: KILLS, seed, tell: (text) => t.diagnostic(text) }),
   );
-  assert.deepEqual([result.kills, result.lost, result.wrong], [2, 0, []]);
+  assert.deepEqual([result.kills, result.lost, result.wrong], [KILLS, 0, []]);
   assert.ok(result.payments >= SHORT.payments && result.repeated > 0);
 });
 

@@ -7,6 +7,7 @@ import * as op from "../../runtime/program/decode/opcodes.ts";
 import type { Code } from "../../runtime/program/instrument/code.ts";
 import { AUX_TAGS, FAULT_INTERNAL_SEQUENTIAL, LINE_BYTES } from "../../runtime/program/layout.ts";
 import { FAULT_MEMORY_BOUNDS, FAULT_NONE } from "../../syscalls/abi.ts";
+import { sized } from "../sizes.ts";
 import { compareBatch } from "./batch.ts";
 import { entry, type Spec } from "./build.ts";
 import { BATCH_CANARIES, findCanary } from "./fuzz.ts";
@@ -14,7 +15,7 @@ import { Machine } from "./harness.ts";
 
 const { I32, I64, F32, V128 } = op;
 const SEED = Number(process.env.SEED ?? 1);
-const PROGRAMS = 400;
+const PROGRAMS = sized(100, 400);
 const WASM_PAGE = 65536;
 
 test(`${PROGRAMS} programs do in a batch what they do in production (SEED=${SEED})`, async () => {
@@ -28,7 +29,7 @@ test(`${PROGRAMS} programs do in a batch what they do in production (SEED=${SEED
 });
 
 test(`programs that could suspend are refused to, alike (SEED=${SEED})`, async () => {
-  for (let seed = SEED; seed < SEED + 40; seed++) {
+  for (let seed = SEED; seed < SEED + sized(10, 40); seed++) {
     const { difference } = compareBatch(seed, undefined, true);
     assert.equal(difference, null, `seed ${seed}`);
   }

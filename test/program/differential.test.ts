@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FAULT_ABORT, FAULT_NONE } from "../../syscalls/abi.ts";
+import { sized } from "../sizes.ts";
 import { compare, compareSuspending } from "./differential.ts";
 import { CANARIES, findCanary, observe, SUSPENSION_CANARIES } from "./fuzz.ts";
 import { generate } from "./generate.ts";
@@ -10,7 +11,7 @@ import { disagreement, mutate } from "./mutate.ts";
 import { Random } from "./random.ts";
 
 const SEED = Number(process.env.SEED ?? 1);
-const PROGRAMS = 250;
+const PROGRAMS = sized(60, 250);
 
 test(`${PROGRAMS} programs, instrumented, do what their plain reference does (SEED=${SEED})`, () => {
   let ended = 0;
@@ -52,7 +53,7 @@ for (const defect of [...CANARIES, ...SUSPENSION_CANARIES]) {
 test(`of damaged modules what V8 refuses is refused, with AdmissionError (SEED=${SEED})`, () => {
   const random = new Random(SEED);
   let valid = 0;
-  for (let seed = SEED; seed < SEED + 60; seed++) {
+  for (let seed = SEED; seed < SEED + sized(20, 60); seed++) {
     const { program } = generate(seed);
     for (let count = 0; count < 50; count++) {
       const damaged = mutate(program, random);
@@ -60,5 +61,5 @@ test(`of damaged modules what V8 refuses is refused, with AdmissionError (SEED=$
       if (WebAssembly.validate(damaged as BufferSource)) valid++;
     }
   }
-  assert.ok(valid > 500, "mutations leave many modules valid");
+  assert.ok(valid > sized(160, 500), "mutations leave many modules valid");
 });

@@ -19,6 +19,7 @@ import {
 import { piecesOf } from "../../runtime/program/instrument/pieces.ts";
 import { compileKernel, KERNELS } from "../bench/instrumentation.ts";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 import { opcodeOf } from "./arithmetic.ts";
 import { eachBody, Walker } from "./gas-walker.ts";
 import { generate } from "./generate.ts";
@@ -328,7 +329,7 @@ function* generated(seed: number, count: number): Iterable<Uint8Array> {
 
 test("generated code pays before it runs, and little more", async (t) => {
   const seed = baseSeed(t);
-  assert.deepEqual(await walkAll(t, seed, generated(seed, 200)), []);
+  assert.deepEqual(await walkAll(t, seed, generated(seed, sized(60, 200))), []);
 });
 
 test("so do the kernels of the benchmark", async (t) => {

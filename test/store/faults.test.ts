@@ -17,6 +17,7 @@ import { quota } from "../driver.ts";
 import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 import { withDirectory } from "./directory.ts";
 
 const CHILD = fileURLToPath(new URL("../crash/child.ts", import.meta.url));
@@ -239,7 +240,7 @@ describe("damage", () => {
     const next = random(baseSeed(t));
     await withCopies(async (copy, blocks) => {
       const seen = new Map<string, number>();
-      for (let round = 0; round < 12; round++) {
+      for (let round = 0; round < sized(4, 12); round++) {
         const store = copy();
         const file = `${store}/data.mdb`;
         const bytes = readFileSync(file);
@@ -324,7 +325,7 @@ describe("damage", () => {
   test("a file that was cut off is refused", async (t) => {
     const next = random(baseSeed(t) + 1);
     await withCopies(async (copy, blocks) => {
-      for (let round = 0; round < 12; round++) {
+      for (let round = 0; round < sized(4, 12); round++) {
         const store = copy();
         const { length } = readFileSync(`${store}/data.mdb`);
         truncateSync(`${store}/data.mdb`, round === 0 ? 1 : next(length - 4096));

@@ -12,12 +12,13 @@ import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, open, play, withRuntime } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 import { withDirectory } from "./directory.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential", retainBlocks: 12, archiveBlocks: 7 } as const;
 const AT = SCRATCH + 0x80000;
 const WINDOW = 64 * 4096;
-const OPERATIONS = 90;
+const OPERATIONS = sized(40, 90);
 
 /** A block that writes here and there; what it writes follows from `value`. */
 function writing(value: number): Uint8Array {
