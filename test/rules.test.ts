@@ -140,6 +140,10 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/http": ["base"],
   "runtime/abci": ["base"],
   "runtime/node": ["base", "runtime/index.ts", "runtime/app", "runtime/http", "runtime/typed"],
+  "runtime/log": [
+    ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/app"],
+    "runtime/image/bytes.ts",
+  ],
   "runtime/validator": ["base", "runtime/index.ts", "runtime/abci"],
   "runtime/index.ts": [
     "base",

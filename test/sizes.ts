@@ -1,7 +1,7 @@
 /**
- * How much a test does. `npm test` takes the first of two sizes, which a stranger's machine has done in
- * minutes and which still finds every planted fault; STILLPOINT_FULL=1 takes the second. What is tested is the
- * same: only counts, seeds and numbers of threads differ.
+ * How much a test does. `npm test` takes the first of two sizes, which any machine has done in minutes and
+ * which still finds every planted fault; STILLPOINT_FULL=1 takes the second. What is tested is the same: only
+ * counts, seeds and numbers of threads differ.
  */
 
 /** Whether everything is wanted: long runs, data beside the repository, other toolchains. */

@@ -1,0 +1,34 @@
+/** What batches tell of dependencies, for those who make the same blocks after this runtime. */
+
+import { setImmediate as turn } from "node:timers/promises";
+import type { Block, Hints, Runtime } from "../index.ts";
+
+/** Blocks of which nobody has asked yet. */
+const KEPT = 64;
+
+/** What the batches of candidates have told of dependencies, by block. */
+export class LearntHints {
+  readonly #hints = new Map<string, Hints[]>();
+
+  constructor(runtime: Runtime) {
+    void this.#listen(runtime);
+  }
+
+  async #listen(runtime: Runtime): Promise<void> {
+    for await (const event of runtime.events()) {
+      if (event.kind !== "batch" || event.block === null || event.report.dependencies === null) continue;
+      const list = this.#hints.get(event.block) ?? [];
+      list.push(event.report);
+      this.#hints.set(event.block, list);
+      for (const [oldest] of this.#hints) if (this.#hints.size > KEPT) this.#hints.delete(oldest);
+    }
+  }
+
+  /** Those of a block that has just been made. */
+  async take({ id }: Block): Promise<readonly Hints[]> {
+    await turn(); // the event has been told, and is read in this turn
+    const hints = this.#hints.get(id) ?? [];
+    this.#hints.delete(id);
+    return hints;
+  }
+}
