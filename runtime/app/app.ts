@@ -54,7 +54,8 @@ export class App<Typed extends object = Contracts> {
   readonly runtime: Runtime;
   /** What signatures are for: 32 bytes. */
   readonly chain: Hex;
-  readonly #options: AppOptions;
+  /** @internal */
+  readonly options: AppOptions;
   readonly #programs: Programs;
   readonly #pool: Pool;
   /** Null: callers are trusted. */
@@ -64,7 +65,7 @@ export class App<Typed extends object = Contracts> {
   private constructor(runtime: Runtime, chain: Hex, options: AppOptions) {
     this.runtime = runtime;
     this.chain = chain;
-    this.#options = options;
+    this.options = options;
     this.#programs = new Programs(runtime);
     this.#pool = new Pool(options.authenticate !== undefined);
     const isOpen = options.authenticate === undefined;
@@ -355,7 +356,7 @@ export class App<Typed extends object = Contracts> {
    */
   async fork(options: ForkOptions = {}): Promise<App<Typed>> {
     const runtime = await this.#inOrder(() => this.runtime.fork(options));
-    return new App<Typed>(runtime, this.chain, this.#options);
+    return new App<Typed>(runtime, this.chain, this.options);
   }
 
   /**
@@ -379,7 +380,7 @@ export class App<Typed extends object = Contracts> {
     { gasLimit = this.runtime.rules().gasLimit }: BlockOptions,
     run: (message: Uint8Array) => Promise<B>,
   ): Promise<[block: B, message: Uint8Array]> {
-    const order = this.#options.order ?? ((waiting) => waiting);
+    const order = this.options.order ?? ((waiting) => waiting);
     // Half of the gas is for what they do.
     const most = this.#intake === null ? Infinity : Math.ceil(gasLimit / 2 / AUTHENTICATION_GAS);
     let chosen: Entry[] = this.#pool.choose(order, most);
@@ -388,8 +389,7 @@ export class App<Typed extends object = Contracts> {
       try {
         return [await run(message), message];
       } catch (error) {
-        // More than a block takes: of outcomes, gas or memory.
-        if (chosen.length <= 1 || (error as BlockFault).code !== "BLOCK_FAULT") throw error;
+        if (chosen.length <= 1 || (error as BlockFault).code !== "BLOCK_FAULT") throw error; // else too many
         chosen = chosen.slice(0, Math.ceil(chosen.length / 2));
       }
     }
@@ -482,7 +482,7 @@ export class App<Typed extends object = Contracts> {
   }
 
   get #gas(): number {
-    return this.#options.gas ?? GAS;
+    return this.options.gas ?? GAS;
   }
 
   #encode(call: Call, from: AddressLike | undefined): Uint8Array {

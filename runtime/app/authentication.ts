@@ -17,6 +17,7 @@ import type { Refusal } from "../typed/client.ts";
 import { refusalOf } from "./blocks.ts";
 import * as message from "./guest/messages.ts";
 import { ownProgram } from "./root.ts";
+import type { Hex } from "./signer.ts";
 
 /** What the option "authenticate" takes. */
 export interface Authentication {
@@ -51,7 +52,16 @@ export function chainId(authentication: Authentication | undefined, genesis: str
   if (name === undefined) return Buffer.from(genesis, "hex");
   if (typeof name !== "string" || name === "")
     throw new UsageError("BAD_OPTION", `the name of a chain must be text, got ${String(name)}`);
+  return chainBytes(name);
+}
+
+function chainBytes(name: string): Buffer {
   return hash("sha256", `stillpoint chain\n${name}`, "buffer");
+}
+
+/** What signatures for the chain of this name are for: `app.chain`, where there is no App at hand. */
+export function chainOf(name: string): Hex {
+  return `0x${chainBytes(name).toString("hex")}`;
 }
 
 /** Where root and authenticator are, and gas for their views. */

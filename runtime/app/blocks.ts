@@ -20,7 +20,7 @@ export interface Entry {
 }
 
 /** What became of it, and the selector of what it called; null: it was not run, for want of gas. */
-export type Result = (Ending & { readonly selector: number }) | null;
+export type Result = (Ending & { readonly selector: number; readonly gasWanted: number }) | null;
 
 /** What the first block makes. */
 export interface Genesis {
@@ -81,7 +81,7 @@ export function blockMessage(entries: readonly Entry[], time: number): Uint8Arra
 }
 
 /** A message that begins with `head`. */
-function withEntries(head: Uint8Array, entries: readonly Entry[]): Uint8Array {
+export function withEntries(head: Uint8Array, entries: readonly Entry[]): Uint8Array {
   const bytes = Buffer.alloc(entries.reduce((sum, entry) => sum + entryBytes(entry), head.length));
   bytes.set(head);
   let at = head.length;
@@ -167,6 +167,7 @@ export function readResults(data: Uint8Array): Result[] {
       gasUsed: Number(bytes.readBigUInt64LE(at + message.RESULT_GAS_USED)),
       output: new Uint8Array(bytes.subarray(output - length, output)),
       selector: bytes.readUInt32LE(at + message.RESULT_SELECTOR),
+      gasWanted: Number(bytes.readBigUInt64LE(at + message.RESULT_GAS_WANTED)),
       ...(status === ITEM_REFUSED ? { refusal: "refused" } : {}),
       ...(status === message.STATUS_NOT_ADMITTED ? { refusal: refusalOf(Number(code)) } : {}),
     };
@@ -176,6 +177,11 @@ export function readResults(data: Uint8Array): Result[] {
 /** What an authenticator's reason is called. */
 export function refusalOf(reason: number): Refusal {
   return REFUSALS[reason] ?? "not authenticated";
+}
+
+/** Result of a call, without its events, as the program encodes it. */
+export function resultIn({ output }: { readonly output: Uint8Array }): Uint8Array {
+  return output.subarray(4 + new DataView(output.buffer, output.byteOffset).getUint32(0, true));
 }
 
 function faultName(fault: number): string {

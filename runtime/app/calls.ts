@@ -4,8 +4,16 @@ import { UsageError } from "../errors.ts";
 import type { Runtime } from "../index.ts";
 import { isOfLibrary } from "../program/source-map/sources.ts";
 import type { Frame } from "../testing.ts";
-import { type AddressLike, type Call, type Client, failureCode, type Outcome } from "../typed/client.ts";
+import {
+  type AddressLike,
+  type Call,
+  Client,
+  type Contracts,
+  failureCode,
+  type Outcome,
+} from "../typed/client.ts";
 import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
+import { readInterface } from "../typed/interface.ts";
 import type { QueryOptions } from "./options.ts";
 import { APP, type AppProgram } from "./programs.ts";
 
@@ -24,6 +32,16 @@ export function inputOf(client: Client, call: Call, kind: Kind, from: AddressLik
     throw new UsageError("BAD_ARGUMENT", `${call?.contract}.${call?.name} is ${text}`);
   }
   return client.input(call, from as AddressLike);
+}
+
+/**
+ * The functions of a program by contract, which make calls: `app.client`, where there is no App at hand. To
+ * sign one, its `call` is u32 selector · `bytes`.
+ *
+ * @throws UsageError NO_INTERFACE if the program has no contracts
+ */
+export function contractsOf(program: Uint8Array): Contracts {
+  return new Client(readInterface(program)).contracts;
 }
 
 /** Runs a call on a block and keeps nothing of it. */

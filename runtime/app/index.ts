@@ -15,7 +15,8 @@ export type {
   Transaction,
 } from "../typed/client.ts";
 export { App } from "./app.ts";
-export { type Authentication, signed } from "./authentication.ts";
+export { type Authentication, chainOf, signed } from "./authentication.ts";
+export { contractsOf } from "./calls.ts";
 export { expectGas } from "./gas-snapshot.ts";
 export type {
   AppEvent,

@@ -88,6 +88,16 @@ export function stateMoved(problems: readonly string[]): UsageError {
   return new UsageError("STATE_MOVED", text, { problems: problems.join("; ") });
 }
 
+/**
+ * The change of rules that gives an app whose program is `before` another one.
+ *
+ * @throws UsageError STATE_MOVED
+ */
+export function changeTo(before: AppProgram, program: Uint8Array): RulesChange {
+  const which = migrationsTo(before.client.description, readInterface(program));
+  return { replace: replacements(program, before.name, which, undefined) };
+}
+
 function replacements(program: Uint8Array, name: string, which: bigint, gas: number | undefined) {
   if (which === 0n) return [{ path: APP, program }];
   const migrating = { migrate: MIGRATE_ENTRY, argument: which, ...(gas === undefined ? {} : { gas }) };

@@ -14,6 +14,13 @@
  * what stands for its gas counts for nothing then, since it names its own.
  * One after whose change of rules the app may have another program has no transactions:
  *   u32 MESSAGE_UPGRADE · u32 bytes of state · u64 time · [32] program
+ * A block of a network, whose heights are not the runtime's, and which may do both:
+ *   u32 MESSAGE_NETWORK · u32 count · u64 time · u64 height · u32 bytes of state · u32 flags · [32] program ·
+ *   [32] hash of what else the network says of the block
+ *   count × transaction, as above
+ * Bytes of state and program are zero unless the app may have another program. With NETWORK_CALL the first
+ * transaction is a call of the network itself: an input of the program that nobody has signed, from an
+ * address of zeros. NETWORK_FIRST is for the host alone.
  *
  * A block carries what became of its transactions, and the first bytes of the program's name:
  *   u32 count · [4] program · count × record · outputs, one after the other
@@ -22,6 +29,7 @@
 export const MESSAGE_GENESIS = 1;
 export const MESSAGE_BLOCK = 2;
 export const MESSAGE_UPGRADE = 3;
+export const MESSAGE_NETWORK = 4;
 
 export const GENESIS_STATE = 4;
 export const GENESIS_PAGES = 8;
@@ -44,20 +52,37 @@ export const UPGRADE_TIME = 8;
 export const UPGRADE_PROGRAM = 16;
 export const UPGRADE_BYTES = 48;
 
+export const NETWORK_COUNT = 4;
+export const NETWORK_TIME = 8;
+export const NETWORK_HEIGHT = 16;
+export const NETWORK_STATE = 24;
+export const NETWORK_FLAGS = 28;
+export const NETWORK_PROGRAM = 32;
+export const NETWORK_HASH = 64;
+export const NETWORK_BYTES = 96;
+/** The first transaction is the network's own. */
+export const NETWORK_CALL = 1;
+/** The block before the network's first. */
+export const NETWORK_FIRST = 2;
+
 export const ITEM_GAS = 0;
 export const ITEM_LENGTH = 8;
 export const ITEM_BYTES = 16;
 /** Bytes of a transaction, at most: what an item's inbox takes. */
 export const TRANSACTION_BYTES_MAX = 32768;
 
-/** Of a record: how the item ended, as in the outcomes of a batch; the length of its output; its selector. */
+/**
+ * Of a record: how the item ended, as in the outcomes of a batch; the length of its output; its selector; the
+ * gas that it asked for.
+ */
 export const RESULT_STATUS = 0;
 export const RESULT_FAULT = 4;
 export const RESULT_CODE = 8;
 export const RESULT_GAS_USED = 16;
 export const RESULT_LENGTH = 24;
 export const RESULT_SELECTOR = 28;
-export const RESULT_BYTES = 32;
+export const RESULT_GAS_WANTED = 32;
+export const RESULT_BYTES = 40;
 /** Where the first bytes of the program's name are, and where the records begin. */
 export const RESULTS_PROGRAM = 4;
 export const RESULTS_BYTES = 8;

@@ -44,7 +44,11 @@ const app = Child.at(1);
 const authenticator = Child.at(2);
 const region = new PageBuffer();
 const data = new PageBuffer();
-/** For each transaction: u32 ADMITTED, or why it is not in the batch · u32 selector of what it calls. */
+/**
+ * For each transaction: u32 ADMITTED, or why it is not in the batch · u32 selector of what it calls · u64 gas
+ * that it asks for.
+ */
+const VERDICT_BYTES: u32 = 16;
 const verdicts = new PageBuffer();
 /** Inputs that the authenticator has made. */
 const inputs = new PageBuffer();
@@ -57,6 +61,8 @@ let batch: Batch = new Batch(0);
 /** What the transactions in `batch` may use, together. */
 let batchGas: u64 = 0;
 let authentications: Batch | null = null;
+/** How many transactions of the block are the network's own and come first: 0 or 1. */
+let ownCalls: u32 = 0;
 let sendersMax: u32 = 0;
 /** First bytes of the name of the app's program; 0 until there is one. */
 let programName: u32 = 0;
@@ -69,9 +75,15 @@ export function main(argument: i64): i64 {
     const received = check(snapshot(data.address, length, region.address, region.capacity), "snapshot");
     store<u64>(context, load<u64>(context) + 1);
     block.reset(region.address, <u32>received);
+    ownCalls = 0;
     if (!isMade) length = makeApp();
-    else length = load<u32>(region.address) == message.MESSAGE_UPGRADE ? upgradeApp() : runBlock();
+    else length = runMessage(load<u32>(region.address));
   }
+}
+
+function runMessage(kind: u32): u32 {
+  if (kind == message.MESSAGE_UPGRADE) return upgradeApp();
+  return kind == message.MESSAGE_NETWORK ? runNetwork() : runBlock();
 }
 
 // ---- the first block --------------------------------------------------------------------------------------
@@ -123,6 +135,27 @@ function runBlock(): u32 {
   block.expect(message.MESSAGE_BLOCK, "message of a block");
   const count = block.u32();
   setTime(block.u64());
+  return runTransactions(count);
+}
+
+/** Runs the network's block in the region; the length of its data. */
+function runNetwork(): u32 {
+  block.expect(message.MESSAGE_NETWORK, "message of a network");
+  const count = block.u32();
+  setTime(block.u64());
+  store<u64>(context, block.u64());
+  const stateBytes = block.u32();
+  ownCalls = min<u32>(block.u32() & <u32>message.NETWORK_CALL, count);
+  const program = block.bytes(32);
+  block.bytes(32);
+  if (stateBytes != 0) {
+    batch.place(stateBytes);
+    programName = load<u32>(program);
+  }
+  return runTransactions(count);
+}
+
+function runTransactions(count: u32): u32 {
   readTransactions(count);
   block.end();
   if (authentications !== null) admitAll(count);
@@ -157,7 +190,7 @@ function runBatch(count: u32, entry: string): u32 {
 function readTransactions(count: u32): void {
   batch.clear();
   batchGas = 0;
-  verdicts.reserve(count * 8);
+  verdicts.reserve(count * VERDICT_BYTES);
   if (authentications !== null) authentications!.clear();
   for (let i: u32 = 0; i < count; i++) readTransaction(i);
 }
@@ -171,12 +204,14 @@ function readTransaction(index: u32): void {
   const isPossible = length <= <u32>message.TRANSACTION_BYTES_MAX && gas <= GAS_MAX;
   setVerdict(index, isPossible ? message.ADMITTED : message.REASON_INPUT);
   if (!isPossible) return;
-  if (authentications === null) addItem(index, bytes, length, gas);
+  if (authentications === null || index < ownCalls) addItem(index, bytes, length, gas);
   else authentications!.add(bytes, length, message.AUTHENTICATION_GAS);
 }
 
 function addItem(index: u32, input: usize, length: u32, gas: u64): void {
-  store<u32>(verdicts.address + index * 8, length < 4 ? 0 : load<u32>(input), 4);
+  const verdict = verdicts.address + index * VERDICT_BYTES;
+  store<u32>(verdict, length < 4 ? 0 : load<u32>(input), 4);
+  store<u64>(verdict, gas, 8);
   batch.add(input, length, gas);
   batchGas = min<u64>(batchGas + gas, GAS_MAX);
 }
@@ -205,7 +240,7 @@ function admitAll(count: u32): void {
   runAll(authenticator, list, "authenticate", <u64>list.length * message.AUTHENTICATION_GAS);
   let input = inputs.address;
   admissions.rewind();
-  for (let i: u32 = 0; i < count; i++) {
+  for (let i = ownCalls; i < count; i++) {
     if (verdictOf(i) != message.ADMITTED) continue;
     admissions.next();
     const verdict = judge();
@@ -269,7 +304,7 @@ function writeResults(count: u32): u32 {
     length += outcomes.outputLength;
     if (outcomes.status != ITEM_NOT_RUN) ran++;
   }
-  takeBack(ran); // those that did not run come last
+  takeBack(ran > ownCalls ? ran - ownCalls : 0); // those that did not run come last
   if (length > message.DATA_BYTES) throw new Error("the outcomes are too long for a block");
   const target = data.reserve(length);
   store<u32>(target, count);
@@ -291,6 +326,7 @@ function writeResults(count: u32): u32 {
     store<u64>(record, outcomes.gasUsed, message.RESULT_GAS_USED);
     store<u32>(record, outputLength, message.RESULT_LENGTH);
     store<u32>(record, selectorOf(i), message.RESULT_SELECTOR);
+    store<u64>(record, gasWantedOf(i), message.RESULT_GAS_WANTED);
     memory.copy(output, outcomes.output, outputLength);
     output += outputLength;
   }
@@ -305,13 +341,17 @@ function writeRefusal(record: usize, reason: u32): void {
 }
 
 function verdictOf(index: u32): u32 {
-  return load<u32>(verdicts.address + index * 8);
+  return load<u32>(verdicts.address + index * VERDICT_BYTES);
 }
 
 function selectorOf(index: u32): u32 {
-  return load<u32>(verdicts.address + index * 8, 4);
+  return load<u32>(verdicts.address + index * VERDICT_BYTES, 4);
+}
+
+function gasWantedOf(index: u32): u64 {
+  return load<u64>(verdicts.address + index * VERDICT_BYTES, 8);
 }
 
 function setVerdict(index: u32, verdict: u32): void {
-  store<u32>(verdicts.address + index * 8, verdict);
+  store<u32>(verdicts.address + index * VERDICT_BYTES, verdict);
 }
