@@ -144,7 +144,9 @@ const LAYERS: Record<string, readonly string[]> = {
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/app"],
     "runtime/image/bytes.ts",
   ],
-  "runtime/validator": ["base", "runtime/index.ts", "runtime/abci"],
+  "runtime/validator": [
+    ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/abci", "runtime/app", "runtime/typed"],
+  ],
   "runtime/index.ts": [
     "base",
     "runtime/batch",
@@ -162,7 +164,7 @@ const LAYERS: Record<string, readonly string[]> = {
   ],
   examples: [
     ...["base", "syscalls", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
-    ...["runtime/cli", "runtime/app", "runtime/http"],
+    ...["runtime/cli", "runtime/app", "runtime/http", "runtime/abci", "runtime/validator"],
   ],
   scripts: ["base", "examples", "runtime/compile.ts", "runtime/batch", "runtime/app", "runtime/cli"],
 };

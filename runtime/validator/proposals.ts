@@ -5,6 +5,7 @@
 
 import { hash } from "node:crypto";
 import type { Candidate, Runtime } from "../index.ts";
+import type { BlockInput } from "./machine.ts";
 
 /** Maximum number that is kept: more than the rounds of a height in a healthy network. */
 const KEPT = 8;
@@ -17,8 +18,8 @@ export class Proposals {
     this.#runtime = runtime;
   }
 
-  /** The candidate for this metadata; executes it unless it is known. */
-  execute(metadata: Uint8Array): Promise<Candidate> {
+  /** The candidate for this metadata, which decides the change of rules; executes it unless it is known. */
+  execute({ metadata, rules }: BlockInput): Promise<Candidate> {
     const key = hash("sha256", metadata, "base64");
     const known = this.#made.get(key);
     if (known !== undefined) {
@@ -27,7 +28,7 @@ export class Proposals {
       return known;
     }
     for (const [oldest] of this.#made) if (this.#made.size >= KEPT) this.#release(oldest);
-    const made = this.#runtime.execute(metadata);
+    const made = this.#runtime.execute(metadata, rules === undefined ? {} : { rules });
     this.#made.set(key, made);
     made.catch(() => this.#made.get(key) === made && this.#made.delete(key));
     return made;
@@ -37,6 +38,11 @@ export class Proposals {
   async commit(candidate: Candidate): Promise<void> {
     await this.#runtime.commit(candidate);
     await this.#runtime.flush();
+    this.clear();
+  }
+
+  /** Releases all. */
+  clear(): void {
     for (const [key] of this.#made) this.#release(key);
   }
 
