@@ -12,39 +12,33 @@
  * beside it, and this process is told of them (program/source-map/sources.ts), so that traces have
  * source lines.
  *
- * Cache, one directory, safe to share between processes and to delete at any time:
- *   <request>.json   the files that the last compilation of this request asked for, found or not
- *   <content>.guest  32 bytes SHA-256 of its name and the rest · u32 length of the module · u32 length of the
- *                    source map · the module as asc wrote it · its source map, if any · warnings; the name is
- *                    a hash over flags, asc version and the contents of all those files
- * Both are written beside and renamed into place; what does not check is compiled again.
+ * Modules are kept in a cache (compiler/cache.ts), and so is what is known of guests with contracts.
  */
 
-import { randomUUID } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { MAIL_BYTES } from "../syscalls/abi.ts";
 import { messageOf } from "./arguments.ts";
-import { type Compiled, type Read, sha256 } from "./compiler/asc.ts";
+import { type Analysis, analysisVersion, decodeTyped, encodeTyped, sourcesIn } from "./compiler/analyse.ts";
+import { type Compiled, decodeCompiled, encodeCompiled } from "./compiler/asc.ts";
+import { cached } from "./compiler/cache.ts";
 import {
   findPackage,
-  isSdk,
   PACKAGE_ROOT,
   type Request,
   readSource,
   readText,
   toPosix,
 } from "./compiler/sources.ts";
-import { compileOnThread } from "./compiler/thread.ts";
+import { onThread } from "./compiler/thread.ts";
 import { reportSources } from "./compiler/watching.ts";
 import { UsageError } from "./errors.ts";
 import { WASM_PAGE_BYTES } from "./limits.ts";
 import { readState } from "./program/decode/state.ts";
 import { withoutSections } from "./program/source-map/names.ts";
 import { addSources } from "./program/source-map/sources.ts";
-import { analyseGuest, mentionsContracts, parseLock, withInterface } from "./typed/build.ts";
+import { mentionsContracts, parseLock, withInterface } from "./typed/build.ts";
 import type { Lock, TypedGuest } from "./typed/guest.ts";
 
 /** Options of `compileGuest`. */
@@ -101,12 +95,9 @@ const KNOWN: readonly (keyof CompileOptions)[] = [
   ...(["runtime", "disable", "enable", "constants", "baseDirectory", "cache"] as const),
   ...(["timeoutMs", "onWarning"] as const),
 ];
-const CACHE_VERSION = 3;
 const TIMEOUT_MS = 60_000;
 /** Initial memory for the heap of a program with state, in pages of 64 KiB. */
 const HEAP_PAGES = 16;
-/** Of an entry of the cache: hash and lengths. */
-const HEAD_BYTES = 40;
 /** The custom section that asc --sourceMap appends. */
 const SOURCE_MAP_URL = "sourceMappingURL";
 const FEATURES = ["mutable-globals", "sign-extension", "nontrapping-f2i", "bulk-memory"];
@@ -164,7 +155,7 @@ async function built(
   reportSources(entry, [lockPath(entry)]);
   const base = resolve(options.baseDirectory ?? findPackage(dirname(entry)) ?? dirname(entry));
   const source = toPosix(relative(base, entry));
-  const typed = await typedGuest(source, base, lock, prints);
+  const typed = await typedGuest({ source, base, lock, prints }, options);
   const compile = (layout: CompileOptions): Promise<Compiled> => {
     const flags = compilerFlags({ ...layout, ...options });
     return compiled(
@@ -196,20 +187,21 @@ async function built(
 }
 
 /** What is known of a guest with contracts, under the lock file beside it; null for any other. */
-async function typedGuest(
-  source: string,
-  base: string,
-  lock: Lock | null,
-  prints: boolean,
-): Promise<TypedGuest | null> {
-  const sources = {
-    read: (path: string) => readSource(base, path),
-    isSdk: (path: string) => isSdk(base, path),
-  };
-  if (!(await mentionsContracts(source, sources))) return null;
+async function typedGuest(asked: Analysis, options: CompileOptions): Promise<TypedGuest | null> {
+  const { source, base } = asked;
+  if (!(await mentionsContracts(source, sourcesIn(base)))) return null;
   const path = lockPath(resolve(base, source));
   const text = existsSync(path) ? await readFile(path, "utf8") : null;
-  return analyseGuest(source, sources, text === null ? lock : parseLock(text, path), prints);
+  const lock = text === null ? asked.lock : parseLock(text, path);
+  const make = async () => {
+    const request = { ...asked, lock, name: source };
+    const { reads, typed } = await onThread({ kind: "analyse", request }, options.timeoutMs ?? TIMEOUT_MS);
+    return { reads, content: encodeTyped(typed) };
+  };
+  // The paths in it follow from the place of the SDK.
+  const what = ["typed", analysisVersion(), source, base, JSON.stringify([lock, asked.prints])];
+  const key = { what, where: [], read: (path: string) => readSource(base, path) };
+  return decodeTyped(await cached(cacheOf(base, options), key, make));
 }
 
 /** The lock file of the guest `entry`: where its state lies. */
@@ -237,30 +229,17 @@ const NO_TEXTS: ReadonlyMap<string, string> = new Map();
 async function compiled(request: Request, options: CompileOptions): Promise<Compiled> {
   const { source, base, flags } = request;
   const { timeoutMs = TIMEOUT_MS } = options;
-  const cache =
-    options.cache ?? process.env.STILLPOINT_GUEST_CACHE ?? join(PACKAGE_ROOT ?? base, ".cache", "guests");
-  if (cache === false) return compileOnThread(request, timeoutMs);
-
-  const list = join(cache, `${digest("request", [source, base, ...flags], [])}.json`);
-  return (
-    (await load(cache, list, request)) ??
-    (await oneAtATime(async () => {
-      const other = await load(cache, list, request);
-      if (other) return other;
-      const made = await compileOnThread(request, timeoutMs);
-      await save(cache, list, request, made);
-      return made;
-    }))
-  );
+  const make = async () => {
+    const { reads, ...made } = await onThread({ kind: "compile", request }, timeoutMs);
+    return { reads, content: encodeCompiled(made) };
+  };
+  const key = { what: [source, ...flags], where: [base], read: (path: string) => readText(request, path) };
+  return decodeCompiled(await cached(cacheOf(base, options), key, make));
 }
 
-let queue: Promise<unknown> = Promise.resolve();
-
-/** Of two requests for the same the second finds what the first has kept. */
-function oneAtATime<T>(task: () => Promise<T>): Promise<T> {
-  const result = queue.then(task);
-  queue = result.catch(() => undefined);
-  return result;
+/** The directory of the cache, or none. */
+function cacheOf(base: string, { cache }: CompileOptions): string | false {
+  return cache ?? process.env.STILLPOINT_GUEST_CACHE ?? join(PACKAGE_ROOT ?? base, ".cache", "guests");
 }
 
 // ---- flags ------------------------------------------------------------------------------------------------
@@ -341,86 +320,4 @@ function choose(name: string, value: string, allowed: readonly string[]): string
 
 function wrong(name: string, value: unknown, expected: string): UsageError {
   return new UsageError("E_COMPILE_OPTION", messageOf(`option "${name}"`, value, expected), { option: name });
-}
-
-// ---- the cache --------------------------------------------------------------------------------------------
-
-let compilerVersion: string | undefined;
-
-function ascVersion(): string {
-  if (compilerVersion === undefined) {
-    const manifest = fileURLToPath(import.meta.resolve("assemblyscript/package.json"));
-    compilerVersion = String(JSON.parse(readFileSync(manifest, "utf8")).version);
-  }
-  return compilerVersion;
-}
-
-function digest(kind: string, strings: readonly string[], reads: readonly Read[]): string {
-  return sha256(
-    JSON.stringify([CACHE_VERSION, kind, ascVersion(), strings, reads.map((read) => [read.path, read.hash])]),
-  );
-}
-
-async function load(cache: string, list: string, request: Request): Promise<Compiled | undefined> {
-  const { source, flags } = request;
-  try {
-    const paths: unknown = JSON.parse(await readFile(list, "utf8"));
-    if (!Array.isArray(paths) || !paths.every((path) => typeof path === "string")) return undefined;
-    const reads = await Promise.all(
-      paths.map(async (path: string) => {
-        const content = await readText(request, path);
-        return { path, hash: content === null ? null : sha256(content) };
-      }),
-    );
-    const name = digest("content", [source, ...flags], reads);
-    const entry = await readFile(join(cache, `${name}.guest`));
-    if (hashOf(name, entry.subarray(32)) !== entry.toString("hex", 0, 32)) return undefined;
-    const map = HEAD_BYTES + entry.readUInt32LE(32);
-    const end = map + entry.readUInt32LE(36);
-    return {
-      code: new Uint8Array(entry.subarray(HEAD_BYTES, map)),
-      map: entry.toString("utf8", map, end),
-      warnings: entry.toString("utf8", end),
-    };
-  } catch {
-    return undefined; // missing or unreadable: as if it had never been compiled
-  }
-}
-
-async function save(
-  cache: string,
-  list: string,
-  { source, flags }: Request,
-  { code, map, warnings, reads }: Compiled & { readonly reads: readonly Read[] },
-): Promise<void> {
-  try {
-    await mkdir(cache, { recursive: true });
-    const texts = [Buffer.from(map), Buffer.from(warnings)] as const;
-    const lengths = Buffer.alloc(8);
-    lengths.writeUInt32LE(code.length);
-    lengths.writeUInt32LE(texts[0].length, 4);
-    const content = Buffer.concat([lengths, code, ...texts]);
-    const name = digest("content", [source, ...flags], reads);
-    const entry = Buffer.concat([Buffer.from(hashOf(name, content), "hex"), content]);
-    await replace(join(cache, `${name}.guest`), entry);
-    await replace(list, JSON.stringify(reads.map((read) => read.path)));
-  } catch {
-    // A cache that cannot be written (read-only installation, full disk) costs time, not correctness.
-  }
-}
-
-/** Over the name too, so that an entry under another's name is noticed. */
-function hashOf(name: string, content: Uint8Array): string {
-  return sha256(Buffer.concat([Buffer.from(name), content]));
-}
-
-async function replace(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.${process.pid}.${randomUUID()}`;
-  try {
-    await writeFile(temporary, content);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }

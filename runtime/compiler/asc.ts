@@ -3,10 +3,11 @@
  * own, and it can run for ever: so it is called on a thread of its own (thread.ts).
  */
 
-import { createHash } from "node:crypto";
 import { relative, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
-import { type Request, readText, toPosix } from "./sources.ts";
+import { type Read, type Request, readText, sha256, toPosix } from "./sources.ts";
+
+const LENGTHS_BYTES = 8;
 
 /** What asc wrote. */
 export interface Compiled {
@@ -15,12 +16,6 @@ export interface Compiled {
   readonly map: string;
   /** What it warns of; "" if nothing. */
   readonly warnings: string;
-}
-
-/** A file that the compiler asked for, and the hash of its content, null if there is none. */
-export interface Read {
-  readonly path: string;
-  readonly hash: string | null;
 }
 
 /**
@@ -74,6 +69,23 @@ function withoutContents(map: string): string {
   return JSON.stringify(rest);
 }
 
-export function sha256(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
+/** As it is kept: u32 length of the module · u32 length of the source map · module · source map · warnings. */
+export function encodeCompiled({ code, map, warnings }: Compiled): Uint8Array {
+  const texts = [Buffer.from(map), Buffer.from(warnings)] as const;
+  const lengths = Buffer.alloc(LENGTHS_BYTES);
+  lengths.writeUInt32LE(code.length);
+  lengths.writeUInt32LE(texts[0].length, 4);
+  return Buffer.concat([lengths, code, ...texts]);
+}
+
+/** As it was. */
+export function decodeCompiled(bytes: Uint8Array): Compiled {
+  const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const map = LENGTHS_BYTES + content.readUInt32LE(0);
+  const end = map + content.readUInt32LE(4);
+  return {
+    code: new Uint8Array(content.subarray(LENGTHS_BYTES, map)),
+    map: content.toString("utf8", map, end),
+    warnings: content.toString("utf8", end),
+  };
 }

@@ -3,6 +3,7 @@
  * SDK of this very package wherever it is asked for, and texts that stand for files.
  */
 
+import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative, resolve, sep } from "node:path";
@@ -27,6 +28,17 @@ export interface Request {
   readonly flags: readonly string[];
   /** Texts that stand for those of files. */
   readonly texts: ReadonlyMap<string, string>;
+}
+
+/** A file that was asked for, and the hash of its content, null if there is none. */
+export interface Read {
+  readonly path: string;
+  readonly hash: string | null;
+}
+
+/** In hex. */
+export function sha256(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
 }
 
 /** The text of a source as the compiler reads it; null if there is none. */

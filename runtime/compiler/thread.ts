@@ -9,9 +9,7 @@
 import { Worker } from "node:worker_threads";
 import { UsageError } from "../errors.ts";
 import { threadEnvironment } from "../thread-env.ts";
-import type { Compiled, Read } from "./asc.ts";
-import type { Request } from "./sources.ts";
-import type { Answer } from "./worker.ts";
+import type { Answer, Made, Task } from "./worker.ts";
 
 const FILE = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
 
@@ -21,31 +19,28 @@ let told: { readonly answer: (answer: Answer) => void; readonly fail: (why: stri
 let queue: Promise<unknown> = Promise.resolve();
 
 /**
- * Compiles, after those that were asked for before.
+ * Does a task of the compiler, after those that were asked for before.
  *
  * @throws UsageError E_GUEST_COMPILE, also if it takes longer than `timeoutMs`
  */
-export function compileOnThread(
-  request: Request,
-  timeoutMs: number,
-): Promise<Compiled & { readonly reads: Read[] }> {
-  const result = queue.then(() => run(request, timeoutMs));
+export function onThread<T extends Task>(task: T, timeoutMs: number): Promise<Made[T["kind"]]> {
+  const result = queue.then(() => run(task, timeoutMs));
   queue = result.catch(() => undefined);
   return result;
 }
 
-async function run(request: Request, timeoutMs: number): Promise<Compiled & { readonly reads: Read[] }> {
+async function run<T extends Task>(task: T, timeoutMs: number): Promise<Made[T["kind"]]> {
   worker ??= start();
   const thread = worker;
   thread.ref();
   let timer: NodeJS.Timeout | undefined;
   try {
     const answer = await new Promise<Answer>((resolve, reject) => {
-      told = { answer: resolve, fail: (why) => reject(failure(request, why)) };
+      told = { answer: resolve, fail: (why) => reject(failure(task, why)) };
       timer = setTimeout(() => lose(thread, tooLong(timeoutMs)), timeoutMs);
-      thread.postMessage(request);
+      thread.postMessage(task);
     });
-    if ("made" in answer) return answer.made;
+    if ("made" in answer) return answer.made as Made[T["kind"]];
     const { code, message, facts } = answer.error;
     throw new UsageError(code, message, facts);
   } finally {
@@ -86,7 +81,7 @@ function tooLong(timeoutMs: number): string {
   );
 }
 
-function failure({ name }: Request, why: string): UsageError {
+function failure({ request: { name } }: Task, why: string): UsageError {
   return new UsageError("E_GUEST_COMPILE", `${name} does not compile: ${why}`, {
     entry: name,
     diagnostics: why,

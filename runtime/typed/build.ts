@@ -59,7 +59,10 @@ export async function analyseGuest(
   texts.set(path, entrySource(path, model, layout, placeOf, sdk));
   const docs = new Map(model.functions.map(({ contract, name, doc }) => [`${contract}.${name}`, doc]));
   const hasPrints = syntax.files.some((file) => printsOf(syntax, file).length > 0);
-  return { entry: path, texts, description: describe(model, layout), layout, docs, hasPrints };
+  const description = describe(model, layout);
+  // Without the nodes of the parser.
+  const places = { ...layout, regions: description.state };
+  return { entry: path, texts, description, layout: places, docs, hasPrints };
 }
 
 function describe(model: Model, layout: Layout): Interface {

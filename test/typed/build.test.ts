@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { buildGuest, compileGuest } from "../../runtime/compile.ts";
@@ -303,4 +303,30 @@ if (!paid.ok && paid.error === "overdarft") console.log(1);
   const lines = [...checked().matchAll(/use\.ts\((\d+),/g)].map(([, line]) => Number(line));
   assert.deepEqual(lines, [9, 12, 13, 14, 15, 16]);
   assert.match(readFileSync(join(directory, "bank.client.ts"), "utf8"), /\* Makes money\./);
+});
+
+test("what is known of contracts is kept with the module, and made again where a source changes", async () => {
+  const directory = project({ "bank.ts": BANK });
+  const entry = join(directory, "bank.ts");
+  const options = { optimize: false, cache: join(directory, "cache") };
+  const fresh = await buildGuest(entry, { ...options, cache: false });
+  const entries = () => readdirSync(options.cache).filter((name) => name.endsWith(".guest"));
+  for (let again = 0; again < 2; again++) assert.deepEqual(await buildGuest(entry, options), fresh);
+  const kept = entries();
+  assert.equal(kept.length, 2);
+  // A comment changes what is known, and not the program.
+  write(directory, {
+    "bank.ts": BANK.replace("@view balanceOf", "/** What somebody has. */\n  @view balanceOf"),
+  });
+  const commented = await buildGuest(entry, options);
+  assert.equal(commented.typed?.docs.get("Bank.balanceOf"), "What somebody has.");
+  assert.deepEqual(commented.typed?.description, fresh.typed?.description);
+  // Places depend on the lock file, which is read each time.
+  const { lock } = fresh.typed?.layout as NonNullable<typeof fresh.typed>["layout"];
+  write(directory, { "bank.layout.json": JSON.stringify({ ...lock, end: 1 << 20 }) });
+  assert.equal((await buildGuest(entry, options)).typed?.layout.stateBytes, 1 << 20);
+  // A damaged entry is made again.
+  for (const name of kept) writeFileSync(join(options.cache, name), "damaged");
+  write(directory, { "bank.ts": BANK, "bank.layout.json": JSON.stringify(lock) });
+  assert.deepEqual((await buildGuest(entry, options)).typed?.description, fresh.typed?.description);
 });
