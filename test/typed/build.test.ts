@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { buildGuest, compileGuest } from "../../runtime/compile.ts";
 import { UsageError } from "../../runtime/errors.ts";
+import type { TypedGuest } from "../../runtime/typed/guest.ts";
 import { readInterface } from "../../runtime/typed/interface.ts";
 import { ROOT } from "../guest/harness.ts";
 import { BANK, project, write } from "./project.ts";
@@ -305,7 +306,7 @@ if (!paid.ok && paid.error === "overdarft") console.log(1);
   assert.match(readFileSync(join(directory, "bank.client.ts"), "utf8"), /\* Makes money\./);
 });
 
-test("what is known of contracts is kept with the module, and made again where a source changes", async () => {
+test("what is known of contracts is kept, and made again where a source changes", async () => {
   const directory = project({ "bank.ts": BANK });
   const entry = join(directory, "bank.ts");
   const options = { optimize: false, cache: join(directory, "cache") };
@@ -322,7 +323,7 @@ test("what is known of contracts is kept with the module, and made again where a
   assert.equal(commented.typed?.docs.get("Bank.balanceOf"), "What somebody has.");
   assert.deepEqual(commented.typed?.description, fresh.typed?.description);
   // Places depend on the lock file, which is read each time.
-  const { lock } = fresh.typed?.layout as NonNullable<typeof fresh.typed>["layout"];
+  const { lock } = (fresh.typed as TypedGuest).layout;
   write(directory, { "bank.layout.json": JSON.stringify({ ...lock, end: 1 << 20 }) });
   assert.equal((await buildGuest(entry, options)).typed?.layout.stateBytes, 1 << 20);
   // A damaged entry is made again.
