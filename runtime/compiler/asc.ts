@@ -69,7 +69,7 @@ function withoutContents(map: string): string {
   return JSON.stringify(rest);
 }
 
-/** As it is kept: u32 length of the module · u32 length of the source map · module · source map · warnings. */
+/** As it is kept: u32 length of the module · u32 length of the map · module · source map · warnings. */
 export function encodeCompiled({ code, map, warnings }: Compiled): Uint8Array {
   const texts = [Buffer.from(map), Buffer.from(warnings)] as const;
   const lengths = Buffer.alloc(LENGTHS_BYTES);
