@@ -147,6 +147,8 @@ export async function chaos(
     await writer.write(false);
     await Promise.all(others.map((other) => other.follow()));
     let made = 0;
+    let away: Node | null = null;
+    let back = 0;
     for (let turn = 0; ; turn++) {
       const { sequencer, storage } = writer;
       const head = sequencer?.runtime.head.height ?? 0;
@@ -163,12 +165,15 @@ export async function chaos(
         assert.equal(ended, "LOG_UNCERTAIN");
         continue;
       }
-      // Now and then one who follows is away for a while.
-      if (random.below(20) === 0) {
-        const away = random.pick(others);
+      // Now and then one who follows is away, for up to half of the blocks.
+      if (away === null && random.below(10) === 0) {
+        away = random.pick(others);
+        back = turn + random.below(blocks / 2);
         await away.die();
-        await away.follow();
         count("away");
+      } else if (away !== null && turn >= back) {
+        await away.follow();
+        away = null;
       }
       if (step === null) continue;
       if (step === "committed") count("gone");
@@ -178,7 +183,7 @@ export async function chaos(
         continue;
       }
       // Another goes on; the old one is alive and thinks it writes, or comes back.
-      const next = random.pick(others);
+      const next = random.pick(others.filter((other) => other !== away));
       const promoted = await (next.follower as Follower).promote({ writer: next.name });
       next.sequencer = promoted as unknown as Sequencer<[Uint8Array], unknown>;
       next.follower = null;
@@ -194,6 +199,7 @@ export async function chaos(
       others = [...others.filter((other) => other !== next), writer] as [Node, Node];
       writer = next;
     }
+    await away?.follow();
     await everybodyAgrees(nodes, place, blocks);
     assert.ok(made > 0);
     return seen;
