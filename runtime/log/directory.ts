@@ -6,10 +6,11 @@
  */
 
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { link, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { closed, LogError, notNext } from "./errors.ts";
+import { closed, LogError, lost, notNext } from "./errors.ts";
 import type { LogStorage } from "./storage.ts";
 
 const FOLDER_ENTRIES = 1000;
@@ -43,6 +44,7 @@ export class DirectoryStorage implements LogStorage {
 
   async put(number: number, bytes: Uint8Array): Promise<void> {
     if (this.#closed) throw closed();
+    if (number > 1 && !existsSync(this.#placeOf(number - 1))) throw lost(this.#path, number - 1);
     const place = this.#placeOf(number);
     const folder = join(place, "..");
     const beside = `${place}.${randomUUID()}`;

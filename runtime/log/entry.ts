@@ -51,7 +51,7 @@ export interface BlockEntry extends Common, RetainedInput {
   readonly hints: readonly Hints[];
 }
 
-/** An entry of a log: a block, or the begin of a term. */
+/** An entry of a log: a block, or the beginning of a term. */
 export type LogEntry = TermEntry | BlockEntry;
 
 /** The bytes of an entry. */

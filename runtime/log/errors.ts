@@ -27,6 +27,15 @@ export function truncated(height: number, lowest: number): LogError {
   return new LogError("LOG_TRUNCATED", text, { height, lowest });
 }
 
+/** An entry is not there that was, or has to be; `where` is the log. */
+export function lost(where: string, entry: number): LogError {
+  const text =
+    `entry ${entry} is not in ${where}: it was lost, or somebody has deleted it. Begin another log from a ` +
+    "replica's store";
+  return new LogError("LOG_LOST", text, { where, entry });
+}
+
+/** The log was closed. */
 export function closed(): LogError {
   return new LogError("LOG_CLOSED", "the log is closed: open it again");
 }

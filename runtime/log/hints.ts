@@ -1,7 +1,7 @@
 /** What batches tell of dependencies, for those who make the same blocks after this runtime. */
 
 import { setImmediate as turn } from "node:timers/promises";
-import type { Block, Hints, Runtime } from "../index.ts";
+import type { Block, EventStream, Hints, Runtime } from "../index.ts";
 
 /** Blocks of which nobody has asked yet. */
 const KEPT = 64;
@@ -10,12 +10,20 @@ const KEPT = 64;
 export class LearntHints {
   readonly #hints = new Map<string, Hints[]>();
 
+  readonly #events: EventStream;
+
   constructor(runtime: Runtime) {
-    void this.#listen(runtime);
+    this.#events = runtime.events();
+    void this.#listen();
   }
 
-  async #listen(runtime: Runtime): Promise<void> {
-    for await (const event of runtime.events()) {
+  /** Hears no more. */
+  close(): void {
+    void this.#events.return();
+  }
+
+  async #listen(): Promise<void> {
+    for await (const event of this.#events) {
       if (event.kind !== "batch" || event.block === null || event.report.dependencies === null) continue;
       const list = this.#hints.get(event.block) ?? [];
       list.push(event.report);

@@ -19,7 +19,7 @@ import {
   StorageType,
   type StreamConfig,
 } from "@nats-io/jetstream";
-import { closed, LogError, notNext } from "./errors.ts";
+import { closed, LogError, lost, notNext } from "./errors.ts";
 import type { LogStorage } from "./storage.ts";
 
 /** A connection, as `connect` of @nats-io/transport-node makes it. */
@@ -72,7 +72,7 @@ export class JetStreamStorage implements LogStorage {
 
   async get(number: number): Promise<Uint8Array> {
     const bytes = await this.#insist(() => this.#find(number));
-    if (bytes === null) throw lost(this.#options.stream, number);
+    if (bytes === null) throw this.#lost(number);
     return bytes;
   }
 
@@ -103,7 +103,7 @@ export class JetStreamStorage implements LogStorage {
   /** The entry is there, if an acknowledgement was lost, or another one, or those before it are gone. */
   async #compare(number: number, bytes: Uint8Array): Promise<void> {
     const there = await this.#insist(() => this.#find(number));
-    if (there === null) throw lost(this.#options.stream, number - 1);
+    if (there === null) throw this.#lost(number - 1);
     if (Buffer.compare(there, bytes) !== 0) throw notNext(number);
   }
 
@@ -125,7 +125,7 @@ export class JetStreamStorage implements LogStorage {
         until.addEventListener("abort", stop);
         try {
           for await (const message of messages) {
-            if (message.seq !== number) throw lost(stream, number);
+            if (message.seq !== number) throw this.#lost(number);
             number++;
             yield message.data;
           }
@@ -139,6 +139,10 @@ export class JetStreamStorage implements LogStorage {
       await sleep(RETRY_MS, undefined, { signal: until }).catch(() => undefined);
     }
     if (!signal.aborted) throw closed();
+  }
+
+  #lost(number: number): LogError {
+    return lost(`the stream ${this.#options.stream}`, number);
   }
 
   /** The connection is its owner's. */
@@ -207,12 +211,4 @@ function check<Name extends keyof StreamConfig>(
   if (found === expected) return;
   const text = `the stream ${stream} has ${name} ${found}, and a log needs ${expected}: take another stream`;
   throw new LogError("LOG_CONFIGURATION", text, { stream, setting: name, found, expected });
-}
-
-/** An entry is not there that was, or has to be. */
-function lost(stream: string, entry: number): LogError {
-  const text =
-    `entry ${entry} is not in the stream ${stream}: the server has lost it, or somebody has deleted it. ` +
-    "Begin another stream from a replica's store";
-  return new LogError("LOG_LOST", text, { stream, entry });
 }

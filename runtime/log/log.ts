@@ -15,6 +15,8 @@ export interface Numbered {
 export interface ReadOptions {
   /** Height of the first block. Default: the oldest entry. */
   readonly height?: number;
+  /** Instead: the number of the entry behind which it begins. */
+  readonly after?: number;
   /** Ends it; without it, it ends behind the entry that is the last when it begins. */
   readonly signal?: AbortSignal;
 }
@@ -54,13 +56,14 @@ export class BlockLog {
   }
 
   /**
-   * Entries in order, from the one that makes the block of a height.
+   * Entries in order, from the one that makes the block of a height, or behind an entry.
    *
    * @throws LogError (LOG_TRUNCATED: the log begins above it, LOG_CORRUPT, LOG_LOST, LOG_CLOSED)
    */
-  async *read({ height, signal }: ReadOptions = {}): AsyncGenerator<Numbered> {
+  async *read({ height, after, signal }: ReadOptions = {}): AsyncGenerator<Numbered> {
     const { first, last } = await this.#storage.bounds();
-    const from = height === undefined ? first : await this.#find(height, first, last);
+    let from = after === undefined ? first : after + 1;
+    if (height !== undefined) from = await this.#find(height, first, last);
     if (signal === undefined) {
       for (let number = from; number <= last; number++) yield await this.#at(number);
       return;

@@ -48,6 +48,7 @@ export class Sequencer<Arguments extends unknown[] = unknown[], Result = unknown
   readonly #options: SequenceOptions;
   readonly #hints: LearntHints;
   #term = 0;
+  /** Number of the last entry that the runtime has. */
   #last = 0;
   /** Id of the block that the next one follows: the last in the log. */
   #head = "";
@@ -87,10 +88,11 @@ export class Sequencer<Arguments extends unknown[] = unknown[], Result = unknown
       const { head } = this.runtime;
       if (head.id !== this.#head) throw this.#bypassed(head);
       const made = await this.#replica.make(...given);
-      await this.#append(made);
+      const { number } = await this.#append(made);
       this.#behind = true; // until it is committed
       const result = await this.#replica.commit(made);
       this.#behind = false;
+      this.#last = number;
       this.#head = made.block.id;
       this.#blocks++;
       this.#options.onBlock?.(this.runtime.head);
@@ -98,10 +100,10 @@ export class Sequencer<Arguments extends unknown[] = unknown[], Result = unknown
     });
   }
 
-  async #append(made: Made): Promise<void> {
+  async #append(made: Made): Promise<Numbered> {
     try {
       const entry = this.#entryOf(made.block, await this.#hints.take(made.block));
-      this.#last = (await this.#log.append(entry, this.#last)).number;
+      return await this.#log.append(entry, this.#last);
     } catch (error) {
       this.#behind = true;
       await this.runtime.release(made.block);
@@ -126,6 +128,7 @@ export class Sequencer<Arguments extends unknown[] = unknown[], Result = unknown
   /** Makes no more blocks; waits for those in progress. Runtime and log stay open. */
   async stop(): Promise<void> {
     await this.#inOrder(async () => undefined).catch(() => undefined);
+    this.#hints.close();
     this.#ended ??= new UsageError("CLOSED", "the sequencer was stopped: begin another with sequence()");
   }
 
@@ -188,17 +191,16 @@ export class Sequencer<Arguments extends unknown[] = unknown[], Result = unknown
 
   /** Takes what others have appended, or it itself without knowing. */
   async #catchUp(): Promise<void> {
-    const last = await this.#log.last();
-    if (last === null) throw new LogError("LOG_LOST", "the log is empty: it has lost all entries");
-    for await (const next of this.#log.read({ height: this.runtime.head.height })) {
-      if (next.entry.term > this.#term) {
-        this.#ended = fenced(this.#writer, next.entry.writer, next.number);
+    for await (const next of this.#log.read({ after: this.#last })) {
+      const { term, writer, id } = next.entry;
+      if (term > this.#term) {
+        this.#ended = fenced(this.#writer, writer, next.number);
         throw this.#ended;
       }
       await this.#take(next);
-      this.#last = Math.max(this.#last, next.number);
+      this.#last = next.number;
+      this.#head = id;
     }
-    this.#head = last.entry.id;
     this.#behind = false;
   }
 

@@ -3,6 +3,7 @@
  * agreement there is: of two who put the same number one succeeds, whatever else they do.
  */
 
+import { assert } from "../errors.ts";
 import { closed, notNext } from "./errors.ts";
 
 /** Where the entries of a log lie, for logs of one's own kind: `new BlockLog(storage)`. */
@@ -49,6 +50,7 @@ export class MemoryStorage implements LogStorage {
       if (Buffer.compare(there, bytes) === 0) return;
       throw notNext(number);
     }
+    assert(number === this.#entries.length + 1, `entry ${number} is not the next`);
     this.#entries.push(bytes.slice());
     this.#wake();
   }

@@ -1,7 +1,7 @@
 /** A log of blocks: who may append, what followers do with what they read, and what they refuse. */
 
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { programHash, type Runtime } from "../../runtime/index.ts";
@@ -124,9 +124,19 @@ for (const kind of ["memory", "directory"] as const) {
 test("a directory: old folders can be deleted, and what was only begun is no entry", async () => {
   await withDirectory(async (path) => {
     const storage = new DirectoryStorage(path);
-    for (const number of [1, 999, 1000, 1500, 2000, 2001])
-      await storage.put(number, Uint8Array.of(number & 255));
-    assert.deepEqual(readdirSync(path).length, 3);
+    await storage.put(1, Uint8Array.of(1));
+    // As if those between had been put as well.
+    for (const [folder, number] of [
+      [0, 999],
+      [1, 1500],
+      [1, 1999],
+    ] as const) {
+      const directory = join(path, `${folder}`.padStart(15, "0"));
+      mkdirSync(directory, { recursive: true });
+      writeFileSync(join(directory, `${number}`.padStart(15, "0")), Uint8Array.of(number & 255));
+    }
+    for (const number of [1000, 2000, 2001]) await storage.put(number, Uint8Array.of(number & 255));
+    await assert.rejects(storage.put(2003, Uint8Array.of(1)), { code: "LOG_LOST", message: /entry 2002/ });
     mkdirSync(join(path, `${"0".repeat(14)}3`)); // made, and the writer died
     writeFileSync(join(path, `${"0".repeat(14)}2`, `${"0".repeat(11)}2002.x`), "half");
     assert.deepEqual(await storage.bounds(), { first: 1, last: 2001 });
@@ -210,17 +220,18 @@ test("a block whose acknowledgement is lost is taken before the next one is made
   const storage = new MemoryStorage();
   const lose = async (number: number, bytes: Uint8Array) => {
     await storage.put(number, bytes);
-    if (number === 3) throw new LogError("LOG_UNCERTAIN", "no answer");
+    if (number === 2 || number === 4) throw new LogError("LOG_UNCERTAIN", "no answer");
   };
   const log = new BlockLog(changed(storage, { put: lose }));
   await using runtime = await open([], OPTIONS);
   const sequencer = await sequence(runtime, log, A);
-  await sequencer.produce(metadata(1, 0));
-  await assert.rejects(sequencer.produce(metadata(2, 0)), { code: "LOG_UNCERTAIN" });
-  assert.equal(runtime.head.height, 1);
-  assert.equal((await sequencer.produce(metadata(3, 0))).height, 3);
+  await assert.rejects(sequencer.produce(metadata(1, 0)), { code: "LOG_UNCERTAIN" });
+  assert.equal(runtime.head.height, 0);
+  await sequencer.produce(metadata(2, 0));
+  await assert.rejects(sequencer.produce(metadata(3, 0)), { code: "LOG_UNCERTAIN" });
+  assert.equal((await sequencer.produce(metadata(4, 0))).height, 4);
   await using other = await open([], OPTIONS);
-  for (let i = 1; i <= 3; i++) await other.produce(metadata(i, 0));
+  for (let i = 1; i <= 4; i++) await other.produce(metadata(i, 0));
   assert.equal(runtime.head.id, other.head.id);
 });
 
