@@ -3,9 +3,9 @@
 import { UsageError } from "../../runtime/errors.ts";
 import { type EvmBlock, FORKS } from "./block.ts";
 
-const METADATA_VERSION = 1;
+const METADATA_VERSION = 2;
 const HEADER_BYTES = 264;
-const CODE_PADDING = 40;
+const CODE_PADDING = 64;
 
 /** Hashes of the two programs that the root makes its children from. */
 export interface Programs {
@@ -80,10 +80,8 @@ function codeNumber(numbers: ReadonlyMap<string, number>, hash: string | null): 
   return hash === null ? 0 : (numbers.get(hash) as number);
 }
 
-/** With room for the jump table behind it. */
 function encodeCode(hash: string, code: Uint8Array): Uint8Array {
-  const room = code.length + CODE_PADDING + 8 + Math.floor((code.length + 7) / 8) + 8;
-  const bytes = Buffer.alloc(40 + Math.ceil(room / 8) * 8);
+  const bytes = Buffer.alloc(40 + Math.ceil((code.length + CODE_PADDING) / 8) * 8);
   bytes.set(Buffer.from(hash.slice(2), "hex"), 0);
   bytes.writeUInt32LE(code.length, 32);
   bytes.set(code, 40);

@@ -24,7 +24,7 @@ export class Surroundings {
   /** Versioned hashes of the transaction's blobs, 32 bytes each. */
   blobHashes: usize = 0;
   blobCount: u32 = 0;
-  /** Codes that came with the block: u32 address, u32 length, by number. */
+  /** Codes that came with the block, by number: u32 address, u32 length, u32 address of its jumps, u32 0. */
   codes: usize = 0;
   codeCount: u32 = 0;
   /** Where the miner's balance lies, in the state. */

@@ -7,7 +7,7 @@
  *   begin(length)    sets accounts, storage and codes, and does what the rules do before the first
  *                    transaction
  *   transact(length) the item: the transaction in the inbox; 0, or why it is not valid (messages.ts)
- *   finish(0)        withdrawals; address of a word: fees that were burned
+ *   finish(0)        withdrawals; forgets the block's message; address of a word: fees that were burned
  *   records(0)       address of the state for those who look: u32 how many, then their records (world.ts),
  *                    each
  *                    with its number in front, u32
@@ -22,7 +22,7 @@ import { inbox, outbox, takeArenas } from "./arena.ts";
 import * as blocks from "./block.ts";
 import * as cache from "./cache.ts";
 import { execute } from "./execute.ts";
-import { BY_CALL, findJumps, firstFrame, jumpsOf, place, setFrameCode } from "./frame.ts";
+import { BY_CALL, CODE_ENTRY, findJumps, firstFrame, jumpBytes, place, setFrameCode } from "./frame.ts";
 import { beginJournal, journalMark, revertTo } from "./journal.ts";
 import { howEnded, run } from "./interpreter.ts";
 import * as message from "./messages.ts";
@@ -50,6 +50,9 @@ const transaction = new Transaction();
 /** Accounts of the block: the number of the record of each. */
 const recordOf = new PageBuffer();
 const codes = new PageBuffer();
+/** Jump tables of the codes; apart from these, whose pages stay as they arrived. */
+const jumps = new PageBuffer();
+let messageBytes: u32 = 0;
 let withdrawals: usize = 0;
 let withdrawalCount: u32 = 0;
 const amount: usize = memory.data(32, 8);
@@ -77,7 +80,8 @@ export function begin(length: i64): i64 {
   if (length < 0 || length > <i64>buffer.capacity)
     throw new Error("evm: begin: longer than what was prepared");
   const header = buffer.address;
-  reader.reset(header, <u32>length);
+  messageBytes = <u32>length;
+  reader.reset(header, messageBytes);
   reader.expect(message.METADATA_VERSION, "version");
   reader.bytes(<u32>message.HEADER_BYTES - 4);
   readHeader(header);
@@ -119,7 +123,18 @@ export function finish(argument: i64): i64 {
   }
   cache.flush(true);
   cache.endCache();
+  forgetMessage();
   return world.BURNED;
+}
+
+/** Leaves zeros where the message and what was made of it lay: such pages are neither kept nor hashed. */
+function forgetMessage(): void {
+  memory.fill(buffer.address, 0, messageBytes);
+  memory.fill(jumps.address, 0, jumpRoom(messageBytes, blocks.block.codeCount));
+  memory.fill(codes.address, 0, (<usize>blocks.block.codeCount + 1) * CODE_ENTRY);
+  blocks.block.codeCount = 0;
+  blocks.block.hashCount = 0;
+  withdrawalCount = 0;
 }
 
 export function forget(argument: i64): i64 {
@@ -224,21 +239,30 @@ function readSlots(count: u32, accounts: u32): void {
   }
 }
 
-/** Codes stay where they arrived, with their jump tables behind them. */
+/** What the jump tables of so many codes take, in a message of that length, at most. */
+function jumpRoom(bytes: u32, codes: u32): u32 {
+  return (bytes >> 3) + 8 * codes;
+}
+
+/** Codes stay where they arrived. */
 function readCodes(count: u32): void {
   if (count + 1 >= world.CREATED_CODES) throw new Error(`evm: begin: ${count} codes are more than fit`);
-  const table = codes.reserve((count + 1) * 8);
+  const table = codes.reserve((count + 1) * <u32>CODE_ENTRY);
+  let targets = jumps.reserve(jumpRoom(messageBytes, count));
   blocks.block.codes = table;
   blocks.block.codeCount = count;
-  store<u64>(table, 0);
+  memory.fill(table, 0, CODE_ENTRY);
   for (let number: u32 = 1; number <= count; number++) {
     const head = reader.bytes(<u32>message.CODE_BYTES);
     const length = load<u32>(head, message.CODE_LENGTH);
     if (length > 1 << 24) throw new Error(`evm: begin: code ${number} is longer than fits`);
     const code = reader.bytes(message.codeBytes(length));
-    store<u32>(table + number * 8, <u32>code);
-    store<u32>(table + number * 8, length, 4);
-    findJumps(code, length, jumpsOf(code, length));
+    const entry = table + number * CODE_ENTRY;
+    store<u32>(entry, <u32>code);
+    store<u32>(entry, length, 4);
+    store<u32>(entry, <u32>targets, 8);
+    findJumps(code, length, targets);
+    targets += jumpBytes(length);
   }
   world.eachRecord(setCodeHash);
 }
@@ -248,7 +272,7 @@ function setCodeHash(record: usize): void {
   const code = load<u32>(record, world.RECORD_CODE) >> 8;
   if (code > blocks.block.codeCount) throw new Error(`evm: begin: there is no code ${code}`);
   if (!code) return;
-  const bytes = <usize>load<u32>(blocks.block.codes + code * 8);
+  const bytes = <usize>load<u32>(blocks.block.codes + code * CODE_ENTRY);
   words.copyWord(record + world.RECORD_CODE_HASH, bytes - message.CODE_BYTES);
 }
 

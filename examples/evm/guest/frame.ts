@@ -4,7 +4,7 @@
 
 import { MEMORY_BYTES, STACK_BYTES, framesArena, memoryArena, stackArena } from "./arena.ts";
 import { block } from "./block.ts";
-import { CODE_PADDING, codeBytes } from "./messages.ts";
+import { codeBytes } from "./messages.ts";
 import { CREATED_CODES, createdCode } from "./world.ts";
 
 export const STACK_LIMIT: usize = 1024 * 32;
@@ -149,18 +149,43 @@ export function copyPadded(target: usize, source: usize, available: u32, offset:
 
 // ---- code -------------------------------------------------------------------------------------------------
 
-/** Where the jump table of a code lies: behind its padding. */
-export function jumpsOf(code: usize, length: u32): usize {
-  return (code + length + CODE_PADDING + 7) & ~7;
+/** What a code has in `block.codes`. */
+export const CODE_ENTRY: usize = 16;
+
+/** Bytes of the jump table of a code: a bit for each of its bytes, in whole u64. */
+export function jumpBytes(length: u32): u32 {
+  return ((length + 63) >> 6) << 3;
 }
 
-/** Finds the JUMPDESTs of a code that are no operands of a PUSH. The table must be zero. */
+/** Writes the jump table of a code: its JUMPDESTs that are no operands of a PUSH, 64 bytes at once. */
 export function findJumps(code: usize, length: u32, jumps: usize): void {
-  for (let at: usize = 0; at < length; at++) {
-    const opcode = load<u8>(code + at);
-    if (opcode == 0x5b) setBit(jumps + (at >> 3), <u32>at & 7);
-    else if (opcode >= 0x60 && opcode < 0x80) at += opcode - 0x5f;
+  // How many of the next bytes are operands of the last PUSH.
+  let operands: u32 = 0;
+  for (let at: usize = 0; at < length; at += 64) {
+    const first = u64.MAX_VALUE << operands;
+    operands = 0;
+    let targets = bytesLike(code + at, 0xff, 0x5b) & first;
+    let pushes = bytesLike(code + at, 0xe0, 0x60) & first;
+    while (pushes) {
+      const place = <u32>ctz<u64>(pushes);
+      const next: u32 = place + 1 + (load<u8>(code + at + place) - 0x5f);
+      const behind: u64 = next < 64 ? u64.MAX_VALUE << next : 0;
+      targets &= behind | (((<u64>2) << place) - 1);
+      pushes &= behind;
+      if (next > 64) operands = next - 64;
+    }
+    store<u64>(jumps + (at >> 3), targets);
   }
+}
+
+/** A bit for each of 64 bytes: whether it has `value` in the bits of the mask. */
+function bytesLike(address: usize, mask: u8, value: u8): u64 {
+  let bits: u64 = 0;
+  for (let at: usize = 0; at < 64; at += 16) {
+    const masked = v128.and(v128.load(address + at), i8x16.splat(mask));
+    bits |= (<u64>i8x16.bitmask(i8x16.eq(masked, i8x16.splat(value)))) << at;
+  }
+  return bits;
 }
 
 /** Sets a bit of a byte. */
@@ -176,13 +201,13 @@ export function isJump(frame: Frame, target: usize): bool {
 export function codeLength(number: u32): u32 {
   if (!number) return 0;
   if (number >= CREATED_CODES) return load<u32>(createdCode(number));
-  return load<u32>(block.codes + number * 8, 4);
+  return load<u32>(block.codes + number * CODE_ENTRY, 4);
 }
 
 /** Where the bytes of a code lie. */
 export function codeAddress(number: u32): usize {
   if (number >= CREATED_CODES) return createdCode(number) + 4;
-  return load<u32>(block.codes + number * 8);
+  return load<u32>(block.codes + number * CODE_ENTRY);
 }
 
 /** Lets the frame run the code of that number. */
@@ -192,22 +217,22 @@ export function setFrameCode(frame: Frame, number: u32): void {
   if (number >= CREATED_CODES) return setOwnCode(frame, code, length);
   frame.code = code;
   frame.codeLength = length;
-  frame.jumps = jumpsOf(code, length);
+  frame.jumps = load<u32>(block.codes + number * CODE_ENTRY, 8);
   frame.pc = code;
 }
 
 /** Copies code that is only there for a while below the frame's memory, and prepares it. */
 export function setOwnCode(frame: Frame, code: usize, length: u32): void {
   const own = frame.memory;
-  const room = <usize>codeBytes(length);
-  frame.memory = (own + room + 63) & ~63;
+  const jumps = own + codeBytes(length);
+  frame.memory = (jumps + jumpBytes(length) + 63) & ~63;
   if (frame.memory > memoryArena + MEMORY_BYTES)
     throw new Error("evm: the memories of all calls take more than fits");
   memory.copy(own, code, length);
-  memory.fill(own + length, 0, room - length);
+  memory.fill(own + length, 0, jumps - own - length);
   frame.code = own;
   frame.codeLength = length;
-  frame.jumps = jumpsOf(own, length);
+  frame.jumps = jumps;
   frame.pc = own;
-  findJumps(own, length, frame.jumps);
+  findJumps(own, length, jumps);
 }

@@ -19,7 +19,7 @@
  *         slot        u32 number of its account from 0 on, u32 0, key, value
  *         block hash  u64 number, 32 bytes
  *         withdrawal  address, u64 amount in gwei
- *         code        32 bytes: its Keccak-256, u32 bytes, u32 0, the code, zeros: codeRoom(bytes), whole u64
+ *         code        32 bytes: its Keccak-256, u32 bytes, u32 0, the code, zeros: codeBytes(bytes)
  *         transaction u32 bytes, u32 0, the signed transaction as it is hashed, zeros up to a whole u64
  *
  * An item of the EVM: the sender's address, then the signed transaction. Its code is 0, or why the
@@ -44,7 +44,7 @@
  *         address of a contract that it created, or 0, 32 bytes hash
  */
 
-export const METADATA_VERSION: u32 = 1;
+export const METADATA_VERSION: u32 = 2;
 
 export const HEADER_FORK: usize = 4;
 export const HEADER_EVM: usize = 8;
@@ -166,10 +166,10 @@ export function reason(code: i64): string {
   }
 }
 
-/** Bytes that a code takes in the message, with room for its jump table. */
+/** Bytes that a code takes in the message: with its padding, whole u64. */
 export function codeBytes(length: u32): u32 {
-  return (length + CODE_PADDING + 8 + ((length + 7) >> 3) + 8 + 7) & ~7;
+  return (length + CODE_PADDING + 7) & ~7;
 }
 
-/** Zero bytes behind a code, so that it ends with STOP and operands of PUSH can be read. */
-export const CODE_PADDING: u32 = 40;
+/** Zero bytes behind a code: it ends with STOP, and operands of PUSH or 64 bytes at once can be read. */
+export const CODE_PADDING: u32 = 64;

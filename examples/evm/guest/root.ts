@@ -56,6 +56,9 @@ const senders = Child.at(2);
 let started: bool = false;
 let execution: Batch | null = null;
 let recovery: Batch | null = null;
+/** Of the block: what was written to `inputs` and `receipts`. */
+let inputBytes: u32 = 0;
+let receiptBytes: u32 = 0;
 const executed = new Outcomes(evm, OUTBOX_BYTES);
 const recovered = new Outcomes(senders, 65536);
 
@@ -95,7 +98,15 @@ function runBlock(length: u32): u32 {
   const burned = <usize>startWithin(evm, "finish", 0, GAS_TO_PREPARE);
   evm.copyOut(burned, result + message.RESULT_BURNED, 32).hash(result + message.RESULT_PROCESS);
   check(evm.get(), "get the result");
+  forgetMessage(length);
   return dataLength;
+}
+
+/** Leaves zeros where the message and copies of it lay: such pages are neither kept nor hashed. */
+function forgetMessage(length: u32): void {
+  memory.fill(region.address, 0, length);
+  memory.fill(inputs.address, 0, inputBytes);
+  memory.fill(receipts.address, 0, receiptBytes);
 }
 
 // ---- the children -----------------------------------------------------------------------------------------
@@ -194,6 +205,7 @@ function executeAll(list: usize, count: u32, lines: usize): void {
   batch.clear();
   let bytes: u32 = 0;
   for (let i: u32 = 0; i < count; i++) bytes += 32 + ((load<u32>(list + i * 8, 4) + 7) & ~7);
+  inputBytes = bytes;
   let at = inputs.reserve(bytes);
   let gas: u64 = GAS_OF_BATCH;
   for (let i: u32 = 0; i < count; i++) {
@@ -251,6 +263,7 @@ function makeReceipts(result: usize, lines: usize, count: u32, gasLimit: u64): u
     store<u64>(line, load<u64>(output, message.RECEIPT_GAS_USED), message.RESULT_LINE_GAS_USED);
     memory.copy(line + message.RESULT_LINE_CREATED, output + message.RECEIPT_CREATED, 32);
   }
+  receiptBytes = used;
   for (let i: u32 = 0; i < count; i++)
     store<u32>(list + i * 8, load<u32>(list + i * 8) + <u32>receipts.address);
   rootOfList(list, count, result + message.RESULT_RECEIPTS_ROOT, room.reserve(longest + 8192));
