@@ -22,6 +22,7 @@ import { encodeBlock } from "../../examples/evm/encode.ts";
 import { PlainEvm, PlainSenders } from "../../examples/evm/plain.ts";
 import { callsOf } from "../../examples/evm/table.ts";
 import { loadGuest } from "../../examples/guests.ts";
+import { UsageError } from "../../runtime/errors.ts";
 import type { BatchReport, RuntimeOptions } from "../../runtime/index.ts";
 import { timeReference } from "../evm/ethereumjs.ts";
 import { quantile, spreadOf, timesAsFast } from "./measure.ts";
@@ -54,10 +55,15 @@ interface Contender {
 export async function run(report: Report, { rows = "" }: BenchmarkOptions): Promise<void> {
   const wanted = rows.split(",");
   const codes = readCodes(BLOCKS);
-  const blocks = listBlocks(BLOCKS)
+  const rich = listBlocks(BLOCKS)
     .map(readBlock)
-    .filter((block) => callsOf(block) >= CALLS_LEAST && wanted.some((text) => nameOf(block).includes(text)));
-  if (blocks.length === 0) throw new Error(`no block has "${rows}" in its number or fork`);
+    .filter((block) => callsOf(block) >= CALLS_LEAST);
+  const blocks = rich.filter((block) => wanted.some((text) => nameOf(block).includes(text)));
+  if (blocks.length === 0) {
+    const names = rich.map(nameOf).join(", ");
+    const message = `--rows: no block has "${rows}" in its number or fork; there are ${names}`;
+    throw new UsageError("BAD_OPTION", message, { option: "rows", value: rows });
+  }
   const runtimes = await Promise.all(WAYS.map(([, options]) => evmRuntime(options)));
   const { runtime: hinted } = await evmRuntime({ workers: 2, debug: { force: true } });
   const { programs } = runtimes[0] as (typeof runtimes)[0];

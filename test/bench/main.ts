@@ -8,6 +8,7 @@
 
 import { readdirSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { UsageError } from "../../runtime/errors.ts";
 import { type Benchmark, jsonReport, tableReport } from "./report.ts";
 
 const HELPERS = new Set(["by-hand", "first-batch-run", "main", "measure", "report", "restart", "views-run"]);
@@ -22,12 +23,21 @@ const { names, json, rows, count } = readArguments();
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 if (!json)
   print(`Node ${process.versions.node}, V8 ${process.versions.v8}, ${process.platform}-${process.arch}`);
-for (const name of names) {
+for (const name of names) await measure(name).catch(stop);
+
+async function measure(name: string): Promise<void> {
   const { run } = (await import(new URL(`./${name}.ts`, import.meta.url).href)) as { run: Benchmark };
   await run(json ? jsonReport(name, print) : tableReport(name, print), {
     rows,
     ...(count === null ? {} : { count }),
   });
+}
+
+/** Says what was wrong with the arguments; what else a benchmark throws is a defect. */
+function stop(error: unknown): never {
+  if (!(error instanceof UsageError)) throw error;
+  process.stderr.write(`bench: ${error.message}\n`);
+  process.exit(2);
 }
 
 function readArguments(): { names: string[]; json: boolean; rows: string; count: number | null } {
