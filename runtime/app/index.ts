@@ -17,6 +17,14 @@ export type {
 export { App } from "./app.ts";
 export { type Authentication, chainOf, signed } from "./authentication.ts";
 export { contractsOf } from "./calls.ts";
+export {
+  type ComparedCall,
+  type ComparedState,
+  type Comparison,
+  compareVersions,
+  formatComparison,
+  type Version,
+} from "./compare.ts";
 export { expectGas } from "./gas-snapshot.ts";
 export type {
   AppEvent,

@@ -42,13 +42,17 @@ export function appNamed(given: string | undefined): string {
   );
 }
 
+/** The file with the arguments of setups that the project names; undefined if it names none. */
+export function projectSetup(): string | undefined {
+  const { directory, settings } = projectOf(resolve("."));
+  return typeof settings.setup === "string" ? join(directory, settings.setup) : undefined;
+}
+
 /** JSON or a JSON file, by default that of the project; "$0" to "$9" stand for test accounts. */
 function readSetup(given: string | undefined, file: string): unknown {
   const { directory, settings } = projectOf(resolve("."));
   const isOfProject = typeof settings.app === "string" && join(directory, settings.app) === file;
-  const named =
-    isOfProject && typeof settings.setup === "string" ? join(directory, settings.setup) : undefined;
-  const from = given ?? named;
+  const from = given ?? (isOfProject ? projectSetup() : undefined);
   if (from === undefined) return {};
   const isText = from.trimStart().startsWith("{");
   const text = isText ? from : Buffer.from(readInput(from)).toString("utf8");

@@ -20,6 +20,7 @@ const HANDLERS: { readonly [Name in CommandName]: () => Promise<Handler<Spec<Nam
   query: async () => (await import("./commands/calls.ts")).query,
   run: async () => (await import("./commands/run.ts")).run,
   replay: async () => (await import("./commands/replay.ts")).replay,
+  compare: async () => (await import("./commands/compare.ts")).compare,
   "upgrade-check": async () => (await import("./commands/upgrade-check.ts")).check,
   interface: async () => (await import("./commands/interface.ts")).show,
   "inspect blocks": async () => (await import("./commands/inspect.ts")).blocks,

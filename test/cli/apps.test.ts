@@ -96,6 +96,37 @@ test("run makes blocks of a file, and holds them to what they expect", () => {
   }
 });
 
+test("compare says what a version costs, how its transactions end, and what it leaves", () => {
+  const file = join(project, "compared.jsonl");
+  const pay = (from: string, amount: number) => ({ call: "Bank.pay", args: { to: "$1", amount }, from });
+  writeFileSync(
+    file,
+    `${JSON.stringify([pay("$0", 5), pay("$2", 1999)])}\n${JSON.stringify([pay("$0", 1)])}\n`,
+  );
+  const other = join(project, "contracts/other.ts");
+  const source = readFileSync(contract, "utf8");
+  const same = stillpoint("compare", contract, contract, "compared.jsonl", "--json");
+  assert.equal(same.status, 0, same.stderr);
+  const { calls, state } = JSON.parse(same.stdout);
+  assert.deepEqual([calls.length, state, calls[0].before.value], [3, [], "995"]);
+  const edited = source
+    .replace('fail("overdraft")', 'fail("too much")')
+    .replace("payments++", "payments += 2");
+  writeFileSync(other, edited);
+  const found = stillpoint("compare", contract, other, "compared.jsonl");
+  assert.equal(found.status, 1, found.stderr);
+  const [gas, outcome, entry, none] = found.stdout.split("\n");
+  assert.match(gas as string, /^Bank\.pay: 3 ×, \d+ gas before, \d+ after \([+-]\d+\.\d %\)$/);
+  assert.equal(outcome, 'block 1, transaction 2, Bank.pay: "overdraft" before, "too much" after');
+  assert.match(
+    entry as string,
+    /^accounts\["0x[0-9a-f]{40}"\]: .*"payments":"?2.* before, .*"payments":"?4.* after$/,
+  );
+  assert.equal(none, "");
+  refuses(stillpoint("compare", contract, "none.ts", "compared.jsonl"), 2, /none\.ts/);
+  rmSync(other);
+});
+
 test("what cannot be called is refused in a sentence", () => {
   for (const [words, status, text] of [
     [["query", "Bank.balanceOf"], 2, /give --store DIR, or --url URL/],

@@ -136,6 +136,23 @@ it; "$0" to "$9" stand for the test accounts there.`,
     no: "if a block comes out differently",
     example: "replay state --workers 4",
   },
+  compare: {
+    summary: "compares two versions of a program on the same transactions: gas, outcomes, state",
+    arguments: {
+      OLD: { about: "APP.ts or APP.wasm; the transactions are those of its clients", completes: "file" },
+      NEW: { about: "the other version: APP.ts or APP.wasm", completes: "file" },
+      BLOCKS: { about: 'transactions, as in a file for "stillpoint run"', completes: "file" },
+    },
+    options: {
+      setup: {
+        about: "arguments of the setups of both: JSON, or a JSON file; default: those of package.json",
+        value: "JSON",
+        completes: "file",
+      },
+    },
+    no: "if an outcome or the state differs",
+    example: "compare old.wasm contracts/bank.ts blocks.jsonl",
+  },
   "upgrade-check": {
     summary: "says whether a program can take over the state of another",
     arguments: {
