@@ -5,13 +5,24 @@
 
 import { buildGuest, printingGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
-import { type Lost, type TestOutcome, TestProcess, type TestState } from "../testing.ts";
-import { type AddressLike, type Call, Client, type Contracts, type Outcome } from "../typed/client.ts";
-import { SETUP_ENTRY, TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
+import { GuestFault, type Lost, type TestOutcome, TestProcess, type TestState } from "../testing.ts";
+import {
+  type AddressLike,
+  type Call,
+  Client,
+  type Contracts,
+  failureCode,
+  type Outcome,
+} from "../typed/client.ts";
+import { MIGRATE_ENTRY, SETUP_ENTRY, TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
+import type { Lock } from "../typed/guest.ts";
 import { readInterface } from "../typed/interface.ts";
+import { lockOf } from "../typed/layout.ts";
+import { checkUpgrade } from "../typed/upgrade.ts";
 import { placeIn } from "./calls.ts";
 import { type Print, Printer } from "./prints.ts";
 import { knownViews, type StateView, stateViews } from "./state.ts";
+import { stateMoved } from "./upgrade.ts";
 
 /** Who calls, and in which block. */
 export interface TestCall {
@@ -34,6 +45,8 @@ export interface TestContractOptions {
 const NOBODY = new Uint8Array(20);
 /** u64 height · u64 time, in the first line of state. */
 const CONTEXT_BYTES = 16;
+/** State that an upgrade copies at once. */
+const STRETCH_BYTES = 1 << 16;
 const ENTRIES: Readonly<Record<string, string>> = { transaction: TRANSACTION_ENTRY, view: VIEW_ENTRY };
 
 /**
@@ -90,13 +103,42 @@ export class TestContract<Typed extends object = Contracts> {
     contract: string | Uint8Array,
     { setup = {}, print = console.log }: TestContractOptions = {},
   ): Promise<TestContract<Typed>> {
-    const isSource = typeof contract === "string";
-    const built = isSource ? await buildGuest(contract) : { program: contract, typed: null };
-    const printing = isSource ? await printingGuest(contract, built.typed) : null;
-    const client = new Client(readInterface(built.program));
-    const printer = printing === null ? null : new Printer(printing, print);
+    const built = await load(contract, print, null);
     const process = await TestProcess.open(built.program);
-    return new TestContract<Typed>(process, client, client.setups(setup), printer);
+    return new TestContract<Typed>(process, built.client, built.client.setups(setup), built.printer);
+  }
+
+  /**
+   * What this contract becomes by an upgrade to another program: one with the state as it is now, after the
+   * migrations that the program has and this one has not. This one stays what it is.
+   *
+   * @param contract as for `open`; a source without a lock file leaves the state where it is
+   * @throws UsageError (E_GUEST_…, NO_INTERFACE, STATE_MOVED, MIGRATION_FAULT)
+   * @example
+   * ```ts
+   * const renewed = await names.upgrade<Client>("renewed.ts");
+   * console.log(renewed.call(renewed.client.Names.endOf({ name })).ok); // true
+   * ```
+   */
+  async upgrade<Next extends object = Contracts>(
+    contract: string | Uint8Array,
+    { print = console.log }: Pick<TestContractOptions, "print"> = {},
+  ): Promise<TestContract<Next>> {
+    const { description: before } = this.#client;
+    const { program, client, printer } = await load(contract, print, lockOf(before));
+    const { problems, which } = checkUpgrade(before, client.description);
+    if (problems.length > 0) throw stateMoved(problems);
+    let from = this.process;
+    if (which !== 0n) {
+      const migrating = await TestProcess.open(program);
+      copyState(from, migrating, before.stateBytes);
+      migrate(migrating, which, client);
+      from = migrating; // its private memory goes, as in an App
+    }
+    const made = new TestContract<Next>(await TestProcess.open(program), client, [], printer);
+    const { stateBytes } = which === 0n ? before : client.description;
+    copyState(from, made.process, stateBytes);
+    return made;
   }
 
   /**
@@ -150,5 +192,38 @@ export class TestContract<Typed extends object = Contracts> {
 
   #setContext(height: number, time: number): void {
     this.process.write(0, new Uint8Array(new BigUint64Array([BigInt(height), BigInt(time)]).buffer));
+  }
+}
+
+async function load(contract: string | Uint8Array, print: Print, lock: Lock | null) {
+  const isSource = typeof contract === "string";
+  const built = isSource ? await buildGuest(contract, {}, lock) : { program: contract, typed: null };
+  const printing = isSource ? await printingGuest(contract, built.typed) : null;
+  const printer = printing === null ? null : new Printer(printing, print);
+  return { program: built.program, client: new Client(readInterface(built.program)), printer };
+}
+
+/** Copies state, but for stretches that are zero. */
+function copyState(from: TestProcess, to: TestProcess, stateBytes: number): void {
+  for (let at = 0; at < stateBytes; at += STRETCH_BYTES) {
+    const bytes = from.read(at, Math.min(STRETCH_BYTES, stateBytes - at));
+    if (bytes.some((byte) => byte !== 0)) to.write(at, bytes);
+  }
+}
+
+/** Runs migrations. @throws UsageError MIGRATION_FAULT */
+function migrate(process: TestProcess, which: bigint, client: Client): void {
+  try {
+    process.call(MIGRATE_ENTRY, which);
+  } catch (error) {
+    if (!(error instanceof GuestFault)) throw error;
+    const { fault, text } = error.facts;
+    const { line = 0, column = 0 } = error.frames[0]?.source ?? {};
+    const code = failureCode(line, column >>> 0, String(text));
+    const reason = { reason: String(text), at: placeIn(error.frames) };
+    const ending = { fault: String(fault), code, gasUsed: 0, output: new Uint8Array(), ...reason };
+    const outcome = client.outcome(0, ending) as Extract<Outcome, { ok: false }>;
+    const said = `the migration failed: ${outcome.error}${outcome.at ? ` at ${outcome.at}` : ""}`;
+    throw new UsageError("MIGRATION_FAULT", said, error.facts, { cause: error });
   }
 }

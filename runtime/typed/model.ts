@@ -237,7 +237,7 @@ class Analysis {
     const name = member.name.text;
     if (member.type === null) throw errorAt(member.name, `field ${name} needs a type`);
     const initial = member.initializer === null ? "0" : textOf(member.initializer);
-    if (!/^(0|false|""|'')$/.test(initial))
+    if (!/^(0|false|\[\]|""|'')$/.test(initial))
       throw errorAt(
         member,
         `field ${name} begins as zero bytes, not as ${initial}: set it where the record is added`,

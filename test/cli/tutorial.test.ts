@@ -2,19 +2,13 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { directoryWithPackage, ENV, type Ended, MAIN, ROOT } from "./stillpoint.ts";
+import { blocksOf, pageOf, writeBlock } from "./pages.ts";
+import { directoryWithPackage, ENV, type Ended, MAIN } from "./stillpoint.ts";
 
-const page = readFileSync(join(ROOT, "docs/tutorial.md"), "utf8");
-const steps = page.split(/^## /m).slice(1);
-
-/** The package by its sources: names in imports are paths. */
-function here(text: string): string {
-  const app = new URL("../../runtime/app/index.ts", import.meta.url).href;
-  return text.replaceAll('"stillpoint/app"', JSON.stringify(app));
-}
+const steps = pageOf("tutorial.md").split(/^## /m).slice(1);
 
 test("the tutorial does what it says", (t) => {
   const directory = directoryWithPackage("tutorial");
@@ -23,7 +17,8 @@ test("the tutorial does what it says", (t) => {
   assert.equal(steps.length, 6);
   for (const step of steps) {
     let said = "";
-    for (const [, language, text = ""] of step.matchAll(/^```(\w+)\n(.*?)^```$/gms)) {
+    for (const block of blocksOf(step)) {
+      const { language, text } = block;
       if (language === "text") {
         for (const line of text.trim().split("\n")) assert.ok(said.includes(line), `${line} in\n${said}`);
       } else if (language === "sh") {
@@ -37,12 +32,7 @@ test("the tutorial does what it says", (t) => {
           said += stdout;
         }
       } else {
-        const [, name] = /^\/\/ (\S+)\n/.exec(text) ?? [];
-        assert.ok(name, `a block of ${language} names its file`);
-        writeFileSync(
-          join(cwd, name),
-          language === "ts" && name.startsWith("contracts/") ? text : here(text),
-        );
+        assert.ok(writeBlock(cwd, block), `a block of ${language} names its file`);
       }
     }
   }

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { before, test } from "node:test";
-import { App, type AppOptions, type Outcome, Signer, signed } from "../../runtime/app/index.ts";
+import { App, type AppOptions, type Outcome, Signer, signed, TestContract } from "../../runtime/app/index.ts";
 import { compileGuest } from "../../runtime/compile.ts";
 import { readInterface } from "../../runtime/typed/interface.ts";
 import { checkUpgrade } from "../../runtime/typed/upgrade.ts";
@@ -101,6 +101,34 @@ test("state stays, migrations run once, and the rest is the new program's", asyn
   assert.equal(bank(app).counted, undefined);
   assert.throws(() => app.state.count, /there is no state count/);
   assert.equal(await send(app, "pay", { from: alice, to: bob, amount: 8n }), 91n);
+});
+
+test("a TestContract is upgraded as an App is, and stays what it was", async () => {
+  const [app, old] = [await open(), await TestContract.open(first)];
+  const mint = (who: string, amount: bigint) => call(app, "mint", { to: who, amount });
+  for (const [who, amount] of [
+    [alice, 100n],
+    [bob, 50n],
+  ] as const) {
+    await send(app, "mint", { to: who, amount });
+    old.call(mint(who, amount), { height: app.head.height, time: 7 });
+  }
+  await app.upgrade({ program: counted });
+  const renewed = await old.upgrade(counted);
+  assert.deepEqual(renewed.state.active?.entries(), app.state.active?.entries());
+  assert.deepEqual(renewed.state.accounts?.entries(), app.state.accounts?.entries());
+  assert.equal(short(renewed.call(call(app, "counted"))), 2005n);
+  assert.throws(() => old.state.count, /there is no state count/);
+  assert.equal(short(old.call(mint(alice, 1n))), 101n);
+  assert.equal(short((await renewed.upgrade(counted)).call(call(app, "counted"))), 2005n, "only once");
+
+  const poor = await TestContract.open(first);
+  poor.call(mint(alice, 13n));
+  await assert.rejects(poor.upgrade(counted), {
+    code: "MIGRATION_FAULT",
+    message: /^the migration failed: unlucky at bank\.ts:\d+$/,
+  });
+  await assert.rejects(renewed.upgrade(first), { code: "STATE_MOVED" });
 });
 
 test("candidates, replicas, restarts and forks have the program of their block", async () => {
