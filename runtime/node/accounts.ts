@@ -5,6 +5,9 @@ import { Signer } from "../app/index.ts";
 
 export const ACCOUNTS = 10;
 
+/** What chains of signed transactions are called that the command line makes. */
+export const TEST_CHAIN = "stillpoint dev";
+
 /** A test account. */
 export interface Account {
   readonly address: `0x${string}`;

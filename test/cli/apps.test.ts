@@ -41,6 +41,24 @@ test("submit and query work on a store, with the app and the setup of package.js
   assert.equal(then.stdout, "1000\n");
 });
 
+test("a store of signed transactions takes those of test accounts, and of a key in a file", () => {
+  const on = ["--store", "signed", "--signed"];
+  const pay = (...more: string[]) => stillpoint("submit", "Bank.pay", "to=$1", "amount=40", ...more);
+  const paid = pay(...on, "--json");
+  assert.equal(paid.status, 0, paid.stderr);
+  assert.equal(JSON.parse(paid.stdout).value, "960");
+  writeFileSync(join(project, "key"), `0x${"07".repeat(32)}\n`);
+  const poor = pay(...on, "--key", "key");
+  assert.match(poor.stderr, /^Bank\.pay failed: no account at /);
+  const now = stillpoint("query", "Bank.balanceOf", "who=$1", ...on);
+  assert.deepEqual([now.status, now.stdout], [0, "1040\n"]);
+  refuses(pay("--store", "signed"), 1, /it authenticates with another program/);
+  refuses(pay(...on, "--from", `0x${"77".repeat(20)}`), 2, /nobody here can sign for it/);
+  refuses(pay(...on, "--key", "key", "--from", "$1"), 2, /give --key or --from/);
+  refuses(pay("--store", "state", "--key", "key"), 2, /are for --signed/);
+  refuses(pay("--url", "http://127.0.0.1:1", "--signed"), 2, /--signed is for --store/);
+});
+
 test("replay makes the blocks again, by any runner", () => {
   const again = stillpoint("replay", "state", "--runner", "sequential");
   assert.equal(again.status, 0, again.stderr);

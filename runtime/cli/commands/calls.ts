@@ -1,8 +1,8 @@
 /** stillpoint submit and query: one call, to an app in a store or on a node. */
 
-import { App } from "../../app/index.ts";
+import { App, Signer, signed } from "../../app/index.ts";
 import { UsageError } from "../../errors.ts";
-import { withAccounts } from "../../node/accounts.ts";
+import { TEST_CHAIN, testSigners, withAccounts } from "../../node/accounts.ts";
 import { connect } from "../../node/connect.ts";
 import { callNamed, jsonOf } from "../../node/values.ts";
 import { openReader } from "../../store.ts";
@@ -12,6 +12,7 @@ import { argumentsOf, loadApp } from "../app-file.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
 import { EXIT_FAILED, EXIT_OK, grouped, print, printError, toJson } from "../terminal.ts";
+import { readInput } from "./files.ts";
 
 /** Where calls go. */
 interface Target {
@@ -22,6 +23,8 @@ interface Target {
 
 interface Options {
   readonly from: `0x${string}`;
+  /** Who signs, where the app takes signed transactions. */
+  readonly by?: Signer;
   readonly gas?: number;
   readonly on?: number;
 }
@@ -31,14 +34,19 @@ interface Where {
   readonly url: string | undefined;
   readonly app: string | undefined;
   readonly setup: string | undefined;
+  readonly signed: boolean;
+  readonly chain: string | undefined;
+  readonly key?: string | undefined;
 }
 
 export const submit: Handler<Spec<"submit">> = async ({ args, options, json }) => {
   const from = addressOf(options.from);
+  const by = options.signed ? signerOf(options.key, options.from, from) : undefined;
   const target = await targetOf(options);
   const call = callOf(target, args, "transaction") as Transaction;
   const { gas } = options;
-  return say(args.CALL, await target.submit(call, { from, ...(gas !== undefined && { gas }) }), json);
+  const asked = { from, ...(gas !== undefined && { gas }), ...(by !== undefined && { by }) };
+  return say(args.CALL, await target.submit(call, asked), json);
 };
 
 export const query: Handler<Spec<"query">> = async ({ args, options, json }) => {
@@ -64,20 +72,26 @@ function callOf({ description }: Target, words: Words, kind: "transaction" | "vi
 }
 
 /** A store is opened only for the call itself, after the command line has been checked. */
-async function targetOf({ store, url, app, setup }: Where): Promise<Target> {
+async function targetOf({ store, url, app, setup, ...signing }: Where): Promise<Target> {
+  const isSigned = signing.signed;
+  if (!isSigned && (signing.chain !== undefined || signing.key !== undefined))
+    throw new UsageError("BAD_OPTION", "--chain and --key are for --signed");
+  if (isSigned && url !== undefined)
+    throw new UsageError("BAD_OPTION", "--signed is for --store: a node signs for its test accounts itself");
   if (url !== undefined && store === undefined) return connect(url);
   if (store === undefined || url !== undefined)
     throw new UsageError("BAD_OPTION", "give --store DIR, or --url URL of a node that runs");
   const { program, description, setup: setups } = await loadApp(app, setup);
   const withApp = async <T>(use: (app: App) => Promise<T>): Promise<T> => {
-    await using opened = await App.open({ program, setup: setups, store });
+    const authenticate = signed({ chain: signing.chain ?? TEST_CHAIN });
+    await using opened = await App.open({ program, setup: setups, store, ...(isSigned && { authenticate }) });
     return await use(opened);
   };
   return {
     description,
-    submit: (call, options) =>
+    submit: (call, { from, by, ...options }) =>
       withApp(async (opened) => {
-        const outcome = opened.submit(call, options);
+        const outcome = opened.submit(call, { ...options, ...(by === undefined ? { from } : { by }) });
         await opened.produce();
         return outcome;
       }),
@@ -86,6 +100,21 @@ async function targetOf({ store, url, app, setup }: Where): Promise<Target> {
       return withApp((opened) => opened.query(call, options));
     },
   };
+}
+
+/** The key in the file, or the test account with this address. */
+function signerOf(file: string | undefined, given: string | undefined, from: string): Signer {
+  if (file === undefined) {
+    const signer = testSigners().find(({ address }) => address === from.toLowerCase());
+    if (signer !== undefined) return signer;
+    const text = `--from ${given}: nobody here can sign for it: give a test account, $0 to $9, or --key FILE`;
+    throw new UsageError("BAD_OPTION", text);
+  }
+  if (given !== undefined)
+    throw new UsageError("BAD_OPTION", "give --key or --from: the key says who the caller is");
+  const text = Buffer.from(readInput(file)).toString("utf8").trim();
+  if (/^(0x)?[\da-f]{64}$/i.test(text)) return new Signer(Buffer.from(text.replace(/^0x/, ""), "hex"));
+  throw new UsageError("BAD_OPTION", `${file}: a secret of 64 hexadecimal digits is expected`, { file });
 }
 
 function addressOf(text = "$0"): `0x${string}` {

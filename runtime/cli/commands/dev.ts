@@ -8,7 +8,7 @@ import { writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { App, signed } from "../../app/index.ts";
 import { StillpointError, UsageError } from "../../errors.ts";
-import { testAccounts } from "../../node/accounts.ts";
+import { TEST_CHAIN, testAccounts } from "../../node/accounts.ts";
 import { Node } from "../../node/node.ts";
 import { readInterface } from "../../typed/interface.ts";
 import { loadApp } from "../app-file.ts";
@@ -19,7 +19,6 @@ import { untilInterrupted, watchSources } from "../watch.ts";
 import { builtFiles } from "./build.ts";
 
 const PORT = 8545;
-const CHAIN = "stillpoint dev";
 
 export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
   const { file, program, description, setup } = await loadApp(args["APP.ts"], options.setup);
@@ -27,7 +26,7 @@ export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
     program,
     setup,
     ...(options.store !== undefined && { store: options.store }),
-    ...(options.signed && { authenticate: signed({ chain: CHAIN }) }),
+    ...(options.signed && { authenticate: signed({ chain: TEST_CHAIN }) }),
   });
   let current = program;
   let latest = description;

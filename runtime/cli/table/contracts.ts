@@ -28,6 +28,11 @@ const TARGET = {
   ...OF_APP,
   from: { about: "the caller: an address, or $0 to $9 for a test account; default $0", value: "ADDRESS" },
   gas: { about: "the gas limit of the call", value: "N", range: [0, 2 ** 48] },
+  signed: { about: "the app in the store takes signed transactions: a test account signs" },
+  chain: {
+    about: 'with --signed: the name of its chain; default "stillpoint dev", as "stillpoint dev --signed"',
+    value: "NAME",
+  },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
 const CALL = {
@@ -97,7 +102,14 @@ it; "$0" to "$9" stand for the test accounts there.`,
   submit: {
     summary: "submits a transaction, and makes a block of it",
     arguments: CALL,
-    options: TARGET,
+    options: {
+      ...TARGET,
+      key: {
+        about: "with --signed: signs with the secp256k1 secret in this file, 64 hexadecimal digits",
+        value: "FILE",
+        completes: "file",
+      },
+    },
     no: "if the transaction fails",
     example: "submit Bank.pay to=$1 amount=5 --url http://127.0.0.1:8545",
   },
