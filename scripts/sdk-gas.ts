@@ -93,7 +93,8 @@ function source(): string {
   }`,
   );
   return `import { Address, Option, StateCell, StateMap, StateSet, StateVector } from "stillpoint/guest";
-import { block, caller, contract, emit, minus, plus, record, setup, times, transaction } from "stillpoint/guest";
+import { block, caller, contract, emit, minus, plus, record } from "stillpoint/guest";
+import { setup, times, transaction } from "stillpoint/guest";
 import { u128, u256 } from "stillpoint/guest";
 import { approve, balanceOf, burn, mint, transfer } from "stillpoint/guest/modules/fungible";
 import { mintItem, ownerOfItem, transferItem } from "stillpoint/guest/modules/nonfungible";

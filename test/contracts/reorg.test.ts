@@ -66,7 +66,7 @@ test("a name that was taken on a branch is free on another, and its price was ne
   assert.deepEqual([owner(), held(alice), held(bob)], [bob, 300n, 200n]);
 });
 
-test("a branch that comes back is the same, and a transaction that depended on the other one fails", async () => {
+test("a branch that comes back is the same; what depended on the other one fails", async () => {
   const first = await block([alice, call("Names.register", { name })]);
   const give = [alice, call("Names.give", { name, to: carol })] as const;
   const second = await block([...give]);

@@ -14,7 +14,7 @@ const numbersOf = (page: string): number[] =>
     [...cell.matchAll(/\d[\d,]*/g)].map(([text]) => Number(text.replaceAll(",", ""))),
   );
 
-test("the page of the SDK is that of its sources and its gas: node scripts/sdk-page.ts writes it", async () => {
+test("docs/sdk.md is that of the sources and their gas: node scripts/sdk-page.ts writes it", async () => {
   const page = readFileSync(join(ROOT, "docs/sdk.md"), "utf8");
   const made = await sdkPage(page);
   const withoutGas = (text: string): string => text.replace(GAS, "| gas |");
