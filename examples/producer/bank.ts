@@ -1,6 +1,6 @@
 /** The contract as the host sees it: an App over guest/bank.ts, which exists once its money does. */
 
-import { App, type AppOptions, type Transaction } from "../../runtime/app/index.ts";
+import { App, type AppOptions, type Query, type Transaction } from "../../runtime/app/index.ts";
 import { loadGuest } from "../guests.ts";
 
 /** An address, "0x" and forty digits. */
@@ -11,6 +11,8 @@ export interface Contract {
   readonly Bank: {
     found(args: { amount: bigint }): Transaction<undefined>;
     pay(args: { sequence: bigint; to: Address; amount: bigint }): Transaction<bigint>;
+    total(): Query<bigint>;
+    account(args: { who: Address }): Query<{ balance: bigint; sequence: bigint }>;
   };
 }
 

@@ -20,6 +20,7 @@ export interface Receipt {
   /** What the sender has left; null: the payment failed in its block, and nothing was paid. */
   readonly left: bigint | null;
   readonly error: string | null;
+  readonly gasUsed: number;
 }
 
 /** How many payments may wait. */
@@ -95,7 +96,7 @@ export class Mempool {
     // The next block has not begun: the head is the one with this payment.
     const { height } = this.#bank.head;
     return outcome.ok
-      ? { id, height, left: outcome.value, error: null }
-      : { id, height, left: null, error: outcome.error };
+      ? { id, height, left: outcome.value, error: null, gasUsed: outcome.gasUsed }
+      : { id, height, left: null, error: outcome.error, gasUsed: outcome.gasUsed };
   }
 }

@@ -8,12 +8,14 @@
 
 import { Listener, type ListenOptions } from "../../runtime/http/listener.ts";
 import type { StoreOptions } from "../../runtime/index.ts";
+import { rpcRoutes } from "../../runtime/node/rpc.ts";
 import { type Address, type Bank, bankProgram, foundBank, openBank } from "./bank.ts";
 import { BlockMaker, type BlockOptions } from "./blocks.ts";
 import { Exports } from "./exports.ts";
 import { Mempool } from "./mempool.ts";
 import { Metrics } from "./metrics.ts";
 import { nodeRoutes, readRoutes } from "./routes.ts";
+import { rpcMethods } from "./rpc.ts";
 
 /** How a node runs. */
 export interface NodeOptions extends ListenOptions, Pick<BlockOptions, "everyMs" | "count"> {
@@ -69,6 +71,7 @@ export class ProducerNode {
         {
           ...readRoutes(await bankProgram(), bank.runtime, () => bank.head),
           ...nodeRoutes({ chain, mempool, blocks, exports, metrics }),
+          ...rpcRoutes(rpcMethods(bank, await bankProgram(), mempool)),
         },
         { ...listen, onError },
       );

@@ -2,7 +2,7 @@
 
 import { RequestError } from "../../runtime/http/checks.ts";
 import { Content, type Routes } from "../../runtime/http/listener.ts";
-import type { Block, Chain } from "../../runtime/index.ts";
+import { type Block, type Chain, encodeRulesChange } from "../../runtime/index.ts";
 import type { Address } from "./bank.ts";
 import type { BlockMaker } from "./blocks.ts";
 import type { Exports } from "./exports.ts";
@@ -17,7 +17,7 @@ export interface BlockReply {
   readonly id: string;
   readonly parent: string;
   readonly gasLimit: number;
-  /** In base64. */
+  /** What an App takes as the message of the block, a change of rules included; in base64. */
   readonly metadata: string;
 }
 
@@ -73,6 +73,7 @@ async function blockReply(chain: Chain, height: number, top: number): Promise<Bl
       : await chain.archived(height);
   if (found === null) throw missing;
   const { id, parent } = found.block;
-  const metadata = Buffer.from(found.metadata).toString("base64");
-  return { height, id, parent, gasLimit: found.gasLimit, metadata };
+  const { metadata, gasLimit, rules } = found;
+  const message = rules === undefined ? metadata : Buffer.concat([metadata, encodeRulesChange(rules)]);
+  return { height, id, parent, gasLimit, metadata: Buffer.from(message).toString("base64") };
 }

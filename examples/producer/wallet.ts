@@ -36,6 +36,11 @@ export class Wallet {
   }
 }
 
+/** A payment as the bytes that `submit` of a client takes: see rpc.ts. */
+export function bytesOf(payment: SignedPayment): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(payment));
+}
+
 /** Sends a payment; resolves when it is in a block that lasts. */
 export async function send(url: string, payment: SignedPayment): Promise<Receipt> {
   return ask(url, "/payments", payment) as Promise<Receipt>;

@@ -3,16 +3,17 @@
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
 import { after, before, test } from "node:test";
-import { type Address, bankProgram } from "../../examples/producer/bank.ts";
+import { type Address, bankProgram, type Contract } from "../../examples/producer/bank.ts";
 import { Mempool } from "../../examples/producer/mempool.ts";
-import { ProducerNode } from "../../examples/producer/node.ts";
+import { ProducerNode, SUPPLY } from "../../examples/producer/node.ts";
 import { readAccount, verifyAccount } from "../../examples/producer/reads.ts";
 import { replicate } from "../../examples/producer/replica.ts";
 import { openPayment, type SignedPayment } from "../../examples/producer/transaction.ts";
-import { account, ask, send, Wallet } from "../../examples/producer/wallet.ts";
+import { account, ask, bytesOf, send, Wallet } from "../../examples/producer/wallet.ts";
 import { RequestError } from "../../runtime/http/checks.ts";
 import { Content, Listener, type Routes } from "../../runtime/http/listener.ts";
 import type { Block } from "../../runtime/index.ts";
+import { connect } from "../../runtime/node/connect.ts";
 import { withDirectory } from "../store/directory.ts";
 
 const alice = new Wallet(hash("sha256", "alice", "buffer"));
@@ -83,6 +84,26 @@ test("payments that are none, or of somebody else, or for another chain", async 
   await assert.rejects(send(node.url, new Wallet(new Uint8Array(32)).sign(chain, bob.address, 1n)), {
     message: "no account",
   });
+});
+
+test("a typed client looks, and submits what was signed; nothing else", async () => {
+  const app = await connect<Contract>(node.url);
+  const { Bank } = app.client;
+  const total = await app.query(Bank.total());
+  assert.deepEqual([total.ok && total.value], [SUPPLY]);
+  const known = await account(node.url, program, alice.address);
+  const seen = await app.query(Bank.account({ who: alice.address }));
+  assert.deepEqual(seen.ok && seen.value, known);
+  const paid = await app.submit(bytesOf(alice.sign(chain, bob.address, 3n)));
+  assert.deepEqual(paid.ok && BigInt(paid.value as string), known.balance - 3n);
+  assert.ok(paid.gasUsed > 0);
+
+  const call = Bank.pay({ sequence: alice.sequence + 1n, to: bob.address, amount: 1n });
+  await assert.rejects(app.submit(call, { from: alice.address }), { code: "BAD_ARGUMENT" });
+  await assert.rejects(app.query(call as never), { code: "BAD_ARGUMENT" });
+  await assert.rejects(app.submit(Uint8Array.of(1, 2)), { code: "BAD_TRANSACTION" });
+  await assert.rejects(app.submit(bytesOf(alice.sign(chain, bob.address, 2n ** 63n))), { code: "REFUSED" });
+  alice.sequence--;
 });
 
 test("paths that lead elsewhere", async () => {

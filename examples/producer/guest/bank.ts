@@ -51,6 +51,12 @@ class Bank {
     return from.balance;
   }
 
+  /** Zeros for whoever has no account. */
+  @view
+  account(who: Address): Account {
+    return accounts.has(who) ? accounts.get(who) : new Account();
+  }
+
   @view
   total(): u64 {
     return supply.value;
