@@ -11,7 +11,7 @@ import { assert, LimitError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { TABLE_LIMIT, tableGet, tableUpdate } from "../heap/table.ts";
 import { hashOf } from "../image/hash.ts";
-import { capturePage, pageEquals } from "../image/memory.ts";
+import { capturePage, capturing, pageEquals } from "../image/memory.ts";
 import { publishProcess } from "../image/process.ts";
 import type { Batch } from "../kernel/items/batch.ts";
 import { GAS_LIMIT, PAGE_BYTES, WASM_PAGE_BYTES } from "../limits.ts";
@@ -125,7 +125,7 @@ export class Leader {
         evidence.rollback(mark.next);
       } else {
         evidence.parallel += batch.next - mark.next - (outcomes.refused - mark.refused);
-        batch.memory = this.#publish(batch.memory, bound);
+        batch.memory = capturing(this.#heap, () => this.#publish(batch.memory, bound));
         takeCells(this.#heap, this.#memory.base, bound, batch);
       }
       return ending;

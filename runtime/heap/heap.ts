@@ -50,6 +50,15 @@ export interface Loader {
   prefetch(stub: Ref): void;
 }
 
+/** What hears of pages as they are captured, many one after the other. */
+export interface Captures {
+  /** Many pages follow. Returns whether it will hear of them; then `end` must be called. */
+  begin(): boolean;
+  /** A page was written, and changes no more. */
+  add(page: Ref): void;
+  end(): void;
+}
+
 /** For heaps without a store: no stub can be met. */
 export const NO_LOADER: Loader = {
   load() {
@@ -101,6 +110,11 @@ export const ROOTS_LIMIT = 1 << 20;
 export const CONTROL_REQUEST_LIST = CONTROL_ROOT_LIST + ROOTS_LIMIT;
 /** Stubs that can be asked for at once. */
 export const REQUESTS_LIMIT = 1024;
+/** Pages that were captured and may be hashed by another thread: image/captures.ts. */
+export const CONTROL_CAPTURES = CONTROL_REQUEST_LIST + REQUESTS_LIMIT;
+export const CAPTURES_LIMIT = 1 << 14;
+export const CAPTURES_OWNER = CONTROL_CAPTURES;
+const CONTROL_WORDS = CONTROL_CAPTURES + 3 + CAPTURES_LIMIT;
 /** Smaller holes, in which no page fits, are not handed out. */
 export const HOLE_UNITS_MINIMUM = 65;
 
@@ -121,7 +135,7 @@ export function createHeap(bytes: number): HeapHandle {
   const memory = new SharedArrayBuffer(capacity, { maxByteLength: capacity });
   const marksBytes = capacity / UNIT_BYTES / 8;
   const marks = new SharedArrayBuffer(marksBytes, { maxByteLength: marksBytes });
-  const control = new SharedArrayBuffer((CONTROL_REQUEST_LIST + REQUESTS_LIMIT) * 4);
+  const control = new SharedArrayBuffer(CONTROL_WORDS * 4);
   const words = new Int32Array(control);
   words[CONTROL_TOP] = CHUNK_UNITS;
   words[CONTROL_CHUNKS] = chunks;
@@ -150,6 +164,8 @@ export class Heap {
   #allGone = false;
   /** Loads what stubs stand for. */
   loader: Loader = NO_LOADER;
+  /** Null: nobody wants to hear of pages. */
+  captures: Captures | null = null;
   readonly #owner: number;
   /** Records and nodes fill holes into which no page fits any more; pages have a region of their own. */
   readonly #small: Region = { next: 0, left: 0 };
@@ -406,10 +422,11 @@ export class Heap {
   }
 
   /**
-   * Frees the lock if a thread that no longer exists held it. Holes it may have half moved wait for the next
-   * collection.
+   * Frees what a thread that no longer exists held: the lock, and the ring of captured pages. Holes it may
+   * have half moved wait for the next collection.
    */
   releaseLockOf(owner: number): void {
+    Atomics.compareExchange(this.control, CAPTURES_OWNER, owner, 0);
     if (Atomics.load(this.control, CONTROL_LOCK) !== owner) return;
     this.control[CONTROL_HOLES] = 0;
     this.control[CONTROL_HOLE_UNITS] = 0;

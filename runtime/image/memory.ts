@@ -34,7 +34,19 @@ export function capturePage(heap: Heap, source: Uint8Array, offset: number, pay 
   if (counting) work.bytesCopied += PAGE_BYTES;
   const page = heap.allocate(KIND_PAGE, PAGE_BYTES, 0);
   copyBytes(source, offset, heap.bytes, pageStart(heap, page), PAGE_BYTES);
+  heap.captures?.add(page);
   return page;
+}
+
+/** Runs `capture`, which captures many pages: another thread that has nothing to do hashes them meanwhile. */
+export function capturing<T>(heap: Heap, capture: () => T): T {
+  const { captures } = heap;
+  if (captures === null || !captures.begin()) return capture();
+  try {
+    return capture();
+  } finally {
+    captures.end();
+  }
 }
 
 /** Whether the page of bytes at `offset` equals `page` (0: all zero). */

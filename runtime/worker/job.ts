@@ -19,7 +19,7 @@ export const JOB_COLLECT = 2;
 export const JOB_TRACE = 3;
 /** Help with the batch whose number is in `metadata`, until it ends. */
 export const JOB_ASSIST = 4;
-/** Help to hash what `start` names. */
+/** Help to hash what `start` names; 0: pages that are captured just now (image/captures.ts). */
 export const JOB_HASH = 5;
 /**
  * A view, on a thread that serves them: `start` is a root, `metadata` the BLOB of the request, the result

@@ -15,6 +15,7 @@ import { assert, StillpointError } from "../errors.ts";
 import { collect } from "../heap/collect.ts";
 import { Heap, type HeapHandle, type Ref } from "../heap/heap.ts";
 import { RequestLoader } from "../heap/stub.ts";
+import { hashCaptured, SharedCaptures } from "../image/captures.ts";
 import { hashBackwards, hashObject, hashOf } from "../image/hash.ts";
 import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import { withStacks } from "../kernel/exit.ts";
@@ -117,6 +118,7 @@ class Worker implements Jobs {
     this.#lane = task.timeline === null ? null : new Lane(task.timeline, task.id);
     this.#task = task;
     this.#views = task.serves === "views" ? new ViewServer(this.#heap, this.#programs, task.slots) : null;
+    if (!task.alone && this.#views === null) this.#heap.captures = this.#sharedCaptures();
     // Where batches are to be run in parallel whatever they cost, all threads are ready for them.
     const servesBlocks = this.#views === null;
     if (task.batchOptions.force && servesBlocks) this.#needRunner();
@@ -325,7 +327,8 @@ class Worker implements Jobs {
     }
     if (job.kind === JOB_HASH) {
       this.#lane?.open(SPAN_HASH, job.origin);
-      hashBackwards(heap, job.start);
+      if (job.start === 0) hashCaptured(heap);
+      else hashBackwards(heap, job.start);
       this.#lane?.close();
       return 0;
     }
@@ -369,16 +372,34 @@ class Worker implements Jobs {
   /** Hashes a block; if that is much, another thread begins from the other end. */
   #hash(start: Ref): void {
     this.#lane?.open(SPAN_HASH);
-    const of = { parent: this.#entry, rules: 0, upgrade: 0, run: this.#run };
-    const job = { kind: JOB_HASH, start, path: [], metadata: 0, gas: 0, ...of };
     let helper = NO_ENTRY;
     const ask = (): void => {
-      helper = this.#board.post({ ...job, origin: this.#lane?.current ?? NO_RECORD });
+      helper = this.#postHash(start);
     };
     hashObject(this.#heap, start, this.#alone ? undefined : ask);
-    // Nothing is missing now. But who helps must have ended as well before a collection may begin.
-    if (helper !== NO_ENTRY && this.#wait(helper, start).state === "claimed") this.#board.free(helper);
+    this.#endHash(helper, start);
     this.#lane?.close();
+  }
+
+  /** Pages that are captured here are hashed by another thread meanwhile. */
+  #sharedCaptures(): SharedCaptures {
+    let helper = NO_ENTRY;
+    const ask = (): void => {
+      helper = this.#postHash(0);
+    };
+    return new SharedCaptures(this.#heap, this.#task.id, { ask, end: () => this.#endHash(helper, 0) });
+  }
+
+  /** Asks for help to hash what `start` names; 0: pages as they are captured. */
+  #postHash(start: Ref): number {
+    const of = { parent: this.#entry, rules: 0, upgrade: 0, run: this.#run };
+    const job = { kind: JOB_HASH, start, path: [], metadata: 0, gas: 0, ...of };
+    return this.#board.post({ ...job, origin: this.#lane?.current ?? NO_RECORD });
+  }
+
+  /** Nothing is missing. But who helps must have ended as well before a collection may begin. */
+  #endHash(helper: number, start: Ref): void {
+    if (helper !== NO_ENTRY && this.#wait(helper, start).state === "claimed") this.#board.free(helper);
   }
 
   /** Runs a block once more, from the same image, for its trace. */

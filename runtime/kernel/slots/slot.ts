@@ -16,7 +16,7 @@
 import { assert } from "../../errors.ts";
 import { type Heap, KIND_STUB, type Ref } from "../../heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableGet, tableUpdate } from "../../heap/table.ts";
-import { capturePage, type Pay, pageEquals, readPage } from "../../image/memory.ts";
+import { capturePage, capturing, type Pay, pageEquals, readPage } from "../../image/memory.ts";
 import type { Process } from "../../image/process.ts";
 import { lazy } from "../../lazy.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../limits.ts";
@@ -70,6 +70,9 @@ interface SlotExports {
  * write beyond that page lies in the first bytes of the next one.
  */
 const STRADDLE_BYTES = 128;
+
+/** From so many on, capturing pages takes so long that another thread can be of help. */
+const PAGES_MANY = 512;
 
 /** What a slot can be entered with. */
 export type SlotImage = Pick<Process, "memory" | "memoryPages" | "globals">;
@@ -295,17 +298,10 @@ export class Slot {
       if (counting) work.marksScanned += end - from;
       const found = this.exports.scan(from, end);
       if (found === 0) break;
-      let count = 0;
-      for (let i = 0; i < found; i++) {
-        const index = list[i] as number;
-        let ended = !this.#capture(heap, base, index, count++, payer);
-        const next = index + 1;
-        const listed = i + 1 < found && list[i + 1] === next;
-        if (!listed && next < end && this.aux[AUX_MARKS + next] === 0 && this.#straddled(heap, next)) {
-          ended ||= !this.#capture(heap, base, next, count++, payer);
-        }
-        if (!ended) continue;
-        for (let j = 0; j < found; j++) this.aux[AUX_MARKS + (list[j] as number)] = 1;
+      const capture = (): number => this.#captureListed(heap, base, found, payer);
+      const count = found < PAGES_MANY ? capture() : capturing(heap, capture);
+      if (count < 0) {
+        for (let i = 0; i < found; i++) this.aux[AUX_MARKS + (list[i] as number)] = 1;
         return false;
       }
       this.#touched += count;
@@ -314,6 +310,26 @@ export class Slot {
       if (found < LIST_CAPACITY) break;
     }
     return true;
+  }
+
+  /**
+   * Puts the first `found` listed pages, and those that a write reached into, into rows of the next update.
+   * Returns how many rows there are, -1 if a page cannot be paid.
+   */
+  #captureListed(heap: Heap, base: Ref, found: number, payer: Payer): number {
+    const end = this.memory.length / PAGE_BYTES;
+    const list = this.#list;
+    let count = 0;
+    for (let i = 0; i < found; i++) {
+      const index = list[i] as number;
+      if (!this.#capture(heap, base, index, count++, payer)) return -1;
+      const next = index + 1;
+      const listed = i + 1 < found && list[i + 1] === next;
+      if (!listed && next < end && this.aux[AUX_MARKS + next] === 0 && this.#straddled(heap, next)) {
+        if (!this.#capture(heap, base, next, count++, payer)) return -1;
+      }
+    }
+    return count;
   }
 
   /**
