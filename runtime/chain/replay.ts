@@ -48,6 +48,8 @@ export async function openJournal(
       await replay(engine, journal, body, end, path);
     }
     journal.draft = null;
+    // The last of them may have been a revert to a block whose state is made again.
+    await journal.recompute(journal.history.head, null);
     if (!isLogged) await journal.checkpoint();
   });
   if (isLogged) return journal;

@@ -4,7 +4,7 @@
  */
 
 import assert from "node:assert/strict";
-import { cpSync, existsSync } from "node:fs";
+import { cpSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Runtime, RuntimeOptions, StoreError } from "../../runtime/index.ts";
 import { InputLog } from "../../runtime/store/log.ts";
@@ -15,7 +15,7 @@ import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 import { withDirectory } from "./directory.ts";
-import { replacing, writing } from "./failing.ts";
+import { AT, replacing, writing } from "./failing.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
 /** Checkpoints come when they are asked for. */
@@ -65,6 +65,58 @@ test("blocks are there after a crash, and after closing, in any mode", async () 
     const closed = await openReader(path);
     assert.equal(closed.head.height, 6);
     await closed.close();
+  });
+});
+
+test("after a revert to a block whose state is not stored, and a crash, its state is there", async () => {
+  await withDirectory(async (path) => {
+    const runtime = await open([], { ...OPTIONS, store: logged(path) });
+    for (let i = 1; i <= 5; i++) await runtime.produce(writing(i));
+    await runtime.checkpoint();
+    await runtime.revert(3);
+    const state = runtime.read([], AT, 4096);
+    const copies = [killed(path), `${path}.other`];
+    cpSync(path, copies[1] as string, { recursive: true });
+    await runtime.close();
+    for (const [i, store] of [logged(copies[0] as string), copies[1] as string].entries()) {
+      const again = await open([], { ...OPTIONS, store });
+      assert.equal(again.head.height, 3);
+      assert.deepEqual(again.read([], AT, 4096), state, `${i}`);
+      await again.produce(writing(9));
+      await again.close();
+    }
+  });
+});
+
+test("a full store whose log is opened by another mode says so, and loses nothing", async () => {
+  await withDirectory(async (path) => {
+    const runtime = await open([], { ...OPTIONS, store: logged(path) });
+    for (let i = 1; i <= 4; i++) await runtime.produce(writing(i));
+    const copy = killed(path);
+    const { head } = runtime;
+    await runtime.close();
+    const full = `${path}.full`;
+    const steps = new URL("failing-steps.ts", import.meta.url);
+    steps.searchParams.set("switch", full);
+    const store = { path: copy, steps: steps.href };
+    writeFileSync(full, "");
+    for (const durability of ["block", "pipelined", "block"] as const) {
+      const opening = open([], { ...OPTIONS, store: { ...store, durability } });
+      await assert.rejects(opening, { code: "STORE_FULL" });
+    }
+    assert.deepEqual(
+      (await verifyStore(copy)).logged.map(({ height, intact }) => [height, intact]),
+      [1, 2, 3, 4].map((height) => [height, true]),
+    );
+    // In its own mode it can be used: the log has room.
+    const again = await open([], { ...OPTIONS, store: logged(copy, { steps: steps.href }) });
+    assert.equal(again.head.id, head.id);
+    await again.close();
+    rmSync(full);
+    const block = await open([], { ...OPTIONS, store });
+    assert.equal(block.head.id, head.id);
+    await block.close();
+    assert.deepEqual((await verifyStore(copy)).damages, []);
   });
 });
 
