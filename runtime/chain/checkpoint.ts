@@ -141,7 +141,7 @@ export class Checkpoints {
       await this.#alone(since, next);
     } catch (error) {
       // Others say that nothing was committed.
-      if (codeOf(error) === "STORE_FAILED") this.#log.suspend();
+      if (["STORE_FAILED", "STORE_UNCERTAIN"].includes(codeOf(error))) this.#log.suspend();
       throw (await this.#log.clear()) ? error : uncertain(error as Error, this.#store.path);
     }
   }

@@ -25,6 +25,7 @@ const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
 const threadFile = new URL(`./thread.${extension}`, import.meta.url);
 
 interface Waiting {
+  readonly method: Call["method"];
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -96,9 +97,10 @@ export class Stores {
   call(bit: number, method: Call["method"], ...args: unknown[]): Promise<unknown> {
     const number = ++this.#number;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(number, { resolve, reject });
-      if (this.#thread === null) this.#lost(new Error("it is closed"));
-      else this.#thread.postMessage({ number, bit, method, args } satisfies Call);
+      if (this.#thread === null)
+        return reject(new StoreError("STORE_FAILED", "the store failed: it is closed"));
+      this.#waiting.set(number, { method, resolve, reject });
+      this.#thread.postMessage({ number, bit, method, args } satisfies Call);
     });
   }
 
@@ -151,12 +153,19 @@ export class Stores {
     else waiting?.reject(new StoreError(error.code, error.message, error.facts as never));
   }
 
+  /** The thread has ended: whatever it was asked for gets no answer. */
   #lost(error: Error): void {
-    for (const { reject } of this.#waiting.values()) {
-      reject(new StoreError("STORE_FAILED", `the store failed: ${error.message}`, {}, { cause: error }));
-    }
+    for (const { method, reject } of this.#waiting.values()) reject(lost(method, error));
     this.#waiting.clear();
   }
+}
+
+/** A change may be on the disk when the thread that writes it ends before it says so. */
+function lost(method: Call["method"], cause: Error): StoreError {
+  const failed = `the store failed: ${cause.message}`;
+  if (method !== "change") return new StoreError("STORE_FAILED", failed, {}, { cause });
+  const text = `${failed}, before it said whether the change is written. Open it again to see`;
+  return new StoreError("STORE_UNCERTAIN", text, { reason: "STORE_FAILED" }, { cause });
 }
 
 /** One store, open for writing. */

@@ -151,6 +151,8 @@ test("options that nobody knows, and arguments of another kind, are refused", as
       ["BAD_ARGUMENT", /block must be a height or a block, got null/, (wrong) => runtime.revert(wrong), null],
       ["BAD_ARGUMENT", /block must be a height or a block, got null/, (wrong) => runtime.trace(wrong), null],
       ["BAD_OPTION", /"keep"/, (wrong) => runtime.prune(wrong), 0],
+      ["BAD_OPTION", /"below"/, (wrong) => runtime.prune(wrong), { below: -1 }],
+      ["BAD_OPTION", /"above"/, (wrong) => runtime.prune(wrong), { above: 1 }],
       ["BAD_OPTION", /unknown option "size"/, (wrong) => openReader(store, wrong), { size: 1 }],
       ["BAD_OPTION", /"heapBytes"/, (wrong) => openReader(store, wrong), { heapBytes: 5 }],
       ["BAD_OPTION", /unknown option "height"/, (wrong) => collect(store, wrong), { height: 1 }],
@@ -214,9 +216,12 @@ test("a reader says of wrong blocks what a runtime says, and that it is closed",
   });
 });
 
+/** What failing-steps.ts can do. */
+type Failure = "full" | "exit" | "exit committed";
+
 /** A store whose disk fails as long as `fail` says how. */
 async function withFailing(
-  use: (fail: (how: "full" | "exit" | null) => void, place: { path: string; steps: string }) => Promise<void>,
+  use: (fail: (how: Failure | null) => void, place: { path: string; steps: string }) => Promise<void>,
 ): Promise<void> {
   await withDirectory(async (path) => {
     const file = `${path}-switch`;
@@ -261,18 +266,26 @@ test("pipelined: what could not be written is said by whatever is called next, c
   }
 });
 
-test("a thread of the stores that ends: calls reject, nothing hangs", async () => {
-  await withFailing(async (fail, place) => {
-    const runtime = await open([], { ...OPTIONS, store: place });
-    const head = await runtime.produce(metadata(1, 0));
-    fail("exit");
-    for (let i = 0; i < 2; i++) {
+for (const [how, isWritten] of [
+  ["exit", false],
+  ["exit committed", true],
+] as const) {
+  test(`a thread of the stores that ends (${how}): nobody says that a change is not there`, async () => {
+    await withFailing(async (fail, place) => {
+      const runtime = await open([], { ...OPTIONS, store: place });
+      const head = await runtime.produce(metadata(1, 0));
+      fail(how);
+      await assert.rejects(runtime.produce(metadata(2, 0)), { code: "STORE_UNCERTAIN" });
+      assert.equal(runtime.head.id, head.id);
       await assert.rejects(runtime.produce(metadata(2, 0)), { code: "STORE_FAILED" });
       assert.equal(runtime.head.id, head.id);
-    }
-    await assert.rejects(runtime.close(), { code: "STORE_FAILED" });
+      await assert.rejects(runtime.close(), { code: "STORE_FAILED" });
+      const again = await open([], { ...OPTIONS, store: place.path });
+      assert.equal(again.head.height, head.height + (isWritten ? 1 : 0));
+      await again.close();
+    });
   });
-});
+}
 
 test("a fork whose store fails half way leaves nothing behind, and can be made again", async () => {
   await withFailing(async (fail, place) => {
