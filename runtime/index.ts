@@ -33,6 +33,7 @@ export type {
   DebugOptions,
   ForkOptions,
   FromOptions,
+  PruneOptions,
   RuntimeOptions,
   StoreOptions,
 } from "./chain/options.ts";

@@ -281,6 +281,11 @@ export class History {
     return this.excess(Math.max(least, size - pinned - count));
   }
 
+  /** The blocks below a height that may be forgotten, in the order of `excess`. */
+  beneath(height: number): Retained[] {
+    return this.excess(0).filter(({ block }) => block.height < height);
+  }
+
   /** Blocks of one height in the order in which they were retained. */
   #oldestFirst(level: Level): Level {
     if (level.length === 1) return level;

@@ -4,7 +4,7 @@ import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import { InputLog, type LogFrame, type LogPlace, type LogSurvey } from "../store/log.ts";
-import type { LoggedBlock, Verification, VerifiedBlock, Verifier } from "../store/verify.ts";
+import type { Damage, LoggedBlock, Verification, VerifiedBlock, Verifier } from "../store/verify.ts";
 import { decodeLogged } from "./logged.ts";
 import { isBlock } from "./stored.ts";
 
@@ -143,7 +143,8 @@ function countRunnable(
 /**
  * Makes a new store in the directory `to`, which holds none yet, of what can be read in a store whose file is
  * too damaged for `repairStore`, and leaves it at the newest block that is whole. Nothing is written to the
- * damaged one. Of blocks that are in its log of inputs alone nothing is carried over: `logged` names them.
+ * damaged one. Of blocks that are in its log of inputs alone nothing is carried over: `logged` names them,
+ * and a damage of the part "log" says that there may be others.
  *
  * @throws StoreError (STORE_MISSING, STORE_READ_ONLY, STORE_FULL, STORE_CORRUPT: no block is whole),
  *   UsageError (STORE_NOT_EMPTY)
@@ -174,7 +175,7 @@ export async function salvageStore(path: string, to: string): Promise<Verificati
       await target.close();
     }
     const saved = await repair(to, path);
-    return { ...saved, logged: droppedBlocks(path, found, saved) };
+    return withDropped(path, found, saved);
   } catch (error) {
     // So that it can be tried again.
     Database.remove(to);
@@ -182,23 +183,29 @@ export async function salvageStore(path: string, to: string): Promise<Verificati
   }
 }
 
-/** The blocks of a log, which began at one of these places, that were not saved. */
-function droppedBlocks(path: string, places: readonly LogPlace[], saved: Verification): LoggedBlock[] {
+/** With the blocks of a log, which began at one of these places, that were not saved. */
+function withDropped(path: string, places: readonly LogPlace[], saved: Verification): Verification {
   const known = new Set(saved.blocks.filter(({ intact }) => intact).map(({ id }) => id));
-  const blocks: LoggedBlock[] = [];
+  const logged: LoggedBlock[] = [];
+  let reason: Damage["reason"] | null = null;
   // A log that began anew where it stood has two places of one position; the same place may be found twice.
   let newest = 0;
   for (const place of places) {
     if (place.position < newest) break;
     const { frames, behind, failure } = survey(path, place);
+    if (behind.length > 0) reason = "damaged";
+    // The file is the same for all places.
+    if (failure !== null) reason = failure === "STORE_MISSING" ? "missing" : "damaged";
     if (failure !== null) continue;
     newest = place.position;
     for (const block of loggedBlocks([...frames, ...behind], false)) {
-      if (!known.has(block.id)) blocks.push(block);
+      if (!known.has(block.id)) logged.push(block);
       known.add(block.id);
     }
   }
-  return blocks;
+  const ofNoBlock = { height: null, block: null, path: [], from: null, length: null, hash: null };
+  const damages = reason === null ? [] : [{ ...ofNoBlock, part: "log", reason }];
+  return { ...saved, logged, damages: [...saved.damages, ...damages] };
 }
 
 async function verifyDatabase(database: Database, path: string): Promise<Verifier> {

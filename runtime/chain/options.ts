@@ -370,6 +370,19 @@ export interface CloseOptions {
   readonly cancel?: boolean;
 }
 
+/** Which blocks `prune` forgets, besides by their number. */
+export interface PruneOptions {
+  /** Those below this height, on all branches. */
+  readonly below: number;
+}
+
+/** The most blocks that stay, or the height from which on they do. */
+export function checkPrune(keep: number | PruneOptions): { readonly keep: number } | PruneOptions {
+  if (typeof keep !== "object" || keep === null) return { keep: integer({ keep }, "keep", 0, 1, 1 << 30) };
+  checkNames(keep, ["below"]);
+  return { below: integer(keep, "below", -1, 0, Number.MAX_SAFE_INTEGER) };
+}
+
 /** Options of `fork`. */
 export interface ForkOptions {
   /**

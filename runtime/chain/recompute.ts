@@ -83,7 +83,8 @@ export function diverged({ block: { id, height }, path, build }: Again, found: s
     "STORE_DIVERGED",
     `block ${height} of the store ${path} is ${id}, and running it again gives ${found}. It was ` +
       `written by ${build}, this is ${BUILD}. Nothing was changed: open it with the build that wrote it, ` +
-      'or give up the blocks that are in the log alone, with the option "recover": "checkpoint"',
+      'or give up the blocks that are in the log alone: "stillpoint store DIR recover", or the option ' +
+      '"recover": "checkpoint"',
     { path, height, block: id, found, wroteBuild: build, build: BUILD },
   );
 }

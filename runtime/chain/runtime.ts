@@ -9,7 +9,7 @@
  * that change nothing of the history, `execute` and `fork` with "at", begin at once.
  */
 
-import { checkNames, flag, integer } from "../arguments.ts";
+import { checkNames, flag } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import { lookAt } from "../heap/stub.ts";
@@ -40,7 +40,9 @@ import {
   type CloseOptions,
   checkFork,
   checkOptions,
+  checkPrune,
   type ForkOptions,
+  type PruneOptions,
   type RuntimeOptions,
 } from "./options.ts";
 import { Queue } from "./queue.ts";
@@ -214,8 +216,9 @@ export class Runtime extends Chain {
   }
 
   /**
-   * Forgets all but the newest `keep` blocks, those of this chain before others, and what is pinned; frees
-   * their space, in memory and in the store, and says how much that was in the store.
+   * Forgets all but the newest `keep` blocks, those of this chain before others, or all below a height; not
+   * the head, nor what is pinned. Frees their space, in memory and in the store, and says how much that was
+   * in the store.
    *
    * @throws UsageError (CLOSED, BAD_OPTION), StoreError
    * @example
@@ -226,11 +229,12 @@ export class Runtime extends Chain {
    * console.log(runtime.retained().map(({ height }) => height).join()); // 0,3
    * ```
    */
-  async prune(keep = this.#engine.settings.retainBlocks): Promise<Pruned> {
-    const limit = integer({ keep }, "keep", this.#engine.settings.retainBlocks, 1, 1 << 30);
+  async prune(keep: number | PruneOptions = this.#engine.settings.retainBlocks): Promise<Pruned> {
+    const what = checkPrune(keep);
     return this.#enqueue(async () => {
       await this.#journal.flush();
-      const over = this.#history.excess(limit);
+      const history = this.#history;
+      const over = "keep" in what ? history.excess(what.keep) : history.beneath(what.below);
       const forgotten = over.map(({ block }): Change => ({ kind: "forget", block }));
       if (over.length > 0) await this.#journal.write(forgotten, true);
       this.#journal.draft = null;

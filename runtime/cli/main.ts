@@ -38,6 +38,7 @@ const HANDLERS: { readonly [Name in CommandName]: () => Promise<Handler<Spec<Nam
   "store pin": async () => (await import("./commands/store.ts")).pin,
   "store unpin": async () => (await import("./commands/store.ts")).unpin,
   "store repair": async () => (await import("./commands/store.ts")).repair,
+  "store recover": async () => (await import("./commands/store.ts")).recover,
   "store salvage": async () => (await import("./commands/store.ts")).salvage,
   "store import": async () => (await import("./commands/store.ts")).read,
   "store backup": async () => (await import("./commands/store.ts")).backup,

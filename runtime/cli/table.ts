@@ -73,7 +73,7 @@ export const SECTIONS: readonly Section[] = [
         "inspect DIR WORD",
         "reads a store: blocks, process, memory, diff, diverge, trace, proof, pins, verify, export",
       ],
-      ["store DIR WORD", "changes one: prune, pin, unpin, repair, salvage, import, backup"],
+      ["store DIR WORD", "changes one: prune, pin, unpin, repair, recover, salvage, import, backup"],
       ["proof check FILE", INSPECT["proof check"].summary],
     ],
   },

@@ -383,8 +383,8 @@ export class InputLog {
 }
 
 const RECOVER =
-  'Restore the file; or give up the blocks that are in it alone, by opening with the option "recover": ' +
-  '"checkpoint"';
+  'Restore the file; or give up the blocks that are in it alone: "stillpoint store DIR recover", or the ' +
+  'option "recover": "checkpoint"';
 
 /** Which files of a store lie in the directory. */
 function filesIn(directory: string): string {

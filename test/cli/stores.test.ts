@@ -202,6 +202,7 @@ test("pins, pruning and a backup", async () => {
       heights.map((line) => JSON.parse(line).height),
       [1, 4, 5],
     );
+    assert.equal(JSON.parse(store("prune", path, "--below", "5", "--json").stdout).blocks, 1);
     assert.equal(store(path, "unpin", one?.id as string).status, 0);
     assert.equal(inspect(path, "pins", "--json").stdout, "");
     const copied = store(path, "backup", `${path}-copy`, "--json");
@@ -258,6 +259,9 @@ test("what cannot be done is refused with exit code 2 or 1, and no stack trace",
     [["store", "/nowhere", "salvage"], 2, /missing argument: NEW/],
     [["store", "/nowhere", "prune", "none"], 2, /KEEP is a whole number/],
     [["store", "/nowhere", "prune", "0"], 2, /at least 1/],
+    [["store", "/nowhere", "prune"], 2, /give KEEP, .* or --below/],
+    [["store", "/nowhere", "prune", "5", "--below", "7"], 2, /give KEEP, .* or --below/],
+    [["store", "/nowhere", "recover"], 1, /there is no store/],
     [["store", "/nowhere", "repair", "more"], 2, /unexpected argument "more"/],
     [["proof", "check", "/nofile"], 2, /cannot be read: ENOENT/],
     [["proof", "check", "/dev/null", "--id", "7"], 2, /--id takes 64 hexadecimal digits/],

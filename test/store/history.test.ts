@@ -240,3 +240,21 @@ test("what is left running is run again from its START after a restart", async (
     assert.deepEqual(seen, expected);
   });
 });
+
+test("pruning below a height keeps the head, what is pinned, and all from there on", async () => {
+  await withDirectory(async (path) => {
+    const runtime = await open([], { ...OPTIONS, store: path });
+    for (let i = 1; i <= 4; i++) await runtime.produce(writing(i));
+    await runtime.revert(2);
+    for (let i = 3; i <= 6; i++) await runtime.produce(writing(10 + i));
+    await runtime.pin(1);
+    const heights = (): number[] => runtime.retained().map(({ height }) => height);
+    assert.deepEqual(heights(), [0, 1, 2, 3, 3, 4, 4, 5, 6]);
+    assert.equal((await runtime.prune({ below: 4 })).blocks, 4);
+    assert.deepEqual(heights(), [1, 4, 4, 5, 6]);
+    assert.equal((await runtime.prune({ below: 100 })).blocks, 3);
+    assert.deepEqual(heights(), [1, 6]);
+    await runtime.close();
+    assert.deepEqual((await verifyStore(path)).damages, []);
+  });
+});

@@ -269,7 +269,29 @@ test("a salvage names the blocks that the log alone has", async () => {
     await (await reopen(path)).close();
     assert.deepEqual((await salvageStore(path, `${path}-whole`)).logged, []);
     rmSync(`${path}/inputs.log`);
-    assert.equal((await salvageStore(path, `${path}-without`)).newestIntact, ids[8]);
+    const without = await salvageStore(path, `${path}-without`);
+    const damages = without.damages.map(({ part, reason }) => [part, reason]);
+    assert.deepEqual([without.newestIntact, damages], [ids[8], [["log", "missing"]]]);
+    const shell = stillpoint("store", path, "salvage", `${path}-other`);
+    assert.match(shell.stdout, /the log of inputs cannot be read/, shell.stderr);
+  });
+});
+
+test("what the log alone has is given up from a shell, by its name", async () => {
+  await withDirectory(async (path) => {
+    const ids = await crashed(path);
+    await damage(path, 2);
+    const said = stillpoint("store", path, "recover", "--json");
+    assert.equal(said.status, 0, said.stderr);
+    const { height, id, dropped } = JSON.parse(said.stdout);
+    assert.deepEqual([height, id], [3, ids[3]]);
+    // The block of the damaged frame cannot be named.
+    const expected = [4, 5, 7, 8].map((height) => ({ height, id: ids[height] }));
+    assert.deepEqual(dropped, expected);
+    const runtime = await reopen(path);
+    assert.equal(runtime.head.id, ids[3]);
+    await runtime.close();
+    assert.match(stillpoint("store", path, "recover").stdout, /at its last checkpoint, block 3/);
   });
 });
 

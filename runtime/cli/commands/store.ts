@@ -4,11 +4,13 @@ import { UsageError } from "../../errors.ts";
 import { type Block, Runtime } from "../../index.ts";
 import {
   backupStore,
+  type LoggedBlock,
   openImport,
   openReader,
   repairStore,
   salvageStore,
   type Verification,
+  verifyStore,
 } from "../../store.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
@@ -16,8 +18,8 @@ import { EXIT_OK, grouped, print, toJson, withProgress } from "../terminal.ts";
 import { readChunks } from "./files.ts";
 import { blockNamed, HEAP_BYTES, numberNamed } from "./naming.ts";
 
-/** A runtime on the store that runs no blocks, and forgets none by itself. */
-async function openStore(directory: string): Promise<Runtime> {
+/** A runtime on the store that runs no blocks but those of its log, and forgets none by itself. */
+async function openStore(directory: string, recover: "log" | "checkpoint" = "log"): Promise<Runtime> {
   await openReader(directory).then((reader) => reader.close()); // fails if there is no store, and makes none
   return Runtime.open({
     store: directory,
@@ -25,19 +27,32 @@ async function openStore(directory: string): Promise<Runtime> {
     views: 0,
     retainBlocks: 1 << 18,
     heapBytes: HEAP_BYTES,
+    recover,
   });
 }
 
-export const prune: Handler<Spec<"store prune">> = async ({ args, json }) => {
-  const keep = numberNamed("KEEP", args.KEEP);
-  if (keep < 1) throw new UsageError("BAD_OPTION", "KEEP is at least 1: the newest block always stays");
+export const prune: Handler<Spec<"store prune">> = async ({ args, options, json }) => {
+  const what = toPrune(args.KEEP, options.below);
   await using runtime = await openStore(args.DIR);
-  const found = await withProgress("pruning", () => runtime.prune(keep));
+  const found = await withProgress("pruning", () => runtime.prune(what));
   const { blocks, objects, bytes } = found;
   const freed = `${grouped(objects)} objects with ${grouped(bytes)} bytes freed`;
   print(json ? toJson(found) : `${grouped(blocks)} blocks forgotten, ${freed}`);
   return EXIT_OK;
 };
+
+/** What `prune` takes. */
+function toPrune(keep: string | undefined, below: string | undefined): number | { below: number } {
+  if ((keep === undefined) === (below === undefined))
+    throw new UsageError(
+      "BAD_OPTION",
+      "give KEEP, how many blocks stay, or --below, the lowest height that stays",
+    );
+  if (below !== undefined) return { below: numberNamed("--below", below) };
+  const count = numberNamed("KEEP", keep as string);
+  if (count < 1) throw new UsageError("BAD_OPTION", "KEEP is at least 1: the newest block always stays");
+  return count;
+}
 
 export const pin: Handler<Spec<"store pin">> = ({ args, json }) => setPinned(args, true, json);
 
@@ -66,7 +81,21 @@ export const repair: Handler<Spec<"store repair">> = async ({ args, json }) => {
   }
   const forgotten = found.blocks.filter((block) => !block.intact).length;
   print(`${grouped(forgotten)} damaged blocks forgotten; the newest intact one is ${found.newestIntact}`);
-  printDropped(found);
+  printDropped(notIntact(found));
+  return EXIT_OK;
+};
+
+export const recover: Handler<Spec<"store recover">> = async ({ args, json }) => {
+  const { logged } = await withProgress("reading", () => verifyStore(args.DIR));
+  await using runtime = await openStore(args.DIR, "checkpoint");
+  const { height, id } = runtime.head;
+  const dropped = logged.map((block) => ({ height: block.height, id: block.id }));
+  print(
+    json
+      ? toJson({ height, id, dropped })
+      : `${args.DIR} is at its last checkpoint, block ${grouped(height)} ${id}`,
+  );
+  if (!json) printDropped(logged);
   return EXIT_OK;
 };
 
@@ -83,14 +112,20 @@ export const salvage: Handler<Spec<"store salvage">> = async ({ args, json }) =>
   const intact = found.blocks.filter((block) => block.intact).length;
   const said = `${grouped(intact)} blocks saved to ${args.NEW}; the newest is ${found.newestIntact}`;
   print(json ? toJson(found) : said);
-  if (!json) printDropped(found);
+  if (json) return EXIT_OK;
+  printDropped(notIntact(found));
+  const isLost = found.damages.some(({ part }) => part === "log");
+  if (isLost) print("the log of inputs cannot be read: blocks that only it had are lost, and not listed");
   return EXIT_OK;
 };
 
+function notIntact({ logged }: Verification): LoggedBlock[] {
+  return logged.filter((block) => !block.intact);
+}
+
 /** Names the blocks of the log that are gone. */
-function printDropped({ logged }: Verification): void {
-  const dropped = logged.filter((block) => !block.intact);
-  for (const { height, id } of dropped) print(`block ${grouped(height)} ${id} of the log dropped`);
+function printDropped(blocks: readonly LoggedBlock[]): void {
+  for (const { height, id } of blocks) print(`block ${grouped(height)} ${id} of the log dropped`);
 }
 
 export const read: Handler<Spec<"store import">> = async ({ args, options, json }) => {

@@ -9,7 +9,10 @@ const NEW = { about: "a directory that is empty or does not exist", completes: "
 export const STORE = {
   "store prune": {
     summary: "forgets all but the newest blocks and those pinned, and frees their space",
-    arguments: { DIR, KEEP: { about: "how many blocks stay" } },
+    arguments: { DIR, KEEP: { about: "how many blocks stay", optional: true } },
+    options: {
+      below: { about: "instead of KEEP: the blocks below this height are forgotten", value: "HEIGHT" },
+    },
     example: "store state prune 100",
   },
   "store pin": {
@@ -27,6 +30,14 @@ export const STORE = {
     arguments: { DIR },
     about: 'Damaged blocks are forgotten. "stillpoint inspect DIR verify" lists them, and changes nothing.',
     example: "store state repair",
+  },
+  "store recover": {
+    summary: "gives up the blocks that only the log of inputs has",
+    arguments: { DIR },
+    about:
+      "For a log that is damaged, or that this version cannot run again (STORE_DIVERGED): the store goes " +
+      "on from its last checkpoint. The blocks that are lost by that are listed.",
+    example: "store state recover",
   },
   "store salvage": {
     summary: "copies what can be read of a store that cannot be opened into a new one",
