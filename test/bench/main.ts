@@ -11,7 +11,16 @@ import { parseArgs } from "node:util";
 import { UsageError } from "../../runtime/errors.ts";
 import { type Benchmark, jsonReport, tableReport } from "./report.ts";
 
-const HELPERS = new Set(["by-hand", "first-batch-run", "main", "measure", "report", "restart", "views-run"]);
+const HELPERS = new Set([
+  "by-hand",
+  "durable-run",
+  "first-batch-run",
+  "main",
+  "measure",
+  "report",
+  "restart",
+  "views-run",
+]);
 
 const available = readdirSync(new URL(".", import.meta.url))
   .filter((file) => file.endsWith(".ts"))
