@@ -50,6 +50,19 @@ const MUTATIONS: readonly Mutation[] = [
     group: "stRevertTest",
   },
   {
+    what: "credits that nobody gets",
+    file: "cache.ts",
+    find: "return flushCredit(entry, clearing);",
+    put: "return;",
+    group: "stSelfBalance",
+  },
+  {
+    what: "a look at a balance that does not see the credit",
+    file: "cache.ts",
+    find: "  addTo(entry + BALANCE, entry + CREDIT);\n",
+    put: "",
+  },
+  {
     what: "logs out of order",
     file: "receipt.ts",
     find: "at = writeLog(at, log);",

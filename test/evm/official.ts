@@ -216,6 +216,7 @@ export function blockOf({ env, pre }: StateTest, fork: string, codes: Map<string
 // ---- the state's root -------------------------------------------------------------------------------------
 
 const KIND_ACCOUNT = 1;
+const EXISTS = 16;
 const ENTRY = 132;
 
 /** The root of a state, as the EVM's records give it. */
@@ -224,7 +225,7 @@ async function rootOf(records: Buffer): Promise<string> {
   for (let at = 0; at < records.length; at += ENTRY) {
     const tag = records.readUInt32LE(at + 8);
     const value = readWord(records, at + 4 + 64);
-    if ((tag & 0xff) === KIND_ACCOUNT || value === 0n) continue;
+    if ((tag & 15) === KIND_ACCOUNT || value === 0n) continue;
     const owner = `${tag >>> 8}/${records.readUInt32LE(at + 12)}`;
     const list = slots.get(owner) ?? [];
     list.push([readWord(records, at + 4 + 16), value]);
@@ -233,11 +234,12 @@ async function rootOf(records: Buffer): Promise<string> {
   const trie = await createMPT({ useKeyHashing: true });
   for (let at = 0; at < records.length; at += ENTRY) {
     const record = at + 4;
-    if ((records.readUInt32LE(record + 4) & 0xff) !== KIND_ACCOUNT) continue;
+    const tag = records.readUInt32LE(record + 4);
+    if ((tag & 15) !== KIND_ACCOUNT) continue;
     const balance = readWord(records, record + 64);
     const nonce = records.readBigUInt64LE(record + 96);
-    const hasCode = records.readUInt32LE(record + 4) >>> 8 !== 0;
-    const exists = (records.readUInt32LE(record + 104) & 1) === 1;
+    const hasCode = tag >>> 8 !== 0;
+    const exists = (tag & EXISTS) !== 0;
     const empty = balance === 0n && nonce === 0n && !hasCode;
     if (empty && !exists) continue;
     const owner = `${records.readUInt32LE(at)}/${records.readUInt32LE(record + 28)}`;

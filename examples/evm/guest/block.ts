@@ -27,8 +27,6 @@ export class Surroundings {
   /** Codes that came with the block, by number: u32 address, u32 length, u32 address of its jumps, u32 0. */
   codes: usize = 0;
   codeCount: u32 = 0;
-  /** Where the miner's balance lies, in the state. */
-  miner: usize = 0;
 }
 
 export const block: Surroundings = new Surroundings();

@@ -5,9 +5,11 @@
  * but what it pays. Warm sets (EIP-2929) and transient storage (EIP-1153) are entries as well.
  *
  * Of an account address and code are in the first line of its record, balance and nonce in the second: who
- * only calls a contract never reads that, and does not meet whoever pays it.
+ * only calls a contract never reads that, and does not meet whoever pays it. Nor does who pays it meet
+ * others who do: what is added to a balance that nobody has looked at is a credit, and in the end is
+ * accumulated. A balance that is here has its credit added, but for one that a revert has brought back.
  *
- * Entries have 128 bytes and lie one after the other; a hash table of their numbers, which grows with them,
+ * Entries have 160 bytes and lie one after the other; a hash table of their numbers, which grows with them,
  * finds them.
  *
  *   account     0  u32 KIND_ACCOUNT   4  u32 record, 0: none   8  address, a word (its limbs above 20 bytes
@@ -15,12 +17,14 @@
  *              40  balance            72  u64 nonce            80  u32 code (world.ts)   84  u32 marks
  *                  (below)
  *              88  hash of the code  120  u32 incarnation     124  u32 incarnation when the transaction began
+ *             128  credit
  *   slot        0  u32 KIND_SLOT      4  u32 record            8  u32 entry of the account
  *              12  u32 incarnation   16  key   48  value   80  value when the transaction began  112  u64
  *                  marks
  *   transient   as slot, with KIND_TRANSIENT
  */
 
+import { accumulate } from "../../../guest/index.ts";
 import { CACHE_BYTES, cacheArena } from "./arena.ts";
 import { saveU64, saveWord } from "./journal.ts";
 import * as world from "./world.ts";
@@ -29,7 +33,7 @@ import { add, clear, copyWord, equals, isZero, subtract } from "./words.ts";
 const KIND_ACCOUNT: u32 = 1;
 const KIND_SLOT: u32 = 2;
 const KIND_TRANSIENT: u32 = 3;
-const ENTRY: usize = 128;
+const ENTRY: usize = 160;
 
 const RECORD: usize = 4;
 export const ADDRESS: usize = 8;
@@ -41,6 +45,7 @@ const MARKS: usize = 84;
 export const CODE_HASH: usize = 88;
 const INCARNATION: usize = 120;
 const INCARNATION_BEFORE: usize = 124;
+const CREDIT: usize = 128;
 const OWNER: usize = 8;
 const SLOT_INCARNATION: usize = 12;
 const KEY: usize = 16;
@@ -58,6 +63,7 @@ const CREATED: u32 = 32; //    by this transaction
 const DESTRUCTED: u32 = 64;
 const TOUCHED: u32 = 128;
 const HAS_STORAGE: u32 = 256;
+const CREDITED: u32 = 512; //  its credit is to be added
 
 /** The hash tables lie in the last third of the arena, one after the other as they grow. */
 const TABLES: usize = (CACHE_BYTES / 3) * 2;
@@ -153,7 +159,9 @@ function newAccount(address: usize, hash: u32): usize {
   const record = world.findAccount(address, hash);
   store<u32>(entry, <u32>record, RECORD);
   if (record) {
-    store<u32>(entry, load<u32>(record, world.RECORD_CODE) >> 8, CODE);
+    const tag = load<u32>(record, world.RECORD_CODE);
+    store<u32>(entry, tag >> 8, CODE);
+    store<u32>(entry, (tag & world.EXISTS ? EXISTS : 0) | (tag & world.HAS_STORAGE ? HAS_STORAGE : 0), MARKS);
     const incarnation = load<u32>(record, world.RECORD_INCARNATION);
     store<u32>(entry, incarnation, INCARNATION);
     store<u32>(entry, incarnation, INCARNATION_BEFORE);
@@ -176,25 +184,32 @@ function mark(entry: usize, added: u32): void {
   store<u32>(entry, before | added, MARKS);
 }
 
-/** Reads balance and nonce, if that was not done. */
+/** Reads balance and nonce, if that was not done, and adds the credit. */
 function read(entry: usize): void {
   const before = marks(entry);
-  if (before & LOADED) return;
-  const record = <usize>load<u32>(entry, RECORD);
-  let exists: u32 = 0;
-  if (record) {
-    copyWord(entry + BALANCE, record + world.RECORD_BALANCE);
-    store<u64>(entry, load<u64>(record, world.RECORD_NONCE), NONCE);
-    const flags = load<u32>(record, world.RECORD_FLAGS);
-    if (flags & world.EXISTS) exists = EXISTS;
-    if (flags & world.HAS_STORAGE) exists |= HAS_STORAGE;
+  if (!(before & LOADED)) {
+    const record = <usize>load<u32>(entry, RECORD);
+    if (record) {
+      copyWord(entry + BALANCE, record + world.RECORD_BALANCE);
+      store<u64>(entry, load<u64>(record, world.RECORD_NONCE), NONCE);
+    }
+    store<u32>(entry, before | LOADED, MARKS);
   }
-  store<u32>(entry, before | LOADED | exists, MARKS);
+  if (!(before & CREDITED)) return;
+  saveU64(entry + CODE);
+  store<u32>(entry, (marks(entry) & ~CREDITED) | CHANGED, MARKS);
+  addTo(entry + BALANCE, entry + CREDIT);
+  saveWord(entry + CREDIT);
+  clear(entry + CREDIT);
 }
 
-/** Whether somebody has looked at balance or nonce. */
-export function isRead(entry: usize): bool {
-  return (marks(entry) & LOADED) != 0;
+/** Adds to a word; it is put back when the frame reverts. */
+function addTo(word: usize, amount: usize): void {
+  saveWord(word);
+  const sum = memory.data(32, 8);
+  copyWord(sum, amount);
+  add(word, sum);
+  copyWord(word, sum);
 }
 
 /** Where its balance lies, a word. */
@@ -215,25 +230,23 @@ export function codeOf(entry: usize): u32 {
 
 /** Whether there is such an account, before EIP-158. */
 export function exists(entry: usize): bool {
-  if (codeOf(entry)) return true;
-  read(entry);
-  return (marks(entry) & EXISTS) != 0;
+  return codeOf(entry) != 0 || (marks(entry) & EXISTS) != 0;
 }
 
 /** Without code, balance and nonce (EIP-161). */
 export function isEmpty(entry: usize): bool {
-  if (codeOf(entry)) return false;
+  if (codeOf(entry) || (marks(entry) & (LOADED | CREDITED)) == CREDITED) return false;
   read(entry);
   return load<u64>(entry, NONCE) == 0 && isZero(entry + BALANCE);
 }
 
 export function addBalance(entry: usize, amount: usize): void {
+  if (!(marks(entry) & LOADED) && !isZero(amount)) {
+    addTo(entry + CREDIT, amount);
+    return mark(entry, CREDITED | EXISTS | TOUCHED);
+  }
   read(entry);
-  saveWord(entry + BALANCE);
-  const sum = memory.data(32, 8);
-  copyWord(sum, amount);
-  add(entry + BALANCE, sum);
-  copyWord(entry + BALANCE, sum);
+  addTo(entry + BALANCE, amount);
   mark(entry, CHANGED | EXISTS | TOUCHED);
 }
 
@@ -385,19 +398,34 @@ function flushAccount(entry: usize, clearing: bool): void {
   const set = marks(entry);
   if (set & DESTRUCTED) return remove(entry);
   if (clearing && set & TOUCHED && isEmpty(entry)) {
-    if (set & (EXISTS | CHANGED) || marks(entry) & EXISTS) remove(entry);
+    if (set & (EXISTS | CHANGED)) remove(entry);
     return;
   }
-  if (!(set & (CHANGED | RECODED))) return;
+  if ((set & (LOADED | CREDITED)) == CREDITED) return flushCredit(entry, clearing);
+  if (set & CREDITED) read(entry);
+  else if (!(set & (CHANGED | RECODED))) return;
   const record = recordOf(entry);
   copyWord(record + world.RECORD_BALANCE, entry + BALANCE);
   store<u64>(record, load<u64>(entry, NONCE), world.RECORD_NONCE);
-  const flags = load<u32>(record, world.RECORD_FLAGS);
-  if (!(flags & world.EXISTS)) store<u32>(record, flags | world.EXISTS, world.RECORD_FLAGS);
+  markExisting(record);
   if (!(set & RECODED)) return;
-  store<u32>(record, world.KIND_ACCOUNT | (load<u32>(entry, CODE) << 8), world.RECORD_CODE);
+  const flags = load<u32>(record, world.RECORD_CODE) & world.FLAGS;
+  store<u32>(record, world.KIND_ACCOUNT | flags | (load<u32>(entry, CODE) << 8), world.RECORD_CODE);
   store<u32>(record, load<u32>(entry, INCARNATION), world.RECORD_INCARNATION);
   copyWord(record + world.RECORD_CODE_HASH, entry + CODE_HASH);
+}
+
+/** Adds to a balance that was not looked at. That an account is there matters only while it may be empty. */
+function flushCredit(entry: usize, clearing: bool): void {
+  const record = recordOf(entry);
+  if (!clearing) markExisting(record);
+  if (!accumulate(record + world.RECORD_BALANCE, 32, entry + CREDIT))
+    throw new Error("evm: a balance exceeds 2^256 - 1");
+}
+
+function markExisting(record: usize): void {
+  const tag = load<u32>(record, world.RECORD_CODE);
+  if (!(tag & world.EXISTS)) store<u32>(record, tag | world.EXISTS, world.RECORD_CODE);
 }
 
 function recordOf(entry: usize): usize {
@@ -415,7 +443,7 @@ function remove(entry: usize): void {
   if (!record) return;
   clear(record + world.RECORD_BALANCE);
   store<u64>(record, 0, world.RECORD_NONCE);
-  store<u32>(record, 0, world.RECORD_FLAGS);
+  store<u32>(record, load<u32>(record, world.RECORD_CODE) & ~world.FLAGS, world.RECORD_CODE);
   if (!(marks(entry) & (DESTRUCTED | RECODED))) return;
   store<u32>(record, world.KIND_ACCOUNT, world.RECORD_CODE);
   store<u32>(record, load<u32>(entry, INCARNATION) + 1, world.RECORD_INCARNATION);

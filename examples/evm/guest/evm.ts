@@ -96,7 +96,7 @@ export function begin(length: i64): i64 {
   withdrawals = reader.records(withdrawalCount, <u32>message.WITHDRAWAL_BYTES, "withdrawals");
   readCodes(load<u32>(header, message.HEADER_CODES));
   reader.end();
-  blocks.block.miner = minerRecord() + world.RECORD_BALANCE;
+  makeMiner();
   if (load<u32>(header, message.HEADER_HAS_BEACON_ROOT)) storeBeaconRoot(header + message.HEADER_BEACON_ROOT);
   return 0;
 }
@@ -214,8 +214,8 @@ function readAccounts(count: u32): void {
     words.copyWord(record + world.RECORD_BALANCE, account + message.ACCOUNT_BALANCE);
     store<u64>(record, load<u64>(account, message.ACCOUNT_NONCE), world.RECORD_NONCE);
     const code = load<u32>(account, message.ACCOUNT_CODE);
-    store<u32>(record, world.KIND_ACCOUNT | (code << 8), world.RECORD_CODE);
-    store<u32>(record, load<u32>(account, message.ACCOUNT_EXISTS) ? world.EXISTS : 0, world.RECORD_FLAGS);
+    const exists = load<u32>(account, message.ACCOUNT_EXISTS) ? world.EXISTS : 0;
+    store<u32>(record, world.KIND_ACCOUNT | exists | (code << 8), world.RECORD_CODE);
     words.copyWord(record + world.RECORD_CODE_HASH, cache.EMPTY_CODE_HASH);
     store<u32>(numbers + i * 4, <u32>record);
   }
@@ -235,7 +235,7 @@ function readSlots(count: u32, accounts: u32): void {
     words.copyWord(record + world.RECORD_VALUE, slot + message.SLOT_VALUE);
     if (words.isZero(slot + message.SLOT_VALUE)) continue;
     const account = <usize>load<u32>(recordOf.address + owner * 4);
-    store<u32>(account, load<u32>(account, world.RECORD_FLAGS) | world.HAS_STORAGE, world.RECORD_FLAGS);
+    store<u32>(account, load<u32>(account, world.RECORD_CODE) | world.HAS_STORAGE, world.RECORD_CODE);
   }
 }
 
@@ -268,7 +268,7 @@ function readCodes(count: u32): void {
 }
 
 function setCodeHash(record: usize): void {
-  if ((load<u32>(record, world.RECORD_CODE) & 0xff) != world.KIND_ACCOUNT) return;
+  if (!world.isAccount(record)) return;
   const code = load<u32>(record, world.RECORD_CODE) >> 8;
   if (code > blocks.block.codeCount) throw new Error(`evm: begin: there is no code ${code}`);
   if (!code) return;
@@ -276,13 +276,12 @@ function setCodeHash(record: usize): void {
   words.copyWord(record + world.RECORD_CODE_HASH, bytes - message.CODE_BYTES);
 }
 
-function minerRecord(): usize {
+/** A record for the miner: transactions only add to it, and do not meet there. */
+function makeMiner(): void {
   const hash = world.hashOfAddress(blocks.coinbase);
-  const known = world.findAccount(blocks.coinbase, hash);
-  if (known) return known;
+  if (world.findAccount(blocks.coinbase, hash)) return;
   const record = world.addAccount(blocks.coinbase, hash);
   words.copyWord(record + world.RECORD_CODE_HASH, cache.EMPTY_CODE_HASH);
-  return record;
 }
 
 /** EIP-4788: a call from the system's address, which pays nothing. */

@@ -207,19 +207,11 @@ function settle(transaction: Transaction, sender: usize, left: i64): void {
   if (rules.fork >= rules.LONDON) U256.subtract(cost, price, blocks.baseFee);
   U256.multiplyU64(amount, cost, gasUsed);
   const miner = cache.account(blocks.coinbase);
-  const later = rules.fork >= rules.SPURIOUS_DRAGON && !cache.isRead(miner) && !words.isZero(amount);
-  if (!later) {
-    if (words.isZero(amount) && rules.fork >= rules.SPURIOUS_DRAGON) cache.touch(miner);
-    else cache.addBalance(miner, amount);
-  }
+  if (words.isZero(amount) && rules.fork >= rules.SPURIOUS_DRAGON) cache.touch(miner);
+  else cache.addBalance(miner, amount);
   cache.flush(rules.fork >= rules.SPURIOUS_DRAGON);
-  // By accumulate, so that transactions do not meet there unless one looks at the miner's balance.
-  if (later) collect(blocks.block.miner, amount);
   if (rules.fork < rules.LONDON) return;
   U256.multiplyU64(amount, blocks.baseFee, gasUsed);
-  if (!words.isZero(amount)) collect(BURNED, amount);
-}
-
-function collect(sum: usize, part: usize): void {
-  if (!accumulate(sum, 32, part)) throw new Error("evm: a balance exceeds 2^256 - 1");
+  if (!words.isZero(amount) && !accumulate(BURNED, 32, amount))
+    throw new Error("evm: the fees that are burned exceed 2^256 - 1");
 }

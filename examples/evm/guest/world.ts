@@ -3,10 +3,10 @@
  * two lines each. The first holds the key and is written once, when the record is made; the second holds what
  * changes. So two transactions meet only where one writes what the other reads.
  *
- *   account  0  u32 generation   4  u32 KIND_ACCOUNT | code << 8   8  address, 20 bytes as the low limbs of a
- *            word
+ *   account  0  u32 generation   4  u32 KIND_ACCOUNT | EXISTS | HAS_STORAGE | code << 8
+ *            8  address, 20 bytes as the low limbs of a word
  *           28  u32 incarnation of its storage                     32  Keccak-256 of its code
- *           64  balance, a word                                    96  u64 nonce   104  u32 flags
+ *           64  balance, a word                                    96  u64 nonce
  *   slot     0  u32 generation   4  u32 KIND_SLOT | record of its account << 8
  *            8  u32 incarnation  16 (to 48)  key, a word           64  value, a word
  *
@@ -55,14 +55,14 @@ export const RECORD_INCARNATION: usize = 28;
 export const RECORD_CODE_HASH: usize = 32;
 export const RECORD_BALANCE: usize = 64;
 export const RECORD_NONCE: usize = 96;
-export const RECORD_FLAGS: usize = 104;
 export const RECORD_VALUE: usize = 64;
 const RECORD_KEY: usize = 16;
 
-/** Bit of RECORD_FLAGS: there is such an account, even if it is empty (before EIP-158). */
-export const EXISTS: u32 = 1;
+/** Bits of RECORD_CODE. There is such an account, even if it is empty (before EIP-158). */
+export const EXISTS: u32 = 16;
 /** It had storage when the block began: no contract can be created there (EIP-7610). */
-export const HAS_STORAGE: u32 = 2;
+export const HAS_STORAGE: u32 = 32;
+export const FLAGS: u32 = EXISTS | HAS_STORAGE;
 
 /** The generation of the current block; 0: no block yet. */
 let generation: u32 = 0;
@@ -115,8 +115,13 @@ export function findAccount(address: usize, hash: u32): usize {
   while (true) {
     const at = record(place++);
     if (load<u32>(at) != generation) return 0;
-    if ((load<u32>(at, 4) & 0xff) == KIND_ACCOUNT && sameAddress(at + RECORD_ADDRESS, address)) return at;
+    if (isAccount(at) && sameAddress(at + RECORD_ADDRESS, address)) return at;
   }
+}
+
+/** Whether a record is of an account. */
+export function isAccount(record: usize): bool {
+  return (load<u32>(record, RECORD_CODE) & 15) == KIND_ACCOUNT;
 }
 
 export function sameAddress(a: usize, b: usize): bool {
