@@ -125,12 +125,10 @@ export class Validator implements AbciApplication {
     return this.#machine.runtime;
   }
 
-  /** @internal */
   info(): Awaited<Answer<"ResponseInfoSchema">> {
     return { lastBlockHeight: this.#heights.last, lastBlockAppHash: appHash(this.runtime.head) };
   }
 
-  /** @internal */
   async initChain(request: RequestInitChain): Promise<Awaited<Answer<"ResponseInitChainSchema">>> {
     const input = this.#machine.genesis(request);
     if (this.#heights.place === null) {
@@ -159,7 +157,6 @@ export class Validator implements AbciApplication {
 
   // ---- CheckTx and Query: nothing that a client sends may stop the node -----------------------------------
 
-  /** @internal */
   async checkTx(request: RequestCheckTx, asking: Asking): Promise<Awaited<Answer<"ResponseCheckTxSchema">>> {
     try {
       return await this.#machine.check(request, asking);
@@ -168,7 +165,6 @@ export class Validator implements AbciApplication {
     }
   }
 
-  /** @internal */
   async query(request: RequestQuery, asking: Asking): Promise<Awaited<Answer<"ResponseQuerySchema">>> {
     try {
       const block = this.#heights.block(request.height);
@@ -184,7 +180,6 @@ export class Validator implements AbciApplication {
 
   // ---- consensus ------------------------------------------------------------------------------------------
 
-  /** @internal */
   async prepareProposal(request: RequestPrepareProposal): Promise<{ txs: Uint8Array[] }> {
     const context = { ...request, lastCommit: request.localLastCommit };
     const ordered = await this.#machine.order(request.txs).catch(() => request.txs);
@@ -204,7 +199,6 @@ export class Validator implements AbciApplication {
     return { txs };
   }
 
-  /** @internal */
   async processProposal(request: RequestProcessProposal): Promise<{ status: Vote }> {
     try {
       const candidate = await this.#execute({ ...request, lastCommit: request.proposedLastCommit });
@@ -216,7 +210,6 @@ export class Validator implements AbciApplication {
     }
   }
 
-  /** @internal */
   async finalizeBlock(
     request: RequestFinalizeBlock,
   ): Promise<Awaited<Answer<"ResponseFinalizeBlockSchema">>> {
@@ -228,7 +221,6 @@ export class Validator implements AbciApplication {
     return { ...results, appHash: appHash(candidate) };
   }
 
-  /** @internal */
   async commit(): Promise<Awaited<Answer<"ResponseCommitSchema">>> {
     if (this.#decided === null)
       throw new UsageError("STATE", "Commit came before FinalizeBlock: there is no block to commit");
@@ -279,18 +271,15 @@ export class Validator implements AbciApplication {
     snapshots.start(this.runtime, this.runtime.head, last, onError);
   }
 
-  /** @internal */
   async listSnapshots(): Promise<Awaited<Answer<"ResponseListSnapshotsSchema">>> {
     return { snapshots: [...((await this.#snapshots)?.list ?? [])] };
   }
 
-  /** @internal */
   async loadSnapshotChunk({ height, format, chunk }: RequestLoadSnapshotChunk) {
     const bytes = (await this.#snapshots)?.chunk(height, format, chunk);
     return { chunk: (await bytes?.catch(() => undefined)) ?? new Uint8Array() };
   }
 
-  /** @internal */
   async offerSnapshot(request: RequestOfferSnapshot): Promise<{ result: Offered }> {
     if (this.#sync === null || this.#heights.last !== 0n) return { result: Offered.ABORT };
     await this.#restore?.close();
@@ -301,7 +290,6 @@ export class Validator implements AbciApplication {
     return { result: Offered.ACCEPT };
   }
 
-  /** @internal */
   async applySnapshotChunk(
     request: RequestApplySnapshotChunk,
   ): Promise<Awaited<Answer<"ResponseApplySnapshotChunkSchema">>> {
@@ -339,7 +327,6 @@ export class Validator implements AbciApplication {
     await this.#machine.close();
   }
 
-  /** @internal */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
