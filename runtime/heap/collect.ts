@@ -172,5 +172,4 @@ function sweep(heap: Heap, marks: Uint8Array): void {
   }
   // What is free at the end is nobody's again.
   if (start !== 0) Atomics.store(control, CONTROL_TOP, start | 0);
-  holes.publish();
 }

@@ -140,6 +140,5 @@ function move(heap: Heap): void {
 function release(heap: Heap, { gaps, end }: Places): void {
   const holes = new Holes(heap);
   for (const [gap, length] of gaps) holes.add(gap, gap + length);
-  holes.publish();
   Atomics.store(heap.control, CONTROL_TOP, end | 0);
 }

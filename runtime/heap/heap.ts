@@ -33,6 +33,19 @@
 import { assert, LimitError, StoreError } from "../errors.ts";
 import { COUNTING, work } from "../work.ts";
 import { part } from "./bytes.ts";
+import {
+  CONTROL_HOLE_UNITS,
+  CONTROL_HOLES,
+  clearHoles,
+  giveHole,
+  HOLE_SIZES,
+  HOLE_UNITS_MINIMUM,
+  KIND_FREE,
+  takeHole,
+  UNIT_WORDS,
+} from "./space.ts";
+
+export { KIND_FREE, UNIT_WORDS };
 
 const counting = COUNTING;
 
@@ -67,7 +80,6 @@ export const NO_LOADER: Loader = {
   prefetch() {},
 };
 
-export const KIND_FREE = 0;
 export const KIND_PAGE = 1;
 export const KIND_NODE = 2;
 export const KIND_BLOB = 3;
@@ -75,7 +87,6 @@ export const KIND_PROCESS = 4;
 export const KIND_STUB = 5;
 
 export const UNIT_BYTES = 64;
-export const UNIT_WORDS = 16;
 export const CHUNK_BYTES = 1 << 20;
 export const CHUNK_UNITS = CHUNK_BYTES / UNIT_BYTES;
 export const OBJECT_UNITS_LIMIT = (1 << 24) - 1;
@@ -95,17 +106,12 @@ export const CONTROL_TOP = 0;
 export const CONTROL_CHUNKS = 1;
 export const CONTROL_GENERATION = 2;
 const CONTROL_LOCK = 3;
-export const CONTROL_HOLES = 4;
-export const CONTROL_HOLE_UNITS = 5;
-/** Pairs (reference, units) of holes, newest last. */
-export const CONTROL_HOLE_LIST = 16;
-export const HOLES_LIMIT = 1 << 20;
 /** What a collection starts from; written by the main thread, outside the heap, since that may be full. */
 const CONTROL_ROOT_COUNT = 6;
 /** How threads ask for what stubs stand for: stub.ts. */
 export const CONTROL_LOADER = 7;
 export const CONTROL_LOADER_STATE = 8;
-const CONTROL_ROOT_LIST = CONTROL_HOLE_LIST + 2 * HOLES_LIMIT;
+const CONTROL_ROOT_LIST = CONTROL_HOLES + HOLE_SIZES;
 export const ROOTS_LIMIT = 1 << 20;
 export const CONTROL_REQUEST_LIST = CONTROL_ROOT_LIST + ROOTS_LIMIT;
 /** Stubs that can be asked for at once. */
@@ -115,8 +121,6 @@ export const CONTROL_CAPTURES = CONTROL_REQUEST_LIST + REQUESTS_LIMIT;
 export const CAPTURES_LIMIT = 1 << 14;
 export const CAPTURES_OWNER = CONTROL_CAPTURES;
 const CONTROL_WORDS = CONTROL_CAPTURES + 3 + CAPTURES_LIMIT;
-/** Smaller holes, in which no page fits, are not handed out. */
-export const HOLE_UNITS_MINIMUM = 65;
 
 /** What a thread needs to open the heap; can be posted to workers. */
 export interface HeapHandle {
@@ -338,9 +342,9 @@ export class Heap {
   #refill(region: Region, units: number): void {
     this.#lock();
     try {
-      if (region.left > 0) this.#giveHole(region.next, region.left);
+      if (region.left > 0) giveHole(this, region.next, region.left);
       region.left = 0;
-      const hole = this.#takeHole(units);
+      const hole = takeHole(this, units);
       region.next = hole === 0 ? this.#takeTop(units, CHUNK_UNITS) : hole;
       region.left = this.#split(region.next, CHUNK_UNITS);
     } finally {
@@ -352,7 +356,7 @@ export class Heap {
     assert(units <= OBJECT_UNITS_LIMIT - CHUNK_UNITS, "heap: object too large");
     this.#lock();
     try {
-      const hole = this.#takeHole(units);
+      const hole = takeHole(this, units);
       const ref = hole === 0 ? this.#takeTop(units, units) : hole;
       this.#split(ref, units);
       this.#writeHeader(ref, kind, length, references, units);
@@ -368,35 +372,8 @@ export class Heap {
     if (rest <= 0) return this.units(ref);
     this.words[(ref + units) * UNIT_WORDS] = (rest << 8) | KIND_FREE;
     this.words[ref * UNIT_WORDS] = (units << 8) | KIND_FREE;
-    this.#giveHole(ref + units, rest);
+    giveHole(this, ref + units, rest);
     return units;
-  }
-
-  #giveHole(ref: Ref, units: number): void {
-    const control = this.control;
-    const count = control[CONTROL_HOLES] as number;
-    if (units < HOLE_UNITS_MINIMUM || count === HOLES_LIMIT) return;
-    control[CONTROL_HOLE_LIST + 2 * count] = ref;
-    control[CONTROL_HOLE_LIST + 2 * count + 1] = units;
-    control[CONTROL_HOLE_UNITS] = (control[CONTROL_HOLE_UNITS] as number) + units;
-    control[CONTROL_HOLES] = count + 1;
-  }
-
-  /** The newest hole of at least `units`, 0 if there is none. */
-  #takeHole(units: number): Ref {
-    const control = this.control;
-    const count = control[CONTROL_HOLES] as number;
-    for (let i = count - 1; i >= 0; i--) {
-      const at = CONTROL_HOLE_LIST + 2 * i;
-      const size = control[at + 1] as number;
-      if (size < units) continue;
-      const hole = (control[at] as number) >>> 0;
-      control.copyWithin(at, at + 2, CONTROL_HOLE_LIST + 2 * count);
-      control[CONTROL_HOLES] = count - 1;
-      control[CONTROL_HOLE_UNITS] = (control[CONTROL_HOLE_UNITS] as number) - size;
-      return hole;
-    }
-    return 0;
   }
 
   /** Space that nobody has taken so far: `wanted` units, or what is left if that is at least `units`. */
@@ -422,14 +399,13 @@ export class Heap {
   }
 
   /**
-   * Frees what a thread that no longer exists held: the lock, and the ring of captured pages. Holes it may
-   * have half moved wait for the next collection.
+   * Frees what a thread that no longer exists held: the lock, and the ring of captured pages. Holes, of which
+   * it may have half moved one, wait for the next collection.
    */
   releaseLockOf(owner: number): void {
     Atomics.compareExchange(this.control, CAPTURES_OWNER, owner, 0);
     if (Atomics.load(this.control, CONTROL_LOCK) !== owner) return;
-    this.control[CONTROL_HOLES] = 0;
-    this.control[CONTROL_HOLE_UNITS] = 0;
+    clearHoles(this);
     Atomics.store(this.control, CONTROL_LOCK, 0);
   }
 }
