@@ -10,8 +10,8 @@
  *             put back to. Processes share the memory quota, but every thread may take part in a batch, and
  *             views run beside blocks
  *   kept      instances in which nothing runs, for the next activation: each pool has so many bytes, or one
- *             instance that is larger. A thread has a pool, and a worker two more for batches in parallel:
- *             for items, and for their children
+ *             instance that is larger; and the one that was used last, and memories of one. A thread has a
+ *             pool, and a worker two more for batches in parallel: for items, and for their children
  *   code      of installed programs, CODE_TIMES what they take as Wasm. V8 has the code of one program once
  *             for all threads; at worst each thread keeps others
  *   objects   JavaScript objects for what activations in progress use: children, requests, items. Gas pays
@@ -83,7 +83,7 @@ export function hostBounds(rules: HeapRules, host: MemoryHost, slotBytes = 0): H
     processBytes: PROCESS_BYTES + LISTS_BYTES + Math.ceil(heapBytes * MARKS_SHARE) + shared,
     threadBytes: threads * (WORKER_STACK_BYTES + ISOLATE_BYTES + auxBytes),
     runningBytes: threads * 2 * quotaBytes,
-    keptBytes: poolsOf(host) * Math.max(slotBytes, largest),
+    keptBytes: poolsOf(host) * (Math.max(slotBytes, largest) + 2 * largest),
     codeBytes: threads * installedBytesOf(memoryQuotaPages) * CODE_TIMES,
     objectBytes: Math.ceil(OBJECT_BYTES_PER_GAS * (gasLimit + heldGasQuota)),
   };
@@ -100,7 +100,8 @@ export function slotLimits(rules: HeapRules, host: MemoryHost): SlotLimits {
   const count = slotsOfPool(workers, views);
   if (hostBytes === undefined) return { count, bytes: SLOT_BYTES_LIMIT };
   const { keptBytes, hostBytes: needed } = hostBounds(rules, host);
-  return { count, bytes: Math.floor((hostBytes - needed + keptBytes) / poolsOf(host)) };
+  // At the least a pool has three of the largest instances: one that is kept, the last one, and memories.
+  return { count, bytes: Math.floor((hostBytes - needed + keptBytes / 3) / poolsOf(host)) };
 }
 
 /** Why the option is too small: a text, and the terms. */

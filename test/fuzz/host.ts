@@ -17,8 +17,8 @@ export const CANARIES: Readonly<Record<string, readonly Fault[]>> = {
   "instances are kept whatever they take": [
     {
       file: "runtime/kernel/slots/slot-pool.ts",
-      find: "> 1 && this.freeBytes > bytes",
-      put: "> 1 && this.freeBytes > Infinity",
+      find: "this.#freeBytes > this.#limits.bytes",
+      put: "this.#freeBytes > Infinity",
     },
   ],
   "what an activation touched in vain is not counted": [

@@ -38,7 +38,10 @@ const CANDIDATES = 4;
 export interface SlotLimits {
   /** Slots, those in use among them. */
   readonly count: number;
-  /** Bytes of the host that those which are not in use take; one of them is kept whatever it takes. */
+  /**
+   * Bytes of the host that those which are not in use take, without the last one and the memories of one that
+   * was given up; one is kept whatever it takes.
+   */
   readonly bytes: number;
 }
 
@@ -113,21 +116,10 @@ export class SlotPool {
       if (counting) work.memoriesLost++;
       this.drop();
       this.#old = slot;
-    } else {
-      this.#shelve();
-      this.#last = slot;
+      return;
     }
-    this.#trim();
-  }
-
-  /** Gives up what there is not to be: memories of slots that are gone first, then the oldest slots. */
-  #trim(): void {
-    const { bytes } = this.#limits;
-    if (this.freeBytes > bytes) this.#old = null;
-    while (this.#free.size + (this.#last === null ? 0 : 1) > 1 && this.freeBytes > bytes) {
-      this.#evict();
-      this.#old = null;
-    }
+    this.#shelve();
+    this.#last = slot;
   }
 
   /**
@@ -150,6 +142,7 @@ export class SlotPool {
     if (slot === null) return;
     this.#last = null;
     this.#add(slot);
+    while (this.#free.size > 1 && this.#freeBytes > this.#limits.bytes) this.#evict();
   }
 
   #add(slot: Slot): void {
@@ -163,11 +156,6 @@ export class SlotPool {
     const same = byRoot.get(slot.root);
     if (same === undefined) byRoot.set(slot.root, [slot]);
     else same.push(slot);
-  }
-
-  /** Bytes of the host that the slots which are not in use have taken at most. */
-  get freeBytes(): number {
-    return this.#freeBytes + (this.#last?.hostBytes ?? 0) + (this.#old?.hostBytes ?? 0);
   }
 
   /** The slot is not used again. */
