@@ -146,7 +146,8 @@ export function formatComparison({ calls, state }: Comparison, limit = 20): stri
   const rows = functions.map((name) => {
     const of = calls.filter(({ call }) => call === name);
     const [before, after] = [sum(of.map((each) => each.before)), sum(of.map((each) => each.after))];
-    return `${name}: ${of.length} ×, ${before} gas before, ${after} after (${changeOf(before, after)})`;
+    const change = changeOf(before, after);
+    return `${name}: ${of.length} ×, ${grouped(before)} gas before, ${grouped(after)} after (${change})`;
   });
   const ended = calls
     .filter(({ differs }) => differs)
@@ -164,6 +165,11 @@ export function formatComparison({ calls, state }: Comparison, limit = 20): stri
     ...cut(changed, limit, "differences of state"),
     ...(ended.length + changed.length === 0 ? ["the same outcomes and the same state"] : []),
   ].join("\n");
+}
+
+/** 1234567 as 1,234,567. */
+function grouped(value: number): string {
+  return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 function cut(lines: readonly string[], limit: number, what: string): string[] {

@@ -44,15 +44,14 @@ export function expectGas(
   const found = sorted(entries);
   if (process.env[UPDATE_GAS] === "1") return writeFileSync(file, `${JSON.stringify(found, null, 2)}\n`);
   const known = readSnapshot(file);
-  const lines = known === null ? ["there is no such file"] : differences(known, found);
-  if (lines.length === 0) return;
-  const cure = "If that is meant to be: stillpoint test --update-gas, and keep the file with the sources.";
-  throw new AssertionError({
-    message: `gas differs from ${file}:\n${lines.map((line) => `  ${line}`).join("\n")}\n${cure}`,
-    actual: found,
-    expected: known ?? {},
-    operator: "expectGas",
-  });
+  const lines = known === null ? [] : differences(known, found);
+  if (known !== null && lines.length === 0) return;
+  const cure = "stillpoint test --update-gas, and keep the file with the sources";
+  const message =
+    known === null
+      ? `there is no gas snapshot ${file} yet: write it with ${cure}`
+      : `gas differs from ${file}:\n  ${lines.join("\n  ")}\nIf that is meant to be: ${cure}`;
+  throw new AssertionError({ message, actual: found, expected: known ?? {}, operator: "expectGas" });
 }
 
 function differences(known: Snapshot, found: Snapshot): string[] {

@@ -14,6 +14,14 @@ const project = join(directory, "hello");
 const contract = join(project, "contracts/bank.ts");
 const stillpoint = (...args: string[]): Ended => stillpointIn(project, ...args);
 
+/** Another app, with the same call. */
+const OTHER = `import { Address, StateVector, contract, transaction } from "stillpoint/guest";
+const paid = new StateVector<u64>(9);
+@contract class Bank {
+  @transaction pay(to: Address, amount: u64): void { paid.push(amount); }
+}
+`;
+
 before(() => {
   assert.equal(stillpointIn(directory, "new", "hello").status, 0);
 });
@@ -47,6 +55,7 @@ test("a store of signed transactions takes those of test accounts, and of a key 
   const paid = pay(...on, "--json");
   assert.equal(paid.status, 0, paid.stderr);
   assert.equal(JSON.parse(paid.stdout).value, "960");
+  writeFileSync(join(directory, "other.ts"), OTHER);
   writeFileSync(join(project, "key"), `0x${"07".repeat(32)}\n`);
   const poor = pay(...on, "--key", "key");
   assert.match(poor.stderr, /^Bank\.pay failed: no account at /);
@@ -57,6 +66,11 @@ test("a store of signed transactions takes those of test accounts, and of a key 
   refuses(pay(...on, "--key", "key", "--from", "$1"), 2, /give --key or --from/);
   refuses(pay("--store", "state", "--key", "key"), 2, /are for --signed/);
   refuses(pay("--url", "http://127.0.0.1:1", "--signed"), 2, /--signed is for --store/);
+  refuses(
+    pay(...on, "--app", join(directory, "other.ts")),
+    2,
+    /has another app than .*other\.ts: name it with/,
+  );
 });
 
 test("replay makes the blocks again, by any runner", () => {
@@ -134,7 +148,7 @@ test("compare says what a version costs, how its transactions end, and what it l
   const found = stillpoint("compare", contract, other, "compared.jsonl");
   assert.equal(found.status, 1, found.stderr);
   const [gas, outcome, entry, none] = found.stdout.split("\n");
-  assert.match(gas as string, /^Bank\.pay: 3 ×, \d+ gas before, \d+ after \([+-]\d+\.\d %\)$/);
+  assert.match(gas as string, /^Bank\.pay: 3 ×, [\d,]+ gas before, [\d,]+ after \([+-]\d+\.\d %\)$/);
   assert.equal(outcome, 'block 1, transaction 2, Bank.pay: "overdraft" before, "too much" after');
   assert.match(
     entry as string,

@@ -81,10 +81,13 @@ async function targetOf({ store, url, app, setup, ...signing }: Where): Promise<
   if (url !== undefined && store === undefined) return connect(url);
   if (store === undefined || url !== undefined)
     throw new UsageError("BAD_OPTION", "give --store DIR, or --url URL of a node that runs");
-  const { program, description, setup: setups } = await loadApp(app, setup);
+  const { file, program, description, setup: setups } = await loadApp(app, setup);
   const withApp = async <T>(use: (app: App) => Promise<T>): Promise<T> => {
     const authenticate = signed({ chain: signing.chain ?? TEST_CHAIN });
-    await using opened = await App.open({ program, setup: setups, store, ...(isSigned && { authenticate }) });
+    const options = { program, setup: setups, store, ...(isSigned && { authenticate }) };
+    await using opened = await App.open(options).catch((error) => {
+      throw error.code === "STATE_MOVED" ? otherApp(store, file, error) : error;
+    });
     return await use(opened);
   };
   return {
@@ -100,6 +103,12 @@ async function targetOf({ store, url, app, setup, ...signing }: Where): Promise<
       return withApp((opened) => opened.query(call, options));
     },
   };
+}
+
+function otherApp(store: string, file: string, cause: UsageError): UsageError {
+  const cure = "name it with --app. If it is the same, edited";
+  const text = `${store} has another app than ${file}: ${cure}: ${cause.message}`;
+  return new UsageError("STATE_MOVED", text, cause.facts, { cause });
 }
 
 /** The key in the file, or the test account with this address. */
