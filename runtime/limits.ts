@@ -79,10 +79,10 @@ export const SLOT_BYTES_LIMIT = 1 << 30;
 export const TRACE_FRAMES_LIMIT = 65_536;
 
 /**
- * The option "gasLimit" by default, small enough for a block that loads from all over memory to be over in
- * half a minute (docs/untrusted.md).
+ * The option "gasLimit" by default, small enough for the worst block that is known to be over in half a
+ * minute, with all the gas that may be held and all pages loaded from a store (docs/untrusted.md).
  */
-export const DEFAULT_GAS_LIMIT = 500_000_000;
+export const DEFAULT_GAS_LIMIT = 300_000_000;
 /** The option "memoryQuotaPages" by default: 2 GiB, for which the default heap has room (chain/bounds.ts). */
 export const DEFAULT_MEMORY_QUOTA_PAGES = 1 << 19;
 

@@ -34,7 +34,7 @@ export interface RuntimeOptions {
   /** The root's entry (consensus). Default "main". */
   readonly entry?: string;
   /**
-   * Gas of a block; `produce` may give less, not more (consensus). Default 5 × 10^8: a tenth of a second of
+   * Gas of a block; `produce` may give less, not more (consensus). Default 3 × 10^8: 0.05 seconds of
    * plain work, and at most half a minute of the worst (docs/untrusted.md).
    */
   readonly gasLimit?: number;
