@@ -63,7 +63,7 @@ export abstract class Chain {
    * @example
    * ```ts
    * await runtime.produce(Uint8Array.of(1), { rules: { gasLimit: 5_000_000 } });
-   * console.log(runtime.rules().gasLimit, runtime.rules(0).gasLimit); // 5000000 500000000
+   * console.log(runtime.rules().gasLimit, runtime.rules(0).gasLimit); // 5000000 300000000
    * ```
    */
   abstract rules(block?: number | Block): Rules;
