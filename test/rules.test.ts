@@ -142,7 +142,7 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/node": ["base", "runtime/index.ts", "runtime/app", "runtime/http", "runtime/typed"],
   "runtime/log": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/app"],
-    "runtime/image/bytes.ts",
+    "runtime/image",
   ],
   "runtime/validator": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/abci", "runtime/app", "runtime/typed"],

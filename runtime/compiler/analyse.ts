@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { analyseGuest, type Sources } from "../typed/build.ts";
 import type { Lock, TypedGuest } from "../typed/guest.ts";
-import { isSdk, type Read, readSource, sha256 } from "./sources.ts";
+import { isSdk, type Read, readSource, readsOf, sha256 } from "./sources.ts";
 
 /** What is analysed. */
 export interface Analysis {
@@ -42,8 +42,7 @@ export async function runAnalysis({
     return content;
   };
   const typed = await analyseGuest(source, { ...sources, read }, lock, prints);
-  const reads = [...seen].map(([path, hash]) => ({ path, hash }));
-  return { typed, reads: reads.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+  return { typed, reads: readsOf(seen) };
 }
 
 /** As it is kept. */

@@ -5,7 +5,7 @@
 
 import { relative, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
-import { type Read, type Request, readText, sha256, toPosix } from "./sources.ts";
+import { type Read, type Request, readsOf, readText, sha256, toPosix } from "./sources.ts";
 
 const LENGTHS_BYTES = 8;
 
@@ -58,9 +58,7 @@ export async function runAsc(request: Request): Promise<Compiled & { readonly re
       diagnostics: text,
     });
   }
-  const reads = [...seen].map(([path, hash]) => ({ path, hash }));
-  const warnings = diagnostics.trim();
-  return { code, map, warnings, reads: reads.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+  return { code, map, warnings: diagnostics.trim(), reads: readsOf(seen) };
 }
 
 /** A source map without the texts of the sources, which are most of it. */

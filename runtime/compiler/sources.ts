@@ -36,6 +36,12 @@ export interface Read {
   readonly hash: string | null;
 }
 
+/** Files that were asked for, with the hashes of their contents, in order. */
+export function readsOf(seen: ReadonlyMap<string, string | null>): Read[] {
+  const reads = [...seen].map(([path, hash]) => ({ path, hash }));
+  return reads.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
 /** In hex. */
 export function sha256(content: string | Uint8Array): string {
   return createHash("sha256").update(content).digest("hex");

@@ -14,14 +14,15 @@
  */
 
 import { BadBytes, ByteReader, ByteWriter } from "../image/bytes.ts";
-import type { Hints, RetainedInput } from "../index.ts";
+import { HASH_BYTES } from "../image/record.ts";
+import { bytesOf, hexOf } from "../image/rules.ts";
+import type { Hints, ProduceOptions, RetainedInput } from "../index.ts";
 import { decodeRulesChange, encodeRulesChange } from "../index.ts";
 import { LogError } from "./errors.ts";
 
 const LOG_VERSION = 1;
 const TERM = 1;
 const BLOCK = 2;
-const HASH_BYTES = 32;
 
 /** What every entry says. */
 interface Common {
@@ -53,6 +54,16 @@ export interface BlockEntry extends Common, RetainedInput {
 
 /** An entry of a log: a block, or the beginning of a term. */
 export type LogEntry = TermEntry | BlockEntry;
+
+/** Height of the first block that is in a log whose oldest entry this is: a term goes on above its own. */
+export function lowestHeight({ kind, height }: LogEntry): number {
+  return kind === "term" ? height + 1 : height;
+}
+
+/** With what the block of an entry is made again, besides its metadata. */
+export function optionsOf({ gasLimit, rules }: BlockEntry): Pick<ProduceOptions, "gasLimit" | "rules"> {
+  return { gasLimit, ...(rules === undefined ? {} : { rules }) };
+}
 
 /** The bytes of an entry. */
 export function encodeEntry(entry: LogEntry): Uint8Array {
@@ -138,12 +149,4 @@ function pairsOf(bytes: Uint8Array): [number, number][] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const pair = (at: number): [number, number] => [view.getUint32(at, true), view.getUint32(at + 4, true)];
   return Array.from({ length: bytes.length >>> 3 }, (_, i) => pair(8 * i));
-}
-
-function bytesOf(hex: string): Uint8Array {
-  return Uint8Array.from(Buffer.from(hex, "hex"));
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
 }

@@ -8,7 +8,7 @@ import { badArgument, badOption, checkNames } from "../arguments.ts";
 import { type Divergence as Difference, divergence } from "../debug.ts";
 import type { Block, Runtime } from "../index.ts";
 import { openReader } from "../store.ts";
-import type { BlockEntry } from "./entry.ts";
+import { type BlockEntry, lowestHeight, optionsOf } from "./entry.ts";
 import { LogError } from "./errors.ts";
 import { type BlockLog, checkLog } from "./log.ts";
 import { type AppArguments, type Replica, type RuntimeArguments, replicaOf } from "./replica.ts";
@@ -92,7 +92,7 @@ export class Follower<Arguments extends unknown[] = unknown[], Result = unknown>
     const { height } = this.runtime.head;
     const [first, last] = [await this.#log.first(), await this.#log.last()];
     if (first === null || last === null) return height;
-    const lowest = first.entry.kind === "term" ? first.entry.height + 1 : first.entry.height;
+    const lowest = lowestHeight(first.entry);
     return lowest <= height + 1 ? Math.max(lowest, Math.min(height, last.entry.height)) : height + 1;
   }
 
@@ -111,8 +111,7 @@ export class Follower<Arguments extends unknown[] = unknown[], Result = unknown>
     await using reader = await openReader(compareWith);
     await using branch = await this.runtime.fork();
     if (branch.head.id === entry.parent) {
-      const { metadata, gasLimit, rules } = entry;
-      await branch.produce(metadata, { gasLimit, ...(rules === undefined ? {} : { rules }) });
+      await branch.produce(entry.metadata, optionsOf(entry));
     }
     return divergence(branch, reader);
   }

@@ -9,7 +9,6 @@ const KEPT = 64;
 /** What the batches of candidates have told of dependencies, by block. */
 export class LearntHints {
   readonly #hints = new Map<string, Hints[]>();
-
   readonly #events: EventStream;
 
   constructor(runtime: Runtime) {

@@ -1,7 +1,7 @@
 /** A log of blocks: entries over a storage, read by height. */
 
 import { UsageError } from "../errors.ts";
-import { decodeEntry, encodeEntry, type LogEntry } from "./entry.ts";
+import { decodeEntry, encodeEntry, type LogEntry, lowestHeight } from "./entry.ts";
 import { truncated } from "./errors.ts";
 import type { LogStorage } from "./storage.ts";
 
@@ -88,8 +88,7 @@ export class BlockLog {
   async #find(height: number, first: number, last: number): Promise<number> {
     if (last < first) return first;
     const { entry: oldest } = await this.#at(first);
-    // A term goes on with the block above its own.
-    const lowest = oldest.kind === "term" ? oldest.height + 1 : oldest.height;
+    const lowest = lowestHeight(oldest);
     if (height < lowest) throw truncated(height, lowest);
     let low = first;
     for (let high = last + 1; low < high; ) {

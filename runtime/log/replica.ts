@@ -6,7 +6,7 @@
 import type { App, BlockOptions, Produced, Proposal, Upgrade } from "../app/index.ts";
 import { badArgument } from "../arguments.ts";
 import { type Block, type Candidate, encodeRulesChange, type ProduceOptions, Runtime } from "../index.ts";
-import type { BlockEntry } from "./entry.ts";
+import { type BlockEntry, optionsOf } from "./entry.ts";
 
 /** What `produce` of a runtime's sequencer takes: as `Runtime.produce`. */
 export type RuntimeArguments = [metadata: Uint8Array, options?: ProduceOptions];
@@ -33,8 +33,7 @@ export function runtimeReplica(runtime: Runtime): Replica<RuntimeArguments, Bloc
   return {
     runtime,
     make: run,
-    repeat: ({ metadata, gasLimit, rules, hints }) =>
-      run(metadata, { gasLimit, hints, ...(rules === undefined ? {} : { rules }) }),
+    repeat: (entry) => run(entry.metadata, { ...optionsOf(entry), hints: entry.hints }),
     commit: ({ block }) => runtime.commit(block),
   };
 }

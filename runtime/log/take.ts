@@ -4,6 +4,7 @@
  */
 
 import type { Block, Runtime } from "../index.ts";
+import { lowestHeight } from "./entry.ts";
 import { LogError, truncated } from "./errors.ts";
 import type { BlockLog, Numbered } from "./log.ts";
 import type { Replica } from "./replica.ts";
@@ -85,8 +86,7 @@ async function firstDifference(
     for await (const { entry } of log.read({ height })) if (entry.height === height) return entry.id;
     throw truncated(height, height + 1);
   };
-  const { entry: oldest } = (await log.first()) as Numbered;
-  const lowest = oldest.kind === "term" ? oldest.height + 1 : oldest.height;
+  const lowest = lowestHeight(((await log.first()) as Numbered).entry);
   const blocks = runtime.blocks().filter(({ height }) => height >= lowest && height <= known.height);
   let low = 0;
   for (let high = blocks.length - 1; low < high; ) {

@@ -18,11 +18,7 @@ import type { LogStorage } from "../../runtime/log/storage.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { Random } from "../program/random.ts";
-
-/** Where a log lies: each opening is another handle on the same entries. */
-export interface Place {
-  open(): Promise<LogStorage>;
-}
+import { changed, type Place } from "./places.ts";
 
 const DURABILITIES = ["block", "logged", "pipelined"] as const;
 const NEVER = new Promise<never>(() => {});
@@ -32,30 +28,18 @@ const STEPS = ["before", "appended", "committed", "unanswered"] as const;
 type Step = (typeof STEPS)[number] | null;
 
 /** A storage whose user dies at a step. */
-class Dying implements LogStorage {
-  readonly #storage: LogStorage;
+class Dying {
+  readonly storage: LogStorage;
   step: Step = null;
   died = Promise.withResolvers<void>();
 
   constructor(storage: LogStorage) {
-    this.#storage = storage;
+    this.storage = changed(storage, { put: (number, bytes) => this.#put(storage, number, bytes) });
   }
 
-  bounds(): ReturnType<LogStorage["bounds"]> {
-    return this.#storage.bounds();
-  }
-
-  get(number: number): Promise<Uint8Array> {
-    return this.#storage.get(number);
-  }
-
-  follow(number: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    return this.#storage.follow(number, signal);
-  }
-
-  async put(number: number, bytes: Uint8Array): Promise<void> {
+  async #put(storage: LogStorage, number: number, bytes: Uint8Array): Promise<void> {
     const { step } = this;
-    if (step !== "before") await this.#storage.put(number, bytes);
+    if (step !== "before") await storage.put(number, bytes);
     if (step === "before" || step === "appended") {
       this.died.resolve();
       return NEVER;
@@ -63,10 +47,6 @@ class Dying implements LogStorage {
     if (step !== "unanswered") return;
     this.step = null;
     throw new LogError("LOG_UNCERTAIN", "the answer was lost");
-  }
-
-  close(): Promise<void> {
-    return this.#storage.close();
   }
 }
 
@@ -103,7 +83,7 @@ class Node {
       retainBlocks: 1000,
     });
     this.storage = new Dying(await this.#place.open());
-    return { runtime: this.runtime, log: new BlockLog(this.storage) };
+    return { runtime: this.runtime, log: new BlockLog(this.storage.storage) };
   }
 
   async write(takeOver: boolean): Promise<void> {
@@ -122,7 +102,7 @@ class Node {
   async die(): Promise<void> {
     await this.follower?.stop();
     await this.runtime?.close({ cancel: true });
-    await this.storage?.close();
+    await this.storage?.storage.close();
     this.runtime = this.storage = this.sequencer = this.follower = null;
   }
 

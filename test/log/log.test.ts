@@ -16,7 +16,6 @@ import {
   follow,
   type LogEntry,
   LogError,
-  type LogStorage,
   memoryLog,
   sequence,
 } from "../../runtime/log/index.ts";
@@ -26,21 +25,10 @@ import { line, many, op, SCRIPT } from "../batch/scripts.ts";
 import { metadata } from "../crash/metadata.ts";
 import { guest, open } from "../fixture.ts";
 import { withDirectory } from "../store/directory.ts";
+import { changed } from "./places.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
 const A = { writer: "a" } as const;
-
-/** A storage that does otherwise where it is told to. */
-function changed(storage: LogStorage, change: Partial<LogStorage>): LogStorage {
-  return {
-    bounds: () => storage.bounds(),
-    get: (number) => storage.get(number),
-    put: (number, bytes) => storage.put(number, bytes),
-    follow: (number, signal) => storage.follow(number, signal),
-    close: () => storage.close(),
-    ...change,
-  };
-}
 
 /** Waits until a follower has what the log has. */
 async function caughtUp(follower: { metrics: Follower["metrics"]; done: Promise<void> }): Promise<void> {
