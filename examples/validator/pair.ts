@@ -255,7 +255,8 @@ async function firstLine(child: ChildProcess, output: () => string): Promise<str
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port of this machine that nobody has now. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as { port: number };

@@ -4,11 +4,11 @@
  * the same everywhere. Its canaries are the rules of gas, left out one at a time (test/gas/canaries.ts).
  */
 
-import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { CANARIES } from "../gas/canaries.ts";
 import type { Unpaid } from "../gas/world.ts";
 import type { RoundOfGas } from "./gas-run.ts";
+import { linesOf } from "./process.ts";
 
 export { CANARIES } from "../gas/canaries.ts";
 
@@ -25,28 +25,8 @@ export function roundsOfGas(
   const args = ["--seed", seed, "--rounds", length.rounds ?? 1, "--seconds", length.seconds ?? 0];
   if (rest.plant !== undefined) args.push("--plant", rest.plant);
   if (rest.steps !== undefined) args.push("--steps", rest.steps.join(","));
-  const env = { ...process.env, STILLPOINT_COUNT_WORK: "1" };
-  const child = spawn(process.execPath, [PROGRAM, ...args.map(String)], {
-    env,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    output += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => {
-      if (code === 0)
-        resolve(
-          output
-            .trim()
-            .split("\n")
-            .map((line) => JSON.parse(line)),
-        );
-      else reject(new Error(`gas: rounds from seed ${seed} ended with exit code ${code}`));
-    });
-  });
+  const name = `gas: rounds from seed ${seed}`;
+  return linesOf(name, [PROGRAM, ...args.map(String)], { STILLPOINT_COUNT_WORK: "1" });
 }
 
 /** What a round found, in words; null: nothing. */

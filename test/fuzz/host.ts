@@ -3,10 +3,10 @@
  * never takes more than `open` says, and comes close to that.
  */
 
-import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Fault } from "../planted.ts";
 import type { HostRun } from "./host-run.ts";
+import { linesOf } from "./process.ts";
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
@@ -31,29 +31,13 @@ export const CANARIES: Readonly<Record<string, readonly Fault[]>> = {
 };
 
 /** Fills a process with so many MiB of such memory as `hostBytes`. */
-export function fillHost(mib: number, plant?: string): Promise<HostRun> {
+export async function fillHost(mib: number, plant?: string): Promise<HostRun> {
   const faults = plant === undefined ? [] : (CANARIES[plant] as readonly Fault[]);
-  const env = { ...process.env, STILLPOINT_FAULTS: JSON.stringify(faults) };
-  const command = [
-    "--expose-gc",
-    "--import",
-    path("../plant-hook.ts"),
-    path("host-run.ts"),
-    "--mib",
-    `${mib}`,
-  ];
-  const child = spawn(process.execPath, command, { env, stdio: ["ignore", "pipe", "inherit"] });
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    output += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => {
-      if (code === 0) resolve(JSON.parse(output));
-      else reject(new Error(`host: it ended with exit code ${code}`));
-    });
-  });
+  const env = { STILLPOINT_FAULTS: JSON.stringify(faults) };
+  const run = [path("host-run.ts"), "--mib", `${mib}`];
+  const command = ["--expose-gc", "--import", path("../plant-hook.ts"), ...run];
+  const [measured] = await linesOf<HostRun>("host", command, env);
+  return measured as HostRun;
 }
 
 /** What is wrong with what was measured; null: nothing. */

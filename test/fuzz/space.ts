@@ -4,9 +4,9 @@
  * what that rests on, left out one at a time.
  */
 
-import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Fault } from "../planted.ts";
+import { linesOf } from "./process.ts";
 import type { RoundOfSpace } from "./space-round.ts";
 
 const path = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
@@ -37,27 +37,10 @@ export function roundsOfSpace(
   const { rounds = 1, seconds = 0, blocks = 300 } = length;
   const args = ["--seed", seed, "--rounds", rounds, "--seconds", seconds, "--blocks", blocks].map(String);
   const faults = plant === undefined ? [] : (CANARIES[plant] as readonly Fault[]);
-  const env = { ...process.env, STILLPOINT_FAULTS: JSON.stringify(faults) };
+  const env = { STILLPOINT_FAULTS: JSON.stringify(faults) };
   // Threads load their modules in the same way.
   const command = ["--import", path("../plant-hook.ts"), path("space-run.ts"), ...args];
-  const child = spawn(process.execPath, command, { env, stdio: ["ignore", "pipe", "inherit"] });
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    output += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => {
-      if (code !== 0)
-        return reject(new Error(`space: rounds from seed ${seed} ended with exit code ${code}`));
-      resolve(
-        output
-          .trim()
-          .split("\n")
-          .map((line) => JSON.parse(line)),
-      );
-    });
-  });
+  return linesOf(`space: rounds from seed ${seed}`, command, env);
 }
 
 /** After how many rounds the defect is found, null: it is not. */

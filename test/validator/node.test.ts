@@ -10,11 +10,11 @@ import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "../../examples/validator/pair.ts";
 import { type AbciServer, serveAbci } from "../../runtime/abci/index.ts";
 import { Runtime } from "../../runtime/index.ts";
 import { validator } from "../../runtime/validator/index.ts";
@@ -120,13 +120,4 @@ async function height(ask: Ask, wanted: number): Promise<void> {
     if (Number(status?.sync_info.latest_block_height ?? 0) >= wanted) return;
     await sleep(100);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
 }
