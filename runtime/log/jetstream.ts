@@ -123,6 +123,7 @@ export class JetStreamStorage implements LogStorage {
         const messages = await consumer.consume({ idle_heartbeat: HEARTBEAT_MS, max_messages: 256 });
         const stop = (): void => void messages.close();
         until.addEventListener("abort", stop);
+        if (until.aborted) stop(); // while the consumer was made: there is no event any more
         try {
           for await (const message of messages) {
             if (message.seq !== number) throw this.#lost(number);

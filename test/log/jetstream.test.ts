@@ -22,9 +22,10 @@ const found = natsServer();
 const skip = "missing" in found ? found.missing : false;
 const program = "program" in found ? found.program : "";
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
-const servers: NatsServer[] = [];
+/** Each ends a server and the connection to it: also those of a test that hangs, so that the process ends. */
+const endings: (() => Promise<void>)[] = [];
 after(async () => {
-  for (const server of servers) await server.kill();
+  for (const end of endings) await end();
 });
 
 /** Hands a server and a connection to `use`. */
@@ -34,14 +35,18 @@ async function withServer(
 ): Promise<void> {
   await withDirectory(async (directory) => {
     const server = new NatsServer(program, `${directory}-nats`, limits);
-    servers.push(server);
+    endings.push(() => server.kill());
     await server.start();
     const connection = await server.connect();
+    const end = async (): Promise<void> => {
+      await connection.close();
+      await server.kill();
+    };
+    endings.push(end);
     try {
       await use(connection, server, directory);
     } finally {
-      await connection.close();
-      await server.kill();
+      await end();
     }
   });
 }
@@ -74,6 +79,23 @@ test("a server that is killed and comes back: the writer waits for it, the follo
     while ((await follower.metrics()).lag > 0) await new Promise((resolve) => setTimeout(resolve, 10));
     assert.deepEqual([one.head.height, two.head.id], [8, one.head.id]);
     await follower.stop();
+  });
+});
+
+test("who reads can be told to stop at any moment, also while the server is being asked", {
+  skip,
+}, async () => {
+  await withServer(async (connection) => {
+    const storage = await JetStreamStorage.open({ connection, stream: "chain" });
+    const outcomes = new Set<string>();
+    for (let turns = 0; turns < 60; turns++) {
+      const stop = new AbortController();
+      const first = storage.follow(1, stop.signal).next();
+      for (let i = 0; i < turns; i++) await new Promise((resolve) => setImmediate(resolve));
+      stop.abort();
+      outcomes.add(JSON.stringify(await first));
+    }
+    assert.deepEqual([...outcomes], ['{"done":true}']);
   });
 });
 
