@@ -23,6 +23,7 @@ const HELP = `A block producer: payments over HTTP, into durable blocks, with pr
       --block-ms N        a payment waits so long for others, 1 to 60,000; default 50
       --block-count N     so many do not wait, and are the most of a block; default 500
       --durability WHICH  block: what is answered is on the disk; the default. pipelined: it soon will be
+      --upgrade           a bank with another program than guest/bank.ts gets this one; else it is not served
       --workers N         worker threads, of "replicate" as well; default: one for each core, at most 8
   producer follow --store DIR                     answers reads from the store of a producer on this machine
       --port N            default 8546
@@ -63,6 +64,7 @@ async function serve(args: string[]): Promise<void> {
     "block-ms": { type: "string", default: "50" },
     "block-count": { type: "string", default: "500" },
     durability: { type: "string", default: "block" },
+    upgrade: { type: "boolean", default: false },
   });
   const founder = given("founder", values.founder);
   if (!/^0x[0-9a-f]{40}$/.test(founder)) {
@@ -74,6 +76,7 @@ async function serve(args: string[]): Promise<void> {
     durability: choiceOption("durability", values.durability, ["block", "pipelined"] as const),
     everyMs: integerOption("block-ms", values["block-ms"], 1, 60_000),
     count: integerOption("block-count", values["block-count"], 1, 5_000),
+    upgrade: values.upgrade,
     ...workersOf(values),
     ...listening(values, 8545),
   });

@@ -6,10 +6,11 @@
  * closes the store. If it is killed instead, nothing that was answered is lost.
  */
 
+import type { Waiting } from "../../runtime/app/index.ts";
 import { Listener, type ListenOptions } from "../../runtime/http/listener.ts";
 import type { StoreOptions } from "../../runtime/index.ts";
 import { rpcRoutes } from "../../runtime/node/rpc.ts";
-import { type Address, type Bank, bankProgram, foundBank, openBank } from "./bank.ts";
+import { type Address, type Bank, bankProgram, foundBank, openBankWith } from "./bank.ts";
 import { BlockMaker, type BlockOptions } from "./blocks.ts";
 import { Exports } from "./exports.ts";
 import { Mempool } from "./mempool.ts";
@@ -25,6 +26,10 @@ export interface NodeOptions extends ListenOptions, Pick<BlockOptions, "everyMs"
   /** Who gets all the money, if the bank is new. */
   readonly founder: Address;
   readonly workers?: number;
+  /** Default: guest/bank.ts. */
+  readonly program?: Uint8Array;
+  /** Whether a bank with another program is upgraded to this one. Default false: it is not opened. */
+  readonly upgrade?: boolean;
 }
 
 /** All the money there is. */
@@ -45,12 +50,14 @@ export class ProducerNode {
 
   /** Opens the store, goes on where it stood, and listens. */
   static async open(options: NodeOptions): Promise<ProducerNode> {
-    const { store: path, durability = "block", founder, workers, everyMs, count, ...listen } = options;
-    const bank = await openBank({
+    const { store: path, durability = "block", founder, workers, everyMs, count, ...rest } = options;
+    const { upgrade = false, program = await bankProgram(), ...listen } = rest;
+    const opening = {
       store: { path, durability },
-      order: (waiting) => waiting.slice(0, count),
+      order: (waiting: readonly Waiting[]) => waiting.slice(0, count),
       ...(workers === undefined ? {} : { workers }),
-    });
+    };
+    const bank = await openBankWith(program, opening, upgrade);
     try {
       await foundBank(bank, founder, SUPPLY);
       const onError = options.onError ?? ((error) => console.error(error));
@@ -69,9 +76,9 @@ export class ProducerNode {
       const { genesis: chain } = bank.runtime;
       const listener: Listener = await Listener.open(
         {
-          ...readRoutes(await bankProgram(), bank.runtime, () => bank.head),
+          ...readRoutes(program, bank.runtime, () => bank.head),
           ...nodeRoutes({ chain, mempool, blocks, exports, metrics }),
-          ...rpcRoutes(rpcMethods(bank, await bankProgram(), mempool)),
+          ...rpcRoutes(rpcMethods(bank, program, mempool)),
         },
         { ...listen, onError },
       );

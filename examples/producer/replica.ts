@@ -1,7 +1,9 @@
 /**
  * A second node, on any machine: it takes a state from the first, and from there on makes each block again.
  * A block is a candidate until its id is the one that the first node says; only then it is committed. So a
- * node whose bytes differ is found out at the first block that does, and the replica is good up to there.
+ * node whose bytes differ is found out at the first block that does, and the replica is good up to there. A
+ * block that upgrades the bank is one of these: the replica has the new program from then on, and needs no
+ * sources of it.
  *
  * Its store is a producer's: when the first node is gone, serve it, and it goes on.
  */
@@ -69,7 +71,11 @@ async function repeat(bank: Bank, { height, id, parent, gasLimit, metadata }: Bl
     const text = `block ${height} of the other node does not stand on ${bank.head.id}`;
     throw new Diverged("OTHER_CHAIN", text, { height });
   }
-  const proposal = await bank.execute({ message: Buffer.from(metadata, "base64"), gasLimit });
+  const proposal = await bank.execute({
+    message: Buffer.from(metadata, "base64"),
+    gasLimit,
+    allowUpgrade: true,
+  });
   await using candidate = proposal.block;
   if (candidate.id !== id) {
     const text = `block ${height} is ${id} there and ${candidate.id} here: find out which, before you go on`;
