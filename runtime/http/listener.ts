@@ -90,6 +90,8 @@ export class Listener {
       headersTimeout: headersMs,
       requestTimeout: 3 * headersMs,
       connectionsCheckingInterval: 500,
+      // Also between requests: after node's 5 s, a client that is busy meets a connection that just closes.
+      keepAliveTimeout: silenceMs,
     };
     this.#server = createServer({ ...times, maxHeaderSize: 8 << 10 }, (request, response) => {
       void this.#serve(request, response);
