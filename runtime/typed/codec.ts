@@ -56,8 +56,11 @@ class Encoder {
       const known = fields.map((field) => field.name).join(", ") || "none";
       throw new UsageError("BAD_ARGUMENT", `${path} has no "${name}"; there are: ${known}`);
     }
-    for (const { name, type } of fields)
-      this.value(type, (values as Record<string, unknown>)[name], `${path}.${name}`);
+    for (const { name, type } of fields) {
+      const value = (values as Record<string, unknown>)[name];
+      if (value === undefined) throw missing(path, name, fields);
+      this.value(type, value, `${path}.${name}`);
+    }
   }
 
   value(type: Type, value: unknown, path: string): void {
@@ -132,11 +135,12 @@ function integerOf(bytes: number, signed: boolean, value: unknown, path: string)
   const low = signed ? -(2n ** BigInt(bytes * 8 - 1)) : 0n;
   const high = low + 2n ** BigInt(bytes * 8) - 1n;
   const isBig = bytes >= 8;
-  if (isBig ? typeof value !== "bigint" : !Number.isInteger(value) || Object.is(value, -0))
-    throw refused(path, isBig ? "a bigint" : "an integer", value);
-  const integer = BigInt(value as number | bigint);
-  if (integer < low || integer > high) throw refused(path, `${low} to ${high}`, value);
-  return integer;
+  const isNumber = Number.isSafeInteger(value) && !Object.is(value, -0);
+  if (isBig && isNumber) throw refused(path, `a bigint, as ${value}n`, value);
+  const isInteger = isBig ? typeof value === "bigint" : isNumber;
+  const integer = isInteger ? BigInt(value as number | bigint) : null;
+  if (integer !== null && integer >= low && integer <= high) return integer;
+  throw refused(path, `an integer from ${low} to ${high}`, value);
 }
 
 /** The bytes of a value that is given in hex or as they are. */
@@ -152,6 +156,11 @@ function refused(path: string, expected: string, value: unknown): UsageError {
   const text =
     typeof value === "bigint" ? `${value}n` : typeof value === "function" ? "a function" : show(value);
   return new UsageError("BAD_ARGUMENT", `${path}: expected ${expected}, got ${text}`);
+}
+
+function missing(path: string, name: string, fields: readonly Parameter[]): UsageError {
+  const all = fields.map((field) => field.name).join(", ");
+  return new UsageError("BAD_ARGUMENT", `${path}.${name} is missing; ${path} has: ${all}`);
 }
 
 function show(value: unknown): string {

@@ -85,7 +85,7 @@ const wrong: readonly [args: string[], text: RegExp][] = [
   [["compile", "a.ts", "--stack-size", "1e3"], /takes a whole number from 0 to 1073741824, found "1e3"/],
   [["compile", "a.ts", "--define", "X"], /--define takes NAME=N/],
   [["compile", "a.ts", "-x"], /there is no option -x/],
-  [["admit", "/nowhere.wasm"], /\/nowhere\.wasm: cannot be read: ENOENT/],
+  [["admit", "/nowhere.wasm"], /\/nowhere\.wasm: cannot be read: no such file or directory\n$/],
   [["admit", ""], /the argument FILE is empty/],
   [["completion", "tcsh"], /completions for bash, zsh, fish, not for "tcsh"; did you mean "bash"\?/],
   [

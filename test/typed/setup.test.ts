@@ -83,8 +83,14 @@ test("a setup that fails leaves no chain; missing and unknown arguments are name
     code: "SETUP_FAILED",
     message: 'Shop.begin failed: no price at shop.ts:17; change the option "setup"',
   });
-  await assert.rejects(open({ store, setup: { Shop: { owner } } }), /Shop.begin.prices: expected a bigint/);
-  await assert.rejects(open({ store, setup: {} }), /Shop.begin.owner: expected 20 bytes/);
+  await assert.rejects(
+    open({ store, setup: { Shop: { owner } } }),
+    /Shop.begin.prices is missing; Shop.begin has: owner, prices/,
+  );
+  await assert.rejects(
+    open({ store, setup: {} }),
+    /Shop.begin.owner is missing; Shop.begin has: owner, prices$/,
+  );
   await assert.rejects(open({ store, setup: { Shp: {} } }), /no contract Shp has a setup; there are: Shop/);
   await assert.rejects(TestContract.open(program, { setup: poor }), { code: "SETUP_FAILED" });
   const app = await open({ store });

@@ -4,6 +4,7 @@
  */
 
 import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { getSystemErrorMessage } from "node:util";
 import { UsageError } from "../../errors.ts";
 
 const LENGTH_BYTES = 4;
@@ -71,7 +72,9 @@ export function withFile<T>(file: string, what: "read" | "written", work: () => 
   try {
     return work();
   } catch (cause) {
-    const message = `${file}: cannot be ${what}: ${(cause as Error).message}`;
+    const { errno } = cause as NodeJS.ErrnoException; // its message would name the file again
+    const why = errno === undefined ? (cause as Error).message : getSystemErrorMessage(errno);
+    const message = `${file}: cannot be ${what}: ${why}`;
     throw new UsageError("BAD_FILE", message, { file }, { cause });
   }
 }
