@@ -3,12 +3,13 @@
  * test takes milliseconds, and a fault is an exception that names lines of the source.
  *
  * The test is the parent. What runs here is the kernel itself, so gas, quotas, faults and hashes are those
- * of the runtime; children are run where they are joined. States are values: they cost what changed.
+ * of the runtime; children are run where they are joined. States are values: they cost what changed, as long
+ * as the test holds them.
  */
 
 import * as abi from "../syscalls/abi.ts";
-import { badArgument, badOption, checkNames, integer } from "./arguments.ts";
-import { checkRootQuota, loadProgram } from "./chain/genesis.ts";
+import { badArgument, integer } from "./arguments.ts";
+import { Bench, checkBytes, checkOptions, type Held, type TestOptions } from "./chain/bench.ts";
 import {
   type ChildRange,
   inspectProcess,
@@ -16,46 +17,22 @@ import {
   type ProcessView,
   readProcess,
 } from "./chain/inspect.ts";
-import { formatFaults, placed } from "./chain/stack.ts";
+import { formatFaults } from "./chain/stack.ts";
 import { type CallOptions, checkCall } from "./chain/views.ts";
-import { type Facts, LimitError, StillpointError, UsageError } from "./errors.ts";
-import { createHeap, Heap, type Ref } from "./heap/heap.ts";
+import { type Facts, StillpointError, UsageError } from "./errors.ts";
+import type { Heap, Ref } from "./heap/heap.ts";
 import { MemoryEdit } from "./image/memory.ts";
 import { ENTRY_CONTINUE, loadProcess, type Process, publishProcess } from "./image/process.ts";
 import { canKeepBatch } from "./kernel/calls/start.ts";
-import { withStacks } from "./kernel/exit.ts";
 import { FAULT_NAMES } from "./kernel/faults.ts";
 import { clearOutcome, freshProcess, keptChild } from "./kernel/images.ts";
 import { inputBytes, Outcomes, writeInputs } from "./kernel/items/objects.ts";
-import { NOBODY_ELSE } from "./kernel/jobs.ts";
-import { Kernel } from "./kernel/kernel.ts";
-import { LoadedProgram, Programs } from "./kernel/program.ts";
-import { BlockTracer, type ByteRange, type Frame, type Lost, type TraceEvent } from "./kernel/trace.ts";
+import type { ByteRange, Frame, Lost, TraceEvent } from "./kernel/trace.ts";
 import { entryNumber, runView } from "./kernel/view.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "./limits.ts";
-import { Positions } from "./program/source-map/positions.ts";
 import { halvesOf, highOf, lowOf } from "./u64.ts";
 
-export type { ByteRange, ChildRange, Frame, Lost, ProcessView, TraceEvent };
-
-/** What a tested process has. */
-export interface TestOptions {
-  /** Programs that it, or a process below it, may make children of. */
-  readonly programs?: readonly Uint8Array[];
-  /** Gas of each call, and of each item of a batch. Default 10^10: seconds of work. */
-  readonly gas?: number;
-  /** Memory for it and all below it, in pages of 4 KiB. Default 262,144, which is 1 GiB. */
-  readonly memoryQuotaPages?: number;
-  /** Processes below it. Default 1024. */
-  readonly processQuota?: number;
-  /** Gas that may stay with processes that it started when a call ends. Default: `gas`. */
-  readonly heldGasQuota?: number;
-  /**
-   * Space for all states that the test goes through, in bytes; used as it is needed, and free again when the
-   * process and its forks are garbage. Default 4 GiB: some 500,000 calls that change a page each.
-   */
-  readonly heapBytes?: number;
-}
+export type { ByteRange, ChildRange, Frame, Lost, ProcessView, TestOptions, TraceEvent };
 
 /** What became of an item. */
 export interface TestOutcome {
@@ -116,17 +93,6 @@ const BOX_BYTES = abi.MAIL_BYTES / 2;
 /** As a child of a root that is not there: it may call RET, but not SNAPSHOT. */
 const DEPTH = 1;
 
-/** What a process and its forks share. */
-interface Bench {
-  readonly heap: Heap;
-  readonly kernel: Kernel;
-  readonly programs: Programs;
-  readonly tracer: BlockTracer;
-  readonly positions: ReadonlyMap<string, Positions>;
-  readonly program: LoadedProgram;
-  readonly gas: number;
-}
-
 /**
  * A process that a test calls.
  *
@@ -144,12 +110,13 @@ interface Bench {
  */
 export class TestProcess {
   readonly #bench: Bench;
-  #process: Process;
+  readonly #held: Held;
   #events: readonly TraceEvent[] = [];
 
   private constructor(bench: Bench, process: Process) {
     this.#bench = bench;
-    this.#process = process;
+    this.#held = { process };
+    bench.keep(this, this.#held);
   }
 
   /**
@@ -159,22 +126,10 @@ export class TestProcess {
    */
   static async open(program: Uint8Array, options: TestOptions = {}): Promise<TestProcess> {
     checkBytes("program", program);
-    const { programs, gas, memoryQuotaPages, processQuota, heldGasQuota, heapBytes } = checkOptions(options);
-    const heap = new Heap(createHeap(heapBytes), 1);
-    const positions = new Map<string, Positions>();
-    const handles = [];
-    for (const bytes of [program, ...programs]) {
-      const known = new Positions(bytes);
-      positions.set(Buffer.from(known.program.hash).toString("hex"), known);
-      handles.push(await loadProgram(heap, known.program));
-    }
-    const tracer = new BlockTracer();
-    const admitted = new Programs(heap, handles);
-    const kernel = new Kernel(heap, admitted, NOBODY_ELSE, tracer);
-    const loaded = new LoadedProgram(handles[0] as (typeof handles)[0]);
-    checkRootQuota(loaded, memoryQuotaPages);
-    const bench = { heap, kernel, programs: admitted, tracer, positions, program: loaded, gas };
-    return new TestProcess(bench, freshProcess(loaded, memoryQuotaPages, processQuota, heldGasQuota));
+    const checked = checkOptions(options);
+    const bench = await Bench.open(program, checked);
+    const { memoryQuotaPages, processQuota, heldGasQuota } = checked;
+    return new TestProcess(bench, freshProcess(bench.program, memoryQuotaPages, processQuota, heldGasQuota));
   }
 
   /**
@@ -225,6 +180,7 @@ export class TestProcess {
     if (status !== abi.STATUS_FRESH && status !== abi.STATUS_RETURNED) refuse("the process is not at rest");
     const long = inputs.findIndex(({ length }) => length > BOX_BYTES);
     if (long >= 0) refuse(`input ${long} is longer than the inbox of ${BOX_BYTES} bytes`);
+    this.#bench.collectIfDue();
     const start = this.#starting(number, Math.min(gas * inputs.length + gas, GAS_LIMIT));
     const [list, source] = listOf(inputs, stateBytes, gas);
     if (!canKeepBatch(start, program, list)) refuse('it does not fit into what "memoryQuotaPages" has left');
@@ -243,6 +199,7 @@ export class TestProcess {
   view(entry: string, options: Omit<CallOptions, "block" | "signal"> = {}): TestView {
     const { heap, kernel, programs } = this.#bench;
     const { request, gas } = checkCall([], entry, { gas: this.#bench.gas, ...options });
+    this.#bench.collectIfDue();
     const { end, output } = this.#observed(() =>
       runView(heap, programs, kernel, this.#process, [], { ...request, gas }),
     );
@@ -257,6 +214,7 @@ export class TestProcess {
     const { hash } = inspectProcess(heap, ref, []) as ProcessView;
     const state = { hash };
     states.set(state, { heap, ref });
+    this.#bench.keep(state, { process: loadProcess(heap, ref) });
     return state;
   }
 
@@ -314,6 +272,7 @@ export class TestProcess {
       const text = `${length} bytes at ${address} are not inside the memory of ${size} bytes`;
       throw new UsageError("RANGE", text, { address, length, size });
     }
+    this.#bench.collectIfDue();
     const edit = new MemoryEdit(heap, this.#process.memory);
     edit.write(address, Buffer.from(bytes), 0, length);
     this.#process = this.#process.copy();
@@ -331,7 +290,34 @@ export class TestProcess {
     return this.#events;
   }
 
+  /** Bytes of its heap that are in use, for it and its forks, states and garbage until it is collected. */
+  get heapBytesUsed(): number {
+    return this.#bench.heap.usedBytes;
+  }
+
+  /**
+   * Runs something and puts the process back to where it was.
+   *
+   * @internal
+   */
+  andBack<T>(run: () => T): T {
+    const before = { process: this.#process };
+    try {
+      return this.#bench.during(before, run);
+    } finally {
+      this.#process = before.process;
+    }
+  }
+
   // ---- inside ---------------------------------------------------------------------------------------------
+
+  get #process(): Process {
+    return this.#held.process;
+  }
+
+  set #process(process: Process) {
+    this.#held.process = process;
+  }
 
   get #ref(): Ref {
     return publishProcess(this.#bench.heap, this.#process);
@@ -358,6 +344,7 @@ export class TestProcess {
   #run(name: string, entry: number, argument: bigint | number, gas: number): bigint {
     if (typeof argument !== "bigint" && !Number.isSafeInteger(argument))
       throw badArgument("argument", argument, "a bigint or an integer");
+    this.#bench.collectIfDue();
     const start = this.#starting(entry, integer({ gas }, "gas", gas, 0, GAS_LIMIT));
     const { low, high } = halvesOf(BigInt(argument));
     start.argumentLow = low;
@@ -376,15 +363,11 @@ export class TestProcess {
     this.#process = keptChild(result, false);
   }
 
-  /** Runs something in the kernel, and keeps what the tracer tells of it. */
   #observed<T>(run: () => T): T {
-    const { tracer, positions } = this.#bench;
     try {
-      return withStacks((stack, text, place) => tracer.fault(stack, text, place), run);
-    } catch (error) {
-      throw error instanceof LimitError && error.code === "HEAP_FULL" ? full(error) : error;
+      return this.#bench.observed(run);
     } finally {
-      this.#events = placed(tracer.take(), positions);
+      this.#events = this.#bench.events();
     }
   }
 
@@ -419,37 +402,6 @@ function codeOf({ codeLow, codeHigh }: Process): bigint {
 }
 
 type ItemEvent = Extract<TraceEvent, { what: "item" }>;
-
-function checkOptions(options: TestOptions): Required<TestOptions> {
-  checkNames(options, ["programs", "gas", "memoryQuotaPages", "processQuota", "heldGasQuota", "heapBytes"]);
-  const { programs = [] } = options;
-  if (!Array.isArray(programs))
-    throw badOption("programs", programs, "an array of Uint8Arrays with Wasm bytes");
-  programs.forEach((program, i) => {
-    checkBytes(`programs[${i}]`, program);
-  });
-  const gas = integer(options, "gas", 1e10, 0, GAS_LIMIT);
-  return {
-    programs,
-    gas,
-    memoryQuotaPages: integer(options, "memoryQuotaPages", 1 << 18, 1, 1 << 28),
-    processQuota: integer(options, "processQuota", 1024, 0, 1 << 30),
-    heldGasQuota: integer(options, "heldGasQuota", gas, 0, GAS_LIMIT),
-    heapBytes: integer(options, "heapBytes", 2 ** 32, 1 << 20, 2 ** 37),
-  };
-}
-
-/** What a full heap means to a test. */
-function full(cause: LimitError): LimitError {
-  const text =
-    "the states that this test went through fill its heap: open another TestProcess from time to time, " +
-    'or give this one more (option "heapBytes")';
-  return new LimitError("HEAP_FULL", text, cause.facts, { cause });
-}
-
-function checkBytes(name: string, bytes: unknown): void {
-  if (!(bytes instanceof Uint8Array)) throw badArgument(name, bytes, "a Uint8Array");
-}
 
 /** Behind the states that were handed out. */
 const states = new WeakMap<TestState, { readonly heap: Heap; readonly ref: Ref }>();

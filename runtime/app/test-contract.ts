@@ -151,12 +151,9 @@ export class TestContract<Typed extends object = Contracts> {
     const entry = ENTRIES[call?.kind];
     if (entry === undefined)
       throw new UsageError("BAD_ARGUMENT", "this is not a call of the contract's client");
-    const [knownHeight, knownTime] = this.#context();
-    this.#setContext(height ?? knownHeight, time ?? knownTime);
-    const before = this.process.state;
-    const outcome = this.#run(call as Call, entry, from);
-    if (call.kind === "view") this.process.state = before;
-    return outcome as Outcome<Value, Failure>;
+    this.#setContext(height, time);
+    const run = (): Outcome => this.#run(call as Call, entry, from);
+    return (call.kind === "view" ? this.process.andBack(run) : run()) as Outcome<Value, Failure>;
   }
 
   #run(call: Call, entry: string, from: AddressLike): Outcome {
@@ -184,14 +181,14 @@ export class TestContract<Typed extends object = Contracts> {
     this.process.state = state;
   }
 
-  #context(): [height: number, time: number] {
-    const bytes = this.process.read(0, CONTEXT_BYTES);
-    const view = new DataView(bytes.buffer, bytes.byteOffset);
-    return [Number(view.getBigUint64(0, true)), Number(view.getBigUint64(8, true))];
-  }
-
-  #setContext(height: number, time: number): void {
-    this.process.write(0, new Uint8Array(new BigUint64Array([BigInt(height), BigInt(time)]).buffer));
+  /** Says which block it is: by default the one that it was. */
+  #setContext(height: number | undefined, time: number | undefined): void {
+    const context = new BigUint64Array(this.process.read(0, CONTEXT_BYTES).slice().buffer);
+    const [knownHeight, knownTime] = context as unknown as [bigint, bigint];
+    context[0] = height === undefined ? knownHeight : BigInt(height);
+    context[1] = time === undefined ? knownTime : BigInt(time);
+    if (context[0] === knownHeight && context[1] === knownTime) return;
+    this.process.write(0, new Uint8Array(context.buffer));
   }
 }
 

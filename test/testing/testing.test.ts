@@ -9,7 +9,7 @@ import { before, test } from "node:test";
 import { compileGuest } from "../../runtime/compile.ts";
 import { programHash } from "../../runtime/index.ts";
 import * as gas from "../../runtime/kernel/gas.ts";
-import { type GuestFault, TestProcess } from "../../runtime/testing.ts";
+import { type GuestFault, TestProcess, type TestState } from "../../runtime/testing.ts";
 import { quota, REGION, Script } from "../driver.ts";
 import { driver, guest, open, play } from "../fixture.ts";
 
@@ -265,11 +265,36 @@ test("wrong options and arguments are named", async () => {
 
 test("a heap that is full says what to do, and the process stands where it stood", async () => {
   const tested = await TestProcess.open(bank, { heapBytes: 2 ** 22 });
+  const states: TestState[] = [];
   const fill = (): void => {
-    for (let i = 0; ; i++) tested.call("deposit", i % 1024);
+    for (let i = 0; ; i++) {
+      tested.call("deposit", i % 1024);
+      states.push(tested.state);
+    }
   };
-  assert.throws(fill, { code: "HEAP_FULL", message: /open another TestProcess/ });
+  assert.throws(fill, { code: "HEAP_FULL", message: /hold fewer of them/ });
   assert.ok(tested.read(0, 8).some((byte) => byte > 0));
+  const [first, last] = [states[0], states.at(-1)] as [TestState, TestState];
+  for (const state of [first, last]) {
+    tested.state = state;
+    assert.equal(tested.state.hash, state.hash, "what the test holds was not collected");
+  }
+});
+
+test("20,000 calls need no more heap than a few; what the test holds stays", async () => {
+  const tested = await TestProcess.open(bank, { heapBytes: 2 ** 24 });
+  tested.call("deposit", 1);
+  const [state, fork] = [tested.state, tested.fork()];
+  const before = fork.state.hash;
+  for (let i = 0; i < 20_000; i++) {
+    tested.call("deposit", i % 1024);
+    if (i % 100 === 0) assert.throws(() => tested.call("deposit", 5000), { code: "GUEST_FAULT" });
+  }
+  assert.ok(tested.heapBytesUsed < 2 ** 24, `${tested.heapBytesUsed} bytes`);
+  assert.equal(fork.state.hash, before);
+  assert.equal(fork.call("balance", 1), 1n);
+  tested.state = state;
+  assert.equal(tested.state.hash, before);
 });
 
 test("parallel runs here as the SDK gives it gas", async () => {

@@ -53,3 +53,14 @@ test("a view leaves nothing, and a height and a time stay until others are given
   assert.equal(process.state.hash, hash);
   assert.throws(() => bank.call({} as never), /this is not a call of the contract's client/);
 });
+
+test("20,000 calls and views need no more heap than a few", () => {
+  const before = bank.checkpoint;
+  const mint = make(bank.client, "mint", { to: alice, amount: 1n });
+  const look = make(bank.client, "balanceOf", { who: alice });
+  for (let i = 0; i < 10_000; i++) assert.ok(bank.call(mint).ok && bank.call(look).ok);
+  assert.ok(bank.process.heapBytesUsed < 24 << 20, `${bank.process.heapBytesUsed} bytes`);
+  bank.checkpoint = before;
+  const missing = bank.call(look);
+  assert.equal(missing.ok || missing.error, "no such entry", "a state that the test holds stays");
+});
