@@ -4,7 +4,14 @@
  */
 
 export { backupStore } from "./chain/backup.ts";
+export {
+  type ExportManifest,
+  type ExportOptions,
+  exportBlock,
+  exportManifest,
+} from "./chain/export.ts";
 export type { FollowEvent } from "./chain/follow.ts";
+export { Importer, type ImportPin, openImport } from "./chain/import.ts";
 export {
   type Damage,
   type LoggedBlock,
@@ -15,12 +22,3 @@ export {
   verifyStore,
 } from "./chain/maintenance.ts";
 export { type FollowOptions, openReader, Reader, type ReaderOptions } from "./chain/reader.ts";
-export {
-  type ExportManifest,
-  type ExportOptions,
-  exportBlock,
-  exportManifest,
-  Importer,
-  type ImportPin,
-  openImport,
-} from "./chain/transfer.ts";

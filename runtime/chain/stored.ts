@@ -1,5 +1,6 @@
 /** The blocks that a store's records say: finding one, and whether a record can be believed. */
 
+import { hash } from "node:crypto";
 import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import type { ArchivedRecord, BlockRecord } from "../store/record.ts";
@@ -21,6 +22,11 @@ export function checkState({ readChain, readHead }: Access, database: Database, 
     }
   };
   throw noState(blockOf(block), nearest(-1), nearest(1));
+}
+
+/** The id of the genesis that these bytes describe. */
+export function genesisId(genesis: Buffer): Buffer {
+  return hash("sha256", genesis, "buffer");
 }
 
 /** The block that a record says. */

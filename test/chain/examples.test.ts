@@ -21,7 +21,7 @@ const FILES = [
   "runtime/chain/diverge.ts",
   "runtime/chain/reader.ts",
   "runtime/chain/maintenance.ts",
-  "runtime/chain/transfer.ts",
+  "runtime/chain/export.ts",
   "runtime/proof/verify.ts",
   "runtime/proof/native.ts",
 ];

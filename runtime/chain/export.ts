@@ -1,0 +1,134 @@
+/** Exporting blocks from a store; the stream is drawn in store/transfer.ts. */
+
+import { createHash } from "node:crypto";
+import { checkNames, integer } from "../arguments.ts";
+import { UsageError } from "../errors.ts";
+import { storeFailure } from "../store/failures.ts";
+import type { Block } from "./block.ts";
+import { blockOf, checkState, findBlock, genesisId } from "./stored.ts";
+
+/** Options of `exportBlock`. */
+export interface ExportOptions {
+  /** Which block, by height of the chain or by value. Default: the head. */
+  readonly block?: number | Block;
+  /** A block that the receiver has: only what differs is sent. Default: none. */
+  readonly base?: number | Block;
+  /** Begin with this chunk: what an import that was interrupted asks for. Default 0. */
+  readonly from?: number;
+  /** At most so many chunks. Default: all. */
+  readonly count?: number;
+  /**
+   * A chunk is full with so many bytes. Whoever asks for chunks by their numbers, or goes on with an import,
+   * must ask for the same. Default 256 KiB.
+   */
+  readonly chunkBytes?: number;
+}
+
+/**
+ * What an export consists of: enough to ask several senders for its chunks, and to check each as it comes.
+ */
+export interface ExportManifest {
+  /** Id of the genesis, in hex. */
+  readonly genesis: string;
+  readonly block: Block;
+  /** Id of the block that the receiver must have, null: none. */
+  readonly base: string | null;
+  readonly chunkBytes: number;
+  /** Each by its number: where it begins in the stream of all, its length, and the SHA-256 of it in hex. */
+  readonly chunks: readonly { readonly at: number; readonly bytes: number; readonly hash: string }[];
+  readonly bytes: number;
+  /** SHA-256 of the hashes of all chunks, in hex. */
+  readonly hash: string;
+}
+
+/**
+ * What `exportBlock` with the same options gives, without the chunks. Makes all of them once.
+ *
+ * @throws as `exportBlock`
+ * @example
+ * ```ts
+ * const { chunks, bytes } = await exportManifest("state");
+ * let sent = 0;
+ * for await (const chunk of exportBlock("state", { from: 1, count: 1 })) sent += chunk.length;
+ * console.log(sent === chunks[1].bytes, bytes === chunks[1].at + sent); // true true
+ * ```
+ */
+export async function exportManifest(
+  path: string,
+  options: Omit<ExportOptions, "from" | "count"> = {},
+): Promise<ExportManifest> {
+  checkNames(options, ["block", "base", "chunkBytes"]);
+  const { CHUNK_BYTES, unpackExport, CHUNK_HEAD_BYTES } = await import("../store/access.ts");
+  const parts: ExportManifest["chunks"][number][] = [];
+  let bytes = 0;
+  let first: Uint8Array | null = null;
+  const all = createHash("sha256");
+  for await (const chunk of exportBlock(path, options)) {
+    first ??= chunk;
+    const digest = createHash("sha256").update(chunk).digest();
+    all.update(digest);
+    parts.push({ at: bytes, bytes: chunk.length, hash: digest.toString("hex") });
+    bytes += chunk.length;
+  }
+  const { genesis, block, base } = unpackExport(Buffer.from(first as Uint8Array).subarray(CHUNK_HEAD_BYTES));
+  return {
+    genesis: genesisId(genesis).toString("hex"),
+    block: blockOf(block),
+    base: base?.id.toString("hex") ?? null,
+    chunkBytes: options.chunkBytes ?? CHUNK_BYTES,
+    chunks: parts,
+    bytes,
+    hash: all.digest("hex"),
+  };
+}
+
+/**
+ * The chunks of a block of the store in the directory `path`, of about 256 KiB each. The block must stay
+ * retained meanwhile: pin it if somebody writes to the store.
+ *
+ * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_VERSION, STORE_CORRUPT), UsageError (NOT_RETAINED,
+ *   BAD_OPTION)
+ * @example
+ * ```ts
+ * const importer = await openImport("copy", runtime.head.id);
+ * for await (const chunk of exportBlock("state", { from: importer.next })) importer.take(chunk);
+ * console.log((await importer.finish()).height); // 0
+ * ```
+ */
+export function exportBlock(path: string, options: ExportOptions = {}): AsyncGenerator<Uint8Array> {
+  return chunks(path, options);
+}
+
+async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uint8Array> {
+  checkNames(options, ["block", "base", "from", "count", "chunkBytes"]);
+  const from = integer(options, "from", 0, 0, 0xffffffff);
+  const count = integer(options, "count", 0xffffffff, 0, 0xffffffff);
+  const access = await import("../store/access.ts");
+  const { CHUNK_BYTES, exportChunks, genesisBytesOf, openToRead } = access;
+  const chunkBytes = integer(options, "chunkBytes", CHUNK_BYTES, 1, 1 << 28);
+  const database = await openToRead(path);
+  try {
+    const block = findBlock(access, database, path, options.block);
+    const base = options.base === undefined ? null : findBlock(access, database, path, options.base);
+    for (const one of [block, base]) if (one !== null) checkState(access, database, one);
+    try {
+      let left = count;
+      const record = { genesis: genesisBytesOf(database), block, base };
+      for (const chunk of left === 0 ? [] : exportChunks(database, record, from, chunkBytes)) {
+        yield new Uint8Array(chunk);
+        if (--left === 0) break;
+        // To read all of a large state takes long: others get their turn.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } catch (error) {
+      database.refresh();
+      if ([block, base].every((one) => one === null || database.block(one.id) !== undefined)) throw error;
+      const text = `the block was pruned while it was exported from ${path}: pin it meanwhile`;
+      throw new UsageError("NOT_RETAINED", text, { path });
+    }
+  } catch (error) {
+    throw storeFailure(error, path);
+  } finally {
+    await database.close();
+  }
+}
