@@ -11,7 +11,7 @@ export {
   exportManifest,
 } from "./chain/export.ts";
 export type { FollowEvent } from "./chain/follow.ts";
-export { Importer, type ImportPin, openImport } from "./chain/import.ts";
+export { Importer, type ImportOptions, type ImportPin, openImport } from "./chain/import.ts";
 export {
   type Damage,
   type LoggedBlock,

@@ -1,9 +1,10 @@
-/** Exporting blocks from a store; the stream is drawn in store/transfer.ts. */
+/** Exporting blocks from a store; the streams are drawn in store/transfer.ts and store/portable.ts. */
 
 import { createHash } from "node:crypto";
-import { checkNames, integer } from "../arguments.ts";
+import { checkNames, flag, integer } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import { storeFailure } from "../store/failures.ts";
+import type { ExportRecord } from "../store/record.ts";
 import type { Block } from "./block.ts";
 import { blockOf, checkState, findBlock, genesisId } from "./stored.ts";
 
@@ -22,6 +23,12 @@ export interface ExportOptions {
    * must ask for the same. Default 256 KiB.
    */
   readonly chunkBytes?: number;
+  /**
+   * Write the portable format, which another version of the runtime can import that hashes states in another
+   * way: `openImport` with "rehash". Not with "base". Default false: each chunk can be checked against the
+   * id of the block as it comes.
+   */
+  readonly portable?: boolean;
 }
 
 /**
@@ -57,20 +64,22 @@ export async function exportManifest(
   path: string,
   options: Omit<ExportOptions, "from" | "count"> = {},
 ): Promise<ExportManifest> {
-  checkNames(options, ["block", "base", "chunkBytes"]);
-  const { CHUNK_BYTES, unpackExport, CHUNK_HEAD_BYTES } = await import("../store/access.ts");
+  checkNames(options, ["block", "base", "chunkBytes", "portable"]);
+  const { CHUNK_BYTES } = await import("../store/access.ts");
   const parts: ExportManifest["chunks"][number][] = [];
   let bytes = 0;
-  let first: Uint8Array | null = null;
+  let record: ExportRecord | null = null;
   const all = createHash("sha256");
-  for await (const chunk of exportBlock(path, options)) {
-    first ??= chunk;
+  const chunks = chunksOf(path, options, (found) => {
+    record = found;
+  });
+  for await (const chunk of chunks) {
     const digest = createHash("sha256").update(chunk).digest();
     all.update(digest);
     parts.push({ at: bytes, bytes: chunk.length, hash: digest.toString("hex") });
     bytes += chunk.length;
   }
-  const { genesis, block, base } = unpackExport(Buffer.from(first as Uint8Array).subarray(CHUNK_HEAD_BYTES));
+  const { genesis, block, base } = record as unknown as ExportRecord;
   return {
     genesis: genesisId(genesis).toString("hex"),
     block: blockOf(block),
@@ -96,15 +105,24 @@ export async function exportManifest(
  * ```
  */
 export function exportBlock(path: string, options: ExportOptions = {}): AsyncGenerator<Uint8Array> {
-  return chunks(path, options);
+  return chunksOf(path, options, () => {});
 }
 
-async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uint8Array> {
-  checkNames(options, ["block", "base", "from", "count", "chunkBytes"]);
+/** The chunks; `found` is told what they are of. */
+async function* chunksOf(
+  path: string,
+  options: ExportOptions,
+  found: (record: ExportRecord) => void,
+): AsyncGenerator<Uint8Array> {
+  checkNames(options, ["block", "base", "from", "count", "chunkBytes", "portable"]);
+  const isPortable = flag(options, "portable");
+  if (isPortable && options.base !== undefined) {
+    throw new UsageError("BAD_OPTION", 'a portable export is whole: leave "base" out', { option: "base" });
+  }
   const from = integer(options, "from", 0, 0, 0xffffffff);
   const count = integer(options, "count", 0xffffffff, 0, 0xffffffff);
   const access = await import("../store/access.ts");
-  const { CHUNK_BYTES, exportChunks, genesisBytesOf, openToRead } = access;
+  const { CHUNK_BYTES, exportChunks, genesisBytesOf, openToRead, portableChunks } = access;
   const chunkBytes = integer(options, "chunkBytes", CHUNK_BYTES, 1, 1 << 28);
   const database = await openToRead(path);
   try {
@@ -114,7 +132,9 @@ async function* chunks(path: string, options: ExportOptions): AsyncGenerator<Uin
     try {
       let left = count;
       const record = { genesis: genesisBytesOf(database), block, base };
-      for (const chunk of left === 0 ? [] : exportChunks(database, record, from, chunkBytes)) {
+      found(record);
+      const chunks = isPortable ? portableChunks : exportChunks;
+      for (const chunk of left === 0 ? [] : chunks(database, record, from, chunkBytes)) {
         yield new Uint8Array(chunk);
         if (--left === 0) break;
         // To read all of a large state takes long: others get their turn.

@@ -1,16 +1,14 @@
-/** Importing blocks into a store; the stream is drawn in store/transfer.ts. */
+/** Importing blocks into a store; the streams are drawn in store/transfer.ts and store/portable.ts. */
 
-import { STATUS_ENDED } from "../../syscalls/abi.ts";
-import { badArgument, checkNames } from "../arguments.ts";
-import { StoreError, UsageError } from "../errors.ts";
+import { badArgument, checkNames, flag } from "../arguments.ts";
+import { StoreError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
-import { factsOf } from "../store/graph.ts";
 import { InputLog } from "../store/log.ts";
 import type { BlockRecord } from "../store/record.ts";
-import type { Import } from "../store/transfer.ts";
 import type { Block } from "./block.ts";
-import { type Access, blockOf, checkBlock, genesisId, isBlock } from "./stored.ts";
+import { type Arrived, HashedIncoming, type Incoming, PortableIncoming, type Said } from "./incoming.ts";
+import { type Access, blockOf } from "./stored.ts";
 
 /** Which block an import takes: the first chunk must be of one that has all that is given. */
 export interface ImportPin {
@@ -44,12 +42,22 @@ function checkPin(pin: string | ImportPin): ImportPin {
  * is not there. Which block, the id says, or other fields: of a root you trust, say. A height alone takes any
  * block of that height. Nobody else may write to it meanwhile. `exportBlock` has an example.
  *
+ * With "rehash" the chunks are those of a portable export, and every hash is computed anew. If the version
+ * that wrote it computes other hashes, the block gets another id, which `finish` returns, and nothing proves
+ * that it is the same: compare the export with its manifest, or have it from somebody you trust.
+ *
  * @throws UsageError (BAD_ARGUMENT, BAD_OPTION), StoreError (STORE_LOCKED, STORE_VERSION, STORE_CORRUPT,
  *   STORE_READ_ONLY, STORE_FULL; STORE_LOGGED: its log of inputs has blocks that it has not itself, as after
  *   a crash; STORE_MISSING: its log is gone)
  */
-export async function openImport(path: string, block: string | ImportPin): Promise<Importer> {
+export async function openImport(
+  path: string,
+  block: string | ImportPin,
+  options: ImportOptions = {},
+): Promise<Importer> {
   const pin = checkPin(block);
+  checkNames(options, ["rehash"]);
+  const rehash = flag(options, "rehash");
   const access = await import("../store/access.ts");
   const database = access.openToWrite(path);
   try {
@@ -59,7 +67,9 @@ export async function openImport(path: string, block: string | ImportPin): Promi
     });
     try {
       checkLogged(access, database, path);
-      return new Importer(path, database, token, pin, access);
+      const target = { access, database, path, check: (said: Said) => checkSaid(access, pin, said) };
+      const incoming = rehash ? new PortableIncoming(target) : new HashedIncoming(target);
+      return new Importer(path, database, token, incoming, access);
     } catch (error) {
       access.release(database, token);
       throw error;
@@ -68,6 +78,20 @@ export async function openImport(path: string, block: string | ImportPin): Promi
     await database.close();
     throw storeFailure(error, path);
   }
+}
+
+/** Options of `openImport`. */
+export interface ImportOptions {
+  /** The export is portable, and hashes are computed anew: see `exportBlock`. Default false. */
+  readonly rehash?: boolean;
+}
+
+/** @throws StoreError (CHUNK_REFUSED): it is another block than the one that is wanted */
+function checkSaid({ refused }: Access, pin: ImportPin, said: Said): void {
+  const wanted = Object.entries(pin);
+  if (wanted.every(([name, value]) => said[name as keyof ImportPin] === value)) return;
+  const names = wanted.map(([name, value]) => `${name} ${value}`).join(", ");
+  throw refused(0, `it is of block ${said.id}, not of the one with ${names}`, "Send those of that block");
 }
 
 /** Blocks that are in the log alone stand on the head, which an import would move. The store is held. */
@@ -93,41 +117,29 @@ export class Importer {
   readonly #path: string;
   readonly #database: Database;
   readonly #token: string;
-  readonly #pin: ImportPin;
-  #import: Import | null;
+  readonly #incoming: Incoming;
   #closing: Promise<void> | null = null;
 
-  constructor(path: string, database: Database, token: string, pin: ImportPin, access: Access) {
+  constructor(path: string, database: Database, token: string, incoming: Incoming, access: Access) {
     this.#access = access;
     this.#path = path;
     this.#database = database;
     this.#token = token;
-    this.#pin = pin;
-    const found = access.Import.resume(database);
-    this.#import = found !== null && this.#isPinned(found) ? found : null;
-  }
-
-  /** Whether it is an import of the block that was asked for. */
-  #isPinned({ record: { genesis, block } }: Import): boolean {
-    const { id, root, height } = block;
-    const said = {
-      id: id.toString("hex"),
-      root: root.toString("hex"),
-      height,
-      genesis: genesisId(genesis).toString("hex"),
-    };
-    return Object.entries(this.#pin).every(([name, value]) => said[name as keyof ImportPin] === value);
-  }
-
-  /** The number of the chunk that is to come next; above 0 if an import of this block was interrupted. */
-  get next(): number {
-    return this.#import?.next ?? 0;
+    this.#incoming = incoming;
   }
 
   /**
-   * Checks a chunk and keeps it. After a refusal the right one can be given. Chunk 0 may come at any time:
-   * the same again changes nothing, and that of another export of the block (to another base, or whole)
-   * begins anew with that.
+   * The number of the chunk that is to come next; above 0 if an import of this block was interrupted. One
+   * with "rehash" begins anew, and does not write again what is there.
+   */
+  get next(): number {
+    return this.#incoming.next;
+  }
+
+  /**
+   * Checks a chunk and keeps it. After a refusal the right one can be given. Chunk 0 may come at any time,
+   * but for one with "rehash": the same again changes nothing, and that of another export of the block (to
+   * another base, or whole) begins anew with that.
    *
    * @throws StoreError (CHUNK_REFUSED, STORE_FULL), UsageError (NOT_RETAINED: the base is not there,
    *   BAD_ARGUMENT)
@@ -135,56 +147,11 @@ export class Importer {
   take(bytes: Uint8Array): void {
     this.#checkOpen();
     if (!(bytes instanceof Uint8Array)) throw badArgument("chunk", bytes, "a Uint8Array");
-    const chunk = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     try {
-      const isFirst = this.#access.Import.isFirst(chunk);
-      if (this.#import === null || (isFirst && !this.#import.beganWith(chunk))) this.#begin(chunk);
-      else if (!isFirst) this.#import.take(chunk);
+      this.#incoming.take(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
     } catch (error) {
-      // The walk of a chunk that was refused half way is made again from what is kept.
-      if (this.#import !== null) this.#import = this.#access.Import.resume(this.#database);
       throw storeFailure(error, this.#path);
     }
-  }
-
-  #begin(chunk: Buffer): void {
-    const { genesisOf, Import, packFormat, packGenesis, readBlock, refused, STORE_FORMAT } = this.#access;
-    const database = this.#database;
-    const found = Import.begin(database, chunk);
-    const { genesis, block, base } = found.record;
-    if (!this.#isPinned(found) || !isBlock(genesisId(genesis), block)) {
-      const wanted = Object.entries(this.#pin).map(([name, value]) => `${name} ${value}`);
-      const text = `it is of block ${block.id.toString("hex")}, not of the one with ${wanted.join(", ")}`;
-      throw refused(0, text, "Send those of that block");
-    }
-    if (base !== null) {
-      const record = readBlock(database, base.id);
-      if (record === null || !record.stored || !record.root.equals(base.root)) {
-        throw new UsageError(
-          "NOT_RETAINED",
-          `the store ${this.#path} does not hold the base of this export: import that first, or a whole ` +
-            "block",
-
-          {
-            base: base.id.toString("hex"),
-          },
-        );
-      }
-    }
-    database.transaction(() => {
-      if (database.meta("format") === undefined) {
-        database.putMeta("format", packFormat(STORE_FORMAT));
-        database.putMeta("genesis", packGenesis(genesis));
-      } else if (!genesisOf(database).equals(genesisId(genesis))) {
-        throw refused(
-          0,
-          `the store ${this.#path} belongs to another genesis`,
-          "Import into another directory",
-        );
-      }
-      found.note();
-    });
-    this.#import = found;
   }
 
   /**
@@ -195,8 +162,8 @@ export class Importer {
   async finish(): Promise<Block> {
     this.#checkOpen();
     try {
-      const block = this.#checkedBlock();
-      this.#database.transaction(() => this.#putBlock(block));
+      const arrived = this.#incoming.finish();
+      const block = this.#database.transaction(() => this.#put(arrived));
       await this.close();
       return blockOf(block);
     } catch (error) {
@@ -204,37 +171,33 @@ export class Importer {
     }
   }
 
-  /** The block, once all of it is there and its record says what it holds. */
-  #checkedBlock(): BlockRecord {
-    const { refused } = this.#access;
-    if (this.#import === null || !this.#import.complete)
-      throw refused(this.next, "it did not come", "Send it");
-    this.#import.checkSums();
-    const { block, genesis } = this.#import.record;
-    checkBlock(genesisId(genesis), block);
-    const root = this.#database.object(block.root);
-    const facts = root === undefined ? null : factsOf(root);
-    if (facts?.gasUsed !== block.gasUsed || (facts.status === STATUS_ENDED) !== block.ended) {
-      throw refused(0, "it says other gas than the root has used, or another end");
-    }
-    return block;
-  }
-
-  #putBlock(block: BlockRecord): void {
-    const { findChain, packBlock, packTotals, readTotals, unpackBlock } = this.#access;
+  #put({ genesis, block }: Arrived): BlockRecord {
+    const {
+      findChain,
+      packBlock,
+      packFormat,
+      packGenesis,
+      packTotals,
+      readTotals,
+      STORE_FORMAT,
+      unpackBlock,
+    } = this.#access;
     const database = this.#database;
+    if (database.meta("format") === undefined) {
+      database.putMeta("format", packFormat(STORE_FORMAT));
+      database.putMeta("genesis", packGenesis(genesis));
+    }
     const totals = readTotals(database);
     const known = database.block(block.id);
     // One that is there already stays pinned.
     const pinned = known !== undefined && unpackBlock(block.id, known).pinned;
-    database.putBlock(
-      block.id,
-      packBlock({ ...block, sequence: totals.nextSequence, pinned, stored: true, retained: true }),
-    );
+    const record = { ...block, sequence: totals.nextSequence, pinned, stored: true, retained: true };
+    database.putBlock(block.id, packBlock(record));
     database.putMeta("totals", packTotals({ ...totals, nextSequence: totals.nextSequence + 1 }));
     findChain(database, block.id);
     database.putMeta("import", null);
     database.putMeta("importHead", null);
+    return record;
   }
 
   /** Gives the store free; what came is kept, and `openImport` goes on with it. */

@@ -13,7 +13,7 @@
 import { BadBytes, ByteReader, ByteWriter } from "./bytes.ts";
 import { HASH_BYTES, HASH_GENESIS, HASH_RULES, HEADER_VERSION, hashHex } from "./record.ts";
 
-const RULES_VERSION = 1;
+export const RULES_VERSION = 1;
 
 /** The rules that are in force in a block. Equal on all replicas. */
 export interface Rules {

@@ -8,6 +8,7 @@ export { Database } from "./database.ts";
 export { release, takeHold } from "./holder.ts";
 export { DirectLoader } from "./load.ts";
 export { openToRead, openToWrite, requireStore } from "./open.ts";
+export { portableChunks } from "./portable.ts";
 export {
   packBlock,
   packFormat,
@@ -17,8 +18,8 @@ export {
   STORE_FORMAT,
   unpackArchived,
   unpackBlock,
-  unpackExport,
 } from "./record.ts";
+export { Rehash } from "./rehash.ts";
 export { salvage } from "./salvage.ts";
 export {
   checkFormat,
@@ -35,5 +36,5 @@ export {
   readState,
   readTotals,
 } from "./state.ts";
-export { CHUNK_BYTES, CHUNK_HEAD_BYTES, exportChunks, Import, refused } from "./transfer.ts";
+export { CHUNK_BYTES, exportChunks, Import, refused } from "./transfer.ts";
 export { Verifier } from "./verify.ts";

@@ -19,6 +19,7 @@
  */
 
 import { hash } from "node:crypto";
+import { assert } from "../errors.ts";
 import { copyBytes } from "../heap/bytes.ts";
 import {
   HEADER_HASH,
@@ -50,7 +51,7 @@ import {
   RECORD_PREFIX_BYTES,
 } from "../image/record.ts";
 import { PAGE_BYTES } from "../limits.ts";
-import { joined } from "../u64.ts";
+import { highOf, joined, lowOf } from "../u64.ts";
 
 export const TAG_PAGE = 1;
 export const TAG_PAGE_RUNS = 2;
@@ -92,18 +93,7 @@ export function encodeObject(heap: Heap, ref: Ref): Stored {
   const kind = heap.kind(ref);
   if (kind === KIND_NODE) return { tag: TAG_NODE, bytes: encodeNode(heap, ref) };
   if (kind === KIND_PROCESS) return { tag: TAG_PROCESS, bytes: encodeProcess(heap, ref) };
-  const raw = heap.payload(ref);
-  // A blob of this length may have the bytes, and so the name, of a page: it is stored as that.
-  if (kind === KIND_PAGE || raw.length === PAGE_BYTES) {
-    const length = encodeRuns(raw, 0);
-    return length < 0
-      ? { tag: TAG_PAGE, bytes: raw }
-      : { tag: TAG_PAGE_RUNS, bytes: runs.subarray(0, length) };
-  }
-  const length = raw.length < 64 ? -1 : encodeRuns(raw, 4);
-  if (length < 0) return { tag: TAG_BLOB, bytes: raw };
-  runs.writeUInt32LE(raw.length, 0);
-  return { tag: TAG_BLOB_RUNS, bytes: runs.subarray(0, length) };
+  return encodeBytes(heap.payload(ref), kind === KIND_PAGE);
 }
 
 /** The bytes of a node that has these children. */
@@ -130,6 +120,59 @@ function encodeProcess(heap: Heap, ref: Ref): Buffer {
 
 function checkOf(bytes: Buffer): Buffer {
   return hash("sha256", bytes.subarray(0, CHECK_AT), "buffer").subarray(0, CHECK_BYTES);
+}
+
+/** The bytes of a page or of a blob as they are stored; valid until the next call. */
+export function encodeBytes(raw: Buffer, isPage: boolean): Stored {
+  // A blob of this length may have the bytes, and so the name, of a page: it is stored as that.
+  if (isPage || raw.length === PAGE_BYTES) {
+    const length = encodeRuns(raw, 0);
+    return length < 0
+      ? { tag: TAG_PAGE, bytes: raw }
+      : { tag: TAG_PAGE_RUNS, bytes: runs.subarray(0, length) };
+  }
+  const length = raw.length < 64 ? -1 : encodeRuns(raw, 4);
+  if (length < 0) return { tag: TAG_BLOB, bytes: raw };
+  runs.writeUInt32LE(raw.length, 0);
+  return { tag: TAG_BLOB_RUNS, bytes: runs.subarray(0, length) };
+}
+
+/** A node with children at these positions, of which these are the hashes. */
+export function storedNode(bitmap: number, hashes: readonly Buffer[]): Stored {
+  const prefix = Buffer.alloc(NODE_PREFIX_BYTES);
+  prefix.writeUInt32LE(HASH_NODE | (HASH_VERSION << 8), 0);
+  prefix.writeUInt32LE(bitmap, 4);
+  return { tag: TAG_NODE, bytes: Buffer.concat([prefix, ...hashes]) };
+}
+
+/** A process with these fields, by name as they are hashed, and these sums over its children. */
+export function storedProcess(
+  fields: ReadonlyMap<string, Buffer>,
+  { gas, runnable }: { readonly gas: number; readonly runnable: number },
+): Stored {
+  const bytes = Buffer.alloc(STORED_PROCESS_BYTES);
+  bytes.writeUInt32LE(HASH_PROCESS | (HASH_VERSION << 8), 0);
+  let at = RECORD_PREFIX_BYTES;
+  for (const [name, type] of HASHED_FIELDS) {
+    fields.get(name)?.copy(bytes, at);
+    at += fieldBytes(type);
+  }
+  const sums = new Map([
+    [GAS_HELD_WORD, lowOf(gas)],
+    [GAS_HELD_WORD + 1, highOf(gas)],
+    [RUNNABLE_HELD_WORD, runnable],
+  ]);
+  assert(LOOSE_WORDS.length === sums.size, "store: a record has other words beside what is hashed");
+  LOOSE_WORDS.forEach((word, i) => {
+    bytes.writeUInt32LE(sums.get(word) as number, LOOSE_AT + 4 * i);
+  });
+  checkOf(bytes).copy(bytes, CHECK_AT);
+  return { tag: TAG_PROCESS, bytes };
+}
+
+/** The hash by which an object is named, and kept. */
+export function keyOf(stored: Stored): Buffer {
+  return hash("sha256", hashedBytes(stored), "buffer");
 }
 
 /** Writes `raw` without its zeros into `runs` from byte `to` on; the end, or -1 if that is not worth it. */

@@ -45,7 +45,7 @@ export function checkFormat(database: Database, path: string): void {
   throw new StoreError(
     "STORE_VERSION",
     `the store ${path} has format ${version}, this version reads format ${STORE_FORMAT}. ` +
-      "Open it with the version that wrote it, and carry its blocks over by export and import",
+      "Export its head with the version that wrote it, portable, and import that here with rehash",
     { path, version, known: STORE_FORMAT },
   );
 }

@@ -37,6 +37,13 @@ test("blocks, verify, export, import, repair and salvage from a shell", async ()
     assert.equal(imported.status, 0, imported.stderr);
     assert.ok(imported.stdout.includes(runtime.head.id));
     assert.match(inspect(`${path}-copy`, "verify").stdout, /1 of 1 blocks intact/);
+    const { id } = runtime.head;
+    const portable = `${path}.portable`;
+    assert.equal(inspect(path, "export", portable, "--portable").status, 0);
+    const rehashed = store(`${path}-rehashed`, "import", portable, "--id", id, "--rehash");
+    assert.deepEqual([rehashed.status, rehashed.stdout], [0, `block 6 ${id}\n`], rehashed.stderr);
+    assert.match(inspect(`${path}-rehashed`, "verify").stdout, /1 of 1 blocks intact/);
+    assert.match(store(`${path}-rehashed`, "import", portable, "--id", id).stderr, /option "rehash"/);
     const bytes = readFileSync(file);
     writeFileSync(file, bytes.subarray(0, -1));
     const refused = store(`${path}-other`, "import", file, "--id", runtime.head.id);

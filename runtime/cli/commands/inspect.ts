@@ -190,7 +190,8 @@ function describe(found: Verification): void {
 
 export const write: Handler<Spec<"inspect export">> = async ({ args, options, json }) => {
   const [block, base] = await blocksOf(args.DIR, options.block, options.base);
-  const chunks = exportBlock(args.DIR, { ...(block && { block }), ...(base && { base }) });
+  const { portable } = options;
+  const chunks = exportBlock(args.DIR, { ...(block && { block }), ...(base && { base }), portable });
   const bytes = await withProgress("writing", () => writeChunks(args.FILE, chunks));
   print(json ? toJson({ file: args.FILE, bytes }) : `${grouped(bytes)} bytes written to ${args.FILE}`);
   return EXIT_OK;

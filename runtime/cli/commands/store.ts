@@ -133,7 +133,7 @@ export const read: Handler<Spec<"store import">> = async ({ args, options, json 
     throw new UsageError("BAD_OPTION", "--id is missing: the id of the block that is wanted", {});
   const chunks = readChunks(args.FILE);
   const first = chunks.next();
-  const importer = await openImport(args.DIR, options.id);
+  const importer = await openImport(args.DIR, options.id, { rehash: options.rehash });
   try {
     importer.take(first.value ?? new Uint8Array());
     // The store has those that an interrupted import has taken already.

@@ -110,8 +110,13 @@ export const INSPECT = {
     options: {
       block: { ...BLOCK, about: "the block to write, by height or id; default: the newest" },
       base: { about: "writes only the difference from this block", value: "BLOCK" },
+      portable: {
+        about:
+          "writes a format that depends on no hash: for a version of stillpoint that hashes in another way",
+      },
     },
-    about: 'Another store imports it with "stillpoint store DIR import FILE".',
+    about:
+      'Another store imports it with "stillpoint store DIR import FILE", with --rehash if it is portable.',
     example: "inspect state export block.export --base 7",
   },
   "proof check": {

@@ -47,7 +47,12 @@ export const STORE = {
   "store import": {
     summary: 'imports a block from a file of "inspect DIR export"',
     arguments: { DIR, FILE: { about: "the file", completes: "file" } },
-    options: { id: { about: "required: the id of the block; nothing else is imported", value: "ID" } },
+    options: {
+      id: { about: "required: the id of the block; nothing else is imported", value: "ID" },
+      rehash: {
+        about: "the file is portable: computes all hashes anew, by which the block may get another id",
+      },
+    },
     about: "Run it again to continue an import that was interrupted, also from another file.",
     no: "if the file does not have the block with this id, whole",
     example: "store copy import block.export --id 3f…",
