@@ -1,7 +1,6 @@
 /** stillpoint/testing: what its documentation shows, and that it agrees with a runtime to the bit. */
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,23 +28,6 @@ before(async () => {
   writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
   writeFileSync(join(directory, "bank.ts"), block("ts"));
   bank = await compileGuest(join(directory, "bank.ts"));
-});
-
-test("the tests in guest/README.md pass", () => {
-  const file = (name: string): string =>
-    JSON.stringify(new URL(`../../runtime/${name}`, import.meta.url).href);
-  const script = block("js")
-    .replace('"stillpoint/compile"', file("compile.ts"))
-    .replace('"stillpoint/testing"', file("testing.ts"));
-  writeFileSync(join(directory, "bank.test.js"), script);
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const { status, stdout } = spawnSync(process.execPath, ["--test", "bank.test.js"], {
-    cwd: directory,
-    encoding: "utf8",
-    env,
-  });
-  assert.equal(status, 0, stdout);
-  assert.match(stdout, /pass 3/);
 });
 
 test("a fault is told as guest/README.md tells it", async () => {

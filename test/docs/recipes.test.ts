@@ -5,8 +5,8 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { blocksOf, pageOf, writeBlock } from "./pages.ts";
-import { ENV, ROOT } from "./stillpoint.ts";
+import { ENV, ROOT } from "../cli/stillpoint.ts";
+import { blocksOf, writeBlock } from "./pages.ts";
 
 test("the recipes work", () => {
   // At a fixed place, so that the compiler's cache knows the contracts again.
@@ -14,7 +14,7 @@ test("the recipes work", () => {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
-  const names = blocksOf(pageOf("recipes.md")).map((block) => writeBlock(directory, block));
+  const names = blocksOf("docs/recipes.md").map((block) => writeBlock(directory, block));
   assert.ok(!names.includes(null), "every block names its file");
   const tests = names.filter((name): name is string => /\.test\.mjs$/.test(name ?? ""));
   const { status, stdout, stderr } = spawnSync(

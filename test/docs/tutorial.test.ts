@@ -5,10 +5,10 @@ import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { directoryWithPackage, ENV, type Ended, MAIN } from "../cli/stillpoint.ts";
 import { blocksOf, pageOf, writeBlock } from "./pages.ts";
-import { directoryWithPackage, ENV, type Ended, MAIN } from "./stillpoint.ts";
 
-const steps = pageOf("tutorial.md").split(/^## /m).slice(1);
+const steps = pageOf("docs/tutorial.md").split(/^## /m).slice(1);
 
 test("the tutorial does what it says", (t) => {
   const directory = directoryWithPackage("tutorial");
@@ -17,7 +17,7 @@ test("the tutorial does what it says", (t) => {
   assert.equal(steps.length, 6);
   for (const step of steps) {
     let said = "";
-    for (const block of blocksOf(step)) {
+    for (const block of blocksOf("docs/tutorial.md", step)) {
       const { language, text } = block;
       if (language === "text") {
         for (const line of text.trim().split("\n")) assert.ok(said.includes(line), `${line} in\n${said}`);
