@@ -1,4 +1,4 @@
-/** npm run producer -- serve|follow|replicate [OPTION…] */
+/** npm run producer -- serve|read|replicate [OPTION…] */
 
 import {
   type Command,
@@ -12,8 +12,8 @@ import {
 } from "../../runtime/cli/terminal.ts";
 import { UsageError } from "../../runtime/index.ts";
 import type { Address } from "./bank.ts";
-import { Follower } from "./follower.ts";
 import { ProducerNode } from "./node.ts";
+import { ReadingNode } from "./reader.ts";
 import { replicate } from "./replica.ts";
 
 const HELP = `A block producer: payments over HTTP, into durable blocks, with proofs.
@@ -25,7 +25,7 @@ const HELP = `A block producer: payments over HTTP, into durable blocks, with pr
       --durability WHICH  block: what is answered is on the disk; the default. pipelined: it soon will be
       --upgrade           a bank with another program than guest/bank.ts gets this one; else it is not served
       --workers N         worker threads, of "replicate" as well; default: one for each core, at most 8
-  producer follow --store DIR                     answers reads from the store of a producer on this machine
+  producer read --store DIR                       answers reads from the store of a producer on this machine
       --port N            default 8546
   producer replicate --store DIR --from URL       takes the state of another node, and makes its blocks again
       --id ID             the block to begin with, if it is known from elsewhere
@@ -48,8 +48,8 @@ const command: Command = {
   name: "producer",
   help: HELP,
   run: async ([what = "", ...args]) => {
-    const run = { serve, follow, replicate: replicateFrom }[what];
-    if (run === undefined) throw new UsageError("BAD_OPTION", "say serve, follow or replicate");
+    const run = { serve, read, replicate: replicateFrom }[what];
+    if (run === undefined) throw new UsageError("BAD_OPTION", "say serve, read or replicate");
     await run(args);
     return EXIT_OK;
   },
@@ -86,16 +86,16 @@ async function serve(args: string[]): Promise<void> {
   say({ stopped: node.bank.head.id, height: node.bank.head.height });
 }
 
-async function follow(args: string[]): Promise<void> {
+async function read(args: string[]): Promise<void> {
   const { values } = parseOptions(args, { ...LISTENING, store: TEXT });
-  const follower = await Follower.open({
+  const reader = await ReadingNode.open({
     store: given("store", values.store),
     onEvent: ({ kind, height, block }) => say({ kind, height, block }),
     ...listening(values, 8546),
   });
-  say({ ready: follower.url });
-  await Promise.race([asked(), follower.following]);
-  await follower.stop();
+  say({ ready: reader.url });
+  await Promise.race([asked(), reader.following]);
+  await reader.stop();
 }
 
 async function replicateFrom(args: string[]): Promise<void> {

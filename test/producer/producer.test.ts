@@ -1,4 +1,4 @@
-/** The producer, its follower and its replica, as people run them: in processes, over HTTP. */
+/** The producer, its reader and its replica, as people run them: in processes, over HTTP. */
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -14,7 +14,7 @@ const wallet = (name: string): Wallet => new Wallet(createHash("sha256").update(
 const program = await bankProgram();
 const SERVE = ["--port", "0", "--block-ms", "5", "--workers", "1"];
 
-test("a node, a follower in another process, and a second node that goes on", () =>
+test("a node, a reader in another process, and a second node that goes on", () =>
   withCommands(async (start, path) => {
     const [alice, bob] = [wallet("alice"), wallet("bob")];
     const serve = ["serve", "--store", path, "--founder", alice.address, ...SERVE];
@@ -35,12 +35,12 @@ test("a node, a follower in another process, and a second node that goes on", ()
     assert.deepEqual(await account(url, program, alice.address), { balance: SUPPLY - 6n, sequence: 1n });
     assert.deepEqual(await account(url, program, `0x${"77".repeat(20)}`), { balance: 0n, sequence: 0n });
 
-    // The follower answers the same, and hears of what comes.
-    const follower = start("follow", "--store", path, "--port", "0");
-    const there = await follower.url();
+    // The reader answers the same, and hears of what comes.
+    const reader = start("read", "--store", path, "--port", "0");
+    const there = await reader.url();
     assert.deepEqual(await account(there, program, bob.address), { balance: 6n, sequence: 0n });
     const { height } = await pay(url, alice, bob.address, 10n);
-    await follower.line(({ kind, height: told }) => kind === "commit" && told === height);
+    await reader.line(({ kind, height: told }) => kind === "commit" && told === height);
     assert.deepEqual(await account(there, program, bob.address), { balance: 16n, sequence: 0n });
     await assert.rejects(ask(there, "/payments", {}), { code: "NO_ROUTE" });
 
@@ -64,7 +64,7 @@ test("a node, a follower in another process, and a second node that goes on", ()
     assert.equal(await node.end("SIGTERM"), 0);
     const final = await last;
     assert.equal(node.lines.at(-1)?.height, final.height);
-    assert.equal(await follower.end("SIGINT"), 0);
+    assert.equal(await reader.end("SIGINT"), 0);
     assert.equal(await replica.end("SIGTERM"), 0);
 
     const second = start("serve", "--store", copy, "--founder", bob.address, ...SERVE);

@@ -1,5 +1,5 @@
 /**
- * A follower: another process on the producer's machine, which reads the same store. It runs nothing and can
+ * A reader: another process on the producer's machine, which reads the same store. It runs nothing and can
  * disturb nobody. It answers reads with proofs, so that these cost the producer no time, and tells what
  * becomes of the head.
  */
@@ -10,13 +10,13 @@ import { type FollowEvent, openReader, type Reader } from "../../runtime/store.t
 import { bankProgram } from "./bank.ts";
 import { readRoutes } from "./routes.ts";
 
-/** What a follower follows, and who is told. */
-export interface FollowerOptions extends ListenOptions {
+/** What is read, and who is told. */
+export interface ReaderOptions extends ListenOptions {
   readonly store: string;
   readonly onEvent?: (event: FollowEvent) => void;
 }
 
-export class Follower {
+export class ReadingNode {
   readonly #reader: Reader;
   readonly #listener: Listener;
   readonly #following: Promise<void>;
@@ -27,7 +27,7 @@ export class Follower {
     this.#following = following;
   }
 
-  static async open({ store, onEvent, ...listen }: FollowerOptions): Promise<Follower> {
+  static async open({ store, onEvent, ...listen }: ReaderOptions): Promise<ReadingNode> {
     const reader = await openReader(store);
     try {
       // Reads look at one block until the next one has been told.
@@ -42,7 +42,7 @@ export class Follower {
           onEvent?.(event);
         }
       })();
-      return new Follower(reader, listener, following);
+      return new ReadingNode(reader, listener, following);
     } catch (error) {
       await reader.close();
       throw error;
