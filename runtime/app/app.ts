@@ -9,16 +9,15 @@
  * block, whatever its bytes are.
  */
 
-import { badArgument } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Block, BlockFault, Candidate, ForkOptions, Runtime } from "../index.ts";
 import type { AddressLike, Call, Contracts, Outcome, Query, Transaction } from "../typed/client.ts";
 import { fixedBytes } from "../typed/codec.ts";
 import { nonceOf } from "./authentication.ts";
 import { blockMessage, type Entry, type Input, readMessage, readResults } from "./blocks.ts";
-import { inputOf, NOBODY, runAsView } from "./calls.ts";
+import { checkLength, inputOf, NOBODY, runAsView } from "./calls.ts";
 import { appEvents } from "./events.ts";
-import { AUTHENTICATION_GAS, TRANSACTION_BYTES_MAX } from "./guest/messages.ts";
+import { AUTHENTICATION_GAS } from "./guest/messages.ts";
 import { Intake } from "./intake.ts";
 import { openRuntime } from "./open.ts";
 import type {
@@ -58,6 +57,7 @@ export class App<Typed extends object = Contracts> {
   readonly options: AppOptions;
   readonly #programs: Programs;
   readonly #pool: Pool;
+  readonly #gas: number;
   /** Null: callers are trusted. */
   readonly #intake: Intake | null;
   #queue: Promise<unknown> = Promise.resolve();
@@ -66,6 +66,7 @@ export class App<Typed extends object = Contracts> {
     this.runtime = runtime;
     this.chain = chain;
     this.options = options;
+    this.#gas = options.gas ?? GAS;
     this.#programs = new Programs(runtime);
     this.#pool = new Pool(options.authenticate !== undefined);
     const isOpen = options.authenticate === undefined;
@@ -124,7 +125,7 @@ export class App<Typed extends object = Contracts> {
   /**
    * Puts a transaction into the pool: a call that `from` makes or `by` signs, or its bytes, as `encode` and
    * `Signer` make them. The promise is resolved when a block has it, however it ended, or at once if the next
-   * block would not let it in; it is rejected only if the app is closed before.
+   * block would not let it in; it is rejected only if the app is closed before, or by `withdraw`.
    *
    * @throws UsageError BAD_ARGUMENT for a call that is no transaction, and for a sender that is no address
    */
@@ -423,6 +424,11 @@ export class App<Typed extends object = Contracts> {
     return Math.max(Date.now(), before);
   }
 
+  /** Empties the pool: no block here is to take what waits, and whoever waits for it is told why. */
+  withdraw(reason: Error): void {
+    this.#pool.reject(reason);
+  }
+
   // ---- looking --------------------------------------------------------------------------------------------
 
   /**
@@ -473,7 +479,7 @@ export class App<Typed extends object = Contracts> {
   async close(): Promise<void> {
     await this.#intake?.idle();
     await this.#queue;
-    this.#pool.reject(new UsageError("CLOSED", "the app is closed, and no block took the transaction"));
+    this.withdraw(new UsageError("CLOSED", "the app is closed, and no block took the transaction"));
     await this.runtime.close();
   }
 
@@ -481,18 +487,9 @@ export class App<Typed extends object = Contracts> {
     await this.close();
   }
 
-  get #gas(): number {
-    return this.options.gas ?? GAS;
-  }
-
   #encode(call: Call, from: AddressLike | undefined): Uint8Array {
     return inputOf(this.#program.client, call, "transaction", from);
   }
-}
-
-function checkLength(bytes: Uint8Array): Uint8Array {
-  if (bytes.length <= TRANSACTION_BYTES_MAX) return bytes;
-  throw badArgument("the length of a transaction", bytes.length, `at most ${TRANSACTION_BYTES_MAX} bytes`);
 }
 
 function wrong(text: string): UsageError {

@@ -1,5 +1,6 @@
 /** Calls of an app's functions: makes their inputs, and runs them as views. */
 
+import { badArgument } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Runtime } from "../index.ts";
 import { isOfLibrary } from "../program/source-map/sources.ts";
@@ -14,6 +15,7 @@ import {
 } from "../typed/client.ts";
 import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import { readInterface } from "../typed/interface.ts";
+import { TRANSACTION_BYTES_MAX } from "./guest/messages.ts";
 import type { QueryOptions } from "./options.ts";
 import { APP, type AppProgram } from "./programs.ts";
 
@@ -68,4 +70,10 @@ export function placeIn(stack: readonly Frame[]): string | undefined {
   const places = stack.map(({ source, callSite }) => callSite ?? source);
   const place = places.find((each) => each !== null && !isOfLibrary(each));
   return place ? `${place.file}:${place.line}` : undefined;
+}
+
+/** Bytes of a transaction that a block can have. */
+export function checkLength(bytes: Uint8Array): Uint8Array {
+  if (bytes.length <= TRANSACTION_BYTES_MAX) return bytes;
+  throw badArgument("the length of a transaction", bytes.length, `at most ${TRANSACTION_BYTES_MAX} bytes`);
 }

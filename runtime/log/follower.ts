@@ -177,8 +177,8 @@ export function follow(
   log: BlockLog,
   options?: FollowOptions,
 ): Promise<Follower<RuntimeArguments, Block>>;
-export function follow(
-  target: App,
+export function follow<Typed extends object>(
+  target: App<Typed>,
   log: BlockLog,
   options?: FollowOptions,
 ): Promise<Follower<AppArguments, Produced>>;

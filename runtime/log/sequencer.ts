@@ -194,6 +194,7 @@ export class Sequencer<Arguments extends unknown[] = unknown[], Result = unknown
     for await (const next of this.#log.read({ after: this.#last })) {
       const { term, writer, id } = next.entry;
       if (term > this.#term) {
+        this.#hints.close();
         this.#ended = fenced(this.#writer, writer, next.number);
         throw this.#ended;
       }
@@ -260,8 +261,8 @@ export function sequence(
   log: BlockLog,
   options: SequenceOptions,
 ): Promise<Sequencer<RuntimeArguments, Block>>;
-export function sequence(
-  target: App,
+export function sequence<Typed extends object>(
+  target: App<Typed>,
   log: BlockLog,
   options: SequenceOptions,
 ): Promise<Sequencer<AppArguments, Produced>>;
