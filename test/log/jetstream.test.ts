@@ -17,6 +17,7 @@ import { baseSeed } from "../seed.ts";
 import { withDirectory } from "../store/directory.ts";
 import { chaos } from "./chaos.ts";
 import { NatsServer, natsServer } from "./nats.ts";
+import { canMount, smallDisk } from "./small-disk.ts";
 
 const found = natsServer();
 const skip = "missing" in found ? found.missing : false;
@@ -31,10 +32,9 @@ after(async () => {
 /** Hands a server and a connection to `use`. */
 async function withServer(
   use: (connection: NatsConnection, server: NatsServer, directory: string) => Promise<void>,
-  limits: readonly string[] = [],
 ): Promise<void> {
   await withDirectory(async (directory) => {
-    const server = new NatsServer(program, `${directory}-nats`, limits);
+    const server = new NatsServer(program, `${directory}-nats`);
     endings.push(() => server.kill());
     await server.start();
     const connection = await server.connect();
@@ -128,6 +128,48 @@ test("a stream that is full refuses a block, and takes it once there is room", {
     assert.equal(runtime.head.height, 1);
     await streams.update("chain", { max_bytes: -1 });
     assert.equal((await sequencer.produce(metadata(2, 1))).height, 2);
+  });
+});
+
+test("a disk that is full: nothing is acknowledged and nothing lost, and it goes on with room", {
+  skip: skip || canMount(),
+}, async (t) => {
+  await withDirectory(async (directory) => {
+    const disk = await smallDisk(`${directory}-nats`);
+    const server = new NatsServer(program, `${directory}-nats`, ["nsenter", `--mount=${disk.namespace}`]);
+    endings.push(() => server.kill(), disk.end);
+    await server.start();
+    const connection = await server.connect();
+    endings.push(() => connection.close());
+    const log = await jetStreamLog({ connection, stream: "chain", timeoutMs: 500 });
+    await using one = await open([], OPTIONS);
+    await using two = await open([], OPTIONS);
+    const sequencer = await sequence(one, log, { writer: "a" });
+    await sequencer.produce(metadata(1, 0));
+    disk.fill();
+    let made = 1;
+    const refused = new Set<string>();
+    while (refused.size === 0 && made < 10_000) {
+      await sequencer.produce(metadata(made + 1, 0)).then(
+        () => made++,
+        ({ code }) => refused.add(code),
+      );
+    }
+    t.diagnostic(`${made} blocks, then ${[...refused]}`);
+    assert.ok(refused.has("LOG_UNCERTAIN") || refused.has("LOG_FULL"), [...refused].join());
+    assert.equal(one.head.height, made);
+    disk.free();
+    await server.kill();
+    await server.start();
+    while ((await sequencer.produce(metadata(made + 1, 1)).catch(() => null)) === null);
+    const follower = await follow(two, log);
+    while ((await follower.metrics()).lag > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+    assert.equal(two.head.id, one.head.id);
+    assert.ok(one.head.height > made);
+    await follower.stop();
+    await connection.close();
+    await server.kill();
+    await disk.end();
   });
 });
 

@@ -36,14 +36,15 @@ export function natsServer(): { readonly program: string } | { readonly missing:
 export class NatsServer {
   readonly #program: string;
   readonly #directory: string;
-  readonly #limits: readonly string[];
+  readonly #before: readonly string[];
   #process: ChildProcess | null = null;
   #port = 0;
 
-  constructor(program: string, directory: string, limits: readonly string[] = []) {
+  /** `before` is put before its command. */
+  constructor(program: string, directory: string, before: readonly string[] = []) {
     this.#program = program;
     this.#directory = directory;
-    this.#limits = limits;
+    this.#before = before;
   }
 
   get url(): string {
@@ -51,12 +52,14 @@ export class NatsServer {
   }
 
   async start(): Promise<void> {
-    mkdirSync(this.#directory, { recursive: true });
+    const ports = `${this.#directory}-ports`;
+    for (const path of [this.#directory, ports]) mkdirSync(path, { recursive: true });
     const port = this.#port === 0 ? "-1" : `${this.#port}`;
-    const place = ["--store_dir", this.#directory, "--ports_file_dir", this.#directory];
-    const args = ["--jetstream", "--addr", "127.0.0.1", "--port", port, ...place, ...this.#limits];
-    this.#process = spawn(this.#program, args, { stdio: "ignore" });
-    const file = join(this.#directory, `nats-server_${this.#process.pid}.ports`);
+    const place = ["--store_dir", this.#directory, "--ports_file_dir", ports];
+    const args = ["--jetstream", "--addr", "127.0.0.1", "--port", port, ...place];
+    const [command, ...rest] = [...this.#before, this.#program, ...args] as [string, ...string[]];
+    this.#process = spawn(command, rest, { stdio: "ignore" });
+    const file = join(ports, `nats-server_${this.#process.pid}.ports`);
     for (const end = Date.now() + START_MS; !existsSync(file); ) {
       if (Date.now() > end || this.#process.exitCode !== null) throw new Error("nats-server does not start");
       await sleep(20);
