@@ -165,7 +165,7 @@ const LAYERS: Record<string, readonly string[]> = {
   examples: [
     ...["base", "syscalls", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
     ...["runtime/cli", "runtime/app", "runtime/http", "runtime/node", "runtime/typed"],
-    ...["runtime/abci", "runtime/validator"],
+    ...["runtime/abci", "runtime/validator", "runtime/log"],
   ],
   scripts: ["base", "examples", "runtime/compile.ts", "runtime/batch", "runtime/app", "runtime/cli"],
 };

@@ -21,8 +21,6 @@ export type Bank = App<Contract>;
 
 /** Gas of a payment: it takes about 60,000. */
 export const GAS = 200_000;
-const OTHER_PROGRAM =
-  "the bank of the store has another program than guest/bank.ts; --upgrade gives it this one, in a block";
 /** Blocks whose inputs are kept, so that a node that was away can go on from where it stood. */
 const ARCHIVE = 1_000_000;
 
@@ -36,33 +34,39 @@ export async function openBank(options: Omit<AppOptions, "contract">): Promise<B
   return App.open<Contract>({ archiveBlocks: ARCHIVE, gas: GAS, ...options });
 }
 
-/** Opens the bank with `program`, and upgrades it if it has another and `isUpgrade` says so. */
+/** Opens the bank with `program` if it is new, else with what it has; `isOther`: that is another one. */
 export async function openBankWith(
   program: Uint8Array,
   options: Omit<AppOptions, "contract" | "program">,
-  isUpgrade: boolean,
-): Promise<Bank> {
+): Promise<{ readonly bank: Bank; readonly isOther: boolean }> {
   try {
-    return await openBank({ ...options, program });
+    return { bank: await openBank({ ...options, program }), isOther: false };
   } catch (error) {
     if (!(error instanceof UsageError) || error.code !== "UPGRADE") throw error;
-    if (!isUpgrade) throw new UsageError("UPGRADE", OTHER_PROGRAM, error.facts, { cause: error });
-  }
-  const bank = await openBank(options);
-  try {
-    await bank.upgrade({ program });
-    return bank;
-  } catch (error) {
-    await bank.close();
-    throw error;
+    return { bank: await openBank(options), isOther: true };
   }
 }
 
-/** Makes all the money, for `founder`, unless that has been done: the first block after the program's. */
-export async function foundBank(bank: Bank, founder: Address, amount: bigint): Promise<void> {
+/** The bank has another program than the one that it is to be opened with. */
+export function otherProgram(): UsageError {
+  const text =
+    "the bank of the store has another program than guest/bank.ts; --upgrade gives it this one, in a block";
+  return new UsageError("UPGRADE", text);
+}
+
+/**
+ * Makes all the money, for `founder`, unless that has been done: the first block after the program's, which
+ * `produce` makes.
+ */
+export async function foundBank(
+  bank: Bank,
+  founder: Address,
+  amount: bigint,
+  produce: () => Promise<unknown>,
+): Promise<void> {
   if (bank.state.supply?.value !== 0n) return;
   const founded = bank.submit(bank.client.Bank.found({ amount }), { from: founder });
-  await bank.produce();
+  await produce();
   const outcome = await founded;
   if (!outcome.ok) throw new Error(`the bank cannot be founded: ${outcome.error}`);
 }

@@ -8,6 +8,7 @@
 
 import type { Produced } from "../../runtime/app/index.ts";
 import type { Bank } from "./bank.ts";
+import type { Turn } from "./turn.ts";
 
 /** When a block is made, and who is told. */
 export interface BlockOptions {
@@ -23,14 +24,16 @@ const RETRY_MS_MAX = 5_000;
 
 export class BlockMaker {
   readonly #bank: Bank;
+  readonly #turn: Turn;
   readonly #options: BlockOptions;
   #timer: NodeJS.Timeout | null = null;
   #making: Promise<void> | null = null;
   #failures = 0;
   #stopped = false;
 
-  constructor(bank: Bank, options: BlockOptions) {
+  constructor(bank: Bank, turn: Turn, options: BlockOptions) {
     this.#bank = bank;
+    this.#turn = turn;
     this.#options = options;
   }
 
@@ -75,10 +78,11 @@ export class BlockMaker {
     if (this.#bank.waiting.length === 0) return;
     const start = performance.now();
     try {
-      const produced = await this.#bank.produce();
+      const produced = await this.#turn.produce();
       this.#failures = 0;
       this.#options.onBlock(produced, performance.now() - start);
     } catch (error) {
+      if (!this.#turn.writes) return; // another node makes the blocks now, and nothing waits here
       this.#failures++;
       this.#options.onError(error);
     }

@@ -1,5 +1,7 @@
-/** npm run producer -- serve|read|replicate [OPTION…] */
+/** npm run producer -- serve|follow|read|replicate [OPTION…] */
 
+import { hostname } from "node:os";
+import { resolve } from "node:path";
 import {
   type Command,
   choiceOption,
@@ -12,6 +14,7 @@ import {
 } from "../../runtime/cli/terminal.ts";
 import { UsageError } from "../../runtime/index.ts";
 import type { Address } from "./bank.ts";
+import { openLog } from "./log.ts";
 import { ProducerNode } from "./node.ts";
 import { ReadingNode } from "./reader.ts";
 import { replicate } from "./replica.ts";
@@ -25,6 +28,10 @@ const HELP = `A block producer: payments over HTTP, into durable blocks, with pr
       --durability WHICH  block: what is answered is on the disk; the default. pipelined: it soon will be
       --upgrade           a bank with another program than guest/bank.ts gets this one; else it is not served
       --workers N         worker threads, of "replicate" as well; default: one for each core, at most 8
+      --log WHERE         a directory, or nats://HOST:PORT/STREAM: each block goes in there first
+      --name NAME         with --log: who this node is, whenever it is started; default: the host and DIR
+  producer follow --store DIR --log WHERE         makes the log's blocks again, answers reads, stands by, and
+                                                  takes over at SIGUSR2; other options as "serve"
   producer read --store DIR                       answers reads from the store of a producer on this machine
       --port N            default 8546
   producer replicate --store DIR --from URL       takes the state of another node, and makes its blocks again
@@ -48,14 +55,17 @@ const command: Command = {
   name: "producer",
   help: HELP,
   run: async ([what = "", ...args]) => {
-    const run = { serve, read, replicate: replicateFrom }[what];
-    if (run === undefined) throw new UsageError("BAD_OPTION", "say serve, read or replicate");
+    const run = { serve, follow, read, replicate: replicateFrom }[what];
+    if (run === undefined) throw new UsageError("BAD_OPTION", "say serve, follow, read or replicate");
     await run(args);
     return EXIT_OK;
   },
 };
 
-async function serve(args: string[]): Promise<void> {
+const serve = (args: string[]): Promise<void> => runNode(args, false);
+const follow = (args: string[]): Promise<void> => runNode(args, true);
+
+async function runNode(args: string[], follows: boolean): Promise<void> {
   const { values } = parseOptions(args, {
     ...LISTENING,
     store: TEXT,
@@ -65,14 +75,22 @@ async function serve(args: string[]): Promise<void> {
     "block-count": { type: "string", default: "500" },
     durability: { type: "string", default: "block" },
     upgrade: { type: "boolean", default: false },
+    log: TEXT,
+    name: TEXT,
   });
-  const founder = given("founder", values.founder);
-  if (!/^0x[0-9a-f]{40}$/.test(founder)) {
+  const store = given("store", values.store);
+  const founder = follows ? values.founder : given("founder", values.founder);
+  if (founder !== undefined && !/^0x[0-9a-f]{40}$/.test(founder)) {
     throw new UsageError("BAD_OPTION", "--founder takes an address, 0x and 40 digits in lower case");
   }
+  const place = follows ? given("log", values.log) : values.log;
+  const open = place === undefined ? null : await openLog(place);
+  const writer = values.name ?? `${hostname()}:${resolve(store)}`;
   const node = await ProducerNode.open({
-    store: given("store", values.store),
-    founder: founder as Address,
+    store,
+    ...(founder === undefined ? {} : { founder: founder as Address }),
+    ...(open === null ? {} : { log: { log: open.log, writer, follows } }),
+    onBlock: ({ height, id }) => say({ kind: "commit", height, block: id }),
     durability: choiceOption("durability", values.durability, ["block", "pipelined"] as const),
     everyMs: integerOption("block-ms", values["block-ms"], 1, 60_000),
     count: integerOption("block-count", values["block-count"], 1, 5_000),
@@ -80,9 +98,22 @@ async function serve(args: string[]): Promise<void> {
     ...workersOf(values),
     ...listening(values, 8545),
   });
-  say({ ready: node.url, chain: node.bank.runtime.genesis, height: node.bank.head.height });
-  await asked();
-  await node.stop();
+  const { genesis: chain } = node.bank.runtime;
+  say({ ready: node.url, chain, height: node.bank.head.height, ...(await node.turn.standing()) });
+  const promote = (): void => {
+    node.turn
+      .promote()
+      .then(async () => say({ kind: "promoted", ...(await node.turn.standing()) }))
+      .catch((error) => printError(`producer: not promoted: ${error.message}`));
+  };
+  process.on("SIGUSR2", promote);
+  try {
+    await Promise.race([asked(), node.turn.failed]);
+  } finally {
+    process.off("SIGUSR2", promote);
+    await node.stop();
+    await open?.close();
+  }
   say({ stopped: node.bank.head.id, height: node.bank.head.height });
 }
 

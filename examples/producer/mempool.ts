@@ -12,6 +12,7 @@ import type { Outcome } from "../../runtime/app/index.ts";
 import { RequestError } from "../../runtime/http/checks.ts";
 import { type Bank, GAS } from "./bank.ts";
 import type { Payment } from "./transaction.ts";
+import type { Turn } from "./turn.ts";
 
 /** What became of a payment; it is in a block, which is on the disk. */
 export interface Receipt {
@@ -34,6 +35,7 @@ const LIMITS: MempoolLimits = { total: 10_000, each: 64 };
 
 export class Mempool {
   readonly #bank: Bank;
+  readonly #turn: Turn;
   readonly #limits: MempoolLimits;
   /** Called when one more waits. */
   readonly #onAdded: () => void;
@@ -42,8 +44,9 @@ export class Mempool {
   readonly #perSender = new Map<string, number>();
   #closed = false;
 
-  constructor(bank: Bank, onAdded: () => void, limits: MempoolLimits = LIMITS) {
+  constructor(bank: Bank, turn: Turn, onAdded: () => void, limits: MempoolLimits = LIMITS) {
     this.#bank = bank;
+    this.#turn = turn;
     this.#onAdded = onAdded;
     this.#limits = limits;
   }
@@ -61,14 +64,15 @@ export class Mempool {
   /**
    * Resolves when a block with the payment is durable. The same payment may be sent any number of times.
    *
-   * @throws RequestError (CLOSING, MEMPOOL_FULL, TOO_MANY_OF_SENDER, REFUSED: it would fail); UsageError
-   *   (CLOSED: no block took it)
+   * @throws RequestError (CLOSING, FOLLOWS: other nodes make the blocks, MEMPOOL_FULL, TOO_MANY_OF_SENDER,
+   *   REFUSED: it would fail); UsageError (CLOSED: no block took it)
    */
   add(payment: Payment): Promise<Receipt> {
     const { id, from } = payment;
     const known = this.#receipts.get(id);
     if (known !== undefined) return known;
     if (this.#closed) throw new RequestError(503, "CLOSING", "the node is about to stop");
+    this.#turn.check();
     const ofSender = this.#perSender.get(from) ?? 0;
     if (this.size >= this.#limits.total)
       throw new RequestError(503, "MEMPOOL_FULL", "too many payments wait");

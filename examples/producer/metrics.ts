@@ -4,6 +4,7 @@ import type { Produced } from "../../runtime/app/index.ts";
 import type { Listener } from "../../runtime/http/listener.ts";
 import type { Bank } from "./bank.ts";
 import type { Mempool } from "./mempool.ts";
+import type { Turn } from "./turn.ts";
 
 /** Upper bounds of the histogram of block times, in seconds. */
 const BOUNDS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
@@ -12,6 +13,7 @@ const BOUNDS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 export interface Watched {
   readonly bank: Bank;
   readonly mempool: Mempool;
+  readonly turn: Turn;
   readonly listener: () => Pick<Listener, "openRequests">;
 }
 
@@ -42,8 +44,9 @@ export class Metrics {
     this.#errors++;
   }
 
-  text(): string {
-    const { bank, mempool, listener } = this.#watched;
+  async text(): Promise<string> {
+    const { bank, mempool, turn, listener } = this.#watched;
+    const { writes, term, lag } = await turn.standing();
     const { views, collections, heapUsedBytes, heapLimitBytes, workersDied, batches } =
       bank.runtime.metrics();
     const lines: string[] = [];
@@ -51,6 +54,9 @@ export class Metrics {
       lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, `${name} ${value}`);
     };
     metric("gauge", "producer_height", "Height of the latest block.", bank.head.height);
+    metric("gauge", "producer_writes", "1 if this node makes the blocks, 0 if it follows.", Number(writes));
+    metric("gauge", "producer_term", "Term of the log's writer; 0 without a log.", term);
+    metric("gauge", "producer_lag", "Blocks of the log that are not here yet.", lag);
     metric("gauge", "producer_waiting", "Payments that are checked or wait for a block.", mempool.size);
     metric("gauge", "producer_open_requests", "Requests that are not answered.", listener().openRequests);
     metric("counter", "producer_paid_total", "Payments made.", this.#paid);

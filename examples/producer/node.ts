@@ -4,32 +4,39 @@
  *
  * It stops in that order, too: it takes no more payments, makes the last block, answers whoever waits, and
  * closes the store. If it is killed instead, nothing that was answered is lost.
+ *
+ * With a log of blocks a node is one of several. The one whose turn it is makes blocks; the others make them
+ * again, answer reads, and can be promoted.
  */
 
-import type { Waiting } from "../../runtime/app/index.ts";
 import { Listener, type ListenOptions } from "../../runtime/http/listener.ts";
-import type { StoreOptions } from "../../runtime/index.ts";
+import type { Block, StoreOptions } from "../../runtime/index.ts";
 import { rpcRoutes } from "../../runtime/node/rpc.ts";
-import { type Address, type Bank, bankProgram, foundBank, openBankWith } from "./bank.ts";
+import { type Address, type Bank, bankProgram, foundBank, openBankWith, otherProgram } from "./bank.ts";
 import { BlockMaker, type BlockOptions } from "./blocks.ts";
 import { Exports } from "./exports.ts";
 import { Mempool } from "./mempool.ts";
 import { Metrics } from "./metrics.ts";
 import { nodeRoutes, readRoutes } from "./routes.ts";
 import { rpcMethods } from "./rpc.ts";
+import { type LogOptions, Turn } from "./turn.ts";
 
 /** How a node runs. */
 export interface NodeOptions extends ListenOptions, Pick<BlockOptions, "everyMs" | "count"> {
   /** Directory of its blocks. */
   readonly store: string;
   readonly durability?: NonNullable<StoreOptions["durability"]>;
-  /** Who gets all the money, if the bank is new. */
-  readonly founder: Address;
+  /** Who gets all the money, if the bank is new and this node makes blocks. */
+  readonly founder?: Address;
   readonly workers?: number;
   /** Default: guest/bank.ts. */
   readonly program?: Uint8Array;
   /** Whether a bank with another program is upgraded to this one. Default false: it is not opened. */
   readonly upgrade?: boolean;
+  /** Default: none, and this node makes the blocks. */
+  readonly log?: LogOptions;
+  /** Told of each block that becomes the head. */
+  readonly onBlock?: (block: Block) => void;
 }
 
 /** All the money there is. */
@@ -37,12 +44,14 @@ export const SUPPLY = 10n ** 15n;
 
 export class ProducerNode {
   readonly bank: Bank;
+  readonly turn: Turn;
   readonly #mempool: Mempool;
   readonly #blocks: BlockMaker;
   readonly #listener: Listener;
 
-  private constructor(bank: Bank, mempool: Mempool, blocks: BlockMaker, listener: Listener) {
+  private constructor(bank: Bank, turn: Turn, mempool: Mempool, blocks: BlockMaker, listener: Listener) {
     this.bank = bank;
+    this.turn = turn;
     this.#mempool = mempool;
     this.#blocks = blocks;
     this.#listener = listener;
@@ -50,20 +59,28 @@ export class ProducerNode {
 
   /** Opens the store, goes on where it stood, and listens. */
   static async open(options: NodeOptions): Promise<ProducerNode> {
-    const { store: path, durability = "block", founder, workers, everyMs, count, ...rest } = options;
-    const { upgrade = false, program = await bankProgram(), ...listen } = rest;
-    const opening = {
+    const { store: path, durability = "block", founder, workers, everyMs, count, log, ...rest } = options;
+    const { upgrade = false, program = await bankProgram(), onBlock, ...listen } = rest;
+    const { bank, isOther } = await openBankWith(program, {
       store: { path, durability },
-      order: (waiting: readonly Waiting[]) => waiting.slice(0, count),
+      order: (waiting) => waiting.slice(0, count),
       ...(workers === undefined ? {} : { workers }),
-    };
-    const bank = await openBankWith(program, opening, upgrade);
+    });
+    let turn: Turn | null = null;
     try {
-      await foundBank(bank, founder, SUPPLY);
+      if (onBlock !== undefined) void tell(bank, onBlock);
+      const begun = await Turn.begin(bank, log ?? null);
+      turn = begun;
+      if (begun.writes && isOther) {
+        if (!upgrade) throw otherProgram();
+        await begun.produce({ upgrade: { program } });
+      }
+      if (begun.writes && founder !== undefined)
+        await foundBank(bank, founder, SUPPLY, () => begun.produce());
       const onError = options.onError ?? ((error) => console.error(error));
-      const mempool: Mempool = new Mempool(bank, () => blocks.wake());
-      const metrics = new Metrics({ bank, mempool, listener: () => listener });
-      const blocks = new BlockMaker(bank, {
+      const mempool: Mempool = new Mempool(bank, begun, () => blocks.wake());
+      const metrics = new Metrics({ bank, mempool, turn: begun, listener: () => listener });
+      const blocks = new BlockMaker(bank, begun, {
         everyMs,
         count,
         onBlock: (produced, ms) => metrics.block(produced, ms),
@@ -82,8 +99,9 @@ export class ProducerNode {
         },
         { ...listen, onError },
       );
-      return new ProducerNode(bank, mempool, blocks, listener);
+      return new ProducerNode(bank, begun, mempool, blocks, listener);
     } catch (error) {
+      await turn?.stop();
       await bank.close();
       throw error;
     }
@@ -97,10 +115,15 @@ export class ProducerNode {
     this.#mempool.close();
     await this.#blocks.stop();
     await this.#listener.close();
+    await this.turn.stop();
     await this.bank.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+}
+
+async function tell(bank: Bank, onBlock: (block: Block) => void): Promise<void> {
+  for await (const event of bank.runtime.events()) if (event.kind === "commit") onBlock(event.made);
 }

@@ -54,7 +54,8 @@ export function nodeRoutes(node: {
     "GET /export": () => node.exports.latest(),
     "GET /export/:id/:number": async ({ parts: { id = "", number = "" } }) =>
       new Content("application/octet-stream", await node.exports.chunk(id, number)),
-    "GET /metrics": () => new Content("text/plain; version=0.0.4; charset=utf-8", node.metrics.text()),
+    "GET /metrics": async () =>
+      new Content("text/plain; version=0.0.4; charset=utf-8", await node.metrics.text()),
     "GET /health": () => {
       const { failures } = node.blocks;
       if (failures === 0) return { ok: true };

@@ -118,7 +118,7 @@ test("paths that lead elsewhere", async () => {
 });
 
 test("a mempool that is full, of one sender or of all, and one that closes", async () => {
-  const mempool = new Mempool(node.bank, () => {}, { total: 5, each: 3 });
+  const mempool = new Mempool(node.bank, node.turn, () => {}, { total: 5, each: 3 });
   const sent = (from: Wallet) => openPayment(from.sign(chain, bob.address, 1n), chain);
   const waiting = [1, 2, 3].map(() => mempool.add(sent(alice)));
   assert.throws(() => mempool.add(sent(alice)), { code: "TOO_MANY_OF_SENDER", status: 429 });
