@@ -6,8 +6,8 @@
  *
  * An outcome of a batch has no text, only the line and the column of an abort. A failure with a number keeps
  * it in the column's place: FAILURE_FLAG · file << 16 · number, where the file is an index into a list that
- * the program's interface has. The SDK's own failures have the numbers below and no line; those of a program
- * begin at FAILURES_OWN.
+ * the program's interface has. The SDK's own failures have the numbers below, and a line in programs of
+ * contracts only (typed/mark.ts); those of a program begin at FAILURES_OWN.
  */
 
 /** Set in the column of an abort that is a failure with a number. */
@@ -22,6 +22,8 @@ export const FAILURE_OVERFLOW: u32 = FAILURE_FLAG | 3;
 export const FAILURE_INPUT: u32 = FAILURE_FLAG | 4;
 /** An input of a typed program names a function that it does not have. */
 export const FAILURE_NO_FUNCTION: u32 = FAILURE_FLAG | 5;
+/** An abort without a name, in a program of contracts. */
+export const FAILURE_ABORT: u32 = FAILURE_FLAG | 6;
 /** The number of a program's first failure. */
 export const FAILURES_OWN: u32 = 64;
 

@@ -157,7 +157,7 @@ async function built(
   const source = toPosix(relative(base, entry));
   const typed = await typedGuest({ source, base, lock, prints }, options);
   const compile = (layout: CompileOptions): Promise<Compiled> => {
-    const flags = compilerFlags({ ...layout, ...options });
+    const flags = [...compilerFlags({ ...layout, ...options }), ...(typed?.flags ?? [])];
     return compiled(
       { source: typed?.entry ?? source, base, name: source, flags, texts: typed?.texts ?? NO_TEXTS },
       options,

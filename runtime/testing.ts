@@ -73,12 +73,15 @@ export interface TestState {
 export class GuestFault extends StillpointError {
   /** Functions that were running, the innermost first. */
   readonly frames: readonly Frame[];
+  /** Of an abort its line in the low half, its column in the high half; else 0. */
+  readonly abortCode: bigint;
 
-  constructor(entry: string, fault: string, events: readonly TraceEvent[]) {
+  constructor(entry: string, fault: string, events: readonly TraceEvent[], abortCode: bigint) {
     const last = events.at(-1);
     const { text, facts, stack } = last?.what === "end" ? last : { text: "", facts: {}, stack: [] };
     super("GUEST_FAULT", `"${entry}" faulted\n${formatFaults(events)}`, { ...facts, entry, fault, text });
     this.frames = stack;
+    this.abortCode = abortCode;
   }
 }
 
@@ -371,8 +374,9 @@ export class TestProcess {
     }
   }
 
-  #fault(entry: string, { fault } = this.#process): GuestFault {
-    return new GuestFault(entry, FAULT_NAMES[fault] as string, this.#events);
+  #fault(entry: string, { fault, line, column } = this.#process): GuestFault {
+    const code = (BigInt(column) << 32n) | BigInt(line);
+    return new GuestFault(entry, FAULT_NAMES[fault] as string, this.#events, code);
   }
 
   #outcomes(): TestOutcome[] {

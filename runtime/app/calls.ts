@@ -5,14 +5,7 @@ import { UsageError } from "../errors.ts";
 import type { Runtime } from "../index.ts";
 import { isOfLibrary } from "../program/source-map/sources.ts";
 import type { Frame } from "../testing.ts";
-import {
-  type AddressLike,
-  type Call,
-  Client,
-  type Contracts,
-  failureCode,
-  type Outcome,
-} from "../typed/client.ts";
+import { type AddressLike, type Call, Client, type Contracts, type Outcome } from "../typed/client.ts";
 import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import { readInterface } from "../typed/interface.ts";
 import { TRANSACTION_BYTES_MAX } from "./guest/messages.ts";
@@ -59,10 +52,7 @@ export async function runAsView(
     ...(on === undefined ? {} : { block: on }),
     ...(gas === undefined ? {} : { gas }),
   });
-  // The first frame of an abort is the line and column that it names; a failure is numbered by these.
-  const { line = 0, column = 0 } = stack[0]?.source ?? {};
-  const code = failureCode(line, column >>> 0, view.text);
-  return client.outcome(call.selector, { ...view, code, reason: view.text, at: placeIn(stack) });
+  return client.outcome(call.selector, { ...view, reason: view.text, at: placeIn(stack) });
 }
 
 /** The innermost line of the author's own that was running, as "bank.ts:42"; undefined: none is known. */

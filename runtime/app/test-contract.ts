@@ -6,14 +6,7 @@
 import { buildGuest, printingGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
 import { GuestFault, type Lost, type TestOutcome, TestProcess, type TestState } from "../testing.ts";
-import {
-  type AddressLike,
-  type Call,
-  Client,
-  type Contracts,
-  failureCode,
-  type Outcome,
-} from "../typed/client.ts";
+import { type AddressLike, type Call, Client, type Contracts, type Outcome } from "../typed/client.ts";
 import { MIGRATE_ENTRY, SETUP_ENTRY, TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import type { Lock } from "../typed/guest.ts";
 import { readInterface } from "../typed/interface.ts";
@@ -215,10 +208,14 @@ function migrate(process: TestProcess, which: bigint, client: Client): void {
   } catch (error) {
     if (!(error instanceof GuestFault)) throw error;
     const { fault, text } = error.facts;
-    const { line = 0, column = 0 } = error.frames[0]?.source ?? {};
-    const code = failureCode(line, column >>> 0, String(text));
     const reason = { reason: String(text), at: placeIn(error.frames) };
-    const ending = { fault: String(fault), code, gasUsed: 0, output: new Uint8Array(), ...reason };
+    const ending = {
+      fault: String(fault),
+      code: error.abortCode,
+      gasUsed: 0,
+      output: new Uint8Array(),
+      ...reason,
+    };
     const outcome = client.outcome(0, ending) as Extract<Outcome, { ok: false }>;
     const said = `the migration failed: ${outcome.error}${outcome.at ? ` at ${outcome.at}` : ""}`;
     throw new UsageError("MIGRATION_FAULT", said, error.facts, { cause: error });

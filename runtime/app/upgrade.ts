@@ -15,7 +15,7 @@ import { badArgument } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import { encodeRulesChange, programHash, type RulesChange } from "../index.ts";
 import { readState } from "../program/decode/state.ts";
-import { Client, failureCode } from "../typed/client.ts";
+import { Client } from "../typed/client.ts";
 import { MIGRATE_ENTRY } from "../typed/entry.ts";
 import { type Interface, readInterface } from "../typed/interface.ts";
 import { checkUpgrade } from "../typed/upgrade.ts";
@@ -164,8 +164,8 @@ export function programName(program: Uint8Array): string {
 /** If a migration has failed: the error with the contract's text of the failure, and its line. */
 export function migrationError(error: unknown, after: Interface): unknown {
   if (!(error instanceof UsageError) || error.code !== "MIGRATION_FAULT") return error;
-  const { fault, text, line, column } = error.facts;
-  const code = failureCode(Number(line), Number(column), String(text));
+  const { fault, line, column } = error.facts;
+  const code = (BigInt(column as number) << 32n) | BigInt(line as number);
   const ending = { fault: String(fault), code, gasUsed: 0, output: new Uint8Array() };
   const outcome = new Client(after).outcome(0, ending);
   if (outcome.ok) return error;

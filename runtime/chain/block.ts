@@ -12,6 +12,7 @@ import { loadProcess, type Process } from "../image/process.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
 import { encodeHeader } from "../proof/header.ts";
 import { changeOf, decodeChange, type RetainedInput } from "./change.ts";
+import type { Trace } from "./results.ts";
 import type { KnownRules } from "./rulebook.ts";
 
 /**
@@ -44,11 +45,19 @@ export interface Block {
 /**
  * The root faulted: there is no block, and the runtime stands where it stood before. `trace` with the same
  * metadata tells where, and what its children did. `facts` has the height, the fault, the text of an abort
- * with line and column, and the gas used; `index` is the block's among those of a `reorg`; `transaction` is
- * there where the root aborts with a text that begins with "transaction 17", say.
+ * with line and column, and the gas used; `program` is the hash of one that it asked for in vain; `index` is
+ * the block's among those of a `reorg`; `transaction` is there where the root aborts with a text that begins
+ * with "transaction 17", say.
  */
 export class BlockFault extends StillpointError {
-  constructor(height: number, fault: string, process: Process, text: string) {
+  /** `program`: the hash of one that it asked for in vain. */
+  constructor(
+    height: number,
+    fault: string,
+    process: AbortPlace,
+    text: string,
+    program: string | null = null,
+  ) {
     const { line, column, gasUsed } = process;
     const place = line === 0 ? "" : ` (${line}:${column})`;
     const what = text === "" ? fault : `${fault}: ${text}${place}`;
@@ -56,22 +65,52 @@ export class BlockFault extends StillpointError {
     const advice =
       fault === "out-of-gas"
         ? "Give the block more gas or less to do"
-        : `formatFaults(await runtime.trace({ metadata })) shows where${NO_PROGRAM.test(text) ? NAMES : ""}`;
-    super("BLOCK_FAULT", `the root faulted in block ${height}: ${what}. ${advice}`, {
+        : "formatFaults(await runtime.trace({ metadata })) shows where";
+    const missing =
+      program === null ? "" : `No program has the hash ${program}: give its bytes in "programs". `;
+    super("BLOCK_FAULT", `the root faulted in block ${height}: ${what}. ${missing}${advice}`, {
       height,
       fault,
       text,
       line,
       column,
       gasUsed,
+      ...(program === null ? {} : { program }),
       ...(transaction === undefined ? {} : { transaction: Number(transaction) }),
     });
   }
 }
 
+/** What an error tells of an aborted process. */
+type AbortPlace = Pick<Process, "line" | "column" | "gasUsed">;
+
 /** In the text of an abort: a program was not found, or not admitted. */
 const NO_PROGRAM = /\bE_BAD_PROGRAM\b/;
-const NAMES = ", and names a program that was not given";
+
+/**
+ * The error itself, or, where the root may have asked for a program that nobody gave, one that names it: the
+ * block is run once more for that.
+ */
+export async function withProgram(error: unknown, trace: () => Promise<Trace>): Promise<unknown> {
+  if (!(error instanceof BlockFault)) return error;
+  const { height, fault, text, line, column, gasUsed } = error.facts as unknown as BlockFacts;
+  if (!NO_PROGRAM.test(text)) return error;
+  const { events } = await trace();
+  const asked = events.filter((event) => event.what === "put" && event.path.length === 0);
+  const last = asked.at(-1);
+  const program = last?.what === "put" ? last.unknownProgram : undefined;
+  return program === undefined
+    ? error
+    : new BlockFault(height, fault, { line, column, gasUsed }, text, program);
+}
+
+/** Facts of a block's fault. */
+interface BlockFacts extends AbortPlace {
+  readonly height: number;
+  readonly fault: string;
+  readonly text: string;
+}
+
 /** How the message of an abort names the transaction that the root was at: "transaction 17: …". */
 const TRANSACTION = /^transaction (\d{1,15})\b/;
 

@@ -13,7 +13,7 @@ import { JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 import { packPlan } from "../worker/upgrade.ts";
 import type { ViewJob } from "../worker/views.ts";
-import type { BlockRun } from "./block.ts";
+import { type BlockRun, withProgram } from "./block.ts";
 import { bytesMade } from "./bounds.ts";
 import { type CollectOptions, Collector } from "./collector.ts";
 import type { EventFields, EventKind, Events } from "./events.ts";
@@ -272,7 +272,8 @@ export class Engine {
     try {
       return await this.inTurn(run);
     } catch (error) {
-      if (!isHeapFull(error)) throw error;
+      const again = () => this.trace(start, metadata ?? 0, gas, plan.rules);
+      if (!isHeapFull(error)) throw await withProgram(error, again);
     }
     // Views take no room that a block needs: no block is forgotten on their account.
     const { views } = this.pool;

@@ -18,7 +18,10 @@ export interface Trace {
 export interface View {
   readonly path: readonly number[];
   readonly status: "returned" | "faulted";
-  /** What the entry returned, 0 after a fault. */
+  /**
+   * What the entry returned; of an abort its line in the low half, its column in the high half; of any other
+   * fault 0.
+   */
   readonly code: bigint;
   readonly output: Uint8Array;
   readonly gasUsed: number;

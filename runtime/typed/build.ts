@@ -62,7 +62,8 @@ export async function analyseGuest(
   const description = describe(model, layout);
   // Without the nodes of the parser.
   const places = { ...layout, regions: description.state };
-  return { entry: path, texts, description, layout: places, docs, hasPrints };
+  const flags = ["--use", `abort=${syntax.sdkModule.replace(/\/index$/, "")}/typed/mark/aborted`];
+  return { entry: path, flags, texts, description, layout: places, docs, hasPrints };
 }
 
 function describe(model: Model, layout: Layout): Interface {

@@ -77,7 +77,7 @@ export interface Failed<Failure extends string> {
   readonly ok: false;
   /** The name that it failed with; nothing of what it did is left. */
   readonly error: Failure | CommonFailure;
-  /** Where the program says so, as "bank.ts:42", if that is known. */
+  /** The author's line, as "bank.ts:42"; of traps and out of gas in tests and views only. */
   readonly at?: string;
   /** Which limit it met, in a sentence, if that is known: of gas always, of memory in tests and queries. */
   readonly reason?: string;
@@ -112,16 +112,11 @@ const SDK_FAILURES: Readonly<Record<number, CommonFailure>> = {
   3: "overflow",
   4: "input",
   5: "no such function",
+  6: "abort",
 };
+/** The number of an abort without a name. */
+const ABORT = 6;
 const FAILURE_FLAG = 0x80000000;
-
-/** The code of an abort that named this place. The SDK's failures name none: they are known by their text. */
-export function failureCode(line: number, column: number, text: string): bigint {
-  const [known] = Object.entries(SDK_FAILURES).find(([, name]) => name === text) ?? [];
-  const isNumbered = column >= FAILURE_FLAG || known === undefined;
-  const number = isNumbered ? column : FAILURE_FLAG + Number(known);
-  return (BigInt(number) << 32n) | BigInt(line);
-}
 
 export class Client {
   readonly description: Interface;
@@ -186,7 +181,7 @@ export class Client {
   outcome(selector: number, ending: Ending): Outcome {
     const { fault, refusal, code, gasUsed, output } = ending;
     if (refusal !== undefined) return { ok: false, error: refusal, gasUsed };
-    if (fault === "abort") return { ok: false, ...this.#failure(code), gasUsed };
+    if (fault === "abort") return { ok: false, ...this.#failure(code, ending.at), gasUsed };
     if (fault !== "none") return { ok: false, ...faultOf(ending), gasUsed };
     const { returns } = this.#functions.get(selector) as FunctionType;
     const decoder = new Decoder(this.description, output);
@@ -207,15 +202,17 @@ export class Client {
     return { name, fields: decoder.value({ kind: "record", name }) as Event["fields"] };
   }
 
-  #failure(code: bigint): { error: CommonFailure | string; at?: string } {
+  /** `known`: where it was, if the code does not say. */
+  #failure(code: bigint, known: string | undefined): { error: CommonFailure | string; at?: string } {
     const line = Number(code & 0xffffffffn);
     const column = Number((code >> 32n) & 0xffffffffn);
-    if (column < FAILURE_FLAG) return { error: "abort", ...(line > 0 ? { at: `line ${line}` } : {}) };
-    const number = column & 0xffff;
+    const isNumbered = column >= FAILURE_FLAG;
+    const number = isNumbered ? column & 0xffff : ABORT;
     const { files, failures } = this.description;
-    if (number < FAILURES_OWN) return { error: SDK_FAILURES[number] ?? "abort" };
     const file = files[(column >>> 16) & 0x7fff];
-    return { error: failures[number - FAILURES_OWN] ?? "abort", at: `${file}:${line}` };
+    const at = isNumbered && line > 0 ? `${file}:${line}` : known;
+    const error = SDK_FAILURES[number] ?? failures[number - FAILURES_OWN] ?? "abort";
+    return { error, ...(at === undefined ? {} : { at }) };
   }
 }
 

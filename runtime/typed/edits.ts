@@ -6,17 +6,18 @@
 
 import type { Field } from "./interface.ts";
 import type { Layout } from "./layout.ts";
+import { type Insertion, MARKED_FILES_MAX, marksOf } from "./marks.ts";
 import { KINDS, type Model, type RecordModel } from "./model.ts";
 import type { RecordOf } from "./places.ts";
 import { printing, printsOf } from "./prints.ts";
 import { type AuthorFile, type ClassDeclaration, decorator, type Syntax, startOf, textOf } from "./syntax.ts";
 import { copyExpression, helpers, putStatements, storeStatement, takeExpression } from "./wire.ts";
 
-interface Edit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
-}
+/** What is written instead of a part of a source. */
+type Edit = Insertion;
+
+/** Fields of these types take no value that is too long; an option may have none. */
+const BOUNDED: ReadonlySet<string> = new Set(["string", "bytes", "vector", "array", "option"]);
 
 const FAILURE_FLAG = 0x80000000;
 
@@ -44,15 +45,18 @@ export function editedSources(
         ...failureEdits(file, model),
         ...placeEdits(file, layout),
         ...printEdits(syntax, file, prints),
+        ...marks(syntax, file, model),
       ];
-      const printer = `import { print as __print, printed as __text } from "${sdk(file.path)}/typed/debug";`;
+      const from = `${sdk(file.path)}/typed`;
       const records = model.records.filter((record) => record.file === file);
-      const text = `${apply(file.text, edits)}${prints ? `\n${printer}\n` : ""}`;
-      if (records.length === 0) return [file.path, text];
-      const wire = `import { Wire as __Wire } from "${sdk(file.path)}/typed/wire";`;
       const types = records.flatMap(({ fields }) => fields.map(({ type }) => type));
-      const added = [wire, ...helpers(types, "__Wire", recordOf)].join("\n");
-      return [file.path, `${text}\n${added}\n`];
+      const added = [
+        `import { mark as __mark } from "${from}/mark";`,
+        ...(prints ? [`import { print as __print, printed as __text } from "${from}/debug";`] : []),
+        ...(records.length === 0 ? [] : [`import { Wire as __Wire } from "${from}/wire";`]),
+        ...helpers(types, "__Wire", recordOf),
+      ];
+      return [file.path, `${[apply(file.text, edits), ...added].join("\n")}\n`];
     }),
   );
 }
@@ -136,6 +140,13 @@ function accessors({ name, type, offset }: Field, written: string, recordOf: Rec
 function textOfRecord({ name, fields }: RecordModel): string {
   const parts = fields.map((field) => `"${field.name}: " + __text(this.${field.name})`);
   return `"${name} { " + ${parts.join(' + ", " + ')} + " }"`;
+}
+
+function marks(syntax: Syntax, file: AuthorFile, { files, records }: Model): Edit[] {
+  const index = file.isModule ? -1 : files.indexOf(file.path);
+  if (index < 0 || index >= MARKED_FILES_MAX) return [];
+  const bounded = records.flatMap(({ fields }) => fields.filter(({ type }) => BOUNDED.has(type.kind)));
+  return marksOf(syntax, file, index, new Set(["value", ...bounded.map(({ name }) => name)]));
 }
 
 function printEdits(syntax: Syntax, file: AuthorFile, prints: boolean): Edit[] {

@@ -35,6 +35,8 @@ export interface GuestLayout {
 export interface TypedGuest {
   /** The entry that is compiled instead of the author's. */
   readonly entry: string;
+  /** Flags for asc besides the usual ones. */
+  readonly flags: readonly string[];
   /** Texts that stand for those of files. */
   readonly texts: ReadonlyMap<string, string>;
   readonly description: Interface;

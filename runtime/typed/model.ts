@@ -96,7 +96,7 @@ export interface Model {
   readonly functions: readonly FunctionModel[];
   readonly state: readonly StateModel[];
   readonly failures: readonly FailureModel[];
-  /** Files with failures, in the order of their numbers. */
+  /** The author's files, and modules with failures, in the order of their numbers. */
   readonly files: readonly string[];
   readonly failureNames: readonly string[];
   /** What a type takes in memory. */
@@ -442,7 +442,8 @@ class Analysis {
       }
     }
     const failureNames = [...new Set(calls.map(({ name }) => name))].sort();
-    const files = [...new Set(calls.map(({ path }) => path))].sort();
+    const own = this.#syntax.files.filter(({ isModule }) => !isModule).map(({ path }) => path);
+    const files = [...new Set([...own, ...calls.map(({ path }) => path)])].sort();
     if (failureNames.length > FAILURES_MAX - FAILURES_OWN || files.length > FILES_MAX)
       throw errorAt(
         (calls[0] as (typeof calls)[0]).node,

@@ -14,6 +14,7 @@ import type {
   NamedTypeNode,
   NewExpression,
   Node,
+  PropertyAccessExpression,
   Source,
   VariableStatement,
 } from "assemblyscript";
@@ -44,6 +45,8 @@ export interface AuthorFile {
   readonly path: string;
   readonly text: string;
   readonly source: Source;
+  /** Whether it is a module of the SDK's, compiled as the author's own files are. */
+  readonly isModule: boolean;
   /** Names that it imports from the SDK, and what they are called there. */
   readonly sdk: ReadonlyMap<string, string>;
 }
@@ -110,7 +113,9 @@ export class Syntax {
     if (errors.length > 0) throw compileError(entry, errors.join("\n\n"));
     for (const [path, text] of texts) {
       const source = program.sources.find(({ normalizedPath }) => normalizedPath === path);
-      if (source !== undefined) syntax.files.push({ path, text, source, sdk: syntax.#sdkNames(source) });
+      const isModule = path !== entry && sources.isSdk(path);
+      if (source === undefined) continue;
+      syntax.files.push({ path, text, source, isModule, sdk: syntax.#sdkNames(source) });
     }
     syntax.files.sort((a, b) => (a.path < b.path ? -1 : 1));
     return syntax;
@@ -214,13 +219,20 @@ export class Syntax {
       : null;
   }
 
-  /** The node and all below it, in the order of the source. */
-  *walk(node: Node): Generator<Node> {
+  /** Whether it runs code, or reads or writes an element or one of these properties. */
+  runs(node: Node, properties: ReadonlySet<string>): boolean {
+    const { Call, New, ElementAccess, PropertyAccess } = this.#kinds;
+    if ([Call, New, ElementAccess].includes(node.kind)) return true;
+    return node.kind === PropertyAccess && properties.has((node as PropertyAccessExpression).property.text);
+  }
+
+  /** The node and all below it, in the order of the source, but for what is `left` out. */
+  *walk(node: Node, left?: ReadonlySet<unknown>): Generator<Node> {
     yield node;
     for (const [key, value] of Object.entries(node)) {
       if (key === "range" || key === "parent") continue;
       for (const child of Array.isArray(value) ? value : [value]) {
-        if (child instanceof this.#as.Node) yield* this.walk(child as Node);
+        if (child instanceof this.#as.Node && !left?.has(child)) yield* this.walk(child as Node, left);
       }
     }
   }

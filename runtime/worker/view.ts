@@ -116,8 +116,8 @@ export class ViewServer {
     const answer: Omit<ViewAnswer, "output"> = {
       faulted,
       fault: end.fault,
-      codeLow: faulted ? 0 : end.codeLow,
-      codeHigh: faulted ? 0 : end.codeHigh,
+      codeLow: faulted ? end.line : end.codeLow,
+      codeHigh: faulted ? end.column : end.codeHigh,
       gasUsed: end.gasUsed,
       text: textOf(heap, end, fault),
       stack: faulted ? fault.frames : [],

@@ -120,7 +120,7 @@ test("what is refused: with the codes of JSON-RPC, and without a stack", async (
     [await call("submitt", {}), -32601, /no method "submitt"; there are: interface, submit,/],
     [await call("constructor", {}), -32601, /no method/],
     [await call("query", []), -32602, /params must be an object/],
-    [await call("query", { call: "Bank.pay" }), -32602, /to: expected/],
+    [await call("query", { call: "Bank.pay" }), -32602, /Bank.pay.to is missing/],
     [await call("query", { call: "Bank.none" }), -32602, /no function Bank\.none; there are: Bank\.pay,/],
     [
       await call("submit", { call: "Bank.pay", args: { to: bob, amount: 1 }, from: "bob" }),

@@ -47,9 +47,9 @@ test("values, failures by name and line, and events", async () => {
     },
     { ok: false, error: "not yours", at: at("not yours") },
     { ok: false, error: "overdraft", at: at("overdraft") },
-    { ok: false, error: "overflow" },
-    { ok: false, error: "no such entry" },
-    { ok: false, error: "overflow" },
+    { ok: false, error: "overflow", at: at("plus(amount, FEE)") },
+    { ok: false, error: "no such entry", at: at("accounts.get(from)") },
+    { ok: false, error: "overflow", at: at("plus(account.balance") },
     { ok: false, error: "out of gas", reason: "all of its 500 gas was used" },
   ]);
   const { accounts, fees } = app.state;
@@ -139,7 +139,11 @@ test("views and checks look at a block and keep nothing", async () => {
   const balance = async (who: string, options = {}) => app.query(balanceOf?.({ who }) as never, options);
   assert.deepEqual(withoutGas(await balance(alice)), { ok: true, value: 59n, events: [] });
   assert.deepEqual(withoutGas(await balance(alice, { on: before })), { ok: true, value: 100n, events: [] });
-  assert.deepEqual(withoutGas(await balance(bob, { on: before })), { ok: false, error: "no such entry" });
+  assert.deepEqual(withoutGas(await balance(bob, { on: before })), {
+    ok: false,
+    error: "no such entry",
+    at: at("accounts.get(who)"),
+  });
   const check = (call: never, from = alice) => app.check(call, { from });
   assert.deepEqual(await check(mint?.({ to: bob, amount: 1n }) as never).then(withoutGas), {
     ok: true,
