@@ -24,10 +24,8 @@
 
 import { assert } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
-import { highOf, joined, lowOf } from "../u64.ts";
 import {
   CLAIMED,
-  DEPTH,
   DONE,
   ENTRIES,
   ENTRIES_LIMIT,
@@ -37,35 +35,29 @@ import {
   ERROR_LENGTH,
   FAILED,
   FREE,
-  GAS_HIGH,
-  GAS_LOW,
   HIGH_WATER,
   HOME,
   KEPT,
   KIND,
   MAIN_ENTRIES,
   MAIN_THREAD,
-  METADATA,
-  ORIGIN,
   ORPHAN,
   PARENT,
   PARENT_SEQUENCE,
-  PATH,
   PAUSED,
   POSTED,
   POSTER,
   RESULT,
   RULES,
-  RUN,
   SEQUENCE,
   START,
   STATE,
   STATE_BITS,
   STATE_MASK,
-  UPGRADE,
   USED,
   WRITING,
 } from "./board-layout.ts";
+import { readJob, writeJob } from "./entry.ts";
 import { JOB_VIEW, type Job, type Memo, NO_ENTRY, type Outcome } from "./job.ts";
 import { Signals } from "./signals.ts";
 
@@ -106,22 +98,11 @@ export class Board {
     const words = this.#words;
     const at = entryAt(entry);
     words[at + SEQUENCE] = ((words[at + SEQUENCE] as number) + 1) | 0;
-    words[at + KIND] = job.kind;
-    words[at + START] = job.start;
+    writeJob(words, at, job);
     words[at + RESULT] = 0;
-    words[at + DEPTH] = job.path.length;
-    for (let i = 0; i < job.path.length; i++) words[at + PATH + i] = job.path[i] as number;
     words[at + POSTER] = this.#self;
-    words[at + PARENT] = job.parent;
     words[at + PARENT_SEQUENCE] =
       job.parent === NO_ENTRY ? 0 : (words[entryAt(job.parent) + SEQUENCE] as number);
-    words[at + METADATA] = job.metadata;
-    words[at + ORIGIN] = job.origin;
-    words[at + RUN] = job.run;
-    words[at + RULES] = job.rules;
-    words[at + UPGRADE] = job.upgrade;
-    words[at + GAS_LOW] = lowOf(job.gas);
-    words[at + GAS_HIGH] = highOf(job.gas);
     const posted = this.#turn(entry, this.#mine(WRITING), POSTED);
     assert(posted, "board: a job was written into another thread's entry");
     this.signals.raise(job.kind === JOB_VIEW);
@@ -129,20 +110,7 @@ export class Board {
   }
 
   job(entry: number): Job {
-    const at = entryAt(entry);
-    const word = (i: number): number => this.#words[at + i] as number;
-    return {
-      kind: word(KIND),
-      start: word(START) >>> 0,
-      path: Array.from({ length: word(DEPTH) }, (_, i) => word(PATH + i)),
-      metadata: word(METADATA) >>> 0,
-      gas: joined(word(GAS_LOW), word(GAS_HIGH)),
-      parent: word(PARENT),
-      origin: word(ORIGIN),
-      run: word(RUN),
-      rules: word(RULES) >>> 0,
-      upgrade: word(UPGRADE) >>> 0,
-    };
+    return readJob(this.#words, entryAt(entry));
   }
 
   /**
