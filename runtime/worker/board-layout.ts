@@ -5,6 +5,7 @@
  *   bytes   from ERROR_AT on: for each entry, the description of an error
  */
 
+import { placeOf } from "../kernel/slots/slot-pool.ts";
 import { TREE_DEPTH_LIMIT } from "../limits.ts";
 
 export const FREE = 0;
@@ -40,6 +41,8 @@ export const ORIGIN = 13;
 export const RUN = 14;
 export const RULES = 15;
 export const UPGRADE = 16;
+/** 1: the poster ran the process last, and so others leave it to that for a while. */
+export const RESERVED = 17;
 export const PATH = 18;
 
 // Words before the entries; the first are those of Signals.
@@ -51,7 +54,16 @@ export const PAUSED = 6;
 export const USED = 7;
 /** The thread whose last job was the main thread's, from then until it begins another. */
 export const HOME = 8;
-export const ENTRIES = 16;
+/** The thread that ran the process at a path last, by the path's hash: as many words as LAST_RAN_WORDS. */
+export const LAST_RAN = 16;
+export const LAST_RAN_WORDS = 256;
+export const ENTRIES = LAST_RAN + LAST_RAN_WORDS;
+
+/** Where the words of an entry begin. */
+export const entryAt = (entry: number): number => ENTRIES + entry * ENTRY_WORDS;
+/** Which word says who ran the process at this path last. */
+export const lastRanAt = (path: readonly number[]): number =>
+  LAST_RAN + (placeOf(path) & (LAST_RAN_WORDS - 1));
 export const ERROR_BYTES = 2048;
 export const ERROR_AT = (ENTRIES + ENTRIES_LIMIT * ENTRY_WORDS) * 4;
 

@@ -21,10 +21,13 @@ export class Signals {
     return Atomics.load(this.#words, SIGNAL);
   }
 
-  /** Sleeps until somebody raises the signal, unless that has happened since `signal` was read. */
-  sleep(signal: number): void {
+  /**
+   * Sleeps until somebody raises the signal, unless that has happened since `signal` was read; no longer than
+   * `patienceMs`.
+   */
+  sleep(signal: number, patienceMs = Number.POSITIVE_INFINITY): void {
     Atomics.add(this.#words, WAITERS, 1);
-    Atomics.wait(this.#words, SIGNAL, signal);
+    Atomics.wait(this.#words, SIGNAL, signal, patienceMs);
     Atomics.sub(this.#words, WAITERS, 1);
   }
 

@@ -149,7 +149,7 @@ class Worker implements Jobs {
       if (entry !== NO_ENTRY) this.#begin(entry);
       else if (this.#preparations.length > 0) this.#preparations.shift()?.();
       else if (serves === "views") board.signals.sleepViews(signal);
-      else board.signals.sleep(signal);
+      else board.signals.sleep(signal, board.patience.milliseconds);
     }
   }
 
@@ -192,7 +192,7 @@ class Worker implements Jobs {
       if (outcome.state !== "pending") return outcome;
       const entry = board.claimAny(ticket);
       if (entry !== NO_ENTRY) this.#work(entry);
-      else if (spins > SPINS) board.signals.sleep(signal);
+      else if (spins > SPINS) board.signals.sleep(signal, board.patience.milliseconds);
     }
   }
 
@@ -215,6 +215,7 @@ class Worker implements Jobs {
   enter(ticket: Ticket, child: number): Ticket {
     const outer = this.#entry;
     this.#path.push(child);
+    if (!this.#alone) this.#board.runs(this.#path);
     // An activation without a job of its own posts for the nearest one that has one.
     if (ticket !== NO_TICKET) this.#entry = ticket;
     return outer;
@@ -342,6 +343,7 @@ class Worker implements Jobs {
     const process = loadProcess(heap, job.start);
     this.#path = [...job.path];
     if (job.kind === JOB_ACTIVATE) {
+      this.#board.runs(job.path);
       return publishProcess(heap, this.#kernel.activate(process, job.path.length, placeOf(job.path)));
     }
     if (job.kind === JOB_TRACE) return this.#trace(process, job);

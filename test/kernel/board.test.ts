@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Board, createBoard, MAIN_THREAD } from "../../runtime/worker/board.ts";
-import { JOB_RESUME, NO_ENTRY } from "../../runtime/worker/job.ts";
+import { JOB_ACTIVATE, JOB_RESUME, NO_ENTRY } from "../../runtime/worker/job.ts";
 import { NO_RECORD } from "../../runtime/worker/timeline.ts";
 
 const RESULT = 7;
@@ -99,4 +99,53 @@ test("after a death the threads are named that go on at jobs of the dead", () =>
   assert.equal(b.claim(waiting), false, "what nobody has begun is void");
   assert.equal(b.claim(entry), true, "what the dead had begun is to be done again");
   assert.equal(main.withdraw(entry), 2);
+});
+
+/** A job of the child at `path`, as its parent posts it. */
+const child = (board: Board, path: readonly number[]): number =>
+  board.post({
+    kind: JOB_ACTIVATE,
+    start: 1,
+    path,
+    metadata: 0,
+    gas: 0,
+    parent: NO_ENTRY,
+    run: 0,
+    rules: 0,
+    upgrade: 0,
+    origin: NO_RECORD,
+  });
+
+const pause = (): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+
+test("a child that its parent's thread ran last is left to that, for a while", () => {
+  const { a, b } = boards();
+  a.runs([1]);
+  const entry = child(a, [1]);
+  assert.equal(b.claimAny(), NO_ENTRY);
+  assert.ok(b.patience.milliseconds < 5, "looks again soon");
+  assert.equal(a.take(entry, 1).state, "claimed");
+  a.free(entry);
+  const again = child(a, [1]);
+  assert.equal(again, entry);
+  // It is another job, which has not waited yet.
+  pause();
+  assert.equal(b.claimAny(), NO_ENTRY);
+  pause();
+  assert.equal(b.claimAny(), again, "the parent is busy with something else");
+  assert.equal(b.patience.milliseconds, Number.POSITIVE_INFINITY);
+});
+
+test("a child that another thread ran last is anybody's, and so are all but one of several", () => {
+  const { a, b } = boards();
+  b.runs([1]);
+  assert.equal(b.claimAny(), NO_ENTRY);
+  const elsewhere = child(a, [1]);
+  assert.equal(b.claimAny(), elsewhere);
+  for (const number of [2, 3, 4]) a.runs([number]);
+  const [first, ...others] = [2, 3, 4].map((number) => child(a, [number])) as [number, number, number];
+  assert.deepEqual([b.claimAny(), b.claimAny()], others);
+  assert.equal(b.claimAny(), NO_ENTRY);
+  assert.equal(a.claimAny(first), NO_ENTRY);
+  assert.equal(a.take(first, 1).state, "claimed");
 });
