@@ -278,9 +278,12 @@ test("a new project runs from the package as it is", () => {
   assert.equal(started.status, 0, started.stderr);
   assert.match(started.stdout, /paid: \{[^}]*ok: true[\s\S]*error: 'overdraft|error: 'no account/);
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-  const types = ["--typeRoots", join(ROOT, "node_modules/@types"), "--types", "node"];
+  const types = ["--typeRoots", join(ROOT, "node_modules/@types")];
   const typed = spawnSync(process.execPath, [tsc, "-p", hello, ...types], { env, encoding: "utf8" });
   assert.equal(typed.status, 0, typed.stdout);
+  const biome = [join(ROOT, "node_modules/@biomejs/biome/bin/biome"), "check", "--error-on-warnings"];
+  const linted = spawnSync(process.execPath, biome, { cwd: hello, env, encoding: "utf8" });
+  assert.equal(linted.status, 0, linted.stderr);
 });
 
 test("the command says its version, its help and what it does not know", () => {

@@ -168,8 +168,12 @@ function folded(lines: readonly string[]): string[] {
   return result;
 }
 
+/** Contracts put the number of a failure in the place of a column, above all columns. */
+const COLUMNS_MAX = 2 ** 31;
+
 function formatFrame({ name, source, callSite, offset }: Frame): string {
-  const words = ({ file, line, column }: Place): string => `${file}:${line}:${column}`;
+  const words = ({ file, line, column }: Place): string =>
+    column < COLUMNS_MAX ? `${file}:${line}:${column}` : `${file}:${line}`;
   const place = source === null ? `0x${offset.toString(16)}` : words(source);
   return `    at ${name} (${callSite === undefined ? "" : `${words(callSite)}, in `}${place})`;
 }

@@ -38,7 +38,7 @@ export function appNamed(given: string | undefined): string {
   const field = '"stillpoint": { "app": "contracts/bank.ts" }';
   throw new UsageError(
     "BAD_OPTION",
-    `which app? Give its file with --app, or name it in package.json: ${field}`,
+    `which app? Name its file on the command line, or in package.json: ${field}`,
   );
 }
 

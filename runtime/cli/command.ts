@@ -13,6 +13,8 @@ export interface ArgumentSpec {
   readonly about: string;
   /** Default "none". */
   readonly completes?: Completion;
+  /** Words that are offered. */
+  readonly choices?: readonly string[];
   readonly optional?: true;
   /** Any number of them; only the last argument. */
   readonly repeated?: true;

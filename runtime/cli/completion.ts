@@ -21,7 +21,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   local words kind
   words=$(stillpoint --complete "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null) || return
   kind=\${words%%$'\\n'*}
-  words=\${words#*$'\\n'}
+  words=\${words#"$kind"}
   COMPREPLY=($(compgen -W "$words" -- "\${COMP_WORDS[COMP_CWORD]}"))
   [ "$kind" = file ] && COMPREPLY+=($(compgen -f -- "\${COMP_WORDS[COMP_CWORD]}"))
   [ "$kind" = directory ] && COMPREPLY+=($(compgen -d -- "\${COMP_WORDS[COMP_CWORD]}"))
@@ -104,7 +104,7 @@ function offerOf(spec: CommandSpec, words: readonly string[], typed: string): Of
     else if (!word.includes("=") && takesValue(options, word)) i++;
   }
   const argument = Object.values(spec.arguments ?? {})[place];
-  return said([], typed, argument?.completes);
+  return said(argument?.choices ?? [], typed, argument?.completes);
 }
 
 function takesValue(options: NonNullable<CommandSpec["options"]>, word: string): boolean {

@@ -64,6 +64,7 @@ async function main(words: string[]): Promise<void> {
   const table = await import("./table.ts");
   const help = await import("./help.ts");
   const { findCommand, parseInput } = await import("./parse.ts");
+  if (first === "help" && rest.length > 0) return main([...rest, "--help"]);
   if (first !== undefined && first in table.EXAMPLES) return example(first, rest);
   const isHelp = words.includes("--help") || words.includes("-h");
   const found = findCommand(table.TABLE, words);

@@ -10,7 +10,7 @@ import { STORE } from "./table/store.ts";
 const OTHERS = {
   completion: {
     summary: "prints the completion script of a shell",
-    arguments: { SHELL: { about: "bash, zsh or fish" } },
+    arguments: { SHELL: { about: "bash, zsh or fish", choices: ["bash", "zsh", "fish"] } },
     about: `  bash: eval "$(stillpoint completion bash)" in ~/.bashrc
   zsh: eval "$(stillpoint completion zsh)" in ~/.zshrc, after compinit
   fish: stillpoint completion fish > ~/.config/fish/completions/stillpoint.fish`,

@@ -4,7 +4,8 @@
  * Standard output carries results and nothing else. Everything said beside them goes to standard error.
  */
 
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { inspect, type ParseArgsOptionsConfig, parseArgs, stripVTControlCharacters } from "node:util";
 import { StillpointError, UsageError } from "../errors.ts";
 
@@ -16,6 +17,8 @@ export const EXIT_USAGE = 2;
 /** Something that should not be possible: EX_SOFTWARE of sysexits.h. */
 export const EXIT_DEFECT = 70;
 
+/** Codes of other errors that are: what is named does not exist. */
+const MISTAKES: ReadonlySet<string> = new Set(["STORE_MISSING"]);
 /** Codes of usage errors that are not a mistake on the command line. */
 const ANSWERS: ReadonlySet<string> = new Set(["E_GUEST_COMPILE", "NO_INTERFACE", "SETUP_FAILED"]);
 
@@ -55,7 +58,8 @@ export async function runToExit(name: string, run: () => Promise<number>, json =
     if (json) printError(toJson({ error: { code, message, facts } }));
     else printError(`${name}: ${message}`);
     if (!json && code === "BAD_OPTION") printError(`${name}: --help lists what there is`);
-    process.exitCode = error instanceof UsageError && !ANSWERS.has(code) ? EXIT_USAGE : EXIT_FAILED;
+    const isMistake = error instanceof UsageError ? !ANSWERS.has(code) : MISTAKES.has(code);
+    process.exitCode = isMistake ? EXIT_USAGE : EXIT_FAILED;
   }
 }
 
@@ -156,12 +160,13 @@ export function formatRow(
 }
 
 /**
- * Writes what a command was asked to put into a file.
+ * Writes what a command was asked to put into a file, whose directory is made if there is none.
  *
  * @throws {UsageError} BAD_OPTION
  */
 export function writeOutput(file: string, data: string | Uint8Array): void {
   try {
+    mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, data);
   } catch (cause) {
     const message = `${file}: cannot be written: ${(cause as Error).message}`;
@@ -204,6 +209,11 @@ export async function withProgress<T>(what: string, work: () => Promise<T>): Pro
 /** 1234567 as 1,234,567, whatever the machine's locale. */
 export function grouped(value: number | bigint): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+/** "1 block", "2,000 blocks". */
+export function counted(count: number, what: string): string {
+  return `${grouped(count)} ${what}${count === 1 ? "" : "s"}`;
 }
 
 function visibleLength(cell: string): number {

@@ -1,5 +1,6 @@
 /** The message for words that are not a command: the present name of an old one, or the closest name. */
 
+import { existsSync } from "node:fs";
 import { overview } from "./help.ts";
 import { membersOf } from "./parse.ts";
 import { didYouMean } from "./suggest.ts";
@@ -19,11 +20,14 @@ export function unknownText(words: readonly string[]): string {
 function unknownMember(group: string, words: readonly string[]): string {
   const seconds = membersOf(TABLE, group).map((name) => name.slice(group.length + 1));
   const plain = words.filter((word) => !word.startsWith("-"));
-  const said = plain[1] ?? plain[0];
   const list = seconds.join(", ");
-  if (said === undefined) return `stillpoint ${group}: which of ${list}?`;
+  // The directory may come before the word or after it.
+  const said = plain.slice(0, 2).find((word) => didYouMean(word, seconds) !== "") ?? plain[1] ?? plain[0];
+  const isDirectory = plain.length === 1 && existsSync(said as string);
+  if (said === undefined || isDirectory) return `stillpoint ${group}: which of ${list}?`;
   const meant = didYouMean(said, seconds);
-  return `stillpoint ${group}: no command ${JSON.stringify(said)}${meant || ";"} there are ${list}`;
+  const are = seconds.length === 1 ? "is" : "are";
+  return `stillpoint ${group}: no command ${JSON.stringify(said)}${meant || ";"} there ${are} ${list}`;
 }
 
 /** What a name of another version or tool is here, with the words that were typed; null if it is none. */

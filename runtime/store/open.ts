@@ -79,8 +79,9 @@ export function requireStore(path: string): void {
   try {
     accessSync(`${path}/data.mdb`);
   } catch (cause) {
-    const reason = (cause as Error).message;
-    throw new StoreError("STORE_MISSING", `there is no store in ${path}: ${reason}`, { path }, { cause });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason = code === "ENOENT" ? "" : `: ${message}`;
+    throw new StoreError("STORE_MISSING", `there is no store in ${path}${reason}`, { path }, { cause });
   }
 }
 

@@ -43,6 +43,8 @@ test("submit and query work on a store, with the app and the setup of package.js
   );
   assert.equal(poor.status, 1);
   assert.match(poor.stderr, /^Bank\.pay failed: overdraft at contracts\/bank\.ts:\d+\n$/);
+  const { stdout: faults } = stillpoint("inspect", "state", "trace", "--faults");
+  assert.match(faults, /overdraft[^\n]*\n {4}at [^(]+\(contracts\/bank\.ts:\d+\)\n/, "a line, and no column");
   const now = stillpoint("query", "Bank.balanceOf", "who=$1", "--store", "state");
   assert.deepEqual([now.status, now.stdout], [0, "1040\n"]);
   const then = stillpoint("query", "Bank.balanceOf", "who=$1", "--store", "state", "--block", "1");
@@ -175,7 +177,7 @@ test("what cannot be called is refused in a sentence", () => {
       2,
       /--from takes an address/,
     ],
-    [["query", "Bank.supply", "--store", "nothing"], 1, /there is no store in nothing/],
+    [["query", "Bank.supply", "--store", "nothing"], 2, /there is no store in nothing/],
     [
       ["query", "Bank.supply", "--url", "http://127.0.0.1:1"],
       2,
@@ -190,7 +192,7 @@ test("what cannot be called is refused in a sentence", () => {
   refuses(
     stillpointIn(directory, "query", "Bank.supply", "--store", "state"),
     2,
-    /which app\? Give its file with --app/,
+    /which app\? Name its file on the command line/,
   );
 });
 

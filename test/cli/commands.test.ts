@@ -54,6 +54,7 @@ test("the overview names every command and group", () => {
   for (const name of [...Object.keys(GROUPS), ...Object.keys(EXAMPLES)])
     assert.ok(stdout.includes(name), name);
   assert.match(stdout, /^Exit codes:$/m);
+  assert.equal(stillpoint("help", "build").stdout, stillpoint("build", "--help").stdout);
   const bare = stillpoint();
   assert.deepEqual([bare.status, bare.stdout, bare.stderr], [2, "", stdout]);
 });
@@ -69,8 +70,9 @@ const wrong: readonly [args: string[], text: RegExp][] = [
     /^stillpoint: no command "biuld"; did you mean "build"\? --help lists what there is\n$/,
   ],
   [["frobnicate"], /^stillpoint: no command "frobnicate"; --help lists what there is\n$/],
-  [["build"], /missing argument: APP\.ts; usage: stillpoint build APP\.ts/],
-  [["build", "a.ts", "b.ts"], /unexpected argument "b\.ts"; usage: stillpoint build APP\.ts/],
+  [["interface"], /missing argument: FILE; usage: stillpoint interface FILE/],
+  [["build"], /which app\? Name its file on the command line, or in package\.json/],
+  [["build", "a.ts", "b.ts"], /unexpected argument "b\.ts"; usage: stillpoint build \[APP\.ts\]/],
   [["build", "a.ts", "--chekc"], /there is no option --chekc; did you mean "--check"\?/],
   [["build", "a.ts", "--check=yes"], /--check takes no value, found "yes"/],
   [["build", "a.ts", "--check", "--watch"], /exclude each other/],
@@ -92,6 +94,11 @@ const wrong: readonly [args: string[], text: RegExp][] = [
     ["store", "blocks", "state", "--json"],
     /"store blocks" is called: stillpoint inspect state blocks --json\n/,
   ],
+  [["inspect", "."], /^stillpoint inspect: which of blocks, process/],
+  [["proof", "chekc", "a.proof"], /no command "chekc"; did you mean "check"\? there is check\n$/],
+  [["inspect", "blocks", "/nowhere"], /^stillpoint inspect blocks: there is no store in \/nowhere\n$/],
+  [["query", "A.b", "--url", "here"], /--url takes a URL, as http:\/\/127\.0\.0\.1:8545, found "here"/],
+  [["new", "package.json/hello"], /package\.json: cannot be written: ENOTDIR/],
   [["init", "hello"], /"init" is called: stillpoint new hello\n/],
 ];
 
@@ -167,6 +174,8 @@ printf '%s\\n' "\${COMPREPLY[@]}"`,
   assert.deepEqual(completed("inspect", "state", "ve"), ["verify"]);
   assert.deepEqual(completed("compile", "complete.sh", "-o", "com"), ["complete.sh"]);
   assert.deepEqual(completed("build", "x.ts", "--w"), ["--watch"]);
+  assert.deepEqual(completed("build", ""), ["complete.sh"], "files, and not the word for them");
+  assert.deepEqual(completed("dev", "--port", ""), [""]);
   for (const shell of ["zsh", "fish"])
     assert.match(stillpoint("completion", shell).stdout, /stillpoint --complete/);
 });

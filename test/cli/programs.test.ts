@@ -19,14 +19,14 @@ const contract = join(project, "contracts/bank.ts");
 test("new makes a project, which builds as it is, and writes over nothing", () => {
   const made = stillpointIn(directory, "new", "hello");
   assert.equal(made.status, 0, made.stderr);
-  assert.match(made.stdout, /next:\n {2}cd hello\n {2}npm test\n {2}npm start\n$/);
-  const checked = stillpointIn(project, "build", "contracts/bank.ts", "--check");
+  assert.match(made.stdout, /next:\n {2}cd hello\n {2}npm test\n {2}npm start\nnpm install brings/);
+  const checked = stillpointIn(project, "build", "--check");
   assert.deepEqual([checked.status, checked.stdout, checked.stderr], [0, "", ""]);
   const again = stillpointIn(directory, "new", "hello");
   assert.equal(again.status, 2);
   assert.match(again.stderr, /hello exists and is not an empty directory: give another one/);
   const { scripts, dependencies } = JSON.parse(readFileSync(join(project, "package.json"), "utf8"));
-  assert.deepEqual(Object.keys(scripts), ["build", "test", "start", "dev"]);
+  assert.deepEqual(Object.keys(scripts), ["build", "test", "start", "dev", "check"]);
   assert.match(dependencies.stillpoint, /^file:/);
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   const typed = spawnSync(process.execPath, [tsc, "-p", join(project, "contracts")], { encoding: "utf8" });

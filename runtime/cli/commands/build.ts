@@ -1,11 +1,12 @@
 /** stillpoint build: module, layout and client of a program of contracts; once, or at every change. */
 
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { buildGuest, lockPath, lockText } from "../../compile.ts";
 import { StillpointError, UsageError } from "../../errors.ts";
 import { programHash } from "../../program/admit.ts";
 import { clientSource } from "../../typed/client-source.ts";
+import { appNamed } from "../app-file.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
 import {
@@ -30,7 +31,7 @@ interface Wanted {
 export const build: Handler<Spec<"build">> = async ({ args, options, json }) => {
   const { out, check, watch } = options;
   if (check && watch) throw new UsageError("BAD_OPTION", "--check and --watch exclude each other");
-  const wanted = { entry: resolve(args["APP.ts"]), out, check, json };
+  const wanted = { entry: appNamed(args["APP.ts"]), out, check, json };
   if (!watch) return buildOnce(wanted);
   await buildAgain(wanted);
   const watcher = watchSources(wanted.entry, () => buildAgain(wanted));
@@ -63,7 +64,6 @@ async function buildOnce({ entry, out, check, json }: Wanted): Promise<number> {
   }
   for (const [file, text] of changed) writeOutput(file, text);
   const directory = out ?? dirname(entry);
-  mkdirSync(directory, { recursive: true });
   const module = join(directory, `${basename(entry, ".ts")}.wasm`);
   writeOutput(module, program);
   const hash = Buffer.from(programHash(program)).toString("hex");

@@ -78,6 +78,11 @@ async function targetOf({ store, url, app, setup, ...signing }: Where): Promise<
     throw new UsageError("BAD_OPTION", "--chain and --key are for --signed");
   if (isSigned && url !== undefined)
     throw new UsageError("BAD_OPTION", "--signed is for --store: a node signs for its test accounts itself");
+  if (url !== undefined && !URL.canParse(url))
+    throw new UsageError(
+      "BAD_OPTION",
+      `--url takes a URL, as http://127.0.0.1:8545, found ${JSON.stringify(url)}`,
+    );
   if (url !== undefined && store === undefined) return connect(url);
   if (store === undefined || url !== undefined)
     throw new UsageError("BAD_OPTION", "give --store DIR, or --url URL of a node that runs");

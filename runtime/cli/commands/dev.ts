@@ -4,7 +4,6 @@
  * printed and the old program runs on. No state is ever dropped: to start afresh, use another store.
  */
 
-import { writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { App, signed } from "../../app/index.ts";
 import { StillpointError, UsageError } from "../../errors.ts";
@@ -14,7 +13,7 @@ import { readInterface } from "../../typed/interface.ts";
 import { loadApp } from "../app-file.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
-import { EXIT_OK, print, printError, toJson } from "../terminal.ts";
+import { EXIT_OK, print, printError, toJson, writeOutput } from "../terminal.ts";
 import { untilInterrupted, watchSources } from "../watch.ts";
 import { builtFiles } from "./build.ts";
 
@@ -49,7 +48,7 @@ export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
       const built = await builtFiles(file);
       if (Buffer.compare(built.program, current) === 0) return;
       const { block } = await app.upgrade({ program: built.program });
-      for (const [name, text] of built.files) writeFileSync(name, text);
+      for (const [name, text] of built.files) writeOutput(name, text);
       current = built.program;
       latest = readInterface(current);
       say(`upgraded at block ${block.height}: the state stays`);

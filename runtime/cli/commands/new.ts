@@ -1,13 +1,13 @@
 /** stillpoint new: makes a project that runs at once, from the sources in examples/project. */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../../errors.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
-import { EXIT_OK, print, toJson } from "../terminal.ts";
+import { EXIT_OK, print, toJson, writeOutput } from "../terminal.ts";
 import { builtFiles } from "./build.ts";
 
 /** Sources of the package, and where they go. */
@@ -16,6 +16,8 @@ const SOURCES: Readonly<Record<string, string>> = {
   "bank.test.ts": "test/bank.test.ts",
   "main.ts": "main.ts",
 };
+
+const TOOLS = ["@biomejs/biome", "@types/node", "typescript"];
 
 export const make: Handler<Spec<"new">> = async ({ args, json }) => {
   const directory = resolve(args.DIR);
@@ -26,12 +28,10 @@ export const make: Handler<Spec<"new">> = async ({ args, json }) => {
     texts[to] = readFileSync(join(root, "examples/project", from), "utf8");
   }
   for (const [name, text] of Object.entries(texts)) {
-    const file = join(directory, name);
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, text);
+    writeOutput(join(directory, name), text);
   }
   const { files } = await builtFiles(join(directory, "contracts/bank.ts"));
-  for (const [file, text] of files) writeFileSync(file, text);
+  for (const [file, text] of files) writeOutput(file, text);
   const steps = [
     `cd ${relative(process.cwd(), directory) || "."}`,
     ...(isInstalled(directory) ? [] : ["npm install"]),
@@ -44,6 +44,7 @@ export const make: Handler<Spec<"new">> = async ({ args, json }) => {
   }
   print(`made ${args.DIR}: contracts/bank.ts is the contract, test/ its test, main.ts a host`);
   print(`next:\n${steps.map((step) => `  ${step}`).join("\n")}`);
+  print("npm install brings what an editor needs, and npm run check: types, TypeScript, Biome");
   return EXIT_OK;
 };
 
@@ -91,9 +92,11 @@ function otherFiles(directory: string, root: string): Record<string, string> {
         test: "stillpoint test",
         start: "node main.ts",
         dev: "stillpoint dev",
+        check: "tsc && tsc -p contracts && biome check",
       },
       stillpoint: { app: "contracts/bank.ts", setup: "setup.json" },
       dependencies: { stillpoint: `file:${relative(directory, root)}` },
+      devDependencies: toolsOf(root),
     }),
     "tsconfig.json": json({
       compilerOptions: {
@@ -106,6 +109,7 @@ function otherFiles(directory: string, root: string): Record<string, string> {
         verbatimModuleSyntax: true,
         allowImportingTsExtensions: true,
         skipLibCheck: true,
+        types: ["node"],
         noEmit: true,
       },
       include: ["*.ts", "test/**/*.ts", "contracts/*.client.ts"],
@@ -117,9 +121,18 @@ function otherFiles(directory: string, root: string): Record<string, string> {
     }),
     "biome.json": json({
       extends: ["stillpoint/guest/biome.json"],
+      files: { includes: ["**", "!node_modules", "!**/*.client.ts", "!**/*.layout.json"] },
       formatter: { indentStyle: "space", indentWidth: 2, lineWidth: 110 },
+      json: { formatter: { expand: "always" } },
+      assist: { enabled: false },
     }),
     "setup.json": json({ Bank: { holders: Array.from({ length: 10 }, (_, i) => `$${i}`), amount: "1000" } }),
     ".gitignore": "node_modules\nstate\n*.wasm\n",
   };
+}
+
+/** What checks a project, in the versions that the package is made with. */
+function toolsOf(root: string): Record<string, string> {
+  const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return Object.fromEntries(TOOLS.map((name) => [name, devDependencies[name]]));
 }

@@ -5,7 +5,7 @@ import { type Block, Runtime } from "../../index.ts";
 import { openReader } from "../../store.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
-import { EXIT_FAILED, EXIT_OK, grouped, Progress, print, printError, toJson } from "../terminal.ts";
+import { counted, EXIT_FAILED, EXIT_OK, Progress, print, printError, toJson } from "../terminal.ts";
 import { HEAP_BYTES } from "./naming.ts";
 
 export const replay: Handler<Spec<"replay">> = async ({ args, options, json }) => {
@@ -45,7 +45,8 @@ export const replay: Handler<Spec<"replay">> = async ({ args, options, json }) =
   }
   progress.clear();
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  if (!json) print(`${grouped(chosen.length)} blocks made again in ${seconds} s, to the same roots and data`);
+  if (!json)
+    print(`${counted(chosen.length, "block")} made again in ${seconds} s, to the same roots and data`);
   return EXIT_OK;
 };
 

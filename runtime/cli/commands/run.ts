@@ -7,7 +7,7 @@ import { loadApp } from "../app-file.ts";
 import { readBlockFile } from "../block-file.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
-import { EXIT_FAILED, EXIT_OK, grouped, Progress, print, printError, toJson } from "../terminal.ts";
+import { counted, EXIT_FAILED, EXIT_OK, grouped, Progress, print, printError, toJson } from "../terminal.ts";
 
 const SECOND_MS = 1000;
 
@@ -49,7 +49,7 @@ function jsonLine({ block: { height, id, root, gasUsed }, outcomes }: Produced):
 }
 
 function textLine({ block: { height, root, gasUsed }, outcomes }: Produced): string {
-  return `block ${height}  ${grouped(outcomes.length)} transactions  ${grouped(gasUsed)} gas  root ${root}`;
+  return `block ${height}  ${counted(outcomes.length, "transaction")}  ${grouped(gasUsed)} gas  root ${root}`;
 }
 
 function differs(line: number, index: number, expect: unknown, outcome: Outcome): boolean {

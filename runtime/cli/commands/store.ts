@@ -14,7 +14,7 @@ import {
 } from "../../store.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
-import { EXIT_OK, grouped, print, toJson, withProgress } from "../terminal.ts";
+import { counted, EXIT_OK, grouped, print, toJson, withProgress } from "../terminal.ts";
 import { readChunks } from "./files.ts";
 import { blockNamed, HEAP_BYTES, numberNamed } from "./naming.ts";
 
@@ -36,8 +36,8 @@ export const prune: Handler<Spec<"store prune">> = async ({ args, options, json 
   await using runtime = await openStore(args.DIR);
   const found = await withProgress("pruning", () => runtime.prune(what));
   const { blocks, objects, bytes } = found;
-  const freed = `${grouped(objects)} objects with ${grouped(bytes)} bytes freed`;
-  print(json ? toJson(found) : `${grouped(blocks)} blocks forgotten, ${freed}`);
+  const freed = `${counted(objects, "object")} with ${grouped(bytes)} bytes freed`;
+  print(json ? toJson(found) : `${counted(blocks, "block")} forgotten, ${freed}`);
   return EXIT_OK;
 };
 
@@ -80,7 +80,7 @@ export const repair: Handler<Spec<"store repair">> = async ({ args, json }) => {
     return EXIT_OK;
   }
   const forgotten = found.blocks.filter((block) => !block.intact).length;
-  print(`${grouped(forgotten)} damaged blocks forgotten; the newest intact one is ${found.newestIntact}`);
+  print(`${counted(forgotten, "damaged block")} forgotten; the newest intact one is ${found.newestIntact}`);
   printDropped(notIntact(found));
   return EXIT_OK;
 };
@@ -110,7 +110,7 @@ export const backup: Handler<Spec<"store backup">> = async ({ args, json }) => {
 export const salvage: Handler<Spec<"store salvage">> = async ({ args, json }) => {
   const found = await withProgress("reading", () => salvageStore(args.DIR, args.NEW));
   const intact = found.blocks.filter((block) => block.intact).length;
-  const said = `${grouped(intact)} blocks saved to ${args.NEW}; the newest is ${found.newestIntact}`;
+  const said = `${counted(intact, "block")} saved to ${args.NEW}; the newest is ${found.newestIntact}`;
   print(json ? toJson(found) : said);
   if (json) return EXIT_OK;
   printDropped(notIntact(found));

@@ -2,7 +2,11 @@
 
 import type { ArgumentSpec, CommandSpec, OptionSpec } from "../command.ts";
 
-const APP = { about: "the file with the contracts", completes: "file" } as const satisfies ArgumentSpec;
+const APP = {
+  about: "the file with the contracts; default: that of package.json",
+  completes: "file",
+  optional: true,
+} as const satisfies ArgumentSpec;
 
 /** The app that a command works on. */
 const OF_APP = {
@@ -68,7 +72,12 @@ is the type for App.open<Client>(…). APP.wasm is what App.open takes as "progr
   test: {
     summary: "runs the tests of a project with node --test",
     arguments: {
-      FILE: { about: "files with tests; default: all in the project", optional: true, repeated: true },
+      FILE: {
+        about: "files with tests; default: all in the project",
+        completes: "file",
+        optional: true,
+        repeated: true,
+      },
     },
     options: {
       watch: { about: "runs them again when they, or what they import, change" },
@@ -84,7 +93,7 @@ opens changes.`,
   dev: {
     summary:
       "runs a local node that follows the sources: JSON-RPC, test accounts, a block for each transaction",
-    arguments: { "APP.ts": { ...APP, optional: true } },
+    arguments: { "APP.ts": APP },
     options: {
       store: { about: "keeps its blocks there; default: in memory", value: "DIR", completes: "directory" },
       port: { about: "where it listens on 127.0.0.1; default 8545; 0: any", value: "N", range: [0, 65535] },
