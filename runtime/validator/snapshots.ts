@@ -20,6 +20,8 @@ export const SNAPSHOT_FORMAT = 1;
 const CHUNK_BYTES = 1 << 20;
 /** Nodes in the middle of the one before the latest can finish. */
 const KEPT = 2;
+/** Older ones stay as long as somebody fetches chunks of them, but no more than these in all. */
+const KEPT_IN_USE = 6;
 const HASH_BYTES = 32;
 
 type Listed = Omit<Snapshot, "$typeName" | "$unknown">;
@@ -29,6 +31,8 @@ export class Snapshots {
   readonly #directory: string;
   /** In ascending order of heights. */
   #known: Listed[] = [];
+  /** Heights of those of which a chunk was fetched since the last one was made. */
+  #used = new Set<bigint>();
   #making: Promise<void> | null = null;
 
   private constructor(store: string) {
@@ -39,7 +43,7 @@ export class Snapshots {
   /** Those beside the store in the directory `store`. */
   static async open(store: string): Promise<Snapshots> {
     const snapshots = new Snapshots(store);
-    await snapshots.#read();
+    snapshots.#known = await snapshots.#read();
     return snapshots;
   }
 
@@ -66,6 +70,7 @@ export class Snapshots {
   async chunk(height: bigint, format: number, index: number): Promise<Uint8Array> {
     const isKnown = this.#known.some((each) => each.height === height && index < each.chunks);
     if (format !== SNAPSHOT_FORMAT || !isKnown) return new Uint8Array();
+    this.#used.add(height);
     return readFile(join(this.#directory, String(height), String(index)));
   }
 
@@ -88,12 +93,23 @@ export class Snapshots {
     } finally {
       await runtime.unpin(block);
     }
-    await this.#read();
-    for (const old of this.#known.splice(0, this.#known.length - KEPT))
-      await rm(join(this.#directory, String(old.height)), { recursive: true });
+    await this.#keep(await this.#read());
   }
 
-  async #read(): Promise<void> {
+  /** Removes those that are old, and that nobody fetches. */
+  async #keep(complete: readonly Listed[]): Promise<void> {
+    const isKept = ({ height }: Listed, i: number, all: readonly Listed[]): boolean => {
+      const newer = all.length - 1 - i;
+      return newer < KEPT || (newer < KEPT_IN_USE && this.#used.has(height));
+    };
+    this.#known = complete.filter(isKept);
+    const old = complete.filter((each) => !this.#known.includes(each));
+    this.#used.clear();
+    for (const { height } of old) await rm(join(this.#directory, String(height)), { recursive: true });
+  }
+
+  /** Those that are complete. */
+  async #read(): Promise<Listed[]> {
     const names = await readdir(this.#directory).catch(() => []);
     const known: Listed[] = [];
     for (const name of names) {
@@ -103,6 +119,6 @@ export class Snapshots {
       const whole = hash("sha256", metadata, "buffer");
       known.push({ height: BigInt(name), format: SNAPSHOT_FORMAT, chunks, hash: whole, metadata });
     }
-    this.#known = known.sort((a, b) => Number(a.height - b.height));
+    return known.sort((a, b) => Number(a.height - b.height));
   }
 }

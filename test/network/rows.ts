@@ -191,12 +191,12 @@ function reasonIn(output: string): string {
 async function four({ directory, binary, seed, isShort }: Setting): Promise<string> {
   const network = await Network.make(directory, binary, 4);
   const { pairs } = network;
-  const serving: Partial<NodeOptions> = { snapshotBlocks: 5, corrupts: true };
+  const serving: Partial<NodeOptions> = { snapshotBlocks: 10, corrupts: true };
   await Promise.all(pairs.map((pair) => pair.start(network.peers, serving)));
   network.load(50);
   const blocks = isShort ? 20 : 50;
   const [first] = pairs as [Pair];
-  await first.reaches(5);
+  await first.reaches(11);
   const victim = pairs[1 + (seed % 3)] as Pair;
   await victim.kill();
   const without = (await first.height()) + 3;
@@ -213,8 +213,27 @@ async function four({ directory, binary, seed, isShort }: Setting): Promise<stri
   assert.ok(earliest > 1, "it has fetched all blocks");
   const last = (await fifth.height()) - 1;
   await sameHash(network.pairs, last);
+  const refusal = await trustsTooOld(network);
   await network.kill();
-  return `${last} heights, joined at ${earliest}`;
+  return `${last} heights, joined at ${earliest}; with a header that is too old: ${refusal}`;
+}
+
+/** A node that trusts a header from longer ago than it may is told so, and joins when it trusts a new one. */
+async function trustsTooOld(network: Network): Promise<string> {
+  const [first] = network.pairs as [Pair];
+  const late = await network.add("late");
+  await trust(late, first, 1);
+  late.configure({ trust_period: '"1s"' });
+  await late.start(network.peers);
+  await late.ended();
+  const refusal = /[^\n]*(?:old header|expired|trust)[^\n]*/i.exec(late.output)?.[0];
+  assert.ok(refusal, late.output);
+  await trust(late, first);
+  late.configure({ trust_period: '"168h0m0s"' });
+  await late.start(network.peers);
+  await late.reaches((await first.height()) + 1);
+  await sameHash(network.pairs, (await late.height()) - 1);
+  return refusal.slice(0, 200);
 }
 
 async function powers({ directory, binary }: Setting): Promise<string> {
