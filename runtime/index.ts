@@ -27,6 +27,7 @@ export type { Metrics } from "./chain/engine.ts";
 export type { EventFields, EventKind, EventStream, ReleaseReason, RuntimeEvent } from "./chain/events.ts";
 export type { BlockInput, ExecuteOptions, ProduceOptions, ReorgOptions } from "./chain/input.ts";
 export type { ChildRange, ProcessView } from "./chain/inspect.ts";
+export { BLOCK_PARTS, type BlockPart, type Histogram, Times } from "./chain/latency.ts";
 export type { Pruned, Reorg } from "./chain/maker.ts";
 export type {
   CloseOptions,

@@ -140,6 +140,7 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/http": ["base"],
   "runtime/abci": ["base"],
   "runtime/node": ["base", "runtime/index.ts", "runtime/app", "runtime/http", "runtime/typed"],
+  "runtime/observe": ["base", "runtime/index.ts"],
   "runtime/log": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/app"],
     "runtime/image",
@@ -165,7 +166,7 @@ const LAYERS: Record<string, readonly string[]> = {
   examples: [
     ...["base", "syscalls", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
     ...["runtime/cli", "runtime/app", "runtime/http", "runtime/node", "runtime/typed"],
-    ...["runtime/abci", "runtime/validator", "runtime/log"],
+    ...["runtime/abci", "runtime/validator", "runtime/log", "runtime/observe"],
   ],
   scripts: ["base", "examples", "runtime/compile.ts", "runtime/batch", "runtime/app", "runtime/cli"],
 };

@@ -18,6 +18,7 @@ import { bytesMade } from "./bounds.ts";
 import { type CollectOptions, Collector } from "./collector.ts";
 import type { EventFields, EventKind, Events } from "./events.ts";
 import { type Genesis, makeRoot } from "./genesis.ts";
+import { type BlockPart, type Histogram, Latency } from "./latency.ts";
 import type { Settings, StoreSettings } from "./options.ts";
 import { Reports } from "./reports.ts";
 import type { Trace } from "./results.ts";
@@ -64,6 +65,10 @@ export interface Metrics {
   /** Candidates that are neither committed nor released. */
   readonly candidates: number;
   readonly batches: BatchCounters;
+  /** Calls of this runtime that wait for those before. */
+  readonly waiting: number;
+  /** Times of blocks, by their parts. */
+  readonly latency: Readonly<Record<BlockPart, Histogram>>;
 }
 
 /** Whose references are kept. */
@@ -95,6 +100,7 @@ export class Engine {
   readonly stores: Stores;
   /** Reports of batches. */
   readonly reports: Reports;
+  readonly latency = new Latency();
   readonly #users = new Set<RootHolder>();
   /** Stores whose runtime is closed, and that others may need to load objects. */
   readonly #left = new Set<Store>();
@@ -128,7 +134,7 @@ export class Engine {
   }
 
   /** Counts since the runtime was opened, and what memory it takes now. */
-  get metrics(): Metrics {
+  get metrics(): Omit<Metrics, "waiting"> {
     const { heap, pool } = this;
     return {
       blocks: this.#blocks,
@@ -140,6 +146,7 @@ export class Engine {
       speculativeUsed: pool.speculativeUsed,
       candidates: [...this.#users].reduce((sum, { candidateCount }) => sum + candidateCount, 0),
       batches: pool.batchCounters,
+      latency: this.latency.parts,
     };
   }
 

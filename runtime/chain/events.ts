@@ -20,8 +20,10 @@ export interface EventFields {
   readonly execute: { readonly made: Block };
   /** A block became the head, by `produce`, `commit` or `reorg`. */
   readonly commit: { readonly made: Block };
-  /** All up to this head is on the disk. */
-  readonly flush: Facts;
+  /** A block has run, by `produce`, `execute` or `reorg`; how long that took. What comes of it follows. */
+  readonly run: { readonly milliseconds: number };
+  /** All up to this head is on the disk; how long that took since the write before. */
+  readonly flush: { readonly milliseconds: number };
   /**
    * A retained block became the head, by `revert` or `reorg`; "failure": blocks above it could not be written
    * and are gone.

@@ -356,10 +356,12 @@ export class Journal implements RootHolder {
     try {
       const changes = this.#pending[0] as readonly Change[];
       const next = this.#acknowledged.apply(changes);
+      const start = performance.now();
       await this.#send(changes, next);
+      const milliseconds = this.#engine.latency.since(start, "write");
       this.#pending.shift();
       this.#acknowledged = next;
-      this.events.tell("flush", next.head.block, {});
+      this.events.tell("flush", next.head.block, { milliseconds });
       if (this.#pending.length > 0) return;
       assert(next.head === this.#seen.head && next.size === this.#seen.size, "journal: histories differ");
       // One copy of what is the same.

@@ -57,9 +57,10 @@ export class Maker {
     this.#journal = journal;
   }
 
-  /** Runs a block on the head and makes it the head; as durable as the option says. */
-  async produce(input: Input): Promise<Block> {
+  /** Runs a block on the head and makes it the head; as durable as the option says. It was asked for then. */
+  async produce(input: Input, called: number): Promise<Block> {
     const journal = this.#journal;
+    this.#engine.latency.since(called, "wait");
     const { head } = journal.history;
     const { failures } = journal;
     const keep = (entry: Retained) => {
@@ -156,13 +157,16 @@ export class Maker {
     keep: (entry: Retained, reports: readonly BatchReport[]) => T,
     forget: Forget,
   ): Promise<T> {
-    const { heap, genesis } = this.#engine;
+    const { heap, genesis, latency } = this.#engine;
     const { metadata, hints, signal: own } = input;
+    const start = performance.now();
     const { id } = parent.block;
     const height = parent.block.height + 1;
     const { ref, rules, gasLimit } = await this.prepare(parent, input);
     const commit = (run: BlockRun): T => {
       const entry = makeBlock(heap, genesis.id, run, height, id, gasLimit);
+      const milliseconds = latency.since(start, "run");
+      this.#journal.events.tell("run", entry.block, { milliseconds });
       return keep(entry, run.reports(entry.block.id));
     };
     const signal = own === null ? this.#closing : AbortSignal.any([own, this.#closing]);

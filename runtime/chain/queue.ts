@@ -27,6 +27,11 @@ export class Queue {
     return this.#closed;
   }
 
+  /** Calls that wait for those before. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
   /** Is aborted when all that is in progress, or waits, is to be given up. */
   get signal(): AbortSignal {
     return this.#cancel.signal;

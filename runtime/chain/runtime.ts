@@ -109,7 +109,8 @@ export class Runtime extends Chain {
    */
   async produce(metadata: Uint8Array, options: ProduceOptions = {}): Promise<Block> {
     const input = checkInput(metadata, options);
-    return this.#enqueue(() => this.#maker.produce(input));
+    const called = performance.now();
+    return this.#enqueue(() => this.#maker.produce(input, called));
   }
 
   /**
@@ -474,7 +475,7 @@ export class Runtime extends Chain {
    * ```
    */
   metrics(): Metrics {
-    return this.#engine.metrics;
+    return { ...this.#engine.metrics, waiting: this.#queue.waiting };
   }
 
   /** The engine, for tests that kill workers or look at the heap. @internal */

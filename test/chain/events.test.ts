@@ -33,14 +33,23 @@ test("what happens is told once, in order, with the block it happens to", async 
     assert.deepEqual((await other.return()).done, true);
     await runtime.close();
     const events: RuntimeEvent[] = [];
-    for await (const event of stream) events.push(event);
+    for await (const event of stream) {
+      if (event.kind !== "flush" && event.kind !== "run") events.push(event);
+      else {
+        const { milliseconds, ...rest } = event;
+        assert.ok(milliseconds > 0);
+        events.push(rest as RuntimeEvent);
+      }
+    }
     const told = events.filter(({ kind }) => kind !== "collect" && kind !== "sweep");
     const name = ({ id, height }: typeof zero) => ({ height, block: id });
     assert.deepEqual(told, [
+      { kind: "run", ...name(one) },
       { kind: "commit", ...name(one), made: one },
       { kind: "flush", ...name(one) },
       { kind: "revert", ...name(zero), reason: "call" },
       { kind: "flush", ...name(zero) },
+      { kind: "run", ...name(lost) },
       { kind: "commit", ...name(lost), made: lost },
       { kind: "revert", ...name(zero), reason: "failure" },
       { kind: "death", height: null, block: null, workersDied: 1 },

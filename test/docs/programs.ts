@@ -174,6 +174,16 @@ await runtime.close();`,
     block("const sequencer = await sequence"),
   ),
 
+  program("docs/observing.md", { files: { "counter.ts": COUNTER } }, (block) =>
+    block("metricsText(runtime)").replaceAll("9464", String(30_000 + (process.pid % 20_000))),
+  ),
+  program(
+    "docs/observing.md",
+    { files: { "counter.ts": COUNTER } },
+    (block) => `${block("exportSpans(runtime)")}
+console.log(runtime.head.height); // 1`,
+  ),
+
   program(
     "docs/upgrading.md",
     {
