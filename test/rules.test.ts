@@ -139,7 +139,14 @@ const LAYERS: Record<string, readonly string[]> = {
   ],
   "runtime/http": ["base"],
   "runtime/abci": ["base"],
-  "runtime/node": ["base", "runtime/index.ts", "runtime/app", "runtime/http", "runtime/typed"],
+  "runtime/node": [
+    "base",
+    "runtime/index.ts",
+    "runtime/debug.ts",
+    "runtime/app",
+    "runtime/http",
+    "runtime/typed",
+  ],
   "runtime/observe": ["base", "runtime/index.ts"],
   "runtime/log": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/app"],

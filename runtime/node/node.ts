@@ -9,6 +9,7 @@
 import { blockMessage } from "../app/blocks.ts";
 import type { App, Signer } from "../app/index.ts";
 import { badArgument } from "../arguments.ts";
+import { formatFaults } from "../debug.ts";
 import { UsageError } from "../errors.ts";
 import { Listener, type ListenOptions } from "../http/listener.ts";
 import type { Block } from "../index.ts";
@@ -21,7 +22,7 @@ import {
   type Transaction,
 } from "../typed/client.ts";
 import type { Interface } from "../typed/interface.ts";
-import { testSigners } from "./accounts.ts";
+import { testSigners, withAccounts } from "./accounts.ts";
 import { isObject, type Methods, rpcRoutes } from "./rpc.ts";
 import { callNamed, jsonOf } from "./values.ts";
 
@@ -36,7 +37,10 @@ export interface NodeOptions extends ListenOptions {
   readonly mining?: boolean;
   /** The gas limit of queries. Default 10^9, some 300 ms. */
   readonly queryGas?: number;
-  /** Called with a line of text for each block, fork and reorg. Default: not called. */
+  /**
+   * Called with a line of text for each block, snapshot, revert, fork and reorg, and with the stacks of
+   * transactions that fail. Default: not called.
+   */
   readonly onLine?: (line: string) => void;
 }
 
@@ -119,10 +123,12 @@ export class Node {
     snapshot: async () => {
       const { head } = this.#app;
       await this.#app.runtime.pin(head);
+      this.#options.onLine?.(`snapshot of block ${head.height}`);
       return shown(head);
     },
     revert: async ({ to }) => {
       await this.#app.revert(this.#block(to));
+      this.#options.onLine?.(`reverted to block ${this.#app.head.height}`);
       return shown(this.#app.head);
     },
     fork: (params) => this.#fork(params),
@@ -196,7 +202,16 @@ export class Node {
       `block ${block.height}: ${count}, ${block.gasUsed} gas, root ${block.root.slice(0, 16)}`,
     );
     for (const { error, at } of failed) this.#options.onLine?.(`  failed: ${error}${at ? ` at ${at}` : ""}`);
+    if (failed.length > 0) await this.#printStacks(block);
     return block;
+  }
+
+  /** The block is run once more for that; one that has been reverted meanwhile has none. */
+  async #printStacks(block: Block): Promise<void> {
+    const { runtime } = this.#app;
+    if (this.#options.onLine === undefined || !runtime.retained().some(({ id }) => id === block.id)) return;
+    for (const line of formatFaults(await runtime.trace(block)).split("\n"))
+      this.#options.onLine(`  ${line}`);
   }
 
   /** The clock of blocks, which never goes back. */
@@ -255,7 +270,8 @@ export class Node {
       if (found !== null) return found;
       throw badArgument("input", input, "one of the program: it has changed, or is another");
     }
-    if (typeof call === "string") return callNamed(description, this.#app.client as Contracts, call, args);
+    if (typeof call === "string")
+      return callNamed(description, this.#app.client as Contracts, call, withAccounts(args));
     throw badArgument("call", call, 'the name of a function, as "Bank.pay"');
   }
 
@@ -295,9 +311,10 @@ function integer(name: string, value: unknown): number {
   throw badArgument(name, value, "an integer from 0 on");
 }
 
-function addressOf(value: unknown): `0x${string}` {
+function addressOf(given: unknown): `0x${string}` {
+  const value = withAccounts(given);
   if (typeof value === "string" && /^0x[\da-f]{40}$/i.test(value)) return value as `0x${string}`;
-  throw badArgument("from", value, 'an address, "0x" and 40 hexadecimal digits');
+  throw badArgument("from", value, 'an address, "0x" and 40 hexadecimal digits, or "$0" to "$9"');
 }
 
 function bytesOf(name: string, value: unknown): Uint8Array {
