@@ -146,6 +146,7 @@ const LAYERS: Record<string, readonly string[]> = {
     "runtime/app",
     "runtime/http",
     "runtime/typed",
+    "runtime/observe",
   ],
   "runtime/observe": ["base", "runtime/index.ts"],
   "runtime/log": [

@@ -3,6 +3,7 @@
 import { RequestError } from "../../runtime/http/checks.ts";
 import { Content, type Routes } from "../../runtime/http/listener.ts";
 import { type Block, type Chain, encodeRulesChange } from "../../runtime/index.ts";
+import { METRICS_TYPE } from "../../runtime/observe/index.ts";
 import type { Address } from "./bank.ts";
 import type { BlockMaker } from "./blocks.ts";
 import type { Exports } from "./exports.ts";
@@ -54,8 +55,7 @@ export function nodeRoutes(node: {
     "GET /export": () => node.exports.latest(),
     "GET /export/:id/:number": async ({ parts: { id = "", number = "" } }) =>
       new Content("application/octet-stream", await node.exports.chunk(id, number)),
-    "GET /metrics": async () =>
-      new Content("text/plain; version=0.0.4; charset=utf-8", await node.metrics.text()),
+    "GET /metrics": async () => new Content(METRICS_TYPE, await node.metrics.text()),
     "GET /health": () => {
       const { failures } = node.blocks;
       if (failures === 0) return { ok: true };

@@ -9,6 +9,8 @@
 
 import { type AbciApplication, serveAbci } from "../../runtime/abci/index.ts";
 import { App, type AppOptions, signed } from "../../runtime/app/index.ts";
+import { Content, Listener } from "../../runtime/http/listener.ts";
+import { METRICS_TYPE, metricsText } from "../../runtime/observe/index.ts";
 import { type Validator, validator } from "../../runtime/validator/index.ts";
 import { coinsChain } from "./chain.ts";
 import { AMOUNT, CHAIN_NAME, coinsProgram, HOLDER, OWNER } from "./wallet.ts";
@@ -30,6 +32,8 @@ export interface NodeOptions {
   readonly address: string;
   readonly snapshotBlocks?: number;
   readonly retainBlocks?: number;
+  /** Where metrics are served, on 127.0.0.1. Default: they are not. */
+  readonly metricsPort?: number;
   /** Kills the process there, with SIGKILL. */
   readonly fault?: { readonly point: FaultPoint; readonly height: number };
   /** The first time that a chunk of a snapshot is served, a bit of it is flipped. */
@@ -110,10 +114,17 @@ function faulty(node: Validator, { fault, corrupts = false }: NodeOptions): Abci
 
 async function main(text: string): Promise<void> {
   const options = JSON.parse(text) as NodeOptions;
+  const { metricsPort } = options;
   const node = await openValidator(options);
+  const metrics = () => new Content(METRICS_TYPE, metricsText(node.runtime));
+  const listener =
+    metricsPort === undefined
+      ? null
+      : await Listener.open({ "GET /metrics": metrics }, { port: metricsPort });
   const server = await serveAbci(faulty(node, options), { address: options.address, checksAtOnce: 32 });
   console.log(server.address);
   const end = async (): Promise<void> => {
+    await listener?.close();
     await server.close(1000);
     await node.close();
     process.exit();

@@ -11,8 +11,9 @@ import type { App, Signer } from "../app/index.ts";
 import { badArgument } from "../arguments.ts";
 import { formatFaults } from "../debug.ts";
 import { UsageError } from "../errors.ts";
-import { Listener, type ListenOptions } from "../http/listener.ts";
+import { Content, Listener, type ListenOptions } from "../http/listener.ts";
 import type { Block } from "../index.ts";
+import { METRICS_TYPE, metricsText } from "../observe/index.ts";
 import {
   type Call,
   Client,
@@ -83,7 +84,8 @@ export class Node {
   /** Starts a node. Rejects as `listen` of node:net does if the port is taken. */
   static async open(options: NodeOptions): Promise<Node> {
     const node = new Node(options);
-    node.#listener = await Listener.open(rpcRoutes(node.#methods), options);
+    const metrics = () => new Content(METRICS_TYPE, metricsText(options.app.runtime));
+    node.#listener = await Listener.open({ ...rpcRoutes(node.#methods), "GET /metrics": metrics }, options);
     node.#reading = node.#readEvents();
     return node;
   }

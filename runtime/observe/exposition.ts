@@ -5,6 +5,9 @@
 
 import type { Histogram } from "../index.ts";
 
+/** The content type of a page of metrics. */
+export const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
 /** Labels of a sample, by name. */
 export type Labels = Readonly<Record<string, string>>;
 
@@ -61,7 +64,7 @@ export class Exposition {
     add("_count", count);
   }
 
-  /** The page; to be sent as text/plain; version=0.0.4. */
+  /** The page; its type is METRICS_TYPE. */
   text(): string {
     const lines = [...this.#families].flatMap(([name, { type, help, samples }]) => [
       `# HELP ${name} ${help}`,

@@ -35,6 +35,12 @@ const balance = async (who: string, on?: number): Promise<unknown> => {
   return found.ok && found.value;
 };
 
+test("metrics for Prometheus", async () => {
+  const page = await fetch(`${node.url}/metrics`);
+  assert.equal(page.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  assert.match(await page.text(), /^stillpoint_height 1$/m);
+});
+
 test("connect: outcomes have the values of an App in this process", async () => {
   const paid = await remote.submit(pay(bob, 40n), { from: alice });
   assert.ok(paid.ok);

@@ -1,12 +1,14 @@
 /** The commands of the example: what they say without CometBFT, and with it. */
 
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { COMET_VERSIONS, findComet } from "../../examples/validator/comet.ts";
+import { freePort } from "../../examples/validator/pair.ts";
 import { ROOT } from "../guest/harness.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "stillpoint-localnet-test-"));
@@ -39,6 +41,20 @@ test("a binary is known by the module that it was built from, not by its name", 
   const { status, stderr } = run("examples/validator/main.ts", [], env);
   assert.equal(status, 2, stderr);
   assert.match(stderr, /was not built from github\.com\/cometbft\/cometbft 0\.38\.26: remove it/);
+});
+
+test("a node serves metrics, and ends with whoever has started it", async () => {
+  const metricsPort = await freePort();
+  const given = { store: join(directory, "state"), address: "tcp://127.0.0.1:0", metricsPort };
+  const child = spawn(process.execPath, [join(ROOT, "examples/validator/node.ts"), JSON.stringify(given)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const ended = once(child, "exit");
+  await once(child.stdout, "data");
+  const page = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  child.stdin.end();
+  assert.deepEqual(await ended, [0, null]);
+  assert.match(page, /^stillpoint_height 1$/m);
 });
 
 test("a local network of one makes blocks under load, and ends by itself", (t) => {
