@@ -48,7 +48,7 @@ for (const name of Object.keys(batch.CANARIES) as batch.Canary[]) {
 }
 
 test("engines agree: numbers of workers, each tier of V8 alone, other versions of Node", async (t) => {
-  const count = sized(3, 10);
+  const count = sized(2, 10);
   const { rounds, engines, found } = await compareEngines(baseSeed(t), 0, { nodes: otherNodes() }, count);
   assert.deepEqual([rounds, found], [count, []]);
   t.diagnostic(engines.join("; "));

@@ -6,7 +6,7 @@ import { baseSeed } from "../seed.ts";
 import { sized } from "../sizes.ts";
 import { CANARIES, describeRound, findCanary, roundsOfGas } from "./gas.ts";
 
-const ROUNDS = sized(2, 6);
+const ROUNDS = sized(1, 6);
 const CANARY_ROUNDS = 3;
 
 test("calls pay for their work", async (t) => {

@@ -1,5 +1,6 @@
 /** A short run of chaos in memory: exit code 1 where something is wrong. */
 
+import { sized } from "../sizes.ts";
 import { withDirectory } from "../store/directory.ts";
 import { chaos } from "./chaos.ts";
 import { memoryPlace } from "./places.ts";
@@ -13,7 +14,7 @@ function fail(error: unknown): never {
 }
 
 await withDirectory(async (directory) => {
-  await chaos(memoryPlace(), { seed: 1, blocks: 25, directory });
+  await chaos(memoryPlace(), { seed: 1, blocks: sized(15, 25), directory });
 }).catch(fail);
 process.stdout.write("all agree\n");
 process.exit();

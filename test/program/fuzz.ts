@@ -38,6 +38,11 @@ export const BATCH_CANARIES: readonly Defect[] = [
   "claim",
   "version",
 ];
+/** Seeds near programs that a defect spoils which spoils few: whoever has little time begins there. */
+export const SPOILED: Readonly<Partial<Record<Defect, number>>> = {
+  ...{ straddle: 20, "bound-offset": 95, "bulk-touch": 20, span: 215, guard: 50, wrap: 215 },
+  ...{ claim: 405, version: 210, group: 420, nan: 20, "bulk-mark": 20, "bulk-pay": 20 },
+};
 /** Those of programs that can suspend. */
 export const SUSPENSION_CANARIES: readonly Defect[] = [
   "operand",

@@ -240,7 +240,7 @@ describe("damage", () => {
     const next = random(baseSeed(t));
     await withCopies(async (copy, blocks) => {
       const seen = new Map<string, number>();
-      for (let round = 0; round < sized(4, 12); round++) {
+      for (let round = 0; round < sized(3, 12); round++) {
         const store = copy();
         const file = `${store}/data.mdb`;
         const bytes = readFileSync(file);
@@ -325,7 +325,7 @@ describe("damage", () => {
   test("a file that was cut off is refused", async (t) => {
     const next = random(baseSeed(t) + 1);
     await withCopies(async (copy, blocks) => {
-      for (let round = 0; round < sized(4, 12); round++) {
+      for (let round = 0; round < sized(3, 12); round++) {
         const store = copy();
         const { length } = readFileSync(`${store}/data.mdb`);
         truncateSync(`${store}/data.mdb`, round === 0 ? 1 : next(length - 4096));

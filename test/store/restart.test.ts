@@ -12,6 +12,7 @@ import { open, withRuntime } from "../fixture.ts";
 import { checkTree } from "../kernel/invariants.ts";
 import { random, randomTree } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 import { withDirectory } from "./directory.ts";
 
 const OPTIONS = { memoryQuotaPages: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
@@ -32,7 +33,7 @@ async function outcome(runtime: Runtime, metadata: Uint8Array): Promise<object> 
 for (const workers of [1, 3]) {
   test(`random trees come out the same with restarts in between, ${workers} workers`, async (t) => {
     const seed = baseSeed(t);
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < sized(1, 3); round++) {
       const next = random(seed + 100 * workers + round);
       const shape = { depth: 2 + next(2), children: 2 + next(2) };
       const chain = Array.from({ length: BLOCKS }, () => randomTree(next(1 << 30), shape).metadata());

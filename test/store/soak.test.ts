@@ -9,9 +9,10 @@ import { test } from "node:test";
 import { verifyStore } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
 import { open } from "../fixture.ts";
+import { sized } from "../sizes.ts";
 import { withDirectory } from "./directory.ts";
 
-const BLOCKS = Number(process.env.STILLPOINT_SOAK_BLOCKS ?? 900);
+const BLOCKS = Number(process.env.STILLPOINT_SOAK_BLOCKS ?? sized(450, 900));
 const PAGES = 64;
 const RETAIN = 8;
 /** What is retained is a few MiB; a sweep comes after 64 MiB, and what it frees is used again. */

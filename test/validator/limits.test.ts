@@ -20,7 +20,7 @@ function spread(node: Node, height: number, count: number): Uint8Array[] {
 }
 
 test("a full disk at Commit is an Exception; with room the node goes on, to the ids of others", async () => {
-  const store = { path: join(directory, "full"), limitBytes: 3 << 20 };
+  const store = { path: join(directory, "full"), limitBytes: 2 << 20 };
   const node = await Node.open({ store, retainBlocks: 100 });
   await node.initChain();
   await using replica = await Node.open();
