@@ -17,6 +17,7 @@
  * until the log is full.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { assert, StoreError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import type { InputLog, LogMark } from "../store/log.ts";
@@ -32,6 +33,12 @@ import { BUILD } from "./recompute.ts";
 
 /** Share of the log that may be in use before a checkpoint begins. */
 const USED_SHARE = 0.5;
+/** A block is held back by so many times what the blocks before it took, at most. */
+const PAUSE_TIMES = 1.5;
+/** A checkpoint may take so many times what the last one took before blocks are stopped. */
+const MARGIN_TIMES = 1.5;
+/** Of what blocks take, on average, the newest one has this share. */
+const NEWEST_SHARE = 0.1;
 
 /** A log, and what a runtime does with it. */
 export interface Logging {
@@ -40,8 +47,11 @@ export interface Logging {
   readonly checkpointMs: number;
 }
 
-/** How a store is written: collections wait for each transaction, and a sweep makes room if need be. */
-export type Writing = (write: () => Promise<Written>) => Promise<Written>;
+/** A transaction of a store, which says when it has read the heap. */
+export type Write = (hasRead: () => void) => Promise<Written>;
+
+/** How a store is written: collections wait while the heap is read, and a sweep makes room if need be. */
+export type Writing = (write: Write) => Promise<Written>;
 
 /** Changes since the checkpoint. */
 interface Since {
@@ -65,11 +75,19 @@ export class Checkpoints {
   /** Null: it has nothing beyond the checkpoint yet. */
   #mark: LogMark | null = null;
   #since: readonly Since[] = [];
-  /** When the oldest of these came. */
+  /** When the oldest of these came, by `#clock`. */
   #sinceMs = 0;
+  /** How long blocks were held back so far. */
+  #pausedMs = 0;
+  /** When the last one was let through, and what one takes on average. */
+  #lastMs = 0;
+  #paceMs = 0;
   /** The history of which a checkpoint is being made; a root. */
   #target: History | null = null;
   #running: Promise<void> | null = null;
+  /** When it began, and how long the last one took. */
+  #beganMs = 0;
+  #durationMs = 0;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(
@@ -173,11 +191,11 @@ export class Checkpoints {
   /** Changes that lead to the history `next` are in the log before `mark`. */
   #acknowledge(since: Since, next: History, mark: LogMark): void {
     this.#mark = mark;
-    if (this.isDone) this.#sinceMs = performance.now();
+    if (this.isDone) this.#sinceMs = this.#clock;
     this.#since = [...this.#since, since];
     this.#acknowledged = next;
     if (this.#log.usedShare > USED_SHARE) this.#begin();
-    else this.#beginLater();
+    else if (this.#running === null) this.#beginLater();
   }
 
   /** Changes that were read from the log have been made again. */
@@ -199,15 +217,44 @@ export class Checkpoints {
     await this.#log.close();
   }
 
-  /** Waits for a checkpoint that takes so long that a restart would. */
+  /**
+   * Holds blocks back where the checkpoint in progress would end so late that a restart takes longer than
+   * twice `checkpointMs`: it has the processors meanwhile. Where it would take three times as long, they wait
+   * until the checkpoint has ended.
+   */
   async #keepUp(): Promise<void> {
-    if (this.#running === null) return;
-    if (performance.now() - this.#sinceMs > 2 * this.#checkpointMs) await this.#running.catch(() => {});
+    const now = performance.now();
+    const took = Math.min(now - this.#lastMs, this.#checkpointMs);
+    this.#paceMs += NEWEST_SHARE * (took - this.#paceMs);
+    if (this.#running !== null) {
+      await Promise.race([this.#running.catch(() => {}), this.#pause()]);
+      this.#pausedMs += performance.now() - now;
+    }
+    this.#lastMs = performance.now();
   }
 
-  /** What waits now waits no longer than this. */
-  #beginLater(): void {
-    this.#timer ??= setTimeout(() => this.#begin(), this.#checkpointMs).unref();
+  async #pause(): Promise<void> {
+    const waited = this.#clock - this.#sinceMs;
+    if (waited >= 3 * this.#checkpointMs) await this.#running?.catch(() => {});
+    const left = Math.max(2 * this.#checkpointMs - waited, 1);
+    const elapsed = performance.now() - this.#beganMs;
+    const needed = Math.max(this.#durationMs - elapsed, elapsed / 4);
+    const times = Math.min(needed / left - 1, PAUSE_TIMES);
+    if (times > 0) await sleep(times * this.#paceMs, undefined, { ref: false });
+  }
+
+  /** The time in which blocks were not held back: a restart takes no longer to run them again. */
+  get #clock(): number {
+    return performance.now() - this.#pausedMs;
+  }
+
+  /** Begins a checkpoint so early that a restart takes no longer than twice `checkpointMs` until it ends. */
+  #beginLater(leastMs = 0): void {
+    if (this.#timer !== null) return;
+    const [most, least] = [2 * this.#checkpointMs, this.#checkpointMs / 2];
+    const dueMs = Math.max(most - MARGIN_TIMES * Math.max(this.#durationMs, least), least);
+    const waited = this.#clock - this.#sinceMs;
+    this.#timer = setTimeout(() => this.#begin(), Math.max(dueMs - waited, leastMs)).unref();
   }
 
   /** Begins a checkpoint, unless one is in progress: then that one. */
@@ -238,19 +285,23 @@ export class Checkpoints {
   /** A checkpoint of the history `target`, to which these changes lead; then the log begins at `mark`. */
   #run(since: readonly Since[], target: History, mark: LogMark, then: () => void): Promise<void> {
     assert(this.#running === null, "checkpoint: two at once");
-    const began = performance.now();
+    const began = this.#clock;
+    let isWritten = false;
+    this.#beganMs = performance.now();
     this.#running = this.#checkpoint(since, target, mark)
       .then(() => {
         then();
         this.#since = this.#since.slice(since.length);
         this.#sinceMs = began;
-        const milliseconds = performance.now() - began;
+        const milliseconds = performance.now() - this.#beganMs;
+        this.#durationMs = milliseconds;
+        isWritten = true;
         this.#events.tell("checkpoint", target.head.block, { milliseconds });
       })
       .finally(() => {
         this.#running = null;
         // For what came meanwhile; after a failure it is tried again.
-        if (!this.isDone) this.#beginLater();
+        if (!this.isDone) this.#beginLater(isWritten ? 0 : this.#checkpointMs);
       });
     this.#engine.pool.alive.until(this.#running);
     return this.#running;
@@ -304,7 +355,7 @@ function uncertain(cause: Error, path: string): StoreError {
 /** Makes a change durable: its objects in slices, then the rest. */
 export async function writeSliced(store: Store, change: StoreChange, writing: Writing): Promise<void> {
   const refs = change.blocks.flatMap(refsOfBlock);
-  while ((await writing(() => store.change(change))).more) {
-    while ((await writing(() => store.stage(refs))).more);
+  while ((await writing((hasRead) => store.change(change, hasRead))).more) {
+    while ((await writing((hasRead) => store.stage(refs, hasRead))).more);
   }
 }

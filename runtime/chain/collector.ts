@@ -53,6 +53,8 @@ export class Collector {
   /** Turns in progress. */
   #inFlight = 0;
   readonly #drained: (() => void)[] = [];
+  /** Who still marks objects after its turn. */
+  readonly #marking = new Set<Promise<unknown>>();
   #collecting: Promise<boolean> | null = null;
   /** While one turn has the heap to itself: resolves at its end. */
   #isAlone: Promise<void> | null = null;
@@ -118,6 +120,26 @@ export class Collector {
     }
   }
 
+  /**
+   * As `inTurn`, for work that reads the heap only until it calls its argument. After that it may mark
+   * objects which somebody holds: collections run, but none that evicts or moves objects.
+   */
+  async marking<T>(work: (hasRead: () => void) => Promise<T>): Promise<T> {
+    let end = (): void => {};
+    const turn = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    let working: Promise<T> | null = null;
+    await this.inTurn(() => {
+      working = work(end).finally(end);
+      const marking = working.catch(() => {});
+      this.#marking.add(marking);
+      void marking.then(() => this.#marking.delete(marking));
+      return turn;
+    });
+    return working as unknown as Promise<T>;
+  }
+
   async #counted<T>(work: () => Promise<T>): Promise<T> {
     this.#inFlight++;
     try {
@@ -173,8 +195,13 @@ export class Collector {
       await pool.views.hold();
       await pool.stopWork();
       const stores = this.#kept.storeBits();
+      // What is being marked must be neither evicted nor moved.
+      if (evict || also !== undefined) await Promise.all(this.#marking);
       await this.#free(evict ? stores : 0);
-      if (!evict && stores !== 0 && this.isPressed) await this.#free(stores);
+      if (!evict && stores !== 0 && this.isPressed) {
+        await Promise.all(this.#marking);
+        await this.#free(stores);
+      }
       await also?.();
     } finally {
       pool.views.release();

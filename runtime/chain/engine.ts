@@ -433,6 +433,11 @@ export class Engine {
     return this.#collector.inTurn(work);
   }
 
+  /** As `Collector.marking`. */
+  marking<T>(work: (hasRead: () => void) => Promise<T>): Promise<T> {
+    return this.#collector.marking(work);
+  }
+
   /** As `Collector.collect`. */
   collect(options?: CollectOptions): Promise<boolean> {
     return this.#collector.collect(options);

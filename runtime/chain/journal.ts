@@ -24,7 +24,7 @@ import type { ArchivedBlock } from "./archive.ts";
 import { type Block, checkArchived, type Retained, refsOf } from "./block.ts";
 import { Candidates } from "./candidates.ts";
 import { bytesOf, type Held, linkPushed, newBlock, planChange, pushedBy } from "./changes.ts";
-import { Checkpoints, type Logging, writeSliced } from "./checkpoint.ts";
+import { Checkpoints, type Logging, type Write, writeSliced } from "./checkpoint.ts";
 import type { Engine, RootHolder } from "./engine.ts";
 import { Events } from "./events.ts";
 import { type BlockName, type Change, type History, parentOf } from "./history.ts";
@@ -288,7 +288,7 @@ export class Journal implements RootHolder {
   async stage(entry: Retained): Promise<void> {
     const { store } = this;
     if (store === null || (this.#checkpoints !== null && !this.#engine.isPressed)) return;
-    while ((await this.#writing(() => store.stage(refsOf(entry)))).more);
+    while ((await this.#writing((hasRead) => store.stage(refsOf(entry), hasRead))).more);
   }
 
   /** Changes of a frame of the log, which ends at `end`, were made again. */
@@ -393,17 +393,17 @@ export class Journal implements RootHolder {
   }
 
   /** Writes, if need be once more after a sweep: the room may be taken by what nothing reaches. */
-  async #writing(write: () => Promise<Written>): Promise<Written> {
+  async #writing(write: Write): Promise<Written> {
     let written: Written;
     try {
-      written = await this.#engine.inTurn(write);
+      written = await this.#engine.marking(write);
     } catch (error) {
       const isFull = error instanceof StoreError && error.code === "STORE_FULL";
       if (!isFull || this.#isSwept) throw error;
       const freed = await this.#sweepNow().catch(() => null);
       this.#isSwept = freed?.objects === 0;
       if (freed === null || freed.objects === 0) throw error;
-      written = await this.#engine.inTurn(write);
+      written = await this.#engine.marking(write);
     }
     this.#isSwept = false;
     this.#sweepIfDue(written);

@@ -11,14 +11,14 @@ import { installedBytesOf } from "../kernel/program.ts";
 import { ProgramCache } from "../program/cache.ts";
 import type { BlockRecord } from "../store/record.ts";
 import { type Store, Stores } from "../store/store.ts";
-import type { StoreChange, Written } from "../store/writer.ts";
+import type { StoreChange } from "../store/writer.ts";
 import { mainHeap, Pool } from "../worker/pool.ts";
 import { createTimeline } from "../worker/timeline.ts";
 import { Archive } from "./archive.ts";
 import { inputOf, makeBlock, type Retained } from "./block.ts";
 import { checkHeap } from "./bounds.ts";
 import { type Held, headOf, nameOf, newBlock, wholly, withState } from "./changes.ts";
-import { writeSliced } from "./checkpoint.ts";
+import { type Writing, writeSliced } from "./checkpoint.ts";
 import { Engine } from "./engine.ts";
 import { firstRules, type Genesis, genesisOf } from "./genesis.ts";
 import { History } from "./history.ts";
@@ -289,7 +289,7 @@ async function copyToStore(engine: Engine, history: History, place: StoreSetting
  * a copy that was killed. What the store holds then has entries of its own, for other states lie in it.
  */
 async function copyHistory(engine: Engine, history: History, store: Store): Promise<Held> {
-  const writing = (write: () => Promise<Written>) => engine.inTurn(write);
+  const writing: Writing = (write) => engine.marking(write);
   const change = (some: Partial<StoreChange>) => writeSliced(store, { ...NOTHING, ...some }, writing);
   const left = [...store.state.blocks, ...store.state.supports];
   if (left.length > 0) await change({ removed: left.map(({ id, height }) => ({ id, height })) });

@@ -156,8 +156,9 @@ export interface StoreOptions {
    */
   readonly durability?: "block" | "logged" | "pipelined";
   /**
-   * Of "logged": how long a block may wait until its state is written as well, if the disk keeps up. After a
-   * crash opening takes the time of running the blocks of at most twice as long, and of one more. Default
+   * Of "logged": about how long a block waits until its state is written as well. After a crash opening takes
+   * the time of running the blocks of at most twice as long, and of one more; blocks are held back for that
+   * where writing takes long. Where it takes still longer, they are stopped at three times as long. Default
    * 1000.
    */
   readonly checkpointMs?: number;

@@ -59,6 +59,9 @@ export interface DatabaseOptions {
   readonly readOnly?: boolean;
 }
 
+/** Only where there is nothing; behind all others. */
+const NEW = { noOverwrite: true };
+const LAST = { append: true };
 const BINARY = { encoding: "binary", keyEncoding: "binary", cache: false } as const;
 
 export class Database {
@@ -197,18 +200,18 @@ export class Database {
 
   /** Writes an object, unless it is there; the bytes it takes, 0 if it was there. Inside a transaction. */
   putObject(key: Buffer, { tag, bytes }: Stored): number {
-    if (this.#objects.doesExist(key)) return 0;
     const inline = bytes.length <= INLINE_BYTES;
     const beyond = bytes.length - BODY_BYTES;
     const body = inline ? 0 : beyond > 0 && beyond <= REMAINS_BYTES ? BODY_BYTES : bytes.length;
     const entry = Buffer.allocUnsafe(ENTRY_BYTES + bytes.length - body);
     entry[0] = tag;
-    entry.writeUIntBE(inline ? 0 : this.#takeNumber(), 1, NUMBER_BYTES);
+    entry.writeUIntBE(inline ? 0 : this.#freeNumber(), 1, NUMBER_BYTES);
     bytes.copy(entry, ENTRY_BYTES, body);
-    if (!inline) {
-      this.#bodies.putSync(entry.subarray(1, ENTRY_BYTES), bytes.subarray(0, body), { append: true });
-    }
-    this.#objects.putSync(key, entry);
+    // Inside a transaction it says whether it has written.
+    if (!(this.#objects.putSync(key, entry, NEW) as unknown as boolean)) return 0;
+    if (inline) return bytes.length;
+    this.#nextBody++;
+    this.#bodies.putSync(entry.subarray(1, ENTRY_BYTES), bytes.subarray(0, body), LAST);
     return bytes.length;
   }
 
@@ -238,12 +241,13 @@ export class Database {
     this.#nextBody = 0;
   }
 
-  #takeNumber(): number {
+  /** The number of the next body. */
+  #freeNumber(): number {
     if (this.#nextBody === 0) {
       const [last] = [...this.#bodies.getKeys({ reverse: true, limit: 1 })] as Buffer[];
       this.#nextBody = last === undefined ? 1 : last.readUIntBE(0, NUMBER_BYTES) + 1;
     }
-    return this.#nextBody++;
+    return this.#nextBody;
   }
 
   // ---- blocks and the rest --------------------------------------------------------------------------------

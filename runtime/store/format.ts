@@ -24,6 +24,7 @@ import { copyBytes } from "../heap/bytes.ts";
 import {
   HEADER_HASH,
   HEADER_HASHED,
+  HEADER_LENGTH,
   HEADER_REFERENCES,
   HEADER_STORED,
   type Heap,
@@ -87,13 +88,17 @@ function looseWords(): readonly number[] {
 const ZERO_RUN_WORDS = 4;
 const RUN_LIMIT = 0xffff;
 let runs = Buffer.alloc(2 * PAGE_BYTES);
+let runWords = wordsOf(runs);
 
 /** The hashed object at `ref` as it is stored; the bytes are valid until the next call. */
 export function encodeObject(heap: Heap, ref: Ref): Stored {
   const kind = heap.kind(ref);
   if (kind === KIND_NODE) return { tag: TAG_NODE, bytes: encodeNode(heap, ref) };
   if (kind === KIND_PROCESS) return { tag: TAG_PROCESS, bytes: encodeProcess(heap, ref) };
-  return encodeBytes(heap.payload(ref), kind === KIND_PAGE);
+  const at = ref * UNIT_WORDS;
+  const length = heap.words[at + HEADER_LENGTH] as number;
+  const isPage = kind === KIND_PAGE;
+  return encodeWords(heap.words, at + UNIT_WORDS, length, isPage) ?? storedRaw(heap.payload(ref), isPage);
 }
 
 /** The bytes of a node that has these children. */
@@ -122,19 +127,28 @@ function checkOf(bytes: Buffer): Buffer {
   return hash("sha256", bytes.subarray(0, CHECK_AT), "buffer").subarray(0, CHECK_BYTES);
 }
 
-/** The bytes of a page or of a blob as they are stored; valid until the next call. */
+/** The bytes of a page or of a blob as they are stored; they begin at a word. Valid until the next call. */
 export function encodeBytes(raw: Buffer, isPage: boolean): Stored {
+  const padded = Buffer.alloc(4 * Math.ceil(raw.length / 4));
+  raw.copy(padded);
+  return encodeWords(wordsOf(padded), 0, raw.length, isPage) ?? storedRaw(raw, isPage);
+}
+
+function storedRaw(raw: Buffer, isPage: boolean): Stored {
+  return { tag: isPage || raw.length === PAGE_BYTES ? TAG_PAGE : TAG_BLOB, bytes: raw };
+}
+
+/** So many bytes from the word `from` on as runs; null: that is not worth it. */
+function encodeWords(words: Uint32Array, from: number, length: number, isPage: boolean): Stored | null {
   // A blob of this length may have the bytes, and so the name, of a page: it is stored as that.
-  if (isPage || raw.length === PAGE_BYTES) {
-    const length = encodeRuns(raw, 0);
-    return length < 0
-      ? { tag: TAG_PAGE, bytes: raw }
-      : { tag: TAG_PAGE_RUNS, bytes: runs.subarray(0, length) };
+  if (isPage || length === PAGE_BYTES) {
+    const end = encodeRuns(words, from, length, 0);
+    return end < 0 ? null : { tag: TAG_PAGE_RUNS, bytes: runs.subarray(0, end) };
   }
-  const length = raw.length < 64 ? -1 : encodeRuns(raw, 4);
-  if (length < 0) return { tag: TAG_BLOB, bytes: raw };
-  runs.writeUInt32LE(raw.length, 0);
-  return { tag: TAG_BLOB_RUNS, bytes: runs.subarray(0, length) };
+  const end = length < 64 ? -1 : encodeRuns(words, from, length, 4);
+  if (end < 0) return null;
+  runs.writeUInt32LE(length, 0);
+  return { tag: TAG_BLOB_RUNS, bytes: runs.subarray(0, end) };
 }
 
 /** A node with children at these positions, of which these are the hashes. */
@@ -175,37 +189,46 @@ export function keyOf(stored: Stored): Buffer {
   return hash("sha256", hashedBytes(stored), "buffer");
 }
 
-/** Writes `raw` without its zeros into `runs` from byte `to` on; the end, or -1 if that is not worth it. */
-function encodeRuns(raw: Buffer, to: number): number {
-  if (runs.length < raw.length + 64) runs = Buffer.alloc(raw.length + 64);
-  const whole = raw.length >>> 2;
-  const words = new Uint32Array(raw.buffer, raw.byteOffset, whole);
-  const limit = raw.length - 32;
-  let at = to;
-  for (let i = 0; i < whole; ) {
-    let zeros = 0;
-    while (i + zeros < whole && words[i + zeros] === 0 && zeros < RUN_LIMIT) zeros++;
-    i += zeros;
-    let end = i;
-    for (let quiet = 0; end < whole && end - i < RUN_LIMIT; end++) {
-      quiet = words[end] === 0 ? quiet + 1 : 0;
-      if (quiet === ZERO_RUN_WORDS) {
-        end -= ZERO_RUN_WORDS - 1;
-        break;
-      }
-    }
-    if (end === i && i === whole) break;
-    if (at + 4 + (end - i) * 4 > limit) return -1;
-    runs.writeUInt16LE(zeros, at);
-    runs.writeUInt16LE(end - i, at + 2);
-    raw.copy(runs, at + 4, i * 4, end * 4);
-    at += 4 + (end - i) * 4;
-    i = end;
+/**
+ * Writes so many bytes, which begin at the word `from`, without their zeros into `runs`, from byte `to` on, a
+ * multiple of four; the end, or -1 if that is not worth it.
+ */
+function encodeRuns(words: Uint32Array, from: number, length: number, to: number): number {
+  if (runs.length < length + 64) {
+    runs = Buffer.alloc(4 * Math.ceil(length / 4) + 64);
+    runWords = wordsOf(runs);
+  }
+  const end = from + (length >>> 2);
+  const limit = (length - 32) / 4;
+  let at = to / 4;
+  for (let i = from; i < end; ) {
+    const begin = i;
+    const furthest = Math.min(end, i + RUN_LIMIT);
+    while (i < furthest && words[i] === 0) i++;
+    const zeros = i - begin;
+    const literal = endOfLiteral(words, i, Math.min(end, i + RUN_LIMIT)) - i;
+    if (literal === 0 && i === end) break;
+    if (at + 1 + literal > limit) return -1;
+    runWords[at++] = zeros | (literal << 16);
+    for (const until = i + literal; i < until; i++) runWords[at++] = words[i] as number;
   }
   // The bytes after the last whole word follow as they are.
-  if (at + 4 > limit) return -1;
-  raw.copy(runs, at, whole * 4);
-  return at + (raw.length & 3);
+  if (at + 1 > limit) return -1;
+  for (let i = 0; i < (length & 3); i++) runs[4 * at + i] = (words[end] as number) >>> (8 * i);
+  return 4 * at + (length & 3);
+}
+
+/** Where words that are worth writing end: before several zeros. */
+function endOfLiteral(words: Uint32Array, from: number, end: number): number {
+  for (let i = from, zeros = 0; i < end; i++) {
+    zeros = words[i] === 0 ? zeros + 1 : 0;
+    if (zeros === ZERO_RUN_WORDS) return i + 1 - ZERO_RUN_WORDS;
+  }
+  return end;
+}
+
+function wordsOf(bytes: Buffer): Uint32Array {
+  return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
 }
 
 // ---- reading ----------------------------------------------------------------------------------------------

@@ -36,6 +36,8 @@ export interface Call {
 
 export interface Answer {
   readonly number: number;
+  /** Not the answer yet: the heap has been read. */
+  readonly hasRead?: true;
   readonly result?: unknown;
   readonly error?: { readonly code: string; readonly message: string; readonly facts: object };
 }

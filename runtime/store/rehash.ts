@@ -233,16 +233,16 @@ export class Rehash {
     switch (kind) {
       case KIND_PAGE:
         malformedUnless(bytes.length <= PAGE_BYTES, "a page of it is too long");
-        return this.#keep("page", encodeBytes(aligned(bytes, PAGE_BYTES), true));
+        return this.#keep("page", encodeBytes(pageOf(bytes), true));
       case KIND_BLOB:
-        return this.#keep(bytes.length === PAGE_BYTES ? "page" : "blob", encodeBytes(aligned(bytes), false));
+        return this.#keep(bytes.length === PAGE_BYTES ? "page" : "blob", encodeBytes(bytes, false));
       case KIND_NODE:
         return this.#node(bytes);
       case KIND_PROCESS:
         return this.#process(bytes);
       case KIND_RULES: {
         const rules = this.#rulesIn(bytes);
-        return this.#keep("rules", encodeBytes(aligned(encodeRules(rules)), false), NOTHING, rules);
+        return this.#keep("rules", encodeBytes(Buffer.from(encodeRules(rules)), false), NOTHING, rules);
       }
       case KIND_BLOCK:
         this.#block = blockIn(bytes);
@@ -380,11 +380,11 @@ function objectIn(bytes: Buffer): Readonly<Record<string, unknown>> {
   return found as Record<string, unknown>;
 }
 
-/** A copy, filled up with zeros, that lies where words may: runs are made of words. */
-function aligned(bytes: Uint8Array, length = bytes.length): Buffer {
-  const copy = Buffer.alloc(length);
-  copy.set(bytes);
-  return copy;
+/** A page that has these bytes, and zeros behind them. */
+function pageOf(bytes: Buffer): Buffer {
+  const page = Buffer.alloc(PAGE_BYTES);
+  bytes.copy(page);
+  return page;
 }
 
 function isCount(value: unknown): boolean {

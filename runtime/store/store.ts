@@ -28,6 +28,8 @@ interface Waiting {
   readonly method: Call["method"];
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
+  /** Called when the call has read all that it needs of the heap. */
+  readonly hasRead: (() => void) | null;
 }
 
 /** The stores of one heap, and their thread. */
@@ -95,11 +97,21 @@ export class Stores {
 
   /** Calls a method of the writer of the store with this bit. */
   call(bit: number, method: Call["method"], ...args: unknown[]): Promise<unknown> {
+    return this.callReading(bit, method, null, ...args);
+  }
+
+  /** The same; `hasRead` is called as soon as the heap is not read any more. */
+  callReading(
+    bit: number,
+    method: Call["method"],
+    hasRead: (() => void) | null,
+    ...args: unknown[]
+  ): Promise<unknown> {
     const number = ++this.#number;
     return new Promise((resolve, reject) => {
       if (this.#thread === null)
         return reject(new StoreError("STORE_FAILED", "the store failed: it is closed"));
-      this.#waiting.set(number, { method, resolve, reject });
+      this.#waiting.set(number, { method, resolve, reject, hasRead });
       this.#thread.postMessage({ number, bit, method, args } satisfies Call);
     });
   }
@@ -145,8 +157,9 @@ export class Stores {
     return thread;
   }
 
-  #answered({ number, result, error }: Answer): void {
+  #answered({ number, hasRead, result, error }: Answer): void {
     const waiting = this.#waiting.get(number);
+    if (hasRead) return waiting?.hasRead?.();
     this.#waiting.delete(number);
     if (error === undefined) waiting?.resolve(buffers(result));
     else if (error.code === "KERNEL_PANIC") waiting?.reject(new KernelPanic(error.message));
@@ -184,14 +197,17 @@ export class Store {
     this.state = state;
   }
 
-  /** Makes a change durable, in one transaction. */
-  change(change: StoreChange): Promise<Written> {
-    return this.#stores.call(this.bit, "change", change) as Promise<Written>;
+  /**
+   * Makes a change durable, in one transaction. `hasRead` is called when the heap has been read; until this
+   * resolves, what was written is marked.
+   */
+  change(change: StoreChange, hasRead: (() => void) | null = null): Promise<Written> {
+    return this.#stores.callReading(this.bit, "change", hasRead, change) as Promise<Written>;
   }
 
-  /** Writes objects ahead, of blocks to come. */
-  stage(refs: readonly Ref[]): Promise<Written> {
-    return this.#stores.call(this.bit, "stage", refs) as Promise<Written>;
+  /** Writes objects ahead, of blocks to come; `hasRead` as in `change`. */
+  stage(refs: readonly Ref[], hasRead: (() => void) | null = null): Promise<Written> {
+    return this.#stores.callReading(this.bit, "stage", hasRead, refs) as Promise<Written>;
   }
 
   /** An archived block: of the chain by height, or any by its id; null if there is none. */

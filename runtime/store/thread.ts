@@ -36,7 +36,7 @@ const writers = new Map<number, Writer>();
 
 // ---- writing ----------------------------------------------------------------------------------------------
 
-async function perform({ bit, method, args }: Call): Promise<unknown> {
+async function perform({ number, bit, method, args }: Call): Promise<unknown> {
   if (method === "open") {
     const [place, genesis] = buffers(args) as [StorePlace, Buffer | null];
     const step: Step = place.steps === undefined ? () => {} : (await import(place.steps)).step;
@@ -55,6 +55,7 @@ async function perform({ bit, method, args }: Call): Promise<unknown> {
       1,
     );
   }
+  writer.hasRead = () => port.postMessage({ number, hasRead: true } satisfies Answer);
   return (writer[method as "change"] as (...all: unknown[]) => unknown)(...(buffers(args) as unknown[]));
 }
 

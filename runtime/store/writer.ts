@@ -11,7 +11,8 @@
  * at every moment. So a change with many objects takes several transactions, of which the last is the one
  * that counts; collections and sweeps may run in between.
  *
- * No collection may run during a call: objects are read, and marked, by reference.
+ * Objects are read, and marked, by reference: no collection may run until `hasRead`, and behind that none
+ * that evicts or moves what was written.
  */
 
 import { existsSync, rmdirSync } from "node:fs";
@@ -24,7 +25,6 @@ import {
   KIND_STUB,
   type Ref,
   referencesOf,
-  UNIT_BYTES,
   UNIT_WORDS,
 } from "../heap/heap.ts";
 import { hashObject } from "../image/hash.ts";
@@ -152,6 +152,8 @@ export class Writer {
   /** Other stores of the same heap: what is a stub here may be there. */
   readonly #sources: readonly Source[];
   #copied = 0;
+  /** Told when a transaction with objects has read all that it needs of the heap, before it is durable. */
+  hasRead: () => void = () => {};
   readonly state: StoreState;
   #totals: Totals;
   /** The sweep in progress; a failed transaction ends it. */
@@ -270,9 +272,12 @@ export class Writer {
   /** Runs a transaction that collects the objects it writes, and says how many bytes they take. */
   #writing(work: (written: Ref[]) => WrittenSlice): Written {
     const written: Ref[] = [];
-    const done = this.#transaction(() => work(written));
-    const { words } = this.#heap;
-    for (const one of written) Atomics.or(words, one * UNIT_WORDS + HEADER_STORED, this.#bit);
+    const done = this.#transaction(() => {
+      const slice = work(written);
+      this.hasRead();
+      return slice;
+    });
+    for (const one of written) Atomics.or(this.#heap.words, one * UNIT_WORDS + HEADER_STORED, this.#bit);
     return { objects: written.length, ...done, sweepDue: this.#sweepDue };
   }
 
@@ -387,14 +392,12 @@ export class Writer {
   }
 
   #transaction<T>(work: () => T): T {
-    const totals = this.#totals;
+    const [path, totals] = [this.path, this.#totals];
     try {
       this.#step("begin");
       const result = this.database.transaction(() => {
         if (!holds(this.database, this.#token)) {
-          throw new StoreError("STORE_LOCKED", `another process has taken over the store ${this.path}`, {
-            path: this.path,
-          });
+          throw new StoreError("STORE_LOCKED", `another process has taken over the store ${path}`, { path });
         }
         return work();
       });
@@ -404,7 +407,7 @@ export class Writer {
       this.#totals = totals;
       this.#sweep = null;
       this.database.forgetNumbers();
-      throw storeFailure(error, this.path);
+      throw storeFailure(error, path);
     }
   }
 
@@ -472,13 +475,10 @@ export class Writer {
     if (own && this.#sweep === null) return;
     const stored = own ? this.database.object(key) : this.#elsewhere(key);
     if (stored === undefined) {
-      throw new StoreError(
-        "STORE_CORRUPT",
-        `the store is damaged: object ${key.toString("hex")} is not there`,
-        {
-          hash: key.toString("hex"),
-        },
-      );
+      const name = key.toString("hex");
+      throw new StoreError("STORE_CORRUPT", `the store is damaged: object ${name} is not there`, {
+        hash: name,
+      });
     }
     if (!own) this.#copied += this.database.putObject(key, stored);
     this.#sweep?.keep(key);
@@ -494,7 +494,7 @@ export class Writer {
   }
 
   #key(ref: Ref): Buffer {
-    const at = ref * UNIT_BYTES + HEADER_HASH * 4;
-    return Buffer.from(this.#heap.bytes.subarray(at, at + HASH_BYTES));
+    const at = ref * UNIT_WORDS + HEADER_HASH;
+    return Buffer.from(this.#heap.words.slice(at, at + HASH_BYTES / 4).buffer);
   }
 }

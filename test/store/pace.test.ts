@@ -1,0 +1,48 @@
+/** A disk that is slow: what goes on meanwhile. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { metadata } from "../crash/metadata.ts";
+import { open } from "../fixture.ts";
+import { withDirectory } from "./directory.ts";
+
+const OPTIONS = { workers: 1, runner: "sequential" } as const;
+const slow = (step: string, ms: number): string =>
+  new URL(`./slow-steps.ts?step=${step}&ms=${ms}`, import.meta.url).href;
+
+test("a collection waits until a commit has read the heap; to evict, until it has marked it", async () => {
+  await withDirectory(async (path) => {
+    const store = { path, durability: "block", steps: slow("committed", 300) } as const;
+    const runtime = await open([], { ...OPTIONS, store });
+    const ended: string[] = [];
+    const note = <T>(name: string, work: Promise<T>): Promise<unknown> => work.then(() => ended.push(name));
+    const block = note("block", runtime.produce(metadata(1, 0)));
+    while (runtime.head.height === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    const { engine } = runtime;
+    await note("collected", engine.collect({ force: true }));
+    await Promise.all([block, note("evicted", engine.collect({ force: true, evict: true }))]);
+    assert.deepEqual(ended, ["collected", "block", "evicted"]);
+    assert.equal(runtime.inspect([])?.hash, runtime.head.root);
+    await runtime.close();
+  });
+});
+
+test("blocks are held back while a checkpoint takes long, each for a little", async () => {
+  await withDirectory(async (path) => {
+    const checkpointMs = 300;
+    const store = { path, durability: "logged", checkpointMs, steps: slow("objects", 900) } as const;
+    const runtime = await open([], { ...OPTIONS, store });
+    const times: number[] = [];
+    const until = performance.now() + 6 * checkpointMs;
+    while (performance.now() < until) {
+      const began = performance.now();
+      await runtime.produce(metadata(runtime.head.height + 1, 0));
+      times.push(performance.now() - began);
+    }
+    await runtime.close();
+    times.sort((a, b) => a - b);
+    const [median, longest] = [times[times.length >> 1] as number, times.at(-1) as number];
+    // Whoever waited for the checkpoint from twice "checkpointMs" on would wait for 600 ms and more.
+    assert.ok(longest < 500, `median ${median} ms, longest ${longest} ms`);
+  });
+});
