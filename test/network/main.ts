@@ -1,6 +1,7 @@
 /**
  * npm run network -- [--seed S] [--comet V] [--short] [--only ROW]: what must hold of a network on a real
- * CometBFT, row by row. Without the binary in the cache folder nothing is run, and the reason is printed.
+ * CometBFT, row by row. Without the binary in the cache folder nothing is run, and the reason is printed;
+ * with STILLPOINT_FULL=1 one is built, if Go can do that here.
  */
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -19,13 +20,15 @@ import {
   printError,
   runCommand,
 } from "../../runtime/cli/terminal.ts";
+import type { UsageError } from "../../runtime/index.ts";
+import { FULL } from "../sizes.ts";
 import { ROWS, type Setting } from "./rows.ts";
 
 const HELP = `What must hold of a network on CometBFT.
 
   network [--seed S]         where processes are killed; default 1
           [--comet VERSION]  ${COMET_VERSIONS.join(" or ")}; default: all that are in the cache folder
-          [--short]          one version, one seed for each point, 20 blocks; nothing is built
+          [--short]          one version, one seed for each point, 20 blocks
           [--only TEXT]      rows whose name has this text`;
 
 const TEXT = { type: "string" } as const;
@@ -43,10 +46,8 @@ const command: Command = {
     const seed = integerOption("seed", values.seed, 0, 2 ** 31);
     const asked = values.comet === undefined ? null : choiceOption("comet", values.comet, COMET_VERSIONS);
     const binaries = binariesOf(asked, values.short);
-    if (binaries.length === 0) {
-      print(
-        "network: skipped: there is no CometBFT in the cache folder; npm run localnet builds it, with Go",
-      );
+    if (typeof binaries === "string") {
+      print(`network: skipped: ${binaries}`);
       return EXIT_OK;
     }
     const end = (): void => {
@@ -63,14 +64,22 @@ const command: Command = {
   },
 };
 
-function binariesOf(asked: CometVersion | null, isShort: boolean): [CometVersion, string][] {
+/** Those to run the rows on, or why there are none. */
+function binariesOf(asked: CometVersion | null, isShort: boolean): [CometVersion, string][] | string {
   if (asked !== null && !isShort) return [[asked, comet(asked, printError)]];
   const wanted = asked === null ? COMET_VERSIONS : [asked];
   const found = wanted.flatMap((version): [CometVersion, string][] => {
     const binary = findComet(version);
     return binary === null ? [] : [[version, binary]];
   });
-  return isShort ? found.slice(0, 1) : found;
+  if (found.length > 0) return isShort ? found.slice(0, 1) : found;
+  if (!FULL) return "there is no CometBFT in the cache folder; npm run localnet builds it, with Go";
+  try {
+    const [version] = wanted as [CometVersion];
+    return [[version, comet(version, printError)]];
+  } catch (error) {
+    return (error as UsageError).message;
+  }
 }
 
 /** Runs a row in a directory of its own; 1 if it fails. */

@@ -225,15 +225,20 @@ async function trustsTooOld(network: Network): Promise<string> {
   await trust(late, first, 1);
   late.configure({ trust_period: '"1s"' });
   await late.start(network.peers);
-  await late.ended();
-  const refusal = /[^\n]*(?:old header|expired|trust)[^\n]*/i.exec(late.output)?.[0];
-  assert.ok(refusal, late.output);
+  // CometBFT says so and looks for other snapshots: it is for the operator to stop it.
+  const refusal = (): string | undefined =>
+    /verify from #1 [^\n]*old header has expired/.exec(late.output)?.[0];
+  await until(async () => refusal() !== undefined);
+  assert.equal(await late.height(), 0);
+  const said = refusal() as string;
+  await late.kill();
+  late.wipe("comet");
   await trust(late, first);
   late.configure({ trust_period: '"168h0m0s"' });
   await late.start(network.peers);
   await late.reaches((await first.height()) + 1);
   await sameHash(network.pairs, (await late.height()) - 1);
-  return refusal.slice(0, 200);
+  return said;
 }
 
 async function powers({ directory, binary }: Setting): Promise<string> {
