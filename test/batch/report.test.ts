@@ -7,6 +7,7 @@ import type { BatchReport, Runtime, RuntimeOptions } from "../../runtime/index.t
 import { ITEM_FAULTED, ITEM_NOT_RUN, ITEM_REFUSED, ITEM_RETURNED } from "../../syscalls/abi.ts";
 import { quota } from "../driver.ts";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 import { type BatchInput, type BatchOutcome, openBatches, runBatch } from "./batches.ts";
 import { steps } from "./everywhere.ts";
 import { FAMILY_PAGES, family, familyBatch, scripts, wholeFamily } from "./families.ts";
@@ -144,7 +145,7 @@ test("random batches, with killed threads", async (t) => {
     wholeFamily,
   );
   let sequential = 0;
-  for (const list of fc.sample(scripts, { seed, numRuns: 60 })) {
+  for (const list of fc.sample(scripts, { seed, numRuns: sized(30, 60) })) {
     const { report, outcome } = await children(familyBatch(list));
     check(report, outcome);
     sequential += report.sequential;

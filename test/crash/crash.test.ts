@@ -19,7 +19,7 @@ test("a runtime that acknowledges what is not on the disk is found out", async (
   const found = (text: string): void => t.diagnostic(text);
   let lost = 0;
   for (let attempt = 0; lost === 0; attempt++) {
-    assert.ok(attempt < 10, "it was never found");
-    lost = (await crash(6, baseSeed(t) + attempt * 100, found, ["early"])).lost;
+    assert.ok(attempt < 20, "it was never found");
+    lost = (await crash(sized(3, 6), baseSeed(t) + attempt * 100, found, ["early"])).lost;
   }
 });

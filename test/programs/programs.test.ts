@@ -13,6 +13,7 @@ import { quota } from "../driver.ts";
 import { open, play } from "../fixture.ts";
 import { instantiateBytes, random } from "../guest/harness.ts";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 
 const GAS = 2_000_000_000;
 const QUOTA_PAGES = 64;
@@ -88,7 +89,7 @@ for (const name of PROGRAMS) {
   test(`${name}: reverts, forks, copies put back and replays change nothing`, async (t) => {
     const seed = baseSeed(t);
     const bytes = await compile(name);
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < sized(1, 3); round++) {
       const next = random(seed + round);
       const expected = await plainly(bytes, round);
       const { runtime: opened, first } = await begin(bytes, 1 + (next() % 3));

@@ -103,7 +103,7 @@ class Pair {
 for (const durability of ["block", "pipelined"] as const) {
   test(`any order of reverts, reorgs, pins, prunings and restarts, ${durability}`, async (t) => {
     const seed = baseSeed(t);
-    for (let round = 0; round < 2; round++) {
+    for (let round = 0; round < sized(1, 2); round++) {
       const next = random(seed + round * 7 + durability.length);
       await withDirectory(async (path) => {
         const place = { path, durability };

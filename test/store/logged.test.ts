@@ -14,6 +14,7 @@ import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
+import { sized } from "../sizes.ts";
 import { withDirectory } from "./directory.ts";
 import { AT, replacing, writing } from "./failing.ts";
 
@@ -122,7 +123,7 @@ test("a full store whose log is opened by another mode says so, and loses nothin
 
 test("any history is there again: reverts, reorgs, pins, prunes, candidates", async (t) => {
   const seed = baseSeed(t);
-  for (let round = 0; round < 2; round++) {
+  for (let round = 0; round < sized(1, 2); round++) {
     const next = random(seed + round);
     await withDirectory(async (path) => {
       const options = { ...OPTIONS, retainBlocks: 6, archiveBlocks: 5, store: logged(path) };
