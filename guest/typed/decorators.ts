@@ -34,7 +34,7 @@ export declare function migrate(target?: any, name?: any, descriptor?: any): any
 export declare function max(most: i32, inner?: i32, innermost?: i32): any;
 
 /**
- * Prints values in tests (`TestContract`): anything that has an encoding, and texts. In every other program
- * it is as if the line were empty, so the values must not be needed for anything else.
+ * Prints values in tests (`TestContract`) and traces (`app.trace`): anything that has an encoding, and texts.
+ * In a program it is as if the line were empty, so the values must not be needed for anything else.
  */
 export declare function debug(a?: any, b?: any, c?: any, d?: any, e?: any, f?: any, g?: any, h?: any): void;

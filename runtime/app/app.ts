@@ -10,11 +10,11 @@
  */
 
 import { UsageError } from "../errors.ts";
-import type { Block, BlockFault, Candidate, ForkOptions, Runtime } from "../index.ts";
+import type { Block, Candidate, ForkOptions, Runtime } from "../index.ts";
 import type { AddressLike, Call, Contracts, Outcome, Query, Transaction } from "../typed/client.ts";
 import { fixedBytes } from "../typed/codec.ts";
 import { nonceOf } from "./authentication.ts";
-import { blockMessage, type Entry, type Input, readMessage, readResults } from "./blocks.ts";
+import { type Input, makeBlock, readMessage, readResults } from "./blocks.ts";
 import { checkLength, inputOf, NOBODY, runAsView } from "./calls.ts";
 import { appEvents } from "./events.ts";
 import { AUTHENTICATION_GAS } from "./guest/messages.ts";
@@ -38,6 +38,7 @@ import { Pool, type Waiting } from "./pool.ts";
 import { APP, type AppProgram, Programs } from "./programs.ts";
 import type { Hex } from "./signer.ts";
 import type { StateView } from "./state.ts";
+import { type AppTrace, traceBlock } from "./trace.ts";
 import { inputsOf, migrationError, planUpgrade, type Received } from "./upgrade.ts";
 
 const GAS = 10_000_000;
@@ -375,8 +376,8 @@ export class App<Typed extends object = Contracts> {
     return appEvents(this.runtime.events(), (block) => this.#outcomes(block));
   }
 
-  /** Makes a block of what waits: of less if it is more than a block takes. */
-  async #make<B extends Block>(
+  /** Makes a block of what waits. */
+  #make<B extends Block>(
     time: number,
     { gasLimit = this.runtime.rules().gasLimit }: BlockOptions,
     run: (message: Uint8Array) => Promise<B>,
@@ -384,16 +385,7 @@ export class App<Typed extends object = Contracts> {
     const order = this.options.order ?? ((waiting) => waiting);
     // Half of the gas is for what they do.
     const most = this.#intake === null ? Infinity : Math.ceil(gasLimit / 2 / AUTHENTICATION_GAS);
-    let chosen: Entry[] = this.#pool.choose(order, most);
-    for (;;) {
-      const message = blockMessage(chosen, time);
-      try {
-        return [await run(message), message];
-      } catch (error) {
-        if (chosen.length <= 1 || (error as BlockFault).code !== "BLOCK_FAULT") throw error; // else too many
-        chosen = chosen.slice(0, Math.ceil(chosen.length / 2));
-      }
-    }
+    return makeBlock(this.#pool.choose(order, most), time, run);
   }
 
   /** What a block of the chain means to those who wait. */
@@ -468,6 +460,14 @@ export class App<Typed extends object = Contracts> {
   ): Promise<number> {
     const { gasUsed } = await this.check(call, options);
     return Math.ceil(gasUsed * ESTIMATE_MARGIN);
+  }
+
+  /**
+   * Runs a retained block once more, as `Runtime.trace`: tells what its transactions did, and what `debug`
+   * prints if the app was opened with the source of the program.
+   */
+  async trace(block: Block = this.head): Promise<AppTrace> {
+    return traceBlock(this.runtime, block, this.#programs.of(block), this.options.contract);
   }
 
   async #look(call: Call, kind: "view" | "transaction", options: QueryOptions): Promise<Outcome> {

@@ -12,7 +12,7 @@
 
 import { hash } from "node:crypto";
 import { UsageError } from "../errors.ts";
-import type { Runtime } from "../index.ts";
+import type { Block, Runtime } from "../index.ts";
 import type { Refusal } from "../typed/client.ts";
 import { refusalOf } from "./blocks.ts";
 import * as message from "./guest/messages.ts";
@@ -79,9 +79,13 @@ export interface Admission {
   readonly input: Uint8Array;
 }
 
-/** What the block after the latest would say of a transaction. */
-export async function admission(runtime: Runtime, transaction: Uint8Array): Promise<Admission> {
-  const options = { input: transaction, outbox: "returned", gas: VIEW_GAS } as const;
+/** What the block after another, by default the latest, would say of a transaction. */
+export async function admission(
+  runtime: Runtime,
+  transaction: Uint8Array,
+  block: Block = runtime.head,
+): Promise<Admission> {
+  const options = { input: transaction, outbox: "returned", gas: VIEW_GAS, block } as const;
   const view = await runtime.call(ROOT, "admit", options);
   if (view.fault !== "none")
     throw new UsageError("NO_VIEWS", `the authenticator cannot be asked: ${view.fault} ${view.text}`);

@@ -5,7 +5,7 @@
 
 import { ITEM_NOT_RUN, ITEM_REFUSED, ITEM_RETURNED } from "../../syscalls/abi.ts";
 import { badArgument } from "../arguments.ts";
-import { decodeRulesChange, programHash, type RulesChange } from "../index.ts";
+import { type BlockFault, decodeRulesChange, programHash, type RulesChange } from "../index.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
 import { readState } from "../program/decode/state.ts";
 import type { Ending, Refusal } from "../typed/client.ts";
@@ -80,6 +80,22 @@ export function blockMessage(entries: readonly Entry[], time: number): Uint8Arra
   return withEntries(bytes, entries);
 }
 
+/** Makes a block of these transactions: of the first half, if it fails for all, and so on. */
+export async function makeBlock<B>(
+  entries: readonly Entry[],
+  time: number,
+  run: (message: Uint8Array) => Promise<B>,
+): Promise<[block: B, message: Uint8Array]> {
+  for (let chosen = entries; ; chosen = chosen.slice(0, Math.ceil(chosen.length / 2))) {
+    const message = blockMessage(chosen, time);
+    try {
+      return [await run(message), message];
+    } catch (error) {
+      if (chosen.length <= 1 || (error as BlockFault).code !== "BLOCK_FAULT") throw error;
+    }
+  }
+}
+
 /** A message that begins with `head`. */
 export function withEntries(head: Uint8Array, entries: readonly Entry[]): Uint8Array {
   const bytes = Buffer.alloc(entries.reduce((sum, entry) => sum + entryBytes(entry), head.length));
@@ -117,6 +133,14 @@ export function blockInput(bytes: Uint8Array): Input {
 
 function readKind(bytes: Uint8Array): number {
   return bytes.length < 4 ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+}
+
+/** What the message of a block with transactions says; null of another. */
+export function readBlock(bytes: Uint8Array): { readonly time: bigint; readonly entries: Entry[] } | null {
+  if (readKind(bytes) !== message.MESSAGE_BLOCK) return null;
+  const entries = readMessage(bytes);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return { time: view.getBigUint64(message.BLOCK_TIME, true), entries };
 }
 
 /**

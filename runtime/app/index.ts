@@ -51,3 +51,9 @@ export {
 export { type Hex, Signer, type Unsigned } from "./signer.ts";
 export { type CellView, type MapView, type StateView, stateOf, type VectorView } from "./state.ts";
 export { type TestCall, TestContract, type TestContractOptions } from "./test-contract.ts";
+export {
+  type AppTrace,
+  formatTransaction,
+  formatTransactions,
+  type TracedTransaction,
+} from "./trace.ts";

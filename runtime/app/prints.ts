@@ -1,6 +1,6 @@
 /**
- * What `debug` prints in a test. After a call has run, it is run again on a copy of the state, by a second
- * program in which `debug` prints, not instrumented. So gas, hashes and outcomes in the test are those of the
+ * What `debug` prints, in tests and traces. After a call has run, it is run again on a copy of the state, by
+ * a second program in which `debug` prints, not instrumented. So gas, hashes and outcomes are those of the
  * real program. The two programs differ only in their prints.
  */
 
@@ -18,8 +18,8 @@ export class Printer {
     this.#print = print;
   }
 
-  /** Runs the entry with an input on this state, and prints. */
-  run(entry: string, state: Uint8Array, input: Uint8Array): void {
+  /** Runs the entry with an input on a copy of this state, and prints; the state where it ended. */
+  run(entry: string, state: Uint8Array, input: Uint8Array): Uint8Array {
     let memory = new WebAssembly.Memory({ initial: 0 });
     const text = (address: number): string => {
       const length = new DataView(memory.buffer).getUint32(address - 4, true);
@@ -47,6 +47,7 @@ export class Printer {
       const isOfGuest = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
       if (!(error instanceof Ended) && !isOfGuest) throw error;
     }
+    return bytes.subarray(0, state.length);
   }
 }
 

@@ -1,11 +1,20 @@
-/** `debug` prints in tests, what failing calls print too, and is nothing in a program. */
+/** `debug` prints in tests and traces, what failing calls print too, and is nothing in a program. */
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Contracts, type Outcome, TestContract } from "../../runtime/app/index.ts";
+import {
+  App,
+  type Contracts,
+  formatTransactions,
+  type Outcome,
+  Signer,
+  signed,
+  TestContract,
+} from "../../runtime/app/index.ts";
 import { compileGuest } from "../../runtime/compile.ts";
-import { BANK, project } from "./project.ts";
+import { stillpoint } from "../cli/stillpoint.ts";
+import { BANK, project, write } from "./project.ts";
 
 const alice = `0x${"a1".repeat(20)}` as const;
 const bob = `0x${"b0".repeat(20)}` as const;
@@ -46,6 +55,77 @@ test("a test prints values with file and line, and what a failed call printed", 
     `${line("debug();")}: `,
     `${line("debug([")}: [1, 2] true`,
   ]);
+});
+
+test("a trace of a block has its transactions, and what they print; also from a shell", async () => {
+  const directory = project({ "bank.ts": PRINTING });
+  const [contract, store] = [join(directory, "bank.ts"), join(directory, "state")];
+  const app = await App.open({ contract, store, workers: 1 });
+  const pay = (from: string, amount: bigint) => app.client.Bank?.pay?.({ from, to: bob, amount }) as never;
+  app.submit(app.client.Bank?.mint?.({ to: alice, amount: 100n }) as never, { from: alice });
+  await app.produce();
+  for (const amount of [40n, 50n, 90n]) app.submit(pay(alice, amount), { from: alice });
+  app.submit(pay(alice, 1n), { from: bob });
+  app.submit(pay(alice, 1n), { from: alice, gas: 500 });
+  const { block, outcomes } = await app.produce();
+  await app.produce();
+  const { transactions, root } = await app.trace(block);
+  assert.equal(root, block.root);
+  assert.deepEqual(
+    transactions.map(({ printed }) => printed),
+    [
+      [`${line('"payer"')}: payer ${alice} 40`, `${line("fees.value")}: 1 Account { balance: 59, nonce: 1 }`],
+      [`${line('"payer"')}: payer ${alice} 50`, `${line("fees.value")}: 2 Account { balance: 8, nonce: 2 }`],
+      [`${line('"payer"')}: payer ${alice} 90`],
+      [`${line('"payer"')}: payer ${alice} 1`],
+      [],
+    ],
+    "each goes on where the one before it ended",
+  );
+  assert.deepEqual(
+    transactions.map(({ outcome }) => ({ ...outcome, at: undefined })),
+    outcomes.map((outcome) => ({ ...outcome, at: undefined })),
+  );
+  const text = formatTransactions({ transactions });
+  const called = `2 Bank.pay({ from: '${alice}', to: '${bob}', amount: 90n }) from ${alice}`;
+  const third = `${called}: overdraft at bank.ts:`;
+  assert.ok(text.includes(third), text);
+  assert.match(text, /^4 .*: out of gas at bank\.ts:\d+ \(all of its 500 gas was used\), 500 gas$/m);
+  write(directory, { "bank.ts": `${PRINTING}\n// edited` });
+  assert.equal((await app.trace(block)).transactions[0]?.printed.length, 2, "a comment is no change");
+  write(directory, { "bank.ts": PRINTING.replace("FEE: u64 = 1", "FEE: u64 = 2") });
+  assert.deepEqual((await app.trace(block)).transactions[0]?.printed, [], "the source of another program");
+  await app.close();
+  const traced = (...args: string[]) => stillpoint("inspect", store, "trace", `${block.height}`, ...args);
+  const refused = traced("--app", contract);
+  assert.match(
+    refused.stderr,
+    /bank\.ts is not the source of the program that ran in this block, [\da-f]{64}/,
+  );
+  write(directory, { "bank.ts": PRINTING });
+  const shown = traced("--app", contract);
+  assert.ok(shown.stdout.endsWith(`Transactions:\n${text}\n`), shown.stdout + shown.stderr);
+  const lines = traced("--json").stdout.trim().split("\n");
+  const { call, args, printed } = JSON.parse(lines.at(-1) as string);
+  assert.deepEqual([call, args.amount, printed], ["Bank.pay", "1", []]);
+});
+
+test("a trace of signed transactions knows who signed", async () => {
+  const contract = join(project({ "bank.ts": PRINTING }), "bank.ts");
+  await using app = await App.open({ contract, workers: 1, authenticate: signed() });
+  const by = Signer.generate();
+  const { Bank } = app.client;
+  app.submit(Bank?.mint?.({ to: by.address, amount: 9n }) as never, { by });
+  app.submit(Bank?.pay?.({ from: by.address, to: bob, amount: 3n }) as never, { by });
+  await app.produce();
+  const { transactions } = await app.trace();
+  assert.deepEqual(
+    transactions.map(({ call, from, printed }) => [call, from, printed]),
+    [
+      ["Bank.mint", by.address, []],
+      ["Bank.pay", by.address, [`${line('"payer"')}: payer ${by.address} 3`]],
+    ],
+  );
 });
 
 test("a program has the bytes that it has with the lines emptied", async () => {

@@ -1,8 +1,11 @@
 /** stillpoint inspect DIR trace: runs a block once more, in a runtime in memory from its parent. */
 
+import { formatTransactions } from "../../app/index.ts";
+import { traceTried } from "../../app/trace.ts";
 import { formatFaults, type TraceEvent } from "../../debug.ts";
 import { UsageError } from "../../errors.ts";
 import { Runtime } from "../../index.ts";
+import { jsonOf } from "../../node/values.ts";
 import { openReader } from "../../store.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
@@ -20,23 +23,31 @@ export const trace: Handler<Spec<"inspect trace">> = async ({ args, options, jso
     throw new UsageError("NOT_RETAINED", text, { height: block.height - 1 });
   }
   const input = reader.input(block);
-  const { events } = await withProgress("tracing", async () => {
+  const traced = await withProgress("tracing", async () => {
     await using runtime = await Runtime.open({
       from: { store: args.DIR, block: parent.id },
       workers: 1,
-      views: 0,
+      views: 1,
       heapBytes: HEAP_BYTES,
     });
-    return runtime.trace(input);
+    return await traceTried(runtime, input, options.app); // before it is closed
   });
-  const shown = options.faults
-    ? events.filter((event) => "stack" in event && event.fault !== "none")
-    : events;
-  if (json) for (const event of shown) print(toJson(event));
-  else if (options.faults) print(formatFaults(shown) || "nothing faulted");
-  else for (const event of shown) print(lineOf(event));
+  const events = traced.events.filter((event) => !options.faults || isFault(event));
+  const transactions = traced.transactions.filter(({ outcome }) => !options.faults || !outcome.ok);
+  if (json) {
+    for (const event of events) print(toJson(event));
+    for (const each of transactions) print(toJson({ what: "transaction", ...(jsonOf(each) as object) }));
+    return EXIT_OK;
+  }
+  if (options.faults) print(formatFaults(events) || "nothing faulted");
+  else for (const event of events) print(lineOf(event));
+  if (transactions.length > 0) print(`\nTransactions:\n${formatTransactions({ transactions })}`);
   return EXIT_OK;
 };
+
+function isFault(event: TraceEvent): boolean {
+  return "stack" in event && event.fault !== "none";
+}
 
 function lineOf(event: TraceEvent): string {
   const indent = "  ".repeat(event.path.length);

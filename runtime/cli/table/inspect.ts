@@ -69,9 +69,18 @@ export const INSPECT = {
   "inspect trace": {
     summary: "runs a block once more, and lists its activations and calls",
     arguments: { DIR, BLOCK: { about: "by height or id; default: the newest", optional: true } },
-    options: { faults: { about: "only faults, with stacks" } },
-    about: "The store must hold the parent of the block too. No other process may have it open for writing.",
-    example: "inspect state trace 8 --faults",
+    options: {
+      faults: { about: "only faults, with stacks" },
+      app: {
+        about: "the source of the app's program: also what its calls of debug print",
+        value: "FILE",
+        completes: "file",
+      },
+    },
+    about: `Of a block of an app, each transaction is listed with its arguments and its outcome.
+
+The store must hold the parent of the block too. No other process may have it open for writing.`,
+    example: "inspect state trace 8 --app contracts/bank.ts",
   },
   "inspect proof": {
     summary: "proves what bytes a process has, to anybody who knows the block's id",
