@@ -103,6 +103,10 @@ test("a test that fails before it closes its app ends, and --json has a line for
   assert.deepEqual(lines.at(-1), { passed: 1, failed: 1, skipped: 1 });
 });
 
+/** It imports another file, whose changes count as well. */
+const STEPPING = `import { STEP } from "./step.ts";
+${COUNTER.replace("count.add(amount)", "count.add(amount * STEP)")}`;
+
 const WATCHED = `${HEAD}
 test("opens", async () => {
   const { client } = await TestContract.open(options.contract);
@@ -110,8 +114,11 @@ test("opens", async () => {
 });
 `;
 
-test("a change of a contract runs its tests again, also after one that does not compile", async () => {
+test("a change of a contract or of its imports runs its tests again, also after an error", async () => {
   write("test/watched.test.ts", WATCHED);
+  const step = join(directory, "contracts/step.ts");
+  writeFileSync(step, "export const STEP: u64 = 1;\n");
+  writeFileSync(contract, STEPPING);
   const words = ["--test", "--watch", "--test-reporter=tap", "test/watched.test.ts"];
   const child: ChildProcess = spawn(process.execPath, words, { cwd: directory, env: ENV });
   let said = "";
@@ -127,9 +134,11 @@ test("a change of a contract runs its tests again, also after one that does not 
   };
   try {
     await until(/functions: add\n/);
-    writeFileSync(contract, COUNTER.replace("count.add(amount)", "cuont.add(amount)"));
+    writeFileSync(step, "export const STEP: u64 = none;\n");
     await until(/not ok \d+ - opens/);
-    writeFileSync(contract, COUNTER.replace("add(amount: u64)", "more(amount: u64)"));
+    writeFileSync(step, "export const STEP: u64 = 1;\n");
+    await until(/functions: add\n/);
+    writeFileSync(contract, STEPPING.replace("add(amount: u64)", "more(amount: u64)"));
     await until(/functions: more\n/);
   } finally {
     child.kill("SIGKILL");
