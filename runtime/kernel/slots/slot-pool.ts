@@ -73,6 +73,8 @@ export class SlotPool {
   /** The others that are free, oldest first. */
   readonly #free = new Set<Slot>();
   readonly #byVariant = new Map<Variant, Map<Ref, Slot[]>>();
+  /** Those whose memories can serve another program, by their size in pages of 64 KiB, oldest first. */
+  readonly #bySize = new Map<number, Set<Slot>>();
   readonly #limits: SlotLimits;
   #freeBytes = 0;
   #count = 0;
@@ -156,6 +158,11 @@ export class SlotPool {
     const same = byRoot.get(slot.root);
     if (same === undefined) byRoot.set(slot.root, [slot]);
     else same.push(slot);
+    if (!slot.auxServes(slot.variant)) return;
+    const { memoryPages } = slot;
+    const ofSize = this.#bySize.get(memoryPages);
+    if (ofSize === undefined) this.#bySize.set(memoryPages, new Set([slot]));
+    else ofSize.add(slot);
   }
 
   /** The slot is not used again. */
@@ -254,19 +261,22 @@ export class SlotPool {
 
   /** A free slot whose memory a new one can have: of a size that is wanted, or there twice, if possible. */
   #dispensable(variant: Variant, memoryPages: number): Slot | undefined {
-    const serving = [...this.#free].filter((free) => free.memoryServes(variant, memoryPages));
-    const sizes = new Map<number, number>();
-    for (const slot of serving) sizes.set(slot.memoryPages, (sizes.get(slot.memoryPages) ?? 0) + 1);
-    return (
-      serving.find((slot) => slot.memoryPages === memoryPages) ??
-      serving.find((slot) => (sizes.get(slot.memoryPages) as number) > 1) ??
-      serving[0]
-    );
+    if (variant.bound > 0) return undefined;
+    const [same] = this.#bySize.get(memoryPages) ?? [];
+    if (same !== undefined) return same;
+    let oldest: Slot | undefined;
+    for (const slot of this.#free) {
+      if (!slot.memoryServes(variant, memoryPages)) continue;
+      if ((this.#bySize.get(slot.memoryPages) as Set<Slot>).size > 1) return slot;
+      oldest ??= slot;
+    }
+    return oldest;
   }
 
   /** Gives a free slot up, the oldest unless another one is named. */
-  #evict(slot: Slot | undefined = [...this.#free][0]): void {
-    this.#old = this.#remove(slot as Slot);
+  #evict(named?: Slot): void {
+    const [oldest] = this.#free;
+    this.#old = this.#remove(named ?? (oldest as Slot));
     this.drop();
   }
 
@@ -283,6 +293,8 @@ export class SlotPool {
     if (same.length > 1) same.splice(same.indexOf(slot), 1);
     else byRoot.delete(slot.root);
     if (byRoot.size === 0) this.#byVariant.delete(slot.variant);
+    const ofSize = this.#bySize.get(slot.memoryPages);
+    if (ofSize?.delete(slot) && ofSize.size === 0) this.#bySize.delete(slot.memoryPages);
     return slot;
   }
 }

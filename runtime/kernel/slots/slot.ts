@@ -19,7 +19,7 @@ import { TABLE_LIMIT, tableDiff, tableGet, tableUpdate } from "../../heap/table.
 import { capturePage, capturing, type Pay, pageEquals, readPage } from "../../image/memory.ts";
 import type { Process } from "../../image/process.ts";
 import { lazy } from "../../lazy.ts";
-import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../limits.ts";
+import { PAGE_BYTES } from "../../limits.ts";
 import {
   AUX_GLOBALS,
   AUX_GLOBALS_END,
@@ -102,6 +102,8 @@ export class Slot {
   #stackBytes = 0;
   memory: Uint8Array;
   words: Uint32Array;
+  /** Of the memory, in pages of 64 KiB. A pool asks often, and the length of a view takes 50 ns. */
+  memoryPages: number;
   readonly #memory: WebAssembly.Memory;
   readonly #auxMemory: WebAssembly.Memory;
   /** What tells the lines of state that items write, in the batch variant. */
@@ -128,16 +130,26 @@ export class Slot {
       this.#memory = old.#memory;
       this.root = old.root;
       this.#touched = old.#touched;
-      if (old.memoryPages < memoryPages) growMemory(this.#memory, memoryPages - old.memoryPages);
+      this.memory = old.memory;
+      this.words = old.words;
+      this.memoryPages = old.memoryPages;
     } else {
       this.#memory = newMemory(memoryPages, MEMORY_PAGES_LIMIT);
+      this.memory = new Uint8Array(this.#memory.buffer);
+      this.words = new Uint32Array(this.#memory.buffer);
+      this.memoryPages = memoryPages;
     }
+    if (this.memoryPages < memoryPages) this.grow(memoryPages - this.memoryPages);
     const auxPages = batchAuxPages(bound);
     if (old?.auxServes(variant)) {
       this.#auxMemory = old.#auxMemory;
       this.#stackBytes = old.#stackBytes;
+      this.aux = old.aux;
+      this.auxWords = old.auxWords;
     } else {
       this.#auxMemory = newMemory(auxPages, auxPages);
+      this.aux = new Uint8Array(this.#auxMemory.buffer);
+      this.auxWords = new Int32Array(this.#auxMemory.buffer);
     }
     const { accumulate } = imports;
     this.#log = bound === 0 ? null : logs().lineLog(this.#memory, this.#auxMemory, bound, accumulate);
@@ -146,12 +158,8 @@ export class Slot {
       k: { memory: this.#memory, aux: this.#auxMemory, ...imports, ...calls },
     });
     this.exports = instance.exports as unknown as SlotExports;
-    this.aux = new Uint8Array(this.#auxMemory.buffer);
-    this.auxWords = new Int32Array(this.#auxMemory.buffer);
     this.meter = new Meter(this.auxWords);
     this.#list = this.auxWords.subarray(AUX_LIST / 4);
-    this.memory = new Uint8Array(this.#memory.buffer);
-    this.words = new Uint32Array(this.#memory.buffer);
   }
 
   /** Whether the memory can be that of a slot of `variant`, for an image of that size. */
@@ -162,10 +170,6 @@ export class Slot {
   /** The same for the aux memory. Those of batch variants differ in size, and hold tags. */
   auxServes(variant: Variant): boolean {
     return this.variant.bound === 0 && variant.bound === 0;
-  }
-
-  get memoryPages(): number {
-    return this.memory.length / WASM_PAGE_BYTES;
   }
 
   /** Bytes of the host that it has taken at most: what was touched of its memories, and the instance. */
@@ -203,6 +207,7 @@ export class Slot {
     growMemory(this.#memory, delta);
     this.memory = new Uint8Array(this.#memory.buffer);
     this.words = new Uint32Array(this.#memory.buffer);
+    this.memoryPages += delta;
   }
 
   /** Brings the memory of `image` in. Nothing may be marked. */
