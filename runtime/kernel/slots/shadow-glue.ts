@@ -28,6 +28,9 @@ const WRITTEN = 1;
 const UNLISTED = 2;
 export const WRITTEN_FIRST = 4;
 export const FIRST_BYTES = CHUNK_BYTES;
+/** The byte of a page at AUX_SHADOW: the shadow has it; and state of it was kept. */
+const BROUGHT = 1;
+export const KEPT = 2;
 /** An entry of the list: u32 block, u32 its chunks that differ. */
 const ENTRY_SHIFT = 3;
 
@@ -103,7 +106,7 @@ function bring(code: Code): void {
   code.get(page);
   code.index(op.CALL, FETCH);
   code.get(page);
-  code.i32(1);
+  code.i32(BROUGHT);
   code.access(op.I32_STORE8, AUX, layout.AUX_SHADOW);
   code.end();
 }
@@ -251,7 +254,8 @@ function setMark(code: Code, { at }: layout.Marks, block: number, value: number)
 }
 
 /** move(block, mask, state, keep): in the chunks of the mask slot and shadow become equal. */
-function move(code: Code, { shift }: layout.Marks): void {
+function move(code: Code, marks: layout.Marks): void {
+  const { shift } = marks;
   const [block, mask, state, keep, address] = [0, 1, 2, 3, 4] as const;
   const copy = (to: number, from: number): void => {
     for (let offset = 0; offset < CHUNK_BYTES; offset += VECTOR_BYTES) {
@@ -267,7 +271,12 @@ function move(code: Code, { shift }: layout.Marks): void {
   code.op(op.I32_LT_U);
   code.get(keep);
   code.op(op.I32_AND);
-  code.set(keep);
+  code.tee(keep);
+  code.open(op.IF);
+  pageOf(code, block, marks);
+  code.i32(KEPT);
+  code.access(op.I32_STORE8, AUX, layout.AUX_SHADOW);
+  code.end();
   code.open(op.LOOP);
   code.get(block);
   code.i32(shift);

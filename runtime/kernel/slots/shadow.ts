@@ -3,7 +3,8 @@
  * as it is needed. With it the items of a batch run one after the other in one instance, and what an item
  * costs follows the pages that it wrote.
  *
- * While a batch runs, for every page whose byte at AUX_SHADOW is set:
+ * While a batch runs, for every page whose byte at AUX_SHADOW is set, to KEPT if an item changed the page and
+ * that was kept:
  *   private memory   shadow = the page when the batch began
  *   state            shadow = the page when the running item began
  * Any other page has not been written since the batch began, so it is still that of the table the slot was
@@ -28,7 +29,7 @@ import type { ByteRange } from "../trace.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
 import type { Meter } from "./meter.ts";
-import { FIRST_BYTES, type ShadowGlue, shadowModule, WRITTEN_FIRST } from "./shadow-glue.ts";
+import { FIRST_BYTES, KEPT, type ShadowGlue, shadowModule, WRITTEN_FIRST } from "./shadow-glue.ts";
 
 const counting = COUNTING;
 
@@ -176,11 +177,11 @@ export class Shadow {
     this.#log?.settle(keep ? 1 : 0);
   }
 
-  /** The batch has ended: marks every page of state that an item may have changed. */
+  /** The batch has ended: marks every page of state of which an item changed something that was kept. */
   markState(): void {
     if (this.#bound > 0) return;
     for (let page = 0; page < this.#state; page++) {
-      if (this.#aux[layout.AUX_SHADOW + page] !== 0) this.#aux[layout.AUX_MARKS + page] = 1;
+      if (this.#aux[layout.AUX_SHADOW + page] === KEPT) this.#aux[layout.AUX_MARKS + page] = 1;
     }
   }
 
