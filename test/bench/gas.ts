@@ -24,6 +24,8 @@ const ROUNDS = 5;
 const LOOP_TURNS = 10_000_000n;
 const LOOP_CHILD = 1_000_000;
 const HEAP_BYTES = 2 ** 32;
+/** Of the runs of a unit in a round, about. */
+const UNIT_MS = 10;
 
 export const ROWS: readonly Row[] = [
   ...CALL_ROWS,
@@ -79,26 +81,35 @@ async function measureRow(row: Row): Promise<{ factor: number; perGas: number; s
 async function measureUnits(report: Report, rows: string): Promise<string[]> {
   const { caller, loop } = await openBeside(UNIT_PROGRAMS);
   const cheap: string[] = [];
-  for (const { kind, units, run } of [...heapUnits(), ...callUnits(caller)]) {
+  for (const { kind, units, prepare, run } of [...heapUnits(), ...callUnits(caller)]) {
     const name = `work: ${kind}`;
     if (!name.includes(rows)) continue;
-    run();
-    const times: number[] = [];
+    prepare?.();
+    const times = prepare === undefined ? runsIn(UNIT_MS, run) : 1;
+    const perUnit: number[] = [];
     const factors: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       const base = cpuPerGas(() => caller.repeat(loop));
+      prepare?.();
       const time = cpuPerGas(() => {
-        run();
-        return units;
+        for (let i = 0; i < times; i++) run();
+        return times * units;
       });
-      times.push(time);
+      perUnit.push(time);
       factors.push(time / base / UNIT_GAS[kind]);
     }
     const factor = quantile(factors, 0.5);
-    report.row({ name, value: quantile(times, 0.5), unit: "ns", ...LOOP, ratio: factor });
+    report.row({ name, value: quantile(perUnit, 0.5), unit: "ns", ...LOOP, ratio: factor });
     if (factor > LIMIT) cheap.push(kind);
   }
   return cheap;
+}
+
+/** How often to run something so that it takes about so long; runs it. */
+function runsIn(ms: number, run: () => unknown): number {
+  const start = performance.now();
+  run();
+  return Math.ceil(ms / (performance.now() - start));
 }
 
 /** A caller of these programs and, as child LOOP_CHILD, of the plain loop, optimised. */

@@ -3,9 +3,9 @@
  * and calls of which almost all is that kind.
  */
 
-import { createHeap, Heap } from "../../runtime/heap/heap.ts";
+import { createHeap, Heap, type Ref, UNIT_BYTES } from "../../runtime/heap/heap.ts";
 import { tableGet, tableUpdate } from "../../runtime/heap/table.ts";
-import { hashOf } from "../../runtime/image/hash.ts";
+import { hashObject } from "../../runtime/image/hash.ts";
 import { capturePage, pageEquals, readPage } from "../../runtime/image/memory.ts";
 import { loadProcess, Process, publishProcess } from "../../runtime/image/process.ts";
 import { admitEntryProgram } from "../../runtime/program/admit.ts";
@@ -22,6 +22,8 @@ export interface Unit {
   readonly kind: keyof Work;
   /** That a run does. */
   readonly units: number;
+  /** Before each run, not timed. */
+  readonly prepare?: () => unknown;
   readonly run: () => unknown;
 }
 
@@ -29,13 +31,18 @@ const GLOBALS = 2_000;
 const PAGES = 16_384;
 const BATCH = 5_000;
 const CHILDREN = 20_000;
+/** Objects whose hashes are timed in a run. */
+const HASHED_PAGES = 2_000;
+const HASHED_TABLES = 5_000;
+/** Of the heap, touched before: memory that the OS hands out anew is a row of its own. */
+const TOUCHED_BYTES = 2 ** 29;
 /** Pages that the merge combines. */
 const MERGED = 256;
 const BYTES = PAGE * PAGES;
 /** Pages of 64 KiB whose marks are looked at. */
 const MARKED = 8_192;
 /** More than a thread keeps instances of. */
-const PROGRAMS = 200;
+const PROGRAMS = 500;
 
 /** The programs that the caller of `callUnits` is opened with. */
 export const UNIT_PROGRAMS = [
@@ -49,6 +56,7 @@ export function heapUnits(): Unit[] {
   const next = random(1);
   const bytes = Buffer.alloc(BYTES);
   for (let i = 0; i < BYTES / 4; i++) bytes.writeUInt32LE(Math.imul(i, 2654435761) >>> 0, i * 4);
+  heap.bytes.fill(0, heap.top * UNIT_BYTES, heap.top * UNIT_BYTES + TOUCHED_BYTES);
   const indexes = Array.from({ length: PAGES }, (_, i) => i);
   const pages = indexes.map((i) => capturePage(heap, bytes, i * PAGE));
   let root = tableUpdate(heap, 0, indexes, pages, PAGES);
@@ -61,8 +69,14 @@ export function heapUnits(): Unit[] {
   const times = (count: number, visit: (at: number) => unknown) => (): void => {
     for (let i = 0; i < count; i++) visit(next(count));
   };
-  const hashes = (count: number, length: number) =>
-    times(count, (at) => hashOf(heap, heap.blob(bytes.subarray(at * 64, at * 64 + length))));
+  const unhashed = (count: number, make: (at: number) => Ref) => {
+    let made: Ref[] = [];
+    return {
+      prepare: () => (made = Array.from({ length: count }, (_, i) => make(i))),
+      run: () => made.forEach((ref) => void hashObject(heap, ref)),
+    };
+  };
+  hashObject(heap, pages[0] as number);
   return [
     { kind: "nodesVisited", units: 4 * PAGES, run: times(PAGES, (at) => tableGet(heap, root, at)) },
     {
@@ -92,8 +106,17 @@ export function heapUnits(): Unit[] {
       units: BYTES,
       run: times(PAGES, (at) => readPage(heap, pages[at] as number, bytes, at * PAGE)),
     },
-    { kind: "bytesHashed", units: 2_000 * PAGE, run: hashes(2_000, PAGE) },
-    { kind: "objectsHashed", units: CHILDREN, run: hashes(CHILDREN, 40) },
+    {
+      kind: "bytesHashed",
+      units: HASHED_PAGES * PAGE,
+      ...unhashed(HASHED_PAGES, (at) => capturePage(heap, bytes, at * PAGE)),
+    },
+    {
+      // Each table is four nodes with an only child.
+      kind: "objectsHashed",
+      units: 4 * HASHED_TABLES,
+      ...unhashed(HASHED_TABLES, (at) => tableUpdate(heap, 0, [at], [pages[0] as number], 1)),
+    },
     {
       kind: "childNumbers",
       units: CHILDREN,
@@ -140,7 +163,7 @@ export function callUnits(caller: Caller): Unit[] {
     unit("memories", activation(caller, 3, { entry: "growTrap", gas: 1e6 }), 50, 2),
     unit("instances", programs, 1, PROGRAMS),
     unit("faults", stepping(caller, 4, new Steps(PRIVATE - 8192).trap(), { gas: 1e6 }), 1_000, 1),
-    unit("items", batchOf(caller, batching, { count: BATCH, gas: 1e5, entry: "nothing" }), 1, BATCH),
+    unit("items", batchOf(caller, batching, { count: BATCH, gas: 1e5, entry: "nothing" }), 4, BATCH),
     // Each page is copied and compared as well, which takes as long again.
     unit("bytesMerged", [merge], 4, 4 * MERGED * PAGE),
     unit("marksScanned", activation(caller, 6, { entry: "nothing" }), 200, MARKED * 16),
