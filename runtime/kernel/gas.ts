@@ -29,9 +29,9 @@ export let COST_PROGRAM_SEARCH = 2_000;
 /** CLONE, of whatever size. */
 export let COST_CLONE = 20_000;
 /** START and BATCH: an instance may have to be made. */
-export let COST_START = 20_000;
+export let COST_START = 25_000;
 /** Besides, per page that is present in the child's image: it may have to be brought into the instance. */
-export let COST_START_PAGE = 256;
+export let COST_START_PAGE = 576;
 /** And per element of its program's tables and of what fills them. */
 export let COST_START_ELEMENT = 32;
 /**
@@ -55,6 +55,8 @@ export let COST_OUTCOME = 16;
  * bounds the heap: one gas is at most half a byte.
  */
 export let COST_HEAP_UNIT = 128;
+/** The same, per object: it is hashed one day. */
+export let COST_HEAP_OBJECT = 640;
 /** So many bytes of the heap are made for a gas at most, whatever is paid for them by. */
 export const HEAP_BYTES_PER_GAS = 0.5;
 /** COPY and ZERO, per range. */
@@ -64,9 +66,9 @@ export let COST_RANGE_PAGE = 768;
 /** COPY and ZERO: one gas for so many bytes. */
 export let BYTES_PER_GAS = 8;
 /** MERGE, per page that its range touches: it may have to be compared to be found unchanged. */
-export let COST_MERGE_RANGE_PAGE = 256;
+export let COST_MERGE_RANGE_PAGE = 576;
 /** MERGE, besides, per page whose bytes in the range the child changed: they are merged. */
-export let COST_MERGE_PAGE = 4_096;
+export let COST_MERGE_PAGE = 8_192;
 /** RET and SNAPSHOT, per byte of the stack that is kept, and again when it is put back. */
 export let COST_STACK_BYTE = 4;
 /** HASH, whatever is below: the objects it covers were paid for when they changed. */
@@ -97,7 +99,7 @@ export let COST_GROW = 4_096;
  * The first memory.grow of an activation that succeeds: if the activation faults, its instance is of no use
  * any more, and another memory must be made.
  */
-export let COST_GROW_FIRST = 400_000;
+export let COST_GROW_FIRST = 600_000;
 
 // ---- tables -----------------------------------------------------------------------------------------------
 
@@ -117,6 +119,7 @@ const FIRST = {
   COST_PAGE_TOUCH,
   COST_OUTCOME,
   COST_HEAP_UNIT,
+  COST_HEAP_OBJECT,
   COST_RANGE,
   COST_RANGE_PAGE,
   COST_MERGE_RANGE_PAGE,
@@ -171,6 +174,7 @@ export function useCosts(version: string): void {
     COST_PAGE_TOUCH,
     COST_OUTCOME,
     COST_HEAP_UNIT,
+    COST_HEAP_OBJECT,
     COST_RANGE,
     COST_RANGE_PAGE,
     COST_MERGE_RANGE_PAGE,

@@ -4,8 +4,9 @@
  * instruction of a guest hides what a call does not pay.
  *
  * The gas of a call is what is gone afterwards: from the caller, and from children that are started and not
- * joined. A call for which the gas does not suffice ends the caller's activation in an error, as it would a
- * guest's: the caller is back at the image it began with.
+ * joined. To a call that clones the caller belongs what a program would have paid for touching the pages that
+ * are compared then. A call for which the gas does not suffice ends the caller's activation in an error, as
+ * it would a guest's: the caller is back at the image it began with.
  */
 
 import { loadProgram } from "../../runtime/chain/genesis.ts";
@@ -15,6 +16,7 @@ import { type Process, publishProcess } from "../../runtime/image/process.ts";
 import { Activation, Scratch } from "../../runtime/kernel/activation.ts";
 import { changeOf, PAID } from "../../runtime/kernel/changes.ts";
 import { faultThrown } from "../../runtime/kernel/exit.ts";
+import { COST_PAGE_TOUCH } from "../../runtime/kernel/gas.ts";
 import { freshProcess } from "../../runtime/kernel/images.ts";
 import { NOBODY_ELSE } from "../../runtime/kernel/jobs.ts";
 import { Kernel } from "../../runtime/kernel/kernel.ts";
@@ -57,6 +59,8 @@ export interface Request {
   readonly what: "put" | "get";
   readonly child: number;
   readonly address: number;
+  /** It clones the caller. */
+  readonly clonesSelf?: boolean;
   /** What it returns in `repeat`; default: OK. */
   readonly expected?: number;
 }
@@ -79,6 +83,8 @@ export class Caller {
   #slot: Slot;
   #activation: Activation;
   #next = REQUESTS;
+  /** Pages that its program would have paid for, had it one, since they were compared last. */
+  #touched = 0;
   /** Gas that children hold which are started: now, and when the activation began. */
   #held = new Map<number, number>();
   #heldAtStart = new Map<number, number>();
@@ -108,6 +114,7 @@ export class Caller {
   }
 
   #begin(): Activation {
+    this.#touched = 0;
     const activation = new Activation(this.heap, this.#start, this.#slot, new Scratch(), PLENTY, 1, null);
     this.#slot.enter(this.heap, this.#start);
     this.#slot.meter.set(PLENTY);
@@ -120,8 +127,10 @@ export class Caller {
   store(address: number, bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#slot.memory.set(bytes, address);
-    const last = Math.floor((address + bytes.length - 1) / 4096);
-    this.#slot.aux.fill(1, AUX_MARKS + Math.floor(address / 4096), AUX_MARKS + last + 1);
+    const first = AUX_MARKS + Math.floor(address / 4096);
+    const end = AUX_MARKS + Math.floor((address + bytes.length - 1) / 4096) + 1;
+    for (let i = first; i < end; i++) if (this.#slot.aux[i] === 0) this.#touched++;
+    this.#slot.aux.fill(1, first, end);
   }
 
   /** An address with room for `bytes` bytes that no other request uses. */
@@ -147,7 +156,8 @@ export class Caller {
   }
 
   putRequest(child: number, spec: PutSpec): Request {
-    return this.#request("put", child, (script) => script.put(child, spec));
+    const request = this.#request("put", child, (script) => script.put(child, spec));
+    return spec.clone === abi.CLONE_SELF ? { ...request, clonesSelf: true } : request;
   }
 
   batchRequest(child: number, batch: BatchSpec, rest: PutSpec = {}): Request {
@@ -169,7 +179,7 @@ export class Caller {
   }
 
   /** Makes a call with so much gas left; `child`: instead of the request's. */
-  call({ what, child: usual, address }: Request, gas = PLENTY, child = usual): Call {
+  call({ what, child: usual, address, clonesSelf }: Request, gas = PLENTY, child = usual): Call {
     const activation = this.#activation;
     this.#slot.meter.set(gas);
     const heldBefore = this.#held.get(child) ?? 0;
@@ -187,7 +197,14 @@ export class Caller {
       return { code, gas, work: done };
     }
     const gasNow = activation.gas() + this.#noteHeld(child);
-    return { code, gas: gas + heldBefore - gasNow, work: done };
+    const touched = clonesSelf && code === abi.OK ? this.#takeTouched() * COST_PAGE_TOUCH : 0;
+    return { code, gas: gas + heldBefore + touched - gasNow, work: done };
+  }
+
+  #takeTouched(): number {
+    const touched = this.#touched;
+    this.#touched = 0;
+    return touched;
   }
 
   /** How much gas the child holds now. */

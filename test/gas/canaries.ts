@@ -37,7 +37,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     edits: [
       {
         file: "program/instrument/gas.ts",
-        from: "export const PAGE_TOUCH_GAS = 1024;",
+        from: "export const PAGE_TOUCH_GAS = 1664;",
         to: "export const PAGE_TOUCH_GAS = 0;",
       },
     ],
@@ -98,7 +98,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     edits: [
       {
         file: "kernel/calls/copy.ts",
-        from: "(units) => caller.charge(units * COST_HEAP_UNIT)",
+        from: "(units) => caller.charge(COST_HEAP_OBJECT + units * COST_HEAP_UNIT)",
         to: "() => {}",
       },
     ],
@@ -125,7 +125,7 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     steps: ["bushy"],
   },
   "the first growth of an activation costs no more than the next": {
-    edits: [{ file: "kernel/gas.ts", from: "COST_GROW_FIRST = 400_000;", to: "COST_GROW_FIRST = 0;" }],
+    edits: [{ file: "kernel/gas.ts", from: "COST_GROW_FIRST = 600_000;", to: "COST_GROW_FIRST = 0;" }],
     steps: ["growths"],
   },
   "elements of tables are set up for nothing": {

@@ -308,7 +308,7 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     const steps = new Steps(SCRIPT).grow(1 + next(3));
     play.load(guest, next(2) === 0 ? steps.abort() : steps.trap());
     for (let i = next(4); i >= 0; i--) {
-      play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 600_000 } });
+      play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 900_000 } });
       play.plenty(guest);
     }
   },

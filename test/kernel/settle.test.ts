@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ENTRY_CONTINUE, type Process } from "../../runtime/image/process.ts";
-import { COST_CALL, COST_PAGE_CHANGED, COST_STACK_BYTE } from "../../runtime/kernel/gas.ts";
+import { COST_CALL, COST_PAGE_CHANGED, COST_PAGE_TOUCH, COST_STACK_BYTE } from "../../runtime/kernel/gas.ts";
 import { writeInputs } from "../../runtime/kernel/items/objects.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../runtime/limits.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
@@ -14,9 +14,9 @@ import { solo } from "../solo.ts";
 import { Bench, counted, type Work } from "./counted.ts";
 
 const PAGES = 640;
-/** Gas for so many of them. */
+/** Gas to touch all, and for so many that changed. */
 const PAID = 50;
-const GAS = PAID * COST_PAGE_CHANGED;
+const GAS = PAGES * COST_PAGE_TOUCH + PAID * COST_PAGE_CHANGED;
 /** Pages that a script changes besides, and whose gas it takes for calls and instructions. */
 const OTHERS = 20;
 

@@ -2,8 +2,9 @@
  * COPY and ZERO: bytes between a caller's memory, which is live, and a child's image, which is a value.
  *
  * A child's memory stays open for writing in place until others see it (image/memory.ts), so what a PUT makes
- * anew is a function of contents and of what the caller did to the child before. It is paid by the unit, so
- * that gas bounds the heap. GET makes nothing: the return point does, and is paid for it.
+ * anew is a function of contents and of what the caller did to the child before. It is paid by the object, to
+ * be hashed, and by the unit, so that gas bounds the heap. GET makes nothing: the return point does, and is
+ * paid for it.
  */
 
 import * as abi from "../../../syscalls/abi.ts";
@@ -14,14 +15,14 @@ import type { Process } from "../../image/process.ts";
 import { PAGE_BYTES } from "../../limits.ts";
 import type { Activation } from "../activation.ts";
 import type { Child } from "../children.ts";
-import { COST_HEAP_UNIT } from "../gas.ts";
+import { COST_HEAP_OBJECT, COST_HEAP_UNIT } from "../gas.ts";
 
 /** The ranges of a PUT, in their order. */
 export function copyIn(heap: Heap, caller: Activation, child: Child): void {
   const { ranges } = caller.putRequest;
   const slot = caller.slot;
   const process = child.writable();
-  const pay: Pay = (units) => caller.charge(units * COST_HEAP_UNIT);
+  const pay: Pay = (units) => caller.charge(COST_HEAP_OBJECT + units * COST_HEAP_UNIT);
   process.edit ??= new MemoryEdit(heap, process.memory, pay);
   const { edit } = process;
   for (let i = 0; i < ranges.count; i++) {

@@ -50,9 +50,9 @@ export const BULK_GAS_SHIFT = 3;
 
 /**
  * The first store to a page since the activation or item began: the page must be compared with what it was,
- * and put back if the activation faults.
+ * and put back if that faults. For an item it is copied before, so that there is something to put back.
  */
-export const PAGE_TOUCH_GAS = 1024;
+export const PAGE_TOUCH_GAS = 1664;
 
 /** The cost table that is used where none is named. */
 export const FIRST_COSTS = "1";
