@@ -92,7 +92,10 @@ test("a block is cancelled in whose batch nothing ends by itself", async () => {
   await endless(runtime, () => cancel.abort(), "CANCELLED", cancel.signal);
   await allAreIdle(runtime);
   words[LEASE] = 0;
-  const { outcomes } = await runBatch(runtime, many(ITEMS, (i) => [op.add(line(i), 1)]));
+  const { outcomes } = await runBatch(
+    runtime,
+    many(ITEMS, (i) => [op.add(line(i), 1)]),
+  );
   assert.ok(outcomes.every(({ status }) => status === ITEM_RETURNED));
 });
 
