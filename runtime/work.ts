@@ -60,6 +60,8 @@ export const work = {
   memoryBytes: 0,
   /** Instances whose memories are of no use any more, since they have grown beyond their image. */
   memoriesLost: 0,
+  /** And their bytes. */
+  memoryBytesLost: 0,
   /** Holes of the heap at which an allocation looked. */
   holesVisited: 0,
   /** Objects asked of a store. */

@@ -100,6 +100,8 @@ export let COST_GROW = 4_096;
  * any more, and another memory must be made.
  */
 export let COST_GROW_FIRST = 600_000;
+/** The same, per page of 64 KiB that the memory has: V8 collects its garbage after so many bytes. */
+export let COST_GROW_FIRST_PAGE = 512;
 
 // ---- tables -----------------------------------------------------------------------------------------------
 
@@ -134,6 +136,7 @@ const FIRST = {
   COST_CHILD_CHANGED,
   COST_GROW,
   COST_GROW_FIRST,
+  COST_GROW_FIRST_PAGE,
   BYTES_PER_GAS,
 };
 
@@ -189,9 +192,16 @@ export function useCosts(version: string): void {
     COST_CHILD_CHANGED,
     COST_GROW,
     COST_GROW_FIRST,
+    COST_GROW_FIRST_PAGE,
     BYTES_PER_GAS,
   } = table);
   costsInForce = version;
+}
+
+/** What memory.grow costs; `first`: it is the first of the activation, whose memory has so many pages. */
+export function costOfGrowth(pages: number, first: boolean, memoryPages: number): number {
+  const again = first ? COST_GROW_FIRST + memoryPages * COST_GROW_FIRST_PAGE : 0;
+  return pages * COST_GROW + again;
 }
 
 /**

@@ -400,7 +400,7 @@ export class Kernel {
     const { maximumPages } = current.slot.program.handle.memory;
     if (current.item !== null || before + pages > maximumPages) return current.refuseGrowth(pages);
     if (pages * PAGES_PER_WASM_PAGE > current.memoryLeft) return current.refuseGrowth(pages);
-    current.charge(pages * gas.COST_GROW + (pages > 0 && !current.grown ? gas.COST_GROW_FIRST : 0));
+    current.charge(gas.costOfGrowth(pages, pages > 0 && !current.grown, before));
     if (pages > 0) {
       current.grown = true;
       current.slot.grow(pages);

@@ -128,6 +128,10 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     edits: [{ file: "kernel/gas.ts", from: "COST_GROW_FIRST = 600_000;", to: "COST_GROW_FIRST = 0;" }],
     steps: ["growths"],
   },
+  "the first growth does not pay for the memory that is there": {
+    edits: [{ file: "kernel/gas.ts", from: "COST_GROW_FIRST_PAGE = 512;", to: "COST_GROW_FIRST_PAGE = 0;" }],
+    steps: ["emptiness"],
+  },
   "elements of tables are set up for nothing": {
     edits: [{ file: "kernel/gas.ts", from: "tableElements * COST_START_ELEMENT", to: "0 * tableElements" }],
     steps: ["create", "start"],

@@ -4,7 +4,7 @@
  * is held to the property (world.ts).
  */
 
-import { COST_PAGE_TOUCH } from "../../runtime/kernel/gas.ts";
+import { COST_PAGE_TOUCH, costOfGrowth } from "../../runtime/kernel/gas.ts";
 import * as abi from "../../syscalls/abi.ts";
 import type { GetSpec, PutSpec } from "../driver.ts";
 import { quota } from "../driver.ts";
@@ -308,7 +308,7 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     const steps = new Steps(SCRIPT).grow(1 + next(3));
     play.load(guest, next(2) === 0 ? steps.abort() : steps.trap());
     for (let i = next(4); i >= 0; i--) {
-      play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 900_000 } });
+      play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 1_500_000 } });
       play.plenty(guest);
     }
   },
@@ -454,14 +454,20 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     play.get(guest, { copy });
     play.get(guest, { merge: { address: PRIVATE, length: (LARGE_PAGES - 50) * PAGE } });
   },
-  /** Memory without pages: a child of a size up to the largest, which does nothing, or falls back. */
+  /** Memory without pages: a child of a size up to the largest, which does nothing, or loses its instance. */
   emptiness: (play) => {
     const { next, world } = play;
     const child = 1 + next(CHILDREN);
     const program = world.caller.hashes[GROWER] as Uint8Array;
     play.plenty(child, { program, memoryQuotaPages: quota(40_000) });
-    play.plenty(child, { start: { entry: "grow", argument: BigInt(upTo(next, 16_000)), gas: 1e9 } });
+    const pages = upTo(next, 16_000);
+    play.plenty(child, { start: { entry: "grow", argument: BigInt(pages), gas: 1e9 } });
     play.plenty(child);
+    const gas = costOfGrowth(1, true, pages + 1) + 1_000;
+    for (let i = next(3); i > 0; i--) {
+      play.plenty(child, { start: { entry: "growTrap", gas } });
+      play.plenty(child);
+    }
     for (let i = 4 + next(100); i > 0; i--) {
       play.plenty(child, { start: { entry: "nothing", gas: 30_000 } });
       play.plenty(child);

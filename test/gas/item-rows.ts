@@ -1,5 +1,6 @@
 /** Rows of the benchmark "gas" about items of batches, and about instructions. */
 
+import { COST_PAGE_TOUCH } from "../../runtime/kernel/gas.ts";
 import type { PutSpec } from "../driver.ts";
 import { quota } from "../driver.ts";
 import type { Caller, Request } from "./caller.ts";
@@ -9,6 +10,8 @@ import { memoryFor, PRIVATE, STATE_BYTES, Steps } from "./steps.ts";
 
 const EMPTY = new Uint8Array(0);
 const STATE_PAGES = STATE_BYTES / PAGE;
+/** Pays for the page of the inbox and for a few steps: a trap takes all there is. */
+const SHORT = COST_PAGE_TOUCH + 300;
 const TOUCHED = 8_192;
 const tiny = tinyModule(0);
 
@@ -63,9 +66,9 @@ function withChildren(caller: Caller): void {
 
 export const ITEM_ROWS: readonly Row[] = [
   items("items that return", { count: 20_000, gas: 1_000, entry: "nothing" }),
-  items("items that trap", { count: 10_000, gas: 1_000, steps: [new Steps().trap()] }),
+  items("items that trap", { count: 10_000, gas: SHORT, steps: [new Steps().trap()] }),
   items("items that trap 2,000 calls deep", { count: 200, gas: 50_000, steps: [new Steps().trap(2_000)] }),
-  items("items that run out of gas", { count: 10_000, gas: 100, steps: [new Steps().spin(1e9)] }),
+  items("items that run out of gas", { count: 10_000, gas: SHORT, steps: [new Steps().spin(1e9)] }),
   items("items that abort", { count: 10_000, gas: 10_000, steps: [new Steps().abort()] }),
   items("items that write 8,192 private pages as they are", {
     count: 10,
@@ -84,7 +87,7 @@ export const ITEM_ROWS: readonly Row[] = [
   }),
   items("items that change 1,024 pages of state and trap", {
     count: 20,
-    gas: 100_000,
+    gas: SHORT + STATE_PAGES * (COST_PAGE_TOUCH + 20),
     steps: [new Steps().touch(0, STATE_PAGES, 7).trap()],
   }),
   items("items that write 1,024 pages of state as they are", {

@@ -46,7 +46,7 @@ export function growerModule(maximum = 300): Uint8Array {
     code.u8(0);
     code.op(op.I64_EXTEND_I32_U);
   });
-  return build({ memory: [1, maximum], functions: [nothing, grow] });
+  return build({ memory: [1, maximum], functions: [nothing, grow, growTrap] });
 }
 
 /** So many mutable globals of 16 bytes; "change" changes the last. */

@@ -34,6 +34,7 @@ export const UNIT_GAS: Readonly<Record<keyof Work, number>> = {
   memories: 15_000,
   memoryBytes: 1 / 32,
   memoriesLost: 20_000,
+  memoryBytesLost: 1 / 160,
   // A few for each object that is made, and what it takes of the heap is paid.
   holesVisited: 0,
   // Loads from a store wait for the disk: no gas could pay for that.

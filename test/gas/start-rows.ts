@@ -1,5 +1,6 @@
 /** Rows of the benchmark "gas" about START and the activations that it begins, and about programs. */
 
+import { COST_PAGE_TOUCH, costOfGrowth } from "../../runtime/kernel/gas.ts";
 import type { PutSpec } from "../driver.ts";
 import { quota } from "../driver.ts";
 import type { Caller } from "./caller.ts";
@@ -21,6 +22,9 @@ import {
 import { memoryFor, PRIVATE, Steps } from "./steps.ts";
 
 const tiny = tinyModule(0);
+
+/** Just enough for an activation that grows by a page and traps, which takes all it has. */
+const gasToGrow = (memoryPages: number): number => costOfGrowth(1, true, memoryPages) + 2_000;
 
 /** An activation of a child that runs these steps, again and again; of several, one after the other. */
 function stepRow(
@@ -106,7 +110,10 @@ export const START_ROWS: readonly Row[] = [
   stepRow("START, trap 5,000 calls deep", 16, [(s) => s.trap(5_000)], { times: 100, gas: 100_000 }),
   stepRow("START, abort", 16, [(s) => s.abort()], { times: 1_000, gas: 100_000 }),
   stepRow("START, grow", 16, [(s) => s.grow(1).abort()], { times: 100, gas: 1_000_000 }),
-  stepRow("START, grow and trap", 16, [(s) => s.grow(1).trap()], { times: 100, gas: 8_000 }),
+  stepRow("START, grow and trap", 16, [(s) => s.grow(1).trap()], {
+    times: 100,
+    gas: gasToGrow(memoryFor(16)),
+  }),
   {
     name: "RET 5,000 calls deep, and back",
     programs: [gasGuest()],
@@ -118,7 +125,7 @@ export const START_ROWS: readonly Row[] = [
     },
   },
   stepRow("START, 64 MiB written, grow and trap", MANY, [(s) => s.touch(PRIVATE, MANY, 1).grow(1).trap()], {
-    gas: 400_000,
+    gas: MANY * (COST_PAGE_TOUCH + 20) + gasToGrow(memoryFor(MANY)),
     documented: "memory that the OS hands out anew: 2 to 12 µs a page, once for each instance",
   }),
   {
@@ -151,13 +158,26 @@ export const START_ROWS: readonly Row[] = [
       return () => caller.repeat(requests);
     },
   },
+  // Nothing of the memory was touched: each time an engine makes one anew.
+  ...[64, 1_024].map(
+    (mebibytes): Row => ({
+      name: `START of ${mebibytes} MiB without pages, grow and trap`,
+      programs: [growerModule(mebibytes * 16 + 2)],
+      open: (caller, [hash]) => {
+        make(caller, 1, hash!, { memoryQuotaPages: quota(mebibytes * 16 + 2) });
+        caller.repeat(activation(caller, 1, { entry: "grow", argument: BigInt(mebibytes * 16) }));
+        const requests = activation(caller, 1, { entry: "growTrap", gas: gasToGrow(mebibytes * 16 + 1) });
+        return () => caller.repeat(requests, 20);
+      },
+    }),
+  ),
   ...[1, 10_000].map(
     (elements): Row => ({
       name: `START, grow and trap, a table of ${elements}`,
       programs: [tableModule(elements)],
       open: (caller, [hash]) => {
         make(caller, 1, hash!, { memoryQuotaPages: quota(4) });
-        const requests = activation(caller, 1, { entry: "growTrap", gas: 20_000 });
+        const requests = activation(caller, 1, { entry: "growTrap", gas: gasToGrow(1) });
         return () => caller.repeat(requests, 50);
       },
     }),

@@ -137,12 +137,13 @@ test("growth pays once in an activation for the instance that a fault would spoi
     },
   );
   assert.equal(twice, gas.COST_GROW);
+  const { memoryPages } = bench.process;
   const once = differenceOf(
     bench,
     (s) => s.grow(1),
     (s) => s.grow(0),
   );
-  assert.equal(once, gas.COST_GROW + gas.COST_GROW_FIRST);
+  assert.equal(once, gas.COST_GROW + gas.COST_GROW_FIRST + memoryPages * gas.COST_GROW_FIRST_PAGE);
 });
 
 test("the count of present pages follows every way in which pages come and go", async () => {

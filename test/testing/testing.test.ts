@@ -196,6 +196,7 @@ test("guest/README.md says what things cost", () => {
     gas.COST_START_PAGE,
     gas.COST_CHILD_CHANGED,
     gas.COST_GROW_FIRST,
+    gas.COST_GROW_FIRST_PAGE,
     gas.COST_ITEM,
     gas.COST_ITEM_BYTE,
     gas.COST_ACCUMULATE,

@@ -116,6 +116,7 @@ export class SlotPool {
     assert(!this.#isFree(slot), "slots: a slot is given back twice");
     if (slot.memoryPages > memoryPages) {
       if (counting) work.memoriesLost++;
+      if (counting) work.memoryBytesLost += slot.memoryPages * WASM_PAGE_BYTES;
       this.drop();
       this.#old = slot;
       return;
