@@ -45,7 +45,7 @@ const { memoryFor } = await import("../gas/steps.ts");
 const { random } = await import("../kernel/trees.ts");
 
 const guests = [generate.SMALL_PAGES, generate.LARGE_PAGES].map((pages) => gasGuest(memoryFor(pages)));
-const modules = [globalsModule(2_000), tableModule(5_000), growerModule(), tinyModule(0)];
+const modules = [globalsModule(2_000), tableModule(5_000), growerModule(20_000), tinyModule(0)];
 const programs = [...(await Promise.all(guests)), ...modules];
 const kinds = values.steps?.split(",") ?? Object.keys(generate.STEPS);
 const first = Number(values.seed);
