@@ -9,6 +9,7 @@
 
 import { compact } from "../heap/compact.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
+import { COLLECTION_WAITS } from "../heap/stub.ts";
 import { JOB_COLLECT } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 
@@ -188,7 +189,7 @@ export class Collector {
   async #collect({ force = false, evict = false, also }: CollectOptions): Promise<boolean> {
     const pool = this.#pool;
     const began = performance.now();
-    while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+    await this.#drain();
     if (pool.threadsAtWork > 0 && !this.isPressed && !force) return false;
     pool.pauseAdvance(true);
     try {
@@ -211,6 +212,14 @@ export class Collector {
     this.#usedAfterwards = this.#heap.usedBytes;
     this.#kept.collected(performance.now() - began);
     return true;
+  }
+
+  /** Waits until no turn is in progress. */
+  async #drain(): Promise<void> {
+    const { control } = this.#heap;
+    Atomics.store(control, COLLECTION_WAITS, 1);
+    while (this.#inFlight > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+    Atomics.store(control, COLLECTION_WAITS, 0);
   }
 
   /** Objects that callers and the job board name are not moved. */

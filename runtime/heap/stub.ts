@@ -55,6 +55,8 @@ export const LOADER_STATE = CONTROL_LOADER_STATE;
 export const LOADER_PAUSED = CONTROL_LOADER + 2;
 /** 1: the main thread looks at objects while no block of its own is in progress. */
 const MAIN_LOOKS = CONTROL_LOADER + 3;
+/** 1: a collection waits for those who read the heap; a store that writes objects ends its slice. */
+export const COLLECTION_WAITS = CONTROL_LOADER + 4;
 
 export const LOADER_NONE = 0;
 export const LOADER_READY = 1;
@@ -64,6 +66,11 @@ export const LOADER_BUSY = 2;
 const ASK_AGAIN_MS = 50;
 /** So long the main thread waits, which nobody can wake from elsewhere. */
 const PATIENCE_MS = 30_000;
+
+/** Whether a collection waits for those who read the heap. */
+export function collectionWaits({ control }: Heap): boolean {
+  return Atomics.load(control, COLLECTION_WAITS) === 1;
+}
 
 /** A stub for the object with the hash at byte `at` of `hashes`. */
 export function makeStub(heap: Heap, hashes: Buffer, at: number): Ref {

@@ -27,6 +27,7 @@ import {
   referencesOf,
   UNIT_WORDS,
 } from "../heap/heap.ts";
+import { collectionWaits } from "../heap/stub.ts";
 import { hashObject } from "../image/hash.ts";
 import { HASH_BYTES } from "../image/record.ts";
 import { archiveBlock, readArchived } from "./archive.ts";
@@ -125,10 +126,9 @@ export type SweepStep = Written | "going" | "ended";
 
 /** A sweep is worth it when so much was written since the last one, or as much as there is. */
 const SWEEP_BYTES = 64 << 20;
-/** Objects written in one transaction at most: 0.1 s or so, for which a collection may have to wait. */
+/** Objects written in one transaction at most; fewer if a collection waits for it. */
 const SLICE_OBJECTS = 4096;
 
-/** What a transaction wrote, and whether it was full before all was written. */
 type WrittenSlice = Pick<Written, "bytes" | "more">;
 
 /** Called between the steps of a transaction: where the crash harness kills. */
@@ -306,10 +306,9 @@ export class Writer {
   }
 
   #bind(): void {
-    const { database } = this;
-    if (database.meta("format") !== undefined) return;
-    database.putMeta("format", packFormat(STORE_FORMAT));
-    database.putMeta("genesis", packGenesis(this.#genesis as Buffer));
+    if (this.database.meta("format") !== undefined) return;
+    this.database.putMeta("format", packFormat(STORE_FORMAT));
+    this.database.putMeta("genesis", packGenesis(this.#genesis as Buffer));
   }
 
   #archive(id: Buffer): void {
@@ -443,7 +442,8 @@ export class Writer {
           enter(words[next] as Ref);
           continue;
         }
-        if (written.length === SLICE_OBJECTS) return { bytes, more: true };
+        const isWanted = written.length > 0 && collectionWaits(this.#heap);
+        if (isWanted || written.length === SLICE_OBJECTS) return { bytes, more: true };
         path.pop();
         seen.add(ref);
         bytes += this.#write(ref, written);

@@ -3,7 +3,8 @@
  * most pages of 64 MiB, in memory and in the modes of a store; and blocks of 16 scattered pages of the same
  * process.
  * The ways take turns in one process, a few blocks each, and a turn ends when nothing is put off any more (a
- * checkpoint). STILLPOINT_BENCH_ROUNDS sets how many turns each has.
+ * checkpoint): so a checkpoint or two more than while blocks go on are counted; "alone" is without what is
+ * waited for at a turn's end. STILLPOINT_BENCH_ROUNDS sets how many turns each has.
  *
  * Then restarts, each in a process of its own: after a clean close, and after a kill, with blocks that are in
  * the log alone and are run again.
@@ -103,6 +104,13 @@ function tell(report: Report, ways: readonly Way[]): void {
     ms(`such a block, ${name}: median`, quantile(blocks, 0.5));
     ms(`such a block, ${name}: longest`, quantile(blocks, 1));
     report.row({ name: `such a block, ${name}: minor faults`, value: quantile(faults, 0.5), unit: "" });
+    const alone = (of: Way): number => of.blocks.reduce((sum, one) => sum + one, 0) / of.blocks.length;
+    const rate = {
+      name: `such blocks alone, ${name}`,
+      value: PAYMENTS / (alone(way) / 1e3),
+      unit: "payments/s",
+    };
+    report.row(way === memory ? rate : { ...rate, baseline: "in memory", ratio: alone(memory) / alone(way) });
     const middle = quantile(small, 0.5);
     report.row({ name: `16 pages, ${name}`, value: middle, unit: "ms", spread: spreadOf(small) });
     if (way !== memory) ms(`16 pages, ${name}: above in memory`, middle - quantile(memory.small, 0.5));

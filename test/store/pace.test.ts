@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { COLLECTION_WAITS } from "../../runtime/heap/stub.ts";
+import { verifyStore } from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
@@ -23,6 +25,33 @@ test("a collection waits until a commit has read the heap; to evict, until it ha
     await Promise.all([block, note("evicted", engine.collect({ force: true, evict: true }))]);
     assert.deepEqual(ended, ["collected", "block", "evicted"]);
     assert.equal(runtime.inspect([])?.hash, runtime.head.root);
+    await runtime.close();
+  });
+});
+
+test("a commit ends its slice where a collection waits for it", async () => {
+  await withDirectory(async (path) => {
+    const store = { path, durability: "logged", checkpointMs: 3_600_000 } as const;
+    const runtime = await open([], { ...OPTIONS, store });
+    await runtime.checkpoint();
+    const { engine } = runtime;
+    const { control } = engine.heap;
+    const marking = engine.marking.bind(engine);
+    let slices = 0;
+    engine.marking = (work) => {
+      slices++;
+      return marking(work);
+    };
+    await runtime.produce(metadata(1, 0));
+    Atomics.store(control, COLLECTION_WAITS, 1);
+    await runtime.checkpoint();
+    assert.ok(slices > 4, `${slices} slices`);
+    Atomics.store(control, COLLECTION_WAITS, 0);
+    await runtime.produce(metadata(2, 0));
+    slices = 0;
+    await runtime.checkpoint();
+    assert.equal(slices, 1);
+    assert.deepEqual((await verifyStore(path)).damages, []);
     await runtime.close();
   });
 });
