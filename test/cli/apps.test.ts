@@ -263,7 +263,7 @@ class Dev {
 
   static async start(...options: string[]): Promise<Dev> {
     const dev = new Dev(options);
-    await dev.until(/try: stillpoint query/);
+    await dev.until(/try: stillpoint query Bank\.supply --url http/);
     dev.remote = await connect(/http:\/\/127\.0\.0\.1:\d+/.exec(dev.#seen)?.[0] as string);
     return dev;
   }

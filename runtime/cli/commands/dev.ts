@@ -9,8 +9,8 @@ import { App, signed } from "../../app/index.ts";
 import { StillpointError, UsageError } from "../../errors.ts";
 import { TEST_CHAIN, testAccounts } from "../../node/accounts.ts";
 import { Node } from "../../node/node.ts";
-import { readInterface } from "../../typed/interface.ts";
-import { loadApp } from "../app-file.ts";
+import { type Interface, readInterface } from "../../typed/interface.ts";
+import { type AppFile, loadApp } from "../app-file.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
 import { EXIT_OK, print, printError, toJson, writeOutput } from "../terminal.ts";
@@ -20,7 +20,8 @@ import { builtFiles } from "./build.ts";
 const PORT = 8545;
 
 export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
-  const { file, program, description, setup } = await loadApp(args["APP.ts"], options.setup);
+  const loaded = await loadApp(args["APP.ts"], options.setup);
+  const { file, program, description, setup } = loaded;
   const app = await App.open({
     program,
     setup,
@@ -42,7 +43,7 @@ export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
     ...(options["query-gas"] !== undefined && { queryGas: options["query-gas"] }),
   });
   if (json) print(toJson({ url: node.url, accounts: testAccounts(), height: app.head.height }));
-  else describe(node.url, file, app, options.store);
+  else describe(node.url, loaded, app, options.store);
   const reload = async (): Promise<void> => {
     try {
       const built = await builtFiles(file);
@@ -77,10 +78,18 @@ async function listen(app: App, options: Parameters<typeof Node.open>[0]): Promi
   }
 }
 
-function describe(url: string, file: string, app: App, store = ""): void {
+/** A view as it is called, one without arguments if there is one. */
+function firstCall({ functions }: Interface): string {
+  const views = functions.filter(({ kind }) => kind === "view");
+  const view = views.find(({ parameters }) => parameters.length === 0) ?? views[0];
+  if (view === undefined) return "CALL";
+  return [`${view.contract}.${view.name}`, ...view.parameters.map(({ name }) => `${name}=…`)].join(" ");
+}
+
+function describe(url: string, { file, description }: AppFile, app: App, store = ""): void {
   const where = store === "" ? "in memory" : `in ${store}`;
   print(`${relative(process.cwd(), file)} runs at ${url}, block ${app.head.height}, ${where}`);
   print("test accounts, whose secrets are public; $0 to $9 stand for them:");
   for (const [i, { address, secret }] of testAccounts().entries()) print(`  $${i} ${address}  ${secret}`);
-  print(`try: stillpoint query CALL --url ${url}; an interrupt stops it`);
+  print(`try: stillpoint query ${firstCall(description)} --url ${url}; an interrupt stops it`);
 }
