@@ -1,6 +1,7 @@
 /** A disk that is slow: what goes on meanwhile. */
 
 import assert from "node:assert/strict";
+import { rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { HEADER_STORED, UNIT_WORDS } from "../../runtime/heap/heap.ts";
 import { COLLECTION_WAITS } from "../../runtime/heap/stub.ts";
@@ -10,23 +11,40 @@ import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
-const slow = (step: string, ms: number): string =>
-  new URL(`./slow-steps.ts?step=${step}&ms=${ms}`, import.meta.url).href;
+const slow = (query: string): string => new URL(`./slow-steps.ts?${query}`, import.meta.url).href;
 
 test("a collection waits until a commit has read the heap; to evict, until it has marked it", async () => {
   await withDirectory(async (path) => {
-    const store = { path, durability: "block", steps: slow("committed", 500) } as const;
+    const gate = `${path}.gate`;
+    writeFileSync(gate, "");
+    const store = { path, durability: "block", steps: slow(`step=committed&until=${gate}`) } as const;
     const runtime = await open([], { ...OPTIONS, store });
+    rmSync(gate);
     const { engine } = runtime;
     const { words } = engine.heap;
     const isMarked = (): boolean => words[runtime.refOf(1) * UNIT_WORDS + HEADER_STORED] !== 0;
+    const marking = engine.marking.bind(engine);
+    const read = Promise.withResolvers<void>();
+    engine.marking = (work) =>
+      marking((hasRead) =>
+        work(() => {
+          hasRead();
+          read.resolve();
+        }),
+      );
     const block = runtime.produce(metadata(1, 0));
-    while (runtime.head.height === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await read.promise;
     await engine.collect({ force: true });
-    assert.ok(!isMarked(), "the commit goes on");
-    await engine.collect({ force: true, evict: true });
+    assert.ok(!isMarked());
+    let isEvicted = false;
+    const evicted = engine.collect({ force: true, evict: true }).then(() => {
+      isEvicted = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.ok(!isEvicted && !isMarked());
+    writeFileSync(gate, "");
+    await Promise.all([evicted, block]);
     assert.ok(isMarked());
-    await block;
     assert.equal(runtime.inspect([])?.hash, runtime.head.root);
     await runtime.close();
   });
@@ -62,7 +80,7 @@ test("a commit ends its slice where a collection waits for it", async () => {
 test("blocks are held back while a checkpoint takes long, each for a little", async () => {
   await withDirectory(async (path) => {
     const checkpointMs = 300;
-    const store = { path, durability: "logged", checkpointMs, steps: slow("objects", 900) } as const;
+    const store = { path, durability: "logged", checkpointMs, steps: slow("step=objects&ms=900") } as const;
     const runtime = await open([], { ...OPTIONS, store });
     const times: number[] = [];
     const until = performance.now() + 6 * checkpointMs;
