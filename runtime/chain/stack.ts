@@ -19,6 +19,11 @@ export async function withPlaces(
   return placed(events, positions);
 }
 
+/** What asc calls the end of the heap of a program that never frees. */
+const HEAP_POINTER = "~lib/rt/stub/offset";
+/** Ranges of private memory that are named for an item. */
+const LOST_LIMIT = 16;
+
 /** How many programs' positions are kept. */
 const POSITIONS_LIMIT = 8;
 
@@ -45,28 +50,40 @@ export function placed(
   events: readonly RawEvent[],
   positions: ReadonlyMap<string, Positions>,
 ): readonly TraceEvent[] {
-  const names = new Map<string, string | null>();
-  const nameOf = (program: string, word: number): string | null => {
+  const names = new Map<string, string>();
+  const nameOf = (program: string, word: number): string => {
     const key = `${program} ${word}`;
     const known = positions.get(program);
     if (!names.has(key)) names.set(key, known === undefined ? "global" : globalOf(known.program, word));
-    return names.get(key) as string | null;
+    return names.get(key) as string;
   };
   return eachWithProgram(events).map(({ event, program }) => {
     if (!("stack" in event)) return event;
     const known = positions.get(program);
     const stack = known === undefined ? [] : framesOf(known, event.stack);
     if (event.what === "end") return { ...event, stack };
-    const lost = event.lost.flatMap((one) => lostOf(one, (word) => nameOf(program, word)));
-    return { ...event, stack, lost };
+    return { ...event, stack, lost: lostOf(event.lost, (word) => nameOf(program, word)) };
   });
 }
 
-/** With the name of a global; nothing where it has none, for it is of the library. */
-function lostOf(lost: RawLost, nameOf: (word: number) => string | null): Lost[] {
-  if (!("global" in lost)) return [lost];
-  const name = nameOf(lost.global);
-  return name === null ? [] : [{ global: name }];
+/**
+ * Globals by name, and so many ranges of memory. Left out are globals of the library, and what the item has
+ * allocated, from the end of the heap as it was on: nobody else can know of it.
+ */
+function lostOf(lost: readonly RawLost[], nameOf: (word: number) => string): Lost[] {
+  const named = lost.flatMap((one) => ("global" in one ? [{ ...one, name: nameOf(one.global) }] : []));
+  const heapFrom = named.find(({ name }) => name === HEAP_POINTER)?.before ?? Number.POSITIVE_INFINITY;
+  const ranges = lost.flatMap((one) => {
+    if (!("address" in one)) return [];
+    const length = Math.min(one.length, heapFrom - one.address);
+    return length > 0 ? [{ address: one.address, length }] : [];
+  });
+  const isTruncated = ranges.length > LOST_LIMIT || lost.some((one) => "truncated" in one);
+  return [
+    ...ranges.slice(0, LOST_LIMIT),
+    ...named.filter(({ name }) => !name.startsWith("~")).map(({ name }) => ({ global: name })),
+    ...(isTruncated ? [{ truncated: true } as const] : []),
+  ];
 }
 
 /** Those of whose functions or globals the events tell. */

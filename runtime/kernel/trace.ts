@@ -21,15 +21,17 @@ export interface ByteRange {
 
 /** What an item has changed where nothing persists. */
 export type Lost =
-  /** Bytes of private memory, inbox and outbox apart. */
+  /** Bytes of private memory, but for inbox, outbox and what the item itself has allocated. */
   | ByteRange
   /** A variable of a module or a static field, as the compiler calls it, or "global" and its number. */
   | { readonly global: string }
   /** There is more memory than the sixteen ranges before. */
   | { readonly truncated: true };
 
-/** As the kernel knows it: globals by their words of 8 bytes in AUX_GLOBALS. */
-export type RawLost = Exclude<Lost, { readonly global: string }> | { readonly global: number };
+/** As the kernel knows it: globals by their words of 8 bytes in AUX_GLOBALS, and the low half before. */
+export type RawLost =
+  | Exclude<Lost, { readonly global: string }>
+  | { readonly global: number; readonly before: number };
 
 /** A function that was running when a fault came. */
 export interface Frame {

@@ -172,6 +172,8 @@ test("globals that an item changes in vain have names, and more ranges than are 
     assert.deepEqual(globals?.sort(), ["app/Totals.sum", "app/count"]);
   }
   assert.deepEqual([first?.code, second?.code], [9n, 9n], "each began anew");
+  const memory = first?.lost.filter((lost) => "address" in lost);
+  assert.deepEqual(memory, [], "what it has allocated is nobody's");
   const [scattered] = tested.batch("scatter", [new Uint8Array()]);
   const [idle] = tested.batch("idle", [new Uint8Array()]);
   assert.equal(scattered?.lost.length, 17);

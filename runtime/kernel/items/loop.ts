@@ -31,8 +31,8 @@ const counting = COUNTING;
  */
 const SHORT_BYTES = 256;
 const RESULT = AUX_RESULT / 4;
-/** Ranges of private memory that a trace names for an item. */
-const LOST_LIMIT = 16;
+/** Ranges of private memory that are collected for a trace: scratch is among them. */
+const RAW_LOST_LIMIT = 64;
 
 /** Runs the start function, if it has not run, and pays for what it changed. The batch, or the fault. */
 export function beginBatch(heap: Heap, activation: Activation): Batch | number {
@@ -202,10 +202,10 @@ function whyEnded(boxes: InboxAndOutbox, left: number, cost: number, output: num
 function lostOf(slot: Slot, boxes: InboxAndOutbox): readonly RawLost[] {
   const inbox = { address: boxes.inbox, length: boxes.inboxCapacity };
   const outbox = { address: boxes.outbox, length: boxes.outboxCapacity };
-  const ranges = slot.shadow.privateChanges(LOST_LIMIT + 1, [inbox, outbox]);
-  const globals = slot.changedGlobals().map((global) => ({ global }));
-  if (ranges.length <= LOST_LIMIT) return [...ranges, ...globals];
-  return [...ranges.slice(0, LOST_LIMIT), ...globals, { truncated: true }];
+  const ranges = slot.shadow.privateChanges(RAW_LOST_LIMIT + 1, [inbox, outbox]);
+  const globals = slot.changedGlobals();
+  if (ranges.length <= RAW_LOST_LIMIT) return [...ranges, ...globals];
+  return [...ranges.slice(0, RAW_LOST_LIMIT), ...globals, { truncated: true }];
 }
 
 /**

@@ -279,7 +279,7 @@ export class Slot {
    * The globals that differ from those that `load` puts back, by their words of 8 bytes in AUX_GLOBALS: for
    * traces.
    */
-  changedGlobals(): number[] {
+  changedGlobals(): { readonly global: number; readonly before: number }[] {
     const end = AUX_GLOBALS + this.program.handle.globalsLength;
     const before = this.aux.slice(AUX_GLOBALS, end);
     this.exports.save();
@@ -288,7 +288,8 @@ export class Slot {
       if (byte !== this.aux[AUX_GLOBALS + i]) changed.add(Math.floor(i / 8));
     });
     this.aux.set(before, AUX_GLOBALS);
-    return [...changed];
+    const words = new DataView(before.buffer);
+    return [...changed].map((global) => ({ global, before: words.getUint32(8 * global, true) }));
   }
 
   /**

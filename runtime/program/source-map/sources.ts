@@ -99,12 +99,11 @@ export function sourceOf(
 
 /**
  * What the compiler calls the global that is saved in a word of 8 bytes of AUX_GLOBALS, or "global" and its
- * number; null if it is of the library or the compiler.
+ * number. One of the library begins with "~".
  */
-export function globalOf({ hash, bytes }: Program, word: number): string | null {
+export function globalOf({ hash, bytes }: Program, word: number): string {
   const index = savedGlobals(bytes)[word] ?? -1;
-  const name = nameOf(known.get(keyOf(hash))?.named ?? bytes, index, GLOBAL_NAMES) ?? `global ${index}`;
-  return name.startsWith("~") ? null : name;
+  return nameOf(known.get(keyOf(hash))?.named ?? bytes, index, GLOBAL_NAMES) ?? `global ${index}`;
 }
 
 /** The last place from `start` to `offset` that is not of a library. */
