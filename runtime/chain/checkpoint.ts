@@ -29,12 +29,11 @@ import type { Engine } from "./engine.ts";
 import type { Events } from "./events.ts";
 import type { Change, History } from "./history.ts";
 import { encodeLogged, loggedBytes } from "./logged.ts";
+import { holdMs } from "./pace.ts";
 import { BUILD } from "./recompute.ts";
 
 /** Share of the log that may be in use before a checkpoint begins. */
 const USED_SHARE = 0.5;
-/** A block is held back by so many times what the blocks before it took, at most. */
-const PAUSE_TIMES = 1.5;
 /** A checkpoint may take so many times what the last one took before blocks are stopped. */
 const MARGIN_TIMES = 1.5;
 /** Of what blocks take, on average, the newest one has this share. */
@@ -217,11 +216,7 @@ export class Checkpoints {
     await this.#log.close();
   }
 
-  /**
-   * Holds blocks back where the checkpoint in progress would end so late that a restart takes longer than
-   * twice `checkpointMs`: it has the processors meanwhile. Where it would take three times as long, they wait
-   * until the checkpoint has ended.
-   */
+  /** Holds a block back where the checkpoint in progress would end too late: pace.ts. */
   async #keepUp(): Promise<void> {
     const now = performance.now();
     const took = Math.min(now - this.#lastMs, this.#checkpointMs);
@@ -234,13 +229,15 @@ export class Checkpoints {
   }
 
   async #pause(): Promise<void> {
-    const waited = this.#clock - this.#sinceMs;
-    if (waited >= 3 * this.#checkpointMs) await this.#running?.catch(() => {});
-    const left = Math.max(2 * this.#checkpointMs - waited, 1);
-    const elapsed = performance.now() - this.#beganMs;
-    const needed = Math.max(this.#durationMs - elapsed, elapsed / 4);
-    const times = Math.min(needed / left - 1, PAUSE_TIMES);
-    if (times > 0) await sleep(times * this.#paceMs, undefined, { ref: false });
+    const ms = holdMs({
+      checkpointMs: this.#checkpointMs,
+      waitedMs: this.#clock - this.#sinceMs,
+      elapsedMs: performance.now() - this.#beganMs,
+      lastMs: this.#durationMs,
+      blockMs: this.#paceMs,
+    });
+    if (ms === null) await this.#running?.catch(() => {});
+    else if (ms > 0) await sleep(ms, undefined, { ref: false });
   }
 
   /** The time in which blocks were not held back: a restart takes no longer to run them again. */

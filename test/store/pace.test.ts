@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
+import { holdMs } from "../../runtime/chain/pace.ts";
 import { HEADER_STORED, UNIT_WORDS } from "../../runtime/heap/heap.ts";
 import { COLLECTION_WAITS } from "../../runtime/heap/stub.ts";
 import { verifyStore } from "../../runtime/store.ts";
@@ -77,22 +78,21 @@ test("a commit ends its slice where a collection waits for it", async () => {
   });
 });
 
-test("blocks are held back while a checkpoint takes long, each for a little", async () => {
-  await withDirectory(async (path) => {
-    const checkpointMs = 300;
-    const store = { path, durability: "logged", checkpointMs, steps: slow("step=objects&ms=900") } as const;
-    const runtime = await open([], { ...OPTIONS, store });
-    const times: number[] = [];
-    const until = performance.now() + 6 * checkpointMs;
-    while (performance.now() < until) {
-      const began = performance.now();
-      await runtime.produce(metadata(runtime.head.height + 1, 0));
-      times.push(performance.now() - began);
-    }
-    await runtime.close();
-    times.sort((a, b) => a - b);
-    const [median, longest] = [times[times.length >> 1] as number, times.at(-1) as number];
-    // Whoever waited for the checkpoint from twice "checkpointMs" on would wait for 600 ms and more.
-    assert.ok(longest < 500, `median ${median} ms, longest ${longest} ms`);
-  });
+test("blocks are held back by little, the more the later a checkpoint is; then they wait for it", () => {
+  const [checkpointMs, blockMs] = [1_000, 20];
+  const hold = (waitedMs: number, elapsedMs: number, lastMs = 800) =>
+    holdMs({ checkpointMs, waitedMs, elapsedMs, lastMs, blockMs });
+  // It ends in time, as the last one did.
+  assert.equal(hold(1_000, 0), 0);
+  assert.equal(hold(1_500, 500), 0);
+  // The last one took 2,000 ms, and this one has 1,000: as long as a block takes.
+  assert.equal(hold(1_000, 0, 2_000), blockMs);
+  let before = 0;
+  for (let ms = 1_000; ms < 3_000; ms += 10) {
+    const held = hold(ms, ms - 1_000) as number;
+    assert.ok(held >= before && held <= 1.5 * blockMs, `${ms} ms: ${held}`);
+    before = held;
+  }
+  assert.equal(before, 1.5 * blockMs);
+  assert.equal(hold(3_000, 2_000), null);
 });
