@@ -17,8 +17,8 @@ import { type Divergence, take } from "./take.ts";
 
 /** Options of `follow`. */
 export interface FollowOptions {
-  /** Told of each block that is committed here. */
-  readonly onBlock?: (block: Block) => void;
+  /** Told of each block that is committed here, and of how many entries of the log are still to be taken. */
+  readonly onBlock?: (block: Block, lag: number) => void;
   /** Told when a block differs; the follower stops at the last block that is the same. */
   readonly onDivergence?: (found: FoundDivergence) => void;
   /** Directory of the writer's store, if it can be read: then the bytes that differ are found. */
@@ -74,12 +74,17 @@ export class Follower<Arguments extends unknown[] = unknown[], Result = unknown>
 
   async #run(): Promise<void> {
     const { signal } = this.#stop;
+    let end = 0; // of the log, when it was last asked
     for await (const next of this.#log.read({ height: await this.#from(), signal })) {
       try {
         const block = await take(this.#replica, this.#log, next);
         if (block === null) continue;
         this.#blocks++;
-        this.#options.onBlock?.(block);
+        const { onBlock } = this.#options;
+        if (onBlock === undefined) continue;
+        // Whoever is behind knows the end; one who is not asks, and goes on if nobody answers.
+        if (next.number >= end) end = await this.#log.end().catch(() => next.number);
+        onBlock(block, end - next.number);
       } catch (error) {
         await this.#tell(error, next.entry as BlockEntry);
         throw error;

@@ -44,6 +44,11 @@ export class BlockLog {
     return last < first ? null : this.#at(last);
   }
 
+  /** Number of the newest entry; 0: the log is empty. */
+  async end(): Promise<number> {
+    return (await this.#storage.bounds()).last;
+  }
+
   /**
    * Appends behind an entry, by its number, 0: to an empty log; durable once this resolves.
    *

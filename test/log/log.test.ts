@@ -266,9 +266,15 @@ test("a byte that differs in the log stops the follower, which names the height 
   assert.equal((await follower.metrics()).divergedAt, 4);
   await assert.rejects(follower.promote({ writer: "b" }), { code: "LOG_DIVERGED" });
   // The same log, read as it is: it goes on from where it stands.
-  const again = await follow(two, log);
+  const told: [height: number, lag: number][] = [];
+  const again = await follow(two, log, { onBlock: ({ height }, lag) => void told.push([height, lag]) });
   await caughtUp(again);
   assert.equal(two.head.id, ids[6]);
+  assert.deepEqual(told, [
+    [4, 2],
+    [5, 1],
+    [6, 0],
+  ]);
   await again.stop();
 });
 
