@@ -44,7 +44,7 @@ const stored = (runtime: Runtime, block?: Candidate): number =>
 async function told(events: AsyncIterable<RuntimeEvent>): Promise<string[]> {
   const lines: string[] = [];
   for await (const event of events) {
-    if (event.kind === "collect") continue;
+    if (event.kind === "collect" || event.kind === "run") continue;
     const reason = "reason" in event ? ` ${event.reason}` : "";
     lines.push(`${event.kind} ${event.height}${reason}`);
   }
