@@ -95,8 +95,8 @@ test("no memory as a whole is a Buffer", () => {
 // ---- layers -----------------------------------------------------------------------------------------------
 
 /**
- * Which layers each layer may import, besides itself. "base": arguments.ts, errors.ts, limits.ts, lazy.ts,
- * thread-env.ts, u64.ts, work.ts and what they need.
+ * Which layers each layer may import, besides itself. "base": arguments.ts, directories.ts, errors.ts,
+ * limits.ts, lazy.ts, thread-env.ts, u64.ts, work.ts and what they need.
  */
 const LAYERS: Record<string, readonly string[]> = {
   syscalls: [],
@@ -180,7 +180,8 @@ const LAYERS: Record<string, readonly string[]> = {
 };
 
 function layerOf(name: string): string {
-  if (/^runtime\/(arguments|errors|limits|lazy|thread-env|u64|work)\.ts$/.test(name)) return "base";
+  if (/^runtime\/(arguments|directories|errors|limits|lazy|thread-env|u64|work)\.ts$/.test(name))
+    return "base";
   if (name in LAYERS) return name;
   const parts = name.split("/");
   const layer = parts[0] === "runtime" ? parts.slice(0, 2).join("/") : parts[0]!;

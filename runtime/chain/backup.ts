@@ -1,6 +1,6 @@
 /** Backups of stores, also of those that somebody is writing to. */
 
-import { mkdirSync } from "node:fs";
+import { makeDirectories } from "../directories.ts";
 import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
@@ -33,7 +33,7 @@ export async function backupStore(path: string, to: string): Promise<Block> {
     }
     // Read before the states: what a checkpoint releases meanwhile is in these.
     const frames = framesOf(source, path, readLog);
-    mkdirSync(to, { recursive: true });
+    makeDirectories(to);
     try {
       await source.copyTo(to);
       const copy = openToWrite(to, true);

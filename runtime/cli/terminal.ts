@@ -4,9 +4,10 @@
  * Standard output carries results and nothing else. Everything said beside them goes to standard error.
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { inspect, type ParseArgsOptionsConfig, parseArgs, stripVTControlCharacters } from "node:util";
+import { makeDirectories } from "../directories.ts";
 import { StillpointError, UsageError } from "../errors.ts";
 
 export const EXIT_OK = 0;
@@ -166,7 +167,7 @@ export function formatRow(
  */
 export function writeOutput(file: string, data: string | Uint8Array): void {
   try {
-    mkdirSync(dirname(file), { recursive: true });
+    makeDirectories(dirname(file));
     writeFileSync(file, data);
   } catch (cause) {
     const message = `${file}: cannot be written: ${(cause as Error).message}`;

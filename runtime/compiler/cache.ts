@@ -10,9 +10,10 @@
 
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { makeDirectories } from "../directories.ts";
 import { type Read, sha256 } from "./sources.ts";
 
 const CACHE_VERSION = 4;
@@ -84,7 +85,7 @@ async function load(directory: string, list: string, { what, read }: Key): Promi
 
 async function save(directory: string, list: string, { what }: Key, { content, reads }: Made): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true });
+    makeDirectories(directory);
     const name = digest("content", what, reads);
     const entry = Buffer.concat([Buffer.from(hashOf(name, content), "hex"), content]);
     await replace(join(directory, `${name}.guest`), entry);

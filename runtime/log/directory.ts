@@ -7,9 +7,10 @@
 
 import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
-import { link, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { link, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { makeDirectories } from "../directories.ts";
 import { closed, LogError, lost, notNext } from "./errors.ts";
 import type { LogStorage } from "./storage.ts";
 
@@ -49,7 +50,7 @@ export class DirectoryStorage implements LogStorage {
     const folder = join(place, "..");
     const beside = `${place}.${randomUUID()}`;
     try {
-      if ((await mkdir(folder, { recursive: true })) !== undefined) await sync(this.#path);
+      if (makeDirectories(folder)) await sync(this.#path);
       await writeSynced(beside, bytes);
       await link(beside, place);
       await sync(folder);

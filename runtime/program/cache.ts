@@ -12,9 +12,10 @@
  */
 
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
+import { makeDirectories } from "../directories.ts";
 import {
   admit,
   BATCH_VERSION,
@@ -76,7 +77,7 @@ export class ProgramCache {
     const content = serialize([REWRITER_VERSION, bytes, made]);
     const temporary = `${path}.${randomUUID()}`;
     try {
-      await mkdir(this.#directory as string, { recursive: true });
+      makeDirectories(this.#directory as string);
       await writeFile(temporary, Buffer.concat([MAGIC, sha256(content), content]));
       await rename(temporary, path);
     } catch {

@@ -3,8 +3,9 @@
  * this runtime.
  */
 
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { badArgument } from "../arguments.ts";
+import { makeDirectories } from "../directories.ts";
 import { StoreError } from "../errors.ts";
 import { Database, type DatabaseOptions } from "./database.ts";
 import { syncPath } from "./directory.ts";
@@ -87,7 +88,7 @@ export function requireStore(path: string): void {
 
 function makeDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    makeDirectories(path);
   } catch (cause) {
     const { code } = cause as { code?: string };
     if (code !== "EEXIST" && code !== "ENOTDIR") throw cause;
