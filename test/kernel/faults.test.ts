@@ -384,7 +384,7 @@ test("a thousand growths that fault do not use up the host's memories", async ()
   const { results, handles } = await fresh(runtime, (s) => {
     s.put(1, { program: GROW, memoryQuotaPages: quota(40) });
     const first = s.length;
-    s.put(1, { start: { entry: "growAndTrap", argument: 8n, gas: 500_000 } });
+    s.put(1, { start: { entry: "growAndTrap", argument: 8n, gas: 2_000_000 } });
     const got = s.get(1, {
       words: { [abi.GET_PARTS]: abi.PART_GET_STATUS, [abi.GET_STATUS_POINTER]: s.reserve(48) },
     });
