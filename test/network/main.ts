@@ -1,7 +1,7 @@
 /**
  * npm run network -- [--seed S] [--comet V] [--short] [--only ROW]: what must hold of a network on a real
  * CometBFT, row by row. Without the binary in the cache folder nothing is run, and the reason is printed;
- * with STILLPOINT_FULL=1 one is built, if Go can do that here.
+ * with --build one is built, if Go can do that here.
  */
 
 import { mkdtempSync, rmSync } from "node:fs";
@@ -21,7 +21,6 @@ import {
   runCommand,
 } from "../../runtime/cli/terminal.ts";
 import type { UsageError } from "../../runtime/index.ts";
-import { FULL } from "../sizes.ts";
 import { ROWS, type Setting } from "./rows.ts";
 
 const HELP = `What must hold of a network on CometBFT.
@@ -29,6 +28,7 @@ const HELP = `What must hold of a network on CometBFT.
   network [--seed S]         where processes are killed; default 1
           [--comet VERSION]  ${COMET_VERSIONS.join(" or ")}; default: all that are in the cache folder
           [--short]          one version, one seed for each point, 20 blocks
+          [--build]          builds one if none is there, if Go can
           [--only TEXT]      rows whose name has this text`;
 
 const TEXT = { type: "string" } as const;
@@ -41,11 +41,12 @@ const command: Command = {
       seed: { ...TEXT, default: "1" },
       comet: TEXT,
       short: { type: "boolean", default: false },
+      build: { type: "boolean", default: false },
       only: { ...TEXT, default: "" },
     });
     const seed = integerOption("seed", values.seed, 0, 2 ** 31);
     const asked = values.comet === undefined ? null : choiceOption("comet", values.comet, COMET_VERSIONS);
-    const binaries = binariesOf(asked, values.short);
+    const binaries = binariesOf(asked, values);
     if (typeof binaries === "string") {
       print(`network: skipped: ${binaries}`);
       return EXIT_OK;
@@ -65,7 +66,10 @@ const command: Command = {
 };
 
 /** Those to run the rows on, or why there are none. */
-function binariesOf(asked: CometVersion | null, isShort: boolean): [CometVersion, string][] | string {
+function binariesOf(
+  asked: CometVersion | null,
+  { short: isShort, build }: { readonly short: boolean; readonly build: boolean },
+): [CometVersion, string][] | string {
   if (asked !== null && !isShort) return [[asked, comet(asked, printError)]];
   const wanted = asked === null ? COMET_VERSIONS : [asked];
   const found = wanted.flatMap((version): [CometVersion, string][] => {
@@ -73,7 +77,7 @@ function binariesOf(asked: CometVersion | null, isShort: boolean): [CometVersion
     return binary === null ? [] : [[version, binary]];
   });
   if (found.length > 0) return isShort ? found.slice(0, 1) : found;
-  if (!FULL) return "there is no CometBFT in the cache folder; npm run localnet builds it, with Go";
+  if (!build) return "there is no CometBFT in the cache folder; --build builds one, with Go";
   try {
     const [version] = wanted as [CometVersion];
     return [[version, comet(version, printError)]];
