@@ -80,7 +80,7 @@ export class Checkpoints {
   #pausedMs = 0;
   /** When the last one was let through, and what one takes on average. */
   #lastMs = 0;
-  #paceMs = 0;
+  #blockMs = 0;
   /** The history of which a checkpoint is being made; a root. */
   #target: History | null = null;
   #running: Promise<void> | null = null;
@@ -220,7 +220,7 @@ export class Checkpoints {
   async #keepUp(): Promise<void> {
     const now = performance.now();
     const took = Math.min(now - this.#lastMs, this.#checkpointMs);
-    this.#paceMs += NEWEST_SHARE * (took - this.#paceMs);
+    this.#blockMs += NEWEST_SHARE * (took - this.#blockMs);
     if (this.#running !== null) {
       await Promise.race([this.#running.catch(() => {}), this.#pause()]);
       this.#pausedMs += performance.now() - now;
@@ -234,7 +234,7 @@ export class Checkpoints {
       waitedMs: this.#clock - this.#sinceMs,
       elapsedMs: performance.now() - this.#beganMs,
       lastMs: this.#durationMs,
-      blockMs: this.#paceMs,
+      blockMs: this.#blockMs,
     });
     if (ms === null) await this.#running?.catch(() => {});
     else if (ms > 0) await sleep(ms, undefined, { ref: false });

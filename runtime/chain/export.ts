@@ -19,8 +19,8 @@ export interface ExportOptions {
   /** At most so many chunks. Default: all. */
   readonly count?: number;
   /**
-   * A chunk is full with so many bytes. Whoever asks for chunks by their numbers, or goes on with an import,
-   * must ask for the same. Default 256 KiB.
+   * About how many bytes a chunk has. All who ask for chunks of one export by their numbers, and an import
+   * that goes on, must give the same. Default 256 KiB.
    */
   readonly chunkBytes?: number;
   /**

@@ -9,9 +9,10 @@
  */
 
 import { hash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Snapshot } from "../abci/index.ts";
+import { makeDirectories } from "../directories.ts";
 import type { Block, Runtime } from "../index.ts";
 import { exportBlock } from "../store.ts";
 
@@ -81,7 +82,7 @@ export class Snapshots {
     try {
       await runtime.checkpoint();
       await rm(part, { recursive: true, force: true });
-      await mkdir(part, { recursive: true });
+      makeDirectories(part);
       const hashes: Uint8Array[] = [];
       for await (const chunk of exportBlock(this.#store, { block, chunkBytes: CHUNK_BYTES })) {
         await writeFile(join(part, String(hashes.length)), chunk);

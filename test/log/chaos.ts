@@ -5,12 +5,13 @@
 
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
-import type { Runtime } from "../../runtime/index.ts";
+import type { Block, Runtime } from "../../runtime/index.ts";
 import {
   BlockLog,
   type Follower,
   follow,
   LogError,
+  type RuntimeArguments,
   type Sequencer,
   sequence,
 } from "../../runtime/log/index.ts";
@@ -65,8 +66,8 @@ class Node {
   readonly #durability: (typeof DURABILITIES)[number];
   runtime: Runtime | null = null;
   storage: Dying | null = null;
-  sequencer: Sequencer<[Uint8Array], unknown> | null = null;
-  follower: Follower | null = null;
+  sequencer: Sequencer<RuntimeArguments, Block> | null = null;
+  follower: Follower<RuntimeArguments, Block> | null = null;
 
   constructor(name: string, place: Place, directory: string, durability: (typeof DURABILITIES)[number]) {
     this.name = name;
@@ -89,12 +90,12 @@ class Node {
   async write(takeOver: boolean): Promise<void> {
     const { runtime, log } = await this.start();
     const options = { writer: this.name, takeOver };
-    this.sequencer = (await sequence(runtime, log, options)) as unknown as Sequencer<[Uint8Array], unknown>;
+    this.sequencer = await sequence(runtime, log, options);
   }
 
-  async follow(): Promise<Follower> {
+  async follow(): Promise<Follower<RuntimeArguments, Block>> {
     const { runtime, log } = await this.start();
-    this.follower = (await follow(runtime, log)) as unknown as Follower;
+    this.follower = await follow(runtime, log);
     return this.follower;
   }
 
@@ -164,8 +165,10 @@ export async function chaos(
       }
       // Another goes on; the old one is alive and thinks it writes, or comes back.
       const next = random.pick(others.filter((other) => other !== away));
-      const promoted = await (next.follower as Follower).promote({ writer: next.name });
-      next.sequencer = promoted as unknown as Sequencer<[Uint8Array], unknown>;
+      const promoted = await (next.follower as Follower<RuntimeArguments, Block>).promote({
+        writer: next.name,
+      });
+      next.sequencer = promoted;
       next.follower = null;
       count("promoted");
       if (step === "committed") {

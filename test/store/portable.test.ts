@@ -23,6 +23,7 @@ import {
   stateOf,
   toText,
 } from "./portable-run.ts";
+import { WRONG_CHUNKS, type WrongChunk } from "./wrong-chunks.ts";
 
 const CHUNK_BYTES = 1 << 14;
 const CHECK_BYTES = 32;
@@ -95,18 +96,8 @@ test("chunks come by number, as the manifest says, and again after a refusal", a
 });
 
 describe("a wrong chunk is refused by its number, and the right one taken after it", () => {
-  const flipped = (chunk: Uint8Array, at: number): Uint8Array => {
-    const copy = chunk.slice();
-    copy[at] = (copy[at] as number) ^ 4;
-    return copy;
-  };
-  const cases: readonly [string, (chunks: readonly Uint8Array[], i: number) => Uint8Array][] = [
-    ["flipped at its begin", (chunks, i) => flipped(chunks[i] as Uint8Array, 2)],
-    ["flipped in its middle", (chunks, i) => flipped(chunks[i] as Uint8Array, (chunks[i]?.length ?? 0) >> 1)],
-    ["flipped at its end", (chunks, i) => flipped(chunks[i] as Uint8Array, (chunks[i]?.length ?? 0) - 1)],
-    ["cut off", (chunks, i) => (chunks[i] as Uint8Array).slice(0, -1)],
-    ["longer", (chunks, i) => Buffer.concat([chunks[i] as Uint8Array, Buffer.alloc(1)])],
-    ["empty", () => new Uint8Array()],
+  const cases: readonly WrongChunk[] = [
+    ...WRONG_CHUNKS,
     ["another one", (chunks, i) => chunks[i === 1 ? 2 : 1] as Uint8Array],
     [
       "of an export of other pieces",

@@ -8,6 +8,7 @@ import { exportBlock, exportManifest, openImport, openReader, verifyStore } from
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
+import { WRONG_CHUNKS, type WrongChunk } from "./wrong-chunks.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
 const BLOCKS = 30;
@@ -93,24 +94,14 @@ test("an import that was interrupted goes on with the chunk it wants", async () 
 });
 
 describe("a wrong chunk is refused by its number, and the right one taken after it", () => {
-  const flipped = (chunk: Uint8Array, at: number): Uint8Array => {
-    const copy = chunk.slice();
-    copy[at] = (copy[at] as number) ^ 4;
-    return copy;
-  };
   /** The chunk with the number of the one after it. */
   const later = (chunk: Uint8Array): Uint8Array => {
     const copy = Buffer.from(chunk);
     copy.writeUInt32LE(copy.readUInt32LE(4) + 1, 4);
     return copy;
   };
-  const cases: readonly [string, (chunks: readonly Uint8Array[], i: number) => Uint8Array][] = [
-    ["flipped at its begin", (chunks, i) => flipped(chunks[i] as Uint8Array, 2)],
-    ["flipped in its middle", (chunks, i) => flipped(chunks[i] as Uint8Array, (chunks[i]?.length ?? 0) >> 1)],
-    ["flipped at its end", (chunks, i) => flipped(chunks[i] as Uint8Array, (chunks[i]?.length ?? 0) - 1)],
-    ["cut off", (chunks, i) => (chunks[i] as Uint8Array).slice(0, -1)],
-    ["longer", (chunks, i) => Buffer.concat([chunks[i] as Uint8Array, Buffer.alloc(1)])],
-    ["empty", () => new Uint8Array()],
+  const cases: readonly WrongChunk[] = [
+    ...WRONG_CHUNKS,
     ["another one", (chunks, i) => (i === 0 ? (chunks[1] as Uint8Array) : later(chunks[i] as Uint8Array))],
   ];
   for (const [name, wrong] of cases) {
