@@ -95,8 +95,7 @@ export class Experience {
     const perItem = this.#word(WORK_PER_ITEM);
     if (rest < 2 || this.#word(LOOP_NS) === 0) return Math.min(rest, CHUNK_ITEMS);
     const work = rest * perItem;
-    const loopNs = this.#cost("loop", work);
-    if (loopNs < BATCH_NS_LEAST) return rest;
+    if (work * this.#word(LOOP_NS) < BATCH_NS_LEAST) return rest;
     const better = this.#better(work);
     if (this.#trial === null && this.#isDue(better, rest)) this.#trial = other(better);
     if ((this.#trial ?? better) === "parallel") return 0;
@@ -184,21 +183,26 @@ export class Experience {
   }
 
   #cost(way: Way, work: number): number {
-    if (way === "loop") return work * this.#word(LOOP_NS);
+    if (way === "loop") return work * this.#rate("loop");
     return (this.#word(RUN_NS) || RUN_NS_GUESS) + work * this.#rate("parallel");
   }
 
   /** Nanoseconds for a unit of work. */
   #rate(way: Way): number {
     const loopNs = this.#word(LOOP_NS);
-    if (way === "loop") return loopNs;
     const known = this.#word(PARALLEL_NS);
+    // What all threads did together, one does: an estimate above that is of code that was not compiled yet.
+    if (way === "loop") return known > 0 ? Math.min(loopNs, this.#threads * known) : loopNs;
     return known > 0 ? known : loopNs / this.#threads + ITEM_NS_GUESS / this.#word(WORK_PER_ITEM);
   }
 
-  /** Items that the loop runs before that is thought over. */
+  /**
+   * Items that the loop runs before that is thought over: for so long at what they cost in the better way.
+   * The first few find cold caches, so fewer would say nothing of a loop that is tried.
+   */
   #chunk(): number {
-    const itemNs = this.#word(LOOP_NS) * this.#word(WORK_PER_ITEM);
+    const known = this.#word(PARALLEL_NS);
+    const itemNs = Math.min(this.#rate("loop"), known || Infinity) * this.#word(WORK_PER_ITEM);
     return Math.max(1, Math.ceil(CHUNK_NS / itemNs));
   }
 
