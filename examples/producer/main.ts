@@ -25,7 +25,7 @@ const HELP = `A block producer: payments over HTTP, into durable blocks, with pr
       --port N            default 8545; 0: any
       --block-ms N        a payment waits so long for others, 1 to 60,000; default 50
       --block-count N     so many do not wait, and are the most of a block; default 500
-      --durability WHICH  block: what is answered is on the disk; the default. pipelined: it soon will be
+      --durability WHICH  block: blocks are on the disk with their states; the default. logged: states follow
       --upgrade           a bank with another program than guest/bank.ts gets this one; else it is not served
       --workers N         worker threads, of "replicate" as well; default: one for each core, at most 8
       --log WHERE         a directory, or nats://HOST:PORT/STREAM: each block goes in there first
@@ -91,7 +91,7 @@ async function runNode(args: string[], follows: boolean): Promise<void> {
     ...(founder === undefined ? {} : { founder: founder as Address }),
     ...(open === null ? {} : { log: { log: open.log, writer, follows } }),
     onBlock: ({ height, id }) => say({ kind: "commit", height, block: id }),
-    durability: choiceOption("durability", values.durability, ["block", "pipelined"] as const),
+    durability: choiceOption("durability", values.durability, ["block", "logged"] as const),
     everyMs: integerOption("block-ms", values["block-ms"], 1, 60_000),
     count: integerOption("block-count", values["block-count"], 1, 5_000),
     upgrade: values.upgrade,

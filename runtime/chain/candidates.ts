@@ -204,10 +204,9 @@ export class Candidates {
     if (live !== undefined) this.#end(live, "released");
   }
 
-  /** The candidate is in the history now; those that stand on it go on. */
-  committed(candidate: Candidate): void {
-    const live = this.#find(candidate);
-    if (live !== undefined) this.#end(live, null);
+  /** This is in the history now; if it was a candidate, those that stand on it go on. */
+  committed(entry: Retained): void {
+    for (const live of [...this.#live.values()]) if (live.entry === entry) this.#end(live, null);
   }
 
   /** Blocks have left the history that callers see: ends what stands on them. */

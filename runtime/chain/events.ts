@@ -22,13 +22,10 @@ export interface EventFields {
   readonly commit: { readonly made: Block };
   /** A block has run, by `produce`, `execute` or `reorg`; how long that took. What comes of it follows. */
   readonly run: { readonly milliseconds: number };
-  /** All up to this head is on the disk; how long that took since the write before. */
-  readonly flush: { readonly milliseconds: number };
-  /**
-   * A retained block became the head, by `revert` or `reorg`; "failure": blocks above it could not be written
-   * and are gone.
-   */
-  readonly revert: { readonly reason: "call" | "failure" };
+  /** All up to this head is on the disk; how long it took to write what came last. */
+  readonly write: { readonly milliseconds: number };
+  /** A retained block became the head, by `revert` or `reorg`. */
+  readonly revert: Facts;
   /** The block is not retained any more. */
   readonly forget: Facts;
   /** A candidate ended and was not committed. */

@@ -1,18 +1,13 @@
 /**
  * The journal: what happens to a runtime's history, and the store's part in it.
  *
- * There is the history that callers see, and the one that the store has acknowledged. A change is applied to
- * the first at once, waits in line, and is applied to the other when it is on the disk. If one cannot be
- * written, the line is dropped and the first becomes a copy of the other; nothing is undone. Whatever one of
- * the histories, the draft of a call, a candidate, a change in line or a view reaches is a root: of
- * collections, and of sweeps.
+ * There is the history that callers see, of which everything is on the disk, and the one that a change in
+ * progress leads to. The second takes the place of the first when the change is on the disk; if it cannot be
+ * written, it is dropped, and nothing has happened. Whatever the histories, the draft of a call, a candidate
+ * or a view reaches is a root: of collections, and of sweeps.
  *
- * With a log of inputs there is a third history, of which the store has the states: a change is acknowledged
- * when it is in the log (checkpoint.ts).
- *
- * "block", "logged": a call ends when its change is on the disk, or rejects. "pipelined": a call ends before
- * that, and the next one says what could not be written, be it `flush` or `close`. Without a store every
- * change is acknowledged at once.
+ * With a log of inputs there is another history, of which the store has the states: a change is on the disk
+ * when it is in the log (checkpoint.ts). Without a store nothing is ever written.
  */
 
 import { assert, StoreError } from "../errors.ts";
@@ -31,10 +26,6 @@ import { type BlockName, type Change, type History, parentOf } from "./history.t
 import { recompute } from "./recompute.ts";
 import { archivedOf } from "./stored.ts";
 
-export type Durability = "block" | "logged" | "pipelined";
-
-/** Maximum number of changes that wait for the disk; then produce waits as well. */
-const PENDING_LIMIT = 64;
 /** Objects that a sweep looks at in one transaction. */
 const SWEEP_SLICE = 4096;
 
@@ -51,11 +42,10 @@ export class Journal implements RootHolder {
   /** Told of what happens to them and to that history. */
   readonly events: Events;
   readonly #engine: Engine;
-  readonly #durability: Durability;
-  /** What callers see. */
-  #seen: History;
-  /** What is as durable as the option says. */
-  #acknowledged: History;
+  /** What callers see, all of it durable. */
+  #history: History;
+  /** What is being written, and leads to another one. */
+  #changing: { readonly changes: readonly Change[]; readonly next: History } | null = null;
   /** Without a log: blocks that the store keeps for the states of others. */
   #supports: Held["supports"];
   /** What the call in progress builds on, or has made and nobody sees yet. */
@@ -64,32 +54,19 @@ export class Journal implements RootHolder {
   readonly #held = new Set<Reaching>();
   /** Null: there is no log. */
   readonly #checkpoints: Checkpoints | null;
-  /** Changes on their way from the seen to the acknowledged history, each a transaction. */
-  #pending: (readonly Change[])[] = [];
-  #tail: Promise<void> = Promise.resolve();
-  #failure: Error | null = null;
-  #failures = 0;
   #sweeping: Promise<Written | null> | null = null;
   /** Whether nothing was written since a sweep that had nothing to free. */
   #isSwept = false;
 
   /** `held` is what the store holds, and the log goes on from there. */
-  constructor(
-    engine: Engine,
-    held: Held,
-    store: Store | null,
-    durability: Durability,
-    logging: Logging | null = null,
-  ) {
+  constructor(engine: Engine, held: Held, store: Store | null, logging: Logging | null = null) {
     this.#engine = engine;
-    this.#seen = held.history;
-    this.#acknowledged = held.history;
+    this.#history = held.history;
     this.store = store;
     this.#supports = held.supports;
-    this.#durability = durability;
     this.events = new Events((more) => engine.reports.watch(more));
     const { candidatesLimit } = engine.settings;
-    this.candidates = new Candidates(candidatesLimit, () => this.#seen, this.events);
+    this.candidates = new Candidates(candidatesLimit, () => this.#history, this.events);
     const writing = this.#writing.bind(this);
     // A checkpoint does not wait for itself to make room.
     const again = (entry: Retained): Promise<void> => this.recompute(entry, null, async () => 0);
@@ -105,12 +82,12 @@ export class Journal implements RootHolder {
 
   /** The history that callers see. */
   get history(): History {
-    return this.#seen;
+    return this.#history;
   }
 
-  /** What the store holds; all that is acknowledged, where there is no log or a checkpoint was made. */
+  /** What the store holds: all there is, where there is no log or a checkpoint was made. */
   get held(): Held {
-    return this.#checkpoints?.held ?? { history: this.#acknowledged, supports: this.#supports };
+    return this.#checkpoints?.held ?? { history: this.#history, supports: this.#supports };
   }
 
   /**
@@ -119,7 +96,7 @@ export class Journal implements RootHolder {
    * @throws UsageError (NOT_RETAINED, BAD_ARGUMENT)
    */
   find(target: number | Block): Retained {
-    return this.candidates.find(target) ?? this.#seen.find(target);
+    return this.candidates.find(target) ?? this.#history.find(target);
   }
 
   /** The history that callers see, gone to a retained block or a candidate. */
@@ -128,28 +105,24 @@ export class Journal implements RootHolder {
     const path = this.candidates.path(entry);
     const block = path[0] === undefined ? entry.block : parentOf(path[0]);
     const pushed = path.map((entry): Change => ({ kind: "push", entry }));
-    return this.#seen.apply([{ kind: "goTo", block }, ...pushed]);
-  }
-
-  /** Grows with every failure: who began before it stands on blocks that are gone. */
-  get failures(): number {
-    return this.#failures;
+    return this.#history.apply([{ kind: "goTo", block }, ...pushed]);
   }
 
   /** References that collections and sweeps must keep. */
   *roots(): Iterable<Ref> {
-    for (const held of new Set([this.#seen, this.#acknowledged, this.#draft, ...this.#held])) {
+    const { changes = [], next = null } = this.#changing ?? {};
+    for (const held of new Set([this.#history, next, this.#draft, ...this.#held])) {
       if (held !== null) yield* held.roots();
     }
+    for (const entry of pushedBy(changes)) yield* refsOf(entry);
     yield* this.candidates.roots();
     if (this.#checkpoints !== null) yield* this.#checkpoints.roots();
-    for (const entry of this.#pending.flatMap(pushedBy)) yield* refsOf(entry);
   }
 
   /** States that must not be dropped, though they could be made again: somebody is about to use them. */
   *needed(): Iterable<Ref> {
-    for (const history of [this.#seen, this.#acknowledged, this.#draft]) {
-      if (history !== null) yield history.head.ref;
+    for (const history of [this.#history, this.#changing?.next, this.#draft]) {
+      if (history) yield history.head.ref;
     }
     for (const held of this.#held) yield* held.roots();
     yield* this.candidates.roots();
@@ -183,7 +156,7 @@ export class Journal implements RootHolder {
     if (entry.ref !== 0) return;
     const path = this.#engine.settings.store?.path ?? "";
     const around = {
-      below: (one: Retained) => this.#seen.below(one),
+      below: (one: Retained) => this.#history.below(one),
       holding: <T>(one: Retained, work: () => Promise<T>) => this.holding(stateOf(one), work),
       path,
     };
@@ -210,21 +183,6 @@ export class Journal implements RootHolder {
     }
   }
 
-  /** Throws what failed since the last call, once. */
-  check(): void {
-    const failure = this.#failure;
-    this.#failure = null;
-    if (failure !== null) throw failure;
-  }
-
-  /** Throws if anything failed since there were so many failures. */
-  checkSince(failures: number): void {
-    if (this.#failures === failures) return;
-    this.check();
-    const { path } = this.store as Store;
-    throw new StoreError("STORE_FAILED", `the store ${path} failed while the block ran`, { path });
-  }
-
   /** What the call in progress builds on, or has made and nobody sees yet; a root. Null: nothing. */
   get draft(): History | null {
     return this.#draft;
@@ -243,38 +201,36 @@ export class Journal implements RootHolder {
   }
 
   /**
-   * Makes changes that callers see when this returns. The promise resolves when they are as durable as the
-   * option says, or, with `now`, on the disk.
+   * Makes changes, which callers see when they are on the disk. What they push is a root from now on.
    *
    * @throws StoreError: none of them is made
    */
-  async write(changes: readonly Change[], now = this.#durability !== "pipelined"): Promise<void> {
-    assert(
-      !now || this.#pending.length === 0,
-      "journal: a change that is waited for is not the first in line",
-    );
-    if (this.#checkpoints !== null) linkPushed(this.#seen, changes);
-    this.#seen = this.#seen.apply(changes);
-    this.#tell(changes);
-    if (this.store === null) {
-      this.#acknowledged = this.#seen;
-      return;
+  async write(changes: readonly Change[]): Promise<void> {
+    assert(this.#changing === null, "journal: two changes at once");
+    if (this.#checkpoints !== null) linkPushed(this.#history, changes);
+    const next = this.#history.apply(changes);
+    if (this.store === null) return this.#show(changes, next);
+    this.#changing = { changes, next };
+    const start = performance.now();
+    try {
+      await this.#engine.pool.alive.until(this.#send(changes, next));
+      this.#show(changes, next);
+      const milliseconds = this.#engine.latency.since(start, "write");
+      this.events.tell("write", next.head.block, { milliseconds });
+    } finally {
+      this.#changing = null;
     }
-    this.#pending.push(changes);
-    const failures = this.#failures;
-    const written = this.#tail.then(() => this.#writeFirst(failures, now));
-    this.#engine.pool.alive.until(written);
-    this.#tail = written.catch(() => {});
-    if (now || this.#pending.length > PENDING_LIMIT) await written;
   }
 
-  /** Tells of changes that callers see now. */
-  #tell(changes: readonly Change[]): void {
+  /** The changes are made: callers see the history to which they lead. */
+  #show(changes: readonly Change[], next: History): void {
+    this.#history = next;
     for (const change of changes) {
       if (change.kind === "push") {
         const made = change.entry.block;
+        this.candidates.committed(change.entry);
         this.events.tell("commit", made, { made });
-      } else if (change.kind === "goTo") this.events.tell("revert", change.block, { reason: "call" });
+      } else if (change.kind === "goTo") this.events.tell("revert", change.block, {});
       else if (change.kind === "forget") this.events.tell("forget", change.block, {});
     }
     if (changes.some(({ kind }) => kind === "forget")) this.candidates.retire();
@@ -293,35 +249,26 @@ export class Journal implements RootHolder {
 
   /** Changes of a frame of the log, which ends at `end`, were made again. */
   async replayed(changes: readonly Change[], end: LogMark): Promise<void> {
-    assert(this.#pending.length === 0, "journal: the log is replayed before anything is written");
-    linkPushed(this.#seen, changes);
-    this.#seen = this.#seen.apply(changes);
-    this.#acknowledged = this.#seen;
-    await this.#checkpoints?.replayed(changes, this.#seen, end);
+    linkPushed(this.#history, changes);
+    this.#history = this.#history.apply(changes);
+    await this.#checkpoints?.replayed(changes, this.#history, end);
   }
 
-  /** Brings all that is acknowledged into the store; whether anything was missing there. */
+  /** Brings all states into the store that belong there; whether anything was missing. */
   async checkpoint(): Promise<boolean> {
     if (this.#checkpoints === null || this.#checkpoints.isDone) return false;
     await this.#checkpoints.now();
     return true;
   }
 
-  /** An archived block: of the chain by height, or any by its id. Waits for changes that are in line. */
+  /** An archived block: of the chain by height, or any by its id. */
   async archived(target: number | string): Promise<ArchivedBlock | null> {
     checkArchived(target);
     const { store } = this;
-    if (store === null) return this.#seen.archived(target);
-    await this.#tail;
+    if (store === null) return this.#history.archived(target);
     await this.checkpoint();
     const found = await store.archived(typeof target === "number" ? target : bytesOf(target));
     return found === null ? null : archivedOf(found);
-  }
-
-  /** Waits until everything is on the disk. */
-  async flush(): Promise<void> {
-    await this.#tail;
-    this.check();
   }
 
   /**
@@ -343,42 +290,12 @@ export class Journal implements RootHolder {
   /** Waits for the disk, and for a sweep. */
   async close(): Promise<void> {
     this.candidates.close();
-    await this.#tail;
     await this.#checkpoints?.close();
     await this.#sweeping?.catch(() => {});
     this.events.end();
-    this.check();
   }
 
-  /** Writes the first change in line, unless one before it failed after `failures` others had. */
-  async #writeFirst(failures: number, now: boolean): Promise<void> {
-    if (this.#failures !== failures) return;
-    try {
-      const changes = this.#pending[0] as readonly Change[];
-      const next = this.#acknowledged.apply(changes);
-      const start = performance.now();
-      await this.#send(changes, next);
-      const milliseconds = this.#engine.latency.since(start, "write");
-      this.#pending.shift();
-      this.#acknowledged = next;
-      this.events.tell("flush", next.head.block, { milliseconds });
-      if (this.#pending.length > 0) return;
-      assert(next.head === this.#seen.head && next.size === this.#seen.size, "journal: histories differ");
-      // One copy of what is the same.
-      this.#acknowledged = this.#seen;
-    } catch (error) {
-      const lost = this.#pending.length;
-      this.#pending = [];
-      this.#seen = this.#acknowledged;
-      this.#failures++;
-      this.events.tell("revert", this.#seen.head.block, { reason: "failure" });
-      this.candidates.retire();
-      if (now) throw error;
-      this.#failure = failedLater(error as Error, lost);
-    }
-  }
-
-  /** Makes changes durable, after which `next` is acknowledged. */
+  /** Makes changes durable that lead to the history `next`. */
   async #send(changes: readonly Change[], next: History): Promise<void> {
     if (this.#checkpoints !== null) return this.#checkpoints.write(changes, next);
     const before = this.held;
@@ -446,15 +363,4 @@ export class Journal implements RootHolder {
 /** The state of a block, as long as it has one. */
 function stateOf(entry: Retained): Reaching {
   return { roots: () => [entry.ref] };
-}
-
-/** What the next call says of changes that were acknowledged before they were durable. */
-function failedLater(error: Error, changes: number): StoreError {
-  const known = error instanceof StoreError ? error : null;
-  return new StoreError(
-    known?.code ?? "STORE_FAILED",
-    `${changes} changes could not be written; the runtime is at its last durable block: ${error.message}`,
-    { changes, ...known?.facts },
-    { cause: error },
-  );
 }

@@ -57,17 +57,12 @@ export class Maker {
     this.#journal = journal;
   }
 
-  /** Runs a block on the head and makes it the head; as durable as the option says. It was asked for then. */
+  /** Runs a block on the head, and makes it the head once it is durable. It was asked for at `called`. */
   async produce(input: Input, called: number): Promise<Block> {
     const journal = this.#journal;
     this.#engine.latency.since(called, "wait");
     const { head } = journal.history;
-    const { failures } = journal;
-    const keep = (entry: Retained) => {
-      // The head it stands on may have turned out not to be durable.
-      journal.checkSince(failures);
-      return { entry, written: this.#push(entry) };
-    };
+    const keep = (entry: Retained) => ({ entry, written: this.#push(entry) });
     const { entry, written } = await this.#run(head, input, keep, (count) =>
       this.makeRoom(count, head.block),
     );
@@ -89,7 +84,6 @@ export class Maker {
     const entry = candidates.get(candidate);
     checkParent(entry, history.head.block);
     await this.#push(entry);
-    candidates.committed(candidate);
     return entry.block;
   }
 
@@ -103,7 +97,6 @@ export class Maker {
   /** Goes to a retained block, and from there over blocks that are run, or candidates: all or nothing. */
   async reorg(to: number | Block, blocks: readonly (Input | Candidate)[]): Promise<Reorg> {
     const journal = this.#journal;
-    await journal.flush();
     const before = journal.history;
     const base = before.find(to);
     await journal.recompute(base, null);
@@ -139,8 +132,7 @@ export class Maker {
       next = before.parent(next);
     }
     const added = made.flatMap(({ block }) => (before.isOnChain(block) ? [] : [block]));
-    await journal.write([...changes, ...this.#excessAfter(draft())], true);
-    for (const block of blocks) if (block instanceof Candidate) journal.candidates.committed(block);
+    await journal.write([...changes, ...this.#excessAfter(draft())]);
     return { removed, added, head: journal.history.head.block };
   }
 
@@ -213,14 +205,13 @@ export class Maker {
   async makeRoom(count: number, needed: BlockName): Promise<number> {
     const { retainBlocksMin, onForget } = this.#engine.settings;
     const journal = this.#journal;
-    await journal.flush();
     if (await journal.checkpoint().catch(() => false)) return 1;
     const oldest = journal.history
       .oldest(count, retainBlocksMin)
       .filter(({ block }) => block.id !== needed.id);
     if (oldest.length === 0) return 0;
     const changes = oldest.map(({ block }): Change => ({ kind: "forget", block }));
-    await journal.write(changes, true);
+    await journal.write(changes);
     journal.forgetInDraft(oldest.map(({ block }) => block));
     onForget?.(oldest.map(({ block }) => block));
     return oldest.length;

@@ -90,7 +90,7 @@ export async function openParts(settings: Settings): Promise<Parts> {
     if (from !== null) return { engine, journal: await ownJournal(engine, history, store as Store) };
     if (store !== null && isNew) await copyHistory(engine, history, store);
     if (store === null || place === null)
-      return { engine, journal: new Journal(engine, wholly(history), null, "block") };
+      return { engine, journal: new Journal(engine, wholly(history), null) };
     const held = { history, supports: supportsIn(store) };
     return { engine, journal: await openJournal(engine, held, store, place) };
   } catch (error) {
@@ -138,7 +138,7 @@ function branchOff(heap: Heap, { genesis, retained }: Found, block: number | str
 async function ownJournal(engine: Engine, history: History, source: Store): Promise<Journal> {
   const { store } = engine.settings;
   engine.borrow(source);
-  if (store === null) return new Journal(engine, wholly(history), null, "block");
+  if (store === null) return new Journal(engine, wholly(history), null);
   const journal = await copyToStore(engine, history, store);
   await engine.giveBack();
   return journal;
@@ -154,10 +154,9 @@ export async function forked(
   if (place === null) {
     // What is in a store's archive stays there.
     const own = journal.store === null ? history : history.withArchive(archiveOf(engine, false));
-    return { engine, journal: new Journal(engine, wholly(own), null, "block") };
+    return { engine, journal: new Journal(engine, wholly(own), null) };
   }
   return journal.holding(history, async () => {
-    await journal.flush();
     return { engine, journal: await copyToStore(engine, history, place) };
   });
 }

@@ -143,18 +143,20 @@ export interface FromOptions {
   readonly block?: number | string;
 }
 
+/** What of a block is on the disk when it is acknowledged: with its state, or what it is made from. */
+export type Durability = "block" | "logged";
+
 /** Where and how blocks are kept. */
 export interface StoreOptions {
   /** A directory; made if it is not there. One runtime writes to it at a time. */
   readonly path: string;
   /**
-   * "block", the default: what `produce` resolves to is on the disk. "pipelined": writing overlaps with the
-   * next blocks, and `flush` resolves when all are on the disk; after a crash the last ones may be missing,
-   * never one in between. "logged": what a block is made from is on the disk when `produce` resolves; its
-   * state follows in the background, and after a crash the blocks since then are run again. That loses as
-   * little as "block", and trusts that the same inputs give the same blocks again, which is checked.
+   * "block", the default: a block is on the disk with its state when `produce` resolves. "logged": what the
+   * block is made from is; its state follows in the background, and after a crash the blocks since then are
+   * run again. That loses as little as "block", and trusts that the same inputs give the same blocks again,
+   * which is checked.
    */
-  readonly durability?: "block" | "logged" | "pipelined";
+  readonly durability?: Durability;
   /**
    * Of "logged": about how long a block waits until its state is written as well. After a crash opening takes
    * the time of running the blocks of at most twice as long, and of one more; blocks are held back for that
@@ -179,7 +181,7 @@ export interface StoreOptions {
 /** Options of a store with defaults filled in. */
 export interface StoreSettings {
   readonly path: string;
-  readonly durability: "block" | "logged" | "pipelined";
+  readonly durability: Durability;
   readonly checkpointMs: number;
   readonly logBytes: number;
   readonly limitBytes: number | undefined;
@@ -352,9 +354,8 @@ export function checkStore(store: string | StoreOptions): StoreSettings {
   checkNames(options, STORE_KNOWN, "store");
   const { path, durability = "block", steps } = options;
   if (typeof path !== "string" || path === "") throw badOption("store.path", path, "a directory");
-  if (durability !== "block" && durability !== "logged" && durability !== "pipelined") {
-    throw badOption("store.durability", durability, '"block", "logged" or "pipelined"');
-  }
+  if (durability !== "block" && durability !== "logged")
+    throw badOption("store.durability", durability, '"block" or "logged"');
   if (steps !== undefined && typeof steps !== "string")
     throw badOption("store.steps", steps, "the URL of a module");
   const number = (name: "limitBytes" | "checkpointMs" | "logBytes", ...range: [number, number, number]) =>

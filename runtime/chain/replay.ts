@@ -32,7 +32,7 @@ export async function openJournal(
   const known = engine.settings.recover === "checkpoint" ? null : store.state.log;
   if (known === null && !isLogged) {
     if (store.state.log !== null) await removeLog(engine, store);
-    const journal = new Journal(engine, held, store, durability);
+    const journal = new Journal(engine, held, store);
     // A repair may have left it at a block without its state.
     await engine.holding(journal, () => journal.recompute(journal.history.head, null));
     return journal;
@@ -40,7 +40,7 @@ export async function openJournal(
   const begin = known ?? (await makeLog(engine, store, place));
   const step: Step | undefined = place.steps === undefined ? undefined : (await import(place.steps)).step;
   const { log, frames } = InputLog.read(path, begin, step);
-  const journal = new Journal(engine, held, store, "logged", { log, checkpointMs });
+  const journal = new Journal(engine, held, store, { log, checkpointMs });
   await engine.holding(journal, async () => {
     await journal.recompute(journal.history.head, null);
     for (const { body, end } of frames) {
@@ -55,7 +55,7 @@ export async function openJournal(
   if (isLogged) return journal;
   await journal.close();
   await removeLog(engine, store);
-  return new Journal(engine, journal.held, store, durability);
+  return new Journal(engine, journal.held, store);
 }
 
 /** Makes an empty log, and the store know it. */

@@ -233,11 +233,10 @@ export class Runtime extends Chain {
   async prune(keep: number | PruneOptions = this.#engine.settings.retainBlocks): Promise<Pruned> {
     const what = checkPrune(keep);
     return this.#enqueue(async () => {
-      await this.#journal.flush();
       const history = this.#history;
       const over = "keep" in what ? history.excess(what.keep) : history.beneath(what.below);
       const forgotten = over.map(({ block }): Change => ({ kind: "forget", block }));
-      if (over.length > 0) await this.#journal.write(forgotten, true);
+      if (over.length > 0) await this.#journal.write(forgotten);
       this.#journal.draft = null;
       const freed = await this.#journal.sweep();
       if (freed === null) await this.#engine.collect();
@@ -248,20 +247,14 @@ export class Runtime extends Chain {
   }
 
   /**
-   * Resolves when all blocks so far are on the disk; at once without a store.
+   * Resolves when the states of all blocks so far are in the store, where readers and exports find them; at
+   * once without one. No block is lost if it rejects. With "logged" this happens by itself, as the option
+   * "checkpointMs" says.
    *
-   * @throws StoreError: what could not be written; the runtime stands at the last durable block
-   */
-  flush(): Promise<void> {
-    return this.#enqueue(() => this.#journal.flush());
-  }
-
-  /**
-   * As `flush`, and the states are in the store too, where readers and exports find them. No block is lost if
-   * it rejects. With "logged" this happens by itself, as the option "checkpointMs" says.
+   * @throws StoreError
    */
   async checkpoint(): Promise<void> {
-    await this.#enqueue(() => this.#journal.flush().then(() => this.#journal.checkpoint()));
+    await this.#enqueue(() => this.#journal.checkpoint());
   }
 
   /**
@@ -376,7 +369,7 @@ export class Runtime extends Chain {
    * with the last runtime of those that share them, the threads. A store that one of these may still need is
    * released with that. Blocks in memory can be looked at afterwards.
    *
-   * @throws StoreError: what could not be written, unless a call has said so; it is closed all the same
+   * @throws StoreError; it is closed all the same
    */
   async close(options: CloseOptions = {}): Promise<void> {
     checkNames(options, ["cancel"]);
@@ -486,9 +479,6 @@ export class Runtime extends Chain {
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
     return this.#queue.inOrder(() => {
       const journal = this.#journal;
-      // What could not be written since the last call is said before anything builds on it.
-      journal.check();
-      // What the call looks at stays, also if it turns out not to be durable.
       journal.draft = journal.history;
       return work().finally(() => {
         journal.draft = null;

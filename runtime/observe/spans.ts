@@ -76,7 +76,7 @@ class Spans {
         this.#span("batch", event, milliseconds, attributes);
         return;
       }
-      case "flush":
+      case "write":
         this.#span("write", event, event.milliseconds, {});
         return;
       case "view": {

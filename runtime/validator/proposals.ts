@@ -34,10 +34,9 @@ export class Proposals {
     return made;
   }
 
-  /** Commits a candidate, waits until it is durable, and releases the others. */
+  /** Commits a candidate, which is durable then, and releases the others. */
   async commit(candidate: Candidate): Promise<void> {
     await this.#runtime.commit(candidate);
-    await this.#runtime.flush();
     this.clear();
   }
 

@@ -65,9 +65,9 @@ export async function run(report: Report): Promise<void> {
 }
 
 async function filled(path: string, length: number): Promise<Chain> {
-  const store = { path, durability: "pipelined" } as const;
+  const store = { path, durability: "logged" } as const;
   const runtime = await open([], { ...OPTIONS, retainBlocks: length, store });
   for (let i = 0; i < length; i++) await runtime.produce(metadata);
-  await runtime.flush();
+  await runtime.checkpoint();
   return { name: `${length}`, runtime, reader: await openReader(path) };
 }

@@ -87,15 +87,11 @@ async function commits(report: Report, directory: string): Promise<void> {
     const logged = await open64({
       store: { path: join(directory, `logged-${pages}`), durability: "logged" },
     });
-    const piped = await open64({
-      store: { path: join(directory, `piped-${pages}`), durability: "pipelined" },
-    });
     const log = openSync(join(directory, "log"), "w");
     const bytes = Buffer.alloc(pages * PAGE, 7);
     const metadata = writing(pages, Math.min(16, pages));
     const produce = (runtime: Runtime) => async (count: number) => {
       for (let i = 0; i < count; i++) await runtime.produce(metadata);
-      await runtime.flush();
     };
     const rows = await measure(
       [
@@ -111,7 +107,6 @@ async function commits(report: Report, directory: string): Promise<void> {
         { name: "block in memory", run: produce(plain) },
         { name: "durable block", run: produce(block) },
         { name: "logged block", run: produce(logged) },
-        { name: "pipelined block", run: produce(piped) },
       ],
       { rounds: 15, count: 8 },
     );
@@ -128,21 +123,19 @@ async function commits(report: Report, directory: string): Promise<void> {
           : { baseline: "append and fsync", ratio: nanoseconds / baseline }),
       });
     }
-    for (const runtime of [plain, block, logged, piped]) await runtime.close();
+    for (const runtime of [plain, block, logged]) await runtime.close();
   }
 }
 
 async function history(report: Report, directory: string): Promise<void> {
   const path = join(directory, "history");
-  const store = { path, durability: "pipelined" } as const;
+  const store = { path, durability: "block" } as const;
   const runtime = await open([dirty], { ...OPTIONS, store });
   await fill(runtime, 16);
-  await runtime.flush();
   const before = statSync(`${path}/data.mdb`).size;
   const BLOCKS = 1100;
   const PAGES = 16;
   for (let i = 0; i < BLOCKS; i++) await runtime.produce(writing(PAGES, 16));
-  await runtime.flush();
   const grown = statSync(`${path}/data.mdb`).size - before;
   report.row({
     name: "bytes on disk per byte of a changed page (16 each)",
@@ -155,14 +148,11 @@ async function history(report: Report, directory: string): Promise<void> {
     const blocks: number[] = [];
     for (let i = 0; i < 9; i++) {
       await runtime.revert(head);
-      await runtime.flush();
       let start = performance.now();
       await runtime.revert(head.height - by);
-      await runtime.flush();
       reverts.push(performance.now() - start);
       start = performance.now();
       await runtime.produce(writing(1));
-      await runtime.flush();
       blocks.push(performance.now() - start);
     }
     report.row({ name: `revert by ${by} blocks, durable`, value: quantile(reverts, 0.5), unit: "ms" });
@@ -175,7 +165,7 @@ async function restart(report: Report, directory: string, mebibytes: number): Pr
   const path = join(directory, `restart-${mebibytes}`);
   const size = mebibytes < 1024 ? `${mebibytes} MiB` : `${mebibytes / 1024} GiB`;
   const options = { ...OPTIONS, retainBlocks: 4, processQuota: 4096 };
-  const first = await open([dirty], { ...options, store: { path, durability: "pipelined" } });
+  const first = await open([dirty], { ...options, store: path });
   await fill(first, mebibytes);
   await first.close();
   const put = (name: string, bytes: Uint8Array): string => {

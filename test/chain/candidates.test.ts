@@ -345,7 +345,7 @@ test("a reorg over inputs and candidates is one durable group", async () => {
 
 test("a commit that cannot be written leaves the candidate; nothing of others is durable", async () => {
   await withDirectory(async (path) => {
-    const store = new FailingStore(path, "block");
+    const store = new FailingStore(path);
     const runtime = await open([], { ...OPTIONS, store: store.options });
     const candidate = await runtime.execute(adding(1));
     const above = await runtime.execute(adding(2), { on: candidate });
@@ -364,4 +364,16 @@ test("a commit that cannot be written leaves the candidate; nothing of others is
     for (const one of [above, other]) assert.throws(() => reader.inspect([], one), { code: "NOT_RETAINED" });
     await reader.close();
   });
+});
+
+test("a candidate that is committed has not ended with the parent that is forgotten for it", async () => {
+  const runtime = await open([], { ...OPTIONS, retainBlocks: 1 });
+  const lines = told(runtime.events());
+  const candidate = await runtime.execute(adding(1));
+  const above = await runtime.execute(adding(2), { on: candidate });
+  await runtime.commit(candidate);
+  await runtime.commit(above);
+  await runtime.close();
+  const made = ["execute 1", "execute 2"];
+  assert.deepEqual(await lines, [...made, "commit 1", "forget 0", "commit 2", "forget 1"]);
 });

@@ -13,18 +13,15 @@ const OPTIONS = { workers: 1, runner: "sequential" } as const;
 
 test("what happens is told once, in order, with the block it happens to", async () => {
   await withDirectory(async (path) => {
-    const store = new FailingStore(path, "pipelined");
+    const store = new FailingStore(path);
     const runtime = await open([], { ...OPTIONS, store: store.options });
     const stream = runtime.events();
     const other = runtime.events();
     const zero = runtime.head;
     const one = await runtime.produce(writing(1));
-    await runtime.flush();
     await runtime.revert(0);
-    await runtime.flush();
     store.failAfter(0, 100);
-    const lost = await runtime.produce(writing(2));
-    await assert.rejects(runtime.flush(), { code: "STORE_FULL" });
+    await assert.rejects(runtime.produce(writing(2)), { code: "STORE_FULL" });
     store.failAfter(100_000, 1);
     await runtime.engine.collect({ force: true });
     await runtime.engine.pool.kill(0);
@@ -34,7 +31,7 @@ test("what happens is told once, in order, with the block it happens to", async 
     await runtime.close();
     const events: RuntimeEvent[] = [];
     for await (const event of stream) {
-      if (event.kind !== "flush" && event.kind !== "run") events.push(event);
+      if (event.kind !== "write" && event.kind !== "run") events.push(event);
       else {
         const { milliseconds, ...rest } = event;
         assert.ok(milliseconds > 0);
@@ -46,15 +43,14 @@ test("what happens is told once, in order, with the block it happens to", async 
     assert.deepEqual(told, [
       { kind: "run", ...name(one) },
       { kind: "commit", ...name(one), made: one },
-      { kind: "flush", ...name(one) },
-      { kind: "revert", ...name(zero), reason: "call" },
-      { kind: "flush", ...name(zero) },
-      { kind: "run", ...name(lost) },
-      { kind: "commit", ...name(lost), made: lost },
-      { kind: "revert", ...name(zero), reason: "failure" },
+      { kind: "write", ...name(one) },
+      { kind: "revert", ...name(zero) },
+      { kind: "write", ...name(zero) },
+      // It could not be written.
+      { kind: "run", height: 1, block: told[5]?.block },
       { kind: "death", height: null, block: null, workersDied: 1 },
       { kind: "forget", ...name(one) },
-      { kind: "flush", ...name(zero) },
+      { kind: "write", ...name(zero) },
       told.at(-1),
     ]);
     const pruned = told.at(-1) as RuntimeEvent;

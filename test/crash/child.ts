@@ -4,7 +4,7 @@
  *
  *   node child.ts DIRECTORY SEED DURABILITY RETAIN
  *
- * Durability is "block", "logged" with checkpoints all the time, "pipelined", or "early": pipelined, and
+ * Durability is "block", "logged" with checkpoints all the time, or "early": "block", and a block is
  * acknowledged before it is on the disk.
  *
  * The metadata of a block follows from its height and its branch (branch 0 but for the blocks of a reorg,
@@ -12,12 +12,13 @@
  */
 
 import { writeSync } from "node:fs";
+import type { Block } from "../../runtime/index.ts";
 import { verifyStore } from "../../runtime/store.ts";
 import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { BRANCH_AT, metadata } from "./metadata.ts";
 
-type Durability = "block" | "logged" | "pipelined" | "early";
+type Durability = "block" | "logged" | "early";
 const [path, seed, durability, retain] = process.argv.slice(2) as [string, string, Durability, string];
 const next = random(Number(seed));
 const say = (line: object): void => void writeSync(1, `${JSON.stringify(line)}\n`);
@@ -25,7 +26,7 @@ const say = (line: object): void => void writeSync(1, `${JSON.stringify(line)}\n
 const runtime = await open([], {
   store: {
     path,
-    durability: durability === "early" ? "pipelined" : durability,
+    durability: durability === "early" ? "block" : durability,
     checkpointMs: 1 + next(200),
     logBytes: 1 << 18,
     steps: new URL("steps.ts", import.meta.url).href,
@@ -43,16 +44,12 @@ say({
   damages: found.damages.length,
 });
 
-/** Counts what is done, for acknowledgements may come later than what was done after them. */
+/** Counts what is done. */
 let step = 0;
 
-/** Says what is durable: now, or when it is. */
-function acknowledge(): void {
-  const { id, root, height } = runtime.head;
-  const line = { what: "block", id, root, height, step };
-  if (durability !== "pipelined") say(line);
-  // Not after every block, so that writing overlaps with what follows.
-  else if (next(3) === 0) void runtime.flush().then(() => say(line));
+/** Says what is durable. */
+function acknowledge({ id, root, height }: Block = runtime.head): void {
+  say({ what: "block", id, root, height, step });
 }
 
 // Killed between two reorgs it stands on the other branch.
@@ -82,6 +79,10 @@ for (;;) {
   } else if (kind === 3 && height > 3) {
     await runtime.pin(runtime.head);
     await runtime.unpin(runtime.head);
+  } else if (durability === "early") {
+    const candidate = await runtime.execute(metadata(height + 1, 0));
+    acknowledge(candidate);
+    await runtime.commit(candidate);
   } else {
     await runtime.produce(metadata(height + 1, 0));
     acknowledge();

@@ -1,5 +1,5 @@
 /**
- * npm run crash -- [--kills N | --cuts N] [--seed S] [--durability block|logged|pipelined] [--json]
+ * npm run crash -- [--kills N | --cuts N] [--seed S] [--durability block|logged] [--json]
  *
  * Kills a process that writes blocks N times (300), or cuts the power under what it has written, and reports
  * whether anything that was acknowledged is lost, or anything corrupt; the exit code says it too. Without
@@ -11,7 +11,7 @@ import { cuts } from "./cuts.ts";
 import { cannotRecord } from "./recorded.ts";
 import { crash, type Durability } from "./run.ts";
 
-const KNOWN = ["block", "logged", "pipelined"];
+const KNOWN = ["block", "logged"];
 const { values } = parseArgs({
   options: {
     kills: { type: "string", default: "300" },

@@ -53,7 +53,7 @@ const SLACK = 12;
 const KILLS_EACH = 25;
 
 /** How the process writes; "early" acknowledges blocks that are not on the disk, which must be found. */
-export type Durability = "block" | "logged" | "pipelined" | "early";
+export type Durability = "block" | "logged" | "early";
 
 /**
  * Kills `kills` times; `tell` hears of what went wrong, and now and then of progress. Each store is written
@@ -63,7 +63,7 @@ export async function crash(
   kills: number,
   seed: number,
   tell: (text: string) => void,
-  durabilities: readonly Durability[] = ["block", "logged", "pipelined"],
+  durabilities: readonly Durability[] = ["block", "logged"],
 ): Promise<CrashReport> {
   return storeByStore(kills, async (path, report, oracle) => {
     const rounds = Math.min(KILLS_EACH, kills - report.kills);

@@ -21,7 +21,7 @@ import { open } from "../fixture.ts";
 import { Random } from "../program/random.ts";
 import { changed, type Place } from "./places.ts";
 
-const DURABILITIES = ["block", "logged", "pipelined"] as const;
+const DURABILITIES = ["block", "logged"] as const;
 const NEVER = new Promise<never>(() => {});
 
 /** Steps after which the sequencer is gone: the last is that its answer is lost, and it lives. */

@@ -7,8 +7,8 @@ import { directoryLog, sequence } from "../../runtime/log/index.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 
-const [log, path, durability] = process.argv.slice(2) as [string, string, "block" | "logged" | "pipelined"];
-const runtime = await open([], { workers: 1, runner: "sequential", store: { path, durability } });
+const [log, path] = process.argv.slice(2) as [string, string];
+const runtime = await open([], { workers: 1, runner: "sequential", store: { path, durability: "logged" } });
 const sequencer = await sequence(runtime, directoryLog(log), { writer: "a" });
 for (;;) {
   const { height, id } = await sequencer.produce(metadata(runtime.head.height + 1, process.pid));

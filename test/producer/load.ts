@@ -27,6 +27,8 @@ export interface LoadOptions {
   readonly seed: number;
   /** More options of the server. */
   readonly options?: readonly string[];
+  /** Plants a fault: the server answers before anything is written. */
+  readonly early?: boolean;
   readonly tell?: (text: string) => void;
 }
 
@@ -139,10 +141,11 @@ class Load {
   }
 
   async #start(): Promise<string> {
-    const { store, options = [] } = this.#options;
+    const { store, options = [], early = false } = this.#options;
     const founder = (this.#customers[0] as Customer).wallet.address;
     this.#server = new CommandProcess(
-      ...["serve", "--store", store, "--founder", founder, "--port", "0", "--block-ms", "10", ...options],
+      ["serve", "--store", store, "--founder", founder, "--port", "0", "--block-ms", "10", ...options],
+      early ? ["--import", new URL("early.ts", import.meta.url).href] : [],
     );
     return this.#server.url();
   }

@@ -18,9 +18,13 @@ export class CommandProcess {
   readonly #ended: Promise<unknown>;
   #onLine: () => void = () => {};
 
-  constructor(...args: string[]) {
+  /** Of the producer, in a Node with these options. */
+  constructor(args: readonly string[], options: readonly string[] = []) {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-    this.child = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "inherit"], env });
+    this.child = spawn(process.execPath, [...options, MAIN, ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+      env,
+    });
     this.#ended = once(this.child, "close");
     createInterface(this.child.stdout as NodeJS.ReadableStream).on("line", (text) => {
       this.lines.push(JSON.parse(text));
@@ -66,7 +70,7 @@ export async function withCommands(
   await withDirectory(async (path) => {
     try {
       await use((...args) => {
-        const command = new CommandProcess(...args);
+        const command = new CommandProcess(args);
         started.push(command);
         return command;
       }, path);

@@ -10,7 +10,7 @@ import { replacing } from "./failing.ts";
 
 const OPERATIONS = 80;
 
-for (const durability of ["block", "pipelined"] as const) {
+for (const durability of ["block", "logged"] as const) {
   test(`any order of candidates, blocks, reorgs, forks and prunings, ${durability}`, async (t) => {
     const seed = baseSeed(t) + durability.length;
     await withDirectory(async (path) => {

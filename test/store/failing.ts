@@ -33,11 +33,11 @@ export class FailingStore {
   readonly #plan: string;
   readonly options: Exclude<RuntimeOptions["store"], undefined | string>;
 
-  constructor(path: string, durability: "block" | "pipelined") {
+  constructor(path: string) {
     this.#plan = `${path}.plan`;
     const steps = new URL("planned-steps.ts", import.meta.url);
     steps.searchParams.set("plan", this.#plan);
-    this.options = { path, durability, steps: steps.href };
+    this.options = { path, durability: "block", steps: steps.href };
   }
 
   /** The step after `steps` others fails, and as many more as make `count`. */

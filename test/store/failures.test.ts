@@ -18,16 +18,14 @@ import { withFailures } from "./failures.ts";
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
 const OPERATIONS = 70;
 
-for (const durability of ["block", "pipelined"] as const) {
-  test(`any operations in any order on a store that fails now and then, ${durability}`, async (t) => {
-    const seed = baseSeed(t) + durability.length;
-    await withDirectory(async (path) => {
-      const { failures, collections } = await withFailures(path, durability, seed, OPERATIONS);
-      t.diagnostic(`${failures} failures, ${collections} collections`);
-      assert.ok(failures > 1 && collections > 5);
-    });
+test("any operations in any order on a store that fails now and then", async (t) => {
+  const seed = baseSeed(t);
+  await withDirectory(async (path) => {
+    const { failures, collections } = await withFailures(path, seed, OPERATIONS);
+    t.diagnostic(`${failures} failures, ${collections} collections`);
+    assert.ok(failures > 1 && collections > 5);
   });
-}
+});
 
 // ---- one fault each, and a defect that brings it back -----------------------------------------------------
 
@@ -96,40 +94,6 @@ test("a reorg that fails leaves a block as it was that it had made again", async
   });
 });
 
-/** Pruning waits for blocks that cannot be written. */
-async function pruneBesideFailure(): Promise<void> {
-  await withDirectory(async (path) => {
-    const store = { path, durability: "pipelined", limitBytes: 1 << 20 } as const;
-    const runtime = await open([], { ...OPTIONS, store });
-    for (let i = 0; i < 3; i++) await runtime.produce(filling(1, i));
-    await runtime.flush();
-    const durable = runtime.retained();
-    const big = new Script();
-    for (let page = 0; page < 250; page++) big.fill(AT + page * 4096, 4096, page + 1);
-    const made = [runtime.produce(big.metadata()), runtime.produce(filling(1, 11))];
-    const pruned = runtime.prune(1);
-    await Promise.allSettled(made);
-    try {
-      await assert.rejects(pruned, { code: "STORE_FULL" });
-      assert.deepEqual(runtime.retained(), durable);
-      assert.deepEqual(runtime.head, durable.at(-1));
-      await runtime.revert(1);
-    } catch (error) {
-      await runtime.close().catch(() => {});
-      throw error;
-    }
-    const next = await runtime.produce(filling(1, 12));
-    await runtime.close();
-    const again = await open([], { ...OPTIONS, store: path });
-    assert.equal(again.head.id, next.id);
-    await again.close();
-  });
-}
-
-test("pruning beside a write that fails leaves the last durable block", async () => {
-  await finds(pruneBesideFailure, Journal.prototype, { flush: async () => {} });
-});
-
 /** A store with one block that is full of pages; the block. */
 async function filled(path: string): Promise<Block> {
   const runtime = await open([], { ...OPTIONS, store: path });
@@ -142,7 +106,7 @@ async function filled(path: string): Promise<Block> {
 async function failureInSweep(from: string, kept: Block, at: number): Promise<boolean> {
   return withDirectory(async (path) => {
     cpSync(from, path, { recursive: true });
-    const store = new FailingStore(path, "block");
+    const store = new FailingStore(path);
     const runtime = await open([], { ...OPTIONS, store: store.options });
     // What it holds is stubs of objects that lie in the store alone.
     const fork = await runtime.fork();
@@ -206,7 +170,7 @@ test("a commit that fails at any step of a sweep costs nobody an object", async 
 /** A copy of a history into a store fails after so many steps, if it has so many; whether it did. */
 async function failureInFork(runtime: Runtime, other: Runtime, steps: number): Promise<boolean> {
   return withDirectory(async (path) => {
-    const store = new FailingStore(path, "block");
+    const store = new FailingStore(path);
     store.failAfter(steps);
     await runtime.fork({ store: store.options }).then(
       (fork) => fork.close(),

@@ -27,12 +27,11 @@ interface Fork {
 /** Does `operations` random operations; throws if anything is not as it must be. */
 export function withFailures(
   path: string,
-  durability: "block" | "pipelined",
   seed: number,
   operations: number,
 ): Promise<{ failures: number; collections: number }> {
   return sweepingAlways(async () => {
-    const scenario = new Scenario(new FailingStore(path, durability), random(seed));
+    const scenario = new Scenario(new FailingStore(path), random(seed));
     try {
       await scenario.open();
       for (let i = 0; i < operations; i++) await scenario.operation();
@@ -54,7 +53,6 @@ class Scenario {
   readonly #forks: Fork[] = [];
   #runtime!: Runtime;
   #forkCount = 0;
-  #mayFail = false;
   #failures = 0;
   #collections = 0;
 
@@ -81,7 +79,6 @@ class Scenario {
     if (next(3) === 0) {
       // A write is tried again behind a sweep: it takes a few for one that is given up.
       this.#store.failAfter(next(STEPS_LIMIT), 1 + next(4));
-      this.#mayFail = true;
     }
     const retained = runtime.retained();
     const some = retained[next(retained.length)] as Block;
@@ -171,16 +168,12 @@ class Scenario {
     }
   }
 
-  /** Durable at once: whether a block is pinned cannot be seen, so a failure must say that it is not. */
+  /** Whether a block is pinned cannot be seen, so a failure must say that it is not. */
   #setPinned(block: Block, pinned: boolean): Promise<void> {
     const runtime = this.#runtime;
-    const set = async (): Promise<void> => {
-      await runtime.flush();
-      this.#models = [this.#model];
-      await (pinned ? runtime.pin(block) : runtime.unpin(block));
-      await runtime.flush();
-    };
-    return this.#attempt(set(), () => this.#model.setPinned(block.id, pinned));
+    this.#models = [this.#model];
+    const set = pinned ? runtime.pin(block) : runtime.unpin(block);
+    return this.#attempt(set, () => this.#model.setPinned(block.id, pinned));
   }
 
   async #reorg(to: Block): Promise<void> {
@@ -224,7 +217,7 @@ class Scenario {
 
   async #forkToStore(): Promise<void> {
     const { path } = this.#store.options;
-    const store = new FailingStore(`${path}-${this.#forkCount++}`, "block");
+    const store = new FailingStore(`${path}-${this.#forkCount++}`);
     if (this.#next(2) === 0) store.failAfter(this.#next(STEPS_LIMIT));
     let fork: Runtime | null = null;
     const asked = this.#runtime.fork({ store: store.options }).then(
@@ -269,9 +262,8 @@ class Scenario {
     await this.open();
   }
 
-  /** All is as the model says; where that may not be on the disk yet, mostly without waiting for it. */
+  /** All is as the model says. */
   async check(): Promise<void> {
-    if (this.#isUnsure || this.#next(4) === 0) await this.#flush();
     const runtime = this.#runtime;
     const model = this.#model;
     assert.equal(runtime.head.id, model.head);
@@ -284,22 +276,6 @@ class Scenario {
         this.#checkState(one.runtime, block);
       }
     }
-  }
-
-  /** Whether a failure may have come that nobody has said. */
-  get #isUnsure(): boolean {
-    return this.#mayFail && this.#store.options.durability === "pipelined";
-  }
-
-  async #flush(): Promise<void> {
-    const { isPlanned } = this.#store;
-    try {
-      await this.#runtime.flush();
-      this.#models = [this.#model];
-    } catch (error) {
-      this.#failed(error as { code: string });
-    }
-    this.#mayFail = isPlanned;
   }
 
   #checkState(runtime: Chain, block: Block): void {

@@ -76,7 +76,7 @@ function findDisk(directory: string): Disk {
   return found as Disk;
 }
 
-for (const durability of ["block", "pipelined"] as const) {
+for (const durability of ["block", "logged"] as const) {
   test(`a disk that is full, and has room again: ${durability}`, async (t) => {
     await withDirectory(async (directory) => {
       const disk = findDisk(directory);

@@ -6,7 +6,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Block, Chain, Runtime } from "../../runtime/index.ts";
+import type { Block, Chain, Runtime, StoreOptions } from "../../runtime/index.ts";
 import { openReader, verifyStore } from "../../runtime/store.ts";
 import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, open, play, withRuntime } from "../fixture.ts";
@@ -36,11 +36,6 @@ function failing(): Uint8Array {
   return script.metadata();
 }
 
-interface Place {
-  readonly path: string;
-  readonly durability: "block" | "pipelined";
-}
-
 /** Both have the same of the archive, at a height and by an id. */
 async function checkArchive(one: Chain, other: Runtime, height: number, id: string): Promise<void> {
   for (const target of [height, id]) {
@@ -54,13 +49,13 @@ async function checkArchive(one: Chain, other: Runtime, height: number, id: stri
 
 /** The runtime under test, opened anew now and then, beside one in memory. */
 class Pair {
-  readonly #store: Place;
+  readonly #store: StoreOptions;
   readonly plain: Runtime;
   durable: Runtime;
   /** The memory of the root in every block. */
   readonly states = new Map<string, Buffer>();
 
-  constructor(durable: Runtime, plain: Runtime, store: Place) {
+  constructor(durable: Runtime, plain: Runtime, store: StoreOptions) {
     this.durable = durable;
     this.plain = plain;
     this.#store = store;
@@ -100,64 +95,61 @@ class Pair {
   }
 }
 
-for (const durability of ["block", "pipelined"] as const) {
-  test(`any order of reverts, reorgs, pins, prunings and restarts, ${durability}`, async (t) => {
-    const seed = baseSeed(t);
-    for (let round = 0; round < sized(1, 2); round++) {
-      const next = random(seed + round * 7 + durability.length);
-      await withDirectory(async (path) => {
-        const place = { path, durability };
-        await withRuntime([], OPTIONS, async (plain) => {
-          const pair = new Pair(await open([], { ...OPTIONS, store: place }), plain, place);
-          let value = 0;
-          for (let i = 0; i < OPERATIONS; i++) {
-            const kind = next(16);
-            const blocks = plain.retained();
-            const some = blocks[next(blocks.length)] as Block;
-            if (kind === 0) await pair.restart();
-            else if (kind < 3) await pair.both((runtime) => runtime.revert(some));
-            else if (kind === 3) await pair.both((runtime) => runtime.revert(some.height));
-            else if (kind < 6) {
-              const inputs = Array.from({ length: 1 + next(3) }, () => ({
-                metadata: writing(next(4) + some.height),
-              }));
-              if (next(3) === 0) inputs.push({ metadata: failing() });
-              await pair.both((runtime) => runtime.reorg({ to: some, blocks: inputs }));
-            } else if (kind === 6) await pair.both((runtime) => runtime.pin(some));
-            else if (kind === 7) await pair.both((runtime) => runtime.unpin(some));
-            else if (kind === 8) {
-              const keep = 1 + next(12);
-              await pair.both(async (runtime) => (await runtime.prune(keep)).blocks);
-            } else if (kind === 9) await pair.both((runtime) => runtime.produce(failing()));
-            else if (kind === 10) await pair.durable.engine.collect({ evict: next(2) === 0 });
-            else {
-              // Now and then the very same block as before.
-              const metadata = writing(next(3) === 0 ? value : ++value);
-              await pair.both((runtime) => runtime.produce(metadata));
-            }
-            await pair.check(next);
+test("any order of reverts, reorgs, pins, prunings and restarts", async (t) => {
+  const seed = baseSeed(t);
+  for (let round = 0; round < sized(1, 2); round++) {
+    const next = random(seed + round * 7);
+    await withDirectory(async (path) => {
+      await withRuntime([], OPTIONS, async (plain) => {
+        const place = { path, durability: "block" } as const;
+        const pair = new Pair(await open([], { ...OPTIONS, store: place }), plain, place);
+        let value = 0;
+        for (let i = 0; i < OPERATIONS; i++) {
+          const kind = next(16);
+          const blocks = plain.retained();
+          const some = blocks[next(blocks.length)] as Block;
+          if (kind === 0) await pair.restart();
+          else if (kind < 3) await pair.both((runtime) => runtime.revert(some));
+          else if (kind === 3) await pair.both((runtime) => runtime.revert(some.height));
+          else if (kind < 6) {
+            const inputs = Array.from({ length: 1 + next(3) }, () => ({
+              metadata: writing(next(4) + some.height),
+            }));
+            if (next(3) === 0) inputs.push({ metadata: failing() });
+            await pair.both((runtime) => runtime.reorg({ to: some, blocks: inputs }));
+          } else if (kind === 6) await pair.both((runtime) => runtime.pin(some));
+          else if (kind === 7) await pair.both((runtime) => runtime.unpin(some));
+          else if (kind === 8) {
+            const keep = 1 + next(12);
+            await pair.both(async (runtime) => (await runtime.prune(keep)).blocks);
+          } else if (kind === 9) await pair.both((runtime) => runtime.produce(failing()));
+          else if (kind === 10) await pair.durable.engine.collect({ evict: next(2) === 0 });
+          else {
+            // Now and then the very same block as before.
+            const metadata = writing(next(3) === 0 ? value : ++value);
+            await pair.both((runtime) => runtime.produce(metadata));
           }
-          await pair.durable.flush();
-          const found = await verifyStore(path);
-          assert.deepEqual(found.damages, []);
-          const reader = await openReader(path);
-          assert.deepEqual(reader.blocks(), plain.blocks());
-          assert.deepEqual(reader.retained(), plain.retained());
-          for (const id of pair.states.keys()) await checkArchive(reader, plain, next(99), id);
-          for (let height = 0; height <= plain.head.height; height++) {
-            await checkArchive(reader, plain, height, plain.head.id);
-          }
-          await reader.close();
-          // What is freed is really gone: nothing is left but what retained blocks reach.
-          await pair.durable.prune(1);
-          await pair.restart();
-          assert.equal(pair.durable.inspect([])?.hash, plain.head.root);
-          await pair.durable.close();
-        });
+          await pair.check(next);
+        }
+        const found = await verifyStore(path);
+        assert.deepEqual(found.damages, []);
+        const reader = await openReader(path);
+        assert.deepEqual(reader.blocks(), plain.blocks());
+        assert.deepEqual(reader.retained(), plain.retained());
+        for (const id of pair.states.keys()) await checkArchive(reader, plain, next(99), id);
+        for (let height = 0; height <= plain.head.height; height++) {
+          await checkArchive(reader, plain, height, plain.head.id);
+        }
+        await reader.close();
+        // What is freed is really gone: nothing is left but what retained blocks reach.
+        await pair.durable.prune(1);
+        await pair.restart();
+        assert.equal(pair.durable.inspect([])?.hash, plain.head.root);
+        await pair.durable.close();
       });
-    }
-  });
-}
+    });
+  }
+});
 
 test("forks with stores of their own, without, and closed in any order", async () => {
   await withDirectory(async (path) => {

@@ -48,13 +48,7 @@ test("blocks are there after a crash, and after closing, in any mode", async () 
     assert.equal(reader.head.height, 0, "nothing is in the store but block 0");
     await reader.close();
     await runtime.close();
-    for (const store of [
-      logged(copy),
-      logged(copy),
-      copy,
-      logged(copy),
-      { path: copy, durability: "pipelined" },
-    ]) {
+    for (const store of [logged(copy), logged(copy), copy, logged(copy)]) {
       const again = await open([], { ...OPTIONS, store } as RuntimeOptions);
       assert.deepEqual(await all(again), before);
       assert.equal(
@@ -101,7 +95,7 @@ test("a full store whose log is opened by another mode says so, and loses nothin
     steps.searchParams.set("switch", full);
     const store = { path: copy, steps: steps.href };
     writeFileSync(full, "");
-    for (const durability of ["block", "pipelined", "block"] as const) {
+    for (const durability of ["block", "block"] as const) {
       const opening = open([], { ...OPTIONS, store: { ...store, durability } });
       await assert.rejects(opening, { code: "STORE_FULL" });
     }

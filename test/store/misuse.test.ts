@@ -86,7 +86,7 @@ test("whoever reads a store in the same process does not mind that somebody begi
 
 test("whoever has a block may write into its data, or give it away", async () => {
   await withDirectory(async (path) => {
-    const place = { path, durability: "pipelined" } as const;
+    const place = { path, durability: "logged" } as const;
     const runtime = await open([], { ...OPTIONS, store: place });
     const said: string[] = [];
     for (let i = 1; i < 9; i++) {
@@ -234,37 +234,6 @@ async function withFailing(
     await use(fail, { path, steps: steps.href });
   });
 }
-
-test("pipelined: what could not be written is said by whatever is called next, close too", async () => {
-  const calls: readonly ((runtime: Runtime) => Promise<unknown>)[] = [
-    (runtime) => runtime.close(),
-    (runtime) => runtime.flush(),
-    (runtime) => runtime.prune(5),
-    (runtime) => runtime.fork(),
-    (runtime) => runtime.pin(0),
-    (runtime) => runtime.trace(0),
-  ];
-  for (const call of calls) {
-    await withFailing(async (fail, place) => {
-      const runtime = await open([], { ...OPTIONS, store: { ...place, durability: "pipelined" } });
-      await runtime.produce(metadata(1, 0));
-      await runtime.flush();
-      fail("full");
-      await runtime.produce(metadata(2, 0));
-      // Until the disk has said no.
-      while (runtime.head.height === 2) await new Promise((resolve) => setTimeout(resolve, 1));
-      await assert.rejects(call(runtime), { code: "STORE_FULL", message: /1 changes could not be written/ });
-      fail(null);
-      if (call !== calls[0]) {
-        await runtime.produce(metadata(2, 0));
-        await runtime.close();
-      }
-      const again = await open([], { ...OPTIONS, store: place.path });
-      assert.equal(again.head.id, runtime.head.id);
-      await again.close();
-    });
-  }
-});
 
 for (const [how, isWritten] of [
   ["exit", false],

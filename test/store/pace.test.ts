@@ -23,7 +23,8 @@ test("a collection waits until a commit has read the heap; to evict, until it ha
     rmSync(gate);
     const { engine } = runtime;
     const { words } = engine.heap;
-    const isMarked = (): boolean => words[runtime.refOf(1) * UNIT_WORDS + HEADER_STORED] !== 0;
+    const made = await runtime.execute(metadata(1, 0));
+    const isMarked = (): boolean => words[runtime.refOf(made) * UNIT_WORDS + HEADER_STORED] !== 0;
     const marking = engine.marking.bind(engine);
     const read = Promise.withResolvers<void>();
     engine.marking = (work) =>
@@ -33,7 +34,7 @@ test("a collection waits until a commit has read the heap; to evict, until it ha
           read.resolve();
         }),
       );
-    const block = runtime.produce(metadata(1, 0));
+    const block = runtime.commit(made);
     await read.promise;
     await engine.collect({ force: true });
     assert.ok(!isMarked());

@@ -22,7 +22,7 @@ const HEAP_LIMIT = 400 << 20;
 test(`${BLOCKS} blocks with pruning: disk and memory are bounded, and all is there in the end`, async (t) => {
   await withDirectory(async (path) => {
     const options = { workers: 1, runner: "sequential", retainBlocks: RETAIN } as const;
-    let runtime = await open([], { ...options, store: { path, durability: "pipelined" } });
+    let runtime = await open([], { ...options, store: { path, durability: "logged" } });
     let file = 0;
     let heap = 0;
     for (let i = 1; i <= BLOCKS; i++) {
@@ -34,14 +34,14 @@ test(`${BLOCKS} blocks with pruning: disk and memory are bounded, and all is the
       }
       await runtime.produce(script.metadata());
       if (i % 50 !== 0) continue;
-      await runtime.flush();
+      await runtime.checkpoint();
       file = Math.max(file, statSync(`${path}/data.mdb`).size);
       heap = Math.max(heap, runtime.engine.heap.usedBytes);
       assert.equal(runtime.retained().length, RETAIN);
       // A restart in the middle, for what is swept may be loaded only.
       if (i % 300 !== 0) continue;
       await runtime.close();
-      runtime = await open([], { ...options, store: { path, durability: "pipelined" } });
+      runtime = await open([], { ...options, store: { path, durability: "logged" } });
       assert.equal(runtime.head.height, i);
     }
     t.diagnostic(`file at most ${file >> 20} MiB, heap at most ${heap >> 20} MiB`);
