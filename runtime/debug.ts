@@ -1,6 +1,6 @@
 /**
  * `stillpoint/debug`: where states differ and what ran. Differences of blocks and of runtimes, traces, stacks
- * with source lines, timelines.
+ * with source lines, timelines, recordings.
  */
 
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
@@ -12,7 +12,10 @@ export {
   formatDiff,
 } from "./chain/diff.ts";
 export { type Divergence, type DivergenceOptions, diffBetween, divergence } from "./chain/diverge.ts";
+export { type RecordBlockOptions, readRecording, recordBlock } from "./chain/record-block.ts";
 export type { ByteRange, Frame, Lost, Trace, TraceEvent } from "./chain/results.ts";
 export { formatFaults } from "./chain/stack.ts";
 export type { TriedBlock } from "./chain/trace.ts";
 export { addSources, type Place, type Sources } from "./program/source-map/sources.ts";
+export type { Recordings } from "./record/recorder.ts";
+export type * from "./record/shapes.ts";

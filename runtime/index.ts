@@ -35,6 +35,7 @@ export type {
   ForkOptions,
   FromOptions,
   PruneOptions,
+  RecordOptions,
   RuntimeOptions,
   StoreOptions,
 } from "./chain/options.ts";

@@ -120,9 +120,10 @@ const LAYERS: Record<string, readonly string[]> = {
   ],
   "runtime/proof": ["base", "syscalls", "runtime/heap", "runtime/image"],
   "runtime/store": ["base", "syscalls", "runtime/heap", "runtime/image"],
+  "runtime/record": ["base", "runtime/kernel", "runtime/batch", "runtime/worker"],
   "runtime/chain": [
     ...["base", "syscalls", "runtime/heap", "runtime/image", "runtime/program", "runtime/kernel"],
-    ...["runtime/proof", "runtime/store", "runtime/worker", "runtime/batch"],
+    ...["runtime/proof", "runtime/store", "runtime/worker", "runtime/batch", "runtime/record"],
   ],
   "runtime/typed": ["base", "runtime/program"],
   "runtime/compiler": ["base", "runtime/typed"],
@@ -165,7 +166,7 @@ const LAYERS: Record<string, readonly string[]> = {
     "runtime/proof",
   ],
   "runtime/store.ts": ["runtime/chain"],
-  "runtime/debug.ts": ["runtime/chain", "runtime/program"],
+  "runtime/debug.ts": ["runtime/chain", "runtime/program", "runtime/record"],
   "runtime/cli": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
     ...["runtime/program", "runtime/typed", "runtime/app", "runtime/http", "runtime/node"],

@@ -8,19 +8,21 @@ import type { Variable } from "../program/decode/state.ts";
 import { LINE_BYTES } from "./layout.ts";
 
 /** A place, and how often something that was read there was found changed. */
-export type Contended =
+export type Contended = Place & { readonly count: number };
+
+/** What a line of a process is. */
+export type Place =
   /** 64 bytes of state, from `address` on. `name` is null if the program says nothing of them. */
   | {
       readonly kind: "memory";
       readonly process: readonly number[];
       readonly address: number;
       readonly name: string | null;
-      readonly count: number;
     }
   /** A child, which is versioned as a whole: `process` is the child. */
-  | { readonly kind: "child"; readonly process: readonly number[]; readonly count: number }
+  | { readonly kind: "child"; readonly process: readonly number[] }
   /** What `process` may still give to children: items that make or drop some depend on each other. */
-  | { readonly kind: "quotas"; readonly process: readonly number[]; readonly count: number };
+  | { readonly kind: "quotas"; readonly process: readonly number[] };
 
 /** Places that a report names. */
 const REPORTED = 16;
@@ -35,13 +37,21 @@ export function contendedPlaces(
   variables: readonly Variable[],
 ): Contended[] {
   const most = [...lines].sort(([a, x], [b, y]) => y - x || a - b).slice(0, REPORTED);
-  return most.map(([line, count]) => {
-    const address = line * LINE_BYTES;
-    const child = line - bound / LINE_BYTES;
-    if (child === CHILD_LIMIT) return { kind: "quotas", process, count };
-    if (child >= 0) return { kind: "child", process: [...process, child], count };
-    return { kind: "memory", process, address, name: nameOf(address, variables), count };
-  });
+  return most.map(([line, count]) => ({ ...placeOf(line, process, bound, variables), count }));
+}
+
+/** What a line is. */
+export function placeOf(
+  line: number,
+  process: readonly number[],
+  bound: number,
+  variables: readonly Variable[],
+): Place {
+  const address = line * LINE_BYTES;
+  const child = line - bound / LINE_BYTES;
+  if (child === CHILD_LIMIT) return { kind: "quotas", process };
+  if (child >= 0) return { kind: "child", process: [...process, child] };
+  return { kind: "memory", process, address, name: nameOf(address, variables) };
 }
 
 /** What lies in the line at `address`, by the variables that begin in it and the one before. */

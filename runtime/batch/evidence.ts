@@ -5,6 +5,7 @@
 
 import { performance } from "node:perf_hooks";
 import type { Batch } from "../kernel/items/batch.ts";
+import type { Accesses } from "./accesses.ts";
 import type { Contended } from "./contended.ts";
 import * as layout from "./layout.ts";
 
@@ -191,7 +192,13 @@ export class Evidence {
   readonly counts = noCounts();
   readonly contended = new Map<number, number>();
   readonly dependencies: [number, number][] = [];
+  /** Null: nobody wants them. */
+  readonly accesses: Accesses | null;
   readonly nanoseconds = new Float64Array(PHASES.length);
+
+  constructor(accesses: Accesses | null = null) {
+    this.accesses = accesses;
+  }
 
   /** A window of items from `first` on has ended, of which `done` are committed. */
   window(
@@ -211,6 +218,7 @@ export class Evidence {
     for (const [line, count] of takeContended(words)) {
       this.contended.set(line, (this.contended.get(line) ?? 0) + count);
     }
+    this.accesses?.window(words, first, done);
     for (let item = 0; edges && item < done; item++) {
       for (const lower of readFrom(words, item)) this.dependencies.push([first + item, first + lower]);
     }
@@ -219,6 +227,7 @@ export class Evidence {
   /** A run in parallel came to nothing that had begun at item `first`. */
   rollback(first: number): void {
     while ((this.dependencies.at(-1)?.[0] ?? -1) >= first) this.dependencies.pop();
+    this.accesses?.rollback(first);
   }
 
   report(

@@ -23,6 +23,7 @@ import { loadCells } from "./cells.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import { Clock } from "./evidence.ts";
 import { ItemCalls } from "./item-calls.ts";
+import { ITEM_ENDED, ITEM_EXPIRED, ITEM_GAVE_UP, type ItemLog } from "./item-log.ts";
 import { FAULT_EXPIRED, ItemSlot } from "./item-slot.ts";
 import * as layout from "./layout.ts";
 import { LEASES, leaseAfter } from "./lease.ts";
@@ -56,6 +57,8 @@ export interface ParticipantOptions {
   readonly steps: string | null;
   /** How many instances it keeps; `bytes` for those of items, and as much for their children. */
   readonly slots: SlotLimits;
+  /** Told what this thread does in windows, null: nobody is. */
+  readonly log: ItemLog | null;
 }
 
 /** What all items of a batch have in common. */
@@ -84,18 +87,23 @@ export class Participant {
   readonly #slotBytes: number;
   readonly #timed: boolean;
   readonly #steps: Steps | null;
+  readonly #log: ItemLog | null;
   #clock: Clock | null = null;
   #work: Work | null = null;
   #firstItem = 0;
   #firstLease = 0;
+  #worker = 0;
+  /** How the incarnation that ran last has ended (item-log.ts). */
+  #end = ITEM_ENDED;
 
   constructor(
     heap: Heap,
     programs: Programs,
     memory: BatchMemory,
     records: Records,
-    { timing, steps, slots }: ParticipantOptions,
+    { timing, steps, slots, log }: ParticipantOptions,
   ) {
+    this.#log = log;
     this.#slotBytes = slots.bytes;
     this.#timed = timing;
     this.#steps = loadSteps(steps);
@@ -183,6 +191,7 @@ export class Participant {
    * `firstItem`; `lease` is their first.
    */
   run(worker: number, firstItem: number, lease: number): void {
+    this.#worker = worker;
     this.#firstItem = firstItem;
     this.#firstLease = lease;
     this.#core.enter(worker);
@@ -200,17 +209,19 @@ export class Participant {
 
   #takeTasks(): void {
     const core = this.#core;
+    const log = this.#log;
     this.#commit();
     let task = core.next();
-    for (let idle = 0; ; ) {
+    for (let idle = 0, idleSince = 0; ; ) {
       const item = task >>> layout.TASK_ITEM_SHIFT;
+      if (idle > 0 && (task & layout.TASK_KIND_MASK) !== layout.TASK_IDLE) log?.idle(idleSince);
       switch (task & layout.TASK_KIND_MASK) {
         case layout.TASK_EXECUTE:
           task = this.#execute(item);
           idle = 0;
           break;
         case layout.TASK_VALIDATE:
-          task = core.finishValidation(this.#validate(item));
+          task = this.#check(item);
           this.#clock?.lap("validate");
           this.#commit();
           this.#clock?.lap("commit");
@@ -219,12 +230,31 @@ export class Participant {
         case layout.TASK_DONE:
           return;
         default:
+          if (idle === 0) idleSince = log?.now() ?? 0;
           if (++idle > IDLE_SPINS) this.#nap();
           this.#commit();
           task = core.next();
           this.#clock?.lap("wait");
       }
     }
+  }
+
+  /** Validates an item; the next task. */
+  #check(item: number): number {
+    const log = this.#log;
+    if (log === null) return this.#core.finishValidation(this.#validate(item));
+    const [incarnation, since] = [this.#incarnation(item), log.now()];
+    const [validations, aborts] = [this.#count(layout.WORKER_VALIDATIONS), this.#count(layout.WORKER_ABORTS)];
+    const task = this.#core.finishValidation(this.#validate(item));
+    // Somebody else may have done something to it before.
+    const isAborted = this.#count(layout.WORKER_ABORTS) !== aborts;
+    if (this.#count(layout.WORKER_VALIDATIONS) !== validations)
+      log.validated(this.#firstItem + item, incarnation, !isAborted, since);
+    return task;
+  }
+
+  #count(counter: number): number {
+    return this.#words[(layout.WORKERS + this.#worker * layout.WORKER_SIZE + counter) / 4] as number;
   }
 
   #validate(item: number): number {
@@ -274,6 +304,16 @@ export class Participant {
   }
 
   #execute(item: number): number {
+    const log = this.#log;
+    if (log === null) return this.#incarnate(item);
+    const [incarnation, since] = [this.#incarnation(item), log.now()];
+    this.#end = ITEM_ENDED;
+    const task = this.#incarnate(item);
+    log.executed(this.#firstItem + item, incarnation, this.#end, since);
+    return task;
+  }
+
+  #incarnate(item: number): number {
     const core = this.#core;
     const { slot, inputs, entry } = this.#work as Work;
     const index = this.#firstItem + item;
@@ -289,14 +329,19 @@ export class Participant {
     if (fault === FAULT_EXPIRED) return this.#expire(slot, item);
     if (fault === FAULT_GIVEN_UP) {
       slot.abandon();
-      return core.giveUp();
+      return this.#giveUp();
     }
     const outcome = slot.settle(inputs, index, fault, this.#records, item, this.#clock);
-    if (outcome === FAULT_GIVEN_UP) return core.giveUp();
+    if (outcome === FAULT_GIVEN_UP) return this.#giveUp();
     steps?.pause("publish");
     const task = core.finish(lowOf(slot.gasUsed), highOf(slot.gasUsed), outcome);
     this.#clock?.lap("publish");
     return task;
+  }
+
+  #giveUp(): number {
+    this.#end = ITEM_GAVE_UP;
+    return this.#core.giveUp();
   }
 
   /** Gas that the incarnation of an item which begins may spend. */
@@ -309,6 +354,7 @@ export class Participant {
   /** The incarnation's lease has expired: the item runs again, or waits for its turn. */
   #expire(slot: ItemSlot, item: number): number {
     const core = this.#core;
+    this.#end = ITEM_EXPIRED;
     slot.abandon();
     const found = core.recheck();
     const valid = this.#steps?.recheck?.(found, this.#firstItem + item, this.#incarnation(item)) ?? found;

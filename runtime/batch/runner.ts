@@ -17,10 +17,12 @@ import { compiledLog } from "../kernel/slots/line-log.ts";
 import type { SlotLimits } from "../kernel/slots/slot-pool.ts";
 import { SLOT_BYTES_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import { readState } from "../program/decode/state.ts";
+import { Accesses, type Touched } from "./accesses.ts";
 import { contendedPlaces } from "./contended.ts";
 import { wordsOf } from "./entries.ts";
 import { countBatch, type Ending, Evidence, type UnplacedReport } from "./evidence.ts";
 import { COLD_ITEMS, Experience } from "./experience.ts";
+import type { ItemLog } from "./item-log.ts";
 import { Leader, type Watch } from "./leader.ts";
 import type { Work } from "./lease.ts";
 import { Participant } from "./participant.ts";
@@ -44,6 +46,8 @@ export interface BatchOptions {
   readonly dependencies: boolean;
   /** Whether they tell how the threads' time is split. */
   readonly timing: boolean;
+  /** Whether what their items touch goes beside their reports. */
+  readonly recording: boolean;
 }
 
 /** What a runner asks of the thread it lives on. */
@@ -58,8 +62,12 @@ export interface Helpers {
   wanted(): boolean;
   /** Whether all items are to run one after the other: the heap has no room for incarnations in vain. */
   loops(): boolean;
-  /** Hands on how a batch ran. */
-  report(report: UnplacedReport): void;
+  /** Hands on how a batch ran, and what its items touched. */
+  report(report: UnplacedReport, touched: Touched | null): void;
+  /** The activation that runs on the thread, as a record of the timeline (worker/timeline.ts). */
+  span(): number;
+  /** Told what this thread does in windows, null: nobody is. */
+  readonly log: ItemLog | null;
 }
 
 /** Items that are run one after the other where the engine cannot go on, or is taken. */
@@ -95,7 +103,7 @@ export class Runner implements BatchRunner {
   /** Items to run one after the other before the next parallel run. */
   #hold = 0;
   #deaths = 0;
-  #evidence = new Evidence();
+  #evidence: Evidence;
   /** The loop runs items of it now, the first ones if it is cold. */
   #looping = false;
   #cold = true;
@@ -119,7 +127,8 @@ export class Runner implements BatchRunner {
     this.#helpers = helpers;
     this.#memory = memory;
     this.#steps = loadSteps(options.steps);
-    this.#makeEngine = (shared) => makeEngine(heap, programs, shared, options);
+    this.#evidence = this.#newEvidence();
+    this.#makeEngine = (shared) => makeEngine(heap, programs, shared, { ...options, log: helpers.log });
   }
 
   /** After a collection: references outside the roots are gone. */
@@ -136,7 +145,7 @@ export class Runner implements BatchRunner {
       this.#hold = 0;
       this.#deaths = 0;
       this.#looping = false;
-      this.#evidence = new Evidence();
+      this.#evidence = this.#newEvidence();
       this.#began = performance.now();
       this.#experience = this.#recall(batch);
     }
@@ -242,20 +251,28 @@ export class Runner implements BatchRunner {
     // One without items, or without gas, was never planned.
     const planned = batch === this.#batch;
     if (planned && this.#experience !== null) this.#learn(batch, this.#experience);
-    const evidence = planned ? this.#evidence : new Evidence();
+    const evidence = planned ? this.#evidence : this.#newEvidence();
     countBatch(this.#options.counters, batch, evidence);
     if (!this.#helpers.wanted()) return;
     const { dependencies, timing } = this.#options;
+    const { accesses } = evidence;
     const process = this.#helpers.process();
     const bytes = this.#heap.payload(program.ref);
-    const variables = evidence.contended.size > 0 ? readState(bytes).variables : [];
+    const isNamed = evidence.contended.size > 0 || accesses !== null;
+    const variables = isNamed ? readState(bytes).variables : [];
+    const { stateBytes } = program.handle;
     const named = {
       process,
       inputs: dependencies ? Buffer.from(hashOf(this.#heap, start.inputs)).toString("hex") : null,
-      contended: contendedPlaces(evidence.contended, process, program.handle.stateBytes, variables),
+      contended: contendedPlaces(evidence.contended, process, stateBytes, variables),
     };
     const milliseconds = planned ? performance.now() - this.#began : 0;
-    this.#helpers.report(evidence.report(batch, named, milliseconds, timing));
+    const touched = accesses?.touched(process, stateBytes, variables, this.#helpers.span()) ?? null;
+    this.#helpers.report(evidence.report(batch, named, milliseconds, timing), touched);
+  }
+
+  #newEvidence(): Evidence {
+    return new Evidence(this.#options.recording ? new Accesses() : null);
   }
 
   /** Helps with the batch of that number until it ends. */
@@ -294,7 +311,12 @@ export class Runner implements BatchRunner {
   }
 }
 
-function makeEngine(heap: Heap, programs: Programs, memory: BatchMemory, options: BatchOptions): Engine {
+function makeEngine(
+  heap: Heap,
+  programs: Programs,
+  memory: BatchMemory,
+  options: BatchOptions & Pick<Helpers, "log">,
+): Engine {
   const control = new BatchControl(memory);
   const records = new Records(memory.records);
   const participant = new Participant(heap, programs, memory, records, options);

@@ -255,8 +255,8 @@ export interface BlockRun {
   readonly metadata: Ref;
   readonly change: Ref;
   readonly rules: KnownRules;
-  /** Tells what its batches reported, now that its id is known; throws what `onBatch` throws. */
-  reports(id: string): readonly BatchReport[];
+  /** Tells what its batches reported, now that the block is known; throws what `onBatch` throws. */
+  reports(block: Block): readonly BatchReport[];
 }
 
 /**

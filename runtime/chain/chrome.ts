@@ -6,13 +6,17 @@
  *   name            category
  *   /, /3, /3/1     block, inline, remote, speculative   an activation of the process at that path
  *   wait for /3/1   wait                                 its parent joins it and somebody else has it
- *   batch of /3     batch                                items of the batch that another thread runs
+ *   batch of /3     batch                                a thread helps with the batch of that process
+ *   item 17         item                                 an incarnation of an item, or an item of the loop
+ *   validate 17     validate                             what it has read is looked at again
+ *   idle            idle                                 a thread that helps has nothing to do
  *   hash            hash                                 the hashes of a new block
  *   collection      collection
  *   trace           trace                                a block runs once more for `trace`
  *   view            view                                 an entry runs for `call`
  */
 
+import { ITEM_ENDS } from "../batch/item-log.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
 import {
   ABANDONED,
@@ -21,8 +25,12 @@ import {
   SPAN_ASSIST,
   SPAN_COLLECTION,
   SPAN_HASH,
+  SPAN_IDLE,
+  SPAN_ITEM,
+  SPAN_LOOP,
   SPAN_START,
   SPAN_TRACE,
+  SPAN_VALIDATION,
   SPAN_VIEW,
   SPAN_WAIT,
   type Span,
@@ -76,8 +84,15 @@ export function chromeTrace(memory: SharedArrayBuffer): ChromeTrace {
   return {
     displayTimeUnit: "ms",
     otherData: { note: NOTE, dropped: table.dropped },
-    traceEvents: [...names, ...table.spans.flatMap((span) => eventsOf(span, byRecord, zero))],
+    // Items are noted down when they have ended, behind what is inside of them.
+    traceEvents: [...names, ...table.spans.sort(byBegin).flatMap((span) => eventsOf(span, byRecord, zero))],
   };
+}
+
+/** What contains another comes before it. */
+function byBegin(a: Span, b: Span): number {
+  const end = ({ ended, endNs }: Span): number => (ended ? endNs : Number.MAX_VALUE);
+  return a.beginNs - b.beginNs || end(b) - end(a);
 }
 
 function eventsOf(span: Span, byRecord: ReadonlyMap<number, Span>, zero: number): ChromeEvent[] {
@@ -94,6 +109,8 @@ function eventsOf(span: Span, byRecord: ReadonlyMap<number, Span>, zero: number)
   if (span.kind === SPAN_ASSIST) {
     return [{ name: `batch of ${pathOf(parent, byRecord)}`, cat: "batch", ...place, ...time }];
   }
+  const ofItem = itemEvent(span);
+  if (ofItem !== null) return [{ ...ofItem, ...place, ...time }];
   if (span.kind !== SPAN_ACTIVATION) {
     const helps = span.kind === SPAN_HASH && parent !== undefined;
     const name = helps ? "help to hash" : (OTHERS.get(span.kind) as string);
@@ -105,6 +122,22 @@ function eventsOf(span: Span, byRecord: ReadonlyMap<number, Span>, zero: number)
   const arrow = { name: "START", cat: "start", pid: PID, id: span.record };
   const from = { ...arrow, ph: "s", tid: parent.lane, ts: (parent.beginNs - zero) / 1000 } as const;
   return [from, event, { ...arrow, ph: "f", bp: "e", tid: span.lane, ts: begin }];
+}
+
+/** An event about an item of a batch; null: it is not about one. */
+function itemEvent({ kind, child: item, status: incarnation, fault, gasUsed }: Span) {
+  switch (kind) {
+    case SPAN_ITEM:
+      return { name: `item ${item}`, cat: "item", args: { incarnation, ended: ITEM_ENDS[fault] as string } };
+    case SPAN_LOOP:
+      return { name: `item ${item}`, cat: "item", args: { gasUsed, fault: FAULT_NAMES[fault] as string } };
+    case SPAN_VALIDATION:
+      return { name: `validate ${item}`, cat: "validate", args: { incarnation, valid: String(fault === 0) } };
+    case SPAN_IDLE:
+      return { name: "idle", cat: "idle" };
+    default:
+      return null;
+  }
 }
 
 /** Speculative is what another thread ran on when the parent's activation had already ended. */

@@ -1,6 +1,6 @@
 /** The engine that runtimes of one genesis share: threads, heap, programs. */
 
-import type { BatchCounters, BlockOfBatch } from "../batch/evidence.ts";
+import type { BatchCounters, BatchReport, BlockOfBatch } from "../batch/evidence.ts";
 import type { Hints } from "../batch/hints.ts";
 import { LimitError, UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
@@ -8,12 +8,15 @@ import { lookAt } from "../heap/stub.ts";
 import { hashObject } from "../image/hash.ts";
 import { loadProcess } from "../image/process.ts";
 import type { RawEvent } from "../kernel/trace.ts";
+import { Attempt } from "../record/attempt.ts";
+import { Recorder } from "../record/recorder.ts";
+import { directoryOf } from "../record/segments.ts";
 import type { Store, Stores } from "../store/store.ts";
 import { JOB_RESUME, JOB_TRACE } from "../worker/job.ts";
 import type { Pool } from "../worker/pool.ts";
 import { packPlan } from "../worker/upgrade.ts";
 import type { ViewJob } from "../worker/views.ts";
-import { type BlockRun, withProgram } from "./block.ts";
+import { type Block, type BlockRun, withProgram } from "./block.ts";
 import { bytesMade } from "./bounds.ts";
 import { type CollectOptions, Collector } from "./collector.ts";
 import type { EventFields, EventKind, Events } from "./events.ts";
@@ -101,6 +104,8 @@ export class Engine {
   /** Reports of batches. */
   readonly reports: Reports;
   readonly latency = new Latency();
+  /** Of all runtimes; null: they are not recorded. */
+  readonly recorder: Recorder | null;
   readonly #users = new Set<RootHolder>();
   /** Stores whose runtime is closed, and that others may need to load objects. */
   readonly #left = new Set<Store>();
@@ -115,8 +120,11 @@ export class Engine {
     this.pool = pool;
     this.genesis = genesis;
     this.settings = settings;
-    const { onBatch, dependencies } = settings;
-    this.reports = new Reports(onBatch, dependencies, pool.reportsWanted);
+    const { onBatch, dependencies, record, store } = settings;
+    this.reports = new Reports(onBatch, dependencies || record !== null, pool.reportsWanted);
+    const directory = store === null ? null : directoryOf(store.path);
+    const stopped: Recorder["onStop"] = (why) => this.#tell("recordingStopped", why);
+    this.recorder = record === null ? null : new Recorder(directory, record.limitBytes, stopped);
     this.#collector = new Collector(pool, {
       roots: () => this.#roots(),
       drop: () => this.#drop(),
@@ -125,7 +133,7 @@ export class Engine {
         this.#tell("collect", { heapUsedBytes: this.heap.usedBytes, milliseconds }),
     });
     pool.onDeath = (workersDied) => this.#tell("death", { workersDied });
-    pool.onReport = (report, run) => this.reports.take(report, run);
+    pool.onReport = (report, run, touched) => this.reports.take(report, run, touched);
   }
 
   /** Tells those who watch any of the runtimes. */
@@ -175,6 +183,7 @@ export class Engine {
 
   /** A runtime ends; its store is closed as soon as no other needs it. */
   async close(user: RootHolder): Promise<void> {
+    await this.recorder?.flush();
     if (!this.#users.delete(user)) return;
     if (user.store !== null) this.#left.add(user.store);
     if (this.#users.size === 0) await this.pool.close();
@@ -354,6 +363,7 @@ export class Engine {
     const { known } = plan.rules;
     const { rules, upgrade, change } = await this.#rulesFor(plan.rules);
     const run = reports.begin(plan.block, plan.events);
+    const attempt = this.#attempt(plan, bytes, gas);
     pool.hint(run, plan.hints);
     try {
       const running = pool.run({ kind: JOB_RESUME, start, metadata, gas, run, rules, upgrade }, plan.signal);
@@ -363,12 +373,28 @@ export class Engine {
       const result = await running;
       this.#blocks++;
       const made = { metadata, result, change, rules: known };
-      return commit({ ...made, reports: (id) => reports.end(run, id) });
+      const told = (block: Block): BatchReport[] => {
+        const reported = reports.end(run, block.id);
+        attempt?.made(run, block, reported);
+        return reported.map(({ report }) => report);
+      };
+      return commit({ ...made, reports: told });
+    } catch (error) {
+      attempt?.failed(run, error, reports.end(run, null));
+      throw error;
     } finally {
       pool.hint(run, []);
       // Those of a block that did not come to be.
       reports.end(run, null);
     }
+  }
+
+  /** What is to be recorded of a block; null: it was made before, or nobody records. */
+  #attempt({ block, events, rules }: Plan, metadata: Uint8Array | null, gasLimit: number): Attempt | null {
+    const { recorder, pool } = this;
+    if (recorder === null || pool.timeline === null || metadata === null || events === null) return null;
+    const changesRules = rules.change !== null;
+    return new Attempt(recorder, pool.timeline, { ...block, gasLimit, metadata, changesRules });
   }
 
   /**

@@ -40,6 +40,8 @@ export interface EventFields {
   readonly recompute: { readonly blocks: number; readonly milliseconds: number };
   /** The log, or a checkpoint, could not be written. Nothing is lost by it, and it is tried again. */
   readonly checkpointFailed: { readonly code: string; readonly text: string };
+  /** The recording could not be written, and has ended (option "record"). Nothing else is lost by it. */
+  readonly recordingStopped: { readonly code: string; readonly text: string };
   /** The heap was collected, for all runtimes that share it; what is in use now. */
   readonly collect: { readonly heapUsedBytes: number; readonly milliseconds: number };
   /** A worker thread died and is replaced; how many did since the runtime was opened. */

@@ -159,7 +159,7 @@ export class Maker {
       const entry = makeBlock(heap, genesis.id, run, height, id, gasLimit);
       const milliseconds = latency.since(start, "run");
       this.#journal.events.tell("run", entry.block, { milliseconds });
-      return keep(entry, run.reports(entry.block.id));
+      return keep(entry, run.reports(entry.block));
     };
     const signal = own === null ? this.#closing : AbortSignal.any([own, this.#closing]);
     const plan = { block: { height, parent: id }, hints, signal, events: this.#journal.events, rules };

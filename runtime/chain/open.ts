@@ -32,6 +32,9 @@ import { blockOf, checkBlock } from "./stored.ts";
 import { unchanged } from "./upgrade.ts";
 import { checkCarried } from "./versions.ts";
 
+/** Spans that a recording of a block has at most. */
+const RECORDED_SPANS = 2 ** 17;
+
 /** What a runtime is made of. */
 export interface Parts {
   readonly engine: Engine;
@@ -46,7 +49,9 @@ export async function openParts(settings: Settings): Promise<Parts> {
   const { workers, views, runner, from } = settings;
   const place = from?.store ?? settings.store;
   const home = settings.store ?? place;
-  const { force, paranoid, steps, timing, timelineRecords } = settings.debug;
+  const { force, paranoid, steps, timing } = settings.debug;
+  const recording = settings.record !== null;
+  const dependencies = settings.dependencies || recording;
   const cache = settings.programCache ?? (home === null ? undefined : join(home.path, "programs"));
   const stores = new Stores(handle, heap);
   const book = new Rulebook(heap, new ProgramCache(cache), runner === "parallel");
@@ -65,8 +70,8 @@ export async function openParts(settings: Settings): Promise<Parts> {
       workers,
       views,
       atOnce: place === null ? workers : Math.max(1, availableParallelism() - 1),
-      timeline: createTimeline(timelineRecords),
-      batchOptions: { force, paranoid, steps, dependencies: settings.dependencies, timing },
+      timeline: timelineOf(settings),
+      batchOptions: { force, paranoid, steps, timing, recording, dependencies },
     });
     pool.alive.hold();
     const given = await described;
@@ -101,6 +106,12 @@ export async function openParts(settings: Settings): Promise<Parts> {
   } finally {
     pool?.alive.release();
   }
+}
+
+/** Where the threads note down what they do; with "record" a ring that holds more than a block needs. */
+function timelineOf({ record, debug: { timelineRecords } }: Settings): SharedArrayBuffer | null {
+  if (record === null) return createTimeline(timelineRecords);
+  return createTimeline(2 ** Math.ceil(Math.log2(Math.max(timelineRecords, RECORDED_SPANS))), true);
 }
 
 /** A chain: what it begins with, and its blocks, null: none yet. */
@@ -188,7 +199,7 @@ async function firstBlock(engine: Engine, rules: KnownRules): Promise<History> {
   const plan = { block, hints: [], signal: null, events: null, rules: unchanged(rules) };
   const first = await engine.run(await engine.startOf(rules), null, gasLimit, plan, (run) => {
     const made = makeBlock(heap, genesis.id, run, 0, parent, gasLimit);
-    run.reports(made.block.id);
+    run.reports(made.block);
     return made;
   });
   return History.of([first], first.block);

@@ -117,8 +117,20 @@ export interface RuntimeOptions {
    * Default: "log", those blocks are run again.
    */
   readonly recover?: "log" | "checkpoint";
+  /**
+   * Records how each block ran, and what failed: batches, what each thread did when, what items read and
+   * wrote. In files of the store's directory `recording`, or in memory without a store; `readRecording` of
+   * stillpoint/debug reads it. No block waits for it, and none depends on it. Default false.
+   */
+  readonly record?: boolean | RecordOptions;
   /** Switches for tests and diagnosis. Default: all off. */
   readonly debug?: DebugOptions;
+}
+
+/** How blocks are recorded. */
+export interface RecordOptions {
+  /** What recordings may take, on the disk or in memory; the oldest make room. Default 64 MiB. */
+  readonly limitBytes?: number;
 }
 
 /** Switches for tests and diagnosis. They never change a result. */
@@ -131,7 +143,7 @@ export interface DebugOptions {
   readonly steps?: string;
   /** Whether reports of batches tell how the time of the threads is split. Default false. */
   readonly timing?: boolean;
-  /** How many records `timeline` holds, 64 bytes each; later ones are left out. Default 0: none. */
+  /** How many records `timeline` holds, 80 bytes each; later ones are left out. Default 0: none. */
   readonly timelineRecords?: number;
 }
 
@@ -192,7 +204,7 @@ export interface StoreSettings {
 export type Settings = Required<
   Omit<
     RuntimeOptions,
-    "root" | "from" | "programCache" | "store" | "onBatch" | "onForget" | "debug" | "hostBytes"
+    "root" | "from" | "programCache" | "store" | "onBatch" | "onForget" | "record" | "debug" | "hostBytes"
   >
 > & {
   /** Null: the store says it. */
@@ -204,6 +216,8 @@ export type Settings = Required<
   readonly onBatch: ((report: BatchReport) => void) | undefined;
   readonly programCache: string | undefined;
   readonly store: StoreSettings | null;
+  /** Null: nothing is recorded. */
+  readonly record: Required<RecordOptions> | null;
   readonly debug: DebugSettings;
 };
 
@@ -238,6 +252,7 @@ const KNOWN = [
   "runner",
   "onBatch",
   "dependencies",
+  "record",
   "debug",
 ];
 
@@ -288,6 +303,7 @@ export function checkOptions(options: RuntimeOptions): Settings {
     onBatch,
     onForget,
     recover,
+    record: checkRecord(options.record),
     debug: checkDebug(debug),
     dependencies: flag(options, "dependencies"),
     root,
@@ -316,6 +332,17 @@ export function checkOptions(options: RuntimeOptions): Settings {
     checkHostBytes(settings, settings);
   }
   return settings;
+}
+
+/** The option "record", checked. */
+function checkRecord(record: boolean | RecordOptions = false): Settings["record"] {
+  if (record === false) return null;
+  const options = record === true ? {} : record;
+  if (typeof options !== "object" || options === null)
+    throw badOption("record", record, "true, or an object");
+  checkNames(options, ["limitBytes"], "record");
+  const named = { "record.limitBytes": options.limitBytes };
+  return { limitBytes: integer(named, "record.limitBytes", 64 << 20, 1 << 16, 2 ** 40) };
 }
 
 /** The option "debug", checked. */

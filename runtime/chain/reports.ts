@@ -8,7 +8,9 @@
  * remembered.
  */
 
+import type { Touched } from "../batch/accesses.ts";
 import type { BatchReport, BlockOfBatch, UnplacedReport } from "../batch/evidence.ts";
+import type { Reported } from "../record/raw.ts";
 import type { Events } from "./events.ts";
 
 /** So many blocks that have ended are remembered. */
@@ -21,7 +23,7 @@ interface Run {
   block: BlockOfBatch;
   readonly events: Events | null;
   /** Null: it has ended. */
-  reports: UnplacedReport[] | null;
+  reports: { readonly report: UnplacedReport; readonly touched: Touched | null }[] | null;
 }
 
 export class Reports {
@@ -58,11 +60,11 @@ export class Reports {
     return this.#last;
   }
 
-  /** A report of a batch has come. */
-  take(report: UnplacedReport, number: number): void {
+  /** A report of a batch has come, and for recordings what its items touched. */
+  take(report: UnplacedReport, number: number, touched: Touched | null): void {
     const run = this.#runs.get(number);
     if (run?.reports) {
-      run.reports.push(report);
+      run.reports.push({ report, touched });
       return;
     }
     try {
@@ -76,7 +78,7 @@ export class Reports {
    * The block has ended, null: without a block. Tells its reports and returns them; throws what `onBatch`
    * throws, also of a batch in advance.
    */
-  end(number: number, id: string | null): readonly BatchReport[] {
+  end(number: number, id: string | null): readonly Reported[] {
     const run = this.#runs.get(number);
     if (run === undefined || run.reports === null) return [];
     const { reports } = run;
@@ -87,7 +89,7 @@ export class Reports {
     const thrown = this.#thrown;
     this.#thrown = null;
     if (thrown !== null) throw thrown.error;
-    return reports.map((report) => this.#tell(report, run));
+    return reports.map(({ report, touched }) => ({ report: this.#tell(report, run), touched }));
   }
 
   #tell(unplaced: UnplacedReport, run: Run | undefined): BatchReport {

@@ -71,7 +71,7 @@ export const SECTIONS: readonly Section[] = [
     lines: [
       [
         "inspect DIR WORD",
-        "reads a store: blocks, process, memory, diff, diverge, trace, proof, pins, verify, export",
+        "reads one: blocks, process, memory, diff, diverge, trace, recording, proof, pins, verify, export",
       ],
       ["store DIR WORD", "changes one: prune, pin, unpin, repair, recover, salvage, import, backup"],
       ["proof check FILE", INSPECT["proof check"].summary],

@@ -127,6 +127,8 @@ export interface Tracer {
   /** `unknownProgram`: the hash by which a PUT found no program; else null. */
   call(what: "put" | "get", child: number, result: number, gas: number, unknownProgram: string | null): void;
   grow(result: number, gas: number): void;
+  /** An item of the running batch begins, in the loop. */
+  beginItem(): void;
   /** An item of the running batch has ended; `lost` tells what it changed in vain, if asked at once. */
   item(item: number, fault: number, gasUsed: number, lost: () => readonly RawLost[]): void;
 }
@@ -184,6 +186,8 @@ export class BlockTracer implements Tracer {
   grow(result: number, gas: number): void {
     this.events.push({ what: "grow", path: [...this.#path], result, gas });
   }
+
+  beginItem(): void {}
 
   item(item: number, fault: number, gasUsed: number, lost: () => readonly RawLost[]): void {
     const name = FAULT_NAMES[fault] as string;

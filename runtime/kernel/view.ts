@@ -218,6 +218,8 @@ export class LastFault implements Tracer {
     if (--this.#depth > 0) this.#forget();
   }
 
+  beginItem(): void {}
+
   item(): void {
     this.#forget();
   }

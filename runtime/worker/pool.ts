@@ -6,6 +6,7 @@
  */
 
 import { Piscina } from "piscina";
+import type { Touched } from "../batch/accesses.ts";
 import { type BatchCounters, createCounters, readCounters, type UnplacedReport } from "../batch/evidence.ts";
 import { type Hints, writeHints } from "../batch/hints.ts";
 import type { BatchOptions } from "../batch/runner.ts";
@@ -103,8 +104,8 @@ export class Pool {
   readonly #counters = createCounters();
   /** Told of the death of a thread, and how many died. */
   onDeath: (deaths: number) => void = () => {};
-  /** Told of every batch that ran, and the number of the block that it was for. */
-  onReport: (report: UnplacedReport, run: number) => void = () => {};
+  /** Told of every batch that ran, the number of the block that it was for, and what its items touched. */
+  onReport: (report: UnplacedReport, run: number, touched: Touched | null) => void = () => {};
   /** Reports of batches: how many threads have sent; 1: they are wanted; 1: batches run in the loop. */
   readonly #sent = new SharedArrayBuffer(12);
   /** How many have come. */
@@ -136,14 +137,14 @@ export class Pool {
       resourceLimits: { stackSizeMb: WORKER_STACK_BYTES / (1 << 20) },
     });
     this.#piscina.on("workerCreate", (worker: PiscinaThread) => this.#ports.set(worker.id, portOf(worker)));
-    this.#piscina.on("message", ({ started, id, report, run, help }) => {
+    this.#piscina.on("message", ({ started, id, report, touched, run, help }) => {
       if (help !== undefined) {
         this.#startUpTo(workers);
         return;
       }
       if (report !== undefined) {
         this.#reports++;
-        this.onReport(report, run);
+        this.onReport(report, run, touched);
         return;
       }
       this.#started.set(started, id);

@@ -3,15 +3,19 @@
  * shared memory to which every thread appends. Nothing reads it but `spans`, so it cannot change a result;
  * what it says differs from run to run.
  *
- * A record is claimed when something begins. Those of one lane (a thread) nest, and a record that another
- * refers to has the lower number. A full table takes no more records; it counts those it did not take.
+ * A record is claimed when something begins, or of an item when it has ended. Those of one lane (a thread)
+ * nest, and a record that another refers to has the lower number. A full table takes no more records; it
+ * counts those it did not take. A ring, whose capacity is a power of two, forgets the oldest instead: numbers
+ * go on, modulo 2^32, and a record is there as long as its place has its number.
  *
- * Record, 64 bytes:
- *   word 0 kind · 1: it has ended · lane · parent (a record) · child number (-1: none)
- *   word 5 status · 6 fault · 7 first word of the program's hash
+ * Record, 80 bytes:
+ *   word 0 kind · 1: it has ended · lane · parent (a record) · child or item (-1: none)
+ *   word 5 status, or incarnation · 6 fault, or how it ended · 7 first word of the program's hash
  *   f64s 4 begin and 5 end, nanoseconds of a clock that all threads share · 6 gas given · 7 gas used
+ *   word 16 its number · 17 the block that it was for, by its number (worker/job.ts)
  */
 
+import type { ItemLog } from "../batch/item-log.ts";
 import type { Tracer } from "../kernel/trace.ts";
 
 export const NO_RECORD = -1;
@@ -31,13 +35,23 @@ export const SPAN_TRACE = 5;
 export const SPAN_ASSIST = 7;
 /** A view. */
 export const SPAN_VIEW = 8;
+/** An incarnation of an item in a window. Its parent is the activation or SPAN_ASSIST around it. */
+export const SPAN_ITEM = 9;
+/** Its reads are looked at again; fault 1: they were wrong. */
+export const SPAN_VALIDATION = 10;
+/** A thread in a window has nothing to do. */
+export const SPAN_IDLE = 11;
+/** An item in the loop. */
+export const SPAN_LOOP = 12;
 /** Status of an activation without an outcome: it was given up with the job it was part of. */
 export const ABANDONED = -1;
 
-const RECORD_WORDS = 16;
+const RECORD_WORDS = 20;
 // Words of the header.
 const NEXT = 0;
 const CAPACITY = 1;
+/** 1: it is a ring. */
+const RING = 2;
 // Words of a record, and its f64s.
 const KIND = 0;
 const ENDED = 1;
@@ -47,6 +61,8 @@ const CHILD = 4;
 const STATUS = 5;
 const FAULT = 6;
 const PROGRAM = 7;
+const NUMBER = 16;
+const RUN = 17;
 const BEGIN = 4;
 const END = 5;
 const GAS = 6;
@@ -67,32 +83,81 @@ export interface Span {
   readonly endNs: number;
   readonly gas: number;
   readonly gasUsed: number;
+  readonly run: number;
 }
 
-/** A table of at most `capacity` records; null if it is 0. The OS commits what is touched. */
-export function createTimeline(capacity: number): SharedArrayBuffer | null {
+/**
+ * A table of at most `capacity` records, or a ring of so many, a power of two; null if it is 0. The OS
+ * commits what is touched.
+ */
+export function createTimeline(capacity: number, isRing = false): SharedArrayBuffer | null {
   if (capacity === 0) return null;
   const memory = new SharedArrayBuffer((1 + capacity) * RECORD_WORDS * 4);
-  new Int32Array(memory)[CAPACITY] = capacity;
+  const words = new Int32Array(memory);
+  words[CAPACITY] = capacity;
+  words[RING] = isRing ? 1 : 0;
   return memory;
 }
 
-/** What a timeline holds at this moment, by number, and how many records it did not take. */
+/** The number of the next record. */
+export function nextRecord(memory: SharedArrayBuffer): number {
+  return Atomics.load(new Int32Array(memory), NEXT);
+}
+
+/** What a timeline holds at this moment, by number, and how many records it has not. */
 export function spans(memory: SharedArrayBuffer): { readonly spans: Span[]; readonly dropped: number } {
   const words = new Int32Array(memory);
-  const floats = new Float64Array(memory);
-  const claimed = Atomics.load(words, NEXT);
-  const count = Math.min(claimed, words[CAPACITY] as number);
+  const next = nextRecord(memory);
+  const count = Math.min(next >>> 0, words[CAPACITY] as number);
+  const first = words[RING] === 1 ? (next - count) | 0 : 0;
+  const at = (i: number): number => (1 + placeOf((first + i) | 0, words)) * RECORD_WORDS;
+  return { spans: read(words, first, count, at), dropped: (next >>> 0) - count };
+}
+
+/** Records of a ring, as they lie there: `words` has RECORD_WORDS for each, from number `first` on. */
+export interface RawSpans {
+  readonly words: Int32Array;
+  readonly first: number;
+  readonly dropped: number;
+}
+
+/** What a ring holds at this moment from number `since` on. */
+export function copySpans(memory: SharedArrayBuffer, since: number): RawSpans {
+  const words = new Int32Array(memory);
+  const capacity = words[CAPACITY] as number;
+  const next = nextRecord(memory);
+  const all = (next - since) >>> 0;
+  const count = Math.min(all, capacity);
+  const first = (next - count) | 0;
+  const copy = new Int32Array(count * RECORD_WORDS);
+  const place = placeOf(first, words);
+  const before = Math.min(count, capacity - place);
+  const range = (from: number, records: number): Int32Array =>
+    words.subarray((1 + from) * RECORD_WORDS, (1 + from + records) * RECORD_WORDS);
+  copy.set(range(place, before));
+  copy.set(range(0, count - before), before * RECORD_WORDS);
+  return { words: copy, first, dropped: all - count };
+}
+
+/** What `copySpans` has copied. */
+export function readSpans({ words, first }: RawSpans): Span[] {
+  return read(words, first, words.length / RECORD_WORDS, (i) => i * RECORD_WORDS);
+}
+
+/** `count` records from number `first` on; `at` says where each lies. */
+function read(words: Int32Array, first: number, count: number, at: (i: number) => number): Span[] {
+  const floats = new Float64Array(words.buffer, words.byteOffset, words.length >>> 1);
   const found: Span[] = [];
-  for (let record = 0; record < count; record++) {
-    const word = (i: number): number => words[(1 + record) * RECORD_WORDS + i] as number;
-    const float = (i: number): number => floats[((1 + record) * RECORD_WORDS) / 2 + i] as number;
-    const kind = Atomics.load(words, (1 + record) * RECORD_WORDS + KIND);
-    if (kind === 0) continue; // claimed, not written yet
+  for (let i = 0; i < count; i++) {
+    const record = (first + i) | 0;
+    const word = (offset: number): number => words[at(i) + offset] as number;
+    const float = (offset: number): number => floats[at(i) / 2 + offset] as number;
+    const kind = Atomics.load(words, at(i) + KIND);
+    if (kind === 0 || word(NUMBER) !== record) continue; // claimed, not written yet; or written over
     found.push({
       record,
       kind,
-      ended: Atomics.load(words, (1 + record) * RECORD_WORDS + ENDED) === 1,
+      ended: Atomics.load(words, at(i) + ENDED) === 1,
       lane: word(LANE),
       parent: word(PARENT),
       child: word(CHILD),
@@ -103,16 +168,25 @@ export function spans(memory: SharedArrayBuffer): { readonly spans: Span[]; read
       endNs: float(END),
       gas: float(GAS),
       gasUsed: float(GAS_USED),
+      run: word(RUN),
     });
   }
-  return { spans: found, dropped: claimed - count };
+  return found;
+}
+
+function placeOf(record: number, words: Int32Array): number {
+  return words[RING] === 1 ? record & ((words[CAPACITY] as number) - 1) : record;
 }
 
 /** What one thread appends. Its kernel tells it of activations, its worker of everything else. */
-export class Lane implements Tracer {
+export class Lane implements Tracer, ItemLog {
   readonly #words: Int32Array;
   readonly #floats: Float64Array;
   readonly #self: number;
+  /** The number of the block that the thread works for. */
+  run = 0;
+  /** When the item of a loop began that runs now. */
+  #loopBegan = 0;
   /** Records that have not ended, the innermost last; NO_RECORD: one that was not taken. */
   readonly #open: number[] = [];
   /** Of the activation that begins next. */
@@ -135,17 +209,52 @@ export class Lane implements Tracer {
   ascend(): void {}
   call(): void {}
   grow(): void {}
-  item(): void {}
+
+  beginItem(): void {
+    this.#loopBegan = nowNs();
+  }
+
+  item(item: number, fault: number, gasUsed: number): void {
+    this.#add(SPAN_LOOP, item, 0, fault, this.#loopBegan, gasUsed);
+  }
 
   begin(gas: number, program: string): void {
     const record = this.open(SPAN_ACTIVATION, this.#parent, this.#child);
     if (record === NO_RECORD) return;
-    this.#words[(1 + record) * RECORD_WORDS + PROGRAM] = Number.parseInt(program.slice(0, 8), 16);
-    this.#floats[((1 + record) * RECORD_WORDS) / 2 + GAS] = gas;
+    const at = this.#at(record);
+    this.#words[at + PROGRAM] = Number.parseInt(program.slice(0, 8), 16);
+    this.#floats[at / 2 + GAS] = gas;
   }
 
   end(status: number, fault: number, gasUsed: number): void {
     this.close(status, fault, gasUsed);
+  }
+
+  // ---- for windows of items -------------------------------------------------------------------------------
+
+  now(): number {
+    return nowNs();
+  }
+
+  executed(item: number, incarnation: number, end: number, since: number): void {
+    this.#add(SPAN_ITEM, item, incarnation, end, since);
+  }
+
+  validated(item: number, incarnation: number, valid: boolean, since: number): void {
+    this.#add(SPAN_VALIDATION, item, incarnation, valid ? 0 : 1, since);
+  }
+
+  idle(since: number): void {
+    this.#add(SPAN_IDLE, -1, 0, 0, since);
+  }
+
+  /** Something that has ended. */
+  #add(kind: number, item: number, status: number, fault: number, since: number, gasUsed = 0): void {
+    const parent = this.current;
+    const record = this.#claim();
+    if (record === NO_RECORD) return;
+    this.#write(record, kind, parent, item, since);
+    this.#finish(record, status, fault, gasUsed);
   }
 
   // ---- for the worker -------------------------------------------------------------------------------------
@@ -167,25 +276,43 @@ export class Lane implements Tracer {
     const record = this.#claim();
     this.#open.push(record);
     if (record === NO_RECORD) return record;
-    const at = (1 + record) * RECORD_WORDS;
-    this.#words[at + LANE] = this.#self;
-    this.#words[at + PARENT] = parent;
-    this.#words[at + CHILD] = child;
-    this.#floats[at / 2 + BEGIN] = nowNs();
-    Atomics.store(this.#words, at + KIND, kind);
+    this.#write(record, kind, parent, child, nowNs());
     return record;
+  }
+
+  #write(record: number, kind: number, parent: number, child: number, beginNs: number): void {
+    const at = this.#at(record);
+    const words = this.#words;
+    Atomics.store(words, at + KIND, 0);
+    words[at + ENDED] = 0;
+    words[at + LANE] = this.#self;
+    words[at + PARENT] = parent;
+    words[at + CHILD] = child;
+    words[at + RUN] = this.run;
+    this.#floats[at / 2 + BEGIN] = beginNs;
+    Atomics.store(words, at + NUMBER, record);
+    Atomics.store(words, at + KIND, kind);
   }
 
   /** What was opened last has ended. */
   close(status = 0, fault = 0, gasUsed = 0): void {
     const record = this.#open.pop() as number;
-    if (record === NO_RECORD) return;
-    const at = (1 + record) * RECORD_WORDS;
+    if (record !== NO_RECORD) this.#finish(record, status, fault, gasUsed);
+  }
+
+  #finish(record: number, status: number, fault: number, gasUsed: number): void {
+    const at = this.#at(record);
+    // A ring may have gone round meanwhile.
+    if (Atomics.load(this.#words, at + NUMBER) !== record) return;
     this.#words[at + STATUS] = status;
     this.#words[at + FAULT] = fault;
     this.#floats[at / 2 + GAS_USED] = gasUsed;
     this.#floats[at / 2 + END] = nowNs();
     Atomics.store(this.#words, at + ENDED, 1);
+  }
+
+  #at(record: number): number {
+    return (1 + placeOf(record, this.#words)) * RECORD_WORDS;
   }
 
   /** The record that was opened last and has not ended, NO_RECORD: none. */
@@ -205,10 +332,12 @@ export class Lane implements Tracer {
 
   #claim(): number {
     const record = Atomics.add(this.#words, NEXT, 1);
+    if (this.#words[RING] === 1) return record;
     return record < (this.#words[CAPACITY] as number) ? record : NO_RECORD;
   }
 }
 
-function nowNs(): number {
+/** The clock of all timelines. */
+export function nowNs(): number {
   return Number(process.hrtime.bigint());
 }

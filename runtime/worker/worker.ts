@@ -237,10 +237,12 @@ class Worker implements Jobs {
       process: () => [...this.#path],
       wanted: () => Atomics.load(reported, 1) === 1,
       loops: () => Atomics.load(reported, 2) === 1,
-      report: (report) => {
+      report: (report, touched) => {
         Atomics.add(reported, 0, 1);
-        parentPort?.postMessage({ report, run: this.#run });
+        parentPort?.postMessage({ report, touched, run: this.#run });
       },
+      span: () => this.#lane?.current ?? NO_RECORD,
+      log: this.#lane,
     });
     return this.#runner;
   }
@@ -300,13 +302,19 @@ class Worker implements Jobs {
       this.#nested--;
       this.#entry = outer;
       this.#path = path;
-      this.#run = block;
+      this.#enter(block);
     }
+  }
+
+  /** What runs from here on is for this block. */
+  #enter(run: number): void {
+    this.#run = run;
+    if (this.#lane !== null) this.#lane.run = run;
   }
 
   #do(entry: number): Ref {
     const job = this.#board.job(entry);
-    this.#run = job.run;
+    this.#enter(job.run);
     const heap = this.#heap;
     if (job.kind === JOB_COLLECT) {
       this.#lane?.open(SPAN_COLLECTION);

@@ -188,6 +188,14 @@ test("processes, memory, differences and traces of blocks", async () => {
     assert.equal(inspect(path, "trace", "1").stdout.trim().split("\n").length, events.length);
     assert.equal(inspect(path, "trace", "--faults").stdout, "nothing faulted\n");
     refuses(inspect(path, "trace", "0"), 2, /no parent to run it from/);
+    assert.match(inspect(path, "recording").stdout, /nothing was recorded/);
+    const recorded = inspect(path, "recording", "1");
+    assert.deepEqual([recorded.status, recorded.stderr], [0, ""]);
+    assert.match(recorded.stdout, /^block 1 [0-9a-f]{64}, run once more for this\n/);
+    assert.match(recorded.stdout, /thread +activations +items/);
+    assert.equal(JSON.parse(inspect(path, "recording", "1", "--again", "--json").stdout).source, "again");
+    refuses(inspect(path, "recording", "1", "--failed"), 2, /no attempt at block 1 that failed/);
+    refuses(inspect(path, "recording", "soon"), 2, /a block is named by its height/);
   });
 });
 

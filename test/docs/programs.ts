@@ -174,6 +174,7 @@ await runtime.close();`,
     block("const sequencer = await sequence"),
   ),
 
+  program("docs/observing.md", { files: { "counter.ts": COUNTER } }, (block) => block("readRecording(")),
   program("docs/observing.md", { files: { "counter.ts": COUNTER } }, (block) =>
     block("metricsText(runtime)").replaceAll("9464", String(30_000 + (process.pid % 20_000))),
   ),

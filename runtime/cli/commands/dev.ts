@@ -26,6 +26,7 @@ export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
     program,
     setup,
     ...(options.store !== undefined && { store: options.store }),
+    record: options.record,
     ...(options.signed && { authenticate: signed({ chain: TEST_CHAIN }) }),
   });
   let current = program;

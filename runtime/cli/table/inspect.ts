@@ -82,6 +82,22 @@ export const INSPECT = {
 The store must hold the parent of the block too. No other process may have it open for writing.`,
     example: "inspect state trace 8 --app contracts/bank.ts",
   },
+  "inspect recording": {
+    summary: "lists how blocks ran that were recorded, or shows it of one",
+    arguments: {
+      DIR,
+      BLOCK: { about: "by height or id; default: all that were recorded are listed", optional: true },
+    },
+    options: {
+      failed: { about: "the latest attempt at that height that failed" },
+      again: { about: "runs the block once more for it, whether it was recorded or not" },
+      workers: { about: "with how many threads it runs again", value: "N", range: [1, 64] },
+    },
+    about: `A runtime records with the option "record", stillpoint dev with --record. A block that was not
+recorded is run once more, from its parent, which the store must hold; no other process may have it open for
+writing then. --json prints what stillpoint/debug names BlockRecording.`,
+    example: "inspect state recording 8",
+  },
   "inspect proof": {
     summary: "proves what bytes a process has, to anybody who knows the block's id",
     arguments: {

@@ -113,6 +113,7 @@ export class ItemLoop {
     const { shadow } = slot;
     const length = inputs.length(item);
     if (counting) work.items++;
+    this.#tracer?.beginItem();
     const ran = activation.runItem(start.entry, length, limit, () => deliver(this.#heap, inputs, item, slot));
     if (ran === abi.FAULT_NONE && activation.children.isTouched) this.#join();
     shadow.measure();

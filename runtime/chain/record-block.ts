@@ -1,0 +1,130 @@
+/** Recordings for those who look at them: what was recorded, or the same of a block that runs once more. */
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { badArgument, checkNames, flag, integer } from "../arguments.ts";
+import { assert, UsageError } from "../errors.ts";
+import { type Recordings, StoredRecordings } from "../record/recorder.ts";
+import { directoryOf } from "../record/segments.ts";
+import type { BlockRecording } from "../record/shapes.ts";
+import type { Block } from "./block.ts";
+import type { Chain } from "./chain.ts";
+import { HEAP_BYTES_LIMIT } from "./options.ts";
+import { openReader } from "./reader.ts";
+import { Runtime } from "./runtime.ts";
+
+/**
+ * What was recorded by a runtime with the option "record": of one that is open, or of the store in a
+ * directory, also while a runtime writes to it. There may be nothing.
+ *
+ * @throws UsageError (BAD_ARGUMENT, NO_RECORDING: that runtime does not record)
+ * @example
+ * ```ts
+ * const recorded = await Runtime.open({ root: await compileGuest("root.ts"), record: true });
+ * await recorded.produce(Uint8Array.of(1));
+ * const recordings = await readRecording(recorded);
+ * console.log(recordings.entries().length, recordings.read(1).failure); // 1 null
+ * await recorded.close();
+ * ```
+ */
+export async function readRecording(source: string | Runtime): Promise<Recordings> {
+  if (typeof source === "string") return new StoredRecordings(directoryOf(source));
+  if (!(source instanceof Runtime)) throw badArgument("source", source, "a store's directory, or a Runtime");
+  const { recorder } = source.engine;
+  if (recorder === null)
+    throw new UsageError("NO_RECORDING", 'the runtime does not record: open it with the option "record"');
+  await recorder.flush();
+  return recorder.recordings;
+}
+
+/** Options of `recordBlock`. */
+export interface RecordBlockOptions {
+  /** Worker threads. Default: as for `Runtime.open`. */
+  readonly workers?: number;
+  /**
+   * Whether all items run in parallel that can, whatever it costs: then each has its accesses. Default true;
+   * else as the runner decides.
+   */
+  readonly parallel?: boolean;
+}
+
+/**
+ * The recording of a block that runs once more for it, in a runtime of its own: from its parent, which must
+ * be retained, and its input. `source` is "again".
+ *
+ * @throws UsageError (NOT_RETAINED, BAD_OPTION); as `Runtime.open`
+ * @example
+ * ```ts
+ * await runtime.produce(Uint8Array.of(1));
+ * const { source, id } = await recordBlock(runtime, 1);
+ * console.log(source, id === runtime.head.id); // again true
+ * ```
+ */
+export async function recordBlock(
+  source: string | Runtime,
+  block: number | string | Block,
+  options: RecordBlockOptions = {},
+): Promise<BlockRecording> {
+  checkNames(options, ["workers", "parallel"]);
+  const workers = options.workers === undefined ? {} : { workers: integer(options, "workers", 1, 1, 256) };
+  const force = options.parallel === undefined || flag(options, "parallel");
+  if (typeof source === "string") {
+    await using reader = await openReader(source);
+    return runAgain(source, reader, blockOf(reader, block), { ...workers, debug: { force } });
+  }
+  const found = blockOf(source, block);
+  const directory = await mkdtemp(join(tmpdir(), "stillpoint-record-"));
+  try {
+    const branch = await source.fork({ at: parentOf(source, found), store: join(directory, "store") });
+    await branch.close();
+    return await runAgain(join(directory, "store"), source, found, { ...workers, debug: { force } });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+type How = Pick<Parameters<typeof Runtime.open>[0], "workers" | "debug">;
+
+async function runAgain(store: string, chain: Chain, block: Block, how: How): Promise<BlockRecording> {
+  const parent = parentOf(chain, block);
+  const { metadata, ...input } = chain.input(block);
+  await using runtime = await Runtime.open({
+    ...how,
+    from: { store, block: parent.id },
+    views: 0,
+    heapBytes: HEAP_BYTES_LIMIT,
+    record: { limitBytes: HEAP_BYTES_LIMIT },
+  });
+  const made = await runtime.produce(metadata, input);
+  assert(made.root === block.root, "recording: the block came out differently");
+  const recording = (await readRecording(runtime)).read(made.id);
+  assert(recording !== null, "recording: the block was not recorded");
+  const { height, id } = block;
+  // Its own chain counts from the parent on.
+  const batches = recording.batches.map(({ report, ...batch }) => ({
+    ...batch,
+    report: { ...report, block: { height, parent: parent.id, id } },
+  }));
+  return { ...recording, source: "again", height, id, parent: parent.id, batches };
+}
+
+function blockOf(chain: Chain, block: number | string | Block): Block {
+  const named = typeof block === "object" ? block.id : block;
+  const found =
+    typeof named === "number"
+      ? chain.blocks().find(({ height }) => height === named)
+      : chain.retained().find(({ id }) => id === named);
+  if (found !== undefined) return found;
+  throw new UsageError("NOT_RETAINED", `block ${named} is not retained`, { block: named });
+}
+
+function parentOf(chain: Chain, { height, parent }: Block): Block {
+  const found = chain.retained().find(({ id }) => id === parent);
+  if (found !== undefined && height > 0) return found;
+  const text =
+    height === 0
+      ? "block 0 has no parent to run it from: take a later one"
+      : `block ${height - 1}, on which block ${height} was made, is not retained any more`;
+  throw new UsageError("NOT_RETAINED", text, { height: height - 1 });
+}
