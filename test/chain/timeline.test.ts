@@ -96,7 +96,7 @@ test("threads that help with a batch are in the timeline, and no block depends o
   const input = (item: number) => new Uint8Array(Uint32Array.of(2000, 2, item % 90, item % 70).buffer);
   const items = Array.from({ length: 1500 }, (_, item) => ({ input: input(item), gas: 1_000_000 }));
   const ids: string[][] = [];
-  for (const timeline of [10_000, 0]) {
+  for (const timeline of [1 << 18, 0]) {
     const runtime = await openBatches(payments, {
       workers: 2,
       debug: { force: true, timelineRecords: timeline },
