@@ -1,9 +1,9 @@
 /** Stacks of guests: the functions that were running when a fault came, with names and source lines. */
 
 import { badArgument } from "../arguments.ts";
-import type { Frame, Lost, RawEvent, RawFrame, RawLost, TraceEvent } from "../kernel/trace.ts";
+import type { ByteRange, Frame, Lost, RawEvent, RawFrame, RawLost, TraceEvent } from "../kernel/trace.ts";
 import { Positions } from "../program/source-map/positions.ts";
-import { globalOf, isOfLibrary, type Place, sourceOf } from "../program/source-map/sources.ts";
+import { globalOf, isOfLibrary, type Place, type Scratch, scratchOf, sourceOf } from "../program/source-map/sources.ts";
 import type { Trace, View } from "./results.ts";
 
 /** The events with their stacks in terms of the originals; `programs` has their bytes by hash. */
@@ -62,21 +62,22 @@ export function placed(
     const known = positions.get(program);
     const stack = known === undefined ? [] : framesOf(known, event.stack);
     if (event.what === "end") return { ...event, stack };
-    return { ...event, stack, lost: lostOf(event.lost, (word) => nameOf(program, word)) };
+    const scratch = known === undefined ? [] : scratchOf(known.program);
+    return { ...event, stack, lost: lostOf(event.lost, (word) => nameOf(program, word), scratch) };
   });
 }
 
 /**
- * Globals by name, and so many ranges of memory. Left out are globals of the library, and what the item has
- * allocated, from the end of the heap as it was on: nobody else can know of it.
+ * Globals by name, and so many ranges of memory. Left out are globals and scratch of libraries, and what the
+ * item has allocated, from the end of the heap as it was on: nobody else can know of it.
  */
-function lostOf(lost: readonly RawLost[], nameOf: (word: number) => string): Lost[] {
+function lostOf(lost: readonly RawLost[], nameOf: (word: number) => string, scratch: Scratch): Lost[] {
   const named = lost.flatMap((one) => ("global" in one ? [{ ...one, name: nameOf(one.global) }] : []));
   const heapFrom = named.find(({ name }) => name === HEAP_POINTER)?.before ?? Number.POSITIVE_INFINITY;
   const ranges = lost.flatMap((one) => {
     if (!("address" in one)) return [];
     const length = Math.min(one.length, heapFrom - one.address);
-    return length > 0 ? [{ address: one.address, length }] : [];
+    return length > 0 ? outside(scratch, { address: one.address, length }) : [];
   });
   const isTruncated = ranges.length > LOST_LIMIT || lost.some((one) => "truncated" in one);
   return [
@@ -86,12 +87,24 @@ function lostOf(lost: readonly RawLost[], nameOf: (word: number) => string): Los
   ];
 }
 
+/** What of a range lies in none of these. */
+function outside(scratch: Scratch, { address, length }: ByteRange): ByteRange[] {
+  for (const [from, bytes] of scratch) {
+    const [end, to] = [address + length, from + bytes];
+    if (from >= end || to <= address) continue;
+    const before = { address, length: from - address };
+    const after = { address: to, length: end - to };
+    return [before, after].flatMap((part) => (part.length > 0 ? outside(scratch, part) : []));
+  }
+  return [{ address, length }];
+}
+
 /** Those of whose functions or globals the events tell. */
 function programsToExplain(events: readonly RawEvent[]): Set<string> {
   const told = eachWithProgram(events).filter(
     ({ event }) =>
       ("stack" in event && event.stack.length > 0) ||
-      (event.what === "item" && event.lost.some((lost) => "global" in lost)),
+      (event.what === "item" && event.lost.length > 0),
   );
   return new Set(told.map(({ program }) => program));
 }

@@ -4,7 +4,9 @@
  */
 
 import { relative, resolve } from "node:path";
+import type { Transform } from "assemblyscript/asc";
 import { UsageError } from "../errors.ts";
+import { SCRATCH_FIELD, type Scratch } from "../program/source-map/sources.ts";
 import { type Read, type Request, readsOf, readText, sha256, toPosix } from "./sources.ts";
 
 const LENGTHS_BYTES = 8;
@@ -26,6 +28,8 @@ export interface Compiled {
 export async function runAsc(request: Request): Promise<Compiled & { readonly reads: Read[] }> {
   const { source, base, name: entry, flags } = request;
   const asc = await import("assemblyscript/asc");
+  const { ScratchFinder } = await import("./scratch.ts");
+  const scratch = new ScratchFinder();
   const seen = new Map<string, string | null>();
   let code: Uint8Array | undefined;
   let map = "";
@@ -47,9 +51,11 @@ export async function runAsc(request: Request): Promise<Compiled & { readonly re
     },
     writeFile: (path: string, contents: string | Uint8Array) => {
       if (typeof contents !== "string") code = contents;
-      else if (path.endsWith(".map")) map = withoutContents(contents);
+      else if (path.endsWith(".map")) map = contents;
     },
     listFiles: () => [],
+    // Of a transform that is given here asc uses its steps alone.
+    transforms: [scratch as unknown as Transform],
   });
   if (result.error || !code) {
     const text = diagnostics.trim() || (result.error?.stack ?? "no output");
@@ -58,13 +64,14 @@ export async function runAsc(request: Request): Promise<Compiled & { readonly re
       diagnostics: text,
     });
   }
+  if (map !== "") map = withScratch(map, scratch.found);
   return { code, map, warnings: diagnostics.trim(), reads: readsOf(seen) };
 }
 
-/** A source map without the texts of the sources, which are most of it. */
-function withoutContents(map: string): string {
+/** A source map without the texts of the sources, which are most of it, and with the scratch of libraries. */
+function withScratch(map: string, scratch: Scratch): string {
   const { sourcesContent: _, ...rest } = JSON.parse(map);
-  return JSON.stringify(rest);
+  return JSON.stringify({ ...rest, [SCRATCH_FIELD]: scratch });
 }
 
 /** As it is kept: u32 length of the module · u32 length of the map · module · source map · warnings. */

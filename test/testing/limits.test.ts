@@ -181,6 +181,35 @@ test("globals that an item changes in vain have names, and more ranges than are 
   assert.deepEqual(idle?.lost, []);
 });
 
+const LIBRARIES = `import { Ed25519, Keccak256, Secp256k1 } from "stillpoint/guest/crypto";
+import { Item, Sha256 } from "stillpoint/guest";
+export const STATE_BYTES: u32 = 1 << 16;
+const own: usize = memory.data(32, 8);
+/** Item */
+export function hashes(n: i64): i64 {
+  Sha256.hash(Item.input, <u32>n, own);
+  Keccak256.hash(Item.input, <u32>n, own);
+  const signed = Secp256k1.verify(Item.input, Item.input, Item.input + 32, Item.input);
+  return signed || Ed25519.verify(Item.input, Item.input, 3, Item.input + 64) ? 1 : 0;
+}
+export function place(x: i64): i64 {
+  return own;
+}
+`;
+
+test("what the libraries write for themselves is not told; what they write for the author is", async () => {
+  const file = join(project({ "app.ts": LIBRARIES }), "app.ts");
+  const tested = await TestProcess.open(await compileGuest(file));
+  const own = Number(tested.call("place"));
+  const [hashed] = tested.batch("hashes", [Uint8Array.from({ length: 96 }, (_, at) => at + 1)]);
+  assert.equal(hashed?.fault, "none");
+  assert.ok(hashed.lost.length > 0, "the author's are told");
+  for (const lost of hashed.lost) {
+    assert.ok("address" in lost, "no global, and not too many");
+    assert.ok(lost.address >= own && lost.address + lost.length <= own + 32, "of the author's alone");
+  }
+});
+
 const CONTRACT = `import { contract, transaction, view } from "stillpoint/guest";
 let seen: u32 = 0;
 @contract class App {

@@ -32,7 +32,7 @@ const counting = COUNTING;
 const SHORT_BYTES = 256;
 const RESULT = AUX_RESULT / 4;
 /** Ranges of private memory that are collected for a trace: scratch is among them. */
-const RAW_LOST_LIMIT = 64;
+const RAW_LOST_LIMIT = 512;
 
 /** Runs the start function, if it has not run, and pays for what it changed. The batch, or the fault. */
 export function beginBatch(heap: Heap, activation: Activation): Batch | number {

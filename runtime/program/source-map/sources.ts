@@ -25,11 +25,18 @@ export interface Sources {
   readonly named?: Uint8Array;
 }
 
+/** Where libraries have scratch: address and length of each stretch, in bytes. */
+export type Scratch = readonly (readonly [address: number, length: number])[];
+
+/** The field of a source map in which `compileGuest` keeps it; those that begin with "x_" are free to use. */
+export const SCRATCH_FIELD = "x_stillpoint_scratch";
+
 interface Known {
   readonly sources: Sources;
   readonly named: Uint8Array;
   /** Made when it is asked. */
   map: SourceMap | null;
+  scratch: Scratch | null;
 }
 
 /** How far before an instruction the source of another one still tells where it is. */
@@ -55,7 +62,7 @@ export function addSources(program: Uint8Array, sources: Sources): void {
   }
   const { map, named = program } = sources;
   if (map !== undefined) parse(map);
-  known.set(keyOf(programHash(program)), { sources, named, map: null });
+  known.set(keyOf(programHash(program)), { sources, named, map: null, scratch: null });
 }
 
 /** What this process was told of a program. */
@@ -104,6 +111,14 @@ export function sourceOf(
 export function globalOf({ hash, bytes }: Program, word: number): string {
   const index = savedGlobals(bytes)[word] ?? -1;
   return nameOf(known.get(keyOf(hash))?.named ?? bytes, index, GLOBAL_NAMES) ?? `global ${index}`;
+}
+
+/** Where the libraries in a program have scratch, as far as its compiler has told. */
+export function scratchOf({ hash }: Program): Scratch {
+  const found = known.get(keyOf(hash));
+  if (found?.sources.map === undefined) return [];
+  found.scratch ??= JSON.parse(found.sources.map)[SCRATCH_FIELD] ?? [];
+  return found.scratch as Scratch;
 }
 
 /** The last place from `start` to `offset` that is not of a library. */

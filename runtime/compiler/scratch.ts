@@ -1,0 +1,68 @@
+/**
+ * Where libraries keep their scratch: the address and the length of each `memory.data(length, align)` to which
+ * they give a name. A trace leaves it out of what an item has changed in vain (chain/stack.ts).
+ *
+ * Once optimised, a module has neither the names nor the segments of zeros, so that it is read before.
+ */
+
+import type { Transform } from "assemblyscript/asc";
+import binaryen from "assemblyscript/binaryen";
+import type { Scratch } from "../program/source-map/sources.ts";
+
+const LIBRARY = "~lib/";
+/** Zeros; with values it is a table of constants. */
+const ZEROS = /^memory\.data\(/;
+
+type Program = Transform["program"];
+
+/** What is used of a module of binaryen's; its own types are of another version. */
+interface UnoptimisedModule {
+  getGlobal(name: string): number;
+  getNumDataSegments(): number;
+  getDataSegmentByIndex(index: number): number;
+  getDataSegmentInfo(segment: number): {
+    readonly offset: number;
+    readonly data: { readonly byteLength: number };
+  };
+}
+
+/** Notes it in two steps of asc's. */
+export class ScratchFinder {
+  #program: Program | null = null;
+  found: Scratch = [];
+
+  /** All files have been parsed. */
+  afterInitialize(program: Program): void {
+    this.#program = program;
+  }
+
+  /** The module is complete, and not optimised yet. */
+  afterCompile(module: UnoptimisedModule): void {
+    const lengths = new Map<number, number>();
+    for (let i = 0; i < module.getNumDataSegments(); i++) {
+      const { offset, data } = module.getDataSegmentInfo(module.getDataSegmentByIndex(i));
+      lengths.set(offset, data.byteLength);
+    }
+    this.found = [...namesOf(this.#program as Program)].flatMap((name) => {
+      const address = valueOf(module.getGlobal(name));
+      const length = lengths.get(address);
+      return length === undefined ? [] : [[address, length] as const];
+    });
+  }
+}
+
+/** Of the globals that libraries begin with a stretch of zeros. */
+function* namesOf(program: Program): Generator<string> {
+  for (const [name, element] of program.elementsByName) {
+    if (!name.startsWith(LIBRARY)) continue;
+    const { initializerNode } = element as { initializerNode?: { readonly range: object } | null };
+    if (initializerNode && ZEROS.test(initializerNode.range.toString())) yield name;
+  }
+}
+
+/** The value of a constant global; NaN for any other, and for one that is not used, which is none: 0. */
+function valueOf(global: number): number {
+  if (global === 0) return Number.NaN;
+  const { value } = binaryen.getExpressionInfo(binaryen.getGlobalInfo(global).init) as { value?: unknown };
+  return typeof value === "number" ? value : Number.NaN;
+}
