@@ -3,7 +3,14 @@
 import { badArgument } from "../arguments.ts";
 import type { ByteRange, Frame, Lost, RawEvent, RawFrame, RawLost, TraceEvent } from "../kernel/trace.ts";
 import { Positions } from "../program/source-map/positions.ts";
-import { globalOf, isOfLibrary, type Place, type Scratch, scratchOf, sourceOf } from "../program/source-map/sources.ts";
+import {
+  globalOf,
+  isOfLibrary,
+  type Place,
+  type Scratch,
+  scratchOf,
+  sourceOf,
+} from "../program/source-map/sources.ts";
 import type { Trace, View } from "./results.ts";
 
 /** The events with their stacks in terms of the originals; `programs` has their bytes by hash. */
@@ -103,8 +110,7 @@ function outside(scratch: Scratch, { address, length }: ByteRange): ByteRange[] 
 function programsToExplain(events: readonly RawEvent[]): Set<string> {
   const told = eachWithProgram(events).filter(
     ({ event }) =>
-      ("stack" in event && event.stack.length > 0) ||
-      (event.what === "item" && event.lost.length > 0),
+      ("stack" in event && event.stack.length > 0) || (event.what === "item" && event.lost.length > 0),
   );
   return new Set(told.map(({ program }) => program));
 }
@@ -126,9 +132,10 @@ function framesOf(positions: Positions, stack: readonly RawFrame[]): Frame[] {
   const abort = stack[0]?.[2];
   // asc gives the call of `abort` no place of its own: the map has that of what made its text.
   if (first === undefined || abort === undefined) return frames;
-  const { source } = first;
-  const isAuthors = source !== null && isOfLibrary(abort) && !isOfLibrary(source);
-  frames[0] = { ...first, source: abort, ...(isAuthors ? { callSite: source } : {}) };
+  const { name, functionIndex, offset, source, callSite } = first;
+  const authors = source === null || isOfLibrary(source) ? callSite : source;
+  const isTold = authors !== undefined && isOfLibrary(abort);
+  frames[0] = { name, functionIndex, offset, source: abort, ...(isTold ? { callSite: authors } : {}) };
   return frames;
 }
 

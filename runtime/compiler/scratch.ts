@@ -44,7 +44,7 @@ export class ScratchFinder {
       lengths.set(offset, data.byteLength);
     }
     this.found = [...namesOf(this.#program as Program)].flatMap((name) => {
-      const address = valueOf(module.getGlobal(name));
+      const address = addressOf(module.getGlobal(name));
       const length = lengths.get(address);
       return length === undefined ? [] : [[address, length] as const];
     });
@@ -61,7 +61,7 @@ function* namesOf(program: Program): Generator<string> {
 }
 
 /** The value of a constant global; NaN for any other, and for one that is not used, which is none: 0. */
-function valueOf(global: number): number {
+function addressOf(global: number): number {
   if (global === 0) return Number.NaN;
   const { value } = binaryen.getExpressionInfo(binaryen.getGlobalInfo(global).init) as { value?: unknown };
   return typeof value === "number" ? value : Number.NaN;

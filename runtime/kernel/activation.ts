@@ -378,7 +378,7 @@ export class Activation {
     if (this.isItem && !isObserved()) exitGuest(abi.FAULT_ABORT);
     const text = readString(this.slot, message, ABORT_TEXT_LIMIT);
     const where = readString(this.slot, file, ABORT_TEXT_LIMIT);
-    this.abortText = where === "" ? text : `${text} in ${where}`;
+    this.abortText = [text, where === "" ? "" : `in ${where}`].filter((part) => part !== "").join(" ");
     const named = where !== "" && this.abortLine > 0;
     this.#abortPlace = named ? { file: where, line: this.abortLine, column: this.abortColumn } : null;
     exitGuest(abi.FAULT_ABORT);

@@ -43,6 +43,19 @@ test("gas", () => {
 });
 `;
 
+test("a name that no test has is a failure, and one that some have runs these alone", () => {
+  write("test/names.test.ts", `${HEAD}\ntest("alpha", () => {});\ntest("beta", () => {});\n`);
+  const run = (...args: string[]) => stillpoint("test", "test/names.test.ts", ...args);
+  const beta = run("--name", "bet", "--json");
+  assert.deepEqual([beta.status, beta.stderr], [0, ""]);
+  assert.deepEqual(JSON.parse(beta.stdout.trim().split("\n").at(-1) as string).passed, 1);
+  const none = run("--name", "gamma");
+  assert.deepEqual(
+    [none.status, none.stderr.trim()],
+    [1, "no test has a name that matches --name, a part of a name or a /regular expression/"],
+  );
+});
+
 test("a gas snapshot is written when asked for, and then holds the program to it", () => {
   write("test/gas.test.ts", GAS);
   const run = (...args: string[]) => stillpoint("test", "test/gas.test.ts", "--json", ...args);

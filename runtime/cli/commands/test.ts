@@ -7,15 +7,24 @@ import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
 import { EXIT_FAILED, EXIT_OK } from "../terminal.ts";
 
-const REPORTER = new URL(`../reporter.${import.meta.url.endsWith(".ts") ? "ts" : "js"}`, import.meta.url);
+const ENDING = import.meta.url.endsWith(".ts") ? "ts" : "js";
+const reporter = (name: string): string => new URL(`../${name}.${ENDING}`, import.meta.url).href;
+
+/** A reporter, and where it writes to. */
+const reporting = (name: string, to: "stdout" | "stderr"): string[] => [
+  `--test-reporter=${name}`,
+  `--test-reporter-destination=${to}`,
+];
 
 export const test: Handler<Spec<"test">> = async ({ args, options, json }) => {
   const { watch, name, "update-gas": updatesGas } = options;
   const words = [
     "--test",
     ...(watch ? ["--watch"] : []),
-    ...(name === undefined ? [] : [`--test-name-pattern=${name}`]),
-    ...(json ? [`--test-reporter=${REPORTER.href}`, "--test-reporter-destination=stdout"] : []),
+    ...reporting(json ? reporter("reporter") : "spec", "stdout"),
+    ...(name === undefined
+      ? []
+      : [`--test-name-pattern=${name}`, ...reporting(reporter("matching"), "stderr")]),
     ...args.FILE,
   ];
   const env = updatesGas ? { ...process.env, [UPDATE_GAS]: "1" } : process.env;
