@@ -126,7 +126,7 @@ const LAYERS: Record<string, readonly string[]> = {
     ...["runtime/proof", "runtime/store", "runtime/worker", "runtime/batch", "runtime/record"],
   ],
   "runtime/typed": ["base", "runtime/program"],
-  "runtime/compiler": ["base", "runtime/typed"],
+  "runtime/compiler": ["base", "runtime/typed", "runtime/program/source-map/sources.ts"],
   "runtime/compile.ts": ["base", "syscalls", "runtime/program", "runtime/typed", "runtime/compiler"],
   "runtime/app": [
     ...["base", "syscalls", "runtime/index.ts", "runtime/compile.ts", "runtime/typed", "runtime/program"],

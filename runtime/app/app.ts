@@ -9,6 +9,7 @@
  * block, whatever its bytes are.
  */
 
+import { badOption } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Block, Candidate, ForkOptions, Runtime } from "../index.ts";
 import type { AddressLike, Call, Contracts, Outcome, Query, Transaction } from "../typed/client.ts";
@@ -208,7 +209,7 @@ export class App<Typed extends object = Contracts> {
     return this.#inOrder(async () => {
       await this.#intake?.idle();
       const run = (metadata: Uint8Array): Promise<Block> => this.#produce({ metadata }, options);
-      const [block, message] = await this.#make(time ?? this.#now(), options, run);
+      const [block, message] = await this.#make(this.#timeOf(time), options, run);
       return this.#settled(block, message);
     });
   }
@@ -258,7 +259,7 @@ export class App<Typed extends object = Contracts> {
   ): Promise<[block: B, message: Uint8Array]> {
     const before = this.#programs.at(on ?? this.head);
     const module = this.runtime.programBytes(before.name);
-    const planned = await planUpgrade(before, module, to, time ?? this.#now(on));
+    const planned = await planUpgrade(before, module, to, this.#timeOf(time, on));
     try {
       return [await run(planned.input), planned.message];
     } catch (error) {
@@ -296,7 +297,7 @@ export class App<Typed extends object = Contracts> {
     }
     if (upgrade !== undefined) return this.#proposal(...(await this.#upgradeTo(upgrade, time, on, run)));
     await this.#intake?.idle();
-    const made = this.#make(time ?? this.#now(on), options, (metadata) => run({ metadata }));
+    const made = this.#make(this.#timeOf(time, on), options, (metadata) => run({ metadata }));
     return this.#proposal(...(await made));
   }
 
@@ -409,11 +410,13 @@ export class App<Typed extends object = Contracts> {
     return made;
   }
 
-  /** Now, or the time that a block says, if that is later. */
-  #now(block?: number | Block): number {
-    const bytes = this.runtime.read(APP, 0, CONTEXT_BYTES, block);
+  /** The time of a block on another: as it is given, or now; not before what that one says. */
+  #timeOf(time?: number, on?: number | Block): number {
+    const bytes = this.runtime.read(APP, 0, CONTEXT_BYTES, on);
     const before = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(8, true));
-    return Math.max(Date.now(), before);
+    if (time === undefined) return Math.max(Date.now(), before);
+    if (Number.isSafeInteger(time) && time >= before) return time;
+    throw badOption("time", time, `an integer of at least ${before}, the time of the block before`);
   }
 
   /** Empties the pool: no block here is to take what waits, and whoever waits for it is told why. */

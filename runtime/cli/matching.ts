@@ -1,4 +1,4 @@
-/** A reporter of node --test for `stillpoint test --name`: it fails, and says so, if no test has such a name. */
+/** A reporter of node --test for `stillpoint test --name`: fails, and says so, if no test has such a name. */
 
 import type { TestEvent } from "node:test/reporters";
 

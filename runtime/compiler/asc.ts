@@ -7,6 +7,7 @@ import { relative, resolve } from "node:path";
 import type { Transform } from "assemblyscript/asc";
 import { UsageError } from "../errors.ts";
 import { SCRATCH_FIELD, type Scratch } from "../program/source-map/sources.ts";
+import { ScratchFinder } from "./scratch.ts";
 import { type Read, type Request, readsOf, readText, sha256, toPosix } from "./sources.ts";
 
 const LENGTHS_BYTES = 8;
@@ -28,8 +29,8 @@ export interface Compiled {
 export async function runAsc(request: Request): Promise<Compiled & { readonly reads: Read[] }> {
   const { source, base, name: entry, flags } = request;
   const asc = await import("assemblyscript/asc");
-  const { ScratchFinder } = await import("./scratch.ts");
-  const scratch = new ScratchFinder();
+  const { default: binaryen } = await import("assemblyscript/binaryen");
+  const scratch = new ScratchFinder(binaryen);
   const seen = new Map<string, string | null>();
   let code: Uint8Array | undefined;
   let map = "";

@@ -1,12 +1,11 @@
 /**
- * Where libraries keep their scratch: the address and the length of each `memory.data(length, align)` to which
- * they give a name. A trace leaves it out of what an item has changed in vain (chain/stack.ts).
+ * Where libraries keep their scratch: address and length of each `memory.data(length, align)` to which they
+ * give a name. A trace leaves it out of what an item has changed in vain (chain/stack.ts).
  *
  * Once optimised, a module has neither the names nor the segments of zeros, so that it is read before.
  */
 
 import type { Transform } from "assemblyscript/asc";
-import binaryen from "assemblyscript/binaryen";
 import type { Scratch } from "../program/source-map/sources.ts";
 
 const LIBRARY = "~lib/";
@@ -14,6 +13,8 @@ const LIBRARY = "~lib/";
 const ZEROS = /^memory\.data\(/;
 
 type Program = Transform["program"];
+/** The one that asc has loaded. */
+type Binaryen = typeof import("assemblyscript/binaryen").default;
 
 /** What is used of a module of binaryen's; its own types are of another version. */
 interface UnoptimisedModule {
@@ -28,8 +29,13 @@ interface UnoptimisedModule {
 
 /** Notes it in two steps of asc's. */
 export class ScratchFinder {
+  readonly #binaryen: Binaryen;
   #program: Program | null = null;
   found: Scratch = [];
+
+  constructor(binaryen: Binaryen) {
+    this.#binaryen = binaryen;
+  }
 
   /** All files have been parsed. */
   afterInitialize(program: Program): void {
@@ -44,7 +50,7 @@ export class ScratchFinder {
       lengths.set(offset, data.byteLength);
     }
     this.found = [...namesOf(this.#program as Program)].flatMap((name) => {
-      const address = addressOf(module.getGlobal(name));
+      const address = addressOf(this.#binaryen, module.getGlobal(name));
       const length = lengths.get(address);
       return length === undefined ? [] : [[address, length] as const];
     });
@@ -61,8 +67,8 @@ function* namesOf(program: Program): Generator<string> {
 }
 
 /** The value of a constant global; NaN for any other, and for one that is not used, which is none: 0. */
-function addressOf(global: number): number {
+function addressOf({ getExpressionInfo, getGlobalInfo }: Binaryen, global: number): number {
   if (global === 0) return Number.NaN;
-  const { value } = binaryen.getExpressionInfo(binaryen.getGlobalInfo(global).init) as { value?: unknown };
+  const { value } = getExpressionInfo(getGlobalInfo(global).init) as { readonly value?: unknown };
   return typeof value === "number" ? value : Number.NaN;
 }

@@ -90,6 +90,22 @@ test("a reorg takes proposals and messages, all or nothing, and settles what the
   assert.equal(app.head.id, id);
 });
 
+test("a time before that of the block before is refused, and what waits waits on", async () => {
+  const app = await open();
+  await app.produce({ time: 5_000 });
+  const minted = app.submit(mint(app, 7n), { from: alice });
+  const refused = {
+    code: "BAD_OPTION",
+    message: 'option "time" must be an integer of at least 5000, the time of the block before, got 4999',
+  };
+  await assert.rejects(app.produce({ time: 4_999 }), refused);
+  await assert.rejects(app.execute({ time: 4_999 }), refused);
+  await assert.rejects(app.produce({ time: 5_000.5 }), { code: "BAD_OPTION" });
+  await app.produce({ time: 5_000 });
+  assert.equal(short(await minted), 7n);
+  await app.close();
+});
+
 test("events of blocks as they become the chain's, and reverts", async () => {
   const app = await open();
   const events = app.events();
