@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { GUESTS, guestFile, loadGuest } from "../examples/guests.ts";
 import { OWN_PROGRAMS, ownProgram } from "../runtime/app/root.ts";
 import { coreBytes } from "../runtime/batch/core.ts";
+import { makeBundle } from "../runtime/inspector/assets.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
@@ -29,6 +30,9 @@ writeFileSync(join(dist, "runtime/batch/core.wasm"), await coreBytes());
 for (const name of OWN_PROGRAMS) {
   writeFileSync(join(dist, `runtime/app/guest/${name}.wasm`), await ownProgram(name));
 }
+const { script, style } = await makeBundle();
+writeFileSync(join(dist, "runtime/inspector/page.js"), script);
+writeFileSync(join(dist, "runtime/inspector/page.css"), style);
 cpSync(join(root, "runtime/abci/messages"), join(dist, "runtime/abci/messages"), { recursive: true });
 cpSync(join(root, "examples/ledger/blocks"), join(dist, "examples/ledger/blocks"), { recursive: true });
 chmodSync(join(dist, "runtime/cli/main.js"), 0o755);

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FOLDERS = ["docs", "syscalls", "runtime", "guest", "examples", "test", "scripts"];
-const TEXT = /\.(ts|cjs|md|json)$/;
+const TEXT = /\.(tsx?|cjs|md|json)$/;
 /** Data, and what a generator made: scripts/abci-messages.ts. */
 const NOT_WRITTEN = ["examples/ledger/blocks/", "test/vectors/", "runtime/abci/messages/"];
 const LINES_MAX = 500;
@@ -21,7 +21,7 @@ const files = FOLDERS.filter((folder) => existsSync(join(ROOT, folder)))
   .filter((name) => TEXT.test(name) && !NOT_WRITTEN.some((folder) => name.startsWith(folder)))
   .concat("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "package.json")
   .sort();
-const sources = files.filter((name) => name.endsWith(".ts"));
+const sources = files.filter((name) => /\.tsx?$/.test(name));
 
 const read = (name: string): string => readFileSync(join(ROOT, name), "utf8");
 
@@ -149,6 +149,10 @@ const LAYERS: Record<string, readonly string[]> = {
     "runtime/typed",
     "runtime/observe",
   ],
+  "runtime/inspector": [
+    ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/app", "runtime/http"],
+    ...["runtime/typed", "runtime/program", "runtime/batch", "runtime/proof", "runtime/chain"],
+  ],
   "runtime/observe": ["base", "runtime/index.ts"],
   "runtime/log": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/app"],
@@ -170,6 +174,7 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/cli": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
     ...["runtime/program", "runtime/typed", "runtime/app", "runtime/http", "runtime/node"],
+    "runtime/inspector",
     "runtime/compiler/watching.ts",
   ],
   examples: [
@@ -177,7 +182,15 @@ const LAYERS: Record<string, readonly string[]> = {
     ...["runtime/cli", "runtime/app", "runtime/http", "runtime/node", "runtime/typed"],
     ...["runtime/abci", "runtime/validator", "runtime/log", "runtime/observe"],
   ],
-  scripts: ["base", "examples", "runtime/compile.ts", "runtime/batch", "runtime/app", "runtime/cli"],
+  scripts: [
+    "base",
+    "examples",
+    "runtime/compile.ts",
+    "runtime/batch",
+    "runtime/app",
+    "runtime/cli",
+    "runtime/inspector",
+  ],
 };
 
 function layerOf(name: string): string {

@@ -165,7 +165,11 @@ class Prints {
   }
 }
 
-function described(client: Client, input: Uint8Array): Pick<TracedTransaction, "call" | "args" | "from"> {
+/** The call that an input of a program makes, and who makes it. */
+export function described(
+  client: Client,
+  input: Uint8Array,
+): Pick<TracedTransaction, "call" | "args" | "from"> {
   const from = `0x${Buffer.from(input.subarray(4, 24)).toString("hex")}`;
   const call = client.callOf(input);
   if (call === null) return { call: null, args: {}, from };

@@ -51,12 +51,11 @@ export function placeOf(
   const child = line - bound / LINE_BYTES;
   if (child === CHILD_LIMIT) return { kind: "quotas", process };
   if (child >= 0) return { kind: "child", process: [...process, child] };
-  return { kind: "memory", process, address, name: nameOf(address, variables) };
+  return { kind: "memory", process, address, name: namesBetween(address, address + LINE_BYTES, variables) };
 }
 
-/** What lies in the line at `address`, by the variables that begin in it and the one before. */
-function nameOf(address: number, variables: readonly Variable[]): string | null {
-  const end = address + LINE_BYTES;
+/** What lies from `address` up to `end`: by the variables that begin there, and the one before. */
+export function namesBetween(address: number, end: number, variables: readonly Variable[]): string | null {
   const names = variables.flatMap((variable, i) => {
     const from = Math.max(variable.address, address);
     const to = Math.min(variables[i + 1]?.address ?? end, end);

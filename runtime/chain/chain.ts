@@ -1,13 +1,18 @@
 /** Looking at blocks and their states: what a runtime, and a reader of its store, have in common. */
 
 import { badArgument } from "../arguments.ts";
+import { UsageError } from "../errors.ts";
 import type { Rules } from "../image/rules.ts";
 import { proveRange } from "../proof/prove.ts";
 import type { ArchivedBlock } from "./archive.ts";
 import { type Block, checkTarget } from "./block.ts";
 import type { RetainedInput } from "./change.ts";
-import { type Diff, type DiffOptions, diffLimit, diffProcesses, type Side } from "./diff.ts";
+import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
 import { type ChildRange, inspectProcess, listChildren, type ProcessView, readProcess } from "./inspect.ts";
+import type { Outline } from "./outline.ts";
+import type { Side } from "./tables.ts";
+
+export type { Outline, Side };
 
 /** A range of the memory of the process at `path`, child numbers from the root. */
 export interface MemoryRange {
@@ -35,6 +40,16 @@ export abstract class Chain {
    * one height first.
    */
   abstract retained(): readonly Block[];
+
+  /** Every retained block without its data, and what cannot be read. @internal */
+  abstract outline(): Outline;
+
+  /** A retained block by its id. @internal */
+  blockOf(id: string): Block {
+    const found = this.retained().find((block) => block.id === id);
+    if (found !== undefined) return found;
+    throw new UsageError("NOT_RETAINED", `block ${id} is not retained`, { id });
+  }
 
   /** Shows the state of a block, by default of the latest, for as long as `look` takes. @internal */
   abstract withState<T>(block: number | Block | undefined, look: (state: Side) => T): T;

@@ -1,20 +1,19 @@
 /**
  * Comparing two states: which processes came, went or changed, and which bytes of their memories.
  *
- * Walks two process trees side by side and skips what is equal: the same object, or the same hash. So the
- * cost follows the difference. The trees may lie in two heaps. Both must be hashed, as those of blocks are,
- * and nothing may be collected meanwhile: the walk is synchronous.
+ * Walks two process trees side by side, as tables.ts walks two tables: the cost follows the difference. The
+ * trees may lie in two heaps.
  */
 
 import { badArgument, checkNames, integer } from "../arguments.ts";
-import { HEADER_HASH, type Heap, type Ref, referencesOf, UNIT_WORDS } from "../heap/heap.ts";
-import { NODE_BITMAP } from "../heap/table.ts";
+import type { Heap, Ref } from "../heap/heap.ts";
 import { hashObject, writeRecord } from "../image/hash.ts";
 import { readPage } from "../image/memory.ts";
 import { loadProcess } from "../image/process.ts";
 import { decodeRecord, type FieldName, HASHED_FIELDS, type HashedRecord } from "../image/record.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
 import { PAGE_BYTES } from "../limits.ts";
+import { eachDifference, type Side, sameObject } from "./tables.ts";
 
 /** A field of a process that two blocks do not agree in. */
 export interface FieldDifference {
@@ -53,12 +52,6 @@ export interface DiffOptions {
   readonly limit?: number;
 }
 
-/** An object of a heap; reference 0: none. */
-export interface Side {
-  readonly heap: Heap;
-  readonly ref: Ref;
-}
-
 /** The first `limit` differences between two processes and what is below them. */
 export function diffProcesses(a: Side, b: Side, limit: number): Diff {
   return new Walk(a.heap, b.heap, limit).run(a.ref, b.ref);
@@ -69,8 +62,6 @@ export function diffLimit(options: DiffOptions): number {
   checkNames(options, ["limit"]);
   return integer(options, "limit", 1000, 0, Number.MAX_SAFE_INTEGER);
 }
-
-const TOP_SHIFT = 15;
 
 class Walk {
   readonly #a: Heap;
@@ -94,7 +85,7 @@ class Walk {
   run(a: Ref, b: Ref): Diff {
     hashObject(this.#a, a);
     hashObject(this.#b, b);
-    if (!this.#same(a, b)) this.#process(a, b);
+    if (!sameObject(this.#a, a, this.#b, b)) this.#process(a, b);
     return { differences: this.#differences, truncated: this.#truncated };
   }
 
@@ -126,29 +117,12 @@ class Walk {
   }
 
   /** Calls `visit` for the leaves that differ, ascending, until there are enough differences. */
-  #table(
-    rootA: Ref,
-    rootB: Ref,
-    visit: (index: number, a: Ref, b: Ref) => void,
-    shift = TOP_SHIFT,
-    prefix = 0,
-  ): void {
-    if (this.#same(rootA, rootB)) return;
-    const a = rootA === 0 ? 0 : this.#a.resolve(rootA);
-    const b = rootB === 0 ? 0 : this.#b.resolve(rootB);
-    const bitmapA = a === 0 ? 0 : (this.#a.words[a * UNIT_WORDS + NODE_BITMAP] as number);
-    const bitmapB = b === 0 ? 0 : (this.#b.words[b * UNIT_WORDS + NODE_BITMAP] as number);
-    let atA = referencesOf(this.#a.words, a);
-    let atB = referencesOf(this.#b.words, b);
-    for (let rest = bitmapA | bitmapB; rest !== 0 && !this.#truncated; rest &= rest - 1) {
-      const bit = rest & -rest;
-      const left = (bitmapA & bit) === 0 ? 0 : (this.#a.words[atA++] as number);
-      const right = (bitmapB & bit) === 0 ? 0 : (this.#b.words[atB++] as number);
-      if (this.#same(left, right)) continue;
-      const index = prefix | ((31 - Math.clz32(bit)) << shift);
-      if (shift === 0) visit(index, left, right);
-      else this.#table(left, right, visit, shift - 5, index);
-    }
+  #table(a: Ref, b: Ref, visit: (index: number, a: Ref, b: Ref) => void): void {
+    const goesOn = (index: number, left: Ref, right: Ref): boolean => {
+      visit(index, left, right);
+      return !this.#truncated;
+    };
+    if (!this.#truncated) eachDifference({ heap: this.#a, ref: a }, { heap: this.#b, ref: b }, goesOn);
   }
 
   #page(page: number, a: Ref, b: Ref): void {
@@ -178,15 +152,6 @@ class Walk {
   #emit(difference: Difference): void {
     if (this.#differences.length < this.#limit) this.#differences.push(difference);
     else this.#truncated = true;
-  }
-
-  #same(a: Ref, b: Ref): boolean {
-    if (a === 0 || b === 0) return a === b;
-    if (this.#a === this.#b && a === b) return true;
-    const atA = a * UNIT_WORDS + HEADER_HASH;
-    const atB = b * UNIT_WORDS + HEADER_HASH;
-    for (let i = 0; i < 8; i++) if (this.#a.words[atA + i] !== this.#b.words[atB + i]) return false;
-    return true;
   }
 }
 

@@ -145,9 +145,13 @@ export class History {
     return History.of(entries, this.head.block, pins, archive);
   }
 
-  /** @throws UsageError (NO_STATE): the block's state is not there, and which ones are */
-  checkState(entry: Retained): void {
-    if (entry.ref !== 0) return;
+  /**
+   * The state of a block.
+   *
+   * @throws UsageError (NO_STATE): it is not there, and which ones are
+   */
+  stateOf(entry: Retained): Ref {
+    if (entry.ref !== 0) return entry.ref;
     let below = this.below(entry);
     while (below !== null && (below.ref === 0 || this.get(below.block) === undefined))
       below = this.below(below);

@@ -63,7 +63,13 @@ const LISTED = 1000;
 /** Numbers that are looked at in one go. */
 const NUMBERS = 1024;
 
-export function inspectProcess(heap: Heap, root: Ref, path: readonly number[]): ProcessView | null {
+/** `listed`: maximum number of children whose numbers are given. */
+export function inspectProcess(
+  heap: Heap,
+  root: Ref,
+  path: readonly number[],
+  listed = LISTED,
+): ProcessView | null {
   const found = findProcess(heap, root, path);
   if (found === null) return null;
   const { ref, process } = found;
@@ -86,7 +92,7 @@ export function inspectProcess(heap: Heap, root: Ref, path: readonly number[]): 
         ? { address: process.regionPointer, capacity: process.regionCapacity }
         : null,
     childCount: process.childCount,
-    children: numbersIn(heap, process.children, 0, LISTED),
+    children: numbersIn(heap, process.children, 0, listed),
     program: hex(heap, process.program),
     hash: hex(heap, ref),
     reference: process.referenceRef === 0 ? null : hex(heap, process.referenceRef),

@@ -23,6 +23,7 @@ import { Checkpoints, type Logging, type Write, writeSliced } from "./checkpoint
 import type { Engine, RootHolder } from "./engine.ts";
 import { Events } from "./events.ts";
 import { type BlockName, type Change, type History, parentOf } from "./history.ts";
+import { type Outline, outlineOf } from "./outline.ts";
 import { recompute } from "./recompute.ts";
 import { archivedOf } from "./stored.ts";
 
@@ -88,6 +89,11 @@ export class Journal implements RootHolder {
   /** What the store holds: all there is, where there is no log or a checkpoint was made. */
   get held(): Held {
     return this.#checkpoints?.held ?? { history: this.#history, supports: this.#supports };
+  }
+
+  /** The history that callers see, at a glance. */
+  outline(): Outline {
+    return outlineOf(this.#history, this.store === null ? null : this.held.history);
   }
 
   /**

@@ -136,10 +136,10 @@ function branchOff(heap: Heap, { genesis, retained }: Found, block: number | str
     const text = `the store to begin from does not hold block ${block}`;
     throw new UsageError("NOT_RETAINED", text, { target: block });
   }
-  retained.checkState(base);
+  const result = retained.stateOf(base);
   const { rules } = base;
   const begun = genesisOf({ origin: base.block.id, entry: genesis.entry, rules: rules.rules });
-  const run = { result: base.ref, metadata: 0, change: 0, rules, reports: () => [] };
+  const run = { result, metadata: 0, change: 0, rules, reports: () => [] };
   const parent = begun.id.toString("hex");
   const first = lookAt(heap, () => makeBlock(heap, begun.id, run, 0, parent, rules.rules.gasLimit));
   return { genesis: begun, retained: History.of([first], first.block) };

@@ -17,10 +17,11 @@ import type { ArchivedBlock } from "./archive.ts";
 import { type Block, checkArchived, checkTarget, headerOf, inputFrom } from "./block.ts";
 import { Chain } from "./chain.ts";
 import type { RetainedInput } from "./change.ts";
-import type { Side } from "./diff.ts";
 import { type FollowEvent, Follower } from "./follow.ts";
+import type { Outline } from "./outline.ts";
 import { noProgram } from "./rulebook.ts";
 import { type Access, archivedOf, blockOf, checkState, findBlock } from "./stored.ts";
+import type { Side } from "./tables.ts";
 
 /** Options of `openReader`. */
 export interface ReaderOptions {
@@ -144,7 +145,8 @@ export class Reader extends Chain {
 
   programBytes(program: string): Uint8Array {
     return this.#looking(() => {
-      const { blocks } = this.#access.readState(this.#database);
+      // Also where the record of another block is damaged.
+      const { blocks } = this.#guarded(() => this.#access.readableBlocks(this.#database));
       const known = new Map(blocks.map(({ rules }) => [rules.toString("hex"), rules]));
       const isNamed = (rules: Buffer): boolean => decodeRules(this.#blob(rules)).programs.includes(program);
       if (![...known.values()].some(isNamed)) throw noProgram(program);
@@ -227,6 +229,16 @@ export class Reader extends Chain {
     } catch (error) {
       throw storeFailure(error, path);
     }
+  }
+
+  /** @internal */
+  outline(): Outline {
+    return this.#guarded(() => this.#access.outlineOfStore(this.#database));
+  }
+
+  /** @internal */
+  override blockOf(id: string): Block {
+    return blockOf(this.#find({ id } as Block));
   }
 
   /** @internal */

@@ -17,10 +17,9 @@ import type { Rules } from "../image/rules.ts";
 import type { ArchivedBlock } from "./archive.ts";
 import { type Block, inputOf, type Retained, retainedHeader } from "./block.ts";
 import type { Candidate } from "./candidates.ts";
-import { Chain } from "./chain.ts";
+import { Chain, type Outline, type Side } from "./chain.ts";
 import type { RetainedInput } from "./change.ts";
 import { type ChromeTrace, chromeTrace } from "./chrome.ts";
-import type { Side } from "./diff.ts";
 import type { Engine, Metrics } from "./engine.ts";
 import type { EventStream } from "./events.ts";
 import type { Change, History } from "./history.ts";
@@ -440,6 +439,11 @@ export class Runtime extends Chain {
   }
 
   /** @internal */
+  outline(): Outline {
+    return this.#journal.outline();
+  }
+
+  /** @internal */
   withState<T>(block: number | Block | undefined, look: (state: Side) => T): T {
     const { heap } = this.#engine;
     return lookAt(heap, () => look({ heap, ref: this.refOf(block === undefined ? this.head : block) }));
@@ -447,9 +451,7 @@ export class Runtime extends Chain {
 
   /** The state of a retained block or a candidate, as a reference into the heap. @internal */
   refOf(block: number | Block): Ref {
-    const entry = this.#find(block);
-    this.#history.checkState(entry);
-    return entry.ref;
+    return this.#history.stateOf(this.#find(block));
   }
 
   #find(block: number | Block): Retained {

@@ -208,9 +208,12 @@ function folded(lines: readonly string[]): string[] {
 /** Contracts put the number of a failure in the place of a column, above all columns. */
 const COLUMNS_MAX = 2 ** 31;
 
+/** "bank.ts:20:7". */
+export function placeText({ file, line, column }: Place): string {
+  return column < COLUMNS_MAX ? `${file}:${line}:${column}` : `${file}:${line}`;
+}
+
 function formatFrame({ name, source, callSite, offset }: Frame): string {
-  const words = ({ file, line, column }: Place): string =>
-    column < COLUMNS_MAX ? `${file}:${line}:${column}` : `${file}:${line}`;
-  const place = source === null ? `0x${offset.toString(16)}` : words(source);
-  return `    at ${name} (${callSite === undefined ? "" : `${words(callSite)}, in `}${place})`;
+  const place = source === null ? `0x${offset.toString(16)}` : placeText(source);
+  return `    at ${name} (${callSite === undefined ? "" : `${placeText(callSite)}, in `}${place})`;
 }

@@ -39,6 +39,8 @@ export interface OptionSpec {
 export interface CommandSpec {
   /** One line without a full stop. */
   readonly summary: string;
+  /** Of a group: its second word is typed as an option, "inspect DIR --web". */
+  readonly isFlag?: true;
   readonly arguments?: Readonly<Record<string, ArgumentSpec>>;
   readonly options?: Readonly<Record<string, OptionSpec>>;
   /** Paragraphs for help and docs. */
@@ -83,14 +85,21 @@ export interface Input<Spec> {
 /** The code of a command; resolves to the exit code. */
 export type Handler<Spec> = (input: Input<Spec>) => Promise<number>;
 
+/** The second word of a command of a group, as it is typed. */
+export function secondWord(name: string, { isFlag }: CommandSpec): string {
+  const word = name.slice(name.indexOf(" ") + 1);
+  return isFlag ? `--${word}` : word;
+}
+
 /** The line as it is typed. In a group the directory, if there is one, stands between the two words. */
-export function usage(name: string, { arguments: args = {} }: CommandSpec): string {
-  const words = Object.entries(args).map(([word, { optional, repeated }]) => {
+export function usage(name: string, spec: CommandSpec): string {
+  const words = Object.entries(spec.arguments ?? {}).map(([word, { optional, repeated }]) => {
     const text = repeated ? `${word}…` : word;
     return optional ? `[${text}]` : text;
   });
-  const [group = "", second] = name.split(" ");
-  if (second === undefined) return ["stillpoint", group, ...words].join(" ");
+  const [group = ""] = name.split(" ");
+  if (group === name) return ["stillpoint", group, ...words].join(" ");
+  const second = secondWord(name, spec);
   const [first = "", ...rest] = words;
   const between = first === "DIR" ? [first, second] : [second, first];
   return ["stillpoint", group, ...between, ...rest].join(" ");

@@ -4,7 +4,7 @@
  */
 
 import { UsageError } from "../errors.ts";
-import type { CommandSpec, Completion, Handler } from "./command.ts";
+import { type CommandSpec, type Completion, type Handler, secondWord } from "./command.ts";
 import { COMMON, findCommand, membersOf } from "./parse.ts";
 import { didYouMean } from "./suggest.ts";
 import { EXAMPLES, GROUPS, type Spec, TABLE } from "./table.ts";
@@ -82,7 +82,7 @@ export function offer(before: readonly string[], typed: string): Offer {
   if (found !== null) return offerOf(table[found.name] as CommandSpec, found.rest, typed);
   const members = membersOf(table, first);
   if (members.length === 0) return said([], typed);
-  const seconds = members.map((name) => name.slice(first.length + 1));
+  const seconds = members.map((name) => secondWord(name, table[name] as CommandSpec));
   // The directory may come first, or the word.
   return { ...said(seconds, typed), files: before.length === 1 && first !== "proof" ? "directory" : "none" };
 }

@@ -23,6 +23,7 @@ const HANDLERS: { readonly [Name in CommandName]: () => Promise<Handler<Spec<Nam
   compare: async () => (await import("./commands/compare.ts")).compare,
   "upgrade-check": async () => (await import("./commands/upgrade-check.ts")).check,
   interface: async () => (await import("./commands/interface.ts")).show,
+  "inspect web": async () => (await import("./commands/web.ts")).web,
   "inspect blocks": async () => (await import("./commands/inspect.ts")).blocks,
   "inspect process": async () => (await import("./commands/inspect.ts")).process,
   "inspect memory": async () => (await import("./commands/inspect.ts")).memory,

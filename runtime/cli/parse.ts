@@ -8,7 +8,7 @@
 
 import { type ParseArgsOptionDescriptor, parseArgs } from "node:util";
 import { UsageError } from "../errors.ts";
-import { type CommandSpec, type Input, type OptionSpec, usage } from "./command.ts";
+import { type CommandSpec, type Input, type OptionSpec, secondWord, usage } from "./command.ts";
 import { didYouMean } from "./suggest.ts";
 
 type Table = Readonly<Record<string, CommandSpec>>;
@@ -41,6 +41,11 @@ export function findCommand(table: Table, words: readonly string[]): { name: str
   if (first in table) return { name: first, rest };
   const members = membersOf(table, first);
   if (members.length === 0) return null;
+  const flag = members.find((name) => table[name]?.isFlag && rest.includes(secondWord(name, table[name])));
+  if (flag !== undefined) {
+    const word = secondWord(flag, table[flag] as CommandSpec);
+    return { name: flag, rest: rest.toSpliced(rest.indexOf(word), 1) };
+  }
   const shared = Object.assign({}, ...members.map((name) => table[name]?.options ?? {}));
   const { positionals } = split(rest, shared);
   const second = [positionals[1], positionals[0]].find((word) => members.includes(`${first} ${word}`));

@@ -59,6 +59,8 @@ export const OTHER_NAMES: Readonly<Record<string, string>> = {
   node: "dev APP.ts",
   start: "dev APP.ts",
   serve: "dev APP.ts",
+  web: "inspect DIR --web",
+  explorer: "inspect DIR --web",
   call: "query CALL",
   send: "submit CALL",
 };
@@ -71,7 +73,8 @@ export const SECTIONS: readonly Section[] = [
     lines: [
       [
         "inspect DIR WORD",
-        "reads one: blocks, process, memory, diff, diverge, trace, recording, proof, pins, verify, export",
+        "reads one: blocks, process, memory, diff, diverge, trace, recording, proof, pins, verify, export; " +
+          "--web shows it in a browser",
       ],
       ["store DIR WORD", "changes one: prune, pin, unpin, repair, recover, salvage, import, backup"],
       ["proof check FILE", INSPECT["proof check"].summary],

@@ -1,10 +1,11 @@
 /** The message for words that are not a command: the present name of an old one, or the closest name. */
 
 import { existsSync } from "node:fs";
+import { secondWord } from "./command.ts";
 import { overview } from "./help.ts";
 import { membersOf } from "./parse.ts";
 import { didYouMean } from "./suggest.ts";
-import { EXAMPLES, GROUPS, OTHER_NAMES, SECTIONS, TABLE } from "./table.ts";
+import { type CommandName, EXAMPLES, GROUPS, OTHER_NAMES, SECTIONS, TABLE } from "./table.ts";
 
 export function unknownText(words: readonly string[]): string {
   const [first, ...rest] = words;
@@ -18,7 +19,7 @@ export function unknownText(words: readonly string[]): string {
 }
 
 function unknownMember(group: string, words: readonly string[]): string {
-  const seconds = membersOf(TABLE, group).map((name) => name.slice(group.length + 1));
+  const seconds = membersOf(TABLE, group).map((name) => secondWord(name, TABLE[name as CommandName]));
   const plain = words.filter((word) => !word.startsWith("-"));
   const list = seconds.join(", ");
   // The directory may come before the word or after it.

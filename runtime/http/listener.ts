@@ -34,10 +34,13 @@ export type Answer = Content | object;
 export class Content {
   readonly type: string;
   readonly bytes: Uint8Array | string;
+  /** Headers besides those of every answer. */
+  readonly headers: Readonly<Record<string, string>>;
 
-  constructor(type: string, bytes: Uint8Array | string) {
+  constructor(type: string, bytes: Uint8Array | string, headers: Readonly<Record<string, string>> = {}) {
     this.type = type;
     this.bytes = bytes;
+    this.headers = headers;
   }
 }
 
@@ -200,7 +203,7 @@ export class Listener {
     request: IncomingMessage,
     response: ServerResponse,
     status: number,
-    { type, bytes }: Content,
+    { type, bytes, headers }: Content,
     origin: string | null,
   ): void {
     if (response.destroyed) return;
@@ -214,7 +217,8 @@ export class Listener {
       response.setHeader("vary", "origin");
     }
     const length = typeof bytes === "string" ? Buffer.byteLength(bytes) : bytes.length;
-    response.writeHead(status, { ...SECURE_HEADERS, "content-type": type, "content-length": length });
+    const own = { "content-type": type, "content-length": length };
+    response.writeHead(status, { ...SECURE_HEADERS, ...headers, ...own });
     response.end(bytes);
   }
 }

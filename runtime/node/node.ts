@@ -11,7 +11,7 @@ import type { App, Signer } from "../app/index.ts";
 import { badArgument } from "../arguments.ts";
 import { formatFaults } from "../debug.ts";
 import { UsageError } from "../errors.ts";
-import { Content, Listener, type ListenOptions } from "../http/listener.ts";
+import { Content, Listener, type ListenOptions, type Routes } from "../http/listener.ts";
 import type { Block } from "../index.ts";
 import { METRICS_TYPE, metricsText } from "../observe/index.ts";
 import {
@@ -43,6 +43,8 @@ export interface NodeOptions extends ListenOptions {
    * transactions that fail. Default: not called.
    */
   readonly onLine?: (line: string) => void;
+  /** Routes besides those of the node. Default: none. */
+  readonly routes?: Routes;
 }
 
 /** An event, as the method "events" gives it. */
@@ -85,7 +87,8 @@ export class Node {
   static async open(options: NodeOptions): Promise<Node> {
     const node = new Node(options);
     const metrics = () => new Content(METRICS_TYPE, metricsText(options.app.runtime));
-    node.#listener = await Listener.open({ ...rpcRoutes(node.#methods), "GET /metrics": metrics }, options);
+    const routes = { ...options.routes, ...rpcRoutes(node.#methods), "GET /metrics": metrics };
+    node.#listener = await Listener.open(routes, options);
     node.#reading = node.#readEvents();
     return node;
   }
@@ -233,7 +236,7 @@ export class Node {
     if (this.#forks.length === FORKS_MAX)
       throw new UsageError("TOO_MANY_FORKS", `there are ${FORKS_MAX} forks: none is closed before this node`);
     const app = await this.#app.fork(at === undefined ? {} : { at: this.#block(at) });
-    const fork = await Node.open({ ...this.#options, app, port: 0 });
+    const fork = await Node.open({ ...this.#options, app, port: 0, routes: {} });
     this.#forks.push(fork);
     this.#options.onLine?.(`fork at block ${app.head.height}: ${fork.url}`);
     return { url: fork.url, block: shown(app.head) };

@@ -8,6 +8,7 @@ export { Database } from "./database.ts";
 export { release, takeHold } from "./holder.ts";
 export { DirectLoader } from "./load.ts";
 export { openToRead, openToWrite, requireStore } from "./open.ts";
+export { outlineOfStore, readableBlocks } from "./outline.ts";
 export { portableChunks } from "./portable.ts";
 export {
   packBlock,

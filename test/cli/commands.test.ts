@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { CommandSpec, OptionSpec } from "../../runtime/cli/command.ts";
-import { usage } from "../../runtime/cli/command.ts";
+import { secondWord, usage } from "../../runtime/cli/command.ts";
 import { offer } from "../../runtime/cli/completion.ts";
 import { parseInput } from "../../runtime/cli/parse.ts";
 import { closest } from "../../runtime/cli/suggest.ts";
@@ -21,7 +21,7 @@ test("every command has a page, and its example is one of its own lines", () => 
   for (const [name, spec] of commands) {
     const words = spec.example.split(" ");
     assert.equal(words[0], name.split(" ")[0], `the example of ${name}`);
-    const rest = words.slice(1).filter((word, i) => !(i < 2 && word === name.split(" ")[1]));
+    const rest = words.slice(1).filter((word, i) => !(i < 2 && word === secondWord(name, spec)));
     assert.doesNotThrow(() => parseInput(name, spec, rest), `the example of ${name}`);
   }
   const { status, stdout, stderr } = stillpoint("inspect", "state", "diff", "--help");
@@ -118,7 +118,7 @@ test("other names lead to commands that there are", () => {
     assert.ok(!(other in TABLE), `${other} is a command`);
     const words = line.split(" ");
     assert.ok(
-      [words[0], `${words[0]} ${words[2]}`].some((name) => (name as string) in TABLE),
+      [words[0], `${words[0]} ${words[2]?.replace(/^--/, "")}`].some((name) => (name as string) in TABLE),
       line,
     );
   }

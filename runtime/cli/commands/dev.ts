@@ -6,12 +6,14 @@
 
 import { relative } from "node:path";
 import { App, signed } from "../../app/index.ts";
-import { StillpointError, UsageError } from "../../errors.ts";
+import { StillpointError } from "../../errors.ts";
+import { inspectorRoutes, Source } from "../../inspector/index.ts";
 import { TEST_CHAIN, testAccounts } from "../../node/accounts.ts";
 import { Node } from "../../node/node.ts";
 import { type Interface, readInterface } from "../../typed/interface.ts";
 import { type AppFile, loadApp } from "../app-file.ts";
 import type { Handler } from "../command.ts";
+import { listening } from "../listen.ts";
 import type { Spec } from "../table.ts";
 import { EXIT_OK, print, printError, toJson, writeOutput } from "../terminal.ts";
 import { untilInterrupted, watchSources } from "../watch.ts";
@@ -32,16 +34,23 @@ export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
   let current = program;
   let latest = description;
   const say = (line: string): void => (json ? print(toJson({ line })) : print(line));
-  const node = await listen(app, {
-    app,
-    description: () => latest,
-    isSigned: options.signed,
-    mining: !options["no-mining"],
-    port: options.port ?? PORT,
-    origins: options["allow-origin"],
-    onLine: say,
-    onError: (error: unknown) => printError(`stillpoint dev: a request failed: ${error}`),
-    ...(options["query-gas"] !== undefined && { queryGas: options["query-gas"] }),
+  const port = options.port ?? PORT;
+  const node = await listening(port, async () =>
+    Node.open({
+      app,
+      routes: await inspectorRoutes(sourceOf(app, relative(process.cwd(), file))),
+      description: () => latest,
+      isSigned: options.signed,
+      mining: !options["no-mining"],
+      port,
+      origins: options["allow-origin"],
+      onLine: say,
+      onError: (error: unknown) => printError(`stillpoint dev: a request failed: ${error}`),
+      ...(options["query-gas"] !== undefined && { queryGas: options["query-gas"] }),
+    }),
+  ).catch(async (error) => {
+    await app.close();
+    throw error;
   });
   if (json) print(toJson({ url: node.url, accounts: testAccounts(), height: app.head.height }));
   else describe(node.url, loaded, app, options.store);
@@ -67,16 +76,9 @@ export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
   return EXIT_OK;
 };
 
-async function listen(app: App, options: Parameters<typeof Node.open>[0]): Promise<Node> {
-  try {
-    return await Node.open(options);
-  } catch (error) {
-    await app.close();
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== "EADDRINUSE" && code !== "EACCES") throw error;
-    const text = `port ${options.port} cannot be listened on (${code}): choose another with --port`;
-    throw new UsageError("BAD_OPTION", text, { port: options.port ?? PORT });
-  }
+/** What the inspector shows of a running app. */
+function sourceOf(app: App, name: string): Source {
+  return new Source({ name, kind: "runtime", chain: app.runtime, trace: (block) => app.trace(block) });
 }
 
 /** A view as it is called, one without arguments if there is one. */
@@ -92,5 +94,6 @@ function describe(url: string, { file, description }: AppFile, app: App, store =
   print(`${relative(process.cwd(), file)} runs at ${url}, block ${app.head.height}, ${where}`);
   print("test accounts, whose secrets are public; $0 to $9 stand for them:");
   for (const [i, { address, secret }] of testAccounts().entries()) print(`  $${i} ${address}  ${secret}`);
+  print(`a browser shows the chain at ${url}`);
   print(`try: stillpoint query ${firstCall(description)} --url ${url}; an interrupt stops it`);
 }

@@ -144,6 +144,29 @@ writing then. --json prints what stillpoint/debug names BlockRecording.`,
       'Another store imports it with "stillpoint store DIR import FILE", with --rehash if it is portable.',
     example: "inspect state export block.export --base 7",
   },
+  "inspect web": {
+    summary: "shows the store in a browser: blocks, processes, memory, batches, differences, proofs",
+    isFlag: true,
+    arguments: { DIR },
+    options: {
+      port: { about: "where it listens on 127.0.0.1; default 8547; 0: any", value: "N", range: [0, 65535] },
+      other: {
+        about: "another store, to compare with",
+        value: "DIR",
+        completes: "directory",
+        repeated: true,
+      },
+      sources: {
+        about: "sources of a program, for stacks with lines: APP.ts, or APP.wasm of compile --sources",
+        value: "FILE",
+        completes: "file",
+        repeated: true,
+      },
+    },
+    about: `The page is served on this machine only, and reads: nothing that is asked of it can change the
+store. New blocks appear while a runtime writes. See docs/inspector.md.`,
+    example: "inspect state --web",
+  },
   "proof check": {
     summary: "checks a proof, without a store",
     arguments: {

@@ -1,0 +1,83 @@
+/**
+ * What the inspector looks at: a store through a reader, or a runtime that runs in this process. Everything
+ * here reads; nothing has a way to change a block, a store or a runtime.
+ */
+
+import type { AppTrace } from "../app/index.ts";
+import { UsageError } from "../errors.ts";
+import type { Block, Chain } from "../index.ts";
+import { Executions } from "./executions.ts";
+import { Index } from "./index-of-blocks.ts";
+import { KnownPrograms } from "./programs.ts";
+
+/** Where blocks come from. */
+export interface SourceOptions {
+  /** What people call it: a directory, or the file of an app. */
+  readonly name: string;
+  readonly kind: "store" | "runtime";
+  readonly chain: Chain;
+  /** Executes a block again on one thread. */
+  readonly trace: (block: Block) => Promise<AppTrace>;
+  /** Other chains that it can be compared with, by what people call them. Default: none. */
+  readonly others?: Readonly<Record<string, Chain>>;
+}
+
+/** An index is made anew when the head has moved, and after so long in any case: pins move without it. */
+const INDEX_MS = 2000;
+/** And no more often than this, however fast blocks come. */
+const INDEX_PAUSE_MS = 250;
+
+export class Source {
+  readonly name: string;
+  readonly kind: "store" | "runtime";
+  readonly chain: Chain;
+  readonly others: ReadonlyMap<string, Chain>;
+  readonly programs: KnownPrograms;
+  readonly traces: Executions<AppTrace>;
+  #index: Index | null = null;
+  #madeAt = 0;
+
+  constructor({ name, kind, chain, trace, others = {} }: SourceOptions) {
+    this.name = name;
+    this.kind = kind;
+    this.chain = chain;
+    this.others = new Map(Object.entries(others));
+    this.programs = new KnownPrograms(chain);
+    this.traces = new Executions(trace);
+  }
+
+  /** All blocks, as they were a moment ago at most. */
+  get index(): Index {
+    const age = performance.now() - this.#madeAt;
+    const isFresh =
+      this.#index !== null &&
+      (age < INDEX_PAUSE_MS || (age < INDEX_MS && this.headId() === this.#index.head?.id));
+    if (!isFresh) {
+      this.#index = new Index(this.chain.outline());
+      this.#madeAt = performance.now();
+    }
+    return this.#index as Index;
+  }
+
+  /** Id of the head, which costs one look; null: it cannot be read. */
+  headId(): string | null {
+    try {
+      return this.chain.head.id;
+    } catch {
+      return null;
+    }
+  }
+
+  /** The block with that id, by default the head. */
+  block(id: string | null): Block {
+    return id === null ? this.chain.head : this.chain.blockOf(id);
+  }
+
+  /** The chain of that name, which it is compared with. */
+  other(name: string | null): Chain {
+    const found = name === null ? undefined : this.others.get(name);
+    if (found !== undefined) return found;
+    const names = [...this.others.keys()].join(", ") || "none: name them with --other when it is started";
+    throw new UsageError("BAD_ARGUMENT", `there is no other store of that name; there are: ${names}`);
+  }
+}
