@@ -3,6 +3,13 @@
  * with source lines, timelines, recordings.
  */
 
+export {
+  type FormatTraceOptions,
+  formatTrace,
+  formatTree,
+  type ItemText,
+  type TreeOptions,
+} from "./chain/call-tree.ts";
 export type { ChromeEvent, ChromeTrace } from "./chain/chrome.ts";
 export {
   type Diff,
@@ -13,7 +20,7 @@ export {
 } from "./chain/diff.ts";
 export { type Divergence, type DivergenceOptions, diffBetween, divergence } from "./chain/diverge.ts";
 export { type RecordBlockOptions, readRecording, recordBlock } from "./chain/record-block.ts";
-export type { ByteRange, Frame, Lost, Trace, TraceEvent } from "./chain/results.ts";
+export type { ByteRange, ChangedLine, Frame, Lost, Trace, TraceEvent } from "./chain/results.ts";
 export { formatFaults } from "./chain/stack.ts";
 export type { TriedBlock } from "./chain/trace.ts";
 export { addSources, type Place, type Sources } from "./program/source-map/sources.ts";

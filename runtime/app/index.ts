@@ -50,9 +50,11 @@ export {
 } from "./scenario.ts";
 export { type Hex, Signer, type Unsigned } from "./signer.ts";
 export { type CellView, type MapView, type StateView, stateOf, type VectorView } from "./state.ts";
+export type { StateChange } from "./state-changes.ts";
 export { type TestCall, TestContract, type TestContractOptions } from "./test-contract.ts";
 export {
   type AppTrace,
+  formatTrace,
   formatTransaction,
   formatTransactions,
   type TracedTransaction,

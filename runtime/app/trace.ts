@@ -8,7 +8,8 @@
 
 import { inspect } from "node:util";
 import { buildGuest, printingGuest } from "../compile.ts";
-import type { Trace, TraceEvent } from "../debug.ts";
+import type { FormatTraceOptions, Trace, TraceEvent } from "../debug.ts";
+import { formatTree, type ItemText } from "../debug.ts";
 import { UsageError } from "../errors.ts";
 import type { Block, BlockInput, Runtime } from "../index.ts";
 import type { Lost } from "../testing.ts";
@@ -22,6 +23,8 @@ import { placeIn } from "./calls.ts";
 import { Printer } from "./prints.ts";
 import { APP, type AppProgram, programAt } from "./programs.ts";
 import { ownProgram } from "./root.ts";
+import type { Read } from "./state.ts";
+import { ChangingState, type StateChange } from "./state-changes.ts";
 import { programName } from "./upgrade.ts";
 
 /** A transaction of a traced block. */
@@ -38,6 +41,10 @@ export interface TracedTransaction {
   readonly lost: readonly Lost[];
   /** What its calls of `debug` print, as "bank.ts:12: text". */
   readonly printed: readonly string[];
+  /** What it changed in state and was kept; null where that was more than a trace lists. */
+  readonly changes: readonly StateChange[] | null;
+  /** Its item in the batch of the block; null: it was not run. */
+  readonly item: number | null;
 }
 
 /** What a block did. */
@@ -122,6 +129,7 @@ export async function transactionsOf(runtime: Runtime, block: TracedBlock): Prom
     ),
   );
   const items = trace.events.filter(isItemOfApp).values();
+  const changes = new Changes(runtime, block);
   const print = block.printing && new Prints(runtime, block, block.printing, read.time);
   return readResults(trace.data).flatMap((result, number) => {
     if (result === null) return [];
@@ -131,8 +139,27 @@ export async function transactionsOf(runtime: Runtime, block: TracedBlock): Prom
     const outcome = client.outcome(result.selector, { ...result, ...told });
     const input = inputs[number] as Uint8Array;
     const printed = isRun ? (print?.run(input, outcome) ?? []) : [];
-    return [{ number, ...described(client, input), outcome, lost: item?.lost ?? [], printed }];
+    const { lost = [], item: place = null } = item ?? {};
+    const did = { lost, printed, changes: changes.of(item), item: place };
+    return [{ number, ...described(client, input), outcome, ...did }];
   });
+}
+
+/** Follows the state from one transaction to the next. */
+class Changes {
+  readonly #state: ChangingState;
+  /** A transaction changed more than its trace lists: what follows cannot be known. */
+  #isLost = false;
+
+  constructor(runtime: Runtime, { parent, client }: TracedBlock) {
+    const read: Read = (address, length) => runtime.read(APP, address, length, parent);
+    this.#state = new ChangingState(client.description, read);
+  }
+
+  of(item: ItemEvent | undefined): StateChange[] | null {
+    this.#isLost ||= item?.changed === null;
+    return this.#isLost ? null : this.#state.apply(item?.changed ?? []);
+  }
 }
 
 type ItemEvent = Extract<TraceEvent, { what: "item" }>;
@@ -206,11 +233,62 @@ export function formatTransactions({ transactions }: Pick<AppTrace, "transaction
     .join("\n");
 }
 
+/**
+ * The trace of a block of an app as a tree: activations and calls, and of each transaction its arguments and
+ * outcome, what it printed, emitted and changed in state, by name, and of faults the stack.
+ *
+ * @example
+ * ```ts
+ * console.log(formatTrace(await app.trace()));
+ * // / resumes: snapshot, 148,209 gas
+ * // └─ /1 __transaction, a batch: returned 0, 12,001 gas
+ * //    └─ 0 Bank.pay({ to: '0xb0…', amount: 40n }) from 0xa1…: 59n, 2,401 gas
+ * //       ├─ emits Paid { amount: 40n }
+ * //       └─ accounts[0xa1…].balance 100n → 59n
+ * ```
+ */
+export function formatTrace(trace: AppTrace, options: FormatTraceOptions = {}): string {
+  const byItem = new Map(trace.transactions.map((each) => [each.item, each]));
+  const tree = formatTree(trace.events, {
+    ...options,
+    item: (event) => {
+      const found = isItemOfApp(event) ? byItem.get(event.item) : undefined;
+      return found === undefined ? null : itemText(found);
+    },
+  });
+  const refused = trace.transactions.filter(({ item }) => item === null);
+  return [tree, ...refused.map((each) => `${each.number} ${formatTransaction(each)}`)].join("\n");
+}
+
+function itemText(transaction: TracedTransaction): ItemText {
+  const { number, call, args, from, outcome, printed, changes, lost } = transaction;
+  const events = outcome.ok ? outcome.events : [];
+  return {
+    title: `${number} ${called(call, args)} from ${from}: ${ended(outcome)}`,
+    isFault: !outcome.ok,
+    lines: [
+      ...printed,
+      ...events.map(({ name, fields }) => `emits ${name} ${text(fields)}`),
+      ...(changes === null ? ["changed more than is listed"] : changes.map(formatChange)),
+      ...namesOf(lost).map((name) => `changed in vain: ${name}`),
+    ],
+  };
+}
+
+function formatChange({ name, before, after }: StateChange): string {
+  if (before === undefined) return `${name} = ${text(after)}, new`;
+  if (after === undefined) return `${name} is gone, was ${text(before)}`;
+  return `${name} ${text(before)} → ${text(after)}`;
+}
+
+function called(call: string | null, args: object): string {
+  return call === null ? "an unknown function" : `${call}(${text(args)})`;
+}
+
 /** A transaction and its outcome, in a line. */
 export function formatTransaction({ call, args, from, outcome }: TracedTransaction): string {
   const gas = `${outcome.gasUsed.toLocaleString("en-US")} gas`;
-  const called = call === null ? "an unknown function" : `${call}(${text(args)})`;
-  return `${called} from ${from}: ${ended(outcome)}, ${gas}`;
+  return `${called(call, args)} from ${from}: ${ended(outcome)}, ${gas}`;
 }
 
 function ended(outcome: Outcome): string {

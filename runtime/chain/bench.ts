@@ -17,6 +17,7 @@ import { Kernel } from "../kernel/kernel.ts";
 import { LoadedProgram, type ProgramHandle, Programs } from "../kernel/program.ts";
 import { BlockTracer, type TraceEvent } from "../kernel/trace.ts";
 import { GAS_LIMIT } from "../limits.ts";
+import { readState, type Variable } from "../program/decode/state.ts";
 import { Positions } from "../program/source-map/positions.ts";
 import { checkRootQuota, loadProgram } from "./genesis.ts";
 import { placed } from "./stack.ts";
@@ -59,6 +60,7 @@ export class Bench {
   readonly gas: number;
   readonly #tracer = new BlockTracer();
   readonly #positions: ReadonlyMap<string, Positions>;
+  readonly #variables: ReadonlyMap<string, readonly Variable[]>;
   /** References of programs. */
   readonly #fixed: readonly Ref[];
   readonly #held = new Set<Held>();
@@ -77,6 +79,9 @@ export class Bench {
     this.kernel = new Kernel(heap, this.programs, NOBODY_ELSE, this.#tracer);
     this.program = new LoadedProgram(handles[0] as ProgramHandle);
     this.#positions = positions;
+    this.#variables = new Map(
+      [...positions].map(([hash, { program }]) => [hash, readState(program.bytes).variables]),
+    );
     this.#fixed = handles.flatMap(({ ref, initialMemory, initialGlobals }) => [
       ref,
       initialMemory,
@@ -111,7 +116,7 @@ export class Bench {
 
   /** What it did. */
   events(): readonly TraceEvent[] {
-    return placed(this.#tracer.take(), this.#positions);
+    return placed(this.#tracer.take(), this.#positions, this.#variables);
   }
 
   /** Keeps what is `held` as long as `holder` is not garbage. */

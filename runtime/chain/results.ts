@@ -1,8 +1,8 @@
 /** What a trace and a view give. */
 
-import type { ByteRange, Frame, Lost, TraceEvent } from "../kernel/trace.ts";
+import type { ByteRange, ChangedLine, Frame, Lost, TraceEvent } from "../kernel/trace.ts";
 
-export type { ByteRange, Frame, Lost, TraceEvent };
+export type { ByteRange, ChangedLine, Frame, Lost, TraceEvent };
 
 /** What happened in a block, and what became of it. */
 export interface Trace {

@@ -1,7 +1,10 @@
 /** Stacks of guests: the functions that were running when a fault came, with names and source lines. */
 
 import { badArgument } from "../arguments.ts";
+import { namesBetween } from "../batch/contended.ts";
+import { LINE_BYTES } from "../batch/layout.ts";
 import type { ByteRange, Frame, Lost, RawEvent, RawFrame, RawLost, TraceEvent } from "../kernel/trace.ts";
+import { readState, type Variable } from "../program/decode/state.ts";
 import { Positions } from "../program/source-map/positions.ts";
 import {
   globalOf,
@@ -23,7 +26,8 @@ export async function withPlaces(
     const bytes = programs.get(hash);
     if (bytes !== undefined) positions.set(hash, new Positions(bytes));
   }
-  return placed(events, positions);
+  const variables = new Map([...programs].map(([hash, bytes]) => [hash, readState(bytes).variables]));
+  return placed(events, positions, variables);
 }
 
 /** What asc calls the end of the heap of a program that never frees. */
@@ -50,12 +54,13 @@ export class KnownPositions {
 }
 
 /**
- * The same where the positions of programs are known, by hash; stacks of others are empty, their globals have
- * no names.
+ * The same where the positions of programs are known, and what lies in their state, by hash; stacks of others
+ * are empty, their globals and lines have no names.
  */
 export function placed(
   events: readonly RawEvent[],
   positions: ReadonlyMap<string, Positions>,
+  variables: ReadonlyMap<string, readonly Variable[]>,
 ): readonly TraceEvent[] {
   const names = new Map<string, string>();
   const nameOf = (program: string, word: number): string => {
@@ -70,7 +75,13 @@ export function placed(
     const stack = known === undefined ? [] : framesOf(known, event.stack);
     if (event.what === "end") return { ...event, stack };
     const scratch = known === undefined ? [] : scratchOf(known.program);
-    return { ...event, stack, lost: lostOf(event.lost, (word) => nameOf(program, word), scratch) };
+    const lost = lostOf(event.lost, (word) => nameOf(program, word), scratch);
+    const declared = variables.get(program) ?? [];
+    const changed = event.changed?.map((line) => ({
+      ...line,
+      name: namesBetween(line.address, line.address + LINE_BYTES, declared),
+    }));
+    return { ...event, stack, lost, changed: changed ?? null };
   });
 }
 
@@ -172,16 +183,21 @@ export function formatFaults(of: Trace | readonly TraceEvent[] | View): string {
       const who = event.what === "item" ? `${process} item ${event.item}` : process;
       const fault = event.text === "" ? event.fault : `${event.fault}: ${event.text}`;
       const asked = folded(unknown.get(process) ?? []);
-      return [`${who} faulted: ${fault}`, ...asked, ...folded(event.stack.map(formatFrame))];
+      return [`${who} faulted: ${fault}`, ...asked, ...formatStack(event.stack)];
     })
     .join("\n");
+}
+
+/** The functions of a stack, a line each; those that follow their like are counted. */
+export function formatStack(stack: readonly Frame[]): string[] {
+  return folded(stack.map(formatFrame));
 }
 
 function eventsOf(of: Trace | readonly TraceEvent[] | View): readonly TraceEvent[] {
   if (Array.isArray(of)) return of;
   if (typeof of === "object" && of !== null) {
     if ("events" in of) return of.events;
-    if ("stack" in of) return [{ what: "end", facts: {}, ...of }];
+    if ("stack" in of) return [{ what: "end", facts: {}, ...of, code: String(of.code) }];
   }
   throw badArgument("of", of, "a trace, its events, or a view");
 }

@@ -175,6 +175,11 @@ export function writeOutput(file: string, data: string | Uint8Array): void {
   }
 }
 
+/** Whether standard output shows colours: on a terminal, unless NO_COLOR is set or FORCE_COLOR is 0. */
+export function hasColors(): boolean {
+  return process.stdout.isTTY === true && process.stdout.hasColors();
+}
+
 /** A line on a terminal that is written over; nothing where standard error is not a terminal. */
 export class Progress {
   readonly #enabled = process.stderr.isTTY === true;

@@ -142,12 +142,12 @@ export class Kernel {
   #run(run: Run): Process {
     const { start, budget } = run;
     const program = this.#programs.get(start.program);
-    this.#tracer?.begin(budget, program.handle.hashHex);
+    this.#tracer?.begin(budget, program.handle, start);
     let result: Process;
     if (budget === 0) result = this.#withoutGas(start, program, run.depth);
     else if (start.inputs !== 0) result = this.#runBatch(run, program);
     else result = this.#inSlot(program.sequential, start, run, (activation) => this.#runEntry(activation));
-    this.#tracer?.end(result.status, result.fault, result.gasUsed);
+    this.#tracer?.end(result);
     return result;
   }
 

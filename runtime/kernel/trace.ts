@@ -6,8 +6,9 @@
  * chain/stack.ts finds their names and places.
  */
 
-import { FAULT_NONE, FAULT_OUT_OF_GAS } from "../../syscalls/abi.ts";
+import { FAULT_NONE, FAULT_OUT_OF_GAS, STATUS_RUNNABLE } from "../../syscalls/abi.ts";
 import type { Facts } from "../errors.ts";
+import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
 import { TRACE_FRAMES_LIMIT } from "../limits.ts";
 import type { Place } from "../program/source-map/sources.ts";
 import { NO_REASON, outOfGas, type Reason } from "./explain.ts";
@@ -27,6 +28,19 @@ export type Lost =
   | { readonly global: string }
   /** There is more memory than the sixteen ranges before. */
   | { readonly truncated: true };
+
+/**
+ * A line of state that an item has changed: 64 bytes from `address` on, in hex, as it left them. `name` says
+ * what lies there, as far as the program does.
+ */
+export interface ChangedLine {
+  readonly address: number;
+  readonly bytes: string;
+  readonly name: string | null;
+}
+
+/** The same before its names are known. */
+export type RawLine = Omit<ChangedLine, "name">;
 
 /** As the kernel knows it: globals by their words of 8 bytes in AUX_GLOBALS, and the low half before. */
 export type RawLost =
@@ -57,23 +71,31 @@ export interface Frame {
 export type RawFrame = readonly [functionIndex: number, offset: number, abort?: Place];
 
 /** One thing that happened. `path` says to which process: child numbers from the root. */
-export type TraceEvent<F = Frame, L = Lost> =
-  /** An activation of the program with that hash begins, with so much gas. */
+export type TraceEvent<F = Frame, L = Lost, C = ChangedLine> =
+  /**
+   * An activation of the program with that hash begins, with so much gas: at an entry with an argument, an
+   * i64 in decimal; once for each item, if it is of a batch; or, where the entry is "", where it was
+   * suspended.
+   */
   | {
       readonly what: "begin";
       readonly path: readonly number[];
       readonly program: string;
       readonly gas: number;
+      readonly entry: string;
+      readonly argument: string;
+      readonly isBatch: boolean;
     }
   /**
-   * It ended so, and used so much. After a fault `text` is that of an abort, or says which limit it met, and
-   * `facts` has the numbers; `stack` has the functions that were running, the innermost first, at most 64,
-   * and 65,536 in all stacks of a block: later ones are empty.
+   * It ended so, with that code (an i64 in decimal), and used so much. After a fault `text` is that of an
+   * abort, or says which limit it met, and `facts` has the numbers; `stack` has the functions that were
+   * running, the innermost first, at most 64, and 65,536 in all stacks of a block: later ones are empty.
    */
   | {
       readonly what: "end";
       readonly path: readonly number[];
       readonly status: string;
+      readonly code: string;
       readonly fault: string;
       readonly gasUsed: number;
       readonly text: string;
@@ -95,7 +117,8 @@ export type TraceEvent<F = Frame, L = Lost> =
   /**
    * An item of a batch ended so, and used so much; those that were refused or not run have no event. `lost`
    * is what it has changed outside of the state, scratch of the SDK's globals apart: should it have been
-   * kept, it belongs in the state. `text`, `facts` and `stack` as above.
+   * kept, it belongs in the state. `changed` are the lines of state that it left other than they were, at
+   * most 1,024, and 65,536 in a block: null if there are more. `text`, `facts` and `stack` as above.
    */
   | {
       readonly what: "item";
@@ -104,6 +127,7 @@ export type TraceEvent<F = Frame, L = Lost> =
       readonly fault: string;
       readonly gasUsed: number;
       readonly lost: readonly L[];
+      readonly changed: readonly C[] | null;
       readonly text: string;
       readonly facts: Facts;
       readonly stack: readonly F[];
@@ -116,30 +140,50 @@ export type TraceEvent<F = Frame, L = Lost> =
       readonly gas: number;
     };
 
+/** What an item has changed. */
+export interface Effects {
+  /** In vain. */
+  lost(): readonly RawLost[];
+  /** Lines of state, at most `limit`. */
+  changed(limit: number): readonly RawLine[];
+}
+
+/** A program: SHA-256 of its bytes in hex, and its entries by number. */
+export interface TracedProgram {
+  readonly hashHex: string;
+  readonly entries: readonly string[];
+}
+
 /** What a kernel tells of, as it happens: activations nest, and what an exception ends has no `end`. */
 export interface Tracer {
   /** The activation that begins next is of a child of the current one, until `ascend`. */
   descend(child: number): void;
   ascend(): void;
-  /** An activation begins, of the program with this hash (hex). */
-  begin(gas: number, program: string): void;
-  end(status: number, fault: number, gasUsed: number): void;
+  /** An activation of a process that is as `start` begins. */
+  begin(gas: number, program: TracedProgram, start: Process): void;
+  /** It ended, and the process is as `result`. */
+  end(result: Process): void;
   /** `unknownProgram`: the hash by which a PUT found no program; else null. */
   call(what: "put" | "get", child: number, result: number, gas: number, unknownProgram: string | null): void;
   grow(result: number, gas: number): void;
   /** An item of the running batch begins, in the loop. */
   beginItem(): void;
-  /** An item of the running batch has ended; `lost` tells what it changed in vain, if asked at once. */
-  item(item: number, fault: number, gasUsed: number, lost: () => readonly RawLost[]): void;
+  /** An item of the running batch has ended; `effects` tells what it changed, if asked at once. */
+  item(item: number, fault: number, gasUsed: number, effects: Effects): void;
 }
 
 /** An event before its stack and globals have names. */
-export type RawEvent = TraceEvent<RawFrame, RawLost>;
+export type RawEvent = TraceEvent<RawFrame, RawLost, RawLine>;
+
+/** Lines of state that are named of an item, and of all of a block. */
+const ITEM_LINES_LIMIT = 1024;
+const LINES_LIMIT = 65_536;
 
 /** Collects the events of a block, each of which some gas has paid; of stacks so many frames in all. */
 export class BlockTracer implements Tracer {
   readonly events: RawEvent[] = [];
   #framesLeft = TRACE_FRAMES_LIMIT;
+  #linesLeft = LINES_LIMIT;
   readonly #path: number[] = [];
   #stack: readonly RawFrame[] = [];
   #reason = NO_REASON;
@@ -147,6 +191,7 @@ export class BlockTracer implements Tracer {
   /** The events so far; what comes is collected anew. */
   take(): readonly RawEvent[] {
     this.#framesLeft = TRACE_FRAMES_LIMIT;
+    this.#linesLeft = LINES_LIMIT;
     return this.events.splice(0);
   }
 
@@ -168,13 +213,18 @@ export class BlockTracer implements Tracer {
     this.#path.pop();
   }
 
-  begin(gas: number, program: string): void {
-    this.events.push({ what: "begin", path: [...this.#path], program, gas });
+  begin(gas: number, { hashHex: program, entries }: TracedProgram, start: Process): void {
+    const isStarted = start.status === STATUS_RUNNABLE && start.entry !== ENTRY_CONTINUE;
+    const entry = isStarted ? (entries[start.entry] as string) : "";
+    const argument = String(i64(start.argumentLow, start.argumentHigh));
+    const started = { entry, argument, isBatch: start.inputs !== 0 };
+    this.events.push({ what: "begin", path: [...this.#path], program, gas, ...started });
   }
 
-  end(status: number, fault: number, gasUsed: number): void {
+  end({ status, fault, gasUsed, codeLow, codeHigh }: Process): void {
     const names = { status: STATUS_NAMES[status] as string, fault: FAULT_NAMES[fault] as string };
-    const ended = { ...names, gasUsed, ...this.#takeFault(fault, gasUsed) };
+    const code = String(i64(codeLow, codeHigh));
+    const ended = { ...names, code, gasUsed, ...this.#takeFault(fault, gasUsed) };
     this.events.push({ what: "end", path: [...this.#path], ...ended });
   }
 
@@ -189,10 +239,20 @@ export class BlockTracer implements Tracer {
 
   beginItem(): void {}
 
-  item(item: number, fault: number, gasUsed: number, lost: () => readonly RawLost[]): void {
+  item(item: number, fault: number, gasUsed: number, effects: Effects): void {
     const name = FAULT_NAMES[fault] as string;
-    const ended = { item, fault: name, gasUsed, lost: lost(), ...this.#takeFault(fault, gasUsed) };
+    const changed = fault === FAULT_NONE ? this.#changed(effects) : [];
+    const did = { lost: effects.lost(), changed };
+    const ended = { item, fault: name, gasUsed, ...did, ...this.#takeFault(fault, gasUsed) };
     this.events.push({ what: "item", path: [...this.#path], ...ended });
+  }
+
+  #changed(effects: Effects): readonly RawLine[] | null {
+    const limit = Math.min(ITEM_LINES_LIMIT, this.#linesLeft);
+    const lines = effects.changed(limit + 1);
+    if (lines.length > limit) return null;
+    this.#linesLeft -= lines.length;
+    return lines;
   }
 
   /** What was shown of the fault. An item that ran twice, the first time in vain, may have none any more. */
@@ -208,6 +268,10 @@ export class BlockTracer implements Tracer {
 /** Why it faulted, if `shown` is what was known then: what is out of gas has used all that it had. */
 export function reasonOf(fault: number, gasUsed: number, shown: Reason): Reason {
   return fault === FAULT_OUT_OF_GAS && shown.text === "" ? outOfGas(gasUsed) : shown;
+}
+
+function i64(low: number, high: number): bigint {
+  return (BigInt(high) << 32n) | BigInt(low >>> 0);
 }
 
 const WASM_FRAME = /wasm-function\[(\d+)\]:0x([0-9a-f]+)/;

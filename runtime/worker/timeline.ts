@@ -16,7 +16,8 @@
  */
 
 import type { ItemLog } from "../batch/item-log.ts";
-import type { Tracer } from "../kernel/trace.ts";
+import type { Process } from "../image/process.ts";
+import type { TracedProgram, Tracer } from "../kernel/trace.ts";
 
 export const NO_RECORD = -1;
 
@@ -218,15 +219,15 @@ export class Lane implements Tracer, ItemLog {
     this.#add(SPAN_LOOP, item, 0, fault, this.#loopBegan, gasUsed);
   }
 
-  begin(gas: number, program: string): void {
+  begin(gas: number, { hashHex }: TracedProgram): void {
     const record = this.open(SPAN_ACTIVATION, this.#parent, this.#child);
     if (record === NO_RECORD) return;
     const at = this.#at(record);
-    this.#words[at + PROGRAM] = Number.parseInt(program.slice(0, 8), 16);
+    this.#words[at + PROGRAM] = Number.parseInt(hashHex.slice(0, 8), 16);
     this.#floats[at / 2 + GAS] = gas;
   }
 
-  end(status: number, fault: number, gasUsed: number): void {
+  end({ status, fault, gasUsed }: Process): void {
     this.close(status, fault, gasUsed);
   }
 

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { TraceEvent } from "../../runtime/debug.ts";
+import { Process } from "../../runtime/image/process.ts";
 import { NO_REASON } from "../../runtime/kernel/explain.ts";
 import { BlockTracer } from "../../runtime/kernel/trace.ts";
 import { TRACE_FRAMES_LIMIT } from "../../runtime/limits.ts";
@@ -113,7 +114,8 @@ test("stacks of a trace name so many functions in all; the faults after them are
   const faults = TRACE_FRAMES_LIMIT / 64 + 10;
   for (let i = 0; i < faults; i++) {
     tracer.fault(deep, NO_REASON, null);
-    tracer.end(abi.STATUS_FAULTED, abi.FAULT_UNREACHABLE, 1);
+    const ended = Object.assign(new Process(), { status: abi.STATUS_FAULTED, fault: abi.FAULT_UNREACHABLE });
+    tracer.end(Object.assign(ended, { gasUsed: 1 }));
   }
   const stacks = tracer.take().map((event) => (event.what === "end" ? event.stack.length : -1));
   assert.deepEqual([stacks.length, stacks.at(-11), stacks.at(-10)], [faults, 64, 0]);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { toJson } from "../../runtime/cli/terminal.ts";
-import { type Divergence, divergence, formatDiff } from "../../runtime/debug.ts";
+import { type Divergence, divergence, formatDiff, formatTrace } from "../../runtime/debug.ts";
 import { openReader } from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
@@ -185,7 +185,8 @@ test("processes, memory, differences and traces of blocks", async () => {
     assert.equal(traced.status, 0, traced.stderr);
     const lines = traced.stdout.trim().split("\n");
     assert.deepEqual(lines, events.map(toJson));
-    assert.equal(inspect(path, "trace", "1").stdout.trim().split("\n").length, events.length);
+    assert.equal(inspect(path, "trace", "1").stdout, `${formatTrace(events)}\n`);
+    assert.equal(inspect(path, "trace", "1", "--calls").stdout, `${formatTrace(events, { calls: true })}\n`);
     assert.equal(inspect(path, "trace", "--faults").stdout, "nothing faulted\n");
     refuses(inspect(path, "trace", "0"), 2, /no parent to run it from/);
     assert.match(inspect(path, "recording").stdout, /nothing was recorded/);

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import {
   App,
   type Contracts,
+  formatTrace,
   formatTransactions,
   type Outcome,
   Signer,
@@ -104,11 +105,64 @@ test("a trace of a block has its transactions, and what they print; also from a 
   );
   write(directory, { "bank.ts": PRINTING });
   const shown = traced("--app", contract);
-  assert.ok(shown.stdout.endsWith(`Transactions:\n${text}\n`), shown.stdout + shown.stderr);
+  assert.ok(shown.stdout.includes(`2 Bank.pay(`), shown.stdout + shown.stderr);
   const lines = traced("--json").stdout.trim().split("\n");
   const { call, args, printed } = JSON.parse(lines.at(-1) as string);
   assert.deepEqual([call, args.amount, printed], ["Bank.pay", "1", []]);
 });
+
+test("a trace names what transactions changed in state, in a tree; a failed block too", async () => {
+  const directory = project({ "bank.ts": PRINTING });
+  const [contract, store] = [join(directory, "bank.ts"), join(directory, "state")];
+  const app = await App.open({ contract, store, workers: 2, record: true });
+  const pay = (amount: bigint) => app.client.Bank?.pay?.({ from: alice, to: bob, amount }) as never;
+  app.submit(app.client.Bank?.mint?.({ to: alice, amount: 100n }) as never, { from: alice });
+  await app.produce();
+  const read = () => ({ alice: app.state.accounts?.get(alice), fees: app.state.fees?.value });
+  const before = read();
+  for (const amount of [40n, 500n, 7n]) app.submit(pay(amount), { from: alice });
+  await app.produce();
+  const after = read();
+  const trace = await app.trace();
+  const changes = trace.transactions.map((each) => each.changes ?? assert.fail());
+  assert.deepEqual(changes[1], [], "what failed leaves nothing");
+  const of = (name: string) => changes.flat().filter((change) => change.name === name);
+  const balance = of(`accounts[${alice}].balance`);
+  assert.deepEqual([balance.length, balance[0]?.before], [2, (before.alice as Account).balance]);
+  assert.deepEqual(
+    [balance[0]?.after, balance[1]?.after],
+    [balance[1]?.before, (after.alice as Account).balance],
+  );
+  assert.deepEqual([of("fees")[0]?.before, of("fees").at(-1)?.after], [before.fees, after.fees]);
+  assert.deepEqual(
+    of(`accounts[${bob}]`).map(({ before }) => before),
+    [undefined],
+  );
+  const tree = formatTrace(trace);
+  assert.match(
+    tree,
+    /^\/ resumes: snapshot, [\d,]+ gas\n└─ \/1 __transaction, a batch: returned 2, [\d,]+ gas\n/,
+  );
+  assert.ok(tree.includes(`   │  ├─ accounts[${alice}].balance 100n → 59n\n`), tree);
+  assert.match(tree, /├─ 1 Bank\.pay\(.*amount: 500n .*: overdraft at bank\.ts:\d+, [\d,]+ gas\n/);
+  assert.match(tree, /at bank\.entry\/__transaction \(bank\.ts:\d+:\d+/);
+  assert.ok(formatTrace(trace, { colors: true }).includes("\x1b[31m1 Bank.pay("));
+
+  app.submit(pay(1n), { from: alice });
+  await assert.rejects(app.produce({ gasLimit: 100_000 }), { code: "BLOCK_FAULT" });
+  await app.close();
+  const { stdout, stderr } = stillpoint("inspect", store, "trace", "--failed");
+  assert.match(
+    stdout,
+    /^\/ resumes: faulted: abort: run the transactions: E_GAS [^\n]*\n├─ put 1: E_GAS\n/,
+    stderr,
+  );
+  assert.match(stdout, /^ {4}at runtime\/app\/guest\/root\/runBatch \(/m);
+});
+
+interface Account {
+  readonly balance: bigint;
+}
 
 test("a trace of signed transactions knows who signed", async () => {
   const contract = join(project({ "bank.ts": PRINTING }), "bank.ts");

@@ -52,10 +52,16 @@ async function again(
   );
 }
 
-/** The latest attempt at that height that failed. */
-function failedOf(entries: readonly RecordingEntry[], text: string): RecordingEntry {
-  const found = entries.findLast(({ id, height }) => id === null && height === Number(text));
+/**
+ * The latest attempt that failed, at that height if one is given.
+ *
+ * @throws UsageError NOT_RETAINED
+ */
+export function failedOf(entries: readonly RecordingEntry[], text: string | undefined): RecordingEntry {
+  const isAt = (height: number): boolean => text === undefined || height === Number(text);
+  const found = entries.findLast(({ id, height }) => id === null && isAt(height));
   if (found !== undefined) return found;
+  if (text === undefined) throw new UsageError("NOT_RETAINED", "no attempt that failed was recorded");
   throw new UsageError("NOT_RETAINED", `no attempt at block ${text} that failed was recorded`, {
     block: text,
   });

@@ -67,17 +67,20 @@ export const INSPECT = {
     example: "inspect state diverge other",
   },
   "inspect trace": {
-    summary: "runs a block once more, and lists its activations and calls",
+    summary: "runs a block once more, and shows its activations, calls and transactions as a tree",
     arguments: { DIR, BLOCK: { about: "by height or id; default: the newest", optional: true } },
     options: {
       faults: { about: "only faults, with stacks" },
+      calls: { about: "also calls that went well" },
+      failed: { about: "the latest attempt that failed, at the height BLOCK if it is given: see --record" },
       app: {
         about: "the source of the app's program: also what its calls of debug print",
         value: "FILE",
         completes: "file",
       },
     },
-    about: `Of a block of an app, each transaction is listed with its arguments and its outcome.
+    about: `Of a block of an app, each transaction is shown with its arguments and outcome, what it printed,
+emitted and changed in state. --json prints a line for each event, and for each transaction.
 
 The store must hold the parent of the block too. No other process may have it open for writing.`,
     example: "inspect state trace 8 --app contracts/bank.ts",

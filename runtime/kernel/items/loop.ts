@@ -133,7 +133,10 @@ export class ItemLoop {
       this.#batch.variant = program.sequential;
     } else {
       this.#record(inputs, fault, gasUsed, output);
-      this.#tracer?.item(item, fault, gasUsed, () => lostOf(slot, inputs));
+      this.#tracer?.item(item, fault, gasUsed, {
+        lost: () => lostOf(slot, inputs),
+        changed: (limit) => shadow.changedLines(limit),
+      });
     }
     shadow.settle(fault === abi.FAULT_NONE);
     if (activation.children.isTouched) this.#settleChildren(fault === abi.FAULT_NONE);

@@ -18,6 +18,7 @@
  * by the log (line-log.ts) or by who gave the shadow to the slot.
  */
 
+import { part } from "../../heap/bytes.ts";
 import type { Heap, Ref } from "../../heap/heap.ts";
 import { tableGet } from "../../heap/table.ts";
 import { readPage } from "../../image/memory.ts";
@@ -25,7 +26,7 @@ import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../limits.ts";
 import * as layout from "../../program/layout.ts";
 import { COUNTING, work } from "../../work.ts";
 import { payPages } from "../exit.ts";
-import type { ByteRange } from "../trace.ts";
+import type { ByteRange, RawLine } from "../trace.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
 import type { Meter } from "./meter.ts";
@@ -169,6 +170,28 @@ export class Shadow {
       }
     }
     return ranges;
+  }
+
+  /**
+   * Lines of state that `measure` found changed, as they are now; of the sequential variant. To be asked
+   * before `settle`, for traces.
+   */
+  changedLines(limit: number): RawLine[] {
+    const lines: RawLine[] = [];
+    if (this.#bound > 0) return lines;
+    const guest = new Uint8Array(this.#guest.buffer);
+    const listed = this.#auxWords[layout.AUX_LISTED / 4] as number;
+    for (let i = 0; i < listed; i++) {
+      const page = this.#auxWords[layout.AUX_LIST / 4 + 2 * i] as number;
+      if (page >= this.#state) continue;
+      for (let at = page * PAGE_BYTES; at < (page + 1) * PAGE_BYTES; at += layout.LINE_BYTES) {
+        const now = part(guest, at, layout.LINE_BYTES);
+        if (now.equals(part(this.#bytes, at, layout.LINE_BYTES))) continue;
+        if (lines.length === limit) return lines;
+        lines.push({ address: at, bytes: now.toString("hex") });
+      }
+    }
+    return lines.sort((a, b) => a.address - b.address);
   }
 
   /** Puts what `measure` found back to what it was; `keep`: but for state. */
