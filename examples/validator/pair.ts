@@ -5,7 +5,7 @@
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -75,19 +75,22 @@ export class Pair {
   }
 
   get validator(): GenesisValidator {
-    const key = JSON.parse(readFileSync(join(this.home, "config/priv_validator_key.json"), "utf8"));
-    return { address: key.address, pub_key: key.pub_key, power: "10", name: this.name };
+    const { address, pub_key } = this.#keyFile;
+    return { address, pub_key, power: "10", name: this.name };
   }
 
-  /** Signs votes with the key of another from now on, as nobody should. */
-  takeKey(of: Pair): void {
-    const file = (pair: Pair) => join(pair.home, "config/priv_validator_key.json");
-    copyFileSync(file(of), file(this));
-  }
-
-  /** The ed25519 key with which it signs votes. */
+  /** The ed25519 key that its votes are verified with. */
   get key(): Uint8Array {
     return Buffer.from(this.validator.pub_key.value, "base64");
+  }
+
+  /** The private part of that key: 32 bytes. */
+  get secret(): Uint8Array {
+    return Buffer.from(this.#keyFile.priv_key.value, "base64").subarray(0, 32);
+  }
+
+  get #keyFile(): Said {
+    return JSON.parse(readFileSync(join(this.home, "config/priv_validator_key.json"), "utf8"));
   }
 
   get peer(): string {

@@ -11,6 +11,7 @@ import { FAULT_POINTS, type FaultPoint, type NodeOptions } from "../../examples/
 import type { Pair, Said } from "../../examples/validator/pair.ts";
 import { AMOUNT, coinsProgram, HOLDER } from "../../examples/validator/wallet.ts";
 import { contractsOf } from "../../runtime/app/index.ts";
+import { doubleVote } from "./evidence.ts";
 
 export interface Setting {
   readonly directory: string;
@@ -267,19 +268,14 @@ async function powers({ directory, binary }: Setting): Promise<string> {
   return "";
 }
 
-/** A second node signs with the key of a validator: its votes are for nothing, and those for blocks. */
-async function doubleSigns(network: Network, of: Pair): Promise<void> {
-  const [first] = network.pairs as [Pair];
-  const twin = await network.add("twin");
-  twin.takeKey(of);
-  twin.configure({ timeout_propose: '"1ms"', timeout_propose_delta: '"1ms"' });
-  await twin.start(network.peers);
+/** A validator signs two votes of a height; whoever has seen both tells the network, and it the contract. */
+async function doubleSigns({ pairs }: Network, by: Pair): Promise<void> {
+  const [first] = pairs as [Pair];
+  await first.ask("broadcast_evidence", { evidence: await doubleVote(by, (await first.height()) - 1) });
   await until(async () => {
     const { total_count: count } = await first.ask("block_search", { query: "DoubleSigned.times='1'" });
     return Number(count) > 0;
   });
-  await twin.kill();
-  network.pairs.pop();
 }
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
