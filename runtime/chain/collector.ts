@@ -7,6 +7,7 @@
  * and they start again after it.
  */
 
+import { LimitError } from "../errors.ts";
 import { compact } from "../heap/compact.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { COLLECTION_WAITS } from "../heap/stub.ts";
@@ -46,6 +47,8 @@ const COLLECT_BYTES_MOST = 256 << 20;
 const COLLECT_SHARE = 0.75;
 /** From then on, whenever this share of the limit was allocated: sooner it would find little to free. */
 const COLLECT_SLACK = 1 / 64;
+/** Collections for views that are in vain take at most one part in so many of the time. */
+const PAUSE_FOR_VIEWS = 10;
 
 export class Collector {
   readonly #pool: Pool;
@@ -60,6 +63,10 @@ export class Collector {
   /** While one turn has the heap to itself: resolves at its end. */
   #isAlone: Promise<void> | null = null;
   #usedAfterwards = 0;
+  /** How long the last one took. */
+  #lastMs = 0;
+  /** Until then a collection is not worth its time to a view. */
+  #vainUntil = 0;
   #collections = 0;
   #evicted = 0;
 
@@ -166,6 +173,35 @@ export class Collector {
   }
 
   /**
+   * Runs a view, and once more behind a collection, if it finds the heap full. Whoever may ask for views may
+   * ask for many: where that was in vain, and all that was kept still is, others fail without a collection
+   * for a while.
+   */
+  async forView<T>(run: () => Promise<T>): Promise<T> {
+    const isInVain = performance.now() < this.#vainUntil && !this.#hasLetGo();
+    if (!isInVain) await this.collectIfDue();
+    try {
+      return await run();
+    } catch (error) {
+      if (!isHeapFull(error) || isInVain) throw error;
+    }
+    await this.collect({ evict: true });
+    try {
+      return await run();
+    } catch (error) {
+      if (isHeapFull(error)) this.#vainUntil = performance.now() + PAUSE_FOR_VIEWS * this.#lastMs;
+      throw error;
+    }
+  }
+
+  /** Whether anything is not kept any more that the last collection kept. */
+  #hasLetGo(): boolean {
+    const roots = new Set(this.#kept.roots());
+    for (const ref of this.#heap.roots) if (!roots.has(ref)) return true;
+    return false;
+  }
+
+  /**
    * Frees all space that no retained block of any runtime reaches, as soon as no block is in progress; new
    * blocks wait, and views start again after it. While there is speculative work it is put off, until the
    * heap is nearly full: then that work is stopped, and starts again later.
@@ -210,7 +246,8 @@ export class Collector {
     }
     this.#collections++;
     this.#usedAfterwards = this.#heap.usedBytes;
-    this.#kept.collected(performance.now() - began);
+    this.#lastMs = performance.now() - began;
+    this.#kept.collected(this.#lastMs);
     return true;
   }
 
@@ -236,4 +273,9 @@ export class Collector {
     this.#heap.roots = new Set(this.#kept.roots());
     return this.#pool.run({ kind: JOB_COLLECT, start: 0, metadata: stores, gas: 0 });
   }
+}
+
+/** Whether it is for want of room that something failed. */
+export function isHeapFull(error: unknown): error is LimitError {
+  return error instanceof LimitError && error.code === "HEAP_FULL";
 }

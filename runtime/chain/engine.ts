@@ -18,7 +18,7 @@ import { packPlan } from "../worker/upgrade.ts";
 import type { ViewJob } from "../worker/views.ts";
 import { type Block, type BlockRun, withProgram } from "./block.ts";
 import { bytesMade } from "./bounds.ts";
-import { type CollectOptions, Collector } from "./collector.ts";
+import { type CollectOptions, Collector, isHeapFull } from "./collector.ts";
 import type { EventFields, EventKind, Events } from "./events.ts";
 import { type Genesis, makeRoot } from "./genesis.ts";
 import { type BlockPart, type Histogram, Latency } from "./latency.ts";
@@ -319,7 +319,7 @@ export class Engine {
 
   /**
    * Runs a view of a state that the caller holds, and gives what `read` makes of the answer. If the heap is
-   * full it is run once more behind a collection; nothing is forgotten for it.
+   * full it is run once more behind a collection that may help; nothing is forgotten for it.
    */
   async view<T>(
     job: ViewJob,
@@ -338,12 +338,7 @@ export class Engine {
     this.#viewsInFlight++;
     const run = (): Promise<T> => this.pool.views.run(job, read, signal, cancelled);
     try {
-      await this.#collector.collectIfDue();
-      return await run().catch(async (error) => {
-        if (!isHeapFull(error)) throw error;
-        await this.collect({ evict: true });
-        return run();
-      });
+      return await this.#collector.forView(run);
     } finally {
       this.#viewsInFlight--;
       this.#views++;
@@ -473,8 +468,4 @@ export class Engine {
   get isPressed(): boolean {
     return this.#collector.isPressed;
   }
-}
-
-function isHeapFull(error: unknown): boolean {
-  return error instanceof LimitError && error.code === "HEAP_FULL";
 }

@@ -32,6 +32,7 @@ function endless(runtime: Runtime, signal: AbortSignal, gas = 2 ** 50) {
   return runtime.call([], "run", { input, inbox: REGION, argument: REGION, gas, signal });
 }
 
+const codeOf = (error: { readonly code: string }): string => error.code;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Until a thread runs a view. */
@@ -195,6 +196,28 @@ test("views that fill the heap cost no block", async () => {
     }
     assert.ok(runtime.metrics().collections > 0, "more than the heap holds");
     assert.deepEqual([forgotten, runtime.blocks().length], [[], 4]);
+  });
+});
+
+test("views for which a full heap has no room fail, mostly without a collection, until it has", async () => {
+  const options = { workers: 1, memoryQuotaPages: quota(200), retainBlocks: 1000 };
+  await withRuntime([], options, async (runtime) => {
+    shrinkHeap(runtime, 64 << 20);
+    const filling = new Script({ commands: 8 });
+    filling.fill(SCRATCH, 200 * 4096, 5);
+    const view = { input: filling.metadata(), inbox: REGION, argument: REGION };
+    const look = () => runtime.call([], "run", view).then(({ status }) => status, codeOf);
+    assert.equal(await look(), "returned");
+    while ((await look()) === "returned") {
+      await runtime.pin(runtime.head);
+      await play(runtime, (s) => s.fill(SCRATCH, 200 * 4096, runtime.head.height + 1));
+    }
+    const { collections } = runtime.metrics();
+    for (let i = 0; i < 100; i++) assert.equal(await look(), "HEAP_FULL");
+    assert.ok(runtime.metrics().collections - collections < 40, "one or more for each of them");
+    for (const block of runtime.retained().slice(1, -1)) await runtime.unpin(block);
+    await runtime.prune({ below: runtime.head.height });
+    assert.equal(await look(), "returned", "what was let go is collected at once");
   });
 });
 
