@@ -57,7 +57,7 @@ test("a full disk at Commit is an Exception; with room the node goes on, to the 
   assert.deepEqual(await again.info(), await replica.info());
 });
 
-test("a full heap is an Exception in each call of consensus, and a code for clients, however many", async () => {
+test("a full heap is an Exception in calls of consensus, and a code for clients, however many", async () => {
   await using node = await Node.open({ retainBlocks: 1000 });
   await node.initChain();
   await using replica = await Node.open();
