@@ -4,9 +4,10 @@
  * instruction of a guest hides what a call does not pay.
  *
  * The gas of a call is what is gone afterwards: from the caller, and from children that are started and not
- * joined. To a call that clones the caller belongs what a program would have paid for touching the pages that
- * are compared then. A call for which the gas does not suffice ends the caller's activation in an error, as
- * it would a guest's: the caller is back at the image it began with.
+ * joined. What touching a page of the caller's own has cost pays for comparing that page, so it belongs to the
+ * call that clones the caller, and not to the one that touched it. A call for which the gas does not suffice
+ * ends the caller's activation in an error, as it would a guest's: the caller is back at the image it began
+ * with, and what its child held is gone as well.
  */
 
 import { loadProgram } from "../../runtime/chain/genesis.ts";
@@ -36,6 +37,8 @@ import { build } from "../program/build.ts";
 const REQUESTS = 64 << 20;
 const REQUESTS_END = 80 << 20;
 const PAGES = REQUESTS_END / WASM_PAGE_BYTES;
+/** Of its marks, one for each page of 4096 bytes. */
+const MARKS = REQUESTS_END / 4096;
 const QUOTA = 1 << 26;
 const cache = new ProgramCache();
 /** Enough for any call. */
@@ -59,8 +62,6 @@ export interface Request {
   readonly what: "put" | "get";
   readonly child: number;
   readonly address: number;
-  /** It clones the caller. */
-  readonly clonesSelf?: boolean;
   /** What it returns in `repeat`; default: OK. */
   readonly expected?: number;
 }
@@ -83,8 +84,6 @@ export class Caller {
   #slot: Slot;
   #activation: Activation;
   #next = REQUESTS;
-  /** Pages that its program would have paid for, had it one, since they were compared last. */
-  #touched = 0;
   /** Gas that children hold which are started: now, and when the activation began. */
   #held = new Map<number, number>();
   #heldAtStart = new Map<number, number>();
@@ -114,7 +113,6 @@ export class Caller {
   }
 
   #begin(): Activation {
-    this.#touched = 0;
     const activation = new Activation(this.heap, this.#start, this.#slot, new Scratch(), PLENTY, 1, null);
     this.#slot.enter(this.heap, this.#start);
     this.#slot.meter.set(PLENTY);
@@ -129,7 +127,6 @@ export class Caller {
     this.#slot.memory.set(bytes, address);
     const first = AUX_MARKS + Math.floor(address / 4096);
     const end = AUX_MARKS + Math.floor((address + bytes.length - 1) / 4096) + 1;
-    for (let i = first; i < end; i++) if (this.#slot.aux[i] === 0) this.#touched++;
     this.#slot.aux.fill(1, first, end);
   }
 
@@ -156,8 +153,7 @@ export class Caller {
   }
 
   putRequest(child: number, spec: PutSpec): Request {
-    const request = this.#request("put", child, (script) => script.put(child, spec));
-    return spec.clone === abi.CLONE_SELF ? { ...request, clonesSelf: true } : request;
+    return this.#request("put", child, (script) => script.put(child, spec));
   }
 
   batchRequest(child: number, batch: BatchSpec, rest: PutSpec = {}): Request {
@@ -179,10 +175,11 @@ export class Caller {
   }
 
   /** Makes a call with so much gas left; `child`: instead of the request's. */
-  call({ what, child: usual, address, clonesSelf }: Request, gas = PLENTY, child = usual): Call {
+  call({ what, child: usual, address }: Request, gas = PLENTY, child = usual): Call {
     const activation = this.#activation;
     this.#slot.meter.set(gas);
     const heldBefore = this.#held.get(child) ?? 0;
+    const touchedBefore = this.#touchedPages();
     const before = { ...work };
     let code: number | null;
     try {
@@ -194,16 +191,20 @@ export class Caller {
     const done = since(before);
     if (code === null) {
       this.#fall();
-      return { code, gas, work: done };
+      return { code, gas: gas + heldBefore, work: done };
     }
     const gasNow = activation.gas() + this.#noteHeld(child);
-    const touched = clonesSelf && code === abi.OK ? this.#takeTouched() * COST_PAGE_TOUCH : 0;
-    return { code, gas: gas + heldBefore + touched - gasNow, work: done };
+    const touches = (touchedBefore - this.#touchedPages()) * COST_PAGE_TOUCH;
+    return { code, gas: gas + heldBefore + touches - gasNow, work: done };
   }
 
-  #takeTouched(): number {
-    const touched = this.#touched;
-    this.#touched = 0;
+  /** Pages of its memory that were touched and not compared since: its program, or a call, paid for each. */
+  #touchedPages(): number {
+    const { auxWords } = this.#slot;
+    let touched = 0;
+    for (let i = AUX_MARKS / 4; i < (AUX_MARKS + MARKS) / 4; i++) {
+      for (let marks = auxWords[i] as number; marks !== 0; marks >>>= 8) touched += marks & 1;
+    }
     return touched;
   }
 

@@ -312,10 +312,41 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
       play.plenty(guest);
     }
   },
+  /** A child that has grown falls back to a reference snapshot from before. */
+  outgrown: (play) => {
+    const { guest, next } = play;
+    const run = (steps: Steps, keep: boolean): void => {
+      play.load(guest, steps);
+      play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 1_500_000, keep } });
+      play.plenty(guest);
+    };
+    for (let i = next(3); i >= 0; i--) run(new Steps(SCRIPT).grow(1 + next(3)), i < 2);
+    for (let i = next(3); i >= 0; i--) run(new Steps(SCRIPT).trap(), true);
+  },
   cloneSelf: (play) => {
     const { next, world } = play;
     fillOwn(world.caller, 1 << 20, next(256), upTo(next, 2_000));
     play.put(1 + next(CHILDREN), { clone: abi.CLONE_SELF, memoryQuotaPages: quota(2_000), processQuota: 1 });
+  },
+  /** Pages that calls have written, to the same bytes, are compared by a clone of the caller. */
+  rewritten: (play) => {
+    const { next, guest } = play;
+    const copy = [{ source: PRIVATE, length: PAGE * upTo(next, 1_000), target: 1 << 20 }];
+    for (let i = 1 + next(2); i >= 0; i--) {
+      play.get(guest, { copy });
+      play.put(1 + next(CHILDREN), {
+        clone: abi.CLONE_SELF,
+        memoryQuotaPages: quota(2_000),
+        processQuota: 1,
+      });
+    }
+  },
+  /** A child that uses up its gas is joined by a call that is out of gas then. */
+  ruined: (play) => {
+    const { guest, next, world } = play;
+    play.load(guest, new Steps(SCRIPT).touch(PRIVATE, play.pages(guest), 1));
+    play.plenty(guest, { start: { entry: "run", argument: BigInt(SCRIPT), gas: 20_000 + next(300_000) } });
+    world.call(world.caller.getRequest(guest, { status: true }), 1_000);
   },
   drop: (play) => play.put(play.child, { drop: true }),
   hash: (play) => play.get(play.child, { hash: true }),
@@ -410,6 +441,16 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     const of = { count: 1 + next(8), gas: pick(next, [100, ...GAS]), steps: [steps] };
     for (const request of batchOf(world.caller, child, of)) world.call(request);
   },
+  /** Items that write pages of state as they are. */
+  unchanged: (play) => {
+    const { next, world, guest } = play;
+    const steps = new Steps().touch(0, upTo(next, 1_024), next(3));
+    for (let i = 1 + next(2); i >= 0; i--) {
+      for (const request of batchOf(world.caller, guest, { count: 1, gas: 1e8, steps: [steps] })) {
+        world.call(request);
+      }
+    }
+  },
   /** An item that makes many children and starts half of them. */
   crowd: (play) => {
     const { world, next } = play;
@@ -471,6 +512,12 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
     for (let i = 4 + next(100); i > 0; i--) {
       play.plenty(child, { start: { entry: "nothing", gas: 30_000 } });
       play.plenty(child);
+    }
+    const items = Array.from({ length: 1 + next(20) }, () => ({ input: new Uint8Array(0), gas: 1_000 }));
+    for (let i = next(4); i >= 0; i--) {
+      world.call(world.caller.batchRequest(child, { entry: "nothing", items, gas: 1e6, inbox: 0 }));
+      play.plenty(child);
+      play.start(next(2) === 0 ? child : play.child, "nothing");
     }
   },
   settle: (play) => play.world.settle(),

@@ -4,7 +4,7 @@ import { COST_PAGE_TOUCH } from "../../runtime/kernel/gas.ts";
 import type { PutSpec } from "../driver.ts";
 import { quota } from "../driver.ts";
 import type { Caller, Request } from "./caller.ts";
-import { freeModule, tinyModule } from "./modules.ts";
+import { freeModule, growerModule, tinyModule } from "./modules.ts";
 import { activation, gasGuest, make, ok, PAGE, type Row } from "./rows.ts";
 import { memoryFor, PRIVATE, STATE_BYTES, Steps } from "./steps.ts";
 
@@ -13,6 +13,8 @@ const STATE_PAGES = STATE_BYTES / PAGE;
 /** Pays for the page of the inbox and for a few steps: a trap takes all there is. */
 const SHORT = COST_PAGE_TOUCH + 300;
 const TOUCHED = 8_192;
+/** Of 64 KiB. */
+const EMPTY_PAGES = 16_383;
 const tiny = tinyModule(0);
 
 interface ItemsOf {
@@ -56,6 +58,23 @@ function items(name: string, of: ItemsOf): Row {
 
 const program = PRIVATE;
 const START = { entry: "nothing", gas: 30_000 } as const;
+
+/** Batches of so many items that do nothing in a large memory, and STARTs of another child, in turn. */
+function ofEmpty(name: string, count: number): Row {
+  return {
+    name,
+    programs: [growerModule(EMPTY_PAGES + 1)],
+    open: (caller, [hash]) => {
+      for (const child of [1, 2]) make(caller, child, hash!, { memoryQuotaPages: quota(EMPTY_PAGES + 100) });
+      caller.repeat(activation(caller, 1, { entry: "grow", argument: BigInt(EMPTY_PAGES), gas: 1e9 }));
+      const items = Array.from({ length: count }, () => ({ input: EMPTY, gas: 1_000 }));
+      const batch = caller.batchRequest(1, { entry: "nothing", items, gas: 1e6, inbox: 0 });
+      const requests = [batch, caller.getRequest(1, { status: true })];
+      requests.push(...activation(caller, 2, { entry: "nothing" }));
+      return () => caller.repeat(requests, Math.ceil(500 / count));
+    },
+  };
+}
 
 /** The child runs steps that make 1,000 children. */
 function withChildren(caller: Caller): void {
@@ -122,6 +141,8 @@ export const ITEM_ROWS: readonly Row[] = [
     steps: [new Steps().put(0, { start: START }, 1_000).abort()],
     set: withChildren,
   }),
+  ofEmpty("items of a process of 1 GiB that has no pages", 1_000),
+  ofEmpty("a batch of one item, in a process of 1 GiB that has no pages", 1),
 ];
 
 const TIER_UP = "code before tier-up: V8 optimises what turns again, and each function once";

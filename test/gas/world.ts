@@ -8,7 +8,9 @@
  *
  * Memories of the host are apart. A process may have one made for it when it runs for the first time or with
  * another size, and who grows one that is of no use then has paid for the next one: they go into a pot, from
- * which others are taken.
+ * which others are taken. A process that has grown and falls back to a reference snapshot from before loses
+ * its memory without having grown again: it had paid when it grew, and there is no such snapshot any more
+ * when the caller's activation has ended.
  */
 
 import { HEAP_BYTES_PER_GAS } from "../../runtime/kernel/gas.ts";
@@ -35,12 +37,18 @@ export interface Unpaid {
 }
 
 /**
- * What the memories of a process's instances cost, the guest's of so many pages of 64 KiB: one runs it, and
- * another one the items of its batches if it has state, which takes more to put memory back.
+ * What the memories of a process's instances cost, the guest's of so many pages of 64 KiB: one runs it, or the
+ * items of its batches with a memory more to put things back; if it has state another one runs them.
  */
 function ofInstances(memoryPages: number, hasState: boolean): number {
-  const pages = hasState ? 3 * memoryPages + AUX_PAGES + batchAuxPages(STATE_BYTES) : memoryPages + AUX_PAGES;
-  return (hasState ? 5 : 2) * UNIT_GAS.memories + pages * WASM_PAGE_BYTES * UNIT_GAS.memoryBytes;
+  const sequential = 2 * memoryPages + AUX_PAGES;
+  const pages = hasState ? sequential + 2 * memoryPages + batchAuxPages(STATE_BYTES) : sequential;
+  return (hasState ? 6 : 3) * UNIT_GAS.memories + pages * WASM_PAGE_BYTES * UNIT_GAS.memoryBytes;
+}
+
+/** What losing a memory of so many pages of 64 KiB costs. */
+function ofLoss(memoryPages: number): number {
+  return UNIT_GAS.memoriesLost + memoryPages * WASM_PAGE_BYTES * UNIT_GAS.memoryBytesLost;
 }
 
 /** Gas that STARTs have paid and not used, by child. */
@@ -80,6 +88,8 @@ export class World {
   /** Gas for memories, and the processes with their sizes for which there was some. */
   #pot = 0;
   readonly #seen = new Set<string>();
+  /** What children that have grown in this activation of the caller paid for a loss that did not come. */
+  readonly #grown = new Map<number, number>();
 
   constructor(caller: Caller) {
     this.caller = caller;
@@ -88,11 +98,13 @@ export class World {
   call(request: Request, gas = PLENTY, child = request.child): Call {
     const { caller } = this;
     const started = caller.isStarted(child);
+    const pages = caller.about(child)?.memoryPages ?? 0;
     const done = caller.call(request, gas, child);
     this.calls++;
     // What a call makes of the caller's own memory, the caller pays when its activation ends.
     const prices = pricesOf(done.work, started || request.what === "put");
     this.#takeFromPot(child, done.work, prices);
+    if (started) this.#payLoss(child, (caller.about(child)?.memoryPages ?? 0) - pages, prices);
     const spaces = new Map([["heap", done.work.heapBytes / HEAP_BYTES_PER_GAS]]);
     for (const [credit, of] of [
       [this.#time, prices],
@@ -104,6 +116,7 @@ export class World {
       if (done.code === null) credit.fall();
       else credit.set(child, caller.isStarted(child) ? Math.max(0, gas - price) : 0);
     }
+    if (done.code === null) this.#grown.clear();
     return done;
   }
 
@@ -112,6 +125,19 @@ export class World {
     this.caller.settle();
     this.#time.settle();
     this.#space.settle();
+    this.#grown.clear();
+  }
+
+  /** A started child was joined, and has so many pages of memory more than before. */
+  #payLoss(child: number, more: number, prices: Map<string, number>): void {
+    if (more > 0) this.#grown.set(child, ofLoss(this.caller.about(child)!.memoryPages));
+    if (more >= 0) return;
+    for (const kind of ["memoriesLost", "memoryBytesLost"]) {
+      const price = prices.get(kind) ?? 0;
+      const paid = Math.min(this.#grown.get(child) ?? 0, price);
+      this.#grown.set(child, (this.#grown.get(child) ?? 0) - paid);
+      prices.set(kind, price - paid);
+    }
   }
 
   #takeFromPot(child: number, { memoriesLost }: Work, prices: Map<string, number>): void {

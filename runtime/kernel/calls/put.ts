@@ -46,7 +46,7 @@ export function checkPut(heap: Heap, programs: Programs, caller: Activation, chi
         ? checkStart(caller, process, entry)
         : checkBatch(caller, process, program, entry);
     if (refusal !== abi.OK) return refusal;
-    caller.charge(gas.costOfStart(process.presentPages, program.handle, request.batch.count));
+    caller.charge(gas.costOfStart(process, program.handle, request.batch.count));
     if (request.gas > GAS_LIMIT || request.gas > caller.gas()) return abi.E_GAS;
   }
   return { process, entry };
@@ -81,7 +81,7 @@ function makeChild(heap: Heap, programs: Programs, caller: Activation, child: Ch
 
   if (program !== undefined) return freshProcess(program, memory, processes, heldGas);
   if (source !== null) return cloneOf(source);
-  caller.charge(caller.globalsCost);
+  caller.charge(caller.globalsCost + gas.costOfMarks(caller.slot.memoryPages, 1));
   caller.charge(caller.publishMemory(caller.gas()));
   return cloneOfCaller(heap, caller, memory, processes, heldGas);
 }

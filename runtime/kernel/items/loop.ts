@@ -16,13 +16,13 @@ import { costOfChildren, PAID } from "../changes.ts";
 import { Children } from "../children.ts";
 import { showFault } from "../exit.ts";
 import { beyondOutbox, beyondRoom, cannotPay, type Reason } from "../explain.ts";
-import { costOfItem } from "../gas.ts";
+import { costOfItem, costOfMarks } from "../gas.ts";
 import type { Programs } from "../program.ts";
 import type { Slot } from "../slots/slot.ts";
 import type { RawLost, Tracer } from "../trace.ts";
 import { Batch } from "./batch.ts";
 import { afterItem, endOfItem, Item } from "./children.ts";
-import type { InboxAndOutbox, Inputs } from "./objects.ts";
+import { type InboxAndOutbox, Inputs } from "./objects.ts";
 
 const counting = COUNTING;
 
@@ -34,13 +34,17 @@ const RESULT = AUX_RESULT / 4;
 /** Ranges of private memory that are collected for a trace: scratch is among them. */
 const RAW_LOST_LIMIT = 512;
 
-/** Runs the start function, if it has not run, and pays for what it changed. The batch, or the fault. */
+/**
+ * Runs the start function, if it has not run, and pays for what it changed, and for what each item then looks
+ * at of a memory that has grown. The batch, or the fault.
+ */
 export function beginBatch(heap: Heap, activation: Activation): Batch | number {
   const { start, slot, depth } = activation;
   const fault = activation.runStart();
   if (fault !== abi.FAULT_NONE) return fault;
   const gas = activation.gas();
-  let left = gas - activation.globalsCost;
+  const grownPages = slot.memoryPages - start.memoryPages;
+  let left = gas - activation.globalsCost - costOfMarks(grownPages, new Inputs(heap, start.inputs).count);
   if (left >= 0) left -= activation.publishMemory(left);
   if (left < 0) return abi.FAULT_OUT_OF_GAS;
   const batch = new Batch(heap, slot.program, start, slot.root, slot.publishGlobals(heap), left, depth);
@@ -57,6 +61,8 @@ export class ItemLoop {
   readonly #join: () => void;
   readonly #tracer: Tracer | null;
   #item = new Item();
+  /** Gas that the items have spent, those that run again among them. */
+  #spent = 0;
 
   /**
    * The activation's slot holds the batch's image, and has nothing marked. `join` runs what children the
@@ -103,6 +109,7 @@ export class ItemLoop {
     const { slot, start } = this.#activation;
     slot.shadow.markState();
     slot.publish(this.#heap, start.memory, PAID);
+    slot.noteItems(this.#spent);
     this.#batch.memory = slot.root;
   }
 
@@ -131,7 +138,9 @@ export class ItemLoop {
     if (fault === FAULT_INTERNAL_SEQUENTIAL) {
       // Nothing that it did counts: it runs again.
       this.#batch.variant = program.sequential;
+      this.#spent += limit;
     } else {
+      this.#spent += gasUsed;
       this.#record(inputs, fault, gasUsed, output);
       this.#tracer?.item(item, fault, gasUsed, {
         lost: () => lostOf(slot, inputs),

@@ -90,7 +90,7 @@ export function shadowModule(
       define("note", 3, 0, [I32, I32], (code) => note(code, marks, capacity)),
       define("reach", 3, 0, [I32], (code) => reach(code, marks)),
       define("move", 4, 0, [I32], (code) => move(code, marks)),
-      define("measure", 3, 0, [I32, I32, I64], (code) => measure(code, marks)),
+      define("measure", 3, 0, [I32, I32, I32, I32, I64], (code) => measure(code, marks)),
       define("settle", 3, 0, [I32, I32, I32, I64], (code) => settle(code, marks, capacity)),
     ],
   );
@@ -131,6 +131,9 @@ function add(code: Code, local: number, value: number): void {
   code.op(op.I32_ADD);
   code.set(local);
 }
+
+/** Where the bytes are of the pages that are paid. */
+const paidAt = ({ shift, at }: layout.Marks): number => (shift === PAGE_SHIFT ? at : layout.AUX_PAID);
 
 const chunksOf = ({ shift }: layout.Marks): number => 1 << (shift - CHUNK_SHIFT);
 
@@ -373,48 +376,75 @@ function forMarked(
   code.end();
 }
 
-/** measure(state, end, first) */
+/**
+ * measure(state, end, first): looks for pages that are paid, and in these for marked blocks. So what nothing
+ * was written to costs the same in both variants, a byte for each page.
+ */
 function measure(code: Code, kind: layout.Marks): void {
-  const [state, end, base, block, mark, marks] = [0, 1, 2, 3, 4, 5] as const;
+  const [state, end, base, block, mark, page, pageEnd, marks] = [0, 1, 2, 3, 4, 5, 6, 7] as const;
+  const pages: layout.Marks = { at: paidAt(kind), shift: PAGE_SHIFT };
+  const blocksShift = PAGE_SHIFT - kind.shift;
   for (const place of [layout.AUX_STATE_PAGES, layout.AUX_LISTED])
     code.auxStore(op.I32_STORE, place, () => code.i32(0));
   const reached = (local: number): void => {
     for (const parameter of [local, state, end]) code.get(parameter);
     code.index(op.CALL, REACH);
   };
-  const forgetPage = (local: number): void => {
-    if (kind.at === layout.paidOf(0).at) return;
-    pageOf(code, local, kind);
-    code.i32(0);
-    code.access(op.I32_STORE8, AUX, layout.AUX_PAID);
-  };
   code.get(base);
   code.open(op.IF);
-  forgetPage(base);
   reached(base);
   code.end();
-  forMarked(code, kind, WRITTEN | WRITTEN_FIRST, { block, end, base, marks }, () => {
+  for (const [blocks, whole] of [
+    [base, base],
+    [end, pageEnd],
+  ] as const) {
+    pageOf(code, blocks, kind);
+    code.set(whole);
+  }
+  forMarked(code, pages, WRITTEN | WRITTEN_FIRST, { block: page, end: pageEnd, base, marks }, () => {
+    if (pages.at !== kind.at) setMark(code, pages, page, 0);
+    code.get(page);
+    code.i32(blocksShift);
+    code.op(op.I32_SHL);
+    code.set(block);
+    code.open(op.LOOP);
+    measureBlock(code, kind, { block, mark, state }, () => reached(block));
     code.get(block);
-    code.access(op.I32_LOAD8_U, AUX, kind.at);
-    code.set(mark);
-    setMark(code, kind, block, 0);
-    forgetPage(block);
-    code.get(block);
-    code.i32(chunksOf(kind));
-    code.i32(1);
-    code.get(mark);
-    code.i32(WRITTEN);
+    code.i32((1 << blocksShift) - 1);
     code.op(op.I32_AND);
-    code.tee(mark);
-    code.op(op.SELECT);
-    code.get(state);
-    code.index(op.CALL, NOTE);
-    code.get(mark);
-    code.open(op.IF);
-    add(code, block, 1);
-    reached(block);
+    code.index(op.BR_IF, 0);
     code.end();
   });
+}
+
+/** Notes the block if it is marked, and the next one if that was reached; the local is the next one then. */
+function measureBlock(
+  code: Code,
+  kind: layout.Marks,
+  { block, mark, state }: { block: number; mark: number; state: number },
+  reached: () => void,
+): void {
+  code.get(block);
+  code.access(op.I32_LOAD8_U, AUX, kind.at);
+  code.tee(mark);
+  code.open(op.IF);
+  setMark(code, kind, block, 0);
+  code.get(block);
+  code.i32(chunksOf(kind));
+  code.i32(1);
+  code.get(mark);
+  code.i32(WRITTEN);
+  code.op(op.I32_AND);
+  code.tee(mark);
+  code.op(op.SELECT);
+  code.get(state);
+  code.index(op.CALL, NOTE);
+  code.end();
+  add(code, block, 1);
+  code.get(mark);
+  code.open(op.IF);
+  reached();
+  code.end();
 }
 
 /** settle(state, end, keep) */

@@ -135,7 +135,7 @@ export class Shadow {
   #count(): void {
     const { at, shift } = this.#marks;
     const from = this.#bound === 0 ? 0 : this.#state;
-    work.marksScanned += this.#end - from;
+    work.marksScanned += (this.#end - from) / (PAGE_BYTES >> shift);
     for (let i = from; i < this.#end; i++) {
       if (this.#aux[at + i] === 0) continue;
       work.bytesCompared += 1 << shift;
@@ -203,8 +203,10 @@ export class Shadow {
   /** The batch has ended: marks every page of state of which an item changed something that was kept. */
   markState(): void {
     if (this.#bound > 0) return;
-    for (let page = 0; page < this.#state; page++) {
-      if (this.#aux[layout.AUX_SHADOW + page] === KEPT) this.#aux[layout.AUX_MARKS + page] = 1;
+    if (counting) work.marksScanned += this.#state;
+    const pages = this.#aux.subarray(layout.AUX_SHADOW, layout.AUX_SHADOW + this.#state);
+    for (let page = pages.indexOf(KEPT); page >= 0; page = pages.indexOf(KEPT, page + 1)) {
+      this.#aux[layout.AUX_MARKS + page] = 1;
     }
   }
 

@@ -5,8 +5,8 @@
  * that is out of date: in which this process ran last, whose contents a collection has freed, or whose
  * process has run in another one since. Else a new one is filled, if there is room. So there are hardly more
  * slots than processes, and memory is touched for the first time when a process is met for the first time.
- * What is kept unused is bounded in number and in bytes that were touched; a new slot takes the memories of
- * an evicted one.
+ * What is kept unused is bounded in number and in bytes that were touched, for which large ones go first; a
+ * new slot takes the memories of an evicted one.
  *
  * A memory cannot shrink, and making one is what costs most. So a memory grows for its own process, or where
  * there is no room for another one; and what is evicted first has the size that is wanted, or one that there
@@ -145,7 +145,17 @@ export class SlotPool {
     if (slot === null) return;
     this.#last = null;
     this.#add(slot);
-    while (this.#free.size > 1 && this.#freeBytes > this.#limits.bytes) this.#evict();
+    while (this.#free.size > 1 && this.#freeBytes > this.#limits.bytes) this.#evict(this.#large());
+  }
+
+  /**
+   * The oldest of the free slots that take at least as much as they do on average. Others make little room,
+   * and one of them may have a large memory of which nothing was touched.
+   */
+  #large(): Slot | undefined {
+    const average = this.#freeBytes / this.#free.size;
+    for (const slot of this.#free) if (slot.hostBytes >= average) return slot;
+    return undefined;
   }
 
   #add(slot: Slot): void {

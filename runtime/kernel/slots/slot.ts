@@ -32,6 +32,7 @@ import {
 import { COUNTING, work } from "../../work.ts";
 import type { Payer } from "../changes.ts";
 import { payPages } from "../exit.ts";
+import { COST_PAGE_TOUCH } from "../gas.ts";
 import type { LoadedProgram, Variant } from "../program.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
@@ -109,6 +110,8 @@ export class Slot {
   /** What tells the lines of state that items write, in the batch variant. */
   readonly #log: LineLog | null;
   #shadow: Shadow | null = null;
+  /** Pages that were brought into it, at most. */
+  #shadowed = 0;
   /** Of marked pages that were shared since the last publishing: the page with the bytes at that time. */
   #shared = new Uint32Array(0);
   /** Where `scan` leaves the numbers of marked pages. */
@@ -176,7 +179,7 @@ export class Slot {
   get hostBytes(): number {
     const memoryPages = this.memory.length / PAGE_BYTES;
     const touchedPages = Math.min(this.#touched, memoryPages);
-    const shadowBytes = this.#shadow === null ? 0 : this.memory.length;
+    const shadowBytes = Math.min(this.#shadowed, memoryPages) * PAGE_BYTES;
     // Of the aux memory: globals, marks, and the list of those that were found.
     const lists = AUX_GLOBALS_END + memoryPages + Math.min(4 * touchedPages, 4 * LIST_CAPACITY);
     const auxBytes = this.variant.bound === 0 ? lists + this.#stackBytes : this.aux.length;
@@ -189,10 +192,15 @@ export class Slot {
     this.#stackBytes = Math.max(this.#stackBytes, bytes);
   }
 
+  /** Items ran that have spent so much gas: each page that they wrote to is paid, or reached from one. */
+  noteItems(gasSpent: number): void {
+    const pages = 2 * Math.floor(gasSpent / COST_PAGE_TOUCH);
+    this.#touched += pages;
+    this.#shadowed += pages;
+  }
+
   /** What puts the memory back between the items of a batch. */
   get shadow(): Shadow {
-    // Items may write anywhere, and what they leave above the state is not published.
-    this.#touched = this.memory.length / PAGE_BYTES;
     if (this.#shadow === null) {
       const { Shadow } = shadows();
       const { maximumPages } = this.program.handle.memory;
