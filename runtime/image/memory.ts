@@ -159,7 +159,7 @@ export class MemoryEdit {
       const at = address + done;
       const within = at % PAGE_BYTES;
       const size = Math.min(PAGE_BYTES - within, length - done);
-      const page = this.#writable(Math.floor(at / PAGE_BYTES));
+      const page = this.#writable(Math.floor(at / PAGE_BYTES), size === PAGE_BYTES);
       const start = pageStart(this.#heap, page) + within;
       if (counting) work.bytesCopied += size;
       copyBytes(source, offset + done, this.#heap.bytes, start, size);
@@ -176,7 +176,7 @@ export class MemoryEdit {
       if (size === PAGE_BYTES) {
         this.#pages.set(index, 0);
       } else if (this.#page(index) !== 0) {
-        const start = pageStart(this.#heap, this.#writable(index)) + within;
+        const start = pageStart(this.#heap, this.#writable(index, false)) + within;
         if (counting) work.bytesCopied += size;
         this.#heap.bytes.fill(0, start, start + size);
       }
@@ -211,8 +211,8 @@ export class MemoryEdit {
     return this.#pages.get(index) ?? tableGet(this.#heap, this.#root, index);
   }
 
-  /** The edit's own page with the contents of page number `index`. */
-  #writable(index: number): Ref {
+  /** The edit's own page with the contents of page number `index`; with any if all of it `isReplaced`. */
+  #writable(index: number, isReplaced: boolean): Ref {
     assert(this.#isOpen, "memory: a closed edit is written to");
     const heap = this.#heap;
     const old = this.#page(index);
@@ -221,9 +221,12 @@ export class MemoryEdit {
       this.#own.pay(PAGE_UNITS);
       page = heap.allocate(KIND_PAGE, PAGE_BYTES, 0);
       this.#ownPages.set(index, page);
+    } else if (page !== old && !isReplaced) {
+      // The table has had another page there since: copying that is paid as an object that takes no room.
+      this.#own.pay(0);
     }
     this.#pages.set(index, page);
-    if (page === old) return page;
+    if (page === old || isReplaced) return page;
     if (counting) work.bytesCopied += PAGE_BYTES;
     const start = pageStart(heap, page);
     if (old === 0) {

@@ -40,7 +40,7 @@ export let COST_START_ELEMENT = 32;
  */
 export let COST_GLOBAL_BYTE = 2;
 /**
- * A page of 64 KiB of a process's memory, whatever it holds: one mark for each of its 16 pages is looked at to
+ * A page of 64 KiB of a process's memory, whatever it holds: a mark for each of its 16 pages is looked at to
  * find those that were written. Twice at START and BATCH, for an activation that cannot pay for its pages
  * looks again; once for each item, and where a process clones itself.
  */

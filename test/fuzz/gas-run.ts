@@ -37,22 +37,23 @@ if (values.plant !== undefined) plant(CANARIES[values.plant]!.edits);
 const { COUNTING } = await import("../../runtime/work.ts");
 if (!COUNTING) throw new Error("gas: STILLPOINT_COUNT_WORK is not 1");
 const { Caller } = await import("../gas/caller.ts");
-const generate = await import("../gas/generate.ts");
+const { playSteps, STEPS: KINDS } = await import("../gas/generate.ts");
+const { LARGE_PAGES, SMALL_PAGES } = await import("../gas/play.ts");
 const { World } = await import("../gas/world.ts");
 const { globalsModule, growerModule, tableModule, tinyModule } = await import("../gas/modules.ts");
 const { gasGuest } = await import("../gas/rows.ts");
 const { memoryFor } = await import("../gas/steps.ts");
 const { random } = await import("../kernel/trees.ts");
 
-const guests = [generate.SMALL_PAGES, generate.LARGE_PAGES].map((pages) => gasGuest(memoryFor(pages)));
+const guests = [SMALL_PAGES, LARGE_PAGES].map((pages) => gasGuest(memoryFor(pages)));
 const modules = [globalsModule(2_000), tableModule(5_000), growerModule(20_000), tinyModule(0)];
 const programs = [...(await Promise.all(guests)), ...modules];
-const kinds = values.steps?.split(",") ?? Object.keys(generate.STEPS);
+const kinds = values.steps?.split(",") ?? Object.keys(KINDS);
 const first = Number(values.seed);
 const end = performance.now() + Number(values.seconds) * 1000;
 for (let seed = first; seed < first + Number(values.rounds) || performance.now() < end; seed++) {
   const world = new World(await Caller.open(programs, { heapBytes: HEAP_BYTES }));
-  generate.playSteps(world, random(seed), STEPS, kinds);
+  playSteps(world, random(seed), STEPS, kinds);
   const { calls, highest, unpaid } = world;
   console.log(JSON.stringify({ seed, calls, highest, unpaid } satisfies RoundOfGas));
   if (values.plant !== undefined && unpaid.length > 0) break;

@@ -8,8 +8,9 @@
 import { DEFAULT_GAS_LIMIT } from "../../runtime/limits.ts";
 import { quantile } from "../bench/measure.ts";
 import { type Call, Caller, PLENTY, type Request } from "../gas/caller.ts";
-import { LARGE_PAGES, type Next, playSteps, SMALL_PAGES, STEPS } from "../gas/generate.ts";
+import { playSteps, STEPS } from "../gas/generate.ts";
 import { growerModule, shapedModule, tinyModule } from "../gas/modules.ts";
+import { LARGE_PAGES, type Next, SMALL_PAGES } from "../gas/play.ts";
 import { activation, gasGuest, make } from "../gas/rows.ts";
 import { memoryFor } from "../gas/steps.ts";
 import { World } from "../gas/world.ts";

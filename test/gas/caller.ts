@@ -4,7 +4,7 @@
  * instruction of a guest hides what a call does not pay.
  *
  * The gas of a call is what is gone afterwards: from the caller, and from children that are started and not
- * joined. What touching a page of the caller's own has cost pays for comparing that page, so it belongs to the
+ * joined. What touching a page of the caller's own has cost pays for comparing it, so that belongs to the
  * call that clones the caller, and not to the one that touched it. A call for which the gas does not suffice
  * ends the caller's activation in an error, as it would a guest's: the caller is back at the image it began
  * with, and what its child held is gone as well.
@@ -191,7 +191,7 @@ export class Caller {
     const done = since(before);
     if (code === null) {
       this.#fall();
-      return { code, gas: gas + heldBefore, work: done };
+      return { code, gas: gas + heldBefore + touchedBefore * COST_PAGE_TOUCH, work: done };
     }
     const gasNow = activation.gas() + this.#noteHeld(child);
     const touches = (touchedBefore - this.#touchedPages()) * COST_PAGE_TOUCH;

@@ -104,6 +104,10 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     ],
     steps: ["copyIn", "zero"],
   },
+  "PUT copies pages that it has made for nothing": {
+    edits: [{ file: "image/memory.ts", from: "this.#own.pay(0);", to: "" }],
+    steps: ["again"],
+  },
   "START takes nothing for the pages of the image": {
     edits: [{ file: "kernel/gas.ts", from: "presentPages * COST_START_PAGE + ", to: "" }],
     steps: ["replace", "run"],

@@ -1,199 +1,40 @@
 /**
  * Random calls of the fuzzer "gas". Each step sets something up or probes it, with sizes from nothing to the
- * worst: a step chooses among a few children, so what one has built another meets. Every call of every step
- * is held to the property (world.ts).
+ * worst: a step chooses among a few children (play.ts), so what one has built another meets. Every call of
+ * every step is held to the property (world.ts).
  */
 
 import { COST_PAGE_TOUCH, costOfGrowth } from "../../runtime/kernel/gas.ts";
 import * as abi from "../../syscalls/abi.ts";
-import type { GetSpec, PutSpec } from "../driver.ts";
 import { quota } from "../driver.ts";
 import { PLENTY } from "./caller.ts";
 import { batchOf } from "./item-rows.ts";
 import { entryName, loopsModule, tinyModule } from "./modules.ts";
+import {
+  ABSENT,
+  CHILDREN,
+  ending,
+  GAS,
+  GLOBALS,
+  GROWER,
+  GUEST,
+  HASH,
+  LARGE,
+  LARGE_PAGES,
+  type Next,
+  Play,
+  pick,
+  RANGES,
+  replace,
+  SCRIPT,
+  something,
+  TABLE,
+  TINY,
+  upTo,
+} from "./play.ts";
 import { fillOwn, PAGE } from "./rows.ts";
 import { PRIVATE, Steps } from "./steps.ts";
 import type { World } from "./world.ts";
-
-export type Next = (limit: number) => number;
-
-/** Programs by number, in the order in which the caller is opened with them. */
-export const GUEST = 0;
-export const LARGE = 1;
-export const GLOBALS = 2;
-export const TABLE = 3;
-export const GROWER = 4;
-export const TINY = 5;
-
-/** Pages beyond PRIVATE in the two guests. */
-export const SMALL_PAGES = 64;
-export const LARGE_PAGES = 12_000;
-const CHILDREN = 5;
-/** Where a child's own requests and the hash of a program lie. */
-const SCRIPT = PRIVATE - 16_384;
-const HASH = PRIVATE - 64;
-const RANGES = 512;
-/** Numbers from here on never are children. */
-const ABSENT = 100_000;
-const GAS = [20_000, 100_000, 400_000, 3_000_000, 1e9] as const;
-
-/** A number from 1 to `most`, of any magnitude. */
-const upTo = (next: Next, most: number): number => {
-  const bits = next(Math.ceil(Math.log2(most)) + 1);
-  return Math.min(most, 1 + next(2 ** bits));
-};
-const pick = <T>(next: Next, list: readonly T[]): T => list[next(list.length)] as T;
-
-/** What steps are made with. */
-class Play {
-  readonly world: World;
-  readonly next: Next;
-
-  constructor(world: World, next: Next) {
-    this.world = world;
-    this.next = next;
-  }
-
-  /** Any, mostly one that there is. */
-  get child(): number {
-    return this.#choose(() => true) ?? 1 + this.next(CHILDREN);
-  }
-
-  /** One of the program "gas"; made if there is none. */
-  get guest(): number {
-    const found =
-      this.next(8) === 0 ? null : this.#choose((program) => program === GUEST || program === LARGE);
-    return found ?? this.makeGuest(this.next(3) === 0 ? GUEST : LARGE);
-  }
-
-  #choose(fits: (program: number) => boolean): number | null {
-    const all = Array.from({ length: CHILDREN }, (_, i) => i + 1);
-    const found = all.filter((child) => fits(this.world.caller.about(child)?.program ?? -1));
-    return found.length === 0 ? null : pick(this.next, found);
-  }
-
-  makeGuest(program: number): number {
-    const { world } = this;
-    const child = 1 + this.next(CHILDREN);
-    const hash = world.caller.hashes[program] as Uint8Array;
-    world.call(
-      world.caller.putRequest(child, {
-        program: hash,
-        memoryQuotaPages: quota(20_000),
-        processQuota: 8_000,
-        heldGas: 1e12,
-      }),
-    );
-    const tiny = world.caller.hashes[TINY] as Uint8Array;
-    world.call(world.caller.putRequest(child, { ranges: [{ source: tiny, target: HASH }] }));
-    return child;
-  }
-
-  /** Pages of the guest from PRIVATE on, at most. */
-  pages(child: number): number {
-    return this.world.caller.about(child)?.program === LARGE ? LARGE_PAGES : SMALL_PAGES;
-  }
-
-  /** Mostly enough, sometimes so little that it runs out somewhere. */
-  get budget(): number {
-    return this.next(12) > 0 ? PLENTY : 10 ** (2 + this.next(7));
-  }
-
-  put(child: number, spec: PutSpec): void {
-    this.world.call(this.world.caller.putRequest(child, spec), this.budget);
-  }
-
-  get(child: number, spec: GetSpec): void {
-    this.world.call(this.world.caller.getRequest(child, spec), this.budget);
-  }
-
-  /** With enough gas: a PUT, or a GET of the status. */
-  plenty(child: number, spec?: PutSpec): void {
-    const { caller } = this.world;
-    const request = spec ? caller.putRequest(child, spec) : caller.getRequest(child, { status: true });
-    this.world.call(request);
-  }
-
-  load(child: number, steps: Steps): void {
-    this.plenty(child, { ranges: [{ source: steps.bytes(), target: steps.base }] });
-  }
-
-  /** Whole pages of the caller's at `source`, the same for all, to pages of the child. */
-  share(child: number, source: number, first: number, pages: number): void {
-    const { caller } = this.world;
-    for (let done = 0; done < pages; done += RANGES) {
-      const ranges = Array.from({ length: Math.min(RANGES, pages - done) }, (_, i) => {
-        return { source, target: PRIVATE + (first + done + i) * PAGE, length: PAGE };
-      });
-      this.world.call(caller.putRequest(child, { ranges }));
-    }
-  }
-
-  start(child: number, entry: string, argument = 0n): void {
-    const keep = this.next(3) === 0;
-    this.put(child, { start: { entry, argument, gas: pick(this.next, GAS), keep } });
-    if (this.next(5) > 0) this.get(child, { status: true });
-  }
-
-  run(child: number, steps: Steps): void {
-    this.load(child, steps);
-    this.start(child, "run", BigInt(steps.base));
-  }
-}
-
-/** What an activation or an item may do; `most`: pages from PRIVATE on. */
-function something(play: Play, steps: Steps, most: number): Steps {
-  const { next } = play;
-  const pages = upTo(next, most);
-  const many = upTo(next, 300);
-  const first = next(300);
-  const start = { entry: "nothing", gas: pick(next, GAS.slice(0, 3)) };
-  const does = [
-    () => steps.touch(PRIVATE, pages, next(3)),
-    () => steps.touch(PRIVATE, pages, next(3)),
-    () => steps.touch(0, upTo(next, 1024), next(3)),
-    () => steps.fill(PRIVATE, pages * PAGE, next(3)),
-    () => steps.spin(next(1000)),
-    () => steps.grow(next(3)),
-    () => steps.deep(next(5000)),
-    () => steps.put(first, { program: HASH }, many),
-    () => steps.put(first, { program: HASH, start }, many),
-    () => steps.put(first, { start }, many),
-    () => steps.put(first, { drop: true }, many),
-    () => steps.put(first, { ranges: [{ zero: true, target: 0, length: 1 + next(9000) }] }, many),
-    () => steps.put(first, { clone: next(300) }),
-    () => steps.get(first, { status: true }, many),
-    () => steps.get(first, { hash: true }),
-    () => steps.get(first, { merge: { address: 0, length: 65_536 } }),
-  ];
-  return pick(next, does)();
-}
-
-function ending(play: Play, steps: Steps): Steps {
-  const { next } = play;
-  const ends = [
-    () => steps,
-    () => steps,
-    () => steps.trap(next(3) * next(2000)),
-    () => steps.abort(),
-    () => steps.ret(next(3) * next(2000)),
-    () => steps.spin(1_000_000),
-  ];
-  return pick(next, ends)();
-}
-
-/** Other pages, of equal or of other bytes, all over a child that has a reference snapshot. */
-function replace(play: Play, guest: number): void {
-  const { next, world } = play;
-  const pages = upTo(next, play.pages(guest));
-  const byte = next(4);
-  fillOwn(world.caller, 0, byte);
-  play.share(guest, 0, 0, pages);
-  play.plenty(guest, { start: { entry: "nothing", gas: 100_000 } });
-  play.plenty(guest);
-  fillOwn(world.caller, 2 * PAGE, next(2) === 0 ? byte : byte + 1);
-  play.share(guest, 2 * PAGE, 0, pages);
-}
 
 /** Every kind of step by name; the fuzzer takes one after the other at random. */
 export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
@@ -368,6 +209,20 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
   zero: (play) => {
     const length = upTo(play.next, 200_000);
     play.put(play.guest, { ranges: [{ zero: true, target: PRIVATE + play.next(PAGE), length }] });
+  },
+  /** A byte in each of many pages, again after all of these were zeroed or shared. */
+  again: (play) => {
+    const { next, guest } = play;
+    const pages = Array.from({ length: upTo(next, Math.min(RANGES, play.pages(guest))) }, (_, i) => i);
+    const length = 1 + next(2) * next(PAGE);
+    const bytes = pages.map((i) => ({ source: PAGE, target: PRIVATE + i * PAGE, length }));
+    for (let i = 1 + next(2); i >= 0; i--) {
+      play.put(guest, { ranges: bytes });
+      if (next(2) === 0)
+        play.put(guest, { ranges: [{ zero: true, target: PRIVATE, length: pages.length * PAGE }] });
+      else play.share(guest, 0, 0, pages.length);
+    }
+    play.put(guest, { ranges: bytes });
   },
   replace: (play) => replace(play, play.guest),
   merge: (play) => {

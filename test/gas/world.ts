@@ -18,7 +18,7 @@ import { WASM_PAGE_BYTES } from "../../runtime/limits.ts";
 import { AUX_PAGES, batchAuxPages } from "../../runtime/program/layout.ts";
 import type { Work } from "../../runtime/work.ts";
 import { type Call, type Caller, PLENTY, type Request } from "./caller.ts";
-import { GUEST, LARGE } from "./generate.ts";
+import { GUEST, LARGE } from "./play.ts";
 import { pricesOf, UNIT_GAS } from "./prices.ts";
 import { STATE_BYTES } from "./steps.ts";
 
@@ -37,8 +37,8 @@ export interface Unpaid {
 }
 
 /**
- * What the memories of a process's instances cost, the guest's of so many pages of 64 KiB: one runs it, or the
- * items of its batches with a memory more to put things back; if it has state another one runs them.
+ * What the memories of a process's instances cost, the guest's of so many pages of 64 KiB: one runs it, or
+ * the items of its batches with a memory more to put things back; if it has state another one runs them.
  */
 function ofInstances(memoryPages: number, hasState: boolean): number {
   const sequential = 2 * memoryPages + AUX_PAGES;
