@@ -21,6 +21,7 @@
  * the embedder holds (blocks' data, answers, traces) is not counted.
  */
 
+import { totalmem } from "node:os";
 import { UsageError } from "../errors.ts";
 import { installedBytesOf } from "../kernel/program.ts";
 import type { SlotLimits } from "../kernel/slots/slot-pool.ts";
@@ -47,13 +48,15 @@ const RECORDS_BYTES = 64 << 20;
 const ISOLATE_BYTES = 64 << 20;
 /** Bytes of code, and of what V8 and the runtime know of it, for a byte of Wasm: up to 82 were measured. */
 const CODE_TIMES = 128;
+/** Of the machine's memory, what all pools keep where "hostBytes" does not say it. */
+const KEPT_SHARE = 1 / 4;
 /** Bytes of JavaScript objects for a gas. */
 export const OBJECT_BYTES_PER_GAS = 1;
 
 /** What decides how much memory there may be, besides rules. */
 export interface MemoryHost extends HeapHost {
   readonly heapBytes: number;
-  /** Undefined: as much as needed, and all that threads may keep. */
+  /** Undefined: as much as needed, and what threads keep is a share of the machine's memory. */
   readonly hostBytes: number | undefined;
 }
 
@@ -94,11 +97,23 @@ function poolsOf({ workers, views }: HeapHost): number {
   return workers * (workers > 1 ? 3 : 1) + views;
 }
 
-/** What the pools of threads may keep under these rules. */
-export function slotLimits(rules: HeapRules, host: MemoryHost): SlotLimits {
+/** Memory of the machine, or of the container if that has less. */
+function machineMemory(): number {
+  return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+}
+
+/** What the pools of threads may keep under these rules, on a machine with so much memory. */
+export function slotLimits(
+  rules: HeapRules,
+  host: MemoryHost,
+  machineBytes: number = machineMemory(),
+): SlotLimits {
   const { workers, views, hostBytes } = host;
   const count = slotsOfPool(workers, views);
-  if (hostBytes === undefined) return { count, bytes: SLOT_BYTES_LIMIT };
+  if (hostBytes === undefined) {
+    const share = Math.floor((machineBytes * KEPT_SHARE) / poolsOf(host));
+    return { count, bytes: Math.min(SLOT_BYTES_LIMIT, share) };
+  }
   const { keptBytes, hostBytes: needed } = hostBounds(rules, host);
   // At the least a pool has three of the largest instances: one that is kept, the last one, and memories.
   return { count, bytes: Math.floor((hostBytes - needed + keptBytes / 3) / poolsOf(host)) };

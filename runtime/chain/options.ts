@@ -68,7 +68,9 @@ export interface RuntimeOptions {
   /**
    * Memory of the host that guests may cause outside of the heap: instances, stacks, code. It must allow what
    * memoryQuotaPages, gasLimit and the number of threads can come to, else `open` says the arithmetic; what
-   * it allows beyond that, threads keep instances in. Default: no limit, and threads keep 1 GiB in each pool.
+   * it allows beyond that, threads keep instances in. Default: no limit, since what the default rules can
+   * come to is more than most machines have; threads keep instances in a quarter of the machine's memory, and
+   * at most in 1 GiB for each pool.
    */
   readonly hostBytes?: number;
   /** How many blocks can be reverted to, those of the current chain before others. Default 256. */

@@ -41,7 +41,14 @@ test("pools of instances share what is left, and the bound is the option", () =>
   const { bytes } = slotLimits(RULES, { ...HOST, hostBytes });
   const total = hostBounds(RULES, { ...HOST, hostBytes }, bytes).hostBytes;
   assert.ok(total <= hostBytes && total > hostBytes - 10, `${total} of ${hostBytes}`);
-  assert.equal(slotLimits(RULES, HOST).bytes, SLOT_BYTES_LIMIT);
+});
+
+test("without the option pools share a quarter of the machine's memory", () => {
+  const pools = 2 * 3 + 1;
+  assert.equal(slotLimits(RULES, HOST, 2 ** 40).bytes, SLOT_BYTES_LIMIT);
+  assert.equal(slotLimits(RULES, HOST, 2 ** 32).bytes, Math.floor(2 ** 30 / pools));
+  const { bytes } = slotLimits(RULES, HOST);
+  assert.ok(bytes > 0 && bytes <= SLOT_BYTES_LIMIT, `${bytes}`);
 });
 
 test("all pools together keep no more instances than V8 has memories for", () => {
