@@ -1,6 +1,6 @@
 /**
- * Evidence that a validator has signed two votes of a height, made with its key: what a node that has received
- * both tells the network. Waiting for two nodes with one key to meet would be a matter of chance.
+ * Evidence that a validator has signed two votes of a height, made with its key: what a node that has both
+ * tells the network. Waiting for two nodes with one key to meet would be a matter of chance.
  */
 
 import { createPrivateKey, sign } from "node:crypto";
