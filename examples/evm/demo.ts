@@ -52,6 +52,7 @@ export const evmCommand: Command = {
   --blocks DIR   blocks to execute: every <number>.json.gz in DIR, with their codes in codes-*.json.gz;
                  default: the dozen that come with the sources
   --block N      of these only block N
+  --store DIR    keeps the blocks there, and records how they ran: stillpoint inspect DIR --web shows it
 ${RUNNING_HELP}
   --json         one JSON object for each block on standard output, and nothing else there
   --trace INDEX  instead, a trace of the transaction with that index in the block of --block (EIP-3155):
@@ -76,6 +77,7 @@ async function runEvm(args: string[]): Promise<number> {
   const { values } = parseOptions(args, {
     blocks: { type: "string" },
     block: { type: "string" },
+    store: { type: "string" },
     trace: { type: "string" },
     ...RUNNING_OPTIONS,
     json: { type: "boolean", default: false },
@@ -89,7 +91,8 @@ async function runEvm(args: string[]): Promise<number> {
   const onBatch = (report: BatchReport): unknown => reports.push(report);
   const progress = new Progress();
   progress.show("compiling the programs");
-  const { runtime, programs } = await evmRuntime({ onBatch, ...running });
+  const kept = values.store === undefined ? {} : { store: values.store, record: true };
+  const { runtime, programs } = await evmRuntime({ onBatch, ...running, ...kept });
   const lines: Line[] = [];
   let failed = 0;
   let unsupported = 0;

@@ -71,14 +71,14 @@ export async function recordBlock(
   const force = options.parallel === undefined || flag(options, "parallel");
   if (typeof source === "string") {
     await using reader = await openReader(source);
-    return runAgain(source, reader, blockOf(reader, block), { ...workers, debug: { force } });
+    return recordFrom(source, reader, blockOf(reader, block), { ...workers, debug: { force } });
   }
   const found = blockOf(source, block);
   const directory = await mkdtemp(join(tmpdir(), "stillpoint-record-"));
   try {
     const branch = await source.fork({ at: parentOf(source, found), store: join(directory, "store") });
     await branch.close();
-    return await runAgain(join(directory, "store"), source, found, { ...workers, debug: { force } });
+    return await recordFrom(join(directory, "store"), source, found, { ...workers, debug: { force } });
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -86,7 +86,13 @@ export async function recordBlock(
 
 type How = Pick<Parameters<typeof Runtime.open>[0], "workers" | "debug">;
 
-async function runAgain(store: string, chain: Chain, block: Block, how: How): Promise<BlockRecording> {
+/** Runs a block of a chain again, from its parent, which is in the store. @internal */
+export async function recordFrom(
+  store: string,
+  chain: Chain,
+  block: Block,
+  how: How,
+): Promise<BlockRecording> {
   const parent = parentOf(chain, block);
   const { metadata, ...input } = chain.input(block);
   await using runtime = await Runtime.open({

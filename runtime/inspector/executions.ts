@@ -10,8 +10,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AppTrace } from "../app/index.ts";
 import { traceTried } from "../app/trace.ts";
+import { recordFrom } from "../chain/record-block.ts";
 import { LimitError, UsageError } from "../errors.ts";
 import { type Block, type Chain, Runtime } from "../index.ts";
+import type { BlockRecording } from "../record/shapes.ts";
 import { exportBlock, openImport } from "../store.ts";
 
 /** What is kept of blocks that were executed. */
@@ -91,4 +93,11 @@ export function traceOfStore(store: string, chain: Chain, block: Block): Promise
     });
     return await traceTried(runtime, chain.input(block), undefined); // before it is closed
   });
+}
+
+/** Executes a block of a store again with all threads, from a copy of its parent's state. */
+export function recordOfStore(store: string, chain: Chain, block: Block): Promise<BlockRecording> {
+  return withCopy(store, parentOf(chain, block), (copy) =>
+    recordFrom(copy, chain, block, { debug: { force: true } }),
+  );
 }

@@ -11,6 +11,7 @@ import { type Asked, Content, type Routes } from "../http/listener.ts";
 import { type Asset, pageAssets } from "./assets.ts";
 import { Query } from "./query.ts";
 import type { Source } from "./source.ts";
+import { batchView, itemView, meetingsView, meetingView, placeView } from "./views/batch.ts";
 import { blockView } from "./views/block.ts";
 import { chainView, nextVersion } from "./views/chain.ts";
 import { diffOther, diffView, partView } from "./views/compare.ts";
@@ -53,6 +54,11 @@ const VIEWS: Readonly<Record<string, readonly [view: View, parameters: readonly 
   transactions: [transactionsView, ["block", "from"]],
   gas: [gasView, ["block"]],
   faults: [faultsView, ["block", "from"]],
+  batch: [batchView, ["block", "again", "batch", "from", "to"]],
+  item: [itemView, ["block", "again", "batch", "item"]],
+  place: [placeView, ["block", "again", "batch", "line"]],
+  meetings: [meetingsView, ["at"]],
+  meeting: [meetingView, ["block"]],
   memory: [memoryView, ["block", "base", "path", "address", "length"]],
   state: [stateView, ["block", "path", "name", "from"]],
   diff: [diffView, ["a", "b", "path"]],

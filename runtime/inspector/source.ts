@@ -6,9 +6,11 @@
 import type { AppTrace } from "../app/index.ts";
 import { UsageError } from "../errors.ts";
 import type { Block, Chain } from "../index.ts";
+import type { BlockRecording } from "../record/shapes.ts";
 import { Executions } from "./executions.ts";
 import { Index } from "./index-of-blocks.ts";
 import { KnownPrograms } from "./programs.ts";
+import type { Meeting } from "./views/batch.ts";
 
 /** Where blocks come from. */
 export interface SourceOptions {
@@ -18,6 +20,10 @@ export interface SourceOptions {
   readonly chain: Chain;
   /** Executes a block again on one thread. */
   readonly trace: (block: Block) => Promise<AppTrace>;
+  /** How a block ran, as it was recorded when it was made; null: it was not. */
+  readonly recorded: (block: Pick<Block, "id">) => Promise<BlockRecording | null>;
+  /** Executes a block again with all threads, and records that. */
+  readonly record: (block: Block) => Promise<BlockRecording>;
   /** Other chains that it can be compared with, by what people call them. Default: none. */
   readonly others?: Readonly<Record<string, Chain>>;
 }
@@ -34,16 +40,22 @@ export class Source {
   readonly others: ReadonlyMap<string, Chain>;
   readonly programs: KnownPrograms;
   readonly traces: Executions<AppTrace>;
+  readonly records: Executions<BlockRecording>;
+  readonly recorded: SourceOptions["recorded"];
+  /** What is known of blocks that were looked at, by their ids. */
+  readonly meetings = new Map<string, Meeting>();
   #index: Index | null = null;
   #madeAt = 0;
 
-  constructor({ name, kind, chain, trace, others = {} }: SourceOptions) {
+  constructor({ name, kind, chain, trace, recorded, record, others = {} }: SourceOptions) {
     this.name = name;
     this.kind = kind;
     this.chain = chain;
     this.others = new Map(Object.entries(others));
     this.programs = new KnownPrograms(chain);
     this.traces = new Executions(trace);
+    this.records = new Executions(record);
+    this.recorded = recorded;
   }
 
   /** All blocks, as they were a moment ago at most. */

@@ -43,7 +43,9 @@ export class StoredRecordings implements Recordings {
   }
 
   read(block: number | string | RecordingEntry): BlockRecording | null {
-    const entry = entryOf(this.entries(), block);
+    // One of its own entries says where it is: the list need not be made again.
+    const isPlaced = typeof block === "object" && "place" in block;
+    const entry = isPlaced ? (block as StoredEntry) : entryOf(this.entries(), block);
     const raw = entry === undefined ? null : readRecord(entry);
     return raw === null ? null : recordingOf(raw);
   }

@@ -4,7 +4,13 @@ import { join } from "node:path";
 import { App, type Contracts } from "../../runtime/app/index.ts";
 import { compileGuest } from "../../runtime/compile.ts";
 import { Listener } from "../../runtime/http/listener.ts";
-import { inspectorRoutes, Source, traceOfStore } from "../../runtime/inspector/index.ts";
+import {
+  inspectorRoutes,
+  Recorded,
+  recordOfStore,
+  Source,
+  traceOfStore,
+} from "../../runtime/inspector/index.ts";
 import { openReader, type Reader } from "../../runtime/store.ts";
 import { BANK, project } from "../typed/project.ts";
 
@@ -63,8 +69,14 @@ export async function sourceOf(
   others: Readonly<Record<string, Reader>> = {},
 ): Promise<{ readonly source: Source; readonly reader: Reader }> {
   const reader = await openReader(path);
-  const trace = traceOfStore.bind(null, path, reader);
-  return { source: new Source({ name: path, kind: "store", chain: reader, others, trace }), reader };
+  const recordings = new Recorded(path);
+  const source = new Source({
+    ...{ name: path, kind: "store", chain: reader, others },
+    trace: (block) => traceOfStore(path, reader, block),
+    recorded: (block) => recordings.of(block),
+    record: (block) => recordOfStore(path, reader, block),
+  });
+  return { source, reader };
 }
 
 /** The inspector on a port of its own. */

@@ -6,8 +6,9 @@
 
 import { relative } from "node:path";
 import { App, signed } from "../../app/index.ts";
+import { recordBlock } from "../../debug.ts";
 import { StillpointError } from "../../errors.ts";
-import { inspectorRoutes, Source } from "../../inspector/index.ts";
+import { inspectorRoutes, Recorded, Source } from "../../inspector/index.ts";
 import { TEST_CHAIN, testAccounts } from "../../node/accounts.ts";
 import { Node } from "../../node/node.ts";
 import { type Interface, readInterface } from "../../typed/interface.ts";
@@ -78,7 +79,14 @@ export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
 
 /** What the inspector shows of a running app. */
 function sourceOf(app: App, name: string): Source {
-  return new Source({ name, kind: "runtime", chain: app.runtime, trace: (block) => app.trace(block) });
+  const { runtime } = app;
+  const recordings = new Recorded(runtime);
+  return new Source({
+    ...{ name, kind: "runtime", chain: runtime },
+    trace: (block) => app.trace(block),
+    recorded: (block) => recordings.of(block),
+    record: (block) => recordBlock(runtime, block),
+  });
 }
 
 /** A view as it is called, one without arguments if there is one. */

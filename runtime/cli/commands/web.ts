@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { compileGuest } from "../../compile.ts";
 import { addSources } from "../../debug.ts";
 import { Listener } from "../../http/listener.ts";
-import { inspectorRoutes, Source, traceOfStore } from "../../inspector/index.ts";
+import { inspectorRoutes, Recorded, recordOfStore, Source, traceOfStore } from "../../inspector/index.ts";
 import { openReader, type Reader } from "../../store.ts";
 import type { Handler } from "../command.ts";
 import { listening } from "../listen.ts";
@@ -22,8 +22,13 @@ export const web: Handler<Spec<"inspect web">> = async ({ args, options, json })
   const chain = readers.use(await openReader(args.DIR));
   const others: Record<string, Reader> = {};
   for (const directory of options.other) others[directory] = readers.use(await openReader(directory));
-  const trace = traceOfStore.bind(null, args.DIR, chain);
-  const source = new Source({ name: args.DIR, kind: "store", chain, others, trace });
+  const recordings = new Recorded(args.DIR);
+  const source = new Source({
+    ...{ name: args.DIR, kind: "store", chain, others },
+    trace: (block) => traceOfStore(args.DIR, chain, block),
+    recorded: (block) => recordings.of(block),
+    record: (block) => recordOfStore(args.DIR, chain, block),
+  });
   const routes = await inspectorRoutes(source);
   const onError = (error: unknown): void => printError(`stillpoint inspect: a request failed: ${error}`);
   const listener = await listening(port, () => Listener.open(routes, { port, onError }));

@@ -2,6 +2,7 @@
 
 import type { BlockView, Excerpt } from "../views/block.ts";
 import { urlOf, useAnswer } from "./api.ts";
+import { Batch } from "./batch.tsx";
 import { Marks } from "./chain.tsx";
 import { Compare } from "./compare.tsx";
 import { bytesText, count, grouped } from "./format.ts";
@@ -19,6 +20,7 @@ const TABS = [
   ["transactions", "Transactions"],
   ["gas", "Gas"],
   ["faults", "Faults"],
+  ["batch", "Batches"],
   ["memory", "Memory"],
   ["compare", "Compare"],
   ["proof", "Proof"],
@@ -88,6 +90,8 @@ function View({ view, tab, place }: { view: BlockView; tab: string; place: Place
       return <Gas block={id} />;
     case "faults":
       return <Faults block={id} query={query} />;
+    case "batch":
+      return <Batch block={id} query={query} />;
     case "memory":
       return <Memory block={id} parent={view.hasParent ? view.parent : null} query={query} />;
     case "compare":

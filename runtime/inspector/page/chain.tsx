@@ -1,8 +1,10 @@
 /** The chain: gas over heights, what is durable, pinned or beside the chain, and the blocks as a list. */
 
+import type { Meeting } from "../views/batch.ts";
 import type { BlockRow, ChainView } from "../views/chain.ts";
 import { urlOf, useAnswer } from "./api.ts";
 import { count, grouped, short } from "./format.ts";
+import { type Meetings, useMeetings } from "./meetings.ts";
 import { Fields, Hash, Pager, Problem, Shown, Table, Tag } from "./parts.tsx";
 import { blockLink, goTo, linkTo } from "./place.ts";
 import { Plot } from "./plot.tsx";
@@ -14,6 +16,7 @@ export function Chain({ at, version }: { at: string | null; version: string | nu
 
 function Loaded({ view }: { view: ChainView }) {
   const { head, count: blocks, pinned, tips, damaged, rows, older, newer, cells } = view;
+  const meetings = useMeetings(view.at, view.head?.id ?? null);
   const at = (height: number | null): string | null => (height === null ? null : linkTo([], { at: height }));
   return (
     <>
@@ -29,7 +32,11 @@ function Loaded({ view }: { view: ChainView }) {
       {damaged.count > 0 ? <Problem text={damageText(damaged)} /> : null}
       <Plot cells={cells} onPick={(height) => goTo(linkTo([], { at: height }))} />
       <Overview view={view} />
-      <Table caption="Blocks" head={["", "height", "block", "gas", "data", ""]} numbers={[1, 3, 4]}>
+      <Table
+        caption="Blocks"
+        head={["", "height", "block", "gas", "data", "waited", ""]}
+        numbers={[1, 3, 4, 5]}
+      >
         {rows.map((row, i) => (
           <tr key={row.id} class={row.chain ? "" : "side"}>
             <td class="lanes">
@@ -47,12 +54,16 @@ function Loaded({ view }: { view: ChainView }) {
             <td class="number" title={`${grouped(row.dataBytes)} bytes`}>
               {short(row.dataBytes)}
             </td>
+            <td class="number">
+              <Met meeting={meetings.known.get(row.id)} id={row.id} />
+            </td>
             <td>
               <Marks row={row} head={head?.id ?? null} kind={view.kind} />
             </td>
           </tr>
         ))}
       </Table>
+      <MeetingsAsked meetings={meetings} />
       <Pager back={at(newer)} next={at(older)} text={rowsText(rows)} />
       <Fields
         fields={[{ name: "height", label: "Show blocks from height", value: String(view.at) }]}
@@ -60,6 +71,32 @@ function Loaded({ view }: { view: ChainView }) {
         onSend={({ height = "" }) => goTo(linkTo([], { at: height }))}
       />
     </>
+  );
+}
+
+/** How many items read what another one had left, of those that the block had. */
+function Met({ meeting, id }: { meeting: Meeting | undefined; id: string }) {
+  if (meeting === undefined) return <span class="quiet">–</span>;
+  const { items, dependent, chain } = meeting;
+  return (
+    <a href={blockLink(id, "batch")} title={`the longest chain has ${grouped(chain)} items`}>
+      {grouped(dependent)} of {grouped(items)}
+    </a>
+  );
+}
+
+function MeetingsAsked({ meetings: { unknown, isRunning, problem, run } }: { meetings: Meetings }) {
+  if (unknown.length === 0) return null;
+  return (
+    <p class="quiet">
+      Waited: transactions that read what another one of their block had left.{" "}
+      <button type="button" disabled={isRunning} onClick={run}>
+        {isRunning
+          ? `Executing, ${unknown.length} to go…`
+          : `Execute ${count(unknown.length, "block")} again for that`}
+      </button>
+      {problem === null ? null : <Problem text={problem} />}
+    </p>
   );
 }
 

@@ -1,0 +1,145 @@
+/** Which items wait for which: columns by how long the chain before them is, the longest chain marked. */
+
+import type { Graph as GraphOf } from "../views/batch.ts";
+import type { Link } from "./batch.tsx";
+import { grouped, microsText } from "./format.ts";
+import { Table } from "./parts.tsx";
+
+const COLUMN = 74;
+const ROW = 26;
+const NODE = 42;
+
+export function Graph({ graph, link, selected }: { graph: GraphOf; link: Link; selected: string | null }) {
+  const { edges, critical, depths } = graph;
+  if (edges === 0) return <p class="quiet">No item read what another one of its window had left.</p>;
+  const longest = depths.length;
+  return (
+    <section>
+      <h2>Which items waited for which</h2>
+      <p>
+        The longest chain has {grouped(critical.count)} items and takes {microsText(critical.micros)} of{" "}
+        {microsText(critical.totalMicros)} that all items take together: no number of threads is faster.
+      </p>
+      <Picture graph={graph} link={link} selected={selected} />
+      <Depths depths={depths} />
+      {critical.items.length === 0 ? null : (
+        <details open={critical.items.length <= 12}>
+          <summary>The longest chain{longest > critical.items.length ? ", its end" : ""}</summary>
+          <Table caption="The longest chain" head={["item", "over", "took"]} numbers={[2]}>
+            {critical.items.map(({ item, micros, over }) => (
+              <tr key={item}>
+                <td>
+                  <a href={link({ item })}>{grouped(item)}</a>
+                </td>
+                <td>
+                  <code>{over ?? ""}</code>
+                </td>
+                <td class="number">{microsText(micros)}</td>
+              </tr>
+            ))}
+          </Table>
+        </details>
+      )}
+    </section>
+  );
+}
+
+function Picture({
+  graph: { nodes, links },
+  link,
+  selected,
+}: {
+  graph: GraphOf;
+  link: Link;
+  selected: string | null;
+}) {
+  const columns = [...new Set(nodes.map(({ depth }) => depth))].sort((a, b) => a - b);
+  const rows = new Map<number, number>();
+  const places = new Map(
+    // The chain is the first row.
+    nodes
+      .toSorted((a, b) => Number(b.isCritical) - Number(a.isCritical) || a.item - b.item)
+      .map((node) => {
+        const column = columns.indexOf(node.depth);
+        const row = rows.get(column) ?? 0;
+        rows.set(column, row + 1);
+        return [node.item, { x: 8 + column * COLUMN, y: 8 + row * ROW, node }] as const;
+      }),
+  );
+  const height = 16 + Math.max(1, ...rows.values()) * ROW;
+  const width = 16 + columns.length * COLUMN;
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: keys scroll it
+    <section class="scroll graph" aria-label="Items and those that they waited for" tabIndex={0}>
+      <svg
+        width={width}
+        height={height}
+        role="img"
+        aria-label="Items, from left to right those that waited longer"
+      >
+        {links.map(([item, lower]) => {
+          const [to, from] = [places.get(item), places.get(lower)];
+          if (to === undefined || from === undefined) return null;
+          const [x1, y1, x2, y2] = [from.x + NODE, from.y + 9, to.x, to.y + 9];
+          const middle = (x1 + x2) / 2;
+          const isCritical = from.node.isCritical && to.node.isCritical;
+          return (
+            <path
+              key={`${item} ${lower}`}
+              d={`M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`}
+              class={isCritical ? "link critical" : "link"}
+            />
+          );
+        })}
+        {[...places.values()].map(({ x, y, node }) => (
+          <a key={node.item} href={link({ item: node.item })} aria-label={`item ${node.item}`}>
+            <rect
+              x={x}
+              y={y}
+              width={NODE}
+              height={18}
+              rx={4}
+              class={`node ${node.isCritical ? "critical" : ""} ${selected === String(node.item) ? "chosen" : ""}`}
+            />
+            <text x={x + NODE / 2} y={y + 13}>
+              {node.item}
+            </text>
+          </a>
+        ))}
+      </svg>
+    </section>
+  );
+}
+
+/** How many items have so many before them. */
+function Depths({ depths }: { depths: readonly number[] }) {
+  const most = Math.max(1, ...depths);
+  if (depths.length < 3) return null;
+  return (
+    <figure>
+      <figcaption class="quiet">
+        Items by the number of items on the chain that ends with them, 1 to {depths.length}
+      </figcaption>
+      <svg
+        class="depths"
+        viewBox={`0 0 ${depths.length} 40`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label="Items by depth"
+      >
+        {depths.map((items, i) => (
+          <rect
+            key={`${i + 1}`}
+            x={i + 0.05}
+            width={0.9}
+            y={40 - Math.max(items > 0 ? 1 : 0, (items / most) * 40)}
+            height={40}
+            class="blue"
+          >
+            <title>{`${grouped(items)} of depth ${i + 1}`}</title>
+          </rect>
+        ))}
+      </svg>
+    </figure>
+  );
+}
