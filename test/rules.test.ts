@@ -152,6 +152,7 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/inspector": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/app", "runtime/http"],
     ...["runtime/typed", "runtime/program", "runtime/batch", "runtime/proof", "runtime/chain"],
+    "runtime/record",
   ],
   "runtime/observe": ["base", "runtime/index.ts"],
   "runtime/log": [

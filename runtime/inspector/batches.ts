@@ -1,7 +1,7 @@
 /**
- * What a recording tells of a batch: how long its items ran, which of them waited for which, and the longest
- * chain of items of which each read what the one before had left. No number of threads could run a batch
- * faster than that chain.
+ * What a recording tells of a batch: how long its items ran, which of them waited for which, and the critical
+ * path, the chain that takes longest of items of which each read what the one before had left. No number of
+ * threads could run a batch faster than that.
  */
 
 import type { BatchRecord, BlockRecording, SpanRecord } from "../record/shapes.ts";
@@ -46,7 +46,7 @@ export interface Batch {
   readonly critical: Critical;
 }
 
-/** The longest chain, by time. */
+/** The chain of items that takes longest. */
 export interface Critical {
   /** From the first to the last. */
   readonly items: readonly number[];
@@ -222,4 +222,16 @@ function barOf(begin: number, end: number, of: readonly Done[]): Bar {
   const single = of.length === 1 ? of[0] : undefined;
   const { item = null, incarnation = null } = single ?? {};
   return { begin, end, kind, count: of.length, lost, item, incarnation };
+}
+
+/** How much the items of a block met. */
+export interface Meeting {
+  readonly id: string;
+  readonly source: "recorded" | "again";
+  readonly items: number;
+  /** Items that read what another one had left. */
+  readonly dependent: number;
+  readonly aborts: number;
+  /** Items on the longest chain. */
+  readonly chain: number;
 }

@@ -7,10 +7,10 @@ import type { AppTrace } from "../app/index.ts";
 import { UsageError } from "../errors.ts";
 import type { Block, Chain } from "../index.ts";
 import type { BlockRecording } from "../record/shapes.ts";
+import type { Meeting } from "./batches.ts";
 import { Executions } from "./executions.ts";
 import { Index } from "./index-of-blocks.ts";
 import { KnownPrograms } from "./programs.ts";
-import type { Meeting } from "./views/batch.ts";
 
 /** Where blocks come from. */
 export interface SourceOptions {

@@ -37,7 +37,7 @@ export async function ask<T>(url: string, signal?: AbortSignal): Promise<T> {
 
 /** The answer to a request, asked again when the URL changes, or `version` does; null: nothing is asked. */
 export function useAnswer<T>(url: string | null, version: unknown = null): Asked<T> {
-  const [state, setState] = useState<Asked<T> & { readonly of: string | null }>(NOTHING);
+  const [state, setState] = useState<State<T>>(NOTHING);
   useEffect(() => {
     if (url === null) return;
     const leaving = new AbortController();
@@ -45,14 +45,21 @@ export function useAnswer<T>(url: string | null, version: unknown = null): Asked
     ask<T>(url, leaving.signal).then(
       (value) => setState({ value, error: null, isLoading: false, of: url }),
       (error: Error) => {
-        if (!leaving.signal.aborted)
-          setState({ value: null, error: error.message, isLoading: false, of: url });
+        if (!leaving.signal.aborted) setState((before) => failed(before, url, error.message));
       },
     );
     return () => leaving.abort();
   }, [url, version]);
   return state;
 }
+
+/** What was there before stays, if it was asked again only because time has passed. */
+function failed<T>(before: State<T>, url: string, error: string): State<T> {
+  if (before.of === url && before.value !== null) return { ...before, isLoading: false };
+  return { value: null, error, isLoading: false, of: url };
+}
+
+type State<T> = Asked<T> & { readonly of: string | null };
 
 const NOTHING = { value: null, error: null, isLoading: true, of: null };
 

@@ -1,4 +1,4 @@
-/** A batch: lanes by thread, the chain that bounds it, the places over which its items met. */
+/** A batch: lanes by thread, the critical path, the places over which its items met. */
 
 import type { Bar, Kind } from "../batches.ts";
 import type { BatchDetail, BatchView, ItemView, Lane, PlaceRow, PlaceView } from "../views/batch.ts";
@@ -6,15 +6,12 @@ import { urlOf, useAnswer } from "./api.ts";
 import { addressText, count, grouped, hashText, microsText, pathText } from "./format.ts";
 import { Graph } from "./graph.tsx";
 import { Shown, Table, Tag, Waiting } from "./parts.tsx";
-import { blockLink, goTo } from "./place.ts";
+import { blockLink, goTo, type Link } from "./place.ts";
 
 interface Given {
   readonly block: string;
   readonly query: URLSearchParams;
 }
-
-/** Links to the same view with other parameters. */
-export type Link = (parameters: Readonly<Record<string, string | number | null>>) => string;
 
 function linksOf({ block, query }: Given): Link {
   return (parameters) => {
@@ -110,7 +107,7 @@ function Detail({ block, detail, query, link, again }: Parts) {
         <Fact label="waited for another item" value={grouped(graph.dependent)} />
         {critical.count > 1 ? (
           <Fact
-            label={`on the longest chain: at most ${bound.toFixed(1)} × as fast as one thread`}
+            label={`on the critical path: at most ${bound.toFixed(1)} × as fast as one thread`}
             value={count(critical.count, "item")}
           />
         ) : null}

@@ -1,6 +1,6 @@
 /** The chain: gas over heights, what is durable, pinned or beside the chain, and the blocks as a list. */
 
-import type { Meeting } from "../views/batch.ts";
+import type { Meeting } from "../batches.ts";
 import type { BlockRow, ChainView } from "../views/chain.ts";
 import { urlOf, useAnswer } from "./api.ts";
 import { count, grouped, short } from "./format.ts";

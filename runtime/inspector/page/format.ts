@@ -40,7 +40,8 @@ export function addressText(address: number): string {
 
 export function microsText(micros: number): string {
   if (micros >= 1e6) return `${(micros / 1e6).toFixed(2)} s`;
-  return micros >= 1000 ? `${(micros / 1000).toFixed(micros >= 1e5 ? 0 : 1)} ms` : `${Math.round(micros)} µs`;
+  if (micros < 1000) return `${Math.round(micros)} µs`;
+  return `${(micros / 1000).toFixed(micros >= 1e5 ? 0 : 1)} ms`;
 }
 
 export function count(number: number, noun: string): string {

@@ -1,9 +1,9 @@
-/** Which items wait for which: columns by how long the chain before them is, the longest chain marked. */
+/** Which items wait for which: columns by how long the chain before them is, the critical path marked. */
 
 import type { Graph as GraphOf } from "../views/batch.ts";
-import type { Link } from "./batch.tsx";
-import { grouped, microsText } from "./format.ts";
+import { count, grouped, microsText } from "./format.ts";
 import { Table } from "./parts.tsx";
+import type { Link } from "./place.ts";
 
 const COLUMN = 74;
 const ROW = 26;
@@ -12,20 +12,19 @@ const NODE = 42;
 export function Graph({ graph, link, selected }: { graph: GraphOf; link: Link; selected: string | null }) {
   const { edges, critical, depths } = graph;
   if (edges === 0) return <p class="quiet">No item read what another one of its window had left.</p>;
-  const longest = depths.length;
   return (
     <section>
       <h2>Which items waited for which</h2>
       <p>
-        The longest chain has {grouped(critical.count)} items and takes {microsText(critical.micros)} of{" "}
+        The critical path has {count(critical.count, "item")} and takes {microsText(critical.micros)} of{" "}
         {microsText(critical.totalMicros)} that all items take together: no number of threads is faster.
       </p>
       <Picture graph={graph} link={link} selected={selected} />
       <Depths depths={depths} />
       {critical.items.length === 0 ? null : (
         <details open={critical.items.length <= 12}>
-          <summary>The longest chain{longest > critical.items.length ? ", its end" : ""}</summary>
-          <Table caption="The longest chain" head={["item", "over", "took"]} numbers={[2]}>
+          <summary>The critical path{critical.count > critical.items.length ? ", its end" : ""}</summary>
+          <Table caption="The critical path" head={["item", "over", "took"]} numbers={[2]}>
             {critical.items.map(({ item, micros, over }) => (
               <tr key={item}>
                 <td>
@@ -56,7 +55,7 @@ function Picture({
   const columns = [...new Set(nodes.map(({ depth }) => depth))].sort((a, b) => a - b);
   const rows = new Map<number, number>();
   const places = new Map(
-    // The chain is the first row.
+    // The critical path is the first row.
     nodes
       .toSorted((a, b) => Number(b.isCritical) - Number(a.isCritical) || a.item - b.item)
       .map((node) => {
@@ -99,7 +98,7 @@ function Picture({
               width={NODE}
               height={18}
               rx={4}
-              class={`node ${node.isCritical ? "critical" : ""} ${selected === String(node.item) ? "chosen" : ""}`}
+              class={nodeClass(node.isCritical, selected === String(node.item))}
             />
             <text x={x + NODE / 2} y={y + 13}>
               {node.item}
@@ -109,6 +108,10 @@ function Picture({
       </svg>
     </section>
   );
+}
+
+function nodeClass(isCritical: boolean, isChosen: boolean): string {
+  return `node ${isCritical ? "critical" : ""} ${isChosen ? "chosen" : ""}`;
 }
 
 /** How many items have so many before them. */

@@ -106,7 +106,7 @@ function useKeys(): void {
       const found = document.querySelector<HTMLElement>(`[data-key="${CSS.escape(event.key)}"]`);
       if (found === null) return;
       event.preventDefault();
-      if (found.tagName === "INPUT") found.focus();
+      if (found instanceof HTMLInputElement) found.select();
       else found.click();
     };
     addEventListener("keydown", pressed);

@@ -1,7 +1,8 @@
 /** How much the items of each listed block met: from recordings, or by executing blocks again one by one. */
 
 import { useState } from "preact/hooks";
-import type { Meeting, MeetingsView } from "../views/batch.ts";
+import type { Meeting } from "../batches.ts";
+import type { MeetingsView } from "../views/batch.ts";
 import { ask, urlOf, useAnswer } from "./api.ts";
 
 export interface Meetings {

@@ -22,6 +22,9 @@ export function blockLink(id: string, tab = "", parameters: Parameters = {}): st
   return linkTo(tab === "" ? ["block", id] : ["block", id, tab], parameters);
 }
 
+/** Links to the same view with other parameters. */
+export type Link = (parameters: Readonly<Record<string, string | number | null>>) => string;
+
 /** Goes there, as a link would. */
 export function goTo(link: string): void {
   location.hash = link;

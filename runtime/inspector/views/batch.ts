@@ -6,7 +6,7 @@
 import { UsageError } from "../../errors.ts";
 import type { Block } from "../../index.ts";
 import type { AccessRecord, BlockRecording } from "../../record/shapes.ts";
-import { type Bar, type Batch, barsOf, batchOf, type Done } from "../batches.ts";
+import { type Bar, type Batch, barsOf, batchOf, type Done, type Meeting } from "../batches.ts";
 import type { Query } from "../query.ts";
 import type { Source } from "../source.ts";
 import { told, transactionsOf } from "../transactions.ts";
@@ -361,18 +361,6 @@ async function found(source: Source, query: Query): Promise<{ batch: Batch; bloc
     "BAD_ARGUMENT",
     `the block has no batch ${number}: it has ${recording.batches.length}`,
   );
-}
-
-/** How much the items of a block met. */
-export interface Meeting {
-  readonly id: string;
-  readonly source: "recorded" | "again";
-  readonly items: number;
-  /** Items that read what another one had left. */
-  readonly dependent: number;
-  readonly aborts: number;
-  /** Items on the longest chain. */
-  readonly chain: number;
 }
 
 export interface MeetingsView {

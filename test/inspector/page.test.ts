@@ -1,0 +1,209 @@
+/**
+ * The page in a real browser: every view shows what it should, fits a narrow window, stays small, asks nobody
+ * but this server, and can be used from the keyboard.
+ *
+ * Chromium comes from the machine; where none is found the tests are skipped, and STILLPOINT_FULL=1 demands
+ * one. With STILLPOINT_SHOTS=DIR each view is also written there as a picture, for docs/.
+ */
+
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { after, before, test } from "node:test";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
+import type { App } from "../../runtime/app/index.ts";
+import type { Listener } from "../../runtime/http/listener.ts";
+import { Source } from "../../runtime/inspector/index.ts";
+import { openReader, type Reader } from "../../runtime/store.ts";
+import { FULL } from "../sizes.ts";
+import {
+  ALICE,
+  makeStore,
+  openBank,
+  PLANTED,
+  serve,
+  sourceOf,
+  submit,
+  TOP,
+  TRANSACTIONS,
+} from "./bank-store.ts";
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const found = (process.env.PATH ?? "")
+  .split(delimiter)
+  .concat("/usr/bin")
+  .flatMap((directory) => NAMES.map((name) => join(directory, name)))
+  .find((file) => existsSync(file));
+const skip = found === undefined && !FULL ? "no Chromium is installed: apt-get install chromium" : false;
+
+const FLAGS = [
+  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
+  ...["--disable-component-update", "--disable-sync"],
+];
+/** Most nodes of a view. */
+const NODES = 2000;
+const NARROW = { width: 360, height: 760 };
+const WIDE = { width: 1200, height: 850 };
+const shots = process.env.STILLPOINT_SHOTS;
+
+const parent = mkdtempSync(join(tmpdir(), "stillpoint-inspector-"));
+const paths = [join(parent, "one"), join(parent, "other")] as const;
+let context: BrowserContext;
+let page: Page;
+let listener: Listener;
+let readers: Reader[] = [];
+/** What the page has asked for elsewhere, and what it has complained of. */
+const elsewhere: string[] = [];
+const complaints: string[] = [];
+
+before(async () => {
+  if (skip !== false) return;
+  await makeStore(paths[0]);
+  await makeStore(paths[1], 1n);
+  const other = await openReader(paths[1]);
+  const { source, reader } = await sourceOf(paths[0], { other });
+  readers = [reader, other];
+  listener = await serve(source);
+  assert.ok(found !== undefined, "STILLPOINT_FULL=1 demands Chromium: apt-get install chromium");
+  const directory = join(parent, "browser");
+  context = await chromium.launchPersistentContext(directory, {
+    ...{ executablePath: found, args: FLAGS, headless: true, viewport: WIDE, colorScheme: "light" },
+  });
+  page = context.pages()[0] ?? (await context.newPage());
+  page.on("request", (request) => {
+    if (!request.url().startsWith(listener.url)) elsewhere.push(request.url());
+  });
+  page.on("console", (message) => {
+    if (message.type() === "error") complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+});
+after(async () => {
+  await context?.close();
+  await listener?.close(0);
+  for (const reader of readers) await reader.close();
+  await rm(parent, { recursive: true, force: true });
+});
+
+/** The text of what is there now. */
+const text = (): Promise<string> => page.innerText("main");
+const idOf = (height: number): string => readers[0]?.blocks()[height]?.id ?? "";
+
+/** Goes to a place, and waits until these words are there. */
+async function show(place: string, ...words: (string | RegExp)[]): Promise<void> {
+  await page.goto(`${listener.url}/#${place}`);
+  for (const each of words)
+    await page.getByText(each).filter({ visible: true }).first().waitFor({ timeout: 15_000 });
+}
+
+/** A view in each form: it fits, and is small. */
+async function check(name: string, place: string, ...words: (string | RegExp)[]): Promise<void> {
+  await page.setViewportSize(WIDE);
+  await show(place, ...words);
+  const nodes = await page.evaluate<number>("document.getElementsByTagName('*').length");
+  assert.ok(nodes <= NODES, `${name} has ${nodes} nodes`);
+  await page.setViewportSize(NARROW);
+  const width = await page.evaluate<number>("document.documentElement.scrollWidth");
+  assert.ok(width <= NARROW.width, `${name} is ${width} wide`);
+  if (shots === undefined) return;
+  await page.screenshot({ path: join(shots, `inspector-${name}-narrow.png`) });
+  await page.setViewportSize(WIDE);
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.waitForTimeout(100);
+    await page.screenshot({ path: join(shots, `inspector-${name}-${colorScheme}.png`) });
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+test("every view of a block, wide and narrow", { skip }, async () => {
+  const id = idOf(PLANTED);
+  const block = `/block/${id}`;
+  await check("chain", "/", `${TOP + 3} blocks`, "1 side branch", "side branch", "head");
+  await check("block", block, `Block ${PLANTED}`, "root of the state", "Bank");
+  await check("processes", `${block}/processes?path=/1`, "Process /1", /pages hold anything/, "held");
+  await check("transactions", `${block}/transactions`, "Bank.pay", "overdraft", /^Paid\(/);
+  await check("gas", `${block}/gas`, "with the same root", "By function");
+  await check("faults", `${block}/faults`, "1 fault", /bank\.ts:\d+/);
+  await check(
+    "batch",
+    `${block}/batch?item=1`,
+    "executed again",
+    "Where items met",
+    "critical path",
+    "Item 1",
+  );
+  await check("memory", `${block}/memory?path=/1&address=0`, "accounts (count)", "prove these 32 bytes");
+  await check("state", `${block}/memory?path=/1&name=accounts`, ALICE, /balance: \d+/);
+  await check("compare", `${block}/compare?path=/1`, "Bytes of /1", `accounts[${ALICE}].balance`);
+  await check("proof", `${block}/proof?path=/1&address=64&length=32`, "Verified in this page");
+  await check(
+    "stores",
+    "/stores?path=/1",
+    `Block ${PLANTED} is the first that differs`,
+    `accounts[${ALICE}].balance`,
+  );
+  assert.deepEqual([elsewhere, complaints], [[], []]);
+});
+
+test("a proof is refused where a byte of it or the trusted id is another", { skip }, async () => {
+  await page.setViewportSize(WIDE);
+  await show(`/block/${idOf(3)}/proof?path=/1&address=64&length=32`, "Verified in this page");
+  await page.getByRole("button", { name: "Change one byte" }).click();
+  await page.getByText("the proof is refused").waitFor();
+  await page.getByRole("button", { name: "Put the byte back" }).click();
+  await page.getByText("Verified in this page").waitFor();
+  await page.getByLabel("Id of the block").fill(idOf(4));
+  await page.getByRole("button", { name: "Verify" }).click();
+  await page.getByText("not the header of the block with this id").waitFor();
+});
+
+test("from the keyboard: find a block, go to its neighbours, and back to the chain", { skip }, async () => {
+  await show("/", `${TOP + 3} blocks`);
+  await page.keyboard.press("/");
+  await page.keyboard.type("3");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Block 3" }).waitFor();
+  await page.keyboard.press("]");
+  await page.getByRole("heading", { name: "Block 4" }).waitFor();
+  await page.keyboard.press("[");
+  await page.getByRole("heading", { name: "Block 3" }).waitFor();
+  await page.keyboard.press("c");
+  await page.getByText(`${TOP + 3} blocks`).waitFor();
+  await page.keyboard.press("Tab");
+  assert.notEqual(await page.evaluate("document.activeElement.tagName"), "BODY");
+  await page.keyboard.press("/");
+  await page.keyboard.type("12345");
+  await page.keyboard.press("Enter");
+  await page.getByText("block 12345 is not retained").waitFor();
+  complaints.length = 0; // the browser says that an answer had a status of 404
+});
+
+test("new blocks of a running app appear by themselves, and a server that is gone is said so", {
+  skip,
+}, async () => {
+  const app: App = await openBank();
+  const source = new Source({
+    ...{ name: "bank.ts", kind: "runtime", chain: app.runtime },
+    trace: (block) => app.trace(block),
+    recorded: async () => null,
+    record: () => Promise.reject(new Error("not asked")),
+  });
+  const running = await serve(source);
+  try {
+    await page.goto(`${running.url}/#/`);
+    await page.getByText("2 blocks, heights 0 to 1").waitFor();
+    submit(app, 1n);
+    await app.produce();
+    await page.getByText("3 blocks, heights 0 to 2").waitFor();
+    await page.getByRole("link", { name: "2", exact: true }).first().click();
+    await page.getByText(`transactions, ${TRANSACTIONS} failed`).waitFor();
+  } finally {
+    await running.close(0);
+    await app.close();
+  }
+  await page.getByText("not connected").waitFor({ timeout: 10_000 });
+  assert.match(await text(), /Block 2/);
+});
