@@ -19,6 +19,21 @@ export {
   formatDiff,
 } from "./chain/diff.ts";
 export { type Divergence, type DivergenceOptions, diffBetween, divergence } from "./chain/diverge.ts";
+export { flameGraph } from "./chain/flame-graph.ts";
+export {
+  type FormatProfileOptions,
+  formatProfile,
+  joinProfiles,
+  type Profile,
+  type ProfileFrame,
+  type ProfileOptions,
+  type ProfileRow,
+  type ProfileSample,
+  profileFunctions,
+  profileLines,
+  samplesOf,
+  speedscope,
+} from "./chain/profile.ts";
 export { type RecordBlockOptions, readRecording, recordBlock } from "./chain/record-block.ts";
 export type { ByteRange, ChangedLine, Frame, Lost, Trace, TraceEvent } from "./chain/results.ts";
 export { formatFaults } from "./chain/stack.ts";

@@ -17,6 +17,7 @@ import {
   type ProcessView,
   readProcess,
 } from "./chain/inspect.ts";
+import { type Profile, type ProfileOptions, sampleProfile, samplesOf } from "./chain/profile.ts";
 import { formatFaults } from "./chain/stack.ts";
 import { type CallOptions, checkCall } from "./chain/views.ts";
 import { type Facts, StillpointError, UsageError } from "./errors.ts";
@@ -32,6 +33,19 @@ import { entryNumber, runView } from "./kernel/view.ts";
 import { GAS_LIMIT, WASM_PAGE_BYTES } from "./limits.ts";
 import { halvesOf, highOf, lowOf } from "./u64.ts";
 
+export { flameGraph } from "./chain/flame-graph.ts";
+export {
+  type FormatProfileOptions,
+  formatProfile,
+  type Profile,
+  type ProfileFrame,
+  type ProfileOptions,
+  type ProfileRow,
+  type ProfileSample,
+  profileFunctions,
+  profileLines,
+  speedscope,
+} from "./chain/profile.ts";
 export type { ByteRange, ChildRange, Frame, Lost, ProcessView, TestOptions, TraceEvent };
 
 /** What became of an item. */
@@ -165,12 +179,13 @@ export class TestProcess {
    * @throws UsageError NO_ENTRY, BAD_ARGUMENT; STATE if the program exports no STATE_BYTES, the process is
    *   not at rest or an input is too long; GuestFault if the start function faults
    */
-  batch(entry: string, inputs: readonly Uint8Array[]): TestOutcome[] {
+  batch(entry: string, inputs: readonly Uint8Array[], gas: number = this.#bench.gas): TestOutcome[] {
     if (!Array.isArray(inputs)) throw badArgument("inputs", inputs, "an array of Uint8Arrays");
     inputs.forEach((input, i) => {
       checkBytes(`inputs[${i}]`, input);
     });
-    const { heap, program, gas } = this.#bench;
+    const { heap, program } = this.#bench;
+    integer({ gas }, "gas", gas, 0, GAS_LIMIT);
     const { stateBytes } = program.handle;
     const number = this.#entry(entry);
     const { status, memoryPages } = this.#process;
@@ -184,13 +199,57 @@ export class TestProcess {
     const long = inputs.findIndex(({ length }) => length > BOX_BYTES);
     if (long >= 0) refuse(`input ${long} is longer than the inbox of ${BOX_BYTES} bytes`);
     this.#bench.collectIfDue();
-    const start = this.#starting(number, Math.min(gas * inputs.length + gas, GAS_LIMIT));
+    const most = gas * inputs.length + this.#bench.gas;
+    const start = this.#starting(number, Math.min(most, GAS_LIMIT));
     const [list, source] = listOf(inputs, stateBytes, gas);
     if (!canKeepBatch(start, program, list)) refuse('it does not fit into what "memoryQuotaPages" has left');
     start.inputs = writeInputs(heap, list, source);
     this.#activate(start);
     if (this.#process.status === abi.STATUS_FAULTED) throw this.#fault("start function");
     return this.#outcomes();
+  }
+
+  /**
+   * Where a call of an entry spends its gas, by function and line; nothing of it is kept. It is run again and
+   * again for that, with less gas than it needs (chain/profile.ts). What its children use counts where it
+   * starts them.
+   *
+   * @throws as `call`
+   * @example
+   * ```ts
+   * console.log(formatProfile(bank.profile("deposit", 1n)));
+   * ```
+   */
+  profile(entry: string, argument: bigint | number = 0n, options: ProfileOptions = {}): Profile {
+    const run = (gas: number): readonly Frame[] => this.andBack(() => this.#stackOf(entry, argument, gas));
+    const gasUsed = this.andBack(() => {
+      this.call(entry, argument);
+      return this.gasUsed;
+    });
+    return sampleProfile(gasUsed, samplesOf(options), run);
+  }
+
+  /** Where a call with so much gas ends; nowhere if it returns. */
+  #stackOf(entry: string, argument: bigint | number, gas: number): readonly Frame[] {
+    try {
+      this.call(entry, argument, gas);
+      return [];
+    } catch (error) {
+      if (error instanceof GuestFault) return error.frames;
+      throw error;
+    }
+  }
+
+  /**
+   * The same of an item of a batch with that input.
+   *
+   * @throws as `batch`
+   */
+  profileItem(entry: string, input: Uint8Array, options: ProfileOptions = {}): Profile {
+    const run = (gas: number): TestOutcome =>
+      this.andBack(() => this.batch(entry, [input], gas)[0] as TestOutcome);
+    const { gasUsed } = run(this.#bench.gas);
+    return sampleProfile(gasUsed, samplesOf(options), (gas) => run(gas).stack);
   }
 
   /**

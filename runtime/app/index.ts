@@ -41,6 +41,7 @@ export type {
   Upgrade,
 } from "./options.ts";
 export type { Waiting } from "./pool.ts";
+export { profileBlock } from "./profile.ts";
 export {
   expectDeterministic,
   type ScenarioCall,

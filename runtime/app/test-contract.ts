@@ -5,7 +5,15 @@
 
 import { buildGuest, printingGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
-import { GuestFault, type Lost, type TestOutcome, TestProcess, type TestState } from "../testing.ts";
+import {
+  GuestFault,
+  type Lost,
+  type Profile,
+  type ProfileOptions,
+  type TestOutcome,
+  TestProcess,
+  type TestState,
+} from "../testing.ts";
 import { type AddressLike, type Call, Client, type Contracts, type Outcome } from "../typed/client.ts";
 import { MIGRATE_ENTRY, SETUP_ENTRY, TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import type { Lock } from "../typed/guest.ts";
@@ -14,7 +22,7 @@ import { lockOf } from "../typed/layout.ts";
 import { checkUpgrade } from "../typed/upgrade.ts";
 import { placeIn } from "./calls.ts";
 import { type Print, Printer } from "./prints.ts";
-import { knownViews, type StateView, stateViews } from "./state.ts";
+import { knownViews, type Read, type StateView, stateViews } from "./state.ts";
 import { stateMoved } from "./upgrade.ts";
 
 /** Who calls, and in which block. */
@@ -124,13 +132,13 @@ export class TestContract<Typed extends object = Contracts> {
     let from = this.process;
     if (which !== 0n) {
       const migrating = await TestProcess.open(program);
-      copyState(from, migrating, before.stateBytes);
+      copyState((...range) => from.read(...range), migrating, before.stateBytes);
       migrate(migrating, which, client);
       from = migrating; // its private memory goes, as in an App
     }
     const made = new TestContract<Next>(await TestProcess.open(program), client, [], printer);
     const { stateBytes } = which === 0n ? before : client.description;
-    copyState(from, made.process, stateBytes);
+    copyState((...range) => from.read(...range), made.process, stateBytes);
     return made;
   }
 
@@ -147,6 +155,24 @@ export class TestContract<Typed extends object = Contracts> {
     this.#setContext(height, time);
     const run = (): Outcome => this.#run(call as Call, entry, from);
     return (call.kind === "view" ? this.process.andBack(run) : run()) as Outcome<Value, Failure>;
+  }
+
+  /**
+   * Where a call spends its gas, by function and line (`TestProcess.profile`); nothing of it is kept.
+   *
+   * @example
+   * ```ts
+   * console.log(formatProfile(bank.profile(Bank.pay({ to: bob, amount: 9n }), { from: alice })));
+   * ```
+   */
+  profile(call: Call, { from = NOBODY, height, time }: TestCall = {}, options: ProfileOptions = {}): Profile {
+    const entry = ENTRIES[call?.kind];
+    if (entry === undefined)
+      throw new UsageError("BAD_ARGUMENT", "this is not a call of the contract's client");
+    return this.process.andBack(() => {
+      this.#setContext(height, time);
+      return this.process.profileItem(entry, this.#client.input(call, from), options);
+    });
   }
 
   #run(call: Call, entry: string, from: AddressLike): Outcome {
@@ -194,9 +220,9 @@ async function load(contract: string | Uint8Array, print: Print, lock: Lock | nu
 }
 
 /** Copies state, but for stretches that are zero. */
-function copyState(from: TestProcess, to: TestProcess, stateBytes: number): void {
+export function copyState(read: Read, to: TestProcess, stateBytes: number): void {
   for (let at = 0; at < stateBytes; at += STRETCH_BYTES) {
-    const bytes = from.read(at, Math.min(STRETCH_BYTES, stateBytes - at));
+    const bytes = read(at, Math.min(STRETCH_BYTES, stateBytes - at));
     if (bytes.some((byte) => byte !== 0)) to.write(at, bytes);
   }
 }

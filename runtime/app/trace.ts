@@ -120,17 +120,11 @@ export async function traceBlock(
 /** What each transaction of a block did. None of a block that was not made by `produce` or `execute`. */
 export async function transactionsOf(runtime: Runtime, block: TracedBlock): Promise<TracedTransaction[]> {
   const { message, parent, trace, client } = block;
-  const read = readBlock(message);
-  if (read === null) return [];
-  const isSigned = runtime.inspect(AUTHENTICATOR, parent) !== null;
-  const inputs = await Promise.all(
-    read.entries.map(async ({ bytes }: Entry) =>
-      isSigned ? (await admission(runtime, bytes, parent)).input : bytes,
-    ),
-  );
+  const { inputs, time, isOfTransactions } = await inputsOfBlock(runtime, message, parent);
+  if (!isOfTransactions) return [];
   const items = trace.events.filter(isItemOfApp).values();
   const changes = new Changes(runtime, block);
-  const print = block.printing && new Prints(runtime, block, block.printing, read.time);
+  const print = block.printing && new Prints(runtime, block, block.printing, time);
   return readResults(trace.data).flatMap((result, number) => {
     if (result === null) return [];
     const isRun = result.refusal === undefined;
@@ -162,9 +156,30 @@ class Changes {
   }
 }
 
+/** What the transactions of a block's message give to the program, and the block's time. */
+export async function inputsOfBlock(
+  runtime: Runtime,
+  message: Uint8Array,
+  parent: Block,
+): Promise<{
+  readonly inputs: readonly Uint8Array[];
+  readonly time: bigint;
+  readonly isOfTransactions: boolean;
+}> {
+  const read = readBlock(message);
+  if (read === null) return { inputs: [], time: 0n, isOfTransactions: false };
+  const isSigned = runtime.inspect(AUTHENTICATOR, parent) !== null;
+  const inputs = await Promise.all(
+    read.entries.map(async ({ bytes }: Entry) =>
+      isSigned ? (await admission(runtime, bytes, parent)).input : bytes,
+    ),
+  );
+  return { inputs, time: read.time, isOfTransactions: true };
+}
+
 type ItemEvent = Extract<TraceEvent, { what: "item" }>;
 
-function isItemOfApp(event: TraceEvent): event is ItemEvent {
+export function isItemOfApp(event: TraceEvent): event is ItemEvent {
   return event.what === "item" && event.path.length === 1 && event.path[0] === APP[0];
 }
 

@@ -31,6 +31,7 @@ const HANDLERS: { readonly [Name in CommandName]: () => Promise<Handler<Spec<Nam
   "inspect diverge": async () => (await import("./commands/inspect.ts")).diverge,
   "inspect trace": async () => (await import("./commands/trace.ts")).trace,
   "inspect recording": async () => (await import("./commands/recording.ts")).recording,
+  "inspect profile": async () => (await import("./commands/profile.ts")).profile,
   "inspect proof": async () => (await import("./commands/proof.ts")).make,
   "inspect pins": async () => (await import("./commands/inspect.ts")).pins,
   "inspect verify": async () => (await import("./commands/inspect.ts")).verify,

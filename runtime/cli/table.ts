@@ -73,8 +73,8 @@ export const SECTIONS: readonly Section[] = [
     lines: [
       [
         "inspect DIR WORD",
-        "reads one: blocks, process, memory, diff, diverge, trace, recording, proof, pins, verify, export; " +
-          "--web shows it in a browser",
+        "reads one: blocks, process, memory, diff, diverge, trace, profile, recording, proof, pins, " +
+          "verify, export; --web shows it in a browser",
       ],
       ["store DIR WORD", "changes one: prune, pin, unpin, repair, recover, salvage, import, backup"],
       ["proof check FILE", INSPECT["proof check"].summary],

@@ -14,7 +14,7 @@ import { blockNamed, HEAP_BYTES } from "./naming.ts";
 import { failedOf } from "./recording.ts";
 
 /** What to run, and on which block. */
-interface Tried {
+export interface Tried {
   readonly parent: Block;
   readonly input: BlockInput;
 }
@@ -37,7 +37,8 @@ export const trace: Handler<Spec<"inspect trace">> = async ({ args, options, jso
   return EXIT_OK;
 };
 
-function made(reader: Reader, text: string | undefined): Tried {
+/** What a block of the store was made of, and on which. */
+export function made(reader: Reader, text: string | undefined): Tried {
   const block = blockNamed(reader, text);
   if (block.height === 0)
     throw new UsageError("NOT_RETAINED", "block 0 has no parent to run it from: trace a later one");

@@ -101,6 +101,19 @@ recorded is run once more, from its parent, which the store must hold; no other 
 writing then. --json prints what stillpoint/debug names BlockRecording.`,
     example: "inspect state recording 8",
   },
+  "inspect profile": {
+    summary: "shows where a block of an app spends its gas, by function and line",
+    arguments: { DIR, BLOCK: { about: "by height or id; default: the newest", optional: true } },
+    options: {
+      app: { about: "the source of the app's program: for lines", value: "FILE", completes: "file" },
+      svg: { about: "writes a flame graph", value: "FILE", completes: "file" },
+      speedscope: { about: "writes a file for speedscope.app", value: "FILE", completes: "file" },
+      samples: { about: "how many runs it is made of; default 1000", value: "N", range: [1, 1_000_000] },
+    },
+    about: `Its transactions run again, many times, with less gas than they need: where they end is where the
+gas goes. The store must hold the parent of the block too; no other process may have it open for writing.`,
+    example: "inspect state profile 8 --app contracts/bank.ts --svg gas.svg",
+  },
   "inspect proof": {
     summary: "proves what bytes a process has, to anybody who knows the block's id",
     arguments: {
