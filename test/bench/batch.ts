@@ -14,7 +14,7 @@ import { type BatchReport, PHASES, type Runtime, type RuntimeOptions } from "../
 import { admit, instrumentForBatch } from "../../runtime/program/admit.ts";
 import { AUX_TAGS, LINE_BYTES } from "../../runtime/program/layout.ts";
 import { batchMetadata, type Item, openBatches } from "../batch/batches.ts";
-import { guest } from "../fixture.ts";
+import { ENDLESS_GAS, guest } from "../fixture.ts";
 import { Machine } from "../program/harness.ts";
 import { OWN_BLOCKS } from "../shared-data.ts";
 import { geometricMean, quantile, spreadOf, timesAsFast } from "./measure.ts";
@@ -79,7 +79,9 @@ class Bench {
     const inputs = one.items.map(({ turns, accounts }) =>
       Uint32Array.of(turns, accounts.length, ...accounts),
     );
-    const items: Item[] = inputs.map((words) => ({ input: new Uint8Array(words.buffer), gas: 2 ** 34 }));
+    // As much for each as one block may use, but for what the root needs.
+    const gas = Math.floor((0.9 * ENDLESS_GAS) / count);
+    const items: Item[] = inputs.map((words) => ({ input: new Uint8Array(words.buffer), gas }));
     const metadata = batchMetadata({ entry: one.entry, items, inbox: BOUND });
     const plain = plainLoop(one.entry, inputs);
     const times = new Map<string, number[]>([
