@@ -100,7 +100,7 @@ async function runEvm(args: string[]): Promise<number> {
   try {
     for (const [i, file] of files.entries()) {
       const block = readBlock(file);
-      progress.show(`block ${block.number}, ${i + 1} of ${files.length}`);
+      progress.part(`block ${block.number}`, i, files.length);
       const line = await produceLine(runtime, block, encodeBlock(block, codes, programs), reports);
       progress.clear();
       if (line instanceof StillpointError) {

@@ -75,7 +75,7 @@ async function runExchange(args: string[]): Promise<number> {
   try {
     const parts = split(scenario.transactions, blocks);
     for (const part of parts) {
-      progress.show(`block ${lines.length + 1} of ${parts.length}`);
+      progress.part("blocks", lines.length, parts.length);
       const metadata = encodeTransactions(part.map(({ bytes }) => bytes));
       const start = performance.now();
       const { data, root } = await runtime.produce(metadata);

@@ -73,7 +73,7 @@ async function runLedger(args: string[]): Promise<number> {
   let compared = 0;
   try {
     for (const block of blocks) {
-      progress.show(`block ${block.number}, ${lines.length + 1} of ${blocks.length}`);
+      progress.part(`block ${block.number}`, lines.length, blocks.length);
       const line = await produceLine(runtime, block, ledgerProgram);
       lines.push(line);
       const wanted = expected.get(block.number);

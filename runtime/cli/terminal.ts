@@ -183,6 +183,7 @@ export function hasColors(): boolean {
 /** A line on a terminal that is written over; nothing where standard error is not a terminal. */
 export class Progress {
   readonly #enabled = process.stderr.isTTY === true;
+  readonly #start = performance.now();
 
   show(text: string): void {
     if (this.#enabled) process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns || 80) - 1)}`);
@@ -191,6 +192,22 @@ export class Progress {
   clear(): void {
     if (this.#enabled) process.stderr.write("\r\x1b[K");
   }
+
+  /** So many of `total` parts are done, and `what` is next; how long the rest may take, if that is known. */
+  part(what: string, done: number, total: number): void {
+    const ms = performance.now() - this.#start;
+    this.show(`${what}, ${grouped(done + 1)} of ${grouped(total)}${estimate(done, total, ms)}`);
+  }
+}
+
+/** ", about 12 s left": if what is done is a measure of the rest, and has taken a second. */
+export function estimate(done: number, total: number, ms: number): string {
+  if (done === 0 || ms < PROGRESS_AFTER_MS) return "";
+  const seconds = Math.ceil((ms / done) * (total - done)) / 1000;
+  if (seconds < 1) return "";
+  return seconds < 90
+    ? `, about ${Math.ceil(seconds)} s left`
+    : `, about ${Math.round(seconds / 60)} min left`;
 }
 
 const PROGRESS_AFTER_MS = 1000;

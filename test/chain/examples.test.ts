@@ -20,6 +20,7 @@ const FILES = [
   "runtime/chain/diff.ts",
   "runtime/chain/diverge.ts",
   "runtime/chain/reader.ts",
+  "runtime/chain/record-block.ts",
   "runtime/chain/maintenance.ts",
   "runtime/chain/export.ts",
   "runtime/proof/verify.ts",

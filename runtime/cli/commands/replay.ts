@@ -5,7 +5,7 @@ import { type Block, Runtime } from "../../index.ts";
 import { openReader } from "../../store.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
-import { counted, EXIT_FAILED, EXIT_OK, Progress, print, printError, toJson } from "../terminal.ts";
+import { counted, EXIT_FAILED, EXIT_OK, grouped, Progress, print, printError, toJson } from "../terminal.ts";
 import { HEAP_BYTES } from "./naming.ts";
 
 export const replay: Handler<Spec<"replay">> = async ({ args, options, json }) => {
@@ -31,8 +31,8 @@ export const replay: Handler<Spec<"replay">> = async ({ args, options, json }) =
   });
   const progress = new Progress();
   const start = performance.now();
-  for (const block of chosen) {
-    progress.show(`block ${block.height} of ${chosen.at(-1)?.height}`);
+  for (const [i, block] of chosen.entries()) {
+    progress.part(`block ${grouped(block.height)}`, i, chosen.length);
     const { metadata, ...rest } = reader.input(block);
     const again = await runtime.produce(metadata, rest);
     if (json)

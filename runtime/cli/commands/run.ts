@@ -27,7 +27,7 @@ export const run: Handler<Spec<"run">> = async ({ args, options, json }) => {
   const progress = new Progress();
   let wrong = 0;
   for (const [i, { number, time: given, calls }] of blocks.entries()) {
-    progress.show(`block ${i + 1} of ${blocks.length}`);
+    progress.part(`line ${number}`, i, blocks.length);
     // Without a store the same file gives the same roots.
     const time = given ?? (store === undefined ? (i + 1) * SECOND_MS : undefined);
     const waiting = calls.map(({ call, from, gas }) =>
