@@ -121,7 +121,7 @@ async function check(name: string, place: string, ...words: (string | RegExp)[])
 test("every view of a block, wide and narrow", { skip }, async () => {
   const id = idOf(PLANTED);
   const block = `/block/${id}`;
-  await check("chain", "/", `${TOP + 3} blocks`, "1 side branch", "side branch", "head");
+  await check("chain", "/", `${TOP + 3} blocks, heights`, "1 side branch", "side branch", "head");
   await check("block", block, `Block ${PLANTED}`, "root of the state", "Bank");
   await check("processes", `${block}/processes?path=/1`, "Process /1", /pages hold anything/, "held");
   await check("transactions", `${block}/transactions`, "Bank.pay", "overdraft", /^Paid\(/);
@@ -161,7 +161,7 @@ test("a proof is refused where a byte of it or the trusted id is another", { ski
 });
 
 test("from the keyboard: find a block, go to its neighbours, and back to the chain", { skip }, async () => {
-  await show("/", `${TOP + 3} blocks`);
+  await show("/", `${TOP + 3} blocks, heights`);
   await page.keyboard.press("/");
   await page.keyboard.type("3");
   await page.keyboard.press("Enter");
@@ -171,7 +171,7 @@ test("from the keyboard: find a block, go to its neighbours, and back to the cha
   await page.keyboard.press("[");
   await page.getByRole("heading", { name: "Block 3" }).waitFor();
   await page.keyboard.press("c");
-  await page.getByText(`${TOP + 3} blocks`).waitFor();
+  await page.getByText(`${TOP + 3} blocks, heights`).waitFor();
   await page.keyboard.press("Tab");
   assert.notEqual(await page.evaluate("document.activeElement.tagName"), "BODY");
   await page.keyboard.press("/");

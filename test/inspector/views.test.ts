@@ -8,6 +8,13 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Query } from "../../runtime/inspector/query.ts";
 import type { Source } from "../../runtime/inspector/source.ts";
+import {
+  batchView,
+  itemView,
+  meetingsView,
+  meetingView,
+  placeView,
+} from "../../runtime/inspector/views/batch.ts";
 import { blockView } from "../../runtime/inspector/views/block.ts";
 import { chainView } from "../../runtime/inspector/views/chain.ts";
 import { diffView, partView } from "../../runtime/inspector/views/compare.ts";
@@ -229,6 +236,26 @@ test("gas: that of all processes is that of the block; faults have the author's 
   await assert.rejects(gasView(source, asked({ block: reader.blocks()[0]?.id ?? "" })), {
     message: /block 0/,
   });
+});
+
+test("a batch: items that met, over which account, and the critical path", async () => {
+  const block = reader.blocks()[3]?.id ?? "";
+  const { source: from, batch } = await batchView(source, asked({ block }));
+  assert.equal(from, "again", "nobody recorded it");
+  assert.ok(batch !== null);
+  assert.deepEqual([batch.row.items, batch.row.parallel], [TRANSACTIONS, TRANSACTIONS]);
+  assert.ok(batch.graph.dependent > 0 && batch.graph.critical.count > 1);
+  const place = batch.places[0] ?? assert.fail();
+  assert.match(place.name ?? "", /^accounts\[0xa\d/);
+  const { touches } = await placeView(source, asked({ block, line: place.line }));
+  assert.equal(touches.length, place.items);
+  const reads = touches.find((touch) => touch.from !== null && touch.from >= 0) ?? assert.fail();
+  const item = await itemView(source, asked({ block, item: reads.item }));
+  assert.ok(item.waitedFor.includes(reads.from ?? -1));
+  assert.match(item.call ?? "", /^Bank\.pay\(from: 0xa/);
+  const meeting = await meetingView(source, asked({ block }));
+  assert.equal(meeting.dependent, batch.graph.dependent);
+  assert.ok((await meetingsView(source, asked())).meetings.some(({ id }) => id === block));
 });
 
 test("a proof leads from the id to the bytes", () => {

@@ -57,7 +57,7 @@ function Loaded({ view }: { view: ChainView }) {
             <td class="number">
               <Met meeting={meetings.known.get(row.id)} id={row.id} />
             </td>
-            <td>
+            <td class="marks">
               <Marks row={row} head={head?.id ?? null} kind={view.kind} />
             </td>
           </tr>

@@ -132,7 +132,8 @@ export async function batchView(source: Source, query: Query): Promise<BatchView
     ...{ milliseconds: recording.milliseconds, spansLost: recording.spansLost },
     batches: rows.slice(0, BATCHES),
     moreBatches: Math.max(0, rows.length - BATCHES),
-    batch: batch === null ? null : detailOf(batch, rowOf(recording, number), query),
+    batch:
+      batch === null ? null : detailOf(batch, namerOf(source, block, batch), rowOf(recording, number), query),
   };
 }
 
@@ -149,7 +150,7 @@ function rowOf({ batches }: BlockRecording, number: number): BatchRow {
   return { number, process, entry, items, parallel, sequential, aborts, givenUp, milliseconds };
 }
 
-function detailOf(batch: Batch, row: BatchRow, query: Query): BatchDetail {
+function detailOf(batch: Batch, nameOf: Namer, row: BatchRow, query: Query): BatchDetail {
   const { record, done } = batch;
   const { endings, executions, validations, expired, waits } = record.report;
   const own = done.filter(({ item }) => item !== null);
@@ -168,9 +169,9 @@ function detailOf(batch: Batch, row: BatchRow, query: Query): BatchDetail {
     range: [from, to],
     whole: [first, Math.max(last, first + 1)],
     moreLanes: threads.length - shown.length,
-    places: placesOf(batch).slice(0, PLACES),
+    places: placesOf(batch, nameOf).slice(0, PLACES),
     accessesCut: record.accessesCut,
-    graph: graphOf(batch),
+    graph: graphOf(batch, nameOf),
   };
 }
 
@@ -193,12 +194,26 @@ function laneOf(thread: number, all: readonly Done[], from: number, to: number, 
   };
 }
 
+/** What lies in a line; null: nothing says so. */
+type Namer = (line: number) => string | null;
+
+/** By keys and fields where the program tells them, as of the block's end; else as it was recorded. */
+function namerOf(source: Source, block: Block, { record }: Batch): Namer {
+  const recorded = new Map(record.places.map(({ line, name }) => [line, name]));
+  const names = source.programs.namesOf(record.report.process, block);
+  const isTyped = names !== null && names.description !== null;
+  return (line) => {
+    const own = isTyped ? names.at(line * LINE_BYTES, LINE_BYTES) : null;
+    return (own ?? recorded.get(line) ?? null)?.slice(0, 120) ?? null;
+  };
+}
+
 /** Lines that several items touched, those first on which most items waited for others. */
-function placesOf({ record }: Batch): PlaceRow[] {
-  const names = new Map(record.places.map(({ line, name }) => [line, name]));
+function placesOf({ record }: Batch, nameOf: Namer): PlaceRow[] {
+  const met = new Set(record.places.map(({ line }) => line));
   const byLine = new Map<number, { items: Set<number>; writers: Set<number>; waited: number }>();
   for (const { item, line, from, wrote } of record.accesses) {
-    if (!names.has(line)) continue;
+    if (!met.has(line)) continue;
     const known = byLine.get(line) ?? { items: new Set(), writers: new Set(), waited: 0 };
     byLine.set(line, known);
     known.items.add(item);
@@ -206,15 +221,15 @@ function placesOf({ record }: Batch): PlaceRow[] {
     if (from !== null && from >= 0) known.waited++;
   }
   const rows = [...byLine].map(([line, { items, writers, waited }]) => ({
-    ...{ line, address: line * LINE_BYTES, name: names.get(line)?.slice(0, 120) ?? null },
+    ...{ line, address: line * LINE_BYTES, name: nameOf(line) },
     ...{ items: items.size, writers: writers.size, waited },
   }));
   return rows.sort((a, b) => b.waited - a.waited || b.items - a.items || a.line - b.line);
 }
 
-function graphOf(batch: Batch): Graph {
+function graphOf(batch: Batch, nameOf: Namer): Graph {
   const { edges, critical, micros } = batch;
-  const over = linesBetween(batch);
+  const over = linesBetween(batch, nameOf);
   const degree = new Map<number, number>();
   for (const each of edges.flat()) degree.set(each, (degree.get(each) ?? 0) + 1);
   const onChain = new Set(critical.items);
@@ -258,13 +273,12 @@ function graphOf(batch: Batch): Graph {
 }
 
 /** Over what an item read from another. */
-function linesBetween({ record }: Batch): (item: number, lower: number) => string | undefined {
-  const names = new Map(record.places.map(({ line, name }) => [line, name]));
+function linesBetween({ record }: Batch, nameOf: Namer): (item: number, lower: number) => string | undefined {
   const found = new Map<string, string>();
   for (const { item, line, from } of record.accesses) {
     if (from === null || from < 0) continue;
     const key = `${item} ${from}`;
-    if (!found.has(key)) found.set(key, (names.get(line) ?? addressOf(line)).slice(0, 120));
+    if (!found.has(key)) found.set(key, nameOf(line) ?? addressOf(line));
   }
   return (item, lower) => found.get(`${item} ${lower}`);
 }
@@ -291,17 +305,16 @@ export interface PlaceView {
 
 /** Who touched a line, in the order of items. */
 export async function placeView(source: Source, query: Query): Promise<PlaceView> {
-  const { batch } = await found(source, query);
+  const { batch, nameOf } = await found(source, query);
   const line = query.integer("line", 0, 0, 2 ** 32);
   const all = batch.record.accesses.filter((access) => access.line === line);
   const sorted = all.toSorted((a, b) => a.item - b.item);
-  const row = placesOf(batch).find((each) => each.line === line) ?? null;
-  return { row, count: all.length, touches: sorted.slice(0, ITEMS).map((each) => touchOf(batch, each)) };
+  const row = placesOf(batch, nameOf).find((each) => each.line === line) ?? null;
+  return { row, count: all.length, touches: sorted.slice(0, ITEMS).map((each) => touchOf(nameOf, each)) };
 }
 
-function touchOf({ record }: Batch, { item, line, from, wrote }: AccessRecord): Touch {
-  const name = record.places.find((place) => place.line === line)?.name?.slice(0, 120) ?? null;
-  return { item, line, name, from, wrote };
+function touchOf(nameOf: Namer, { item, line, from, wrote }: AccessRecord): Touch {
+  return { item, line, name: nameOf(line), from, wrote };
 }
 
 export interface ItemView {
@@ -317,7 +330,7 @@ export interface ItemView {
 }
 
 export async function itemView(source: Source, query: Query): Promise<ItemView> {
-  const { batch, block } = await found(source, query);
+  const { batch, block, nameOf } = await found(source, query);
   const item = query.integer("item", 0, 0, 2 ** 32);
   const names = new Set(batch.record.places.map(({ line }) => line));
   const own = batch.record.accesses.filter((access) => access.item === item && names.has(access.line));
@@ -332,7 +345,7 @@ export async function itemView(source: Source, query: Query): Promise<ItemView> 
     call: ran === null ? null : `${ran.call}(${ran.args === null ? "…" : argumentsText(ran.args)})`,
     from: ran?.from ?? null,
     done: batch.done.filter((each) => each.item === item).slice(0, ITEMS),
-    touches: sorted.slice(0, ITEMS).map((access) => touchOf(batch, access)),
+    touches: sorted.slice(0, ITEMS).map((access) => touchOf(nameOf, access)),
     waitedFor: of(batch.edges, 1).slice(0, ITEMS),
     waitedBy: of(batch.edges, 0).slice(0, ITEMS),
   };
@@ -351,12 +364,12 @@ function isLetIn(result: { readonly refusal?: string } | null): boolean {
   return result === null || result.refusal === undefined || result.refusal === "refused";
 }
 
-async function found(source: Source, query: Query): Promise<{ batch: Batch; block: Block }> {
+async function found(source: Source, query: Query): Promise<{ batch: Batch; block: Block; nameOf: Namer }> {
   const block = source.block(query.id());
   const recording = await recordingFor(source, block, query.flag("again"));
   const number = query.integer("batch", mostMet(recording), 0, 1 << 20);
   const batch = batchOf(recording, number);
-  if (batch !== null) return { batch, block };
+  if (batch !== null) return { batch, block, nameOf: namerOf(source, block, batch) };
   throw new UsageError(
     "BAD_ARGUMENT",
     `the block has no batch ${number}: it has ${recording.batches.length}`,
