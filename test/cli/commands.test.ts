@@ -142,7 +142,8 @@ test("the closest word is found, and none where none is close", () => {
 test("completions offer words, options, choices and files", () => {
   assert.deepEqual(offer([], "comp").words, ["compare", "compile", "completion"]);
   assert.deepEqual(offer(["inspect"], "").files, "directory");
-  assert.deepEqual(offer(["inspect", "state"], "pro").words, ["process", "proof"]);
+  assert.deepEqual(offer(["inspect", "state"], "pro").words, ["process", "profile", "proof"]);
+  assert.deepEqual(offer(["inspect", "state"], "--w").words, ["--web"]);
   assert.deepEqual(offer(["inspect", "state", "diverge", "--by"], "").words, ["id", "data"]);
   assert.deepEqual(offer(["inspect", "state", "diverge"], "").files, "directory");
   assert.deepEqual(offer(["inspect", "state", "diverge", "--by", "id"], "").files, "directory");
