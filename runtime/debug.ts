@@ -18,7 +18,14 @@ export {
   type FieldDifference,
   formatDiff,
 } from "./chain/diff.ts";
-export { type Divergence, type DivergenceOptions, diffBetween, divergence } from "./chain/diverge.ts";
+export {
+  type Divergence,
+  type DivergenceOptions,
+  diffBetween,
+  divergence,
+  type Parting,
+  parting,
+} from "./chain/diverge.ts";
 export { flameGraph } from "./chain/flame-graph.ts";
 export {
   type FormatProfileOptions,

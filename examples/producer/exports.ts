@@ -66,6 +66,8 @@ export class Exports {
     const block = runtime.head;
     await runtime.pin(block);
     try {
+      // Its state is in the store then.
+      await runtime.checkpoint();
       const manifest = await exportManifest(this.#store, { block });
       await mkdir(join(this.#directory, block.id), { recursive: true });
       let number = 0;

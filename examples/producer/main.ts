@@ -25,7 +25,8 @@ const HELP = `A block producer: payments over HTTP, into durable blocks, with pr
       --port N            default 8545; 0: any
       --block-ms N        a payment waits so long for others, 1 to 60,000; default 50
       --block-count N     so many do not wait, and are the most of a block; default 500
-      --durability WHICH  block: blocks are on the disk with their states; the default. logged: states follow
+      --durability WHICH  logged: states are in the store, for others, some seconds after each block; the default.
+                          block: with it
       --upgrade           a bank with another program than guest/bank.ts gets this one; else it is not served
       --workers N         worker threads, of "replicate" as well; default: one for each core, at most 8
       --log WHERE         a directory, or nats://HOST:PORT/STREAM: each block goes in there first
@@ -73,7 +74,7 @@ async function runNode(args: string[], follows: boolean): Promise<void> {
     workers: TEXT,
     "block-ms": { type: "string", default: "50" },
     "block-count": { type: "string", default: "500" },
-    durability: { type: "string", default: "block" },
+    durability: { type: "string", default: "logged" },
     upgrade: { type: "boolean", default: false },
     log: TEXT,
     name: TEXT,

@@ -59,7 +59,7 @@ export class ProducerNode {
 
   /** Opens the store, goes on where it stood, and listens. */
   static async open(options: NodeOptions): Promise<ProducerNode> {
-    const { store: path, durability = "block", founder, workers, everyMs, count, log, ...rest } = options;
+    const { store: path, durability = "logged", founder, workers, everyMs, count, log, ...rest } = options;
     const { upgrade = false, program = await bankProgram(), onBlock, ...listen } = rest;
     const { bank, isOther } = await openBankWith(program, {
       store: { path, durability },

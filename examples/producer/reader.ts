@@ -38,7 +38,8 @@ export class ReadingNode {
       );
       const following = (async () => {
         for await (const event of reader.follow({ from: head })) {
-          head = event.kind === "commit" ? event.made : reader.head;
+          // Not every block has its state in the store; the latest there has.
+          head = reader.head;
           onEvent?.(event);
         }
       })();

@@ -289,11 +289,11 @@ export class App<Typed extends object = Contracts> {
     const { time, on, message, upgrade, allowUpgrade = false, ...options } = proposed;
     const place = { ...options, ...(on === undefined ? {} : { on }) };
     const run = ({ metadata, ...rules }: Input) => this.runtime.execute(metadata, { ...place, ...rules });
+    if (on !== undefined) await this.runtime.recompute(on);
     if (message !== undefined) {
-      const bytes = message.slice();
-      const received = { message: bytes, mayUpgrade: allowUpgrade };
+      const received = { message: message.slice(), mayUpgrade: allowUpgrade };
       const [input] = this.#inputs(on ?? this.head, received) as [Input];
-      return this.#proposal(await run(input), bytes);
+      return this.#proposal(await run(input), received.message);
     }
     if (upgrade !== undefined) return this.#proposal(...(await this.#upgradeTo(upgrade, time, on, run)));
     await this.#intake?.idle();
@@ -339,6 +339,7 @@ export class App<Typed extends object = Contracts> {
           ? { message: block.slice(), mayUpgrade: allowUpgrade }
           : { message: block.message, mayUpgrade: true },
       );
+      await this.runtime.recompute(to);
       const read = this.#inputs(to, ...received);
       const inputs = blocks.map((block, i) =>
         block instanceof Uint8Array ? (read[i] as Input) : block.block,
@@ -473,9 +474,8 @@ export class App<Typed extends object = Contracts> {
     return traceBlock(this.runtime, block, this.#programs.of(block), this.options.contract);
   }
 
-  async #look(call: Call, kind: "view" | "transaction", options: QueryOptions): Promise<Outcome> {
-    const program = this.#programs.at(options.on ?? this.head);
-    return runAsView(this.runtime, program, call, kind, options);
+  #look(call: Call, kind: "view" | "transaction", options: QueryOptions): Promise<Outcome> {
+    return runAsView(this.runtime, this.#programs, call, kind, options);
   }
 
   /** Closes the runtime. Whoever still waits for a transaction is told. */

@@ -10,7 +10,7 @@ import { TRANSACTION_ENTRY, VIEW_ENTRY } from "../typed/entry.ts";
 import { readInterface } from "../typed/interface.ts";
 import { TRANSACTION_BYTES_MAX } from "./guest/messages.ts";
 import type { QueryOptions } from "./options.ts";
-import { APP, type AppProgram } from "./programs.ts";
+import { APP, type Programs } from "./programs.ts";
 
 /** The caller, where none is given. */
 export const NOBODY = new Uint8Array(20);
@@ -42,11 +42,14 @@ export function contractsOf(program: Uint8Array): Contracts {
 /** Runs a call on a block and keeps nothing of it. */
 export async function runAsView(
   runtime: Runtime,
-  { client }: AppProgram,
+  programs: Programs,
   call: Call,
   kind: Kind,
   { from = NOBODY, on, gas }: QueryOptions,
 ): Promise<Outcome> {
+  // Its state names the program.
+  if (on !== undefined) await runtime.recompute(on);
+  const { client } = programs.at(on ?? runtime.head);
   const { stack, ...view } = await runtime.call(APP, ENTRIES[kind], {
     input: inputOf(client, call, kind, from),
     ...(on === undefined ? {} : { block: on }),

@@ -113,6 +113,7 @@ export async function traceBlock(
   });
   const { metadata: message } = runtime.input(block);
   const parent = runtime.retained().find(({ id }) => id === block.parent);
+  if (parent !== undefined) await runtime.recompute(parent);
   const traced = parent && { message, parent, trace, client, printing: printing ?? null };
   return { ...trace, transactions: traced === undefined ? [] : await transactionsOf(runtime, traced) };
 }

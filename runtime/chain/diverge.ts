@@ -19,8 +19,8 @@ export interface DivergenceOptions extends DiffOptions {
   readonly by?: "id" | "data";
 }
 
-/** The first block in which two chains differ. */
-export interface Divergence {
+/** The first block in which two chains differ, whatever their states. */
+export interface Parting {
   readonly height: number;
   /** The block of each at that height. */
   readonly blocks: readonly [Block, Block];
@@ -30,6 +30,10 @@ export interface Divergence {
   readonly root: boolean;
   /** Whether the data that the root gave to SNAPSHOT differs. */
   readonly data: boolean;
+}
+
+/** The first block in which two chains differ, and how. */
+export interface Divergence extends Parting {
   /**
    * How the trees differ, the first before the second; empty where root and data are equal, and so metadata
    * or gas limits were not, or earlier blocks.
@@ -57,8 +61,32 @@ export interface Divergence {
  */
 export function divergence(a: Chain, b: Chain, options: DivergenceOptions = {}): Divergence | null {
   const { by = "id", ...rest } = options ?? {};
-  if (by !== "id" && by !== "data") throw badOption("by", by, '"id" or "data"');
   const limit = diffLimit(rest);
+  const parted = parting(a, b, by);
+  if (parted === null) return null;
+  const [one, two] = parted.blocks;
+  return {
+    ...parted,
+    ...a.withState(one, (left) => b.withState(two, (right) => diffProcesses(left, right, limit))),
+  };
+}
+
+/**
+ * Finds the first block in which two chains differ, as `divergence`, and looks at no state: a store need not
+ * have those of the two blocks.
+ *
+ * @throws UsageError (OTHER_GENESIS, NOTHING_COMMON, BAD_OPTION, BAD_ARGUMENT)
+ * @example
+ * ```ts
+ * const other = await runtime.fork();
+ * await runtime.produce(Uint8Array.of(1, 2));
+ * await other.produce(Uint8Array.of(1, 3));
+ * console.log(parting(runtime, other)?.height === runtime.head.height); // true
+ * await other.close();
+ * ```
+ */
+export function parting(a: Chain, b: Chain, by: "id" | "data" = "id"): Parting | null {
+  if (by !== "id" && by !== "data") throw badOption("by", by, '"id" or "data"');
   for (const chain of [a, b]) {
     if (chain instanceof Chain) continue;
     throw badArgument("chain", chain, "a runtime or a reader");
@@ -87,7 +115,6 @@ export function divergence(a: Chain, b: Chain, options: DivergenceOptions = {}):
     earlier: one.parent !== two.parent,
     root: one.root !== two.root,
     data: !sameData(one, two),
-    ...a.withState(one, (left) => b.withState(two, (right) => diffProcesses(left, right, limit))),
   };
 }
 

@@ -22,6 +22,7 @@ import { bytesOf, type Held, linkPushed, newBlock, planChange, pushedBy } from "
 import { Checkpoints, type Logging, type Write, writeSliced } from "./checkpoint.ts";
 import type { Engine, RootHolder } from "./engine.ts";
 import { Events } from "./events.ts";
+import type { Genesis } from "./genesis.ts";
 import { type BlockName, type Change, type History, parentOf } from "./history.ts";
 import { type Outline, outlineOf } from "./outline.ts";
 import { recompute } from "./recompute.ts";
@@ -43,6 +44,7 @@ export class Journal implements RootHolder {
   /** Told of what happens to them and to that history. */
   readonly events: Events;
   readonly #engine: Engine;
+  readonly #genesis: Genesis;
   /** What callers see, all of it durable. */
   #history: History;
   /** What is being written, and leads to another one. */
@@ -59,9 +61,18 @@ export class Journal implements RootHolder {
   /** Whether nothing was written since a sweep that had nothing to free. */
   #isSwept = false;
 
-  /** `held` is what the store holds, and the log goes on from there. */
-  constructor(engine: Engine, held: Held, store: Store | null, logging: Logging | null = null) {
+  /**
+   * `held` is what the store holds, and the log goes on from there; `genesis` is what its chain begins with.
+   */
+  constructor(
+    engine: Engine,
+    held: Held,
+    store: Store | null,
+    logging: Logging | null = null,
+    genesis: Genesis = engine.genesis,
+  ) {
     this.#engine = engine;
+    this.#genesis = genesis;
     this.#history = held.history;
     this.store = store;
     this.#supports = held.supports;
@@ -160,13 +171,13 @@ export class Journal implements RootHolder {
     makeRoom = async (): Promise<number> => ((await this.checkpoint()) ? 1 : 0),
   ): Promise<void> {
     if (entry.ref !== 0) return;
-    const path = this.#engine.settings.store?.path ?? "";
+    const path = this.store?.path ?? "";
     const around = {
       below: (one: Retained) => this.#history.below(one),
       holding: <T>(one: Retained, work: () => Promise<T>) => this.holding(stateOf(one), work),
       path,
     };
-    const how = { engine: this.#engine, signal, makeRoom };
+    const how = { engine: this.#engine, genesis: this.#genesis, signal, makeRoom };
     const made = await this.holding(stateOf(entry), () => recompute(how, entry, around));
     if (made !== null) this.events.tell("recompute", entry.block, made);
   }

@@ -78,8 +78,10 @@ export async function openParts(settings: Settings): Promise<Parts> {
     const batches = workers > 1 && runner === "parallel" ? await createBatchMemory(workers) : null;
     store = await opening;
     const found = restore(heap, given, store, book);
-    const { genesis, retained } = from === null ? found : branchOff(heap, found, from.block);
-    const rules = retained?.head.rules ?? (await book.know(genesis.rules));
+    const base = from === null ? null : baseOf(found, from.block);
+    const genesis = base === null ? found.genesis : begunAt(base, found.genesis);
+    const { retained } = found;
+    const rules = (base ?? retained?.head)?.rules ?? (await book.know(genesis.rules));
     checkHeap(rules.rules, settings, heap.usedBytes);
     checkHostBytes(rules.rules, settings);
     const { programs, kit } = await book.compiled(rules);
@@ -88,11 +90,11 @@ export async function openParts(settings: Settings): Promise<Parts> {
     const { costs, memoryQuotaPages } = rules.rules;
     const first = { kit, costs, installedBytes: installedBytesOf(memoryQuotaPages) };
     pool.start({ programs, rules: first, batches, slots: slotLimits(rules.rules, settings) });
+    if (base !== null) return { engine, journal: await branchOff(engine, found, base, store as Store) };
     const isNew = retained === null;
     const history = (retained ?? (await firstBlock(engine, rules))).withArchive(
       archiveOf(engine, store !== null),
     );
-    if (from !== null) return { engine, journal: await ownJournal(engine, history, store as Store) };
     if (store !== null && isNew) await copyHistory(engine, history, store);
     if (store === null || place === null)
       return { engine, journal: new Journal(engine, wholly(history), null) };
@@ -121,36 +123,43 @@ interface Found {
 }
 
 /**
- * A new chain that begins with the state and the rules of a block of another: that is its block 0, which ran
- * nothing, and its genesis names it.
+ * The block of another chain with whose state a new one begins.
  *
  * @throws UsageError (NOT_RETAINED), StoreError (STORE_EMPTY)
  */
-function branchOff(heap: Heap, { genesis, retained }: Found, block: number | string | null): Found {
+function baseOf({ retained }: Found, block: number | string | null): Retained {
   if (retained === null) throw new StoreError("STORE_EMPTY", "the store to begin from holds no block", {});
   const base =
     typeof block === "string"
       ? retained.all().find(({ block: { id } }) => id === block)
       : retained.find(block ?? retained.head.block);
-  if (base === undefined) {
-    const text = `the store to begin from does not hold block ${block}`;
-    throw new UsageError("NOT_RETAINED", text, { target: block });
-  }
-  const result = retained.stateOf(base);
-  const { rules } = base;
-  const begun = genesisOf({ origin: base.block.id, entry: genesis.entry, rules: rules.rules });
-  const run = { result, metadata: 0, change: 0, rules, reports: () => [] };
-  const parent = begun.id.toString("hex");
-  const first = lookAt(heap, () => makeBlock(heap, begun.id, run, 0, parent, rules.rules.gasLimit));
-  return { genesis: begun, retained: History.of([first], first.block) };
+  if (base !== undefined) return base;
+  const text = `the store to begin from does not hold block ${block}`;
+  throw new UsageError("NOT_RETAINED", text, { target: block });
 }
 
-/** The journal of a chain that began with a state in `source`, which is kept open as long as it is needed. */
-async function ownJournal(engine: Engine, history: History, source: Store): Promise<Journal> {
-  const { store } = engine.settings;
+/** What a chain begins with that begins with the state and the rules of a block of another. */
+function begunAt({ block, rules }: Retained, { entry }: Genesis): Genesis {
+  return genesisOf({ origin: block.id, entry, rules: rules.rules });
+}
+
+/**
+ * The journal of a chain that begins with the state of `base`, a block of another in `source`: that is its
+ * block 0, which ran nothing. The source is kept open as long as it is needed.
+ */
+async function branchOff(engine: Engine, found: Found, base: Retained, source: Store): Promise<Journal> {
+  const { heap, genesis, settings } = engine;
+  const held = { history: found.retained as History, supports: supportsIn(source) };
+  const other = new Journal(engine, held, source, null, found.genesis);
+  await engine.holding(other, () => other.recompute(base, null));
+  const { rules } = base;
+  const run = { result: held.history.stateOf(base), metadata: 0, change: 0, rules, reports: () => [] };
+  const parent = genesis.id.toString("hex");
+  const first = lookAt(heap, () => makeBlock(heap, genesis.id, run, 0, parent, rules.rules.gasLimit));
+  const history = History.of([first], first.block).withArchive(archiveOf(engine, true));
   engine.borrow(source);
-  if (store === null) return new Journal(engine, wholly(history), null);
-  const journal = await copyToStore(engine, history, store);
+  if (settings.store === null) return new Journal(engine, wholly(history), null);
+  const journal = await copyToStore(engine, history, settings.store);
   await engine.giveBack();
   return journal;
 }

@@ -151,7 +151,7 @@ export interface DebugOptions {
 
 /** Where a new chain begins. */
 export interface FromOptions {
-  /** The directory of the other chain's store. */
+  /** The directory of the other chain's store. What its log alone has is not found: open it once. */
   readonly store: string;
   /** Which of its blocks: of the chain by height, or any by its id. Default: the head. */
   readonly block?: number | string;
@@ -165,10 +165,11 @@ export interface StoreOptions {
   /** A directory; made if it is not there. One runtime writes to it at a time. */
   readonly path: string;
   /**
-   * "block", the default: a block is on the disk with its state when `produce` resolves. "logged": what the
-   * block is made from is; its state follows in the background, and after a crash the blocks since then are
-   * run again. That loses as little as "block", and trusts that the same inputs give the same blocks again,
-   * which is checked.
+   * "logged", the default: what a block is made from is on the disk when `produce` resolves; its state
+   * follows in the background, and after a crash the blocks since then are run again. "block": its state is
+   * there as well. "logged" loses as little, costs a small part, and trusts that the same inputs give the
+   * same blocks again, which is checked; not all states are stored, and others are made again when they are
+   * asked for.
    */
   readonly durability?: Durability;
   /**
@@ -180,7 +181,7 @@ export interface StoreOptions {
   readonly checkpointMs?: number;
   /**
    * Of "logged": bytes of the log, which are taken from the disk when the store is made. A change that takes
-   * more than a quarter is written with its states at once. Default 16 MiB.
+   * more than a quarter is written with its states at once. Default 16 MiB, or a quarter of `limitBytes`.
    */
   readonly logBytes?: number;
   /**
@@ -381,7 +382,7 @@ export function checkStore(store: string | StoreOptions): StoreSettings {
   if (typeof options !== "object" || options === null)
     throw badOption("store", store, "a directory, or an object");
   checkNames(options, STORE_KNOWN, "store");
-  const { path, durability = "block", steps } = options;
+  const { path, durability = "logged", steps } = options;
   if (typeof path !== "string" || path === "") throw badOption("store.path", path, "a directory");
   if (durability !== "block" && durability !== "logged")
     throw badOption("store.durability", durability, '"block" or "logged"');
@@ -391,7 +392,8 @@ export function checkStore(store: string | StoreOptions): StoreSettings {
     integer({ [`store.${name}`]: options[name] }, `store.${name}`, ...range);
   const limitBytes = options.limitBytes === undefined ? undefined : number("limitBytes", 0, 1 << 20, 2 ** 40);
   const checkpointMs = number("checkpointMs", 1000, 1, 3_600_000);
-  const logBytes = 4096 * Math.ceil(number("logBytes", 16 << 20, 1 << 16, 2 ** 30) / 4096);
+  const ownBytes = Math.min(16 << 20, (limitBytes ?? Infinity) / 4);
+  const logBytes = 4096 * Math.ceil(number("logBytes", ownBytes, 1 << 16, 2 ** 30) / 4096);
   return { path, durability, checkpointMs, logBytes, limitBytes, steps };
 }
 

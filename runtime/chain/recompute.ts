@@ -13,6 +13,7 @@ import { REWRITER_VERSION } from "../program/admit.ts";
 import { type Block, type BlockRun, makeBlock, type Retained } from "./block.ts";
 import { decodeChange } from "./change.ts";
 import type { Engine } from "./engine.ts";
+import type { Genesis } from "./genesis.ts";
 import { rulesOf } from "./upgrade.ts";
 
 const { node, v8 } = process.versions;
@@ -34,6 +35,8 @@ export interface Again {
 /** How blocks are run again. */
 export interface How {
   readonly engine: Engine;
+  /** What their chain begins with. */
+  readonly genesis: Genesis;
   /** Cancels the run when it is aborted. */
   readonly signal: AbortSignal | null;
   /** Makes room in a full heap. Resolves to 0 if it found none. */
@@ -47,12 +50,12 @@ export interface How {
  * @throws StoreError (STORE_DIVERGED), UsageError (RULES_UNKNOWN, CANCELLED), LimitError
  */
 export async function runAgain(
-  { engine, signal, makeRoom }: How,
+  { engine, genesis, signal, makeRoom }: How,
   before: Retained,
   again: Again,
   keep: (entry: Retained) => void,
 ): Promise<Retained> {
-  const { heap, genesis, settings, rulebook } = engine;
+  const { heap, settings, rulebook } = engine;
   const { block, metadata, gasLimit } = again;
   const parent = before.block.id;
   const change = again.change === null ? null : decodeChange(again.change);

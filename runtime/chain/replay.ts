@@ -132,7 +132,7 @@ async function runLogged(
   if (head.block.id !== parent) throw diverged(again, `a block on ${head.block.id}, not on ${parent}`);
   const makeRoom = async (): Promise<number> => ((await journal.checkpoint()) ? 1 : 0);
   await journal.recompute(head, null);
-  return runAgain({ engine, signal: null, makeRoom }, head, again, (entry) => {
+  return runAgain({ engine, genesis: engine.genesis, signal: null, makeRoom }, head, again, (entry) => {
     journal.draft = draft.apply([{ kind: "push", entry }]);
   });
 }

@@ -21,7 +21,10 @@ export interface FollowOptions {
   readonly onBlock?: (block: Block, lag: number) => void;
   /** Told when a block differs; the follower stops at the last block that is the same. */
   readonly onDivergence?: (found: FoundDivergence) => void;
-  /** Directory of the writer's store, if it can be read: then the bytes that differ are found. */
+  /**
+   * Directory of the writer's store, if it can be read: then the bytes that differ are found, if the state of
+   * the block is in there, as all are with "durability": "block".
+   */
   readonly compareWith?: string;
 }
 

@@ -64,7 +64,10 @@ const HOSTS = (path: string): Readonly<Record<string, Host>> => ({
   "one thread": { options: { workers: 1 }, own: null },
   "three threads": { options: { workers: 3, debug: { timelineRecords: 1000 } }, own: null },
   "little memory": { options: { workers: 1 }, heapBytes: 26 << 20, own: "HEAP_FULL" },
-  "a small disk": { options: { workers: 2, store: { path, limitBytes: 4 << 20 } }, own: "STORE_FULL" },
+  "a small disk": {
+    options: { workers: 2, store: { path, durability: "block", limitBytes: 4 << 20 } },
+    own: "STORE_FULL",
+  },
   "no patience": { options: { workers: 1 }, own: "CANCELLED", cancelled: true },
 });
 

@@ -6,7 +6,7 @@ import { Runtime, type StillpointError } from "../../runtime/index.ts";
 import { openReader } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
 import { guest, open, withRuntime } from "../fixture.ts";
-import { withDirectory } from "../store/directory.ts";
+import { everyState, withDirectory } from "../store/directory.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
 
@@ -28,7 +28,7 @@ test("metadata and gas limit of blocks and candidates come back, also in readers
       metadata: storing(value),
       gasLimit: 1_000_000 * (value + 5),
     }));
-    const runtime = await open([], { ...OPTIONS, store: path });
+    const runtime = await open([], { ...OPTIONS, store: everyState(path) });
     for (const { metadata, gasLimit } of inputs) await runtime.produce(metadata, { gasLimit });
     const candidate = await runtime.execute(storing(9), { gasLimit: 7_000_000 });
     assert.deepEqual(runtime.input(candidate), { metadata: storing(9), gasLimit: 7_000_000 });
@@ -46,7 +46,7 @@ test("metadata and gas limit of blocks and candidates come back, also in readers
     await reader.close();
     const blocks = runtime.blocks();
     await runtime.close();
-    const again = await open([], { ...OPTIONS, store: path });
+    const again = await open([], { ...OPTIONS, store: everyState(path) });
     const first = again.input(1);
     first.metadata.fill(0);
     assert.deepEqual(again.input(1), inputs[0], "what is given is a copy");

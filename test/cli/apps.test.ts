@@ -48,7 +48,7 @@ test("submit and query work on a store, with the app and the setup of package.js
   const now = stillpoint("query", "Bank.balanceOf", "who=$1", "--store", "state");
   assert.deepEqual([now.status, now.stdout], [0, "1040\n"]);
   const then = stillpoint("query", "Bank.balanceOf", "who=$1", "--store", "state", "--block", "1");
-  assert.equal(then.stdout, "1000\n");
+  assert.equal(then.stdout, "1000\n", then.stderr);
 });
 
 test("a store of signed transactions takes those of test accounts, and of a key in a file", () => {

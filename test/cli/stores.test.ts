@@ -8,7 +8,7 @@ import { type Divergence, divergence, formatDiff, formatTrace } from "../../runt
 import { openReader } from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
-import { withDirectory } from "../store/directory.ts";
+import { everyState, withDirectory } from "../store/directory.ts";
 import { type Ended, stillpoint } from "./stillpoint.ts";
 
 const inspect = (...args: string[]) => stillpoint("inspect", ...args);
@@ -16,7 +16,7 @@ const store = (...args: string[]) => stillpoint("store", ...args);
 
 test("blocks, verify, export, import, repair and salvage from a shell", async () => {
   await withDirectory(async (path) => {
-    const runtime = await open([], { workers: 1, runner: "sequential", store: path });
+    const runtime = await open([], { workers: 1, runner: "sequential", store: everyState(path) });
     for (let height = 1; height <= 6; height++) await runtime.produce(metadata(height, 0));
     // While it is open for writing.
     const blocks = inspect(path, "blocks", "--json");
@@ -63,7 +63,7 @@ test("blocks, verify, export, import, repair and salvage from a shell", async ()
 
 test("a block below a gap is exported by its id; an import goes on from another file", async () => {
   await withDirectory(async (path) => {
-    const runtime = await open([], { workers: 1, runner: "sequential", store: path });
+    const runtime = await open([], { workers: 1, runner: "sequential", store: everyState(path) });
     const pinned = await runtime.produce(metadata(1, 0));
     await runtime.pin(pinned);
     for (let height = 2; height <= 30; height++) await runtime.produce(metadata(height, 0));
@@ -109,7 +109,7 @@ test("a block below a gap is exported by its id; an import goes on from another 
 test("where two replicas part", async () => {
   await withDirectory(async (path) => {
     const paths = [path, `${path}-other`];
-    const runs = await Promise.all(paths.map((store) => open([], { workers: 1, store })));
+    const runs = await Promise.all(paths.map((store) => open([], { workers: 1, store: everyState(store) })));
     const [one, other] = runs as [(typeof runs)[0], (typeof runs)[0]];
     const same = inspect(paths[0] as string, "diverge", paths[1] as string);
     assert.deepEqual([same.status, same.stdout], [0, "the same, as far as both go\n"]);
@@ -134,7 +134,7 @@ test("where two replicas part", async () => {
 
 test("files that cannot be written, or are no exports", async () => {
   await withDirectory(async (path) => {
-    const runtime = await open([], { workers: 1, runner: "sequential", store: path });
+    const runtime = await open([], { workers: 1, runner: "sequential", store: everyState(path) });
     const { id } = await runtime.produce(metadata(1, 0));
     await runtime.close();
     const file = `${path}.export`;
@@ -156,7 +156,7 @@ test("files that cannot be written, or are no exports", async () => {
 
 test("processes, memory, differences and traces of blocks", async () => {
   await withDirectory(async (path) => {
-    const runtime = await open([], { workers: 1, runner: "sequential", store: path });
+    const runtime = await open([], { workers: 1, runner: "sequential", store: everyState(path) });
     for (let height = 1; height <= 2; height++) await runtime.produce(metadata(height, 0));
     const root = inspect(path, "process");
     assert.equal(root.status, 0, root.stderr);
@@ -202,7 +202,7 @@ test("processes, memory, differences and traces of blocks", async () => {
 
 test("pins, pruning and a backup", async () => {
   await withDirectory(async (path) => {
-    const runtime = await open([], { workers: 1, runner: "sequential", store: path });
+    const runtime = await open([], { workers: 1, runner: "sequential", store: everyState(path) });
     for (let height = 1; height <= 5; height++) await runtime.produce(metadata(height, 0));
     const [, one] = runtime.blocks();
     refuses(store(path, "pin", "1"), 1, /open for writing/);
@@ -231,7 +231,7 @@ test("pins, pruning and a backup", async () => {
 
 test("a proof in a file says what it shows, and of which block", async () => {
   await withDirectory(async (path) => {
-    const runtime = await open([], { workers: 1, runner: "sequential", store: path });
+    const runtime = await open([], { workers: 1, runner: "sequential", store: everyState(path) });
     const { id, root } = await runtime.produce(metadata(1, 0));
     const bytes = runtime.read([], 1024, 8);
     const file = `${path}.proof`;

@@ -12,6 +12,7 @@ import {
   traceOfStore,
 } from "../../runtime/inspector/index.ts";
 import { openReader, type Reader } from "../../runtime/store.ts";
+import { everyState } from "../store/directory.ts";
 import { BANK, project } from "../typed/project.ts";
 
 export const PEOPLE = Array.from({ length: 8 }, (_, i) => `0x${(0xa0 + i).toString(16).repeat(20)}` as const);
@@ -31,7 +32,11 @@ let program: Promise<Uint8Array> | null = null;
 /** An App of the bank in this store, or in memory; its sources are known to this process. */
 export async function openBank(store?: string): Promise<App> {
   program ??= compileGuest(join(project({ "bank.ts": BANK }), "bank.ts"));
-  return App.open({ program: await program, workers: 2, ...(store === undefined ? {} : { store }) });
+  return App.open({
+    program: await program,
+    workers: 2,
+    ...(store === undefined ? {} : { store: everyState(store) }),
+  });
 }
 
 /** Submits what a block has: payments to the next but one, of `amount`, and one that cannot be paid. */

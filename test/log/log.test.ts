@@ -24,7 +24,7 @@ import { batchMetadata, openBatches } from "../batch/batches.ts";
 import { line, many, op, SCRIPT } from "../batch/scripts.ts";
 import { metadata } from "../crash/metadata.ts";
 import { guest, open } from "../fixture.ts";
-import { withDirectory } from "../store/directory.ts";
+import { everyState, withDirectory } from "../store/directory.ts";
 import { changed } from "./places.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
@@ -281,7 +281,7 @@ test("a byte that differs in the log stops the follower, which names the height 
 test("where a replica parted is found from the ids, and the bytes from the writer's store", async () => {
   await withDirectory(async (store) => {
     const log = memoryLog();
-    await using one = await open([], { ...OPTIONS, store });
+    await using one = await open([], { ...OPTIONS, store: everyState(store) });
     await using two = await open([], OPTIONS);
     const sequencer = await sequence(one, log, A);
     for (let i = 1; i <= 9; i++) await sequencer.produce(metadata(i, 0));

@@ -8,7 +8,7 @@ import { HEADER_BYTES } from "../../runtime/proof/header.ts";
 import { openReader } from "../../runtime/store.ts";
 import { SCRATCH, Script } from "../driver.ts";
 import { open } from "../fixture.ts";
-import { withDirectory } from "../store/directory.ts";
+import { everyState, withDirectory } from "../store/directory.ts";
 
 function storing(value: number): Uint8Array {
   const script = new Script();
@@ -19,7 +19,7 @@ function storing(value: number): Uint8Array {
 
 test("the header of every block and candidate says what the block says", async () => {
   await withDirectory(async (path) => {
-    const runtime = await open([], { store: path });
+    const runtime = await open([], { store: everyState(path) });
     const metadata = [new Uint8Array(), storing(1), storing(2)];
     for (const bytes of metadata.slice(1)) await runtime.produce(bytes, { gasLimit: 5_000_000 });
     const candidate = await runtime.execute(storing(3));

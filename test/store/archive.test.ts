@@ -95,6 +95,7 @@ test("a lower limit is kept to as blocks come, and none leaves what there is", a
     await without.close();
     const less = await open([], { ...OPTIONS, archiveBlocks: 2, store });
     for (let i = 12; i < 16; i++) await less.produce(metadata(i, 0));
+    await less.checkpoint();
     assert.equal((await verifyStore(store)).archived, 2);
     await less.close();
   });

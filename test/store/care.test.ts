@@ -18,13 +18,13 @@ import {
 } from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
-import { withDirectory } from "./directory.ts";
+import { everyState, withDirectory } from "./directory.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
 
 /** A store with blocks up to height 8; all of them. */
 async function make(store: string): Promise<readonly Block[]> {
-  const runtime = await open([], { ...OPTIONS, store });
+  const runtime = await open([], { ...OPTIONS, store: everyState(store) });
   for (let height = 1; height <= 8; height++) await runtime.produce(metadata(height, 0));
   await runtime.close();
   return runtime.blocks();
@@ -58,7 +58,7 @@ describe("a damaged record is named, the others are verified, and a repair goes 
         }
       });
       await database.close();
-      await assert.rejects(open([], { ...OPTIONS, store }), {
+      await assert.rejects(open([], { ...OPTIONS, store: everyState(store) }), {
         code: "STORE_CORRUPT",
         message: /store DIR repair" goes back/,
       });
@@ -66,7 +66,7 @@ describe("a damaged record is named, the others are verified, and a repair goes 
       check(found, blocks);
       assert.deepEqual(await repairStore(store), found);
       assert.deepEqual((await verifyStore(store)).damages, []);
-      const runtime = await open([], { ...OPTIONS, store });
+      const runtime = await open([], { ...OPTIONS, store: everyState(store) });
       assert.equal(runtime.head.id, blocks[head]?.id);
       for (let height = head + 1; height <= 8; height++) {
         assert.deepEqual(await runtime.produce(metadata(height, 0)), blocks[height]);
@@ -157,7 +157,7 @@ describe("an import that was interrupted takes another export of the same block"
 
   test("a delta instead of the whole, and the whole instead of a delta", async () => {
     await withDirectory(async (path) => {
-      const runtime = await open([], { ...OPTIONS, store: path });
+      const runtime = await open([], { ...OPTIONS, store: everyState(path) });
       for (let height = 1; height <= 6; height++) await runtime.produce(metadata(height, 0));
       const base = runtime.head;
       for (let height = 7; height <= 40; height++) await runtime.produce(metadata(height, 0));

@@ -13,3 +13,11 @@ export async function withDirectory<T>(use: (path: string) => Promise<T>): Promi
     await rm(parent, { recursive: true, force: true });
   }
 }
+
+/**
+ * A store that has the state of every block as soon as it is acknowledged: for what is looked at from outside
+ * of the runtime, and for what goes on in a transaction.
+ */
+export function everyState(path: string): { readonly path: string; readonly durability: "block" } {
+  return { path, durability: "block" };
+}

@@ -11,7 +11,7 @@ import { type Block, programHash, type Runtime } from "../../runtime/index.ts";
 import { verifyStore } from "../../runtime/store.ts";
 import { quota, Script } from "../driver.ts";
 import { guest, open, shrinkHeap } from "../fixture.ts";
-import { withDirectory } from "./directory.ts";
+import { everyState, withDirectory } from "./directory.ts";
 
 const MEBIBYTES = 4;
 const DIRTY_PAGES = 256;
@@ -84,7 +84,7 @@ test("a history that is larger than the heap", async () => {
 
 test("what is evicted is pages that are stored, and their space is used again", async () => {
   await withDirectory(async (store) => {
-    const runtime = await open([dirty], { ...OPTIONS, store });
+    const runtime = await open([dirty], { ...OPTIONS, store: everyState(store) });
     await produce(runtime, 4);
     const used = runtime.metrics().heapUsedBytes;
     const pages = pagesIn(runtime);

@@ -18,7 +18,7 @@ import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 import { sized } from "../sizes.ts";
-import { withDirectory } from "./directory.ts";
+import { everyState, withDirectory } from "./directory.ts";
 
 const CHILD = fileURLToPath(new URL("../crash/child.ts", import.meta.url));
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
@@ -50,11 +50,14 @@ async function startChild(command: string, args: string[], options = {}) {
 describe("a store is written by one at a time", () => {
   test("in this process", async () => {
     await withDirectory(async (store) => {
-      const runtime = await open([], { ...OPTIONS, store });
-      await assert.rejects(open([], { ...OPTIONS, store }), code("STORE_LOCKED", /this process itself/));
+      const runtime = await open([], { ...OPTIONS, store: everyState(store) });
+      await assert.rejects(
+        open([], { ...OPTIONS, store: everyState(store) }),
+        code("STORE_LOCKED", /this process itself/),
+      );
       await produce(runtime, 2);
       await runtime.close();
-      const again = await open([], { ...OPTIONS, store });
+      const again = await open([], { ...OPTIONS, store: everyState(store) });
       assert.equal(again.head.height, 2);
       await again.close();
     });
@@ -66,7 +69,7 @@ describe("a store is written by one at a time", () => {
       try {
         assert.equal(first.what, "open");
         const locked = code("STORE_LOCKED", new RegExp(`process ${child.pid}\\b`));
-        await assert.rejects(open([], { ...OPTIONS, store }), locked);
+        await assert.rejects(open([], { ...OPTIONS, store: everyState(store) }), locked);
         await assert.rejects(repairStore(store), locked);
         const reader = await openReader(store);
         const seen = reader.head;
@@ -83,7 +86,7 @@ describe("a store is written by one at a time", () => {
       } finally {
         await end();
       }
-      const runtime = await open([], { ...OPTIONS, store });
+      const runtime = await open([], { ...OPTIONS, store: everyState(store) });
       assert.ok(runtime.head.height >= 3);
       await runtime.close();
     });
@@ -93,13 +96,13 @@ describe("a store is written by one at a time", () => {
 test("another genesis, a newer format, no store at all", async () => {
   await withDirectory(async (store) => {
     await assert.rejects(openReader(store), { code: "STORE_MISSING" });
-    await (await open([], { ...OPTIONS, store })).close();
+    await (await open([], { ...OPTIONS, store: everyState(store) })).close();
     await assert.rejects(
-      open([], { ...OPTIONS, store, memoryQuotaPages: quota(500) }),
+      open([], { ...OPTIONS, store: everyState(store), memoryQuotaPages: quota(500) }),
       code("STORE_GENESIS", /another genesis/),
     );
     await assert.rejects(
-      open([], { ...OPTIONS, store, entry: "other", gasLimit: 5 }),
+      open([], { ...OPTIONS, store: everyState(store), entry: "other", gasLimit: 5 }),
       code("STORE_GENESIS", /its gasLimit is \d+, given is 5; .*its entry is "main", given is "other"/),
     );
     const database = new Database(store);
@@ -116,7 +119,7 @@ test("another genesis, a newer format, no store at all", async () => {
 
 test("a directory that may not be written", async () => {
   await withDirectory(async (store) => {
-    const runtime = await open([], { ...OPTIONS, store });
+    const runtime = await open([], { ...OPTIONS, store: everyState(store) });
     await produce(runtime, 3);
     await runtime.close();
     mkdirSync(`${store}/none`, { mode: 0o555 });
@@ -180,7 +183,7 @@ test("a file that may not grow: an error, and what was acknowledged is there", a
     }
     await end();
     assert.match(Buffer.concat(errors).toString(), /STORE_FULL/);
-    const runtime = await open([], { ...OPTIONS, store });
+    const runtime = await open([], { ...OPTIONS, store: everyState(store) });
     assert.ok(runtime.retained().some(({ id }) => id === last.id));
     await produce(runtime, runtime.head.height + 3);
     await runtime.close();
@@ -194,7 +197,7 @@ describe("damage", () => {
     use: (copy: () => string, blocks: readonly Block[]) => Promise<void>,
   ): Promise<void> {
     await withDirectory(async (store) => {
-      const runtime = await open([], { ...OPTIONS, store });
+      const runtime = await open([], { ...OPTIONS, store: everyState(store) });
       await produce(runtime, 25);
       const blocks = runtime.retained();
       await runtime.close();
@@ -211,7 +214,7 @@ describe("damage", () => {
   /** Uses everything that is there; what it stands at, or how it failed. */
   async function use(store: string, blocks: readonly Block[]): Promise<string> {
     try {
-      const runtime = await open([], { ...OPTIONS, store });
+      const runtime = await open([], { ...OPTIONS, store: everyState(store) });
       try {
         for (const block of runtime.retained()) {
           for (const path of [[], [0], [1], [2], [3]]) {
@@ -310,7 +313,7 @@ describe("damage", () => {
         writeFileSync(`${store}/data.mdb`, bytes);
         const refused = code("STORE_CORRUPT", new RegExp(text));
         await assert.rejects(openReader(store), refused);
-        await assert.rejects(open([], { ...OPTIONS, store }), refused);
+        await assert.rejects(open([], { ...OPTIONS, store: everyState(store) }), refused);
         await assert.rejects(repairStore(store), refused);
         const { newestIntact } = await salvageStore(store, `${store}-saved`);
         assert.equal(newestIntact, blocks.at(-1)?.id);

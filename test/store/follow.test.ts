@@ -7,7 +7,7 @@ import { type FollowEvent, openReader, type Reader } from "../../runtime/store.t
 import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
-import { withDirectory } from "./directory.ts";
+import { everyState, withDirectory } from "./directory.ts";
 import { writing } from "./failing.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential", retainBlocks: 8 } as const;
@@ -45,7 +45,7 @@ function apply(chain: (string | null)[], event: FollowEvent): void {
 test("a follower is told every block of the chain and every revert, in order", async (t) => {
   const next = random(baseSeed(t));
   await withDirectory(async (path) => {
-    const runtime = await open([], { ...OPTIONS, store: path });
+    const runtime = await open([], { ...OPTIONS, store: everyState(path) });
     const reader = await openReader(path);
     const zero = runtime.head;
     const live: (string | null)[] = [zero.id];
@@ -89,7 +89,7 @@ async function change(runtime: Runtime, next: (limit: number) => number): Promis
 
 test("a follower that knows nothing that is still there is told how much it has lost", async () => {
   await withDirectory(async (path) => {
-    const runtime = await open([], { ...OPTIONS, store: path });
+    const runtime = await open([], { ...OPTIONS, store: everyState(path) });
     const zero = runtime.head;
     for (let i = 0; i < 20; i++) await runtime.produce(writing(i));
     await runtime.prune(3);

@@ -346,3 +346,39 @@ test("pinning and pruning from a shell run the blocks of the log first", async (
     await reader.close();
   });
 });
+
+test("what the command shows of a block whose state is not stored is made again", async () => {
+  await withDirectory(async (path) => {
+    const directories = [path, `${path}-other`];
+    const runs: Runtime[] = [];
+    for (const [i, store] of directories.entries()) {
+      const runtime = await open([], { ...OPTIONS, store });
+      for (let h = 1; h <= 6; h++) await runtime.produce(metadata(h, h < 4 ? 0 : i));
+      await runtime.close();
+      runs.push(runtime);
+    }
+    const [one] = runs as [Runtime];
+    const reader = await openReader(path);
+    const stored = reader.anchors().map(({ height }) => height);
+    await reader.close();
+    assert.ok(!stored.includes(2) && !stored.includes(4) && stored.includes(6), stored.join());
+    const shown = (...args: string[]) => {
+      const { status, stdout, stderr } = stillpoint("inspect", path, ...args, "--json");
+      assert.equal(stderr, "", args.join(" "));
+      return { status, found: JSON.parse(stdout) };
+    };
+    const { found: root } = shown("process", "/", "--block", "2");
+    assert.deepEqual([root.block, root.hash], [one.blocks()[2]?.id, one.blocks()[2]?.root]);
+    const { found: proof } = shown("proof", "/", "0", "64", "--block", "2");
+    assert.equal(proof.id, one.blocks()[2]?.id);
+    writeFileSync(`${path}.proof`, JSON.stringify(proof));
+    assert.equal(stillpoint("proof", "check", `${path}.proof`, "--id", proof.id).status, 0);
+    const { status, found: diff } = shown("diff", "4", "6");
+    assert.ok(status === 1 && diff.differences.length > 0);
+    const { found: parted } = shown("diverge", `${path}-other`);
+    assert.ok(parted.height === 4 && parted.differences.length > 0);
+    assert.equal(stillpoint("inspect", path, "trace", "3").status, 0);
+    const again = stillpoint("replay", path, "--from", "3");
+    assert.match(again.stdout, /^4 blocks made again/, again.stderr);
+  });
+});

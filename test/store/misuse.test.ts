@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { addSources, divergence, formatDiff, formatFaults } from "../../runtime/debug.ts";
-import { type Block, programHash, type Runtime, verify } from "../../runtime/index.ts";
+import { type Block, programHash, type Runtime, type StoreOptions, verify } from "../../runtime/index.ts";
 import {
   exportBlock,
   openImport,
@@ -19,7 +19,7 @@ import {
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { sized } from "../sizes.ts";
-import { withDirectory } from "./directory.ts";
+import { everyState, withDirectory } from "./directory.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
 
@@ -72,7 +72,7 @@ test("whoever reads a store in the same process does not mind that somebody begi
     const exported = exportBlock(store);
     await exported.next();
     const verified = verifyStore(store);
-    const runtime = await open([], { ...OPTIONS, store });
+    const runtime = await open([], { ...OPTIONS, store: everyState(store) });
     await runtime.pin(head);
     const next = await runtime.produce(metadata(4, 0));
     assert.equal(reader.head.id, next.id);
@@ -114,7 +114,7 @@ test("whoever has a block may write into its data, or give it away", async () =>
 
 test("hundreds of readers at once hinder nobody", async () => {
   await withDirectory(async (store) => {
-    const runtime = await open([], { ...OPTIONS, store });
+    const runtime = await open([], { ...OPTIONS, store: everyState(store) });
     const readers: Awaited<ReturnType<typeof openReader>>[] = [];
     for (let i = 0; i < 200; i++) readers.push(await openReader(store, { heapBytes: 1 << 25 }));
     const block = await runtime.produce(metadata(1, 0));
@@ -221,7 +221,7 @@ type Failure = "full" | "exit" | "exit committed";
 
 /** A store whose disk fails as long as `fail` says how. */
 async function withFailing(
-  use: (fail: (how: Failure | null) => void, place: { path: string; steps: string }) => Promise<void>,
+  use: (fail: (how: Failure | null) => void, place: StoreOptions & { path: string }) => Promise<void>,
 ): Promise<void> {
   await withDirectory(async (path) => {
     const file = `${path}-switch`;
@@ -231,7 +231,7 @@ async function withFailing(
       if (how === null) rmSync(file, { force: true });
       else writeFileSync(file, how);
     };
-    await use(fail, { path, steps: steps.href });
+    await use(fail, { path, durability: "block", steps: steps.href });
   });
 }
 
@@ -403,7 +403,7 @@ test("what an import brought counts for limitBytes", async () => {
 
 test("a writer that prunes: an export says so, and verifying finds no damage", async () => {
   await withDirectory(async (store) => {
-    const runtime = await open([], { ...OPTIONS, store });
+    const runtime = await open([], { ...OPTIONS, store: everyState(store) });
     const block = await runtime.produce(metadata(1, 0));
     await runtime.produce(metadata(2, 0));
     const chunks = exportBlock(store, { block });

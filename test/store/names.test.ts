@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { Runtime } from "../../runtime/index.ts";
 import { exportBlock, openImport, repairStore, verifyStore } from "../../runtime/store.ts";
 import { guest } from "../fixture.ts";
-import { withDirectory } from "./directory.ts";
+import { everyState, withDirectory } from "./directory.ts";
 
 const PAGE = 4096;
 const root = await guest("region");
@@ -23,7 +23,7 @@ function bytes(seed: number, zeros: boolean): Uint8Array {
 for (const zeros of [false, true]) {
   test(`metadata with the bytes of a page, zeros: ${zeros}`, async () => {
     await withDirectory(async (path) => {
-      const store = { path: `${path}/a` };
+      const store = everyState(`${path}/a`);
       let runtime = await Runtime.open({ root, workers: 1, store });
       const [one, two] = [bytes(3, zeros), bytes(5, zeros)];
       // The page first, and then the blob; and both at once.

@@ -15,6 +15,7 @@ import { exportBlock, openImport, verifyStore } from "../../runtime/store.ts";
 import { quota, REGION, SCRATCH, Script } from "../driver.ts";
 import { DRIVER_HASH, open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
+import { everyState } from "./directory.ts";
 
 const BLOCKS = 12;
 export const MORE_BLOCKS = 3;
@@ -55,7 +56,7 @@ export function plainBlock(height: number): Uint8Array {
 
 /** A store with blocks on which nothing was changed since. */
 export async function made(store: string): Promise<Runtime> {
-  const runtime = await open([], { ...OPTIONS, store });
+  const runtime = await open([], { ...OPTIONS, store: everyState(store) });
   await more(runtime, BLOCKS);
   return runtime;
 }
@@ -80,7 +81,7 @@ export async function imported(store: string, id: string, chunks: readonly Uint8
   } finally {
     await importer.close();
   }
-  return open([], { ...OPTIONS, store });
+  return open([], { ...OPTIONS, store: everyState(store) });
 }
 
 /** An export as a text. */

@@ -11,7 +11,7 @@ import { open } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { type Fault, runWith } from "../planted.ts";
 import { baseSeed } from "../seed.ts";
-import { withDirectory } from "./directory.ts";
+import { everyState, withDirectory } from "./directory.ts";
 import {
   collect,
   fromText,
@@ -136,7 +136,7 @@ describe("a wrong chunk is refused by its number, and the right one taken after 
       assert.throws(() => other.take(chunks[0] as Uint8Array), { message: /not of the one with id 000/ });
       await other.close();
       const elsewhere = `${target}-other`;
-      await (await open([], { workers: 1, memoryQuotaPages: 70_000, store: elsewhere })).close();
+      await (await open([], { workers: 1, memoryQuotaPages: 70_000, store: everyState(elsewhere) })).close();
       const importer = await openImport(elsewhere, runtime.head.id, { rehash: true });
       assert.throws(() => importer.take(chunks[0] as Uint8Array), { message: /another genesis/ });
       await importer.close();

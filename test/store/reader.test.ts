@@ -6,7 +6,7 @@ import type { Block, Runtime } from "../../runtime/index.ts";
 import { Database } from "../../runtime/store/database.ts";
 import { openReader, repairStore, verifyStore } from "../../runtime/store.ts";
 import { open } from "../fixture.ts";
-import { withDirectory } from "./directory.ts";
+import { everyState, withDirectory } from "./directory.ts";
 import { replacing, writing } from "./failing.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential", retainBlocks: 300 } as const;
@@ -21,7 +21,7 @@ const outcome = <T>(look: () => T): unknown => {
 
 test("reverts, side branches, pins and pruned blocks are found as the writer finds them", async () => {
   await withDirectory(async (store) => {
-    const runtime = await open([], { ...OPTIONS, store });
+    const runtime = await open([], { ...OPTIONS, store: everyState(store) });
     const reader = await openReader(store);
     const seen = new Map<string, Block>();
     const check = (): void => {
@@ -61,7 +61,7 @@ test("reverts, side branches, pins and pruned blocks are found as the writer fin
 
 test("the records that a call reads do not grow with the history", async () => {
   await withDirectory(async (store) => {
-    const runtime = await open([], { ...OPTIONS, store });
+    const runtime = await open([], { ...OPTIONS, store: everyState(store) });
     const reader = await openReader(store);
     const { block } = Database.prototype;
     let records = 0;
@@ -98,7 +98,7 @@ test("the records that a call reads do not grow with the history", async () => {
 
 test("a damaged table of the chain is an error, which is found and repaired", async () => {
   await withDirectory(async (store) => {
-    const runtime = await open([], { ...OPTIONS, store });
+    const runtime = await open([], { ...OPTIONS, store: everyState(store) });
     for (let i = 0; i < 5; i++) await runtime.produce(writing(i));
     await runtime.close();
     const database = new Database(store);

@@ -7,7 +7,7 @@ import type { Runtime } from "../../runtime/index.ts";
 import { exportBlock, exportManifest, openImport, openReader, verifyStore } from "../../runtime/store.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
-import { withDirectory } from "./directory.ts";
+import { everyState, withDirectory } from "./directory.ts";
 import { WRONG_CHUNKS, type WrongChunk } from "./wrong-chunks.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
@@ -18,7 +18,7 @@ async function withExport(
   use: (source: string, target: string, runtime: Runtime, chunks: Uint8Array[]) => Promise<void>,
 ): Promise<void> {
   await withDirectory(async (source) => {
-    const runtime = await open([], { ...OPTIONS, store: source });
+    const runtime = await open([], { ...OPTIONS, store: everyState(source) });
     try {
       for (let height = 1; height <= BLOCKS; height++) await runtime.produce(metadata(height, 0));
       // Enough for several chunks.
@@ -47,7 +47,7 @@ test("a whole block is imported, and a runtime goes on from it as the other one 
     assert.ok(chunks.length > 1, `${chunks.length} chunks`);
     assert.equal(await importAll(target, runtime.head.id, chunks), runtime.head.id);
     assert.deepEqual((await verifyStore(target)).damages, []);
-    const copy = await open([], { ...OPTIONS, store: target });
+    const copy = await open([], { ...OPTIONS, store: everyState(target) });
     assert.deepEqual(copy.head, runtime.head);
     for (let height = BLOCKS + 1; height < BLOCKS + 6; height++) {
       const block = metadata(height, 0);

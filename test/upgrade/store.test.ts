@@ -11,7 +11,7 @@ import { diffBetween, divergence } from "../../runtime/debug.ts";
 import { type Block, type RulesChange, Runtime, verify } from "../../runtime/index.ts";
 import { exportBlock, openImport, openReader, verifyStore } from "../../runtime/store.ts";
 import { runWith } from "../planted.ts";
-import { withDirectory } from "../store/directory.ts";
+import { everyState, withDirectory } from "../store/directory.ts";
 import {
   contract,
   contract2,
@@ -86,7 +86,7 @@ test("a chain is opened again with what it began with, or with nothing, and goes
 
 test("readers, forks and proofs know the rules of each height", async () => {
   await withDirectory(async (store) => {
-    const runtime = await open({ ...options, store });
+    const runtime = await open({ ...options, store: everyState(store) });
     const blocks = await upgraded(runtime);
     const reader = await openReader(store);
     for (const height of runtime.blocks().keys()) {
@@ -125,7 +125,7 @@ test("readers, forks and proofs know the rules of each height", async () => {
 
 test("a node that knows nothing but an id takes a block and goes on with it", async () => {
   await withDirectory(async (store) => {
-    const runtime = await open({ ...options, store });
+    const runtime = await open({ ...options, store: everyState(store) });
     const blocks = await upgraded(runtime);
     const copy = join(store, "copy");
     for (const [height, base] of [

@@ -1,6 +1,6 @@
 /** stillpoint inspect: blocks, process, memory, diff, diverge, pins, verify and export, with a reader. */
 
-import { divergence, formatDiff } from "../../debug.ts";
+import { type Divergence, diffBetween, formatDiff, parting } from "../../debug.ts";
 import type { Block, ProcessView } from "../../index.ts";
 import { exportBlock, openReader, type Reader, type Verification, verifyStore } from "../../store.ts";
 import type { Handler } from "../command.ts";
@@ -17,6 +17,7 @@ import {
 } from "../terminal.ts";
 import { writeChunks } from "./files.ts";
 import { blockNamed, numberNamed, pathNamed, pathText } from "./naming.ts";
+import { stateOf } from "./states.ts";
 
 const MEMORY_BYTES = 256;
 const CHILDREN = 100;
@@ -61,13 +62,14 @@ export const process: Handler<Spec<"inspect process">> = async ({ args, options,
   await using reader = await openReader(args.DIR);
   const block = blockNamed(reader, options.block);
   const path = pathNamed(args.PATH);
-  const view = reader.inspect(path, block);
+  await using state = await stateOf(reader, args.DIR, block);
+  const view = state.chain.inspect(path, state.block);
   if (view === null) {
     printError(`stillpoint inspect: block ${block.height} has no process ${pathText(path)}`);
     return EXIT_FAILED;
   }
   const range = { from: options.from ?? 0, count: options.count ?? CHILDREN };
-  const children = reader.children(path, range, block);
+  const children = state.chain.children(path, range, state.block);
   if (json) print(toJson({ path, block: block.id, ...view, children }));
   else describeProcess(path, block, view, children);
   return EXIT_OK;
@@ -99,7 +101,8 @@ export const memory: Handler<Spec<"inspect memory">> = async ({ args, options, j
   const path = pathNamed(args.PATH);
   const address = numberNamed("ADDRESS", args.ADDRESS);
   const length = args.LENGTH === undefined ? MEMORY_BYTES : numberNamed("LENGTH", args.LENGTH);
-  const bytes = reader.read(path, address, length, block);
+  await using state = await stateOf(reader, args.DIR, block);
+  const bytes = state.chain.read(path, address, length, state.block);
   if (options.raw) globalThis.process.stdout.write(bytes);
   else if (json) print(toJson({ path, block: block.id, address, bytes }));
   else print(hexDump(bytes, address));
@@ -134,7 +137,10 @@ function hexDump(bytes: Uint8Array, address: number): string {
 export const diff: Handler<Spec<"inspect diff">> = async ({ args, options, json }) => {
   await using reader = await openReader(args.DIR);
   const [a, b] = [blockNamed(reader, args.A), blockNamed(reader, args.B)];
-  const found = reader.diff(a, b, options.limit === undefined ? {} : { limit: options.limit });
+  await using one = await stateOf(reader, args.DIR, a);
+  await using two = await stateOf(reader, args.DIR, b);
+  const limit = options.limit === undefined ? {} : { limit: options.limit };
+  const found = diffBetween(one.chain, one.block, two.chain, two.block, limit);
   if (json) print(toJson({ blocks: [a.id, b.id], ...found }));
   else print(found.differences.length === 0 ? "the states are the same" : formatDiff(found));
   return found.differences.length === 0 ? EXIT_OK : EXIT_FAILED;
@@ -143,7 +149,7 @@ export const diff: Handler<Spec<"inspect diff">> = async ({ args, options, json 
 export const diverge: Handler<Spec<"inspect diverge">> = async ({ args, options, json }) => {
   await using a = await openReader(args.DIR);
   await using b = await openReader(args.OTHER);
-  const found = divergence(a, b, options.by === undefined ? {} : { by: options.by });
+  const found = await divergenceOf(a, args.DIR, b, args.OTHER, options.by);
   if (json) {
     print(toJson(found));
   } else if (found === null) {
@@ -157,6 +163,21 @@ export const diverge: Handler<Spec<"inspect diverge">> = async ({ args, options,
   }
   return found === null ? EXIT_OK : EXIT_FAILED;
 };
+
+/** As `divergence`, and makes states that are not stored. */
+async function divergenceOf(
+  a: Reader,
+  ofA: string,
+  b: Reader,
+  ofB: string,
+  by: "id" | "data" = "id",
+): Promise<Divergence | null> {
+  const parted = parting(a, b, by);
+  if (parted === null) return null;
+  await using one = await stateOf(a, ofA, parted.blocks[0]);
+  await using two = await stateOf(b, ofB, parted.blocks[1]);
+  return { ...parted, ...diffBetween(one.chain, one.block, two.chain, two.block) };
+}
 
 export const verify: Handler<Spec<"inspect verify">> = async ({ args, json }) => {
   const found = await withProgress("verifying", () => verifyStore(args.DIR));

@@ -16,6 +16,7 @@ import type { Spec } from "../table.ts";
 import { EXIT_FAILED, EXIT_OK, grouped, print, printError, toJson, writeOutput } from "../terminal.ts";
 import { readInput } from "./files.ts";
 import { blockNamed, numberNamed, pathNamed, pathText } from "./naming.ts";
+import { stateOf } from "./states.ts";
 
 interface ProofFile {
   readonly stillpoint: "proof";
@@ -30,7 +31,8 @@ export const make: Handler<Spec<"inspect proof">> = async ({ args, options, json
   await using reader = await openReader(args.DIR);
   const block = blockNamed(reader, options.block);
   const [address, length] = [numberNamed("ADDRESS", args.ADDRESS), numberNamed("LENGTH", args.LENGTH)];
-  const proof = reader.prove(pathNamed(args.PATH), address, length, block);
+  await using state = await stateOf(reader, args.DIR, block);
+  const proof = state.chain.prove(pathNamed(args.PATH), address, length, state.block);
   const file: ProofFile = {
     stillpoint: "proof",
     id: block.id,
