@@ -23,7 +23,7 @@ export {
   type RetainedInput,
   type RulesChange,
 } from "./chain/change.ts";
-export type { Metrics } from "./chain/engine.ts";
+export type { Metrics, StoreMetrics } from "./chain/engine.ts";
 export type { EventFields, EventKind, EventStream, ReleaseReason, RuntimeEvent } from "./chain/events.ts";
 export type { BlockInput, ExecuteOptions, ProduceOptions, ReorgOptions } from "./chain/input.ts";
 export type { ChildRange, ProcessView } from "./chain/inspect.ts";

@@ -126,6 +126,14 @@ export class Checkpoints {
     return this.#checkpointed;
   }
 
+  get logUsedBytes(): number {
+    return this.#log.usedBytes;
+  }
+
+  get logLimitBytes(): number {
+    return this.#log.limitBytes;
+  }
+
   /** States that cannot be dropped, for they are to be written or are being written. */
   *needed(): Iterable<Ref> {
     const target = this.#target;

@@ -72,6 +72,19 @@ export interface Metrics {
   readonly waiting: number;
   /** Times of blocks, by their parts. */
   readonly latency: Readonly<Record<BlockPart, Histogram>>;
+  /** How far this runtime's store is; null: it has none. */
+  readonly store: StoreMetrics | null;
+}
+
+/** How far a store is. */
+export interface StoreMetrics {
+  /** Height of the head as it is on the disk, with its state or in the log. */
+  readonly acknowledgedHeight: number;
+  /** Height of the head up to which states are in the store: after a crash the blocks since are run again. */
+  readonly checkpointedHeight: number;
+  /** Bytes of the log of inputs that are in use; 0 where there is none. */
+  readonly logUsedBytes: number;
+  readonly logLimitBytes: number;
 }
 
 /** Whose references are kept. */
@@ -142,7 +155,7 @@ export class Engine {
   }
 
   /** Counts since the runtime was opened, and what memory it takes now. */
-  get metrics(): Omit<Metrics, "waiting"> {
+  get metrics(): Omit<Metrics, "waiting" | "store"> {
     const { heap, pool } = this;
     return {
       blocks: this.#blocks,

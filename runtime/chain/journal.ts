@@ -20,7 +20,7 @@ import { type Block, checkArchived, type Retained, refsOf } from "./block.ts";
 import { Candidates } from "./candidates.ts";
 import { bytesOf, type Held, linkPushed, newBlock, planChange, pushedBy } from "./changes.ts";
 import { Checkpoints, type Logging, type Write, writeSliced } from "./checkpoint.ts";
-import type { Engine, RootHolder } from "./engine.ts";
+import type { Engine, RootHolder, StoreMetrics } from "./engine.ts";
 import { Events } from "./events.ts";
 import type { Genesis } from "./genesis.ts";
 import { type BlockName, type Change, type History, parentOf } from "./history.ts";
@@ -105,6 +105,17 @@ export class Journal implements RootHolder {
   /** The history that callers see, at a glance. */
   outline(): Outline {
     return outlineOf(this.#history, this.store === null ? null : this.held.history);
+  }
+
+  /** How far the store is. */
+  get storeMetrics(): StoreMetrics | null {
+    if (this.store === null) return null;
+    return {
+      acknowledgedHeight: this.#history.head.block.height,
+      checkpointedHeight: this.held.history.head.block.height,
+      logUsedBytes: this.#checkpoints?.logUsedBytes ?? 0,
+      logLimitBytes: this.#checkpoints?.logLimitBytes ?? 0,
+    };
   }
 
   /**

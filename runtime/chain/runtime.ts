@@ -461,7 +461,8 @@ export class Runtime extends Chain {
   }
 
   /**
-   * Counts since the runtime was opened, and the memory it takes. Forks share them.
+   * Counts since the runtime was opened, and the memory it takes: forks share them. And how far its own queue
+   * and store are.
    *
    * @example
    * ```ts
@@ -470,7 +471,7 @@ export class Runtime extends Chain {
    * ```
    */
   metrics(): Metrics {
-    return { ...this.#engine.metrics, waiting: this.#queue.waiting };
+    return { ...this.#engine.metrics, waiting: this.#queue.waiting, store: this.#journal.storeMetrics };
   }
 
   /** The engine, for tests that kill workers or look at the heap. @internal */

@@ -31,7 +31,7 @@ const WORK: readonly (readonly [name: string, counter: keyof BatchCounters, help
 
 /**
  * The metrics of a runtime as a page for Prometheus: counters, latencies of blocks by their parts, the queue,
- * heap, and outcomes of batches. Its forks count with it.
+ * heap, outcomes of batches, and how far its store is. Its forks count with it.
  *
  * @throws UsageError BAD_ARGUMENT for labels that Prometheus does not take
  * @example
@@ -48,7 +48,7 @@ export function metricsText(runtime: Runtime, options: MetricsTextOptions = {}):
   }
   const page = new Exposition("stillpoint", labels);
   const metrics = runtime.metrics();
-  const { batches } = metrics;
+  const { batches, store } = metrics;
   page.gauge("height", "Height of the latest block.", runtime.head.height);
   page.gauge("candidates", "Candidates that are neither committed nor released.", metrics.candidates);
   page.gauge("waiting", "Calls that wait for those before.", metrics.waiting);
@@ -70,6 +70,14 @@ export function metricsText(runtime: Runtime, options: MetricsTextOptions = {}):
   for (const part of BLOCK_PARTS) {
     const help = "Times of blocks: waiting for calls before, running, being written.";
     page.histogram("block_seconds", help, metrics.latency[part], { part });
+  }
+  if (store !== null) {
+    const { acknowledgedHeight, checkpointedHeight, logUsedBytes, logLimitBytes } = store;
+    page.gauge("store_acknowledged_height", "Height of the head as it is on the disk.", acknowledgedHeight);
+    const help = "Height of the head up to which states are in the store.";
+    page.gauge("store_checkpointed_height", help, checkpointedHeight);
+    page.gauge("store_log_used_bytes", "Bytes of the log of inputs that are in use.", logUsedBytes);
+    page.gauge("store_log_limit_bytes", "Bytes that the log of inputs has.", logLimitBytes);
   }
   return page.text();
 }

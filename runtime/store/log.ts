@@ -192,6 +192,11 @@ export class InputLog {
     return this.#end.position - this.#begin;
   }
 
+  /** Size of the ring. */
+  get limitBytes(): number {
+    return this.#bytes;
+  }
+
   /** Share of the ring that is in use. */
   get usedShare(): number {
     return this.usedBytes / this.#bytes;

@@ -74,6 +74,28 @@ test("the page for Prometheus: counters, and times of blocks by their parts", as
   });
 });
 
+test("how far a store is: what is acknowledged, what is in a checkpoint, and the log between", async () => {
+  await withDirectory(async (path) => {
+    const store = { path, checkpointMs: 3_600_000, logBytes: 1 << 20 };
+    await using runtime = await open([], { ...OPTIONS, store });
+    const found = (): (number | undefined)[] => {
+      const samples = samplesOf(metricsText(runtime));
+      return ["acknowledged_height", "checkpointed_height", "log_used_bytes", "log_limit_bytes"].map((name) =>
+        samples.get(`stillpoint_store_${name}`),
+      );
+    };
+    assert.deepEqual(found(), [0, 0, 0, 1 << 20]);
+    for (let i = 1; i <= 3; i++) await runtime.produce(metadata(i, 0));
+    assert.deepEqual(found().slice(0, 2), [3, 0]);
+    const used = found()[2] ?? 0;
+    assert.ok(used > 0 && used <= 1 << 20, `${used}`);
+    await runtime.checkpoint();
+    assert.deepEqual(found(), [3, 3, 0, 1 << 20]);
+    await using fork = await runtime.fork();
+    assert.equal(fork.metrics().store, null);
+  });
+});
+
 test("a page of one's own: samples of a family stand together", () => {
   const page = new Exposition("shop", { at: "here" });
   page.counter("orders_total", "Orders taken.", 1, { kind: "book" });
@@ -118,8 +140,11 @@ test("spans: a block with its write below it, and views", async () => {
 });
 
 test("each panel of the dashboard shows metrics that there are", async () => {
-  await using runtime = await open([], OPTIONS);
-  const names = new Set([...samplesOf(metricsText(runtime)).keys()].map((name) => name.replace(/\{.*/, "")));
+  const page = await withDirectory(async (store) => {
+    await using runtime = await open([], { ...OPTIONS, store });
+    return metricsText(runtime);
+  });
+  const names = new Set([...samplesOf(page).keys()].map((name) => name.replace(/\{.*/, "")));
   const file = new URL("../../docs/grafana.json", import.meta.url);
   const { panels } = JSON.parse(readFileSync(file, "utf8"));
   const shown = new Set<string>();
