@@ -25,8 +25,7 @@ const HELP = `A block producer: payments over HTTP, into durable blocks, with pr
       --port N            default 8545; 0: any
       --block-ms N        a payment waits so long for others, 1 to 60,000; default 50
       --block-count N     so many do not wait, and are the most of a block; default 500
-      --durability WHICH  logged: states are in the store, for others, some seconds after each block; the default.
-                          block: with it
+      --durability WHICH  block: who reads the store sees a block at once; default: logged, within two seconds
       --upgrade           a bank with another program than guest/bank.ts gets this one; else it is not served
       --workers N         worker threads, of "replicate" as well; default: one for each core, at most 8
       --log WHERE         a directory, or nats://HOST:PORT/STREAM: each block goes in there first
