@@ -209,14 +209,18 @@ export class Pair {
   /**
    * Waits until it has a block of a height.
    *
-   * @throws Error if one of its processes ends, or it takes too long
+   * @throws Error if one of its processes ends, or there is no new block for too long
    */
-  async reaches(height: number, timeoutMs = 120_000): Promise<void> {
-    const end = performance.now() + timeoutMs;
-    while ((await this.height()) < height) {
+  async reaches(height: number, stallMs = 120_000): Promise<void> {
+    let end = performance.now() + stallMs;
+    for (let last = -1; last < height; ) {
+      const reached = await this.height();
+      if (reached > last) end = performance.now() + stallMs;
+      last = Math.max(last, reached);
+      if (last >= height) return;
       if (!this.isRunning) throw new Error(`${this.name} has ended:\n${this.output}`);
       if (performance.now() > end)
-        throw new Error(`${this.name} is not at height ${height}:\n${this.output}`);
+        throw new Error(`${this.name} stays at height ${last}, short of ${height}:\n${this.output}`);
       await sleep(50);
     }
   }
