@@ -36,6 +36,9 @@ export interface Unsigned {
 
 const SECRET_BYTES = 32;
 const CHAIN_BYTES = 32;
+const SECP256K1_KEY_BYTES = 64;
+const ED25519_KEY_BYTES = 32;
+const SIGNATURE_BYTES = 64;
 const PKCS8_ED25519 = Buffer.from("302e020100300506032b657004220420", "hex");
 const SECP256K1_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 
@@ -69,9 +72,7 @@ export class Signer {
     const [key, publicKey] = scheme === "ed25519" ? ed25519(secret) : secp256k1(secret);
     this.#key = key;
     this.publicKey = publicKey;
-    const digest =
-      scheme === "ed25519" ? hash("sha256", publicKey, "buffer") : Buffer.from(keccak_256(publicKey));
-    this.address = `0x${digest.toString("hex", 12)}`;
+    this.address = addressOf(publicKey);
   }
 
   /** A new pair. */
@@ -93,6 +94,32 @@ export class Signer {
     const head = Uint8Array.of(isEd25519 ? ED25519 : SECP256K1);
     return new Uint8Array(Buffer.concat([head, this.publicKey, signature, body]));
   }
+}
+
+/** Of a key of 64 bytes (secp256k1) or 32 (ed25519). */
+function addressOf(publicKey: Uint8Array): Hex {
+  const isLong = publicKey.length === SECP256K1_KEY_BYTES;
+  const digest = isLong ? Buffer.from(keccak_256(publicKey)) : hash("sha256", publicKey, "buffer");
+  return `0x${digest.toString("hex", 12)}`;
+}
+
+/**
+ * Who is said to have signed a transaction, and its call: u32 selector · arguments. Nothing is verified. Null:
+ * the bytes are no signed transaction.
+ *
+ * @internal
+ */
+export function readSigned(
+  bytes: Uint8Array,
+): { readonly sender: Hex; readonly selector: number; readonly args: Uint8Array } | null {
+  const scheme = bytes[0];
+  if (scheme !== SECP256K1 && scheme !== ED25519) return null;
+  const keyEnd = 1 + (scheme === SECP256K1 ? SECP256K1_KEY_BYTES : ED25519_KEY_BYTES);
+  const end = keyEnd + SIGNATURE_BYTES + BODY_BYTES;
+  if (bytes.length < end) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const selector = view.getUint32(end - 4, true);
+  return { sender: addressOf(bytes.subarray(1, keyEnd)), selector, args: bytes.subarray(end) };
 }
 
 function checked(name: string, value: number | bigint): bigint {

@@ -1,10 +1,10 @@
 /**
- * The transactions of a block of an App, from its message and its data: nothing is executed. Of signed
- * transactions the message has what the authenticator takes, so their callers and arguments are known only
- * once the block is executed again.
+ * The transactions of a block of an App, from its message and its data: nothing is executed. Of those that an
+ * authenticator has let in the message has what that takes: it is read if it is `signed()`'s.
  */
 
 import { programIn, type Result, readBlock, readResults } from "../app/blocks.ts";
+import { readSigned } from "../app/signer.ts";
 import { described, type TracedTransaction } from "../app/trace.ts";
 import { UsageError } from "../errors.ts";
 import type { Block } from "../index.ts";
@@ -14,14 +14,15 @@ import type { Source } from "./source.ts";
 /** Where an App has its program, and what authenticates. */
 const APP: readonly number[] = [1];
 const AUTHENTICATOR: readonly number[] = [2];
+/** Selector and caller, before the arguments. */
+const INPUT_BYTES = 24;
 
 /** What a block says of its transactions. */
 export interface Transactions {
   readonly client: Client;
   readonly results: readonly Result[];
-  /** What each was given; empty where that is signed. */
-  readonly inputs: readonly Uint8Array[];
-  readonly isSigned: boolean;
+  /** What each was given; null where an author's own authenticator knows that alone, or has refused it. */
+  readonly inputs: readonly (Uint8Array | null)[];
   readonly time: bigint;
 }
 
@@ -45,10 +46,24 @@ export function transactionsOf({ chain, programs }: Source, block: Block): Trans
   const name = names.find((each) => each.startsWith(begins));
   const client = name === undefined ? null : programs.get(name).client;
   if (client === null) return null;
-  const isSigned = chain.inspect(AUTHENTICATOR, block) !== null;
+  const isAuthenticated = chain.inspect(AUTHENTICATOR, block) !== null;
   const { entries, time } = message;
-  const inputs = isSigned ? [] : entries.map(({ bytes }) => bytes);
-  return { client, results: readResults(block.data), inputs, isSigned, time };
+  const results = readResults(block.data);
+  const inputs = entries.map(({ bytes }, number) =>
+    isAuthenticated ? inputOfSigned(bytes, results[number]?.selector) : bytes,
+  );
+  return { client, results, inputs, time };
+}
+
+/** The input of a signed transaction; it is one only if it has called what the block says. */
+function inputOfSigned(bytes: Uint8Array, called: number | undefined): Uint8Array | null {
+  const signed = readSigned(bytes);
+  if (signed === null || signed.selector !== called) return null;
+  const input = Buffer.alloc(INPUT_BYTES + signed.args.length);
+  input.writeUInt32LE(signed.selector);
+  input.write(signed.sender.slice(2), 4, "hex");
+  input.set(signed.args, INPUT_BYTES);
+  return input;
 }
 
 function messageOf(metadata: Uint8Array): ReturnType<typeof readBlock> {
@@ -64,7 +79,7 @@ function messageOf(metadata: Uint8Array): ReturnType<typeof readBlock> {
 export function told({ client, results, inputs }: Transactions, number: number): Told {
   const result = results[number] ?? null;
   const input = inputs[number];
-  const call = input === undefined ? null : described(client, input);
+  const call = input == null ? null : described(client, input);
   const selector = result?.selector ?? -1;
   const named = client.description.functions.find((each) => each.selector === selector);
   return {

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Query } from "../../runtime/inspector/query.ts";
-import type { Source } from "../../runtime/inspector/source.ts";
+import { Source } from "../../runtime/inspector/source.ts";
 import {
   batchView,
   itemView,
@@ -25,6 +25,7 @@ import { proofView } from "../../runtime/inspector/views/proof.ts";
 import { transactionsView } from "../../runtime/inspector/views/transactions.ts";
 import { verify, verifyHeader } from "../../runtime/proof/verify.ts";
 import { openReader, type Reader } from "../../runtime/store.ts";
+import { alice, bob, openCoins } from "../validator/coins.ts";
 import {
   ALICE,
   FORK,
@@ -112,6 +113,23 @@ test("transactions: calls, arguments and outcomes", () => {
   assert.match(first?.events[0] ?? "", /^Paid\(from: 0xa0.*amount: 2\)$/);
   assert.deepEqual([last?.ok, last?.result], [false, "overdraft"]);
   assert.match(last?.at ?? "", /^bank\.ts:\d+$/);
+});
+
+test("signed transactions: who signed, and which call", async () => {
+  await using app = await openCoins();
+  const pay = app.client.Coins?.pay?.({ to: bob.address, amount: 5n });
+  void app.submit(app.encode(pay as never, { by: alice, nonce: 0n, lastHeight: 9 }));
+  const { block } = await app.produce();
+  const none = () => Promise.reject(new Error("nothing is executed"));
+  const signed = new Source({
+    ...{ name: "app", kind: "runtime", chain: app.runtime, trace: none, record: none },
+    recorded: async () => null,
+  });
+  const { areRead, rows } = transactionsView(signed, asked({ block: block.id }));
+  assert.equal(areRead, true);
+  const [row] = rows;
+  const args = `to: ${bob.address}, amount: 5`;
+  assert.deepEqual([rows.length, row?.call, row?.from, row?.args], [1, "Coins.pay", alice.address, args]);
 });
 
 test("processes and pages: what changed is what the diff says", () => {

@@ -15,11 +15,11 @@ export function Transactions({ block, query }: { block: string; query: URLSearch
           <p class="lead">
             {count(view.count, "transaction")}, {grouped(view.failed)} failed; block time {view.time} ms
           </p>
-          {view.isSigned ? (
+          {view.areRead ? null : (
             <p class="quiet">
-              They are signed: callers and arguments are known once the block is executed again, under Gas.
+              The chain has an authenticator of its own: it alone knows callers and arguments.
             </p>
-          ) : null}
+          )}
           <ol class="transactions" start={view.from}>
             {view.rows.map((row) => (
               <Row key={row.number} row={row} />

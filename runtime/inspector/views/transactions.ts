@@ -12,7 +12,7 @@ const EVENTS = 8;
 export interface TransactionRow {
   readonly number: number;
   readonly call: string | null;
-  /** As "to: 0x…, amount: 5"; null: signed, and not known without executing the block. */
+  /** As "to: 0x…, amount: 5"; null: only the chain's own authenticator knows. */
   readonly args: string | null;
   readonly from: string | null;
   readonly ok: boolean;
@@ -29,7 +29,8 @@ export interface TransactionsView {
   readonly block: string;
   readonly height: number;
   readonly time: string;
-  readonly isSigned: boolean;
+  /** Whether callers and arguments of all that ran are known. */
+  readonly areRead: boolean;
   readonly count: number;
   readonly failed: number;
   readonly from: number;
@@ -45,12 +46,15 @@ export function transactionsView(source: Source, query: Query): TransactionsView
     const text = `block ${block.height} is not one of an App: it has no transactions that can be read`;
     throw new UsageError("NO_TRANSACTIONS", text, { height: block.height });
   }
-  const { results, isSigned, time } = found;
+  const { results, inputs, time } = found;
   const end = Math.min(results.length, from + ROWS);
   const isFailed = (result: (typeof results)[number]): boolean =>
     result === null || result.fault !== "none" || result.refusal !== undefined;
   return {
-    ...{ block: block.id, height: block.height, time: String(time), isSigned, from },
+    ...{ block: block.id, height: block.height, time: String(time), from },
+    areRead: results.every(
+      (result, i) => inputs[i] != null || result === null || result.refusal !== undefined,
+    ),
     count: results.length,
     failed: results.filter(isFailed).length,
     next: end < results.length ? end : null,
