@@ -77,6 +77,8 @@ export class ProducerNode {
       }
       if (begun.writes && founder !== undefined)
         await foundBank(bank, founder, SUPPLY, () => begun.produce());
+      // A reader in another process finds the bank in the store from the beginning.
+      await bank.runtime.checkpoint();
       const onError = options.onError ?? ((error) => console.error(error));
       const mempool: Mempool = new Mempool(bank, begun, () => blocks.wake());
       const metrics = new Metrics({ bank, mempool, turn: begun, listener: () => listener });

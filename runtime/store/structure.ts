@@ -129,7 +129,7 @@ function withFile(path: string, check: (descriptor: number) => void): void {
 
 class Structure {
   readonly #descriptor: number;
-  readonly #size: number;
+  #size: number;
   readonly #depth: Depth;
   #pageBytes = 4096;
   /** Whether all pages are looked at that name others. */
@@ -161,6 +161,8 @@ class Structure {
     // lmdb makes an empty file before it writes the first pages.
     if (this.#size === 0) return;
     this.#newest = this.#newestMeta();
+    // A writer makes the file longer before it names the new pages: not the other way round.
+    this.#size = fstatSync(this.#descriptor).size;
     const meta = this.#newest;
     if (meta === undefined) throw new Unsound("has no valid first page: it is no store, or was cut off");
     if (this.#depth === "tables") return this.#table(meta.main);

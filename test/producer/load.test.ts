@@ -20,10 +20,12 @@ test("nothing that was answered is lost or made twice when the server is killed"
 });
 
 test("a server that answers before the disk has it is found", async (t) => {
+  // The fault is in how the states of a block are written.
+  const early = { ...SHORT, early: true, options: [...SHORT.options, "--durability", "block"], kills: 4 };
   for (let attempt = 0; ; attempt++) {
     assert.ok(attempt < 10, "it was never found");
     const seed = baseSeed(t) + attempt;
-    const { lost } = await withDirectory((store) => load({ ...SHORT, early: true, store, kills: 4, seed }));
+    const { lost } = await withDirectory((store) => load({ ...early, store, seed }));
     if (lost > 0) return;
   }
 });

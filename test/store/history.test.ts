@@ -13,7 +13,7 @@ import { DRIVER_HASH, open, play, withRuntime } from "../fixture.ts";
 import { random } from "../kernel/trees.ts";
 import { baseSeed } from "../seed.ts";
 import { sized } from "../sizes.ts";
-import { withDirectory } from "./directory.ts";
+import { everyState, withDirectory } from "./directory.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential", retainBlocks: 12, archiveBlocks: 7 } as const;
 const AT = SCRATCH + 0x80000;
@@ -185,7 +185,7 @@ test("forks with stores of their own, without, and closed in any order", async (
 
 test("pruning says what it freed, and the space is used again", async () => {
   await withDirectory(async (path) => {
-    const runtime = await open([], { ...OPTIONS, retainBlocks: 1000, store: path });
+    const runtime = await open([], { ...OPTIONS, retainBlocks: 1000, store: everyState(path) });
     const blocks = Array.from({ length: 30 }, (_, i) => writing(i));
     for (const metadata of blocks) await runtime.produce(metadata);
     const freed = await runtime.prune(2);
