@@ -104,8 +104,8 @@ function addressOf(publicKey: Uint8Array): Hex {
 }
 
 /**
- * Who is said to have signed a transaction, and its call: u32 selector · arguments. Nothing is verified. Null:
- * the bytes are no signed transaction.
+ * Who is said to have signed a transaction, and the function and arguments that it calls. Nothing is
+ * verified. Null: the bytes are no signed transaction.
  *
  * @internal
  */
