@@ -177,6 +177,7 @@ const LAYERS: Record<string, readonly string[]> = {
     ...["runtime/program", "runtime/typed", "runtime/app", "runtime/http", "runtime/node"],
     "runtime/inspector",
     "runtime/compiler/watching.ts",
+    "runtime/chain/remade.ts",
   ],
   examples: [
     ...["base", "syscalls", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],

@@ -3,10 +3,11 @@
 import { createHash } from "node:crypto";
 import { checkNames, flag, integer } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
+import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import type { ExportRecord } from "../store/record.ts";
 import type { Block } from "./block.ts";
-import { blockOf, checkState, findBlock, genesisId } from "./stored.ts";
+import { type Access, blockOf, checkState, findAnchor, findBlock, genesisId } from "./stored.ts";
 
 /** Options of `exportBlock`. */
 export interface ExportOptions {
@@ -108,11 +109,22 @@ export function exportBlock(path: string, options: ExportOptions = {}): AsyncGen
   return chunksOf(path, options, () => {});
 }
 
+/** As `exportBlock`, of a block that need not be retained: others are made from its state. @internal */
+export function exportAnchor(path: string, { id }: Block): AsyncGenerator<Uint8Array> {
+  return chunksOf(
+    path,
+    {},
+    () => {},
+    (access, database) => findAnchor(access, database, path, id),
+  );
+}
+
 /** The chunks; `found` is told what they are of. */
 async function* chunksOf(
   path: string,
   options: ExportOptions,
   found: (record: ExportRecord) => void,
+  find = (access: Access, database: Database) => findBlock(access, database, path, options.block),
 ): AsyncGenerator<Uint8Array> {
   checkNames(options, ["block", "base", "from", "count", "chunkBytes", "portable"]);
   const isPortable = flag(options, "portable");
@@ -126,7 +138,7 @@ async function* chunksOf(
   const chunkBytes = integer(options, "chunkBytes", CHUNK_BYTES, 1, 1 << 28);
   const database = await openToRead(path);
   try {
-    const block = findBlock(access, database, path, options.block);
+    const block = find(access, database);
     const base = options.base === undefined ? null : findBlock(access, database, path, options.base);
     for (const one of [block, base]) if (one !== null) checkState(access, database, one);
     try {

@@ -20,7 +20,7 @@ import type { RetainedInput } from "./change.ts";
 import { type FollowEvent, Follower } from "./follow.ts";
 import type { Outline } from "./outline.ts";
 import { noProgram } from "./rulebook.ts";
-import { type Access, archivedOf, blockOf, checkState, findBlock } from "./stored.ts";
+import { type Access, archivedOf, blockOf, checkState, findBlock, wayTo } from "./stored.ts";
 import type { Side } from "./tables.ts";
 
 /** Options of `openReader`. */
@@ -35,6 +35,14 @@ export interface FollowOptions {
   readonly from?: number | Block;
   /** How often the store is looked at while nothing happens. Default 20. */
   readonly everyMs?: number;
+}
+
+/** From what the state of a block is made. The blocks need not be retained. */
+export interface Way {
+  /** The nearest block at or below it whose state is in the store. */
+  readonly anchor: Block;
+  /** The blocks above that one, up to the block itself, ascending; none: its own state is in the store. */
+  readonly above: readonly { readonly block: Block; readonly input: () => RetainedInput }[];
 }
 
 const HEAP_BYTES = 2 ** 30;
@@ -132,8 +140,11 @@ export class Reader extends Chain {
   }
 
   input(block?: number | Block): RetainedInput {
+    return this.#inputOf(this.#find(block));
+  }
+
+  #inputOf({ metadata, budget, change }: BlockRecord): RetainedInput {
     return this.#looking(() => {
-      const { metadata, budget, change } = this.#find(block);
       const bytes = metadata === null ? new Uint8Array() : this.#blob(metadata);
       return inputFrom(bytes, budget, change === null ? null : this.#blob(change));
     });
@@ -229,6 +240,22 @@ export class Reader extends Chain {
     } catch (error) {
       throw storeFailure(error, path);
     }
+  }
+
+  /** The directory of the store. @internal */
+  get path(): string {
+    return this.#path;
+  }
+
+  /** From what the state of a retained block is made. @internal */
+  wayTo(block: Block): Way {
+    const record = this.#find(block);
+    const records = this.#guarded(() => wayTo(this.#access, this.#database, this.#path, record));
+    const [anchor, ...above] = records as [BlockRecord, ...BlockRecord[]];
+    return {
+      anchor: blockOf(anchor),
+      above: above.map((each) => ({ block: blockOf(each), input: () => this.#inputOf(each) })),
+    };
   }
 
   /** @internal */

@@ -14,6 +14,7 @@ import { type Block, type BlockRun, makeBlock, type Retained } from "./block.ts"
 import { decodeChange } from "./change.ts";
 import type { Engine } from "./engine.ts";
 import type { Genesis } from "./genesis.ts";
+import { unsupported } from "./stored.ts";
 import { rulesOf } from "./upgrade.ts";
 
 const { node, v8 } = process.versions;
@@ -147,13 +148,4 @@ function inputAgain(
     gasLimit: budget,
     change: change === 0 ? null : bytes(change),
   }));
-}
-
-function unsupported({ id, height }: Block, path: string): StoreError {
-  return new StoreError(
-    "STORE_CORRUPT",
-    `the store ${path} is damaged: the block before ${id} (${height}), from which its state is made, is ` +
-      'not there. "stillpoint inspect DIR verify" says what is intact',
-    { path, block: id, height },
-  );
 }

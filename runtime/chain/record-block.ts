@@ -10,7 +10,7 @@ import { directoryOf } from "../record/segments.ts";
 import type { BlockRecording } from "../record/shapes.ts";
 import type { Block } from "./block.ts";
 import type { Chain } from "./chain.ts";
-import { HEAP_BYTES_LIMIT } from "./options.ts";
+import { type FromOptions, HEAP_BYTES_LIMIT } from "./options.ts";
 import { openReader } from "./reader.ts";
 import { Runtime } from "./runtime.ts";
 
@@ -71,14 +71,17 @@ export async function recordBlock(
   const force = options.parallel === undefined || flag(options, "parallel");
   if (typeof source === "string") {
     await using reader = await openReader(source);
-    return recordFrom(source, reader, blockOf(reader, block), { ...workers, debug: { force } });
+    const found = blockOf(reader, block);
+    const from = { store: source, block: found.parent };
+    return recordFrom(from, reader, found, { ...workers, debug: { force } });
   }
   const found = blockOf(source, block);
   const directory = await mkdtemp(join(tmpdir(), "stillpoint-record-"));
   try {
     const branch = await source.fork({ at: parentOf(source, found), store: join(directory, "store") });
     await branch.close();
-    return await recordFrom(join(directory, "store"), source, found, { ...workers, debug: { force } });
+    const from = { store: join(directory, "store"), block: found.parent };
+    return await recordFrom(from, source, found, { ...workers, debug: { force } });
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -86,9 +89,9 @@ export async function recordBlock(
 
 type How = Pick<Parameters<typeof Runtime.open>[0], "workers" | "debug">;
 
-/** Runs a block of a chain again, from its parent, which is in the store. @internal */
+/** Runs a block of a chain again, from a store that has its parent's state under any name. @internal */
 export async function recordFrom(
-  store: string,
+  from: FromOptions,
   chain: Chain,
   block: Block,
   how: How,
@@ -97,7 +100,7 @@ export async function recordFrom(
   const { metadata, ...input } = chain.input(block);
   await using runtime = await Runtime.open({
     ...how,
-    from: { store, block: parent.id },
+    from,
     views: 0,
     heapBytes: HEAP_BYTES_LIMIT,
     record: { limitBytes: HEAP_BYTES_LIMIT },

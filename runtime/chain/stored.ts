@@ -24,6 +24,38 @@ export function checkState({ readChain, readHead }: Access, database: Database, 
   throw noState(blockOf(block), nearest(-1), nearest(1));
 }
 
+/**
+ * From what the state of a block is made: a block whose state is in the store, and those above it up to this
+ * one, ascending. They need not be retained.
+ *
+ * @throws StoreError (STORE_CORRUPT: one of them is not there)
+ */
+export function wayTo(
+  { readAnyBlock }: Access,
+  database: Database,
+  path: string,
+  block: BlockRecord,
+): BlockRecord[] {
+  const way = [block];
+  for (let first = block; !first.stored; ) {
+    const before = first.height === 0 ? null : readAnyBlock(database, first.parent);
+    if (before === null) throw unsupported(blockOf(first), path);
+    way.push(before);
+    first = before;
+  }
+  return way.reverse();
+}
+
+/** The block from which the state of another is to be made is not there. */
+export function unsupported({ id, height }: Block, path: string): StoreError {
+  return new StoreError(
+    "STORE_CORRUPT",
+    `the store ${path} is damaged: the block before ${id} (${height}), from which its state is made, is ` +
+      'not there. "stillpoint inspect DIR verify" says what is intact',
+    { path, block: id, height },
+  );
+}
+
 /** The id of the genesis that these bytes describe. */
 export function genesisId(genesis: Buffer): Buffer {
   return hash("sha256", genesis, "buffer");
@@ -91,4 +123,20 @@ export function findBlock(
   const name = byHeight ? `height ${target}` : `block ${target.id}`;
   const advice = byHeight ? " on its chain: a block of a side branch is named by its value" : "";
   throw new UsageError("NOT_RETAINED", `the store ${path} does not hold ${name}${advice}`, { path });
+}
+
+/**
+ * A block by its id that need not be retained: kept for the states that are made from its own.
+ *
+ * @throws UsageError (NOT_RETAINED)
+ */
+export function findAnchor(
+  { readAnyBlock }: Access,
+  database: Database,
+  path: string,
+  id: string,
+): BlockRecord {
+  const found = readAnyBlock(database, Buffer.from(id, "hex"));
+  if (found !== null) return found;
+  throw new UsageError("NOT_RETAINED", `the store ${path} does not hold block ${id}`, { path });
 }

@@ -20,6 +20,7 @@ import { memoryView, stateView } from "./views/memory.ts";
 import { pagesView, processesView } from "./views/processes.ts";
 import { proofView } from "./views/proof.ts";
 import { transactionsView } from "./views/transactions.ts";
+import { whole } from "./whole-chain.ts";
 
 /** Bytes that an answer may have. */
 export const ANSWER_BYTES = 256 << 10;
@@ -71,7 +72,7 @@ const VIEWS: Readonly<Record<string, readonly [view: View, parameters: readonly 
 export async function inspectorRoutes(source: Source): Promise<Routes> {
   const views = Object.entries(VIEWS).map(([name, [view, parameters]]) => {
     const answer = async ({ query, signal }: Asked): Promise<Content> =>
-      contentOf(name, await view(source, new Query(query, parameters), signal));
+      contentOf(name, await whole(() => view(source, new Query(query, parameters), signal)));
     return [`GET /api/${name}`, answer] as const;
   });
   const assets = (await pageAssets()).map(({ path, type, bytes }: Asset) => {

@@ -11,6 +11,7 @@ import type { Meeting } from "./batches.ts";
 import { Executions } from "./executions.ts";
 import { Index } from "./index-of-blocks.ts";
 import { KnownPrograms } from "./programs.ts";
+import { WholeChain } from "./whole-chain.ts";
 
 /** Where blocks come from. */
 export interface SourceOptions {
@@ -33,11 +34,11 @@ const INDEX_MS = 2000;
 /** And no more often than this, however fast blocks come. */
 const INDEX_PAUSE_MS = 250;
 
-export class Source {
+export class Source implements AsyncDisposable {
   readonly name: string;
   readonly kind: "store" | "runtime";
-  readonly chain: Chain;
-  readonly others: ReadonlyMap<string, Chain>;
+  readonly chain: WholeChain;
+  readonly others: ReadonlyMap<string, WholeChain>;
   readonly programs: KnownPrograms;
   readonly traces: Executions<AppTrace>;
   readonly records: Executions<BlockRecording>;
@@ -50,9 +51,9 @@ export class Source {
   constructor({ name, kind, chain, trace, recorded, record, others = {} }: SourceOptions) {
     this.name = name;
     this.kind = kind;
-    this.chain = chain;
-    this.others = new Map(Object.entries(others));
-    this.programs = new KnownPrograms(chain);
+    this.chain = new WholeChain(chain);
+    this.others = new Map(Object.entries(others).map(([other, each]) => [other, new WholeChain(each)]));
+    this.programs = new KnownPrograms(this.chain);
     this.traces = new Executions(trace);
     this.records = new Executions(record);
     this.recorded = recorded;
@@ -85,8 +86,13 @@ export class Source {
     return id === null ? this.chain.head : this.chain.blockOf(id);
   }
 
+  /** Closes what was made to look at it; the chains themselves are the caller's. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const chain of [this.chain, ...this.others.values()]) await chain[Symbol.asyncDispose]();
+  }
+
   /** The chain of that name, which it is compared with. */
-  other(name: string | null): Chain {
+  other(name: string | null): WholeChain {
     const found = name === null ? undefined : this.others.get(name);
     if (found !== undefined) return found;
     const names = [...this.others.keys()].join(", ") || "none: name them with --other when it is started";

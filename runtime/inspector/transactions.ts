@@ -36,23 +36,16 @@ export type Told = Pick<TracedTransaction, "number" | "call"> & {
 };
 
 /** Null: the block is not one with transactions of an App. */
-export function transactionsOf({ chain, programs }: Source, block: Block): Transactions | null {
-  const begins = programIn(block.data);
-  if (begins === null || block.height === 0) return null;
-  const message = messageOf(chain.input(block).metadata);
-  const latest = message === null ? null : chain.inspect(APP, block);
-  if (message === null || latest === null) return null;
-  const names = [latest.program, ...chain.rules(block).programs];
-  const name = names.find((each) => each.startsWith(begins));
-  const client = name === undefined ? null : programs.get(name).client;
-  if (client === null) return null;
-  const isAuthenticated = chain.inspect(AUTHENTICATOR, block) !== null;
-  const { entries, time } = message;
+export function transactionsOf(source: Source, block: Block): Transactions | null {
+  const found = readableOf(source, block);
+  if (found === null || source.chain.inspect(APP, block) === null) return null;
+  const isAuthenticated = source.chain.inspect(AUTHENTICATOR, block) !== null;
+  const { entries, time } = found.message;
   const results = readResults(block.data);
   const inputs = entries.map(({ bytes }, number) =>
     isAuthenticated ? inputOfSigned(bytes, results[number]?.selector) : bytes,
   );
-  return { client, results, inputs, time };
+  return { client: found.client, results, inputs, time };
 }
 
 /** The input of a signed transaction; it is one only if it has called what the block says. */
@@ -64,6 +57,27 @@ function inputOfSigned(bytes: Uint8Array, called: number | undefined): Uint8Arra
   input.write(signed.sender.slice(2), 4, "hex");
   input.set(signed.args, INPUT_BYTES);
   return input;
+}
+
+/** How many transactions a block has, and how many of them failed: without a look at its state. */
+export function countsOf(source: Source, block: Block): { count: number; failed: number } | null {
+  if (readableOf(source, block) === null) return null;
+  const results = readResults(block.data);
+  return { count: results.length, failed: results.filter(isFailed).length };
+}
+
+export function isFailed(result: Result): boolean {
+  return result === null || result.fault !== "none" || result.refusal !== undefined;
+}
+
+/** The message of a block of an App, and the client of the program that ran it; null: it is not one. */
+function readableOf({ chain, programs }: Source, block: Block) {
+  const begins = programIn(block.data);
+  if (begins === null || block.height === 0) return null;
+  const message = messageOf(chain.input(block).metadata);
+  const name = chain.rules(block).programs.find((each) => each.startsWith(begins));
+  const client = name === undefined ? null : programs.get(name).client;
+  return message === null || client === null ? null : { message, client };
 }
 
 function messageOf(metadata: Uint8Array): ReturnType<typeof readBlock> {

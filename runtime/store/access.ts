@@ -28,6 +28,7 @@ export {
   findChain,
   genesisBytesOf,
   genesisOf,
+  readAnyBlock,
   readable,
   readBlock,
   readChain,

@@ -303,3 +303,20 @@ function refuses(ended: Ended, status: number, text: RegExp): void {
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString("hex");
 }
+
+test("states that are not stored are made, also while a runtime has the store open", async () => {
+  await withDirectory(async (path) => {
+    const store = { path, durability: "logged", checkpointMs: 3_600_000 } as const;
+    const runtime = await open([], { workers: 1, runner: "sequential", store });
+    for (let height = 1; height <= 5; height++) await runtime.produce(metadata(height, 0));
+    await runtime.checkpoint();
+    const bytes = hex(runtime.read([], 0, 40, 3));
+    const read = inspect(path, "memory", "/", "0x0", "40", "--block", "3", "--json");
+    assert.deepEqual([read.status, read.stderr], [0, ""]);
+    assert.equal(JSON.parse(read.stdout).bytes, bytes);
+    const differs = inspect(path, "diff", "2", "3");
+    assert.deepEqual([differs.status, differs.stdout.trim()], [1, formatDiff(runtime.diff(2, 3))]);
+    assert.equal((await runtime.produce(metadata(6, 0))).height, 6);
+    await runtime.close();
+  });
+});

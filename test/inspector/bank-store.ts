@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { App, type Contracts } from "../../runtime/app/index.ts";
 import { compileGuest } from "../../runtime/compile.ts";
 import { Listener } from "../../runtime/http/listener.ts";
+import type { StoreOptions } from "../../runtime/index.ts";
 import {
   inspectorRoutes,
   Recorded,
@@ -30,12 +31,12 @@ export const TRANSACTIONS = 6;
 let program: Promise<Uint8Array> | null = null;
 
 /** An App of the bank in this store, or in memory; its sources are known to this process. */
-export async function openBank(store?: string): Promise<App> {
+export async function openBank(store?: string | StoreOptions): Promise<App> {
   program ??= compileGuest(join(project({ "bank.ts": BANK }), "bank.ts"));
   return App.open({
     program: await program,
     workers: 2,
-    ...(store === undefined ? {} : { store: everyState(store) }),
+    ...(store === undefined ? {} : { store: typeof store === "string" ? everyState(store) : store }),
   });
 }
 
@@ -53,6 +54,12 @@ export function submit(app: App, amount: bigint): void {
 /** Makes the store; `planted` is added to the payments of one block. */
 export async function makeStore(path: string, planted = 0n): Promise<void> {
   const app = await openBank(path);
+  await fill(app, planted);
+  await app.close();
+}
+
+/** Makes the blocks of the store. */
+export async function fill(app: App, planted = 0n): Promise<void> {
   const bank = app.client.Bank as Contracts[string] & Record<string, (args?: object) => never>;
   for (const to of PEOPLE) app.submit(bank.mint?.({ to, amount: 1000n }) as never, { from: ALICE });
   await app.produce({ time: 1000 });
@@ -65,7 +72,6 @@ export async function makeStore(path: string, planted = 0n): Promise<void> {
   await app.revert(FORK);
   await app.runtime.pin(app.head);
   while (app.head.height < TOP) await produce(app.head.height + 1 === PLANTED ? 3n + planted : 3n);
-  await app.close();
 }
 
 /** What the inspector shows of a store, and the reader that it reads through. */
@@ -77,9 +83,9 @@ export async function sourceOf(
   const recordings = new Recorded(path);
   const source = new Source({
     ...{ name: path, kind: "store", chain: reader, others },
-    trace: (block) => traceOfStore(path, reader, block),
+    trace: (block) => traceOfStore(reader, block),
     recorded: (block) => recordings.of(block),
-    record: (block) => recordOfStore(path, reader, block),
+    record: (block) => recordOfStore(reader, block),
   });
   return { source, reader };
 }

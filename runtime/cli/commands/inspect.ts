@@ -1,5 +1,6 @@
 /** stillpoint inspect: blocks, process, memory, diff, diverge, pins, verify and export, with a reader. */
 
+import { stateOf } from "../../chain/remade.ts";
 import { type Divergence, diffBetween, formatDiff, parting } from "../../debug.ts";
 import type { Block, ProcessView } from "../../index.ts";
 import { exportBlock, openReader, type Reader, type Verification, verifyStore } from "../../store.ts";
@@ -17,7 +18,6 @@ import {
 } from "../terminal.ts";
 import { writeChunks } from "./files.ts";
 import { blockNamed, numberNamed, pathNamed, pathText } from "./naming.ts";
-import { stateOf } from "./states.ts";
 
 const MEMORY_BYTES = 256;
 const CHILDREN = 100;
@@ -62,7 +62,7 @@ export const process: Handler<Spec<"inspect process">> = async ({ args, options,
   await using reader = await openReader(args.DIR);
   const block = blockNamed(reader, options.block);
   const path = pathNamed(args.PATH);
-  await using state = await stateOf(reader, args.DIR, block);
+  await using state = await stateOf(reader, block);
   const view = state.chain.inspect(path, state.block);
   if (view === null) {
     printError(`stillpoint inspect: block ${block.height} has no process ${pathText(path)}`);
@@ -101,7 +101,7 @@ export const memory: Handler<Spec<"inspect memory">> = async ({ args, options, j
   const path = pathNamed(args.PATH);
   const address = numberNamed("ADDRESS", args.ADDRESS);
   const length = args.LENGTH === undefined ? MEMORY_BYTES : numberNamed("LENGTH", args.LENGTH);
-  await using state = await stateOf(reader, args.DIR, block);
+  await using state = await stateOf(reader, block);
   const bytes = state.chain.read(path, address, length, state.block);
   if (options.raw) globalThis.process.stdout.write(bytes);
   else if (json) print(toJson({ path, block: block.id, address, bytes }));
@@ -137,8 +137,8 @@ function hexDump(bytes: Uint8Array, address: number): string {
 export const diff: Handler<Spec<"inspect diff">> = async ({ args, options, json }) => {
   await using reader = await openReader(args.DIR);
   const [a, b] = [blockNamed(reader, args.A), blockNamed(reader, args.B)];
-  await using one = await stateOf(reader, args.DIR, a);
-  await using two = await stateOf(reader, args.DIR, b);
+  await using one = await stateOf(reader, a);
+  await using two = await stateOf(reader, b);
   const limit = options.limit === undefined ? {} : { limit: options.limit };
   const found = diffBetween(one.chain, one.block, two.chain, two.block, limit);
   if (json) print(toJson({ blocks: [a.id, b.id], ...found }));
@@ -149,7 +149,7 @@ export const diff: Handler<Spec<"inspect diff">> = async ({ args, options, json 
 export const diverge: Handler<Spec<"inspect diverge">> = async ({ args, options, json }) => {
   await using a = await openReader(args.DIR);
   await using b = await openReader(args.OTHER);
-  const found = await divergenceOf(a, args.DIR, b, args.OTHER, options.by);
+  const found = await divergenceOf(a, b, options.by);
   if (json) {
     print(toJson(found));
   } else if (found === null) {
@@ -165,17 +165,11 @@ export const diverge: Handler<Spec<"inspect diverge">> = async ({ args, options,
 };
 
 /** As `divergence`, and makes states that are not stored. */
-async function divergenceOf(
-  a: Reader,
-  ofA: string,
-  b: Reader,
-  ofB: string,
-  by: "id" | "data" = "id",
-): Promise<Divergence | null> {
+async function divergenceOf(a: Reader, b: Reader, by: "id" | "data" = "id"): Promise<Divergence | null> {
   const parted = parting(a, b, by);
   if (parted === null) return null;
-  await using one = await stateOf(a, ofA, parted.blocks[0]);
-  await using two = await stateOf(b, ofB, parted.blocks[1]);
+  await using one = await stateOf(a, parted.blocks[0]);
+  await using two = await stateOf(b, parted.blocks[1]);
   return { ...parted, ...diffBetween(one.chain, one.block, two.chain, two.block) };
 }
 

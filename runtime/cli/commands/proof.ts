@@ -8,6 +8,7 @@
  * The header leads from the id to the block's root, the proof from the root to the bytes.
  */
 
+import { stateOf } from "../../chain/remade.ts";
 import { UsageError } from "../../errors.ts";
 import { ProofError, verify, verifyHeader } from "../../index.ts";
 import { openReader } from "../../store.ts";
@@ -16,7 +17,6 @@ import type { Spec } from "../table.ts";
 import { EXIT_FAILED, EXIT_OK, grouped, print, printError, toJson, writeOutput } from "../terminal.ts";
 import { readInput } from "./files.ts";
 import { blockNamed, numberNamed, pathNamed, pathText } from "./naming.ts";
-import { stateOf } from "./states.ts";
 
 interface ProofFile {
   readonly stillpoint: "proof";
@@ -31,7 +31,7 @@ export const make: Handler<Spec<"inspect proof">> = async ({ args, options, json
   await using reader = await openReader(args.DIR);
   const block = blockNamed(reader, options.block);
   const [address, length] = [numberNamed("ADDRESS", args.ADDRESS), numberNamed("LENGTH", args.LENGTH)];
-  await using state = await stateOf(reader, args.DIR, block);
+  await using state = await stateOf(reader, block);
   const proof = state.chain.prove(pathNamed(args.PATH), address, length, state.block);
   const file: ProofFile = {
     stillpoint: "proof",

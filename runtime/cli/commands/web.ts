@@ -23,11 +23,11 @@ export const web: Handler<Spec<"inspect web">> = async ({ args, options, json })
   const others: Record<string, Reader> = {};
   for (const directory of options.other) others[directory] = readers.use(await openReader(directory));
   const recordings = new Recorded(args.DIR);
-  const source = new Source({
+  await using source = new Source({
     ...{ name: args.DIR, kind: "store", chain, others },
-    trace: (block) => traceOfStore(args.DIR, chain, block),
+    trace: (block) => traceOfStore(chain, block),
     recorded: (block) => recordings.of(block),
-    record: (block) => recordOfStore(args.DIR, chain, block),
+    record: (block) => recordOfStore(chain, block),
   });
   const routes = await inspectorRoutes(source);
   const onError = (error: unknown): void => printError(`stillpoint inspect: a request failed: ${error}`);

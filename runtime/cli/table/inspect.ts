@@ -8,6 +8,8 @@ const BLOCK = {
   about: "the block to look at, by height or id; default: the newest",
   value: "BLOCK",
 } as const satisfies OptionSpec;
+const MADE = `A state that the store does not have is made in memory, from a copy of the nearest one below. A
+runtime may have the store open meanwhile.`;
 
 export const INSPECT = {
   "inspect blocks": {
@@ -27,6 +29,7 @@ export const INSPECT = {
       count: { about: "how many children to list; default 100", value: "N", range: [0, 2 ** 20] },
     },
     no: "if there is no such process",
+    about: MADE,
     example: "inspect state process /1",
   },
   "inspect memory": {
@@ -38,6 +41,7 @@ export const INSPECT = {
       LENGTH: { about: "how many bytes; default 256", optional: true },
     },
     options: { block: BLOCK, raw: { about: "writes the bytes as they are, for a pipe" } },
+    about: MADE,
     example: "inspect state memory /1 0x1000 64",
   },
   "inspect diff": {
@@ -51,6 +55,7 @@ export const INSPECT = {
       limit: { about: "maximum number of differences; default 1000", value: "N", range: [0, 2 ** 32] },
     },
     no: "if anything differs",
+    about: MADE,
     example: "inspect state diff 7 8",
   },
   "inspect diverge": {
@@ -64,6 +69,7 @@ export const INSPECT = {
       },
     },
     no: "if they differ",
+    about: MADE,
     example: "inspect state diverge other",
   },
   "inspect trace": {

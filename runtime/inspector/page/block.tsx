@@ -41,6 +41,7 @@ export function Block({ place, version }: { place: Place; version: string | null
               </a>
             ))}
           </nav>
+          <MadeFrom view={view} />
           <View view={view} tab={tab} place={place} />
         </>
       )}
@@ -73,6 +74,18 @@ function Title({ view, tab }: { view: BlockView; tab: string }) {
         )}
       </nav>
     </header>
+  );
+}
+
+/** What is shown of the state is not read from the store. */
+function MadeFrom({ view: { height, madeFrom } }: { view: BlockView }) {
+  if (madeFrom === null) return null;
+  const blocks = count(height - madeFrom, "block");
+  return (
+    <p class="quiet">
+      The store does not have the state of this block: it is made again from block {grouped(madeFrom)}, by
+      running {blocks}.
+    </p>
   );
 }
 

@@ -4,7 +4,7 @@ import { StoreError, UsageError } from "../../errors.ts";
 import type { Block, Rules } from "../../index.ts";
 import type { Query } from "../query.ts";
 import type { Source } from "../source.ts";
-import { transactionsOf } from "../transactions.ts";
+import { countsOf } from "../transactions.ts";
 import type { BlockRow } from "./chain.ts";
 
 const ABOVE = 20;
@@ -37,6 +37,8 @@ export interface BlockView {
   readonly inputReason: string | null;
   /** How many transactions an app ran in it, and how many failed; null: it is not one of an app. */
   readonly transactions: { readonly count: number; readonly failed: number } | null;
+  /** Height of the stored block from whose state this one's is made to show it; null: it is not made. */
+  readonly madeFrom: number | null;
 }
 
 export interface InputView {
@@ -53,17 +55,14 @@ export function blockView(source: Source, query: Query): BlockView {
   const { id, height, parent, root, gasUsed, ended } = block;
   const { index } = source;
   const { value: input, reason: inputReason } = readable(() => inputOf(source, block));
-  const ran = readable(() => transactionsOf(source, block)).value;
-  const failed = ran?.results.filter(
-    (result) => result === null || result.fault !== "none" || result.refusal,
-  );
   return {
     row: index.get(id) ?? null,
     ...{ id, height, parent, root, gasUsed, ended, input, inputReason },
     hasParent: index.get(parent) !== undefined,
     data: excerpt(block.data),
     above: index.above(id, ABOVE),
-    transactions: ran === null ? null : { count: ran.results.length, failed: failed?.length ?? 0 },
+    transactions: readable(() => countsOf(source, block)).value,
+    madeFrom: readable(() => source.chain.madeFrom(block)).value,
   };
 }
 

@@ -107,7 +107,7 @@ interface Side {
 export function diffOther(source: Source, query: Query): DifferenceView {
   const other = source.other(query.text("other"));
   const height = query.integer("height", 0, 0, Number.MAX_SAFE_INTEGER);
-  const [a, b] = [source.chain, other].map((chain) => {
+  const [a, b] = [source.chain, other].map((chain): Side => {
     const block = chain.blocks().find((each) => each.height === height);
     if (block !== undefined) return { chain, block };
     throw new UsageError("NOT_RETAINED", `one of the two has no block of height ${height}`, { height });

@@ -3,7 +3,7 @@
 import { UsageError } from "../../errors.ts";
 import type { Query } from "../query.ts";
 import type { Source } from "../source.ts";
-import { told, transactionsOf } from "../transactions.ts";
+import { isFailed, told, transactionsOf } from "../transactions.ts";
 import { argumentsText, textOf } from "./text.ts";
 
 const ROWS = 40;
@@ -48,8 +48,6 @@ export function transactionsView(source: Source, query: Query): TransactionsView
   }
   const { results, inputs, time } = found;
   const end = Math.min(results.length, from + ROWS);
-  const isFailed = (result: (typeof results)[number]): boolean =>
-    result === null || result.fault !== "none" || result.refusal !== undefined;
   return {
     ...{ block: block.id, height: block.height, time: String(time), from },
     areRead: results.every(
