@@ -36,7 +36,7 @@ import type {
   Upgrade,
 } from "./options.ts";
 import { Pool, type Waiting } from "./pool.ts";
-import { APP, type AppProgram, Programs } from "./programs.ts";
+import { APP, type AppProgram, CONTEXT_BYTES, Programs } from "./programs.ts";
 import type { Hex } from "./signer.ts";
 import type { StateView } from "./state.ts";
 import { type AppTrace, traceBlock } from "./trace.ts";
@@ -46,8 +46,6 @@ const GAS = 10_000_000;
 const ESTIMATE_MARGIN = 1.25;
 /** Blocks for which a transaction that is signed here is good. */
 const GOOD_FOR = 256;
-/** u64 height · u64 time, in the first line of state. */
-const CONTEXT_BYTES = 16;
 
 /** Trusts `from`: submit what you have authenticated. A runtime that is ready for contracts with types. */
 export class App<Typed extends object = Contracts> {

@@ -11,12 +11,10 @@ import { Client } from "../typed/client.ts";
 import { TRANSACTION_ENTRY } from "../typed/entry.ts";
 import { readInterface } from "../typed/interface.ts";
 import type { App } from "./app.ts";
-import { APP, programAt } from "./programs.ts";
+import { APP, CONTEXT_BYTES, programAt } from "./programs.ts";
 import { copyState } from "./test-contract.ts";
 import { inputsOfBlock, isItemOfApp, type TracedTransaction, transactionsOf } from "./trace.ts";
 
-/** u64 height · u64 time, in the first line of state. */
-const CONTEXT_BYTES = 16;
 const ROOT = "(root and authentication)";
 
 /**
@@ -58,8 +56,8 @@ export async function profileInput(
   const program = runtime.programBytes(name);
   const client = new Client(readInterface(program));
   const trace = await runtime.trace({ ...input, on: parent });
-  const gasUsed = trace.events.findLast(({ what }) => what === "end");
-  const all = gasUsed?.what === "end" ? gasUsed.gasUsed : 0;
+  const last = trace.events.findLast(({ what }) => what === "end");
+  const all = last?.what === "end" ? last.gasUsed : 0;
   const { inputs, time } = await inputsOfBlock(runtime, input.metadata, parent);
   const traced = { message: input.metadata, parent, trace, client, printing: null };
   const transactions = new Map(

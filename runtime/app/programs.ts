@@ -12,6 +12,8 @@ import { knownViews, type Read, type StateView, stateViews } from "./state.ts";
 
 /** The path of the app's process. */
 export const APP: readonly number[] = [1];
+/** u64 height · u64 time, which the root writes into the first line of the state of the app's process. */
+export const CONTEXT_BYTES = 16;
 
 /** A program of an app. */
 export interface AppProgram {

@@ -22,6 +22,7 @@ import { lockOf } from "../typed/layout.ts";
 import { checkUpgrade } from "../typed/upgrade.ts";
 import { placeIn } from "./calls.ts";
 import { type Print, Printer } from "./prints.ts";
+import { CONTEXT_BYTES } from "./programs.ts";
 import { knownViews, type Read, type StateView, stateViews } from "./state.ts";
 import { stateMoved } from "./upgrade.ts";
 
@@ -44,8 +45,6 @@ export interface TestContractOptions {
 }
 
 const NOBODY = new Uint8Array(20);
-/** u64 height · u64 time, in the first line of state. */
-const CONTEXT_BYTES = 16;
 /** State that an upgrade copies at once. */
 const STRETCH_BYTES = 1 << 16;
 const ENTRIES: Readonly<Record<string, string>> = { transaction: TRANSACTION_ENTRY, view: VIEW_ENTRY };

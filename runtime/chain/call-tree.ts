@@ -7,6 +7,7 @@ import * as abi from "../../syscalls/abi.ts";
 import { badArgument, checkNames, flag } from "../arguments.ts";
 import type { ChangedLine, Trace, TraceEvent } from "./results.ts";
 import { formatStack } from "./stack.ts";
+import { grouped } from "./text.ts";
 
 type Begin = Extract<TraceEvent, { what: "begin" }>;
 type End = Extract<TraceEvent, { what: "end" }>;
@@ -182,9 +183,4 @@ function linesOf({ text, below }: Node, before: string, indent: string): string[
     }),
     ...below.filter(isFrame).map((node) => `${indent}${node.text}`),
   ];
-}
-
-/** 1234567 as 1,234,567. */
-function grouped(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 }

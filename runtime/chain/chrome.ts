@@ -20,7 +20,7 @@ import { ITEM_ENDS } from "../batch/item-log.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
 import {
   ABANDONED,
-  NO_RECORD,
+  pathOf,
   SPAN_ACTIVATION,
   SPAN_ASSIST,
   SPAN_COLLECTION,
@@ -104,10 +104,10 @@ function eventsOf(span: Span, byRecord: ReadonlyMap<number, Span>, zero: number)
     ? ({ ph: "X", ts: begin, dur: (span.endNs - span.beginNs) / 1000 } as const)
     : ({ ph: "B", ts: begin } as const);
   if (span.kind === SPAN_WAIT) {
-    return [{ name: `wait for ${pathOf(parent, byRecord)}`, cat: "wait", ...place, ...time }];
+    return [{ name: `wait for ${pathText(parent, byRecord)}`, cat: "wait", ...place, ...time }];
   }
   if (span.kind === SPAN_ASSIST) {
-    return [{ name: `batch of ${pathOf(parent, byRecord)}`, cat: "batch", ...place, ...time }];
+    return [{ name: `batch of ${pathText(parent, byRecord)}`, cat: "batch", ...place, ...time }];
   }
   const ofItem = itemEvent(span);
   if (ofItem !== null) return [{ ...ofItem, ...place, ...time }];
@@ -117,7 +117,7 @@ function eventsOf(span: Span, byRecord: ReadonlyMap<number, Span>, zero: number)
     return [{ name, cat: name, ...place, ...time }];
   }
   const cat = categoryOf(span, parent, byRecord);
-  const event = { name: pathOf(span, byRecord), cat, ...place, ...time, args: argumentsOf(span) };
+  const event = { name: pathText(span, byRecord), cat, ...place, ...time, args: argumentsOf(span) };
   if (parent?.kind !== SPAN_START) return [event];
   const arrow = { name: "START", cat: "start", pid: PID, id: span.record };
   const from = { ...arrow, ph: "s", tid: parent.lane, ts: (parent.beginNs - zero) / 1000 } as const;
@@ -156,12 +156,6 @@ function argumentsOf({ program, gas, gasUsed, status, fault, ended }: Span): Rec
   return { program, gas, gasUsed, ...names };
 }
 
-/** Child numbers from the root; an activation that another thread ran has its START's. */
-function pathOf(span: Span | undefined, byRecord: ReadonlyMap<number, Span>): string {
-  const path: number[] = [];
-  for (let at = span; at !== undefined; ) {
-    if (at.child >= 0) path.push(at.child);
-    at = at.parent === NO_RECORD ? undefined : byRecord.get(at.parent);
-  }
-  return `/${path.reverse().join("/")}`;
+function pathText(span: Span | undefined, byRecord: ReadonlyMap<number, Span>): string {
+  return `/${pathOf(span, byRecord).join("/")}`;
 }

@@ -1,6 +1,7 @@
 /** A profile as a flame graph: an SVG that stands on its own, legible on dark and light. */
 
 import type { Profile, ProfileFrame } from "./profile.ts";
+import { grouped } from "./text.ts";
 
 /** A function with those that it calls, widest first. */
 interface Box {
@@ -89,8 +90,4 @@ function round(value: number): number {
 
 function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
-}
-
-function grouped(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 }

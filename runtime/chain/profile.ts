@@ -9,6 +9,7 @@
 
 import { checkNames, integer } from "../arguments.ts";
 import type { Frame } from "../kernel/trace.ts";
+import { grouped } from "./text.ts";
 
 /** A function in a stack of a profile. */
 export interface ProfileFrame {
@@ -182,9 +183,4 @@ export function speedscope({ samples, gasUsed }: Profile, name = "gas"): object 
     shared: { frames },
     profiles: [{ ...profile, samples: stacks, weights }],
   };
-}
-
-/** 1234567 as 1,234,567. */
-function grouped(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 }

@@ -15,7 +15,7 @@
  * A record that is cut off or damaged ends its segment for readers: the length of it cannot be trusted.
  */
 
-import { closeSync, openSync, readdirSync, readSync, rmSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync } from "node:fs";
 import { appendFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -200,7 +200,7 @@ function withFile<T>(file: string, missing: T, read: (descriptor: number, size: 
     throw error;
   }
   try {
-    return read(descriptor, statSync(file, { throwIfNoEntry: false })?.size ?? 0);
+    return read(descriptor, fstatSync(descriptor).size);
   } finally {
     closeSync(descriptor);
   }

@@ -5,6 +5,7 @@ import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
 import {
   ABANDONED,
   NO_RECORD,
+  pathOf,
   SPAN_ACTIVATION,
   SPAN_ASSIST,
   SPAN_COLLECTION,
@@ -121,13 +122,6 @@ function batchFinder(
     const leading = around?.kind === SPAN_ASSIST ? around.parent : parent;
     return byActivation.get(leading) ?? NOT_THERE;
   };
-}
-
-/** Child numbers from the root; an activation that another thread ran has its START's. */
-function pathOf(span: Span | undefined, byRecord: ReadonlyMap<number, Span>): number[] {
-  const path: number[] = [];
-  for (let at = span; at !== undefined; at = byRecord.get(at.parent)) if (at.child >= 0) path.push(at.child);
-  return path.reverse();
 }
 
 function micros(nanoseconds: number): number {

@@ -338,6 +338,19 @@ export class Lane implements Tracer, ItemLog {
   }
 }
 
+/**
+ * Child numbers from the root to the process of a span, which is among others by their records; an activation
+ * that another thread ran has its START's.
+ */
+export function pathOf(span: Span | undefined, byRecord: ReadonlyMap<number, Span>): number[] {
+  const path: number[] = [];
+  for (let at = span; at !== undefined; ) {
+    if (at.child >= 0) path.push(at.child);
+    at = at.parent === NO_RECORD ? undefined : byRecord.get(at.parent);
+  }
+  return path.reverse();
+}
+
 /** The clock of all timelines. */
 export function nowNs(): number {
   return Number(process.hrtime.bigint());

@@ -4,24 +4,17 @@ import { profileInput } from "../../app/profile.ts";
 import { programAt } from "../../app/programs.ts";
 import { printingOf } from "../../app/trace.ts";
 import { flameGraph, formatProfile, speedscope } from "../../debug.ts";
-import { Runtime } from "../../index.ts";
 import { openReader } from "../../store.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
 import { EXIT_OK, print, toJson, withProgress, writeOutput } from "../terminal.ts";
-import { HEAP_BYTES } from "./naming.ts";
-import { made } from "./trace.ts";
+import { beginWith, made } from "./trace.ts";
 
 export const profile: Handler<Spec<"inspect profile">> = async ({ args, options, json }) => {
   await using reader = await openReader(args.DIR);
   const { parent, input } = made(reader, args.BLOCK);
   const found = await withProgress("profiling", async () => {
-    await using runtime = await Runtime.open({
-      from: { store: args.DIR, block: parent.id },
-      workers: 1,
-      views: 1,
-      heapBytes: HEAP_BYTES,
-    });
+    await using runtime = await beginWith(args.DIR, parent);
     // Then this process knows where the sources stand.
     if (options.app !== undefined) await printingOf(options.app, programAt(runtime) ?? "");
     const { samples = 1000 } = options;

@@ -25,17 +25,17 @@ export const trace: Handler<Spec<"inspect trace">> = async ({ args, options, jso
     ? await failed(args.DIR, reader, args.BLOCK)
     : made(reader, args.BLOCK);
   const traced = await withProgress("tracing", async () => {
-    await using runtime = await Runtime.open({
-      from: { store: args.DIR, block: parent.id },
-      workers: 1,
-      views: 1,
-      heapBytes: HEAP_BYTES,
-    });
+    await using runtime = await beginWith(args.DIR, parent);
     return await traceTried(runtime, input, options.app); // before it is closed
   });
   show(traced, options, json);
   return EXIT_OK;
 };
+
+/** A runtime in memory that begins with a block of a store. */
+export function beginWith(store: string, { id }: Block): Promise<Runtime> {
+  return Runtime.open({ from: { store, block: id }, workers: 1, views: 1, heapBytes: HEAP_BYTES });
+}
 
 /** What a block of the store was made of, and on which. */
 export function made(reader: Reader, text: string | undefined): Tried {
