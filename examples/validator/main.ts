@@ -112,7 +112,8 @@ async function run(network: Network, { blocks, load, seed, sync }: Settings): Pr
     await victim.start(network.peers, { snapshotBlocks: SNAPSHOT_BLOCKS });
     await phase(`${victim.name} is back`, pairs, half + 4);
   }
-  await phase("end of the load", pairs, Math.max(blocks, half + 5));
+  // One that was killed is back at half + 4, and makes a block with the others.
+  await phase("end of the load", pairs, seed === null ? blocks : Math.max(blocks, half + 5));
   if (sync) await joining(network, phase);
   await network.endLoad();
   const { sent, taken } = network.counts;

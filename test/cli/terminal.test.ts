@@ -16,8 +16,9 @@ const skip = hasScript ? false : "there is no program script, which makes termin
 /** Runs a command on a terminal; all that it shows. */
 function onTerminal(environment: Record<string, string>, ...args: string[]): string {
   const command = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(" ");
-  const { NO_COLOR: _, FORCE_COLOR: __, ...rest } = ENV as Record<string, string>;
-  const env = { ...rest, TERM: "xterm-256color", ...environment };
+  // Only these: Node also asks CI, COLORTERM, TMUX and others what colours a terminal has.
+  const { PATH, HOME, NODE_COMPILE_CACHE } = ENV as NodeJS.ProcessEnv;
+  const env = { PATH, HOME, NODE_COMPILE_CACHE, TERM: "xterm-256color", ...environment };
   const ran = spawnSync("script", ["-qec", command, "/dev/null"], { encoding: "utf8", env });
   assert.equal(ran.status, 0, ran.stdout + ran.stderr);
   return ran.stdout;
