@@ -5,7 +5,7 @@
 
 import { isMainThread } from "node:worker_threads";
 
-/** What a process may still have to do when its tests have ended: threads that end, files that are removed. */
+/** For what a process still does when its tests have ended: threads end, files are removed. */
 const GRACE_MS = 60_000;
 
 // Threads of a process load what it was told to import, too.
