@@ -44,7 +44,7 @@ const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
 const source = (path: string): string => JSON.stringify(new URL(`../../${path}`, import.meta.url).href);
 const guest = (words: string): string => blockWith("guest/README.md", words).text;
 
-const COUNTER = guest("a root that adds up what its blocks bring");
+const COUNTER = guest("a root that adds up the numbers in its blocks");
 const COINS = read("examples/validator/guest/coins.ts");
 const APP = guest("const journal = new StateVector");
 const PEOPLE = `const [alice, bob] = ["0x${"a1".repeat(20)}", "0x${"b0".repeat(20)}"];\n`;
