@@ -13,7 +13,7 @@
  * A table lies on the heap, or with all it has in a region that is given to it: the state of a program that
  * takes batches. Then items that find different accounts do not disturb each other; those that add some do.
  * In a region record n lies n × RECORD_BYTES behind start + RECORDS_OFFSET, so that reports of batches can
- * tell of it by name (numbers beyond the count stand for the index, which lies at the region's end):
+ * name it (numbers beyond the count stand for the index, which lies at the region's end):
  *
  *   export const STATE_ACCOUNTS: usize = TABLE + RECORDS_OFFSET;
  *   export const STATE_ACCOUNTS_STRIDE: u32 = RECORD_BYTES;

@@ -1,6 +1,6 @@
 /**
  * Batches: many inputs for one child at once (`Batch`, `Outcomes`), and the other side, an item that works on
- * one of them (`Item`). What a batch means is told in ../syscalls/README.md.
+ * one of them (`Item`). The meaning of a batch is defined in ../syscalls/README.md.
  *
  *   const batch = new Batch(1 << 20); // the child's STATE_BYTES
  *   for (let i = 0; i < count; i++) batch.add(inputs + i * 64, 64, 100_000);
@@ -99,7 +99,7 @@ export class Batch {
 export class Outcomes {
   /** Items of the batch; known after the first `next`. */
   total: u32 = 0;
-  /** The item that the fields below tell of. */
+  /** The item that the fields below describe. */
   index: u32 = 0;
   private child: Child;
   private struct: usize = heap.alloc(abi.OUTCOMES_SIZE);
@@ -208,7 +208,7 @@ export class Item {
     return ASC_MEMORY_BASE - BOX_BYTES + 4;
   }
 
-  /** The output is so many bytes; none if nobody says so. */
+  /** Sets the length of the output, in bytes; without a call there is none. */
   @inline
   static finish(length: u32): void {
     store<u32>(ASC_MEMORY_BASE - BOX_BYTES, length);

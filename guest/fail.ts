@@ -1,6 +1,6 @@
 /**
  * Failing by name. A failure ends the activation or the item with an abort, so everything it wrote is undone,
- * and its name tells the caller why.
+ * and its name gives the caller the reason.
  *
  *   if (balance < amount) fail("overdraft");
  *

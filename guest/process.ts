@@ -73,7 +73,7 @@ export class Child {
   /**
    * Part PROGRAM from the `length` Wasm bytes at `bytes`: the program is checked and installed as part of the
    * call, which is paid by the byte. If it is not admitted, the call gives E_BAD_PROGRAM, and
-   * `Rejection.last` tells why. Such a program may not import `ret` or `snapshot`.
+   * `Rejection.last` has the reason. Such a program may not import `ret` or `snapshot`.
    */
   install(bytes: usize, length: u32, quota: u32 = 0, processes: u32 = 0, heldGas: u64 = 0): Child {
     return this.addProgram(bytes, length, quota, processes, heldGas);
@@ -165,7 +165,7 @@ export class Child {
   }
 
   /**
-   * Part MERGE: brings in what the child changed in `length` bytes at `address` since its START, which must
+   * Part MERGE: copies what the child changed in `length` bytes at `address` since its START, which must
    * not contradict what this process changed there (E_CONFLICT, see `Conflict.last`; nothing is merged then).
    * `kind` is MERGE_BYTES, or how integers are combined: MERGE_ADD_64 and so on. One in a request.
    */

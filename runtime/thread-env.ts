@@ -1,5 +1,5 @@
 /**
- * The environment of worker threads. Under `node --watch` each thread tells its parent by messages what
+ * The environment of worker threads. Under `node --watch` each thread reports to its parent by messages what
  * modules it loads, and a parent here expects answers and nothing else: threads do not learn of the watching.
  */
 

@@ -29,7 +29,7 @@ export const work = {
   bytesCompared: 0,
   /** Bytes copied or filled, as memory is copied. */
   bytesCopied: 0,
-  /** Bytes of an instance's memory made zero that held another image. Whoever brought that in has paid. */
+  /** Bytes of an instance's memory made zero that held another image. The loading of that image was paid. */
   bytesCleared: 0,
   /** Bytes merged, or looked at for conflicts, one after the other. */
   bytesMerged: 0,

@@ -1,6 +1,6 @@
 /**
- * Loaded with --import by `npm test`: a file whose process goes on after its tests have ended fails, and says
- * what keeps it alive, instead of holding the whole run until someone ends it.
+ * Loaded with --import by `npm test`: a file whose process continues after its tests have ended fails, and
+ * says what keeps it alive, instead of holding the whole run until someone ends it.
  */
 
 import { isMainThread } from "node:worker_threads";
@@ -14,7 +14,7 @@ if (isMainThread && process.env.NODE_TEST_CONTEXT !== undefined) {
   after(() => {
     const timer = setTimeout(() => {
       const alive = process.getActiveResourcesInfo().join(", ");
-      process.stderr.write(`the tests have ended, but the process goes on; it still has: ${alive}\n`);
+      process.stderr.write(`the tests have ended, but the process continues; it still has: ${alive}\n`);
       process.exit(1);
     }, GRACE_MS);
     timer.unref();

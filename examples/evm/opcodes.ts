@@ -27,7 +27,7 @@ function numbered(first: number, name: string, low: number, high: number): [numb
   return Array.from({ length: high - low + 1 }, (_, i) => [first + i, `${name}${low + i}`]);
 }
 
-/** The name of an opcode; those that no fork has are told by their number. */
+/** The name of an opcode; one that no fork has is named by its number. */
 export function opcodeName(opcode: number): string {
   return NAMES.get(opcode) ?? `opcode 0x${opcode.toString(16).padStart(2, "0")} not defined`;
 }

@@ -3,7 +3,7 @@
  * first opcode is found in which two machines differ.
  *
  * The EVM runs as a plain module here, compiled with a look at every opcode (guest/tracer.ts); the program
- * that the runtime executes has nothing of it. The transactions before are executed first, and not traced.
+ * that the runtime executes does not have it. The transactions before are executed first, and not traced.
  */
 
 import { UsageError } from "../../runtime/errors.ts";
@@ -90,7 +90,7 @@ function moduleOf(guest: Guest): Promise<WebAssembly.Module> {
   return made;
 }
 
-/** Makes lines of what the tracer tells. */
+/** Makes lines of the tracer's calls. */
 class Recorder {
   readonly #emit: (step: TraceStep) => void;
   #recording = false;

@@ -1,6 +1,6 @@
 /**
  * The exchange's rules in plain sequential TypeScript: what the processes are compared with. It believes
- * what it is told of signatures.
+ * the given results of signatures.
  */
 
 import type { Pair, Result, Setup, Status, Token, Wish } from "./encode.ts";
@@ -13,7 +13,7 @@ export interface Order {
   readonly isSigned: boolean;
 }
 
-/** Who holds the pool's tokens. */
+/** The holder of the pool's tokens. */
 export const POOL_ADDRESS = new Uint8Array(20);
 
 class Refused extends Error {

@@ -10,7 +10,7 @@ import { KEYS, Wallet } from "./wallet.ts";
 export interface Scenario {
   readonly reserves: Pair;
   readonly holders: readonly Holder[];
-  /** Transactions as they are sent, and what the reference is told of them. */
+  /** Transactions as they are sent, and as the reference gets them. */
   readonly transactions: readonly { readonly bytes: Uint8Array; readonly order: Order }[];
 }
 

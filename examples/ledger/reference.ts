@@ -14,7 +14,7 @@ export const INSUFFICIENT = 2;
 /** Gas of a plain transfer, the base cost of every transaction. */
 export const TRANSFER_GAS = 21_000n;
 
-/** What a block did, whoever computed it. */
+/** The results of a block, of the guest or of this reference. */
 export interface LedgerResult {
   readonly number: number;
   readonly transactions: number;

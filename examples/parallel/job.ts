@@ -39,7 +39,7 @@ export interface PictureJob {
 
 export type Job = DigestJob | PictureJob;
 
-/** Who does the job: this many children with the program of this hash, each with this much gas. */
+/** The workers of the job: this many children with the program of this hash, each with this much gas. */
 export interface Crew {
   readonly children: number;
   readonly workerProgram: Uint8Array;

@@ -21,7 +21,7 @@ export type Bank = App<Contract>;
 
 /** Gas of a payment: it takes about 60,000. */
 export const GAS = 200_000;
-/** Blocks whose inputs are kept, so that a node that was away can go on from where it stood. */
+/** Blocks whose inputs are kept, so that a node that was away can continue from where it stood. */
 const ARCHIVE = 1_000_000;
 
 export const bankProgram = (): Promise<Uint8Array> => loadGuest("producer/bank");

@@ -10,11 +10,11 @@ import type { Produced } from "../../runtime/app/index.ts";
 import type { Bank } from "./bank.ts";
 import type { Turn } from "./turn.ts";
 
-/** When a block is made, and who is told. */
+/** When a block is made, and the callbacks. */
 export interface BlockOptions {
   /** A payment waits so long for others. */
   readonly everyMs: number;
-  /** So many do not wait. */
+  /** This many make a block at once. */
   readonly count: number;
   readonly onBlock: (produced: Produced, ms: number) => void;
   readonly onError: (error: unknown) => void;

@@ -1,6 +1,6 @@
 /**
  * States for nodes that join. An export is made when somebody asks for one and there is none that is young
- * enough, and lies in files from then on: to serve it costs the node a read, whoever asks, and how often.
+ * enough, and is in files from then on: serving it costs the node a read for each request.
  *
  * Its block is pinned as long as that takes. Blocks made since are in the archive, with what it takes to run
  * them: so an export of yesterday is as good, and the one before the latest is served as well, to those who
@@ -13,7 +13,7 @@ import { RequestError } from "../../runtime/http/checks.ts";
 import { type ExportManifest, exportBlock, exportManifest } from "../../runtime/store.ts";
 import type { Bank } from "./bank.ts";
 
-/** So many blocks on, a new one is made. */
+/** After this many blocks a new one is made. */
 const AGE_BLOCKS = 1_000;
 
 export class Exports {

@@ -20,7 +20,7 @@ export async function openLog(place: string): Promise<OpenLog> {
   if (stream === "")
     throw new UsageError("BAD_OPTION", "--log takes nats://HOST:PORT/STREAM, or a directory");
   const { connect } = await import("@nats-io/transport-node");
-  // A server that is away comes back: who writes waits for it, and who follows goes on.
+  // A server that is away comes back: the writer waits for it, and followers continue.
   const connection = await connect({ servers: host, maxReconnectAttempts: -1 });
   const log = await jetStreamLog({ connection, stream });
   return {

@@ -25,7 +25,7 @@ const HELP = `A block producer: payments over HTTP, into durable blocks, with pr
       --port N            default 8545; 0: any
       --block-ms N        a payment waits so long for others, 1 to 60,000; default 50
       --block-count N     so many do not wait, and are the most of a block; default 500
-      --durability WHICH  block: who reads the store sees a block at once; default: logged, within two seconds
+      --durability WHICH  block: readers of the store see a block at once; default: logged, within two seconds
       --upgrade           a bank with another program than guest/bank.ts gets this one; else it is not served
       --workers N         worker threads, of "replicate" as well; default: one for each core, at most 8
       --log WHERE         a directory, or nats://HOST:PORT/STREAM: each block goes in there first
@@ -37,7 +37,7 @@ const HELP = `A block producer: payments over HTTP, into durable blocks, with pr
   producer replicate --store DIR --from URL       takes the state of another node, and makes its blocks again
       --id ID             the block to begin with, if it is known from elsewhere
 
-Whoever listens also takes:
+Options of a node that listens:
   --allow-host NAME       another name of this machine, for the header Host; as often as need be
   --allow-origin ORIGIN   pages that may send requests; as often as need be
   --help                  this text

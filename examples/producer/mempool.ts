@@ -4,7 +4,7 @@
  * what passes may still fail in its block, for what comes before it there.
  *
  * A payment is acknowledged when its block is durable, so the mempool itself may be lost at any moment.
- * Whoever was not answered looks up the sequence of the account, or sends the same again: it cannot be made
+ * A client without an answer looks up the sequence of the account, or sends the same again: it cannot be made
  * twice. Requests overtake each other, so a client sends its next payment when the one before is answered.
  */
 

@@ -2,7 +2,7 @@
  * The producer: what the other files do, put together. A payment comes in through the listener, is checked by
  * the mempool, waits for the block maker, and is answered when its block is on the disk.
  *
- * It stops in that order, too: it takes no more payments, makes the last block, answers whoever waits, and
+ * It stops in that order, too: it takes no more payments, makes the last block, answers waiting clients, and
  * closes the store. If it is killed instead, nothing that was answered is lost.
  *
  * With a log of blocks a node is one of several. The one whose turn it is makes blocks; the others make them
@@ -35,7 +35,7 @@ export interface NodeOptions extends ListenOptions, Pick<BlockOptions, "everyMs"
   readonly upgrade?: boolean;
   /** Default: none, and this node makes the blocks. */
   readonly log?: LogOptions;
-  /** Told of each block that becomes the head. */
+  /** Called with each block that becomes the head. */
   readonly onBlock?: (block: Block) => void;
 }
 
@@ -57,7 +57,7 @@ export class ProducerNode {
     this.#listener = listener;
   }
 
-  /** Opens the store, goes on where it stood, and listens. */
+  /** Opens the store, continues where it stood, and listens. */
   static async open(options: NodeOptions): Promise<ProducerNode> {
     const { store: path, durability = "logged", founder, workers, everyMs, count, log, ...rest } = options;
     const { upgrade = false, program = await bankProgram(), onBlock, ...listen } = rest;
@@ -68,7 +68,7 @@ export class ProducerNode {
     });
     let turn: Turn | null = null;
     try {
-      if (onBlock !== undefined) void tell(bank, onBlock);
+      if (onBlock !== undefined) void reportBlocks(bank, onBlock);
       const begun = await Turn.begin(bank, log ?? null);
       turn = begun;
       if (begun.writes && isOther) {
@@ -126,6 +126,6 @@ export class ProducerNode {
   }
 }
 
-async function tell(bank: Bank, onBlock: (block: Block) => void): Promise<void> {
+async function reportBlocks(bank: Bank, onBlock: (block: Block) => void): Promise<void> {
   for await (const event of bank.runtime.events()) if (event.kind === "commit") onBlock(event.made);
 }

@@ -1,7 +1,7 @@
 /**
  * A reader: another process on the producer's machine, which reads the same store. It runs nothing and can
- * disturb nobody. It answers reads with proofs, so that these cost the producer no time, and tells what
- * becomes of the head.
+ * do not slow it down. It answers reads with proofs, so that these cost the producer no time, and reports
+ * what becomes of the head.
  */
 
 import { Listener, type ListenOptions } from "../../runtime/http/listener.ts";
@@ -10,7 +10,7 @@ import { type FollowEvent, openReader, type Reader } from "../../runtime/store.t
 import { bankProgram } from "./bank.ts";
 import { readRoutes } from "./routes.ts";
 
-/** What is read, and who is told. */
+/** What is read, and the callbacks. */
 export interface ReaderOptions extends ListenOptions {
   readonly store: string;
   readonly onEvent?: (event: FollowEvent) => void;
@@ -30,7 +30,7 @@ export class ReadingNode {
   static async open({ store, onEvent, ...listen }: ReaderOptions): Promise<ReadingNode> {
     const reader = await openReader(store);
     try {
-      // Reads look at one block until the next one has been told.
+      // Reads use one block until the next one was reported.
       let head: Block = reader.head;
       const listener = await Listener.open(
         readRoutes(await bankProgram(), reader, () => head),

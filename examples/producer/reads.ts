@@ -1,7 +1,8 @@
 /**
  * Reads that prove themselves. An account is looked up here as by anybody who has the memory of the bank's
- * process; what that reads is written down and proven. Whoever knows the id of the block looks the account up
- * in the proven bytes, by the same code, and trusts nobody: not for what is there, and not for what is not.
+ * process; what that reads is written down and proven. A client that knows the id of the block looks the
+ * account up in the proven bytes, by the same code, and need not trust the node: not for what is there, nor
+ * for what is not.
  *
  * It reads any chain: of the node, or of a reader of its store in another process.
  */
@@ -60,9 +61,9 @@ export function readAccount(
 }
 
 /**
- * The account that a reply shows, to whoever knows that there is a block `id`.
+ * The account that a reply shows, to a client that knows that there is a block `id`.
  *
- * @throws ProofError if it shows nothing of the kind
+ * @throws ProofError if it does not show that
  */
 export function verifyAccount(
   program: Uint8Array,

@@ -1,11 +1,11 @@
 /**
  * A second node, on any machine: it takes a state from the first, and from there on makes each block again.
  * A block is a candidate until its id is the one that the first node says; only then it is committed. So a
- * node whose bytes differ is found out at the first block that does, and the replica is good up to there. A
+ * node whose bytes differ is detected at the first block that does, and the replica is good up to there. A
  * block that upgrades the bank is one of these: the replica has the new program from then on, and needs no
  * sources of it.
  *
- * Its store is a producer's: when the first node is gone, serve it, and it goes on.
+ * Its store is a producer's: when the first node is gone, serve it, and it continues.
  */
 
 import { hash } from "node:crypto";
@@ -26,7 +26,7 @@ export interface ReplicaOptions {
   readonly signal: AbortSignal;
   readonly workers?: number;
   readonly onBlock?: (block: Block) => void;
-  /** Told why something is tried again. */
+  /** Called with the reason when something is tried again. */
   readonly onRetry?: (error: unknown) => void;
 }
 
@@ -78,7 +78,7 @@ async function repeat(bank: Bank, { height, id, parent, gasLimit, metadata }: Bl
   });
   await using candidate = proposal.block;
   if (candidate.id !== id) {
-    const text = `block ${height} is ${id} there and ${candidate.id} here: find out which, before you go on`;
+    const text = `block ${height} is ${id} there and ${candidate.id} here: find out which is wrong`;
     throw new Diverged("DIVERGED", text, { height, there: id, here: candidate.id });
   }
   // Waited for here: at the end of the scope a candidate is released.
@@ -101,7 +101,7 @@ async function hasBlocks(store: string): Promise<boolean> {
   }
 }
 
-/** Takes a state, and goes on with one that was interrupted. Each chunk is checked as it comes. */
+/** Takes a state, and continues with one that was interrupted. Each chunk is checked as it comes. */
 async function importState({ url, store, id, signal }: ReplicaOptions): Promise<void> {
   const answer = await download(`${url}/export`, ANSWER_BYTES_MAX, signal);
   if (answer === null) throw new Error(`${url} has no states for others`);

@@ -1,6 +1,6 @@
 /**
  * Signed payments. What is signed is text, a JSON object, as it came: so nothing has to be encoded twice in
- * the same way, and whoever has text and signature can check them anywhere.
+ * the same way, and anyone with text and signature can check them.
  *
  *   { "chain": id of the genesis, "key": Ed25519 public key, "sequence": "7", "to": "0x…", "amount": "40" }
  *

@@ -1,6 +1,6 @@
 /**
  * Whose turn it is to make blocks. Without a log, it is this node's for as long as it runs. With one, it is
- * that of whoever writes the log: all others follow it, make the same blocks, and are ready to take over.
+ * that of the log's writer: all others follow it, make the same blocks, and are ready to take over.
  *
  * A node that finds itself replaced, when it starts or at its next block, follows from then on.
  */
@@ -26,14 +26,14 @@ export interface LogOptions {
   readonly log: BlockLog;
   /** Who this node is: the same whenever it is started again, and of no other node. */
   readonly writer: string;
-  /** Whether it begins as one who follows, even if nobody else writes. */
+  /** Whether it starts as a follower, even if no other node writes. */
   readonly follows?: boolean;
 }
 
 /** How a node stands towards the log. */
 export interface Standing {
   readonly writes: boolean;
-  /** Who writes the log, and the number of its term; null: there is no log, or nobody has written it. */
+  /** The log's writer, and the number of its term; null: there is no log, or it has no writer yet. */
   readonly writer: string | null;
   readonly term: number;
   /** Blocks of the log that are not here yet. */
@@ -87,7 +87,7 @@ export class Turn {
 
   /**
    * Makes a block of what waits, or one that upgrades the bank. If another node has taken over, there is no
-   * block of this node: whoever waits is told, and it follows.
+   * block of this node: waiting clients get an error, and it follows.
    *
    * @throws RequestError FOLLOWS; as `App.produce` and `Sequencer.produce`
    */
@@ -106,7 +106,7 @@ export class Turn {
     }
   }
 
-  /** Makes the blocks from now on, after all that the log has; whoever made them follows. */
+  /** Makes the blocks from now on, after all that the log has; the previous writer follows. */
   async promote(): Promise<void> {
     const standby = this.#following;
     if (standby === null) return;

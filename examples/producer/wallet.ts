@@ -1,4 +1,4 @@
-/** A client of the node: a key, the number of its next payment, and requests. It verifies what it is told. */
+/** A client of the node: a key, the number of its next payment, and requests. It verifies all answers. */
 
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { StillpointError } from "../../runtime/index.ts";

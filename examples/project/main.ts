@@ -21,4 +21,4 @@ console.log(`block ${block.height}, root ${block.root}`);
 console.log("paid:", await paid);
 console.log("poor:", await poor);
 console.log("bob has", await app.query(Bank.balanceOf({ who: bob })));
-await app.close(); // the next run goes on from here
+await app.close(); // the next run continues from here

@@ -1,4 +1,4 @@
-/** The chain of guest/coins.ts: what the network tells the contracts, and they tell the network. */
+/** The chain of guest/coins.ts: hooks from the network to the contracts, and back. */
 
 import type { Contracts, Transaction } from "../../runtime/app/index.ts";
 import type { AppChain } from "../../runtime/validator/index.ts";

@@ -107,7 +107,7 @@ async function run(network: Network, { blocks, load, seed, sync }: Settings): Pr
     const victim = pairs[seed % pairs.length] as Pair;
     const others = pairs.filter((pair) => pair !== victim);
     await victim.kill();
-    // Three of four go on; fewer wait for the one that is missing.
+    // Three of four continue; fewer wait for the one that is missing.
     if (pairs.length >= 4) await phase(`without ${victim.name}`, others, half + 3);
     await victim.start(network.peers, { snapshotBlocks: SNAPSHOT_BLOCKS });
     await phase(`${victim.name} is back`, pairs, half + 4);

@@ -1,6 +1,6 @@
 /**
  * One node's application: the coins of guest/coins.ts behind the socket that CometBFT calls. It ends at
- * SIGTERM, and when whoever has started it ends.
+ * SIGTERM, and when the process that started it ends.
  *
  *   node examples/validator/node.ts JSON of NodeOptions
  *
@@ -130,7 +130,7 @@ async function main(text: string): Promise<void> {
     process.exit();
   };
   process.once("SIGTERM", end);
-  process.once("SIGINT", () => undefined); // of a terminal: whoever started this decides
+  process.once("SIGINT", () => undefined); // of a terminal: the process that started this decides
   process.stdin.once("end", end).resume();
 }
 

@@ -262,7 +262,7 @@ async function firstLine(child: ChildProcess, output: () => string): Promise<str
   }
 }
 
-/** A port of this machine that nobody has now. */
+/** A free port of this machine. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");

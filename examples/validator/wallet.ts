@@ -14,7 +14,7 @@ const signer = (byte: number) => new Signer(new Uint8Array(32).fill(byte), "ed25
 
 /** May change validators, and plan upgrades. */
 export const OWNER: Signer = signer(255);
-/** Who has coins. */
+/** The holders of coins. */
 export const HOLDER: readonly Signer[] = Array.from({ length: HOLDERS }, (_, i) => signer(i + 1));
 /** What each of them has at first. */
 export const AMOUNT = 1_000_000_000n;

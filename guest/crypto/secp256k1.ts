@@ -91,7 +91,7 @@ const digits: usize = memory.data(544, 8);
 export class Secp256k1 {
   /**
    * Makes a large table of G, which stays for all that follows. In an item of a batch it would be gone with
-   * the item: call it before, from the entry that tells where the inbox is, for example.
+   * the item: call it before, from the entry that returns the inbox's address, for example.
    */
   static prepare(): void {
     describeScalars();

@@ -57,7 +57,7 @@ export function burnItem(by: Address, id: u64): void {
   tell(id, owner, Address.zero());
 }
 
-/** `by`, the owner, who is approved or an operator of the owner, moves an item; others fail: "not yours". */
+/** `by`, the owner, an approved address or an operator, moves an item; others fail: "not yours". */
 export function transferItem(by: Address, id: u64, to: Address): void {
   const item = movable(by, id);
   const from = item.owner;
@@ -100,7 +100,7 @@ function movable(by: Address, id: u64): Holding {
   return item;
 }
 
-/** Who has none takes no room. */
+/** An address without items takes no space. */
 function countDown(who: Address): void {
   const left = itemsOf(who) - 1;
   if (left == 0) itemCounts.delete(who);

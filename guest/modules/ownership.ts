@@ -1,5 +1,5 @@
 /**
- * Who may do what: an owner, and roles that are given to addresses. State: `contractOwner`,
+ * Permissions: an owner, and roles that are given to addresses. State: `contractOwner`,
  * `offeredOwner`, `contractRoles`.
  *
  *   @setup begin(to: Address): void { setOwner(to); }
@@ -21,7 +21,7 @@ class OwnerChanged {
 }
 
 const contractOwner = new StateCell<Address>();
-/** To whom the owner offers to become that; zero: nobody. */
+/** The address to which ownership is offered; zero: none. */
 const offeredOwner = new StateCell<Address>();
 const contractRoles = new StateSet<RoleOf>(1 << 14);
 
@@ -30,7 +30,7 @@ export function ownerOf(): Address {
   return contractOwner.value;
 }
 
-/** Makes `to` the owner, whoever calls: for setups. */
+/** Makes `to` the owner, without checking the caller: for setups. */
 export function setOwner(to: Address): void {
   const changed = new OwnerChanged();
   changed.from = contractOwner.value;

@@ -19,7 +19,7 @@ export function whenNotPaused(): void {
   if (contractPaused.value) fail("paused");
 }
 
-/** Whoever calls: see to that it is somebody who may. */
+/** Does not check the caller: check before that it may pause. */
 export function pause(): void {
   contractPaused.value = true;
 }

@@ -1,8 +1,8 @@
 /**
  * A server for CometBFT: `proxy_app` of its config.toml is this server's `address`.
  *
- * The protocol has no authentication: whoever can connect can destroy the chain of this node. So it listens
- * only on this machine unless another address is given, and only its owner can use a unix socket.
+ * The protocol has no authentication: any peer that can connect can destroy the chain of this node. So it
+ * listens only on this machine unless another address is given, and only its owner can use a unix socket.
  */
 
 import { once } from "node:events";

@@ -1,5 +1,5 @@
 /**
- * An App without the option `authenticate` trusts `from`: whoever submits a transaction says who makes it, so
+ * An App without the option `authenticate` trusts `from`: the submitter of a transaction names its sender, so
  * submit only what you have authenticated, and never what came from a port as it came. With `signed()` it
  * takes signed transactions, and nothing else.
  *
@@ -49,7 +49,7 @@ const GOOD_FOR = 256;
 
 /** Trusts `from`: submit what you have authenticated. A runtime that is ready for contracts with types. */
 export class App<Typed extends object = Contracts> {
-  /** The runtime below, for all that an App has no word for. Blocks are to be made here alone. */
+  /** The runtime below, for everything that an App has no method for. Make blocks only through the App. */
   readonly runtime: Runtime;
   /** What signatures are for: 32 bytes. */
   readonly chain: Hex;
@@ -138,7 +138,7 @@ export class App<Typed extends object = Contracts> {
         ? this.#trust(transaction as Transaction | Uint8Array, options)
         : this.#intake.add(this.#signing(this.#intake, transaction as Transaction | Uint8Array, options))
     ) as Promise<Outcome<Value, Failure>>;
-    outcome.catch(() => undefined); // whoever does not wait for it need not hear that the app was closed
+    outcome.catch(() => undefined); // closing the app is no error for callers that do not wait for it
     return outcome;
   }
 
@@ -227,7 +227,7 @@ export class App<Typed extends object = Contracts> {
   }
 
   /**
-   * Makes a block without transactions that gives the app another program, which goes on with the state of
+   * Makes a block without transactions that gives the app another program, which continues with the state of
    * the old one, or that changes other rules. Migrations that the new program has and the old one has not run
    * before. What waits, waits on: a call that the new program does not have fails with "no such function".
    *
@@ -418,7 +418,7 @@ export class App<Typed extends object = Contracts> {
     throw badOption("time", time, `an integer of at least ${before}, the time of the block before`);
   }
 
-  /** Empties the pool: no block here is to take what waits, and whoever waits for it is told why. */
+  /** Empties the pool: no block here takes the waiting transactions, and their promises reject. */
   withdraw(reason: Error): void {
     this.#pool.reject(reason);
   }
@@ -465,8 +465,8 @@ export class App<Typed extends object = Contracts> {
   }
 
   /**
-   * Runs a retained block once more, as `Runtime.trace`: tells what its transactions did, and what `debug`
-   * prints if the app was opened with the source of the program.
+   * Runs a retained block again, as `Runtime.trace` does, and lists what its transactions did and what
+   * `debug` prints if the app was opened with the source of the program.
    */
   async trace(block: Block = this.head): Promise<AppTrace> {
     return traceBlock(this.runtime, block, this.#programs.of(block), this.options.contract);
@@ -476,7 +476,7 @@ export class App<Typed extends object = Contracts> {
     return runAsView(this.runtime, this.#programs, call, kind, options);
   }
 
-  /** Closes the runtime. Whoever still waits for a transaction is told. */
+  /** Closes the runtime. Promises of transactions that are still waiting reject. */
   async close(): Promise<void> {
     await this.#intake?.idle();
     await this.#queue;

@@ -1,7 +1,7 @@
 /**
- * Who calls. An authenticator is a program: it runs in every block, on every replica, by the same bytes, and
- * an App asks it as a view before a transaction waits. So no host, and none of its libraries, decides who has
- * signed.
+ * Authentication of senders. An authenticator is a program: it runs in every block, on every replica, by the
+ * same bytes, and an App asks it as a view before a transaction waits. So no host, and none of its libraries,
+ * decides who has signed.
  *
  * It is compiled like a guest with state, which the first 32 bytes of are the chain, and it exports
  *   authenticate(length)   item, a transaction of that length: ADMITTED, or why not (guest/messages.ts); the

@@ -2,7 +2,7 @@
  * Two versions of a program on the same transactions: what each costs, how each ends, and what the state is
  * in the end, collection by collection. The transactions are the same bytes, those that a client of the first
  * version makes: so a function whose parameters have changed ends with "no such function", as it would for
- * whoever has not updated.
+ * clients that were not updated.
  */
 
 import type { Contracts, Outcome } from "../typed/client.ts";

@@ -1,6 +1,6 @@
 /**
  * Gas snapshots: a file of what calls cost, which a test compares. Gas is a function of the program and its
- * inputs, so any difference is one of the program: it fails the test, until the file is written anew and the
+ * inputs, so any difference is one of the program: it fails the test, until the file is written again and the
  * difference is a line of a review.
  *
  *   { "pay": 61042, "pay, to a new account": 64210 }   by name

@@ -66,7 +66,7 @@ export class Intake {
     while (this.#arrivals.length > 0) {
       const part = this.#arrivals.splice(0, AT_ONCE);
       const looked = part.map(({ bytes }) => this.#look(bytes));
-      for (const each of looked) each.catch(() => undefined); // whoever is waited for later may fail before
+      for (const each of looked) each.catch(() => undefined); // one that is awaited later may fail earlier
       for (const [i, arrival] of part.entries()) {
         try {
           const [transaction, seen] = (await looked[i]) as Looked;

@@ -24,7 +24,7 @@ export interface AppOptions extends Omit<RuntimeOptions, "root" | "programs" | "
    */
   readonly setup?: Readonly<Record<string, object>>;
   /**
-   * Who calls (consensus): `signed()`, or one of your own. Default: callers are trusted.
+   * How senders are verified (consensus): `signed()`, or one of your own. Default: callers are trusted.
    */
   readonly authenticate?: Authentication;
   /**
@@ -36,7 +36,7 @@ export interface AppOptions extends Omit<RuntimeOptions, "root" | "programs" | "
   readonly gas?: number;
 }
 
-/** Who makes a call, and what it may use. */
+/** The sender of a call, and its limits. */
 export interface SubmitOptions {
   /** The caller, where an App trusts callers. */
   readonly from?: AddressLike;

@@ -1,6 +1,6 @@
 /**
  * Transactions that wait for a block. Each is in the pool from `submit` until a block of the chain has it,
- * whoever made that; what a block did not take, or did not run for want of gas, stays where it was.
+ * whichever replica made it; transactions that a block did not take, or had no gas for, keep their position.
  */
 
 import { BATCH_LIMIT } from "../../syscalls/abi.ts";
@@ -11,7 +11,7 @@ import { BLOCK_BYTES, REGION_BYTES } from "./guest/messages.ts";
 /** A transaction that waits. */
 export interface Waiting extends Entry {
   readonly call: Transaction;
-  /** Who makes it, "0x…" in hex. */
+  /** The sender, "0x…" in hex. */
   readonly from: string;
 }
 
@@ -53,8 +53,8 @@ export class Pool {
   }
 
   /**
-   * A block has these entries, with these outcomes; null: it was not run. Whoever waits for a transaction of
-   * the same bytes is told, the first of several.
+   * A block has these entries, with these outcomes; null: it was not run. The promise of a transaction with
+   * the same bytes resolves, of several the first one.
    */
   settle(entries: readonly Entry[], outcomes: readonly (Outcome | null)[]): void {
     if (this.#waiting.length === 0) return;

@@ -104,7 +104,7 @@ function addressOf(publicKey: Uint8Array): Hex {
 }
 
 /**
- * Who is said to have signed a transaction, and the function and arguments that it calls. Nothing is
+ * The claimed signer of a transaction, and the function and arguments that it calls. Nothing is
  * verified. Null: the bytes are no signed transaction.
  *
  * @internal

@@ -126,7 +126,7 @@ export function placeIn(description: Interface, region: Region, read: Read, offs
   const slot = Math.floor((offset - shape.slotsAt) / shape.stride);
   const within = (offset - shape.slotsAt) % shape.stride;
   const bytes = read(at + shape.slotsAt + slot * shape.stride, shape.stride);
-  // Whoever was removed has left a key; a slot that was never used has none.
+  // A removed entry has left its key; a slot that was never used has none.
   if (u32(bytes, 0) === 0) return `${name} (free slot ${slot})`;
   const text = textOf(readMemory(description, key, bytes, shape.keyAt));
   if (value === null || within < shape.valueAt) return `${name}[${text}]`;

@@ -130,8 +130,8 @@ export async function transactionsOf(runtime: Runtime, block: TracedBlock): Prom
     if (result === null) return [];
     const isRun = result.refusal === undefined;
     const item = isRun ? items.next().value : undefined;
-    const told = item === undefined ? {} : { reason: item.text, at: placeIn(item.stack) };
-    const outcome = client.outcome(result.selector, { ...result, ...told });
+    const where = item === undefined ? {} : { reason: item.text, at: placeIn(item.stack) };
+    const outcome = client.outcome(result.selector, { ...result, ...where });
     const input = inputs[number] as Uint8Array;
     const printed = isRun ? (print?.run(input, outcome) ?? []) : [];
     const { lost = [], item: place = null } = item ?? {};

@@ -21,7 +21,7 @@ export interface BlockOfBatch {
   readonly id: string | null;
 }
 
-/** How a batch ran, as the thread tells it that led the batch. */
+/** How a batch ran, as its leader reports it. */
 export type UnplacedReport = Omit<BatchReport, "block">;
 
 /** How a batch ran. */
@@ -57,7 +57,7 @@ export interface BatchReport {
   readonly executions: number;
   /** Looks at all that an incarnation has read; without conflicts one for each item. */
   readonly validations: number;
-  /** Incarnations that had ended, and what they had read, or were told of a sum, turned out wrong. */
+  /** Incarnations that had ended, and whose reads, or answers about a sum, turned out wrong. */
   readonly aborts: number;
   /** Incarnations that met a value which was about to change, and ended there. */
   readonly givenUp: number;

@@ -130,7 +130,7 @@ export class Experience {
     this.#runWork = 0;
   }
 
-  /** A window has done this work in so long. Whether the run goes on, if there is more to do. */
+  /** A window has done this work in so long. Whether the run continues, if there is more to do. */
   windowed(work: Work, ns: number): boolean {
     const done = amount(work);
     this.#runNs += ns;
@@ -168,7 +168,7 @@ export class Experience {
 
   /** Whether the way that is not `better` is to be tried for `rest` items. */
   #isDue(better: Way, rest: number): boolean {
-    // The last few items of a batch tell nothing about a run in parallel.
+    // The last few items of a batch say nothing about a run in parallel.
     if (better === "loop" && rest < Math.min(WINDOW_ITEMS, this.#all / 2)) return false;
     const items = Math.min(rest, better === "loop" ? WINDOW_ITEMS : COLD_ITEMS + this.#chunk());
     const work = items * this.#word(WORK_PER_ITEM);

@@ -14,7 +14,7 @@ import { HINTS_LIMIT } from "./layout.ts";
 /** What `produce` takes as hints: a BatchReport with dependencies has this form. */
 export interface Hints {
   /**
-   * The block that the batch belonged to, as far as that is told; hints help any batch of the same inputs.
+   * The block that the batch belonged to, if that is known; hints help any batch of the same inputs.
    */
   readonly block?: BlockOfBatch | null;
   /** SHA-256 of the batch's inputs, in hex. */

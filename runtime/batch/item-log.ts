@@ -7,7 +7,7 @@ export const ITEM_EXPIRED = 2;
 /** Their names. "gave-up": it met what was about to change. "expired": its lease had ended. */
 export const ITEM_ENDS = ["finished", "gave-up", "expired"] as const;
 
-/** Told what has ended; times are those of `now`. Items are counted in their batch. */
+/** Called with what has ended; times are those of `now`. Items are counted in their batch. */
 export interface ItemLog {
   now(): number;
   /** An incarnation of an item, with ITEM_…. */

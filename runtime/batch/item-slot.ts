@@ -213,7 +213,7 @@ export class ItemSlot {
 
   /**
    * The item ended with `fault`: makes versions of what it wrote, writes its record, and puts everything
-   * back. Returns what the core is told, or FAULT_GIVEN_UP.
+   * back. Returns the value for the core, or FAULT_GIVEN_UP.
    */
   settle(
     inputs: Inputs,

@@ -67,9 +67,9 @@
  *       If not: the versions become estimates and the item runs again. A caller with reasons of its own may
  *       turn 1 into 0.
  *   commit() -> the next item in order, if it is final; else -1
- *       Whoever gets an item copies its versions (entries whose ENTRY_WRITTEN is not 0) to base, then calls
- *       commit() again; nobody else gets one before. Copying may overlap with reading base: torn bytes are
- *       found by validation.
+ *       The thread that gets an item copies its versions (entries whose ENTRY_WRITTEN is not 0) to base, then
+ *       calls commit() again; nobody else gets one before. Copying may overlap with reading base: torn bytes
+ *       are found by validation.
  * Imports, from "base"
  *   equals(line, address) -> whether the line's base bytes equal the 64 bytes at `address`
  *   read(line, address)
@@ -82,7 +82,7 @@
  *     passed it), later ones when a lower item has changed. An incarnation that leaves the very bytes of the
  *     one before is no change. Without conflicts: validations = executions = items
  *   - an estimate is never valid by value; another version, or base, is if its 64 bytes are those read
- *   - deltas of different items do not conflict; who reads a line sees the sum over all lower items, and is
+ *   - deltas of different items do not conflict; a reader of a line sees the sum over all lower items, and is
  *     validated by value; when an item is committed its deltas become full versions, of the exact sum
  *   - READY and CHECK are sets of items (bits), taken lowest first. No index is ever moved back, and done
  *     means that everything is committed: there is no count of active tasks to be wrong
@@ -122,7 +122,7 @@ export const RERUN_LIMIT = 16; //          u32  more reruns of an item stop the 
 export const MEMORY_END = 20; //           u32  bytes of the memory, noted by reset
 
 export const POISON = 64; //               u32  not 0: everybody leaves; written and cleared by others only
-export const STOP = 68; //                 u32  STOP_…, 0: the window goes on
+export const STOP = 68; //                 u32  STOP_…, 0: the window continues
 export const CUT = 72; //                  i32  the item at which the gas ended, -1: none
 
 export const FRONTIER = 128; //            u32  items below have been executed at least once
@@ -152,11 +152,11 @@ export const ITEMS = 4096;
 export const ITEM_SIZE = 64;
 
 export const ITEM_STATE = 0; //            u32  incarnation << STATE_KIND_BITS | STATE_…
-export const ITEM_OUTCOME = 4; //          u32  what finish() was told
+export const ITEM_OUTCOME = 4; //          u32  the argument of finish()
 export const ITEM_LOG = 8; //              u32  begin of the log of the last finished incarnation, 0: none
 export const ITEM_LOG_END = 12; //         u32
 export const ITEM_LIMIT = 16; //           u64  gas limit; written by the caller before reset
-export const ITEM_GAS = 24; //             u64  gas used, as finish() was told
+export const ITEM_GAS = 24; //             u64  gas used, the argument of finish()
 export const ITEM_VALIDATED = 32; //       u64  incarnation << 32 | clock at which its validation began
 export const ITEM_CHANGED = 40; //         u32  clock after its last change, 0: none since its first finish
 export const ITEM_RERUNS = 44; //          u32  incarnations that were given up or aborted
@@ -250,7 +250,7 @@ export const OPERATION_LAST = 112; //      u32  of the first one: the last
 export const OPERATION_SHAPES = 116; //    u32  of the first one: the integers, 2 bits for each u64
 export const OPERATION_SIZE = 128;
 export const OPERATION_SUBTRACTS = 1;
-export const OPERATION_APPLIED = 2; //     what the incarnation was told
+export const OPERATION_APPLIED = 2; //     the answer that the incarnation got
 
 /** A line that an incarnation touched. */
 export const ENTRY_LINE = 0; //            u32

@@ -2,7 +2,7 @@
  * The leader of a batch: gives it to the engine window by window, and hands back what was committed.
  *
  * A run begins at some item of the batch and ends when all are done, when the gas is used up, or when it is
- * wiser to go on item after item: an item needs the sequential variant, conflicts are too many, memory is
+ * wiser to continue item after item: an item needs the sequential variant, conflicts are too many, memory is
  * short, or a thread has died. What it leaves is what the loop over the same items leaves.
  */
 
@@ -81,7 +81,7 @@ export class Leader {
    * Leads the items of `batch` that come next. The engine was acquired; it is released.
    *
    * @param spending of items of the entry; adds those that are committed
-   * @param watch decides after each window whether to go on
+   * @param watch decides after each window whether to continue
    * @param call asks other threads to help with the batch of that number
    */
   run(
@@ -247,7 +247,7 @@ export class Leader {
     return tableUpdate(heap, result, indexes, pages, count);
   }
 
-  /** What the threads have added up, which begins anew. */
+  /** What the threads have added up, which starts again. */
   #takeTimes(evidence: Evidence): void {
     for (let worker = 0; worker < this.#memory.workers; worker++) {
       const times = timesOf(this.#memory, worker);

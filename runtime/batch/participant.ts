@@ -57,7 +57,7 @@ export interface ParticipantOptions {
   readonly steps: string | null;
   /** How many instances it keeps; `bytes` for those of items, and as much for their children. */
   readonly slots: SlotLimits;
-  /** Told what this thread does in windows, null: nobody is. */
+  /** Records what this thread does in windows; null: nothing is recorded. */
   readonly log: ItemLog | null;
 }
 

@@ -1,7 +1,7 @@
 /**
  * What became of the items of a window, beside the core: records of fixed size and a pool of outputs, shared
- * by the threads. A record is written by whoever executes the item, before the core hears of it; the leader
- * reads those of committed items when the window has ended.
+ * by the threads. The thread that executes the item writes its record before it reports to the core; the
+ * leader reads those of committed items when the window has ended.
  */
 
 import { ITEM_FAULTED, ITEM_RETURNED } from "../../syscalls/abi.ts";

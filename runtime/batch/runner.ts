@@ -42,9 +42,9 @@ export interface BatchOptions {
   readonly counters: SharedArrayBuffer;
   /** How many instances a thread keeps for items, and how many for their children. */
   readonly slots: SlotLimits;
-  /** Whether they tell from which items each has read. */
+  /** Whether they have the items from which each item has read. */
   readonly dependencies: boolean;
-  /** Whether they tell how the threads' time is split. */
+  /** Whether they have the threads' time by phase. */
   readonly timing: boolean;
   /** Whether what their items touch goes beside their reports. */
   readonly recording: boolean;
@@ -66,11 +66,11 @@ export interface Helpers {
   report(report: UnplacedReport, touched: Touched | null): void;
   /** The activation that runs on the thread, as a record of the timeline (worker/timeline.ts). */
   span(): number;
-  /** Told what this thread does in windows, null: nobody is. */
+  /** Records what this thread does in windows; null: nothing is recorded. */
   readonly log: ItemLog | null;
 }
 
-/** Items that are run one after the other where the engine cannot go on, or is taken. */
+/** Items that are run one after the other where the engine cannot continue, or is taken. */
 const HOLD_ITEMS = 256;
 /** Threads that may die in a batch before it is run one item after the other. */
 const DEATHS_LIMIT = 5;
@@ -140,7 +140,7 @@ export class Runner implements BatchRunner {
     const { program, rest } = batch;
     if (batch !== this.#batch) {
       this.#batch = batch;
-      // A slot of its own for items is worth its memory as long as others need not give way to it.
+      // A slot of its own for items is worth its memory as long as no other slot is evicted for it.
       if (batch.memoryPages * WASM_PAGE_BYTES <= SLOT_BYTES_LIMIT / 4) batch.variant = program.loop;
       this.#hold = 0;
       this.#deaths = 0;
@@ -230,7 +230,7 @@ export class Runner implements BatchRunner {
     }
   }
 
-  /** Tells the experience how a run goes, which decides whether it goes on. */
+  /** Reports the progress of a run to the experience, which decides whether it continues. */
   #watch(batch: Batch, experience: Experience): Watch {
     const done = (): { readonly work: Work; readonly ns: number } => {
       const since = this.#done(batch);

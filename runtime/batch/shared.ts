@@ -8,7 +8,7 @@
  * in, and only then resets the core.
  *
  *   ENGINE   0: free · id of the leading thread · ORPHANED: the leader died, those who sit have not left yet
- *   BATCH    number of the batch that is led, 0: none. Whoever sits leaves when it is not theirs any more
+ *   BATCH    number of the batch that is led, 0: none. Participants leave when it is no longer theirs
  *   WINDOW   number of the window × 2, and 1 while it is open
  *   seats    for each: id of the thread (0: empty), and 1 while it is in the window
  *
@@ -152,7 +152,7 @@ export class BatchControl {
     this.#drain(0);
   }
 
-  /** Tells whoever sits that the batch has ended. */
+  /** Signals to all participants that the batch has ended. */
   #dismiss(): void {
     Atomics.store(this.#words, BATCH, 0);
     Atomics.store(this.#words, WINDOW, Atomics.load(this.#words, WINDOW) & ~OPEN);
@@ -268,7 +268,7 @@ export class BatchControl {
   }
 }
 
-/** Clears away a thread that died, for the main thread. */
+/** Removes a thread that died; called by the main thread. */
 export function recoverBatches(memory: BatchMemory, dead: number): void {
   new BatchControl(memory).recover(dead, () => poison(memory.core));
 }

@@ -9,8 +9,8 @@ import type { Block } from "./block.ts";
 import { blockOf, findBlock } from "./stored.ts";
 
 /**
- * Copies a store into the directory `to`, which holds none yet, while a runtime may go on writing to it. All
- * that was acknowledged before the call is in the copy: its newest states, and what its log of inputs has
+ * Copies a store into the directory `to`, which holds none yet, while a runtime may continue writing to it.
+ * All that was acknowledged before the call is in the copy: its newest states, and what its log of inputs has
  * beyond them. The copy is opened and looked at before this resolves; the newest block whose state is in it
  * is returned.
  *
@@ -85,7 +85,7 @@ async function addLog(copy: Database, to: string, log: LogPlace | null, read: Fr
   let place: LogPlace | null = null;
   if (log !== null) {
     place = await InputLog.create(to, log.bytes);
-    // Where the log has begun anew, the states cover all that was in it.
+    // Where the log has started again, the states cover all that was in it.
     const frames = read?.epoch.equals(log.epoch) ? read.frames : [];
     const own = InputLog.read(to, place).log;
     for (const { position, body } of frames) if (position >= log.position) await own.append(body);

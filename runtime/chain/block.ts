@@ -44,7 +44,7 @@ export interface Block {
 
 /**
  * The root faulted: there is no block, and the runtime stands where it stood before. `trace` with the same
- * metadata tells where, and what its children did. `facts` has the height, the fault, the text of an abort
+ * metadata shows where, and what its children did. `facts` has the height, the fault, the text of an abort
  * with line and column, and the gas used; `program` is the hash of one that it asked for in vain; `index` is
  * the block's among those of a `reorg`; `transaction` is there where the root aborts with a text that begins
  * with "transaction 17", say.
@@ -81,7 +81,7 @@ export class BlockFault extends StillpointError {
   }
 }
 
-/** What an error tells of an aborted process. */
+/** The part of an error's message about an aborted process. */
 type AbortPlace = Pick<Process, "line" | "column" | "gasUsed">;
 
 /** In the text of an abort: a program was not found, or not admitted. */
@@ -255,7 +255,7 @@ export interface BlockRun {
   readonly metadata: Ref;
   readonly change: Ref;
   readonly rules: KnownRules;
-  /** Tells what its batches reported, now that the block is known; throws what `onBatch` throws. */
+  /** Delivers the reports of its batches, now that the block is known; throws what `onBatch` throws. */
   reports(block: Block): readonly BatchReport[];
 }
 

@@ -56,8 +56,8 @@ export class Candidate implements Block {
   readonly gasUsed: number;
   readonly ended: boolean;
   /**
-   * Dependencies that its batches reported, for whoever runs the block again; with the option "dependencies",
-   * else none.
+   * Dependencies that its batches reported, for runs of the same block elsewhere; with the option
+   * "dependencies", else none.
    */
   readonly hints: readonly Hints[];
   readonly #candidates: Candidates;
@@ -193,7 +193,7 @@ export class Candidates {
     if (base.handle !== undefined) handlesBelow.set(handle, base.handle);
     this.#live.set(number, { number, entry, handle: new WeakRef(handle), base: base.live });
     this.#dropped.register(handle, number);
-    this.#events.tell("execute", entry.block, { made: entry.block });
+    this.#events.emit("execute", entry.block, { made: entry.block });
     return handle;
   }
 
@@ -204,7 +204,7 @@ export class Candidates {
     if (live !== undefined) this.#end(live, "released");
   }
 
-  /** This is in the history now; if it was a candidate, those that stand on it go on. */
+  /** This is in the history now; if it was a candidate, those that stand on it continue. */
   committed(entry: Retained): void {
     for (const live of [...this.#live.values()]) if (live.entry === entry) this.#end(live, null);
   }
@@ -243,7 +243,7 @@ export class Candidates {
   #end(live: Live, reason: ReleaseReason | null): void {
     this.#live.delete(live.number);
     const { block } = live.entry;
-    if (reason !== null) this.#events.tell("release", block, { reason });
+    if (reason !== null) this.#events.emit("release", block, { reason });
     const isRetained = this.#history().get(block) !== undefined;
     for (const base of this.#bases) if (base.live === live && isRetained) base.live = null;
     for (const one of [...this.#live.values()]) {

@@ -110,7 +110,7 @@ export abstract class Chain {
 
   /**
    * What the id of the latest block or another retained one is the hash of: 242 bytes, from which
-   * `verifyHeader`, of this package or of `stillpoint/proof`, tells whoever knows the id the block's root.
+   * With it `verifyHeader`, of this package or of `stillpoint/proof`, gets the block's root from its id.
    *
    * @throws UsageError (NOT_RETAINED)
    * @example

@@ -26,7 +26,7 @@ const CHANGE_VERSION = 1;
 /** Bytes of a change, with its programs. */
 const CHANGE_BYTES_LIMIT = 1 << 26;
 
-/** A process that goes on with another program. */
+/** A process that continues with another program. */
 export interface Replacement {
   /** Child numbers from the root; empty: the root. */
   readonly path: readonly number[];
@@ -57,7 +57,7 @@ export interface RulesChange {
   readonly costs?: string;
   /** A version of what instruments programs; likewise. */
   readonly rewriter?: string;
-  /** Processes that go on with another program, in this order. */
+  /** Processes that continue with another program, in this order. */
   readonly replace?: readonly Replacement[];
 }
 

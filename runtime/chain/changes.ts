@@ -73,8 +73,8 @@ export interface Planned {
 
 /**
  * The changes that lead from what a store holds to the history `next`, as one of the store. `known` are the
- * blocks that they push, by id, for the state of one that is forgotten again may be gone. What was undone in
- * between does not come up. No collection runs meanwhile.
+ * blocks that they push, by id, because the state of one that is forgotten again may be gone. What was undone
+ * in between does not come up. No collection runs meanwhile.
  */
 export function planChange(
   heap: Heap,
@@ -151,7 +151,7 @@ export function newBlock(heap: Heap, entry: Retained): NewBlock {
   const { block, ref, metadata, budget, rules, change } = entry;
   const { height, gasUsed, ended } = block;
   const [id, parent, root] = [block.id, block.parent, block.root].map(bytesOf) as [Buffer, Buffer, Buffer];
-  // Who has a block may write into its data.
+  // The owner of a block may write into its data.
   const data = ref === 0 ? block.data : dataOf(heap, ref);
   const facts = { id, height, parent, root, data, budget, gasUsed, ended };
   return {

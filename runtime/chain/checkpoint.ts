@@ -3,17 +3,17 @@
  *
  * A change is durable when it is in the log. Some time later a checkpoint takes the newest acknowledged
  * history, writes the states of its anchors in slices, and at last, in one transaction, what the history is
- * and where the log goes on from there. Other states are made again from those (changes.ts,
+ * and where the log continues from there. Other states are made again from those (changes.ts,
  * recompute.ts). Only then may what is before that in the log be written over. So there is a third history,
- * the one that is checkpointed; the log leads from it to the acknowledged one, and whoever opens the store
- * runs its blocks again (replay.ts).
+ * the one that is checkpointed; the log leads from it to the acknowledged one, and a process that opens the
+ * store runs its blocks again (replay.ts).
  *
  * A change that the log cannot take, because it is too large or the log has failed, is made durable by a
- * checkpoint of its own, after which the log begins anew: a frame that was written in part, or whole and not
+ * checkpoint of its own, after which the log starts again: a frame that was written in part, or whole and not
  * acknowledged, counts for nothing. If that fails as well, the frame is cleared before the change is refused;
  * where not even that is possible, the error says that the change may be there after all.
  *
- * Clocks decide when a checkpoint is made, never what is in it. One that fails loses nothing: blocks go on
+ * Clocks decide when a checkpoint is made, never what is in it. One that fails loses nothing: blocks continue
  * until the log is full.
  */
 
@@ -134,7 +134,7 @@ export class Checkpoints {
     return this.#log.limitBytes;
   }
 
-  /** States that cannot be dropped, for they are to be written or are being written. */
+  /** States that cannot be dropped, because they are to be written or are being written. */
   *needed(): Iterable<Ref> {
     const target = this.#target;
     if (target !== null) yield* target.roots();
@@ -188,7 +188,7 @@ export class Checkpoints {
       await this.#log.append(body);
       return true;
     } catch (error) {
-      // Whoever took its files away finds none that goes on.
+      // If its files were taken away, none of them continues.
       if (error instanceof StoreError) throw error;
       this.#tellFailure(error as Error);
       return false;
@@ -274,11 +274,11 @@ export class Checkpoints {
     return running;
   }
 
-  /** Makes a change durable by a checkpoint, after which the log begins anew. */
+  /** Makes a change durable by a checkpoint, after which the log starts again. */
   async #alone(last: Since, next: History): Promise<void> {
     await this.#running?.catch(() => {});
     const since = [...this.#since, last];
-    const mark = this.#log.anew;
+    const mark = this.#log.restart;
     await this.#run(since, next, mark, () => {
       this.#log.beginAnew(mark);
       this.#since = since;
@@ -301,7 +301,7 @@ export class Checkpoints {
         const milliseconds = performance.now() - this.#beganMs;
         this.#durationMs = milliseconds;
         isWritten = true;
-        this.#events.tell("checkpoint", target.head.block, { milliseconds });
+        this.#events.emit("checkpoint", target.head.block, { milliseconds });
       })
       .finally(() => {
         this.#running = null;
@@ -313,7 +313,7 @@ export class Checkpoints {
   }
 
   #tellFailure(error: Error): void {
-    this.#events.tell("checkpointFailed", null, { code: codeOf(error), text: error.message });
+    this.#events.emit("checkpointFailed", null, { code: codeOf(error), text: error.message });
   }
 
   async #checkpoint(since: readonly Since[], target: History, mark: LogMark): Promise<void> {

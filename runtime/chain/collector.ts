@@ -173,7 +173,7 @@ export class Collector {
   }
 
   /**
-   * Runs a view, and once more behind a collection, if it finds the heap full. Whoever may ask for views may
+   * Runs a view, and once more after a collection, if it finds the heap full. Callers of views may
    * ask for many: where that was in vain, and all that was kept still is, others fail without a collection
    * for a while.
    */

@@ -72,7 +72,7 @@ class Walk {
   readonly #path: number[] = [];
   readonly #pageA = Buffer.alloc(PAGE_BYTES);
   readonly #pageB = Buffer.alloc(PAGE_BYTES);
-  /** A range of memory that may go on in the next page. */
+  /** A range of memory that may continue in the next page. */
   #rangeFrom = 0;
   #rangeTo = 0;
 

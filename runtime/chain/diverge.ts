@@ -136,7 +136,7 @@ function sameData(one: Block, two: Block): boolean {
 }
 
 /**
- * What differs between two blocks of any two chains, runtimes or readers, as `diff` tells it of one: the
+ * What differs between two blocks of any two chains, runtimes or readers, as `diff` lists it for one: the
  * states that two versions of a program have left, say.
  *
  * @throws UsageError (NOT_RETAINED, BAD_ARGUMENT, BAD_OPTION)

@@ -50,7 +50,7 @@ interface RawTrace {
   readonly programs: readonly (readonly [hash: string, blob: Ref])[];
 }
 
-/** What `Runtime.metrics` tells, of all runtimes that share threads and memory. */
+/** The counters of `Runtime.metrics`, of all runtimes that share threads and memory. */
 export interface Metrics {
   /** Blocks that ran, whether they were kept or not; traces do not count. */
   readonly blocks: number;
@@ -136,22 +136,22 @@ export class Engine {
     const { onBatch, dependencies, record, store } = settings;
     this.reports = new Reports(onBatch, dependencies || record !== null, pool.reportsWanted);
     const directory = store === null ? null : directoryOf(store.path);
-    const stopped: Recorder["onStop"] = (why) => this.#tell("recordingStopped", why);
+    const stopped: Recorder["onStop"] = (why) => this.#emit("recordingStopped", why);
     this.recorder = record === null ? null : new Recorder(directory, record.limitBytes, stopped);
     this.#collector = new Collector(pool, {
       roots: () => this.#roots(),
       drop: () => this.#drop(),
       storeBits: () => this.#storeBits(),
       collected: (milliseconds) =>
-        this.#tell("collect", { heapUsedBytes: this.heap.usedBytes, milliseconds }),
+        this.#emit("collect", { heapUsedBytes: this.heap.usedBytes, milliseconds }),
     });
-    pool.onDeath = (workersDied) => this.#tell("death", { workersDied });
+    pool.onDeath = (workersDied) => this.#emit("death", { workersDied });
     pool.onReport = (report, run, touched) => this.reports.take(report, run, touched);
   }
 
-  /** Tells those who watch any of the runtimes. */
-  #tell<Kind extends EventKind>(kind: Kind, fields: EventFields[Kind]): void {
-    for (const { events } of this.#users) events.tell(kind, null, fields);
+  /** Emits an event on every runtime of this engine. */
+  #emit<Kind extends EventKind>(kind: Kind, fields: EventFields[Kind]): void {
+    for (const { events } of this.#users) events.emit(kind, null, fields);
   }
 
   /** Counts since the runtime was opened, and what memory it takes now. */
@@ -375,18 +375,18 @@ export class Engine {
     pool.hint(run, plan.hints);
     try {
       const running = pool.run({ kind: JOB_RESUME, start, metadata, gas, run, rules, upgrade }, plan.signal);
-      // Its hash will be wanted. This thread has nothing else to do; what is large the worker hashes.
+      // Its hash will be needed, and this thread is idle. A worker hashes large metadata.
       if (bytes !== null && bytes.length <= HASHED_HERE_BYTES) hashObject(this.heap, metadata);
       if (change !== 0) hashObject(this.heap, change);
       const result = await running;
       this.#blocks++;
       const made = { metadata, result, change, rules: known };
-      const told = (block: Block): BatchReport[] => {
+      const reportsOf = (block: Block): BatchReport[] => {
         const reported = reports.end(run, block.id);
         attempt?.made(run, block, reported);
         return reported.map(({ report }) => report);
       };
-      return commit({ ...made, reports: told });
+      return commit({ ...made, reports: reportsOf });
     } catch (error) {
       attempt?.failed(run, error, reports.end(run, null));
       throw error;
@@ -406,7 +406,7 @@ export class Engine {
   }
 
   /**
-   * Runs a block on one thread, to tell what happens in it (worker.ts). Metadata is a BLOB (0: none) or
+   * Runs a block on one thread and lists what happens in it (worker.ts). Metadata is a BLOB (0: none) or
    * bytes.
    */
   trace(start: Ref, metadata: Ref | Uint8Array, gas: number, by: RulesOfBlock): Promise<Trace> {

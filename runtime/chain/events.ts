@@ -90,8 +90,8 @@ export class Events {
     this.#watch = watch;
   }
 
-  /** Tells all streams. */
-  tell<Kind extends EventKind>(kind: Kind, block: BlockName | null, fields: EventFields[Kind]): void {
+  /** Adds an event to all streams. */
+  emit<Kind extends EventKind>(kind: Kind, block: BlockName | null, fields: EventFields[Kind]): void {
     if (this.#streams.size === 0) return;
     const name = { height: block?.height ?? null, block: block?.id ?? null };
     const event = Object.freeze({ kind, ...name, ...fields }) as RuntimeEvent;

@@ -21,7 +21,7 @@ export interface ExportOptions {
   readonly count?: number;
   /**
    * About how many bytes a chunk has. All who ask for chunks of one export by their numbers, and an import
-   * that goes on, must give the same. Default 256 KiB.
+   * that continues, must give the same. Default 256 KiB.
    */
   readonly chunkBytes?: number;
   /**
@@ -119,7 +119,7 @@ export function exportAnchor(path: string, { id }: Block): AsyncGenerator<Uint8A
   );
 }
 
-/** The chunks; `found` is told what they are of. */
+/** The chunks; `found` is called with the block that they are of. */
 async function* chunksOf(
   path: string,
   options: ExportOptions,

@@ -1,10 +1,10 @@
 /**
  * Following a store that another process writes: its head, block by block, with reverts.
  *
- * A look reads one committed state of the store. From the last block that the follower received it goes
- * down to where the chain of that state has the same block, tells that as a revert, and from there up to the
- * head, a part at a time. Nothing tells a reader that the file has changed, so the head is looked at every
- * few milliseconds: 10 µs, and none of the caller's business.
+ * Each poll reads one committed state of the store. From the last block that the follower received it goes
+ * down to the block that the chain of that state has as well, reports a revert to it, and from there goes up
+ * to the head, a part at a time. A reader is not notified of changes of the file, so the head is polled every
+ * few milliseconds, which takes 10 µs.
  */
 
 import type { Database } from "../store/database.ts";
@@ -16,31 +16,29 @@ import { type Access, blockOf } from "./stored.ts";
 /** What a follower receives: the events of the head, as `Runtime.events` gives them. */
 export type FollowEvent = Extract<RuntimeEvent, { kind: "commit" | "revert" | "lost" }>;
 
-/** Maximum number of blocks of one look. */
+/** Maximum number of blocks of one poll. */
 const PART = 256;
-/**
- * Blocks of which the follower remembers that it was told: reverts go no deeper while nobody retains them.
- */
+/** Maximum number of received blocks that a follower remembers, to find reverts to blocks not retained. */
 const REMEMBERED = 1 << 16;
 
-/** One follower: where it is. */
+/** The position of one follower. */
 export class Follower {
   readonly #access: Access;
   readonly #database: Database;
   /** Those it received, ascending without a gap; the last is where it is. */
-  #told: BlockName[];
+  #known: BlockName[];
 
   constructor(access: Access, database: Database, from: BlockName) {
     this.#access = access;
     this.#database = database;
-    this.#told = [from];
+    this.#known = [from];
   }
 
   /** What has happened since the last look, or a part of it; nothing: it is at the head. */
   look(): FollowEvent[] {
     const { readChain, readHead } = this.#access;
     const head = readHead(this.#database);
-    const at = this.#told.at(-1) as BlockName;
+    const at = this.#known.at(-1) as BlockName;
     if (head === null || head.id.toString("hex") === at.id) return [];
     const chainAt = (height: number): string | null =>
       height < head.base || height > head.height
@@ -52,28 +50,28 @@ export class Follower {
     if (common === undefined) {
       // All that it knows was pruned: how much lies between is known only upwards.
       events.push({ kind: "lost", height: null, block: null, count: Math.max(0, head.base - at.height - 1) });
-      this.#told = [];
+      this.#known = [];
     } else {
       if (common.id !== at.id) {
         events.push({ kind: "revert", height: common.height, block: common.id, reason: "call" });
       }
-      this.#told = [...this.#told.filter(({ height }) => height < common.height), common];
+      this.#known = [...this.#known.filter(({ height }) => height < common.height), common];
       next = common.height + 1;
     }
     for (const end = Math.min(head.height, next + PART - 1); next <= end; next++) {
       const made = blockOf(readChain(this.#database, next) as BlockRecord);
       const { id, height } = made;
       events.push({ kind: "commit", height, block: id, made });
-      this.#told.push({ id, height });
+      this.#known.push({ id, height });
     }
-    if (this.#told.length > REMEMBERED) this.#told = this.#told.slice(-REMEMBERED / 2);
+    if (this.#known.length > REMEMBERED) this.#known = this.#known.slice(-REMEMBERED / 2);
     return events;
   }
 
   /** The highest block that it received, or that is below, and that is on this chain. */
   #common(chainAt: (height: number) => string | null): BlockName | undefined {
-    for (const name of this.#told.toReversed()) if (chainAt(name.height) === name.id) return name;
-    let lowest = this.#told[0] as BlockName;
+    for (const name of this.#known.toReversed()) if (chainAt(name.height) === name.id) return name;
+    let lowest = this.#known[0] as BlockName;
     for (;;) {
       const record = this.#access.readBlock(this.#database, Buffer.from(lowest.id, "hex"));
       if (record === null || record.height === 0) return undefined;

@@ -38,11 +38,11 @@ function checkPin(pin: string | ImportPin): ImportPin {
 }
 
 /**
- * Begins, or goes on with, the import of a block into the store in the directory `path`, which is made if it
- * is not there. Which block, the id says, or other fields: of a root you trust, say. A height alone takes any
- * block of that height. Nobody else may write to it meanwhile. `exportBlock` has an example.
+ * Begins, or continues with, the import of a block into the store in the directory `path`, which is made if
+ * it is not there. Which block, the id says, or other fields: of a root you trust, say. A height alone takes
+ * any block of that height. Nobody else may write to it meanwhile. `exportBlock` has an example.
  *
- * With "rehash" the chunks are those of a portable export, and every hash is computed anew. If the version
+ * With "rehash" the chunks are those of a portable export, and every hash is computed again. If the version
  * that wrote it computes other hashes, the block gets another id, which `finish` returns, and nothing proves
  * that it is the same: compare the export with its manifest, or have it from somebody you trust.
  *
@@ -82,7 +82,7 @@ export async function openImport(
 
 /** Options of `openImport`. */
 export interface ImportOptions {
-  /** The export is portable, and hashes are computed anew: see `exportBlock`. Default false. */
+  /** The export is portable, and hashes are computed again: see `exportBlock`. Default false. */
   readonly rehash?: boolean;
 }
 
@@ -130,7 +130,7 @@ export class Importer {
 
   /**
    * The number of the chunk that is to come next; above 0 if an import of this block was interrupted. One
-   * with "rehash" begins anew, and does not write again what is there.
+   * with "rehash" starts again, and does not write again what is there.
    */
   get next(): number {
     return this.#incoming.next;
@@ -139,7 +139,7 @@ export class Importer {
   /**
    * Checks a chunk and keeps it. After a refusal the right one can be given. Chunk 0 may come at any time,
    * but for one with "rehash": the same again changes nothing, and that of another export of the block (to
-   * another base, or whole) begins anew with that.
+   * another base, or whole) starts again with that.
    *
    * @throws StoreError (CHUNK_REFUSED, STORE_FULL), UsageError (NOT_RETAINED: the base is not there,
    *   BAD_ARGUMENT)
@@ -200,7 +200,7 @@ export class Importer {
     return record;
   }
 
-  /** Gives the store free; what came is kept, and `openImport` goes on with it. */
+  /** Gives the store free; what came is kept, and `openImport` continues with it. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

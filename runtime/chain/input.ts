@@ -16,7 +16,7 @@ export interface ProduceOptions {
    */
   readonly rules?: RulesChange;
   /**
-   * What earlier runs of the block's batches told of dependencies: reports of `onBatch`, with the option
+   * Dependencies that earlier runs of the block's batches found: reports of `onBatch`, with the option
    * "dependencies". Saves executions where items conflict; never changes a result.
    */
   readonly hints?: readonly Hints[];

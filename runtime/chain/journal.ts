@@ -41,7 +41,7 @@ export class Journal implements RootHolder {
   readonly store: Store | null;
   /** Blocks that stand on those of the history that callers see. */
   readonly candidates: Candidates;
-  /** Told of what happens to them and to that history. */
+  /** Events of them and of that history. */
   readonly events: Events;
   readonly #engine: Engine;
   readonly #genesis: Genesis;
@@ -62,7 +62,8 @@ export class Journal implements RootHolder {
   #isSwept = false;
 
   /**
-   * `held` is what the store holds, and the log goes on from there; `genesis` is what its chain begins with.
+   * `held` is what the store holds, and the log continues from there; `genesis` is what its chain begins
+   * with.
    */
   constructor(
     engine: Engine,
@@ -190,7 +191,7 @@ export class Journal implements RootHolder {
     };
     const how = { engine: this.#engine, genesis: this.#genesis, signal, makeRoom };
     const made = await this.holding(stateOf(entry), () => recompute(how, entry, around));
-    if (made !== null) this.events.tell("recompute", entry.block, made);
+    if (made !== null) this.events.emit("recompute", entry.block, made);
   }
 
   /** Does something with the state of a block, which is made again if need be, and stays meanwhile. */
@@ -244,7 +245,7 @@ export class Journal implements RootHolder {
       await this.#engine.pool.alive.until(this.#send(changes, next));
       this.#show(changes, next);
       const milliseconds = this.#engine.latency.since(start, "write");
-      this.events.tell("write", next.head.block, { milliseconds });
+      this.events.emit("write", next.head.block, { milliseconds });
     } finally {
       this.#changing = null;
     }
@@ -257,9 +258,9 @@ export class Journal implements RootHolder {
       if (change.kind === "push") {
         const made = change.entry.block;
         this.candidates.committed(change.entry);
-        this.events.tell("commit", made, { made });
-      } else if (change.kind === "goTo") this.events.tell("revert", change.block, {});
-      else if (change.kind === "forget") this.events.tell("forget", change.block, {});
+        this.events.emit("commit", made, { made });
+      } else if (change.kind === "goTo") this.events.emit("revert", change.block, {});
+      else if (change.kind === "forget") this.events.emit("forget", change.block, {});
     }
     if (changes.some(({ kind }) => kind === "forget")) this.candidates.retire();
   }
@@ -301,7 +302,7 @@ export class Journal implements RootHolder {
 
   /**
    * Frees what no root reaches; what that was, null without a store. Waits for a sweep in progress, and with
-   * a log makes a checkpoint, for what it has forgotten is in the store until then.
+   * a log makes a checkpoint, because the blocks that it has forgotten are in the store until then.
    */
   async sweep(): Promise<Written | null> {
     await this.checkpoint();
@@ -377,7 +378,7 @@ export class Journal implements RootHolder {
         let step = await store.sweep(sweep, SWEEP_SLICE);
         while (step === "going") step = await store.sweep(sweep, SWEEP_SLICE);
         if (step !== "ended") {
-          this.events.tell("sweep", null, { objects: step.objects, bytes: step.bytes });
+          this.events.emit("sweep", null, { objects: step.objects, bytes: step.bytes });
           return step;
         }
         if (!force) return null;

@@ -14,8 +14,8 @@ export type { Damage, LoggedBlock, Verification, VerifiedBlock } from "../store/
 const ATTEMPTS_LIMIT = 20;
 
 /**
- * Walks everything that the retained blocks of a store reach and hashes it anew, newest block first, then its
- * archive, and goes on behind what is damaged. Does not hinder a writer.
+ * Walks everything that the retained blocks of a store reach and hashes it again, newest block first, then
+ * its archive, and continues behind what is damaged. Does not hinder a writer.
  *
  * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_VERSION, STORE_CORRUPT)
  * @example
@@ -39,7 +39,7 @@ export async function verifyStore(path: string): Promise<Verification> {
 /**
  * Forgets the blocks of a store that are damaged; where it stood at one, or nothing says where, the newest
  * intact block becomes its head. Of its log of inputs what lies behind a damage is dropped, or behind a
- * revert to a block that is damaged, and all of it if the block that it goes on from is: `verifyStore` says
+ * revert to a block that is damaged, and all of it if the block that it continues from is: `verifyStore` says
  * which blocks these are. Nobody may write to it meanwhile.
  *
  * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_LOCKED, STORE_VERSION, STORE_READ_ONLY,
@@ -188,7 +188,8 @@ function withDropped(path: string, places: readonly LogPlace[], saved: Verificat
   const known = new Set(saved.blocks.filter(({ intact }) => intact).map(({ id }) => id));
   const logged: LoggedBlock[] = [];
   let reason: Damage["reason"] | null = null;
-  // A log that began anew where it stood has two places of one position; the same place may be found twice.
+  // A log that started again where it stood has two places of one position; the same place may be found
+  // twice.
   let newest = 0;
   for (const place of places) {
     if (place.position < newest) break;

@@ -158,7 +158,7 @@ export class Maker {
     const commit = (run: BlockRun): T => {
       const entry = makeBlock(heap, genesis.id, run, height, id, gasLimit);
       const milliseconds = latency.since(start, "run");
-      this.#journal.events.tell("run", entry.block, { milliseconds });
+      this.#journal.events.emit("run", entry.block, { milliseconds });
       return keep(entry, run.reports(entry.block));
     };
     const signal = own === null ? this.#closing : AbortSignal.any([own, this.#closing]);
@@ -239,7 +239,7 @@ function checkParent({ block }: Retained, expected: Block): void {
     "STALE",
     `candidate ${block.id} of height ${block.height} stands on ${block.parent}, and not on ` +
       `${expected.id} of height ${expected.height}, on which it is to be ` +
-      "committed. Go there first, or execute it anew",
+      "committed. Go there first, or execute it again",
     { candidate: block.id, parent: block.parent, expected: expected.id },
   );
 }

@@ -1,4 +1,4 @@
-/** Opening a runtime: a new one runs the root to block 0, one with a store goes on where it stood. */
+/** Opening a runtime: a new one runs the root to block 0, one with a store continues where it stood. */
 
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -304,7 +304,7 @@ async function copyToStore(engine: Engine, history: History, place: StoreSetting
 
 /**
  * Writes a history into a store that has no head, block by block, with the states that are there: a store
- * without a head is empty to whoever opens it, so it gets one last. Blocks that are there are left over from
+ * without a head counts as empty, so it gets its head last. Blocks that are there are left over from
  * a copy that was killed. What the store holds then has entries of its own, for other states lie in it.
  */
 async function copyHistory(engine: Engine, history: History, store: Store): Promise<Held> {

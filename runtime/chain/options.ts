@@ -106,17 +106,17 @@ export interface RuntimeOptions {
    * throws, the promise is rejected with that, and the block is not made.
    */
   readonly onBatch?: (report: BatchReport) => void;
-  /** Whether reports tell from which items each item has read, for hints. Default false. */
+  /** Whether reports have the items from which each item has read, for hints. Default false. */
   readonly dependencies?: boolean;
   /**
-   * Directory where the blocks are kept, or how: see StoreOptions. A runtime that finds blocks there goes on
-   * from them. Default: none, blocks live in memory.
+   * Directory where the blocks are kept, or how: see StoreOptions. A runtime that finds blocks there
+   * continues from them. Default: none, blocks live in memory.
    */
   readonly store?: string | StoreOptions;
   /**
-   * "checkpoint": gives up the blocks of a store that its log of inputs has and it has not, and goes on from
-   * its last checkpoint. For a log that is damaged, or that this build cannot run again (STORE_DIVERGED).
-   * Default: "log", those blocks are run again.
+   * "checkpoint": gives up the blocks of a store that its log of inputs has and it has not, and continues
+   * from its last checkpoint. For a log that is damaged, or that this build cannot run again
+   * (STORE_DIVERGED). Default: "log", those blocks are run again.
    */
   readonly recover?: "log" | "checkpoint";
   /**
@@ -143,7 +143,7 @@ export interface DebugOptions {
   readonly paranoid?: boolean;
   /** URL of a module that is called between the steps of batches in parallel (batch/steps.ts). */
   readonly steps?: string;
-  /** Whether reports of batches tell how the time of the threads is split. Default false. */
+  /** Whether reports of batches have the time of the threads by phase. Default false. */
   readonly timing?: boolean;
   /** How many records `timeline` holds, 80 bytes each; later ones are left out. Default 0: none. */
   readonly timelineRecords?: number;

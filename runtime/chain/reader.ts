@@ -185,7 +185,7 @@ export class Reader extends Chain {
   }
 
   /**
-   * What becomes of the head of the store, as whoever writes it commits: the same events as those of
+   * Changes of the store's head, as its writer commits them: the same events as those of
    * `Runtime`. It begins behind the block `from`, and ends when the reader is closed. After a restart, give
    * the last block that you received: where that was reverted meanwhile, the first event says to which
    * block; where it was pruned with all that leads to the head, how many blocks are lost.

@@ -1,9 +1,9 @@
 /**
  * States of a store's blocks that are made for those who look at them: the nearest state below that is stored
  * is copied through a reader into a directory of its own, a runtime in memory begins from the copy, and the
- * blocks above run again in it. So that works beside whoever writes to the store, and nothing can come back.
+ * blocks above run again in it. So it works while another process writes to the store, and cannot change it.
  *
- * A runtime that begins from a block names its blocks anew; what is equal is their roots, which is checked.
+ * A runtime that begins from a block names its blocks again; what is equal is their roots, which is checked.
  */
 
 import { mkdtemp, rm } from "node:fs/promises";

@@ -3,9 +3,9 @@
  * not.
  *
  * A block is a function of its parent and of what the log keeps, and its id covers what comes out. So either
- * the same blocks are there as before, or nothing is built on what differs. Whoever is killed meanwhile
- * begins again, behind a checkpoint that was made on the way, if there was one: that releases the frames up
- * to the last that had been made again, and no more.
+ * the same blocks are there as before, or nothing is built on what differs. A process that is killed
+ * meanwhile begins again, behind a checkpoint that was made on the way, if there was one: that releases the
+ * frames up to the last that had been made again, and no more.
  */
 
 import { InputLog, type LogMark } from "../store/log.ts";
@@ -90,7 +90,7 @@ export const NOTHING: StoreChange = {
 
 /**
  * Makes the changes of a frame again, which ends at `end`. A block that is to be forgotten or pinned may be
- * gone already, by a repair; not one that is gone to, for there a repair ends the log.
+ * gone already, by a repair; not one that is gone to, because there a repair ends the log.
  */
 async function replay(
   engine: Engine,

@@ -2,10 +2,10 @@
  * Reports of batches, each to the block that it belongs to.
  *
  * A block that runs has a number, which goes with its job and with those that descend from it
- * (worker/board.ts). Reports that come while it runs wait for its end, when its id is known; so they are told
- * before its promise resolves, and blocks that run side by side do not mix theirs. A batch that runs in
- * advance, when its block has ended, is told at once, under the name of that block as long as it is
- * remembered.
+ * (worker/board.ts). Reports that arrive while it runs are held until its end, when its id is known; so they
+ * are delivered before its promise resolves, and blocks that run side by side do not mix theirs. The report
+ * of a batch in speculative work, whose block has ended, is delivered at once, under the name of that block
+ * while it is remembered.
  */
 
 import type { Touched } from "../batch/accesses.ts";
@@ -13,7 +13,7 @@ import type { BatchReport, BlockOfBatch, UnplacedReport } from "../batch/evidenc
 import type { Reported } from "../record/raw.ts";
 import type { Events } from "./events.ts";
 
-/** So many blocks that have ended are remembered. */
+/** Maximum number of ended blocks that are remembered. */
 const REMEMBERED = 256;
 const LAST_NUMBER = 0x7fffffff;
 
@@ -36,10 +36,10 @@ export class Reports {
   readonly #always: boolean;
   #watching = 0;
   #last = 0;
-  /** What `onBatch` has thrown of a batch in advance, for the next block to say. */
+  /** An error that `onBatch` threw for a batch in speculative work; the next block throws it. */
   #thrown: { readonly error: unknown } | null = null;
 
-  /** `always`: reports are wanted whoever listens. `wanted` is shared with the threads. */
+  /** `always`: reports are wanted even without a listener. `wanted` is shared with the threads. */
   constructor(onBatch: ((report: BatchReport) => void) | undefined, always: boolean, wanted: Int32Array) {
     this.#onBatch = onBatch;
     this.#always = always || onBatch !== undefined;
@@ -68,15 +68,15 @@ export class Reports {
       return;
     }
     try {
-      this.#tell(report, run);
+      this.#report(report, run);
     } catch (error) {
       this.#thrown ??= { error };
     }
   }
 
   /**
-   * The block has ended, null: without a block. Tells its reports and returns them; throws what `onBatch`
-   * throws, also of a batch in advance.
+   * The block has ended, null: without a block. Delivers its reports and returns them; throws what `onBatch`
+   * throws, also for a batch in speculative work.
    */
   end(number: number, id: string | null): readonly Reported[] {
     const run = this.#runs.get(number);
@@ -89,14 +89,14 @@ export class Reports {
     const thrown = this.#thrown;
     this.#thrown = null;
     if (thrown !== null) throw thrown.error;
-    return reports.map(({ report, touched }) => ({ report: this.#tell(report, run), touched }));
+    return reports.map(({ report, touched }) => ({ report: this.#report(report, run), touched }));
   }
 
-  #tell(unplaced: UnplacedReport, run: Run | undefined): BatchReport {
+  #report(unplaced: UnplacedReport, run: Run | undefined): BatchReport {
     const block = run?.block ?? null;
     const report: BatchReport = { ...unplaced, block };
     const name = block === null || block.id === null ? null : { id: block.id, height: block.height };
-    run?.events?.tell("batch", name, { report });
+    run?.events?.emit("batch", name, { report });
     this.#onBatch?.(report);
     return report;
   }

@@ -81,8 +81,8 @@ export class Runtime extends Chain {
 
   /**
    * Admits the programs, starts the workers and runs the root to its first SNAPSHOT, which is block 0. With a
-   * store that holds blocks of the same genesis it goes on from them instead, and reads of the states what is
-   * needed when it is.
+   * store that holds blocks of the same genesis it continues from them instead, and reads of the states what
+   * is needed when it is.
    *
    * @throws UsageError (BAD_OPTION, NO_ENTRY, QUOTA), AdmissionError (E_BAD_PROGRAM), BlockFault, StoreError
    *   (STORE_LOCKED, STORE_GENESIS, STORE_VERSION, STORE_CORRUPT, STORE_READ_ONLY, STORE_FULL)
@@ -240,7 +240,7 @@ export class Runtime extends Chain {
       const freed = await this.#journal.sweep();
       if (freed === null) await this.#engine.collect();
       const pruned = { blocks: over.length, objects: freed?.objects ?? 0, bytes: freed?.bytes ?? 0 };
-      this.#journal.events.tell("prune", this.head, pruned);
+      this.#journal.events.emit("prune", this.head, pruned);
       return pruned;
     });
   }
@@ -302,8 +302,8 @@ export class Runtime extends Chain {
 
   /**
    * What happens from now on, as EventFields lists it: to blocks, candidates, store, heap and threads. Ends
-   * when the runtime is closed. Nobody waits for the reader, who may be late by 10,000 events; then the
-   * oldest are left out, and an event says how many.
+   * when the runtime is closed. The runtime does not wait for the reader, which may be late by 10,000 events;
+   * then the oldest are left out, and an event says how many.
    *
    * @example
    * ```ts
@@ -340,7 +340,7 @@ export class Runtime extends Chain {
 
   /**
    * Runs an entry of the process at `path` as it is at the end of a block, beside the blocks in progress, and
-   * keeps nothing of it: a view. guest/README.md tells where its input and output are.
+   * drops its changes: a view. guest/README.md says where its input and output are.
    *
    * @throws UsageError (NOT_RETAINED, NO_PROCESS, NO_ENTRY, NO_VIEWS, RANGE, CANCELLED, CLOSED, BAD_…),
    *   LimitError (TOO_MANY_VIEWS, VIEW_INTERRUPTED, HEAP_FULL, HOST_MEMORY, WORKERS_DIED), StoreError

@@ -117,13 +117,13 @@ function outside(scratch: Scratch, { address, length }: ByteRange): ByteRange[] 
   return [{ address, length }];
 }
 
-/** Those of whose functions or globals the events tell. */
+/** The programs whose functions or globals occur in the events. */
 function programsToExplain(events: readonly RawEvent[]): Set<string> {
-  const told = eachWithProgram(events).filter(
+  const named = eachWithProgram(events).filter(
     ({ event }) =>
       ("stack" in event && event.stack.length > 0) || (event.what === "item" && event.lost.length > 0),
   );
-  return new Set(told.map(({ program }) => program));
+  return new Set(named.map(({ program }) => program));
 }
 
 /** Each event with the hash of the program that was running. */

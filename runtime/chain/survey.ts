@@ -34,7 +34,7 @@ export interface Cells {
 export interface Surveyed {
   readonly number: number;
   readonly change: Change;
-  /** Null: its record cannot be read, for the reason in `damage`. */
+  /** Null: its record cannot be read; `damage` has the reason. */
   readonly view: Omit<ProcessView, "children"> | null;
   readonly damage: string | null;
   /** Pages of its own memory, and children, that differ. */

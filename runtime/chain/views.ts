@@ -94,22 +94,22 @@ export class Views {
     this.#journal = journal;
   }
 
-  /** Runs a view of a block, by its rules; its state is kept as long as that takes. Tells of it. */
+  /** Runs a view of a block, by its rules, keeps its state for that time, and emits the event "view". */
   async run(block: Retained, { request, gas, signal }: Call): Promise<View> {
     const { path, entry } = request;
     const start = performance.now();
-    const tell = (end: Pick<EventFields["view"], "status" | "gasUsed" | "error">): void =>
-      this.#journal.events.tell("view", block.block, {
+    const emit = (end: Pick<EventFields["view"], "status" | "gasUsed" | "error">): void =>
+      this.#journal.events.emit("view", block.block, {
         ...{ path, entry, ...end },
         milliseconds: performance.now() - start,
       });
     try {
       const run = (): Promise<View> => this.#run(block, request, gas, signal);
       const view = await this.#journal.withState(block, signal, run);
-      tell({ status: view.status, gasUsed: view.gasUsed, error: null });
+      emit({ status: view.status, gasUsed: view.gasUsed, error: null });
       return view;
     } catch (error) {
-      tell({ status: "rejected", gasUsed: 0, error: (error as StillpointError).code ?? "UNKNOWN" });
+      emit({ status: "rejected", gasUsed: 0, error: (error as StillpointError).code ?? "UNKNOWN" });
       throw error;
     }
   }

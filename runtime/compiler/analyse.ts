@@ -24,7 +24,7 @@ export function sourcesIn(base: string): Sources {
 }
 
 /**
- * Analyses, and tells which files were read.
+ * Analyses, and returns which files were read.
  *
  * @throws UsageError E_GUEST_COMPILE
  */

@@ -23,7 +23,7 @@ const HASH_BYTES = 32;
 export interface Key {
   /** All that what is made depends on, besides the contents of files. */
   readonly what: readonly string[];
-  /** What else tells one request from another. */
+  /** Everything else that distinguishes one request from another. */
   readonly where: readonly string[];
   /** The content of a file, null: there is none. */
   readonly read: (path: string) => Promise<string | null>;

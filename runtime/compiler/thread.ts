@@ -15,7 +15,8 @@ const FILE = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
 
 /** The thread, and what takes its answer; null: none has been started, or the last one is gone. */
 let worker: Worker | null = null;
-let told: { readonly answer: (answer: Answer) => void; readonly fail: (why: string) => void } | null = null;
+/** The task that runs. */
+let waiting: { answer(answer: Answer): void; fail(why: string): void } | null = null;
 let queue: Promise<unknown> = Promise.resolve();
 
 /**
@@ -36,7 +37,7 @@ async function run<T extends Task>(task: T, timeoutMs: number): Promise<Made[T["
   let timer: NodeJS.Timeout | undefined;
   try {
     const answer = await new Promise<Answer>((resolve, reject) => {
-      told = { answer: resolve, fail: (why) => reject(failure(task, why)) };
+      waiting = { answer: resolve, fail: (why) => reject(failure(task, why)) };
       timer = setTimeout(() => lose(thread, tooLong(timeoutMs)), timeoutMs);
       thread.postMessage(task);
     });
@@ -45,34 +46,34 @@ async function run<T extends Task>(task: T, timeoutMs: number): Promise<Made[T["
     throw new UsageError(code, message, facts);
   } finally {
     clearTimeout(timer);
-    told = null;
+    waiting = null;
     thread.unref();
   }
 }
 
 function start(): Worker {
-  // What asc prints when it crashes is nobody's.
+  // The output of asc when it crashes is dropped.
   const thread = new Worker(new URL(FILE, import.meta.url), {
     env: threadEnvironment(),
     stdout: true,
     stderr: true,
   });
-  thread.on("message", (answer: Answer) => told?.answer(answer));
+  thread.on("message", (answer: Answer) => waiting?.answer(answer));
   thread.on("error", (error: Error) => lose(thread, `the compiler failed: ${error.message}`));
   thread.on("exit", () => lose(thread, CRASHED));
   return thread;
 }
 
-/** The thread is done with, if it was not before. */
+/** Ends the thread, if it is still the current one, and fails its task. */
 function lose(thread: Worker, why: string): void {
   if (worker !== thread) return;
   worker = null;
   void thread.terminate();
-  told?.fail(why);
+  waiting?.fail(why);
 }
 
 const CRASHED =
-  "the compiler crashed, as it does on expressions that are nested too deep or too long: divide them";
+  "the compiler crashed, as it does on expressions that are nested too deep or are too long: split them";
 
 function tooLong(timeoutMs: number): string {
   return (

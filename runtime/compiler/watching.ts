@@ -1,7 +1,7 @@
 /**
  * What a guest is made of, for those who watch: the command line, and test runners. `node --test --watch`
  * runs a test again when a module that it imports changes, and a guest's source is none; so its process is
- * told by the message with which Node's own modules tell it.
+ * sent the message with which Node's own modules report files.
  */
 
 import { existsSync, readFileSync } from "node:fs";

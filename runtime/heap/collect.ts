@@ -3,8 +3,8 @@
  *
  * Mark and sweep over the whole heap, by one thread, while no other thread runs a job. Roots are given as a
  * BLOB of references. Every reference that is not under a root is invalid afterwards: the generation grows,
- * and whoever remembers references (slots, allocation regions) forgets them when it sees that, but for those
- * that the marks still show. Who names a stub whose object is here by now names the object afterwards.
+ * and code that remembers references (slots, allocation regions) forgets them when it sees that, except for
+ * those that the marks still show. Who names a stub whose object is here by now names the object afterwards.
  *
  * Where memory is short it goes the other way as well: pages that lie in a store become stubs again. A stub
  * takes a unit, a page 65: the first page that goes becomes a stub where it lies, and the rest of it is room

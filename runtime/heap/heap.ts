@@ -25,9 +25,9 @@
  *
  * Chunk 0 is not used, so that no object has reference 0.
  *
- * What lies in a store and was not needed so far is a stub, which knows no more than its hash. Whoever looks
+ * An object that is in a store and was not needed so far is a stub, which holds only its hash. A read
  * at an object's payload goes through `resolve`, which brings the object in (`payload` and `length` do it
- * themselves); whoever passes references on need not care.
+ * themselves); code that only passes references on need not care.
  */
 
 import { assert, LimitError, StoreError } from "../errors.ts";
@@ -160,7 +160,7 @@ export class Heap {
   readonly control: Int32Array;
   readonly marks: Uint8Array;
   /**
-   * Grows with every collection; whoever remembers references outside the roots must forget them when it
+   * Grows with every collection; code that remembers references outside the roots must forget them when it
    * changes.
    */
   generation: number;

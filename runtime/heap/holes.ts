@@ -3,7 +3,7 @@
 import { HEADER_REFERENCES, type Heap, OBJECT_UNITS_LIMIT, type Ref } from "./heap.ts";
 import { clearHoles, giveHole, KIND_FREE, UNIT_WORDS } from "./space.ts";
 
-/** All holes anew. Nobody else allocates meanwhile. */
+/** All holes again. Nobody else allocates meanwhile. */
 export class Holes {
   readonly #heap: Heap;
 

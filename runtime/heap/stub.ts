@@ -93,7 +93,7 @@ export class RequestLoader implements Loader {
   readonly #patienceMs: number;
   #cursor = 0;
 
-  /** The main thread must give up some time: only its event loop can find out that a thread died. */
+  /** The main thread must yield now and then: only its event loop notices that a thread died. */
   constructor(heap: Heap, isMain: boolean) {
     this.#heap = heap;
     this.#words = new Int32Array(heap.words.buffer, 0, heap.words.length);
@@ -106,7 +106,7 @@ export class RequestLoader implements Loader {
     for (let waitedMs = 0; ; waitedMs += ASK_AGAIN_MS) {
       const target = Atomics.load(words, at);
       if (target >= STUB_FAILED) {
-        // Who asks later tries again.
+        // A later request tries again.
         Atomics.compareExchange(words, at, target, 0);
         throw loadError(target, hashHexOf(this.#heap, stub), this.#heap);
       }
@@ -205,7 +205,7 @@ export function pauseLoader(control: Int32Array): void {
   while (Atomics.load(control, LOADER_STATE) === LOADER_BUSY) {
     Atomics.wait(control, LOADER_STATE, LOADER_BUSY, 10);
   }
-  // Requests name references that may be gone afterwards; who waits asks again.
+  // Requests name references that may be gone afterwards; a waiting thread asks again.
   control.fill(0, CONTROL_REQUEST_LIST, CONTROL_REQUEST_LIST + REQUESTS_LIMIT);
 }
 

@@ -27,7 +27,7 @@ export interface CheckOptions {
   readonly openRequests?: number;
 }
 
-/** A request that is refused: `status` is that of HTTP. The text goes to whoever asked. */
+/** A request that is refused: `status` is that of HTTP. The text is sent to the client. */
 export class RequestError extends StillpointError {
   readonly status: number;
 

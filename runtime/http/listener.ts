@@ -23,7 +23,7 @@ export interface Asked {
   readonly query: URLSearchParams;
   /** The body of a POST, as JSON. */
   readonly body: unknown;
-  /** Is aborted when whoever asked has gone, or the listener waits no longer. */
+  /** Is aborted when the client has gone, or the listener waits no longer. */
   readonly signal: AbortSignal;
 }
 
@@ -149,7 +149,7 @@ export class Listener {
     let origin: string | null = null;
     const left = new AbortController();
     // Also when the connection breaks before all is sent.
-    response.once("close", () => left.abort(new Error("whoever asked has gone")));
+    response.once("close", () => left.abort(new Error("the client closed the connection")));
     try {
       origin = this.#checks.checkSource(request);
       this.#checks.enter();

@@ -75,7 +75,7 @@ export class SharedCaptures implements Captures {
   }
 }
 
-/** Helps whoever captures pages now, as long as there are any. */
+/** Helps a thread that captures pages now, as long as there are any. */
 export function hashCaptured(heap: Heap): void {
   const { control } = heap;
   for (let spins = 0, naps = 0; naps < NAPS && Atomics.load(control, CAPTURES_OWNER) !== 0; ) {

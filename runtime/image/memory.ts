@@ -1,5 +1,5 @@
 /**
- * The memory of an image: a table of pages. An all-zero page is absent, whoever writes it: equal bytes, equal
+ * The memory of an image: a table of pages. An all-zero page is always absent: equal bytes, equal
  * root.
  *
  * MemoryEdit changes an image that no instance holds; a running process writes into its slot instead

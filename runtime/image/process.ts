@@ -30,7 +30,7 @@
  *
  * Gas never comes back by falling back or copying: what runnable descendants hold is void then. Nobody visits
  * them for that (`voidGas`). The process begins an epoch, and a child that was written in an earlier one has
- * no gas inside: whoever reads a child reads it with `childOf`.
+ * no gas inside: read a child with `childOf`.
  */
 
 import { FAULT_NONE, STATUS_FRESH, STATUS_RUNNABLE } from "../../syscalls/abi.ts";

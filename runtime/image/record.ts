@@ -1,6 +1,6 @@
 /**
  * What is hashed of a process, defined once: image/hash.ts hashes it, runtime/proof writes and checks it,
- * chain/diff.ts compares it. Imports nothing, for the verifier runs in browsers as well.
+ * chain/diff.ts compares it. Imports nothing, because the verifier runs in browsers as well.
  *
  *   process   SHA-256(HASH_PROCESS, HASH_VERSION, 0, 0, the fields in the order below, little-endian)
  *   node      SHA-256(HASH_NODE, HASH_VERSION, 0, 0, u32 bitmap of present children, their hashes)

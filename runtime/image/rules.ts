@@ -41,7 +41,7 @@ export interface Rules {
 }
 
 /**
- * Rules as bytes. Their SHA-256 is the hash of rules that a header names: whoever has an id and these bytes
+ * Rules as bytes. Their SHA-256 is the hash of rules that a header names: a client with an id and these bytes
  * knows them.
  */
 export function encodeRules(rules: Rules): Uint8Array {

@@ -354,7 +354,7 @@ export class Activation {
     return COST_CALL + this.#heap.length(this.start.continuation) * COST_STACK_BYTE;
   }
 
-  /** The stack is back where the process was suspended: it goes on with real gas and the given argument. */
+  /** The stack is back where the process was suspended: it continues with real gas and the given argument. */
   continued(argumentLow: number, argumentHigh: number): void {
     stopUnwindOrRewind(this.slot);
     this.rewinding = false;

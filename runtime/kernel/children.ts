@@ -72,7 +72,7 @@ export class Children {
       if (counting) work.childNumbers++;
       const before = this.before(number);
       child = new Child(number, before === null ? null : childOf(this.#gasEpoch, before));
-      // One whose gas is void is written anew, so that it has the hash that a call tells.
+      // One whose gas is void is written again, so that it has the hash that a call returns.
       child.changed = child.process !== before;
       if (before !== null) this.#touched.set(number, child);
     }

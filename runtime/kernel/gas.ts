@@ -30,7 +30,7 @@ export let COST_PROGRAM_SEARCH = 2_000;
 export let COST_CLONE = 20_000;
 /** START and BATCH: an instance may have to be made. */
 export let COST_START = 25_000;
-/** Besides, per page that is present in the child's image: it may have to be brought into the instance. */
+/** In addition, per page that is present in the child's image: it may have to be loaded into the instance. */
 export let COST_START_PAGE = 576;
 /** And per element of its program's tables and of what fills them. */
 export let COST_START_ELEMENT = 32;
@@ -54,7 +54,7 @@ export let COST_ITEM_BYTE = 4;
  * to be compared, and put back.
  */
 export let COST_PAGE_TOUCH = PAGE_TOUCH_GAS;
-/** OUTCOMES, for each item that is told of. */
+/** OUTCOMES, for each item that is written. */
 export let COST_OUTCOME = 16;
 /**
  * What a call makes in the heap, per unit of 64 bytes: a page is 65 units, a node of a table 1 to 19. So gas
@@ -90,8 +90,8 @@ export let COST_ACCUMULATE = 500;
  */
 export let COST_PAGE_CHANGED = 16_384;
 /**
- * A node of a table above such a page, or above a child that changed: it is made anew, and hashed. As much as
- * the largest takes of the heap, 19 units.
+ * A node of a table above such a page, or above a child that changed: it is made again, and hashed. As much
+ * as the largest takes of the heap, 19 units.
  */
 export let COST_NODE = 2_432;
 /**

@@ -1,4 +1,7 @@
-/** What the kernel asks of whoever spreads activations over threads (worker/). It cannot change a result. */
+/**
+ * What the kernel asks of the code that spreads activations over threads (worker/). It cannot change a
+ * result.
+ */
 
 import type { Ref } from "../heap/heap.ts";
 

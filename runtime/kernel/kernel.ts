@@ -51,7 +51,7 @@ interface Run {
   readonly budget: number;
   readonly depth: number;
   readonly place: number;
-  /** Of a block, for the root that stands in SNAPSHOT. */
+  /** Of a block, for a root that is suspended in SNAPSHOT. */
   readonly metadata: Uint8Array | null;
   /** What started it, in an item. */
   readonly within: Within | null;

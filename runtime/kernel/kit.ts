@@ -1,7 +1,7 @@
 /**
  * Kits: rules as threads know them. A kit is a BLOB, JSON in UTF-8, whose reference names the rules in a job;
  * it lists what a thread needs to make instances of the programs. The references in it are kept alive by
- * whoever made it (chain/rulebook.ts).
+ * the code that made it (chain/rulebook.ts).
  */
 
 import type { Heap, Ref } from "../heap/heap.ts";

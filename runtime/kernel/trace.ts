@@ -56,13 +56,13 @@ export interface Frame {
   /** Where the instruction stands in the program, in bytes; that of a call, but for the first frame. */
   readonly offset: number;
   /**
-   * Where its source stands, if this process has compiled the program or was told (`addSources`); of an abort
-   * the place that it names itself.
+   * Its position in the source, if this process has compiled the program or has its files (`addSources`); of
+   * an abort the place that it names itself.
    */
   readonly source: Place | null;
   /**
    * Of library code that the optimiser has put into a function of the author's: where that function was, as
-   * far as its instructions tell.
+   * far as its instructions show.
    */
   readonly callSite?: Place;
 }
@@ -154,7 +154,9 @@ export interface TracedProgram {
   readonly entries: readonly string[];
 }
 
-/** What a kernel tells of, as it happens: activations nest, and what an exception ends has no `end`. */
+/**
+ * Receives a kernel's events as they happen: activations nest, and one that an exception ends has no `end`.
+ */
 export interface Tracer {
   /** The activation that begins next is of a child of the current one, until `ascend`. */
   descend(child: number): void;
@@ -168,7 +170,7 @@ export interface Tracer {
   grow(result: number, gas: number): void;
   /** An item of the running batch begins, in the loop. */
   beginItem(): void;
-  /** An item of the running batch has ended; `effects` tells what it changed, if asked at once. */
+  /** An item of the running batch has ended; `effects` returns what it changed, if called at once. */
   item(item: number, fault: number, gasUsed: number, effects: Effects): void;
 }
 
@@ -188,7 +190,7 @@ export class BlockTracer implements Tracer {
   #stack: readonly RawFrame[] = [];
   #reason = NO_REASON;
 
-  /** The events so far; what comes is collected anew. */
+  /** The events so far; what comes is collected again. */
   take(): readonly RawEvent[] {
     this.#framesLeft = TRACE_FRAMES_LIMIT;
     this.#linesLeft = LINES_LIMIT;

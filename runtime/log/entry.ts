@@ -10,7 +10,8 @@
  * in hints, which change no result.
  *
  * A term is the time in which one writer appends. It begins with an entry that is no block: height and id are
- * those of the block on which it goes on. In a log heights never fall, and each block follows the one before.
+ * those of the block on which it continues. In a log heights never fall, and each block follows the one
+ * before.
  */
 
 import { BadBytes, ByteReader, ByteWriter } from "../image/bytes.ts";
@@ -32,7 +33,7 @@ interface Common {
   readonly term: number;
   /** Whose term it is. */
   readonly writer: string;
-  /** Of the block, or of the one on which a term goes on. */
+  /** Of the block, or of the one on which a term continues. */
   readonly height: number;
   /** Its id, in hex. */
   readonly id: string;
@@ -55,7 +56,7 @@ export interface BlockEntry extends Common, RetainedInput {
 /** An entry of a log: a block, or the beginning of a term. */
 export type LogEntry = TermEntry | BlockEntry;
 
-/** Height of the first block that is in a log whose oldest entry this is: a term goes on above its own. */
+/** Height of the first block that is in a log whose oldest entry this is: a term continues above its own. */
 export function lowestHeight({ kind, height }: LogEntry): number {
   return kind === "term" ? height + 1 : height;
 }
@@ -99,7 +100,7 @@ export function decodeEntry(bytes: Uint8Array, number: number): LogEntry {
     const reason = error instanceof Error ? error.message : String(error);
     throw new LogError(
       "LOG_CORRUPT",
-      `entry ${number} of the log cannot be read: it has ${reason}. Whoever wrote it has another version, ` +
+      `entry ${number} of the log cannot be read: it has ${reason}. Its writer has another version, ` +
         "or the log is damaged: restore it, or begin another",
       { entry: number, reason },
     );

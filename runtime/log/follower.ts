@@ -1,6 +1,6 @@
 /**
  * One who follows: makes each block of the log again, and commits it if it is the same. It reads, stands by,
- * and checks; when the writer is gone, it goes on in its place.
+ * and checks; when the writer is gone, it continues in its place.
  */
 
 import type { App, Produced } from "../app/index.ts";
@@ -17,9 +17,9 @@ import { type Divergence, take } from "./take.ts";
 
 /** Options of `follow`. */
 export interface FollowOptions {
-  /** Told of each block that is committed here, and of how many entries of the log are still to be taken. */
+  /** Called with each block that is committed here, and the number of entries of the log that remain. */
   readonly onBlock?: (block: Block, lag: number) => void;
-  /** Told when a block differs; the follower stops at the last block that is the same. */
+  /** Called when a block differs; the follower stops at the last block that is the same. */
   readonly onDivergence?: (found: FoundDivergence) => void;
   /**
    * Directory of the writer's store, if it can be read: then the bytes that differ are found, if the state of
@@ -52,7 +52,7 @@ export interface FollowerMetrics {
 
 /** Follows a log. */
 export class Follower<Arguments extends unknown[] = unknown[], Result = unknown> {
-  /** Resolves when it was stopped; rejects with why it could not go on, as LOG_DIVERGED. */
+  /** Resolves when it was stopped; rejects with why it could not continue, as LOG_DIVERGED. */
   readonly done: Promise<void>;
   readonly #replica: Replica<unknown[], unknown>;
   readonly #log: BlockLog;
@@ -67,7 +67,7 @@ export class Follower<Arguments extends unknown[] = unknown[], Result = unknown>
     this.#log = log;
     this.#options = options;
     this.done = this.#run();
-    this.done.catch(() => undefined); // whoever does not wait for it sees it in the metrics
+    this.done.catch(() => undefined); // callers that do not await it see the failure in the metrics
   }
 
   /** What makes the blocks. Reads, views, proofs and forks are free; blocks are the log's. */
@@ -85,11 +85,11 @@ export class Follower<Arguments extends unknown[] = unknown[], Result = unknown>
         this.#blocks++;
         const { onBlock } = this.#options;
         if (onBlock === undefined) continue;
-        // Whoever is behind knows the end; one who is not asks, and goes on if nobody answers.
+        // A follower that is behind knows the end; another one asks, and continues without an answer.
         if (next.number >= end) end = await this.#log.end().catch(() => next.number);
         onBlock(block, end - next.number);
       } catch (error) {
-        await this.#tell(error, next.entry as BlockEntry);
+        await this.#report(error, next.entry as BlockEntry);
         throw error;
       }
     }
@@ -104,7 +104,7 @@ export class Follower<Arguments extends unknown[] = unknown[], Result = unknown>
     return lowest <= height + 1 ? Math.max(lowest, Math.min(height, last.entry.height)) : height + 1;
   }
 
-  async #tell(error: unknown, entry: BlockEntry): Promise<void> {
+  async #report(error: unknown, entry: BlockEntry): Promise<void> {
     if (!(error instanceof LogError) || error.code !== "LOG_DIVERGED") return;
     const { height, logged, made } = error.facts as unknown as Divergence;
     this.#divergedAt = height;
@@ -147,7 +147,7 @@ export class Follower<Arguments extends unknown[] = unknown[], Result = unknown>
   }
 
   /**
-   * Goes on in place of the writer: takes what is in the log, and begins a term. The old writer is fenced
+   * Continues in place of the writer: takes what is in the log, and begins a term. The old writer is fenced
    * from then on.
    *
    * @throws LogError LOG_DIVERGED if it had stopped; as `sequence`
@@ -169,7 +169,7 @@ export class Follower<Arguments extends unknown[] = unknown[], Result = unknown>
 
 /**
  * Keeps a runtime or an app in step with a log, exactly once for each height and id, from where it stands:
- * its store is a replica's, and it goes on after a restart.
+ * its store is a replica's, and it continues after a restart.
  *
  * @throws UsageError (BAD_ARGUMENT, BAD_OPTION); `done` of what this returns rejects with LogError
  *   (LOG_DIVERGED, LOG_GENESIS, LOG_TRUNCATED, LOG_CORRUPT, LOG_CLOSED) and as `Runtime.produce`

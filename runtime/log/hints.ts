@@ -1,4 +1,4 @@
-/** What batches tell of dependencies, for those who make the same blocks after this runtime. */
+/** Dependencies that batches report, for replicas that make the same blocks after this runtime. */
 
 import { setImmediate as turn } from "node:timers/promises";
 import type { Block, EventStream, Hints, Runtime } from "../index.ts";
@@ -6,7 +6,7 @@ import type { Block, EventStream, Hints, Runtime } from "../index.ts";
 /** Blocks of which nobody has asked yet. */
 const KEPT = 64;
 
-/** What the batches of candidates have told of dependencies, by block. */
+/** Dependencies that the batches of candidates have reported, by block. */
 export class LearntHints {
   readonly #hints = new Map<string, Hints[]>();
   readonly #events: EventStream;
@@ -33,7 +33,7 @@ export class LearntHints {
 
   /** Those of a block that has just been made. */
   async take({ id }: Block): Promise<readonly Hints[]> {
-    await turn(); // the event has been told, and is read in this turn
+    await turn(); // the event was emitted, and is read in this turn
     const hints = this.#hints.get(id) ?? [];
     this.#hints.delete(id);
     return hints;

@@ -2,8 +2,8 @@
  * The one who appends: each block is run, then appended to the log, then committed. So a store never has what
  * the log has not. Whatever dies in between, the next start takes from the log what the store lacks.
  *
- * Only one writes at a time. A term begins with an entry of its writer; whoever appends behind the entry of
- * another term than its own finds another entry there, and is fenced.
+ * Only one writes at a time. A term begins with an entry of its writer; a writer that appends behind the
+ * entry of another term than its own finds another entry there, and is fenced.
  */
 
 import type { App, Produced } from "../app/index.ts";
@@ -19,11 +19,11 @@ import { checkGenesis, take } from "./take.ts";
 
 /** Options of `sequence`. */
 export interface SequenceOptions {
-  /** Who writes: the same whenever this producer is started again, and of nobody else. */
+  /** The writer's name: the same whenever this producer is started again, and different from all others. */
   readonly writer: string;
   /** Whether to write although another writer did last; that one is fenced. Default false. */
   readonly takeOver?: boolean;
-  /** Told of each block that is in the log and committed, of those that a start has taken from it too. */
+  /** Called with each block that is in the log and committed, also with those that a start took from it. */
   readonly onBlock?: (block: Block) => void;
 }
 
@@ -78,7 +78,7 @@ export class Sequencer<Arguments extends unknown[] = unknown[], Result = unknown
   /**
    * Makes a block, as `Runtime.produce` or `App.produce` would. Once this resolves it is in the log and
    * committed. If it rejects, the block is in neither, but for LOG_UNCERTAIN and errors of the store: then
-   * the next call finds out first, and takes the block if the log has it.
+   * the next call first reads the log, and takes the block if it is there.
    *
    * @throws LogError (LOG_FENCED, LOG_FULL, LOG_TOO_LARGE, LOG_UNCERTAIN, LOG_BYPASSED); as `produce`
    */

@@ -25,7 +25,7 @@ export interface LogStorage {
   put(number: number, bytes: Uint8Array): Promise<void>;
   /** Entries from a number on, each when it is there, until the signal is aborted. */
   follow(number: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
-  /** Lets go of what it holds. Whoever follows is told LOG_CLOSED. */
+  /** Releases its resources. Followers get LOG_CLOSED. */
   close(): Promise<void>;
 }
 

@@ -20,7 +20,7 @@ export interface Divergence {
 /** The error of it. */
 export function diverged({ height, logged, made }: Divergence): LogError {
   const text =
-    `block ${height} is ${logged} in the log and ${made} here: find out which is wrong before you go on. ` +
+    `block ${height} is ${logged} in the log and ${made} here: find the wrong one before you continue. ` +
     "This replica stands at the last block that is the same";
   return new LogError("LOG_DIVERGED", text, { height, logged, made });
 }

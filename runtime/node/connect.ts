@@ -17,7 +17,7 @@ export interface RemoteBlock {
   readonly gasUsed: number;
 }
 
-/** Who makes a call, and what it may use. */
+/** The sender of a call, and its limits. */
 export interface RemoteOptions {
   readonly from?: AddressLike;
   readonly gas?: number;

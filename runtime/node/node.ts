@@ -48,7 +48,7 @@ export interface NodeOptions extends ListenOptions {
 }
 
 /** An event, as the method "events" gives it. */
-interface Told {
+interface NodeEvent {
   readonly sequence: number;
   readonly height: number;
   readonly block: string;
@@ -68,7 +68,7 @@ export class Node {
   readonly #options: NodeOptions;
   readonly #signers: ReadonlyMap<string, Signer>;
   readonly #forks: Node[] = [];
-  readonly #events: Told[] = [];
+  readonly #events: NodeEvent[] = [];
   #sequence = 0;
   #mining: boolean;
   /** Milliseconds that the clock of blocks is ahead. */
@@ -296,8 +296,8 @@ export class Node {
       const { kind, ...rest } = event;
       if (kind === "lost") continue;
       const at = kind === "event" ? event.block : { height: event.height, id: event.block };
-      const told = { ...(jsonOf({ ...rest, block: null }) as object), kind, height: at.height, block: at.id };
-      this.#events.push({ ...told, sequence: ++this.#sequence });
+      const fields = { ...(jsonOf({ ...rest, block: null }) as object), kind, height: at.height };
+      this.#events.push({ ...fields, block: at.id, sequence: ++this.#sequence });
       if (this.#events.length > EVENTS_MAX) this.#events.shift();
     }
   }

@@ -76,7 +76,7 @@ export interface Options {
   readonly costs?: string;
   /** A planted defect, for tests only. */
   readonly defect?: Defect;
-  /** Is told where the instrumented code comes from. */
+  /** Receives the origin of the instrumented code. */
   readonly origins?: Origins;
 }
 

@@ -3,7 +3,7 @@
  *
  * The key is the SHA-256 of the original bytes, the rewriter's version and the cost table; for the batch
  * variant also where state ends. A file carries a hash of its own content: one that is damaged, or of another
- * version, is made anew and replaced. The directory must be writable by this runtime alone: the hash finds
+ * version, is made again and replaced. The directory must be writable by this runtime alone: the hash finds
  * damage, not malice. Files appear by rename, so that several processes may share a directory.
  *
  *   file  "stillpoint program 3\n" · SHA-256 of the rest (32 bytes) ·

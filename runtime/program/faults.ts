@@ -50,7 +50,7 @@ export function trapping(): Record<string, () => void> {
 /**
  * The engine's texts by running `traps`.
  *
- * @throws UsageError ENGINE_UNSUPPORTED if they do not tell the faults apart
+ * @throws UsageError ENGINE_UNSUPPORTED if they do not distinguish the faults
  * @internal
  */
 export function learnTexts(traps: Readonly<Record<string, () => void>>): ReadonlyMap<string, number> {
@@ -61,7 +61,7 @@ export function learnTexts(traps: Readonly<Record<string, () => void>>): Readonl
     const known = text === null ? undefined : texts.get(text);
     if (text === null || (known !== undefined && known !== fault)) {
       const why = `this engine shows "${name}" as ${text === null ? "no trap" : `"${text}"`}`;
-      const cure = "so faults of programs cannot be told apart: use Node 24 or 26";
+      const cure = "so faults of programs cannot be distinguished: use Node 24 or 26";
       throw new UsageError("ENGINE_UNSUPPORTED", `${why}, ${cure}`, { trap: name, text });
     }
     texts.set(text, fault);

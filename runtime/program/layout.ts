@@ -23,7 +23,7 @@
  * To suspend the program, ret or snapshot sets the state to UNWINDING: each function that called it saves its
  * frame behind AUX_UNWIND and returns, and run() returns. To resume it in any instance, with memory, globals
  * and the stack put back, the state is REWINDING when run() is called with the same entry: each function
- * takes its frame from the end of the stack and goes on at its call, down to the call of ret or snapshot,
+ * takes its frame from the end of the stack and continues at its call, down to the call of ret or snapshot,
  * which is made once more and sets the state to RUNNING. While the state is REWINDING no gas is charged.
  *
  * aux memory:
@@ -31,7 +31,7 @@
  *   0x000040  AUX_GLOBALS: mutable globals in index order, 8 bytes each (v128: 16), little-endian
  *   0x080000  AUX_LIST: u32 page numbers found by scan
  *   0x100000  AUX_MARKS: one byte for each 4096-byte page of the guest's memory, 1: written since the last
- *             scan. Who sets it pays PAGE_TOUCH_GAS: instrumented code from its counter, the kernel from
+ *             scan. Setting it costs PAGE_TOUCH_GAS: instrumented code pays from its counter, the kernel from
  *             AUX_GAS
  *   0x200000  AUX_STACK: frames of the functions that are suspended, to AUX_STACK_END; at least
  *             CALL_DEPTH_BYTES, and a frame saved takes less than its estimate, so it cannot overflow before
@@ -48,7 +48,7 @@
  *   aux          has batchAuxPages(bound) pages
  *   AUX_FINE     one byte for each 1024 bytes of the guest's memory, 1: written. Nothing is marked below the
  *                bound. The first 64 bytes from the bound on may be written without a mark, by a store that
- *                begins below or shares the mark of one that does: whoever reads the marks always compares
+ *                begins below or shares the mark of one that does: a reader of the marks always compares
  *                them. AUX_MARKS is not written
  *   AUX_PAID     one byte for each 4096-byte page of the guest's memory, 1: paid since the item began. It
  *                is set where the sequential variant marks the page. A page with a byte 1 in AUX_FINE has it,

@@ -16,7 +16,7 @@
  * and length are zero. The version says how things are hashed as well (HASH_VERSION).
  *
  * Gas of a runnable process is void if on the way to it the parentGasEpoch of a process is not the gasEpoch
- * of the one above: the statement then tells of a process with gas 0.
+ * of the one above: the statement then has a process with gas 0.
  *
  * The check reads the proof once from begin to end, hashing on the way back up; it takes time and space in
  * proportion to the proof, whatever the proof says, and bytes are laid out only once the root is right.

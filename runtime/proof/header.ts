@@ -1,6 +1,6 @@
 /**
- * Headers: what a block's id is the SHA-256 of. So whoever knows an id, from a vote or a chain of parents, is
- * led to the root, the data, the metadata and the rules of the block by 242 bytes.
+ * Headers: a block's id is the SHA-256 of its header. So a verifier that knows an id, from a vote or a chain
+ * of parents, is led to the root, the data, the metadata and the rules of the block by 242 bytes.
  *
  *   header    u8 HASH_BLOCK · u8 HEADER_VERSION · genesis · u64 height · u64 gas limit · parent · root ·
  *             SHA-256 of the data · SHA-256 of the metadata · hash of the rules in force ·

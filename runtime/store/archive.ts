@@ -80,7 +80,7 @@ function isNamed(bytes: Uint8Array, key: Buffer | null): boolean {
   return key === null ? bytes.length === 0 : hash("sha256", bytes, "buffer").equals(key);
 }
 
-/** Finds out anew which of the archive leads to the chain: costs how much that is. Inside a transaction. */
+/** Recomputes which archived blocks lead to the chain: costs their number. Inside a transaction. */
 export function findRun(database: Database): void {
   const base = baseOf(database);
   if (base === null) return;

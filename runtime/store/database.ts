@@ -125,7 +125,7 @@ export class Database {
 
   /**
    * Whether the file that is open is that of the directory: neither removed, moved nor replaced. lmdb would
-   * go on writing to one that nobody will find.
+   * continue writing to one that nobody will find.
    */
   get isInPlace(): boolean {
     return fileIn(this.#path) === this.#file;
@@ -144,7 +144,7 @@ export class Database {
       throw new StoreError(
         "STORE_MISSING",
         `the file of the store ${path} was removed, moved or replaced while it was open, so nothing is ` +
-          "written any more. Put it back, or close this and open it anew",
+          "written any more. Put it back, or close this and open it again",
         { path },
       );
     });
@@ -236,7 +236,7 @@ export class Database {
     return after !== null && keys[0]?.equals(after) ? keys.slice(1) : keys.slice(0, limit);
   }
 
-  /** A transaction that was given up takes its numbers with it: they are looked up anew. */
+  /** A transaction that was given up takes its numbers with it: they are looked up again. */
   forgetNumbers(): void {
     this.#nextBody = 0;
   }

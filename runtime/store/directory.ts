@@ -24,7 +24,7 @@ export function syncPath(path: string): void {
     try {
       syncDirectory(dirname(directory));
     } catch {
-      // Who may not read it has not made anything there.
+      // A process that may not read it has not made anything there.
       return;
     }
   }

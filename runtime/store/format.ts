@@ -10,7 +10,8 @@
  *   6 process      what is hashed of it · the words of the record that are not hashed · 8 bytes: a check
  *
  * A page and a blob of the same bytes have one name, and are one object: a blob of 4,096 bytes is stored as a
- * page. A blob with the bytes of a node or of a record would have its name as well; that is not told apart.
+ * page. A blob with the bytes of a node or of a record would have its name as well; they are not
+ * distinguished.
  *
  * Runs leave zeros out: u16 zero words · u16 literal words · the literal words, again and again; what is
  * missing at the end is zero. Words have 4 bytes; a blob's last one is filled up.

@@ -1,12 +1,12 @@
 /**
- * Who writes to a store: one process at a time.
+ * The writer of a store: one process at a time.
  *
  * The holder is a record in the store itself, read and replaced inside a transaction, so two that come at
- * once are told apart by lmdb. A process that was killed leaves its record behind: it is void when no process
- * has that number, or one that started at another time, or the machine was started anew. (Processes that do
+ * once are separated by lmdb. A process that was killed leaves its record behind: it is void when no process
+ * has that number, or one that started at another time, or the machine was started again. (Processes that do
  * not see each other, in two containers say, must not share a store.)
  *
- * A thread can end while its process goes on. So a holder keeps a file open whose name has its token, and
+ * A thread can end while its process continues. So a holder keeps a file open whose name has its token, and
  * which is removed at once: Node closes the files of a thread that ends, and what a process has open can be
  * seen, where there is /proc.
  */
@@ -47,7 +47,7 @@ export function takeHold(database: Database, path: string): string {
   return token;
 }
 
-/** Whether the store is still held by whoever got `token`. */
+/** Whether the store is still held by the owner of `token`. */
 export function holds(database: Database, token: string): boolean {
   const record = database.meta("writer");
   return record !== undefined && unpackHolder(record).token === token;

@@ -155,7 +155,7 @@ export class InputLog {
   }
 
   /**
-   * As `read`, but goes on where the log is damaged; somebody may be appending.
+   * As `read`, but continues where the log is damaged; somebody may be appending.
    *
    * @throws StoreError (STORE_MISSING; STORE_CORRUPT: nothing can be read)
    */
@@ -214,7 +214,7 @@ export class InputLog {
 
   /**
    * Appends a frame, which is durable when this resolves. If it rejects, whether the frame is there is not
-   * known, and nothing more is appended until it was cleared, or the log has begun anew.
+   * known, and nothing more is appended until it was cleared, or the log has started again.
    *
    * @throws StoreError (STORE_MISSING)
    */
@@ -249,7 +249,7 @@ export class InputLog {
     const path = this.#directory;
     const text =
       `the files of the store ${path} were removed, moved or replaced while it was open, so nothing is ` +
-      "written any more. Put them back, or close this and open it anew";
+      "written any more. Put them back, or close this and open it again";
     throw new StoreError("STORE_MISSING", text, { path });
   }
 
@@ -278,7 +278,7 @@ export class InputLog {
   }
 
   /**
-   * Nothing is appended until the log begins anew: whether the store says already that it does is not known,
+   * Nothing is appended until the log starts again: whether the store says already that it does is not known,
    * and then nobody would find it.
    */
   suspend(): void {
@@ -294,13 +294,13 @@ export class InputLog {
   /**
    * A mark behind which nothing is, whatever the disk holds: with `beginAnew`, once the store keeps it.
    */
-  get anew(): LogMark {
+  get restart(): LogMark {
     return newMark(this.#end.position);
   }
 
   /** The store says durably that the log begins at `mark`, which is empty. */
   beginAnew(mark: LogMark): void {
-    assert(mark.position === this.#end.position, "log: it begins anew at its end");
+    assert(mark.position === this.#end.position, "log: it starts again at its end");
     this.#begin = mark.position;
     this.#end = mark;
     this.#isLeft = false;

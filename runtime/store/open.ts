@@ -62,7 +62,7 @@ function openChecked(path: string, whole: boolean, options: DatabaseOptions): Da
 }
 
 /**
- * A process has one lmdb for a file, as whoever came first has opened it: a reader that opened it for reading
+ * A process has one lmdb for a file, as its first user opened it: a reader that opened it for reading
  * alone would keep others of its process from writing.
  */
 function mayWrite(path: string): boolean {

@@ -56,7 +56,7 @@ export const KIND_BLOCK = 6;
 export interface Head {
   readonly format: "stillpoint portable export";
   readonly version: number;
-  /** What the writer's hashes are of: whoever has the same must compute the same id. */
+  /** What the writer's hashes are of: a version that hashes the same must compute the same id. */
   readonly identity: string;
   /** The block, as the writer names it. */
   readonly id: string;

@@ -17,7 +17,7 @@
  *   "totals"   [bytes of objects, bytes written since the last sweep, next sequence]
  *
  * Positions have one type each, and a record that has another is refused: integers are safe integers, hashes
- * 32 bytes. So equal values have equal bytes, whoever wrote them.
+ * 32 bytes. So equal values always have equal bytes.
  */
 
 import { hash } from "node:crypto";
@@ -57,7 +57,7 @@ export interface BlockRecord {
   readonly retained: boolean;
 }
 
-/** Who writes. */
+/** The writer. */
 export interface Holder {
   readonly pid: number;
   /** Clock ticks from the start of the machine to the start of the process, as text; "" where unknown. */
@@ -339,7 +339,7 @@ function check(body: Uint8Array): Buffer {
   return hash("sha256", body, "buffer").subarray(0, CHECK_BYTES);
 }
 
-/** Records without which `repairStore` can do: those of blocks, and what it can tell from them. */
+/** Records that `repairStore` can do without: those of blocks, and what it can derive from them. */
 const REPAIRED = /^(of block|of an archived block|"archive"|"head"|"log"|"totals")/;
 
 function corrupt(name: string): StoreError {

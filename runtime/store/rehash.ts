@@ -5,8 +5,8 @@
  * What the file says is checked as far as it can be without the writer's hashes: checks of chunks, kinds and
  * shapes. Where the writer's hashes are of the same as this build's, the block must get the id that it had.
  *
- * An import that was interrupted begins anew, for what numbers mean is not kept; objects that are there are
- * not written again.
+ * An import that was interrupted starts again, because the meaning of numbers is not kept; objects that are
+ * there are not written again.
  */
 
 import { STATUS_ENDED } from "../../syscalls/abi.ts";

@@ -1,7 +1,7 @@
 /**
  * Salvage: makes a new store of what can be read in the file of a damaged one, page by page and without its
- * structure. Objects have the hash they are kept under and records a check, so what is whole can be told from
- * what is not, whatever page it is found in; pages of older states serve as well.
+ * structure. Objects have the hash they are kept under and records a checksum, so intact ones can be
+ * distinguished from what is not, whatever page it is found in; pages of older states serve as well.
  */
 
 import { hash } from "node:crypto";

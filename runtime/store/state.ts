@@ -26,7 +26,7 @@ export interface StoreState {
   readonly blocks: readonly BlockRecord[];
   /** Those that are kept for the states of others. */
   readonly supports: readonly BlockRecord[];
-  /** Where the log of inputs begins that goes on from there, null: there is none. */
+  /** Where the log of inputs begins that continues from there, null: there is none. */
   readonly log: LogPlace | null;
   /** What the id of its genesis is the hash of; null: it has none yet. */
   readonly genesis: Buffer | null;
@@ -78,7 +78,7 @@ export interface Records {
   readonly totals: boolean;
 }
 
-/** As `readState`, but goes on where a record is damaged. */
+/** As `readState`, but continues where a record is damaged. */
 export function readRecords(database: Database): Records {
   const blocks: BlockRecord[] = [];
   const damagedBlocks: Buffer[] = [];
@@ -171,7 +171,7 @@ export function readChain(database: Database, height: number): BlockRecord | nul
 }
 
 /**
- * Makes a retained block the head, and finds out what its chain is: costs its length. Inside a transaction.
+ * Makes a retained block the head, and finds its chain: costs its length. Inside a transaction.
  */
 export function findChain(database: Database, id: Buffer): void {
   let base = -1;
@@ -189,7 +189,7 @@ function byHeight(a: BlockRecord, b: BlockRecord): number {
   return a.height - b.height || a.sequence - b.sequence;
 }
 
-/** What the record "totals" says, counted anew; a sweep is due. */
+/** What the record "totals" says, counted again; a sweep is due. */
 export function countTotals(database: Database): Totals {
   let liveBytes = 0;
   for (let keys = database.objectKeys(null, COUNTED); keys.length > 0; ) {

@@ -127,7 +127,7 @@ export class Stores {
     if (--this.#open > 0) return;
     const thread = this.#thread;
     this.#thread = null;
-    // Who needs an object from now on hears that the store is closed.
+    // Requests for objects now fail with "the store is closed".
     Atomics.store(this.#heap.control, LOADER_STATE, LOADER_NONE);
     if (thread === null) return;
     const ended = new Promise((resolve) => thread.once("exit", resolve));
@@ -143,16 +143,16 @@ export class Stores {
     thread.on("message", (answer: Answer) => this.#answered(answer));
     thread.on("error", (error) => this.#lost(error as Error));
     thread.on("exit", () => {
-      // One that was told to end leaves nothing behind, and another may be at work already.
+      // A thread that was asked to end leaves nothing behind, and another one may be at work already.
       if (this.#thread !== thread) return;
       this.#thread = null;
       this.#heap.releaseLockOf(OWNER);
       Atomics.store(this.#heap.control, LOADER_STATE, LOADER_NONE);
       this.#lost(new Error("its thread has ended"));
     });
-    // Whoever waits for it keeps the process alive; listening to it does not.
+    // A pending call keeps the process alive; listening to the thread does not.
     thread.unref();
-    // Who asks before it runs waits for it.
+    // A call before it runs waits for it.
     Atomics.store(this.#heap.control, LOADER_STATE, LOADER_READY);
     return thread;
   }

@@ -49,7 +49,7 @@ export interface Found {
 
 /**
  * All values in the file that lie in pages which can be read, also in old ones, and in damaged files. What
- * they are, and whether they are whole, is for the caller to find out.
+ * they are, and whether they are whole, is for the caller to check.
  */
 export function* valuesIn(path: string): Generator<Found> {
   const descriptor = openSync(`${path}/data.mdb`, "r");

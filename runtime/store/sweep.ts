@@ -4,9 +4,9 @@
  * First everything is marked that retained blocks reach; only nodes and records are read for that. Then the
  * objects are gone through in the order of their hashes and those without a mark are removed, in slices, each
  * a transaction, with commits in between. What a commit writes or finds there is marked as well; if it fails,
- * these marks are wrong, so the sweep ends, and the next one marks anew from the roots of its own time.
+ * these marks are wrong, so the sweep ends, and the next one marks again from the roots of its own time.
  * Stored marks in the heap are cleared at the start for all that may be removed, so that a commit writes it
- * anew.
+ * again.
  *
  * Marks are 64 bits of the hash: two objects with the same bits keep each other, which loses nothing.
  */

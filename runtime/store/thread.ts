@@ -1,5 +1,5 @@
 /**
- * The thread of the stores of a heap: it writes (writer.ts) what the main thread asks for, and brings in
+ * The thread of the stores of a heap: it writes (writer.ts) what the main thread asks for, and loads
  * objects that other threads need (heap/stub.ts says how they ask). One thing after the other; it sleeps in
  * between, and loads nothing while a collection runs.
  *

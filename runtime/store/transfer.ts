@@ -71,7 +71,7 @@ class Walk {
     return null;
   }
 
-  /** Goes on with what the object names. */
+  /** Continues with what the object names. */
   enter({ edge, base }: Pair, stored: Stored): void {
     const below = edgesOf(edge, stored);
     if (below.length === 0) return;
@@ -168,7 +168,7 @@ export class Import {
     this.#database.putMeta("import", packProgress({ next: 1, objects: 0 }));
   }
 
-  /** Goes on with an import that was interrupted, null: there is none. */
+  /** Continues with an import that was interrupted, null: there is none. */
   static resume(database: Database): Import | null {
     const progress = database.meta("import");
     if (progress === undefined) return null;

@@ -1,5 +1,5 @@
 /**
- * Verifying a store: walks everything that retained blocks reach and hashes it anew.
+ * Verifying a store: walks everything that retained blocks reach and hashes it again.
  *
  * What an object is, is known from where it is named, so damage is reported as what a user knows: the
  * block, the process, and the range of its memory. Each object is looked at once; a subtree found whole is
@@ -14,7 +14,7 @@ import { readable } from "./state.ts";
 
 /** A place in a block that cannot be read as it was written. */
 export interface Damage {
-  /** Null: not known, for the block's record cannot be read; or of no block. */
+  /** Null: not known, because the block's record cannot be read; or of no block. */
   readonly height: number | null;
   /** Id of the block, in hex; null: of no block, but of the store. */
   readonly block: string | null;

@@ -104,7 +104,7 @@ export interface StoreChange {
   readonly chain: readonly NamedBlock[];
   /** Where the history is, at a retained block. Null: as before, or nowhere yet. */
   readonly head: (NamedBlock & { readonly base: number }) | null;
-  /** Where the input log begins that goes on from there. Null: there is none; undefined: as before. */
+  /** Where the input log begins that continues from there. Null: there is none; undefined: as before. */
   readonly log?: LogPlace | null;
 }
 
@@ -119,7 +119,7 @@ export interface Written {
 }
 
 /**
- * How far a sweep is: done, and what it freed; or ended by a transaction that failed, for the sweep has
+ * How far a sweep is: done, and what it freed; or ended by a transaction that failed, because the sweep has
  * marked what that wrote and what is not there.
  */
 export type SweepStep = Written | "going" | "ended";
@@ -152,7 +152,7 @@ export class Writer {
   /** Other stores of the same heap: what is a stub here may be there. */
   readonly #sources: readonly Source[];
   #copied = 0;
-  /** Told when a transaction with objects has read all that it needs of the heap, before it is durable. */
+  /** Called when a transaction with objects has read all that it needs of the heap, before it is durable. */
   hasRead: () => void = () => {};
   readonly state: StoreState;
   #totals: Totals;

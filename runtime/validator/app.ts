@@ -154,7 +154,7 @@ export class AppMachine implements Machine {
     if (program !== undefined) return program;
     const text =
       `block ${height} runs the program ${name}, which this node does not have: put it into the option ` +
-      '"programs" and start the node again, which goes on then';
+      '"programs" and start the node again, which continues then';
     throw new UsageError("UPGRADE_MISSING", text, { height, program: name });
   }
 

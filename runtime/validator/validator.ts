@@ -228,7 +228,7 @@ export class Validator implements AbciApplication {
     this.#decided = null;
     const snapshots = (await this.#snapshots) ?? null;
     if (snapshots !== null) this.#snapshot(snapshots);
-    // Whoever starts from a snapshot asks for the headers at its height.
+    // A node that starts from a snapshot asks for the headers at its height.
     const oldest = snapshots?.list[0]?.height ?? this.#heights.last;
     const retained = this.#heights.oldest();
     return { retainHeight: oldest < retained ? oldest : retained };
@@ -307,7 +307,7 @@ export class Validator implements AbciApplication {
     }
   }
 
-  /** Goes on with what was imported. */
+  /** Continues with what was imported. */
   async #adopt(restore: Restore): Promise<void> {
     const { store, reopen } = this.#sync as SyncOptions;
     this.#proposals.clear();

@@ -1,5 +1,5 @@
 /**
- * What keeps the process alive. Threads that wait for work do not, whoever opened them; a call in progress, a
+ * What keeps the process alive. Threads that wait for work do not; a call in progress, a
  * durable write and a thread that is starting do, each for as long as it takes.
  */
 

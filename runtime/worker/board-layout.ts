@@ -52,8 +52,8 @@ export const HIGH_WATER = 4;
 export const PAUSED = 6;
 /** How many results of speculative work were used. */
 export const USED = 7;
-/** The thread whose last job was the main thread's, from then until it begins another. */
-export const HOME = 8;
+/** The thread with affinity to the next block: it ran the last job of the main thread, and no other since. */
+export const AFFINE = 8;
 /** The thread that ran the process at a path last, by the path's hash: as many words as LAST_RAN_WORDS. */
 export const LAST_RAN = 16;
 export const LAST_RAN_WORDS = 256;

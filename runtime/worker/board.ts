@@ -1,34 +1,35 @@
 /**
  * The job board: activations that wait for a thread, in shared memory.
  *
- * A job is an entry of fixed size. Its first word says what happens to it, and with it whom it belongs to:
+ * A job is an entry of fixed size. Its first word has its state and its owner:
  *
  *   FREE ──post──▶ WRITING(poster) ──▶ POSTED ──claim──▶ CLAIMED(worker) ──▶ DONE or FAILED ──▶ FREE
  *                                       │                   │
  *                                       └──withdraw──▶ FREE └──withdraw──▶ ORPHAN(worker) ──end──▶ FREE
  *
- * An entry belongs to its poster, who frees it. When the poster's activation ends while the child is still
- * started, the entry is *kept*: it belongs to nobody and is speculative work. Free threads run kept jobs, one
- * thread never does. Whoever joins the START image finds the entry and takes its result, a memo that can be
- * lost. A memo is of the rules that its entry names, and others never take it.
+ * An entry belongs to its poster, which frees it. When the poster's activation ends while the child is still
+ * started, the entry becomes *speculative work*, which no thread owns. Idle threads run it, unless there is
+ * only one thread. A join of the START image finds the entry and takes its result, a memo that can be
+ * lost. Only jobs with the rules that the entry names may use the memo.
  *
- * A claim and its owner are one word, so a worker that is killed leaves a board that `recover` can put right:
- * what it had claimed is posted again, what it had posted is void, for the activation that wanted it is gone.
+ * A claim and its owner are one word, so a worker that is killed leaves a board that `recover` can repair:
+ * the jobs it had claimed are posted again, those it had posted are void, since the activation that needs
+ * them is gone.
  *
- * Blocks stay where they are: the thread that ran the last one is at home until it begins something else, and
- * meanwhile the next one is its own. Its slot holds the root as that block left it; when four threads took
- * turns, each had to bring in what the other three had changed, and blocks of 256 pages took 1.6 times as
- * long.
- * A child stays as well: a parent that posts one job, of a child that it ran last itself, is likely to join
+ * Blocks have an affinity: the thread that ran the last one runs the next, unless it has begun something
+ * else. Its slot holds the root as that block left it; when four threads took turns, each had to load what
+ * the other three had changed, and blocks of 256 pages took 1.6 times as long.
+ * So have children: a parent that posts one job, of a child that it ran last itself, is likely to join
  * it at once. Others see the job and take it if it is still there a while later (patience.ts). A child of 64
  * MiB of which most pages change in a block took 20 ms more whenever another thread was quicker than its
  * parent's join, which was every other block.
- * Views are the main thread's as well. Threads that serve views claim them and nothing else, others do not.
+ * Views are posted by the main thread as well. Threads for views claim views only, other threads none.
  */
 
 import { assert } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
 import {
+  AFFINE,
   CLAIMED,
   DONE,
   ENTRIES_LIMIT,
@@ -39,7 +40,6 @@ import {
   FAILED,
   FREE,
   HIGH_WATER,
-  HOME,
   KEPT,
   KIND,
   lastRanAt,
@@ -142,7 +142,7 @@ export class Board {
     switch (state & STATE_MASK) {
       case POSTED:
         if (!mayClaim || !this.claim(entry)) return PENDING;
-        // It may have been freed and posted anew in between: then it is another job.
+        // It may have been freed and posted again in between: then it is another job.
         if (words[at + SEQUENCE] === sequence) return YOURS;
         this.#unclaim(entry);
         return LOST;
@@ -174,11 +174,13 @@ export class Board {
     this.#freed.push(entry);
   }
 
-  /** The poster does not want the result any more. Returns the thread that goes on at it, 0 if none does. */
+  /**
+   * The poster does not want the result any more. Returns the thread that continues at it, 0 if none does.
+   */
   withdraw(entry: number): number {
     const words = this.#words;
     const at = entryAt(entry) + STATE;
-    // Others go on meanwhile, and the main thread may post it again: until the entry no longer changes.
+    // Others continue meanwhile, and the main thread may post it again: until the entry no longer changes.
     for (;;) {
       const state = Atomics.load(words, at);
       const claimed = (state & STATE_MASK) === CLAIMED;
@@ -217,24 +219,24 @@ export class Board {
   /** Takes a posted job; false if it is not there any more. */
   claim(entry: number): boolean {
     if (!this.#turn(entry, POSTED, this.#mine(CLAIMED))) return false;
-    this.#leaveHome();
+    this.#dropAffinity();
     return true;
   }
 
-  /** Who is not at home any more leaves other jobs of the main thread to all. */
-  #leaveHome(): void {
+  /** Gives up the affinity, if it is this thread's: all threads may then take jobs of the main thread. */
+  #dropAffinity(): void {
     const words = this.#words;
-    if (words[HOME] !== this.#self) return;
-    Atomics.compareExchange(words, HOME, this.#self, 0);
+    if (words[AFFINE] !== this.#self) return;
+    Atomics.compareExchange(words, AFFINE, this.#self, 0);
     for (let entry = 0; entry < MAIN_ENTRIES; entry++) {
       if (Atomics.load(words, entryAt(entry) + STATE) === POSTED) return this.signals.raise();
     }
   }
 
-  /** Whether the job is the main thread's, and another thread is at home for it. */
-  #isElsewhere(entry: number): boolean {
-    const home = entry < MAIN_ENTRIES ? Atomics.load(this.#words, HOME) : 0;
-    return home !== 0 && home !== this.#self;
+  /** Whether the job is the main thread's, and another thread has the affinity to it. */
+  #isAffineElsewhere(entry: number): boolean {
+    const affine = entry < MAIN_ENTRIES ? Atomics.load(this.#words, AFFINE) : 0;
+    return affine !== 0 && affine !== this.#self;
   }
 
   /**
@@ -258,7 +260,7 @@ export class Board {
       (entry) =>
         words[entryAt(entry) + POSTER] !== KEPT &&
         !this.#isView(entry) &&
-        !this.#isElsewhere(entry) &&
+        !this.#isAffineElsewhere(entry) &&
         (ancestor === NO_ENTRY || this.#descends(entry, ancestor)) &&
         !isLeft(entry),
     );
@@ -337,24 +339,24 @@ export class Board {
 
   /**
    * Puts the board right after thread `dead` ended: its claims are posted again, its own jobs are void. The
-   * threads that go on at these, for nobody.
+   * threads that continue at these, for nobody.
    */
   recover(dead: number): number[] {
     const words = this.#words;
     const orphaned: number[] = [];
     for (let entry = 0; entry < ENTRIES_LIMIT; entry++) {
       const at = entryAt(entry);
-      // Others go on meanwhile: try until the entry did not change between the look and the change.
+      // Others continue meanwhile: try until the entry did not change between the look and the change.
       for (;;) {
         const state = Atomics.load(words, at + STATE);
-        const next = this.#healed(state, words[at + POSTER] as number, dead);
+        const next = this.#recovered(state, words[at + POSTER] as number, dead);
         if (next === state) break;
         if (Atomics.compareExchange(words, at + STATE, state, next) !== state) continue;
         if ((next & STATE_MASK) === ORPHAN) orphaned.push(next >> STATE_BITS);
         break;
       }
     }
-    Atomics.compareExchange(words, HOME, dead, 0);
+    Atomics.compareExchange(words, AFFINE, dead, 0);
     this.signals.raiseAll();
     return orphaned;
   }
@@ -365,7 +367,7 @@ export class Board {
     if (!paused) this.signals.raise();
   }
 
-  /** The threads at work. While no block is in progress: in advance, for nobody, or on `views`. */
+  /** The threads at work. While no block is in progress: on speculative work, or on `views`. */
   working(views = true): Set<number> {
     const threads = new Set<number>();
     this.#each((kind, _poster, owner, entry) => {
@@ -478,7 +480,7 @@ export class Board {
     const words = this.#words;
     const at = entryAt(entry);
     const toMain = words[at + POSTER] === MAIN_THREAD;
-    if (toMain && !this.#isView(entry)) Atomics.store(words, HOME, this.#self);
+    if (toMain && !this.#isView(entry)) Atomics.store(words, AFFINE, this.#self);
     const ended =
       this.#turn(entry, this.#mine(CLAIMED), state) || this.#turn(entry, this.#mine(ORPHAN), FREE);
     assert(ended, "board: the job that ended was not this thread's");
@@ -486,7 +488,7 @@ export class Board {
     if (toMain) this.signals.raiseMain();
   }
 
-  #healed(state: number, poster: number, dead: number): number {
+  #recovered(state: number, poster: number, dead: number): number {
     const kind = state & STATE_MASK;
     const ownerDied =
       (kind === WRITING || kind === CLAIMED || kind === ORPHAN) && state >> STATE_BITS === dead;

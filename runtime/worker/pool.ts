@@ -36,7 +36,7 @@ import type { WorkerTask } from "./worker.ts";
 
 /** Thread ids of a heap's main thread: never 0, which means "no owner" there. */
 const MAIN_HEAP_OWNER = 0x7fffffff;
-/** Deaths of threads during one job after which it is given up: something kills whoever runs it. */
+/** Deaths of threads during one job after which it is given up: something kills each thread that runs it. */
 const DEATHS_LIMIT = 100;
 /** How long closing waits for threads that start. */
 const START_PATIENCE_MS = 10_000;
@@ -102,9 +102,9 @@ export class Pool {
   #lastDeath: unknown;
   #startedCount = 0;
   readonly #counters = createCounters();
-  /** Told of the death of a thread, and how many died. */
+  /** Called after the death of threads, with their number. */
   onDeath: (deaths: number) => void = () => {};
-  /** Told of every batch that ran, the number of the block that it was for, and what its items touched. */
+  /** Called with the report of every batch, the number of its block, and what its items touched. */
   onReport: (report: UnplacedReport, run: number, touched: Touched | null) => void = () => {};
   /** Reports of batches: how many threads have sent; 1: they are wanted; 1: batches run in the loop. */
   readonly #sent = new SharedArrayBuffer(12);
@@ -167,7 +167,7 @@ export class Pool {
   }
 
   #startUpTo(count: number): void {
-    // One thread never works in advance.
+    // One thread does no speculative work.
     while (this.#count < count && !this.#closed) this.#start(this.#count++ > 0 ? "advance" : "blocks");
   }
 
@@ -233,14 +233,14 @@ export class Pool {
     if (id !== 0) await this.#end(id);
   }
 
-  /** Ends a thread, and those that went on for nobody because it did. */
+  /** Ends a thread, and those that continued for nobody because it did. */
   async #end(id: number): Promise<void> {
     this.#unwanted.add(id);
     this.#terminate(id);
     await this.#running.get(id);
   }
 
-  /** Ends a thread that has told that it runs; else that is done when it does. */
+  /** Ends a thread that has reported that it runs; otherwise that is done when it does. */
   #terminate(id: number): void {
     this.#piscina.threads.find(({ threadId }) => this.#started.get(threadId) === id)?.terminate();
   }
@@ -324,14 +324,14 @@ export class Pool {
     this.#board.pause(paused);
   }
 
-  /** Ends the threads at work, while no block is in progress; speculative work begins anew later. */
+  /** Ends the threads at work, while no block is in progress; speculative work starts again later. */
   async stopWork(): Promise<void> {
     for (let ids = this.#board.working(); ids.size > 0; ids = this.#board.working()) {
       const threads = this.#piscina.threads.filter((thread) =>
         ids.has(this.#started.get(thread.threadId) ?? 0),
       );
       await Promise.all(threads.map((thread) => thread.terminate()));
-      // The board is put right when piscina tells of the deaths, in a later turn.
+      // The board is repaired when piscina reports the deaths, in a later turn.
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
@@ -391,7 +391,7 @@ export class Pool {
         this.#deaths++;
         this.#lastDeath = error;
         this.onDeath(this.#deaths);
-        // A thread that cannot even start will not start the next time: who waits gives up by DEATHS_LIMIT.
+        // A thread that cannot even start will not start the next time: callers give up by DEATHS_LIMIT.
         const delayMs = this.#deaths - this.#startedCount > START_FAILURES_LIMIT ? 100 : 0;
         this.heap.releaseLockOf(id);
         if (batches !== null) recoverBatches(batches, id);

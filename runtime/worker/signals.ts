@@ -71,7 +71,7 @@ export class Signals {
     Atomics.notify(this.#words, MAIN_SIGNAL);
   }
 
-  /** Tells all threads to leave their loops. */
+  /** Makes all threads leave their loops. */
   stop(): void {
     Atomics.store(this.#words, STOPPED, 1);
     Atomics.add(this.#words, SIGNAL, 1);

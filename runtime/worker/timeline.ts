@@ -6,7 +6,7 @@
  * A record is claimed when something begins, or of an item when it has ended. Those of one lane (a thread)
  * nest, and a record that another refers to has the lower number. A full table takes no more records; it
  * counts those it did not take. A ring, whose capacity is a power of two, forgets the oldest instead: numbers
- * go on, modulo 2^32, and a record is there as long as its place has its number.
+ * continue, modulo 2^32, and a record is there as long as its place has its number.
  *
  * Record, 80 bytes:
  *   word 0 kind · 1: it has ended · lane · parent (a record) · child or item (-1: none)
@@ -179,7 +179,7 @@ function placeOf(record: number, words: Int32Array): number {
   return words[RING] === 1 ? record & ((words[CAPACITY] as number) - 1) : record;
 }
 
-/** What one thread appends. Its kernel tells it of activations, its worker of everything else. */
+/** What one thread appends. Its kernel records activations, its worker everything else. */
 export class Lane implements Tracer, ItemLog {
   readonly #words: Int32Array;
   readonly #floats: Float64Array;

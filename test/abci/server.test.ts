@@ -102,7 +102,7 @@ const UNKNOWN: [what: string, frame: Uint8Array][] = [
 ];
 
 for (const [what, frame] of UNKNOWN) {
-  test(`${what} is answered with an Exception, and the connection goes on`, () =>
+  test(`${what} is answered with an Exception, and the connection continues`, () =>
     serving({}, async (server, errors) => {
       const client = await Client.connect(server);
       client.send(frame);

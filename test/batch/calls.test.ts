@@ -80,7 +80,7 @@ test("a batch returns how many items returned; outcomes and state can be read", 
   );
 });
 
-test("a batch goes on where the one before ended, and nothing is left of outcomes then", async () => {
+test("a batch continues where the one before ended, and nothing is left of outcomes then", async () => {
   const { results, handles } = await fresh((s) => {
     putBatch(s, 1, batch(add(3)), FRESH);
     putBatch(s, 1, batch(add(4), add(5)));
@@ -321,7 +321,7 @@ test("a trace names what an item leaves in private memory and globals, where it 
   ]);
 });
 
-test("the same blocks with any number of workers, in advance, after reverts and on forks", async () => {
+test("the same blocks with any number of workers, speculatively, after reverts and on forks", async () => {
   const list = Array.from({ length: 40 }, (_, i) =>
     item(input([op.ADD, 8 * (i % 5), i], [op.OUT, 8 * (i % 5)])),
   );

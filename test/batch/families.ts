@@ -19,7 +19,7 @@ const SCRATCH = 0x80000;
 const SCRIPT = 0xc0000;
 /** A request may lie in the state as well: so low that ranges of items meet it. */
 const CHILDREN = 6;
-/** How they are made: with room for two below them, which may go on running. */
+/** How they are made: with room for two below them, which may continue running. */
 const CHILD = { program: FAMILY, memoryQuotaPages: quota(3 * PAGES), processQuota: 2, heldGas: 200_000 };
 
 /** Writes commands of an item. */

@@ -34,7 +34,7 @@ test("random items with children leave the same bytes in parallel", async (t) =>
   const searched = reports.filter(({ endings }) => endings.includes("sequential"));
   assert.ok(
     searched.length > 0 && searched.some(({ endings }) => endings.at(-1) === "done"),
-    "some went on after a search",
+    "some continued after a search",
   );
 });
 

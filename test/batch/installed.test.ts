@@ -78,7 +78,7 @@ const LIFE = [
     script.get(2, { status: true, hash: true });
   }),
   scriptOf((script) => {
-    // The one that was made first is gone; the other one's program goes on.
+    // The one that was made first is gone; the other one's program continues.
     give(script, 1, { install: ITEMS, memoryQuotaPages: quota(40) }, 0);
     give(script, 2, {});
     script.get(2, { status: true, hash: true });
@@ -123,7 +123,7 @@ test("an installed program has batches further down in the tree", async () => {
   assert.ok(reports.length >= sized(1, 4));
   for (const { process, items, parallel } of reports) {
     assert.deepEqual(process, [5, 0]);
-    // A run in advance that was given up may hold the engine for some items longer: those run in the loop.
+    // A speculative run that was given up may hold the engine for some items longer: those run in the loop.
     assert.ok(parallel > items / 2, `${parallel} of ${items} in parallel`);
   }
 });

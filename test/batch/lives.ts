@@ -130,7 +130,7 @@ function act(script: Script, next: (limit: number) => number, times: number, fir
   }
 }
 
-/** Gives a child a batch: as it is, or made anew or written to by the same request. */
+/** Gives a child a batch: as it is, or made again or written to by the same request. */
 function give(script: Script, next: (limit: number) => number, child: number): void {
   const { items, gas = 0, inboxCapacity = 0, outboxCapacity = 64 } = randomBatch(next(1 << 30));
   const rest = next(4) === 0 ? make(next) : next(4) === 0 ? { ranges: [write(next)] } : {};

@@ -112,7 +112,7 @@ class Path {
     ].join("|");
   }
 
-  /** Whether it would be an interruption if another worker went on. */
+  /** Whether it would be an interruption if another worker continued. */
   #isInside(worker: number): boolean {
     return this.#interruptions < Infinity && worker === this.#turn && !this.#rests;
   }
@@ -165,7 +165,7 @@ function hash(text: string): number {
 
 /**
  * Explores everything that can happen in a window; throws at the first thing that must not. With
- * `interruptions`: only where at most so often a worker that could go on has to let another one do so.
+ * `interruptions`: only where at most so often a worker that could continue has to let another one do so.
  */
 export function explore(scenario: Scenario, statesLimit: number, interruptions = Infinity): Explored {
   const known = new Map<number, number>(); // by hash

@@ -153,7 +153,7 @@ test("items without state run in parallel too, each as if it were alone", async 
   for (const [i, { code, output }] of outcomes.entries()) {
     let expected: Uint8Array = (items[i] as { input: Uint8Array }).input.subarray(4);
     for (let turn = 0; turn < 1 + (i % 50); turn++) expected = createHash("sha256").update(expected).digest();
-    assert.deepEqual([code, Buffer.from(output)], [1n, Buffer.from(expected)], "the global begins anew");
+    assert.deepEqual([code, Buffer.from(output)], [1n, Buffer.from(expected)], "the global starts again");
   }
   const [{ parallel, executions, validations }] = reports as [BatchReport];
   assert.deepEqual([parallel, executions, validations], [300, 300, 300]);

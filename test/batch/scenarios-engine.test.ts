@@ -46,7 +46,7 @@ function crowd(seed: number, count: number): Script[] {
   return [makeSeveral(), ...Array.from({ length: count }, (_, i) => giveSeveral(seed * 1000 + i))];
 }
 
-test("several batches at once: one has the engine, the others go on by themselves", async () => {
+test("several batches at once: one has the engine, the others continue by themselves", async () => {
   await same(crowd(1, 8));
 });
 

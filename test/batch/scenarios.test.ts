@@ -192,7 +192,7 @@ test("18: in an item memory does not grow", async () => {
   assert.deepEqual(new Set(codes(outcome)), new Set([-1n]));
 });
 
-test("19: globals and the allocator begin anew in every item", async () => {
+test("19: globals and the allocator start again in every item", async () => {
   const each = (i: number) => [
     op.counter(),
     op.counter(),

@@ -21,7 +21,7 @@ export function scriptOf(write: (script: Script) => void): Script {
   return script;
 }
 
-/** Gives a child a batch, which goes on while the root does something else. */
+/** Gives a child a batch, which continues while the root does something else. */
 export function give(script: Script, child: number, { items, gas }: BatchInput): void {
   const total = items.reduce((sum, item) => sum + Number(item.gas), 1_000_000);
   putBatch(script, child, { items, inbox: STATE_BYTES, gas: gas ?? total });

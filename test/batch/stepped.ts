@@ -69,7 +69,7 @@ export class SteppedEngine extends CoreEngine {
     return stepper.answer;
   }
 
-  /** Lets the call go on to its next pause, or its end. */
+  /** Lets the call continue to its next pause, or its end. */
   advance(): Promise<void> {
     return this.#stepper.advance();
   }

@@ -1,6 +1,6 @@
 /**
  * A million accounts that pay each other (test/guests/accounts.ts), for the bench of durable blocks; and the
- * processes that it kills and starts anew:
+ * processes that it kills and starts again:
  *
  *   node durable-run.ts STORE fill|restart
  *

@@ -1,7 +1,7 @@
 /**
  * The first batch of a process, in a process of its own: opens a runtime, makes blocks, and prints how the
  * batch of the last one ran. The runtime is that of the module at a URL, the package: sources take time to be
- * stripped of their types, which V8 goes on compiling meanwhile.
+ * stripped of their types, which V8 continues compiling meanwhile.
  */
 
 import { readFileSync } from "node:fs";

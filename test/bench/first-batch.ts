@@ -1,7 +1,7 @@
 /**
  * The first batch of a process that has just started: 3,000 items, whose code no thread has run before. The
  * runtime must find out by itself whether they pay, while V8 still compiles. Each measurement is a process of
- * its own, of the package (built anew); the variants take turns.
+ * its own, of the package (built again); the variants take turns.
  */
 
 import { execFileSync } from "node:child_process";

@@ -1,7 +1,7 @@
 /**
  * The store: what durability adds to a block, what a restart costs, going back in history, bytes on the disk,
  * export and import. Baseline of a commit: the same bytes appended to a file and synced, in the same run. A
- * restart is measured in processes of their own, of the package (built anew) and of the sources.
+ * restart is measured in processes of their own, of the package (built again) and of the sources.
  */
 
 import { execFileSync } from "node:child_process";

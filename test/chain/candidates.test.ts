@@ -231,7 +231,7 @@ test("a run whose parent is released meanwhile makes no candidate", async () => 
     const running = runtime.execute(spinning(1 << 16), { on: parent });
     await runtime.release(parent);
     await assert.rejects(running, { code: "NOT_RETAINED", message: /while a candidate on it ran/ });
-    // One that is committed meanwhile goes on as a block.
+    // One that is committed meanwhile continues as a block.
     const other = await runtime.execute(adding(2));
     const going = runtime.execute(spinning(1 << 16), { on: other });
     await runtime.commit(other);

@@ -10,7 +10,7 @@ import { SCRATCH } from "../driver.ts";
 import { play, shrinkHeap, withRuntime } from "../fixture.ts";
 
 const BLOCKS = 60;
-/** Pages that each block writes anew; behind them, in the heap as in memory, one that stays. */
+/** Pages that each block writes again; behind them, in the heap as in memory, one that stays. */
 const PAGES = 128;
 /** Of the scratch of the driver, two pieces together. */
 const PIECE_BYTES = 960 << 10;

@@ -309,7 +309,7 @@ test("what cannot be written ends the recording with an event, and no block", as
     assert.equal(stops.length, 1);
     const [{ code, text }] = stops as [Extract<RuntimeEvent, { kind: "recordingStopped" }>];
     assert.equal(code, "EEXIST");
-    assert.match(text, /the recording has stopped, and blocks go on: .*EEXIST/);
+    assert.match(text, /the recording has stopped, and blocks continue: .*EEXIST/);
   });
 });
 

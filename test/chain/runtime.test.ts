@@ -420,7 +420,7 @@ test("metadata is copied at once, of a Buffer too", async () => {
   });
 });
 
-test("the event loop goes on while a block runs", async () => {
+test("the event loop continues while a block runs", async () => {
   await withRuntime([spin], {}, async (runtime) => {
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);

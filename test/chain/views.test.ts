@@ -238,7 +238,7 @@ test("in a program with state input and output are where those of items are", as
   const { outcomes } = await runBatch(runtime, { entry: "pay", items: [item], ...mail });
   assert.deepEqual([before.code, before.output.length], [outcomes[0]?.code, 24]);
   assert.deepEqual(before.output, outcomes[0]?.output);
-  // The state that items left; private memory as it is between batches, so the output begins anew.
+  // The state that items left; private memory as it is between batches, so the output starts again.
   const after = await runtime.call([1], "pay", { input });
   assert.deepEqual([after.code, after.output.length], [2n, 24]);
   const much = new Uint8Array(new Uint32Array([1, 2, 71, 0, 0]).buffer);

@@ -160,7 +160,7 @@ test("blocks are executed again after a reorg and beside a fork, with the same r
   });
 });
 
-test("a runtime that is closed and opened between blocks goes on to the same roots", async (t) => {
+test("a runtime that is closed and opened between blocks continues to the same roots", async (t) => {
   const store = mkdtempSync(join(tmpdir(), "stillpoint-evm-"));
   t.after(() => rmSync(store, { recursive: true }));
   const blocks = own.blocks.slice(0, 3);

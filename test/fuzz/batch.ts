@@ -1,9 +1,10 @@
 /**
  * Fuzzer "batch": random batches in parallel against the loop, block for block: of scripts, of items with
- * children, of several children at once, of processes that are made anew again and again, below children too.
- * Limits of gas are now and then exactly what is needed, or one less; blocks are reverted, and run again with
- * hints right and wrong. The threads are held up at random, take turns with the loop, and now and then one is
- * killed; leases of gas are random or nothing. Some items never end on what no order of the items gives.
+ * children, of several children at once, of processes that are created again and again, below children
+ * too. Limits of gas are now and then exactly what is needed, or one less; blocks are reverted, and run again
+ * with hints right and wrong. The threads are held up at random, take turns with the loop, and now and then
+ * one is killed; leases of gas are random or nothing. Some items never end on what no order of the items
+ * gives.
  *
  * Its canaries are planted defects: every validation is believed, so that updates are lost; and what leases
  * ask for is left out.
@@ -41,7 +42,7 @@ const DEATHS = 5;
 const REVERTS = 6;
 const EXACT = 4;
 const HINTED = 4;
-/** Batches before which the heap is collected; by force, what runs speculatively begins anew. */
+/** Batches before which the heap is collected; by force, what runs speculatively starts again. */
 const COLLECTIONS = 20;
 /** Leases renewed beside those that ended on wrong reads, in a round of items that need none. */
 const RENEWED = 5;

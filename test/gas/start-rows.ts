@@ -126,7 +126,7 @@ export const START_ROWS: readonly Row[] = [
   },
   stepRow("START, 64 MiB written, grow and trap", MANY, [(s) => s.touch(PRIVATE, MANY, 1).grow(1).trap()], {
     gas: MANY * (COST_PAGE_TOUCH + 20) + gasToGrow(memoryFor(MANY)),
-    documented: "memory that the OS hands out anew: 2 to 12 µs a page, once for each instance",
+    documented: "memory that the OS hands out again: 2 to 12 µs a page, once for each instance",
   }),
   {
     name: "START of 600 MiB, two images in turn",
@@ -158,7 +158,7 @@ export const START_ROWS: readonly Row[] = [
       return () => caller.repeat(requests);
     },
   },
-  // Nothing of the memory was touched: each time an engine makes one anew.
+  // Nothing of the memory was touched: each time an engine makes one again.
   ...[64, 1_024].map(
     (mebibytes): Row => ({
       name: `START of ${mebibytes} MiB without pages, grow and trap`,

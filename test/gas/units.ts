@@ -34,7 +34,7 @@ const CHILDREN = 20_000;
 /** Objects whose hashes are timed in a run. */
 const HASHED_PAGES = 2_000;
 const HASHED_TABLES = 5_000;
-/** Of the heap, touched before: memory that the OS hands out anew is a row of its own. */
+/** Of the heap, touched before: memory that the OS hands out again is a row of its own. */
 const TOUCHED_BYTES = 2 ** 29;
 /** Pages that the merge combines. */
 const MERGED = 256;

@@ -205,7 +205,7 @@ test("accounts stay from block to block; those only named in a transaction begin
   const ledger = await instantiateLedger();
   execute(ledger, encodeBlock(simpleBlock(), PROGRAM));
   const stranger = `0x${"0c".repeat(20)}`;
-  // This block lists no account: A goes on with nonce 1, the stranger is new.
+  // This block lists no account: A continues with nonce 1, the stranger is new.
   const transactions = [
     { from: A, to: stranger, value: 100_000n, nonce: 1, gasLimit: 21_000, gasPrice: 1n, inputBytes: 0 },
     { from: stranger, to: A, value: 79_000n, nonce: 0, gasLimit: 21_000, gasPrice: 1n, inputBytes: 0 },

@@ -50,7 +50,7 @@ test("edits of a memory are writes to flat bytes, and an old memory never change
           else edit.write(range.from, bytes, 0, range.length);
           if (zero) model.fill(0, range.from, range.from + range.length);
           else bytes.copy(model, range.from);
-          // The edit goes on in place.
+          // The edit continues in place.
           if (seed % 2 === 0) edit.commit();
         }
         root = edit.commit();

@@ -74,7 +74,7 @@ test("a thread that died is not at home", () => {
   assert.equal(a.claimAny(), next);
 });
 
-test("who withdraws a job learns which thread goes on at it, for nobody", () => {
+test("who withdraws a job learns which thread continues at it, for nobody", () => {
   const { main, a, b } = boards();
   const [posted, claimed] = [block(main), block(main)];
   assert.equal(main.withdraw(posted), 0);
@@ -88,7 +88,7 @@ test("who withdraws a job learns which thread goes on at it, for nobody", () => 
   assert.equal(main.withdraw(done), 0);
 });
 
-test("after a death the threads are named that go on at jobs of the dead", () => {
+test("after a death the threads are named that continue at jobs of the dead", () => {
   const { main, a, b } = boards();
   const entry = block(main);
   assert.equal(a.claim(entry), true);

@@ -100,7 +100,7 @@ function pagesFrom(first: number, count: number): number[] {
 }
 
 for (const [what, body] of IN_PLACE) {
-  test(`again and again nothing is made anew: ${what}`, () => {
+  test(`again and again nothing is made again: ${what}`, () => {
     const { bytes, nodesMade } = pass(body);
     assert.deepEqual({ bytes, nodesMade }, { bytes: 0, nodesMade: 0 });
   });

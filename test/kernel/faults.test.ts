@@ -1,6 +1,6 @@
 /**
  * Faults through the runtime: every kind, seen by a parent and by the host; what a fault takes back, what it
- * costs, and how one goes on after it. Guests that never end, never stop calling or never stop growing.
+ * costs, and how one continues after it. Guests that never end, never stop calling or never stop growing.
  */
 
 import assert from "node:assert/strict";

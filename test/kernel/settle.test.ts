@@ -20,7 +20,7 @@ const GAS = PAGES * COST_PAGE_TOUCH + PAID * COST_PAGE_CHANGED;
 /** Pages that a script changes besides, and whose gas it takes for calls and instructions. */
 const OTHERS = 20;
 
-/** A script that changes many pages, then goes on. */
+/** A script that changes many pages, then continues. */
 function changes(byte: number, then: (s: Script) => void): (s: Script) => void {
   return (s) => {
     s.grow((PAGES * PAGE_BYTES) / WASM_PAGE_BYTES);

@@ -86,7 +86,7 @@ test("a child that makes calls with random words never stops the host", async (t
       }
       script.put(1, { ranges: [{ source: new Uint8Array(words.buffer), target: 0x10000 }] });
       script.put(1, { start: { entry: "run", argument: 0x10000n, gas: 400_000 } });
-      // Where it stands in RET it goes on.
+      // Where it stands in RET it continues.
       script.put(1, { start: { argument: BigInt(any()), gas: 400_000 } });
       script.get(1, { status: true, hash: true, detail: 40 });
     }

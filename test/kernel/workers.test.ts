@@ -10,7 +10,7 @@ import { randomTree, type TreeShape } from "./trees.ts";
 
 const SHAPE: TreeShape = { depth: 4, children: 3 };
 const BLOCKS = 6;
-/** Below the number of deaths at which a block is given up, however slowly the machine goes on. */
+/** Below the number of deaths at which a block is given up, however slowly the machine continues. */
 const KILLS_PER_BLOCK = 20;
 const QUOTA = { memoryQuotaPages: quota(60_000), processQuota: 4000, gasLimit: 4_000_000_000 };
 

@@ -163,7 +163,7 @@ export async function chaos(
         await writer.write(false);
         continue;
       }
-      // Another goes on; the old one is alive and thinks it writes, or comes back.
+      // Another continues; the old one is alive and thinks it writes, or comes back.
       const next = random.pick(others.filter((other) => other !== away));
       const promoted = await (next.follower as Follower<RuntimeArguments, Block>).promote({
         writer: next.name,

@@ -59,7 +59,7 @@ test("200 blocks: who dies, comes back, or is replaced, has the chain of the log
   });
 });
 
-test("a server that is killed and comes back: the writer waits for it, the follower goes on", {
+test("a server that is killed and comes back: the writer waits for it, the follower continues", {
   skip,
 }, async () => {
   await withServer(async (connection, server) => {
@@ -131,7 +131,7 @@ test("a stream that is full refuses a block, and takes it once there is room", {
   });
 });
 
-test("a disk that is full: nothing is acknowledged and nothing lost, and it goes on with room", {
+test("a disk that is full: nothing is acknowledged and nothing lost, and it continues with room", {
   skip: skip || canMount(),
 }, async (t) => {
   await withDirectory(async (directory) => {

@@ -28,7 +28,7 @@ async function produceUntilKilled(milliseconds: number, ...args: string[]): Prom
   return output.split("\n").slice(0, -1);
 }
 
-test("a producer that is killed goes on behind what the log has", async (t) => {
+test("a producer that is killed continues behind what the log has", async (t) => {
   const next = random(baseSeed(t));
   await withDirectory(async (path) => {
     const log = directoryLog(`${path}-log`);

@@ -265,7 +265,7 @@ test("a byte that differs in the log stops the follower, which names the height 
   assert.notEqual(found[0]?.made, ids[4]);
   assert.equal((await follower.metrics()).divergedAt, 4);
   await assert.rejects(follower.promote({ writer: "b" }), { code: "LOG_DIVERGED" });
-  // The same log, read as it is: it goes on from where it stands.
+  // The same log, read as it is: it continues from where it stands.
   const told: [height: number, lag: number][] = [];
   const again = await follow(two, log, { onBlock: ({ height }, lag) => void told.push([height, lag]) });
   await caughtUp(again);

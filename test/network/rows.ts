@@ -256,7 +256,7 @@ async function powers({ directory, binary }: Setting): Promise<string> {
     return signed.commit.signatures.some((each: Said) => each.validator_address === address);
   };
   assert.equal(await isSigning(), false);
-  // Less than a third, so that the first goes on alone.
+  // Less than a third, so that the first continues alone.
   assert.equal(await first.send([network.wallet.setPower(second.key, 2n)]), 1);
   await until(isSigning);
   await doubleSigns(network, second);

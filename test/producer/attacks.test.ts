@@ -1,4 +1,4 @@
-/** Clients and nodes that mean harm: what they send is refused, and the node goes on. */
+/** Clients and nodes that mean harm: what they send is refused, and the node continues. */
 
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
@@ -200,7 +200,7 @@ test("a node that breaks down while a replica takes its state, or gives it anoth
     assert.ok(retried.some((text) => /not that of the manifest/.test(text)));
     assert.ok(retried.some((text) => /answers 500/.test(text)));
 
-    // It goes on from there, and believes no block that does not come out the same.
+    // It continues from there, and believes no block that does not come out the same.
     await pay(1n);
     await using second = await lying((_, bytes) => {
       const reply = JSON.parse(bytes.toString());

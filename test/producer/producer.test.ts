@@ -14,7 +14,7 @@ const wallet = (name: string): Wallet => new Wallet(createHash("sha256").update(
 const program = await bankProgram();
 const SERVE = ["--port", "0", "--block-ms", "5", "--workers", "1"];
 
-test("a node, a reader in another process, and a second node that goes on", () =>
+test("a node, a reader in another process, and a second node that continues", () =>
   withCommands(async (start, path) => {
     const [alice, bob] = [wallet("alice"), wallet("bob")];
     const serve = ["serve", "--store", path, "--founder", alice.address, ...SERVE];

@@ -38,7 +38,7 @@ async function failOver(log: string): Promise<void> {
     await assert.rejects(send(urlOfSecond, alice.sign(chain, bob.address, 1n)), refused);
     alice.sequence--;
 
-    // The first is gone, and the second goes on with all that was answered.
+    // The first is gone, and the second continues with all that was answered.
     await first.end("SIGKILL");
     second.child.kill("SIGUSR2");
     const promoted = await second.line(({ kind }) => kind === "promoted");

@@ -213,7 +213,7 @@ export class Machine {
     };
   }
 
-  /** The import ret or snapshot: suspends, or goes on after it. */
+  /** The import ret or snapshot: suspends, or continues after it. */
   #stand(): void {
     if (this.atOnce !== null) {
       const answer = this.atOnce(this.words.getBigInt64(AUX_RESULT, true));
@@ -248,7 +248,7 @@ export class Machine {
     };
   }
 
-  /** Goes on where `image` stood, with an answer for RET or SNAPSHOT. */
+  /** Continues where `image` stood, with an answer for RET or SNAPSHOT. */
   resume(image: Image, answer: bigint, gas = image.gas): Outcome {
     this.#entry = image.entry;
     new Uint8Array(this.aux.buffer).set(image.stack, AUX_STACK);

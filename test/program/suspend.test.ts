@@ -134,7 +134,7 @@ if (!isMainThread && "verdictOn" in workerData) {
   const results: string[] = [];
 
   for (const how of HOW) {
-    test(`stopped in nested and indirect calls, a program goes on in ${how}, bit by bit`, async () => {
+    test(`stopped in nested and indirect calls, a program continues in ${how}, bit by bit`, async () => {
       const program = admit(nested());
       assert.ok(program.suspends);
       let machine = new Machine(program);
@@ -165,7 +165,7 @@ if (!isMainThread && "verdictOn" in workerData) {
     });
   }
 
-  test("results and gas are the same whichever way it went on", () => {
+  test("results and gas are the same whichever way it continued", () => {
     assert.equal(results.length, HOW.length);
     assert.equal(new Set(results).size, 1);
   });
@@ -214,7 +214,7 @@ if (!isMainThread && "verdictOn" in workerData) {
     assert.equal(machine.resume(machine.image(), 123n).result, 123n);
   });
 
-  test("a start function runs once, on its own, and not again when the program goes on", async () => {
+  test("a start function runs once, on its own, and not again when the program continues", async () => {
     const program = admit(
       nested({
         functions: [

@@ -252,7 +252,7 @@ function script(next: (limit: number) => number, active: number, starts: number,
     const choice = next(8);
     if (choice === 0) script.command(PUT, child, make);
     script.command(PUT, child, start);
-    // The others run speculatively, until a later block joins them or makes them anew.
+    // The others run speculatively, until a later block joins them or makes them again.
     if (choice < 6) script.command(GET, child, status);
   }
   return script.metadata();

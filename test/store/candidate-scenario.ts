@@ -218,7 +218,7 @@ class Scenario {
     this.#end(one);
   }
 
-  /** It is not live any more; those on it go on if it is retained. */
+  /** It is not live any more; those on it continue if it is retained. */
   #end(one: Expected): void {
     this.#live = this.#live.filter((other) => other !== one);
     for (const other of this.#live) {

@@ -1,6 +1,6 @@
 /**
  * Caring for a store that is partly gone: records that are damaged, a directory that was removed under its
- * runtime, imports that go on otherwise than they began.
+ * runtime, imports that continue otherwise than they began.
  */
 
 import assert from "node:assert/strict";
@@ -177,7 +177,7 @@ describe("an import that was interrupted takes another export of the same block"
 
         const importer = await openImport(target, id);
         assert.equal(importer.next, 1);
-        // The same chunk 0 changes nothing, the other one begins anew.
+        // The same chunk 0 changes nothing, the other one starts again.
         assert.throws(() => importer.take(ended[1] as Uint8Array), {
           code: "CHUNK_REFUSED",
           message: /another export/,
@@ -197,7 +197,7 @@ describe("an import that was interrupted takes another export of the same block"
     });
   });
 
-  test("one whose note is damaged begins anew", async () => {
+  test("one whose note is damaged starts again", async () => {
     await withDirectory(async (path) => {
       const head = (await make(path)).at(-1) as Block;
       const target = `${path}-copy`;

@@ -16,7 +16,7 @@ export async function withDirectory<T>(use: (path: string) => Promise<T>): Promi
 
 /**
  * A store that has the state of every block as soon as it is acknowledged: for what is looked at from outside
- * of the runtime, and for what goes on in a transaction.
+ * of the runtime, and for what continues in a transaction.
  */
 export function everyState(path: string): { readonly path: string; readonly durability: "block" } {
   return { path, durability: "block" };

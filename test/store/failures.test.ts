@@ -153,7 +153,7 @@ test("a commit that fails at any step of a sweep costs nobody an object", async 
     let at = 0;
     while (await failureInSweep(path, kept, at)) at++;
     assert.ok(at > 5, `${at} steps`);
-    // The defect: a sweep that begins anew does so without roots.
+    // The defect: a sweep that starts again does so without roots.
     const { beginSweep } = Store.prototype;
     let begun = false;
     const rootless = function (this: Store, refs: readonly number[]): Promise<number> {

@@ -74,7 +74,7 @@ describe("a store is written by one at a time", () => {
         const reader = await openReader(store);
         const seen = reader.head;
         for (let i = 0; reader.head.height < seen.height + 3; i++) {
-          assert.ok(i < 1000, "the writer goes on");
+          assert.ok(i < 1000, "the writer continues");
           await new Promise((resolve) => setTimeout(resolve, 10));
         }
         const head = reader.head;
@@ -137,7 +137,7 @@ test("a directory that may not be written", async () => {
   });
 });
 
-test("a store that reaches its limit refuses the block, keeps the others, goes on with more", async () => {
+test("a store that reaches its limit refuses the block, keeps the others, continues with more", async () => {
   await withDirectory(async (path) => {
     for (const durability of ["block", "logged"] as const) {
       const kept = { durability, logBytes: 1 << 16, checkpointMs: 20 };

@@ -1,5 +1,5 @@
 /**
- * A disk that is full: a clear error, nothing lost, and it goes on when there is room.
+ * A disk that is full: a clear error, nothing lost, and it continues when there is room.
  *
  * The disk is a file system of some megabytes, which takes the right to mount one: for the administrator, or
  * where users may have a mount namespace of their own. Elsewhere it is a limit on the size of a file, which

@@ -36,7 +36,7 @@ async function produce(runtime: Runtime, height: number): Promise<void> {
   }
 }
 
-/** How a block fails; it must, and the runtime must stand where it can go on. */
+/** How a block fails; it must, and the runtime must stand where it can continue. */
 async function failure(runtime: Runtime, height: number): Promise<{ code: string; message: string }> {
   const error = await produce(runtime, height).then(
     () => assert.fail("the disk is never full"),

@@ -47,7 +47,7 @@ async function checkArchive(one: Chain, other: Runtime, height: number, id: stri
   }
 }
 
-/** The runtime under test, opened anew now and then, beside one in memory. */
+/** The runtime under test, opened again now and then, beside one in memory. */
 class Pair {
   readonly #store: StoreOptions;
   readonly plain: Runtime;

@@ -83,7 +83,7 @@ test("a change that was refused is not there after a crash, though it was in the
     );
     assert.equal(runtime.head.id, id);
     assert.deepEqual(await afterCrash(path), { head: id, logged: 1 });
-    // The log goes on in its place.
+    // The log continues in its place.
     const next = await runtime.produce(metadata(2, 1));
     assert.deepEqual(await afterCrash(path), { head: next.id, logged: 2 });
   });

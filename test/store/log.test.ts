@@ -137,7 +137,7 @@ async function torn(t: TestContext, wraps: boolean): Promise<void> {
       // What is torn of the last sector may be behind the frame's end.
       const isWhole = logical(file).equals(logical(after));
       assert.ok(found.join() === (isWhole ? [...kept, lost] : kept).join(), `subset ${subset}, at ${tornAt}`);
-      // It goes on behind what is there.
+      // It continues behind what is there.
       log = again.log;
       await log.append(Buffer.from("next"));
       await log.close();
@@ -186,7 +186,7 @@ test("bytes of a user that look like a frame are none", async () => {
     const { log: other } = InputLog.read(directory, place);
     for (let i = 0; i < 6; i++) await other.append(Buffer.from(text(i, 100)));
     const frames = readFileSync(fileOf(directory)).subarray(2 * SECTOR_BYTES);
-    const mark = other.anew;
+    const mark = other.restart;
     const { log } = InputLog.read(directory, { ...place, ...mark, position: 0 });
     await log.append(Buffer.concat([Buffer.alloc(SECTOR_BYTES - 48), frames.subarray(0, 4 * SECTOR_BYTES)]));
     // The first sector is lost: what is behind must not be read, nor be taken for damage.
@@ -199,7 +199,7 @@ test("bytes of a user that look like a frame are none", async () => {
   });
 });
 
-test("a log that begins anew holds nothing, and takes frames again after a failure", async () => {
+test("a log that starts again holds nothing, and takes frames again after a failure", async () => {
   await withLog(async (directory, place) => {
     const { log } = InputLog.read(directory, place);
     await log.append(Buffer.from("one"));
@@ -208,7 +208,7 @@ test("a log that begins anew holds nothing, and takes frames again after a failu
     const { log: same } = InputLog.read(directory, place);
     await same.append(Buffer.from("not acknowledged"));
     await same.close();
-    const mark = log.anew;
+    const mark = log.restart;
     log.beginAnew(mark);
     assert.deepEqual(read(directory, log.placeAt(mark)), []);
     await write.append(Buffer.from("two"));

@@ -198,7 +198,7 @@ test("a crash in recovery, behind a checkpoint of a part of the log, loses nothi
   });
 });
 
-test("what the log cannot take is written with its states, and the log goes on behind it", async () => {
+test("what the log cannot take is written with its states, and the log continues behind it", async () => {
   await withDirectory(async (path) => {
     // This metadata takes 17 KiB: that of three blocks does not fit into a quarter.
     const runtime = await open([], { ...OPTIONS, store: logged(path, { logBytes: 1 << 17 }) });

@@ -1,4 +1,4 @@
-/** A disk that is slow: what goes on meanwhile. */
+/** A disk that is slow: what continues meanwhile. */
 
 import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";

@@ -4,8 +4,8 @@
  *
  *   node portable-run.ts STORE OURS THEIRS
  *
- * Makes blocks and writes the head as a portable export to THEIRS; imports the one in OURS, and goes on from
- * it. Prints both states, as a line of JSON.
+ * Makes blocks and writes the head as a portable export to THEIRS; imports the one in OURS, and continues
+ * from it. Prints both states, as a line of JSON.
  */
 
 import { createHash } from "node:crypto";
@@ -72,7 +72,7 @@ export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8A
   return all;
 }
 
-/** Imports the chunks of a portable export, and goes on with a few blocks. */
+/** Imports the chunks of a portable export, and continues with a few blocks. */
 export async function imported(store: string, id: string, chunks: readonly Uint8Array[]): Promise<Runtime> {
   const importer = await openImport(store, id, { rehash: true });
   try {

@@ -58,7 +58,7 @@ function objectsOf(path: string): Map<string, string> {
   }
 }
 
-test("a block comes back with its id and the same bytes, and a runtime goes on from it", async () => {
+test("a block comes back with its id and the same bytes, and a runtime continues from it", async () => {
   await withExport(async (source, target, runtime, chunks) => {
     assert.ok(chunks.length > 3, `${chunks.length} chunks`);
     const copy = await imported(target, runtime.head.id, chunks);

@@ -42,7 +42,7 @@ async function importAll(target: string, id: string, chunks: Iterable<Uint8Array
   return (await importer.finish()).id;
 }
 
-test("a whole block is imported, and a runtime goes on from it as the other one does", async () => {
+test("a whole block is imported, and a runtime continues from it as the other one does", async () => {
   await withExport(async (_source, target, runtime, chunks) => {
     assert.ok(chunks.length > 1, `${chunks.length} chunks`);
     assert.equal(await importAll(target, runtime.head.id, chunks), runtime.head.id);
@@ -77,7 +77,7 @@ test("a delta to a block that is there is small, and comes to the same", async (
   });
 });
 
-test("an import that was interrupted goes on with the chunk it wants", async () => {
+test("an import that was interrupted continues with the chunk it wants", async () => {
   await withExport(async (source, target, runtime, chunks) => {
     for (let taken = 0; taken < chunks.length; taken++) {
       const importer = await openImport(target, runtime.head.id);
@@ -196,7 +196,7 @@ test("an import takes the block it is pinned to, by id, root, height or genesis"
       importer.take(chunks[0] as Uint8Array);
       await importer.close();
       const again = await openImport(`${target}${i}`, pin);
-      assert.equal(again.next, 1, "it goes on");
+      assert.equal(again.next, 1, "it continues");
       for (const chunk of chunks.slice(1)) again.take(chunk);
       assert.equal((await again.finish()).id, id);
     }

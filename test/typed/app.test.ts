@@ -193,7 +193,7 @@ test("the same blocks and outcomes with the loop and in parallel, and again afte
   assert.ok(outcomes.some(({ ok }) => ok) && outcomes.some(({ ok }) => !ok));
 });
 
-test("an app goes on where its store stands; another program is refused with words", async (t) => {
+test("an app continues where its store stands; another program is refused with words", async (t) => {
   const directory = mkdtempSync(join(tmpdir(), "stillpoint-app-"));
   t.after(() => rmSync(directory, { recursive: true }));
   const store = join(directory, "state");

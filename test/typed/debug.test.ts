@@ -81,7 +81,7 @@ test("a trace of a block has its transactions, and what they print; also from a 
       [`${line('"payer"')}: payer ${alice} 1`],
       [],
     ],
-    "each goes on where the one before it ended",
+    "each continues where the one before it ended",
   );
   assert.deepEqual(
     transactions.map(({ outcome }) => ({ ...outcome, at: undefined })),

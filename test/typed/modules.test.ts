@@ -136,7 +136,7 @@ test("fungible: nothing is made or lost but by mint and burn; allowances are use
   assert.deepEqual([held, of(boss, "supply")], [[50n, 20n, 20n], 90n]);
 });
 
-test("pausing: transfers stop, and go on", () => {
+test("pausing: transfers stop, and continue", () => {
   of(boss, "grantRole", { to: boss });
   of(boss, "mint", { to: alice, amount: 9n });
   assert.equal(of(alice, "pause"), "not the owner");

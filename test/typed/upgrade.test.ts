@@ -245,7 +245,7 @@ test("what differs between programs, for those who decide", () => {
   assert.match(checkUpgrade(old!, over).problems.join(), /state f would lie at \d+, where state fees is/);
 });
 
-test("signed transactions go on over an upgrade, and gas limits change with the rules", async () => {
+test("signed transactions continue over an upgrade, and gas limits change with the rules", async () => {
   const app = await open({ authenticate: signed({ chain: "upgrades" }) });
   const by = Signer.generate();
   const mint = (amount: bigint) => app.submit(call(app, "mint", { to: by.address, amount }), { by });

@@ -45,7 +45,7 @@ async function upgraded(runtime: Runtime): Promise<Block[]> {
 
 const options = { workers: 2, runner: "sequential" } as const;
 
-test("a chain is opened again with what it began with, or with nothing, and goes on", async () => {
+test("a chain is opened again with what it began with, or with nothing, and continues", async () => {
   await withDirectory(async (store) => {
     const first = await open({ ...options, store });
     const blocks = await upgraded(first);
@@ -123,7 +123,7 @@ test("readers, forks and proofs know the rules of each height", async () => {
   });
 });
 
-test("a node that knows nothing but an id takes a block and goes on with it", async () => {
+test("a node that knows nothing but an id takes a block and continues with it", async () => {
   await withDirectory(async (store) => {
     const runtime = await open({ ...options, store: everyState(store) });
     const blocks = await upgraded(runtime);

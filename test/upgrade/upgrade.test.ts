@@ -73,7 +73,7 @@ describe("the program of a process is replaced", () => {
     replace: [{ path: [1], program: contract2, ...more }],
   });
 
-  test("its state stays, what is private begins anew, and other processes are as they were", async () => {
+  test("its state stays, what is private starts again, and other processes are as they were", async () => {
     await onAll(async (runtime) => {
       await block(runtime, [
         ["create", 1, 0, contract],
@@ -205,7 +205,7 @@ describe("the program of a process is replaced", () => {
       ]);
       const change = { replace: [{ path: [], program: root2, migrate: "migrate", argument: 77n }] };
       const made = await block(runtime, [["add", 1, 4]], change);
-      // Its number of blocks goes on, and so does its child.
+      // Its number of blocks continues, and so does its child.
       assert.deepEqual(said(made), [2, 2, 16]);
       assert.equal(Buffer.from(runtime.read([], 16, 8)).readBigInt64LE(), 77n);
       assert.deepEqual(said(await block(runtime, [])), [2, 3]);
@@ -269,7 +269,7 @@ describe("quotas and gas change", () => {
 });
 
 describe("prices change", () => {
-  test("everything is twice as dear, and suspended stacks go on", async () => {
+  test("everything is twice as dear, and suspended stacks continue", async () => {
     await onAll(async (runtime) => {
       await block(runtime, [
         ["create", 1, 0, contract],

@@ -25,7 +25,7 @@ function spread(node: Node, height: number, count: number): Uint8Array[] {
   });
 }
 
-test("a full disk at Commit is an Exception; with room the node goes on, to the ids of others", async () => {
+test("a full disk at Commit is an Exception; with room the node reaches the ids of others", async () => {
   // With "block" each commit writes, so that how many fit does not depend on time.
   const store = { path: join(directory, "full"), limitBytes: 2 << 20, durability: "block" } as const;
   await using node = await Node.open({ store, retainBlocks: 100 });

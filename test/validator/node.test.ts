@@ -24,7 +24,7 @@ import { tally, tallyChain } from "./chain.ts";
 const CACHE = process.env.STILLPOINT_COMETBFT ?? join(homedir(), ".cache/stillpoint/cometbft");
 
 for (const version of ["0.38.26", "0.40.0"]) {
-  test(`CometBFT ${version} makes blocks on a validator, is killed, and goes on`, async (t) => {
+  test(`CometBFT ${version} makes blocks on a validator, is killed, and continues`, async (t) => {
     const binary = join(CACHE, version, "cometbft");
     if (process.env.STILLPOINT_FULL !== "1") return t.skip("STILLPOINT_FULL=1 runs it");
     if (!existsSync(binary)) return t.skip(`there is no ${binary}: this file says how to build it`);

@@ -39,7 +39,7 @@ async function snapshotAt(node: Node, height: number): Promise<void> {
 }
 
 for (const durability of ["block", "logged"] as const) {
-  test(`a node starts from a snapshot of another, and goes on with it (${durability})`, async () => {
+  test(`a node starts from a snapshot of another, and continues with it (${durability})`, async () => {
     await using first = await syncing(`first-${durability}`, durability);
     await first.initChain();
     const hashes: Uint8Array[] = [];

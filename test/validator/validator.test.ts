@@ -109,7 +109,7 @@ test("a proposal has as many bytes as it may, as CometBFT counts them", () =>
     assert.deepEqual(await asker.prepare(1, long, 130), []);
   }));
 
-test("an error of the host is an Exception and no vote; a proposal is empty then; later all goes on", () =>
+test("an error of the host is an Exception and no vote; a proposal is empty then; later all continues", () =>
   begun(
     async (asker, runtime) => {
       const held = await runtime.execute(new Uint8Array(24));

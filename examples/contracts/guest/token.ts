@@ -1,4 +1,4 @@
-/** A token of which nobody makes more than the first holder got. */
+/** A token with a fixed supply, which the first caller gets. */
 
 import {
   Address,
@@ -31,7 +31,7 @@ const supply = new StateCell<u256>();
 
 @contract
 export class Token {
-  /** Makes all there will ever be, for whoever comes first. */
+  /** Creates the whole supply, for the first caller. */
   @transaction
   found(amount: u256): void {
     if (!supply.value.isZero()) fail("founded already");

@@ -5,7 +5,7 @@
  * but what it pays. Warm sets (EIP-2929) and transient storage (EIP-1153) are entries as well.
  *
  * Of an account address and code are in the first line of its record, balance and nonce in the second: who
- * only calls a contract never reads that, and does not meet whoever pays it. Nor does who pays it meet
+ * only calls a contract never reads that, and does not conflict with its payers. Nor do payers conflict with
  * others who do: what is added to a balance that nobody has looked at is a credit, and in the end is
  * accumulated. A balance that is here has its credit added, but for one that a revert has brought back.
  *

@@ -35,7 +35,7 @@ export const ENDED: u32 = 0; //    STOP, RETURN, SELFDESTRUCT
 export const REVERTED: u32 = 1;
 export const FAILED: u32 = 2; //   all its gas is gone
 
-/** What a call or creation leads to: the frame fails, goes on, or waits for the frame above it. */
+/** What a call or creation leads to: the frame fails, continues, or waits for the frame above it. */
 export const FAILS: u32 = 0;
 export const GOES_ON: u32 = 1;
 export const WAITS: u32 = 2;

@@ -1,5 +1,5 @@
 /**
- * What host, root and the EVM tell each other. Integers are little-endian; a word is an integer of 256 bits,
+ * The messages of host, root and the EVM. Integers are little-endian; a word is an integer of 256 bits,
  * its least significant byte first; an address is a word.
  *
  * Metadata of a block:

@@ -2,7 +2,7 @@
  * What a trace sees of a transaction, step by step. Only the program of tracer.ts has these calls, for which
  * the constant TRACING is defined when it is compiled; in any other they are removed, with their imports.
  *
- * Of an opcode `begins` comes first, then `paid`, once or more: the first tells what it costs. What it left
+ * Of an opcode `begins` comes first, then `paid`, once or more: the first has its cost. What it left
  * is seen when the next one begins.
  */
 

@@ -1,5 +1,5 @@
 /**
- * What the host of a trace gives: it reads the memory that it is told of at once. The file's name is the
+ * Imports from the host of a trace, which reads the memory in their arguments at once. The file's name is the
  * module name of the imports.
  */
 

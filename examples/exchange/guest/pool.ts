@@ -1,6 +1,6 @@
 /**
- * A pool of two tokens whose product does not fall: x · y = k. Who gives some of one gets of the other what
- * keeps the product, less a fee of 0.3 % that stays. It only counts; the router moves the tokens.
+ * A pool of two tokens whose product does not fall: x · y = k. A sender of one token gets as much of the
+ * other as keeps the product, less a fee of 0.3 % that stays. It only counts; the router moves the tokens.
  *
  * Entries:
  *   fill(0)       sets the reserves, two u64 in the inbox

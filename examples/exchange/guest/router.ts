@@ -23,7 +23,7 @@ import {
 import * as message from "./messages.ts";
 
 export const STATE_BYTES: u32 = message.ROUTER_STATE_BYTES;
-/** By these names reports of batches tell what lies where. */
+/** Names for the addresses in reports of batches. */
 export const STATE_TABLE: usize = message.TABLE;
 export const STATE_SENDERS: usize = message.TABLE + RECORDS_OFFSET;
 export const STATE_SENDERS_STRIDE: u32 = RECORD_BYTES;
@@ -31,7 +31,7 @@ export const STATE_SENDERS_STRIDE: u32 = RECORD_BYTES;
 /** Nonce of a record: the first key that may still be used. */
 const senders = Accounts.within(message.TABLE, STATE_BYTES - message.TABLE);
 
-/** Who holds the pool's tokens: an address for which there are no keys. */
+/** The holder of the pool's tokens: an address for which there are no keys. */
 const poolAddress: usize = memory.data(20, 8);
 const payment: usize = memory.data(48, 8);
 

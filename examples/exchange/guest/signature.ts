@@ -32,8 +32,8 @@ const digest: usize = memory.data(40, 8);
 const state: usize = memory.data(SHA256_BYTES, 8);
 
 /**
- * Writes the 20-byte address of whoever signed the `length` bytes at `message`; of nobody, if it was not
- * signed. The signature's key is below KEYS.
+ * Writes the 20-byte address of the signer of the `length` bytes at `message`; the zero address, if it was
+ * not signed. The signature's key is below KEYS.
  */
 export function recoverSigner(message: usize, length: u32, signature: usize, target: usize): void {
   const key = load<u32>(signature, SIGNATURE_KEY);

@@ -1,5 +1,6 @@
 /**
- * A token: who holds how much. Only its parent, the router, can start it, so it asks nobody for permission.
+ * A token: its holders and their balances. Only its parent, the router, can start it, so it checks no
+ * permissions.
  *
  * Entries, on what stands in the inbox:
  *   mint(count)   so many payments, whose payers do not matter

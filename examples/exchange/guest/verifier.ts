@@ -1,5 +1,5 @@
 /**
- * Checks signatures: the items of a batch without state. Whoever signed a transaction is computed from it
+ * Checks signatures: the items of a batch without state. The signer of a transaction is computed from it
  * and must be its sender.
  *
  * Entries:

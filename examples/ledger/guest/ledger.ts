@@ -38,7 +38,7 @@ import * as message from "./messages.ts";
 export const STATE_BYTES: u32 = message.LEDGER_STATE_BYTES;
 const BURNED: usize = 64;
 const TABLE: usize = 128;
-/** By these names reports of batches tell what lies where. */
+/** Names for the addresses in reports of batches. */
 export const STATE_BURNED: usize = BURNED;
 export const STATE_TABLE: usize = TABLE;
 export const STATE_ACCOUNTS: usize = TABLE + RECORDS_OFFSET;

@@ -116,7 +116,7 @@ function explain(): string {
 }
 
 /**
- * Makes the child from that program, if there is none; it cannot be changed later, for the accounts live in
+ * Makes the child from that program, if there is none; it cannot be changed later, since the accounts live in
  * it.
  */
 function useProgram(ledger: Child, program: usize): void {

@@ -29,7 +29,7 @@ const supply = new StateCell<u64>();
 
 @contract
 class Bank {
-  /** Makes all the money there will ever be, for the caller. */
+  /** Creates the whole money supply, for the caller. */
   @transaction
   found(amount: u64): void {
     if (supply.value != 0) fail("founded already");
@@ -51,7 +51,7 @@ class Bank {
     return from.balance;
   }
 
-  /** Zeros for whoever has no account. */
+  /** Zeros for an address without an account. */
   @view
   account(who: Address): Account {
     return accounts.has(who) ? accounts.get(who) : new Account();

@@ -1,5 +1,5 @@
 /**
- * What the host and the ready-made root tell each other. Host and guest compile this file. All little-endian.
+ * The messages between the host and the ready-made root. Host and guest compile this file. All little-endian.
  *
  * The first block makes the process of the app, and that of the authenticator if the chain has one:
  *   u32 MESSAGE_GENESIS · u32 bytes of state · u32 pages of 64 KiB at first · u32 pages of 4 KiB that

@@ -6,8 +6,8 @@
  * Where the first block names an authenticator, that is child 2, and it gets all transactions first, as a
  * batch of its own: what it lets in is what runs, in the same order, each nonce of a sender once.
  *
- * The runtime may give child 1 another program (docs/upgrading.md). The message of such a block tells where
- * that has its inbox, and is all that the root learns of it.
+ * The runtime may give child 1 another program (docs/upgrading.md). The message of such a block has the
+ * address where that has its inbox, and is all that the root learns of it.
  *
  * Whatever a transaction is, its outcome is data of the block. A block fails where the message is not as
  * messages.ts says, where time goes back, where outcomes are too long for a block, and where gas or quotas do

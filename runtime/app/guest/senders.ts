@@ -1,6 +1,6 @@
 /**
  * Which transactions of each sender are used up. The table is memory of the root, so it is state: a block
- * that fails or is reverted takes its marks along, and a transaction that fails does not, for it is an item
+ * that fails or is reverted takes its marks along; a transaction that fails does not, since it is an item
  * of a batch and this is not.
  *
  * A sender has a window, as in RFC 4303, section 3.4.3: the highest nonce so far, and one bit for each of

@@ -115,7 +115,7 @@ export function showDeltas(entry: usize, version: usize): usize {
   // Base is read here, not by the caller.
   if (version === 0) read(load<u32>(entry, ENTRY_LINE), entry + ENTRY_BYTES);
   copyLine(shown, entry + ENTRY_BYTES);
-  if (!replay(shown, load<u32>(entry, ENTRY_WRITTEN))) return 0; // it was told something else
+  if (!replay(shown, load<u32>(entry, ENTRY_WRITTEN))) return 0; // it was given another answer
   unlink(entry);
   store<u32>(entry, version === 0 ? ENTRY_SUM : <u32>version, ENTRY_VERSION);
   store<u32>(entry, <u32>shown, ENTRY_FLAGS);
@@ -175,7 +175,8 @@ export function accumulate(
 }
 
 /**
- * The incarnation leaves none of its deltas. What it was told still counts: ENTRY_FLAGS keeps the operations.
+ * The incarnation leaves none of its deltas. Its answers are still validated: ENTRY_FLAGS keeps the
+ * operations.
  */
 export function withdraw(): void {
   for (let entry = logBegin(); entry < logEnd(); entry += ENTRY_SIZE) {
@@ -218,7 +219,7 @@ function append(version: usize, operation: usize, offset: u32, width: u32): void
 // ---- the commit -------------------------------------------------------------------------------------------
 
 /**
- * The first entry of deltas that were told something else than the exact sum says; 0 if there is none. All
+ * The first entry with an answer that differs from that of the exact sum; 0 if there is none. All
  * lower items are committed and in base.
  */
 export function firstMisled(item: u32, log: usize, end: usize): usize {

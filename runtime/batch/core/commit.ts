@@ -58,7 +58,7 @@ export function commit(): i32 {
   }
 }
 
-/** Takes the lock, or tells its holder to look again. */
+/** Takes the lock, or asks its holder to look again. */
 function lock(): bool {
   while (true) {
     const found = atomic.cmpxchg<u32>(COMMIT_LOCK, 0, 1);

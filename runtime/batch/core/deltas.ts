@@ -97,12 +97,12 @@ export function attempt(line: usize, operation: usize): bool {
   return true;
 }
 
-/** Changes the line by all operations of a version; whether each does what the incarnation was told. */
+/** Changes the line by all operations of a version; whether each agrees with the incarnation's answer. */
 export function replay(line: usize, version: usize): bool {
   let operation: usize = load<u32>(version, VERSION_OPERATIONS);
   while (operation !== 0) {
-    const told = (load<u32>(operation, OPERATION_FLAGS) & OPERATION_APPLIED) !== 0;
-    if (attempt(line, operation) !== told) return false;
+    const answered = (load<u32>(operation, OPERATION_FLAGS) & OPERATION_APPLIED) !== 0;
+    if (attempt(line, operation) !== answered) return false;
     operation = load<u32>(operation, OPERATION_NEXT);
   }
   return true;
@@ -121,7 +121,7 @@ export function isDeltas(version: usize): bool {
   return load<u32>(version, VERSION_KIND) === VERSION_DELTAS;
 }
 
-/** Whether two versions made of deltas are the same list of operations, told the same. */
+/** Whether two versions made of deltas are the same list of operations with the same answers. */
 export function sameOperations(a: usize, b: usize): bool {
   let x: usize = load<u32>(a, VERSION_OPERATIONS);
   let y: usize = load<u32>(b, VERSION_OPERATIONS);

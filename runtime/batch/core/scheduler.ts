@@ -222,7 +222,7 @@ export function finish(gasLow: u32, gasHigh: u32, outcome: u32): i32 {
   store<u32>(record, <u32>logEnd(), ITEM_LOG_END);
   const again = old !== 0;
   const news = again && published === PUBLISHED_CHANGES;
-  // The clock moves when everything is published: who reads it afterwards sees all.
+  // The clock moves when everything is published: a thread that reads it afterwards sees all.
   if (news) atomic.store<u32>(record, atomic.add<u32>(CLOCK, 1) + 1, ITEM_CHANGED);
   atomic.store<u32>(record, stateOf(record) - STATE_EXECUTING + STATE_EXECUTED, ITEM_STATE);
   if (atomic.load<u32>(record, ITEM_WAITERS) !== 0) wakeWaiters(record);
@@ -292,7 +292,7 @@ export function expire(ok: i32, last: i32): i32 {
   if (ok && last) {
     const held = state - STATE_EXECUTING + STATE_HELD;
     atomic.store<u32>(record, held, ITEM_STATE);
-    // Who commits moves APPLIED and looks at the state then; who holds does it the other way round.
+    // The committing thread moves APPLIED and then reads the state; the holding one does the reverse.
     if (atomic.load<u32>(APPLIED) === executed) release(executed, held);
     return next();
   }
@@ -328,11 +328,11 @@ function waitFor(item: u32, lower: u32): void {
     atomic.store<u32>(record, first, ITEM_NEXT_WAITER);
     if (atomic.cmpxchg<u32>(target, first, item + 1, ITEM_WAITERS) === first) break;
   }
-  // Who finishes sets the state and looks for waiters then; who waits does it the other way round.
+  // The finishing thread sets the state and then looks for waiters; a waiting one does the reverse.
   if (finished(kindOf(stateOf(target)))) wakeWaiters(target);
 }
 
-/** Makes those ready that wait for an item. Whoever takes the list has it alone. */
+/** Makes the items ready that wait for an item. The thread that takes the list owns it. */
 function wakeWaiters(record: usize): void {
   let waiter = atomic.xchg<u32>(record, 0, ITEM_WAITERS);
   while (waiter !== 0) {
@@ -421,7 +421,7 @@ function abort(record: usize, state: u32, entry: usize): bool {
 }
 
 /**
- * The item that would be committed was told something wrong: it runs again, and now nothing below it
+ * The item that would be committed was given a wrong answer: it runs again, and now nothing below it
  * changes.
  */
 export function refute(item: u32, state: u32, entry: usize): void {

@@ -121,7 +121,7 @@ export const PUBLISH_FAILED = 2;
 
 /**
  * Makes the log's versions those of its item, in place of the versions in the log [old, oldEnd), which are
- * estimates. A version with the bytes of the one before gives way to it.
+ * estimates. A version with the bytes of the one before is dropped in its favour.
  */
 export function publish(old: usize, oldEnd: usize): i32 {
   const item = logItem();

@@ -2,9 +2,9 @@
  * COPY and ZERO: bytes between a caller's memory, which is live, and a child's image, which is a value.
  *
  * A child's memory stays open for writing in place until others see it (image/memory.ts), so what a PUT makes
- * anew is a function of contents and of what the caller did to the child before. It is paid by the object, to
- * be hashed, and by the unit, so that gas bounds the heap. GET makes nothing: the return point does, and is
- * paid for it.
+ * again is a function of contents and of what the caller did to the child before. It is paid by the object,
+ * to be hashed, and by the unit, so that gas bounds the heap. GET makes nothing: the return point does, and
+ * is paid for it.
  */
 
 import * as abi from "../../../syscalls/abi.ts";

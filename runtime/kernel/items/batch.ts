@@ -1,5 +1,5 @@
 /**
- * A batch on its way: how far it has come, and what the kernel asks of whoever can run its items in parallel
+ * A batch that runs: how far it has come, and what the kernel asks of the code that runs items in parallel
  * (batch/). That cannot change a result: the meaning of a batch is the loop in loop.ts.
  */
 

@@ -1,8 +1,9 @@
 /**
  * Children in items of a batch. An item may make children of its process, write to them, start them and look
- * at them, and so may whoever it starts. When it ends, of all these processes only this outlives it: which
- * there are, their quotas, and the state of each, by its own program's bound. Everything else is as it was
- * when the item began, or as PROGRAM made it: private memory, globals, status. Reference snapshots are gone.
+ * at them, and so may the processes that it starts. When it ends, of all these processes only this survives:
+ * which there are, their quotas, and the state of each, by its own program's bound. Everything else is as it
+ * was when the item began, or as PROGRAM made it: private memory, globals, status. Reference snapshots are
+ * gone.
  */
 
 import * as abi from "../../../syscalls/abi.ts";

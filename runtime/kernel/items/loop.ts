@@ -1,5 +1,5 @@
 /**
- * The items of a batch, one after the other in one instance: what a batch means. Whoever runs items in
+ * The items of a batch, one after the other in one instance: what a batch means. Code that runs items in
  * parallel must leave the same bytes (batch.ts).
  *
  * The instance is of the program's sequential variant, or of its batch variant if the runner wants that: what
@@ -169,7 +169,7 @@ export class ItemLoop {
     }
   }
 
-  /** Keeps of the children what outlives the item, or nothing. */
+  /** Keeps the part of the children that survives the item, or nothing. */
   #settleChildren(keep: boolean): void {
     const batch = this.#batch;
     const activation = this.#activation;

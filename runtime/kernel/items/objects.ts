@@ -184,7 +184,7 @@ export class OutcomesWriter {
   returned = 0;
   refused = 0;
   gasUsed = 0;
-  /** The gas of those that returned or aborted: it tells how much they did. */
+  /** The gas of those that returned or aborted: a measure of their work. */
   exactGas = 0;
 
   constructor(count: number) {

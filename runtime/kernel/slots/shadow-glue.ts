@@ -62,7 +62,7 @@ export interface ShadowGlue {
 
 /**
  * The glue for marks of that kind. It lists `capacity` blocks that differ, marks any more again, and seeks
- * them anew.
+ * them again.
  */
 export function shadowModule(
   marks: layout.Marks,

@@ -78,7 +78,7 @@ export class SlotPool {
   readonly #limits: SlotLimits;
   #freeBytes = 0;
   #count = 0;
-  /** One that was given up last, for its memories. */
+  /** The slot that was given up last; its memories are reused. */
   #old: Slot | null = null;
 
   constructor(heap: Heap, imports: KernelImports, limits = SLOTS_MOST) {

@@ -4,7 +4,7 @@
  *
  * State is declared by exported constants, i32: STATE_BYTES says where it ends. Any other STATE_NAME is the
  * address at which a variable or a table called "name" begins, and STATE_NAME_STRIDE the bytes from one of
- * its elements to the next. These only name what reports tell of.
+ * its elements to the next. They only give names for reports.
  */
 
 import { AdmissionError } from "../admission-error.ts";

@@ -3,8 +3,8 @@
  * a flat list of instructions for the rewriter. Unreachable code is validated and left out of the list; the
  * `else` and `end` of blocks that were entered are always in it.
  *
- * The validator's operand stack also tells, for every value, which instruction made it and which one consumes
- * it. The rewriter uses that to find the address of a store and the uses of a NaN.
+ * The validator's operand stack also records, for every value, which instruction made it and which one
+ * consumes it. The rewriter uses that to find the address of a store and the uses of a NaN.
  */
 
 import * as limits from "../../limits.ts";

@@ -49,7 +49,7 @@ export interface Parts {
   readonly graph: Graph;
   /** For the batch variant: where state ends; else null. */
   readonly bound: number | null;
-  /** Told, by function of `module`, what each piece of code is made for: Rewriter.origins. */
+  /** Receives, by function of `module`, the origin of each piece of code: Rewriter.origins. */
   readonly origins: ((functionIndex: number, origins: readonly number[]) => void) | null;
   /** How often prices are paid: CODE_PRICES. */
   readonly price: number;

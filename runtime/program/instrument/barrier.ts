@@ -5,7 +5,7 @@
  * paid (marks.ts), in both variants by this one plan. Whatever changes it raises REWRITER_VERSION.
  *
  * After a store, the byte of aux memory that stands for the page of its lowest address is set. The page after
- * it is not marked when the store, or a group of stores, runs over its end: whoever reads the marks compares
+ * it is not marked when the store, or a group of stores, runs over its end: a reader of the marks compares
  * the first REACH bytes of page i + 1 whenever page i is marked and page i + 1 is not.
  *
  * Stores whose address comes from the same local, global or constant form a group: the first marks its page,

@@ -38,7 +38,7 @@ export function checkTags(code: Code, lines: Lines, base: () => void, check: Che
   const last = lines.defect === "straddle" ? 0 : high - low - 1;
   if (aligned && last > 0) {
     // Bit of the tag > misalignment: the bit is set, and the access lies in one line. One tag less to look
-    // at, and registers are what matters: 1.02 times the sequential variant, not 1.7, for a CRC.
+    // at, and register pressure matters: a CRC takes 1.02 times the sequential variant, not 1.7.
     tag(code, base, low);
     code.i32(1);
     code.op(write && lines.defect !== "write-tag" ? op.I32_SHR_U : op.I32_AND);

@@ -1,6 +1,6 @@
 /**
  * The batch variant: numbers of values, two of which are equal if they have one number. So accesses share a
- * check although each computes its address anew, as those of `a[i] = a[i] + 1` do.
+ * check although each computes its address again, as those of `a[i] = a[i] + 1` do.
  *
  * A number is that of an instruction and its operands; of a local or global, and who wrote it last in the
  * body's order. Like a base's version, it must not be compared over the head of a loop, behind which the last

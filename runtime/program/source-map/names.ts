@@ -12,7 +12,7 @@ const FUNCTION_NAMES = 1;
 export const GLOBAL_NAMES = 7;
 const CHARACTERS_MAX = 100;
 
-/** The same error, with the name of its function in the message if the module tells it. */
+/** The same error, with the name of its function in the message if the module has it. */
 export function withName(error: unknown, bytes: Uint8Array): unknown {
   if (!(error instanceof AdmissionError) || error.functionIndex === null) return error;
   const name = nameOf(bytes, error.functionIndex);

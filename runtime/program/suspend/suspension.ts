@@ -7,7 +7,7 @@
  *       block $exit (results)
  *         body, which at a point does:
  *           operands into locals
- *         end $n                          here the function goes on at point n
+ *         end $n                          here the function continues at point n
  *           where = n · arguments · call
  *           br_if $unwind if the state is not RUNNING
  *           where = 0
@@ -16,8 +16,8 @@
  *     end $unwind
  *     save the frame · zeros as results
  *
- * `where` is 0 while the function runs, else the point at which it is to go on. What the plan of gas charges
- * lies on the way that is taken while nothing is put back: it is paid once.
+ * `where` is 0 while the function runs, else the point at which it is to continue. What the plan of gas
+ * charges lies on the way that is taken while nothing is put back: it is paid once.
  */
 
 import { type Body, EMPTY_BLOCK } from "../decode/body.ts";
@@ -176,7 +176,7 @@ export class Suspension {
     return (opcode === op.LOOP ? parameters : results).length;
   }
 
-  /** Opens the labels of a region, and jumps to the one that leads to the point where to go on. */
+  /** Opens the labels of a region, and jumps to the one that leads to the point where to continue. */
   #enterRegion(place: number): void {
     const { labels, first, ways } = this.#sites.regions.get(place) as Region;
     for (const { kind, place: at } of labels.toReversed()) {
