@@ -92,6 +92,42 @@ test("no memory as a whole is a Buffer", () => {
   assert.notDeepEqual(violations(["runtime/worker/board.ts"], pattern, codeOf), []);
 });
 
+/** Methods of Buffer that take offsets; those of AssemblyScript's `memory` are guests'. */
+const BUFFER_OFFSETS = new RegExp(
+  [
+    /(?<!\bmemory|\bBuffer)\.(copy|compare)\([^()]*(\([^()]*\))?[^()]*,/,
+    /\.toString\("\w*", /,
+    /\.(ascii|base64|hex|latin1|ucs2|utf8|utf16le)(Slice|Write)\(/,
+    /\bBuffer\.from\([\w.#]*(heap\.bytes|memory|aux)\.subarray\(/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+);
+/** A view of a whole memory, which nothing checks the length of. */
+const UNCHECKED_VIEW =
+  /\b(heap|#heap)\.bytes\.(subarray|slice)\(|\b(slot|caller)\.memory\.(subarray|slice)\(/;
+/** Into the heap, which is large, from a record, which is not. */
+const COPY_TO_HEAP = /\.copy\([\w.#]*heap\.bytes\b/;
+
+test("no bytes of a memory are read or written by a method of Buffer with offsets", () => {
+  // A guest has no Buffer.
+  const names = sources.filter((name) => STATE.test(name) && !name.startsWith("guest/"));
+  assert.deepEqual(violations(names, BUFFER_OFFSETS, codeOf), []);
+  const stores = sources.filter((name) => STATE.test(name) || /^runtime\/(chain|store|worker)\//.test(name));
+  assert.deepEqual(violations(stores, COPY_TO_HEAP, codeOf), []);
+  for (const line of ["hashes.copy(heap.bytes, 4, at, at + 32)", "a.payload(b).compare(this.aux, 1, 2)"]) {
+    assert.match(line, BUFFER_OFFSETS);
+  }
+  // The board has two megabytes.
+  assert.notDeepEqual(violations(["runtime/worker/board.ts"], BUFFER_OFFSETS, codeOf), []);
+});
+
+test("views of memories are those whose length is checked", () => {
+  const names = sources.filter((name) => STATE.test(name) || /^runtime\/(chain|store|worker)\//.test(name));
+  assert.deepEqual(violations(names, UNCHECKED_VIEW, codeOf), []);
+  assert.match("hash(heap.bytes.subarray(at, at + 32))", UNCHECKED_VIEW);
+});
+
 // ---- layers -----------------------------------------------------------------------------------------------
 
 /**

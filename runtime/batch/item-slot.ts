@@ -137,7 +137,7 @@ export class ItemSlot {
       });
       this.#root = root;
     }
-    if (globals !== 0 && globals !== this.#globals) heap.payload(globals).copy(this.#aux, layout.AUX_GLOBALS);
+    if (globals !== 0 && globals !== this.#globals) this.#aux.set(heap.payload(globals), layout.AUX_GLOBALS);
     this.#globals = globals;
     this.#shadow.begin(heap, root, this.#bound);
   }
@@ -229,7 +229,7 @@ export class ItemSlot {
     // Taken before it is put back; where it is longer than the outbox the item faults.
     const to = outbox + 4 + Math.min(length, outboxCapacity - 4);
     const leaves = fault === abi.FAULT_NONE && length > 0;
-    const output = leaves ? Buffer.from(this.memory.subarray(outbox + 4, to)) : null;
+    const output = leaves ? Buffer.from(part(this.memory, outbox + 4, to - outbox - 4)) : null;
     this.#putBack();
     clock?.lap("reset");
     const statePages = this.#bridge.changed();

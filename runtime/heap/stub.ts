@@ -19,6 +19,7 @@
 
 import { type StillpointError, StoreError } from "../errors.ts";
 import { COUNTING, work } from "../work.ts";
+import { copyBytes, part } from "./bytes.ts";
 import {
   CONTROL_LOADER,
   CONTROL_LOADER_STATE,
@@ -75,7 +76,7 @@ export function collectionWaits({ control }: Heap): boolean {
 /** A stub for the object with the hash at byte `at` of `hashes`. */
 export function makeStub(heap: Heap, hashes: Buffer, at: number): Ref {
   const ref = heap.allocate(KIND_STUB, 0, 0);
-  hashes.copy(heap.bytes, ref * UNIT_BYTES + HEADER_HASH * 4, at, at + 32);
+  copyBytes(hashes, at, heap.bytes, ref * UNIT_BYTES + HEADER_HASH * 4, 32);
   heap.words[ref * UNIT_WORDS + HEADER_HASHED] = 1;
   return ref;
 }
@@ -83,7 +84,7 @@ export function makeStub(heap: Heap, hashes: Buffer, at: number): Ref {
 /** The hash of a hashed object, in hex. */
 export function hashHexOf(heap: Heap, ref: Ref): string {
   const at = ref * UNIT_BYTES + HEADER_HASH * 4;
-  return Buffer.from(heap.bytes.subarray(at, at + 32)).toString("hex");
+  return part(heap.bytes, at, 32).toString("hex");
 }
 
 /** Asks the loader thread, and waits for it. */

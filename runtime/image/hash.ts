@@ -11,6 +11,7 @@
  */
 
 import { hash } from "node:crypto";
+import { assert } from "../errors.ts";
 import { copyBytes } from "../heap/bytes.ts";
 import {
   HEADER_HASH,
@@ -94,7 +95,7 @@ export function hashOf(heap: Heap, ref: Ref): Uint8Array {
   if (ref === 0) return out;
   hashObject(heap, ref);
   const start = ref * UNIT_BYTES + HEADER_HASH * 4;
-  out.set(heap.bytes.subarray(start, start + HASH_BYTES));
+  copyBytes(heap.bytes, start, out, 0, HASH_BYTES);
   return out;
 }
 
@@ -173,7 +174,8 @@ export function writeRecord(heap: Heap, ref: Ref): Uint8Array {
 function keep(heap: Heap, ref: Ref, bytes: Uint8Array): void {
   if (counting) work.objectsHashed++;
   if (counting) work.bytesHashed += bytes.length;
-  digest.write(hash("sha256", bytes, "latin1"), 0, HASH_BYTES, "latin1");
+  const written = digest.write(hash("sha256", bytes, "latin1"), 0, HASH_BYTES, "latin1");
+  assert(written === HASH_BYTES, "hash: the engine gave another digest than was asked for");
   const words = heap.words;
   const to = ref * UNIT_WORDS + HEADER_HASH;
   for (let j = 0; j < 8; j++) words[to + j] = digestWords[j] as number;

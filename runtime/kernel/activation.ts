@@ -7,6 +7,7 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import { assert } from "../errors.ts";
+import { part } from "../heap/bytes.ts";
 import type { Heap } from "../heap/heap.ts";
 import { ENTRY_CONTINUE, type Process } from "../image/process.ts";
 import { pagesTaken } from "../image/quota.ts";
@@ -342,7 +343,7 @@ export class Activation {
   /** SNAPSHOT with a checked request. */
   stopWith(request: SnapshotRequest): void {
     const { dataPointer, dataLength } = request;
-    this.#data = this.#heap.blob(this.slot.memory.subarray(dataPointer, dataPointer + dataLength));
+    this.#data = this.#heap.blob(part(this.slot.memory, dataPointer, dataLength));
     this.kept += dataLength;
     this.#regionPointer = request.regionPointer;
     this.#regionCapacity = request.regionCapacity;

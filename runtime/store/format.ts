@@ -271,7 +271,7 @@ export function decodeObject(
     damagedUnless(hash("sha256", heap.payload(ref), "latin1") === key.toString("latin1", 0, HASH_BYTES));
   }
   const at = ref * UNIT_WORDS;
-  key.copy(heap.bytes, ref * UNIT_BYTES + HEADER_HASH * 4, 0, HASH_BYTES);
+  copyBytes(key, 0, heap.bytes, ref * UNIT_BYTES + HEADER_HASH * 4, HASH_BYTES);
   heap.words[at + HEADER_STORED] = mark;
   Atomics.store(heap.words, at + HEADER_HASHED, 1);
   return ref;
@@ -377,7 +377,7 @@ function decodeNode(heap: Heap, bytes: Buffer, reference: MakeReference): Ref {
   const ref = allocateNode(heap, bitmap, bitmap);
   heap.words.set(children, referencesOf(heap.words, ref));
   // Where there is one child, onto its own header, which says the same.
-  bytes.copy(heap.bytes, childHashes(heap.words, ref) * 4, NODE_PREFIX_BYTES);
+  heap.bytes.set(bytes.subarray(NODE_PREFIX_BYTES), childHashes(heap.words, ref) * 4);
   return ref;
 }
 

@@ -6,7 +6,7 @@
  */
 
 import { LimitError } from "../errors.ts";
-import { equalBytes } from "../heap/bytes.ts";
+import { equalBytes, part } from "../heap/bytes.ts";
 import {
   HEADER_HASH,
   HEADER_HASHED,
@@ -159,6 +159,6 @@ export class DirectLoader implements Loader {
 
   #key(ref: Ref): Buffer {
     const at = ref * UNIT_BYTES + HEADER_HASH * 4;
-    return Buffer.from(this.#heap.bytes.subarray(at, at + HASH_BYTES));
+    return Buffer.from(part(this.#heap.bytes, at, HASH_BYTES));
   }
 }

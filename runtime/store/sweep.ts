@@ -11,6 +11,7 @@
  * Marks are 64 bits of the hash: two objects with the same bits keep each other, which loses nothing.
  */
 
+import { part } from "../heap/bytes.ts";
 import {
   HEADER_HASH,
   HEADER_REFERENCES,
@@ -97,7 +98,7 @@ export class Sweep {
       const at = ref * UNIT_WORDS;
       if (((heap.words[at + HEADER_STORED] as number) & bit) !== 0) {
         const hash = ref * UNIT_BYTES + HEADER_HASH * 4;
-        this.#markStored(Buffer.from(heap.bytes.subarray(hash, hash + HASH_BYTES)));
+        this.#markStored(Buffer.from(part(heap.bytes, hash, HASH_BYTES)));
         continue;
       }
       const references = heap.words[at + HEADER_REFERENCES] as number;

@@ -13,7 +13,7 @@ import { REASON_NUMBERS } from "./reasons.ts";
 /** By hash: of the rules, the caller's own, or of one of its children; whatever else this thread may know. */
 export function findProgram(heap: Heap, programs: Programs, caller: Activation): LoadedProgram | undefined {
   const { programPointer } = caller.putRequest;
-  const hash = Uint8Array.from(caller.slot.memory.subarray(programPointer, programPointer + HASH_BYTES));
+  const hash = Uint8Array.from(part(caller.slot.memory, programPointer, HASH_BYTES));
   const ofRules = programs.ofRules(Buffer.from(hash).toString("hex"));
   if (ofRules !== undefined) return ofRules;
   const words = new Uint32Array(hash.buffer);
@@ -30,7 +30,7 @@ export function findProgram(heap: Heap, programs: Programs, caller: Activation):
 export function unknownProgram({ putRequest, slot }: Activation): string | null {
   const { programPointer, programLength } = putRequest;
   if (programLength > 0) return null;
-  return Buffer.from(slot.memory.subarray(programPointer, programPointer + HASH_BYTES)).toString("hex");
+  return part(slot.memory, programPointer, HASH_BYTES).toString("hex");
 }
 
 /** By Wasm bytes. */

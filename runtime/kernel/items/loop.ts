@@ -8,6 +8,7 @@
  */
 
 import * as abi from "../../../syscalls/abi.ts";
+import { copyBytes } from "../../heap/bytes.ts";
 import type { Heap } from "../../heap/heap.ts";
 import { AUX_RESULT, FAULT_INTERNAL_SEQUENTIAL } from "../../program/layout.ts";
 import { COUNTING, work } from "../../work.ts";
@@ -237,7 +238,7 @@ export function deliver(
   if (counting) work.bytesCopied += length;
   slot.mark(inbox, length);
   if (length > SHORT_BYTES) {
-    slot.memory.set(heap.bytes.subarray(address, address + length), inbox);
+    copyBytes(heap.bytes, address, slot.memory, inbox, length);
   } else {
     const { words } = slot;
     const from = address / 4;

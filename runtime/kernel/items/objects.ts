@@ -271,7 +271,7 @@ export class OutcomesWriter {
     if (counting) work.bytesCopied += length;
     if (end > this.#outputs.length) {
       const grown = Buffer.allocUnsafe(Math.max(end, 2 * this.#outputs.length));
-      this.#outputs.copy(grown, 0, 0, this.#length);
+      copyBytes(this.#outputs, 0, grown, 0, this.#length);
       this.#outputs = grown;
     }
     const to = this.#outputs;

@@ -14,6 +14,7 @@
  */
 
 import { assert } from "../../errors.ts";
+import { equalBytes, part } from "../../heap/bytes.ts";
 import { type Heap, KIND_STUB, type Ref } from "../../heap/heap.ts";
 import { TABLE_LIMIT, tableDiff, tableGet, tableUpdate } from "../../heap/table.ts";
 import { capturePage, capturing, type Pay, pageEquals, readPage } from "../../image/memory.ts";
@@ -246,7 +247,7 @@ export class Slot {
     if (this.globals !== image.globals) {
       if (image.globals !== 0) {
         if (counting) work.globalBytes += heap.length(image.globals);
-        heap.payload(image.globals).copy(this.aux, AUX_GLOBALS);
+        this.aux.set(heap.payload(image.globals), AUX_GLOBALS);
         this.exports.load();
       }
       this.globals = image.globals;
@@ -277,8 +278,8 @@ export class Slot {
     if (length === 0) return before;
     if (counting) work.globalBytes += length;
     this.exports.save();
-    if (heap.payload(before).compare(this.aux, AUX_GLOBALS, AUX_GLOBALS + length) !== 0) {
-      this.globals = heap.blob(this.aux.subarray(AUX_GLOBALS, AUX_GLOBALS + length));
+    if (!equalBytes(heap.payload(before), 0, this.aux, AUX_GLOBALS, length)) {
+      this.globals = heap.blob(part(this.aux, AUX_GLOBALS, length));
     }
     return this.globals;
   }
