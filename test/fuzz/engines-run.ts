@@ -1,12 +1,13 @@
 /**
- * One engine of the fuzzer "engines" (engines.ts): computes rounds and prints for each a line with its seed
- * and a digest of all roots, outcomes and gas. A process of its own, for flags of V8, other versions of Node,
- * and other engines.
+ * One engine of the fuzzer "engines" (engines.ts): computes rounds and prints for each part of one (see
+ * engines-parts.ts) a line with the seed, the part and a digest of all roots, outcomes and gas. A process of
+ * its own, for flags of V8, other versions of Node, and other engines.
  *
- *   node engines-run.ts --seed S (--rounds N | --seconds T) --workers N [--canary depth|threads]
+ *   node engines-run.ts --seed S (--rounds N | --seconds T) --workers N [--parts NAME,…]
+ *                       [--canary depth|threads|trap|nan]
+ *   node engines-run.ts --store DIR --seed S --rounds N
  *
- * A round: a chain of random trees, and programs from the generator of test/program, which arrive in blocks,
- * are admitted on the worker, and run with several arguments.
+ * The second opens a store that another engine may have written, prints what it finds there, and goes on.
  */
 
 import { createHash } from "node:crypto";
@@ -14,69 +15,58 @@ import { parseArgs } from "node:util";
 import type { Runtime } from "../../runtime/index.ts";
 import { admitEntryProgram } from "../../runtime/program/admit.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
-import { quota, Script } from "../driver.ts";
-import { play, withRuntime } from "../fixture.ts";
+import { SCRATCH } from "../driver.ts";
+import { open, play, withRuntime } from "../fixture.ts";
 import { randomTree } from "../kernel/trees.ts";
 import { build } from "../program/build.ts";
-import { generate } from "../program/generate.ts";
 import { Machine } from "../program/harness.ts";
+import { pathsOf } from "../proof/trees.ts";
 import { CANARIES, type Canary } from "./engines.ts";
+import { EngineRounds, OPTIONS, outcome, type Planted } from "./engines-parts.ts";
 
-const TREES = 2;
-const PROGRAMS = 3;
-const RUNS = 3;
-/** One genesis for all engines: JavaScriptCore has no memory above 4 GiB. */
-const OPTIONS = {
-  memoryQuotaPages: 350_000,
-  processQuota: 4000,
-  gasLimit: 2e9,
-  heapBytes: 2 ** 32 - 2 ** 20,
-};
-const RUN_GAS = 20_000_000;
+const PLANTED: readonly string[] = ["trap", "nan"] satisfies Planted[];
 
-async function round(runtime: Runtime, seed: number, canary: Canary | undefined): Promise<string> {
+/** What is there, a few blocks more, and a block that goes on from the one before. */
+async function store(path: string, seed: number, rounds: number): Promise<void> {
+  await withRuntime([], { ...OPTIONS, store: { path } }, async (runtime) => {
+    console.log(`found ${whole(runtime)}`);
+    for (let round = 0; round < rounds; round++) {
+      if (runtime.head.height > 1 && round === 1) await runtime.revert(runtime.head.height - 1);
+      console.log(`made ${await outcome(runtime, randomTree(seed + round, { depth: 3, children: 3 }))}`);
+    }
+    await runtime.checkpoint();
+    console.log(`left ${whole(runtime)}`);
+  });
+}
+
+/** All blocks, all bytes of the head's processes, and a proof of each. */
+function whole(runtime: Runtime): string {
   const digest = createHash("sha256");
-  await runtime.revert(0);
-  for (let tree = 0; tree < TREES; tree++)
-    digest.update(await outcome(runtime, randomTree(seed * TREES + tree, { depth: 3, children: 3 })));
-  for (let program = 0; program < PROGRAMS; program++)
-    digest.update(await outcome(runtime, programScript(seed * PROGRAMS + program)));
-  if (canary !== undefined) {
-    const { block } = await play(runtime, (script) => script.store(0x280000, planted(runtime, canary)));
-    digest.update(block.id);
+  const blocks = runtime.blocks();
+  for (const { id, root } of blocks) digest.update(`${id} ${root}`);
+  for (const path of pathsOf(runtime, runtime.head)) {
+    digest.update(runtime.read(path, 0, runtime.inspect(path)?.memoryBytes ?? 0));
+    digest.update(runtime.prove(path, 0x100000, 5000));
   }
-  return digest.digest("hex");
+  return `${blocks.length} blocks ${digest.digest("hex")}`;
 }
 
-/** The id of a block says root, data and what it was given; or the fault, and the gas until then. */
-async function outcome(runtime: Runtime, script: Script): Promise<string> {
+/** The root of a block that holds the number of threads, or the depth that the native stack has room for. */
+async function planted(canary: Canary, seed: number, workers: number): Promise<string> {
+  const debug = { timelineRecords: 1 << 16 };
+  const runtime = await open([], { ...OPTIONS, workers, debug });
   try {
-    const { id, gasUsed } = await runtime.produce(script.metadata());
-    return `${id} ${gasUsed}`;
-  } catch (error) {
-    const { code, facts } = error as { code?: string; facts?: object };
-    if (code !== "BLOCK_FAULT") throw error;
-    return JSON.stringify(facts);
+    await outcome(runtime, randomTree(seed, { depth: 3, children: 3 }));
+    const threads = (): number => runtime.timeline().traceEvents.filter(({ ph }) => ph === "M").length;
+    const value = canary === "threads" ? BigInt(threads()) : nativeDepth();
+    const { block } = await play(runtime, (script) => script.store(SCRATCH + 0x80000, value));
+    return block.id;
+  } finally {
+    await runtime.close();
   }
 }
 
-/** Installs a generated program in a child and runs it. */
-function programScript(seed: number): Script {
-  const script = new Script();
-  script.put(1, { install: generate(seed).program, memoryQuotaPages: quota(200), processQuota: 1 });
-  for (let run = 0; run < RUNS; run++) {
-    const argument = BigInt.asIntN(64, BigInt(seed + run) * 0x9e3779b97f4a7c15n);
-    script.put(1, { start: { entry: "main", argument, gas: RUN_GAS } });
-    script.get(1, { status: true, hash: true });
-  }
-  return script;
-}
-
-function planted(runtime: Runtime, canary: Canary): bigint {
-  if (canary === "threads") {
-    const lanes = runtime.timeline().traceEvents.filter(({ ph }) => ph === "M");
-    return BigInt(lanes.length);
-  }
+function nativeDepth(): bigint {
   const machine = new Machine(admitEntryProgram(RECURSION, { defect: "depth" }));
   try {
     machine.run("main", 0n);
@@ -114,19 +104,36 @@ if (import.meta.main) {
       rounds: { type: "string", default: "1" },
       seconds: { type: "string", default: "0" },
       workers: { type: "string", default: "1" },
+      parts: { type: "string", default: "" },
       canary: { type: "string" },
+      store: { type: "string" },
     },
   });
   const first = Number(values.seed);
+  const rounds = Number(values.rounds);
+  const workers = Number(values.workers);
   const canary = CANARIES.find((name) => name === values.canary);
-  const timeline = canary === "threads" ? 1 << 16 : 0;
-  await withRuntime(
-    [],
-    { ...OPTIONS, debug: { timelineRecords: timeline }, workers: Number(values.workers) },
-    async (runtime) => {
-      const end = performance.now() + Number(values.seconds) * 1000;
-      for (let seed = first; seed < first + Number(values.rounds) || performance.now() < end; seed++)
-        console.log(`${seed} ${await round(runtime, seed, canary)}`);
-    },
-  );
+  if (values.store !== undefined) await store(values.store, first, rounds);
+  else if (canary === undefined) await run();
+  else
+    for (let seed = first; seed < first + rounds; seed++)
+      console.log(`${seed} ${canary} ${await planted(canary, seed, workers)}`);
+
+  async function run(): Promise<void> {
+    const difference = PLANTED.find((name) => name === values.canary) as Planted | undefined;
+    const engine = new EngineRounds({
+      workers,
+      ...(difference === undefined ? {} : { planted: difference }),
+    });
+    const wanted = values.parts === "" ? Object.keys(engine.parts) : values.parts.split(",");
+    const end = performance.now() + Number(values.seconds) * 1000;
+    for (let seed = first; seed < first + rounds || performance.now() < end; seed++) {
+      for (const name of wanted) {
+        const part = engine.parts[name];
+        if (part === undefined) throw new Error(`there is no part "${name}"`);
+        console.log(`${seed} ${name} ${await part(seed)}`);
+      }
+    }
+    await engine.close();
+  }
 }

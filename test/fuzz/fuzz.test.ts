@@ -7,7 +7,16 @@ import { fileURLToPath } from "node:url";
 import { baseSeed } from "../seed.ts";
 import { FULL, sized } from "../sizes.ts";
 import * as batch from "./batch.ts";
-import { CANARIES, compareEngines, findCanary, otherNodes } from "./engines.ts";
+import {
+  CANARIES,
+  compareDepth,
+  compareEngines,
+  compareStores,
+  findCanary,
+  missPlanted,
+  otherNodes,
+  PLANTED,
+} from "./engines.ts";
 import { otherEngines } from "./other-engines.ts";
 import * as requests from "./requests.ts";
 import * as trees from "./trees.ts";
@@ -47,28 +56,48 @@ for (const name of Object.keys(batch.CANARIES) as batch.Canary[]) {
   });
 }
 
-test("engines agree: numbers of workers, each tier of V8 alone, other versions of Node", async (t) => {
-  const count = sized(2, 10);
-  const { rounds, engines, found } = await compareEngines(baseSeed(t), 0, { nodes: otherNodes() }, count);
-  assert.deepEqual([rounds, found], [count, []]);
-  t.diagnostic(engines.join("; "));
+/** What runs here beside this Node, and why others do not; the whole tests fetch what is missing. */
+const others = otherEngines(FULL);
+const nodes = [...otherNodes(), ...others.nodes];
+
+test("numbers of workers, each tier of V8 alone and other versions of Node agree", async (t) => {
+  // The blocks of the EVM have tests of their own, with numbers of workers.
+  const parts = ["operations", "code", "trees", "programs", "proofs", "deep", "batches", "families", "heaps"];
+  const rounds = sized(1, 4);
+  const report = await compareEngines({ seed: baseSeed(t), rounds, parts }, { tiers: true, nodes });
+  assert.deepEqual([report.rounds, report.found], [rounds, []]);
+  t.diagnostic(report.engines.join("; "));
 });
 
-test("other JavaScript engines agree", async (t) => {
-  const { engines, missing } = otherEngines(FULL);
-  for (const why of missing) t.diagnostic(`not run: ${why}`);
-  if (engines.length === 0) {
-    t.skip(`no engine beside Node's: ${missing.join("; ")}`);
+test("other JavaScript engines agree, also where one goes on from what another stored", async (t) => {
+  for (const why of others.missing) t.diagnostic(`not run: ${why}`);
+  if (others.engines.length === 0) {
+    t.skip(`no engine beside Node's: ${others.missing.join("; ")}`);
     return;
   }
-  const report = await compareEngines(baseSeed(t), 0, { engines }, sized(1, 3));
+  const { engines } = others;
+  const report = await compareEngines({ seed: baseSeed(t), rounds: sized(1, 3) }, { engines });
   assert.deepEqual(report.found, []);
-  t.diagnostic(report.engines.join("; "));
+  t.diagnostic(`${report.engines.join("; ")}; ${report.shallow} too deep for a stack`);
+  const stores = await compareStores(baseSeed(t), { nodes, engines });
+  assert.deepEqual(stores.found, []);
+  t.diagnostic(`stores: ${stores.engines.join("; ")}`);
+  const depth = await compareDepth(engines);
+  assert.deepEqual(depth.found, []);
+  t.diagnostic(`depth: ${depth.engines.join("; ")}`);
 });
 
 test("a depth of calls that is the engine's, and a state that knows of threads, are found", async (t) => {
   const seed = baseSeed(t);
-  for (const canary of CANARIES) assert.ok(await findCanary(canary, seed, 3), canary);
+  for (const canary of CANARIES) assert.ok(await findCanary(canary, seed, 2), canary);
+});
+
+test("a trap taken for another, and NaNs of the engine's own, are found on every engine", async (t) => {
+  for (const planted of PLANTED) {
+    const { engines, missed } = await missPlanted(planted, baseSeed(t), { ...others, nodes });
+    assert.deepEqual(missed, [], planted);
+    t.diagnostic(`${planted}: ${engines.join("; ")}`);
+  }
 });
 
 test("the command runs one round of what it is asked for, and names what it does not know", () => {

@@ -5,16 +5,17 @@
  *
  * Fuzzers: trees, requests, program, batch, gas, space, engines; all of them without a name. The last
  * compares engines, among them every other Node that --node names, or else the system's if that is 24 or
- * newer, and Deno and Bun if they are here; --fetch gets these from npm. Each runs for T seconds (30) and
- * prints its seed; what it finds is printed with the seed of the one round, which `--seed` repeats. With
- * --canary each planted defect must be found. "worst" times calls, and is run by its name only: it searches
- * for the block that takes longest for its gas. So is "host", which fills 3 GiB of memory. Exit code 1 if
- * something was found, or a canary was not; 2 for bad usage.
+ * newer, and Node 24, Deno and Bun if they are here; --fetch gets these from npm. Each runs for T seconds
+ * (30) and prints its seed; what it finds is printed with the seed of the one round, which `--seed` repeats.
+ * With --canary each planted defect must be found. "worst" times calls, and is run by its name only: it
+ * searches for the block that takes longest for its gas. So is "host", which fills 3 GiB of memory. Exit code
+ * 1 if something was found, or a canary was not; 2 for bad usage.
  */
 
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import type { OtherEngines } from "./other-engines.ts";
 
 const CANARY_ROUNDS = 40;
 const CANARY_SCRIPTS = 400;
@@ -151,30 +152,49 @@ const FUZZERS: Record<string, Fuzzer> = {
   },
   engines: {
     fuzz: async (seed, seconds) => {
-      const nodes = values.node.length > 0 ? values.node : (await engines()).otherNodes();
-      const { otherEngines } = await import("./other-engines.ts");
-      const others = otherEngines(values.fetch);
-      const compared = { nodes, engines: others.engines };
-      const { compareEngines } = await engines();
-      const { rounds, engines: names, found } = await compareEngines(seed, seconds, compared);
+      const { compareDepth, compareEngines, compareStores } = await engines();
+      const others = await enginesHere();
+      const compared = await compareEngines({ seed, seconds }, { ...others, tiers: true });
+      const stores = await compareStores(seed, others);
+      const depth = await compareDepth(others.engines);
+      const found = [...compared.found, ...stores.found, ...depth.found];
       for (const difference of found) console.log(`engines: ${difference}`);
-      console.log(`engines: ${rounds} rounds from seed ${seed}, ${found.length} found, on`);
-      for (const name of names) console.log(`  ${name}`);
+      console.log(`engines: ${compared.rounds} rounds from seed ${seed}, ${found.length} found, on`);
+      for (const name of compared.engines) console.log(`  ${name}`);
+      console.log(`  stores, each after every other: ${stores.engines.join(", ")}`);
+      console.log(`  depth of calls in every shape: Node, ${depth.engines.join(", ")}`);
+      if (compared.shallow > 0) console.log(`  ${compared.shallow} runs were too deep for a thread's stack`);
       for (const why of others.missing) console.log(`  not run: ${why}`);
       return found.length === 0;
     },
     canary: async (seed) => {
-      const { CANARIES, findCanary } = await engines();
+      const { CANARIES, findCanary, missPlanted, PLANTED } = await engines();
       let all = true;
       for (const canary of CANARIES) {
         const found = await findCanary(canary, seed, CANARY_ENGINE_ROUNDS);
         console.log(`engines: ${canary}: ${found ? `found` : "NOT FOUND"}`);
         all &&= found;
       }
+      const others = await enginesHere();
+      for (const planted of PLANTED) {
+        const { engines: names, missed } = await missPlanted(planted, seed, { ...others, tiers: true });
+        for (const name of missed) console.log(`engines: ${planted}: NOT FOUND on ${name}`);
+        if (missed.length === 0) console.log(`engines: ${planted}: found on ${names.join("; ")}`);
+        all &&= missed.length === 0;
+      }
+      for (const why of others.missing) console.log(`  not run: ${why}`);
       return all;
     },
   },
 };
+
+/** The engines that are compared: other versions of Node that are named or found, Deno, Bun. */
+async function enginesHere(): Promise<OtherEngines> {
+  const { otherNodes } = await engines();
+  const others = (await import("./other-engines.ts")).otherEngines(values.fetch);
+  const named = values.node.length > 0 ? values.node : [...otherNodes(), ...others.nodes];
+  return { ...others, nodes: named };
+}
 
 async function repeat(
   name: string,

@@ -1,6 +1,7 @@
 /**
  * Endless recursion in many shapes, run in a thread whose stack is hardly larger than the call depth limit.
- * Prints the faults as JSON. Run by depth.test.ts with flags of the engine.
+ * Prints the faults as JSON. Run by depth.test.ts with flags of the engine, and on other engines; with --here
+ * on the main thread.
  */
 
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
@@ -96,11 +97,18 @@ async function machineOf(bytes: Uint8Array, bound: number | null): Promise<Machi
   return new Machine(program, new WebAssembly.Module(code as BufferSource), undefined, { bound, touch });
 }
 
-if (isMainThread) {
+if (isMainThread && process.argv.includes("--here")) {
+  console.log(JSON.stringify(await faults()));
+} else if (isMainThread) {
   const stackSizeMb = Number(process.env.STACK_MB ?? (CALL_DEPTH_BYTES + MARGIN_BYTES) / (1 << 20));
   const worker = new Worker(new URL(import.meta.url), { resourceLimits: { stackSizeMb } });
   worker.on("message", (faults) => console.log(JSON.stringify(faults)));
 } else {
+  parentPort?.postMessage(await faults());
+}
+
+/** Of each shape, in both variants. */
+async function faults(): Promise<unknown[]> {
   const variants = SHAPES.flatMap((shape) => [
     { ...shape, bound: null },
     { ...shape, bound: BOUND },
@@ -116,5 +124,5 @@ if (isMainThread) {
       faults.push(`${type} ${held} ${through} ${bound}: ${error}`);
     }
   }
-  parentPort?.postMessage(faults);
+  return faults;
 }
