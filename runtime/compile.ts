@@ -182,7 +182,7 @@ async function built(
   if (warnings !== "") options.onWarning?.(warnings);
   const plain = withoutSections(code, options.debug ? [SOURCE_MAP_URL] : [SOURCE_MAP_URL, "name"]);
   const program = typed === null ? plain : withInterface(plain, typed.description);
-  addSources(program, { map, named: code });
+  addSources(program, { map, named: code, directory: base });
   return { program, typed };
 }
 

@@ -20,6 +20,7 @@ import {
 import { type Profile, type ProfileOptions, sampleProfile, samplesOf } from "./chain/profile.ts";
 import { formatFaults } from "./chain/stack.ts";
 import { type CallOptions, checkCall } from "./chain/views.ts";
+import { coverageOfProcess } from "./coverage/process.ts";
 import { type Facts, StillpointError, UsageError } from "./errors.ts";
 import type { Heap, Ref } from "./heap/heap.ts";
 import { MemoryEdit } from "./image/memory.ts";
@@ -46,6 +47,7 @@ export {
   profileLines,
   speedscope,
 } from "./chain/profile.ts";
+export { Coverage, type FileCoverage, type FunctionCoverage } from "./coverage/coverage.ts";
 export type { ByteRange, ChildRange, Frame, Lost, ProcessView, TestOptions, TraceEvent };
 
 /** What became of an item. */
@@ -143,7 +145,7 @@ export class TestProcess {
    */
   static async open(program: Uint8Array, options: TestOptions = {}): Promise<TestProcess> {
     checkBytes("program", program);
-    const checked = checkOptions(options);
+    const checked = { ...coverageOfProcess(), ...checkOptions(options) };
     const bench = await Bench.open(program, checked);
     const { memoryQuotaPages, processQuota, heldGasQuota } = checked;
     return new TestProcess(bench, freshProcess(bench.program, memoryQuotaPages, processQuota, heldGasQuota));
@@ -221,12 +223,15 @@ export class TestProcess {
    * ```
    */
   profile(entry: string, argument: bigint | number = 0n, options: ProfileOptions = {}): Profile {
-    const run = (gas: number): readonly Frame[] => this.andBack(() => this.#stackOf(entry, argument, gas));
-    const gasUsed = this.andBack(() => {
-      this.call(entry, argument);
-      return this.gasUsed;
+    const samples = samplesOf(options);
+    const endsAt = (gas: number) => this.andBack(() => this.#stackOf(entry, argument, gas));
+    return this.#bench.uncounted(() => {
+      const gasUsed = this.andBack(() => {
+        this.call(entry, argument);
+        return this.gasUsed;
+      });
+      return sampleProfile(gasUsed, samples, endsAt);
     });
-    return sampleProfile(gasUsed, samplesOf(options), run);
   }
 
   /** Where a call with so much gas ends; nowhere if it returns. */
@@ -246,10 +251,12 @@ export class TestProcess {
    * @throws as `batch`
    */
   profileItem(entry: string, input: Uint8Array, options: ProfileOptions = {}): Profile {
-    const run = (gas: number): TestOutcome =>
-      this.andBack(() => this.batch(entry, [input], gas)[0] as TestOutcome);
-    const { gasUsed } = run(this.#bench.gas);
-    return sampleProfile(gasUsed, samplesOf(options), (gas) => run(gas).stack);
+    const samples = samplesOf(options);
+    const run = (gas: number) => this.andBack(() => this.batch(entry, [input], gas)[0] as TestOutcome);
+    return this.#bench.uncounted(() => {
+      const { gasUsed } = run(this.#bench.gas);
+      return sampleProfile(gasUsed, samples, (gas) => run(gas).stack);
+    });
   }
 
   /**

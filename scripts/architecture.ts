@@ -29,6 +29,7 @@ const ABOUT: Readonly<Record<string, string>> = {
   proof: "proofs of state",
   record: "how blocks ran",
   store: "blocks on disk",
+  coverage: "lines that tests run",
   typed: "contracts as programs",
   validator: "on CometBFT",
   inspector: "pages of a store",

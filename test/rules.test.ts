@@ -162,6 +162,7 @@ const LAYERS: Record<string, readonly string[]> = {
     ...["runtime/proof", "runtime/store", "runtime/worker", "runtime/batch", "runtime/record"],
   ],
   "runtime/typed": ["base", "runtime/program"],
+  "runtime/coverage": ["base", "runtime/program", "runtime/typed"],
   "runtime/compiler": ["base", "runtime/typed", "runtime/program/source-map/sources.ts"],
   "runtime/compile.ts": ["base", "syscalls", "runtime/program", "runtime/typed", "runtime/compiler"],
   "runtime/app": [
@@ -172,7 +173,7 @@ const LAYERS: Record<string, readonly string[]> = {
   ],
   "runtime/testing.ts": [
     ...["base", "syscalls", "runtime/heap", "runtime/image", "runtime/program", "runtime/kernel"],
-    "runtime/chain",
+    ...["runtime/chain", "runtime/coverage"],
   ],
   "runtime/http": ["base"],
   "runtime/abci": ["base"],
@@ -211,7 +212,7 @@ const LAYERS: Record<string, readonly string[]> = {
   "runtime/cli": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
     ...["runtime/program", "runtime/typed", "runtime/app", "runtime/http", "runtime/node"],
-    "runtime/inspector",
+    ...["runtime/inspector", "runtime/coverage"],
     "runtime/compiler/watching.ts",
     "runtime/chain/remade.ts",
   ],

@@ -6,6 +6,7 @@
 import { buildGuest, printingGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
 import {
+  type Coverage,
   GuestFault,
   type Lost,
   type Profile,
@@ -42,6 +43,8 @@ export interface TestContractOptions {
   readonly setup?: Readonly<Record<string, object>>;
   /** Takes what `debug` prints, as "bank.ts:12: text". Default: `console.log`. */
   readonly print?: Print;
+  /** Counts which lines run. Default: none, or that of `stillpoint test --coverage`. */
+  readonly coverage?: Coverage;
 }
 
 const NOBODY = new Uint8Array(20);
@@ -101,10 +104,10 @@ export class TestContract<Typed extends object = Contracts> {
    */
   static async open<Typed extends object = Contracts>(
     contract: string | Uint8Array,
-    { setup = {}, print = console.log }: TestContractOptions = {},
+    { setup = {}, print = console.log, coverage }: TestContractOptions = {},
   ): Promise<TestContract<Typed>> {
     const built = await load(contract, print, null);
-    const process = await TestProcess.open(built.program);
+    const process = await TestProcess.open(built.program, counting(coverage));
     return new TestContract<Typed>(process, built.client, built.client.setups(setup), built.printer);
   }
 
@@ -122,7 +125,7 @@ export class TestContract<Typed extends object = Contracts> {
    */
   async upgrade<Next extends object = Contracts>(
     contract: string | Uint8Array,
-    { print = console.log }: Pick<TestContractOptions, "print"> = {},
+    { print = console.log, coverage }: Pick<TestContractOptions, "print" | "coverage"> = {},
   ): Promise<TestContract<Next>> {
     const { description: before } = this.#client;
     const { program, client, printer } = await load(contract, print, lockOf(before));
@@ -130,12 +133,13 @@ export class TestContract<Typed extends object = Contracts> {
     if (problems.length > 0) throw stateMoved(problems);
     let from = this.process;
     if (which !== 0n) {
-      const migrating = await TestProcess.open(program);
+      const migrating = await TestProcess.open(program, counting(coverage));
       copyState((...range) => from.read(...range), migrating, before.stateBytes);
       migrate(migrating, which, client);
       from = migrating; // its private memory goes, as in an App
     }
-    const made = new TestContract<Next>(await TestProcess.open(program), client, [], printer);
+    const process = await TestProcess.open(program, counting(coverage));
+    const made = new TestContract<Next>(process, client, [], printer);
     const { stateBytes } = which === 0n ? before : client.description;
     copyState((...range) => from.read(...range), made.process, stateBytes);
     return made;
@@ -208,6 +212,10 @@ export class TestContract<Typed extends object = Contracts> {
     if (context[0] === knownHeight && context[1] === knownTime) return;
     this.process.write(0, new Uint8Array(context.buffer));
   }
+}
+
+function counting(coverage: Coverage | undefined): { readonly coverage?: Coverage } {
+  return coverage === undefined ? {} : { coverage };
 }
 
 async function load(contract: string | Uint8Array, print: Print, lock: Lock | null) {

@@ -18,6 +18,7 @@ import { LoadedProgram, type ProgramHandle, Programs } from "../kernel/program.t
 import { BlockTracer, type TraceEvent } from "../kernel/trace.ts";
 import { GAS_LIMIT } from "../limits.ts";
 import { readState, type Variable } from "../program/decode/state.ts";
+import { type Counted, Counting } from "../program/source-map/counting.ts";
 import { Positions } from "../program/source-map/positions.ts";
 import { checkRootQuota, loadProgram } from "./genesis.ts";
 import { placed } from "./stack.ts";
@@ -39,6 +40,11 @@ export interface TestOptions {
    * Default 4 GiB.
    */
   readonly heapBytes?: number;
+  /**
+   * Counts which lines of its programs run: a `Coverage`. Default: none, or that of `stillpoint test
+   * --coverage`.
+   */
+  readonly coverage?: Counting;
 }
 
 /** A process that somebody holds: what it is now. */
@@ -50,7 +56,7 @@ export interface Held {
 const COLLECT_BYTES = 16 << 20;
 
 /** What `Bench.open` takes, checked. */
-export type BenchOptions = Required<TestOptions>;
+export type BenchOptions = Required<Omit<TestOptions, "coverage">> & Pick<TestOptions, "coverage">;
 
 export class Bench {
   readonly heap: Heap;
@@ -65,6 +71,7 @@ export class Bench {
   readonly #fixed: readonly Ref[];
   readonly #held = new Set<Held>();
   readonly #garbage = new FinalizationRegistry<Held>((held) => this.#held.delete(held));
+  readonly #coverage: Counting | null;
   #usedAfterwards: number;
 
   private constructor(
@@ -72,9 +79,11 @@ export class Bench {
     handles: readonly ProgramHandle[],
     positions: ReadonlyMap<string, Positions>,
     gas: number,
+    coverage: Counting | null,
   ) {
     this.heap = heap;
     this.gas = gas;
+    this.#coverage = coverage;
     this.programs = new Programs(heap, handles);
     this.kernel = new Kernel(heap, this.programs, NOBODY_ELSE, this.#tracer);
     this.program = new LoadedProgram(handles[0] as ProgramHandle);
@@ -95,12 +104,14 @@ export class Bench {
     const heap = new Heap(createHeap(options.heapBytes), 1);
     const positions = new Map<string, Positions>();
     const handles: ProgramHandle[] = [];
+    const { coverage } = options;
     for (const bytes of [program, ...options.programs]) {
-      const known = new Positions(bytes);
+      const { positions: known, counters } = coverage?.program(bytes) ?? uncounted(bytes);
       positions.set(Buffer.from(known.program.hash).toString("hex"), known);
-      handles.push(await loadProgram(heap, known.program));
+      const handle = await loadProgram(heap, known.program);
+      handles.push(counters === null ? handle : { ...handle, counters });
     }
-    const bench = new Bench(heap, handles, positions, options.gas);
+    const bench = new Bench(heap, handles, positions, options.gas, coverage ?? null);
     checkRootQuota(bench.program, options.memoryQuotaPages);
     return bench;
   }
@@ -112,6 +123,11 @@ export class Bench {
     } catch (error) {
       throw error instanceof LimitError && error.code === "HEAP_FULL" ? full(error) : error;
     }
+  }
+
+  /** Runs something whose lines do not count. */
+  uncounted<T>(run: () => T): T {
+    return this.#coverage === null ? run() : this.#coverage.uncounted(run);
   }
 
   /** What it did. */
@@ -149,10 +165,19 @@ export class Bench {
   }
 }
 
+function uncounted(bytes: Uint8Array): Counted {
+  return { positions: new Positions(bytes), counters: null };
+}
+
 /** @throws UsageError BAD_OPTION, BAD_ARGUMENT */
 export function checkOptions(options: TestOptions): BenchOptions {
-  checkNames(options, ["programs", "gas", "memoryQuotaPages", "processQuota", "heldGasQuota", "heapBytes"]);
-  const { programs = [] } = options;
+  checkNames(options, [
+    ...(["programs", "gas", "memoryQuotaPages", "processQuota", "heldGasQuota", "heapBytes"] as const),
+    "coverage",
+  ]);
+  const { programs = [], coverage } = options;
+  if (coverage !== undefined && !(coverage instanceof Counting))
+    throw badOption("coverage", coverage, "a Coverage");
   if (!Array.isArray(programs))
     throw badOption("programs", programs, "an array of Uint8Arrays with Wasm bytes");
   programs.forEach((program, i) => {
@@ -166,6 +191,7 @@ export function checkOptions(options: TestOptions): BenchOptions {
     processQuota: integer(options, "processQuota", 1024, 0, 1 << 30),
     heldGasQuota: integer(options, "heldGasQuota", gas, 0, GAS_LIMIT),
     heapBytes: integer(options, "heapBytes", 2 ** 32, 1 << 20, 2 ** 37),
+    ...(coverage === undefined ? {} : { coverage }),
   };
 }
 

@@ -6,8 +6,8 @@
 import { relative, resolve } from "node:path";
 import type { Transform } from "assemblyscript/asc";
 import { UsageError } from "../errors.ts";
-import { SCRATCH_FIELD, type Scratch } from "../program/source-map/sources.ts";
-import { ScratchFinder } from "./scratch.ts";
+import { FUNCTIONS_FIELD, SCRATCH_FIELD } from "../program/source-map/sources.ts";
+import { Notes } from "./notes.ts";
 import { type Read, type Request, readsOf, readText, sha256, toPosix } from "./sources.ts";
 
 const LENGTHS_BYTES = 8;
@@ -30,7 +30,7 @@ export async function runAsc(request: Request): Promise<Compiled & { readonly re
   const { source, base, name: entry, flags } = request;
   const asc = await import("assemblyscript/asc");
   const { default: binaryen } = await import("assemblyscript/binaryen");
-  const scratch = new ScratchFinder(binaryen);
+  const notes = new Notes(binaryen);
   const seen = new Map<string, string | null>();
   let code: Uint8Array | undefined;
   let map = "";
@@ -56,7 +56,7 @@ export async function runAsc(request: Request): Promise<Compiled & { readonly re
     },
     listFiles: () => [],
     // Of a transform that is given here asc uses its steps alone.
-    transforms: [scratch as unknown as Transform],
+    transforms: [notes as unknown as Transform],
   });
   if (result.error || !code) {
     const text = diagnostics.trim() || (result.error?.stack ?? "no output");
@@ -65,14 +65,14 @@ export async function runAsc(request: Request): Promise<Compiled & { readonly re
       diagnostics: text,
     });
   }
-  if (map !== "") map = withScratch(map, scratch.found);
+  if (map !== "") map = withNotes(map, notes);
   return { code, map, warnings: diagnostics.trim(), reads: readsOf(seen) };
 }
 
-/** A source map without the texts of the sources, which are most of it, and with the scratch of libraries. */
-function withScratch(map: string, scratch: Scratch): string {
+/** A source map without the texts of the sources, which are most of it, and with what was noted. */
+function withNotes(map: string, { scratch, functions }: Notes): string {
   const { sourcesContent: _, ...rest } = JSON.parse(map);
-  return JSON.stringify({ ...rest, [SCRATCH_FIELD]: scratch });
+  return JSON.stringify({ ...rest, [SCRATCH_FIELD]: scratch, [FUNCTIONS_FIELD]: functions });
 }
 
 /** As it is kept: u32 length of the module · u32 length of the map · module · source map · warnings. */

@@ -16,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import { makeDirectories } from "../directories.ts";
 import { type Read, sha256 } from "./sources.ts";
 
-const CACHE_VERSION = 5;
+const CACHE_VERSION = 6;
 const HASH_BYTES = 32;
 
 /** What names an entry. */

@@ -38,6 +38,8 @@ export interface ProgramHandle extends ProgramFacts {
   readonly module: WebAssembly.Module;
   /** In which the items of its batches run; null: there is none, or not yet (LoadedProgram). */
   readonly batchModule: WebAssembly.Module | null;
+  /** What its code counts in, if it is one that counts (program/source-map/counters.ts): for tests. */
+  readonly counters?: WebAssembly.Memory;
 }
 
 /** A program that was installed at run time. */
@@ -275,6 +277,8 @@ export class LoadedProgram {
   /** Pages of 4 KiB that it takes of the memory quota of each of its processes. */
   readonly quotaPages: number;
   readonly sequential: Variant;
+  /** What an instance imports besides, of code that counts. */
+  readonly counters: { readonly counters?: WebAssembly.Memory };
   readonly #batch: BatchVariant;
   #loop: Variant;
   /** The BLOB of the batch variant's code, 0: none yet. */
@@ -291,6 +295,7 @@ export class LoadedProgram {
     this.quotaPages = quotaPages;
     this.ref = handle.ref;
     this.sequential = { program: this, module: handle.module, bound: 0 };
+    this.counters = handle.counters === undefined ? {} : { counters: handle.counters };
     this.#batch = batch;
     this.#loop = this.sequential;
     handle.entries.forEach((name, index) => {

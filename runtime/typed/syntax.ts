@@ -197,6 +197,34 @@ export class Syntax {
     return [...functions, ...methods];
   }
 
+  /** Functions and methods, wherever they are declared, with their names in what the compiler writes. */
+  allFunctions(file: AuthorFile): { readonly name: string; readonly node: Node }[] {
+    const { FunctionDeclaration, MethodDeclaration } = this.#kinds;
+    const kinds = [FunctionDeclaration, MethodDeclaration];
+    const found = [...this.walk(file.source)].filter(({ kind }) => kinds.includes(kind));
+    return (found as MethodDeclaration[]).map((node) => {
+      const { text } = node.name;
+      if (!this.isMethod(node)) return { name: text, node };
+      const owner = this.classes(file).find(({ members }) => members.includes(node))?.name.text ?? "";
+      const accessor = node.is(this.#flags.Get as number)
+        ? "get:"
+        : node.is(this.#flags.Set as number)
+          ? "set:"
+          : "";
+      return { name: `${owner}${this.isStatic(node) ? "." : "#"}${accessor}${text}`, node };
+    });
+  }
+
+  /** Whether it is a statement that runs something itself: no block, and no variable without a value. */
+  isRunning(node: Node): boolean {
+    const { Break, Continue, Do, Expression, For, ForOf, If, Return, Switch, Throw, Variable, Void, While } =
+      this.#kinds;
+    const kinds = [Break, Continue, Do, Expression, For, ForOf, If, Return, Switch, Throw, Void, While];
+    if (kinds.includes(node.kind)) return true;
+    if (node.kind !== Variable) return false;
+    return (node as VariableStatement).declarations.some(({ initializer }) => initializer !== null);
+  }
+
   /** Names that are declared inside of a function: parameters and variables. */
   localNames(body: Node): Set<string> {
     const kinds = [this.#kinds.VariableDeclaration, this.#kinds.Parameter];
@@ -229,10 +257,15 @@ export class Syntax {
   /** The node and all below it, in the order of the source, but for what is `left` out. */
   *walk(node: Node, left?: ReadonlySet<unknown>): Generator<Node> {
     yield node;
+    for (const child of this.childrenOf(node)) if (!left?.has(child)) yield* this.walk(child, left);
+  }
+
+  /** The nodes right below it. */
+  *childrenOf(node: Node): Generator<Node> {
     for (const [key, value] of Object.entries(node)) {
       if (key === "range" || key === "parent") continue;
       for (const child of Array.isArray(value) ? value : [value]) {
-        if (child instanceof this.#as.Node && !left?.has(child)) yield* this.walk(child as Node, left);
+        if (child instanceof this.#as.Node) yield child as Node;
       }
     }
   }

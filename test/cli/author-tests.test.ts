@@ -35,6 +35,67 @@ before(() => {
 });
 after(() => rmSync(directory, { recursive: true }));
 
+const COVERED = `import { StateCell, contract, fail, transaction } from "stillpoint/guest";
+const total = new StateCell<u64>();
+@contract class Covered {
+  @transaction add(amount: u64): void {
+    if (amount > 100) {
+      fail("too much");
+    }
+    total.add(amount);
+  }
+  @transaction clear(): void {
+    total.value = 0;
+  }
+}
+`;
+
+test("--coverage adds up what all files of tests ran, in a table and for editors", () => {
+  write("contracts/covered.ts", COVERED);
+  const one = (name: string, call: string) =>
+    write(
+      `test/${name}.test.ts`,
+      `${HEAD}const covered = await TestContract.open("contracts/covered.ts");
+test("${name}", () => assert.equal(covered.call(covered.client.Covered.${call}).ok, true));
+`,
+    );
+  one("covered-one", "add({ amount: 5n })");
+  one("covered-two", "add({ amount: 7n })");
+  const run = (...args: string[]) => stillpoint("test", "--coverage", ...args);
+  const files = ["test/covered-one.test.ts", "test/covered-two.test.ts"];
+  const ran = run(...files);
+  assert.deepEqual([ran.status, ran.stderr], [0, ""], ran.stdout);
+  assert.match(
+    ran.stdout,
+    /\ncontracts\/covered\.ts +2 of 4, 50% +1 of 2, 50% +6, 11\n\ncoverage\/lcov\.info\n$/,
+  );
+  const lcov = readFileSync(join(directory, "coverage/lcov.info"), "utf8").split("\n");
+  assert.deepEqual(lcov.slice(0, 2), ["TN:", "SF:contracts/covered.ts"]);
+  assert.deepEqual(
+    lcov.filter((line) => line.startsWith("DA:")),
+    ["DA:5,2", "DA:6,0", "DA:8,2", "DA:11,0"],
+  );
+  const json = JSON.parse(
+    run("--json", ...files)
+      .stdout.trim()
+      .split("\n")
+      .at(-1) as string,
+  );
+  assert.deepEqual(json.files, [
+    { file: "contracts/covered.ts", lines: 4, linesRun: 2, functions: 2, functionsRun: 1, missed: [6, 11] },
+  ]);
+
+  write("test/nothing.test.ts", `${HEAD}\ntest("alone", () => {});\n`);
+  const nothing = run("test/nothing.test.ts");
+  assert.equal(nothing.status, 0);
+  assert.match(nothing.stderr, /^coverage: no guest with sources ran in a TestContract or a TestProcess/);
+  const watching = run("--watch");
+  assert.equal(watching.status, 2);
+  assert.match(watching.stderr, /--coverage is of one run/);
+  write("test/fails.test.ts", `${HEAD}\ntest("no", () => assert.fail("no"));\n`);
+  assert.equal(run("test/fails.test.ts").status, 1);
+});
+
 const GAS = `${HEAD}
 const counter = await TestContract.open(options.contract);
 test("gas", () => {

@@ -89,6 +89,7 @@ export class Machine {
     module = new WebAssembly.Module(program.code as BufferSource),
     image?: Image,
     batch?: Batch,
+    imports: Readonly<Record<string, WebAssembly.Memory>> = {},
   ) {
     this.program = program;
     const { initialPages, maximumPages } = program.memory;
@@ -106,6 +107,7 @@ export class Machine {
       k: {
         memory: this.memory,
         aux: this.aux,
+        ...imports,
         put: call("put"),
         get: call("get"),
         ret: () => this.#stand(),

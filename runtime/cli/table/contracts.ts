@@ -83,10 +83,12 @@ is the type for App.open<Client>(…). APP.wasm is what App.open takes as "progr
       watch: { about: "runs them again when they, or what they import, change" },
       name: { about: "only tests whose name matches", value: "PATTERN" },
       "update-gas": { about: "writes the gas snapshots of expectGas anew, instead of comparing them" },
+      coverage: { about: "shows which lines of guests ran, and writes coverage/lcov.info" },
     },
     about: `--json prints a line for each test, { "name", "file", "line", "outcome", "ms" } and "error" if it
 failed, and then the counts. With --watch a test is run again also when the source of a contract that it
-opens changes.`,
+opens changes. --coverage counts what TestContract and TestProcess run, which changes no gas; editors and
+genhtml read the file.`,
     no: "if a test fails",
     example: "test --name overdraft",
   },

@@ -159,7 +159,7 @@ export class Slot {
     this.#log = bound === 0 ? null : logs().lineLog(this.#memory, this.#auxMemory, bound, accumulate);
     const calls = this.#log === null ? {} : { touch: this.#log.touch, accumulate: this.#log.accumulate };
     const instance = new WebAssembly.Instance(module, {
-      k: { memory: this.#memory, aux: this.#auxMemory, ...imports, ...calls },
+      k: { memory: this.#memory, aux: this.#auxMemory, ...imports, ...calls, ...program.counters },
     });
     this.exports = instance.exports as unknown as SlotExports;
     this.meter = new Meter(this.auxWords);

@@ -6,6 +6,7 @@
 import { admit, type Program } from "../admit.ts";
 import { Reader } from "../decode/reader.ts";
 import { KERNEL_IMPORTS } from "../instrument/glue.ts";
+import { type CountersAt, type Places, withCounters } from "./counters.ts";
 
 /** An instruction of a program: its function, and its byte offset in the module. */
 export interface Position {
@@ -13,12 +14,19 @@ export interface Position {
   readonly offset: number;
 }
 
+/** Which instructions of a program get a counter; `bodyOf` says where the body of a function begins. */
+export type Count = (
+  program: Program,
+  origins: ReadonlyMap<number, Places>,
+  bodyOf: (functionIndex: number) => number,
+) => CountersAt;
+
 const CODE_SECTION = 10;
 
 export class Positions {
   readonly program: Program;
   /** By function of the original, imports first. */
-  readonly #origins = new Map<number, readonly number[]>();
+  readonly #origins: ReadonlyMap<number, Places>;
   /** By function of the instrumented module, imports apart: where its body begins. */
   readonly #bodies: readonly number[];
   /** The same of the original. */
@@ -27,20 +35,22 @@ export class Positions {
   readonly #imports: number;
 
   /**
-   * Admits a program, and keeps the positions.
+   * Admits a program, and keeps the positions; with `count` those of its code with counters, which
+   * `program` has then. It is given the offsets of the original's instructions, by function.
    *
    * @throws AdmissionError
    */
-  constructor(bytes: Uint8Array) {
-    let first = Number.POSITIVE_INFINITY;
-    const origins = (functionIndex: number, places: readonly number[]) => {
-      first = Math.min(first, functionIndex);
-      this.#origins.set(functionIndex, places);
-    };
-    this.program = admit(bytes, { origins });
-    this.#imports = first;
-    this.#bodies = bodiesOf(this.program.code);
-    this.#starts = bodiesOf(this.program.bytes);
+  constructor(bytes: Uint8Array, count: Count | null = null) {
+    const origins = new Map<number, Places>();
+    const program = admit(bytes, { origins: (functionIndex, places) => origins.set(functionIndex, places) });
+    this.#imports = Math.min(...origins.keys());
+    this.#starts = bodiesOf(program.bytes);
+    const counters = count?.(program, origins, (functionIndex) => this.bodyOf(functionIndex)) ?? null;
+    const made =
+      counters === null ? { code: program.code, origins } : withCounters(program.code, origins, counters);
+    this.program = counters === null ? program : { ...program, code: made.code };
+    this.#origins = made.origins;
+    this.#bodies = bodiesOf(made.code);
   }
 
   /** Where the body of a function of the original begins. */

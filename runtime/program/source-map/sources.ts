@@ -23,6 +23,8 @@ export interface Sources {
   readonly map?: string;
   /** The module with a section "name", if the program itself has none. */
   readonly named?: Uint8Array;
+  /** The directory that files in the map are relative to, for coverage. Default: the current one. */
+  readonly directory?: string;
 }
 
 /** Where libraries have scratch: address and length of each stretch, in bytes. */
@@ -30,6 +32,8 @@ export type Scratch = readonly (readonly [address: number, length: number])[];
 
 /** The field of a source map in which `compileGuest` keeps it; those that begin with "x_" are free to use. */
 export const SCRATCH_FIELD = "x_stillpoint_scratch";
+/** The same for the names of the author's functions that are used. */
+export const FUNCTIONS_FIELD = "x_stillpoint_functions";
 
 interface Known {
   readonly sources: Sources;
@@ -60,7 +64,9 @@ export function addSources(program: Uint8Array, sources: Sources): void {
   if (typeof sources !== "object" || sources === null) {
     throw badArgument("sources", sources, 'an object with a "map", or with "named"');
   }
-  const { map, named = program } = sources;
+  const { map, named = program, directory } = sources;
+  if (directory !== undefined && typeof directory !== "string")
+    throw badArgument("sources.directory", directory, "a path");
   if (map !== undefined) parse(map);
   known.set(keyOf(programHash(program)), { sources, named, map: null, scratch: null });
 }
@@ -102,6 +108,17 @@ export function sourceOf(
   if (source === null || !isOfLibrary(source) || name.startsWith(LIBRARY)) return { name, source };
   const callSite = authorsPlace(found.map, start, offset);
   return callSite === null ? { name, source } : { name, source, callSite };
+}
+
+/** Where the instruction at `offset` stands, as far as the map says, and from which offset on it says so. */
+export function mappedAt({ hash }: Program, offset: number): (Place & { readonly from: number }) | null {
+  const found = known.get(keyOf(hash));
+  if (found?.sources.map === undefined) return null;
+  found.map ??= parse(found.sources.map);
+  const entry = found.map.findEntry(0, offset);
+  if (!("originalSource" in entry) || entry.originalSource === undefined) return null;
+  const { originalSource: file, originalLine, originalColumn, generatedColumn: from } = entry;
+  return { file, line: originalLine + 1, column: originalColumn + 1, from };
 }
 
 /**

@@ -1,8 +1,11 @@
 /**
+ * What an optimised module does not tell any more, so that it is read before.
+ *
  * Where libraries keep their scratch: address and length of each `memory.data(length, align)` to which they
  * give a name. A trace leaves it out of what an item has changed in vain (chain/stack.ts).
  *
- * Once optimised, a module has neither the names nor the segments of zeros, so that it is read before.
+ * And which of the author's functions are used: one that has no code of its own left is one that others have
+ * taken over, or one that nobody calls. Coverage tells them apart (coverage/lines.ts).
  */
 
 import type { Transform } from "assemblyscript/asc";
@@ -28,10 +31,13 @@ interface UnoptimisedModule {
 }
 
 /** Notes it in two steps of asc's. */
-export class ScratchFinder {
+export class Notes {
   readonly #binaryen: Binaryen;
   #program: Program | null = null;
-  found: Scratch = [];
+  /** Where libraries have scratch. */
+  scratch: Scratch = [];
+  /** Names of the author's functions. */
+  functions: readonly string[] = [];
 
   constructor(binaryen: Binaryen) {
     this.#binaryen = binaryen;
@@ -49,12 +55,22 @@ export class ScratchFinder {
       const { offset, data } = module.getDataSegmentInfo(module.getDataSegmentByIndex(i));
       lengths.set(offset, data.byteLength);
     }
-    this.found = [...namesOf(this.#program as Program)].flatMap((name) => {
+    this.scratch = [...namesOf(this.#program as Program)].flatMap((name) => {
       const address = addressOf(this.#binaryen, module.getGlobal(name));
       const length = lengths.get(address);
       return length === undefined ? [] : [[address, length] as const];
     });
+    this.functions = functionsOf(this.#program as Program);
   }
+}
+
+/** The author's functions that something calls, or exports; of generic ones their names alone. */
+function functionsOf({ instancesByName }: Program): string[] {
+  const names = [...instancesByName].flatMap(([name, element]) => {
+    const isFunction = "signature" in element && !name.startsWith(LIBRARY);
+    return isFunction ? [name.replace(/<.*/, "")] : [];
+  });
+  return [...new Set(names)].sort();
 }
 
 /** Of the globals that libraries begin with a stretch of zeros. */

@@ -1,0 +1,47 @@
+/** What a source file has that can run: its functions, and their statements by lines. */
+
+import { type AuthorFile, lineOf, type Node, Syntax } from "../typed/syntax.ts";
+
+/** Lines from a first to a last one. */
+interface Lines {
+  readonly line: number;
+  readonly endLine: number;
+}
+
+export interface SourceStatement extends Lines {
+  /** Statements that follow one another have the same. */
+  readonly list: number;
+}
+
+export interface SourceFunction extends Lines {
+  /** As the compiler calls it in its module: "pay", "Bank#pay", "Bank.pay" if it is static. */
+  readonly name: string;
+  /** In the order of the source, those inside of others as well. */
+  readonly statements: readonly SourceStatement[];
+}
+
+/** Functions in the order of the source. @throws UsageError E_GUEST_COMPILE if it cannot be parsed */
+export async function outlineOf(path: string, text: string): Promise<SourceFunction[]> {
+  const sources = { read: async (asked: string) => (asked === path ? text : null), isSdk: () => false };
+  const syntax = await Syntax.parse(path, sources);
+  const file = syntax.files.find((each) => each.path === path) as AuthorFile;
+  return syntax.allFunctions(file).map(({ name, node }) => {
+    const statements: SourceStatement[] = [];
+    let lists = 0;
+    const visit = (inner: Node, list: number): void => {
+      if (syntax.isRunning(inner)) statements.push({ ...linesOf(inner), list });
+      const own = ++lists;
+      for (const child of syntax.childrenOf(inner)) visit(child, own);
+    };
+    const { body } = node as Node & { readonly body: Node | null };
+    if (body !== null) visit(body, lists);
+    return { name, ...linesOf(node), statements };
+  });
+}
+
+function linesOf(node: Node): Lines {
+  const line = lineOf(node);
+  const { text } = node.range.source;
+  const more = text.slice(node.range.start, node.range.end).trimEnd().split("\n").length - 1;
+  return { line, endLine: line + more };
+}
