@@ -105,7 +105,7 @@ function scenario(programs: readonly Program[], workers: number, settings: objec
 const FULL = process.env.STILLPOINT_MODEL === "full";
 
 const SMALL: [name: string, scenario: Scenario, interruptions: number][] = [
-  ["two increments of a counter, two workers", scenario(counter.slice(1), 2), Infinity],
+  ["two increments of a counter, two workers", scenario(counter.slice(1), 2), sized(5, Infinity)],
   ["three increments of a counter, two workers", scenario(counter, 2), FULL ? Infinity : 2],
   ["three increments of a counter, three workers", scenario(counter, 3), FULL ? 3 : 1],
   ["writes that wander", scenario(wandering, 2), 2],

@@ -3,8 +3,11 @@
  * loaded with STILLPOINT_COUNT_WORK=1, and a planted defect must be there before it is loaded.
  *
  *   node gas-run.ts --seed S (--rounds N | --seconds T) [--plant NAME] [--steps KIND,KIND…]
+ *   node gas-run.ts --list '[{"seed":S,"steps":[KIND…],"calls":N}…]'
  *
- * Prints a line of JSON for each round: RoundOfGas. With a planted defect, up to the first that finds it.
+ * Prints a line of JSON for each round: RoundOfGas. With a planted defect, up to the first that finds it; if
+ * the kinds of steps are given as well, that round ends with the step that does. Rounds of a list end after
+ * that number of calls.
  */
 
 import { parseArgs } from "node:util";
@@ -20,6 +23,15 @@ export interface RoundOfGas {
   readonly unpaid: readonly Unpaid[];
 }
 
+/** A round to play: these kinds of steps, up to this number of calls. */
+export interface GivenRound {
+  readonly seed: number;
+  readonly steps: readonly string[];
+  readonly calls: number;
+}
+
+type Played = Pick<RoundOfGas, "calls" | "unpaid">;
+
 const STEPS = 60;
 const HEAP_BYTES = 2 ** 32;
 
@@ -30,6 +42,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "0" },
     plant: { type: "string" },
     steps: { type: "string" },
+    list: { type: "string" },
   },
 });
 if (values.plant !== undefined) plant(CANARIES[values.plant]!.edits);
@@ -49,12 +62,24 @@ const guests = [SMALL_PAGES, LARGE_PAGES].map((pages) => gasGuest(memoryFor(page
 const modules = [globalsModule(2_000), tableModule(5_000), growerModule(20_000), tinyModule(0)];
 const programs = [...(await Promise.all(guests)), ...modules];
 const kinds = values.steps?.split(",") ?? Object.keys(KINDS);
+
+async function round(seed: number, of: readonly string[], isEnough: (world: Played) => boolean) {
+  const world = new World(await Caller.open(programs, { heapBytes: HEAP_BYTES }));
+  playSteps(world, random(seed), STEPS, of, () => isEnough(world));
+  const { calls, highest, unpaid } = world;
+  console.log(JSON.stringify({ seed, calls, highest, unpaid } satisfies RoundOfGas));
+  return unpaid.length;
+}
+
+if (values.list !== undefined) {
+  for (const { seed, steps, calls } of JSON.parse(values.list) as GivenRound[])
+    await round(seed, steps, (world) => world.calls >= calls);
+  process.exit();
+}
+const isShort = values.plant !== undefined && values.steps !== undefined;
 const first = Number(values.seed);
 const end = performance.now() + Number(values.seconds) * 1000;
 for (let seed = first; seed < first + Number(values.rounds) || performance.now() < end; seed++) {
-  const world = new World(await Caller.open(programs, { heapBytes: HEAP_BYTES }));
-  playSteps(world, random(seed), STEPS, kinds);
-  const { calls, highest, unpaid } = world;
-  console.log(JSON.stringify({ seed, calls, highest, unpaid } satisfies RoundOfGas));
-  if (values.plant !== undefined && unpaid.length > 0) break;
+  const unpaid = await round(seed, kinds, (world) => isShort && world.unpaid.length > 0);
+  if (values.plant !== undefined && unpaid > 0) break;
 }

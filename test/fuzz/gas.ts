@@ -7,7 +7,7 @@
 import { fileURLToPath } from "node:url";
 import { CANARIES } from "../gas/canaries.ts";
 import type { Unpaid } from "../gas/world.ts";
-import type { RoundOfGas } from "./gas-run.ts";
+import type { GivenRound, RoundOfGas } from "./gas-run.ts";
 import { linesOf } from "./process.ts";
 
 export { CANARIES } from "../gas/canaries.ts";
@@ -27,6 +27,19 @@ export function roundsOfGas(
   if (rest.steps !== undefined) args.push("--steps", rest.steps.join(","));
   const name = `gas: rounds from seed ${seed}`;
   return linesOf(name, [PROGRAM, ...args.map(String)], { STILLPOINT_COUNT_WORK: "1" });
+}
+
+/** Runs rounds without a defect, in one process. */
+export function listedRounds(list: readonly GivenRound[]): Promise<RoundOfGas[]> {
+  const args = [PROGRAM, "--list", JSON.stringify(list)];
+  return linesOf("gas: listed rounds", args, { STILLPOINT_COUNT_WORK: "1" });
+}
+
+/** The round in which calls no longer pay with the defect, played with its kinds of steps only; or null. */
+export async function shortCanary(name: string, seed: number, rounds: number): Promise<GivenRound | null> {
+  const { steps } = CANARIES[name]!;
+  const last = (await roundsOfGas(seed, { rounds }, { plant: name, steps })).at(-1) as RoundOfGas;
+  return last.unpaid.length === 0 ? null : { seed: last.seed, steps, calls: last.calls };
 }
 
 /** What a round found, in words; null: nothing. */
@@ -53,16 +66,12 @@ function describe({ step, call, gas, ratio, work }: Unpaid): string {
   return `  step ${step}: ${call} took ${gas}, ${times}: ${dearest.join(", ")}`;
 }
 
-/**
- * Whether calls that pay for their work do not with the defect; how many rounds it took, or null. `steps`: of
- * those kinds only.
- */
-export async function findCanary(name: string, seed: number, rounds: number, short: boolean) {
-  const steps = short ? { steps: CANARIES[name]!.steps } : {};
-  const planted = await roundsOfGas(seed, { rounds }, { plant: name, ...steps });
+/** Whether calls that pay for their work do not with the defect; how many rounds it took, or null. */
+export async function findCanary(name: string, seed: number, rounds: number) {
+  const planted = await roundsOfGas(seed, { rounds }, { plant: name });
   const last = planted.at(-1) as RoundOfGas;
   if (last.unpaid.length === 0) return null;
-  const [sound] = await roundsOfGas(last.seed, {}, steps);
+  const [sound] = await roundsOfGas(last.seed, {});
   const known = new Set(sound!.unpaid.map(({ number }) => number));
   return last.unpaid.some(({ number }) => !known.has(number)) ? planted.length : null;
 }

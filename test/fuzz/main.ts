@@ -97,7 +97,7 @@ const FUZZERS: Record<string, Fuzzer> = {
       const { CANARIES, findCanary } = await gas();
       let all = true;
       for (const name of Object.keys(CANARIES)) {
-        all = report(`gas: ${name}`, await findCanary(name, seed, CANARY_GAS_ROUNDS, false)) && all;
+        all = report(`gas: ${name}`, await findCanary(name, seed, CANARY_GAS_ROUNDS)) && all;
       }
       return all;
     },

@@ -388,10 +388,16 @@ const ENTRIES: Readonly<Record<number, readonly string[]>> = {
   [TINY]: ["nothing"],
 };
 
-/** So many random steps of those kinds, all by default. */
-export function playSteps(world: World, next: Next, count: number, kinds: readonly string[]): void {
+/** Plays that many random steps of those kinds, or fewer if a step was enough. */
+export function playSteps(
+  world: World,
+  next: Next,
+  count: number,
+  kinds: readonly string[],
+  isEnough = () => false,
+): void {
   const play = new Play(world, next);
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count && !isEnough(); i++) {
     const kind = pick(next, kinds);
     world.step = `${i} ${kind}`;
     (STEPS[kind] as (play: Play) => void)(play);

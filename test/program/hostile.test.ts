@@ -7,10 +7,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { admit, admitEntryProgram } from "../../runtime/program/admit.ts";
+import { sized } from "../sizes.ts";
 import { FAMILIES, SUSPENDING_FAMILIES } from "./hostile.ts";
 
 /** Shares of the largest size: small enough for every run of the tests. */
-const SIZES = [0.05, 0.1, 0.2];
+const SIZES = sized([0.04, 0.08], [0.05, 0.1, 0.2]);
 /** Instrumented bytes for each byte of a module, at most, and for a module of no size. */
 const GROWTH = 12;
 const BASE_BYTES = 10_000;

@@ -293,7 +293,7 @@ test("stores of forks: failures do not count, and what is closed is free", async
 test("as many stores as one likes, one after the other; 31 at once", async () => {
   await withDirectory(async (path) => {
     const runtime = await open([], OPTIONS);
-    for (let i = 0; i < sized(6, 36); i++) {
+    for (let i = 0; i < sized(3, 36); i++) {
       const store = `${path}-${i % 2}`;
       const fork = await runtime.fork({ store });
       const block = await fork.produce(metadata(i, 0));

@@ -104,21 +104,23 @@ describe("a wrong chunk is refused by its number, and the right one taken after 
       (chunks, i) => signed(chunks[i] as Uint8Array, Buffer.alloc(CHECK_BYTES, 1)),
     ],
   ];
-  for (const [name, wrong] of cases) {
-    test(name, async () => {
-      await withExport(async (_source, target, runtime, chunks) => {
-        const importer = await openImport(target, runtime.head.id, { rehash: true });
-        for (const [i, chunk] of chunks.entries()) {
-          const refusal = { code: "CHUNK_REFUSED", facts: { chunk: i } };
-          assert.throws(() => importer.take(wrong(chunks, i)), refusal);
-          assert.equal(importer.next, i);
-          importer.take(chunk);
-        }
-        assert.throws(() => importer.take(chunks.at(-1) as Uint8Array), { code: "CHUNK_REFUSED" });
-        assert.deepEqual(await importer.finish(), runtime.head);
-      });
+  test("of this export", async (t) => {
+    await withExport(async (_source, target, runtime, chunks) => {
+      for (const [number, [name, wrong]] of cases.entries()) {
+        await t.test(name, async () => {
+          const importer = await openImport(`${target}-${number}`, runtime.head.id, { rehash: true });
+          for (const [i, chunk] of chunks.entries()) {
+            const refusal = { code: "CHUNK_REFUSED", facts: { chunk: i } };
+            assert.throws(() => importer.take(wrong(chunks, i)), refusal);
+            assert.equal(importer.next, i);
+            importer.take(chunk);
+          }
+          assert.throws(() => importer.take(chunks.at(-1) as Uint8Array), { code: "CHUNK_REFUSED" });
+          assert.deepEqual(await importer.finish(), runtime.head);
+        });
+      }
     });
-  }
+  });
 
   test("of the other format, of another block, and of another genesis", async () => {
     await withExport(async (source, target, runtime, chunks) => {

@@ -104,24 +104,25 @@ describe("a wrong chunk is refused by its number, and the right one taken after 
     ...WRONG_CHUNKS,
     ["another one", (chunks, i) => (i === 0 ? (chunks[1] as Uint8Array) : later(chunks[i] as Uint8Array))],
   ];
-  for (const [name, wrong] of cases) {
-    test(name, async () => {
-      await withExport(async (_source, target, runtime, chunks) => {
-        const importer = await openImport(target, runtime.head.id);
-        for (const [i, chunk] of chunks.entries()) {
-          assert.throws(() => importer.take(wrong(chunks, i)), {
-            code: "CHUNK_REFUSED",
-            facts: { chunk: i },
-          });
-          assert.equal(importer.next, i);
-          importer.take(chunk);
-        }
-        assert.throws(() => importer.take(chunks[1] as Uint8Array), { code: "CHUNK_REFUSED" });
-        assert.equal((await importer.finish()).id, runtime.head.id);
-        assert.deepEqual((await verifyStore(target)).damages, []);
-      });
+  test("of this export", async (t) => {
+    await withExport(async (_source, target, runtime, chunks) => {
+      for (const [number, [name, wrong]] of cases.entries()) {
+        await t.test(name, async () => {
+          const copy = `${target}-${number}`;
+          const importer = await openImport(copy, runtime.head.id);
+          for (const [i, chunk] of chunks.entries()) {
+            const refusal = { code: "CHUNK_REFUSED", facts: { chunk: i } };
+            assert.throws(() => importer.take(wrong(chunks, i)), refusal);
+            assert.equal(importer.next, i);
+            importer.take(chunk);
+          }
+          assert.throws(() => importer.take(chunks[1] as Uint8Array), { code: "CHUNK_REFUSED" });
+          assert.equal((await importer.finish()).id, runtime.head.id);
+          assert.deepEqual((await verifyStore(copy)).damages, []);
+        });
+      }
     });
-  }
+  });
 
   test("missing at the end", async () => {
     await withExport(async (_source, target, runtime, chunks) => {
