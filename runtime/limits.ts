@@ -6,11 +6,7 @@
 import { assert } from "./errors.ts";
 import { AUX_GLOBALS, AUX_GLOBALS_END, AUX_STACK, AUX_STACK_END } from "./program/layout.ts";
 
-// ---- units ------------------------------------------------------------------------------------------------
-
-export const PAGE_BYTES = 4096;
-export const WASM_PAGE_BYTES = 65536;
-export const PAGES_PER_WASM_PAGE = WASM_PAGE_BYTES / PAGE_BYTES;
+export { PAGE_BYTES, PAGES_PER_WASM_PAGE, WASM_PAGE_BYTES } from "./units.ts";
 
 // ---- processes (consensus) --------------------------------------------------------------------------------
 

@@ -132,7 +132,7 @@ test("views of memories are those whose length is checked", () => {
 
 /**
  * Which layers each layer may import, besides itself. "base": arguments.ts, directories.ts, errors.ts,
- * limits.ts, lazy.ts, thread-env.ts, u64.ts, work.ts and what they need.
+ * limits.ts, lazy.ts, text.ts, thread-env.ts, u64.ts, units.ts, work.ts and what they need.
  */
 const LAYERS: Record<string, readonly string[]> = {
   syscalls: [],
@@ -233,7 +233,7 @@ const LAYERS: Record<string, readonly string[]> = {
 };
 
 function layerOf(name: string): string {
-  if (/^runtime\/(arguments|directories|errors|limits|lazy|thread-env|u64|work)\.ts$/.test(name))
+  if (/^runtime\/(arguments|directories|errors|limits|lazy|text|thread-env|u64|work|units)\.ts$/.test(name))
     return "base";
   if (name in LAYERS) return name;
   const parts = name.split("/");

@@ -12,6 +12,7 @@
 import { badOption } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Block, Candidate, ForkOptions, Runtime } from "../index.ts";
+import { prefixedHex } from "../text.ts";
 import type { AddressLike, Call, Contracts, Outcome, Query, Transaction } from "../typed/client.ts";
 import { fixedBytes } from "../typed/codec.ts";
 import { nonceOf } from "./authentication.ts";
@@ -21,19 +22,20 @@ import { appEvents } from "./events.ts";
 import { AUTHENTICATION_GAS } from "./guest/messages.ts";
 import { Intake } from "./intake.ts";
 import { openRuntime } from "./open.ts";
-import type {
-  AppEvent,
-  ApplyOptions,
-  AppOptions,
-  AppReorg,
-  AppReorgOptions,
-  BlockOptions,
-  Produced,
-  Proposal,
-  ProposeOptions,
-  QueryOptions,
-  SubmitOptions,
-  Upgrade,
+import {
+  type AppEvent,
+  type ApplyOptions,
+  type AppOptions,
+  type AppReorg,
+  type AppReorgOptions,
+  type BlockOptions,
+  type Produced,
+  type Proposal,
+  type ProposeOptions,
+  type QueryOptions,
+  type SubmitOptions,
+  TRANSACTION_GAS,
+  type Upgrade,
 } from "./options.ts";
 import { Pool, type Waiting } from "./pool.ts";
 import { APP, type AppProgram, CONTEXT_BYTES, Programs } from "./programs.ts";
@@ -42,7 +44,6 @@ import type { StateView } from "./state.ts";
 import { type AppTrace, traceBlock } from "./trace.ts";
 import { inputsOf, migrationError, planUpgrade, type Received } from "./upgrade.ts";
 
-const GAS = 10_000_000;
 const ESTIMATE_MARGIN = 1.25;
 /** Blocks for which a transaction that is signed here is good. */
 const GOOD_FOR = 256;
@@ -66,7 +67,7 @@ export class App<Typed extends object = Contracts> {
     this.runtime = runtime;
     this.chain = chain;
     this.options = options;
-    this.#gas = options.gas ?? GAS;
+    this.#gas = options.gas ?? TRANSACTION_GAS;
     this.#programs = new Programs(runtime);
     this.#pool = new Pool(options.authenticate !== undefined);
     const isOpen = options.authenticate === undefined;
@@ -150,7 +151,7 @@ export class App<Typed extends object = Contracts> {
     );
     const call = transaction instanceof Uint8Array ? this.#program.client.callOf(bytes) : transaction;
     if (call?.kind !== "transaction") throw wrong("these bytes call no transaction of the program");
-    const sender = `0x${Buffer.from(bytes.subarray(4, 24)).toString("hex")}`;
+    const sender = prefixedHex(bytes.subarray(4, 24));
     return new Promise<Outcome>((resolve, reject) => {
       this.#pool.add({ call: call as Transaction, from: sender, bytes, gas, resolve, reject });
     });

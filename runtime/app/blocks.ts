@@ -8,6 +8,7 @@ import { badArgument } from "../arguments.ts";
 import { type BlockFault, decodeRulesChange, programHash, type RulesChange } from "../index.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
 import { readState } from "../program/decode/state.ts";
+import { hexOf } from "../text.ts";
 import type { Ending, Refusal } from "../typed/client.ts";
 import * as message from "./guest/messages.ts";
 
@@ -170,7 +171,7 @@ export function readMessage(metadata: Uint8Array): Entry[] {
 /** First bytes of the name of the program that a block ran, in hex, from its data; null in block 0. */
 export function programIn(data: Uint8Array): string | null {
   if (data.length < message.RESULTS_BYTES) return null;
-  return Buffer.from(data.subarray(message.RESULTS_PROGRAM, message.RESULTS_BYTES)).toString("hex");
+  return hexOf(data.subarray(message.RESULTS_PROGRAM, message.RESULTS_BYTES));
 }
 
 /** What the data of a block says of its transactions. */

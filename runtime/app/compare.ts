@@ -5,10 +5,11 @@
  * clients that were not updated.
  */
 
+import { grouped, prefixedHex } from "../text.ts";
 import type { Contracts, Outcome } from "../typed/client.ts";
 import { App } from "./app.ts";
 import { changeOf } from "./gas-snapshot.ts";
-import type { AppOptions } from "./options.ts";
+import { type AppOptions, BLOCK_MS, TRANSACTION_GAS } from "./options.ts";
 import type { ScenarioCall } from "./scenario.ts";
 import type { StateView } from "./state.ts";
 
@@ -43,9 +44,6 @@ export interface Comparison {
   readonly calls: readonly ComparedCall[];
   readonly state: readonly ComparedState[];
 }
-
-const GAS = 10_000_000;
-const SECOND_MS = 1000;
 
 /**
  * Runs blocks of transactions on two versions of a program, each on a chain of its own that starts with its
@@ -87,8 +85,8 @@ export async function compareVersions<Typed extends object = Contracts>(
 async function run(app: App<object>, blocks: readonly (readonly ScenarioCall[])[]): Promise<Outcome[][]> {
   const outcomes: Outcome[][] = [];
   for (const [i, calls] of blocks.entries()) {
-    const waiting = calls.map(({ call, from, gas = GAS }) => app.submit(call, { from, gas }));
-    do await app.produce({ time: (i + 1) * SECOND_MS });
+    const waiting = calls.map(({ call, from, gas = TRANSACTION_GAS }) => app.submit(call, { from, gas }));
+    do await app.produce({ time: (i + 1) * BLOCK_MS });
     while (app.waiting.length > 0);
     outcomes.push(await Promise.all(waiting));
   }
@@ -104,7 +102,7 @@ function meaning(outcome: Outcome): string {
 function textOf(value: unknown): string {
   const text = JSON.stringify(value, (_, each: unknown) => {
     if (typeof each === "bigint") return String(each);
-    return each instanceof Uint8Array ? `0x${Buffer.from(each).toString("hex")}` : each;
+    return each instanceof Uint8Array ? prefixedHex(each) : each;
   });
   return text ?? "none";
 }
@@ -165,11 +163,6 @@ export function formatComparison({ calls, state }: Comparison, limit = 20): stri
     ...cut(changed, limit, "differences of state"),
     ...(ended.length + changed.length === 0 ? ["the same outcomes and the same state"] : []),
   ].join("\n");
-}
-
-/** 1234567 as 1,234,567. */
-function grouped(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 function cut(lines: readonly string[], limit: number, what: string): string[] {

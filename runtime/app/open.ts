@@ -6,6 +6,7 @@ import { StoreError, UsageError } from "../errors.ts";
 import { Runtime, type RuntimeOptions } from "../index.ts";
 import { PAGES_PER_WASM_PAGE } from "../limits.ts";
 import { readState } from "../program/decode/state.ts";
+import { prefixedHex } from "../text.ts";
 import { type Call, Client } from "../typed/client.ts";
 import { type Interface, readInterface } from "../typed/interface.ts";
 import { checkUpgrade } from "../typed/upgrade.ts";
@@ -54,7 +55,7 @@ export async function openRuntime(options: AppOptions): Promise<Opened> {
   try {
     if (found !== null) await check(found, options, own);
     const chain = chainOf(runtime, authenticate);
-    return { runtime, chain: `0x${Buffer.from(chain).toString("hex")}` };
+    return { runtime, chain: prefixedHex(chain) };
   } catch (error) {
     await runtime.close();
     throw error;

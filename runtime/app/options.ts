@@ -6,6 +6,11 @@ import type { Authentication } from "./authentication.ts";
 import type { Waiting } from "./pool.ts";
 import type { Signer } from "./signer.ts";
 
+/** Gas of a transaction that names none. */
+export const TRANSACTION_GAS = 10_000_000;
+/** From one block to the next, where blocks have times without a clock, in milliseconds. */
+export const BLOCK_MS = 1000;
+
 /**
  * Options of `App.open`: those of `Runtime.open` but for root and programs, and these. By default `gasLimit`
  * is 10^10, for contracts are your own and not a stranger's, and `heldGasQuota` is 0.

@@ -17,7 +17,7 @@ import type { Block } from "../index.ts";
 import type { AddressLike, Contracts, Outcome, Transaction } from "../typed/client.ts";
 import { App } from "./app.ts";
 import { blockMessage } from "./blocks.ts";
-import type { AppOptions } from "./options.ts";
+import { type AppOptions, BLOCK_MS, TRANSACTION_GAS } from "./options.ts";
 
 /** A transaction of a scenario. */
 export interface ScenarioCall {
@@ -52,8 +52,6 @@ const WAYS: readonly Way[] = [
   { name: "three threads that are killed", options: { workers: 3, debug: { force: true } }, kills: true },
   { name: "a store that is reopened before each step", options: { workers: 1 }, reopens: true },
 ];
-const GAS = 10_000_000;
-const SECOND_MS = 1000;
 /** The block that makes the app. */
 const FIRST = 1;
 
@@ -191,8 +189,8 @@ async function directly(app: App, step: ScenarioStep): Promise<Made> {
   const to = target(app, step.reorg);
   const ordered = (calls: readonly ScenarioCall[], height: number) =>
     blockMessage(
-      calls.map(({ call, from, gas = GAS }) => ({ bytes: app.encode(call, { from }), gas })),
-      height * SECOND_MS,
+      calls.map(({ call, from, gas = TRANSACTION_GAS }) => ({ bytes: app.encode(call, { from }), gas })),
+      height * BLOCK_MS,
     );
   const blocks = step.blocks.map((calls, i) => ordered(calls, to + i + 1));
   const { added } = await app.reorg({ to, blocks });
@@ -202,8 +200,8 @@ async function directly(app: App, step: ScenarioStep): Promise<Made> {
 async function produced(app: App, blocks: readonly (readonly ScenarioCall[])[]): Promise<Made> {
   const outcomes: Outcome[] = [];
   for (const calls of blocks) {
-    for (const { call, from, gas = GAS } of calls) void app.submit(call, { from, gas });
-    const made = await app.produce({ time: (app.head.height + 1) * SECOND_MS });
+    for (const { call, from, gas = TRANSACTION_GAS } of calls) void app.submit(call, { from, gas });
+    const made = await app.produce({ time: (app.head.height + 1) * BLOCK_MS });
     outcomes.push(...made.outcomes);
   }
   return { head: app.head, outcomes };

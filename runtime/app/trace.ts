@@ -13,6 +13,7 @@ import { formatTree, type ItemText } from "../debug.ts";
 import { UsageError } from "../errors.ts";
 import type { Block, BlockInput, Runtime } from "../index.ts";
 import type { Lost } from "../testing.ts";
+import { prefixedHex } from "../text.ts";
 import { Client, type Outcome } from "../typed/client.ts";
 import { Decoder } from "../typed/codec.ts";
 import { TRANSACTION_ENTRY } from "../typed/entry.ts";
@@ -213,7 +214,7 @@ export function described(
   client: Client,
   input: Uint8Array,
 ): Pick<TracedTransaction, "call" | "args" | "from"> {
-  const from = `0x${Buffer.from(input.subarray(4, 24)).toString("hex")}`;
+  const from = prefixedHex(input.subarray(4, 24));
   const call = client.callOf(input);
   if (call === null) return { call: null, args: {}, from };
   const { functions } = client.description;

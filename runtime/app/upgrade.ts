@@ -15,6 +15,7 @@ import { badArgument } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import { encodeRulesChange, programHash, type RulesChange } from "../index.ts";
 import { readState } from "../program/decode/state.ts";
+import { hexOf } from "../text.ts";
 import { Client } from "../typed/client.ts";
 import { MIGRATE_ENTRY } from "../typed/entry.ts";
 import { type Interface, readInterface } from "../typed/interface.ts";
@@ -158,7 +159,7 @@ function inputOf({ message: bytes, mayUpgrade }: Received, program: () => Uint8A
 
 /** The name of a program: the SHA-256 of its bytes, in hex. */
 export function programName(program: Uint8Array): string {
-  return Buffer.from(programHash(program)).toString("hex");
+  return hexOf(programHash(program));
 }
 
 /** If a migration has failed: the error with the contract's text of the failure, and its line. */

@@ -29,14 +29,7 @@
 import * as op from "../program/decode/opcodes.ts";
 import { I32 } from "../program/decode/opcodes.ts";
 import type { Code } from "../program/instrument/code.ts";
-import {
-  copyLine,
-  countUp,
-  eachLineOf,
-  LINE_SHIFT,
-  lineAddress,
-  linesDiffer,
-} from "../program/instrument/glue-lines.ts";
+import { copyLine, countUp, eachLineOf, lineAddress, linesDiffer } from "../program/instrument/glue-lines.ts";
 import { glueModule } from "../program/instrument/glue-module.ts";
 import {
   AUX_FAULT,
@@ -47,6 +40,7 @@ import {
   TAG_PRESENT,
   TAG_WRITTEN,
 } from "../program/layout.ts";
+import { LINE_SHIFT, PAGE_LINES_SHIFT } from "../units.ts";
 import {
   ENTRY_BYTES,
   ENTRY_FLAGS,
@@ -75,7 +69,6 @@ export function* changedPages(base: WebAssembly.Memory, from: number, end: numbe
 export const FAULT_GIVEN_UP = -2;
 
 /** log2 of the lines of a page. */
-const PAGE_LINES_SHIFT = 6;
 
 const GUEST = 0;
 const AUX = 1;

@@ -15,11 +15,11 @@ import { loadProcess, type Process, publishProcess } from "../image/process.ts";
 import type { Batch } from "../kernel/items/batch.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import { highOf, joined, lowOf } from "../u64.ts";
+import { PAGE_LINES } from "../units.ts";
 import { BASE_AT, changedPages, PAGE_LOADED } from "./bridge.ts";
 import { LINE_BYTES } from "./layout.ts";
 
 const LINE_WORDS = LINE_BYTES / 4;
-const PAGE_LINES = PAGE_BYTES / LINE_BYTES;
 /** Lines of cells, rounded up to pages. */
 const CELL_LINES = (Math.floor(CHILD_LIMIT / PAGE_LINES) + 1) * PAGE_LINES;
 

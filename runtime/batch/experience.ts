@@ -46,8 +46,8 @@ const PATIENCE_MOST = 80;
  * is gone when the entry has run for so long that the share of the time is as much.
  */
 const GRANT_NS = 50e6;
-/** Items of a window (leader.ts): what a trial in parallel runs at least. */
-const WINDOW_ITEMS = 256;
+/** Items of a window: few, so that a delayed thread spoils little. A trial in parallel is one at least. */
+export const WINDOW_ITEMS = 256;
 
 /** Words of a record. */
 const LOOP_NS = 0;

@@ -22,6 +22,7 @@ import { AccumulateRequest } from "../kernel/requests/request.ts";
 import type { Slot } from "../kernel/slots/slot.ts";
 import type { SlotLimits } from "../kernel/slots/slot-pool.ts";
 import { ABORT_TEXT_LIMIT } from "../limits.ts";
+import { PAGE_LINES } from "../units.ts";
 import { BASE_AT } from "./bridge.ts";
 import { childLine, type Quotas, quotaLine, readQuotas, writeQuotas } from "./cells.ts";
 import type { Core } from "./core.ts";
@@ -42,7 +43,6 @@ import type { Records } from "./records.ts";
 const LINE_WORDS = LINE_BYTES / 4;
 /** What STATUS writes of a fault's text is less: message and file name of an abort. */
 const DETAIL_BYTES = 8 * ABORT_TEXT_LIMIT;
-const PAGE_LINES = 64;
 
 /** Thrown to leave an item: it met a value that is about to change. */
 export const GIVEN_UP = Object.freeze({ leave: "given up" });

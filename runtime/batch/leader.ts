@@ -19,6 +19,7 @@ import { highOf, joined, lowOf } from "../u64.ts";
 import { BASE_AT, changedPages } from "./bridge.ts";
 import { baseBytes, clearCells, passedOn, takeCells } from "./cells.ts";
 import { type Counts, type Ending, type Evidence, readCounts, takeContended } from "./evidence.ts";
+import { WINDOW_ITEMS } from "./experience.ts";
 import { eachHint, findHints } from "./hints.ts";
 import * as layout from "./layout.ts";
 import type { Spending } from "./lease.ts";
@@ -27,8 +28,6 @@ import { type Participant, STOP_SEQUENTIAL } from "./participant.ts";
 import { OUTCOME_DONE, type Records } from "./records.ts";
 import { type BatchControl, type BatchMemory, poison, timesOf } from "./shared.ts";
 
-/** Items of a window. Short ones bound what a thread that is held up can spoil. */
-const WINDOW_ITEMS = 256;
 /** This part of the room for outputs is reserved in a window: most are far shorter than the outbox. */
 const OUTPUT_SHARE = 8;
 

@@ -17,6 +17,7 @@ import { compiledLog } from "../kernel/slots/line-log.ts";
 import type { SlotLimits } from "../kernel/slots/slot-pool.ts";
 import { SLOT_BYTES_LIMIT, WASM_PAGE_BYTES } from "../limits.ts";
 import { readState } from "../program/decode/state.ts";
+import { hexOf } from "../text.ts";
 import { Accesses, type Touched } from "./accesses.ts";
 import { contendedPlaces } from "./contended.ts";
 import { wordsOf } from "./entries.ts";
@@ -263,7 +264,7 @@ export class Runner implements BatchRunner {
     const { stateBytes } = program.handle;
     const named = {
       process,
-      inputs: dependencies ? Buffer.from(hashOf(this.#heap, start.inputs)).toString("hex") : null,
+      inputs: dependencies ? hexOf(hashOf(this.#heap, start.inputs)) : null,
       contended: contendedPlaces(evidence.contended, process, stateBytes, variables),
     };
     const milliseconds = planned ? performance.now() - this.#began : 0;

@@ -11,6 +11,7 @@ import { hashOf } from "../image/hash.ts";
 import { loadProcess, type Process } from "../image/process.ts";
 import { FAULT_NAMES } from "../kernel/faults.ts";
 import { encodeHeader } from "../proof/header.ts";
+import { hexOf } from "../text.ts";
 import { changeOf, decodeChange, type RetainedInput } from "./change.ts";
 import type { Trace } from "./results.ts";
 import type { KnownRules } from "./rulebook.ts";
@@ -292,7 +293,7 @@ export function makeBlock(
     height,
     id: blockId(genesis, fields).toString("hex"),
     parent,
-    root: Buffer.from(root).toString("hex"),
+    root: hexOf(root),
     data,
     gasUsed: process.gasUsed,
     ended: process.status === abi.STATUS_ENDED,

@@ -5,9 +5,9 @@
 
 import * as abi from "../../syscalls/abi.ts";
 import { badArgument, checkNames, flag } from "../arguments.ts";
+import { grouped } from "../text.ts";
 import type { ChangedLine, Trace, TraceEvent } from "./results.ts";
 import { formatStack } from "./stack.ts";
-import { grouped } from "./text.ts";
 
 type Begin = Extract<TraceEvent, { what: "begin" }>;
 type End = Extract<TraceEvent, { what: "end" }>;

@@ -18,9 +18,10 @@ import { badArgument, badOption, checkNames, integer } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import { BadBytes, ByteReader, ByteWriter } from "../image/bytes.ts";
 import { HASH_BYTES, HASH_CHANGE } from "../image/record.ts";
-import { bytesOf, hexOf, type Rules } from "../image/rules.ts";
+import type { Rules } from "../image/rules.ts";
 import { GAS_LIMIT, TREE_DEPTH_LIMIT } from "../limits.ts";
 import { programHash } from "../program/admit.ts";
+import { bytesOf, hexOf } from "../text.ts";
 
 const CHANGE_VERSION = 1;
 /** Bytes of a change, with its programs. */

@@ -23,6 +23,7 @@ import type { Ref } from "../heap/heap.ts";
 import type { InputLog, LogMark } from "../store/log.ts";
 import type { Store } from "../store/store.ts";
 import { type NewBlock, refsOfBlock, type StoreChange, type Written } from "../store/writer.ts";
+import { hexOf } from "../text.ts";
 import type { Retained } from "./block.ts";
 import { anchorsOf, type Held, newBlock, planChange, pushedBy } from "./changes.ts";
 import type { Engine } from "./engine.ts";
@@ -322,9 +323,7 @@ export class Checkpoints {
       const changes = this.#changes(since);
       // Of a block that was pinned, or reverted to, before a crash the state may not be there.
       for (const entry of anchorsOf(changes, target)) if (entry.ref === 0) await this.#recompute(entry);
-      const known = new Map(
-        since.flatMap((one) => one.blocks.map((made) => [Buffer.from(made.block.id).toString("hex"), made])),
-      );
+      const known = new Map(since.flatMap((one) => one.blocks.map((made) => [hexOf(made.block.id), made])));
       const { change, anchors, held } = await this.#engine.inTurn(async () =>
         planChange(this.#engine.heap, this.#checkpointed, changes, target, known),
       );

@@ -1,7 +1,7 @@
 /** A profile as a flame graph: an SVG that stands on its own, legible on dark and light. */
 
+import { grouped } from "../text.ts";
 import type { Profile, ProfileFrame } from "./profile.ts";
-import { grouped } from "./text.ts";
 
 /** A function with those that it calls, widest first. */
 interface Box {

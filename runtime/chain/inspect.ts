@@ -12,6 +12,7 @@ import type { Process } from "../image/process.ts";
 import { pagesLeft } from "../image/quota.ts";
 import { FAULT_NAMES, STATUS_NAMES } from "../kernel/faults.ts";
 import { WASM_PAGE_BYTES } from "../limits.ts";
+import { hexOf } from "../text.ts";
 
 /** What a process looks like from outside. */
 export interface ProcessView {
@@ -159,5 +160,5 @@ export function readProcess(
 }
 
 function hex(heap: Heap, ref: Ref): string {
-  return Buffer.from(hashOf(heap, ref)).toString("hex");
+  return hexOf(hashOf(heap, ref));
 }

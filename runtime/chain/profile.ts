@@ -9,7 +9,7 @@
 
 import { checkNames, integer } from "../arguments.ts";
 import type { Frame } from "../kernel/trace.ts";
-import { grouped } from "./text.ts";
+import { grouped } from "../text.ts";
 
 /** A function in a stack of a profile. */
 export interface ProfileFrame {

@@ -12,11 +12,12 @@ import { StoreError, UsageError } from "../errors.ts";
 import type { Heap, Ref } from "../heap/heap.ts";
 import { hashHexOf, lookAt } from "../heap/stub.ts";
 import { hashObject } from "../image/hash.ts";
-import { bytesOf, decodeRules, encodeRules, type Rules } from "../image/rules.ts";
+import { decodeRules, encodeRules, type Rules } from "../image/rules.ts";
 import { describeProgram, type Kit, type ProgramParts } from "../kernel/kit.ts";
 import { installedBytesOf, type ProgramHandle } from "../kernel/program.ts";
 import type { Program } from "../program/admit.ts";
 import type { ProgramCache } from "../program/cache.ts";
+import { bytesOf, hexOf } from "../text.ts";
 import { checkCarried } from "./versions.ts";
 
 /** Rules, and where they lie. */
@@ -76,7 +77,7 @@ export class Rulebook {
   /** Admits a program, so that rules can name it; its name. @throws AdmissionError */
   async add(bytes: Uint8Array): Promise<string> {
     const program = await this.#cache.admit(bytes);
-    const name = Buffer.from(program.hash).toString("hex");
+    const name = hexOf(program.hash);
     if (!this.#bytes.has(name)) {
       const ref = await this.#make(() => this.#heap.blob(program.bytes));
       hashObject(this.#heap, ref);

@@ -6,6 +6,7 @@
 
 import { HEADER_HASH, type Heap, type Ref, referencesOf, UNIT_WORDS } from "../heap/heap.ts";
 import { NODE_BITMAP, TABLE_LIMIT } from "../heap/table.ts";
+import { TOP_SHIFT } from "../units.ts";
 
 /** An object of a heap; reference 0: none. */
 export interface Side {
@@ -15,8 +16,6 @@ export interface Side {
 
 /** Takes an index and what is there on both sides, 0: nothing. False ends the walk. */
 export type Visit = (index: number, a: Ref, b: Ref) => boolean;
-
-const TOP_SHIFT = 15;
 
 /**
  * Calls `visit` for the leaves that differ from the index `from` on and below `end`, ascending. Returns false

@@ -9,6 +9,9 @@ import { dirname } from "node:path";
 import { inspect, type ParseArgsOptionsConfig, parseArgs, stripVTControlCharacters } from "node:util";
 import { makeDirectories } from "../directories.ts";
 import { StillpointError, UsageError } from "../errors.ts";
+import { grouped } from "../text.ts";
+
+export { grouped };
 
 export const EXIT_OK = 0;
 /** What was asked for ran, and the answer is no: a difference, a fault, a rejection. */
@@ -227,11 +230,6 @@ export async function withProgress<T>(what: string, work: () => Promise<T>): Pro
     clearInterval(timer);
     progress.clear();
   }
-}
-
-/** 1234567 as 1,234,567, whatever the machine's locale. */
-export function grouped(value: number | bigint): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
 /** "1 block", "2,000 blocks". */

@@ -14,10 +14,10 @@ import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeDirectories } from "../directories.ts";
+import { HASH_BYTES } from "../units.ts";
 import { type Read, sha256 } from "./sources.ts";
 
 const CACHE_VERSION = 6;
-const HASH_BYTES = 32;
 
 /** What names an entry. */
 export interface Key {

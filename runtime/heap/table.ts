@@ -20,6 +20,7 @@
  */
 
 import { assert } from "../errors.ts";
+import { TABLE_LIMIT, TOP_SHIFT } from "../units.ts";
 import { COUNTING, work } from "../work.ts";
 import {
   HEADER_HASH,
@@ -35,10 +36,9 @@ import {
 
 const counting = COUNTING;
 
-export const TABLE_LIMIT = 1 << 20;
+export { TABLE_LIMIT };
 export const NODE_BITMAP = 5;
 export const NODE_HASHED = 6;
-const TOP_SHIFT = 15;
 const FANOUT = 32;
 const HASH_WORDS = 8;
 const CHILD_BYTES = 4 + 4 * HASH_WORDS;

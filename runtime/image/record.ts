@@ -1,6 +1,6 @@
 /**
  * What is hashed of a process, defined once: image/hash.ts hashes it, runtime/proof writes and checks it,
- * chain/diff.ts compares it. Imports nothing, because the verifier runs in browsers as well.
+ * chain/diff.ts compares it. Imports sizes only, because the verifier runs in browsers as well.
  *
  *   process   SHA-256(HASH_PROCESS, HASH_VERSION, 0, 0, the fields in the order below, little-endian)
  *   node      SHA-256(HASH_NODE, HASH_VERSION, 0, 0, u32 bitmap of present children, their hashes)
@@ -8,6 +8,8 @@
  * A field that names an object holds its hash, 32 zero bytes where it is absent. Gas held by descendants
  * and how many of them are runnable are sums over the children and therefore no fields.
  */
+
+import { HASH_BYTES } from "../units.ts";
 
 export const HASH_VERSION = 3;
 export const HASH_NODE = 1;
@@ -18,7 +20,7 @@ export const HASH_RULES = 5;
 export const HASH_CHANGE = 6;
 /** Of headers of blocks, and of genesis. */
 export const HEADER_VERSION = 4;
-export const HASH_BYTES = 32;
+export { HASH_BYTES };
 /** What stands before a node's hashes, and before a record's fields. */
 export const NODE_PREFIX_BYTES = 8;
 export const RECORD_PREFIX_BYTES = 4;

@@ -10,6 +10,7 @@
  * BLOB of their own, and the programs as those that they name.
  */
 
+import { bytesOf, hexOf } from "../text.ts";
 import { BadBytes, ByteReader, ByteWriter } from "./bytes.ts";
 import { HASH_BYTES, HASH_GENESIS, HASH_RULES, HEADER_VERSION, hashHex } from "./record.ts";
 
@@ -76,17 +77,6 @@ export function decodeRules(bytes: Uint8Array): Rules {
     abi,
     constants,
   };
-}
-
-/** 32 bytes as they are named. */
-export function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-export function bytesOf(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) =>
-    Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16),
-  );
 }
 
 /** What a chain begins with. */

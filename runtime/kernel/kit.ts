@@ -8,6 +8,7 @@ import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiffCount } from "../heap/table.ts";
 import { initialMemory } from "../image/memory.ts";
 import type { Program } from "../program/admit.ts";
+import { hexOf } from "../text.ts";
 
 /** What is known of a program without compiling it: plain data. */
 export interface ProgramFacts {
@@ -53,7 +54,7 @@ export function describeProgram(heap: Heap, ref: Ref, program: Program): Program
   const memory = initialMemory(heap, program.data);
   return {
     ref,
-    hashHex: Buffer.from(program.hash).toString("hex"),
+    hashHex: hexOf(program.hash),
     entries: program.entries,
     memory: program.memory,
     stateBytes: program.stateBytes,

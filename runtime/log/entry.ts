@@ -16,9 +16,9 @@
 
 import { BadBytes, ByteReader, ByteWriter } from "../image/bytes.ts";
 import { HASH_BYTES } from "../image/record.ts";
-import { bytesOf, hexOf } from "../image/rules.ts";
 import type { Hints, ProduceOptions, RetainedInput } from "../index.ts";
 import { decodeRulesChange, encodeRulesChange } from "../index.ts";
+import { bytesOf, hexOf } from "../text.ts";
 import { LogError } from "./errors.ts";
 
 const LOG_VERSION = 1;

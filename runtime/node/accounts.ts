@@ -2,6 +2,7 @@
 
 import { hash } from "node:crypto";
 import { Signer } from "../app/index.ts";
+import { prefixedHex } from "../text.ts";
 
 export const ACCOUNTS = 10;
 
@@ -24,7 +25,7 @@ export function testSigners(): Signer[] {
 export function testAccounts(): Account[] {
   return testSecrets().map((secret) => ({
     address: new Signer(secret).address,
-    secret: `0x${Buffer.from(secret).toString("hex")}`,
+    secret: prefixedHex(secret),
   }));
 }
 

@@ -1,6 +1,7 @@
 /** `stillpoint/connect`: an app on a node, over HTTP, with the same calls as an App in this process. */
 
 import { StillpointError, UsageError } from "../errors.ts";
+import { prefixedHex } from "../text.ts";
 import type { Query, Transaction } from "../typed/client.ts";
 import { type AddressLike, type Call, Client, type Contracts, type Outcome } from "../typed/client.ts";
 import { fixedBytes } from "../typed/codec.ts";
@@ -161,5 +162,5 @@ function sender({ from, gas }: RemoteOptions): object {
 }
 
 function hex(bytes: Uint8Array): string {
-  return `0x${Buffer.from(bytes).toString("hex")}`;
+  return prefixedHex(bytes);
 }

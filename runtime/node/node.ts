@@ -8,6 +8,7 @@
 
 import { blockMessage } from "../app/blocks.ts";
 import type { App, Signer } from "../app/index.ts";
+import { TRANSACTION_GAS } from "../app/options.ts";
 import { badArgument } from "../arguments.ts";
 import { formatFaults } from "../debug.ts";
 import { UsageError } from "../errors.ts";
@@ -62,7 +63,6 @@ const QUERY_GAS = 1_000_000_000;
 const EVENTS_MAX = 10_000;
 const BLOCKS_MAX = 1_000;
 const FORKS_MAX = 16;
-const GAS = 10_000_000;
 
 export class Node {
   readonly #options: NodeOptions;
@@ -251,7 +251,7 @@ export class Node {
     const messages = (blocks as Record<string, unknown>[][]).map((transactions) => {
       const entries = transactions.map((each) => ({
         bytes: this.#app.encode(this.#call(each) as Transaction, this.#sender(each)),
-        gas: each.gas === undefined ? GAS : integer("gas", each.gas),
+        gas: each.gas === undefined ? TRANSACTION_GAS : integer("gas", each.gas),
       }));
       return blockMessage(entries, this.#time());
     });

@@ -4,13 +4,14 @@
  */
 
 import { UsageError } from "../errors.ts";
+import { prefixedHex } from "../text.ts";
 import type { Call, Contracts } from "../typed/client.ts";
 import type { Interface, Parameter, RecordType, Type } from "../typed/interface.ts";
 
 /** A value with what JSON has no form for as strings. */
 export function jsonOf(value: unknown): unknown {
   if (typeof value === "bigint") return String(value);
-  if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString("hex")}`;
+  if (value instanceof Uint8Array) return prefixedHex(value);
   if (Array.isArray(value)) return value.map(jsonOf);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, jsonOf(each)]));

@@ -16,6 +16,8 @@ import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { makeDirectories } from "../directories.ts";
+import { hexOf } from "../text.ts";
+import { HASH_BYTES } from "../units.ts";
 import {
   admit,
   BATCH_VERSION,
@@ -27,7 +29,6 @@ import {
 import { FIRST_COSTS } from "./instrument/gas.ts";
 
 const MAGIC = Buffer.from("stillpoint program 3\n");
-const HASH_BYTES = 32;
 
 export class ProgramCache {
   readonly #directory: string | null;
@@ -41,13 +42,13 @@ export class ProgramCache {
   /** As admit(), once for each module. Rejects with AdmissionError, which is not kept. */
   admit(bytes: Uint8Array, costs = FIRST_COSTS): Promise<Program> {
     const own = new Uint8Array(bytes);
-    const key = `${Buffer.from(programHash(own)).toString("hex")}${suffix(costs)}`;
+    const key = `${hexOf(programHash(own))}${suffix(costs)}`;
     return this.#once(key, own, () => admit(own, { costs }));
   }
 
   /** The code of the batch variant of an admitted program: as instrumentForBatch(), once for each. */
   batchCode({ hash, bytes, stateBytes }: Program, costs = FIRST_COSTS): Promise<Uint8Array | null> {
-    const name = Buffer.from(hash).toString("hex");
+    const name = hexOf(hash);
     const key = `${name}-batch-${BATCH_VERSION}-${stateBytes}${suffix(costs)}`;
     return this.#once(key, bytes, () => instrumentForBatch(bytes, stateBytes, { costs }));
   }

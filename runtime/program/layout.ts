@@ -70,6 +70,8 @@
  */
 
 /** Of the guest's memory, in pages of 64 KiB. */
+import { LINE_BYTES } from "../units.ts";
+
 export const MEMORY_PAGES_LIMIT = 65536;
 
 export const AUX_FAULT = 0; //        u32  FAULT_… of an injected trap, else 0
@@ -128,7 +130,7 @@ export function paidOf(bound: number): Marks {
   return { at: bound === 0 ? AUX_MARKS : AUX_PAID, shift: PAGE_SHIFT };
 }
 
-export const LINE_BYTES = 64;
+export { LINE_BYTES };
 export const AUX_TAGS = AUX_PAID + AUX_PAID_BYTES;
 export const TAG_PRESENT = 1;
 export const TAG_WRITTEN = 2;

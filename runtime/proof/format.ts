@@ -37,15 +37,11 @@ import {
   RECORD_PREFIX_BYTES,
 } from "../image/record.ts";
 import { joined } from "../u64.ts";
+import { PAGE_BYTES, PAGES_PER_WASM_PAGE, TABLE_LIMIT, TOP_SHIFT } from "../units.ts";
 
 export const PROOF_KIND = 0x50;
 export const PROOF_VERSION = 3;
-/** Numbers below this one name children, and pages. */
-export const TABLE_LIMIT = 1 << 20;
-export const TOP_SHIFT = 15;
 export const PATH_LIMIT = 255;
-const PAGE_BYTES = 4096;
-const PAGES_PER_WASM_PAGE = 16;
 const HASH_FIELDS = HASHED_FIELDS.filter(([, type]) => type === "hash").length;
 
 /** What is wrong with a proof. */

@@ -8,7 +8,8 @@ import { loadProcess } from "../image/process.ts";
 import { fieldBytes, HASH_BYTES, HASHED_FIELDS, RECORD_PREFIX_BYTES } from "../image/record.ts";
 import { PAGE_BYTES } from "../limits.ts";
 import { highOf, lowOf } from "../u64.ts";
-import { isInside, PATH_LIMIT, PROOF_KIND, PROOF_VERSION, TABLE_LIMIT, TOP_SHIFT } from "./format.ts";
+import { TABLE_LIMIT, TOP_SHIFT } from "../units.ts";
+import { isInside, PATH_LIMIT, PROOF_KIND, PROOF_VERSION } from "./format.ts";
 
 /**
  * The proof, below the process at `root`, of `length` bytes at `address` of the process at `path`; of

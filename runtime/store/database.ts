@@ -38,7 +38,7 @@ const { open } = createRequire(import.meta.url)("lmdb") as typeof import("lmdb")
 
 /** Reserved address space, and the bound on what a store holds. */
 const MAP_BYTES = 2 ** 38;
-/** So many readers a file may have at once, of all processes together; 64 bytes each beside it. */
+/** Maximum number of readers of a file at once, of all processes together; each takes 64 bytes beside it. */
 const READERS_LIMIT = 4096;
 /** Of a larger object, so much goes into its body in any case. */
 const BODY_BYTES = 4072;
@@ -46,9 +46,10 @@ const BODY_BYTES = 4072;
 const REMAINS_BYTES = 256;
 /** Smaller objects lie beside their hash whole. */
 const INLINE_BYTES = 160;
-const ENTRY_BYTES = 7;
-const NUMBER_BYTES = 6;
-const HEIGHT_BYTES = 5;
+/** Bytes of keys and values of the tables: what an object's hash leads to, a body's number, a height. */
+export const ENTRY_BYTES = 7;
+export const NUMBER_BYTES = 6;
+export const HEIGHT_BYTES = 5;
 
 type Table = LmdbTable<Buffer, Buffer>;
 

@@ -12,6 +12,7 @@ import {
   RECORD_PREFIX_BYTES,
 } from "../image/record.ts";
 import { decodeRules } from "../image/rules.ts";
+import { TOP_SHIFT } from "../units.ts";
 import {
   checkObject,
   DamagedObject,
@@ -47,7 +48,6 @@ const TAGS: Readonly<Record<Wanted, readonly number[]>> = {
   blob: [TAG_BLOB, TAG_BLOB_RUNS, TAG_PAGE, TAG_PAGE_RUNS],
   rules: [TAG_BLOB, TAG_BLOB_RUNS, TAG_PAGE, TAG_PAGE_RUNS],
 };
-export const TOP_SHIFT = 15;
 
 /** The root of a tree, rules, or a blob that nothing else names. */
 export function rootEdge(key: Buffer, wanted: "process" | "blob" | "rules"): Edge {

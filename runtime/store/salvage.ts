@@ -5,8 +5,9 @@
  */
 
 import { hash } from "node:crypto";
+import { HASH_BYTES } from "../units.ts";
 import { isArchived } from "./archive.ts";
-import { assemble, bodyOf, type Database } from "./database.ts";
+import { assemble, bodyOf, type Database, ENTRY_BYTES, HEIGHT_BYTES, NUMBER_BYTES } from "./database.ts";
 import { checkObject, TAG_PROCESS } from "./format.ts";
 import type { LogPlace } from "./log.ts";
 import {
@@ -25,10 +26,6 @@ import {
 } from "./record.ts";
 import { valuesIn } from "./structure.ts";
 
-const HASH_BYTES = 32;
-const NUMBER_BYTES = 6;
-const ENTRY_BYTES = 7;
-const HEIGHT_BYTES = 5;
 /** Objects written in one transaction. */
 const BATCH = 1000;
 

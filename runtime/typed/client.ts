@@ -6,7 +6,7 @@
 
 import { UsageError } from "../errors.ts";
 import { Decoder, encode, fixedBytes } from "./codec.ts";
-import { type FunctionType, type Interface, isCalled, type RecordType } from "./interface.ts";
+import { FAILURE_FLAG, type FunctionType, type Interface, isCalled, type RecordType } from "./interface.ts";
 import { ARGUMENTS, FAILURES_OWN } from "./model.ts";
 
 /** Twenty bytes: as a Uint8Array, or "0x…" in hex. */
@@ -116,7 +116,6 @@ const SDK_FAILURES: Readonly<Record<number, CommonFailure>> = {
 };
 /** The number of an abort without a name. */
 const ABORT = 6;
-const FAILURE_FLAG = 0x80000000;
 
 export class Client {
   readonly description: Interface;

@@ -11,6 +11,7 @@
  */
 
 import { UsageError } from "../errors.ts";
+import { prefixedHex } from "../text.ts";
 import type { Field, Interface, Parameter, Type } from "./interface.ts";
 
 const INTEGERS: Readonly<Record<string, readonly [bytes: number, signed: boolean]>> = {
@@ -212,7 +213,7 @@ export class Decoder {
       case "bool":
         return this.#bool();
       case "fixed":
-        return `0x${Buffer.from(this.take(type.bytes)).toString("hex")}`;
+        return prefixedHex(this.take(type.bytes));
       case "string":
         return decoder.decode(this.take(this.#count(type.max)));
       case "bytes":

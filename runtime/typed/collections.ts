@@ -3,9 +3,10 @@
  * compiler lays it out and a host reads it. Bytes are those of a key or value in memory.
  */
 
+import { LINE_BYTES } from "../units.ts";
 import type { Type } from "./interface.ts";
 
-export const LINE_BYTES = 64;
+export { LINE_BYTES };
 
 /** Slots of a StateMap or StateSet; a set has values of one byte. */
 export interface TableShape {

@@ -5,6 +5,7 @@
  */
 
 import type { Field } from "./interface.ts";
+import { FAILURE_FLAG } from "./interface.ts";
 import type { Layout } from "./layout.ts";
 import { type Insertion, MARKED_FILES_MAX, marksOf } from "./marks.ts";
 import { KINDS, type Model, type RecordModel } from "./model.ts";
@@ -18,8 +19,6 @@ type Edit = Insertion;
 
 /** Fields of these types take no value that is too long; an option may have none. */
 const BOUNDED: ReadonlySet<string> = new Set(["string", "bytes", "vector", "array", "option"]);
-
-const FAILURE_FLAG = 0x80000000;
 
 /**
  * Texts by path. `sdk` is what imports of the SDK's files begin with, seen from a file; `prints`: whether

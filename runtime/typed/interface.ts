@@ -12,6 +12,8 @@ import { customSection } from "../program/source-map/names.ts";
 /** Version of the section. */
 export const INTERFACE_VERSION = 3;
 const SECTION = "stillpoint.interface";
+/** In the column of an abort: a numbered failure of the program, as guest/fail.ts packs it. */
+export const FAILURE_FLAG = 0x80000000;
 
 export const SCALAR_BYTES = {
   bool: 1,

@@ -2,6 +2,7 @@
  * Values as they lie in the memory of a typed program (places.ts), read and written from outside.
  */
 
+import { prefixedHex } from "../text.ts";
 import type { Interface, RecordType, Type } from "./interface.ts";
 import { type Place, placeOf } from "./places.ts";
 
@@ -25,7 +26,7 @@ export function readMemory(description: Interface, type: Type, bytes: Uint8Array
   const own = bytes.subarray(at, at + length);
   switch (type.kind) {
     case "fixed":
-      return `0x${Buffer.from(own).toString("hex")}`;
+      return prefixedHex(own);
     case "string":
     case "bytes": {
       const text = own.subarray(4, 4 + u32(own));

@@ -14,9 +14,10 @@ import {
 } from "../abci/index.ts";
 import { StoreError } from "../errors.ts";
 import { type Importer, openImport } from "../store.ts";
+import { hexOf } from "../text.ts";
+import { HASH_BYTES } from "../units.ts";
 import { SNAPSHOT_FORMAT } from "./snapshots.ts";
 
-const HASH_BYTES = 32;
 /** A peer that sends more corrupted chunks is not asked again. */
 const CORRUPTED_MAX = 2;
 
@@ -54,7 +55,7 @@ export class Restore {
     if (!isWhole || !isNamed || appHash.length !== HASH_BYTES) return Offered.REJECT;
     const place = `${store}.sync`;
     await rm(place, { recursive: true, force: true });
-    const importer = await openImport(place, Buffer.from(appHash).toString("hex"));
+    const importer = await openImport(place, hexOf(appHash));
     return new Restore(height, metadata, importer, place);
   }
 

@@ -2,6 +2,7 @@
 
 import type { Answer } from "../abci/index.ts";
 import { type Result, resultIn } from "../app/blocks.ts";
+import { prefixedHex } from "../text.ts";
 import type { Client, Event, Outcome } from "../typed/client.ts";
 
 /** The result of a transaction: what FinalizeBlock and CheckTx say of it. */
@@ -92,7 +93,7 @@ function textOf(value: unknown): string {
 
 /** A value without bytes and large integers, which JSON does not have. */
 function plainOf(value: unknown): unknown {
-  if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString("hex")}`;
+  if (value instanceof Uint8Array) return prefixedHex(value);
   if (typeof value === "bigint") return String(value);
   if (Array.isArray(value)) return value.map(plainOf);
   if (typeof value !== "object" || value === null) return value;

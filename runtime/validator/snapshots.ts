@@ -15,6 +15,7 @@ import type { Snapshot } from "../abci/index.ts";
 import { makeDirectories } from "../directories.ts";
 import type { Block, Runtime } from "../index.ts";
 import { exportBlock } from "../store.ts";
+import { HASH_BYTES } from "../units.ts";
 
 export const SNAPSHOT_FORMAT = 1;
 /** CometBFT takes chunks of at most 16 MB. */
@@ -23,7 +24,6 @@ const CHUNK_BYTES = 1 << 20;
 const KEPT = 2;
 /** Older ones stay as long as somebody fetches chunks of them, but no more than these in all. */
 const KEPT_IN_USE = 6;
-const HASH_BYTES = 32;
 
 type Listed = Omit<Snapshot, "$typeName" | "$unknown">;
 

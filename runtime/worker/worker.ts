@@ -26,6 +26,7 @@ import { type FirstRules, type ProgramHandle, Programs } from "../kernel/program
 import { placeOf, type SlotLimits } from "../kernel/slots/slot-pool.ts";
 import { BlockTracer } from "../kernel/trace.ts";
 import { lazy } from "../lazy.ts";
+import { hexOf } from "../text.ts";
 import { Board } from "./board.ts";
 import {
   JOB_ACTIVATE,
@@ -429,7 +430,7 @@ class Worker implements Jobs {
       () => runRoot({ heap: this.#heap, programs: this.#programs, kernel, at }, process, job),
     );
     const faulted = loadProcess(this.#heap, ref).status === STATUS_FAULTED;
-    const root = faulted ? null : Buffer.from(hashOf(this.#heap, ref)).toString("hex");
+    const root = faulted ? null : hexOf(hashOf(this.#heap, ref));
     const data = faulted ? 0 : loadProcess(this.#heap, ref).text;
     this.#lane?.close();
     const { events } = tracer;

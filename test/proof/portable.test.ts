@@ -29,7 +29,7 @@ function importsOf(file: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-test("the verifier's imports are its formats, the record, errors, checks and @noble/hashes", () => {
+test("the verifier's imports are its formats, the record, errors, checks, sizes and @noble/hashes", () => {
   const names = [...importsOf(ENTRY)].map((name) => (name.startsWith("/") ? relative(ROOT, name) : name));
   assert.deepEqual(names.sort(), [
     "@noble/hashes/sha2.js",
@@ -39,6 +39,7 @@ test("the verifier's imports are its formats, the record, errors, checks and @no
     "runtime/proof/format.ts",
     "runtime/proof/header.ts",
     "runtime/u64.ts",
+    "runtime/units.ts",
   ]);
   const native = [...importsOf(join(ROOT, "runtime/proof/native.ts"))];
   assert.ok(native.includes("node:crypto"), "a walk that finds nothing proves nothing");

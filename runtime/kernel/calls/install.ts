@@ -5,6 +5,7 @@ import { part } from "../../heap/bytes.ts";
 import type { Heap, Ref } from "../../heap/heap.ts";
 import { HASH_BYTES, hasHash } from "../../image/hash.ts";
 import { AdmissionError } from "../../program/admission-error.ts";
+import { hexOf } from "../../text.ts";
 import type { Activation } from "../activation.ts";
 import { COST_PROGRAM_SEARCH } from "../gas.ts";
 import type { LoadedProgram, Programs } from "../program.ts";
@@ -14,7 +15,7 @@ import { REASON_NUMBERS } from "./reasons.ts";
 export function findProgram(heap: Heap, programs: Programs, caller: Activation): LoadedProgram | undefined {
   const { programPointer } = caller.putRequest;
   const hash = Uint8Array.from(part(caller.slot.memory, programPointer, HASH_BYTES));
-  const ofRules = programs.ofRules(Buffer.from(hash).toString("hex"));
+  const ofRules = programs.ofRules(hexOf(hash));
   if (ofRules !== undefined) return ofRules;
   const words = new Uint32Array(hash.buffer);
   const named = (program: Ref): boolean => hasHash(heap, program, words);

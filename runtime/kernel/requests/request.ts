@@ -10,6 +10,7 @@ import * as abi from "../../../syscalls/abi.ts";
 import { part } from "../../heap/bytes.ts";
 import { BATCH_BYTES_LIMIT, DATA_BYTES_LIMIT, NAME_BYTES_LIMIT, PAGE_BYTES } from "../../limits.ts";
 import { joined } from "../../u64.ts";
+import { HASH_BYTES } from "../../units.ts";
 import {
   COST_CALL,
   COST_CLONE,
@@ -28,7 +29,6 @@ import {
 import { type InputList, inputBytes } from "../items/objects.ts";
 import type { Slot } from "../slots/slot.ts";
 
-const HASH_BYTES = 32;
 const PUT_PARTS_KNOWN =
   abi.PART_PROGRAM | abi.PART_CLONE | abi.PART_DROP | abi.PART_RANGES | abi.PART_START | abi.PART_BATCH;
 const RANGE_WORDS = abi.RANGE_SIZE / 4;

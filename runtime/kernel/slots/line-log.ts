@@ -24,13 +24,13 @@ import {
   copyLine,
   countUp,
   eachLineOf,
-  LINE_SHIFT,
   type LineAt,
   lineAddress,
   linesDiffer,
 } from "../../program/instrument/glue-lines.ts";
 import { glueModule } from "../../program/instrument/glue-module.ts";
 import * as layout from "../../program/layout.ts";
+import { LINE_SHIFT, PAGE_LINES_SHIFT } from "../../units.ts";
 import { costsInForce } from "../gas.ts";
 import { accumulate } from "./accumulate-glue.ts";
 
@@ -40,7 +40,6 @@ const TOUCH = 1;
 
 const GUEST = 0;
 const AUX = 1;
-const PAGE_LINES_SHIFT = 6;
 const ENTRY_DIFFERS = 4;
 const ENTRY_DATA = 16;
 const ENTRY_BYTES = ENTRY_DATA + layout.LINE_BYTES;

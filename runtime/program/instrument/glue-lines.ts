@@ -1,10 +1,9 @@
 /** What modules of glue (glue-module.ts) have in common: loops, and lines of 64 bytes in any memories. */
 
+import { LINE_BYTES, LINE_SHIFT } from "../../units.ts";
 import * as op from "../decode/opcodes.ts";
-import { LINE_BYTES } from "../layout.ts";
 import type { Code } from "./code.ts";
 
-export const LINE_SHIFT = 6;
 const VECTOR_BYTES = 16;
 
 /** A line: its memory, the local that holds an address, and how far above that it begins. */

@@ -1,11 +1,11 @@
 /** The batch variant: writes the checks that lines.ts has planned. */
 
+import { LINE_SHIFT } from "../../units.ts";
 import * as op from "../decode/opcodes.ts";
 import { AUX_TAGS, LINE_BYTES, TAG_PRESENT, TAG_WRITTEN } from "../layout.ts";
 import type { Check, Lines } from "../lines/lines.ts";
 import { AUX, type Code } from "./code.ts";
 
-const LINE_SHIFT = 6;
 const I32_LE_U = 0x4d;
 
 /** Leaves on the stack whether what lies `low` above the base begins below the bound. */
