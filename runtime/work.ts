@@ -38,7 +38,7 @@ export const work = {
   objectsHashed: 0,
   /** Bytes of globals saved to or loaded from an instance. */
   globalBytes: 0,
-  /** Marks that were looked at to find pages that may have been written. */
+  /** Marks looked at to find pages that may have been written; 16 of groups of pages count as one. */
   marksScanned: 0,
   /** Child numbers remembered by an activation, or visited among those that it remembers. */
   childNumbers: 0,

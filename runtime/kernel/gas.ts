@@ -39,12 +39,6 @@ export let COST_START_ELEMENT = 32;
  * activation ends, and when it clones itself.
  */
 export let COST_GLOBAL_BYTE = 2;
-/**
- * A page of 64 KiB of a process's memory, whatever it holds: a mark for each of its 16 pages is looked at to
- * find those that were written. Twice at START and BATCH, for an activation that cannot pay for its pages
- * looks again; once for each item, and where a process clones itself.
- */
-export let COST_MARKS = 1;
 /** BATCH, besides what START costs, for each item. */
 export let COST_ITEM = 2_000;
 /** A byte of an item's input or output: copying, hashing and storing it, as much as a page that changed. */
@@ -122,7 +116,6 @@ const FIRST = {
   COST_START_PAGE,
   COST_START_ELEMENT,
   COST_GLOBAL_BYTE,
-  COST_MARKS,
   COST_ITEM,
   COST_ITEM_BYTE,
   COST_PAGE_TOUCH,
@@ -179,7 +172,6 @@ export function useCosts(version: string): void {
     COST_START_PAGE,
     COST_START_ELEMENT,
     COST_GLOBAL_BYTE,
-    COST_MARKS,
     COST_ITEM,
     COST_ITEM_BYTE,
     COST_PAGE_TOUCH,
@@ -213,22 +205,16 @@ export function costOfGrowth(pages: number, first: boolean, memoryPages: number)
 }
 
 /**
- * What START and BATCH cost, besides what does not depend on the child, for a child with so many pages in a
- * memory of so many of 64 KiB, of a program of that size, and a batch of so many items.
+ * What START and BATCH cost, besides what does not depend on the child, for a child with so many pages, of a
+ * program of that size, and a batch of so many items.
  */
 export function costOfStart(
-  { presentPages, memoryPages }: { readonly presentPages: number; readonly memoryPages: number },
+  { presentPages }: { readonly presentPages: number },
   { tableElements, globalsLength }: { readonly tableElements: number; readonly globalsLength: number },
   items: number,
 ): number {
   const globals = globalsLength * (1 + items) * COST_GLOBAL_BYTE;
-  const marks = costOfMarks(memoryPages, 2 + items);
-  return presentPages * COST_START_PAGE + tableElements * COST_START_ELEMENT + globals + marks;
-}
-
-/** What it costs that the marks of so many pages of 64 KiB are looked at so many times. */
-export function costOfMarks(memoryPages: number, times: number): number {
-  return memoryPages * times * COST_MARKS;
+  return presentPages * COST_START_PAGE + tableElements * COST_START_ELEMENT + globals;
 }
 
 /** What an item pays when it returns. */

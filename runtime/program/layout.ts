@@ -12,8 +12,9 @@
  *                              runs entry number `entry`; result in AUX_RESULT, gas left in AUX_GAS
  *   start(gasLow, gasHigh)     the original start function, if there is one; gas left in AUX_GAS
  *   load()  save()             all mutable globals of the original module from / to AUX_GLOBALS
- *   scan(from, end) -> count   appends to AUX_LIST the marked pages of [from, end), clears their marks; stops
- *                              at LIST_CAPACITY
+ *   scan(from, end) -> count   writes to AUX_LIST the marked pages of [from, end), clears their marks; stops
+ *                              at LIST_CAPACITY. `from`: 0, or behind the last page that a scan found which
+ *                              stopped; `end`: the end of memory
  *   state                      a mutable global of type i32, only if the program may be suspended: RUNNING,
  *                              UNWINDING or REWINDING
  *
@@ -29,6 +30,9 @@
  * aux memory:
  *   0x000000  header (the words below)
  *   0x000040  AUX_GLOBALS: mutable globals in index order, 8 bytes each (v128: 16), little-endian
+ *   0x010000  AUX_GROUPS: one byte for each 64 pages of the guest's memory, 1: one of them may have a mark.
+ *             Who sets a mark of a page sets it, so that finding marks takes what was written, not the memory
+ *   0x014000  AUX_SHADOW_GROUPS: the same for bytes of AUX_SHADOW
  *   0x080000  AUX_LIST: u32 page numbers found by scan
  *   0x100000  AUX_MARKS: one byte for each 4096-byte page of the guest's memory, 1: written since the last
  *             scan. Setting it costs PAGE_TOUCH_GAS: instrumented code pays from its counter, the kernel from
@@ -52,7 +56,8 @@
  *                them. AUX_MARKS is not written
  *   AUX_PAID     one byte for each 4096-byte page of the guest's memory, 1: paid since the item began. It
  *                is set where the sequential variant marks the page. A page with a byte 1 in AUX_FINE has it,
- *                and a page of state that has it has a line that was touched
+ *                and a page of state that has it has a line that was touched. Above the bound AUX_GROUPS is
+ *                about these, below about AUX_MARKS, which is the kernel's there
  *   AUX_TAGS     one byte for each 64-byte line below the bound: 0, TAG_PRESENT, or both bits. The byte
  *                behind the last is no line's and stays 0
  *   touch(address, length, write)
@@ -95,6 +100,8 @@ export const AUX_GLOBALS = 0x40;
 export const AUX_GLOBALS_END = 0x8000;
 /** While items run in the batch variant one after the other: an integer of 32 bytes. */
 export const AUX_SUM = 0x8000;
+export const AUX_GROUPS = 0x10000;
+export const AUX_SHADOW_GROUPS = 0x14000;
 export const AUX_LIST = 0x80000;
 export const LIST_CAPACITY = 0x20000;
 export const AUX_MARKS = 0x100000;
@@ -119,6 +126,12 @@ export interface Marks {
 }
 
 const PAGE_SHIFT = 12;
+
+/** log2 of the pages of a group. */
+export const GROUP_SHIFT = 6;
+export const GROUP_PAGES = 1 << GROUP_SHIFT;
+/** Where groups are marked. */
+export const GROUPS: Marks = { at: AUX_GROUPS, shift: PAGE_SHIFT + GROUP_SHIFT };
 
 /** Of the sequential variant, for `bound` 0, or of the batch variant. */
 export function marksOf(bound: number): Marks {

@@ -64,7 +64,9 @@ class Subject {
     assert.ok(tags.every((tag, line) => tag === (line < BOUND / LINE ? layout.TAG_PRESENT : 0)));
     assert.ok(bytes.subarray(layout.AUX_SHADOW, layout.AUX_SHADOW + SIZE / PAGE).every((byte) => byte === 0));
     const marks = bytes.subarray(layout.AUX_MARKS, layout.AUX_MARKS + BOUND / PAGE);
-    return [...marks.keys()].filter((page) => marks[page] !== 0);
+    const marked = [...marks.keys()].filter((page) => marks[page] !== 0);
+    for (const page of marked) assert.equal(bytes[layout.AUX_GROUPS + (page >>> layout.GROUP_SHIFT)], 1);
+    return marked;
   }
 }
 

@@ -27,6 +27,7 @@ import {
   type ProgramHandle,
   Programs,
 } from "../../runtime/kernel/program.ts";
+import { markPages } from "../../runtime/kernel/slots/page-marks.ts";
 import { Slot } from "../../runtime/kernel/slots/slot.ts";
 import type { Tracer } from "../../runtime/kernel/trace.ts";
 import { admit, instrumentForBatch, type Program, programHash } from "../../runtime/program/admit.ts";
@@ -73,7 +74,7 @@ export function delivered<T>(inbox: number, length: number, activate: () => T): 
   Slot.prototype.enter = function (...image) {
     Slot.prototype.enter = enter;
     enter.apply(this, image);
-    for (const page of pagesOf(inbox, length)) this.aux[AUX_MARKS + page] = 1;
+    for (const page of pagesOf(inbox, length)) markPages(this.aux, AUX_MARKS, page, page);
   };
   return activate();
 }

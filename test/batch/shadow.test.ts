@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { programHash } from "../../runtime/index.ts";
+import { markPages } from "../../runtime/kernel/slots/page-marks.ts";
 import {
   FIRST_BYTES,
   type ShadowGlue,
@@ -10,12 +12,20 @@ import {
   WRITTEN_FIRST,
 } from "../../runtime/kernel/slots/shadow-glue.ts";
 import * as layout from "../../runtime/program/layout.ts";
+import * as abi from "../../syscalls/abi.ts";
+import { quota } from "../driver.ts";
+import { guest, play, withRuntime } from "../fixture.ts";
 import { seeded } from "../seed.ts";
+import { getOutcomes, putBatch, readOutcomes } from "./requests.ts";
 
+/** Of the guest batch/deep. */
+const PRIVATE_PAGES = 16;
+const GAS = 10_000_000;
 const PAGE = 4096;
-const PAGES = 48;
+/** Three groups, of which the state ends in the second. */
+const PAGES = 144;
 const SIZE = PAGES * PAGE;
-const STATE = 16 * PAGE;
+const STATE = 80 * PAGE;
 
 /** The glue over memories of its own; pages are fetched from `base`. */
 class Subject {
@@ -28,6 +38,8 @@ class Subject {
   readonly bytes = new Uint8Array(this.#guest.buffer);
   readonly marks: Uint8Array;
   readonly touched: Uint8Array;
+  readonly #auxBytes: Uint8Array;
+  readonly #paid: number;
   readonly fetched: number[] = [];
   readonly #glue: ShadowGlue;
 
@@ -37,7 +49,9 @@ class Subject {
     this.#kind = layout.marksOf(bound);
     this.#bound = bound;
     this.marks = new Uint8Array(this.#aux.buffer, this.#kind.at, this.#block(SIZE));
-    this.touched = new Uint8Array(this.#aux.buffer, layout.paidOf(bound).at, PAGES);
+    this.#auxBytes = new Uint8Array(this.#aux.buffer);
+    this.#paid = layout.paidOf(bound).at;
+    this.touched = this.#auxBytes.subarray(this.#paid, this.#paid + PAGES);
     const fetch = (page: number): void => {
       this.fetched.push(page);
       new Uint8Array(this.#shadow.buffer).set(base.subarray(page * PAGE, (page + 1) * PAGE), page * PAGE);
@@ -57,7 +71,7 @@ class Subject {
     new DataView(this.#guest.buffer).setBigUint64(address, value, true);
     if (address >= this.#bound) this.marks[this.#block(address)] = 1;
     // What begins below the bound touches a page of state, but one check may cover stores on both sides.
-    if (address >= this.#bound - 64) this.touched[Math.max(address, this.#bound) >> 12] = 1;
+    if (address >= this.#bound - 64) this.#touch(Math.max(address, this.#bound) >> 12);
   }
 
   /** Eight bytes, by the kernel, if they lie in the first chunk of a block. */
@@ -66,9 +80,29 @@ class Subject {
     const first = (address & ((1 << this.#kind.shift) - 1)) + 8 <= FIRST_BYTES;
     if (!first || address < this.#bound) return false;
     if (this.marks[block] === 0) this.marks[block] = WRITTEN_FIRST;
-    this.touched[address >> 12] = 1;
+    this.#touch(address >> 12);
     new DataView(this.#guest.buffer).setBigUint64(address, value, true);
     return true;
+  }
+
+  #touch(page: number): void {
+    markPages(this.#auxBytes, this.#paid, page, page);
+  }
+
+  /** Groups that still have a mark, but for that of the bound, whose other pages are the state's. */
+  groups(): number[] {
+    const groups = this.#auxBytes.subarray(layout.AUX_GROUPS, layout.AUX_GROUPS + 3);
+    const first = Math.ceil(this.#bound / PAGE / layout.GROUP_PAGES);
+    return [...groups.keys()].filter((group) => group >= first && groups[group] !== 0);
+  }
+
+  /** Pages that the shadow has and whose group does not say so. */
+  ungrouped(): number[] {
+    const at = (map: number, i: number): number => this.#auxBytes[map + i] as number;
+    return Array.from({ length: PAGES }, (_, page) => page).filter((page) => {
+      const group = at(layout.AUX_SHADOW_GROUPS, page >> layout.GROUP_SHIFT);
+      return at(layout.AUX_SHADOW, page) !== 0 && group === 0;
+    });
   }
 
   /** Lets an item end: pages of state that it changed. */
@@ -128,6 +162,7 @@ for (const [name, bound] of [
             assert.deepEqual(differing(expected, subject.bytes), []);
             assert.ok(subject.marks.every((mark) => mark === 0));
             assert.ok(subject.touched.every((mark) => mark === 0));
+            assert.deepEqual([subject.groups(), subject.ungrouped()], [[], []]);
             before = expected;
           }
           assert.equal(new Set(subject.fetched).size, subject.fetched.length, "every page is fetched once");
@@ -139,3 +174,34 @@ for (const [name, bound] of [
     );
   });
 }
+
+test("items are put back in an instance in which a stack lay before, too", async () => {
+  const program = await guest("batch/deep");
+  await withRuntime([program], { workers: 1, runner: "sequential" }, async (runtime) => {
+    const { results, handles } = await play(runtime, (s) => {
+      s.put(1, { program: programHash(program), memoryQuotaPages: quota(64) });
+      return [300n, 20n, 1000n].map((argument) => {
+        s.put(1, { start: { entry: "deep", argument, gas: GAS } });
+        const suspended = s.get(1, { status: true });
+        s.put(1, { start: { gas: GAS } });
+        s.get(1, {});
+        s.put(1, { start: { entry: "step", gas: GAS } });
+        const once = s.get(1, { status: true });
+        const items = Array.from({ length: 3 }, () => ({ input: new Uint8Array(8), gas: GAS }));
+        putBatch(s, 1, { entry: "step", items, inbox: 65536 });
+        return { suspended, once, batch: getOutcomes(s, 1, { count: 3 }) };
+      });
+    });
+    for (const [i, { suspended, once, batch }] of handles.entries()) {
+      assert.equal(results.status(suspended).kind, abi.STATUS_RET);
+      const sum = BigInt(PRIVATE_PAGES * (i + 1));
+      assert.equal(results.status(once).code, sum);
+      const { items } = readOutcomes(results, batch);
+      const next = sum + BigInt(PRIVATE_PAGES);
+      assert.deepEqual(
+        items.map(({ code }) => code),
+        [next, next, next],
+      );
+    }
+  });
+});

@@ -14,7 +14,7 @@ import { UNIT_GAS } from "../gas/prices.ts";
 import { activation, gasGuest, make, type Row } from "../gas/rows.ts";
 import { START_ROWS } from "../gas/start-rows.ts";
 import { measureLoads, STORE_REASON, STORE_ROW } from "../gas/store-row.ts";
-import { callUnits, heapUnits, UNIT_PROGRAMS } from "../gas/units.ts";
+import { callUnits, heapUnits, instanceUnits, UNIT_PROGRAMS } from "../gas/units.ts";
 import { quantile, spreadOf } from "./measure.ts";
 import type { Report } from "./report.ts";
 
@@ -81,7 +81,7 @@ async function measureRow(row: Row): Promise<{ factor: number; perGas: number; s
 async function measureUnits(report: Report, rows: string): Promise<string[]> {
   const { caller, loop } = await openBeside(UNIT_PROGRAMS);
   const cheap: string[] = [];
-  for (const { kind, units, prepare, run } of [...heapUnits(), ...callUnits(caller)]) {
+  for (const { kind, units, prepare, run } of [...instanceUnits(), ...heapUnits(), ...callUnits(caller)]) {
     const name = `work: ${kind}`;
     if (!name.includes(rows)) continue;
     prepare?.();

@@ -22,6 +22,7 @@ import { freshProcess } from "../../runtime/kernel/images.ts";
 import { NOBODY_ELSE } from "../../runtime/kernel/jobs.ts";
 import { Kernel } from "../../runtime/kernel/kernel.ts";
 import { type LoadedProgram, type ProgramHandle, Programs } from "../../runtime/kernel/program.ts";
+import { markPages } from "../../runtime/kernel/slots/page-marks.ts";
 import { type KernelImports, Slot } from "../../runtime/kernel/slots/slot.ts";
 import type { Tracer } from "../../runtime/kernel/trace.ts";
 import { WASM_PAGE_BYTES } from "../../runtime/limits.ts";
@@ -125,9 +126,8 @@ export class Caller {
   store(address: number, bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#slot.memory.set(bytes, address);
-    const first = AUX_MARKS + Math.floor(address / 4096);
-    const end = AUX_MARKS + Math.floor((address + bytes.length - 1) / 4096) + 1;
-    this.#slot.aux.fill(1, first, end);
+    const last = Math.floor((address + bytes.length - 1) / 4096);
+    markPages(this.#slot.aux, AUX_MARKS, Math.floor(address / 4096), last);
   }
 
   /** An address with room for `bytes` bytes that no other request uses. */

@@ -136,21 +136,22 @@ export const CANARIES: Readonly<Record<string, Canary>> = {
     edits: [{ file: "kernel/gas.ts", from: "COST_GROW_FIRST_PAGE = 512;", to: "COST_GROW_FIRST_PAGE = 0;" }],
     steps: ["emptiness"],
   },
-  "items look for what they have written in all of a memory for nothing": {
-    edits: [{ file: "kernel/gas.ts", from: "export let COST_MARKS = 1;", to: "export let COST_MARKS = 0;" }],
+  "what was written is looked for in all of a memory": {
+    edits: [
+      {
+        file: "kernel/slots/page-marks.ts",
+        from: "aux[AUX_GROUPS + firstGroup] = 1;",
+        to: "aux.fill(1, AUX_GROUPS, AUX_GROUPS + (1 << 14));",
+      },
+    ],
     steps: ["emptiness"],
   },
   "a batch compares all pages of state that items touched": {
     edits: [
       {
         file: "kernel/slots/shadow.ts",
-        from: "let page = pages.indexOf(KEPT); page >= 0; page = pages.indexOf(KEPT, page + 1)",
-        to: "let page = 0; page < this.#state; page++",
-      },
-      {
-        file: "kernel/slots/shadow.ts",
-        from: "this.#aux[layout.AUX_MARKS + page] = 1;",
-        to: "if (pages[page] !== 0) this.#aux[layout.AUX_MARKS + page] = 1;",
+        from: "this.#aux[layout.AUX_SHADOW + i] === KEPT",
+        to: "this.#aux[layout.AUX_SHADOW + i] !== 0",
       },
     ],
     steps: ["unchanged"],

@@ -368,7 +368,7 @@ export const STEPS: Readonly<Record<string, (play: Play) => void>> = {
       play.plenty(child, { start: { entry: "nothing", gas: 30_000 } });
       play.plenty(child);
     }
-    const items = Array.from({ length: 1 + next(20) }, () => ({ input: new Uint8Array(0), gas: 1_000 }));
+    const items = Array.from({ length: 1 + next(20) }, () => ({ input: new Uint8Array(8), gas: 10_000 }));
     for (let i = next(4); i >= 0; i--) {
       world.call(world.caller.batchRequest(child, { entry: "nothing", items, gas: 1e6, inbox: 0 }));
       play.plenty(child);

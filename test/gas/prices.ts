@@ -22,7 +22,7 @@ export const UNIT_GAS: Readonly<Record<keyof Work, number>> = {
   bytesHashed: 3 / 5,
   objectsHashed: 500,
   globalBytes: 1,
-  marksScanned: 1 / 24,
+  marksScanned: 1 / 3,
   childNumbers: 12,
   setEntries: 20,
   items: 500,

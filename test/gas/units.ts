@@ -9,12 +9,15 @@ import { hashObject } from "../../runtime/image/hash.ts";
 import { capturePage, pageEquals, readPage } from "../../runtime/image/memory.ts";
 import { loadProcess, Process, publishProcess } from "../../runtime/image/process.ts";
 import { admitEntryProgram } from "../../runtime/program/admit.ts";
+import { AUX_GROUPS, GROUP_SHIFT } from "../../runtime/program/layout.ts";
 import type { Work } from "../../runtime/work.ts";
 import { quota } from "../driver.ts";
 import { random } from "../kernel/trees.ts";
+import { build } from "../program/build.ts";
+import { machineOf } from "../program/run.ts";
 import type { Caller, Request } from "./caller.ts";
 import { batchOf } from "./item-rows.ts";
-import { globalsModule, growerModule, loopsModule, tableModule, tinyModule } from "./modules.ts";
+import { globalsModule, loopsModule, tableModule, tinyModule } from "./modules.ts";
 import { activation, fillOwn, gasGuest, make, PAGE, sharePage, stepping } from "./rows.ts";
 import { PRIVATE, Steps } from "./steps.ts";
 
@@ -39,16 +42,27 @@ const TOUCHED_BYTES = 2 ** 29;
 /** Pages that the merge combines. */
 const MERGED = 256;
 const BYTES = PAGE * PAGES;
-/** Pages of 64 KiB whose marks are looked at. */
-const MARKED = 8_192;
+/** Pages of the largest memory, whose marks are looked at. */
+const MARKED = 1 << 20;
 /** More than a thread keeps instances of. */
 const PROGRAMS = 500;
 
 /** The programs that the caller of `callUnits` is opened with. */
 export const UNIT_PROGRAMS = [
-  ...[gasGuest(), globalsModule(GLOBALS), tableModule(1), growerModule(MARKED)],
+  ...[gasGuest(), globalsModule(GLOBALS), tableModule(1)],
   ...Array.from({ length: PROGRAMS }, (_, i) => tinyModule(i)),
 ];
+
+/** Of a program's instance alone. */
+export function instanceUnits(): Unit[] {
+  const machine = machineOf(build({ memory: [1, 1] }));
+  const groups = new Uint8Array(machine.aux.buffer, AUX_GROUPS, MARKED >>> GROUP_SHIFT);
+  const run = (): void => {
+    groups.fill(1);
+    machine.exports.scan(0, MARKED);
+  };
+  return [{ kind: "marksScanned", units: MARKED, run }];
+}
 
 /** Of the heap alone. */
 export function heapUnits(): Unit[] {
@@ -133,7 +147,7 @@ export function heapUnits(): Unit[] {
 
 /** Of calls. */
 export function callUnits(caller: Caller): Unit[] {
-  const [guest, globals, table, grower] = caller.hashes as [Uint8Array, Uint8Array, Uint8Array, Uint8Array];
+  const [guest, globals, table] = caller.hashes as [Uint8Array, Uint8Array, Uint8Array];
   const inTurn = [1, 2].flatMap((child) => {
     make(caller, child, globals);
     caller.repeat(activation(caller, child, { entry: "change", argument: BigInt(child) }));
@@ -149,9 +163,7 @@ export function callUnits(caller: Caller): Unit[] {
   for (let i = 1; i <= MERGED; i++) caller.store(i * PAGE + 8, Uint8Array.of(9));
   const merge = caller.getRequest(5, { merge: { address: PAGE, length: MERGED * PAGE } });
   const batching = make(caller, 7, guest, { memoryQuotaPages: quota(1_000) });
-  make(caller, 6, grower, { memoryQuotaPages: quota(MARKED) });
-  caller.repeat(activation(caller, 6, { entry: "grow", argument: BigInt(MARKED - 1) }));
-  const programs = caller.hashes.slice(4, 4 + PROGRAMS).flatMap((hash, i) => {
+  const programs = caller.hashes.slice(3, 3 + PROGRAMS).flatMap((hash, i) => {
     return activation(caller, make(caller, 100 + i, hash), { entry: "nothing", gas: 1e6 });
   });
   const unit = (kind: keyof Work, requests: readonly Request[], times: number, each: number): Unit => {
@@ -166,6 +178,5 @@ export function callUnits(caller: Caller): Unit[] {
     unit("items", batchOf(caller, batching, { count: BATCH, gas: 1e5, entry: "nothing" }), 4, BATCH),
     // Each page is copied and compared as well, which takes as long again.
     unit("bytesMerged", [merge], 4, 4 * MERGED * PAGE),
-    unit("marksScanned", activation(caller, 6, { entry: "nothing" }), 200, MARKED * 16),
   ];
 }

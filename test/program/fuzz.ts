@@ -22,6 +22,7 @@ export const CANARIES: readonly Defect[] = [
   "group",
   "bulk-mark",
   "bulk-pay",
+  "bulk-page-group",
   "exit",
   "flush",
 ];
@@ -41,7 +42,15 @@ export const BATCH_CANARIES: readonly Defect[] = [
 /** Seeds near programs that a defect spoils which spoils few: whoever has little time begins there. */
 export const SPOILED: Readonly<Partial<Record<Defect, number>>> = {
   ...{ straddle: 20, "bound-offset": 95, "bulk-touch": 20, span: 215, guard: 50, wrap: 215 },
-  ...{ claim: 405, version: 210, group: 420, nan: 20, "bulk-mark": 20, "bulk-pay": 20 },
+  ...{
+    claim: 405,
+    version: 210,
+    group: 420,
+    nan: 20,
+    "bulk-mark": 20,
+    "bulk-pay": 20,
+    "bulk-page-group": 20,
+  },
 };
 /** Those of programs that can suspend. */
 export const SUSPENSION_CANARIES: readonly Defect[] = [

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as op from "../../runtime/program/decode/opcodes.ts";
-import { AUX_MARKS, LIST_CAPACITY } from "../../runtime/program/layout.ts";
+import { AUX_GROUPS, AUX_MARKS, GROUP_SHIFT, LIST_CAPACITY } from "../../runtime/program/layout.ts";
 import { build, entry } from "./build.ts";
 import { machineOf, run } from "./run.ts";
 
@@ -105,18 +105,27 @@ test("bulk instructions mark all their pages, none for length zero", () => {
   assert.deepEqual(fill(65536, 0), []);
 });
 
-test("a scan finds marks anywhere in its range and in the last page of 4 GiB", () => {
+test("a scan finds marks anywhere, by their groups, and in the last page of 4 GiB", () => {
   const machine = machineOf(entry((code) => code.get(0)));
   const marks = new Uint8Array(machine.aux.buffer, AUX_MARKS, 1 << 20);
   const pages = [0, 1, 63, 64, 127, 128, 129, 5000, (1 << 20) - 1];
-  for (const page of pages) marks[page] = 1;
+  const groups = new Uint8Array(machine.aux.buffer, AUX_GROUPS, 1 << 14);
+  const mark = (page: number): void => {
+    marks[page] = 1;
+    groups[page >>> GROUP_SHIFT] = 1;
+  };
+  for (const page of pages) mark(page);
   const list = () => new Uint32Array(machine.aux.buffer, 0x80000, LIST_CAPACITY);
-  assert.equal(machine.exports.scan(1, 128), 4);
-  assert.deepEqual([...list().slice(0, 4)], [1, 63, 64, 127]);
-  assert.equal(machine.exports.scan(0, 1 << 20), 5);
-  assert.deepEqual([...list().slice(0, 5)], [0, 128, 129, 5000, (1 << 20) - 1]);
+  assert.equal(machine.exports.scan(0, 1 << 20), pages.length);
+  assert.deepEqual([...list().slice(0, pages.length)], pages);
+  assert.ok([...marks, ...groups].every((byte) => byte === 0));
+  // A full list: the next scan goes on behind the last page found, or, if that one is marked again, from 0.
   marks.fill(1);
+  groups.fill(1);
   let found = 0;
-  for (let count = -1; count !== 0; found += count) count = machine.exports.scan(0, 1 << 20);
+  for (let count = -1; count !== 0; found += count) count = machine.exports.scan(found, 1 << 20);
   assert.equal(found, 1 << 20);
+  for (let page = 0; page < LIST_CAPACITY + 10; page++) mark(page);
+  assert.equal(machine.exports.scan(0, 1 << 20), LIST_CAPACITY);
+  assert.equal(machine.exports.scan(0, 1 << 20), 10);
 });

@@ -194,7 +194,6 @@ test("guest/README.md says what things cost", () => {
     gas.COST_PROGRAM_BYTE,
     gas.COST_START,
     gas.COST_START_PAGE,
-    gas.COST_MARKS,
     gas.COST_CHILD_CHANGED,
     gas.COST_GROW_FIRST,
     gas.COST_GROW_FIRST_PAGE,

@@ -81,7 +81,7 @@ function makeChild(heap: Heap, programs: Programs, caller: Activation, child: Ch
 
   if (program !== undefined) return freshProcess(program, memory, processes, heldGas);
   if (source !== null) return cloneOf(source);
-  caller.charge(caller.globalsCost + gas.costOfMarks(caller.slot.memoryPages, 1));
+  caller.charge(caller.globalsCost);
   caller.charge(caller.publishMemory(caller.gas()));
   return cloneOfCaller(heap, caller, memory, processes, heldGas);
 }

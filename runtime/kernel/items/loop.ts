@@ -17,13 +17,13 @@ import { costOfChildren, PAID } from "../changes.ts";
 import { Children } from "../children.ts";
 import { showFault } from "../exit.ts";
 import { beyondOutbox, beyondRoom, cannotPay, type Reason } from "../explain.ts";
-import { costOfItem, costOfMarks } from "../gas.ts";
+import { costOfItem } from "../gas.ts";
 import type { Programs } from "../program.ts";
 import type { Slot } from "../slots/slot.ts";
 import type { RawLost, Tracer } from "../trace.ts";
 import { Batch } from "./batch.ts";
 import { afterItem, endOfItem, Item } from "./children.ts";
-import { type InboxAndOutbox, Inputs } from "./objects.ts";
+import type { InboxAndOutbox, Inputs } from "./objects.ts";
 
 const counting = COUNTING;
 
@@ -35,17 +35,13 @@ const RESULT = AUX_RESULT / 4;
 /** Ranges of private memory that are collected for a trace: scratch is among them. */
 const RAW_LOST_LIMIT = 512;
 
-/**
- * Runs the start function, if it has not run, and pays for what it changed, and for what each item then looks
- * at of a memory that has grown. The batch, or the fault.
- */
+/** Runs the start function, if it has not run, and pays for what it changed. The batch, or the fault. */
 export function beginBatch(heap: Heap, activation: Activation): Batch | number {
   const { start, slot, depth } = activation;
   const fault = activation.runStart();
   if (fault !== abi.FAULT_NONE) return fault;
   const gas = activation.gas();
-  const grownPages = slot.memoryPages - start.memoryPages;
-  let left = gas - activation.globalsCost - costOfMarks(grownPages, new Inputs(heap, start.inputs).count);
+  let left = gas - activation.globalsCost;
   if (left >= 0) left -= activation.publishMemory(left);
   if (left < 0) return abi.FAULT_OUT_OF_GAS;
   const batch = new Batch(heap, slot.program, start, slot.root, slot.publishGlobals(heap), left, depth);
@@ -85,7 +81,7 @@ export class ItemLoop {
     this.#tracer = tracer;
     activation.item = this.#item;
     this.#resetChildren();
-    activation.slot.shadow.begin(heap, batch.memory, batch.program.handle.stateBytes);
+    activation.slot.beginItems(heap, batch.memory, batch.program.handle.stateBytes);
   }
 
   /** Runs the next items, `count` at most, as long as the slot's variant can run them. */

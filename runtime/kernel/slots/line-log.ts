@@ -29,6 +29,7 @@ import {
   linesDiffer,
 } from "../../program/instrument/glue-lines.ts";
 import { glueModule } from "../../program/instrument/glue-module.ts";
+import { markGroup } from "../../program/instrument/groups.ts";
 import * as layout from "../../program/layout.ts";
 import { LINE_SHIFT, PAGE_LINES_SHIFT } from "../../units.ts";
 import { costsInForce } from "../gas.ts";
@@ -234,6 +235,7 @@ function settle(code: Code): void {
     code.get(at);
     code.i32(1);
     code.access(op.I32_STORE8, AUX, layout.AUX_MARKS);
+    markGroup(code, at);
     code.op(op.ELSE);
     lineAddress(code, line, at);
     copyLine(code, now(at), before(entry));

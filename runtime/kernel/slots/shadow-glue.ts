@@ -9,6 +9,7 @@ import { I32, I64 } from "../../program/decode/opcodes.ts";
 import type { Code } from "../../program/instrument/code.ts";
 import { countUp } from "../../program/instrument/glue-lines.ts";
 import { glueModule } from "../../program/instrument/glue-module.ts";
+import { passGroup } from "../../program/instrument/groups.ts";
 import * as layout from "../../program/layout.ts";
 
 const GUEST = 0;
@@ -108,6 +109,11 @@ function bring(code: Code): void {
   code.get(page);
   code.i32(BROUGHT);
   code.access(op.I32_STORE8, AUX, layout.AUX_SHADOW);
+  code.get(page);
+  code.i32(layout.GROUP_SHIFT);
+  code.op(op.I32_SHR_U);
+  code.i32(1);
+  code.access(op.I32_STORE8, AUX, layout.AUX_SHADOW_GROUPS);
   code.end();
 }
 
@@ -306,25 +312,8 @@ function move(code: Code, marks: layout.Marks): void {
   code.end();
 }
 
-/**
- * Runs `visit`, which takes the mark away, for each block below `end` whose mark has one of the bits, in
- * ascending order. The search begins with block `base`, a multiple of 8; that and `marks`, an i64, are used
- * up.
- */
-function forMarked(
-  code: Code,
-  kind: layout.Marks,
-  bits: number,
-  locals: { block: number; end: number; base: number; marks: number },
-  visit: () => void,
-): void {
-  const { block, end, base, marks } = locals;
-  code.open(op.BLOCK);
-  code.open(op.LOOP);
-  code.get(base);
-  code.get(end);
-  code.op(op.I32_GE_U);
-  code.index(op.BR_IF, 1);
+/** Goes on with the loop around it behind the next 64 blocks, if none of them is marked. */
+function passUnmarked(code: Code, kind: layout.Marks, base: number): void {
   // A step may reach beyond the end of memory, where nothing is ever marked.
   code.open(op.BLOCK);
   code.get(base);
@@ -341,6 +330,31 @@ function forMarked(
   add(code, base, SCAN_STEP);
   code.index(op.BR, 1);
   code.end();
+}
+
+/**
+ * Runs `visit`, which takes the mark away, for each block below `end` whose mark has one of the bits, in
+ * ascending order. The search begins with block `base`, a multiple of 8; that and `marks`, an i64, are used
+ * up. `byGroup`: the marks are of pages, with their groups. That of the first page stays if others come
+ * before it in its group.
+ */
+function forMarked(
+  code: Code,
+  kind: layout.Marks,
+  bits: number,
+  byGroup: boolean,
+  locals: { block: number; end: number; base: number; marks: number },
+  visit: () => void,
+): void {
+  const { block, end, base, marks } = locals;
+  code.open(op.BLOCK);
+  code.open(op.LOOP);
+  code.get(base);
+  code.get(end);
+  code.op(op.I32_GE_U);
+  code.index(op.BR_IF, 1);
+  if (byGroup) passGroup(code, base, 0);
+  else passUnmarked(code, kind, base);
   // Eight marks at a time.
   code.get(base);
   code.access(op.I64_LOAD, AUX, kind.at);
@@ -401,7 +415,7 @@ function measure(code: Code, kind: layout.Marks): void {
     pageOf(code, blocks, kind);
     code.set(whole);
   }
-  forMarked(code, pages, WRITTEN | WRITTEN_FIRST, { block: page, end: pageEnd, base, marks }, () => {
+  forMarked(code, pages, WRITTEN | WRITTEN_FIRST, true, { block: page, end: pageEnd, base, marks }, () => {
     if (pages.at !== kind.at) setMark(code, pages, page, 0);
     code.get(page);
     code.i32(blocksShift);
@@ -471,7 +485,7 @@ function settle(code: Code, kind: layout.Marks, capacity: number): void {
   code.i32(capacity);
   code.op(op.I32_EQ);
   code.open(op.IF);
-  forMarked(code, kind, UNLISTED, { block: i, end, base, marks }, () => {
+  forMarked(code, kind, UNLISTED, false, { block: i, end, base, marks }, () => {
     setMark(code, kind, i, 0);
     moveThe(
       () => code.get(i),

@@ -30,6 +30,7 @@ import type { ByteRange, RawLine } from "../trace.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
 import type { Meter } from "./meter.ts";
+import { markPages, marksToScan } from "./page-marks.ts";
 import { FIRST_BYTES, KEPT, type ShadowGlue, shadowModule, WRITTEN_FIRST } from "./shadow-glue.ts";
 
 const counting = COUNTING;
@@ -103,7 +104,22 @@ export class Shadow {
       this.#bytes = new Uint8Array(this.#memory.buffer);
     }
     this.#end = bytes / (1 << shift);
-    this.#aux.fill(0, layout.AUX_SHADOW, layout.AUX_SHADOW + bytes / PAGE_BYTES);
+    for (const { page, end } of this.#groups()) {
+      this.#aux.fill(0, layout.AUX_SHADOW + page, layout.AUX_SHADOW + end);
+      this.#aux[layout.AUX_SHADOW_GROUPS + page / layout.GROUP_PAGES] = 0;
+    }
+  }
+
+  /** The groups with a page whose byte at AUX_SHADOW is set. */
+  *#groups(): Generator<{ readonly page: number; readonly end: number }> {
+    const pages = this.#guest.buffer.byteLength / PAGE_BYTES;
+    const from = layout.AUX_SHADOW_GROUPS;
+    const groups = this.#aux.subarray(from, from + Math.ceil(pages / layout.GROUP_PAGES));
+    if (counting) work.marksScanned += Math.ceil(groups.length / 16);
+    for (let group = groups.indexOf(1); group >= 0; group = groups.indexOf(1, group + 1)) {
+      const page = group * layout.GROUP_PAGES;
+      yield { page, end: page + layout.GROUP_PAGES };
+    }
   }
 
   /** The kernel is about to write `length` bytes at `address`, at the running item's expense. */
@@ -115,8 +131,7 @@ export class Shadow {
     if (address < this.#bound) this.#log?.touch(address, length, 1);
     const firstPage = Math.floor(address / PAGE_BYTES);
     const lastPage = Math.floor((address + length - 1) / PAGE_BYTES);
-    if (firstPage === lastPage) this.#aux[paid + firstPage] = 1;
-    else this.#aux.fill(1, paid + firstPage, paid + lastPage + 1);
+    markPages(this.#aux, paid, firstPage, lastPage);
     const first = Math.floor(Math.max(address, this.#bound) / (1 << shift));
     const last = Math.floor((address + length - 1) / (1 << shift));
     if (first < last) this.#aux.fill(1, at + first, at + last + 1);
@@ -135,7 +150,8 @@ export class Shadow {
   #count(): void {
     const { at, shift } = this.#marks;
     const from = this.#bound === 0 ? 0 : this.#state;
-    work.marksScanned += (this.#end - from) / (PAGE_BYTES >> shift);
+    const inPage = PAGE_BYTES >> shift;
+    work.marksScanned += marksToScan(this.#aux, from / inPage, this.#end / inPage);
     for (let i = from; i < this.#end; i++) {
       if (this.#aux[at + i] === 0) continue;
       work.bytesCompared += 1 << shift;
@@ -203,10 +219,11 @@ export class Shadow {
   /** The batch has ended: marks every page of state of which an item changed something that was kept. */
   markState(): void {
     if (this.#bound > 0) return;
-    if (counting) work.marksScanned += this.#state;
-    const pages = this.#aux.subarray(layout.AUX_SHADOW, layout.AUX_SHADOW + this.#state);
-    for (let page = pages.indexOf(KEPT); page >= 0; page = pages.indexOf(KEPT, page + 1)) {
-      this.#aux[layout.AUX_MARKS + page] = 1;
+    for (const { page, end } of this.#groups()) {
+      if (counting) work.marksScanned += layout.GROUP_PAGES;
+      for (let i = page; i < end; i++) {
+        if (this.#aux[layout.AUX_SHADOW + i] === KEPT) markPages(this.#aux, layout.AUX_MARKS, i, i);
+      }
     }
   }
 

@@ -26,6 +26,7 @@ import {
   AUX_GLOBALS_END,
   AUX_LIST,
   AUX_MARKS,
+  AUX_SHADOW,
   batchAuxPages,
   LIST_CAPACITY,
   MEMORY_PAGES_LIMIT,
@@ -38,6 +39,7 @@ import type { LoadedProgram, Variant } from "../program.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
 import type { LineLog } from "./line-log.ts";
 import { Meter } from "./meter.ts";
+import { markPages, marksToScan } from "./page-marks.ts";
 import type { Shadow } from "./shadow.ts";
 
 const counting = COUNTING;
@@ -102,6 +104,8 @@ export class Slot {
   #touched = 0;
   /** Of the longest stack that its aux memory has held. */
   #stackBytes = 0;
+  /** Of those since the last batch: where they lay, a batch wants zeros. */
+  #stackLeft = 0;
   memory: Uint8Array;
   words: Uint32Array;
   /** Of the memory, in pages of 64 KiB. A pool asks often, and the length of a view takes 50 ns. */
@@ -148,6 +152,7 @@ export class Slot {
     if (old?.auxServes(variant)) {
       this.#auxMemory = old.#auxMemory;
       this.#stackBytes = old.#stackBytes;
+      this.#stackLeft = old.#stackLeft;
       this.aux = old.aux;
       this.auxWords = old.auxWords;
     } else {
@@ -191,6 +196,14 @@ export class Slot {
   /** A stack of so many bytes was taken down or put back. */
   noteStack(bytes: number): void {
     this.#stackBytes = Math.max(this.#stackBytes, bytes);
+    this.#stackLeft = Math.max(this.#stackLeft, bytes);
+  }
+
+  /** A batch begins in it, with the memory `root`, to which the shadow puts it back between items. */
+  beginItems(heap: Heap, root: Ref, stateBytes: number): void {
+    this.aux.fill(0, AUX_SHADOW, AUX_SHADOW + this.#stackLeft);
+    this.#stackLeft = 0;
+    this.shadow.begin(heap, root, stateBytes);
   }
 
   /** Items ran that have spent so much gas: each page that they wrote to is paid, or reached from one. */
@@ -310,13 +323,13 @@ export class Slot {
     const end = this.memory.length / PAGE_BYTES;
     const list = this.#list;
     for (let from = 0; from < end; ) {
-      if (counting) work.marksScanned += end - from;
+      if (counting) work.marksScanned += marksToScan(this.aux, from, end);
       const found = this.exports.scan(from, end);
       if (found === 0) break;
       const capture = (): number => this.#captureListed(heap, base, found, payer);
       const count = found < PAGES_MANY ? capture() : capturing(heap, capture);
       if (count < 0) {
-        for (let i = 0; i < found; i++) this.aux[AUX_MARKS + (list[i] as number)] = 1;
+        for (const page of list.subarray(0, found)) markPages(this.aux, AUX_MARKS, page, page);
         return false;
       }
       this.#touched += count;
@@ -365,7 +378,7 @@ export class Slot {
     const end = this.memory.length / PAGE_BYTES;
     const list = this.#list;
     for (;;) {
-      if (counting) work.marksScanned += end;
+      if (counting) work.marksScanned += marksToScan(this.aux, 0, end);
       const found = this.exports.scan(0, end);
       this.#touched += found;
       for (let i = 0; i < found; i++) {
@@ -394,8 +407,7 @@ export class Slot {
     payPages(this.meter, this.aux, AUX_MARKS, address, length);
     const first = Math.floor(address / PAGE_BYTES);
     const last = Math.floor((address + length - 1) / PAGE_BYTES);
-    if (first === last) this.aux[AUX_MARKS + first] = 1;
-    else this.aux.fill(1, AUX_MARKS + first, AUX_MARKS + last + 1);
+    markPages(this.aux, AUX_MARKS, first, last);
   }
 
   /**

@@ -2,7 +2,7 @@
 
 import * as op from "../decode/opcodes.ts";
 import { I32, I64 } from "../decode/opcodes.ts";
-import { type Marks, marksOf, paidOf } from "../layout.ts";
+import { GROUPS, type Marks, marksOf, paidOf } from "../layout.ts";
 import type { Lines } from "../lines/lines.ts";
 import { AUX, type Code } from "./code.ts";
 import type { Defect } from "./defects.ts";
@@ -71,6 +71,7 @@ export function bulk({ opcode, segment, segmentBytes, gasGlobal, lines, touch, p
     code.get(length);
     code.open(op.IF);
     markAll(code, paidOf(bound), { begin, end, first, last });
+    if (defect !== "bulk-page-group") markAll(code, GROUPS, { begin, end, first, last });
     if (bound > 0) {
       end();
       code.i32(bound);

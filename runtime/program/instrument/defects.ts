@@ -12,6 +12,7 @@ type SequentialDefect =
   | "group"
   | "bulk-mark"
   | "bulk-pay"
+  | "bulk-page-group"
   | "exit"
   | "flush"
   | SuspensionDefect;

@@ -19,6 +19,7 @@ import {
 import { guard } from "../lines/guards.ts";
 import type { Lines } from "../lines/lines.ts";
 import { AUX, Code, writeLocals } from "./code.ts";
+import { markGroup, passGroup } from "./groups.ts";
 import { missed } from "./touch.ts";
 
 /**
@@ -221,9 +222,7 @@ export function transfer(
   });
 }
 
-const SCAN_STEP = 64;
-
-/** scan(from, end) -> count: 64 pages at a time where nothing is marked. */
+/** scan(from, end) -> count: goes through the groups in which something is marked. */
 export function scan(): Glue {
   return glue([I32, I32], [I32], [I32], (code) => {
     const [page, end, count] = [0, 1, 2] as const;
@@ -233,38 +232,18 @@ export function scan(): Glue {
     code.get(end);
     code.op(op.I32_GE_U);
     code.index(op.BR_IF, 1);
-    // An aligned step that lies inside the range, with nothing marked in it, is passed over.
-    code.open(op.BLOCK);
-    code.get(page);
-    code.i32(SCAN_STEP - 1);
-    code.op(op.I32_AND);
-    code.index(op.BR_IF, 0);
-    code.get(end);
-    code.get(page);
-    code.op(op.I32_SUB);
-    code.i32(SCAN_STEP);
-    code.op(op.I32_LT_U);
-    code.index(op.BR_IF, 0);
-    for (let offset = 0; offset < SCAN_STEP; offset += 16) {
-      code.get(page);
-      code.access(op.V128_LOAD, AUX, AUX_MARKS + offset);
-      if (offset > 0) code.op(op.V128_OR);
-    }
-    code.op(op.V128_ANY_TRUE);
-    code.index(op.BR_IF, 0);
-    code.get(page);
-    code.i32(SCAN_STEP);
-    code.op(op.I32_ADD);
-    code.set(page);
-    code.index(op.BR, 1);
-    code.end();
+    passGroup(code, page, 0);
     code.get(page);
     code.access(op.I32_LOAD8_U, AUX, AUX_MARKS);
     code.open(op.IF);
     code.get(count);
     code.i32(LIST_CAPACITY);
     code.op(op.I32_GE_U);
-    code.index(op.BR_IF, 2);
+    code.open(op.IF);
+    // What is left of the group is for the next scan.
+    markGroup(code, page);
+    code.index(op.BR, 3);
+    code.end();
     code.get(count);
     code.i32(2);
     code.op(op.I32_SHL);

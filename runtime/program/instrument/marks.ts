@@ -8,7 +8,7 @@
  */
 
 import * as op from "../decode/opcodes.ts";
-import { type Marks, marksOf, paidOf } from "../layout.ts";
+import { GROUPS, type Marks, marksOf, paidOf } from "../layout.ts";
 import { AUX, type Code } from "./code.ts";
 
 const I32_NE = 0x47;
@@ -37,27 +37,40 @@ function markIndex(code: Code, { at, shift }: Marks, { base, offset }: Address):
   return at;
 }
 
+function set(code: Code, marks: Marks, address: Address): void {
+  const at = markIndex(code, marks, address);
+  code.i32(SET);
+  code.access(op.I32_STORE8, AUX, at);
+}
+
 /** Runs `first` if the mark is not set, and sets it. */
-function set(code: Code, marks: Marks, address: Address, first: () => void): void {
+function setOnce(code: Code, marks: Marks, address: Address, first: () => void): void {
   const at = markIndex(code, marks, address);
   code.access(op.I32_LOAD8_U, AUX, at);
   code.i32(SET);
   code.op(I32_NE);
   code.openUnlikely();
-  markIndex(code, marks, address);
-  code.i32(SET);
-  code.access(op.I32_STORE8, AUX, at);
+  set(code, marks, address);
   first();
   code.end();
 }
 
+/** Has the page of the address marked, with its group, and paid for, if it is not yet. */
+function setPage(code: Code, marks: Marks, address: Address, pay: () => void): void {
+  setOnce(code, marks, address, () => {
+    set(code, GROUPS, address);
+    pay();
+  });
+}
+
 /** Has the page of the address paid for, if it is not yet. */
 export function payPage(code: Code, bound: number, address: Address, pay: () => void): void {
-  set(code, paidOf(bound), address, pay);
+  setPage(code, paidOf(bound), address, pay);
 }
 
 /** Marks what a store has written above the bound, 0 in the sequential variant. */
 export function mark(code: Code, bound: number, address: Address, pay: () => void): void {
+  if (bound === 0) return payPage(code, bound, address, pay);
   // The kernel's own writes mark and pay alike, so a place that is marked lies in a page that is paid.
-  set(code, marksOf(bound), address, bound === 0 ? pay : () => payPage(code, bound, address, pay));
+  setOnce(code, marksOf(bound), address, () => payPage(code, bound, address, pay));
 }
