@@ -9,7 +9,7 @@
 import { badArgument, badOption, checkNames, integer } from "../arguments.ts";
 import { LimitError } from "../errors.ts";
 import { collect } from "../heap/collect.ts";
-import { createHeap, Heap, type Ref } from "../heap/heap.ts";
+import { createHeap, HEAP_BYTES_EVERYWHERE, Heap, type Ref } from "../heap/heap.ts";
 import { type Process, publishProcess } from "../image/process.ts";
 import { withStacks } from "../kernel/exit.ts";
 import { NOBODY_ELSE } from "../kernel/jobs.ts";
@@ -37,7 +37,7 @@ export interface TestOptions {
   readonly heldGasQuota?: number;
   /**
    * Space for the process, its forks and the states that the test holds, in bytes; used as it is needed.
-   * Default 4 GiB.
+   * Default 4 GiB less 1 MiB, which every engine has.
    */
   readonly heapBytes?: number;
   /**
@@ -190,7 +190,7 @@ export function checkOptions(options: TestOptions): BenchOptions {
     memoryQuotaPages: integer(options, "memoryQuotaPages", 1 << 18, 1, 1 << 28),
     processQuota: integer(options, "processQuota", 1024, 0, 1 << 30),
     heldGasQuota: integer(options, "heldGasQuota", gas, 0, GAS_LIMIT),
-    heapBytes: integer(options, "heapBytes", 2 ** 32, 1 << 20, 2 ** 37),
+    heapBytes: integer(options, "heapBytes", HEAP_BYTES_EVERYWHERE, 1 << 20, 2 ** 37),
     ...(coverage === undefined ? {} : { coverage }),
   };
 }

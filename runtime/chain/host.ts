@@ -1,5 +1,6 @@
 /** The engines on which the runtime is tested as a host; docs/engines.md says what is known of others. */
 
+import { HEAP_BYTES_EVERYWHERE } from "../heap/heap.ts";
 import { knowTraps } from "../program/faults.ts";
 
 /** Major versions of Node that all tests run on. */
@@ -21,6 +22,11 @@ export function checkHost(): void {
   const tested = `Stillpoint is tested on Node ${TESTED.join(" and ")}`;
   const text = `${tested}, and this is ${name}: see docs/engines.md`;
   process.emitWarning(text, { type: "StillpointWarning", code: "ENGINE_NOT_TESTED" });
+}
+
+/** The option "heapBytes" by default: 8 GiB, or what the engine has. */
+export function defaultHeapBytes({ bun }: Readonly<Record<string, string | undefined>>): number {
+  return bun === undefined ? 2 ** 33 : HEAP_BYTES_EVERYWHERE;
 }
 
 /** The engine's name, or null if the tests run on it. */

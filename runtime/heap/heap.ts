@@ -130,20 +130,35 @@ export interface HeapHandle {
   readonly marks: SharedArrayBuffer;
 }
 
+/** The most that every engine can reserve: JavaScriptCore has no memory above 4 GiB. */
+export const HEAP_BYTES_EVERYWHERE = 2 ** 32 - CHUNK_BYTES;
+
 /**
  * Reserves address space for a heap of at most `bytes` (rounded up to 1 MiB); the OS commits what is touched.
+ *
+ * @throws LimitError HOST_MEMORY
  */
 export function createHeap(bytes: number): HeapHandle {
   const chunks = Math.ceil(bytes / CHUNK_BYTES) + 1;
   const capacity = chunks * CHUNK_BYTES;
-  const memory = new SharedArrayBuffer(capacity, { maxByteLength: capacity });
-  const marksBytes = capacity / UNIT_BYTES / 8;
-  const marks = new SharedArrayBuffer(marksBytes, { maxByteLength: marksBytes });
+  const memory = reserve(capacity);
+  const marks = reserve(capacity / UNIT_BYTES / 8);
   const control = new SharedArrayBuffer(CONTROL_WORDS * 4);
   const words = new Int32Array(control);
   words[CONTROL_TOP] = CHUNK_UNITS;
   words[CONTROL_CHUNKS] = chunks;
   return { memory, control, marks };
+}
+
+function reserve(bytes: number): SharedArrayBuffer {
+  try {
+    return new SharedArrayBuffer(bytes, { maxByteLength: bytes });
+  } catch (cause) {
+    const text =
+      `the host could not reserve ${bytes} bytes of address space for the heap. ` +
+      'Open with less "heapBytes" (below 4 GiB on Bun), or raise the limit of the system (ulimit -v)';
+    throw new LimitError("HOST_MEMORY", text, { bytes }, { cause });
+  }
 }
 
 /** Space that one thread fills from its begin. */

@@ -8,7 +8,7 @@ import fc from "fast-check";
 import { listBlocks, readBlock, readCodes } from "../../examples/evm/block.ts";
 import { evmRuntime } from "../../examples/evm/demo.ts";
 import { encodeBlock, type Programs } from "../../examples/evm/encode.ts";
-import { type Runtime, type RuntimeOptions, verify } from "../../runtime/index.ts";
+import { Runtime, type RuntimeOptions, verify } from "../../runtime/index.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
 import { knowTraps } from "../../runtime/program/faults.ts";
 import { verify as verifyAnywhere } from "../../runtime/proof/verify.ts";
@@ -17,7 +17,7 @@ import { type BatchInput, openBatches, runBatch } from "../batch/batches.ts";
 import { FAMILY_PAGES, family, familyBatch, scripts, wholeFamily } from "../batch/families.ts";
 import { randomBatch, SCRIPT, WARM } from "../batch/scripts.ts";
 import { quota, REGION, SCRATCH, Script } from "../driver.ts";
-import { DRIVER_HASH, open } from "../fixture.ts";
+import { DRIVER_HASH, driver, open } from "../fixture.ts";
 import { random, randomTree } from "../kernel/trees.ts";
 import { build } from "../program/build.ts";
 import { compare, compareSuspending } from "../program/differential.ts";
@@ -283,8 +283,10 @@ function recursion(held: number): Uint8Array {
 /** The same block in a heap of another size, after all that the process has run before. */
 async function heaps({ workers }: Settings, seed: number): Promise<string> {
   const sizes = process.versions.bun === undefined ? LARGE_HEAPS : HEAPS;
-  const heapBytes = sizes[random(seed)(sizes.length)] as number;
-  const runtime = await open([], { ...SMALL, workers, heapBytes });
+  // Without a size that of the engine is taken.
+  const heapBytes = sizes[random(seed)(sizes.length + 1)];
+  const size = heapBytes === undefined ? {} : { heapBytes };
+  const runtime = await Runtime.open({ root: driver, programs: [driver], ...SMALL, workers, ...size });
   try {
     const script = new Script();
     script.store(SCRATCH, BigInt(seed));
