@@ -19,7 +19,9 @@ import { decodeModule } from "./decode/module.ts";
 import { F32, I32, I64, isReference } from "./decode/opcodes.ts";
 import { Reader } from "./decode/reader.ts";
 import { readBody } from "./decode/validate.ts";
+import { knowTraps } from "./faults.ts";
 import { assemble } from "./instrument/assemble.ts";
+import type { Checks } from "./instrument/checks.ts";
 import type { Defect } from "./instrument/defects.ts";
 import {
   type Calls,
@@ -74,6 +76,8 @@ export interface Program {
 export interface Options {
   /** The cost table by which code is charged. Default: the first. */
   readonly costs?: string;
+  /** What code checks itself. Default: what the engine does not show. */
+  readonly checks?: Checks;
   /** A planted defect, for tests only. */
   readonly defect?: Defect;
   /** Receives the origin of the instrumented code. */
@@ -212,6 +216,7 @@ function instrument(checked: Checked, options: Variant): Program {
     bound: options.bound ?? null,
     origins: options.origins ?? null,
     price: priceOf(options),
+    checks: options.checks ?? knowTraps().checks,
     defect: options.defect ?? null,
   });
   const tableElements =

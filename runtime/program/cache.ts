@@ -1,10 +1,11 @@
 /**
  * Keeps admitted programs, in memory and in a directory if one is given.
  *
- * The key is the SHA-256 of the original bytes, the rewriter's version and the cost table; for the batch
- * variant also where state ends. A file carries a hash of its own content: one that is damaged, or of another
- * version, is made again and replaced. The directory must be writable by this runtime alone: the hash finds
- * damage, not malice. Files appear by rename, so that several processes may share a directory.
+ * The key is the SHA-256 of the original bytes, the rewriter's version, the cost table and what the engine
+ * needs checked; for the batch variant also where state ends. A file carries a hash of its own content: one
+ * that is damaged, or of another version, is made again and replaced. The directory must be writable by this
+ * runtime alone: the hash finds damage, not malice. Files appear by rename, so that several processes may
+ * share a directory.
  *
  *   file  "stillpoint program 3\n" · SHA-256 of the rest (32 bytes) ·
  *         V8 serialisation of [REWRITER_VERSION, original bytes, what was made of them: a Program, or the
@@ -26,6 +27,7 @@ import {
   programHash,
   REWRITER_VERSION,
 } from "./admit.ts";
+import { knowTraps } from "./faults.ts";
 import { FIRST_COSTS } from "./instrument/gas.ts";
 
 const MAGIC = Buffer.from("stillpoint program 3\n");
@@ -87,8 +89,12 @@ export class ProgramCache {
   }
 }
 
+/** Of the table of costs, and of code for an engine that needs more checks. */
 function suffix(costs: string): string {
-  return costs === FIRST_COSTS ? "" : `-${costs}`;
+  const { index, overflow } = knowTraps().checks;
+  return [costs === FIRST_COSTS ? "" : `-${costs}`, index ? "-index" : "", overflow ? "-overflow" : ""].join(
+    "",
+  );
 }
 
 function sha256(content: Uint8Array): Buffer {

@@ -1,8 +1,9 @@
 /**
  * From what an activation threw to a fault code. Engines word their traps differently, and each engine from
- * version to version. So this one is asked: a module that traps in every way shows its texts. What is not
- * recognised (RangeError of the native stack, CompileError) is no guest-visible result but an error of the
- * host.
+ * version to version. So this one is asked: a module that traps in every way shows its texts. SpiderMonkey
+ * has one for an index of call_indirect and for an address, one for quotients and for conversions that do not
+ * fit: there instrumented code checks itself what the text does not tell. What is not recognised (RangeError
+ * of the native stack, CompileError) is no guest-visible result but an error of the host.
  */
 
 import {
@@ -15,6 +16,7 @@ import {
   FAULT_UNREACHABLE,
 } from "../../syscalls/abi.ts";
 import { UsageError } from "../errors.ts";
+import type { Checks } from "./instrument/checks.ts";
 import { AUX_FAULT } from "./layout.ts";
 
 /** What each function of the module does, and the fault that it is. Bounds of tables guests check. */
@@ -32,6 +34,12 @@ const TRAPS: Readonly<Record<string, number>> = {
   large: FAULT_BAD_CONVERSION,
 };
 
+/** Traps whose text may be that of another one, if code checks for one of them: the text means the other. */
+const BLURRED: Readonly<Record<string, { with: number; means: number; check: keyof Checks }>> = {
+  index: { with: FAULT_MEMORY_BOUNDS, means: FAULT_MEMORY_BOUNDS, check: "index" },
+  large: { with: FAULT_INTEGER_OVERFLOW, means: FAULT_BAD_CONVERSION, check: "overflow" },
+};
+
 /** The module, of the text in test/program/traps.wat. */
 const MODULE =
   "AGFzbQEAAAABCAJgAABgAX4AAw0MAQAAAAAAAAAAAAAABAQBcAACBQMBAAEHZgsLdW5yZWFjaGFibGUAAQRsb2FkAAIEZmlsbAAD" +
@@ -47,18 +55,33 @@ export function trapping(): Record<string, () => void> {
   return new WebAssembly.Instance(new WebAssembly.Module(trapModule())).exports as never;
 }
 
+/** What an engine shows of its traps. @internal */
+export interface Shown {
+  /** Faults by texts. */
+  readonly texts: ReadonlyMap<string, number>;
+  /** What they do not tell: instrumented code checks that itself. */
+  readonly checks: Checks;
+}
+
 /**
  * The engine's texts by running `traps`.
  *
  * @throws UsageError ENGINE_UNSUPPORTED if they do not distinguish the faults
  * @internal
  */
-export function learnTexts(traps: Readonly<Record<string, () => void>>): ReadonlyMap<string, number> {
+export function learnTexts(traps: Readonly<Record<string, () => void>>): Shown {
   const texts = new Map<string, number>();
+  const checks = { index: false, overflow: false };
   for (const [name, fault] of Object.entries(TRAPS)) {
     const thrown = thrownBy(traps[name] as () => void);
     const text = thrown instanceof WebAssembly.RuntimeError ? textOf(thrown) : null;
     const known = text === null ? undefined : texts.get(text);
+    const blurred = known === undefined ? undefined : BLURRED[name];
+    if (text !== null && blurred !== undefined && known === blurred.with) {
+      checks[blurred.check] = true;
+      texts.set(text, blurred.means);
+      continue;
+    }
     if (text === null || (known !== undefined && known !== fault)) {
       const why = `this engine shows "${name}" as ${text === null ? "no trap" : `"${text}"`}`;
       const cure = "so faults of programs cannot be distinguished: use Node 24 or 26";
@@ -66,7 +89,7 @@ export function learnTexts(traps: Readonly<Record<string, () => void>>): Readonl
     }
     texts.set(text, fault);
   }
-  return texts;
+  return { texts, checks };
 }
 
 function thrownBy(trap: () => void): unknown {
@@ -83,12 +106,12 @@ function textOf({ message }: WebAssembly.RuntimeError): string {
   return message.replace(/ \(evaluating .*/s, "");
 }
 
-let texts: ReadonlyMap<string, number> | null = null;
+let shown: Shown | null = null;
 
 /** Makes sure that the engine's traps are known; costs a millisecond, once a thread. @throws UsageError */
-export function knowTraps(): ReadonlyMap<string, number> {
-  texts ??= learnTexts(trapping());
-  return texts;
+export function knowTraps(): Shown {
+  shown ??= learnTexts(trapping());
+  return shown;
 }
 
 /**
@@ -99,5 +122,5 @@ export function faultOf(error: unknown, aux: Int32Array): number | null {
   if (!(error instanceof WebAssembly.RuntimeError)) return null;
   const injected = aux[AUX_FAULT >> 2] as number;
   if (injected !== FAULT_NONE) return injected;
-  return knowTraps().get(textOf(error)) ?? null;
+  return knowTraps().texts.get(textOf(error)) ?? null;
 }

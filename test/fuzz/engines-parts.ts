@@ -77,7 +77,7 @@ export class EngineRounds {
   constructor(settings: Settings) {
     this.#settings = settings;
     if (settings.planted !== "trap") return;
-    const texts = knowTraps() as Map<string, number>;
+    const texts = knowTraps().texts as Map<string, number>;
     for (const [text, fault] of texts) {
       if (fault === FAULT_DIVISION_BY_ZERO) texts.set(text, FAULT_UNREACHABLE);
     }
@@ -86,7 +86,7 @@ export class EngineRounds {
   /** Parts by name, in the order in which a round runs them. */
   readonly parts: Readonly<Record<string, (seed: number) => Promise<string>>> = {
     operations: async (seed) => {
-      this.#operations ??= new Operations(this.#settings.planted === "nan" ? "nan" : undefined);
+      this.#operations ??= new Operations(this.#settings.planted === "nan" ? { defect: "nan" } : {});
       return this.#operations.round(seed, TURNS);
     },
     code: async (seed) => code(seed),

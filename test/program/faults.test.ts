@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import initialise from "wabt";
-import { admitEntryProgram } from "../../runtime/program/admit.ts";
+import { admitEntryProgram, type Options } from "../../runtime/program/admit.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
 import { faultOf, learnTexts, trapModule, trapping } from "../../runtime/program/faults.ts";
 import type { Code } from "../../runtime/program/instrument/code.ts";
@@ -13,6 +13,7 @@ import { AUX_FAULT } from "../../runtime/program/layout.ts";
 import * as abi from "../../syscalls/abi.ts";
 import { build } from "./build.ts";
 import { Machine } from "./harness.ts";
+import { Operations } from "./operations.ts";
 
 const { I32, I64, F64 } = op;
 const number = (code: Code, opcode: number) => {
@@ -129,7 +130,19 @@ const TRAPS: readonly (readonly [string, number, (code: Code) => void])[] = [
   ],
 ];
 
-function faultOfTrap(trap: (code: Code) => void): number {
+const NO_CHECKS = { index: false, overflow: false };
+
+/** What the engine says of a trap. */
+function messageOf(trap: () => void): string {
+  try {
+    trap();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return "";
+}
+
+function machineOfTrap(trap: (code: Code) => void, options: Options = {}): Machine {
   const bytes = build({
     types: [[[], []]],
     tables: [{ minimum: 2 }],
@@ -149,8 +162,11 @@ function faultOfTrap(trap: (code: Code) => void): number {
       { code: () => {} },
     ],
   });
-  return new Machine(admitEntryProgram(bytes)).run("main", 0n, 100_000n).fault;
+  return new Machine(admitEntryProgram(bytes, options));
 }
+
+const faultOfTrap = (trap: (code: Code) => void): number =>
+  machineOfTrap(trap).run("main", 0n, 100_000n).fault;
 
 if (process.argv.includes("--print")) {
   console.log(JSON.stringify(TRAPS.map(([, , trap]) => faultOfTrap(trap))));
@@ -189,10 +205,40 @@ if (process.argv.includes("--print")) {
       throw new WebAssembly.RuntimeError(`${text} (evaluating 'f()')`);
     };
     const named = Object.keys(trapping()).map((name) => [name, other(`it is ${name}`)] as const);
-    const texts = learnTexts(Object.fromEntries(named));
+    const { texts, checks } = learnTexts(Object.fromEntries(named));
+    assert.deepEqual(checks, { index: false, overflow: false });
     assert.equal(texts.get("it is null"), abi.FAULT_BAD_INDIRECT_CALL);
     assert.equal(texts.get("it is remainder"), abi.FAULT_DIVISION_BY_ZERO);
     assert.equal(texts.size, named.length);
+  });
+
+  test("where one text stands for two faults, instrumented code checks for one of them", () => {
+    const traps = trapping() as Record<string, () => void>;
+    const { load, overflow } = traps as Record<string, () => void>;
+    const { texts, checks } = learnTexts({
+      ...traps,
+      index: load as () => void,
+      large: overflow as () => void,
+    });
+    assert.deepEqual(checks, { index: true, overflow: true });
+    const meant = (trap: string) => texts.get(messageOf(traps[trap] as () => void));
+    assert.deepEqual(["load", "overflow"].map(meant), [abi.FAULT_MEMORY_BOUNDS, abi.FAULT_BAD_CONVERSION]);
+    // Whoever finds it, all that instructions do stays the same, and so do faults and gas.
+    const rounds = [checks, NO_CHECKS].map((checks) => new Operations({ checks }).round(1, 30));
+    assert.equal(rounds[0], rounds[1]);
+    const found = TRAPS.map(([title, , trap]) => {
+      const [own, engines] = [checks, NO_CHECKS].map((checks) => {
+        const machine = machineOfTrap(trap, { checks });
+        const outcome = machine.run("main", 0n, 100_000n);
+        return { outcome, injected: machine.words.getInt32(AUX_FAULT, true) };
+      });
+      assert.deepEqual(own?.outcome, engines?.outcome, title);
+      return own?.injected === engines?.injected ? null : title;
+    });
+    assert.deepEqual(
+      found.filter((title) => title !== null),
+      ["call_indirect beyond the table", "i32.div_s overflows", "i64.div_s overflows"],
+    );
   });
 
   test("an engine that does not tell faults apart is refused, and one that does not trap", () => {

@@ -5,10 +5,9 @@
  */
 
 import { createHash, type Hash } from "node:crypto";
-import { admitEntryProgram } from "../../runtime/program/admit.ts";
+import { admitEntryProgram, type Options } from "../../runtime/program/admit.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
 import type { Code } from "../../runtime/program/instrument/code.ts";
-import type { Defect } from "../../runtime/program/instrument/defects.ts";
 import { build, type Fn } from "./build.ts";
 import { Machine } from "./harness.ts";
 import { Random } from "./random.ts";
@@ -237,8 +236,8 @@ export class Operations {
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
 
-  constructor(defect?: Defect) {
-    this.#machine = new Machine(admitEntryProgram(moduleOfAll(), defect === undefined ? {} : { defect }));
+  constructor(options: Options = {}) {
+    this.#machine = new Machine(admitEntryProgram(moduleOfAll(), options));
     this.#bytes = this.#machine.bytes();
     this.#view = new DataView(this.#bytes.buffer);
   }

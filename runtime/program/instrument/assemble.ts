@@ -26,6 +26,7 @@ import { Guards } from "../lines/guards.ts";
 import type { Lines } from "../lines/lines.ts";
 import { sitesOf } from "../suspend/sites.ts";
 import { bulk } from "./bulk.ts";
+import type { Checks } from "./checks.ts";
 import type { Defect } from "./defects.ts";
 import { type Depths, type Graph, ROOT_FRAME_BYTES } from "./depth.ts";
 import {
@@ -53,6 +54,7 @@ export interface Parts {
   readonly origins: ((functionIndex: number, origins: readonly number[]) => void) | null;
   /** How often prices are paid: CODE_PRICES. */
   readonly price: number;
+  readonly checks: Checks;
   readonly defect: Defect | null;
 }
 
@@ -163,6 +165,7 @@ class Assembler {
       lines,
       origins: this.#parts.origins !== null,
       price,
+      checks: this.#parts.checks,
       defect,
     };
     const bodies = this.#bodies(targets);
@@ -243,7 +246,8 @@ class Assembler {
       const suspends = this.#suspends && suspending.functions[index] === 1;
       const sites = suspends ? sitesOf(body, suspending, fail) : null;
       const size = rewriter.function(body, typeOfFunction(module, index), charge, sites, out);
-      if (size > INSTRUMENTED_FUNCTION_BYTES_LIMIT) {
+      // What only some engines need is no part of a rule.
+      if (size - rewriter.checkBytes > INSTRUMENTED_FUNCTION_BYTES_LIMIT) {
         const limit = INSTRUMENTED_FUNCTION_BYTES_LIMIT;
         const text = `Instrumented, the function has ${size} bytes: at most ${limit} are allowed`;
         throw new AdmissionError("function-size", text, start, index);

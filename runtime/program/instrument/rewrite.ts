@@ -6,7 +6,7 @@
  * block, and a return becomes a branch out of it, so that the counters are put right behind it.
  */
 
-import { FAULT_CALL_DEPTH, FAULT_TABLE_BOUNDS } from "../../../syscalls/abi.ts";
+import { FAULT_CALL_DEPTH } from "../../../syscalls/abi.ts";
 import type { Body } from "../decode/body.ts";
 import type { FunctionType, Module } from "../decode/model.ts";
 import * as op from "../decode/opcodes.ts";
@@ -19,6 +19,7 @@ import type { Sites } from "../suspend/sites.ts";
 import { Suspension } from "../suspend/suspension.ts";
 import { Accesses } from "./access.ts";
 import { emptyMarks, type Marks, planMarks, REACH, type Reach } from "./barrier.ts";
+import { type Checks, checkOperands } from "./checks.ts";
 import { Code, writeLocals } from "./code.ts";
 import type { Defect } from "./defects.ts";
 import { type Charges, chargesOf, PAGE_TOUCH_GAS } from "./gas.ts";
@@ -48,6 +49,7 @@ export interface Targets {
   readonly origins: boolean;
   /** How often prices are paid. */
   readonly price: number;
+  readonly checks: Checks;
   readonly defect: Defect | null;
 }
 
@@ -66,6 +68,8 @@ export class Rewriter {
    * that instruction stands in the source.
    */
   origins: number[] = [];
+  /** Bytes of checks in it that only some engines need. */
+  checkBytes = 0;
 
   constructor(source: Uint8Array, targets: Targets) {
     this.#source = source;
@@ -102,6 +106,7 @@ export class Rewriter {
     this.#scratch.clear();
     const writer = new FunctionWriter(this.#source, this.#targets, body, type, plan, this.#scratch);
     const size = writer.write(out);
+    this.checkBytes = writer.checkBytes;
     const start = size - this.#scratch.length;
     this.unlikely = [
       ...writer.head.unlikely.map((place) => start - writer.head.length + place),
@@ -136,6 +141,7 @@ class FunctionWriter {
   readonly head = new Code(0);
   /** Places in `code` and in the source, in turn. */
   readonly origins: number[] = [];
+  checkBytes = 0;
   readonly #extra: number[] = [];
   readonly #temporaries = new Map<string, number>();
   /** The local that holds the gas where that pays, or null. */
@@ -334,6 +340,7 @@ class FunctionWriter {
     const b = body.b[place] as number;
     switch (op.IMMEDIATES[opcode]) {
       case op.NO_IMMEDIATE:
+        if (targets.checks.overflow) this.#check(opcode, 0);
         return code.op(opcode);
       case op.LANE:
         code.op(opcode);
@@ -375,6 +382,7 @@ class FunctionWriter {
       case op.REF_FUNC:
         return code.index(opcode, targets.references(a));
       case op.CALL_INDIRECT:
+        this.#check(opcode, b);
         code.index(opcode, a);
         return code.u32(b);
       case op.SELECT_TYPED:
@@ -385,7 +393,8 @@ class FunctionWriter {
         code.op(opcode);
         return code.u8(a);
       case op.TABLE_GET:
-        return this.#tableGet(a);
+        this.#check(opcode, a);
+        return code.index(opcode, a);
       case op.MEMORY_SIZE:
         return code.index(opcode, 0);
       case op.MEMORY_GROW:
@@ -421,18 +430,13 @@ class FunctionWriter {
     }
   }
 
-  /** The index is checked first: V8 has one text for it and for call_indirect, which are different faults. */
-  #tableGet(table: number): void {
-    const code = this.#code;
-    const index = this.#temporary("index", op.I32);
-    code.tee(index);
-    code.index(op.TABLE_SIZE, table);
-    code.op(op.I32_GE_U);
-    code.open(op.IF);
-    code.fault(FAULT_TABLE_BOUNDS);
-    code.end();
-    code.get(index);
-    code.index(op.TABLE_GET, table);
+  /** What comes before the instruction on engines that do not show its faults. */
+  #check(opcode: number, table: number): void {
+    const before = this.#code.length;
+    const temporary = (name: string, type: number): number => this.#temporary(name, type);
+    checkOperands(this.#code, opcode, table, this.#targets.checks, temporary);
+    // Every engine has one text for the index of table.get and that of call_indirect.
+    if (opcode !== op.TABLE_GET) this.checkBytes += this.#code.length - before;
   }
 }
 
