@@ -71,11 +71,19 @@ export function browsers(): { readonly found: readonly Browser[]; readonly missi
   return { found, missing };
 }
 
-/** Node's modules are those of node.ts; modules that are loaded when needed are part of the bundle. */
+/** Node's modules are what node.ts has of them; modules that are loaded when needed are part of the bundle. */
 const forPages: Plugin = {
   name: "for pages",
   setup({ onLoad, onResolve }) {
-    onResolve({ filter: /^node:(crypto|module)$/ }, () => ({ path: NODE }));
+    // A module of CommonJS may lack what is imported: a page comes to no files.
+    onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: "node" }));
+    onLoad({ filter: /.*/, namespace: "node" }, ({ path }) => {
+      const isHere = path === "node:crypto" || path === "node:module";
+      return {
+        contents: isHere ? `module.exports = require(${JSON.stringify(NODE)});` : "",
+        resolveDir: "/",
+      };
+    });
     onResolve({ filter: /\/lazy\.ts$/ }, () => ({ path: "lazy", namespace: "lazy" }));
     onLoad({ filter: /.*/, namespace: "lazy" }, () => ({
       contents: "export const lazy = (module) => () => module;",
