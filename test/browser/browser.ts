@@ -71,7 +71,7 @@ export function browsers(): { readonly found: readonly Browser[]; readonly missi
   return { found, missing };
 }
 
-/** Node's modules are what node.ts has of them; modules that are loaded when needed are part of the bundle. */
+/** Of Node there is what node.ts has; modules that are loaded when needed are part of the bundle. */
 const forPages: Plugin = {
   name: "for pages",
   setup({ onLoad, onResolve }) {
