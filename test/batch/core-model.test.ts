@@ -105,7 +105,7 @@ function scenario(programs: readonly Program[], workers: number, settings: objec
 const FULL = process.env.STILLPOINT_MODEL === "full";
 
 const SMALL: [name: string, scenario: Scenario, interruptions: number][] = [
-  ["two increments of a counter, two workers", scenario(counter.slice(1), 2), sized(5, Infinity)],
+  ["two increments of a counter, two workers", scenario(counter.slice(1), 2), sized(4, Infinity)],
   ["three increments of a counter, two workers", scenario(counter, 2), FULL ? Infinity : 2],
   ["three increments of a counter, three workers", scenario(counter, 3), FULL ? 3 : 1],
   ["writes that wander", scenario(wandering, 2), 2],
@@ -117,7 +117,7 @@ const SMALL: [name: string, scenario: Scenario, interruptions: number][] = [
   ["exact hints", scenario(counter, 2, { hints: [[1, 0], [2, 1]] }), 2], // biome-ignore format: pairs
   ["the gas ends", scenario(counter, 2, { gasLeft: 11 }), 2],
   ["a refused item", scenario(counter, 2, { limits: [2000, 10, 10] }), 2],
-  ["leases of one step", scenario(counter.slice(1), 2, { lease: 1 }), FULL ? Infinity : 4],
+  ["leases of one step", scenario(counter.slice(1), 2, { lease: 1 }), FULL ? Infinity : sized(3, 4)],
   ["leases of one step, deltas", scenario(limited, 2, { lease: 1 }), FULL ? 3 : 1],
   ["no leases but the last", scenario(wandering, 2, { lease: 0 }), 2],
   ["nothing but refused items", scenario(counter, 2, { limits: [2000, 2000, 2000] }), Infinity],

@@ -14,7 +14,7 @@ function fail(error: unknown): never {
 }
 
 await withDirectory(async (directory) => {
-  await chaos(memoryPlace(), { seed: 1, blocks: sized(15, 25), directory });
+  await chaos(memoryPlace(), { seed: 1, blocks: sized(8, 25), directory });
 }).catch(fail);
 process.stdout.write("all agree\n");
 process.exit();

@@ -9,7 +9,7 @@ import { withDirectory } from "../store/directory.ts";
 import { chaos } from "./chaos.ts";
 import { directoryPlace, memoryPlace } from "./places.ts";
 
-const BLOCKS = sized(30, 200);
+const BLOCKS = sized(20, 200);
 
 test("a log in memory: who dies, comes back, or is replaced, has the chain of the log", async (t) => {
   const seed = baseSeed(t);
