@@ -4,10 +4,9 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
-import { LINE_BYTES, tableShape, VECTOR_ENTRIES_AT, vectorStride } from "../typed/collections.ts";
-import type { Interface, Region, Type } from "../typed/interface.ts";
-import { memoryBytes, readMemory } from "../typed/memory.ts";
-import type { Read } from "./state.ts";
+import type { Interface, Region } from "../typed/interface.ts";
+import { LINE_BYTES } from "../units.ts";
+import { type Element, Elements, type Read } from "./elements.ts";
 
 /** Something in state that a transaction has changed. */
 export interface StateChange {
@@ -70,31 +69,19 @@ function changesOf(
   before: Read,
   after: Read,
 ): StateChange[] {
-  const { name, kind, types, at, capacity } = region;
-  const [first, second = { kind: "bool" }] = types as [Type, Type?];
-  const value = (read: Read, type: Type, address: number): unknown =>
-    readMemory(description, type, read(address, memoryBytes(description, type)), 0);
-  if (kind === "StateCell") return differences(name, value(before, first, at), value(after, first, at));
-  if (kind === "StateVector") {
-    const stride = vectorStride(first, memoryBytes(description, first));
-    const lengths = [before, after].map((read) => u32(read(at, 4))) as [number, number];
-    return touched(lines, at + VECTOR_ENTRIES_AT, stride, capacity).flatMap((i) => {
-      const entry = (read: Read, length: number): unknown =>
-        i < length ? value(read, first, at + VECTOR_ENTRIES_AT + i * stride) : undefined;
-      return differences(`${name}[${i}]`, entry(before, lengths[0]), entry(after, lengths[1]));
-    });
-  }
-  const shape = tableShape(capacity, memoryBytes(description, first), memoryBytes(description, second));
-  const slotsAt = at + shape.slotsAt;
-  return touched(lines, slotsAt, shape.stride, shape.slots).flatMap((i) => {
-    const slot = slotsAt + i * shape.stride;
-    const isUsed = (read: Read): boolean => u32(read(slot, 4)) !== 0;
-    const [used, uses] = [isUsed(before), isUsed(after)];
-    if (!used && !uses) return [];
-    const key = keyText(value(uses ? after : before, first, slot + shape.keyAt));
-    const entry = (read: Read, is: boolean): unknown =>
-      !is ? undefined : kind === "StateSet" ? true : value(read, second, slot + shape.valueAt);
-    return differences(`${name}[${key}]`, entry(before, used), entry(after, uses));
+  const { name, kind } = region;
+  const elements = new Elements(description, region);
+  const lengths = [elements.length(before), elements.length(after)] as const;
+  const { stride, count } = elements;
+  return touched(lines, elements.addressOf(0), stride, count).flatMap((i) => {
+    const was = elements.read(before, i, lengths[0]);
+    const is = elements.read(after, i, lengths[1]);
+    const entry = is ?? was;
+    if (entry === null) return [];
+    const place =
+      elements.shape === null ? (kind === "StateCell" ? "" : `[${i}]`) : `[${keyText(entry.key)}]`;
+    const value = (of: Element | null): unknown => (of !== null && kind === "StateSet" ? true : of?.value);
+    return differences(`${name}${place}`, value(was), value(is));
   });
 }
 
@@ -129,8 +116,4 @@ function keyText(key: unknown): string {
   return Object.entries(key)
     .map(([name, value]) => `${name}: ${keyText(value)}`)
     .join(", ");
-}
-
-function u32(bytes: Uint8Array): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
 }

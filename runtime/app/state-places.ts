@@ -3,10 +3,8 @@
  * a time, for tools that look at states too large to read whole. Layouts are those of guest/state/.
  */
 
-import { tableShape, VECTOR_ENTRIES_AT, vectorStride } from "../typed/collections.ts";
 import type { Interface, RecordType, Region, Type } from "../typed/interface.ts";
-import { memoryBytes, readMemory } from "../typed/memory.ts";
-import type { Read } from "./state.ts";
+import { Elements, type Read, u32At } from "./elements.ts";
 
 /** An entry of a collection, and where it lies: the address of its value, or of its key in a set. */
 export interface PlacedEntry {
@@ -33,7 +31,7 @@ const KEY_CHARACTERS = 44;
 
 /** How many entries a collection has. */
 export function entryCount(region: Region, read: Read): number {
-  return region.kind === "StateCell" ? 1 : u32(read(region.at, 4), 0);
+  return region.kind === "StateCell" ? 1 : u32At(read(region.at, 4), 0);
 }
 
 /** At most `count` entries from a slot or index on. */
@@ -44,93 +42,61 @@ export function statePart(
   from: number,
   count: number,
 ): StatePart {
-  const type = region.types[0] as Type;
-  const bytes = memoryBytes(description, type);
-  if (region.kind === "StateCell") {
-    const value = readMemory(description, type, read(region.at, bytes), 0);
-    return { entries: [{ key: null, index: null, value, address: region.at, bytes }], next: null };
-  }
-  if (region.kind !== "StateVector") return tablePart(description, region, read, from, count);
-  const stride = vectorStride(type, bytes);
-  const length = Math.min(entryCount(region, read), region.capacity);
-  const end = Math.min(length, from + count);
-  const entries = Array.from({ length: Math.max(0, end - from) }, (_, i) => {
-    const address = region.at + VECTOR_ENTRIES_AT + (from + i) * stride;
-    const value = readMemory(description, type, read(address, bytes), 0);
-    return { key: null, index: from + i, value, address, bytes };
+  const elements = new Elements(description, region);
+  if (elements.shape !== null) return tablePart(elements, read, from, count);
+  const isCell = region.kind === "StateCell";
+  const length = isCell ? 1 : Math.min(elements.length(read), region.capacity);
+  const first = isCell ? 0 : from;
+  const end = isCell ? 1 : Math.min(length, from + count);
+  const entries = Array.from({ length: Math.max(0, end - first) }, (_, i) => {
+    const index = first + i;
+    const bytes = read(elements.addressOf(index), elements.bytes);
+    return placed(elements, index, bytes, isCell ? null : index);
   });
   return { entries, next: end < length ? end : null };
 }
 
-function tablePart(
-  description: Interface,
-  region: Region,
-  read: Read,
-  from: number,
-  count: number,
-): StatePart {
-  const table = tableOf(description, region);
-  const { slots, slotsAt, stride } = table.shape;
+function tablePart(elements: Elements, read: Read, from: number, count: number): StatePart {
+  const { count: slots, stride } = elements;
   const entries: PlacedEntry[] = [];
   const end = Math.min(slots, from + Math.ceil(LOOKED_AT_BYTES / stride));
   const perStretch = Math.max(1, Math.floor(STRETCH_BYTES / stride));
   let slot = from;
   while (slot < end && entries.length < count) {
     const slotsRead = Math.min(perStretch, end - slot);
-    const first = region.at + slotsAt + slot * stride;
-    const bytes = read(first, slotsRead * stride);
+    const bytes = read(elements.addressOf(slot), slotsRead * stride);
     for (let i = 0; i < slotsRead && entries.length < count; i++, slot++) {
-      if (u32(bytes, i * stride) === 0) continue;
-      entries.push(entryIn(description, table, bytes.subarray(i * stride), first + i * stride));
+      const own = bytes.subarray(i * stride, (i + 1) * stride);
+      if (elements.isUsed(own)) entries.push(placed(elements, slot, own, null));
     }
   }
   return { entries, next: slot < slots ? slot : null };
 }
 
-/** The entry in the slot at `address`, whose bytes begin `slot`. */
-function entryIn(description: Interface, { key, value, shape }: Table, slot: Uint8Array, address: number) {
-  const { keyAt, valueAt } = shape;
-  const type = value ?? key;
-  const at = value === null ? keyAt : valueAt;
-  return {
-    key: readMemory(description, key, slot, keyAt),
-    index: null,
-    value: value === null ? undefined : readMemory(description, value, slot, valueAt),
-    address: address + at,
-    bytes: memoryBytes(description, type),
-  };
-}
-
-type Table = ReturnType<typeof tableOf>;
-
-function tableOf(description: Interface, region: Region) {
-  const [key, value] = region.types as [Type, Type?];
-  const valueBytes = value === undefined ? 1 : memoryBytes(description, value);
-  const shape = tableShape(region.capacity, memoryBytes(description, key), valueBytes);
-  return { key, value: value ?? null, shape };
+/** Element `i`, which has these bytes. */
+function placed(elements: Elements, i: number, bytes: Uint8Array, index: number | null): PlacedEntry {
+  return { ...elements.decode(bytes), index, ...elements.placeOf(i) };
 }
 
 /** What lies at an offset of a collection: "accounts[0xb0b0…].balance", "names (count)", "fees". */
 export function placeIn(description: Interface, region: Region, read: Read, offset: number): string {
-  const { name, kind, types, at } = region;
-  const type = types[0] as Type;
-  if (kind === "StateCell") return name + fieldAt(description, type, offset);
-  if (kind === "StateVector") {
-    if (offset < VECTOR_ENTRIES_AT) return `${name} (length)`;
-    const stride = vectorStride(type, memoryBytes(description, type));
-    const index = Math.floor((offset - VECTOR_ENTRIES_AT) / stride);
-    return `${name}[${index}]${fieldAt(description, type, (offset - VECTOR_ENTRIES_AT) % stride)}`;
+  const { name, kind } = region;
+  const elements = new Elements(description, region);
+  const { shape, stride } = elements;
+  const type = elements.value;
+  if (kind === "StateCell") return name + fieldAt(description, type as Type, offset);
+  if (offset < elements.offset) {
+    return `${name} (${shape === null ? "length" : offset < 8 ? "count" : "seed"})`;
   }
-  const { key, value, shape } = tableOf(description, region);
-  if (offset < shape.slotsAt) return `${name} (${offset < 8 ? "count" : "seed"})`;
-  const slot = Math.floor((offset - shape.slotsAt) / shape.stride);
-  const within = (offset - shape.slotsAt) % shape.stride;
-  const bytes = read(at + shape.slotsAt + slot * shape.stride, shape.stride);
+  const i = Math.floor((offset - elements.offset) / stride);
+  const within = (offset - elements.offset) % stride;
+  if (shape === null) return `${name}[${i}]${fieldAt(description, type as Type, within)}`;
+  const bytes = read(elements.addressOf(i), stride);
   // A removed entry has left its key; a slot that was never used has none.
-  if (u32(bytes, 0) === 0) return `${name} (free slot ${slot})`;
-  const text = textOf(readMemory(description, key, bytes, shape.keyAt));
-  if (value === null || within < shape.valueAt) return `${name}[${text}]`;
-  return `${name}[${text}]${fieldAt(description, value, within - shape.valueAt)}`;
+  if (!elements.isUsed(bytes)) return `${name} (free slot ${i})`;
+  const text = textOf(elements.decode(bytes).key);
+  if (type === null || within < shape.valueAt) return `${name}[${text}]`;
+  return `${name}[${text}]${fieldAt(description, type, within - shape.valueAt)}`;
 }
 
 /** ".balance" of a record; nothing of another type. */
@@ -148,8 +114,4 @@ function textOf(key: unknown): string {
       ? JSON.stringify(key, (_, each) => (typeof each === "bigint" ? String(each) : each))
       : String(key);
   return text.length <= KEY_CHARACTERS ? text : `${text.slice(0, KEY_CHARACTERS - 1)}…`;
-}
-
-function u32(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true);
 }

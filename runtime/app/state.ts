@@ -5,19 +5,14 @@
 
 import { UsageError } from "../errors.ts";
 import { Decoder, encode } from "../typed/codec.ts";
-import {
-  LINE_BYTES,
-  type TableShape,
-  tableShape,
-  VECTOR_ENTRIES_AT,
-  vectorStride,
-} from "../typed/collections.ts";
+import type { TableShape } from "../typed/collections.ts";
 import { type Interface, type Region, readInterface, type Type } from "../typed/interface.ts";
-import { memoryBytes, readMemory, writeMemory } from "../typed/memory.ts";
+import { writeMemory } from "../typed/memory.ts";
+import { LINE_BYTES } from "../units.ts";
+import { Elements, type Read } from "./elements.ts";
 import { sipHash } from "./siphash.ts";
 
-/** Reads bytes of the app's process. */
-export type Read = (address: number, length: number) => Uint8Array;
+export type { Read };
 
 /** A map or set of the state. */
 export interface MapView<Key = unknown, Value = unknown> {
@@ -81,44 +76,24 @@ function viewOf(description: Interface, region: Region, read: Read): StateView {
   }
 }
 
-/** What the readers of collections have in common: where the collection lies, and how to read of it. */
+/** A collection, its elements, and how to read it. */
 class RegionReader {
   protected readonly description: Interface;
   protected readonly region: Region;
-  readonly #read: Read;
+  protected readonly elements: Elements;
+  protected readonly read: Read;
 
   constructor(description: Interface, region: Region, read: Read) {
     this.description = description;
     this.region = region;
-    this.#read = read;
-  }
-
-  /** Bytes at an offset of the collection. */
-  protected bytes(offset: number, length: number): Uint8Array {
-    return this.#read(this.region.at + offset, length);
-  }
-
-  protected valueIn(type: Type, bytes: Uint8Array, at = 0): unknown {
-    return readMemory(this.description, type, bytes, at);
+    this.elements = new Elements(description, region);
+    this.read = read;
   }
 }
 
 class TableReader extends RegionReader implements MapView {
-  readonly #key: Type;
-  readonly #value: Type;
-  readonly #shape: TableShape;
-
-  constructor(description: Interface, region: Region, read: Read) {
-    super(description, region, read);
-    const [key, value = { kind: "bool" }] = region.types as [Type, Type?];
-    this.#key = key;
-    this.#value = value;
-    const [keyBytes, valueBytes] = [memoryBytes(description, key), memoryBytes(description, value)];
-    this.#shape = tableShape(region.capacity, keyBytes, valueBytes);
-  }
-
   get size(): number {
-    return view(this.bytes(0, 4)).getUint32(0, true);
+    return this.elements.length(this.read);
   }
 
   has(key: unknown): boolean {
@@ -127,43 +102,51 @@ class TableReader extends RegionReader implements MapView {
 
   get(key: unknown): unknown {
     const slot = this.#find(key);
-    return slot === null ? undefined : this.valueIn(this.#value, slot, this.#shape.valueAt);
+    return slot === null ? undefined : this.#entry(slot)[1];
   }
 
   entries(): [unknown, unknown][] {
     const entries: [unknown, unknown][] = [];
-    const { slots, stride, keyAt, valueAt } = this.#shape;
+    const { count: slots, stride } = this.elements;
     const perStretch = Math.max(1, Math.floor(STRETCH / stride));
     for (let first = 0; first < slots; first += perStretch) {
       const count = Math.min(perStretch, slots - first);
       const bytes = this.#slot(first, count);
       for (let i = 0; i < count; i++) {
         const slot = bytes.subarray(i * stride, (i + 1) * stride);
-        if (view(slot).getUint32(0, true) === 0) continue;
-        entries.push([this.valueIn(this.#key, slot, keyAt), this.valueIn(this.#value, slot, valueAt)]);
+        if (this.elements.isUsed(slot)) entries.push(this.#entry(slot));
       }
     }
     return entries;
   }
 
+  /** Key and value of a slot; a set has the value true. */
+  #entry(slot: Uint8Array): [unknown, unknown] {
+    const { key, value } = this.elements.decode(slot);
+    return [
+      key,
+      this.elements.value === null ? slot[(this.elements.shape as TableShape).valueAt] !== 0 : value,
+    ];
+  }
+
   /** The bytes of a slot, or of `count` from it on. */
   #slot(slot: number, count = 1): Uint8Array {
-    const { slotsAt, stride } = this.#shape;
-    return this.bytes(slotsAt + slot * stride, count * stride);
+    return this.read(this.elements.addressOf(slot), count * this.elements.stride);
   }
 
   /** The bytes of the key's slot. */
   #find(key: unknown): Uint8Array | null {
     const { description, region } = this;
-    const { slots, keyAt } = this.#shape;
-    const wanted = writeMemory(description, this.#key, checked(description, this.#key, key, region));
-    const seed = view(this.bytes(LINE_BYTES, 16));
+    const { count: slots, key: type } = this.elements as Elements & { key: Type };
+    const { keyAt } = this.elements.shape as TableShape;
+    const wanted = writeMemory(description, type, checked(description, type, key, region));
+    const seed = view(this.read(region.at + LINE_BYTES, 16));
     const hash = sipHash(wanted, seed.getBigUint64(0, true), seed.getBigUint64(8, true));
     let slot = Number(((hash >> 32n) * BigInt(slots)) >> 32n);
     for (;;) {
       const bytes = this.#slot(slot);
       const isKey = Buffer.compare(bytes.subarray(keyAt, keyAt + wanted.length), wanted) === 0;
-      if (view(bytes).getUint32(0, true) !== 0 && isKey) return bytes;
+      if (this.elements.isUsed(bytes) && isKey) return bytes;
       if (view(bytes).getUint32(4, true) === 0) return null;
       slot = slot + 1 === slots ? 0 : slot + 1;
     }
@@ -172,21 +155,18 @@ class TableReader extends RegionReader implements MapView {
 
 class VectorReader extends RegionReader implements VectorView {
   get length(): number {
-    return view(this.bytes(0, 4)).getUint32(0, true);
+    return this.elements.length(this.read);
   }
 
   get(index: number): unknown {
-    if (!Number.isInteger(index) || index < 0 || index >= this.length) return undefined;
-    const type = this.region.types[0] as Type;
-    const bytes = memoryBytes(this.description, type);
-    return this.valueIn(type, this.bytes(VECTOR_ENTRIES_AT + index * vectorStride(type, bytes), bytes));
+    if (!Number.isInteger(index) || index < 0) return undefined;
+    return this.elements.read(this.read, index, this.length)?.value;
   }
 }
 
 class CellReader extends RegionReader implements CellView {
   get value(): unknown {
-    const type = this.region.types[0] as Type;
-    return this.valueIn(type, this.bytes(0, memoryBytes(this.description, type)));
+    return this.elements.read(this.read, 0, 1)?.value;
   }
 }
 
