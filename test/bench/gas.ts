@@ -9,6 +9,7 @@
 
 import { CALL_ROWS, MERGE_ROWS } from "../gas/call-rows.ts";
 import { Caller, type Request } from "../gas/caller.ts";
+import { timeInstructions } from "../gas/instructions.ts";
 import { INSTRUCTION_ROWS, ITEM_ROWS } from "../gas/item-rows.ts";
 import { UNIT_GAS } from "../gas/prices.ts";
 import { activation, gasGuest, make, type Row } from "../gas/rows.ts";
@@ -24,6 +25,8 @@ const ROUNDS = 5;
 const LOOP_TURNS = 10_000_000n;
 const LOOP_CHILD = 1_000_000;
 const HEAP_BYTES = 2 ** 32;
+/** Instructions that are reported of all. */
+const DEAREST = 8;
 /** Of the runs of a unit in a round, about. */
 const UNIT_MS = 10;
 
@@ -51,6 +54,7 @@ export async function run(report: Report, { rows = "" }: { readonly rows?: strin
     const row = { name: STORE_ROW, unit: "ns/gas", ...LOOP, documented: STORE_REASON };
     report.row({ ...row, value: quantile(times, 0.5), ratio: quantile(factors, 0.5) });
   }
+  above.push(...(await measureInstructions(report, rows)));
   const cheap = await measureUnits(report, rows);
   if (above.length > 0) report.note(`above ${LIMIT} times the plain loop: ${above.join("; ")}`);
   if (cheap.length > 0) report.note(`priced below a part in ${LIMIT}: ${cheap.join(", ")}`);
@@ -75,6 +79,23 @@ async function measureRow(row: Row): Promise<{ factor: number; perGas: number; s
   const perGas = quantile(times, 0.5);
   const spread = spreadOf(times);
   return { factor: quantile(factors, 0.5), perGas, spread };
+}
+
+/** Reports the instructions that take longest for their gas; those above the limit. */
+async function measureInstructions(report: Report, rows: string): Promise<string[]> {
+  const prefix = "instruction ";
+  if (!prefix.includes(rows) && !rows.startsWith(prefix)) return [];
+  const { caller, loop } = await openBeside([]);
+  const perLoop = (): number => cpuPerGas(() => caller.repeat(loop));
+  const before = perLoop();
+  const times = [...timeInstructions(rows.startsWith(prefix) ? rows.slice(prefix.length) : "")];
+  const base = Math.min(before, perLoop());
+  times.sort((a, b) => b.perGas - a.perGas);
+  const factorOf = (perGas: number): number => perGas / base;
+  for (const { name, perGas } of times.slice(0, DEAREST))
+    report.row({ name: prefix + name, value: perGas, unit: "ns/gas", ...LOOP, ratio: factorOf(perGas) });
+  report.note(`${times.length} instructions on the operands that are slowest for a processor`);
+  return times.filter(({ perGas }) => factorOf(perGas) > LIMIT).map(({ name }) => prefix + name);
 }
 
 /** Reports what a unit of each kind of work takes; the kinds whose price is too low. */

@@ -15,7 +15,7 @@ import { Random } from "./random.ts";
 const { I32, I64, F32, F64, V128 } = op;
 const MEMORY_BYTES = 65536;
 /** Operands lie at the start of the memory, then results, a place for each lane; then what is accessed. */
-const OPERAND_BYTES = 16;
+export const OPERAND_BYTES = 16;
 const RESULTS = 64;
 const DATA = 512;
 const DATA_BYTES = 512;
@@ -39,8 +39,9 @@ const STORES: Readonly<Record<number, number>> = {
 };
 
 /** An instruction: the types of its operands, and code that leaves its results in memory. */
-interface Operation {
+export interface Operation {
   readonly name: string;
+  readonly opcode: number;
   readonly operands: readonly number[];
   /** Its first operand is an address. */
   readonly addresses: boolean;
@@ -71,7 +72,7 @@ function ofTable(opcode: number, { operands, results }: op.Signature): Operation
   const code = (out: Code): void => {
     for (let lane = 0; lane < lanes; lane++) once(out, lane);
   };
-  return { name: op.NAMES[opcode] as string, operands, addresses, code };
+  return { name: op.NAMES[opcode] as string, opcode, operands, addresses, code };
 }
 
 /** Those whose types or immediates are their own. */
@@ -81,6 +82,7 @@ const SPECIAL: readonly Operation[] = [
   bulk("memory.init", op.MEMORY_INIT, [0, 0]),
   {
     name: "call_indirect",
+    opcode: op.CALL_INDIRECT,
     operands: [I32],
     addresses: false,
     code: (code) => {
@@ -91,6 +93,7 @@ const SPECIAL: readonly Operation[] = [
   },
   {
     name: "table.get",
+    opcode: op.TABLE_GET,
     operands: [I32],
     addresses: false,
     code: (code) => {
@@ -101,9 +104,16 @@ const SPECIAL: readonly Operation[] = [
       code.access(op.I32_STORE, 0, 0);
     },
   },
-  { name: "unreachable", operands: [], addresses: false, code: (code) => code.op(op.UNREACHABLE) },
+  {
+    name: "unreachable",
+    opcode: op.UNREACHABLE,
+    operands: [],
+    addresses: false,
+    code: (code) => code.op(op.UNREACHABLE),
+  },
   {
     name: "i8x16.shuffle",
+    opcode: op.I8X16_SHUFFLE,
     operands: [V128, V128],
     addresses: false,
     code: (code) => {
@@ -117,6 +127,7 @@ const SPECIAL: readonly Operation[] = [
   },
   {
     name: "select",
+    opcode: op.SELECT,
     operands: [F64, F64, I32],
     addresses: false,
     code: (code) => {
@@ -135,10 +146,10 @@ function bulk(name: string, opcode: number, immediates: readonly number[]): Oper
     out.op(opcode);
     for (const immediate of immediates) out.u8(immediate);
   };
-  return { name, operands, addresses: true, isBulk: true, code };
+  return { name, opcode, operands, addresses: true, isBulk: true, code };
 }
 
-const OPERATIONS: readonly Operation[] = [
+export const OPERATIONS: readonly Operation[] = [
   ...op.SIGNATURES.flatMap((signature, opcode) => (signature === null ? [] : [ofTable(opcode, signature)])),
   ...SPECIAL,
 ];
