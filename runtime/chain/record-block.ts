@@ -4,14 +4,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { badArgument, checkNames, flag, integer } from "../arguments.ts";
-import { assert, UsageError } from "../errors.ts";
+import { assert, StoreError, UsageError } from "../errors.ts";
 import { type Recordings, StoredRecordings } from "../record/recorder.ts";
 import { directoryOf } from "../record/segments.ts";
 import type { BlockRecording } from "../record/shapes.ts";
 import type { Block } from "./block.ts";
 import type { Chain } from "./chain.ts";
 import { type FromOptions, HEAP_BYTES_LIMIT } from "./options.ts";
-import { openReader } from "./reader.ts";
+import { openReader, type Reader } from "./reader.ts";
+import { Remade } from "./remade.ts";
 import { Runtime } from "./runtime.ts";
 
 /**
@@ -72,19 +73,42 @@ export async function recordBlock(
   if (typeof source === "string") {
     await using reader = await openReader(source);
     const found = blockOf(reader, block);
-    const from = { store: source, block: found.parent };
-    return recordFrom(from, reader, found, { ...workers, debug: { force } });
+    const how = { ...workers, debug: { force } };
+    try {
+      return await recordFrom({ store: source, block: found.parent }, reader, found, how);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== "STORE_LOCKED") throw error;
+      return await recordRemade(reader, found, how);
+    }
   }
   const found = blockOf(source, block);
   const directory = await mkdtemp(join(tmpdir(), "stillpoint-record-"));
   try {
-    const branch = await source.fork({ at: parentOf(source, found), store: join(directory, "store") });
-    await branch.close();
-    const from = { store: join(directory, "store"), block: found.parent };
+    const store = join(directory, "store");
+    await copyAlone(source, parentOf(source, found), store);
+    const from = { store, block: found.parent };
     return await recordFrom(from, source, found, { ...workers, debug: { force } });
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** The same of a block of a store that another process may write to, from a copy of the state. @internal */
+export async function recordRemade(reader: Reader, block: Block, how: How): Promise<BlockRecording> {
+  await using made = await Remade.of(reader, parentOf(reader, block));
+  const store = join(made.directory, "fork");
+  const fork = await made.runtime.fork({ store });
+  await fork.close();
+  await made.runtime.close(); // which keeps stores of its forks open
+  return await recordFrom({ store }, reader, block, how);
+}
+
+/** Makes a store with the state of a block, and of no others. */
+async function copyAlone(source: Runtime, block: Block, store: string): Promise<void> {
+  await using branch = await source.fork({ at: block });
+  await branch.prune(1); // but for what is pinned
+  const copy = await branch.fork({ store });
+  await copy.close();
 }
 
 type How = Pick<Parameters<typeof Runtime.open>[0], "workers" | "debug">;

@@ -10,6 +10,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LimitError, StoreError } from "../errors.ts";
+import { cancelled } from "../worker/pool.ts";
 import type { Block } from "./block.ts";
 import type { Chain } from "./chain.ts";
 import { exportAnchor } from "./export.ts";
@@ -57,23 +58,23 @@ export class Remade implements AsyncDisposable {
   }
 
   /**
-   * Makes the state of a retained block.
+   * Makes the state of a retained block. It is given up when `signal` is aborted.
    *
-   * @throws UsageError (NOT_RETAINED: it was pruned meanwhile), LimitError (STATE_TOO_LARGE), StoreError
+   * @throws UsageError (NOT_RETAINED: it was pruned meanwhile; CANCELLED), LimitError (STATE_TOO_LARGE), StoreError
    *   (STORE_DIVERGED: this build makes another state)
    */
-  static async of(reader: Reader, block: Block): Promise<Remade> {
+  static async of(reader: Reader, block: Block, signal: AbortSignal | null = null): Promise<Remade> {
     const way = reader.wayTo(block);
     const directory = await mkdtemp(join(tmpdir(), "stillpoint-inspect-"));
     let runtime: Runtime | null = null;
     try {
       const copy = join(directory, "copy");
-      await copyState(reader.path, way.anchor, copy);
+      await copyState(reader.path, way.anchor, copy, signal);
       runtime = await Runtime.open({
         from: { store: copy },
         ...{ workers: 1, views: 1, heapBytes: HEAP_BYTES, retainBlocks: way.above.length + 1 },
       });
-      return new Remade(runtime, directory, await runAbove(runtime, way, reader.path));
+      return new Remade(runtime, directory, await runAbove(runtime, way, reader.path, signal));
     } catch (error) {
       await runtime?.close();
       await rm(directory, { recursive: true, force: true });
@@ -94,10 +95,16 @@ export class Remade implements AsyncDisposable {
 }
 
 /** Makes a store that holds a block alone. */
-async function copyState(store: string, block: Block, copy: string): Promise<void> {
+async function copyState(
+  store: string,
+  block: Block,
+  copy: string,
+  signal: AbortSignal | null,
+): Promise<void> {
   await using importer = await openImport(copy, block.id);
   let bytes = 0;
   for await (const chunk of exportAnchor(store, block)) {
+    if (signal?.aborted) throw cancelled(signal);
     bytes += chunk.length;
     if (bytes > STATE_BYTES_MAX) throw tooLarge(block);
     importer.take(chunk);
@@ -113,11 +120,16 @@ function tooLarge({ height }: Block): LimitError {
 }
 
 /** Runs the blocks above the one at which the runtime begins; their names there, by their ids. */
-async function runAbove(runtime: Runtime, { anchor, above }: Way, path: string): Promise<Map<string, Block>> {
+async function runAbove(
+  runtime: Runtime,
+  { anchor, above }: Way,
+  path: string,
+  signal: AbortSignal | null,
+): Promise<Map<string, Block>> {
   const names = new Map([[anchor.id, runtime.head]]);
   for (const { block, input } of above) {
     const { metadata, ...options } = input();
-    const made = await runtime.produce(metadata, options);
+    const made = await runtime.produce(metadata, { ...options, ...(signal === null ? {} : { signal }) });
     if (made.root !== block.root) throw otherRoot(block, made, path);
     names.set(block.id, made);
   }

@@ -4,10 +4,9 @@
  * works while somebody writes to the store, and nothing can come back into it.
  */
 
-import { join } from "node:path";
 import type { AppTrace } from "../app/index.ts";
 import { traceTried } from "../app/trace.ts";
-import { recordFrom } from "../chain/record-block.ts";
+import { recordRemade } from "../chain/record-block.ts";
 import { Remade } from "../chain/remade.ts";
 import { UsageError } from "../errors.ts";
 import type { Block } from "../index.ts";
@@ -53,11 +52,6 @@ export async function traceOfStore(reader: Reader, block: Block): Promise<AppTra
 }
 
 /** Executes a block of a store again with all threads. */
-export async function recordOfStore(reader: Reader, block: Block): Promise<BlockRecording> {
-  await using made = await Remade.of(reader, parentOf(reader, block));
-  const store = join(made.directory, "fork");
-  const fork = await made.runtime.fork({ store });
-  await fork.close();
-  await made.runtime.close(); // which keeps stores of its forks open
-  return await recordFrom({ store }, reader, block, { debug: { force: true } });
+export function recordOfStore(reader: Reader, block: Block): Promise<BlockRecording> {
+  return recordRemade(reader, block, { debug: { force: true } });
 }

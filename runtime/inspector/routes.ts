@@ -72,7 +72,7 @@ const VIEWS: Readonly<Record<string, readonly [view: View, parameters: readonly 
 export async function inspectorRoutes(source: Source): Promise<Routes> {
   const views = Object.entries(VIEWS).map(([name, [view, parameters]]) => {
     const answer = async ({ query, signal }: Asked): Promise<Content> =>
-      contentOf(name, await whole(() => view(source, new Query(query, parameters), signal)));
+      contentOf(name, await whole(() => view(source, new Query(query, parameters), signal), signal));
     return [`GET /api/${name}`, answer] as const;
   });
   const assets = (await pageAssets()).map(({ path, type, bytes }: Asset) => {

@@ -20,22 +20,32 @@ const TRIES = 8;
 
 /** The state of a block is not there, and can be made. */
 class StateMissing extends StillpointError {
-  readonly make: () => Promise<void>;
+  readonly make: (signal: AbortSignal | null) => Promise<void>;
 
-  constructor(error: UsageError, make: () => Promise<void>) {
+  constructor(error: UsageError, make: StateMissing["make"]) {
     super(error.code, error.message, error.facts);
     this.make = make;
   }
 }
 
-/** Calls `look` until no state is missing that it looks at. */
-export async function whole<T>(look: () => T | Promise<T>): Promise<T> {
+/** A state that is being made, and how many wait for it. */
+interface Making {
+  readonly result: Promise<void>;
+  readonly cancel: AbortController;
+  waiting: number;
+}
+
+/**
+ * Calls `look` until no state is missing that it looks at. One that nobody waits for any more, for all of
+ * their signals were aborted, is given up.
+ */
+export async function whole<T>(look: () => T | Promise<T>, signal: AbortSignal | null = null): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await look();
     } catch (error) {
       if (!(error instanceof StateMissing) || tries === TRIES) throw error;
-      await error.make();
+      await error.make(signal);
     }
   }
 }
@@ -43,6 +53,7 @@ export async function whole<T>(look: () => T | Promise<T>): Promise<T> {
 export class WholeChain extends Chain implements AsyncDisposable {
   readonly #chain: Chain;
   readonly #made: Remade[] = [];
+  readonly #making = new Map<string, Making>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(chain: Chain) {
@@ -67,7 +78,7 @@ export class WholeChain extends Chain implements AsyncDisposable {
       this.#chain.withState(found, () => {});
     } catch (error) {
       if (!(error instanceof UsageError) || error.code !== "NO_STATE") throw error;
-      throw new StateMissing(error, () => this.#make(found.id));
+      throw new StateMissing(error, (signal) => this.#waitFor(found.id, signal));
     }
     return this.#chain.withState(found, look);
   }
@@ -79,18 +90,43 @@ export class WholeChain extends Chain implements AsyncDisposable {
     throw new UsageError("NOT_RETAINED", `the chain has no block of height ${height}`, { height });
   }
 
-  /** Makes a state that is missing. */
-  #make(id: string): Promise<void> {
-    const result = this.#turn.then(async () => {
-      if (this.#made.some((made) => made.nameOf(id) !== undefined)) return;
-      const chain = this.#chain;
-      if (chain instanceof Runtime) await chain.recompute(chain.blockOf(id));
-      if (!(chain instanceof Reader)) return;
-      this.#made.push(await Remade.of(chain, chain.blockOf(id)));
-      if (this.#made.length > KEPT) await this.#made.shift()?.[Symbol.asyncDispose]();
-    });
-    this.#turn = result.catch(() => {});
-    return result;
+  /** Waits for a state that is missing, and is made if nobody waits for it yet. */
+  async #waitFor(id: string, signal: AbortSignal | null): Promise<void> {
+    const known = this.#making.get(id);
+    const making = known?.cancel.signal.aborted === false ? known : this.#begin(id);
+    making.waiting++;
+    const leave = (): void => {
+      if (--making.waiting === 0) making.cancel.abort(signal?.reason);
+    };
+    if (signal?.aborted) leave();
+    else signal?.addEventListener("abort", leave, { once: true });
+    try {
+      await making.result;
+    } finally {
+      signal?.removeEventListener("abort", leave);
+    }
+  }
+
+  #begin(id: string): Making {
+    const cancel = new AbortController();
+    const result = this.#turn.then(() => this.#make(id, cancel.signal));
+    const making: Making = { result, cancel, waiting: 0 };
+    this.#making.set(id, making);
+    this.#turn = result
+      .catch(() => {})
+      .then(() => {
+        if (this.#making.get(id) === making) this.#making.delete(id);
+      });
+    return making;
+  }
+
+  async #make(id: string, signal: AbortSignal): Promise<void> {
+    if (this.#made.some((made) => made.nameOf(id) !== undefined)) return;
+    const chain = this.#chain;
+    if (chain instanceof Runtime) await chain.recompute(chain.blockOf(id), { signal });
+    if (!(chain instanceof Reader)) return;
+    this.#made.push(await Remade.of(chain, chain.blockOf(id), signal));
+    if (this.#made.length > KEPT) await this.#made.shift()?.[Symbol.asyncDispose]();
   }
 
   /** Closes what was made, and not the chain itself. */

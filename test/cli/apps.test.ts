@@ -7,6 +7,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { connect, type RemoteApp } from "../../runtime/node/connect.ts";
+import { Browser, skip } from "../inspector/browser.ts";
 import { directoryWithPackage, ENV, type Ended, MAIN, stillpointIn } from "./stillpoint.ts";
 
 const directory = directoryWithPackage("apps");
@@ -227,6 +228,48 @@ test("dev follows the sources, keeps the state, and refuses what the lock file r
   const found = await again.remote.query(again.remote.client.Bank?.balanceOf?.({ who: bob }) as never);
   assert.equal(found.ok && found.value, 1041n);
   assert.equal(await again.stop(), 0);
+});
+
+test("dev shows its app in a browser, with how blocks ran that it recorded", async () => {
+  const dev = await Dev.start("--store", "recorded", "--record");
+  const { remote } = dev;
+  const [alice, bob] = remote.accounts as [`0x${string}`, `0x${string}`];
+  const pay = remote.client.Bank?.pay?.({ to: bob, amount: 40n }) as never;
+  assert.ok((await remote.submit(pay, { from: alice })).ok);
+  const ask = async (path: string) => {
+    const answer = await fetch(new URL(path, remote.url));
+    const text = await answer.text();
+    assert.equal(answer.status, 200, text);
+    return { text, policy: answer.headers.get("content-security-policy") };
+  };
+  const { text, policy } = await ask("/");
+  assert.match(text, /<script[^>]* src="\//);
+  assert.match(policy ?? "", /default-src 'none'/);
+  const chain = JSON.parse((await ask("/api/chain")).text);
+  assert.deepEqual([chain.kind, chain.name], ["runtime", "contracts/bank.ts"]);
+  const { id, height } = chain.head;
+  assert.equal(JSON.parse((await ask(`/api/batch?block=${id}`)).text).source, "recorded");
+
+  // A command looks at the store that dev has open.
+  const listed = stillpoint("inspect", "recorded", "recording");
+  assert.ok(listed.stdout.includes(id), listed.stderr);
+  const traced = stillpoint("inspect", "recorded", "trace", String(height));
+  assert.match(traced.stdout, /Bank\.pay\(/, traced.stderr);
+  const profiled = stillpoint("inspect", "recorded", "profile", String(height), "--samples", "10");
+  assert.match(profiled.stdout, /self +total +line/, profiled.stderr);
+  const again = stillpoint("inspect", "recorded", "recording", String(height), "--again", "--json");
+  assert.deepEqual([JSON.parse(again.stdout).source, JSON.parse(again.stdout).id], ["again", id]);
+
+  if (skip === false) {
+    await using browser = await Browser.open(join(directory, "browser"), () => remote.url);
+    await browser.show("/", `heights 0 to ${height}`);
+    await browser.show(`/block/${id}/transactions`, "Bank.pay", /^Paid\(/);
+    await browser.show(`/block/${id}/batch`, "recorded");
+    assert.ok((await remote.submit(pay, { from: alice })).ok);
+    await browser.show("/", `heights 0 to ${height + 1}`);
+    assert.deepEqual([browser.elsewhere, browser.complaints], [[], []]);
+  }
+  assert.equal(await dev.stop(), 0);
 });
 
 test("upgrade-check compares programs, and a store with a program", () => {

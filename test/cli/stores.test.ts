@@ -177,7 +177,8 @@ test("processes, memory, differences and traces of blocks", async () => {
     const differs = inspect(path, "diff", "1", "2");
     assert.deepEqual([differs.status, differs.stdout.trim()], [1, formatDiff(runtime.diff(1, 2))]);
     assert.deepEqual(inspect(path, "diff", "2").stdout, "the states are the same\n");
-    refuses(inspect(path, "trace", "1"), 1, /open for writing/);
+    const beside = inspect(path, "trace", "1", "--json");
+    assert.equal(JSON.parse(inspect(path, "recording", "1", "--again", "--json").stdout).source, "again");
     const { events } = await runtime.trace(1);
     await runtime.close();
 
@@ -185,6 +186,7 @@ test("processes, memory, differences and traces of blocks", async () => {
     assert.equal(traced.status, 0, traced.stderr);
     const lines = traced.stdout.trim().split("\n");
     assert.deepEqual(lines, events.map(toJson));
+    assert.equal(beside.stdout, traced.stdout, "the same while the runtime had the store open");
     assert.equal(inspect(path, "trace", "1").stdout, `${formatTrace(events)}\n`);
     assert.equal(inspect(path, "trace", "1", "--calls").stdout, `${formatTrace(events, { calls: true })}\n`);
     assert.equal(inspect(path, "trace", "--faults").stdout, "nothing faulted\n");

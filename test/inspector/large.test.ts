@@ -3,47 +3,19 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { Runtime } from "../../runtime/index.ts";
-import { programHash } from "../../runtime/index.ts";
 import { Query } from "../../runtime/inspector/query.ts";
 import { ANSWER_BYTES } from "../../runtime/inspector/routes.ts";
-import { Source } from "../../runtime/inspector/source.ts";
+import type { Source } from "../../runtime/inspector/source.ts";
 import { chainView } from "../../runtime/inspector/views/chain.ts";
 import { diffView } from "../../runtime/inspector/views/compare.ts";
 import { pagesView, processesView } from "../../runtime/inspector/views/processes.ts";
-import { quota, Script } from "../driver.ts";
-import { guest, open } from "../fixture.ts";
-
-const BLOCKS = 10_000;
-const PROCESSES = 100_000;
-/** Commands that one block has room for. */
-const COMMANDS = 5_000;
+import { BLOCKS, COMMANDS, openLarge, PROCESSES } from "./large-chain.ts";
 
 let runtime: Runtime;
 let source: Source;
 
 before(async () => {
-  const child = await guest("trivial");
-  runtime = await open([child], {
-    retainBlocks: BLOCKS + 1,
-    runner: "sequential",
-    memoryQuotaPages: (PROCESSES + 1000) * quota(1),
-    processQuota: PROCESSES,
-  });
-  const program = programHash(child);
-  const empty = new Script({ commands: 0 }).metadata();
-  while (runtime.head.height < BLOCKS - PROCESSES / COMMANDS) await runtime.produce(empty);
-  for (let first = 0; first < PROCESSES; first += COMMANDS) {
-    const script = new Script({ commands: COMMANDS });
-    for (let number = first; number < first + COMMANDS; number++)
-      script.put(number, { program, memoryQuotaPages: quota(1) });
-    await runtime.produce(script.metadata());
-  }
-  source = new Source({
-    ...{ name: "large", kind: "runtime", chain: runtime },
-    trace: () => Promise.reject(new Error("not asked")),
-    recorded: async () => null,
-    record: () => Promise.reject(new Error("not asked")),
-  });
+  ({ runtime, source } = await openLarge());
 });
 after(() => runtime.close());
 

@@ -7,19 +7,19 @@
  */
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import type { App } from "../../runtime/app/index.ts";
 import type { Listener } from "../../runtime/http/listener.ts";
 import { Source } from "../../runtime/inspector/index.ts";
 import { openReader, type Reader } from "../../runtime/store.ts";
-import { FULL } from "../sizes.ts";
 import {
   ALICE,
+  fill,
   makeStore,
   openBank,
   PLANTED,
@@ -29,34 +29,17 @@ import {
   TOP,
   TRANSACTIONS,
 } from "./bank-store.ts";
+import { Browser, skip, WIDE } from "./browser.ts";
 
-const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-const found = (process.env.PATH ?? "")
-  .split(delimiter)
-  .concat("/usr/bin")
-  .flatMap((directory) => NAMES.map((name) => join(directory, name)))
-  .find((file) => existsSync(file));
-const skip = found === undefined && !FULL ? "no Chromium is installed: apt-get install chromium" : false;
-
-const FLAGS = [
-  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
-  ...["--disable-component-update", "--disable-sync"],
-];
-/** Most nodes of a view. */
-const NODES = 2000;
 const NARROW = { width: 360, height: 760 };
-const WIDE = { width: 1200, height: 850 };
 const shots = process.env.STILLPOINT_SHOTS;
 
 const parent = mkdtempSync(join(tmpdir(), "stillpoint-inspector-"));
 const paths = [join(parent, "one"), join(parent, "other")] as const;
-let context: BrowserContext;
+let browser: Browser;
 let page: Page;
 let listener: Listener;
 let readers: Reader[] = [];
-/** What the page has asked for elsewhere, and what it has complained of. */
-const elsewhere: string[] = [];
-const complaints: string[] = [];
 
 before(async () => {
   if (skip !== false) return;
@@ -66,22 +49,11 @@ before(async () => {
   const { source, reader } = await sourceOf(paths[0], { other });
   readers = [reader, other];
   listener = await serve(source);
-  assert.ok(found !== undefined, "STILLPOINT_FULL=1 demands Chromium: apt-get install chromium");
-  const directory = join(parent, "browser");
-  context = await chromium.launchPersistentContext(directory, {
-    ...{ executablePath: found, args: FLAGS, headless: true, viewport: WIDE, colorScheme: "light" },
-  });
-  page = context.pages()[0] ?? (await context.newPage());
-  page.on("request", (request) => {
-    if (!request.url().startsWith(listener.url)) elsewhere.push(request.url());
-  });
-  page.on("console", (message) => {
-    if (message.type() === "error") complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
+  browser = await Browser.open(join(parent, "browser"), () => listener.url);
+  page = browser.page;
 });
 after(async () => {
-  await context?.close();
+  await browser?.[Symbol.asyncDispose]();
   await listener?.close(0);
   for (const reader of readers) await reader.close();
   await rm(parent, { recursive: true, force: true });
@@ -91,19 +63,13 @@ after(async () => {
 const text = (): Promise<string> => page.innerText("main");
 const idOf = (height: number): string => readers[0]?.blocks()[height]?.id ?? "";
 
-/** Goes to a place, and waits until these words are there. */
-async function show(place: string, ...words: (string | RegExp)[]): Promise<void> {
-  await page.goto(`${listener.url}/#${place}`);
-  for (const each of words)
-    await page.getByText(each).filter({ visible: true }).first().waitFor({ timeout: 15_000 });
-}
+const show = (place: string, ...words: (string | RegExp)[]): Promise<void> => browser.show(place, ...words);
 
 /** A view in each form: it fits, and is small. */
 async function check(name: string, place: string, ...words: (string | RegExp)[]): Promise<void> {
   await page.setViewportSize(WIDE);
   await show(place, ...words);
-  const nodes = await page.evaluate<number>("document.getElementsByTagName('*').length");
-  assert.ok(nodes <= NODES, `${name} has ${nodes} nodes`);
+  await browser.checkNodes(name);
   await page.setViewportSize(NARROW);
   const width = await page.evaluate<number>("document.documentElement.scrollWidth");
   assert.ok(width <= NARROW.width, `${name} is ${width} wide`);
@@ -145,7 +111,7 @@ test("every view of a block, wide and narrow", { skip }, async () => {
     `Block ${PLANTED} is the first that differs`,
     `accounts[${ALICE}].balance`,
   );
-  assert.deepEqual([elsewhere, complaints], [[], []]);
+  assert.deepEqual([browser.elsewhere, browser.complaints], [[], []]);
 });
 
 test("a proof is refused where a byte of it or the trusted id is another", { skip }, async () => {
@@ -178,7 +144,37 @@ test("from the keyboard: find a block, go to its neighbours, and back to the cha
   await page.keyboard.type("12345");
   await page.keyboard.press("Enter");
   await page.getByText("block 12345 is not retained").waitFor();
-  complaints.length = 0; // the browser says that an answer had a status of 404
+  browser.complaints.length = 0; // the browser says that an answer had a status of 404
+});
+
+test("a state that is not stored is made, and the page says from which block", { skip }, async () => {
+  const path = join(parent, "logged");
+  const writer = await openBank({ path, durability: "logged", checkpointMs: 3_600_000 });
+  await fill(writer);
+  await writer.runtime.checkpoint();
+  const { source, reader } = await sourceOf(path);
+  const running = await serve(source);
+  try {
+    const stored = reader.anchors().map(({ id }) => id);
+    const block = reader.blocks()[3];
+    assert.ok(block !== undefined && !stored.includes(block.id));
+    await page.goto(`${running.url}/#/block/${block.id}`);
+    await page.getByText("it is made again from block 0, by running 3 blocks").waitFor();
+    await page.goto(`${running.url}/#/block/${block.id}/memory?path=/1&name=accounts`);
+    await page
+      .getByText(/balance: \d+/)
+      .first()
+      .waitFor();
+    const first = reader.anchors()[0];
+    await page.goto(`${running.url}/#/block/${first?.id}`);
+    await page.getByRole("heading", { name: `Block ${first?.height}` }).waitFor();
+    assert.doesNotMatch(await text(), /made again/);
+  } finally {
+    await running.close(0);
+    await source[Symbol.asyncDispose]();
+    await reader.close();
+    await writer.close();
+  }
 });
 
 test("new blocks of a running app appear by themselves, and a server that is gone is said so", {

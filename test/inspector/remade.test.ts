@@ -126,6 +126,26 @@ test("the server makes a state that is missing, for several who ask at once", as
   });
 });
 
+test("a state that nobody waits for any more is given up, and one that another waits for is made", async () => {
+  await beside(async (source, reader) => {
+    const block = reader.blocks()[3] as Block;
+    const at = asked({ block: block.id, path: "/1", address: 1024 });
+    const leaving = new AbortController();
+    const waits = (signal: AbortSignal | null) => whole(() => proofView(source, at), signal);
+    const left = waits(leaving.signal);
+    leaving.abort();
+    await assert.rejects(left, { code: "CANCELLED" });
+    // What was given up is not there, so that a view that does not wait finds it missing.
+    assert.throws(() => memoryView(source, at), { code: "NO_STATE" });
+
+    const other = new AbortController();
+    const [first, second] = [waits(other.signal), waits(null)];
+    other.abort();
+    assert.deepEqual(await second, proofView(memory, at));
+    assert.deepEqual(await first, await second, "it is made for the other one");
+  });
+});
+
 test("a batch runs again from a state that is not stored", async () => {
   await beside(async (source, reader) => {
     const block = reader.blocks()[3] as Block;

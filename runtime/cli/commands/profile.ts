@@ -14,7 +14,8 @@ export const profile: Handler<Spec<"inspect profile">> = async ({ args, options,
   await using reader = await openReader(args.DIR);
   const { parent, input } = made(reader, args.BLOCK);
   const found = await withProgress("profiling", async () => {
-    await using runtime = await beginWith(args.DIR, parent);
+    await using begun = await beginWith(reader, parent);
+    const { runtime } = begun;
     // Then this process knows where the sources stand.
     if (options.app !== undefined) await printingOf(options.app, programAt(runtime) ?? "");
     const { samples = 1000 } = options;

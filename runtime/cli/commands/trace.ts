@@ -2,8 +2,9 @@
 
 import { type AppTrace, formatTrace } from "../../app/index.ts";
 import { traceTried } from "../../app/trace.ts";
+import { Remade } from "../../chain/remade.ts";
 import { formatFaults, readRecording, type TraceEvent } from "../../debug.ts";
-import { UsageError } from "../../errors.ts";
+import { StoreError, UsageError } from "../../errors.ts";
 import { type Block, type BlockInput, Runtime } from "../../index.ts";
 import { jsonOf } from "../../node/values.ts";
 import { openReader, type Reader } from "../../store.ts";
@@ -25,16 +26,29 @@ export const trace: Handler<Spec<"inspect trace">> = async ({ args, options, jso
     ? await failed(args.DIR, reader, args.BLOCK)
     : made(reader, args.BLOCK);
   const traced = await withProgress("tracing", async () => {
-    await using runtime = await beginWith(args.DIR, parent);
-    return await traceTried(runtime, input, options.app); // before it is closed
+    await using begun = await beginWith(reader, parent);
+    return await traceTried(begun.runtime, input, options.app); // before it is closed
   });
   show(traced, options, json);
   return EXIT_OK;
 };
 
-/** A runtime in memory that begins with a block of a store. */
-export function beginWith(store: string, { id }: Block): Promise<Runtime> {
-  return Runtime.open({ from: { store, block: id }, workers: 1, views: 1, heapBytes: HEAP_BYTES });
+/**
+ * A runtime in memory that begins with a block of a store. Where another process has the store open, the
+ * state is copied (chain/remade.ts), under names of its own.
+ */
+export async function beginWith(
+  reader: Reader,
+  block: Block,
+): Promise<AsyncDisposable & { readonly runtime: Runtime }> {
+  try {
+    const from = { store: reader.path, block: block.id };
+    const runtime = await Runtime.open({ from, workers: 1, views: 1, heapBytes: HEAP_BYTES });
+    return { runtime, [Symbol.asyncDispose]: () => runtime.close() };
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== "STORE_LOCKED") throw error;
+    return Remade.of(reader, block);
+  }
 }
 
 /** What a block of the store was made of, and on which. */

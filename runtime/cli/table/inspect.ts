@@ -88,7 +88,8 @@ export const INSPECT = {
     about: `Of a block of an app, each transaction is shown with its arguments and outcome, what it printed,
 emitted and changed in state. --json prints a line for each event, and for each transaction.
 
-The store must hold the parent of the block too. No other process may have it open for writing.`,
+The store must hold the parent of the block too. While another process has it open for writing, a copy of
+that state is used, of at most 4 GiB.`,
     example: "inspect state trace 8 --app contracts/bank.ts",
   },
   "inspect recording": {
@@ -103,8 +104,8 @@ The store must hold the parent of the block too. No other process may have it op
       workers: { about: "with how many threads it runs again", value: "N", range: [1, 64] },
     },
     about: `A runtime records with the option "record", stillpoint dev with --record. A block that was not
-recorded is run once more, from its parent, which the store must hold; no other process may have it open for
-writing then. --json prints what stillpoint/debug names BlockRecording.`,
+recorded is run once more, from its parent, which the store must hold; while another process has it open for
+writing, from a copy. --json prints what stillpoint/debug names BlockRecording.`,
     example: "inspect state recording 8",
   },
   "inspect profile": {
@@ -117,7 +118,8 @@ writing then. --json prints what stillpoint/debug names BlockRecording.`,
       samples: { about: "how many runs it is made of; default 1000", value: "N", range: [1, 1_000_000] },
     },
     about: `Its transactions run again, many times, with less gas than they need: where they end is where the
-gas goes. The store must hold the parent of the block too; no other process may have it open for writing.`,
+gas goes. The store must hold the parent of the block too; a copy of that state is used while another
+process has it open for writing.`,
     example: "inspect state profile 8 --app contracts/bank.ts --svg gas.svg",
   },
   "inspect proof": {

@@ -136,6 +136,8 @@ function Fact({ label, value }: { label: string; value: string }) {
 
 // ---- lanes ------------------------------------------------------------------------------------------------
 
+/** Bytes of an entry, before which nobody looks for its key. */
+const ENTRY_BYTES_MAX = 1024;
 const WIDTH = 1000;
 const LANE = 34;
 const KINDS: readonly (readonly [kind: Kind, text: string])[] = [
@@ -411,6 +413,12 @@ function nameOf({ name, address }: Pick<PlaceRow, "name" | "address">): string {
   return name ?? addressText(address);
 }
 
+/** Where the entry begins that the name is in: "accounts[7] + 64" is 64 bytes behind, and its key is there. */
+function startOf(address: number, name: string): number {
+  const offset = Number(/ \+ (\d+)$/.exec(name)?.[1] ?? 0);
+  return offset <= Math.min(address, ENTRY_BYTES_MAX) ? address - offset : address;
+}
+
 function Place({ block, query, link, again, detail }: Parts) {
   const line = query.get("line");
   const { number, process } = detail.row;
@@ -429,7 +437,7 @@ function Place({ block, query, link, again, detail }: Parts) {
               <a
                 href={blockLink(block, "memory", {
                   path: pathText(process),
-                  address: addressText(Number(line) * 64),
+                  address: addressText(startOf(Number(line) * 64, row?.name ?? "")),
                 })}
               >
                 Show them

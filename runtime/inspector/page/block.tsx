@@ -138,8 +138,8 @@ function Overview({ view }: { view: BlockView }) {
             link={blockLink(id, "transactions")}
           />
         )}
-        <Card label="what it changed" value="tree" link={blockLink(id, "processes")} />
-        <Card label="against the block before" value="bytes" link={blockLink(id, "compare")} />
+        <Card label="and what it changed" value="Processes" link={blockLink(id, "processes")} />
+        <Card label="that differ from the block before" value="Bytes" link={blockLink(id, "compare")} />
       </section>
       <Facts
         rows={[

@@ -266,7 +266,7 @@ function State({
                       <code>{key}</code>
                     </td>
                   )}
-                  <td>
+                  <td class="value">
                     <code>{value ?? "present"}</code>
                   </td>
                   <td>

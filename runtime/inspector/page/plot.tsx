@@ -75,6 +75,11 @@ function dataOf(cells: readonly HeightCell[]): uPlot.AlignedData {
   return [cells.map(({ first }) => first), cells.map(({ gasMax }) => gasMax)];
 }
 
+function withHalves({ data }: uPlot, min: number, max: number): uPlot.Range.MinMax {
+  const [first = 0, second = first + 1] = data[0];
+  return [min - (second - first) / 2, max + (second - first) / 2];
+}
+
 function optionsFor(element: HTMLElement): uPlot.Options {
   const style = getComputedStyle(element);
   const [ink, line, fill] = [style.color, style.getPropertyValue("--line"), style.getPropertyValue("--blue")];
@@ -97,7 +102,11 @@ function optionsFor(element: HTMLElement): uPlot.Options {
     height: HEIGHT,
     cursor: { y: false, drag: { x: false, y: false } },
     legend: { show: true },
-    scales: { x: { time: false }, y: { range: (_, __, max) => [0, max <= 0 ? 1 : max * 1.08] } },
+    // Half a bar more on both sides, so that the first and the last are whole.
+    scales: {
+      x: { time: false, range: (plot, min, max) => withHalves(plot, min, max) },
+      y: { range: (_, __, max) => [0, max <= 0 ? 1 : max * 1.08] },
+    },
     axes: [
       { ...axis, values: (_, all) => all.map((each) => (Number.isInteger(each) ? grouped(each) : "")) },
       { ...axis, size: 64, values: (_, all) => all.map(short) },
