@@ -60,8 +60,8 @@ export class Remade implements AsyncDisposable {
   /**
    * Makes the state of a retained block. It is given up when `signal` is aborted.
    *
-   * @throws UsageError (NOT_RETAINED: it was pruned meanwhile; CANCELLED), LimitError (STATE_TOO_LARGE), StoreError
-   *   (STORE_DIVERGED: this build makes another state)
+   * @throws UsageError (NOT_RETAINED: it was pruned meanwhile; CANCELLED), LimitError (STATE_TOO_LARGE),
+   *   StoreError (STORE_DIVERGED: this build makes another state)
    */
   static async of(reader: Reader, block: Block, signal: AbortSignal | null = null): Promise<Remade> {
     const way = reader.wayTo(block);

@@ -149,7 +149,7 @@ export class Recorder {
     } catch (error) {
       this.#isStopped = true;
       const { code = "RECORDING", message } = error as NodeJS.ErrnoException;
-      this.onStop({ code, text: `the recording has stopped, and blocks go on: ${message}` });
+      this.onStop({ code, text: `the recording has stopped, and blocks continue: ${message}` });
     } finally {
       this.#waitingBytes -= bytes;
     }

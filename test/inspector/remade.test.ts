@@ -126,7 +126,7 @@ test("the server makes a state that is missing, for several who ask at once", as
   });
 });
 
-test("a state that nobody waits for any more is given up, and one that another waits for is made", async () => {
+test("a state that nobody waits for any more is given up, one that another waits for made", async () => {
   await beside(async (source, reader) => {
     const block = reader.blocks()[3] as Block;
     const at = asked({ block: block.id, path: "/1", address: 1024 });

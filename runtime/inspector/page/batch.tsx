@@ -413,7 +413,7 @@ function nameOf({ name, address }: Pick<PlaceRow, "name" | "address">): string {
   return name ?? addressText(address);
 }
 
-/** Where the entry begins that the name is in: "accounts[7] + 64" is 64 bytes behind, and its key is there. */
+/** Where the entry begins, with its key, of which the name tells: "accounts[7] + 64" is 64 bytes behind. */
 function startOf(address: number, name: string): number {
   const offset = Number(/ \+ (\d+)$/.exec(name)?.[1] ?? 0);
   return offset <= Math.min(address, ENTRY_BYTES_MAX) ? address - offset : address;

@@ -89,7 +89,7 @@ function MeetingsAsked({ meetings: { unknown, isRunning, problem, run } }: { mee
   if (unknown.length === 0) return null;
   return (
     <p class="quiet">
-      Waited: items of batches, which are the transactions of an app, that read what another one had left.{" "}
+      Waited: items of batches (of an app its transactions) that read what another one had left.{" "}
       <button type="button" disabled={isRunning} onClick={run}>
         {isRunning
           ? `Executing, ${unknown.length} to go…`
