@@ -15,6 +15,8 @@
  * Modules are kept in a cache (compiler/cache.ts), and so is what is known of guests with contracts.
  */
 
+import "./check-node.ts";
+
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";

@@ -3,6 +3,8 @@
  * with source lines, timelines, recordings.
  */
 
+import "./check-node.ts";
+
 export {
   type FormatTraceOptions,
   formatTrace,

@@ -2,6 +2,8 @@
  * `stillpoint`, a deterministic process runtime: runtimes, blocks, errors, admission and proofs.
  */
 
+import "./check-node.ts";
+
 export type { Contended } from "./batch/contended.ts";
 export {
   type BatchCounters,

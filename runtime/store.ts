@@ -3,6 +3,8 @@
  * export and import of single blocks.
  */
 
+import "./check-node.ts";
+
 export { backupStore } from "./chain/backup.ts";
 export {
   type ExportManifest,

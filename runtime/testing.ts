@@ -2,11 +2,11 @@
  * Processes for the tests of guests: on the calling thread, at once, without workers, blocks or a store. A
  * test takes milliseconds, and a fault is an exception that names lines of the source.
  *
- * The test is the parent. What runs here is the kernel itself, so gas, quotas, faults and hashes are those
- * of the runtime; children are run where they are joined. States are values: they cost what changed, as long
- * as the test holds them.
+ * The test is the parent. This is the kernel itself, so gas, quotas, faults and hashes are the real ones;
+ * children run where they are joined. States are values, whose cost follows what changed.
  */
 
+import "./check-node.ts";
 import * as abi from "../syscalls/abi.ts";
 import { badArgument, integer } from "./arguments.ts";
 import { Bench, checkBytes, checkOptions, type Held, type TestOptions } from "./chain/bench.ts";

@@ -66,6 +66,32 @@ test("the package holds what it runs and no tests", () => {
   assert.equal(readdirSync(join(installed, "dist/examples/ledger/blocks")).length, 13);
 });
 
+test("each entry point and the command name the version that an old Node lacks, in one sentence", () => {
+  const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  // The verifier of proofs and the numbers of the calls run anywhere; three need peers that are missing.
+  const others = ["./proof", "./syscalls", "./observe", "./abci", "./validator"];
+  const entries = Object.entries<{ default?: string }>(exports)
+    .filter(([name, { default: file }]) => file !== undefined && !others.includes(name))
+    .map(([name]) => `stillpoint${name.slice(1)}`);
+  assert.ok(entries.length > 6);
+  writeFileSync(
+    join(project, "old.mjs"),
+    `const versions = { ...process.versions, node: "22.9.0" };
+     Object.defineProperty(process, "versions", { value: versions });
+     for (const name of ${JSON.stringify(entries)})
+       await import(name).then(
+         () => console.log("loaded", name),
+         ({ code, message }) => console.log(code, message),
+       );
+     process.argv.splice(1, 1, "stillpoint", "--help");
+     await import(${JSON.stringify(`${project}/node_modules/stillpoint/dist/runtime/cli/main.js`)});`,
+  );
+  const { status, stdout, stderr } = inProject(process.execPath, ["old.mjs"]);
+  const sentence = "needs Node 24 or later, this is 22.9.0: update it\n";
+  assert.equal(stdout, `NODE_TOO_OLD stillpoint ${sentence}`.repeat(entries.length));
+  assert.deepEqual([status, stderr], [2, `stillpoint: ${sentence}`]);
+});
+
 test("the core of batches comes compiled", () => {
   writeFileSync(
     join(project, "core.js"),

@@ -130,10 +130,13 @@ test("views of memories are those whose length is checked", () => {
 
 // ---- layers -----------------------------------------------------------------------------------------------
 
-/**
- * Which layers each layer may import, besides itself. "base": arguments.ts, directories.ts, errors.ts,
- * limits.ts, lazy.ts, text.ts, thread-env.ts, u64.ts, units.ts, work.ts and what they need.
- */
+/** The files of the layer "base". */
+const BASE = [
+  ...["arguments", "check-node", "directories", "errors", "lazy", "limits", "node-version"],
+  ...["text", "thread-env", "u64", "units", "work"],
+];
+
+/** Which layers each layer may import, besides itself. */
 const LAYERS: Record<string, readonly string[]> = {
   syscalls: [],
   base: ["syscalls", "runtime/program/layout.ts"],
@@ -207,8 +210,8 @@ const LAYERS: Record<string, readonly string[]> = {
     "runtime/program",
     "runtime/proof",
   ],
-  "runtime/store.ts": ["runtime/chain"],
-  "runtime/debug.ts": ["runtime/chain", "runtime/program", "runtime/record"],
+  "runtime/store.ts": ["base", "runtime/chain"],
+  "runtime/debug.ts": ["base", "runtime/chain", "runtime/program", "runtime/record"],
   "runtime/cli": [
     ...["base", "runtime/index.ts", "runtime/store.ts", "runtime/debug.ts", "runtime/compile.ts"],
     ...["runtime/program", "runtime/typed", "runtime/app", "runtime/http", "runtime/node"],
@@ -233,8 +236,7 @@ const LAYERS: Record<string, readonly string[]> = {
 };
 
 function layerOf(name: string): string {
-  if (/^runtime\/(arguments|directories|errors|limits|lazy|text|thread-env|u64|work|units)\.ts$/.test(name))
-    return "base";
+  if (BASE.some((base) => name === `runtime/${base}.ts`)) return "base";
   if (name in LAYERS) return name;
   const parts = name.split("/");
   const layer = parts[0] === "runtime" ? parts.slice(0, 2).join("/") : parts[0]!;

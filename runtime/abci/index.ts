@@ -1,5 +1,7 @@
 /** `stillpoint/abci`: a server for CometBFT. It can be used without the rest of the package. */
 
+import "../check-node.ts";
+
 export type { AbciApplication, Answer, Asking } from "./application.ts";
 export {
   CheckTxType,

@@ -1,5 +1,7 @@
 /** `stillpoint/app`: contracts with types, and a runtime that is ready for them. */
 
+import "../check-node.ts";
+
 export type { Block } from "../index.ts";
 export type {
   AddressLike,

@@ -6,10 +6,9 @@
  */
 
 import { readFileSync } from "node:fs";
+import { oldNodeText } from "../node-version.ts";
 import type { Handler } from "./command.ts";
 import type { CommandName, Spec } from "./table.ts";
-
-const WANTED_MAJOR = 24;
 
 const HANDLERS: { readonly [Name in CommandName]: () => Promise<Handler<Spec<Name>>> } = {
   new: async () => (await import("./commands/new.ts")).make,
@@ -50,10 +49,9 @@ const HANDLERS: { readonly [Name in CommandName]: () => Promise<Handler<Spec<Nam
   completion: async () => (await import("./completion.ts")).completion,
 };
 
-if (Number(process.versions.node.split(".")[0]) < WANTED_MAJOR) {
-  process.stderr.write(
-    `stillpoint: needs Node ${WANTED_MAJOR} or later, this is ${process.versions.node}: update it\n`,
-  );
+const oldNode = oldNodeText(process.versions.node);
+if (oldNode !== null) {
+  process.stderr.write(`stillpoint: ${oldNode}\n`);
   process.exitCode = 2;
 } else {
   await main(process.argv.slice(2));

@@ -3,6 +3,8 @@
  * make the same blocks, read, check, and take over. docs/log.md.
  */
 
+import "../check-node.ts";
+
 import { badArgument, checkNames } from "../arguments.ts";
 import { DirectoryStorage } from "./directory.ts";
 import type { JetStreamOptions } from "./jetstream.ts";

@@ -1,5 +1,7 @@
 /** `stillpoint/connect`: an app on a node, over HTTP, with the same calls as an App in this process. */
 
+import "../check-node.ts";
+
 import { StillpointError, UsageError } from "../errors.ts";
 import { prefixedHex } from "../text.ts";
 import type { Query, Transaction } from "../typed/client.ts";

@@ -1,5 +1,7 @@
 /** `stillpoint/validator`: a runtime or an App as an application of CometBFT. */
 
+import "../check-node.ts";
+
 export type { AppChain } from "./app.ts";
 export type { BlockResults } from "./machine.ts";
 export type { BlockContext, Place } from "./message.ts";
