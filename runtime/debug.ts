@@ -40,7 +40,7 @@ export {
   type ProfileSample,
   profileFunctions,
   profileLines,
-  samplesOf,
+  samplingOf,
   speedscope,
 } from "./chain/profile.ts";
 export { type RecordBlockOptions, readRecording, recordBlock } from "./chain/record-block.ts";

@@ -17,7 +17,7 @@ import {
   type ProcessView,
   readProcess,
 } from "./chain/inspect.ts";
-import { type Profile, type ProfileOptions, sampleProfile, samplesOf } from "./chain/profile.ts";
+import { type Profile, type ProfileOptions, sampleProfile, samplingOf } from "./chain/profile.ts";
 import { formatFaults } from "./chain/stack.ts";
 import { type CallOptions, checkCall } from "./chain/views.ts";
 import { coverageOfProcess } from "./coverage/process.ts";
@@ -223,14 +223,14 @@ export class TestProcess {
    * ```
    */
   profile(entry: string, argument: bigint | number = 0n, options: ProfileOptions = {}): Profile {
-    const samples = samplesOf(options);
+    const sampling = samplingOf(options);
     const endsAt = (gas: number) => this.andBack(() => this.#stackOf(entry, argument, gas));
     return this.#bench.uncounted(() => {
       const gasUsed = this.andBack(() => {
         this.call(entry, argument);
         return this.gasUsed;
       });
-      return sampleProfile(gasUsed, samples, endsAt);
+      return sampleProfile(gasUsed, sampling, endsAt);
     });
   }
 
@@ -251,11 +251,11 @@ export class TestProcess {
    * @throws as `batch`
    */
   profileItem(entry: string, input: Uint8Array, options: ProfileOptions = {}): Profile {
-    const samples = samplesOf(options);
+    const sampling = samplingOf(options);
     const run = (gas: number) => this.andBack(() => this.batch(entry, [input], gas)[0] as TestOutcome);
     return this.#bench.uncounted(() => {
       const { gasUsed } = run(this.#bench.gas);
-      return sampleProfile(gasUsed, samples, (gas) => run(gas).stack);
+      return sampleProfile(gasUsed, sampling, (gas) => run(gas).stack);
     });
   }
 

@@ -3,7 +3,7 @@
  * state that the ones before it have left.
  */
 
-import { joinProfiles, type Profile, type ProfileOptions, samplesOf } from "../debug.ts";
+import { joinProfiles, type Profile, type ProfileOptions, samplingOf } from "../debug.ts";
 import { UsageError } from "../errors.ts";
 import type { Block, BlockInput, Runtime } from "../index.ts";
 import { TestProcess } from "../testing.ts";
@@ -49,7 +49,7 @@ export async function profileInput(
   input: BlockInput,
   options: ProfileOptions = {},
 ): Promise<Profile> {
-  const samples = samplesOf(options);
+  const { samples, onSample } = samplingOf(options);
   const name = programAt(runtime, parent);
   if (name === null)
     throw new UsageError("NO_INTERFACE", "the block is not of an app: profile its guests in tests");
@@ -79,7 +79,7 @@ export async function profileInput(
     const bytes = inputs[transaction?.number ?? event.item] as Uint8Array;
     const share = Math.max(1, Math.ceil((samples * event.gasUsed) / Math.max(all, 1)));
     const title = `${transaction?.number ?? event.item} ${transaction?.call ?? "an unknown function"}`;
-    parts.push([title, tested.profileItem(TRANSACTION_ENTRY, bytes, { samples: share })]);
+    parts.push([title, tested.profileItem(TRANSACTION_ENTRY, bytes, { samples: share, onSample })]);
     if (event.fault === "none") tested.batch(TRANSACTION_ENTRY, [bytes]);
   }
   const rest = all - parts.reduce((sum, [, part]) => sum + part.gasUsed, 0);

@@ -7,7 +7,7 @@
  * program is changed for it, all gas is accounted for, and the same call gives the same profile.
  */
 
-import { checkNames, integer } from "../arguments.ts";
+import { badOption, checkNames, integer } from "../arguments.ts";
 import type { Frame } from "../kernel/trace.ts";
 import { grouped } from "../text.ts";
 
@@ -45,12 +45,19 @@ export interface ProfileRow {
 export interface ProfileOptions {
   /** How many runs it is made of at most: each stands for as much gas. Default 1000. */
   readonly samples?: number;
+  /** Called after each run. Default: nothing is called. */
+  readonly onSample?: () => void;
 }
 
+/** How a profile is made, checked. */
+export type Sampling = Required<ProfileOptions>;
+
 /** @throws UsageError BAD_OPTION */
-export function samplesOf(options: ProfileOptions): number {
-  checkNames(options, ["samples"]);
-  return integer(options, "samples", 1000, 1, 1_000_000);
+export function samplingOf(options: ProfileOptions): Sampling {
+  checkNames(options, ["samples", "onSample"]);
+  const { onSample = () => {} } = options;
+  if (typeof onSample !== "function") throw badOption("onSample", onSample, "a function");
+  return { samples: integer(options, "samples", 1000, 1, 1_000_000), onSample };
 }
 
 /** What is spent before the program runs, or behind it: on its input, changed pages, and the like. */
@@ -59,8 +66,8 @@ const OUTSIDE: ProfileFrame = { name: "(outside of the program)", file: "", line
 /** Where a run with so much gas ended; `stack` has the innermost function first. */
 export type EndsAt = (gas: number) => readonly Frame[];
 
-/** The profile of what uses `gasUsed`, by at most `samples` runs. */
-export function sampleProfile(gasUsed: number, samples: number, endsAt: EndsAt): Profile {
+/** The profile of what uses `gasUsed`. */
+export function sampleProfile(gasUsed: number, { samples, onSample }: Sampling, endsAt: EndsAt): Profile {
   const count = Math.min(samples, gasUsed);
   const found: ProfileSample[] = [];
   for (let i = 0; i < count; i++) {
@@ -69,6 +76,7 @@ export function sampleProfile(gasUsed: number, samples: number, endsAt: EndsAt):
       .map(frameOf)
       .reverse();
     found.push({ stack: stack.length === 0 ? [OUTSIDE] : stack, gas: to - from });
+    onSample();
   }
   return { gasUsed, samples: merged(found) };
 }

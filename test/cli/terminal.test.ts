@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { test } from "node:test";
 import { estimate } from "../../runtime/cli/terminal.ts";
 import { metadata } from "../crash/metadata.ts";
@@ -44,13 +45,19 @@ test("progress and colours are for terminals, and no colours with NO_COLOR", { s
     const script = new Script();
     script.get(9, { status: true });
     await runtime.produce(script.metadata());
+    const { id } = runtime.head;
     await runtime.close();
+    const file = join(path, "head.export");
     const replayed = onTerminal({}, "replay", path);
     assert.ok(replayed.includes("\r\x1b[Kblock 2, 2 of 4"), JSON.stringify(replayed));
     assert.match(replayed, /4 blocks made again/);
     const piped = stillpoint("replay", path);
     assert.deepEqual([piped.status, piped.stderr], [0, ""]);
     assert.ok(!piped.stdout.includes("\x1b"));
+
+    assert.ok(onTerminal({}, "inspect", path, "export", file).includes("bytes written"));
+    const copied = onTerminal({}, "store", join(path, "copy"), "import", file, "--id", id);
+    assert.ok(copied.includes("\r\x1b[Kbyte, "), JSON.stringify(copied));
 
     const red = "\x1b[31mget 9: E_NO_CHILD";
     assert.ok(onTerminal({}, "inspect", path, "trace").includes(red));

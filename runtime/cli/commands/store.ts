@@ -1,5 +1,6 @@
 /** stillpoint store: the commands that change a store, or make one. */
 
+import { statSync } from "node:fs";
 import { UsageError } from "../../errors.ts";
 import { type Block, Runtime } from "../../index.ts";
 import {
@@ -14,8 +15,8 @@ import {
 } from "../../store.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
-import { counted, EXIT_OK, grouped, print, toJson, withProgress } from "../terminal.ts";
-import { readChunks } from "./files.ts";
+import { counted, EXIT_OK, grouped, Progress, print, toJson, withProgress } from "../terminal.ts";
+import { readChunks, withFile } from "./files.ts";
 import { blockNamed, HEAP_BYTES, numberNamed } from "./naming.ts";
 
 /** A runtime on the store that runs no blocks but those of its log, and forgets none by itself. */
@@ -131,6 +132,8 @@ function printDropped(blocks: readonly LoggedBlock[]): void {
 export const read: Handler<Spec<"store import">> = async ({ args, options, json }) => {
   if (options.id === undefined)
     throw new UsageError("BAD_OPTION", "--id is missing: the id of the block that is wanted", {});
+  const progress = new Progress();
+  const size = withFile(args.FILE, "read", () => statSync(args.FILE)).size;
   const chunks = readChunks(args.FILE);
   const first = chunks.next();
   const importer = await openImport(args.DIR, options.id, { rehash: options.rehash });
@@ -138,11 +141,18 @@ export const read: Handler<Spec<"store import">> = async ({ args, options, json 
     importer.take(first.value ?? new Uint8Array());
     // The store has those that an interrupted import has taken already.
     let number = 1;
-    for (const chunk of chunks) if (number++ >= importer.next) importer.take(chunk);
+    let bytes = 0;
+    for (const chunk of chunks) {
+      progress.part("byte", bytes, size);
+      bytes += chunk.length;
+      if (number++ >= importer.next) importer.take(chunk);
+    }
+    progress.clear();
     const { height, id } = await withProgress("importing", () => importer.finish());
     print(json ? toJson({ height, id }) : `block ${grouped(height)} ${id}`);
     return EXIT_OK;
   } finally {
+    progress.clear();
     await importer.close();
   }
 };
