@@ -38,7 +38,7 @@ import { withName } from "./source-map/names.ts";
 export { AdmissionError };
 
 /** Consensus: every change of what the rewriter makes, or of a cost, is a new version. */
-export const REWRITER_VERSION = "11";
+export const REWRITER_VERSION = "12";
 
 /** Of the batch variant, which is no consensus rule: its results are those of the sequential variant. */
 export const BATCH_VERSION = "2";
