@@ -174,7 +174,7 @@ async function built(
       throw wrong(
         "memoryBase",
         options.memoryBase,
-        `at least ${memoryBase}, where state and mail end, or nothing`,
+        `at least ${memoryBase}, where state, inbox and outbox end, or nothing`,
       );
     const initialMemory = Math.ceil(memoryBase / WASM_PAGE_BYTES) + memoryPages + HEAP_PAGES;
     // Where static data begins follows from a constant of the program, so it is compiled once more.

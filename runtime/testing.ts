@@ -196,7 +196,7 @@ export class TestProcess {
     };
     if (stateBytes === 0) refuse("the program exports no constant STATE_BYTES");
     if (stateBytes + abi.MAIL_BYTES > memoryPages * WASM_PAGE_BYTES)
-      refuse("the memory has no room for mail");
+      refuse("the memory has no space for inbox and outbox");
     if (status !== abi.STATUS_FRESH && status !== abi.STATUS_RETURNED) refuse("the process is not at rest");
     const long = inputs.findIndex(({ length }) => length > BOX_BYTES);
     if (long >= 0) refuse(`input ${long} is longer than the inbox of ${BOX_BYTES} bytes`);

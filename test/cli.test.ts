@@ -182,7 +182,7 @@ test("the exchange agrees with its model, whatever the runner", () => {
   assert.deepEqual(runs[0], runs[1]);
 });
 
-test("an old Node is told what to do", () => {
+test("an old Node prints which version is needed and how to get it", () => {
   const script = readFileSync(join(ROOT, "scripts/check-node.cjs"), "utf8");
   const pretend = `Object.defineProperty(process.versions, "node", { value: "20.20.2" });\n${script}`;
   const { status, stderr } = spawnSync(process.execPath, ["-e", pretend], { encoding: "utf8" });

@@ -6,26 +6,26 @@ import type { Authentication } from "./authentication.ts";
 import type { Waiting } from "./pool.ts";
 import type { Signer } from "./signer.ts";
 
-/** Gas of a transaction that names none. */
+/** Gas of a transaction without a limit of its own. */
 export const TRANSACTION_GAS = 10_000_000;
-/** From one block to the next, where blocks have times without a clock, in milliseconds. */
+/** Time from one block to the next where no clock is used, in milliseconds. */
 export const BLOCK_MS = 1000;
 
 /**
- * Options of `App.open`: those of `Runtime.open` but for root and programs, and these. By default `gasLimit`
- * is 10^10, for contracts are your own and not a stranger's, and `heldGasQuota` is 0.
+ * Options of `App.open`: those of `Runtime.open` except root, programs and entry, and these. `gasLimit` is
+ * 10^10 by default, since contracts are your own and not a stranger's, and `heldGasQuota` is 0.
  */
 export interface AppOptions extends Omit<RuntimeOptions, "root" | "programs" | "entry"> {
   /**
-   * The file with the contracts, AssemblyScript: compiled under the layout beside it, `app.layout.json` for
-   * `app.ts`, or as a first build if there is none. Or `program`.
+   * The file with the contracts, AssemblyScript: compiled with the layout beside it, `app.layout.json` for
+   * `app.ts`, or as a first build if there is none. Alternative to `program`.
    */
   readonly contract?: string;
-  /** The program that `stillpoint build` made, instead of its source. Without both, that of the store. */
+  /** The program that `stillpoint build` made, instead of its source. Default: the program of the store. */
   readonly program?: Uint8Array;
   /**
-   * Arguments of the setups of contracts, by contract: what a new chain starts with. Not looked at where a
-   * store has the chain already.
+   * Arguments of the setups of contracts, by contract, for a new chain. Ignored if the store has the chain
+   * already.
    */
   readonly setup?: Readonly<Record<string, object>>;
   /**
@@ -33,11 +33,11 @@ export interface AppOptions extends Omit<RuntimeOptions, "root" | "programs" | "
    */
   readonly authenticate?: Authentication;
   /**
-   * Which of the waiting transactions go into the next block, and in which order. Those that it leaves out
-   * wait on. Default: all, as they were submitted.
+   * Selects and orders the waiting transactions for the next block. Those that it leaves out stay in the
+   * pool. Default: all, as they were submitted.
    */
   readonly order?: (waiting: readonly Waiting[]) => readonly Waiting[];
-  /** Gas of a transaction that does not say. Default 10,000,000. */
+  /** Gas of a transaction without a limit of its own. Default 10,000,000. */
   readonly gas?: number;
 }
 
@@ -45,22 +45,22 @@ export interface AppOptions extends Omit<RuntimeOptions, "root" | "programs" | "
 export interface SubmitOptions {
   /** The caller, where an App trusts callers. */
   readonly from?: AddressLike;
-  /** Who signs the transaction, where an App authenticates. */
+  /** The signer of the transaction, where an App authenticates. */
   readonly by?: Signer;
-  /** Gas that it may use. Default: the option `gas` of the app. */
+  /** Maximum gas. Default: the option `gas` of the app. */
   readonly gas?: number;
-  /** Of a signed transaction: any that its sender has not used. Default: the next. */
+  /** Nonce of a signed transaction: any that its sender has not used. Default: the next. */
   readonly nonce?: bigint;
-  /** Of a signed transaction: the last block that may have it. Default: 256 above the latest. */
+  /** Height of the last block that may have a signed transaction. Default: 256 above the latest. */
   readonly lastHeight?: number;
 }
 
-/** Where a call looks, and who it is. */
+/** The block and the sender of a query, and its limit. */
 export interface QueryOptions {
-  /** What `caller()` gives. Default: twenty zero bytes. */
+  /** The address that `caller()` returns. Default: twenty zero bytes. */
   readonly from?: AddressLike;
   /**
-   * The block that it looks at, of this chain by height, or any retained one or candidate. Default: the
+   * The block whose state it uses: of this chain by height, or any retained one or candidate. Default: the
    * latest.
    */
   readonly on?: number | Block;
@@ -70,19 +70,19 @@ export interface QueryOptions {
 
 /** Options of a block: those of `Runtime.produce` but for rules, and its time. */
 export interface BlockOptions extends Omit<ProduceOptions, "rules"> {
-  /** Milliseconds since 1970, not less than the block before says. Default: now. */
+  /** Milliseconds since 1970, not less than the time of the block before. Default: now. */
   readonly time?: number;
 }
 
 /** Options of `execute`. */
 export interface ProposeOptions extends BlockOptions {
-  /** What the block stands on: as in `Runtime.execute`. */
+  /** The parent of the block: as in `Runtime.execute`. */
   readonly on?: number | Block;
-  /** The message of a block that another replica made, to run that instead of what waits. */
+  /** The message of a block that another replica made, to run instead of the waiting transactions. */
   readonly message?: Uint8Array;
   /** Whether that may be the message of an upgrade. Default false. */
   readonly allowUpgrade?: boolean;
-  /** What to upgrade to, in a block without transactions. */
+  /** The upgrade, in a block without transactions. */
   readonly upgrade?: Upgrade;
 }
 
@@ -95,33 +95,33 @@ export interface ApplyOptions extends Omit<ProduceOptions, "rules"> {
 /** What an app is upgraded to: a program, other rules, or both. */
 export interface Upgrade {
   /**
-   * The file with the contracts. It is compiled under the lock file beside it, which is written, as
-   * `stillpoint build` does; where there is none, the state stays where the app has it. Or `program`.
+   * The file with the contracts. It is compiled with the lock file beside it, which is updated as by
+   * `stillpoint build`; if there is none, the state stays where the app has it. Alternative to `program`.
    */
   readonly contract?: string;
-  /** The program that `stillpoint build` made, under the lock file of the one that the app has. */
+  /** The program that `stillpoint build` made with the lock file of the app's current program. */
   readonly program?: Uint8Array;
-  /** Gas that migrations may use. Default: all of the block's. */
+  /** Maximum gas of migrations. Default: the block's. */
   readonly gas?: number;
-  /** Changes of rules besides: gasLimit, quotas, prices. */
+  /** Other changes of rules: gasLimit, quotas, prices. */
   readonly rules?: Omit<RulesChange, "programs" | "replace">;
 }
 
 /** A block of an app. */
 export interface Produced {
   readonly block: Block;
-  /** What became of its transactions, in their order; those that did not run are left out. */
+  /** Outcomes of its transactions, in their order; those that did not run are left out. */
   readonly outcomes: readonly Outcome[];
-  /** What another replica makes the same block of, with `apply`. */
+  /** The message from which another replica makes the same block, with `apply`. */
   readonly message: Uint8Array;
 }
 
-/** A block that `execute` has made: it is not of the chain until it is committed. */
+/** A block that `execute` has made: it is not part of the chain until it is committed. */
 export interface Proposal extends Produced {
   readonly block: Candidate;
 }
 
-/** Where `reorg` goes, and what it makes there: proposals, and messages of blocks. */
+/** The block to which `reorg` reverts, and the blocks that follow: proposals, and messages of blocks. */
 export interface AppReorgOptions {
   readonly to: number | Block;
   readonly blocks: readonly (Proposal | Uint8Array)[];
@@ -131,9 +131,9 @@ export interface AppReorgOptions {
 
 /** What `reorg` changed. */
 export interface AppReorg {
-  /** Blocks of the chain that are not on it any more, newest first. */
+  /** Blocks that are no longer part of the chain, newest first. */
   readonly removed: readonly Block[];
-  /** Blocks that came instead, oldest first. */
+  /** Blocks that replace them, oldest first. */
   readonly added: readonly Produced[];
 }
 
@@ -150,14 +150,14 @@ export type AppEvent =
       readonly fields: Readonly<Record<string, unknown>>;
     }
   | {
-      /** The chain ends with this block now: events of blocks above it are of no chain. */
+      /** This block is the latest of the chain again: events of blocks above it no longer hold. */
       readonly kind: "revert";
       readonly height: number;
       /** Its id. */
       readonly block: string;
     }
   | {
-      /** Nobody took so many things that happened in time, blocks among them perhaps; the next is newer. */
+      /** This many events, which may include blocks, were dropped since they were not read in time. */
       readonly kind: "lost";
       readonly count: number;
     };

@@ -1,9 +1,9 @@
 /**
- * Events: what happens to a runtime, for those who watch it: logs, metrics, followers in the same process.
+ * Events of a runtime, for logs, metrics and followers in the same process.
  *
  * Each event is a plain object with the same three fields, `kind`, `height` and `block`, and those of its
- * kind. Events come in the order in which `runtime.head` and `runtime.retained()` change. Nobody waits for a
- * reader: a stream keeps the newest events, and says how many it has left out.
+ * kind. Events come in the order in which `runtime.head` and `runtime.retained()` change. The runtime does
+ * not wait for readers: a stream keeps the newest events, and reports how many it has dropped.
  */
 
 import type { BatchReport } from "../batch/evidence.ts";
@@ -11,7 +11,7 @@ import type { Facts } from "../errors.ts";
 import type { Block } from "./block.ts";
 import type { BlockName } from "./history.ts";
 
-/** Why a candidate ended: by `release`, with its parent, because nobody held it any more, or by `close`. */
+/** Why a candidate ended: by `release`, with its parent, because its handle was collected, or by `close`. */
 export type ReleaseReason = "released" | "parent" | "dropped" | "closed";
 
 /** Fields of each kind of event, besides `kind`, `height` and `block`. */
@@ -20,9 +20,9 @@ export interface EventFields {
   readonly execute: { readonly made: Block };
   /** A block became the head, by `produce`, `commit` or `reorg`. */
   readonly commit: { readonly made: Block };
-  /** A block has run, by `produce`, `execute` or `reorg`; how long that took. What comes of it follows. */
+  /** A block has run, by `produce`, `execute` or `reorg`, in this time. "commit" or "execute" follows. */
   readonly run: { readonly milliseconds: number };
-  /** All up to this head is on the disk; how long it took to write what came last. */
+  /** All blocks up to this head are on the disk; the time that the last write took. */
   readonly write: { readonly milliseconds: number };
   /** A retained block became the head, by `revert` or `reorg`. */
   readonly revert: Facts;
@@ -34,17 +34,17 @@ export interface EventFields {
   readonly prune: { readonly blocks: number; readonly objects: number; readonly bytes: number };
   /** What a sweep of the store in the background has freed. */
   readonly sweep: { readonly objects: number; readonly bytes: number };
-  /** The states up to this head are in the store; how long that took. Option "durability": "logged". */
+  /** The states up to this head are in the store, written in this time. Option "durability": "logged". */
   readonly checkpoint: { readonly milliseconds: number };
-  /** The state of a block, which was not there any more, was made again: how many blocks were run for it. */
+  /** A missing state of a block was recomputed, by running this number of blocks. */
   readonly recompute: { readonly blocks: number; readonly milliseconds: number };
-  /** The log, or a checkpoint, could not be written. Nothing is lost by it, and it is tried again. */
+  /** The log, or a checkpoint, could not be written. Nothing is lost, and it is tried again. */
   readonly checkpointFailed: { readonly code: string; readonly text: string };
-  /** The recording could not be written, and has ended (option "record"). Nothing else is lost by it. */
+  /** The recording could not be written, and has stopped (option "record"). Nothing else is lost. */
   readonly recordingStopped: { readonly code: string; readonly text: string };
-  /** The heap was collected, for all runtimes that share it; what is in use now. */
+  /** The heap was collected, for all runtimes that share it; the bytes in use now. */
   readonly collect: { readonly heapUsedBytes: number; readonly milliseconds: number };
-  /** A worker thread died and is replaced; how many did since the runtime was opened. */
+  /** A worker thread died and is replaced; the number of deaths since the runtime was opened. */
   readonly death: { readonly workersDied: number };
   /** A batch of the block has ended; reported when the block has. */
   readonly batch: { readonly report: BatchReport };
@@ -58,7 +58,7 @@ export interface EventFields {
     /** From the call to the answer. */
     readonly milliseconds: number;
   };
-  /** The stream has left out so many events that nobody took in time; the next is newer. */
+  /** The stream has dropped this number of events, which were not read in time. */
   readonly lost: { readonly count: number };
 }
 

@@ -19,17 +19,17 @@ export const HEAP_BYTES_LIMIT = 2 ** 37;
  */
 export interface RuntimeOptions {
   /**
-   * Wasm bytes of the root program (consensus). A store that holds blocks has all that is consensus: left
-   * out, it is taken from there.
+   * Wasm bytes of the root program (consensus). A store that has blocks has all options marked consensus,
+   * which are read from there if they are omitted.
    */
   readonly root?: Uint8Array;
-  /** Wasm bytes of all programs that processes may be made of, by their hash (consensus). */
+  /** Wasm bytes of the programs that processes can be made of; they are named by their hash (consensus). */
   readonly programs?: readonly Uint8Array[];
   /**
-   * Begins a new chain with the state and the rules of a block of another one, instead of a root: its genesis
-   * names that block, and its own block 0 has that state. What is to differ comes with a block (`rules` of
-   * `produce`). Nobody may write to that store meanwhile; with a store of its own the new chain needs it no
-   * more once it is open.
+   * Starts a new chain from the state and the rules of a block of another one, instead of a root: its genesis
+   * names that block, and its own block 0 has that state. To change the rules, pass `rules` to `produce`.
+   * No process may write to that store meanwhile; if the new chain has a store of its own, the other one is
+   * not needed once it is open.
    */
   readonly from?: FromOptions;
   /** The root's entry (consensus). Default "main". */
@@ -45,55 +45,55 @@ export interface RuntimeOptions {
    */
   readonly memoryQuotaPages?: number;
   /**
-   * Gas that processes may still have which are left running when a block ends, in all (consensus). So gas
-   * cannot be saved up: one block does no more than `gasLimit` and this allow. Default: `gasLimit`.
+   * Maximum gas, in all, of processes that are left running when a block ends (consensus). So gas cannot be
+   * saved up: one block uses at most `gasLimit` and this. Default: `gasLimit`.
    */
   readonly heldGasQuota?: number;
   /** Number of processes below the root (consensus). Default 131,072. */
   readonly processQuota?: number;
-  /** Worker threads. Default: the cores at hand, at most 8. Never changes a result. */
+  /** Number of worker threads. Default: the available cores, at most 8. Never changes a result. */
   readonly workers?: number;
   /**
-   * Threads besides, which serve `call` and nothing else; the first call starts them. 0: there are no views.
+   * Number of additional threads for `call` only; the first call starts them. 0: there are no views.
    * Default 1.
    */
   readonly views?: number;
-  /** How many calls may be in flight, those of forks included; more are rejected. Default 1024. */
+  /** Maximum number of calls in flight, with those of forks; further ones are rejected. Default 1024. */
   readonly viewsLimit?: number;
   /**
-   * Capacity of the heap that holds all retained states; committed as it is touched. It must hold the worst
-   * block that gasLimit, heldGasQuota and memoryQuotaPages allow, else `open` says the arithmetic. Default
-   * 8 GiB; on Bun 4 GiB less 1 MiB, which is all that it has.
+   * Capacity of the heap that holds all retained states; memory is taken as it is used. It must hold the
+   * worst block that gasLimit, heldGasQuota and memoryQuotaPages allow; `open` refuses less and prints the
+   * sum. Default 8 GiB; on Bun its maximum, 4 GiB less 1 MiB.
    */
   readonly heapBytes?: number;
   /**
-   * Memory of the host that guests may cause outside of the heap: instances, stacks, code. It must allow what
-   * memoryQuotaPages, gasLimit and the number of threads can come to, else `open` says the arithmetic; what
-   * it allows beyond that, threads keep instances in. Default: no limit, since what the default rules can
-   * come to is more than most machines have; threads keep instances in a quarter of the machine's memory, and
-   * at most in 1 GiB for each pool.
+   * Limit of the host's memory that guests can use outside of the heap: instances, stacks, code. It must hold
+   * the maximum that follows from memoryQuotaPages, gasLimit and the number of threads; `open` refuses less
+   * and prints the sum. Threads keep instances in the rest. Default: no limit, since the maximum for the
+   * default rules is more than most machines have; threads then keep instances in a quarter of the machine's
+   * memory, and at most in 1 GiB for each pool.
    */
   readonly hostBytes?: number;
-  /** How many blocks can be reverted to, those of the current chain before others. Default 256. */
+  /** Number of retained blocks, which `revert` can go to; those of side branches go first. Default 256. */
   readonly retainBlocks?: number;
   /**
-   * How many blocks are kept even if the heap is full, the head among them; pinned ones apart. Others are
-   * forgotten then, as if "retainBlocks" were less, before a block fails. Default 1.
+   * Number of blocks that are retained even if the heap is full, with the head and without pinned ones.
+   * Others are forgotten then, as if "retainBlocks" were less, before a block fails. Default 1.
    */
   readonly retainBlocksMin?: number;
   /**
    * Maximum number of blocks of the chain that are kept without their states once they are forgotten:
-   * `archived` reads them. They cost no operation anything, and the disk, or memory, what their data and
-   * metadata take. A fork into a store, or out of one, begins without. Default 0.
+   * `archived` reads them. They slow no operation down, and take the space of their data and metadata.
+   * A fork into a store, or out of one, starts without them. Default 0.
    */
   readonly archiveBlocks?: number;
   /**
    * Called with the blocks that were forgotten because the heap was full. If it throws, so does the block.
    */
   readonly onForget?: (blocks: readonly Block[]) => void;
-  /** How many candidates there can be at once, those in progress among them. Default 64. */
+  /** Maximum number of candidates at once, with those in progress. Default 64. */
   readonly candidatesLimit?: number;
-  /** How many calls may wait for those before; further ones are rejected. Default 4,096. */
+  /** Maximum number of calls that wait for earlier ones; further ones are rejected. Default 4,096. */
   readonly queueLimit?: number;
   /** Directory where instrumented programs are kept between runs. Default: none. */
   readonly programCache?: string;
@@ -104,7 +104,7 @@ export interface RuntimeOptions {
   readonly runner?: "parallel" | "sequential";
   /**
    * Called with a report of each batch, when its block has run and before the block's promise resolves. If it
-   * throws, the promise is rejected with that, and the block is not made.
+   * throws, the promise is rejected with that error, and the block is not made.
    */
   readonly onBatch?: (report: BatchReport) => void;
   /** Whether reports have the items from which each item has read, for hints. Default false. */
@@ -115,9 +115,9 @@ export interface RuntimeOptions {
    */
   readonly store?: string | StoreOptions;
   /**
-   * "checkpoint": gives up the blocks of a store that its log of inputs has and it has not, and continues
-   * from its last checkpoint. For a log that is damaged, or that this build cannot run again
-   * (STORE_DIVERGED). Default: "log", those blocks are run again.
+   * "checkpoint": drops the blocks that only the store's log of inputs has, and continues from its last
+   * checkpoint. For a log that is damaged, or that this build cannot run again (STORE_DIVERGED). Default:
+   * "log", those blocks are run again.
    */
   readonly recover?: "log" | "checkpoint";
   /**
@@ -132,7 +132,7 @@ export interface RuntimeOptions {
 
 /** How blocks are recorded. */
 export interface RecordOptions {
-  /** What recordings may take, on the disk or in memory; the oldest make room. Default 64 MiB. */
+  /** Maximum size of recordings, on the disk or in memory; the oldest are deleted. Default 64 MiB. */
   readonly limitBytes?: number;
 }
 
@@ -146,19 +146,19 @@ export interface DebugOptions {
   readonly steps?: string;
   /** Whether reports of batches have the time of the threads by phase. Default false. */
   readonly timing?: boolean;
-  /** How many records `timeline` holds, 80 bytes each; later ones are left out. Default 0: none. */
+  /** Number of records that `timeline` holds, 80 bytes each; later ones are left out. Default 0: none. */
   readonly timelineRecords?: number;
 }
 
-/** Where a new chain begins. */
+/** The block from which a new chain starts. */
 export interface FromOptions {
-  /** The directory of the other chain's store. What its log alone has is not found: open it once. */
+  /** The directory of the other chain's store. Blocks that only its log has are not found: open it once. */
   readonly store: string;
-  /** Which of its blocks: of the chain by height, or any by its id. Default: the head. */
+  /** The block: of the chain by height, or any by its id. Default: the head. */
   readonly block?: number | string;
 }
 
-/** What of a block is on the disk when it is acknowledged: with its state, or what it is made from. */
+/** What is on the disk when a block is acknowledged: its state ("block"), or its input ("logged"). */
 export type Durability = "block" | "logged";
 
 /** Where and how blocks are kept. */
@@ -166,28 +166,27 @@ export interface StoreOptions {
   /** A directory; made if it is not there. One runtime writes to it at a time. */
   readonly path: string;
   /**
-   * "logged", the default: what a block is made from is on the disk when `produce` resolves; its state
-   * follows in the background, and after a crash the blocks since then are run again. "block": its state is
-   * there as well. "logged" loses as little, costs a small part, and trusts that the same inputs give the
-   * same blocks again, which is checked; not all states are stored, and others are made again when they are
-   * asked for.
+   * "logged", the default: the input of a block is on the disk when `produce` resolves; its state is written
+   * in the background, and after a crash the blocks since the last state are run again. "block": the state is
+   * on the disk as well. "logged" loses as little and is much faster. It trusts that the same inputs give the
+   * same blocks again, which is checked. It does not store all states; others are recomputed when they are
+   * needed.
    */
   readonly durability?: Durability;
   /**
-   * Of "logged": about how long a block waits until its state is written as well. After a crash opening takes
-   * the time of running the blocks of at most twice as long, and of one more; blocks are held back for that
-   * where writing takes long. Where it takes still longer, they are stopped at three times as long. Default
-   * 1000.
+   * Of "logged": about how long it takes until a block's state is written as well, in milliseconds. Opening
+   * after a crash runs the blocks of at most twice that time, and one more. Blocks are slowed down to keep
+   * that bound where writing takes long, and stopped at three times that time. Default 1000.
    */
   readonly checkpointMs?: number;
   /**
-   * Of "logged": bytes of the log, which are taken from the disk when the store is made. A change that takes
-   * more than a quarter is written with its states at once. Default 16 MiB, or a quarter of `limitBytes`.
+   * Of "logged": size of the log in bytes, allocated when the store is made. A change that takes more than a
+   * quarter is written with its states at once. Default 16 MiB, or a quarter of `limitBytes`.
    */
   readonly logBytes?: number;
   /**
-   * The objects in the store, those included that a sweep will free, and the log of "logged" (`logBytes`) may
-   * take so many bytes together. Default: no limit.
+   * Maximum bytes of the objects in the store, with those that a sweep will free, and of the log of "logged"
+   * (`logBytes`) together. Default: no limit.
    */
   readonly limitBytes?: number;
   /** A module whose function `step` is called between the steps of a transaction: for tests of crashes. */

@@ -103,11 +103,11 @@ export function programHash(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * The lowest address of static data that lies in a program's state or in the usual mail behind it; null:
- * there is none. Such a program is admitted, for state may begin with data; but an item's input is written
- * over what lies in the mail, and `compileGuest` lets no data begin there.
+ * The lowest address of static data that lies in a program's state, or in the usual inbox and outbox behind
+ * it; null: there is none. Such a program is admitted, for state may begin with data; but an item's input is
+ * written over the inbox and outbox, and `compileGuest` lets no data begin there.
  */
-export function dataBelowMail({ stateBytes, data }: Pick<Program, "stateBytes" | "data">): number | null {
+export function dataBelowBoxes({ stateBytes, data }: Pick<Program, "stateBytes" | "data">): number | null {
   if (stateBytes === 0) return null;
   const offsets = data.filter(({ bytes }) => bytes.length > 0).map(({ offset }) => offset);
   const lowest = Math.min(...offsets);

@@ -198,7 +198,7 @@ test("a connection's requests run one after another, and connections beside each
   });
 });
 
-test("so many CheckTx run at once as the option says; answers keep their order, others wait", async () => {
+test("CheckTx overlaps up to the option's number; answers keep their order, others wait", async () => {
   const { open, log, application, check } = gated();
   await serving(
     application,
@@ -253,7 +253,7 @@ test("a client that does not read is held, and others are served", async () => {
   });
 });
 
-test("what is buffered for all is bounded: a connection that sends more is closed", async () => {
+test("bytes in all buffers are bounded: a connection that sends more is closed", async () => {
   const { open, log, application, check } = gated();
   await serving(
     application,
@@ -303,7 +303,7 @@ test("a client that has sent all is answered to the end", () =>
     await until(() => server.connections === 0);
   }));
 
-test("a client that goes: its request is told by the signal, and nothing else happens", async () => {
+test("when a client disconnects the signal of its request is aborted, and nothing else happens", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   let begun = false;
   const query = (_: unknown, { signal }: { signal: AbortSignal }) => {
@@ -358,7 +358,7 @@ test("close does not wait for ever", async () => {
 
 // ---- addresses --------------------------------------------------------------------------------------------
 
-test("a unix socket is its owner's alone, and one that was left behind is in nobody's way", async () => {
+test("a unix socket is readable by its owner only, and a stale one is replaced", async () => {
   const folder = mkdtempSync(join(tmpdir(), "stillpoint-abci-"));
   const address = `unix://${join(folder, "app.sock")}`;
   const path = join(folder, "app.sock");

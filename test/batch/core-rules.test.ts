@@ -224,7 +224,7 @@ test("an item that has nothing to wait for is not held", () => {
   assert.equal(one.final(), 1);
 });
 
-test("who meets an estimate of an item that is held waits for it", () => {
+test("an item that reads an estimate of a held item waits for it", () => {
   const subject = new CoreSubject().begin(settings(3, 2));
   const { words } = subject.memory;
   const [one, two] = subject.workers.map((worker) => worker.core);

@@ -139,7 +139,7 @@ for (const items of [80, 268, 1414, 10_000]) {
     assert.ok(good > 1.4, `${good}`);
   });
 
-  test(`batches of ${items} items: what pays later is found out`, () => {
+  test(`batches of ${items} items: the faster choice is found when costs change`, () => {
     const batches = Math.ceil(100_000 / items);
     const entry = new Entry().run(batches, items, steady(LOOP_NS, 60_000));
     const before = entry.parallel;
@@ -302,7 +302,7 @@ test("cheap items and few items stay in the loop", () => {
   assert.ok(parallel < 0.2 * 200_000, `${parallel}`);
 });
 
-test("items that have become cheap, or dear, are seen to be so", () => {
+test("a change in the cost of items is noticed", () => {
   const entry = new Entry().run(5, 10_000, steady(100_000, 55_000));
   for (let i = 0; i < 3; i++) {
     entry.run(3, 10_000, steady(1_000, 3_000));

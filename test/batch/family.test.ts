@@ -206,7 +206,7 @@ function ordinary(process: Process, script: Script): Process {
   return loadProcess(heap, after.ref);
 }
 
-test("an item that faults leaves nothing of what it did to children, nor of quotas", () => {
+test("an item that faults leaves no changes of children, nor of quotas", () => {
   const started = run(fresh(), (s) => {
     make(s, 1);
     start(s, 1, (child) => void child.store(64, 5n));
@@ -446,7 +446,7 @@ test("whole pages go in and out of children, and are taken back with a fault", (
   );
 });
 
-test("the tables of children say what is there", () => {
+test("the tables of children have exactly the children that exist", () => {
   const { process } = run(fresh(), (s) => {
     for (let child = 0; child < 5; child++) make(s, child * 100);
     s.put(200, { drop: true });

@@ -120,7 +120,7 @@ for (const children of [false, true]) {
   });
 }
 
-test("an item that is much longer than the others runs with what it needs", async () => {
+test("an item that is much longer than the others runs with the gas it needs", async () => {
   const isLong = (i: number): boolean => i % 100 === 50;
   const long = [...Array.from({ length: 40 }, () => op.work(60_000)), op.add(line(5), 1)];
   const items = Array.from({ length: 200 }, (_, i) =>

@@ -120,7 +120,7 @@ test("items leave the state as told, and their changed pages are counted", (t) =
   assert.ok(full > 20, `${full}`);
 });
 
-test("what is only read is not logged", () => {
+test("lines that are only read are not logged", () => {
   const subject = new Subject(0);
   subject.log.touch(0, BOUND, 0);
   assert.equal(subject.end(true), 0);

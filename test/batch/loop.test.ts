@@ -119,7 +119,7 @@ const anyItem = fc.record({
   ),
 });
 
-test("random items leave what they mean", (t) => {
+test("random items leave the results of their definition", (t) => {
   let faulted = 0;
   let returned = 0;
   fc.assert(

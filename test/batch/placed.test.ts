@@ -17,7 +17,7 @@ function chain(count: number): BatchInput {
   return batch(items, count * 500_000);
 }
 
-test("batches of candidates that run side by side are told apart", async () => {
+test("reports of candidates that run side by side name their own block", async () => {
   const reports: BatchReport[] = [];
   const onBatch = (report: BatchReport): void => void reports.push(report);
   const options = { ...OPTIONS, workers: 3, debug: { force: true }, dependencies: true, onBatch };
@@ -76,7 +76,7 @@ test("a batch of a block that came to nothing has no id; what onBatch throws is 
   await runtime.close();
 });
 
-test("nobody is told of batches who does not ask, and somebody who begins to is", async () => {
+test("reports of batches are made only for listeners, also for those that begin later", async () => {
   const runtime = await openBatches(SCRIPT, { ...OPTIONS, workers: 2, debug: { force: true } });
   const metadata = batchMetadata(chain(40));
   assert.deepEqual((await runtime.execute(metadata)).hints, []);

@@ -64,7 +64,7 @@ test("4: one counter, 80 increments, 8 workers, round after round: 80 each", asy
   }
 });
 
-test("5: each reads what the one before wrote, and tells", async () => {
+test("5: each item reads what the one before wrote, and outputs it", async () => {
   const each = (i: number) => [op.copyAdd(line(i), line(i + 1), 1), op.outputAt(line(i + 1))];
   const outcome = await once(many(600, each));
   assert.deepEqual(

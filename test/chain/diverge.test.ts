@@ -71,7 +71,7 @@ test("a byte that reaches a child is found in the child", async () => {
   }
 });
 
-test("what is no longer retained may have differed earlier", async () => {
+test("blocks that are no longer retained may have differed earlier", async () => {
   const block = (value: number) => {
     const script = new Script();
     script.store(SCRATCH, BigInt(value));

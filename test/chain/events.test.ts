@@ -11,7 +11,7 @@ import { FailingStore, writing } from "../store/failing.ts";
 
 const OPTIONS = { workers: 1, runner: "sequential" } as const;
 
-test("what happens is told once, in order, with the block it happens to", async () => {
+test("each event is emitted once, in order, with its block", async () => {
   await withDirectory(async (path) => {
     const store = new FailingStore(path);
     const runtime = await open([], { ...OPTIONS, store: store.options });
@@ -62,7 +62,7 @@ test("what happens is told once, in order, with the block it happens to", async 
   });
 });
 
-test("a reader that is late is told how much it has missed, and the newest events", async () => {
+test("a late reader gets the number of events it has missed, and the newest ones", async () => {
   const stream = new EventStream(() => {});
   const event = (count: number): RuntimeEvent => ({ kind: "lost", height: count, block: null, count });
   for (let i = 0; i < 25_000; i++) stream.push(event(i));
@@ -75,7 +75,7 @@ test("a reader that is late is told how much it has missed, and the newest event
   assert.ok(first.count >= 15_000 && first.count <= 20_000);
 });
 
-test("a view is told with the block that it looked at, however it ends", async () => {
+test("each view has an event with its block, however it ends", async () => {
   const runtime = await open([], OPTIONS);
   const stream = runtime.events();
   const candidate = await runtime.execute(writing(1));

@@ -65,7 +65,7 @@ test("an idle runtime does not keep the process alive, and work in progress does
   }
 });
 
-test("what is durable is there when the process has ended by itself", async () => {
+test("acknowledged blocks are on the disk when the process ends by itself", async () => {
   await withDirectory(async (path) => {
     const { status, output } = ends(
       `const runtime = await open([], { workers: 1, store: { path, durability: "logged" } });
@@ -82,7 +82,7 @@ test("what is durable is there when the process has ended by itself", async () =
   });
 });
 
-test("closing with cancel gives up what is in progress and what waits, and keeps what is there", async () => {
+test("closing with cancel rejects calls in progress and waiting ones, and keeps all blocks", async () => {
   await withDirectory(async (path) => {
     const runtime = await open([], { workers: 2, gasLimit: ENDLESS_GAS, store: path });
     await runtime.produce(storing(1));

@@ -154,7 +154,7 @@ test("no root and no gas depends on whether it is recorded, nor on how many thre
   assert.deepEqual(all, [all[0], all[0], all[0]]);
 });
 
-test("a block that failed is there, with what it can be traced from", async () => {
+test("a block that failed is recorded with the input from which it can be traced", async () => {
   await withRuntime([], { record: true }, async (runtime) => {
     const script = new Script();
     script.abort();

@@ -238,7 +238,7 @@ test("a root that returns or calls RET ends its chain with a last block", async 
   });
 });
 
-test("closing waits for what is in progress, can be done twice, and refuses what comes after", async () => {
+test("closing waits for calls in progress, can be repeated, and refuses later calls", async () => {
   const runtime = await open();
   const blocks = [runtime.produce(storing(1)), runtime.produce(storing(2))];
   const closing = [runtime.close(), runtime.close()];
@@ -273,7 +273,7 @@ test("forks go their own ways, and each can be closed first", async () => {
   await grandfork.close();
 });
 
-test("inspecting and reading what is not there", async () => {
+test("inspecting and reading processes and ranges that do not exist", async () => {
   await withRuntime([trivial], {}, async (runtime) => {
     await play(runtime, (s) => s.put(1, { program: TRIVIAL }));
     assert.equal(runtime.inspect([1])?.status, "fresh");
@@ -387,7 +387,7 @@ describe("a small heap", () => {
     });
   });
 
-  test("that is full lets so many blocks stay as the option says", async () => {
+  test("that is full keeps as many blocks as the option says", async () => {
     const options = {
       memoryQuotaPages: quota(512),
       retainBlocks: 1000,

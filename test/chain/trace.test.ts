@@ -81,7 +81,7 @@ test("a block whose parent is not retained has no trace", async () => {
   });
 });
 
-test("a block that is only tried, on whatever block, shows what it would be", async () => {
+test("tracing an input on any block shows the block it would make", async () => {
   await withRuntime([], { workers: 1 }, async (runtime) => {
     const store = (value: bigint): Uint8Array => {
       const script = new Script();
@@ -108,7 +108,7 @@ test("a block that is only tried, on whatever block, shows what it would be", as
   });
 });
 
-test("stacks of a trace name so many functions in all; the faults after them are told without", () => {
+test("stacks of a trace have a maximum number of functions in all; later faults have none", () => {
   const tracer = new BlockTracer();
   const deep = Array.from({ length: 64 }, (_, i) => `    at wasm-function[${i}]:0x1f`).join("\n");
   const faults = TRACE_FRAMES_LIMIT / 64 + 10;

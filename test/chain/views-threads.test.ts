@@ -129,7 +129,7 @@ test("a cancelled view ends its thread, those that wait and the blocks are not h
   });
 });
 
-test("so many can be in flight as the option says", async () => {
+test("the option limits the number in flight", async () => {
   await withRuntime([], { workers: 1, viewsLimit: 2 }, async (runtime) => {
     const views = [0, 1, 2, 3].map(() => runtime.call([], "run", LOOK));
     const ended = await Promise.allSettled(views);

@@ -92,7 +92,7 @@ test("replay makes the blocks again, by any runner", () => {
   );
 });
 
-test("run makes blocks of a file, and holds them to what they expect", () => {
+test("run makes blocks of a file, and compares them with what they expect", () => {
   const pay = (amount: number, more: object = {}) => ({
     call: "Bank.pay",
     args: { to: "$1", amount },

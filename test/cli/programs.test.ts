@@ -121,7 +121,7 @@ test("admit warns of static data where the state is, or an item's input", async 
   writeFileSync(file, source);
   const module = join(directory, "low.wasm");
   for (const [memoryBase, warning] of [
-    [1024, /static data begins at 1024, in the state of 65536 bytes or the mail/],
+    [1024, /static data begins at 1024, in the state of 65536 bytes or the inbox/],
     [0x18000, /static data begins at 98304, /],
     [0x20000, /^null$/],
   ] as const) {
@@ -169,7 +169,7 @@ test("build --watch builds at each change until it is interrupted", async () => 
   assert.equal(code, 0);
 });
 
-test("on a terminal what takes longer says so; in a pipe nothing does", (t) => {
+test("on a terminal long work shows progress; in a pipe nothing does", (t) => {
   const script = spawnSync("script", ["--version"]);
   if (script.error !== undefined) return t.diagnostic("there is no program script here");
   const slow = join(directory, "slow.ts");

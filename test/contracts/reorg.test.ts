@@ -89,7 +89,7 @@ test("a reorg with a block that is none changes nothing", async () => {
   assert.deepEqual([app.head.id, owner()], [id, alice]);
 });
 
-test("whoever follows events hears of what is taken back", async () => {
+test("followers of events get the reverts", async () => {
   const seen: AppEvent[] = [];
   const events = app.events();
   const hearing = (async () => {

@@ -15,7 +15,7 @@ for (const durability of ["block", "logged"] as const) {
   });
 }
 
-test("a runtime that acknowledges what is not on the disk is found out", async (t) => {
+test("a runtime that acknowledges before the disk has the block is detected", async (t) => {
   const found = (text: string): void => t.diagnostic(text);
   let lost = 0;
   for (let attempt = 0; lost === 0; attempt++) {

@@ -10,7 +10,7 @@ import { blocksOf, pageOf, writeBlock } from "./pages.ts";
 
 const steps = pageOf("docs/tutorial.md").split(/^## /m).slice(1);
 
-test("the tutorial does what it says", (t) => {
+test("the tutorial prints what it says", (t) => {
   const directory = directoryWithPackage("tutorial");
   t.after(() => rmSync(directory, { recursive: true }));
   let cwd = directory;

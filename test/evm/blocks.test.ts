@@ -74,7 +74,7 @@ function rootsOf({ blocks, codes }: Blocks, options: Options): Promise<string[]>
 
 const own = load(OWN);
 
-test("the repository's blocks agree with their headers, whoever runs them", async () => {
+test("the repository's blocks agree with their headers, with any runner", async () => {
   assert.equal(own.blocks.length, OWN_BLOCKS);
   const roots: string[][] = [];
   for (const way of WAYS.slice(0, sized(2, 3))) roots.push(await rootsOf(own, way));

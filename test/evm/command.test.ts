@@ -105,7 +105,7 @@ const invalid: readonly (readonly [what: string, change: (block: Json) => void, 
   ],
 ];
 
-test("an invalid transaction makes its block invalid: the reason is told, nothing is committed", async () => {
+test("an invalid transaction makes its block invalid, with the reason; nothing is committed", async () => {
   const codes = readCodes(directory);
   const { runtime, programs } = await evmRuntime({ workers: 1 });
   try {

@@ -173,7 +173,7 @@ test("a body must be JSON by its type, and short, whether it says so or not", as
   );
 });
 
-test("only so many requests are open; who leaves makes room, and closing answers the others", async () => {
+test("open requests are bounded; one that ends makes room, and closing answers the others", async () => {
   const listener = await Listener.open(ROUTES, { openRequests: 2 });
   const wait = (signal: AbortSignal | null = null) => fetch(`${listener.url}/wait`, { signal });
   const gone = new AbortController();
@@ -208,7 +208,7 @@ test("slow clients are cut off: in the headers, in the body", async () => {
   );
 });
 
-test("what is not HTTP is refused and harms nobody", async () => {
+test("input that is not HTTP is refused and affects no other request", async () => {
   await listening(async (listener) => {
     for (const text of [
       "\0\0\0\0\r\n\r\n",

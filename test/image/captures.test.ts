@@ -28,7 +28,7 @@ function capture(heap: Heap, number: number): number {
 
 const isHashed = ({ words }: Heap, page: number): boolean => words[page * UNIT_WORDS + HEADER_HASHED] === 1;
 
-test("who helps hashes what was captured before and after it was asked, each page as it is", () => {
+test("a helping thread hashes pages captured before and after it was asked, with their bytes", () => {
   const { heap, other } = twoThreads({ ask: () => hashCaptured(other) });
   const pages: number[] = [];
   capturing(heap, () => {

@@ -43,7 +43,7 @@ test("the next block is for the thread that ran the last one", () => {
   assert.equal(b.claimAny(), next);
 });
 
-test("a thread that does something else leaves blocks to all, and says so", () => {
+test("a thread that begins another job gives up its affinity to blocks, and signals it", () => {
   const { main, a, b } = boards();
   runOn(main, b);
   const [next, another] = [block(main), block(main)];
@@ -74,7 +74,7 @@ test("a thread that died is not at home", () => {
   assert.equal(a.claimAny(), next);
 });
 
-test("who withdraws a job learns which thread continues at it, for nobody", () => {
+test("withdrawing a job returns the thread that is still running it", () => {
   const { main, a, b } = boards();
   const [posted, claimed] = [block(main), block(main)];
   assert.equal(main.withdraw(posted), 0);
@@ -118,7 +118,7 @@ const child = (board: Board, path: readonly number[]): number =>
 
 const pause = (): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
 
-test("a child that its parent's thread ran last is left to that, for a while", () => {
+test("a child that its parent's thread ran last is reserved for that thread for a while", () => {
   const { a, b } = boards();
   a.runs([1]);
   const entry = child(a, [1]);
@@ -136,7 +136,7 @@ test("a child that its parent's thread ran last is left to that, for a while", (
   assert.equal(b.patience.milliseconds, Number.POSITIVE_INFINITY);
 });
 
-test("a child that another thread ran last is anybody's, and so are all but one of several", () => {
+test("a child that another thread ran last may be taken by any, and so may all but one of several", () => {
   const { a, b } = boards();
   b.runs([1]);
   assert.equal(b.claimAny(), NO_ENTRY);

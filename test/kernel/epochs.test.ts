@@ -123,7 +123,7 @@ test("a clone's descendants hold nothing, however deep; the source's keep theirs
   assert.equal(runtime.inspect([3, 1, 1])?.gas, 0);
 });
 
-test("what a call tells of a child whose gas is void is what the tree has afterwards", async () => {
+test("a call on a child whose gas is void returns what the tree has afterwards", async () => {
   await scene();
   const { results, handles } = await play(runtime, (s) => {
     child(s, 2, true, (inner) => {

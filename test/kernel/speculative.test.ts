@@ -79,7 +79,7 @@ async function run(
 const facts = (blocks: readonly Block[]) => blocks.map(({ id, root, gasUsed }) => ({ id, root, gasUsed }));
 
 for (const levels of [1, 2, 4]) {
-  test(`a child ${levels} levels down runs on over ten blocks, and nobody can tell when`, async () => {
+  test(`a child ${levels} levels down runs over ten blocks, and the results do not show when`, async () => {
     const alone = await withRuntime([], { ...OPTIONS, workers: 1 }, (runtime) => run(runtime, levels));
     await withRuntime([], { ...OPTIONS, workers: 3 }, async (runtime) => {
       const early = await run(runtime, levels, (r) => until(() => r.engine.pool.speculativeReady === 1));

@@ -45,7 +45,7 @@ test("requests with wild fields are refused as the model says, with 1 and 3 work
   assert.deepEqual(roots[1], roots[0]);
 });
 
-test("a model without any one of its rules is found out", async (t) => {
+test("a model without any one of its rules is detected", async (t) => {
   const seed = baseSeed(t) + 10_000;
   await withRuntime(REQUEST_PROGRAMS, REQUEST_OPTIONS, async (runtime) => {
     for (const rule of RULES) {

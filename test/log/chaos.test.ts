@@ -11,13 +11,13 @@ import { directoryPlace, memoryPlace } from "./places.ts";
 
 const BLOCKS = sized(20, 200);
 
-test("a log in memory: who dies, comes back, or is replaced, has the chain of the log", async (t) => {
+test("a log in memory: nodes that die, come back or are replaced have its chain", async (t) => {
   const seed = baseSeed(t);
   const seen = await withDirectory((directory) => chaos(memoryPlace(), { seed, blocks: BLOCKS, directory }));
   t.diagnostic(JSON.stringify(Object.fromEntries(seen)));
 });
 
-test("a log in a directory likewise", async (t) => {
+test("a log in a directory: nodes that die, come back or are replaced have its chain", async (t) => {
   const seed = baseSeed(t) + 1;
   const seen = await withDirectory((directory) =>
     chaos(directoryPlace(`${directory}-log`), { seed, blocks: BLOCKS / 2, directory }),
@@ -55,7 +55,7 @@ for (const [what, faults] of FAULTS) {
   });
 }
 
-test("without faults all is well", () => {
+test("without faults all nodes agree", () => {
   const { status, output } = runWith([], "log/chaos-run.ts");
   assert.deepEqual([status, output], [0, "all agree\n"]);
 });

@@ -99,7 +99,7 @@ test("who reads can be told to stop at any moment, also while the server is bein
   });
 });
 
-test("a server that does not answer: the block is uncertain, and found out about later", {
+test("a server that does not answer: the block is uncertain, and the next call reads whether it is there", {
   skip,
 }, async () => {
   await withServer(async (connection, server) => {

@@ -37,7 +37,7 @@ async function make(store: string, height: number): Promise<Block> {
   return runtime.head;
 }
 
-test("a directory may be called as one likes, with a dot too", async () => {
+test("a directory may have any name, with a dot too", async () => {
   await withDirectory(async (path) => {
     for (const name of ["chain.db", "v1.2", "data.mdb", "ünï ✓", "new\nline"]) {
       const store = `${path}/${name}`;
@@ -65,7 +65,7 @@ test("a file in the place of a directory is named, and left alone", async () => 
   });
 });
 
-test("whoever reads a store in the same process does not mind that somebody begins to write", async () => {
+test("readers in the same process continue when a runtime opens the store for writing", async () => {
   await withDirectory(async (store) => {
     const head = await make(store, 3);
     const reader = await openReader(store);
@@ -84,7 +84,7 @@ test("whoever reads a store in the same process does not mind that somebody begi
   });
 });
 
-test("whoever has a block may write into its data, or give it away", async () => {
+test("the data of a block may be overwritten or transferred", async () => {
   await withDirectory(async (path) => {
     const place = { path, durability: "logged" } as const;
     const runtime = await open([], { ...OPTIONS, store: place });
@@ -112,7 +112,7 @@ test("whoever has a block may write into its data, or give it away", async () =>
   });
 });
 
-test("hundreds of readers at once hinder nobody", async () => {
+test("hundreds of readers at once do not hinder the writer", async () => {
   await withDirectory(async (store) => {
     const runtime = await open([], { ...OPTIONS, store: everyState(store) });
     const readers: Awaited<ReturnType<typeof openReader>>[] = [];
@@ -290,7 +290,7 @@ test("stores of forks: failures do not count, and what is closed is free", async
   });
 });
 
-test("as many stores as one likes, one after the other; 31 at once", async () => {
+test("any number of stores, one after the other; 31 at once", async () => {
   await withDirectory(async (path) => {
     const runtime = await open([], OPTIONS);
     for (let i = 0; i < sized(3, 36); i++) {

@@ -43,7 +43,7 @@ const FAULTS: Record<string, Fault[]> = {
   ],
 };
 
-test("without faults all is well", () => {
+test("without faults all nodes agree", () => {
   const { status, output } = runWith([], "upgrade/check.ts");
   assert.equal(status, 0, output);
 });

@@ -43,7 +43,7 @@ test("a binary is known by the module that it was built from, not by its name", 
   assert.match(stderr, /was not built from github\.com\/cometbft\/cometbft 0\.38\.26: remove it/);
 });
 
-test("a node serves metrics, and ends with whoever has started it", async () => {
+test("a node serves metrics, and ends with the process that started it", async () => {
   const metricsPort = await freePort();
   const given = { store: join(directory, "state"), address: "tcp://127.0.0.1:0", metricsPort };
   const child = spawn(process.execPath, [join(ROOT, "examples/validator/node.ts"), JSON.stringify(given)], {

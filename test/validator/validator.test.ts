@@ -53,7 +53,7 @@ test("InitChain on a store with blocks says what to do", () =>
     await assert.rejects(asker.initChain(), { code: "OTHER_CHAIN", message: /at height 1: restore / });
   }));
 
-test("a proposal is executed once by whoever makes it, votes for it and commits it", () =>
+test("a proposal is executed once by the node that makes it, votes for it and commits it", () =>
   begun(async (asker, runtime) => {
     const before = runtime.metrics().blocks;
     const proposed = await asker.prepare(1, txs(3, 0, 4));

@@ -2,7 +2,7 @@
 
 import { type CompileOptions, compileGuest } from "../../compile.ts";
 import { UsageError } from "../../errors.ts";
-import { AdmissionError, admit, dataBelowMail, type Program } from "../../program/admit.ts";
+import { AdmissionError, admit, dataBelowBoxes, type Program } from "../../program/admit.ts";
 import { sourcesOf } from "../../program/source-map/sources.ts";
 import type { Handler, Input } from "../command.ts";
 import type { Spec } from "../table.ts";
@@ -62,11 +62,11 @@ export const check: Handler<Spec<"admit">> = async ({ args, options, json }) => 
 };
 
 function warningOf(program: Program): string | null {
-  const lowest = dataBelowMail(program);
+  const lowest = dataBelowBoxes(program);
   if (lowest === null) return null;
   return (
-    `static data begins at ${lowest}, in the state of ${program.stateBytes} bytes or the mail behind it, ` +
-    "where an item's input is written over it: compile it without memoryBase, or with a higher one"
+    `static data begins at ${lowest}, in the state of ${program.stateBytes} bytes or the inbox and outbox ` +
+    "behind it, where an item's input is written over it: compile it without memoryBase, or with a higher one"
   );
 }
 
