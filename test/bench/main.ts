@@ -14,6 +14,7 @@ import { type Benchmark, jsonReport, tableReport } from "./report.ts";
 const HELPERS = new Set([
   "by-hand",
   "durable-run",
+  "engines-run",
   "first-batch-run",
   "main",
   "measure",

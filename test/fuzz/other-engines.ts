@@ -10,7 +10,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const HOME = fileURLToPath(new URL("../../.cache/engines", import.meta.url));
-const FETCH_MS = 300_000;
+/** All of them together are some hundred megabytes. */
+const FETCH_MS = 120_000;
 
 /** A command for what goes deep, in which a thread has a stack of 64 MiB. */
 interface Depth {
@@ -93,8 +94,11 @@ export function otherEngines(fetch: boolean): OtherEngines {
   const nodes: string[] = [];
   const engines: OtherEngine[] = [];
   const missing: string[] = [];
+  let tries = fetch;
   for (const kind of KINDS) {
-    const why = find(kind) === null && fetch ? install(kind) : null;
+    const why = find(kind) === null && tries ? install(kind) : null;
+    // Without a network one wait is enough.
+    if (why !== null) tries = false;
     const binary = find(kind);
     if (binary === null) {
       missing.push(why ?? `${kind.name} is not here: --fetch gets ${kind.package} from npm`);
@@ -120,7 +124,7 @@ function install({ name, package: wanted }: Kind): string | null {
   mkdirSync(HOME, { recursive: true });
   const manifest = join(HOME, "package.json");
   if (!existsSync(manifest)) writeFileSync(manifest, '{ "private": true }\n');
-  const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
+  const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--fetch-retries=1"];
   try {
     execFileSync("npm", ["install", ...flags, wanted], { cwd: HOME, stdio: "pipe", timeout: FETCH_MS });
     return null;
