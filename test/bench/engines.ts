@@ -1,6 +1,6 @@
 /**
- * Other engines beside this Node: the same trees, generated programs, batches and transactions on two workers,
- * in processes of their own, interleaved. `npm run fuzz -- engines --fetch` gets the engines.
+ * Other engines beside this Node: the same trees, generated programs, batches and transactions on two
+ * workers, in processes of their own, interleaved. `npm run fuzz -- engines --fetch` gets the engines.
  */
 
 import { execFileSync } from "node:child_process";
