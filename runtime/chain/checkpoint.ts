@@ -2,9 +2,9 @@
  * Checkpoints: how a runtime with a log of inputs gets its states into the store, beside its blocks.
  *
  * A change is durable when it is in the log. Some time later a checkpoint takes the newest acknowledged
- * history, writes the states of its anchors in slices, and at last, in one transaction, what the history is
- * and where the log continues from there. Other states are made again from those (changes.ts,
- * recompute.ts). Only then may what is before that in the log be written over. So there is a third history,
+ * history, writes the states of its anchors in slices, and finally, in one transaction, the history itself
+ * and the position in the log from which to continue. Other states are made again from those (changes.ts,
+ * recompute.ts). Only then may earlier frames of the log be overwritten. So there is a third history,
  * the one that is checkpointed; the log leads from it to the acknowledged one, and a process that opens the
  * store runs its blocks again (replay.ts).
  *
@@ -35,9 +35,9 @@ import { BUILD } from "./recompute.ts";
 
 /** Share of the log that may be in use before a checkpoint begins. */
 const USED_SHARE = 0.5;
-/** A checkpoint may take so many times what the last one took before blocks are stopped. */
+/** How many times as long as the last one a checkpoint may take before blocks are stopped. */
 const MARGIN_TIMES = 1.5;
-/** Of what blocks take, on average, the newest one has this share. */
+/** Weight of the newest block in the average time of a block. */
 const NEWEST_SHARE = 0.1;
 
 /** A log, and what a runtime does with it. */

@@ -1,10 +1,10 @@
 /**
- * A history: which blocks are retained, on which chain of them a runtime is, and which are pinned.
+ * A history: the retained blocks, the chain among them that ends with the head, and the pinned ones.
  *
- * It is a value: a change makes another one, and shares with the one before what did not change. So keeping a
- * copy, for a fork or for when a change turns out not to be durable, is keeping a reference. Blocks lie by
+ * It is a value: a change makes another one, which shares all unchanged parts with the one before. So a
+ * copy, for a fork or for a change that may turn out not to be durable, is a reference. Blocks are kept by
  * height, which grows from parent to child: each operation costs the blocks that it adds, removes or moves to
- * another chain, whatever the length of the history. Listing all blocks costs what there is.
+ * another chain, whatever the length of the history. Listing all blocks costs their number.
  *
  * Invariants:
  * - The chain has one block at each height from `base` to the head's; each is the parent of the next.
@@ -20,10 +20,10 @@ import { Archive, type ArchivedBlock } from "./archive.ts";
 import { type Block, checkTarget, noState, type Retained, refsOf } from "./block.ts";
 import { IntegerMap } from "./integer-map.ts";
 
-/** What names a retained block. */
+/** The name of a retained block. */
 export type BlockName = Pick<Block, "id" | "height">;
 
-/** What can happen to a history. Several at once are applied in order. */
+/** A change of a history. Several are applied in order. */
 export type Change =
   /** A block on top of the head becomes the head; its state replaces that of a block of the same id. */
   | { readonly kind: "push"; readonly entry: Retained }

@@ -26,7 +26,7 @@
  * Chunk 0 is not used, so that no object has reference 0.
  *
  * An object that is in a store and was not needed so far is a stub, which holds only its hash. A read
- * at an object's payload goes through `resolve`, which brings the object in (`payload` and `length` do it
+ * at an object's payload goes through `resolve`, which loads the object (`payload` and `length` do it
  * themselves); code that only passes references on need not care.
  */
 

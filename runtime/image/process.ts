@@ -3,10 +3,10 @@
  *
  * A Process is a value. It may be changed while it is private to the activation that made it; once published
  * (`ref` is not 0), or used as a reference snapshot, it never changes: `copy()` first. Publishing is lazy,
- * since most images of short activations are superseded before anybody else needs them.
+ * since most images of short activations are superseded before they are needed elsewhere.
  *
  * Record (payload words; the first nine are references; it ends with the last word that is not zero, so the
- * record of a process that ran once and stands idle fits into one unit):
+ * record of a process that ran once and is idle fits into one unit):
  *   0 program (BLOB of the original bytes)   1 memory (table of pages)      2 children (table of records)
  *   3 globals (BLOB)                         4 continuation (BLOB)          5 text: an abort's, or a block's
  *   data (BLOB) 6 reference snapshot (record)
@@ -28,8 +28,8 @@
  *  40 held-gas quota given by the parent (u64)   42 passed on to children (u64)
  *  44 gas given to runnable children (u64); void as theirs is
  *
- * Gas never comes back by falling back or copying: what runnable descendants hold is void then. Nobody visits
- * them for that (`voidGas`). The process begins an epoch, and a child that was written in an earlier one has
+ * Gas never comes back by falling back or copying: the gas of runnable descendants is void then, without a
+ * visit to them (`voidGas`). The process begins an epoch, and a child that was written in an earlier one has
  * no gas inside: read a child with `childOf`.
  */
 

@@ -36,7 +36,7 @@ import type { Slot } from "./slots/slot.ts";
 const counting = COUNTING;
 
 /**
- * Where the calls of one activation are read and checked; reused by the activations of one level of a
+ * Buffers for reading and checking the calls of one activation; reused by the activations of one level of a
  * thread's stack.
  */
 export class Scratch {

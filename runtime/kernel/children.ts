@@ -10,7 +10,7 @@ import { COUNTING, work } from "../work.ts";
 
 const counting = COUNTING;
 
-/** A child that is touched. `process` is null where there is none. */
+/** A child that the activation has used. `process` is null if there is none. */
 export class Child {
   readonly number: number;
   /** As the activation found it. */

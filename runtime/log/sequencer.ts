@@ -1,6 +1,7 @@
 /**
- * The one who appends: each block is run, then appended to the log, then committed. So a store never has what
- * the log has not. Whatever dies in between, the next start takes from the log what the store lacks.
+ * The sequencer: each block is run, then appended to the log, then committed. So a store never has a block
+ * that the log does not have. If a process dies in between, its next start takes the missing blocks from
+ * the log.
  *
  * Only one writes at a time. A term begins with an entry of its writer; a writer that appends behind the
  * entry of another term than its own finds another entry there, and is fenced.
@@ -21,23 +22,23 @@ import { checkGenesis, take } from "./take.ts";
 export interface SequenceOptions {
   /** The writer's name: the same whenever this producer is started again, and different from all others. */
   readonly writer: string;
-  /** Whether to write although another writer did last; that one is fenced. Default false. */
+  /** Whether to take over from another writer, which is then fenced. Default false. */
   readonly takeOver?: boolean;
   /** Called with each block that is in the log and committed, also with those that a start took from it. */
   readonly onBlock?: (block: Block) => void;
 }
 
-/** How a sequencer stands. */
+/** Counters of a sequencer. */
 export interface SequencerMetrics {
   readonly writer: string;
   readonly term: number;
-  /** Of the last block that is in the log and committed. */
+  /** Height of the last block that is in the log and committed. */
   readonly height: number;
   /** Number of the last entry that it knows. */
   readonly entry: number;
   /** Blocks that it has appended. */
   readonly blocks: number;
-  /** Whether somebody else writes now. */
+  /** Whether another writer has taken over. */
   readonly fenced: boolean;
 }
 

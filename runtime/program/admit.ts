@@ -107,7 +107,7 @@ export function programHash(bytes: Uint8Array): Uint8Array {
  * it; null: there is none. Such a program is admitted, for state may begin with data; but an item's input is
  * written over the inbox and outbox, and `compileGuest` lets no data begin there.
  */
-export function dataBelowBoxes({ stateBytes, data }: Pick<Program, "stateBytes" | "data">): number | null {
+export function dataBelowBase({ stateBytes, data }: Pick<Program, "stateBytes" | "data">): number | null {
   if (stateBytes === 0) return null;
   const offsets = data.filter(({ bytes }) => bytes.length > 0).map(({ offset }) => offset);
   const lowest = Math.min(...offsets);

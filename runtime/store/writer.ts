@@ -8,8 +8,8 @@
  * changed.
  *
  * Objects are written before those that name them, so all that an object of the store names is there as well,
- * at every moment. So a change with many objects takes several transactions, of which the last is the one
- * that counts; collections and sweeps may run in between.
+ * at every moment. So a change with many objects takes several transactions, and takes effect with the last;
+ * collections and sweeps may run in between.
  *
  * Objects are read, and marked, by reference: no collection may run until `hasRead`, and behind that none
  * that evicts or moves what was written.

@@ -14,7 +14,7 @@ import { printing, printsOf } from "./prints.ts";
 import { type AuthorFile, type ClassDeclaration, decorator, type Syntax, startOf, textOf } from "./syntax.ts";
 import { copyExpression, helpers, putStatements, storeStatement, takeExpression } from "./wire.ts";
 
-/** What is written instead of a part of a source. */
+/** A replacement of a part of a source. */
 type Edit = Insertion;
 
 /** Fields of these types take no value that is too long; an option may have none. */

@@ -2,7 +2,7 @@
 
 import { type CompileOptions, compileGuest } from "../../compile.ts";
 import { UsageError } from "../../errors.ts";
-import { AdmissionError, admit, dataBelowBoxes, type Program } from "../../program/admit.ts";
+import { AdmissionError, admit, dataBelowBase, type Program } from "../../program/admit.ts";
 import { sourcesOf } from "../../program/source-map/sources.ts";
 import type { Handler, Input } from "../command.ts";
 import type { Spec } from "../table.ts";
@@ -62,7 +62,7 @@ export const check: Handler<Spec<"admit">> = async ({ args, options, json }) => 
 };
 
 function warningOf(program: Program): string | null {
-  const lowest = dataBelowBoxes(program);
+  const lowest = dataBelowBase(program);
   if (lowest === null) return null;
   return (
     `static data begins at ${lowest}, in the state of ${program.stateBytes} bytes or the inbox and outbox ` +
