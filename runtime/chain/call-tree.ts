@@ -49,7 +49,7 @@ interface Node {
 
 /**
  * A trace, or its events, as a tree: activations with entry, argument, gas and result, items, faults with
- * source lines, and the lines of state that items changed.
+ * source lines, and the lines of state that each of them changed.
  *
  * @example
  * ```ts
@@ -112,7 +112,9 @@ class Words {
         ? `${end.status} ${end.code}`
         : end.status;
     const stack = isFault ? formatStack(end.stack).map(leaf) : [];
-    return { text: `${this.begun(begin)}: ${result}${this.#gas(end.gasUsed)}`, below: [...inside, ...stack] };
+    const changed = (end.changed === null ? [TOO_MANY] : placesOf(end.changed)).map(leaf);
+    const text = `${this.begun(begin)}: ${result}${this.#gas(end.gasUsed)}`;
+    return { text, below: [...inside, ...changed, ...stack] };
   }
 
   begun({ path, entry, argument, isBatch }: Begin): string {

@@ -73,15 +73,16 @@ export function placed(
     if (!("stack" in event)) return event;
     const known = positions.get(program);
     const stack = known === undefined ? [] : framesOf(known, event.stack);
-    if (event.what === "end") return { ...event, stack };
+    const declared = variables.get(program) ?? [];
+    const changed =
+      event.changed?.map((line) => ({
+        ...line,
+        name: namesBetween(line.address, line.address + LINE_BYTES, declared),
+      })) ?? null;
+    if (event.what === "end") return { ...event, changed, stack };
     const scratch = known === undefined ? [] : scratchOf(known.program);
     const lost = lostOf(event.lost, (word) => nameOf(program, word), scratch);
-    const declared = variables.get(program) ?? [];
-    const changed = event.changed?.map((line) => ({
-      ...line,
-      name: namesBetween(line.address, line.address + LINE_BYTES, declared),
-    }));
-    return { ...event, stack, lost, changed: changed ?? null };
+    return { ...event, stack, lost, changed };
   });
 }
 
@@ -197,7 +198,7 @@ function eventsOf(of: Trace | readonly TraceEvent[] | View): readonly TraceEvent
   if (Array.isArray(of)) return of;
   if (typeof of === "object" && of !== null) {
     if ("events" in of) return of.events;
-    if ("stack" in of) return [{ what: "end", facts: {}, ...of, code: String(of.code) }];
+    if ("stack" in of) return [{ what: "end", facts: {}, changed: [], ...of, code: String(of.code) }];
   }
   throw badArgument("of", of, "a trace, its events, or a view");
 }

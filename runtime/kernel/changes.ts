@@ -5,7 +5,11 @@
 
 import type { Heap, Ref } from "../heap/heap.ts";
 import { tableDiff } from "../heap/table.ts";
+import { readPage } from "../image/memory.ts";
+import { PAGE_BYTES } from "../limits.ts";
+import { LINE_BYTES } from "../units.ts";
 import { COST_CHILD_CHANGED, COST_NODE, COST_PAGE_CHANGED } from "./gas.ts";
+import type { RawLine } from "./trace.ts";
 
 /** Pays for leaves that changed, one by one. */
 export interface Payer {
@@ -63,6 +67,24 @@ export function changeOf(heap: Heap, before: Ref, after: Ref): MemoryChange {
     more += (now === 0 ? 0 : 1) - (old === 0 ? 0 : 1);
   });
   return { cost: changes.cost, more };
+}
+
+/** Lines below the address `end`, at most `limit`, in which `after` differs from `before`. */
+export function changedLines(heap: Heap, before: Ref, after: Ref, end: number, limit: number): RawLine[] {
+  const lines: RawLine[] = [];
+  const [was, is] = [Buffer.alloc(PAGE_BYTES), Buffer.alloc(PAGE_BYTES)];
+  tableDiff(heap, before, after, (index, old, now) => {
+    const address = index * PAGE_BYTES;
+    if (address >= end || lines.length === limit) return;
+    readPage(heap, old, was);
+    readPage(heap, now, is);
+    for (let at = 0; at < PAGE_BYTES && lines.length < limit; at += LINE_BYTES) {
+      const line = is.subarray(at, at + LINE_BYTES);
+      if (line.equals(was.subarray(at, at + LINE_BYTES))) continue;
+      lines.push({ address: address + at, bytes: line.toString("hex") });
+    }
+  });
+  return lines;
 }
 
 /** What children cost that changed, by number. */

@@ -25,7 +25,7 @@ import { accumulate } from "./calls/accumulate.ts";
 import { answerGet } from "./calls/get.ts";
 import { unknownProgram } from "./calls/install.ts";
 import { applyPut, checkPut } from "./calls/put.ts";
-import { costOfChildren } from "./changes.ts";
+import { changedLines, costOfChildren } from "./changes.ts";
 import type { Child } from "./children.ts";
 import { showFault } from "./exit.ts";
 import { cannotPay } from "./explain.ts";
@@ -147,7 +147,10 @@ export class Kernel {
     if (budget === 0) result = this.#withoutGas(start, program, run.depth);
     else if (start.inputs !== 0) result = this.#runBatch(run, program);
     else result = this.#inSlot(program.sequential, start, run, (activation) => this.#runEntry(activation));
-    this.#tracer?.end(result);
+    // Of a batch each item has its own.
+    const end = start.inputs === 0 ? program.handle.stateBytes : 0;
+    const changed = (limit: number) => changedLines(this.#heap, start.memory, result.memory, end, limit);
+    this.#tracer?.end(result, changed);
     return result;
   }
 

@@ -90,6 +90,7 @@ export type TraceEvent<F = Frame, L = Lost, C = ChangedLine> =
    * It ended so, with that code (an i64 in decimal), and used so much. After a fault `text` is that of an
    * abort, or says which limit it met, and `facts` has the numbers; `stack` has the functions that were
    * running, the innermost first, at most 64, and 65,536 in all stacks of a block: later ones are empty.
+   * `changed` are lines of state as for an item; of a batch its items have them.
    */
   | {
       readonly what: "end";
@@ -100,6 +101,7 @@ export type TraceEvent<F = Frame, L = Lost, C = ChangedLine> =
       readonly gasUsed: number;
       readonly text: string;
       readonly facts: Facts;
+      readonly changed: readonly C[] | null;
       readonly stack: readonly F[];
     }
   /**
@@ -164,7 +166,7 @@ export interface Tracer {
   /** An activation of a process that is as `start` begins. */
   begin(gas: number, program: TracedProgram, start: Process): void;
   /** It ended, and the process is as `result`. */
-  end(result: Process): void;
+  end(result: Process, changed: Effects["changed"]): void;
   /** `unknownProgram`: the hash by which a PUT found no program; else null. */
   call(what: "put" | "get", child: number, result: number, gas: number, unknownProgram: string | null): void;
   grow(result: number, gas: number): void;
@@ -223,10 +225,11 @@ export class BlockTracer implements Tracer {
     this.events.push({ what: "begin", path: [...this.#path], program, gas, ...started });
   }
 
-  end({ status, fault, gasUsed, codeLow, codeHigh }: Process): void {
+  end({ status, fault, gasUsed, codeLow, codeHigh }: Process, linesOf: Effects["changed"]): void {
     const names = { status: STATUS_NAMES[status] as string, fault: FAULT_NAMES[fault] as string };
     const code = String(i64(codeLow, codeHigh));
-    const ended = { ...names, code, gasUsed, ...this.#takeFault(fault, gasUsed) };
+    const changed = fault === FAULT_NONE ? this.#changed(linesOf) : [];
+    const ended = { ...names, code, gasUsed, changed, ...this.#takeFault(fault, gasUsed) };
     this.events.push({ what: "end", path: [...this.#path], ...ended });
   }
 
@@ -243,15 +246,15 @@ export class BlockTracer implements Tracer {
 
   item(item: number, fault: number, gasUsed: number, effects: Effects): void {
     const name = FAULT_NAMES[fault] as string;
-    const changed = fault === FAULT_NONE ? this.#changed(effects) : [];
+    const changed = fault === FAULT_NONE ? this.#changed((limit) => effects.changed(limit)) : [];
     const did = { lost: effects.lost(), changed };
     const ended = { item, fault: name, gasUsed, ...did, ...this.#takeFault(fault, gasUsed) };
     this.events.push({ what: "item", path: [...this.#path], ...ended });
   }
 
-  #changed(effects: Effects): readonly RawLine[] | null {
+  #changed(linesOf: Effects["changed"]): readonly RawLine[] | null {
     const limit = Math.min(ITEM_LINES_LIMIT, this.#linesLeft);
-    const lines = effects.changed(limit + 1);
+    const lines = linesOf(limit + 1);
     if (lines.length > limit) return null;
     this.#linesLeft -= lines.length;
     return lines;

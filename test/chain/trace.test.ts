@@ -115,7 +115,7 @@ test("stacks of a trace have a maximum number of functions in all; later faults 
   for (let i = 0; i < faults; i++) {
     tracer.fault(deep, NO_REASON, null);
     const ended = Object.assign(new Process(), { status: abi.STATUS_FAULTED, fault: abi.FAULT_UNREACHABLE });
-    tracer.end(Object.assign(ended, { gasUsed: 1 }));
+    tracer.end(Object.assign(ended, { gasUsed: 1 }), () => []);
   }
   const stacks = tracer.take().map((event) => (event.what === "end" ? event.stack.length : -1));
   assert.deepEqual([stacks.length, stacks.at(-11), stacks.at(-10)], [faults, 64, 0]);
