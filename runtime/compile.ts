@@ -9,7 +9,7 @@
  * first compilation only; it runs on a thread of its own, one compilation at a time (compiler/thread.ts).
  *
  * It also writes a source map and the names of functions, which are not part of the program: they are kept
- * beside it, and this process is told of them (program/source-map/sources.ts), so that traces have
+ * beside it, and registered in this process (program/source-map/sources.ts), so that traces have
  * source lines.
  *
  * Modules are kept in a cache (compiler/cache.ts), and so is what is known of guests with contracts.
@@ -84,7 +84,7 @@ export interface CompileOptions {
   readonly baseDirectory?: string;
   /** Milliseconds for one compilation: some sources make the compiler run for ever. Default 60,000. */
   readonly timeoutMs?: number;
-  /** Called with what the compiler warns of. Default: nobody is told. */
+  /** Called with each warning of the compiler. Default: warnings are dropped. */
   readonly onWarning?: (text: string) => void;
   /**
    * Directory of the cache; false: none. Default: .cache/guests of this package, or STILLPOINT_GUEST_CACHE.

@@ -164,7 +164,7 @@ export class TestProcess {
   }
 
   /**
-   * Goes on where the process stands in RET, which returns `argument` there; returns the next code.
+   * Continues where the process stands in RET, which returns `argument` there; returns the next code.
    *
    * @throws as `call`; UsageError STATE if it does not stand in RET
    */

@@ -340,6 +340,28 @@ test("nothing is left unfinished, and nothing speaks of how it was made", () => 
   assert.deepEqual(violations(names, words, read), []);
 });
 
+/** Words and forms that make a reader translate, and what the field says. */
+const TRANSLATED: [pattern: RegExp, instead: string][] = [
+  [/\bstand(s|ing)? still\b/i, "suspend, or: no longer grows"],
+  [/\bgives? way\b/i, "is evicted"],
+  [/\b(bring|brings|brought) in\b/i, "load"],
+  [/\bkept jobs?\b/i, "speculative work"],
+  [/\bnobody can tell\b/i, "cannot be observed"],
+  [/\bcan not\b/i, "cannot"],
+  [/\banew\b/i, "again"],
+  [/\b(goes|go|went) on\b/i, "continue"],
+  [/\bis no safe\b/i, "is not a safe"],
+  [/\bbelongs? into\b/i, "belongs in"],
+  [/\bwho wants\b/i, "to …"],
+  [/\bapart from the chain\b/i, "on a side branch"],
+];
+
+test("the words are the field's", () => {
+  const names = files.filter((name) => name !== "test/rules.test.ts" && name !== "runtime/README.md");
+  for (const [pattern, instead] of TRANSLATED)
+    assert.deepEqual(violations(names, pattern, read), [], `instead: ${instead}`);
+});
+
 test("no test is skipped or singled out", () => {
   const names = sources.filter((name) => name.endsWith(".test.ts") && name !== "test/rules.test.ts");
   assert.deepEqual(

@@ -1,6 +1,6 @@
 /**
  * The page: one document, one script, one style sheet. The package brings them along; a checkout makes them
- * anew when the inspector starts, which takes esbuild a tenth of a second.
+ * again when the inspector starts, which takes esbuild a tenth of a second.
  */
 
 import { readFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-/** Recordings of a store or a runtime, whose list is read anew after a while only: it may be long. */
+/** Recordings of a store or a runtime, whose list is read again after a while only: it may be long. */
 
 import { readRecording } from "../debug.ts";
 import { UsageError } from "../errors.ts";

@@ -29,7 +29,7 @@ export interface SourceOptions {
   readonly others?: Readonly<Record<string, Chain>>;
 }
 
-/** An index is made anew when the head has moved, and after so long in any case: pins move without it. */
+/** An index is made again when the head has moved, and after so long in any case: pins move without it. */
 const INDEX_MS = 2000;
 /** And no more often than this, however fast blocks come. */
 const INDEX_PAUSE_MS = 250;

@@ -3,7 +3,7 @@
  * other, and the last few are kept.
  *
  * To look at a state is synchronous, and to make one is not. So whoever looks at one that is missing is
- * refused with StateMissing, and `whole` makes the state and lets them begin anew: as a page fault does.
+ * refused with StateMissing, and `whole` makes the state and lets them start again: as a page fault does.
  */
 
 import type { ArchivedBlock } from "../chain/archive.ts";
@@ -15,7 +15,7 @@ import { Reader } from "../store.ts";
 
 /** Runtimes with states that were made. A view looks at two states at most, which may be of two chains. */
 const KEPT = 3;
-/** How often a view begins anew: others may have had more states made meanwhile. */
+/** How often a view starts again: others may have had more states made meanwhile. */
 const TRIES = 8;
 
 /** The state of a block is not there, and can be made. */

@@ -107,7 +107,7 @@ export class Recorder {
   /** Recordings that were left out. */
   lost = 0;
 
-  /** Without a directory it keeps them in memory. `onStop` is called when it cannot go on. */
+  /** Without a directory it keeps them in memory. `onStop` is called when it cannot continue. */
   constructor(directory: string | null, limitBytes: number, onStop: (why: Stopped) => void) {
     this.onStop = onStop;
     if (directory === null) {
@@ -124,7 +124,7 @@ export class Recorder {
     return this.#recordings;
   }
 
-  /** Whether it goes on. */
+  /** Whether it continues. */
   get isOpen(): boolean {
     return !this.#isStopped;
   }

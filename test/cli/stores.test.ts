@@ -61,7 +61,7 @@ test("blocks, verify, export, import, repair and salvage from a shell", async ()
   });
 });
 
-test("a block below a gap is exported by its id; an import goes on from another file", async () => {
+test("a block below a gap is exported by its id; an import continues from another file", async () => {
   await withDirectory(async (path) => {
     const runtime = await open([], { workers: 1, runner: "sequential", store: everyState(path) });
     const pinned = await runtime.produce(metadata(1, 0));

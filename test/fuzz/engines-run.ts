@@ -7,7 +7,7 @@
  *                       [--canary depth|threads|trap|nan]
  *   node engines-run.ts --store DIR --seed S --rounds N
  *
- * The second opens a store that another engine may have written, prints what it finds there, and goes on.
+ * The second opens a store that another engine may have written, prints what it finds there, and continues.
  */
 
 import { createHash } from "node:crypto";
@@ -26,7 +26,7 @@ import { EngineRounds, OPTIONS, outcome, type Planted } from "./engines-parts.ts
 
 const PLANTED: readonly string[] = ["trap", "nan"] satisfies Planted[];
 
-/** What is there, a few blocks more, and a block that goes on from the one before. */
+/** What is there, a few blocks more, and a block that continues from the one before. */
 async function store(path: string, seed: number, rounds: number): Promise<void> {
   await withRuntime([], { ...OPTIONS, store: { path } }, async (runtime) => {
     console.log(`found ${whole(runtime)}`);

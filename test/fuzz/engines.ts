@@ -1,8 +1,8 @@
 /**
  * Fuzzer "engines": the same rounds (engines-run.ts) with several numbers of workers, in each tier of V8
  * alone, on other versions of Node, and on other JavaScript engines must print the same digests. So must
- * those that go on, one after the other, from a store that the one before wrote; and endless recursion in any
- * shape must end in the same fault where an engine has the stack for it.
+ * those that continue, one after the other, from a store that the one before wrote; and endless recursion in
+ * any shape must end in the same fault where an engine has the stack for it.
  *
  * Its canaries are a program whose calls are not counted, so that its depth is the native stack's, in which
  * the tiers differ, and a state that knows how many threads took part, in which numbers of workers differ;
@@ -171,8 +171,8 @@ export async function missPlanted(
 }
 
 /**
- * Engines go on one after the other from a store, so that each opens what every other one wrote; and so does
- * the first alone, with another store.
+ * Engines continue one after the other from a store, so that each opens what every other one wrote; and so
+ * does the first alone, with another store.
  */
 export async function compareStores(
   seed: number,
@@ -206,7 +206,7 @@ export async function compareStores(
   return { engines: all.map(({ name }) => name), found };
 }
 
-/** A walk in which each goes on after every other one. */
+/** A walk in which each continues after every other one. */
 function allPairs<T>(all: readonly T[]): T[] {
   const [first] = all as readonly [T, ...T[]];
   const walk: T[] = [];

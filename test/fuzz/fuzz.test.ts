@@ -69,7 +69,7 @@ test("numbers of workers, each tier of V8 alone and other versions of Node agree
   t.diagnostic(report.engines.join("; "));
 });
 
-test("other JavaScript engines agree, also where one goes on from what another stored", async (t) => {
+test("other JavaScript engines agree, also where one continues from what another stored", async (t) => {
   for (const why of others.missing) t.diagnostic(`not run: ${why}`);
   if (others.engines.length === 0) {
     t.skip(`no engine beside Node's: ${others.missing.join("; ")}`);

@@ -91,7 +91,7 @@ for (const kind of ["memory", "directory"] as const) {
       const firstOf = async (height: number) => (await log.read({ height }).next()).value?.number;
       assert.deepEqual(await Promise.all([1, 2, 3, 4, 5].map(firstOf)), [2, 4, 5, 8, undefined]);
       await assert.rejects(firstOf(0), { code: "LOG_TRUNCATED" });
-      // Who waits is told what comes, and that it is over.
+      // A waiting reader gets the entries that come, and the end.
       const stop = new AbortController();
       const numbers: number[] = [];
       const reading = (async () => {

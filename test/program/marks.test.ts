@@ -119,7 +119,7 @@ test("a scan finds marks anywhere, by their groups, and in the last page of 4 Gi
   assert.equal(machine.exports.scan(0, 1 << 20), pages.length);
   assert.deepEqual([...list().slice(0, pages.length)], pages);
   assert.ok([...marks, ...groups].every((byte) => byte === 0));
-  // A full list: the next scan goes on behind the last page found, or, if that one is marked again, from 0.
+  // A full list: the next scan continues behind the last page found, or, if that one is marked again, from 0.
   marks.fill(1);
   groups.fill(1);
   let found = 0;

@@ -1,6 +1,6 @@
 /**
- * Caring for a store that is partly gone: records that are damaged, a directory that was removed under its
- * runtime, imports that continue otherwise than they began.
+ * Maintenance of a store that is partly gone: records that are damaged, a directory that was removed under
+ * its runtime, imports that continue otherwise than they began.
  */
 
 import assert from "node:assert/strict";

@@ -171,7 +171,7 @@ test("globals that an item changes in vain have names, and more ranges than are 
     // That of the allocator is left out.
     assert.deepEqual(globals?.sort(), ["app/Totals.sum", "app/count"]);
   }
-  assert.deepEqual([first?.code, second?.code], [9n, 9n], "each began anew");
+  assert.deepEqual([first?.code, second?.code], [9n, 9n], "each started again");
   const memory = first?.lost.filter((lost) => "address" in lost);
   assert.deepEqual(memory, [], "what it has allocated is nobody's");
   const [scattered] = tested.batch("scatter", [new Uint8Array()]);

@@ -159,7 +159,7 @@ test("what cannot be done is said", async () => {
   await assert.rejects(TestProcess.open(Uint8Array.of(1, 2, 3)), { code: "E_BAD_PROGRAM" });
 });
 
-test("a process that stands in RET goes on", async () => {
+test("a process that stands in RET continues", async () => {
   const source = `
     import { ret } from "stillpoint/guest";
     export function conversation(first: i64): i64 {

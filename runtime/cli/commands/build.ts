@@ -40,7 +40,7 @@ export const build: Handler<Spec<"build">> = async ({ args, options, json }) => 
   return EXIT_OK;
 };
 
-/** Prints the errors of a source and goes on: the next change may correct it. */
+/** Prints the errors of a source and continues: the next change may correct it. */
 async function buildAgain(wanted: Wanted): Promise<void> {
   try {
     await buildOnce(wanted);

@@ -82,7 +82,7 @@ is the type for App.open<Client>(…). APP.wasm is what App.open takes as "progr
     options: {
       watch: { about: "runs them again when they, or what they import, change" },
       name: { about: "only tests whose name matches", value: "PATTERN" },
-      "update-gas": { about: "writes the gas snapshots of expectGas anew, instead of comparing them" },
+      "update-gas": { about: "rewrites the gas snapshots of expectGas instead of comparing them" },
       coverage: { about: "shows which lines of guests ran, and writes coverage/lcov.info" },
     },
     about: `--json prints a line for each test, { "name", "file", "line", "outcome", "ms" } and "error" if it

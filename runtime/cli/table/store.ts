@@ -50,7 +50,7 @@ export const STORE = {
     options: {
       id: { about: "required: the id of the block; nothing else is imported", value: "ID" },
       rehash: {
-        about: "the file is portable: computes all hashes anew, by which the block may get another id",
+        about: "the file is portable: computes all hashes again, so the block may get another id",
       },
     },
     about: "Run it again to continue an import that was interrupted, also from another file.",

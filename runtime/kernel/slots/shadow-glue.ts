@@ -312,7 +312,7 @@ function move(code: Code, marks: layout.Marks): void {
   code.end();
 }
 
-/** Goes on with the loop around it behind the next 64 blocks, if none of them is marked. */
+/** Continues with the loop around it behind the next 64 blocks, if none of them is marked. */
 function passUnmarked(code: Code, kind: layout.Marks, base: number): void {
   // A step may reach beyond the end of memory, where nothing is ever marked.
   code.open(op.BLOCK);

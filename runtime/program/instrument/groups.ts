@@ -29,8 +29,8 @@ export function markGroup(code: Code, page: number): void {
 }
 
 /**
- * Goes on with the next group, at the start of the loop that is `depth` labels out, if the page in the local
- * is the first one of a group in which nothing is marked. Else the group's own mark is taken away.
+ * Continues with the next group, at the start of the loop that is `depth` labels out, if the page in the
+ * local is the first one of a group in which nothing is marked. Else the group's own mark is taken away.
  */
 export function passGroup(code: Code, page: number, depth: number): void {
   const goOn = (pages: number): void => {
