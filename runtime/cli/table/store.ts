@@ -35,8 +35,8 @@ export const STORE = {
     summary: "gives up the blocks that only the log of inputs has",
     arguments: { DIR },
     about:
-      "For a log that is damaged, or that this version cannot run again (STORE_DIVERGED): the store goes " +
-      "on from its last checkpoint. The blocks that are lost by that are listed.",
+      "For a log that is damaged, or that this version cannot run again (STORE_DIVERGED): the store " +
+      "continues from its last checkpoint. The blocks that are lost by that are listed.",
     example: "store state recover",
   },
   "store salvage": {
