@@ -37,6 +37,8 @@ export interface Plan {
   /** Where its batches are reported. */
   readonly events: Events | null;
   readonly rules: RulesOfBlock;
+  /** Whether it is made for the first time: then it is recorded. */
+  readonly isNew: boolean;
 }
 
 /**
@@ -397,12 +399,14 @@ export class Engine {
     }
   }
 
-  /** What is to be recorded of a block; null: it was made before, or nobody records. */
-  #attempt({ block, events, rules }: Plan, metadata: Uint8Array | null, gasLimit: number): Attempt | null {
+  /** What is to be recorded of a block; null: it was made before, or nothing is recorded. */
+  #attempt({ block, isNew, rules }: Plan, metadata: Uint8Array | null, gasLimit: number): Attempt | null {
     const { recorder, pool } = this;
-    if (recorder === null || pool.timeline === null || metadata === null || events === null) return null;
+    if (recorder === null || pool.timeline === null || !isNew) return null;
     const changesRules = rules.change !== null;
-    return new Attempt(recorder, pool.timeline, { ...block, gasLimit, metadata, changesRules });
+    // Block 0 has no metadata.
+    const input = { gasLimit, metadata: metadata ?? new Uint8Array(0), changesRules };
+    return new Attempt(recorder, pool.timeline, { ...block, ...input });
   }
 
   /**

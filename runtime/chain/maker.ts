@@ -162,7 +162,14 @@ export class Maker {
       return keep(entry, run.reports(entry.block));
     };
     const signal = own === null ? this.#closing : AbortSignal.any([own, this.#closing]);
-    const plan = { block: { height, parent: id }, hints, signal, events: this.#journal.events, rules };
+    const plan = {
+      block: { height, parent: id },
+      hints,
+      signal,
+      events: this.#journal.events,
+      rules,
+      isNew: true,
+    };
     return this.#engine.run(ref, metadata, gasLimit, plan, commit, forget);
   }
 

@@ -68,7 +68,14 @@ export async function runAgain(
   let entry: Retained;
   try {
     const rules = await engine.inTurn(() => rulesOf(rulebook, before.rules, change, genesis.entry, settings));
-    const plan = { block: { height: block.height, parent }, hints: [], signal, events: null, rules };
+    const plan = {
+      block: { height: block.height, parent },
+      hints: [],
+      signal,
+      events: null,
+      rules,
+      isNew: false,
+    };
     entry = await engine.run(before.ref, metadata, gasLimit, plan, make, makeRoom);
   } catch (error) {
     // An error of this host says nothing about the block.

@@ -25,7 +25,7 @@ import { Runtime } from "./runtime.ts";
  * const recorded = await Runtime.open({ root: await compileGuest("root.ts"), record: true });
  * await recorded.produce(Uint8Array.of(1));
  * const recordings = await readRecording(recorded);
- * console.log(recordings.entries().length, recordings.read(1).failure); // 1 null
+ * console.log(recordings.entries().length, recordings.read(1).failure); // 2 null
  * await recorded.close();
  * ```
  */
