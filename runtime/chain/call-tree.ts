@@ -130,7 +130,8 @@ class Words {
     if (event.what === "grow") return [leaf(`grows from ${event.result} pages of 64 KiB`)];
     const call = `${event.what} ${event.child}: ${CODES.get(event.result) ?? event.result}`;
     const unknown = event.unknownProgram === undefined ? "" : `, no program is ${event.unknownProgram}`;
-    return [leaf(isWell ? call : this.#red(call + unknown))];
+    const quota = event.quota === undefined ? "" : `, ${event.quota.text}`;
+    return [leaf(isWell ? call : this.#red(call + unknown + quota))];
   }
 
   #item(event: Item): Node {

@@ -161,8 +161,8 @@ function frameOf(positions: Positions, [functionIndex, offset]: RawFrame): Frame
 }
 
 /**
- * The faults of a trace, or that of a view, as text: for each the process, what happened, programs that it
- * asked for in vain, and the stack with source lines.
+ * The faults of a trace, or that of a view, as text: for each the process, what happened, programs and quotas
+ * that it asked for in vain, and the stack with source lines.
  *
  * @example
  * ```ts
@@ -172,18 +172,18 @@ function frameOf(positions: Positions, [functionIndex, offset]: RawFrame): Frame
  * ```
  */
 export function formatFaults(of: Trace | readonly TraceEvent[] | View): string {
-  /** Lines on unknown programs, by process. */
-  const unknown = new Map<string, string[]>();
+  /** Lines on unknown programs and on quotas, by process. */
+  const refused = new Map<string, string[]>();
   return eventsOf(of)
     .flatMap((event) => {
       const process = `/${event.path.join("/")}`;
-      if (event.what === "begin") unknown.delete(process);
-      if (event.what === "put" && event.unknownProgram !== undefined)
-        unknown.set(process, [...(unknown.get(process) ?? []), formatUnknown(event.unknownProgram)]);
+      if (event.what === "begin") refused.delete(process);
+      const why = event.what === "put" ? formatRefusal(event) : null;
+      if (why !== null) refused.set(process, [...(refused.get(process) ?? []), why]);
       if ((event.what !== "end" && event.what !== "item") || event.fault === "none") return [];
       const who = event.what === "item" ? `${process} item ${event.item}` : process;
       const fault = event.text === "" ? event.fault : `${event.fault}: ${event.text}`;
-      const asked = folded(unknown.get(process) ?? []);
+      const asked = folded(refused.get(process) ?? []);
       return [`${who} faulted: ${fault}`, ...asked, ...formatStack(event.stack)];
     })
     .join("\n");
@@ -203,8 +203,10 @@ function eventsOf(of: Trace | readonly TraceEvent[] | View): readonly TraceEvent
   throw badArgument("of", of, "a trace, its events, or a view");
 }
 
-function formatUnknown(program: string): string {
-  return `    no program has the hash ${program}: give its bytes in "programs"`;
+function formatRefusal({ child, unknownProgram, quota }: Extract<TraceEvent, { what: "put" | "get" }>) {
+  if (quota !== undefined) return `    child ${child} is E_QUOTA: ${quota.text}`;
+  if (unknownProgram === undefined) return null;
+  return `    no program has the hash ${unknownProgram}: give its bytes in "programs"`;
 }
 
 /** Lines, those that follow their like counted. */

@@ -81,6 +81,8 @@ export class Activation {
   #abortPlace: Place | null = null;
   /** Why its memory could not grow, the last time; only where faults are observed. */
   #growthRefused = NO_REASON;
+  /** Why the last PUT with E_QUOTA was refused, if faults are observed. */
+  quotaRefused = NO_REASON;
   readonly #heap: Heap;
   #entry: number;
   #stopped = abi.STATUS_RETURNED;
@@ -283,6 +285,12 @@ export class Activation {
     const { start, slot, memoryPassed, kept } = this;
     const taken = pagesTaken(slot.memoryPages, start.programPages, kept + bytes);
     return taken <= start.memoryGiven - memoryPassed;
+  }
+
+  /** A PUT takes more of a quota than there is: what it answers. */
+  refuseQuota(why: () => Reason): typeof abi.E_QUOTA {
+    if (isObserved()) this.quotaRefused = why();
+    return abi.E_QUOTA;
   }
 
   /** Its memory does not grow by so many pages of 64 KiB: what memory.grow answers. */

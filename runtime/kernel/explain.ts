@@ -64,3 +64,36 @@ export function beyondHeldGas(gasLent: number, limit: number): Reason {
   const text = `its running children have ${gasLent} gas, and its held-gas quota has ${limit} left`;
   return { text, facts: { gasLent, limit } };
 }
+
+/** The tree is as deep as it may be. */
+export function tooDeep(limit: number): Reason {
+  return { text: `the tree of processes is ${limit} deep, the most that it may be`, facts: { limit } };
+}
+
+/** A child that is made would have a smaller memory quota than a fresh process of its program takes. */
+export function belowFresh(wantedPages: number, freshPages: number): Reason {
+  const text =
+    `a memory quota of ${wantedPages} pages of ${PAGE_BYTES} bytes is less than ` +
+    `the ${freshPages} that the fresh process takes`;
+  return { text, facts: { wantedPages, freshPages } };
+}
+
+/** A child that is made would have more of a quota than its parent has left. */
+export function beyondParent(
+  quota: "memoryQuotaPages" | "processQuota" | "heldGasQuota",
+  wanted: number,
+  left: number,
+): Reason {
+  return {
+    text: `it takes ${wanted} of "${quota}", and its parent has ${left} left`,
+    facts: { wanted, left },
+  };
+}
+
+/** A batch whose inputs and outcomes do not fit into the child's memory quota. */
+export function beyondBatch(neededPages: number, limitPages: number): Reason {
+  const text =
+    `with inputs and outcomes it takes ${neededPages} pages of ${PAGE_BYTES} bytes, ` +
+    `and its memory quota has ${limitPages}`;
+  return { text, facts: { neededPages, limitPages } };
+}

@@ -423,7 +423,8 @@ export class Kernel {
     if (this.#tracer === null) return result;
     const current = this.#activation();
     const unknown = what === "put" && result === abi.E_BAD_PROGRAM ? unknownProgram(current) : null;
-    this.#tracer.call(what, child, result, current.gas(), unknown);
+    const quota = what === "put" && result === abi.E_QUOTA ? current.quotaRefused : null;
+    this.#tracer.call(what, child, result, current.gas(), unknown, quota);
     return result;
   }
 

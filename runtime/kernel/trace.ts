@@ -106,7 +106,8 @@ export type TraceEvent<F = Frame, L = Lost, C = ChangedLine> =
     }
   /**
    * A call on a child, and what it returned; so much gas is left to the caller. `unknownProgram` is the hash
-   * of a program that a PUT has asked for in vain: nobody gave it.
+   * of a program that a PUT has asked for in vain: nobody gave it. `quota` says of which quota a PUT that
+   * answers E_QUOTA takes too much.
    */
   | {
       readonly what: "put" | "get";
@@ -115,6 +116,7 @@ export type TraceEvent<F = Frame, L = Lost, C = ChangedLine> =
       readonly result: number;
       readonly gas: number;
       readonly unknownProgram?: string;
+      readonly quota?: Reason;
     }
   /**
    * An item of a batch ended so, and used so much; those that were refused or not run have no event. `lost`
@@ -167,8 +169,15 @@ export interface Tracer {
   begin(gas: number, program: TracedProgram, start: Process): void;
   /** It ended, and the process is as `result`. */
   end(result: Process, changed: Effects["changed"]): void;
-  /** `unknownProgram`: the hash by which a PUT found no program; else null. */
-  call(what: "put" | "get", child: number, result: number, gas: number, unknownProgram: string | null): void;
+  /** `unknownProgram`: the hash by which a PUT found no program; `quota`: why it is E_QUOTA; else null. */
+  call(
+    what: "put" | "get",
+    child: number,
+    result: number,
+    gas: number,
+    unknownProgram: string | null,
+    quota: Reason | null,
+  ): void;
   grow(result: number, gas: number): void;
   /** An item of the running batch begins, in the loop. */
   beginItem(): void;
@@ -233,9 +242,19 @@ export class BlockTracer implements Tracer {
     this.events.push({ what: "end", path: [...this.#path], ...ended });
   }
 
-  call(what: "put" | "get", child: number, result: number, gas: number, unknownProgram: string | null): void {
-    const unknown = unknownProgram === null ? {} : { unknownProgram };
-    this.events.push({ what, path: [...this.#path], child, result, gas, ...unknown });
+  call(
+    what: "put" | "get",
+    child: number,
+    result: number,
+    gas: number,
+    unknownProgram: string | null,
+    quota: Reason | null,
+  ): void {
+    const why = {
+      ...(unknownProgram === null ? {} : { unknownProgram }),
+      ...(quota === null ? {} : { quota }),
+    };
+    this.events.push({ what, path: [...this.#path], child, result, gas, ...why });
   }
 
   grow(result: number, gas: number): void {

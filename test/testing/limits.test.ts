@@ -255,3 +255,33 @@ test("contracts: the reason, the line, and what is lost", async () => {
   assert.equal(outcome.ok || outcome.reason, "all of its 1 gas was used");
   await app.close();
 });
+
+test("a PUT with E_QUOTA says which quota, what it takes and what is left", async () => {
+  const hash = [...programHash(driver)].join(", ");
+  const source = `import { Child, check, memoryQuota } from "stillpoint/guest";
+    const program = memory.data<u8>([${hash}]);
+    export function memory_(x: i64): i64 { check(Child.at(1).create(program, 5000).put(), "a"); return x; }
+    export function fresh(x: i64): i64 { check(Child.at(1).create(program, 1).put(), "b"); return x; }
+    export function processes(x: i64): i64 { check(Child.at(2).create(program, 0, 3).put(), "c"); return x; }
+    export function gas(x: i64): i64 { check(Child.at(3).create(program, 0, 0, 78).put(), "d"); return x; }`;
+  const root = await compileGuest(join(project({ "root.ts": source }), "root.ts"));
+  const options = { memoryQuotaPages: 4000, processQuota: 3, heldGasQuota: 77, programs: [driver] };
+  const tested = await TestProcess.open(root, options);
+  const lineOf = (entry: string): string => faultOf(() => tested.call(entry)).message.split("\n")[2] ?? "";
+  assert.match(
+    lineOf("memory_"),
+    /^ {4}child 1 is E_QUOTA: it takes 5000 of "memoryQuotaPages", and its parent has \d+ left$/,
+  );
+  assert.match(
+    lineOf("fresh"),
+    /^ {4}child 1 is E_QUOTA: a memory quota of 1 pages of 4096 bytes is less than the \d+ that/,
+  );
+  assert.equal(
+    lineOf("processes"),
+    '    child 2 is E_QUOTA: it takes 4 of "processQuota", and its parent has 3 left',
+  );
+  assert.equal(
+    lineOf("gas"),
+    '    child 3 is E_QUOTA: it takes 78 of "heldGasQuota", and its parent has 77 left',
+  );
+});

@@ -6,6 +6,7 @@ import { type Process, publishProcess } from "../../image/process.ts";
 import { GAS_LIMIT, TREE_DEPTH_LIMIT, WASM_PAGE_BYTES } from "../../limits.ts";
 import type { Activation } from "../activation.ts";
 import type { Child } from "../children.ts";
+import { belowFresh, beyondParent, tooDeep } from "../explain.ts";
 import * as gas from "../gas.ts";
 import { cloneOf, cloneOfCaller, freshProcess, runnable } from "../images.ts";
 import { writeInputs } from "../items/objects.ts";
@@ -55,7 +56,7 @@ export function checkPut(heap: Heap, programs: Programs, caller: Activation, chi
 /** PROGRAM and CLONE: the new child, if the caller's quotas, with those of the old one, allow it. */
 function makeChild(heap: Heap, programs: Programs, caller: Activation, child: Child): Process | number {
   const request = caller.putRequest;
-  if (caller.depth + 1 > TREE_DEPTH_LIMIT) return abi.E_QUOTA;
+  if (caller.depth + 1 > TREE_DEPTH_LIMIT) return caller.refuseQuota(() => tooDeep(TREE_DEPTH_LIMIT));
   let program: LoadedProgram | undefined;
   let source: Process | null = null;
   if ((request.parts & abi.PART_PROGRAM) !== 0) {
@@ -73,11 +74,16 @@ function makeChild(heap: Heap, programs: Programs, caller: Activation, child: Ch
   const processes = source?.processesGiven ?? request.processQuota;
   const heldGas = source?.heldGasGiven ?? request.heldGas;
   const old = child.process;
-  if (source === null && memory < pages) return abi.E_QUOTA;
-  if (memory > caller.memoryLeft + (old?.memoryGiven ?? 0)) return abi.E_QUOTA;
-  if (heldGas > caller.start.heldGasGiven - caller.heldGasPassed + (old?.heldGasGiven ?? 0))
-    return abi.E_QUOTA;
-  if (processes + 1 > caller.processQuota + (old === null ? 0 : old.processesGiven + 1)) return abi.E_QUOTA;
+  if (source === null && memory < pages) return caller.refuseQuota(() => belowFresh(memory, pages));
+  const memoryLeft = caller.memoryLeft + (old?.memoryGiven ?? 0);
+  if (memory > memoryLeft)
+    return caller.refuseQuota(() => beyondParent("memoryQuotaPages", memory, memoryLeft));
+  const heldGasLeft = caller.start.heldGasGiven - caller.heldGasPassed + (old?.heldGasGiven ?? 0);
+  if (heldGas > heldGasLeft)
+    return caller.refuseQuota(() => beyondParent("heldGasQuota", heldGas, heldGasLeft));
+  const processesLeft = caller.processQuota + (old === null ? 0 : old.processesGiven + 1);
+  if (processes + 1 > processesLeft)
+    return caller.refuseQuota(() => beyondParent("processQuota", processes + 1, processesLeft));
 
   if (program !== undefined) return freshProcess(program, memory, processes, heldGas);
   if (source !== null) return cloneOf(source);

@@ -5,6 +5,7 @@ import { ENTRY_CONTINUE, type Process } from "../../image/process.ts";
 import { pagesTaken } from "../../image/quota.ts";
 import { WASM_PAGE_BYTES } from "../../limits.ts";
 import type { Activation } from "../activation.ts";
+import { beyondBatch } from "../explain.ts";
 import { batchBytes, type InputList } from "../items/objects.ts";
 import type { LoadedProgram } from "../program.ts";
 
@@ -40,16 +41,23 @@ export function checkBatch(
   if (entry < 0) return abi.E_NO_ENTRY;
   const bytes = process.memoryPages * WASM_PAGE_BYTES;
   if (!batch.fits(program.handle.stateBytes, bytes)) return abi.E_RANGE;
-  return canKeepBatch(process, program, batch) ? abi.OK : abi.E_QUOTA;
+  const [needed, limit] = pagesOfBatch(process, program, batch);
+  return needed <= limit ? abi.OK : caller.refuseQuota(() => beyondBatch(needed, limit));
 }
 
 /** Whether the quota of `process` allows it to keep these inputs, and what becomes of the items. */
-export function canKeepBatch(
+export function canKeepBatch(...batch: Parameters<typeof pagesOfBatch>): boolean {
+  const [needed, limit] = pagesOfBatch(...batch);
+  return needed <= limit;
+}
+
+/** Pages that the process takes with these inputs and what becomes of the items; what its quota has. */
+function pagesOfBatch(
   process: Process,
   program: LoadedProgram,
   { count, bytes }: Pick<InputList, "count" | "bytes">,
-): boolean {
+): [needed: number, limit: number] {
   const { memoryPages, programPages, memoryGiven, memoryPassed } = process;
   const kept = program.handle.globalsLength + batchBytes(count, bytes);
-  return pagesTaken(memoryPages, programPages, kept) <= memoryGiven - memoryPassed;
+  return [pagesTaken(memoryPages, programPages, kept), memoryGiven - memoryPassed];
 }
