@@ -98,6 +98,12 @@ const RECURSION = build({
 });
 
 if (import.meta.main) {
+  // Deno delivers what a thread said before it was ended, when nobody waits for it any more.
+  if (process.versions.deno !== undefined) {
+    process.on("uncaughtException", (error) => {
+      if (!error.message.startsWith("Unexpected message from Worker")) throw error;
+    });
+  }
   const { values } = parseArgs({
     options: {
       seed: { type: "string", default: "1" },
