@@ -23,8 +23,7 @@ import { GAS_LIMIT, PAGES_PER_WASM_PAGE } from "../limits.ts";
 import { Activation, Scratch } from "./activation.ts";
 import { accumulate } from "./calls/accumulate.ts";
 import { answerGet } from "./calls/get.ts";
-import { unknownProgram } from "./calls/install.ts";
-import { applyPut, checkPut } from "./calls/put.ts";
+import { applyPut, checkPut, refusalOf } from "./calls/put.ts";
 import { changedLines, costOfChildren } from "./changes.ts";
 import type { Child } from "./children.ts";
 import { showFault } from "./exit.ts";
@@ -422,9 +421,7 @@ export class Kernel {
   #traced(what: "put" | "get", child: number, result: number): number {
     if (this.#tracer === null) return result;
     const current = this.#activation();
-    const unknown = what === "put" && result === abi.E_BAD_PROGRAM ? unknownProgram(current) : null;
-    const quota = what === "put" && result === abi.E_QUOTA ? current.quotaRefused : null;
-    this.#tracer.call(what, child, result, current.gas(), unknown, quota);
+    this.#tracer.call(what, child, result, current.gas(), what === "put" ? refusalOf(current, result) : {});
     return result;
   }
 

@@ -70,6 +70,14 @@ export interface Frame {
 /** Function number and byte offset in the instrumented module; in the first the place that an abort names. */
 export type RawFrame = readonly [functionIndex: number, offset: number, abort?: Place];
 
+/** Why a PUT was refused, if its error code does not say it. */
+export interface Refusal {
+  /** The hash of a program that it asked for in vain: nobody gave it. */
+  readonly unknownProgram?: string;
+  /** Of which quota it takes too much. */
+  readonly quota?: Reason;
+}
+
 /** One thing that happened. `path` says to which process: child numbers from the root. */
 export type TraceEvent<F = Frame, L = Lost, C = ChangedLine> =
   /**
@@ -104,20 +112,14 @@ export type TraceEvent<F = Frame, L = Lost, C = ChangedLine> =
       readonly changed: readonly C[] | null;
       readonly stack: readonly F[];
     }
-  /**
-   * A call on a child, and what it returned; so much gas is left to the caller. `unknownProgram` is the hash
-   * of a program that a PUT has asked for in vain: nobody gave it. `quota` says of which quota a PUT that
-   * answers E_QUOTA takes too much.
-   */
-  | {
+  /** A call on a child, and what it returned; so much gas is left to the caller. */
+  | ({
       readonly what: "put" | "get";
       readonly path: readonly number[];
       readonly child: number;
       readonly result: number;
       readonly gas: number;
-      readonly unknownProgram?: string;
-      readonly quota?: Reason;
-    }
+    } & Refusal)
   /**
    * An item of a batch ended so, and used so much; those that were refused or not run have no event. `lost`
    * is what it has changed outside of the state, scratch of the SDK's globals apart: should it have been
@@ -169,15 +171,7 @@ export interface Tracer {
   begin(gas: number, program: TracedProgram, start: Process): void;
   /** It ended, and the process is as `result`. */
   end(result: Process, changed: Effects["changed"]): void;
-  /** `unknownProgram`: the hash by which a PUT found no program; `quota`: why it is E_QUOTA; else null. */
-  call(
-    what: "put" | "get",
-    child: number,
-    result: number,
-    gas: number,
-    unknownProgram: string | null,
-    quota: Reason | null,
-  ): void;
+  call(what: "put" | "get", child: number, result: number, gas: number, refusal: Refusal): void;
   grow(result: number, gas: number): void;
   /** An item of the running batch begins, in the loop. */
   beginItem(): void;
@@ -242,19 +236,8 @@ export class BlockTracer implements Tracer {
     this.events.push({ what: "end", path: [...this.#path], ...ended });
   }
 
-  call(
-    what: "put" | "get",
-    child: number,
-    result: number,
-    gas: number,
-    unknownProgram: string | null,
-    quota: Reason | null,
-  ): void {
-    const why = {
-      ...(unknownProgram === null ? {} : { unknownProgram }),
-      ...(quota === null ? {} : { quota }),
-    };
-    this.events.push({ what, path: [...this.#path], child, result, gas, ...why });
+  call(what: "put" | "get", child: number, result: number, gas: number, refusal: Refusal): void {
+    this.events.push({ what, path: [...this.#path], child, result, gas, ...refusal });
   }
 
   grow(result: number, gas: number): void {

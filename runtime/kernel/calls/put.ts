@@ -12,8 +12,9 @@ import { cloneOf, cloneOfCaller, freshProcess, runnable } from "../images.ts";
 import { writeInputs } from "../items/objects.ts";
 import type { Jobs } from "../jobs.ts";
 import type { LoadedProgram, Programs } from "../program.ts";
+import type { Refusal } from "../trace.ts";
 import { copyIn } from "./copy.ts";
-import { findProgram, installProgram } from "./install.ts";
+import { findProgram, installProgram, unknownProgram } from "./install.ts";
 import { checkBatch, checkStart, entryOf } from "./start.ts";
 
 /** What applying a checked PUT needs. */
@@ -90,6 +91,13 @@ function makeChild(heap: Heap, programs: Programs, caller: Activation, child: Ch
   caller.charge(caller.globalsCost);
   caller.charge(caller.publishMemory(caller.gas()));
   return cloneOfCaller(heap, caller, memory, processes, heldGas);
+}
+
+/** What the error code of a PUT does not say, for traces. */
+export function refusalOf(caller: Activation, code: number): Refusal {
+  if (code === abi.E_QUOTA) return { quota: caller.quotaRefused };
+  const program = code === abi.E_BAD_PROGRAM ? unknownProgram(caller) : null;
+  return program === null ? {} : { unknownProgram: program };
 }
 
 /** Applies a checked PUT; nothing here can be refused. */

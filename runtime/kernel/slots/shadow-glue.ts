@@ -7,7 +7,7 @@
 import * as op from "../../program/decode/opcodes.ts";
 import { I32, I64 } from "../../program/decode/opcodes.ts";
 import type { Code } from "../../program/instrument/code.ts";
-import { countUp } from "../../program/instrument/glue-lines.ts";
+import { addTo, countUp } from "../../program/instrument/glue-lines.ts";
 import { glueModule } from "../../program/instrument/glue-module.ts";
 import { passGroup } from "../../program/instrument/groups.ts";
 import * as layout from "../../program/layout.ts";
@@ -130,14 +130,6 @@ function differs(code: Code, address: number, length: number): void {
   code.op(op.V128_ANY_TRUE);
 }
 
-/** Local becomes itself plus a constant. */
-function add(code: Code, local: number, value: number): void {
-  code.get(local);
-  code.i32(value);
-  code.op(op.I32_ADD);
-  code.set(local);
-}
-
 /** Where the bytes are of the pages that are paid. */
 const paidAt = ({ shift, at }: layout.Marks): number => (shift === PAGE_SHIFT ? at : layout.AUX_PAID);
 
@@ -164,8 +156,8 @@ function difference(code: Code, { shift }: layout.Marks): void {
   code.get(mask);
   code.op(op.I32_OR);
   code.set(mask);
-  add(code, address, CHUNK_BYTES);
-  add(code, chunk, 1);
+  addTo(code, address, CHUNK_BYTES);
+  addTo(code, chunk, 1);
   code.get(chunk);
   code.get(chunks);
   code.op(op.I32_LT_U);
@@ -327,7 +319,7 @@ function passUnmarked(code: Code, kind: layout.Marks, base: number): void {
   }
   code.op(op.V128_ANY_TRUE);
   code.index(op.BR_IF, 0);
-  add(code, base, SCAN_STEP);
+  addTo(code, base, SCAN_STEP);
   code.index(op.BR, 1);
   code.end();
 }
@@ -384,7 +376,7 @@ function forMarked(
   code.index(op.BR, 0);
   code.end();
   code.end();
-  add(code, base, 8);
+  addTo(code, base, 8);
   code.index(op.BR, 0);
   code.end();
   code.end();
@@ -454,7 +446,7 @@ function measureBlock(
   code.get(state);
   code.index(op.CALL, NOTE);
   code.end();
-  add(code, block, 1);
+  addTo(code, block, 1);
   code.get(mark);
   code.open(op.IF);
   reached();

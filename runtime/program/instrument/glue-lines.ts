@@ -36,6 +36,14 @@ export function linesDiffer(code: Code, a: LineAt, b: LineAt): void {
   code.op(op.V128_ANY_TRUE);
 }
 
+/** The local becomes itself plus a constant. */
+export function addTo(code: Code, local: number, value: number): void {
+  code.get(local);
+  code.i32(value);
+  code.op(op.I32_ADD);
+  code.set(local);
+}
+
 /** Local `to` becomes the byte address of the line whose number is in the local. */
 export function lineAddress(code: Code, line: number, to: number): void {
   code.get(line);

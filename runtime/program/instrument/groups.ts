@@ -6,6 +6,7 @@
 import * as op from "../decode/opcodes.ts";
 import { AUX_GROUPS, GROUP_PAGES, GROUP_SHIFT } from "../layout.ts";
 import { AUX, type Code } from "./code.ts";
+import { addTo } from "./glue-lines.ts";
 
 /** Pages whose groups are looked at together: 16 of them. */
 const SCAN_STEP = 16 * GROUP_PAGES;
@@ -33,12 +34,6 @@ export function markGroup(code: Code, page: number): void {
  * local is the first one of a group in which nothing is marked. Else the group's own mark is taken away.
  */
 export function passGroup(code: Code, page: number, depth: number): void {
-  const goOn = (pages: number): void => {
-    code.get(page);
-    code.i32(pages);
-    code.op(op.I32_ADD);
-    code.set(page);
-  };
   code.open(op.BLOCK);
   code.get(page);
   code.i32(GROUP_PAGES - 1);
@@ -54,14 +49,14 @@ export function passGroup(code: Code, page: number, depth: number): void {
   code.access(op.V128_LOAD, AUX, AUX_GROUPS);
   code.op(op.V128_ANY_TRUE);
   code.index(op.BR_IF, 0);
-  goOn(SCAN_STEP);
+  addTo(code, page, SCAN_STEP);
   code.index(op.BR, depth + 2);
   code.end();
   groupOf(code, page);
   code.access(op.I32_LOAD8_U, AUX, AUX_GROUPS);
   code.op(op.I32_EQZ);
   code.open(op.IF);
-  goOn(GROUP_PAGES);
+  addTo(code, page, GROUP_PAGES);
   code.index(op.BR, depth + 2);
   code.end();
   setGroup(code, page, 0);
