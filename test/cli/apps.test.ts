@@ -253,6 +253,9 @@ test("dev shows its app in a browser, with how blocks ran that it recorded", asy
   // A command looks at the store that dev has open.
   const listed = stillpoint("inspect", "recorded", "recording");
   assert.ok(listed.stdout.includes(id), listed.stderr);
+  // Of blocks it sees those up to the newest checkpoint, which is made beside production.
+  const blocks = (): string => stillpoint("inspect", "recorded", "blocks").stdout;
+  for (const last = Date.now() + 60_000; !blocks().includes(id); ) assert.ok(Date.now() < last, blocks());
   const traced = stillpoint("inspect", "recorded", "trace", String(height));
   assert.match(traced.stdout, /Bank\.pay\(/, traced.stderr);
   const profiled = stillpoint("inspect", "recorded", "profile", String(height), "--samples", "10");

@@ -19,7 +19,7 @@ import {
   withProgress,
   writeOutput,
 } from "../terminal.ts";
-import { untilInterrupted, watchSources } from "../watch.ts";
+import { readSources, untilInterrupted, watchSources } from "../watch.ts";
 
 interface Wanted {
   readonly entry: string;
@@ -33,8 +33,9 @@ export const build: Handler<Spec<"build">> = async ({ args, options, json }) => 
   if (check && watch) throw new UsageError("BAD_OPTION", "--check and --watch exclude each other");
   const wanted = { entry: appNamed(args["APP.ts"]), out, check, json };
   if (!watch) return buildOnce(wanted);
+  const read = readSources(wanted.entry);
   await buildAgain(wanted);
-  const watcher = watchSources(wanted.entry, () => buildAgain(wanted));
+  const watcher = watchSources(wanted.entry, read, () => buildAgain(wanted));
   await untilInterrupted();
   watcher.close();
   return EXIT_OK;

@@ -12,19 +12,21 @@ import { inspectorRoutes, Recorded, Source } from "../../inspector/index.ts";
 import { TEST_CHAIN, testAccounts } from "../../node/accounts.ts";
 import { Node } from "../../node/node.ts";
 import { type Interface, readInterface } from "../../typed/interface.ts";
-import { type AppFile, loadApp } from "../app-file.ts";
+import { type AppFile, appNamed, loadApp } from "../app-file.ts";
 import type { Handler } from "../command.ts";
 import { listening } from "../listen.ts";
 import type { Spec } from "../table.ts";
 import { EXIT_OK, print, printError, toJson, writeOutput } from "../terminal.ts";
-import { untilInterrupted, watchSources } from "../watch.ts";
+import { readSources, untilInterrupted, watchSources } from "../watch.ts";
 import { builtFiles } from "./build.ts";
 
 const PORT = 8545;
 
 export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
-  const loaded = await loadApp(args["APP.ts"], options.setup);
-  const { file, program, description, setup } = loaded;
+  const file = appNamed(args["APP.ts"]);
+  const read = file.endsWith(".ts") ? readSources(file) : null;
+  const loaded = await loadApp(file, options.setup);
+  const { program, description, setup } = loaded;
   const app = await App.open({
     program,
     setup,
@@ -69,7 +71,7 @@ export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
       printError(`stillpoint dev: ${error.message}\nthe old program runs on`);
     }
   };
-  const watcher = file.endsWith(".ts") ? watchSources(file, reload) : null;
+  const watcher = read === null ? null : watchSources(file, read, reload);
   await untilInterrupted();
   watcher?.close();
   await node.close();
