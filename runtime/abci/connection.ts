@@ -62,6 +62,8 @@ export class Connection {
   #heldBytes = 0;
   #partBytes = 0;
   #isClosing = false;
+  /** Resolves when the socket is closed. */
+  readonly #left = Promise.withResolvers<void>();
 
   constructor(socket: Socket, common: Common) {
     this.#socket = socket;
@@ -69,7 +71,10 @@ export class Connection {
     this.#frames = new FrameReader(common.messageBytes);
     socket.setNoDelay(true);
     socket.on("error", () => undefined); // the loop below sees it
-    socket.once("close", () => this.#leave());
+    socket.once("close", () => {
+      this.#leave();
+      this.#left.resolve();
+    });
     this.closed = this.#run();
   }
 
@@ -95,7 +100,8 @@ export class Connection {
     }
     await this.#untilFewer(1);
     this.#end();
-    if (!this.#socket.closed) await once(this.#socket, "close");
+    // Not `once` of node:events, which an error before that, of a peer that has gone, would reject.
+    await this.#left.promise;
   }
 
   /** Starts the requests that a chunk completes, in order. */

@@ -11,6 +11,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { serveAbci } from "../../runtime/abci/index.ts";
 import { ACCEPTING, type Answered, Client, framed, request, serving } from "./client.ts";
 
+const NOTHING = new Uint8Array(1000);
 const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
 const exceptionOf = (answered: Answered | null): string | undefined =>
   answered?.case === "exception" ? answered.value.error : undefined;
@@ -324,6 +325,38 @@ test("when a client disconnects the signal of its request is aborted, and nothin
     await until(() => server.connections === 0);
     assert.deepEqual(errors, []);
   });
+});
+
+test("a client that goes before its answer is written, by either kind of socket, disturbs nobody", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "stillpoint-abci-"));
+  try {
+    for (const address of ["tcp://127.0.0.1:0", `unix://${join(folder, "app.sock")}`]) {
+      const held: (() => void)[] = [];
+      const query = () => new Promise<object>((resolve) => held.push(() => resolve({ value: NOTHING })));
+      await serving(
+        { query },
+        async (server, errors) => {
+          const clients = await Promise.all(Array.from({ length: 8 }, () => Client.connect(server)));
+          for (const client of clients) client.send(request("query"));
+          await until(() => held.length === 8);
+          for (const client of clients) client.socket.destroy();
+          // Some answers are written before the server has seen it, and some after.
+          for (const [i, answer] of held.entries()) {
+            for (let turns = 0; turns < i; turns++) await turn();
+            answer();
+          }
+          await until(() => server.connections === 0);
+          const client = await Client.connect(server);
+          assert.equal(echoOf(await client.ask("echo", { message: "on" })), "on");
+          client.socket.destroy();
+          assert.deepEqual(errors, []);
+        },
+        { address },
+      );
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("close answers what has begun, begins nothing more, and ends idle connections", async () => {
