@@ -45,6 +45,7 @@ export function Compare({
                 link={(of) => blockLink(block, "compare", { with: with_, path: of })}
                 only={path}
                 at={block}
+                sides="before → after"
               />
             </>
           )}
@@ -59,12 +60,15 @@ function Differences({
   link,
   only,
   at,
+  sides,
 }: {
   view: DifferenceView;
   link: (path: string | null) => string;
   only: string | null;
   /** The block whose memory a range leads to; null: it is of another store. */
   at: string | null;
+  /** What the bytes of either side are. */
+  sides: string;
 }) {
   const { processes, ranges, truncated } = view;
   if (processes.length === 0) return null;
@@ -94,7 +98,7 @@ function Differences({
       <h2>
         Bytes{only === null ? "" : ` of ${only}`} {only === null ? null : <a href={link(null)}>of all</a>}
       </h2>
-      <Table caption="Ranges that differ" head={["where", "what", "before → after"]}>
+      <Table caption="Ranges that differ" head={["where", "what", sides]}>
         {ranges.map((range) => (
           <Range key={`${pathText(range.path)} ${range.address}`} range={range} at={at} />
         ))}
@@ -237,6 +241,7 @@ function Part({ other, path }: { other: string; path: string | null }) {
                 link={(of) => linkTo(["stores"], { other, path: of })}
                 only={path}
                 at={a.id}
+                sides="this store → the other"
               />
             )}
           </>
