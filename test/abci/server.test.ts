@@ -327,7 +327,7 @@ test("when a client disconnects the signal of its request is aborted, and nothin
   });
 });
 
-test("a client that goes before its answer is written, by either kind of socket, disturbs nobody", async () => {
+test("a client that goes before its answer is written disturbs nobody", async () => {
   const folder = mkdtempSync(join(tmpdir(), "stillpoint-abci-"));
   try {
     for (const address of ["tcp://127.0.0.1:0", `unix://${join(folder, "app.sock")}`]) {
