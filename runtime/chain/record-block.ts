@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { badArgument, checkNames, flag, integer } from "../arguments.ts";
-import { assert, StoreError, UsageError } from "../errors.ts";
+import { assert, UsageError } from "../errors.ts";
 import { type Recordings, StoredRecordings } from "../record/recorder.ts";
 import { directoryOf } from "../record/segments.ts";
 import type { BlockRecording } from "../record/shapes.ts";
@@ -12,7 +12,7 @@ import type { Block } from "./block.ts";
 import type { Chain } from "./chain.ts";
 import { type FromOptions, HEAP_BYTES_LIMIT } from "./options.ts";
 import { openReader, type Reader } from "./reader.ts";
-import { Remade } from "./remade.ts";
+import { isLocked, Remade } from "./remade.ts";
 import { Runtime } from "./runtime.ts";
 
 /**
@@ -77,7 +77,7 @@ export async function recordBlock(
     try {
       return await recordFrom({ store: source, block: found.parent }, reader, found, how);
     } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== "STORE_LOCKED") throw error;
+      if (!isLocked(error)) throw error;
       return await recordRemade(reader, found, how);
     }
   }

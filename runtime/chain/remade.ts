@@ -43,6 +43,11 @@ export async function stateOf(reader: Reader, block: Block): Promise<HeldState> 
   return { chain: runtime, block: runtime.head, [Symbol.asyncDispose]: () => made[Symbol.asyncDispose]() };
 }
 
+/** Whether another process has the store open, whose states can be copied all the same. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof StoreError && error.code === "STORE_LOCKED";
+}
+
 /** The state of a block of a store in a runtime in memory, and those of the blocks that it is made from. */
 export class Remade implements AsyncDisposable {
   /** Its head has the state of the block. */

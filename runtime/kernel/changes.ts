@@ -78,13 +78,24 @@ export function changedLines(heap: Heap, before: Ref, after: Ref, end: number, l
     if (address >= end || lines.length === limit) return;
     readPage(heap, old, was);
     readPage(heap, now, is);
-    for (let at = 0; at < PAGE_BYTES && lines.length < limit; at += LINE_BYTES) {
-      const line = is.subarray(at, at + LINE_BYTES);
-      if (line.equals(was.subarray(at, at + LINE_BYTES))) continue;
-      lines.push({ address: address + at, bytes: line.toString("hex") });
-    }
+    addChangedLines(lines, limit, address, was, is);
   });
   return lines;
+}
+
+/** Adds to `lines`, up to `limit` of them, those of a page at `address` in which `is` differs from `was`. */
+export function addChangedLines(
+  lines: RawLine[],
+  limit: number,
+  address: number,
+  was: Buffer,
+  is: Buffer,
+): void {
+  for (let at = 0; at < PAGE_BYTES && lines.length < limit; at += LINE_BYTES) {
+    const line = is.subarray(at, at + LINE_BYTES);
+    if (line.equals(was.subarray(at, at + LINE_BYTES))) continue;
+    lines.push({ address: address + at, bytes: line.toString("hex") });
+  }
 }
 
 /** What children cost that changed, by number. */

@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { hexOf } from "../../runtime/text.ts";
 import { REGION, SCRATCH } from "../driver.ts";
 import { driver } from "../fixture.ts";
 import { random, randomTree } from "../kernel/trees.ts";
@@ -19,8 +20,6 @@ const { found, missing } = browsers();
 const SCRIPTS = 6;
 /** Characters of an answer that are shown. */
 const SHOWN = 300;
-
-const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 /** Proofs of any bytes, some of them tampered with, headers, and scripts. */
 function tasksOf(seed: number): Promise<Tasks> {

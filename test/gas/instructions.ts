@@ -6,12 +6,11 @@
 import { admitEntryProgram } from "../../runtime/program/admit.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
 import { INSTRUCTIONS_PER_GAS } from "../../runtime/program/instrument/gas.ts";
-import { build } from "../program/build.ts";
+import { build, countDown } from "../program/build.ts";
 import { Machine, PLENTY } from "../program/harness.ts";
 import { OPERAND_BYTES, OPERATIONS, type Operation } from "../program/operations.ts";
 
 const { I32, I64, F32, V128 } = op;
-const I64_GT_S = 0x55;
 const UNROLLED = 16;
 /** Turns of a loop that V8 has optimised, and of one that is timed. */
 const WARMUP_TURNS = 20_000n;
@@ -94,17 +93,9 @@ function moduleOf({ code }: Operation): Uint8Array {
         results: [I64],
         export: "run",
         code: (out) => {
-          out.open(op.LOOP);
-          for (let i = 0; i < UNROLLED; i++) code(out);
-          out.get(0);
-          out.i64(1n);
-          out.op(op.I64_SUB);
-          out.tee(0);
-          out.i64(0n);
-          out.op(I64_GT_S);
-          out.index(op.BR_IF, 0);
-          out.end();
-          out.get(0);
+          countDown(out, () => {
+            for (let i = 0; i < UNROLLED; i++) code(out);
+          });
         },
       },
       { code: () => {} },

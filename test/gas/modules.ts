@@ -3,12 +3,11 @@
 import { WASM_PAGE_BYTES } from "../../runtime/limits.ts";
 import * as op from "../../runtime/program/decode/opcodes.ts";
 import type { Code } from "../../runtime/program/instrument/code.ts";
-import { build, type Fn } from "../program/build.ts";
+import { build, countDown, type Fn } from "../program/build.ts";
 
 const ENTRY = { parameters: [op.I64], results: [op.I64] } as const;
 const DROP = 0x1a;
 const MEMORY_GROW = 0x40;
-const I64_GT_S = 0x55;
 const I64X2_SPLAT = op.PREFIX_FD + 18;
 
 function entry(name: string, code: (code: Code) => void, locals: readonly number[] = []): Fn {
@@ -101,30 +100,22 @@ export function freeModule(kind: "moves" | "blocks" | "constants", size = 20_000
     "run",
     (code) => {
       const start = code.length;
-      code.open(op.LOOP);
-      for (let i = 0; code.length - start < size; i++) {
-        if (kind === "moves") {
-          code.get(1 + (i % LOCALS));
-          code.set(1 + ((i * 7 + 1) % LOCALS));
-        } else if (kind === "constants") {
-          code.i64(BigInt(i));
-          code.set(1 + ((i * 7 + 1) % LOCALS));
-        } else {
-          code.open(op.BLOCK);
-          code.end();
-          code.get(1 + (i % LOCALS));
-          code.u8(DROP);
+      countDown(code, () => {
+        for (let i = 0; code.length - start < size; i++) {
+          if (kind === "moves") {
+            code.get(1 + (i % LOCALS));
+            code.set(1 + ((i * 7 + 1) % LOCALS));
+          } else if (kind === "constants") {
+            code.i64(BigInt(i));
+            code.set(1 + ((i * 7 + 1) % LOCALS));
+          } else {
+            code.open(op.BLOCK);
+            code.end();
+            code.get(1 + (i % LOCALS));
+            code.u8(DROP);
+          }
         }
-      }
-      code.get(0);
-      code.i64(1n);
-      code.op(op.I64_SUB);
-      code.tee(0);
-      code.i64(0n);
-      code.op(I64_GT_S);
-      code.index(op.BR_IF, 0);
-      code.end();
-      code.get(0);
+      });
     },
     Array.from({ length: LOCALS }, () => op.I64),
   );

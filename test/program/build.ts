@@ -168,3 +168,20 @@ export function entry(
   const main: Fn = { parameters: [op.I64], results: [op.I64], locals, export: "main", code };
   return build({ ...rest, functions: [main, ...(rest.functions ?? [])] });
 }
+
+const I64_GT_S = 0x55;
+
+/** Runs `body` as often as parameter 0, an i64, says, but at least once; leaves the rest of it on the stack. */
+export function countDown(code: Code, body: () => void): void {
+  code.open(op.LOOP);
+  body();
+  code.get(0);
+  code.i64(1n);
+  code.op(op.I64_SUB);
+  code.tee(0);
+  code.i64(0n);
+  code.op(I64_GT_S);
+  code.index(op.BR_IF, 0);
+  code.end();
+  code.get(0);
+}

@@ -59,7 +59,7 @@ test("the gas of all functions and of all lines is that of the call, which is wh
   assert.equal(one?.gasUsed, profile.gasUsed);
   let runs = 0;
   tested.profile(call, { from: alice }, { samples: 20, onSample: () => runs++ });
-  assert.equal(runs, 20, "progress is told of each run");
+  assert.equal(runs, 20, "onSample is called for each run");
   assert.equal(tested.checkpoint.hash, other.checkpoint.hash, "the same root");
   const few = () => tested.profile(call, { from: alice }, { samples: 20 });
   assert.deepEqual(few(), few());

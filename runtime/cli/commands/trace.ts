@@ -2,9 +2,9 @@
 
 import { type AppTrace, formatTrace } from "../../app/index.ts";
 import { traceTried } from "../../app/trace.ts";
-import { Remade } from "../../chain/remade.ts";
+import { isLocked, Remade } from "../../chain/remade.ts";
 import { formatFaults, readRecording, type TraceEvent } from "../../debug.ts";
-import { StoreError, UsageError } from "../../errors.ts";
+import { UsageError } from "../../errors.ts";
 import { type Block, type BlockInput, Runtime } from "../../index.ts";
 import { jsonOf } from "../../node/values.ts";
 import { openReader, type Reader } from "../../store.ts";
@@ -46,7 +46,7 @@ export async function beginWith(
     const runtime = await Runtime.open({ from, workers: 1, views: 1, heapBytes: HEAP_BYTES });
     return { runtime, [Symbol.asyncDispose]: () => runtime.close() };
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== "STORE_LOCKED") throw error;
+    if (!isLocked(error)) throw error;
     return Remade.of(reader, block);
   }
 }

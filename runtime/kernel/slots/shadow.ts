@@ -25,6 +25,7 @@ import { readPage } from "../../image/memory.ts";
 import { PAGE_BYTES, WASM_PAGE_BYTES } from "../../limits.ts";
 import * as layout from "../../program/layout.ts";
 import { COUNTING, work } from "../../work.ts";
+import { addChangedLines } from "../changes.ts";
 import { payPages } from "../exit.ts";
 import type { ByteRange, RawLine } from "../trace.ts";
 import { growMemory, newMemory } from "./host-memory.ts";
@@ -200,12 +201,9 @@ export class Shadow {
     for (let i = 0; i < listed; i++) {
       const page = this.#auxWords[layout.AUX_LIST / 4 + 2 * i] as number;
       if (page >= this.#state) continue;
-      for (let at = page * PAGE_BYTES; at < (page + 1) * PAGE_BYTES; at += layout.LINE_BYTES) {
-        const now = part(guest, at, layout.LINE_BYTES);
-        if (now.equals(part(this.#bytes, at, layout.LINE_BYTES))) continue;
-        if (lines.length === limit) return lines;
-        lines.push({ address: at, bytes: now.toString("hex") });
-      }
+      const at = page * PAGE_BYTES;
+      const of = (memory: Uint8Array): Buffer => part(memory, at, PAGE_BYTES);
+      addChangedLines(lines, limit, at, of(this.#bytes), of(guest));
     }
     return lines.sort((a, b) => a.address - b.address);
   }

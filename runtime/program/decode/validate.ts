@@ -8,7 +8,7 @@
  */
 
 import * as limits from "../../limits.ts";
-import { addRun, type Body, EMPTY_BLOCK, NOBODY, type Run } from "./body.ts";
+import { addRun, Body, EMPTY_BLOCK, NOBODY, type Run } from "./body.ts";
 import { heapType } from "./constant.ts";
 import {
   type FunctionType,
@@ -20,7 +20,7 @@ import {
 } from "./model.ts";
 import * as op from "./opcodes.ts";
 import { type Frame, NONE, Operands } from "./operands.ts";
-import type { Reader } from "./reader.ts";
+import { Reader } from "./reader.ts";
 
 const SINGLE = new Map(
   [op.I32, op.I64, op.F32, op.F64, op.V128, op.FUNCREF, op.EXTERNREF].map((type) => [
@@ -37,6 +37,23 @@ export function readBody(reader: Reader, module: Module, index: number, body: Bo
   body.reset(reader.end - reader.offset + 1);
   readLocals(reader, typeOfFunction(module, index), body);
   new Validator(reader, module, typeOfFunction(module, index), body).run();
+}
+
+/** Reads the bodies of a decoded module in turn; `body` is reused for the next one. */
+export function readBodies(
+  source: Uint8Array,
+  module: Module,
+  see: (body: Body, index: number, start: number, position: number) => void,
+): void {
+  const reader = new Reader(source);
+  const body = new Body(4096);
+  module.bodies.forEach((range, position) => {
+    const index = module.imports.length + position;
+    reader.offset = range.start;
+    reader.end = range.end;
+    readBody(reader, module, index, body);
+    see(body, index, range.start, position);
+  });
 }
 
 function readLocals(reader: Reader, type: FunctionType, body: Body): void {

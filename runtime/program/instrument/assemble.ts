@@ -8,7 +8,6 @@
 
 import { CALL_DEPTH_BYTES, INSTRUMENTED_FUNCTION_BYTES_LIMIT } from "../../limits.ts";
 import { AdmissionError } from "../admission-error.ts";
-import { Body } from "../decode/body.ts";
 import { writeConstant } from "../decode/constant.ts";
 import {
   canSuspend,
@@ -18,8 +17,7 @@ import {
   typeOfFunction,
 } from "../decode/model.ts";
 import * as op from "../decode/opcodes.ts";
-import { Reader } from "../decode/reader.ts";
-import { readBody } from "../decode/validate.ts";
+import { readBodies } from "../decode/validate.ts";
 import { Writer } from "../decode/writer.ts";
 import { AUX_PAGES, batchAuxPages, MEMORY_PAGES_LIMIT, RUNNING } from "../layout.ts";
 import { Guards } from "../lines/guards.ts";
@@ -222,17 +220,8 @@ class Assembler {
     return lines;
   }
 
-  #eachBody(see: (body: Body, index: number, start: number, position: number) => void): void {
-    const { module, source } = this.#parts;
-    const reader = new Reader(source);
-    const body = new Body(4096);
-    module.bodies.forEach((range, position) => {
-      const index = module.imports.length + position;
-      reader.offset = range.start;
-      reader.end = range.end;
-      readBody(reader, module, index, body);
-      see(body, index, range.start, position);
-    });
+  #eachBody(see: Parameters<typeof readBodies>[2]): void {
+    readBodies(this.#parts.source, this.#parts.module, see);
   }
 
   #bodies(targets: Targets): Writer {

@@ -4,6 +4,8 @@
  * each instruction that is a fork or the end of one.
  */
 
+import { hexOf } from "../../text.ts";
+import { WASM_PAGE_BYTES } from "../../units.ts";
 import { programHash } from "../admit.ts";
 import * as op from "../decode/opcodes.ts";
 import { Reader } from "../decode/reader.ts";
@@ -79,7 +81,6 @@ interface Known extends Counted {
 
 /** The file in which a contract notes its lines. */
 const MARK_FILE = "~lib/stillpoint/guest/typed/mark.ts";
-const WASM_PAGE_BYTES = 65_536;
 /** They name places, and run nothing. */
 const NOTHING: ReadonlySet<number> = new Set([op.BLOCK, op.LOOP, op.ELSE, op.END, op.NOP]);
 /** Behind them is another way, or the end of one. */
@@ -93,7 +94,7 @@ export class Counting {
 
   /** @throws AdmissionError */
   program(bytes: Uint8Array): Counted {
-    const key = Buffer.from(programHash(bytes)).toString("hex");
+    const key = hexOf(programHash(bytes));
     let known = this.#known.get(key);
     if (known === undefined) {
       known = counted(bytes);

@@ -4,11 +4,10 @@
  */
 
 import { check } from "../admit.ts";
-import { Body } from "../decode/body.ts";
+import type { Body } from "../decode/body.ts";
 import { canSuspend } from "../decode/model.ts";
 import * as op from "../decode/opcodes.ts";
-import { Reader } from "../decode/reader.ts";
-import { readBody } from "../decode/validate.ts";
+import { readBodies } from "../decode/validate.ts";
 
 /** Byte offsets in the module: of the first instruction of a value, and of the last, which makes it. */
 type Span = readonly [from: number, to: number];
@@ -25,15 +24,7 @@ export function selectsOf(bytes: Uint8Array): Map<number, readonly Select[]> {
   const { module } = check(bytes);
   const found = new Map<number, readonly Select[]>();
   if (canSuspend(module)) return found;
-  const reader = new Reader(bytes);
-  const body = new Body(4096);
-  module.bodies.forEach((range, position) => {
-    const index = module.imports.length + position;
-    reader.offset = range.start;
-    reader.end = range.end;
-    readBody(reader, module, index, body);
-    found.set(index, selectsIn(body));
-  });
+  readBodies(bytes, module, (body, index) => void found.set(index, selectsIn(body)));
   return found;
 }
 
