@@ -171,7 +171,7 @@ export function entry(
 
 const I64_GT_S = 0x55;
 
-/** Runs `body` as often as parameter 0, an i64, says, but at least once; leaves the rest of it on the stack. */
+/** Runs `body` as often as parameter 0, an i64, says, at least once; leaves the rest of it on the stack. */
 export function countDown(code: Code, body: () => void): void {
   code.open(op.LOOP);
   body();
