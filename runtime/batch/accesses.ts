@@ -10,7 +10,7 @@ import { placeOf } from "./contended.ts";
 import * as layout from "./layout.ts";
 
 export const ACCESS_WORDS = 4;
-/** It was read as it was before the window. */
+/** It was read as it was before the batch. */
 export const FROM_BASE = -1;
 /** It was read as a sum to which several items have added. */
 export const FROM_SUM = -2;
@@ -66,6 +66,7 @@ export class Accesses {
   /** All of them, with names by the `variables` of the process at `process`, whose state ends at `bound`. */
   touched(process: readonly number[], bound: number, variables: readonly Variable[], span: number): Touched {
     const accesses = Int32Array.from(this.#numbers);
+    nameEarlierWriters(accesses);
     const places = metOver(accesses)
       .slice(0, PLACES_LIMIT)
       .map((line): NamedLine => [line, nameOf(line, process, bound, variables)]);
@@ -79,6 +80,19 @@ function sourceOf(words: Int32Array, version: number, first: number): number {
   if (version === layout.ENTRY_UNREAD) return FROM_NOBODY;
   if (version === layout.ENTRY_SUM) return FROM_SUM;
   return first + (words[(version + layout.VERSION_ITEM) / 4] as number);
+}
+
+/**
+ * What a window read from before it was left by the last item of an earlier window that wrote the line, if one
+ * did. Accesses are in the order of items.
+ */
+function nameEarlierWriters(accesses: Int32Array): void {
+  const writers = new Map<number, number>();
+  for (let at = 0; at < accesses.length; at += ACCESS_WORDS) {
+    const [item, line, from, wrote] = accesses.subarray(at, at + ACCESS_WORDS) as unknown as number[];
+    if (from === FROM_BASE) accesses[at + 2] = writers.get(line as number) ?? FROM_BASE;
+    if (wrote === 1) writers.set(line as number, item as number);
+  }
 }
 
 /** Lines that several items have touched, and at least one has written, ascending. */

@@ -78,8 +78,8 @@ export interface AccessRecord {
   /** Its address is 64 times that. What lines beyond the state are, `places` says. */
   readonly line: number;
   /**
-   * From what it was read: the item that left it; -1: the state before the window of 256 items; -2: a sum to
-   * which several items have added; null: it was not read.
+   * From what it was read: the item that left it; -1: the state before the batch; -2: a sum to which several
+   * items have added; null: it was not read.
    */
   readonly from: number | null;
   /** Whether the item left other bytes there, or added to what is there. */

@@ -262,7 +262,9 @@ test("a batch: items that met, over which account, and the critical path", async
   assert.equal(from, "again", "nobody recorded it");
   assert.ok(batch !== null);
   assert.deepEqual([batch.row.items, batch.row.parallel], [TRANSACTIONS, TRANSACTIONS]);
-  assert.ok(batch.graph.dependent > 0 && batch.graph.critical.count > 1);
+  // Which chain is the critical one depends on times: an item alone can take longest. Depths do not.
+  assert.ok(batch.graph.dependent > 0 && batch.graph.critical.count > 0);
+  assert.ok(batch.graph.depths.length > 1, "items wait for others that wait");
   const place = batch.places[0] ?? assert.fail();
   assert.match(place.name ?? "", /^accounts\[0xa\d/);
   const { touches } = await placeView(source, asked({ block, line: place.line }));

@@ -366,7 +366,7 @@ function Items({ of, link }: { of: readonly number[]; link: Link }) {
 
 function readText(from: number | null): string {
   if (from === null) return "only written";
-  if (from === -1) return "as before the window";
+  if (from === -1) return "as before the batch";
   return from === -2 ? "a sum of several" : `what item ${grouped(from)} left`;
 }
 

@@ -292,7 +292,7 @@ export interface Touch {
   readonly item: number;
   readonly line: number;
   readonly name: string | null;
-  /** The item whose bytes it read; -1: as before the window; -2: a sum; null: it only wrote. */
+  /** The item whose bytes it read; -1: as before the batch; -2: a sum; null: it only wrote. */
   readonly from: number | null;
   readonly wrote: boolean;
 }
