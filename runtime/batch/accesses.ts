@@ -83,8 +83,8 @@ function sourceOf(words: Int32Array, version: number, first: number): number {
 }
 
 /**
- * What a window read from before it was left by the last item of an earlier window that wrote the line, if one
- * did. Accesses are in the order of items.
+ * What a window read from before it was left by the last item of an earlier window that wrote the line, if
+ * one did. Accesses are in the order of items.
  */
 function nameEarlierWriters(accesses: Int32Array): void {
   const writers = new Map<number, number>();
