@@ -7,7 +7,7 @@ import { proveRange } from "../proof/prove.ts";
 import type { ArchivedBlock } from "./archive.ts";
 import { type Block, checkTarget } from "./block.ts";
 import type { RetainedInput } from "./change.ts";
-import { type Diff, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
+import { type Diff, type DiffOptions, diffLimits, diffProcesses } from "./diff.ts";
 import { type ChildRange, inspectProcess, listChildren, type ProcessView, readProcess } from "./inspect.ts";
 import type { Outline } from "./outline.ts";
 import type { Side } from "./tables.ts";
@@ -234,10 +234,10 @@ export abstract class Chain {
    * ```
    */
   diff(a: number | Block, b: number | Block, options: DiffOptions = {}): Diff {
-    const limit = diffLimit(options);
+    const limits = diffLimits(options);
     checkTarget(a);
     checkTarget(b);
-    return this.withState(a, (left) => this.withState(b, (right) => diffProcesses(left, right, limit)));
+    return this.withState(a, (left) => this.withState(b, (right) => diffProcesses(left, right, limits)));
   }
 }
 

@@ -42,7 +42,7 @@ export type Difference =
 /** What differs between two blocks, processes in the order of their paths, a parent before its children. */
 export interface Diff {
   readonly differences: readonly Difference[];
-  /** Whether there are more differences than the limit let in. */
+  /** Whether there are more differences than the limits let in. */
   readonly truncated: boolean;
 }
 
@@ -50,25 +50,35 @@ export interface Diff {
 export interface DiffOptions {
   /** Maximum number of differences. Default 1,000. */
   readonly limit?: number;
+  /**
+   * Maximum number of ranges of memory that one process has among them, so that the processes behind one that
+   * changed much are seen too. Default: as many as `limit`.
+   */
+  readonly limitOfProcess?: number;
 }
 
-/** The first `limit` differences between two processes and what is below them. */
-export function diffProcesses(a: Side, b: Side, limit: number): Diff {
-  return new Walk(a.heap, b.heap, limit).run(a.ref, b.ref);
+/** The first differences between two processes and what is below them. */
+export function diffProcesses(a: Side, b: Side, limits: Required<DiffOptions>): Diff {
+  return new Walk(a.heap, b.heap, limits).run(a.ref, b.ref);
 }
 
-/** The option `limit`, checked. */
-export function diffLimit(options: DiffOptions): number {
-  checkNames(options, ["limit"]);
-  return integer(options, "limit", 1000, 0, Number.MAX_SAFE_INTEGER);
+/** The options, checked. */
+export function diffLimits(options: DiffOptions): Required<DiffOptions> {
+  checkNames(options, ["limit", "limitOfProcess"]);
+  const limit = integer(options, "limit", 1000, 0, Number.MAX_SAFE_INTEGER);
+  return { limit, limitOfProcess: integer(options, "limitOfProcess", limit, 0, Number.MAX_SAFE_INTEGER) };
 }
 
 class Walk {
   readonly #a: Heap;
   readonly #b: Heap;
-  readonly #limit: number;
+  readonly #limits: Required<DiffOptions>;
   readonly #differences: Difference[] = [];
   #truncated = false;
+  /** There is more than `limit` lets in. */
+  #isFull = false;
+  /** Ranges of the process that is compared. */
+  #ranges = 0;
   readonly #path: number[] = [];
   readonly #pageA = Buffer.alloc(PAGE_BYTES);
   readonly #pageB = Buffer.alloc(PAGE_BYTES);
@@ -76,10 +86,10 @@ class Walk {
   #rangeFrom = 0;
   #rangeTo = 0;
 
-  constructor(a: Heap, b: Heap, limit: number) {
+  constructor(a: Heap, b: Heap, limits: Required<DiffOptions>) {
     this.#a = a;
     this.#b = b;
-    this.#limit = limit;
+    this.#limits = limits;
   }
 
   run(a: Ref, b: Ref): Diff {
@@ -90,13 +100,14 @@ class Walk {
   }
 
   #process(a: Ref, b: Ref): void {
-    if (this.#truncated) return;
+    if (this.#isFull) return;
     const before = a === 0 ? null : loadProcess(this.#a, a);
     const after = b === 0 ? null : loadProcess(this.#b, b);
     if (before === null) this.#emit({ kind: "added", path: [...this.#path], process: recordOf(this.#b, b) });
     if (after === null) this.#emit({ kind: "removed", path: [...this.#path], process: recordOf(this.#a, a) });
     if (before !== null && after !== null) {
       this.#fields(recordOf(this.#a, a), recordOf(this.#b, b));
+      this.#ranges = 0;
       this.#table(before.memory, after.memory, (page, left, right) => this.#page(page, left, right));
       this.#endRange();
     }
@@ -104,6 +115,7 @@ class Walk {
       this.#path.push(number);
       this.#process(left, right);
       this.#path.pop();
+      return !this.#isFull;
     });
   }
 
@@ -116,16 +128,13 @@ class Walk {
     if (fields.length > 0) this.#emit({ kind: "changed", path: [...this.#path], fields });
   }
 
-  /** Calls `visit` for the leaves that differ, ascending, until there are enough differences. */
-  #table(a: Ref, b: Ref, visit: (index: number, a: Ref, b: Ref) => void): void {
-    const goesOn = (index: number, left: Ref, right: Ref): boolean => {
-      visit(index, left, right);
-      return !this.#truncated;
-    };
-    if (!this.#truncated) eachDifference({ heap: this.#a, ref: a }, { heap: this.#b, ref: b }, goesOn);
+  /** Calls `visit` for the leaves that differ, ascending, until it says that there are enough. */
+  #table(a: Ref, b: Ref, visit: (index: number, a: Ref, b: Ref) => boolean): void {
+    if (!this.#isFull) eachDifference({ heap: this.#a, ref: a }, { heap: this.#b, ref: b }, visit);
   }
 
-  #page(page: number, a: Ref, b: Ref): void {
+  /** Whether the process may have more. */
+  #page(page: number, a: Ref, b: Ref): boolean {
     const left = this.#pageA;
     const right = this.#pageB;
     readPage(this.#a, a, left);
@@ -139,6 +148,7 @@ class Walk {
       }
       this.#rangeTo = address + 1;
     }
+    return !this.#isFull && this.#ranges <= this.#limits.limitOfProcess;
   }
 
   #endRange(): void {
@@ -146,12 +156,14 @@ class Walk {
     const length = this.#rangeTo - address;
     this.#rangeFrom = 0;
     this.#rangeTo = 0;
-    if (length > 0) this.#emit({ kind: "memory", path: [...this.#path], address, length });
+    if (length === 0) return;
+    if (++this.#ranges > this.#limits.limitOfProcess) this.#truncated = true;
+    else this.#emit({ kind: "memory", path: [...this.#path], address, length });
   }
 
   #emit(difference: Difference): void {
-    if (this.#differences.length < this.#limit) this.#differences.push(difference);
-    else this.#truncated = true;
+    if (this.#differences.length < this.#limits.limit) this.#differences.push(difference);
+    else [this.#truncated, this.#isFull] = [true, true];
   }
 }
 

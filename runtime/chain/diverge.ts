@@ -7,7 +7,7 @@ import { badArgument, badOption } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Block } from "./block.ts";
 import { Chain } from "./chain.ts";
-import { type Diff, type Difference, type DiffOptions, diffLimit, diffProcesses } from "./diff.ts";
+import { type Diff, type Difference, type DiffOptions, diffLimits, diffProcesses } from "./diff.ts";
 
 /** Options of `divergence`. */
 export interface DivergenceOptions extends DiffOptions {
@@ -39,7 +39,7 @@ export interface Divergence extends Parting {
    * or gas limits were not, or earlier blocks.
    */
   readonly differences: readonly Difference[];
-  /** Whether there are more differences than the limit let in. */
+  /** Whether there are more differences than the limits let in. */
   readonly truncated: boolean;
 }
 
@@ -61,13 +61,13 @@ export interface Divergence extends Parting {
  */
 export function divergence(a: Chain, b: Chain, options: DivergenceOptions = {}): Divergence | null {
   const { by = "id", ...rest } = options ?? {};
-  const limit = diffLimit(rest);
+  const limits = diffLimits(rest);
   const parted = parting(a, b, by);
   if (parted === null) return null;
   const [one, two] = parted.blocks;
   return {
     ...parted,
-    ...a.withState(one, (left) => b.withState(two, (right) => diffProcesses(left, right, limit))),
+    ...a.withState(one, (left) => b.withState(two, (right) => diffProcesses(left, right, limits))),
   };
 }
 
@@ -155,9 +155,9 @@ export function diffBetween(
   blockB: number | Block,
   options: DiffOptions = {},
 ): Diff {
-  const limit = diffLimit(options);
+  const limits = diffLimits(options);
   for (const chain of [a, b]) {
     if (!(chain instanceof Chain)) throw badArgument("chain", chain, "a runtime or a reader");
   }
-  return a.withState(blockA, (left) => b.withState(blockB, (right) => diffProcesses(left, right, limit)));
+  return a.withState(blockA, (left) => b.withState(blockB, (right) => diffProcesses(left, right, limits)));
 }

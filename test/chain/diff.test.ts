@@ -114,6 +114,24 @@ test("a limit cuts the difference off and says so", async (t) => {
   });
 });
 
+test("a limit for each process leaves room for those behind one that changed much", async (t) => {
+  await withTrees(baseSeed(t), 4, (runtime, blocks) => {
+    const [a, b] = [blocks[1], blocks[2]] as [Block, Block];
+    const all = runtime.diff(a, b, { limit: 1_000_000 }).differences;
+    const seen = new Map<string, number>();
+    const expected = all.filter((difference) => {
+      const key = difference.path.join("/");
+      const count = seen.get(key) ?? 0;
+      if (difference.kind === "memory") seen.set(key, count + 1);
+      return difference.kind !== "memory" || count < 1;
+    });
+    assert.ok(expected.length < all.length && seen.size > 1);
+    const cut = runtime.diff(a, b, { limit: 1_000_000, limitOfProcess: 1 });
+    assert.deepEqual(cut, { differences: expected, truncated: true });
+    assert.throws(() => runtime.diff(a, b, { limitOfProcess: -1 }), { code: "BAD_OPTION" });
+  });
+});
+
 test("blocks that were reverted can be compared as long as they are retained", async () => {
   await withRuntime([], {}, async (runtime) => {
     const { block: one } = await play(runtime, (script) => script.fill(SCRATCH, 5000, 1));
