@@ -99,6 +99,14 @@ export function placeIn(description: Interface, region: Region, read: Read, offs
   return `${name}[${text}]${fieldAt(description, type, within - shape.valueAt)}`;
 }
 
+/** The whole value of what lies at an offset of a collection; undefined where no entry is. */
+export function valueIn(description: Interface, region: Region, read: Read, offset: number): unknown {
+  const elements = new Elements(description, region);
+  const i = region.kind === "StateCell" ? 0 : Math.floor((offset - elements.offset) / elements.stride);
+  const isElement = i >= 0 && i < elements.count;
+  return isElement ? elements.read(read, i, elements.length(read))?.value : undefined;
+}
+
 /** ".balance" of a record; nothing of another type. */
 function fieldAt(description: Interface, type: Type, offset: number): string {
   if (type.kind !== "record") return "";

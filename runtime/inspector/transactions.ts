@@ -9,6 +9,7 @@ import { described, type TracedTransaction } from "../app/trace.ts";
 import { UsageError } from "../errors.ts";
 import type { Block } from "../index.ts";
 import type { Client, Outcome } from "../typed/client.ts";
+import { BlockData } from "./layout.ts";
 import type { Source } from "./source.ts";
 
 /** Where an App has its program, and what authenticates. */
@@ -113,4 +114,13 @@ function outcomeOf(client: Client, result: NonNullable<Result>): Outcome | null 
     if (error instanceof RangeError) return null; // the program has no record of that event any more
     throw error;
   }
+}
+
+/** The data of a block, if the program of the root tells what it is. No state is looked at. */
+export function blockDataOf({ chain, programs }: Source, block: Block): BlockData | null {
+  for (const name of chain.rules(block).programs) {
+    const { dataLayout } = programs.get(name);
+    if (dataLayout !== null) return new BlockData(dataLayout, block.data);
+  }
+  return null;
 }

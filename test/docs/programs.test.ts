@@ -69,6 +69,7 @@ const RUN_ELSEWHERE: readonly [page: string, languages: readonly string[], test:
   ["docs/tutorial.md", ["sh", "ts", "js", "text"], "test/docs/tutorial.test.ts"],
   ["docs/recipes.md", ["ts", "js"], "test/docs/recipes.test.ts"],
   ["guest/README.md", ["ts"], "test/guest/readme.test.ts"],
+  ["docs/inspector.md", ["ts"], "test/inspector/layout.test.ts"],
 ];
 
 /** Blocks that nothing runs, and why. */

@@ -106,6 +106,7 @@ test("a block: by id or height, what it was made from, and how many transactions
 
 test("transactions: calls, arguments and outcomes", () => {
   const view = transactionsView(source, asked({ block: blockView(source, asked({ height: 3 })).id }));
+  assert.ok("areRead" in view);
   assert.deepEqual([view.count, view.failed, view.next], [TRANSACTIONS, 1, null]);
   const [first, last] = [view.rows[0], view.rows.at(-1)];
   assert.deepEqual([first?.call, first?.ok, first?.from], ["Bank.pay", true, ALICE]);
@@ -125,7 +126,9 @@ test("signed transactions: who signed, and which call", async () => {
     ...{ name: "app", kind: "runtime", chain: app.runtime, trace: none, record: none },
     recorded: async () => null,
   });
-  const { areRead, rows } = transactionsView(signed, asked({ block: block.id }));
+  const view = transactionsView(signed, asked({ block: block.id }));
+  assert.ok("areRead" in view);
+  const { areRead, rows } = view;
   assert.equal(areRead, true);
   const [row] = rows;
   const args = `to: ${bob.address}, amount: 5`;
@@ -188,7 +191,8 @@ test("memory: bytes, names, and collections as values", async () => {
   assert.equal(view.hex, Buffer.from(reader.read([1], address, 64)).toString("hex"));
   assert.equal(Buffer.from(view.hex, "hex").readBigUInt64LE(), balance);
   assert.notEqual(view.base?.hex, view.hex);
-  assert.ok(view.names.some(({ name }) => name === `accounts[${ALICE}]`));
+  const named = view.names.find(({ name }) => name === `accounts[${ALICE}]`);
+  assert.equal(named?.value, alice?.value);
   assert.deepEqual(
     view.regions.map(({ name, type }) => [name, type]),
     [

@@ -35,9 +35,30 @@ import * as words from "./words.ts";
 import * as world from "./world.ts";
 
 export const STATE_BYTES: u32 = world.STATE_BYTES;
+export const STATE_GENERATION: usize = world.STATE_GENERATION;
 export const STATE_BURNED: usize = world.STATE_BURNED;
+export const STATE_CREATED_NEXT: usize = world.STATE_CREATED_NEXT;
 export const STATE_RECORDS: usize = world.STATE_RECORDS;
 export const STATE_RECORDS_STRIDE: u32 = world.STATE_RECORDS_STRIDE;
+/** Records as world.ts draws them, for those who look at the state. */
+export const STATE_RECORDS_LAYOUT: string = `{
+  "used": { "at": 0, "equals": "generation" },
+  "kinds": [
+    { "name": "account", "when": { "at": 4, "mask": 15, "is": 1 },
+      "key": [{ "name": "address", "at": 8, "type": "bytes20", "reversed": true }],
+      "fields": [
+        { "name": "code", "at": 4, "type": "u32", "shift": 8 },
+        { "name": "incarnation", "at": 28, "type": "u32" },
+        { "name": "codeHash", "at": 32, "type": "bytes32" },
+        { "name": "balance", "at": 64, "type": "u256" },
+        { "name": "nonce", "at": 96, "type": "u64" }] },
+    { "name": "slot", "when": { "at": 4, "mask": 15, "is": 2 },
+      "key": [
+        { "name": "account", "at": 4, "type": "element", "shift": 8 },
+        { "name": "key", "at": 16, "type": "u256", "hex": true }],
+      "fields": [{ "name": "value", "at": 64, "type": "u256", "hex": true }] }]
+}`;
+export const STATE_CREATED: usize = world.STATE_CREATED;
 
 const SYSTEM_GAS: i64 = 30_000_000;
 const GWEI: u64 = 1_000_000_000;

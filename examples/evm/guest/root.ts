@@ -45,6 +45,24 @@ const GAS_PER_GAS: u64 = 400;
 /** A batch has at least what it needs; the rest comes back. */
 const GAS_OF_BATCH: u64 = 1_000_000_000;
 
+/** The data of a block as messages.ts draws it, for those who look at it. */
+export const BLOCK_DATA_LAYOUT: string = `{
+  "fields": [
+    { "name": "number", "at": 0, "type": "u64" },
+    { "name": "gasUsed", "at": 8, "type": "u64" },
+    { "name": "transactions", "at": 16, "type": "u32" },
+    { "name": "receiptsRoot", "at": 24, "type": "bytes32" },
+    { "name": "transactionsRoot", "at": 56, "type": "bytes32" },
+    { "name": "burned", "at": 120, "type": "u256" }],
+  "rows": { "name": "transaction", "at": 408, "stride": 112, "fields": [
+    { "name": "hash", "at": 80, "type": "bytes32" },
+    { "name": "sender", "at": 16, "type": "bytes20", "reversed": true },
+    { "name": "ok", "at": 0, "type": "bool" },
+    { "name": "logs", "at": 4, "type": "u32" },
+    { "name": "gasUsed", "at": 8, "type": "u64" },
+    { "name": "created", "at": 48, "type": "bytes20", "reversed": true }] }
+}`;
+
 const region = new PageBuffer();
 const data = new PageBuffer();
 const inputs = new PageBuffer();

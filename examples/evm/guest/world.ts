@@ -40,9 +40,12 @@ const GAS_PER_HEIR: u64 = 50;
 const RECORD_BYTES: usize = 128;
 const TABLE: usize = 4096;
 const CREATED: usize = TABLE + <usize>CAPACITY_MOST * RECORD_BYTES;
+export const STATE_GENERATION: usize = GENERATION;
 export const STATE_BURNED: usize = BURNED;
 export const STATE_RECORDS: usize = TABLE;
 export const STATE_RECORDS_STRIDE: u32 = 128;
+export const STATE_CREATED_NEXT: usize = CREATED_NEXT;
+export const STATE_CREATED: usize = CREATED;
 
 export const KIND_ACCOUNT: u32 = 1;
 export const KIND_SLOT: u32 = 2;

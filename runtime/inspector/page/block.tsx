@@ -118,6 +118,7 @@ function View({ view, tab, place }: { view: BlockView; tab: string; place: Place
 
 function Overview({ view }: { view: BlockView }) {
   const { id, parent, hasParent, root, gasUsed, ended, data, above, input, transactions } = view;
+  const { dataFields, dataRows } = view;
   const parentText = hasParent ? (
     <Hash of={parent} digits={16} link={blockLink(parent)} />
   ) : (
@@ -138,6 +139,13 @@ function Overview({ view }: { view: BlockView }) {
             link={blockLink(id, "transactions")}
           />
         )}
+        {dataRows === null ? null : (
+          <Card
+            label={dataRows.count === 1 ? dataRows.name : `${dataRows.name}s`}
+            value={grouped(dataRows.count)}
+            link={blockLink(id, "transactions")}
+          />
+        )}
         <Card label="and what it changed" value="Processes" link={blockLink(id, "processes")} />
         <Card label="that differ from the block before" value="Bytes" link={blockLink(id, "compare")} />
       </section>
@@ -155,6 +163,7 @@ function Overview({ view }: { view: BlockView }) {
           ],
           ["root of the state", <Hash key="root" of={root} digits={16} />],
           ["data", <Bytes key="data" of={data} />],
+          ...dataFields.map(([name, text]) => [name, <code key={name}>{text}</code>] as const),
           ...(input === null
             ? ([["made from", <Problem key="input" text={view.inputReason ?? ""} />]] as const)
             : ([

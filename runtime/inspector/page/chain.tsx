@@ -77,9 +77,12 @@ function Loaded({ view }: { view: ChainView }) {
 /** How many items read what another one had left, of those that the block had. */
 function Met({ meeting, id }: { meeting: Meeting | undefined; id: string }) {
   if (meeting === undefined) return <span class="quiet">–</span>;
-  const { items, dependent, chain } = meeting;
+  const { items, dependent, chain, source } = meeting;
   return (
-    <a href={blockLink(id, "batch")} title={`the longest chain has ${grouped(chain)} items`}>
+    <a
+      href={blockLink(id, "batch", source === "again" ? { again: 1 } : {})}
+      title={`the longest chain has ${grouped(chain)} items`}
+    >
       {grouped(dependent)} of {grouped(items)}
     </a>
   );

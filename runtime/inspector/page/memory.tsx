@@ -1,7 +1,7 @@
 /** Memory as hex and as values: any range of any process, with what the block changed of it. */
 
 import { useState } from "preact/hooks";
-import type { MemoryView, StateView } from "../views/memory.ts";
+import type { MemoryView, NamedLine, StateView } from "../views/memory.ts";
 import { urlOf, useAnswer } from "./api.ts";
 import { addressText, bytesOf, bytesText, grouped, pathText } from "./format.ts";
 import { Fields, Pager, Problem, Shown, Table } from "./parts.tsx";
@@ -118,7 +118,13 @@ function Bytes({ block, view }: { block: string; view: MemoryView }) {
             />
           ))}
         </section>
-        <Values at={selected} bytes={bytes.subarray(selected - address)} block={block} path={path} />
+        <Values
+          at={selected}
+          line={view.names.find((each) => each.address === selected - (selected % 64)) ?? null}
+          bytes={bytes.subarray(selected - address)}
+          block={block}
+          path={path}
+        />
       </div>
       <Pager
         back={address > 0 ? link(address - LENGTH) : null}
@@ -194,7 +200,19 @@ function runs(
 }
 
 /** The bytes from one address on, read as each kind of number. */
-function Values({ at, bytes, block, path }: { at: number; bytes: Uint8Array; block: string; path: string }) {
+function Values({
+  at,
+  line,
+  bytes,
+  block,
+  path,
+}: {
+  at: number;
+  line: NamedLine | null;
+  bytes: Uint8Array;
+  block: string;
+  path: string;
+}) {
   const padded = new Uint8Array(32);
   padded.set(bytes.subarray(0, 32));
   const view = new DataView(padded.buffer);
@@ -218,6 +236,12 @@ function Values({ at, bytes, block, path }: { at: number; bytes: Uint8Array; blo
   return (
     <aside class="values" aria-label="Values">
       <h2>At {addressText(at)}</h2>
+      {line === null ? null : (
+        <p class="entry">
+          <code>{line.name}</code>
+          {line.value === null ? null : <code class="quiet">{line.value}</code>}
+        </p>
+      )}
       <dl>
         {rows.map(([name, value]) => (
           <div key={name}>
@@ -231,6 +255,10 @@ function Values({ at, bytes, block, path }: { at: number; bytes: Uint8Array; blo
       </a>
     </aside>
   );
+}
+
+function countText(count: number | null, capacity: number): string {
+  return count === null ? `at most ${grouped(capacity)}` : `${grouped(count)} of ${grouped(capacity)}`;
 }
 
 function State({
@@ -250,7 +278,7 @@ function State({
       {({ region, count, entries, next, from: at }) => (
         <>
           <p class="lead">
-            <code>{region.name}</code>: {region.type}, {grouped(count)} of {grouped(region.capacity ?? 0)}
+            <code>{region.name}</code>: {region.type}, {countText(count, region.capacity ?? 0)}
           </p>
           {entries.length === 0 ? (
             <p class="quiet">None here.</p>

@@ -9,8 +9,8 @@ import type { AccessRecord, BlockRecording } from "../../record/shapes.ts";
 import { type Bar, type Batch, barsOf, batchOf, type Done, type Meeting } from "../batches.ts";
 import type { Query } from "../query.ts";
 import type { Source } from "../source.ts";
-import { told, transactionsOf } from "../transactions.ts";
-import { argumentsText } from "./text.ts";
+import { blockDataOf, told, transactionsOf } from "../transactions.ts";
+import { argumentsText, clipped } from "./text.ts";
 
 const BATCHES = 40;
 const BARS = 640;
@@ -22,6 +22,7 @@ const EDGES = 300;
 const DEPTHS = 64;
 const LINE_BYTES = 64;
 const ITEMS = 120;
+const CALL_MAX = 400;
 
 /** A batch in a list. */
 export interface BatchRow {
@@ -201,10 +202,9 @@ type Namer = (line: number) => string | null;
 function namerOf(source: Source, block: Block, { record }: Batch): Namer {
   const recorded = new Map(record.places.map(({ line, name }) => [line, name]));
   const names = source.programs.namesOf(record.report.process, block);
-  const isTyped = names !== null && names.description !== null;
   return (line) => {
-    const own = isTyped ? names.at(line * LINE_BYTES, LINE_BYTES) : null;
-    return (own ?? recorded.get(line) ?? null)?.slice(0, 120) ?? null;
+    const own = names?.areTyped ? names.at(line * LINE_BYTES, LINE_BYTES) : null;
+    return clipped(own ?? recorded.get(line) ?? null);
   };
 }
 
@@ -319,7 +319,7 @@ function touchOf(nameOf: Namer, { item, line, from, wrote }: AccessRecord): Touc
 
 export interface ItemView {
   readonly item: number;
-  /** "Bank.pay(to: …)" of an App; null of another. */
+  /** "Bank.pay(to: …)" of an App; of another the row of the block's data, or null. */
   readonly call: string | null;
   readonly from: string | null;
   readonly done: readonly Done[];
@@ -340,9 +340,10 @@ export async function itemView(source: Source, query: Query): Promise<ItemView> 
   const of = (edges: readonly (readonly [number, number])[], side: 0 | 1): number[] =>
     edges.filter((edge) => edge[1 - side] === item).map((edge) => edge[side]);
   const ran = batch.record.report.process.join() === "1" ? transactionAt(source, block, item) : null;
+  const call = ran === null ? null : `${ran.call}(${ran.args === null ? "…" : argumentsText(ran.args)})`;
   return {
     item,
-    call: ran === null ? null : `${ran.call}(${ran.args === null ? "…" : argumentsText(ran.args)})`,
+    call: call ?? rowAt(source, block, item, batch.record.report.items),
     from: ran?.from ?? null,
     done: batch.done.filter((each) => each.item === item).slice(0, ITEMS),
     touches: sorted.slice(0, ITEMS).map((access) => touchOf(nameOf, access)),
@@ -358,6 +359,15 @@ function transactionAt(source: Source, block: Block, item: number) {
   const numbers = ran.results.flatMap((result, i) => (isLetIn(result) ? [i] : []));
   const number = numbers[item];
   return number === undefined ? null : told(ran, number);
+}
+
+/** The row of the block's data that is this item's, if there is one for each item. */
+function rowAt(source: Source, block: Block, item: number, items: number): string | null {
+  const data = blockDataOf(source, block);
+  if (data === null || data.rowCount !== items) return null;
+  const row = data.row(item);
+  const fields = data.columns.map((column, i) => `${column}: ${row[i]}`);
+  return clipped(`${data.rowName} ${item}: ${fields.join(", ")}`, CALL_MAX);
 }
 
 function isLetIn(result: { readonly refusal?: string } | null): boolean {

@@ -4,8 +4,9 @@ import { StoreError, UsageError } from "../../errors.ts";
 import type { Block, Rules } from "../../index.ts";
 import type { Query } from "../query.ts";
 import type { Source } from "../source.ts";
-import { countsOf } from "../transactions.ts";
+import { blockDataOf, countsOf } from "../transactions.ts";
 import type { BlockRow } from "./chain.ts";
+import { clipped } from "./text.ts";
 
 const ABOVE = 20;
 const PROGRAMS = 32;
@@ -31,6 +32,10 @@ export interface BlockView {
   readonly gasUsed: number;
   readonly ended: boolean;
   readonly data: Excerpt;
+  /** What it says, by name, if the program of the root tells: [name, value]. */
+  readonly dataFields: readonly (readonly [name: string, text: string])[];
+  /** Rows in it. */
+  readonly dataRows: { readonly name: string; readonly count: number } | null;
   readonly above: readonly BlockRow[];
   /** Null: it cannot be read, for the reason beside it. */
   readonly input: InputView | null;
@@ -60,9 +65,23 @@ export function blockView(source: Source, query: Query): BlockView {
     ...{ id, height, parent, root, gasUsed, ended, input, inputReason },
     hasParent: index.get(parent) !== undefined,
     data: excerpt(block.data),
+    ...(readable(() => dataOf(source, block)).value ?? NO_DATA),
     above: index.above(id, ABOVE),
     transactions: readable(() => countsOf(source, block)).value,
     madeFrom: readable(() => source.chain.madeFrom(block)).value,
+  };
+}
+
+type Data = Pick<BlockView, "dataFields" | "dataRows">;
+const NO_DATA: Data = { dataFields: [], dataRows: null };
+
+function dataOf(source: Source, block: Block): Data {
+  const data = blockDataOf(source, block);
+  if (data === null) return NO_DATA;
+  const { rowName: name, rowCount: count } = data;
+  return {
+    dataFields: data.fields.map(([field, text]) => [field, clipped(text) ?? ""]),
+    dataRows: name === null ? null : { name, count },
   };
 }
 

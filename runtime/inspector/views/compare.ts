@@ -7,8 +7,10 @@ import type { Block, Chain } from "../../index.ts";
 import { KnownPrograms, type Names } from "../programs.ts";
 import type { Query } from "../query.ts";
 import type { Source } from "../source.ts";
+import { clipped } from "./text.ts";
 
-const DIFFERENCES = 4000;
+/** Differences that are looked at, and of one process: most are in one row with their neighbours. */
+const LIMITS = { limit: 8000, limitOfProcess: 1000 };
 /** Rows of ranges: of all processes, and of one of several. */
 const ROWS = 200;
 const ROWS_OF_ONE = 40;
@@ -59,12 +61,7 @@ export function diffView(source: Source, query: Query): DifferenceView {
   const b = source.block(query.id("b"));
   const a = source.block(query.id("a") ?? (b.height === 0 ? b.id : b.parent));
   const { chain } = source;
-  return shown(
-    { chain, block: a },
-    { chain, block: b },
-    chain.diff(a, b, { limit: DIFFERENCES }),
-    query.text("path"),
-  );
+  return shown({ chain, block: a }, { chain, block: b }, chain.diff(a, b, LIMITS), query.text("path"));
 }
 
 export interface PartView extends DifferenceView {
@@ -81,7 +78,7 @@ export function partView(source: Source, query: Query): PartView {
   const name = query.text("other");
   const other = source.other(name);
   const names = [source.name, name as string] as const;
-  const found = divergence(source.chain, other, { limit: DIFFERENCES });
+  const found = divergence(source.chain, other, LIMITS);
   const heads = [source.chain.head, other.head] as const;
   if (found === null) {
     const common = Math.min(heads[0].height, heads[1].height);
@@ -112,7 +109,7 @@ export function diffOther(source: Source, query: Query): DifferenceView {
     if (block !== undefined) return { chain, block };
     throw new UsageError("NOT_RETAINED", `one of the two has no block of height ${height}`, { height });
   }) as [Side, Side];
-  const found = diffBetween(a.chain, a.block, b.chain, b.block, { limit: DIFFERENCES });
+  const found = diffBetween(a.chain, a.block, b.chain, b.block, LIMITS);
   return shown(a, b, found, query.text("path"));
 }
 
@@ -187,7 +184,7 @@ function withBytes(a: Side, b: Side, range: Range, names: Names | null): RangeDi
   const shown = Math.min(length, SHOWN);
   return {
     ...range,
-    name: names?.at(address, length)?.slice(0, 120) ?? null,
+    name: clipped(names?.at(address, length) ?? null),
     before: bytesOf(a, path, address, shown),
     after: bytesOf(b, path, address, shown),
   };

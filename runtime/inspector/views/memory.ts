@@ -5,10 +5,11 @@ import { StoreError, UsageError } from "../../errors.ts";
 import type { Block, Chain } from "../../index.ts";
 import { PAGE_BYTES } from "../../limits.ts";
 import { canonical, type Interface, type Region } from "../../typed/interface.ts";
+import type { TableReader } from "../layout.ts";
 import type { Names } from "../programs.ts";
 import type { Query } from "../query.ts";
 import type { Source } from "../source.ts";
-import { textOf } from "./text.ts";
+import { clipped, textOf } from "./text.ts";
 
 const BYTES = 1024;
 const BYTES_MAX = 16 * PAGE_BYTES;
@@ -16,12 +17,20 @@ const NAMES = 64;
 const LINE_BYTES = 64;
 const REGIONS = 200;
 const ENTRIES = 40;
+const VALUE_MAX = 400;
 
 /** Bytes that cannot be read. */
 export interface DamagedBytes {
   readonly address: number;
   readonly length: number;
   readonly reason: string;
+}
+
+/** What lies in a line, and the value of the entry that it belongs to. */
+export interface NamedLine {
+  readonly address: number;
+  readonly name: string;
+  readonly value: string | null;
 }
 
 export interface MemoryView {
@@ -36,7 +45,7 @@ export interface MemoryView {
   /** The same range in the block that it is compared with; null: with none. */
   readonly base: { readonly block: string; readonly hex: string } | null;
   /** Names of lines of 64 bytes, the first 64 that have one. */
-  readonly names: readonly { readonly address: number; readonly name: string }[];
+  readonly names: readonly NamedLine[];
   readonly damaged: readonly DamagedBytes[];
   /** Variables of the program's state, for a way there. */
   readonly regions: readonly RegionView[];
@@ -120,24 +129,35 @@ function baseOf(
 
 /** Of lines that hold anything. */
 function lineNames(names: Names, address: number, bytes: Uint8Array): MemoryView["names"] {
-  const found: { address: number; name: string }[] = [];
+  const found: NamedLine[] = [];
   const first = address - (address % LINE_BYTES);
   for (let line = first; line < address + bytes.length && found.length < NAMES; line += LINE_BYTES) {
     const own = bytes.subarray(Math.max(0, line - address), line - address + LINE_BYTES);
     if (own.every((byte) => byte === 0)) continue;
-    const name = names.at(line, LINE_BYTES);
-    if (name !== null) found.push({ address: line, name: name.slice(0, 120) });
+    const name = clipped(names.at(line, LINE_BYTES));
+    if (name === null) continue;
+    const value = names.valueAt(line, (each) => textOf(each, VALUE_MAX));
+    found.push({ address: line, name, value: clipped(value, VALUE_MAX) });
   }
   return found;
 }
 
-function regionsOf({ description, program }: Names): RegionView[] {
+function regionsOf(names: Names): RegionView[] {
+  const { description, program } = names;
   if (description !== null)
     return description.state.slice(0, REGIONS).map((each) => regionOf(description, each));
   return program.variables.slice(0, REGIONS).map(({ name, address }, i) => {
+    const table = names.table(name);
+    if (table !== null) return regionOfTable(table);
     const end = program.variables[i + 1]?.address ?? program.stateBytes;
     return { name, type: null, address, bytes: end > address ? end - address : null, capacity: null };
   });
+}
+
+function regionOfTable({ table, count }: TableReader): RegionView {
+  const { name, address, end, layout } = table;
+  const type = layout.kinds.map((kind) => kind.name).join(" | ");
+  return { name, type, address, bytes: end - address, capacity: count };
 }
 
 function regionOf(description: Interface, { name, kind, types, capacity, at, bytes }: Region): RegionView {
@@ -167,7 +187,8 @@ export interface StateView {
   readonly block: string;
   readonly path: readonly number[];
   readonly region: RegionView;
-  readonly count: number;
+  /** Null: nothing counts them but a look at all. */
+  readonly count: number | null;
   readonly from: number;
   readonly next: number | null;
   readonly entries: readonly EntryRow[];
@@ -179,13 +200,16 @@ export function stateView(source: Source, query: Query): StateView {
   const path = query.path();
   const name = query.text("name");
   const { program } = processOf(chain, block, path);
-  const description = programs.get(program).client?.description;
+  const { client, tables } = programs.get(program);
+  const from = query.integer("from", 0, 0, 2 ** 32);
+  const table = name === null ? null : (programs.namesOf(path, block)?.table(name) ?? null);
+  if (table !== null) return tableView(block, path, table, from);
+  const description = client?.description;
   const region = description?.state.find((each) => each.name === name);
   if (description === undefined || region === undefined) {
-    const known = description?.state.map((each) => each.name).join(", ") || "none";
+    const known = [...(description?.state ?? []), ...tables].map((each) => each.name).join(", ") || "none";
     throw new UsageError("BAD_ARGUMENT", `the program has no such collection; there are: ${known}`);
   }
-  const from = query.integer("from", 0, 0, 2 ** 32);
   const read = (address: number, length: number) => chain.read(path, address, length, block);
   const { entries, next } = statePart(description, region, read, from, ENTRIES);
   return {
@@ -198,5 +222,19 @@ export function stateView(source: Source, query: Query): StateView {
 
 function rowOf({ key, index, value, address, bytes }: PlacedEntry): EntryRow {
   const name = index !== null ? String(index) : key === null ? null : textOf(key);
-  return { key: name, value: value === undefined ? null : textOf(value, 400), address, bytes };
+  return { key: name, value: value === undefined ? null : textOf(value, VALUE_MAX), address, bytes };
+}
+
+function tableView(block: Block, path: readonly number[], reader: TableReader, from: number): StateView {
+  const { elements, next } = reader.part(from, ENTRIES);
+  return {
+    ...{ block: block.id, path, from, next, count: null },
+    region: regionOfTable(reader),
+    entries: elements.map((element) => ({
+      key: clipped(reader.nameOf(element)),
+      value: clipped(reader.valueOf(element), VALUE_MAX),
+      address: element.address,
+      bytes: element.bytes.length,
+    })),
+  };
 }

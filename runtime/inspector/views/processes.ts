@@ -20,6 +20,7 @@ import type { Names } from "../programs.ts";
 import type { Query } from "../query.ts";
 import type { Source } from "../source.ts";
 import { type Compared, withStates } from "./states.ts";
+import { clipped } from "./text.ts";
 
 const CHILDREN = 48;
 const CHILD_CELLS = 128;
@@ -117,5 +118,5 @@ export function pagesView(source: Source, query: Query): PagesView {
 
 function changedPage(page: number, names: Names | null): ChangedPage {
   const address = page * PAGE_BYTES;
-  return { page, address, name: names?.at(address, PAGE_BYTES)?.slice(0, 120) ?? null };
+  return { page, address, name: clipped(names?.at(address, PAGE_BYTES) ?? null) };
 }

@@ -1,6 +1,13 @@
 /** Values of programs as text for people, of a bounded length. */
 
 const TEXT_MAX = 160;
+/** Of a name: an address and a key of 32 bytes in hex have room, with the name of a field. */
+const NAME_MAX = 160;
+
+/** A text, by default a name, of a bounded length. */
+export function clipped(text: string | null, most = NAME_MAX): string | null {
+  return text === null || text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+}
 
 /** A value as one would write it in the source of a client; bytes in hex. */
 export function textOf(value: unknown, most = TEXT_MAX): string {

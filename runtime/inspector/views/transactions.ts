@@ -1,9 +1,13 @@
-/** Transactions of a block of an App, 40 at a time, with arguments and outcomes as text. */
+/**
+ * Transactions of a block of an App, 40 at a time, with arguments and outcomes as text; of any other root
+ * that tells what the data of its blocks is the rows in it.
+ */
 
 import { UsageError } from "../../errors.ts";
+import type { Block } from "../../index.ts";
 import type { Query } from "../query.ts";
 import type { Source } from "../source.ts";
-import { isFailed, told, transactionsOf } from "../transactions.ts";
+import { blockDataOf, isFailed, told, transactionsOf } from "../transactions.ts";
 import { argumentsText, textOf } from "./text.ts";
 
 const ROWS = 40;
@@ -38,12 +42,29 @@ export interface TransactionsView {
   readonly rows: readonly TransactionRow[];
 }
 
-export function transactionsView(source: Source, query: Query): TransactionsView {
+/** Rows in a block's data. */
+export interface DataRowsView {
+  readonly block: string;
+  readonly height: number;
+  /** What a row is called. */
+  readonly name: string;
+  readonly columns: readonly string[];
+  readonly count: number;
+  readonly from: number;
+  readonly next: number | null;
+  readonly rows: readonly (readonly string[])[];
+}
+
+export function transactionsView(source: Source, query: Query): TransactionsView | DataRowsView {
   const block = source.block(query.id());
   const from = query.integer("from", 0, 0, 2 ** 32);
   const found = transactionsOf(source, block);
   if (found === null) {
-    const text = `block ${block.height} is not one of an App: it has no transactions that can be read`;
+    const rows = dataRows(source, block, from);
+    if (rows !== null) return rows;
+    const text =
+      `block ${block.height} has no transactions that can be read: ` +
+      "it is not one of an App, and its root declares no BLOCK_DATA_LAYOUT";
     throw new UsageError("NO_TRANSACTIONS", text, { height: block.height });
   }
   const { results, inputs, time } = found;
@@ -57,6 +78,18 @@ export function transactionsView(source: Source, query: Query): TransactionsView
     failed: results.filter(isFailed).length,
     next: end < results.length ? end : null,
     rows: Array.from({ length: Math.max(0, end - from) }, (_, i) => rowOf(told(found, from + i))),
+  };
+}
+
+function dataRows(source: Source, block: Block, from: number): DataRowsView | null {
+  const data = blockDataOf(source, block);
+  if (data === null || data.rowName === null) return null;
+  const { rowCount: count, rowName: name, columns } = data;
+  const end = Math.min(count, from + ROWS);
+  return {
+    ...{ block: block.id, height: block.height, name, columns, count, from },
+    next: end < count ? end : null,
+    rows: Array.from({ length: Math.max(0, end - from) }, (_, i) => data.row(from + i)),
   };
 }
 
