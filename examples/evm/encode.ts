@@ -3,9 +3,10 @@
 import { UsageError } from "../../runtime/errors.ts";
 import { type EvmBlock, FORKS } from "./block.ts";
 
-const METADATA_VERSION = 2;
+const METADATA_VERSION = 3;
 const HEADER_BYTES = 264;
 const CODE_PADDING = 64;
+const SENDER_ROOM = Buffer.alloc(32);
 
 /** Hashes of the two programs that the root makes its children from. */
 export interface Programs {
@@ -32,7 +33,7 @@ export function encodeBlock(
     ...block.blockHashes.map(([number, hash]) => Buffer.concat([u64(number), hash])),
     ...block.withdrawals.map(({ address, amount }) => Buffer.concat([word(address), u64(amount)])),
     ...[...numbers.keys()].map((hash) => encodeCode(hash, codes.get(hash) as Uint8Array)),
-    ...block.transactions.map(({ bytes }) => padded([u32(bytes.length), u32(0), bytes])),
+    ...block.transactions.map(({ bytes }) => padded([u32(bytes.length), u32(0), SENDER_ROOM, bytes])),
   ];
   return Buffer.concat(parts);
 }

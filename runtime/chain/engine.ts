@@ -104,8 +104,8 @@ export interface RootHolder {
   readonly events: Events;
 }
 
-/** Metadata up to this length is hashed on the main thread: 0.2 ms at most in which nobody is served. */
-const HASHED_HERE_BYTES = 1 << 16;
+/** Metadata up to this length is hashed on the main thread: 3 ms at most in which nobody is served. */
+const HASHED_HERE_BYTES = 1 << 22;
 
 export class Engine {
   readonly pool: Pool;

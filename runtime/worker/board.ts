@@ -17,10 +17,11 @@
  * them is gone.
  *
  * Blocks have an affinity: the thread that ran the last one runs the next, unless it has begun something
- * else. Its slot holds the root as that block left it; when four threads took turns, each had to load what
- * the other three had changed, and blocks of 256 pages took 1.6 times as long.
- * So have children: a parent that posts one job, of a child that it ran last itself, is likely to join
- * it at once. Others see the job and take it if it is still there a while later (patience.ts). A child of 64
+ * else. Its slot holds the root as that block left it; when four threads took turns, blocks of 256 pages took
+ * 1.6 times as long.
+ * So have children: a parent that posts a job, of a child that it ran last itself, is likely to join it at
+ * once; of several such jobs, the first. Others see the job and take it if it is still there a while later
+ * (patience.ts). A child of 64
  * MiB of which most pages change in a block took 20 ms more whenever another thread was quicker than its
  * parent's join, which was every other block.
  * Views are posted by the main thread as well. Threads for views claim views only, other threads none.
@@ -62,8 +63,8 @@ import {
   USED,
   WRITING,
 } from "./board-layout.ts";
-import { readJob, writeJob } from "./entry.ts";
-import { JOB_ACTIVATE, JOB_VIEW, type Job, type Memo, NO_ENTRY, type Outcome } from "./job.ts";
+import { descends, readJob, writeJob } from "./entry.ts";
+import { JOB_ACTIVATE, JOB_ASSIST, JOB_VIEW, type Job, type Memo, NO_ENTRY, type Outcome } from "./job.ts";
 import { Patience } from "./patience.ts";
 import { Signals } from "./signals.ts";
 
@@ -86,6 +87,8 @@ export class Board {
   readonly signals: Signals;
   readonly #freed: number[] = [];
   #cursor = 0;
+  /** How many jobs this thread has reserved for itself. */
+  #reserved = 0;
   /** With jobs that others have posted. */
   readonly patience = new Patience();
 
@@ -108,13 +111,23 @@ export class Board {
     writeJob(words, at, job);
     words[at + RESULT] = 0;
     words[at + POSTER] = this.#self;
-    words[at + RESERVED] = job.kind === JOB_ACTIVATE && words[lastRanAt(job.path)] === this.#self ? 1 : 0;
+    const isReserved = job.kind === JOB_ACTIVATE && words[lastRanAt(job.path)] === this.#self;
+    words[at + RESERVED] = isReserved ? ++this.#reserved : 0;
     words[at + PARENT_SEQUENCE] =
       job.parent === NO_ENTRY ? 0 : (words[entryAt(job.parent) + SEQUENCE] as number);
     const posted = this.#turn(entry, this.#mine(WRITING), POSTED);
     assert(posted, "board: a job was written into another thread's entry");
     this.signals.raise(job.kind === JOB_VIEW);
     return entry;
+  }
+
+  /** This thread leads a batch: what it has posted before, it will not run soon. */
+  unreserve(): void {
+    const words = this.#words;
+    const count = Atomics.load(words, HIGH_WATER);
+    for (let entry = 0; entry < count; entry++) {
+      if (words[entryAt(entry) + POSTER] === this.#self) words[entryAt(entry) + RESERVED] = 0;
+    }
   }
 
   /** This thread runs the process at `path`. */
@@ -240,32 +253,29 @@ export class Board {
   }
 
   /**
-   * Claims any posted job but views and speculative work; with `ancestor`, one that descends from it. If it
-   * leaves one to its poster, `patience` says when to look again.
+   * Claims any posted job but views and speculative work; with `ancestor`, one that descends from it. Help with
+   * a batch comes last, for it ends with the batch. If a job is left to its poster, `patience` says when to
+   * look again.
    */
   claimAny(ancestor = NO_ENTRY): number {
     const words = this.#words;
-    const sequenceOf = (entry: number): number => words[entryAt(entry) + SEQUENCE] as number;
+    const count = Atomics.load(words, HIGH_WATER);
+    const mayClaim = (entry: number): boolean =>
+      words[entryAt(entry) + POSTER] !== KEPT &&
+      !this.#isView(entry) &&
+      !this.#isAffineElsewhere(entry) &&
+      (ancestor === NO_ENTRY || descends(words, entry, ancestor));
+    const isHelp = (entry: number): boolean => words[entryAt(entry) + KIND] === JOB_ASSIST;
     let left = NO_ENTRY;
     const isLeft = (entry: number): boolean => {
-      const at = entryAt(entry);
-      if (words[at + RESERVED] === 0 || this.patience.isOver(entry, sequenceOf(entry))) return false;
-      // Of several the poster runs one.
-      if (left !== NO_ENTRY && left !== entry) return words[at + POSTER] !== words[entryAt(left) + POSTER];
-      left = entry;
+      if (!this.patience.isLeft(words, entry, count)) return false;
+      if (left === NO_ENTRY) left = entry;
       return true;
     };
-    const found = this.#claimWhere(
-      Atomics.load(words, HIGH_WATER),
-      (entry) =>
-        words[entryAt(entry) + POSTER] !== KEPT &&
-        !this.#isView(entry) &&
-        !this.#isAffineElsewhere(entry) &&
-        (ancestor === NO_ENTRY || this.#descends(entry, ancestor)) &&
-        !isLeft(entry),
-    );
-    if (found !== NO_ENTRY || left === NO_ENTRY) this.patience.leave(NO_ENTRY, 0);
-    else this.patience.leave(left, sequenceOf(left));
+    let found = this.#claimWhere(count, (entry) => !isHelp(entry) && mayClaim(entry) && !isLeft(entry));
+    if (found !== NO_ENTRY) left = NO_ENTRY;
+    else found = this.#claimWhere(count, (entry) => isHelp(entry) && mayClaim(entry));
+    this.patience.leave(left, left === NO_ENTRY ? 0 : (words[entryAt(left) + SEQUENCE] as number));
     return found;
   }
 
@@ -461,19 +471,6 @@ export class Board {
       if (Atomics.compareExchange(words, at + STATE, state, reserved) === state) return entry;
     }
     return NO_ENTRY;
-  }
-
-  #descends(entry: number, ancestor: number): boolean {
-    const words = this.#words;
-    let at = entryAt(entry);
-    for (;;) {
-      const parent = words[at + PARENT] as number;
-      if (parent === NO_ENTRY) return false;
-      const parentAt = entryAt(parent);
-      if (words[parentAt + SEQUENCE] !== words[at + PARENT_SEQUENCE]) return false;
-      if (parent === ancestor) return true;
-      at = parentAt;
-    }
   }
 
   #end(entry: number, state: number): void {

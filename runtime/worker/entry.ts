@@ -3,19 +3,22 @@
 import { highOf, joined, lowOf } from "../u64.ts";
 import {
   DEPTH,
+  entryAt,
   GAS_HIGH,
   GAS_LOW,
   KIND,
   METADATA,
   ORIGIN,
   PARENT,
+  PARENT_SEQUENCE,
   PATH,
   RULES,
   RUN,
+  SEQUENCE,
   START,
   UPGRADE,
 } from "./board-layout.ts";
-import type { Job } from "./job.ts";
+import { type Job, NO_ENTRY } from "./job.ts";
 
 /** Writes a job into the entry whose words begin at `at`. */
 export function writeJob(words: Int32Array, at: number, job: Job): void {
@@ -47,4 +50,17 @@ export function readJob(words: Int32Array, at: number): Job {
     rules: word(RULES) >>> 0,
     upgrade: word(UPGRADE) >>> 0,
   };
+}
+
+/** Whether the job of an entry was posted for that of another one, or for one that was. */
+export function descends(words: Int32Array, entry: number, ancestor: number): boolean {
+  let at = entryAt(entry);
+  for (;;) {
+    const parent = words[at + PARENT] as number;
+    if (parent === NO_ENTRY) return false;
+    const parentAt = entryAt(parent);
+    if (words[parentAt + SEQUENCE] !== words[at + PARENT_SEQUENCE]) return false;
+    if (parent === ancestor) return true;
+    at = parentAt;
+  }
 }

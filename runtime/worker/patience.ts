@@ -1,5 +1,6 @@
 /** A job that a thread leaves to its poster for a while: which, and since when. */
 
+import { entryAt, POSTED, POSTER, RESERVED, SEQUENCE, STATE } from "./board-layout.ts";
 import { NO_ENTRY } from "./job.ts";
 
 /** How long a job is left to a poster that is likely to run it itself. */
@@ -18,10 +19,22 @@ export class Patience {
     this.#since = performance.now();
   }
 
-  /** Whether the job was left to its poster for long enough. */
-  isOver(entry: number, sequence: number): boolean {
-    const isSame = entry === this.#entry && sequence === this.#sequence;
-    return isSame && performance.now() - this.#since >= RESERVED_MS;
+  /**
+   * Whether the job is to be left to its poster: of those that are reserved for it, the first, and not for
+   * long. `words` are the board's, which has had at most `count` entries.
+   */
+  isLeft(words: Int32Array, entry: number, count: number): boolean {
+    const reserved = (i: number): number => words[entryAt(i) + RESERVED] as number;
+    const number = reserved(entry);
+    if (number === 0) return false;
+    const isSame = entry === this.#entry && words[entryAt(entry) + SEQUENCE] === this.#sequence;
+    if (isSame && performance.now() - this.#since >= RESERVED_MS) return false;
+    const poster = words[entryAt(entry) + POSTER];
+    for (let i = 0; i < count; i++) {
+      const isOfPoster = words[entryAt(i) + STATE] === POSTED && words[entryAt(i) + POSTER] === poster;
+      if (isOfPoster && reserved(i) !== 0 && ((reserved(i) - number) | 0) < 0) return false;
+    }
+    return true;
   }
 
   /** How long to sleep at most until the next look. */

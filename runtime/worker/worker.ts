@@ -255,6 +255,7 @@ class Worker implements Jobs {
 
   #call(batch: number, threads: number): void {
     if (this.#offered++ < 2) this.#wantHelp();
+    this.#board.unreserve();
     const rules = this.#programs.kit;
     const of = { rules, upgrade: 0, run: this.#run };
     const job = { kind: JOB_ASSIST, start: 0, path: [], metadata: batch, gas: 0, ...of };

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Board, createBoard, MAIN_THREAD } from "../../runtime/worker/board.ts";
-import { JOB_ACTIVATE, JOB_RESUME, NO_ENTRY } from "../../runtime/worker/job.ts";
+import { JOB_ACTIVATE, JOB_ASSIST, JOB_RESUME, NO_ENTRY } from "../../runtime/worker/job.ts";
 import { NO_RECORD } from "../../runtime/worker/timeline.ts";
 
 const RESULT = 7;
@@ -13,19 +13,12 @@ function boards(): { main: Board; a: Board; b: Board } {
   return { main: new Board(memory, MAIN_THREAD), a: new Board(memory, 1), b: new Board(memory, 2) };
 }
 
-const block = (board: Board, parent = NO_ENTRY): number =>
-  board.post({
-    kind: JOB_RESUME,
-    start: 1,
-    path: [],
-    metadata: 0,
-    gas: 0,
-    parent,
-    run: 0,
-    rules: 0,
-    upgrade: 0,
-    origin: NO_RECORD,
-  });
+const JOB = {
+  ...{ kind: JOB_ACTIVATE, start: 1, path: [], metadata: 0, gas: 0 },
+  ...{ parent: NO_ENTRY, run: 0, rules: 0, upgrade: 0, origin: NO_RECORD },
+};
+
+const block = (board: Board, parent = NO_ENTRY): number => board.post({ ...JOB, kind: JOB_RESUME, parent });
 
 /** Runs a block on that thread, which is at home then. */
 function runOn(main: Board, thread: Board): void {
@@ -102,19 +95,7 @@ test("after a death the threads are named that continue at jobs of the dead", ()
 });
 
 /** A job of the child at `path`, as its parent posts it. */
-const child = (board: Board, path: readonly number[]): number =>
-  board.post({
-    kind: JOB_ACTIVATE,
-    start: 1,
-    path,
-    metadata: 0,
-    gas: 0,
-    parent: NO_ENTRY,
-    run: 0,
-    rules: 0,
-    upgrade: 0,
-    origin: NO_RECORD,
-  });
+const child = (board: Board, path: readonly number[]): number => board.post({ ...JOB, path });
 
 const pause = (): unknown => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
 
@@ -134,6 +115,34 @@ test("a child that its parent's thread ran last is reserved for that thread for 
   pause();
   assert.equal(b.claimAny(), again, "the parent is busy with something else");
   assert.equal(b.patience.milliseconds, Number.POSITIVE_INFINITY);
+});
+
+test("of several children of one parent the first is left to it, in whatever entry it lies", () => {
+  const { a, b } = boards();
+  for (const number of [1, 2, 3]) a.runs([number]);
+  const before = [1, 2, 3].map((number) => child(a, [number]));
+  for (const entry of before) {
+    assert.equal(a.take(entry, 1).state, "claimed");
+    a.free(entry);
+  }
+  // The last that was freed is used first.
+  const [first, second] = [child(a, [1]), child(a, [2])] as [number, number];
+  assert.ok(first > second);
+  assert.equal(b.claimAny(), second);
+  assert.equal(b.claimAny(), NO_ENTRY);
+  assert.equal(a.take(first, 1).state, "claimed");
+});
+
+test("help with a batch comes last, and who leads one runs nothing of what it has posted before", () => {
+  const { a, b } = boards();
+  a.runs([1]);
+  const help = (): number => a.post({ ...JOB, kind: JOB_ASSIST });
+  const [early, begun, late] = [help(), child(a, [1]), help()];
+  assert.equal(b.claimAny(), early, "the child is left to its parent");
+  b.finish(early, RESULT);
+  a.unreserve();
+  assert.equal(b.claimAny(), begun);
+  assert.equal(b.claimAny(), late);
 });
 
 test("a child that another thread ran last may be taken by any, and so may all but one of several", () => {

@@ -20,7 +20,8 @@
  *         block hash  u64 number, 32 bytes
  *         withdrawal  address, u64 amount in gwei
  *         code        32 bytes: its Keccak-256, u32 bytes, u32 0, the code, zeros: codeBytes(bytes)
- *         transaction u32 bytes, u32 0, the signed transaction as it is hashed, zeros up to a whole u64
+ *         transaction u32 bytes, u32 0, 32 bytes 0, where the root writes who sent it, the signed transaction
+ *                     as it is hashed, zeros up to a whole u64
  *
  * An item of the EVM: the sender's address, then the signed transaction. Its code is 0, or why the
  * transaction is not valid; its output:
@@ -44,7 +45,7 @@
  *         address of a contract that it created, or 0, 32 bytes hash
  */
 
-export const METADATA_VERSION: u32 = 2;
+export const METADATA_VERSION: u32 = 3;
 
 export const HEADER_FORK: usize = 4;
 export const HEADER_EVM: usize = 8;
@@ -84,7 +85,8 @@ export const WITHDRAWAL_BYTES: usize = 40;
 export const CODE_LENGTH: usize = 32;
 export const CODE_BYTES: usize = 40;
 
-export const TRANSACTION_HEAD: usize = 8;
+/** Bytes in front of a transaction, for who sent it. */
+export const SENDER_ROOM: u32 = 32;
 
 export const RECEIPT_TYPE: usize = 4;
 export const RECEIPT_GAS_USED: usize = 8;

@@ -3,8 +3,8 @@
  * by child 1, each as a batch, makes the receipts, and commits what the chain's header says of a block.
  *
  * The children are made at the first block, from the programs that it names. Child 1 reads the state while
- * child 2 recovers. A transaction that is not valid, a message that breaks the format, or an item that faults
- * aborts: the block fails, and nothing of it is left.
+ * child 2 recovers; that is started first because it is joined first. A transaction that is not valid, a
+ * message that breaks the format, or an item that faults aborts: the block fails, and nothing of it is left.
  */
 
 import {
@@ -65,7 +65,6 @@ export const BLOCK_DATA_LAYOUT: string = `{
 
 const region = new PageBuffer();
 const data = new PageBuffer();
-const inputs = new PageBuffer();
 const receipts = new PageBuffer();
 const lists = new PageBuffer();
 const room = new PageBuffer();
@@ -74,8 +73,7 @@ const senders = Child.at(2);
 let started: bool = false;
 let execution: Batch | null = null;
 let recovery: Batch | null = null;
-/** Of the block: what was written to `inputs` and `receipts`. */
-let inputBytes: u32 = 0;
+/** Of the block: what was written to `receipts`. */
 let receiptBytes: u32 = 0;
 const executed = new Outcomes(evm, OUTBOX_BYTES);
 const recovered = new Outcomes(senders, 65536);
@@ -97,20 +95,25 @@ function runBlock(length: u32): u32 {
   makeChildren(header);
   const count = load<u32>(header, message.HEADER_TRANSACTIONS);
   const stateBytes = lengthOfState(block, header);
-  startEvm(header, stateBytes);
   const transactions = listTransactions(block, count);
   block.end();
+  startSenders(transactions, count);
+  startEvm(header, stateBytes);
   const dataLength = <u32>message.RESULT_BYTES + count * <u32>message.RESULT_LINE_BYTES;
   const result = data.reserve(dataLength);
   memory.fill(result, 0, dataLength);
   const lines = result + message.RESULT_BYTES;
-  recoverSenders(transactions, count, lines, load<u32>(header, message.HEADER_FORK));
+  takeSenders(transactions, lines, load<u32>(header, message.HEADER_FORK));
   evm.join();
   executeAll(transactions, count, lines);
   const gasUsed = makeReceipts(result, lines, count, load<u64>(header, message.HEADER_GAS_LIMIT));
   store<u64>(result, load<u64>(header, message.HEADER_NUMBER));
   store<u64>(result, gasUsed, message.RESULT_GAS_USED);
   store<u32>(result, count, message.RESULT_TRANSACTIONS);
+  for (let i: u32 = 0; i < count; i++) {
+    const at = transactions + i * 8;
+    store<u32>(at, load<u32>(at) + message.SENDER_ROOM);
+  }
   const longest = longestOf(transactions, count);
   rootOfList(transactions, count, result + message.RESULT_TRANSACTIONS_ROOT, room.reserve(longest + 8192));
   const burned = <usize>startWithin(evm, "finish", 0, GAS_TO_PREPARE);
@@ -123,7 +126,6 @@ function runBlock(length: u32): u32 {
 /** Leaves zeros where the message and copies of it lay: such pages are neither kept nor hashed. */
 function forgetMessage(length: u32): void {
   memory.fill(region.address, 0, length);
-  memory.fill(inputs.address, 0, inputBytes);
   memory.fill(receipts.address, 0, receiptBytes);
 }
 
@@ -174,7 +176,7 @@ function startWithin(child: Child, entry: string, argument: i64, gas: u64): i64 
 
 // ---- transactions -----------------------------------------------------------------------------------------
 
-/** Pairs of u32, address and length. */
+/** Pairs of u32: the address of the room for a sender and, behind that, the length of the transaction. */
 function listTransactions(block: Block, count: u32): usize {
   block.records(0, 0, "transactions");
   const list = lists.reserve(count * 16);
@@ -183,7 +185,10 @@ function listTransactions(block: Block, count: u32): usize {
     block.expect(0, "reserved word");
     if (length > INBOX_BYTES - 32)
       throw new Error(`evm: transaction ${i} has ${length} bytes, which do not fit`);
-    const at = block.bytes((length + 7) & ~7);
+    const at = block.bytes(message.SENDER_ROOM);
+    for (let k: u32 = 0; k < message.SENDER_ROOM; k += 8)
+      if (load<u64>(at + k)) throw new Error(`evm: transaction ${i} comes with a sender`);
+    block.bytes((length + 7) & ~7);
     store<u32>(list + i * 8, <u32>at);
     store<u32>(list + i * 8, length, 4);
   }
@@ -196,13 +201,19 @@ function longestOf(list: usize, count: u32): u32 {
   return longest;
 }
 
-/** Writes sender, hash and gas limit of each transaction into its line. */
-function recoverSenders(list: usize, count: u32, lines: usize, fork: u32): void {
+/** Lets the senders be recovered; that runs beside us until its outcomes are read. */
+function startSenders(list: usize, count: u32): void {
   const batch = recovery as Batch;
   batch.clear();
-  for (let i: u32 = 0; i < count; i++)
-    batch.add(load<u32>(list + i * 8), load<u32>(list + i * 8, 4), GAS_OF_SENDER);
+  for (let i: u32 = 0; i < count; i++) {
+    const at = list + i * 8;
+    batch.add(load<u32>(at) + message.SENDER_ROOM, load<u32>(at, 4), GAS_OF_SENDER);
+  }
   check(batch.run(senders, "recover", GAS_OF_SENDER + <u64>count * GAS_OF_SENDER), "recover");
+}
+
+/** Writes each sender in front of its transaction; sender, hash and gas limit into its line. */
+function takeSenders(list: usize, lines: usize, fork: u32): void {
   recovered.rewind();
   while (recovered.next()) {
     const i = recovered.index;
@@ -213,6 +224,7 @@ function recoverSenders(list: usize, count: u32, lines: usize, fork: u32): void 
       throw new Error(invalid(i, message.BAD_SIGNATURE));
     const line = lines + i * <u32>message.RESULT_LINE_BYTES;
     memory.copy(line + message.RESULT_LINE_SENDER, output, 32);
+    memory.copy(load<u32>(list + i * 8), output, 32);
     memory.copy(line + message.RESULT_LINE_HASH, output + message.SENDER_HASH, 32);
     store<u64>(line, load<u64>(output, message.SENDER_GAS_LIMIT), message.RESULT_LINE_GAS_USED);
   }
@@ -221,21 +233,12 @@ function recoverSenders(list: usize, count: u32, lines: usize, fork: u32): void 
 function executeAll(list: usize, count: u32, lines: usize): void {
   const batch = execution as Batch;
   batch.clear();
-  let bytes: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) bytes += 32 + ((load<u32>(list + i * 8, 4) + 7) & ~7);
-  inputBytes = bytes;
-  let at = inputs.reserve(bytes);
   let gas: u64 = GAS_OF_BATCH;
   for (let i: u32 = 0; i < count; i++) {
-    const line = lines + i * <u32>message.RESULT_LINE_BYTES;
-    const length = load<u32>(list + i * 8, 4);
-    memory.copy(at, line + message.RESULT_LINE_SENDER, 32);
-    memory.copy(at + 32, load<u32>(list + i * 8), length);
-    const limit =
-      GAS_OF_ITEM + GAS_PER_GAS * min<u64>(load<u64>(line, message.RESULT_LINE_GAS_USED), 1 << 26);
-    batch.add(at, 32 + length, limit);
-    gas += limit;
-    at += 32 + ((length + 7) & ~7);
+    const limit = load<u64>(lines + i * <u32>message.RESULT_LINE_BYTES, message.RESULT_LINE_GAS_USED);
+    const itemGas = GAS_OF_ITEM + GAS_PER_GAS * min<u64>(limit, 1 << 26);
+    batch.add(load<u32>(list + i * 8), message.SENDER_ROOM + load<u32>(list + i * 8, 4), itemGas);
+    gas += itemGas;
   }
   let code = batch.run(evm, "transact", gas);
   while (code == E_GAS && gas > GAS_OF_BATCH) {
