@@ -42,8 +42,8 @@ export const RUN = 14;
 export const RULES = 15;
 export const UPGRADE = 16;
 /**
- * Not 0: the poster ran the process last, and so others leave it to that for a while; of several, the one with
- * the lowest number.
+ * Not 0: the poster ran the process last, and so others leave it to that for a while; of several, the one
+ * with the lowest number.
  */
 export const RESERVED = 17;
 export const PATH = 18;

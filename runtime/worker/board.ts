@@ -253,9 +253,9 @@ export class Board {
   }
 
   /**
-   * Claims any posted job but views and speculative work; with `ancestor`, one that descends from it. Help with
-   * a batch comes last, for it ends with the batch. If a job is left to its poster, `patience` says when to
-   * look again.
+   * Claims any posted job but views and speculative work; with `ancestor`, one that descends from it. Help
+   * with a batch comes last, for it ends with the batch. If a job is left to its poster, `patience` says when
+   * to look again.
    */
   claimAny(ancestor = NO_ENTRY): number {
     const words = this.#words;
