@@ -469,8 +469,8 @@ export class App<Typed extends object = Contracts> {
    * Runs a retained block again, as `Runtime.trace` does, and lists what its transactions did and what
    * `debug` prints if the app was opened with the source of the program.
    */
-  async trace(block: Block = this.head): Promise<AppTrace> {
-    return traceBlock(this.runtime, block, this.#programs.of(block), this.options.contract);
+  async trace(block: Block = this.head, options: { readonly signal?: AbortSignal } = {}): Promise<AppTrace> {
+    return traceBlock(this.runtime, block, this.#programs.of(block), this.options.contract, options);
   }
 
   #look(call: Call, kind: "view" | "transaction", options: QueryOptions): Promise<Outcome> {

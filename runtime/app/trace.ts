@@ -105,8 +105,9 @@ export async function traceBlock(
   block: Block,
   { name, client }: AppProgram,
   contract: string | undefined,
+  options: { readonly signal?: AbortSignal },
 ): Promise<AppTrace> {
-  const trace = await runtime.trace(block);
+  const trace = await runtime.trace(block, options);
   const source = contract === undefined ? null : printingOf(contract, name);
   const printing = await source?.catch((error: UsageError) => {
     if (error.code !== "NOT_THE_SOURCE") throw error;

@@ -303,7 +303,7 @@ export class Engine {
     try {
       return await this.inTurn(run);
     } catch (error) {
-      const again = () => this.trace(start, metadata ?? 0, gas, plan.rules);
+      const again = () => this.trace(start, metadata ?? 0, gas, plan.rules, null);
       if (!isHeapFull(error)) throw await withProgram(error, again);
     }
     // Views take no room that a block needs: no block is forgotten on their account.
@@ -413,11 +413,18 @@ export class Engine {
    * Runs a block on one thread and lists what happens in it (worker.ts). Metadata is a BLOB (0: none) or
    * bytes.
    */
-  trace(start: Ref, metadata: Ref | Uint8Array, gas: number, by: RulesOfBlock): Promise<Trace> {
+  trace(
+    start: Ref,
+    metadata: Ref | Uint8Array,
+    gas: number,
+    by: RulesOfBlock,
+    signal: AbortSignal | null,
+  ): Promise<Trace> {
     return this.inTurn(async () => {
       const blob = typeof metadata === "number" ? metadata : await this.#blob(metadata);
       const { rules, upgrade } = await this.#rulesFor(by);
-      const ref = await this.pool.run({ kind: JOB_TRACE, start, metadata: blob, gas, rules, upgrade });
+      const job = { kind: JOB_TRACE, start, metadata: blob, gas, rules, upgrade };
+      const ref = await this.pool.run(job, signal);
       const raw = JSON.parse(this.heap.payload(ref).toString("utf8")) as RawTrace;
       const { root, events, programs } = raw;
       const data = new Uint8Array(raw.data === 0 ? [] : this.heap.payload(raw.data));

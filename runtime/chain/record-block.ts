@@ -10,6 +10,7 @@ import { directoryOf } from "../record/segments.ts";
 import type { BlockRecording } from "../record/shapes.ts";
 import type { Block } from "./block.ts";
 import type { Chain } from "./chain.ts";
+import { checkSignal } from "./input.ts";
 import { type FromOptions, HEAP_BYTES_LIMIT } from "./options.ts";
 import { openReader, type Reader } from "./reader.ts";
 import { isLocked, Remade } from "./remade.ts";
@@ -48,13 +49,15 @@ export interface RecordBlockOptions {
    * else as the runner decides.
    */
   readonly parallel?: boolean;
+  /** Gives it up. Default: none. */
+  readonly signal?: AbortSignal;
 }
 
 /**
  * The recording of a block that runs once more for it, in a runtime of its own: from its parent, which must
  * be retained, and its input. `source` is "again".
  *
- * @throws UsageError (NOT_RETAINED, BAD_OPTION); as `Runtime.open`
+ * @throws UsageError (NOT_RETAINED, BAD_OPTION, CANCELLED); as `Runtime.open`
  * @example
  * ```ts
  * await runtime.produce(Uint8Array.of(1));
@@ -67,13 +70,14 @@ export async function recordBlock(
   block: number | string | Block,
   options: RecordBlockOptions = {},
 ): Promise<BlockRecording> {
-  checkNames(options, ["workers", "parallel"]);
+  checkNames(options, ["workers", "parallel", "signal"]);
+  const signal = checkSignal(options.signal === undefined ? {} : { signal: options.signal });
   const workers = options.workers === undefined ? {} : { workers: integer(options, "workers", 1, 1, 256) };
   const force = options.parallel === undefined || flag(options, "parallel");
   if (typeof source === "string") {
     await using reader = await openReader(source);
     const found = blockOf(reader, block);
-    const how = { ...workers, debug: { force } };
+    const how = { ...workers, debug: { force }, signal };
     try {
       return await recordFrom({ store: source, block: found.parent }, reader, found, how);
     } catch (error) {
@@ -87,7 +91,7 @@ export async function recordBlock(
     const store = join(directory, "store");
     await copyAlone(source, parentOf(source, found), store);
     const from = { store, block: found.parent };
-    return await recordFrom(from, source, found, { ...workers, debug: { force } });
+    return await recordFrom(from, source, found, { ...workers, debug: { force }, signal });
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -95,7 +99,7 @@ export async function recordBlock(
 
 /** The same of a block of a store that another process may write to, from a copy of the state. @internal */
 export async function recordRemade(reader: Reader, block: Block, how: How): Promise<BlockRecording> {
-  await using made = await Remade.of(reader, parentOf(reader, block));
+  await using made = await Remade.of(reader, parentOf(reader, block), how.signal);
   const store = join(made.directory, "fork");
   const fork = await made.runtime.fork({ store });
   await fork.close();
@@ -111,14 +115,16 @@ async function copyAlone(source: Runtime, block: Block, store: string): Promise<
   await copy.close();
 }
 
-type How = Pick<Parameters<typeof Runtime.open>[0], "workers" | "debug">;
+type How = Pick<Parameters<typeof Runtime.open>[0], "workers" | "debug"> & {
+  readonly signal: AbortSignal | null;
+};
 
 /** Runs a block of a chain again, from a store that has its parent's state under any name. @internal */
 export async function recordFrom(
   from: FromOptions,
   chain: Chain,
   block: Block,
-  how: How,
+  { signal, ...how }: How,
 ): Promise<BlockRecording> {
   const parent = parentOf(chain, block);
   const { metadata, ...input } = chain.input(block);
@@ -129,7 +135,7 @@ export async function recordFrom(
     heapBytes: HEAP_BYTES_LIMIT,
     record: { limitBytes: HEAP_BYTES_LIMIT },
   });
-  const made = await runtime.produce(metadata, input);
+  const made = await runtime.produce(metadata, { ...input, ...(signal === null ? {} : { signal }) });
   assert(made.root === block.root, "recording: the block came out differently");
   const recording = (await readRecording(runtime)).read(made.id);
   assert(recording !== null, "recording: the block was not recorded");

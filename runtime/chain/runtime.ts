@@ -394,9 +394,9 @@ export class Runtime extends Chain {
    * Every activation and call of a retained block or candidate, in the order of a run on one thread, and of
    * every fault the stack with source lines. The block is run once more for it, from the block before, which
    * must be there too. Or of a block that is only tried: given what `produce` would be given, and perhaps on
-   * which block, it is run and forgotten. That shows why it fails, or its root and data.
+   * which block, it is run and forgotten. That shows why it fails, or its root and data. A signal gives it up.
    *
-   * @throws UsageError (NOT_RETAINED, CLOSED; for an input as `produce`)
+   * @throws UsageError (NOT_RETAINED, CLOSED, CANCELLED; for an input as `produce`)
    * @example
    * ```ts
    * const { events } = await runtime.trace();
@@ -405,8 +405,11 @@ export class Runtime extends Chain {
    * console.log(formatFaults(tried).length, tried.data.length); // 0 8
    * ```
    */
-  async trace(block: number | Block | TriedBlock = this.head): Promise<Trace> {
-    const traced = checkTraced(block);
+  async trace(
+    block: number | Block | TriedBlock = this.head,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Trace> {
+    const traced = checkTraced(block, options);
     return this.#enqueue(() => traceBlock(this.#engine, this.#journal, this.#maker, traced));
   }
 

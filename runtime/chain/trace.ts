@@ -5,7 +5,7 @@ import { assert, UsageError } from "../errors.ts";
 import { type Block, inputOf, type Retained } from "./block.ts";
 import { checkChange, type RetainedInput } from "./change.ts";
 import type { Engine } from "./engine.ts";
-import { type BlockInput, checkInput, type Input } from "./input.ts";
+import { type BlockInput, checkInput, checkSignal, type Input } from "./input.ts";
 import type { Journal } from "./journal.ts";
 import type { Maker } from "./maker.ts";
 import type { Trace } from "./results.ts";
@@ -19,14 +19,20 @@ export interface TriedBlock extends BlockInput {
 
 /** What to trace, checked. */
 export type Traced =
-  | { readonly block: number | Block; readonly input: null }
+  | { readonly block: number | Block; readonly input: null; readonly signal: AbortSignal | null }
   | { readonly on: number | Block | undefined; readonly input: Input };
 
-export function checkTraced(block: number | Block | TriedBlock): Traced {
-  if (typeof block !== "object" || block === null || !("metadata" in block)) return { block, input: null };
+export function checkTraced(
+  block: number | Block | TriedBlock,
+  options: { readonly signal?: AbortSignal },
+): Traced {
+  const signal = checkSignal(options);
+  if (typeof block !== "object" || block === null || !("metadata" in block))
+    return { block, input: null, signal };
   checkNames(block, ["metadata", "on", "gasLimit", "rules", "hints", "signal"], "block");
-  const { metadata, on, ...options } = block;
-  return { on, input: checkInput(metadata, options) };
+  const { metadata, on, ...more } = block;
+  const input = checkInput(metadata, more);
+  return { on, input: { ...input, signal: input.signal ?? signal } };
 }
 
 /** Runs it; nothing of it is kept. */
@@ -41,9 +47,10 @@ export async function traceBlock(
     const parent = on === undefined ? journal.history.head : journal.find(on);
     return journal.withState(parent, input.signal, async () => {
       const { ref, rules, gasLimit } = await maker.prepare(parent, input);
-      return engine.trace(ref, input.metadata, gasLimit, rules);
+      return engine.trace(ref, input.metadata, gasLimit, rules, input.signal);
     });
   }
+  const { signal } = traced;
   const entry = journal.find(traced.block);
   const { height, parent, root } = entry.block;
   if (height === 0 && engine.genesis.origin !== null) {
@@ -56,9 +63,9 @@ export async function traceBlock(
       before === null || entry.change === 0
         ? unchanged(entry.rules)
         : await rulesAgain(engine, before, inputOf(engine.heap, entry));
-    return engine.trace(start, entry.metadata, entry.budget, rules);
+    return engine.trace(start, entry.metadata, entry.budget, rules, signal);
   };
-  const trace = await (before === null ? run() : journal.withState(before, null, run));
+  const trace = await (before === null ? run() : journal.withState(before, signal, run));
   assert(trace.root === root, "trace: the block came out differently");
   return trace;
 }

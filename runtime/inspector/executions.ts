@@ -12,30 +12,64 @@ import { UsageError } from "../errors.ts";
 import type { Block } from "../index.ts";
 import type { BlockRecording } from "../record/shapes.ts";
 import type { Reader } from "../store.ts";
+import { cancelled } from "../worker/pool.ts";
 
 /** What is kept of blocks that were executed. */
 const KEPT = 4;
 
-/** Runs something for blocks, one after the other, and remembers what came of the last few. */
+/** Runs a block again; what it gives up rejects. */
+export type Run<T> = (block: Block, signal: AbortSignal) => Promise<T>;
+
+/** Something that runs or has run, and how many wait for it. */
+interface Running<T> {
+  readonly result: Promise<T>;
+  readonly cancel: AbortController;
+  waiting: number;
+}
+
+/**
+ * Runs something for blocks, one after the other, and remembers what came of the last few. What nobody waits
+ * for any more, for all of their signals were aborted, is given up.
+ */
 export class Executions<T> {
-  readonly #run: (block: Block) => Promise<T>;
-  readonly #known = new Map<string, Promise<T>>();
+  readonly #run: Run<T>;
+  readonly #known = new Map<string, Running<T>>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(run: (block: Block) => Promise<T>) {
+  constructor(run: Run<T>) {
     this.#run = run;
   }
 
-  of(block: Block): Promise<T> {
+  async of(block: Block, signal: AbortSignal | null = null): Promise<T> {
     const known = this.#known.get(block.id);
-    if (known !== undefined) return known;
-    const result = this.#turn.then(() => this.#run(block));
-    this.#turn = result.catch(() => {});
-    // What failed is tried again when it is asked for again.
-    result.catch(() => this.#known.delete(block.id));
-    this.#known.set(block.id, result);
+    const running = known?.cancel.signal.aborted === false ? known : this.#begin(block);
+    running.waiting++;
+    const leave = (): void => {
+      if (--running.waiting === 0) running.cancel.abort(signal?.reason);
+    };
+    if (signal?.aborted) leave();
+    else signal?.addEventListener("abort", leave, { once: true });
+    try {
+      return await running.result;
+    } finally {
+      signal?.removeEventListener("abort", leave);
+    }
+  }
+
+  #begin(block: Block): Running<T> {
+    const cancel = new AbortController();
+    const result = this.#turn.then(() => {
+      if (cancel.signal.aborted) throw cancelled(cancel.signal);
+      return this.#run(block, cancel.signal);
+    });
+    const running: Running<T> = { result, cancel, waiting: 0 };
+    this.#turn = result.catch(() => {
+      // What failed is tried again when it is asked for again.
+      if (this.#known.get(block.id) === running) this.#known.delete(block.id);
+    });
+    this.#known.set(block.id, running);
     if (this.#known.size > KEPT) this.#known.delete(this.#known.keys().next().value as string);
-    return result;
+    return running;
   }
 }
 
@@ -46,12 +80,12 @@ function parentOf(reader: Reader, { height, parent }: Block): Block {
 }
 
 /** Traces a block of a store. */
-export async function traceOfStore(reader: Reader, block: Block): Promise<AppTrace> {
-  await using made = await Remade.of(reader, parentOf(reader, block));
-  return await traceTried(made.runtime, reader.input(block), undefined); // before it is closed
+export async function traceOfStore(reader: Reader, block: Block, signal: AbortSignal): Promise<AppTrace> {
+  await using made = await Remade.of(reader, parentOf(reader, block), signal);
+  return await traceTried(made.runtime, { ...reader.input(block), signal }, undefined); // before it is closed
 }
 
 /** Executes a block of a store again with all threads. */
-export function recordOfStore(reader: Reader, block: Block): Promise<BlockRecording> {
-  return recordRemade(reader, block, { debug: { force: true } });
+export function recordOfStore(reader: Reader, block: Block, signal: AbortSignal): Promise<BlockRecording> {
+  return recordRemade(reader, block, { debug: { force: true }, signal });
 }

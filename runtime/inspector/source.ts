@@ -8,7 +8,7 @@ import { UsageError } from "../errors.ts";
 import type { Block, Chain } from "../index.ts";
 import type { BlockRecording } from "../record/shapes.ts";
 import type { Meeting } from "./batches.ts";
-import { Executions } from "./executions.ts";
+import { Executions, type Run } from "./executions.ts";
 import { Index } from "./index-of-blocks.ts";
 import { KnownPrograms } from "./programs.ts";
 import { WholeChain } from "./whole-chain.ts";
@@ -20,11 +20,11 @@ export interface SourceOptions {
   readonly kind: "store" | "runtime";
   readonly chain: Chain;
   /** Executes a block again on one thread. */
-  readonly trace: (block: Block) => Promise<AppTrace>;
+  readonly trace: Run<AppTrace>;
   /** How a block ran, as it was recorded when it was made; null: it was not. */
   readonly recorded: (block: Pick<Block, "id">) => Promise<BlockRecording | null>;
   /** Executes a block again with all threads, and records that. */
-  readonly record: (block: Block) => Promise<BlockRecording>;
+  readonly record: Run<BlockRecording>;
   /** Other chains that it can be compared with, by what people call them. Default: none. */
   readonly others?: Readonly<Record<string, Chain>>;
 }

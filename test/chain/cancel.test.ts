@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { programHash } from "../../runtime/index.ts";
 import { Board } from "../../runtime/worker/board.ts";
-import { quota } from "../driver.ts";
+import { quota, Script } from "../driver.ts";
 import { ENDLESS_GAS, guest, play, withRuntime } from "../fixture.ts";
 
 const spin = await guest("spin");
@@ -101,5 +101,30 @@ test("a thread that takes the block in the moment in which it is cancelled is en
     assert.equal(runtime.engine.pool.threadsAtWork, 0);
     const { block } = await play(runtime, (script) => script.out(0, 8));
     assert.equal(block.height, 1);
+  });
+});
+
+test("a trace that is cancelled ends, of a retained block and of one that is tried, and the next is whole", async () => {
+  await withRuntime([], { workers: 1, gasLimit: ENDLESS_GAS }, async (runtime) => {
+    const { pool } = runtime.engine;
+    const { block } = await play(runtime, (script) => script.spin(200_000_000));
+    const script = new Script({ commands: 1 });
+    script.spin(2 ** 31 - 1);
+    const endless = script.metadata();
+    const traces = [
+      (signal: AbortSignal) => runtime.trace(block, { signal }),
+      (signal: AbortSignal) => runtime.trace({ metadata: endless, signal }),
+      (signal: AbortSignal) => runtime.trace({ metadata: endless }, { signal }),
+    ];
+    for (const trace of traces) {
+      const cancel = new AbortController();
+      const rejected = assert.rejects(trace(cancel.signal), { code: "CANCELLED" });
+      while (pool.threadsAtWork < 1) await new Promise((resolve) => setTimeout(resolve, 1));
+      cancel.abort();
+      await rejected;
+    }
+    assert.equal(runtime.metrics().workersDied, traces.length);
+    assert.equal((await runtime.trace(block)).root, block.root);
+    await assert.rejects(runtime.trace(block, { signal: 1 as never }), { code: "BAD_OPTION" });
   });
 });

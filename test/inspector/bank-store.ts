@@ -83,9 +83,9 @@ export async function sourceOf(
   const recordings = new Recorded(path);
   const source = new Source({
     ...{ name: path, kind: "store", chain: reader, others },
-    trace: (block) => traceOfStore(reader, block),
+    trace: (block, signal) => traceOfStore(reader, block, signal),
     recorded: (block) => recordings.of(block),
-    record: (block) => recordOfStore(reader, block),
+    record: (block, signal) => recordOfStore(reader, block, signal),
   });
   return { source, reader };
 }

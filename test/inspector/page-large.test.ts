@@ -1,6 +1,7 @@
 /**
- * The page over 10,000 blocks and 100,000 processes, in a real browser: whatever is looked at, it has at most
- * 2,000 nodes, no answer is larger than 256 KiB, and none grows with the history.
+ * The page over 10,000 blocks and 100,000 processes, and over a batch of 10,000 items, in a real browser:
+ * whatever is looked at, it has at most 2,000 nodes, no answer is larger than 256 KiB, and none grows with
+ * the history.
  */
 
 import assert from "node:assert/strict";
@@ -9,17 +10,23 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import type { Contracts } from "../../runtime/app/index.ts";
+import { recordBlock } from "../../runtime/debug.ts";
 import type { Listener } from "../../runtime/http/listener.ts";
 import type { Runtime } from "../../runtime/index.ts";
 import { ANSWER_BYTES } from "../../runtime/inspector/routes.ts";
+import { Source } from "../../runtime/inspector/source.ts";
+import type { BatchView } from "../../runtime/inspector/views/batch.ts";
 import { Script } from "../driver.ts";
-import { serve } from "./bank-store.ts";
+import { ALICE, openBank, serve } from "./bank-store.ts";
 import { Browser, skip } from "./browser.ts";
 import { BLOCKS, COMMANDS, openLarge, PROCESSES } from "./large-chain.ts";
 
 const parent = mkdtempSync(join(tmpdir(), "stillpoint-inspector-"));
 let runtime: Runtime;
 let listener: Listener;
+/** Where the browser looks. */
+let url = "";
 let browser: Browser;
 /** Answers of the server: what was asked for, and how many bytes came. */
 const answers: { readonly what: string; readonly bytes: number }[] = [];
@@ -29,7 +36,8 @@ before(async () => {
   const large = await openLarge();
   runtime = large.runtime;
   listener = await serve(large.source);
-  browser = await Browser.open(join(parent, "browser"), () => listener.url);
+  url = listener.url;
+  browser = await Browser.open(join(parent, "browser"), () => url);
   browser.page.on("response", async (response) => {
     const url = new URL(response.url());
     if (!url.pathname.startsWith("/api/")) return;
@@ -90,4 +98,70 @@ test("a new block costs the page as little as the first one", { skip }, async ()
   const sum = answers.reduce((all, { bytes }) => all + bytes, 0);
   assert.ok(sum <= ANSWER_BYTES / 4, `${sum} bytes for ${answers.map(({ what }) => what).join(", ")}`);
   assert.ok(BLOCKS > 1000 && COMMANDS > 1000);
+});
+
+const ITEMS = 10_000;
+/** Of which each is met by ten items. */
+const RECEIVERS = 1000;
+
+test("every view of a batch of 10,000 items is small", { skip }, async () => {
+  await using app = await openBank();
+  const bank = app.client.Bank as Contracts[string] & Record<string, (args: object) => never>;
+  for (let i = 0; i < ITEMS; i++) {
+    const to = `0x${(1 + (i % RECEIVERS)).toString(16).padStart(40, "0")}`;
+    app.submit(bank.mint?.({ to, amount: 1n }) as never, { from: ALICE });
+  }
+  const { block } = await app.produce();
+  const recording = await recordBlock(app.runtime, block);
+  assert.deepEqual(
+    recording.batches.map(({ report }) => [report.items, report.parallel]),
+    [[ITEMS, ITEMS]],
+  );
+  await using source = new Source({
+    ...{ name: "bank.ts", kind: "runtime", chain: app.runtime },
+    trace: (of, signal) => app.trace(of, { signal }),
+    recorded: async () => null,
+    record: async () => recording,
+  });
+  const large = await serve(source);
+  const before = url;
+  url = large.url;
+  try {
+    const at = `/block/${block.id}`;
+    await check("block", at, "10,000");
+    await check("transactions", `${at}/transactions`, "10,000 transactions, 0 failed");
+    await check("transactions", `${at}/transactions?from=9980`, "from 9,980");
+    await check("batch", `${at}/batch`, "10,000 items", "Where items met", "critical path");
+    const { batch } = (await (await fetch(`${url}/api/batch?block=${block.id}`)).json()) as BatchView;
+    assert.ok(batch !== null && batch.graph.dependent > ITEMS / 2 && batch.places.length > 0);
+    assert.equal(
+      batch.graph.depths.reduce((sum, count) => sum + count, 0),
+      ITEMS,
+    );
+    const [from, to] = batch.whole;
+    const middle = Math.floor((from + to) / 2);
+    await check("batch", `${at}/batch?from=${middle}&to=${middle + 500}`, "Threads");
+    await check("place", `${at}/batch?line=${batch.places[0]?.line}`, "touched these 64 bytes");
+    await check(
+      "item",
+      `${at}/batch?item=${ITEMS - 1}`,
+      `Item ${(ITEMS - 1).toLocaleString("en")}`,
+      "Bank.mint",
+    );
+    await check("item", `${at}/batch?item=5000&line=${batch.places[0]?.line}`, "Item 5,000");
+    await check("gas", `${at}/gas`, "with the same root", "Bank.mint");
+    await check("faults", `${at}/faults`);
+    await check("pages", `${at}/processes?path=/1`, "Process /1");
+    await check("state", `${at}/memory?path=/1&name=accounts`, "1,000 of 1,000");
+    await check("memory", `${at}/memory?path=/1&address=64`);
+    await check("diff", `${at}/compare?path=/1`, "Bytes of /1");
+    assert.deepEqual(
+      browser.elsewhere.filter((asked) => !asked.startsWith(before)),
+      [],
+    );
+  } finally {
+    url = before;
+    await browser.page.goto("about:blank");
+    await large.close(0);
+  }
 });

@@ -85,9 +85,9 @@ function sourceOf(app: App, name: string): Source {
   const recordings = new Recorded(runtime);
   return new Source({
     ...{ name, kind: "runtime", chain: runtime },
-    trace: (block) => app.trace(block),
+    trace: (block, signal) => app.trace(block, { signal }),
     recorded: (block) => recordings.of(block),
-    record: (block) => recordBlock(runtime, block),
+    record: (block, signal) => recordBlock(runtime, block, { signal }),
   });
 }
 

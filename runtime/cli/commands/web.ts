@@ -25,9 +25,9 @@ export const web: Handler<Spec<"inspect web">> = async ({ args, options, json })
   const recordings = new Recorded(args.DIR);
   await using source = new Source({
     ...{ name: args.DIR, kind: "store", chain, others },
-    trace: (block) => traceOfStore(chain, block),
+    trace: (block, signal) => traceOfStore(chain, block, signal),
     recorded: (block) => recordings.of(block),
-    record: (block) => recordOfStore(chain, block),
+    record: (block, signal) => recordOfStore(chain, block, signal),
   });
   const routes = await inspectorRoutes(source);
   const onError = (error: unknown): void => printError(`stillpoint inspect: a request failed: ${error}`);

@@ -140,6 +140,9 @@ function Range({ range, at }: { range: RangeDifference; at: string | null }) {
   );
 }
 
+/** Stretches that are marked or not; what is behind the last counts to it, so that a row stays small. */
+const RUNS = 7;
+
 function BytesOf({ hex, other, more }: { hex: string | null; other: string | null; more: boolean }) {
   if (hex === null) return <code class="quiet">not there</code>;
   const pairs = hex.match(/../g) ?? [];
@@ -147,7 +150,7 @@ function BytesOf({ hex, other, more }: { hex: string | null; other: string | nul
   for (const [i, pair] of pairs.entries()) {
     const changed = other === null || other.slice(2 * i, 2 * i + 2) !== pair;
     const last = runs.at(-1);
-    if (last?.changed === changed) last.text += ` ${pair}`;
+    if (last !== undefined && (last.changed === changed || runs.length === RUNS)) last.text += ` ${pair}`;
     else runs.push({ text: pair, changed });
   }
   return (

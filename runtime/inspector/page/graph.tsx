@@ -67,6 +67,18 @@ function Picture({
   );
   const height = 16 + Math.max(1, ...rows.values()) * ROW;
   const width = 16 + columns.length * COLUMN;
+  /** All links in one path: a picture has few nodes. */
+  const curves = (critical: boolean): string =>
+    links
+      .map(([item, lower]) => {
+        const [to, from] = [places.get(item), places.get(lower)];
+        if (to === undefined || from === undefined) return "";
+        if ((from.node.isCritical && to.node.isCritical) !== critical) return "";
+        const [x1, y1, x2, y2] = [from.x + NODE, from.y + 9, to.x, to.y + 9];
+        const middle = (x1 + x2) / 2;
+        return `M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`;
+      })
+      .join("");
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: keys scroll it
     <section class="scroll graph" aria-label="Items and those that they waited for" tabIndex={0}>
@@ -76,20 +88,8 @@ function Picture({
         role="img"
         aria-label="Items, from left to right those that waited longer"
       >
-        {links.map(([item, lower]) => {
-          const [to, from] = [places.get(item), places.get(lower)];
-          if (to === undefined || from === undefined) return null;
-          const [x1, y1, x2, y2] = [from.x + NODE, from.y + 9, to.x, to.y + 9];
-          const middle = (x1 + x2) / 2;
-          const isCritical = from.node.isCritical && to.node.isCritical;
-          return (
-            <path
-              key={`${item} ${lower}`}
-              d={`M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`}
-              class={isCritical ? "link critical" : "link"}
-            />
-          );
-        })}
+        <path d={curves(false)} class="link" />
+        <path d={curves(true)} class="link critical" />
         {[...places.values()].map(({ x, y, node }) => (
           <a key={node.item} href={link({ item: node.item })} aria-label={`item ${node.item}`}>
             <rect

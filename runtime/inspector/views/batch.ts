@@ -13,7 +13,7 @@ import { blockDataOf, told, transactionsOf } from "../transactions.ts";
 import { argumentsText, clipped } from "./text.ts";
 
 const BATCHES = 40;
-const BARS = 640;
+const BARS = 300;
 const THREADS = 32;
 const PLACES = 24;
 const CHAIN = 60;
@@ -21,7 +21,7 @@ const NODES = 100;
 const EDGES = 300;
 const DEPTHS = 64;
 const LINE_BYTES = 64;
-const ITEMS = 120;
+const ITEMS = 40;
 const CALL_MAX = 400;
 
 /** A batch in a list. */
@@ -112,14 +112,23 @@ export interface Graph {
 }
 
 /** The recording of the block, unless it is to be executed again; where there is none, it is. */
-export async function recordingFor(source: Source, block: Block, again: boolean): Promise<BlockRecording> {
+export async function recordingFor(
+  source: Source,
+  block: Block,
+  again: boolean,
+  signal: AbortSignal | null,
+): Promise<BlockRecording> {
   const recorded = again ? null : await source.recorded(block);
-  return recorded ?? source.records.of(block);
+  return recorded ?? source.records.of(block, signal);
 }
 
-export async function batchView(source: Source, query: Query): Promise<BatchView> {
+export async function batchView(
+  source: Source,
+  query: Query,
+  signal: AbortSignal | null = null,
+): Promise<BatchView> {
   const block = source.block(query.id());
-  const recording = await recordingFor(source, block, query.flag("again"));
+  const recording = await recordingFor(source, block, query.flag("again"), signal);
   const number = query.integer("batch", mostMet(recording), 0, 1 << 20);
   const batch = batchOf(recording, number);
   if (batch === null && number > 0)
@@ -304,8 +313,12 @@ export interface PlaceView {
 }
 
 /** Who touched a line, in the order of items. */
-export async function placeView(source: Source, query: Query): Promise<PlaceView> {
-  const { batch, nameOf } = await found(source, query);
+export async function placeView(
+  source: Source,
+  query: Query,
+  signal: AbortSignal | null = null,
+): Promise<PlaceView> {
+  const { batch, nameOf } = await found(source, query, signal);
   const line = query.integer("line", 0, 0, 2 ** 32);
   const all = batch.record.accesses.filter((access) => access.line === line);
   const sorted = all.toSorted((a, b) => a.item - b.item);
@@ -329,8 +342,12 @@ export interface ItemView {
   readonly waitedBy: readonly number[];
 }
 
-export async function itemView(source: Source, query: Query): Promise<ItemView> {
-  const { batch, block, nameOf } = await found(source, query);
+export async function itemView(
+  source: Source,
+  query: Query,
+  signal: AbortSignal | null = null,
+): Promise<ItemView> {
+  const { batch, block, nameOf } = await found(source, query, signal);
   const item = query.integer("item", 0, 0, 2 ** 32);
   const names = new Set(batch.record.places.map(({ line }) => line));
   const own = batch.record.accesses.filter((access) => access.item === item && names.has(access.line));
@@ -374,9 +391,13 @@ function isLetIn(result: { readonly refusal?: string } | null): boolean {
   return result === null || result.refusal === undefined || result.refusal === "refused";
 }
 
-async function found(source: Source, query: Query): Promise<{ batch: Batch; block: Block; nameOf: Namer }> {
+async function found(
+  source: Source,
+  query: Query,
+  signal: AbortSignal | null,
+): Promise<{ batch: Batch; block: Block; nameOf: Namer }> {
   const block = source.block(query.id());
-  const recording = await recordingFor(source, block, query.flag("again"));
+  const recording = await recordingFor(source, block, query.flag("again"), signal);
   const number = query.integer("batch", mostMet(recording), 0, 1 << 20);
   const batch = batchOf(recording, number);
   if (batch !== null) return { batch, block, nameOf: namerOf(source, block, batch) };
@@ -419,10 +440,14 @@ function isTold({ batches }: BlockRecording): boolean {
 }
 
 /** Executes one block again for that, unless its recording says it. */
-export async function meetingView(source: Source, query: Query): Promise<Meeting> {
+export async function meetingView(
+  source: Source,
+  query: Query,
+  signal: AbortSignal | null = null,
+): Promise<Meeting> {
   const block = source.block(query.id());
   const known = source.meetings.get(block.id) ?? (await recordedMeeting(source, block.id));
-  return known ?? remembered(source, block.id, await source.records.of(block));
+  return known ?? remembered(source, block.id, await source.records.of(block, signal));
 }
 
 function remembered(source: Source, id: string, recording: BlockRecording): Meeting {

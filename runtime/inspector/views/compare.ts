@@ -12,13 +12,13 @@ import { clipped } from "./text.ts";
 /** Differences that are looked at, and of one process: most are in one row with their neighbours. */
 const LIMITS = { limit: 8000, limitOfProcess: 1000 };
 /** Rows of ranges: of all processes, and of one of several. */
-const ROWS = 200;
-const ROWS_OF_ONE = 40;
-const GROUPS = 60;
+const ROWS = 60;
+const ROWS_OF_ONE = 30;
+const GROUPS = 40;
 /** Ranges with at most this many equal bytes between them are one row. */
 const GAP = 16;
 /** Bytes of a range that are shown. */
-const SHOWN = 24;
+const SHOWN = 16;
 
 /** What differs in a process. */
 export interface ProcessDifference {

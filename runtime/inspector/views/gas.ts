@@ -47,9 +47,13 @@ export interface GasView {
   readonly functions: readonly FunctionGas[];
 }
 
-export async function gasView(source: Source, query: Query): Promise<GasView> {
+export async function gasView(
+  source: Source,
+  query: Query,
+  signal: AbortSignal | null = null,
+): Promise<GasView> {
   const block = source.block(query.id());
-  const trace = await source.traces.of(block);
+  const trace = await source.traces.of(block, signal);
   const all = [...byProcess(trace.events).values()].sort((a, b) => b.gas - a.gas);
   const rest = all.slice(PROCESSES);
   const sum = (of: readonly ProcessGas[]): number => of.reduce((total, { gas }) => total + gas, 0);
@@ -147,10 +151,14 @@ export interface FaultsView {
 
 type Faulted = Extract<TraceEvent, { what: "end" | "item" }>;
 
-export async function faultsView(source: Source, query: Query): Promise<FaultsView> {
+export async function faultsView(
+  source: Source,
+  query: Query,
+  signal: AbortSignal | null = null,
+): Promise<FaultsView> {
   const block = source.block(query.id());
   const from = query.integer("from", 0, 0, 2 ** 32);
-  const trace = await source.traces.of(block);
+  const trace = await source.traces.of(block, signal);
   const all = trace.events.filter(
     (event): event is Faulted => (event.what === "end" || event.what === "item") && event.fault !== "none",
   );
