@@ -12,7 +12,6 @@ import { UsageError } from "../errors.ts";
 import type { Block } from "../index.ts";
 import type { BlockRecording } from "../record/shapes.ts";
 import type { Reader } from "../store.ts";
-import { cancelled } from "../worker/pool.ts";
 
 /** What is kept of blocks that were executed. */
 const KEPT = 4;
@@ -59,7 +58,7 @@ export class Executions<T> {
   #begin(block: Block): Running<T> {
     const cancel = new AbortController();
     const result = this.#turn.then(() => {
-      if (cancel.signal.aborted) throw cancelled(cancel.signal);
+      if (cancel.signal.aborted) throw new UsageError("CANCELLED", "nobody waits for the block any more");
       return this.#run(block, cancel.signal);
     });
     const running: Running<T> = { result, cancel, waiting: 0 };
