@@ -394,7 +394,8 @@ export class Runtime extends Chain {
    * Every activation and call of a retained block or candidate, in the order of a run on one thread, and of
    * every fault the stack with source lines. The block is run once more for it, from the block before, which
    * must be there too. Or of a block that is only tried: given what `produce` would be given, and perhaps on
-   * which block, it is run and forgotten. That shows why it fails, or its root and data. A signal gives it up.
+   * which block, it is run and forgotten. That shows why it fails, or its root and data.
+   * A signal gives it up.
    *
    * @throws UsageError (NOT_RETAINED, CLOSED, CANCELLED; for an input as `produce`)
    * @example

@@ -51,6 +51,13 @@ export interface AuthorFile {
   readonly sdk: ReadonlyMap<string, string>;
 }
 
+/** A condition, and what runs if it holds and if not. */
+export interface Branch {
+  readonly condition: Node;
+  readonly then: Node;
+  readonly otherwise: Node | null;
+}
+
 /** Gives the text of a source, null if there is none; and whether it is one of the SDK's. */
 export interface Sources {
   read(path: string): Promise<string | null>;
@@ -223,6 +230,17 @@ export class Syntax {
     if (kinds.includes(node.kind)) return true;
     if (node.kind !== Variable) return false;
     return (node as VariableStatement).declarations.some(({ initializer }) => initializer !== null);
+  }
+
+  /** A statement or expression that takes one of two ways; null: it is another. */
+  branchOf(node: Node): Branch | null {
+    if (node.kind === this.#kinds.If) {
+      const { condition, ifTrue, ifFalse } = node as IfStatement;
+      return { condition, then: ifTrue, otherwise: ifFalse };
+    }
+    if (node.kind !== this.#kinds.Ternary) return null;
+    const { condition, ifThen, ifElse } = node as TernaryExpression;
+    return { condition, then: ifThen, otherwise: ifElse };
   }
 
   /** Names that are declared inside of a function: parameters and variables. */

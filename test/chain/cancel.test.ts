@@ -104,7 +104,7 @@ test("a thread that takes the block in the moment in which it is cancelled is en
   });
 });
 
-test("a trace that is cancelled ends, of a retained block and of one that is tried, and the next is whole", async () => {
+test("a trace that is cancelled ends, of a retained block and of a tried one", async () => {
   await withRuntime([], { workers: 1, gasLimit: ENDLESS_GAS }, async (runtime) => {
     const { pool } = runtime.engine;
     const { block } = await play(runtime, (script) => script.spin(200_000_000));

@@ -11,7 +11,7 @@ import { serve } from "./bank-store.ts";
 
 const block = (id: string): Block => ({ id }) as Block;
 
-test("one that nobody waits for any more is given up, one that another waits for goes on", async () => {
+test("what nobody waits for any more is given up, what another waits for is not", async () => {
   const runs: { readonly id: string; readonly signal: AbortSignal; readonly end: (text: string) => void }[] =
     [];
   const executions = new Executions<string>(({ id }, signal) => {
@@ -53,7 +53,7 @@ test("one that is given up before its turn never runs", async () => {
   assert.deepEqual([await first, await executions.of(block("c")), ran], [1, 2, 2]);
 });
 
-test("a browser that goes away ends the execution that it asked for, of a trace and of a recording", async () => {
+test("a browser that goes away ends the execution that it asked for", async () => {
   await withRuntime([], { workers: 1, gasLimit: ENDLESS_GAS }, async (runtime) => {
     const { block: long } = await play(runtime, (script) => script.spin(400_000_000));
     const results: { readonly started: Promise<unknown>; readonly what: string }[] = [];
