@@ -72,13 +72,13 @@ function recordOf({ bytes, directory, files, used, functions }: CountedProgram):
     functions: functions.map(({ name, calls, places }) => ({
       own: functionOf(name, paths),
       calls,
-      places: places.flatMap(({ file, line, column, mark, reached, count }) => {
+      places: places.flatMap(({ file, line, column, mark, isFork, isArm, reached, count }) => {
         const noted = mark === undefined ? undefined : marked[mark & ((1 << MARK_FILE_BITS) - 1)];
         const path = paths.get(noted ?? file);
         if (path === undefined) return [];
         const at =
           noted === undefined ? { line, column } : { line: (mark as number) >>> MARK_FILE_BITS, column: 0 };
-        return [{ file: path, ...at, reached, count }];
+        return [{ file: path, ...at, reached, count, ...(isFork && { isFork }), ...(isArm && { isArm }) }];
       }),
     })),
   };
@@ -124,9 +124,10 @@ export async function filesOf(records: readonly CoverageRecord[]): Promise<FileC
 
 /** In the format of lcov, as its manual page geninfo(1) has it; paths begin in `directory`. */
 export function lcovOf(files: readonly FileCoverage[], directory = process.cwd()): string {
-  const text = files.map(({ file, functions, lines }) => {
+  const text = files.map(({ file, functions, lines, branches }) => {
     const path = relative(directory, file);
     const hit = [...lines.values()].filter((count) => count > 0).length;
+    const ways = branches.flatMap(({ counts }) => counts);
     const called = functions.filter(({ calls }) => calls > 0).length;
     return [
       "TN:",
@@ -135,6 +136,12 @@ export function lcovOf(files: readonly FileCoverage[], directory = process.cwd()
       ...functions.map(({ name, calls }) => `FNDA:${calls},${name}`),
       `FNF:${functions.length}`,
       `FNH:${called}`,
+      ...branches.flatMap(({ line, counts }, block) =>
+        // "-" is of a condition that was never looked at.
+        counts.map((count, way) => `BRDA:${line},${block},${way},${count ?? "-"}`),
+      ),
+      `BRF:${ways.length}`,
+      `BRH:${ways.filter((count) => count !== null && count > 0).length}`,
       ...[...lines].map(([line, count]) => `DA:${line},${count}`),
       `LF:${lines.size}`,
       `LH:${hit}`,

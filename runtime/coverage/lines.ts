@@ -11,7 +11,7 @@
  * is not known is left out.
  */
 
-import type { SourceFunction, SourceStatement } from "./outline.ts";
+import type { SourceBranch, SourceFunction, SourceRange, SourceStatement } from "./outline.ts";
 
 /** A place in a file, and how often it was reached. */
 export interface PlaceCount {
@@ -21,6 +21,10 @@ export interface PlaceCount {
   /** How often its instruction was; `count` without those whose value was not taken. */
   readonly reached: number;
   readonly count: number;
+  /** An instruction that takes one of two ways; of its place another tells as well. */
+  readonly isFork?: true;
+  /** Both ways are computed, and one is taken: `reached` counts both. */
+  readonly isArm?: true;
 }
 
 /** A function of the author's. */
@@ -45,12 +49,20 @@ export interface FunctionCoverage {
   readonly calls: number;
 }
 
+/** How often a condition held, and how often not; null: it was never looked at. */
+export interface BranchCoverage {
+  readonly line: number;
+  readonly counts: readonly [held: number | null, not: number | null];
+}
+
 /** What ran of a file. */
 export interface FileCoverage {
   readonly file: string;
   readonly functions: readonly FunctionCoverage[];
   /** How often each line ran that has code, by its number, ascending. */
   readonly lines: ReadonlyMap<number, number>;
+  /** Branches whose ways are known, in the order of the source. */
+  readonly branches: readonly BranchCoverage[];
 }
 
 /** One that stands in a function of the module. */
@@ -61,6 +73,8 @@ interface Copy {
   readonly lines: Map<number, number>;
   /** Of each statement with code the count where it begins. */
   readonly begins: Map<SourceStatement, number>;
+  /** Its places, in the order of its code. */
+  readonly places: PlaceCount[];
 }
 
 /** All files, by the functions that they declare. */
@@ -93,7 +107,8 @@ export function coverageOf(
       line: each.line,
       calls: (copies.get(each) ?? []).reduce((sum, { calls }) => sum + calls, 0),
     }));
-    return { file, functions: called, lines: new Map([...lines].sort(([a], [b]) => a - b)) };
+    const branches = known.flatMap((each) => branchesOf(each, copies.get(each) ?? []));
+    return { file, functions: called, lines: new Map([...lines].sort(([a], [b]) => a - b)), branches };
   });
 }
 
@@ -105,13 +120,17 @@ function copiesIn(outlines: Outlines, { own, calls: callsOfOwn, places }: Functi
     const of = place === null ? undefined : innermost(outlines.get(place.file) ?? [], place.line);
     if (place === null) open = [];
     if (place === null || of === undefined) continue;
+    if (place.isFork) {
+      all.findLast((copy) => copy.of === of)?.places.push(place);
+      continue;
+    }
     const isOwn = own !== null && own.file === place.file && own.name === of.name;
     const last = all.findLast((copy) => copy.of === of);
     const isSame =
       last !== undefined &&
       (isOwn || (open.includes(last) ? !beginsAgain(last, place) : goesOn(last, place)));
     const calls = isOwn ? callsOfOwn : place.reached;
-    const copy = isSame ? last : { of, first: place, calls, lines: new Map(), begins: new Map() };
+    const copy = isSame ? last : { of, first: place, calls, lines: new Map(), begins: new Map(), places: [] };
     if (!isSame) all.push(copy);
     // What it was called from stays open, unless it is one of those.
     const at = open.findIndex((each) => each.of === of);
@@ -131,10 +150,56 @@ function goesOn({ lines }: Copy, { line }: PlaceCount): boolean {
   return !lines.has(line);
 }
 
-function note({ of, lines, begins }: Copy, { line, count }: PlaceCount): void {
+function note({ of, lines, begins, places }: Copy, place: PlaceCount): void {
+  const { line, count } = place;
+  places.push(place);
   lines.set(line, Math.max(lines.get(line) ?? 0, count));
   const statement = statementAt(of, line);
   if (statement !== undefined && !begins.has(statement)) begins.set(statement, count);
+}
+
+/** Branches of a function, of all its copies together; one that a copy does not tell of is left out. */
+function branchesOf({ branches }: SourceFunction, copies: readonly Copy[]): BranchCoverage[] {
+  return branches.flatMap((branch): BranchCoverage[] => {
+    const ways = copies.map((copy) => waysOf(branch, copy));
+    let [held, not] = [0, 0];
+    for (const way of ways) {
+      if (way === null) return [];
+      held += way[0];
+      not += way[1];
+    }
+    const counts = held + not === 0 ? ([null, null] as const) : ([held, not] as const);
+    return [{ line: branch.at.line, counts }];
+  });
+}
+
+/**
+ * How often a copy has gone either way. The code of each way begins behind a fork, so the first place of it
+ * has a counter of its own, and the fork counts both. Null: the optimiser has left too little to tell.
+ */
+function waysOf(
+  { at, then, otherwise }: SourceBranch,
+  { places }: Copy,
+): readonly [held: number, not: number] | null {
+  const firstIn = (range: SourceRange | null): PlaceCount | undefined =>
+    range === null ? undefined : places.find((place) => !place.isFork && isIn(range, place));
+  const [whenHeld, whenNot] = [firstIn(then), firstIn(otherwise)];
+  const forks = places.filter(
+    ({ isFork, line, column }) => isFork && line === at.line && column === at.column,
+  );
+  // Where a condition has become several, nothing counts those that were looked at to the end.
+  const fork = forks.length === 0 ? [whenHeld, whenNot].find((place) => place?.isArm) : forks[0];
+  const all = forks.length > 1 ? undefined : fork?.reached;
+  const [held, not] = [whenHeld?.count, whenNot?.count];
+  if (held !== undefined && not !== undefined) return [held, not];
+  if (all === undefined) return null;
+  if (held !== undefined && held <= all) return [held, all - held];
+  return not !== undefined && not <= all ? [all - not, not] : null;
+}
+
+function isIn({ from, to }: SourceRange, { line, column }: PlaceCount): boolean {
+  const isBehind = line > from.line || (line === from.line && column >= from.column);
+  return isBehind && (line < to.line || (line === to.line && column <= to.column));
 }
 
 /** Lines of statements without code, as far as others tell how often they ran. */

@@ -9,6 +9,7 @@ import type {
   DeclarationStatement,
   DecoratorNode,
   FieldDeclaration,
+  IfStatement,
   ImportStatement,
   MethodDeclaration,
   NamedTypeNode,
@@ -16,6 +17,7 @@ import type {
   Node,
   PropertyAccessExpression,
   Source,
+  TernaryExpression,
   VariableStatement,
 } from "assemblyscript";
 import { UsageError } from "../errors.ts";
@@ -51,9 +53,8 @@ export interface AuthorFile {
   readonly sdk: ReadonlyMap<string, string>;
 }
 
-/** A condition, and what runs if it holds and if not. */
+/** What runs if a condition holds, and if not. */
 export interface Branch {
-  readonly condition: Node;
   readonly then: Node;
   readonly otherwise: Node | null;
 }
@@ -235,12 +236,12 @@ export class Syntax {
   /** A statement or expression that takes one of two ways; null: it is another. */
   branchOf(node: Node): Branch | null {
     if (node.kind === this.#kinds.If) {
-      const { condition, ifTrue, ifFalse } = node as IfStatement;
-      return { condition, then: ifTrue, otherwise: ifFalse };
+      const { ifTrue, ifFalse } = node as IfStatement;
+      return { then: ifTrue, otherwise: ifFalse };
     }
     if (node.kind !== this.#kinds.Ternary) return null;
-    const { condition, ifThen, ifElse } = node as TernaryExpression;
-    return { condition, then: ifThen, otherwise: ifElse };
+    const { ifThen, ifElse } = node as TernaryExpression;
+    return { then: ifThen, otherwise: ifElse };
   }
 
   /** Names that are declared inside of a function: parameters and variables. */

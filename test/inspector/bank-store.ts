@@ -78,11 +78,12 @@ export async function fill(app: App, planted = 0n): Promise<void> {
 export async function sourceOf(
   path: string,
   others: Readonly<Record<string, Reader>> = {},
+  name = path,
 ): Promise<{ readonly source: Source; readonly reader: Reader }> {
   const reader = await openReader(path);
   const recordings = new Recorded(path);
   const source = new Source({
-    ...{ name: path, kind: "store", chain: reader, others },
+    ...{ name, kind: "store", chain: reader, others },
     trace: (block, signal) => traceOfStore(reader, block, signal),
     recorded: (block) => recordings.of(block),
     record: (block, signal) => recordOfStore(reader, block, signal),

@@ -21,6 +21,8 @@ const FLAGS = [
   ...["--disable-component-update", "--disable-sync"],
 ];
 export const WIDE = { width: 1200, height: 850 };
+const NARROW = { width: 360, height: 760 };
+const shots = process.env.STILLPOINT_SHOTS;
 /** Most nodes of a view. */
 const NODES = 2000;
 
@@ -59,6 +61,29 @@ export class Browser implements AsyncDisposable {
     await this.page.goto(`${this.#url()}/#${place}`);
     for (const each of words)
       await this.page.getByText(each).filter({ visible: true }).first().waitFor({ timeout: 15_000 });
+  }
+
+  /** A view in each form: it fits, and is small. */
+  async check(name: string, place: string, ...words: (string | RegExp)[]): Promise<void> {
+    const { page } = this;
+    await page.setViewportSize(WIDE);
+    await this.show(place, ...words);
+    await this.checkNodes(name);
+    await page.setViewportSize(NARROW);
+    const width = await page.evaluate<number>("document.documentElement.scrollWidth");
+    assert.ok(width <= NARROW.width, `${name} is ${width} wide`);
+    if (shots === undefined) return;
+    // Opened narrow, as on a telephone.
+    await page.reload();
+    await this.show(place, ...words);
+    await page.screenshot({ path: join(shots, `${name}-narrow.png`) });
+    await page.setViewportSize(WIDE);
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.waitForTimeout(100);
+      await page.screenshot({ path: join(shots, `${name}-${colorScheme}.png`) });
+    }
+    await page.emulateMedia({ colorScheme: "light" });
   }
 
   /** What is there now is small. */

@@ -31,6 +31,8 @@ const BLOCKS = fileURLToPath(new URL("../../examples/evm/blocks", import.meta.ur
 /** The second has contracts that many call. */
 const NUMBERS = [4369999, 5283152];
 const CROWDED = 2;
+/** One of its transactions. */
+const CROWD_ITEM = 77;
 
 const parent = mkdtempSync(join(tmpdir(), "stillpoint-inspector-"));
 const blocks = NUMBERS.map((number) => readBlock(join(BLOCKS, `${number}.json.gz`)));
@@ -48,7 +50,7 @@ before(async () => {
   await make(paths[0], blocks);
   await make(paths[1], [{ ...quiet, accounts: quiet.accounts.map(withPlanted) }, crowded]);
   other = await openReader(paths[1]);
-  ({ source, reader } = await sourceOf(paths[0], { other }));
+  ({ source, reader } = await sourceOf(paths[0], { other }, "state"));
 });
 after(async () => {
   await source?.[Symbol.asyncDispose]();
@@ -77,6 +79,12 @@ const asked = (parameters: Record<string, string | number> = {}): Query => {
   return new Query(new URLSearchParams(entries), Object.keys(parameters));
 };
 const idOf = (height: number): string => reader.blocks()[height]?.id ?? "";
+/** Where a slot is. */
+function entryAddress(): number {
+  const { entries } = stateView(source, asked({ block: idOf(CROWDED), path: "/1", name: "records" }));
+  return entries.find(({ key }) => key?.startsWith("slot["))?.address ?? assert.fail();
+}
+
 const address = (value: bigint): string => `0x${value.toString(16).padStart(40, "0")}`;
 
 test("every account and slot of the block's file is an entry of the EVM's state, by its address", () => {
@@ -213,6 +221,15 @@ test("somebody new finds the crowded block, its slot, who waits for whom, and th
     await page.getByText("Block 1 is the first that differs").waitFor();
     const slot = `slot[${address(planted.address)}, 0x${plantedKey.toString(16)}].value`;
     await page.getByRole("row").filter({ hasText: slot }).waitFor();
+    // All that in every form.
+    const at = `/block/${idOf(CROWDED)}`;
+    await browser.check("evm-block", at, "receiptsRoot", "transactions");
+    await browser.check("evm-transactions", `${at}/transactions`, "as the data of the block has them");
+    await browser.check("evm-batch", `${at}/batch?again=1&item=${CROWD_ITEM}`, "Where items met", /slot\[0x/);
+    await browser.check("evm-state", `${at}/memory?path=/1&name=records`, "account | slot, at most");
+    await browser.check("evm-memory", `${at}/memory?path=/1&address=${entryAddress()}`, /value: 0x/);
+    await browser.check("evm-compare", `${at}/compare?path=/1`, "Bytes of /1", /account\[0x/);
+    await browser.check("evm-stores", "/stores?path=/1", "Block 1 is the first that differs", slot);
     assert.deepEqual([browser.elsewhere, browser.complaints], [[], []]);
   } finally {
     await browser?.[Symbol.asyncDispose]();

@@ -31,9 +31,6 @@ import {
 } from "./bank-store.ts";
 import { Browser, skip, WIDE } from "./browser.ts";
 
-const NARROW = { width: 360, height: 760 };
-const shots = process.env.STILLPOINT_SHOTS;
-
 const parent = mkdtempSync(join(tmpdir(), "stillpoint-inspector-"));
 const paths = [join(parent, "one"), join(parent, "other")] as const;
 let browser: Browser;
@@ -46,7 +43,7 @@ before(async () => {
   await makeStore(paths[0]);
   await makeStore(paths[1], 1n);
   const other = await openReader(paths[1]);
-  const { source, reader } = await sourceOf(paths[0], { other });
+  const { source, reader } = await sourceOf(paths[0], { other }, "state");
   readers = [reader, other];
   listener = await serve(source);
   browser = await Browser.open(join(parent, "browser"), () => listener.url);
@@ -65,35 +62,16 @@ const idOf = (height: number): string => readers[0]?.blocks()[height]?.id ?? "";
 
 const show = (place: string, ...words: (string | RegExp)[]): Promise<void> => browser.show(place, ...words);
 
-/** A view in each form: it fits, and is small. */
-async function check(name: string, place: string, ...words: (string | RegExp)[]): Promise<void> {
-  await page.setViewportSize(WIDE);
-  await show(place, ...words);
-  await browser.checkNodes(name);
-  await page.setViewportSize(NARROW);
-  const width = await page.evaluate<number>("document.documentElement.scrollWidth");
-  assert.ok(width <= NARROW.width, `${name} is ${width} wide`);
-  if (shots === undefined) return;
-  await page.screenshot({ path: join(shots, `inspector-${name}-narrow.png`) });
-  await page.setViewportSize(WIDE);
-  for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
-    await page.waitForTimeout(100);
-    await page.screenshot({ path: join(shots, `inspector-${name}-${colorScheme}.png`) });
-  }
-  await page.emulateMedia({ colorScheme: "light" });
-}
-
 test("every view of a block, wide and narrow", { skip }, async () => {
   const id = idOf(PLANTED);
   const block = `/block/${id}`;
-  await check("chain", "/", `${TOP + 3} blocks, heights`, "1 side branch", "side branch", "head");
-  await check("block", block, `Block ${PLANTED}`, "root of the state", "Bank");
-  await check("processes", `${block}/processes?path=/1`, "Process /1", /pages hold anything/, "held");
-  await check("transactions", `${block}/transactions`, "Bank.pay", "overdraft", /^Paid\(/);
-  await check("gas", `${block}/gas`, "with the same root", "By function");
-  await check("faults", `${block}/faults`, "1 fault", /bank\.ts:\d+/);
-  await check(
+  await browser.check("chain", "/", `${TOP + 3} blocks, heights`, "1 side branch", "side branch", "head");
+  await browser.check("block", block, `Block ${PLANTED}`, "root of the state", "Bank");
+  await browser.check("processes", `${block}/processes?path=/1`, "Process /1", /pages hold anything/, "held");
+  await browser.check("transactions", `${block}/transactions`, "Bank.pay", "overdraft", /^Paid\(/);
+  await browser.check("gas", `${block}/gas`, "with the same root", "By function");
+  await browser.check("faults", `${block}/faults`, "1 fault", /bank\.ts:\d+/);
+  await browser.check(
     "batch",
     `${block}/batch?item=1`,
     "executed again",
@@ -101,11 +79,16 @@ test("every view of a block, wide and narrow", { skip }, async () => {
     "critical path",
     "Item 1",
   );
-  await check("memory", `${block}/memory?path=/1&address=0`, "accounts (count)", "prove these 32 bytes");
-  await check("state", `${block}/memory?path=/1&name=accounts`, ALICE, /balance: \d+/);
-  await check("compare", `${block}/compare?path=/1`, "Bytes of /1", `accounts[${ALICE}].balance`);
-  await check("proof", `${block}/proof?path=/1&address=64&length=32`, "Verified in this page");
-  await check(
+  await browser.check(
+    "memory",
+    `${block}/memory?path=/1&address=0`,
+    "accounts (count)",
+    "prove these 32 bytes",
+  );
+  await browser.check("state", `${block}/memory?path=/1&name=accounts`, ALICE, /balance: \d+/);
+  await browser.check("compare", `${block}/compare?path=/1`, "Bytes of /1", `accounts[${ALICE}].balance`);
+  await browser.check("proof", `${block}/proof?path=/1&address=64&length=32`, "Verified in this page");
+  await browser.check(
     "stores",
     "/stores?path=/1",
     `Block ${PLANTED} is the first that differs`,

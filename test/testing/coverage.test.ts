@@ -109,6 +109,12 @@ function linesOf(files: readonly FileCoverage[], name: string): [line: number, c
   return [...(file?.lines ?? [])];
 }
 
+type Branches = [line: number, held: number | null, not: number | null][];
+
+function branchesOf(files: readonly FileCoverage[]): Branches[] {
+  return files.map(({ branches }) => branches.map(({ line, counts }) => [line, ...counts]));
+}
+
 async function shop(coverage?: Coverage) {
   const directory = project({ "shop.ts": SHOP, "tax.ts": TAX });
   const tested = await TestContract.open<never>(join(directory, "shop.ts"), coverage && { coverage });
@@ -151,6 +157,16 @@ test("each line is counted as often as it ran, and gas, outcomes and roots are t
     ["Tax#of", 0],
   ]);
 
+  // Of conditions whose code the optimiser has put together with other code nothing is said.
+  assert.deepEqual(branchesOf(files), [
+    [
+      [30, 1, 2],
+      [37, 4, 2],
+      [39, 0, 2],
+      [51, 1, 1],
+    ],
+    [[4, 0, 6]],
+  ]);
   // A profile is made of many runs of a call, which are none of the test's.
   counted.tested.profile(counted.call, { from: alice }, { samples: 20 });
   assert.deepEqual(await coverage.files(), files);
@@ -160,7 +176,7 @@ test("each line is counted as often as it ran, and gas, outcomes and roots are t
   assert.match(lcov, /^TN:\nSF:.*shop\.ts\nFN:7,half\n/);
   assert.match(
     of as string,
-    /SF:.*tax\.ts\nFN:3,tax\nFN:12,Tax#of\nFNDA:6,tax\nFNDA:0,Tax#of\nFNF:2\nFNH:1\nDA:4,6\n/,
+    /SF:.*tax\.ts\nFN:3,tax\nFN:12,Tax#of\nFNDA:6,tax\nFNDA:0,Tax#of\nFNF:2\nFNH:1\nBRDA:4,0,0,0\nBRDA:4,0,1,6\nBRF:2\nBRH:1\nDA:4,6\n/,
   );
   assert.match(of as string, /LF:4\nLH:2\n$/);
 
@@ -228,4 +244,52 @@ test("wrong options are refused; a program without sources runs, and nothing is 
   const process = await TestProcess.open(padded, { coverage });
   assert.ok(process.state.hash);
   assert.deepEqual([await coverage.files(), await coverage.lcov()], [[], ""]);
+});
+
+test("branches: how often each way was taken, of a condition that faulted neither", async () => {
+  const directory = project({
+    "ways.ts": `let total: u64 = 0;
+export function add(x: i64): i64 {
+  if (x < 0) return -1;
+  if (x % 2 == 0) total += 7;
+  else {
+    total += 3;
+  }
+  if (x > 10 && x < 20)
+    total *= 2;
+  for (let i: i64 = 0; i < x; i++) {
+    if (i == 5) total++;
+    if (i == 1000) { total--; total *= 3; }
+  }
+  if (looked(x)) total = 1;
+  return total;
+}
+export function never(x: i64): i64 {
+  if (x == total) total = 5;
+  return x;
+}
+function looked(x: i64): bool {
+  if (x == 30) unreachable();
+  return x > 70;
+}
+`,
+  });
+  const program = await compileGuest(join(directory, "ways.ts"));
+  const coverage = new Coverage();
+  const process = await TestProcess.open(program, { coverage });
+  for (const x of [-1n, 2n, 3n, 12n, 15n, 80n]) process.call("add", x);
+  assert.throws(() => process.call("add", 30n), { code: "GUEST_FAULT" });
+  assert.deepEqual(branchesOf(await coverage.files()), [
+    [
+      [3, 1, 6],
+      [4, 4, 2],
+      [8, 2, 4],
+      [11, 4, 138],
+      [12, 0, 142],
+      [14, 1, 4],
+      [18, null, null],
+      [22, 1, 5],
+    ],
+  ]);
+  assert.match(await coverage.lcov(), /\nBRDA:18,6,0,-\nBRDA:18,6,1,-\n/);
 });

@@ -1,5 +1,6 @@
 /** A block: what it is, and its views as tabs. */
 
+import { useEffect, useRef } from "preact/hooks";
 import type { BlockView, Excerpt } from "../views/block.ts";
 import { urlOf, useAnswer } from "./api.ts";
 import { Batch } from "./batch.tsx";
@@ -34,18 +35,32 @@ export function Block({ place, version }: { place: Place; version: string | null
       {(view) => (
         <>
           <Title view={view} tab={tab} />
-          <nav class="tabs" aria-label="Views of the block">
-            {TABS.map(([name, label]) => (
-              <a key={name} href={blockLink(id, name)} aria-current={name === tab ? "page" : undefined}>
-                {label}
-              </a>
-            ))}
-          </nav>
+          <Tabs id={id} tab={tab} />
           <MadeFrom view={view} />
           <View view={view} tab={tab} place={place} />
         </>
       )}
     </Shown>
+  );
+}
+
+function Tabs({ id, tab }: { id: string; tab: string }) {
+  const current = useRef<HTMLAnchorElement>(null);
+  // In a narrow window it may be one of those that have no room.
+  useEffect(() => current.current?.scrollIntoView({ block: "nearest", inline: "center" }), [tab]);
+  return (
+    <nav class="tabs" aria-label="Views of the block">
+      {TABS.map(([name, label]) => (
+        <a
+          key={name}
+          ref={name === tab ? current : null}
+          href={blockLink(id, name)}
+          aria-current={name === tab ? "page" : undefined}
+        >
+          {label}
+        </a>
+      ))}
+    </nav>
   );
 }
 

@@ -20,6 +20,8 @@ export interface CountedPlace extends MarkedPlace {
   /** How often its instruction was; `count` without those whose value was not taken. */
   readonly reached: number;
   readonly count: number;
+  /** It is a part of one value of a select: `reached` counts both. */
+  readonly isArm?: true;
 }
 
 /** A value that a select takes or leaves: the counter of its condition, and whether it must hold. */
@@ -33,6 +35,8 @@ interface Way extends MarkedPlace {
 }
 
 interface MarkedPlace extends Place {
+  /** An instruction that takes one of two ways, counted as such. */
+  readonly isFork?: true;
   /** Where a contract notes which line of the author's comes (guest/typed/mark.ts): what it notes. */
   readonly mark?: number;
 }
@@ -88,6 +92,9 @@ const FORKS: ReadonlySet<number> = new Set([
   ...[op.LOOP, op.IF, op.ELSE, op.END, op.BR, op.BR_IF, op.BR_TABLE, op.RETURN, op.UNREACHABLE],
 ]);
 
+/** They take one of two ways. */
+const TWO_WAYS: ReadonlySet<number> = new Set([op.IF, op.BR_IF, op.SELECT, op.SELECT_TYPED]);
+
 /** Counts what runs of all programs that are asked of it. */
 export class Counting {
   readonly #known = new Map<string, Known>();
@@ -130,7 +137,8 @@ export class Counting {
             const count = Number(counts[held]);
             return taken ? count : reached - count;
           });
-          return { ...place, reached, count: Math.min(reached, ...ways) };
+          const isArm = arms.length === 1 ? ({ isArm: true } as const) : {};
+          return { ...place, ...isArm, reached, count: Math.min(reached, ...ways) };
         }),
       }));
       const { sources: files = [], [FUNCTIONS_FIELD]: used = [] } = JSON.parse(map);
@@ -203,6 +211,13 @@ function* placesToCount(
         const before = pairs[i - 2] as number;
         const isNoted = isMark && program.bytes[before] === op.I32_CONST;
         yield [offset, isNoted ? { ...place, mark: new Reader(program.bytes, before + 1).s32() } : place];
+      }
+    }
+    if (TWO_WAYS.has(opcode)) {
+      const mapped = mappedAt(program, offset);
+      if (mapped !== null && mapped.from >= start) {
+        const { from: _, ...place } = mapped;
+        yield [offset, { ...place, isFork: true }];
       }
     }
     if (FORKS.has(opcode)) told = -1;
