@@ -174,10 +174,9 @@ test("each line is counted as often as it ran, and gas, outcomes and roots are t
   const lcov = await coverage.lcov();
   const [, of] = lcov.split("end_of_record\n");
   assert.match(lcov, /^TN:\nSF:.*shop\.ts\nFN:7,half\n/);
-  assert.match(
-    of as string,
-    /SF:.*tax\.ts\nFN:3,tax\nFN:12,Tax#of\nFNDA:6,tax\nFNDA:0,Tax#of\nFNF:2\nFNH:1\nBRDA:4,0,0,0\nBRDA:4,0,1,6\nBRF:2\nBRH:1\nDA:4,6\n/,
-  );
+  const functions = "FN:3,tax\nFN:12,Tax#of\nFNDA:6,tax\nFNDA:0,Tax#of\nFNF:2\nFNH:1\n";
+  const branches = "BRDA:4,0,0,0\nBRDA:4,0,1,6\nBRF:2\nBRH:1\n";
+  assert.ok(of?.includes(`tax.ts\n${functions}${branches}DA:4,6\n`), of);
   assert.match(of as string, /LF:4\nLH:2\n$/);
 
   // A file that has gone is left out, the others are there.

@@ -131,7 +131,7 @@ function Range({ range, at }: { range: RangeDifference; at: string | null }) {
           {bytes === length ? count(bytes, "byte") : `${grouped(bytes)} of ${count(length, "byte")}`}
         </span>
       </td>
-      <td>{name === null ? <span class="quiet">no name</span> : <code>{name}</code>}</td>
+      <td class="value">{name === null ? <span class="quiet">no name</span> : <code>{name}</code>}</td>
       <td class="bytes-pair">
         <BytesOf hex={before} other={after} more={length * 2 > (before ?? "").length} />
         <BytesOf hex={after} other={before} more={length * 2 > (after ?? "").length} />

@@ -290,7 +290,7 @@ function State({
               {entries.map(({ key, value, address }) => (
                 <tr key={address}>
                   {key === null ? null : (
-                    <td>
+                    <td class="value">
                       <code>{key}</code>
                     </td>
                   )}

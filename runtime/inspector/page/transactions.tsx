@@ -51,6 +51,7 @@ function DataRows({ block, view }: { block: string; view: DataRowsView }) {
 
 /** A hash is told apart by its first digits; an address has all of them. */
 function shortened(text: string): string {
+  if (/^0x0+$/.test(text)) return "0x0";
   return text.length > ADDRESS_DIGITS ? hashText(text, 18) : text;
 }
 
