@@ -176,7 +176,7 @@ test("each line is counted as often as it ran, and gas, outcomes and roots are t
   assert.match(lcov, /^TN:\nSF:.*shop\.ts\nFN:7,half\n/);
   const functions = "FN:3,tax\nFN:12,Tax#of\nFNDA:6,tax\nFNDA:0,Tax#of\nFNF:2\nFNH:1\n";
   const branches = "BRDA:4,0,0,0\nBRDA:4,0,1,6\nBRF:2\nBRH:1\n";
-  assert.ok(of?.includes(`tax.ts\n${functions}${branches}DA:4,6\n`), of);
+  assert.ok(of?.includes(`tax.ts\n${functions}${branches}DA:4,6\n`), lcov);
   assert.match(of as string, /LF:4\nLH:2\n$/);
 
   // A file that has gone is left out, the others are there.
