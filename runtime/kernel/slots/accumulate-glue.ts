@@ -25,53 +25,54 @@ const I64_NE = 0x52;
 const I64_LT_U = 0x54;
 const I32_POPCNT = 0x69;
 
+// Locals of the function: the parameter, three i32 and three i64.
+const POINTER = 0;
+const ADDRESS = 1;
+const WIDTH = 2;
+const I = 3;
+const SUM = 4;
+const VALUE = 5;
+const CARRY = 6;
+
 /**
- * accumulate(pointer) -> i32, with locals address, width, i (i32) and sum, delta, carry (i64). `kernel` and
+ * accumulate(pointer) -> i32, with locals address, width, i (i32) and sum, value, carry (i64). `kernel` and
  * `touch` are functions of the module.
  */
 export function accumulate(code: Code, bound: number, kernel: number, touch: number): void {
-  const [pointer, address, width, i, sum, value, carry] = [0, 1, 2, 3, 4, 5, 6] as const;
-  const field = (offset: number): void => {
-    code.get(pointer);
-    code.access(op.I32_LOAD, GUEST, offset);
-  };
-  const leaveIf = (...conditions: (() => void)[]): void => {
-    conditions.forEach((condition, number) => {
-      condition();
-      if (number > 0) code.op(op.I32_OR);
-    });
-    code.index(op.BR_IF, 0);
-  };
-  const limb = (base: number): void => {
-    code.get(base);
-    code.get(i);
-    code.op(op.I32_ADD);
-  };
-  /** Runs `visit` with `i` = 0, 8, … below the local, or the number. */
-  const eachLimb = (end: () => void, visit: () => void): void => {
-    code.i32(0);
-    code.set(i);
-    code.open(op.LOOP);
-    visit();
-    code.get(i);
-    code.i32(8);
-    code.op(op.I32_ADD);
-    code.tee(i);
-    end();
-    code.op(op.I32_LT_U);
-    code.index(op.BR_IF, 0);
-    code.end();
-  };
   code.open(op.BLOCK);
+  leaveUnlessUsual(code, bound);
+  pay(code, COST_ACCUMULATE);
+  addLimbs(code);
+  payPage(code, touch);
+  eachLimb(
+    code,
+    () => code.get(WIDTH),
+    () => {
+      limb(code, ADDRESS);
+      code.get(I);
+      code.access(op.I64_LOAD, AUX, layout.AUX_SUM);
+      code.access(op.I64_STORE, GUEST, 0);
+    },
+  );
+  code.i32(1);
+  code.op(op.RETURN);
+  code.end();
+  code.get(POINTER);
+  code.index(op.CALL, kernel);
+}
+
+/** Leaves for the kernel unless the request is in order, without bounds, and can be paid. */
+function leaveUnlessUsual(code: Code, bound: number): void {
   // The request lies in memory; where it is of 4 GiB, its size counts as 0 here, and the difference is right.
   leaveIf(
+    code,
     () => {
-      code.get(pointer);
+      code.get(POINTER);
       code.i32(7);
       code.op(op.I32_AND);
     },
     () => {
-      code.get(pointer);
+      code.get(POINTER);
       code.index(op.MEMORY_SIZE, GUEST);
       code.i32(16);
       code.op(op.I32_SHL);
@@ -80,37 +81,38 @@ export function accumulate(code: Code, bound: number, kernel: number, touch: num
       code.op(I32_GT_U);
     },
   );
-  field(abi.ACCUMULATE_WIDTH);
-  code.set(width);
-  field(abi.ACCUMULATE_ADDRESS);
-  code.set(address);
+  field(code, abi.ACCUMULATE_WIDTH);
+  code.set(WIDTH);
+  field(code, abi.ACCUMULATE_ADDRESS);
+  code.set(ADDRESS);
   leaveIf(
+    code,
     () => {
-      field(abi.ACCUMULATE_VERSION);
+      field(code, abi.ACCUMULATE_VERSION);
       code.i32(abi.ABI_VERSION);
       code.op(I32_NE);
     },
-    () => field(abi.ACCUMULATE_FLAGS),
+    () => field(code, abi.ACCUMULATE_FLAGS),
     () => {
-      code.get(width);
+      code.get(WIDTH);
       code.i32(~(8 | 16 | 32));
       code.op(op.I32_AND);
     },
     () => {
-      code.get(width);
+      code.get(WIDTH);
       code.op(I32_POPCNT);
       code.i32(1);
       code.op(I32_NE);
     },
     () => {
-      code.get(address);
-      code.get(width);
+      code.get(ADDRESS);
+      code.get(WIDTH);
       code.i32(1);
       code.op(op.I32_SUB);
       code.op(op.I32_AND);
     },
     () => {
-      code.get(address);
+      code.get(ADDRESS);
       code.i32(bound | 0);
       code.op(op.I32_GE_U);
     },
@@ -120,100 +122,141 @@ export function accumulate(code: Code, bound: number, kernel: number, touch: num
       code.op(op.I64_LT_S);
     },
   );
-  const pay = (cost: number): void =>
-    code.auxStore(op.I64_STORE, layout.AUX_GAS, () => {
-      code.auxLoad(op.I64_LOAD, layout.AUX_GAS);
-      code.i64(BigInt(cost));
-      code.op(op.I64_SUB);
-    });
-  pay(COST_ACCUMULATE);
-  // The sum, in four limbs; those beyond the width must come to nothing.
+}
+
+/** The sum, in four limbs; those beyond the width must come to nothing, else the answer is 0. */
+function addLimbs(code: Code): void {
   eachLimb(
+    code,
     () => code.i32(8 * LIMBS),
     () => {
-      code.get(i);
-      code.get(width);
-      code.op(op.I32_LT_U);
-      code.open(op.IF, op.I64);
-      limb(address);
-      code.access(op.I64_LOAD, GUEST, 0);
-      code.op(op.ELSE);
-      code.i64(0n);
-      code.end();
-      code.tee(value);
-      limb(pointer);
-      code.access(op.I64_LOAD, GUEST, abi.ACCUMULATE_DELTA);
-      code.op(op.I64_ADD);
-      code.get(carry);
-      code.op(op.I64_ADD);
-      code.set(sum);
-      // More than the limb holds: the sum is below the value, or equal to it with all bits and a carry added.
-      code.get(sum);
-      code.get(value);
-      code.op(I64_LT_U);
-      code.get(sum);
-      code.get(value);
-      code.op(I64_EQ);
-      limb(pointer);
-      code.access(op.I64_LOAD, GUEST, abi.ACCUMULATE_DELTA);
-      code.i64(0n);
-      code.op(I64_NE);
-      code.op(op.I32_AND);
-      code.op(op.I32_OR);
-      code.op(op.I64_EXTEND_I32_U);
-      code.set(carry);
-      code.get(i);
-      code.get(sum);
+      addLimb(code);
+      code.get(I);
+      code.get(SUM);
       code.access(op.I64_STORE, AUX, layout.AUX_SUM);
-      code.get(i);
-      code.get(width);
+      code.get(I);
+      code.get(WIDTH);
       code.op(op.I32_GE_U);
-      code.get(sum);
+      code.get(SUM);
       code.i64(0n);
       code.op(I64_NE);
       code.op(op.I32_AND);
-      code.open(op.IF);
-      code.i32(0);
-      code.op(op.RETURN);
-      code.end();
+      refuseIf(code);
     },
   );
-  code.get(carry);
+  code.get(CARRY);
   code.i64(0n);
   code.op(I64_NE);
+  refuseIf(code);
+}
+
+/** sum = value + delta + carry of one limb, and the next carry. */
+function addLimb(code: Code): void {
+  code.get(I);
+  code.get(WIDTH);
+  code.op(op.I32_LT_U);
+  code.open(op.IF, op.I64);
+  limb(code, ADDRESS);
+  code.access(op.I64_LOAD, GUEST, 0);
+  code.op(op.ELSE);
+  code.i64(0n);
+  code.end();
+  code.tee(VALUE);
+  limb(code, POINTER);
+  code.access(op.I64_LOAD, GUEST, abi.ACCUMULATE_DELTA);
+  code.op(op.I64_ADD);
+  code.get(CARRY);
+  code.op(op.I64_ADD);
+  code.set(SUM);
+  // More than the limb holds: the sum is below the value, or equal to it with all bits and a carry added.
+  code.get(SUM);
+  code.get(VALUE);
+  code.op(I64_LT_U);
+  code.get(SUM);
+  code.get(VALUE);
+  code.op(I64_EQ);
+  limb(code, POINTER);
+  code.access(op.I64_LOAD, GUEST, abi.ACCUMULATE_DELTA);
+  code.i64(0n);
+  code.op(I64_NE);
+  code.op(op.I32_AND);
+  code.op(op.I32_OR);
+  code.op(op.I64_EXTEND_I32_U);
+  code.set(CARRY);
+}
+
+/** The log gets the line; then the page is paid for as by a store. */
+function payPage(code: Code, touch: number): void {
+  code.get(ADDRESS);
+  code.get(WIDTH);
+  code.i32(1);
+  code.index(op.CALL, touch);
+  code.get(ADDRESS);
+  code.i32(PAGE_SHIFT);
+  code.op(op.I32_SHR_U);
+  code.tee(I);
+  code.access(op.I32_LOAD8_U, AUX, layout.AUX_PAID);
+  code.op(op.I32_EQZ);
+  code.open(op.IF);
+  code.get(I);
+  code.i32(1);
+  code.access(op.I32_STORE8, AUX, layout.AUX_PAID);
+  pay(code, COST_PAGE_TOUCH);
+  code.end();
+}
+
+// ---- pieces -----------------------------------------------------------------------------------------------
+
+/** A word of the request. */
+function field(code: Code, offset: number): void {
+  code.get(POINTER);
+  code.access(op.I32_LOAD, GUEST, offset);
+}
+
+/** The address of limb `i` from a base on. */
+function limb(code: Code, base: number): void {
+  code.get(base);
+  code.get(I);
+  code.op(op.I32_ADD);
+}
+
+/** Leaves the block if one of the conditions, each an i32, is not zero. */
+function leaveIf(code: Code, ...conditions: (() => void)[]): void {
+  conditions.forEach((condition, number) => {
+    condition();
+    if (number > 0) code.op(op.I32_OR);
+  });
+  code.index(op.BR_IF, 0);
+}
+
+/** Returns 0 if the operand is not zero. */
+function refuseIf(code: Code): void {
   code.open(op.IF);
   code.i32(0);
   code.op(op.RETURN);
   code.end();
-  code.get(address);
-  code.get(width);
-  code.i32(1);
-  code.index(op.CALL, touch);
-  // The page is paid for as by a store, now that the log has the line.
-  code.get(address);
-  code.i32(PAGE_SHIFT);
-  code.op(op.I32_SHR_U);
-  code.tee(i);
-  code.access(op.I32_LOAD8_U, AUX, layout.AUX_PAID);
-  code.op(op.I32_EQZ);
-  code.open(op.IF);
-  code.get(i);
-  code.i32(1);
-  code.access(op.I32_STORE8, AUX, layout.AUX_PAID);
-  pay(COST_PAGE_TOUCH);
+}
+
+/** Runs `visit` with `i` = 0, 8, … below what `end` puts onto the stack. */
+function eachLimb(code: Code, end: () => void, visit: () => void): void {
+  code.i32(0);
+  code.set(I);
+  code.open(op.LOOP);
+  visit();
+  code.get(I);
+  code.i32(8);
+  code.op(op.I32_ADD);
+  code.tee(I);
+  end();
+  code.op(op.I32_LT_U);
+  code.index(op.BR_IF, 0);
   code.end();
-  eachLimb(
-    () => code.get(width),
-    () => {
-      limb(address);
-      code.get(i);
-      code.access(op.I64_LOAD, AUX, layout.AUX_SUM);
-      code.access(op.I64_STORE, GUEST, 0);
-    },
-  );
-  code.i32(1);
-  code.op(op.RETURN);
-  code.end();
-  code.get(pointer);
-  code.index(op.CALL, kernel);
+}
+
+function pay(code: Code, cost: number): void {
+  code.auxStore(op.I64_STORE, layout.AUX_GAS, () => {
+    code.auxLoad(op.I64_LOAD, layout.AUX_GAS);
+    code.i64(BigInt(cost));
+    code.op(op.I64_SUB);
+  });
 }

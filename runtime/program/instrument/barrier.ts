@@ -18,6 +18,7 @@
 
 import { type Body, NOBODY } from "../decode/body.ts";
 import * as op from "../decode/opcodes.ts";
+import { Ways } from "./ways.ts";
 
 /** Bytes from a mark's address on that it stands for. */
 export const REACH = 64;
@@ -223,6 +224,26 @@ export class Bases {
   }
 }
 
+/** Numbers the temporaries in which addresses wait until the values of their stores are there. */
+class Waiting {
+  readonly #addresses: { readonly maker: number; readonly level: number }[] = [];
+
+  /**
+   * The temporary for the address that `maker` makes. Waiting addresses nest, as the stack does: this one's
+   * differs from those that are used while it waits.
+   */
+  enter(maker: number): number {
+    let level = 0;
+    for (let last = this.#addresses.at(-1); last !== undefined && last.maker > maker; ) {
+      this.#addresses.pop();
+      level = Math.max(level, last.level + 1);
+      last = this.#addresses.at(-1);
+    }
+    this.#addresses.push({ maker, level });
+    return level;
+  }
+}
+
 /** `groupReach` is REACH, but for a test that plants a defect. */
 export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = REACH): void {
   const { kinds, ids, saves, covered } = marks;
@@ -230,102 +251,52 @@ export function planMarks(body: Body, reach: Reach, marks: Marks, groupReach = R
   saves.fill(0, 0, body.length);
   covered.fill(0, 0, body.length);
   const bases = new Bases(body);
-  let epoch = NOBODY; // place of the last call that may have reached the kernel
   const writes = writesOf(body, reach);
-  let groups: Group[] = [];
-  const frames: { opcode: number; before: Group[]; targeted: boolean }[] = [];
-  const waiting: { from: number; level: number }[] = [];
-  const target = (depth: number) => {
-    const frame = frames[frames.length - 1 - depth];
-    if (frame !== undefined) frame.targeted = true;
-  };
+  const groups = new Ways<Group>(body, (known, place) => {
+    const end = writes.loopEnds.get(place) as number;
+    return hits(writes.kernelCalls, place, end)
+      ? []
+      : known.filter((group) => unwritten(group, writes, place, end));
+  });
+  const waiting = new Waiting();
+  let epoch = NOBODY; // place of the last call that may have reached the kernel
 
   for (let place = 0; place < body.length; place++) {
     const opcode = body.ops[place] as number;
     bases.pass(place);
-    switch (opcode) {
-      case op.CALL:
-      case op.CALL_INDIRECT:
-        if (isKernelCall(body, place, reach)) epoch = place;
-        continue;
-      case op.BLOCK:
-      case op.IF:
-        frames.push({ opcode, before: groups.slice(), targeted: false });
-        continue;
-      case op.LOOP:
-        frames.push({ opcode, before: [], targeted: false });
-        groups = groups.filter((group) => {
-          const end = writes.loopEnds.get(place) as number;
-          return !hits(writes.kernelCalls, place, end) && unwritten(group, writes, place, end);
-        });
-        continue;
-      case op.ELSE: {
-        const frame = frames[frames.length - 1] as (typeof frames)[0];
-        frame.targeted = true;
-        groups = frame.before.slice();
-        continue;
-      }
-      case op.END: {
-        // A loop's label is its header, so its end is no place where ways meet.
-        const frame = frames.pop();
-        if (frame !== undefined && frame.opcode !== op.LOOP && (frame.targeted || frame.opcode === op.IF)) {
-          groups = frame.before;
-        }
-        continue;
-      }
-      case op.BR:
-      case op.BR_IF:
-        target(body.a[place] as number);
-        continue;
-      case op.BR_TABLE:
-        for (const depth of body.labels[body.a[place] as number] as number[]) target(depth);
-        continue;
-    }
+    if (groups.pass(place)) continue;
+    const isCall = opcode === op.CALL || opcode === op.CALL_INDIRECT;
+    if (isCall && isKernelCall(body, place, reach)) epoch = place;
     if (op.IS_STORE[opcode] === 0) continue;
-    const maker = body.first[place] as number;
     const { kind, id, version } = bases.of(place);
-    const low = (body.b[place] as number) >>> 0;
+    kinds[place] = kind;
+    ids[place] = id;
     if (kind === MARK_SPILLED) {
-      if (maker === NOBODY) {
-        kinds[place] = MARK_SPILLED;
-        continue;
-      }
-      // Waiting addresses nest, as the stack does: this one's temporary differs from those used while it
-      // waits.
-      let level = 0;
-      while (waiting.length > 0 && (waiting[waiting.length - 1] as (typeof waiting)[0]).from > maker) {
-        level = Math.max(level, (waiting.pop() as (typeof waiting)[0]).level + 1);
-      }
-      waiting.push({ from: maker, level });
-      if (level >= SAVED_LIMIT) {
-        kinds[place] = MARK_SPILLED;
-      } else {
-        kinds[place] = MARK_SAVED;
-        ids[place] = level;
-        saves[maker] = level + 1;
-      }
+      const maker = body.first[place] as number;
+      const level = maker === NOBODY ? SAVED_LIMIT : waiting.enter(maker);
+      if (level >= SAVED_LIMIT) continue;
+      kinds[place] = MARK_SAVED;
+      ids[place] = level;
+      saves[maker] = level + 1;
       continue;
     }
+    const offset = (body.b[place] as number) >>> 0;
     const width = 1 << (op.WIDTH[opcode] as number);
     // For constants the whole address is the offset, so that neighbours share a group.
     const key = kind === MARK_CONSTANT ? 0 : id;
-    const from = kind === MARK_CONSTANT ? (id >>> 0) + low : low;
-    kinds[place] = kind;
-    ids[place] = id;
-    const stands = groups.some(
-      (group) =>
-        group.kind === kind &&
-        group.id === key &&
-        group.version === version &&
-        group.epoch === epoch &&
-        from >= group.low &&
-        from + width <= group.low + groupReach,
-    );
-    if (stands) {
+    const low = kind === MARK_CONSTANT ? (id >>> 0) + offset : offset;
+    const group: Group = { kind, id: key, version, epoch, low };
+    if (groups.known.some((other) => standsFor(other, group, groupReach - width))) {
       covered[place] = 1;
       continue;
     }
-    if (groups.length === GROUPS) groups.shift();
-    groups.push({ kind, id: key, version, epoch, low: from });
+    if (groups.known.length === GROUPS) groups.known.shift();
+    groups.known.push(group);
   }
+}
+
+/** Whether the mark of a group stands for an address that is at most so many bytes behind its own. */
+function standsFor(group: Group, { kind, id, version, epoch, low }: Group, bytes: number): boolean {
+  const same = group.kind === kind && group.id === id && group.version === version;
+  return same && group.epoch === epoch && low >= group.low && low <= group.low + bytes;
 }

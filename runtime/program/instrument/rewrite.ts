@@ -334,57 +334,85 @@ class FunctionWriter {
 
   #encode(place: number, opcode: number): void {
     const code = this.#code;
-    const body = this.#body;
-    const targets = this.#targets;
-    const a = body.a[place] as number;
-    const b = body.b[place] as number;
     switch (op.IMMEDIATES[opcode]) {
       case op.NO_IMMEDIATE:
-        if (targets.checks.overflow) this.#check(opcode, 0);
+        if (this.#targets.checks.overflow) this.#check(opcode, 0);
         return code.op(opcode);
       case op.LANE:
         code.op(opcode);
-        return code.u8(a >> 8);
+        return code.u8((this.#body.a[place] as number) >> 8);
       case op.MEMORY_ARGUMENT:
       case op.MEMORY_LANE:
         return op.IS_STORE[opcode] === 1
           ? this.#accesses.store(place, opcode)
           : this.#accesses.load(place, opcode);
     }
+    if (!this.#encodeControl(place, opcode)) this.#encodeOther(place, opcode);
+  }
+
+  /** Encodes what directs control or names a function; false if the instruction is another. */
+  #encodeControl(place: number, opcode: number): boolean {
+    const code = this.#code;
+    const body = this.#body;
+    const targets = this.#targets;
+    const a = body.a[place] as number;
     switch (opcode) {
-      case op.NOP:
-        return;
       case op.BLOCK:
       case op.IF:
       case op.LOOP:
         this.#nesting++;
         code.u8(opcode);
-        return code.s32(a);
+        code.s32(a);
+        return true;
       case op.END:
         this.#nesting--;
-        return code.op(opcode);
+        code.op(opcode);
+        return true;
       case op.RETURN:
-        if (!this.#oneExit) return code.op(opcode);
-        return code.index(op.BR, this.#nesting);
+        if (this.#oneExit) code.index(op.BR, this.#nesting);
+        else code.op(opcode);
+        return true;
+      case op.BR:
+      case op.BR_IF:
+        code.index(opcode, a);
+        return true;
       case op.BR_TABLE: {
         const labels = body.labels[a] as number[];
         code.op(opcode);
         code.u32(labels.length - 1);
         for (const label of labels) code.u32(label);
-        return;
+        return true;
       }
+      case op.CALL:
+        code.index(opcode, targets.functions(a));
+        return true;
+      case op.REF_FUNC:
+        code.index(opcode, targets.references(a));
+        return true;
+      case op.CALL_INDIRECT: {
+        const table = body.b[place] as number;
+        this.#check(opcode, table);
+        code.index(opcode, a);
+        code.u32(table);
+        return true;
+      }
+      default:
+        return false;
+    }
+  }
+
+  #encodeOther(place: number, opcode: number): void {
+    const code = this.#code;
+    const body = this.#body;
+    const targets = this.#targets;
+    const a = body.a[place] as number;
+    switch (opcode) {
+      case op.NOP:
+        return;
       case op.GLOBAL_SET:
         code.index(opcode, a);
         if (targets.lines !== null) guard(code, targets.lines, a);
         return;
-      case op.CALL:
-        return code.index(opcode, targets.functions(a));
-      case op.REF_FUNC:
-        return code.index(opcode, targets.references(a));
-      case op.CALL_INDIRECT:
-        this.#check(opcode, b);
-        code.index(opcode, a);
-        return code.u32(b);
       case op.SELECT_TYPED:
         code.op(opcode);
         code.u32(1);
@@ -417,8 +445,6 @@ class FunctionWriter {
         code.op(opcode);
         return code.bytes(this.#source.subarray(a, a + size));
       }
-      case op.BR:
-      case op.BR_IF:
       case op.LOCAL_GET:
       case op.LOCAL_SET:
       case op.LOCAL_TEE:

@@ -26,6 +26,7 @@ import {
   writesOf,
 } from "../instrument/barrier.ts";
 import type { Defect } from "../instrument/defects.ts";
+import { Ways } from "../instrument/ways.ts";
 import type { Ranges } from "./fold.ts";
 import { Values } from "./values.ts";
 
@@ -92,31 +93,92 @@ interface Group extends Base {
 }
 
 export function planLines(body: Body, reach: Reach, lines: Lines, plan: LinePlan): void {
-  const { where, kinds, ids, checkAt } = plan;
-  const checks: Check[] = [];
-  plan.checks = checks;
+  plan.checks = [];
   const bases = new Bases(body);
   const writes = writesOf(body, reach);
   const values = new Values(body, bases, lines.defect === "version");
-  let groups: Group[] = [];
-  let run = 0;
-  const span = lines.defect === "span" ? 4 * SPAN : SPAN;
-  const frames: { opcode: number; before: Group[]; targeted: boolean }[] = [];
-  const target = (depth: number) => {
-    const frame = frames[frames.length - 1 - depth];
-    if (frame !== undefined) frame.targeted = true;
-  };
+  const groups = new Ways<Group>(body, (known, place) =>
+    known
+      .filter(({ kind }) => kind !== MARK_SPILLED)
+      .filter((group) => unwritten(group, writes, place, writes.loopEnds.get(place) as number))
+      .map((group) => ({ ...group, value: NOBODY })),
+  );
+  const checks = new Checks(plan.checks, groups, lines.defect === "span" ? 4 * SPAN : SPAN);
+  for (let place = 0; place < body.length; place++) {
+    bases.pass(place);
+    values.pass(place, groups.run);
+    if (groups.pass(place)) continue;
+    const opcode = body.ops[place] as number;
+    const immediate = op.IMMEDIATES[opcode];
+    if (immediate !== op.MEMORY_ARGUMENT && immediate !== op.MEMORY_LANE) continue;
+    const base = bases.of(place);
+    plan.kinds[place] = base.kind;
+    plan.ids[place] = base.id;
+    plan.checkAt[place] = NO_CHECK;
+    const where = whereOf(body, place, lines.bound, plan);
+    plan.where[place] = where;
+    if (where === PRIVATE) continue;
+    const maker = body.first[place] as number;
+    const isConstant = base.kind === MARK_CONSTANT;
+    // For constants the whole address is the offset, so that neighbours share a check, and is what is known.
+    const low = (isConstant ? base.id >>> 0 : 0) + ((body.b[place] as number) >>> 0);
+    const width = op.WIDTH[opcode] as number;
+    plan.checkAt[place] = checks.cover(
+      isConstant ? { ...base, id: 0 } : base,
+      isConstant || maker === NOBODY ? NOBODY : values.of(maker),
+      {
+        low,
+        high: low + (1 << width),
+        write: op.IS_STORE[opcode] === 1,
+        aligned: ((body.a[place] as number) & 0xff) === width,
+      },
+    );
+  }
+}
 
-  /** Whether a check that was made covers the access, or can be made to. */
-  const covered = (base: Base, value: number, low: number, high: number, write: boolean): boolean => {
-    for (const group of groups) {
+/** Where an access lies, by what is known of its base. */
+function whereOf(body: Body, place: number, bound: number, { low, high }: Ranges): number {
+  const maker = body.first[place] as number;
+  const offset = (body.b[place] as number) >>> 0;
+  const least = maker === NOBODY ? 0 : (low[maker] as number);
+  const most = maker === NOBODY ? Number.POSITIVE_INFINITY : (high[maker] as number);
+  if (least + offset >= bound) return PRIVATE;
+  return most + offset < bound ? STATE : ANYWHERE;
+}
+
+/** The checks of a body, each in a group with what the accesses that share it have in common. */
+class Checks {
+  readonly #checks: Check[];
+  readonly #groups: Ways<Group>;
+  readonly #span: number;
+
+  constructor(checks: Check[], groups: Ways<Group>, span: number) {
+    this.#checks = checks;
+    this.#groups = groups;
+    this.#span = span;
+  }
+
+  /** The number of the new check that an access needs; NO_CHECK if one that was made covers it, or can. */
+  cover(base: Base, value: number, wanted: Check): number {
+    if (this.#covers(base, value, wanted)) return NO_CHECK;
+    const number = this.#checks.push(wanted) - 1;
+    if (base.kind === MARK_SPILLED && value === NOBODY) return number;
+    const { known, run } = this.#groups;
+    if (known.length === GROUPS) known.shift();
+    known.push({ ...base, value, number, run });
+    return number;
+  }
+
+  #covers(base: Base, value: number, { low, high, write }: Check): boolean {
+    const { known, run } = this.#groups;
+    for (const group of known) {
       const { kind, id, version } = group;
       const same = kind !== MARK_SPILLED && kind === base.kind && id === base.id && version === base.version;
       if (!same && (value === NOBODY || value !== group.value)) continue;
-      const check = checks[group.number] as Check;
+      const check = this.#checks[group.number] as Check;
       if (low >= check.low && high <= check.high && (check.write || !write)) return true;
       if (group.run !== run) continue;
-      if (Math.max(high, check.high) - Math.min(low, check.low) > span) continue;
+      if (Math.max(high, check.high) - Math.min(low, check.low) > this.#span) continue;
       check.low = Math.min(low, check.low);
       check.high = Math.max(high, check.high);
       check.aligned &&= low === check.low && high === check.high;
@@ -124,79 +186,5 @@ export function planLines(body: Body, reach: Reach, lines: Lines, plan: LinePlan
       return true;
     }
     return false;
-  };
-
-  for (let place = 0; place < body.length; place++) {
-    const opcode = body.ops[place] as number;
-    bases.pass(place);
-    values.pass(place, run);
-    switch (opcode) {
-      case op.BLOCK:
-        frames.push({ opcode, before: groups.slice(), targeted: false });
-        continue;
-      case op.IF:
-        run++;
-        frames.push({ opcode, before: groups.slice(), targeted: false });
-        continue;
-      case op.LOOP:
-        run++;
-        frames.push({ opcode, before: [], targeted: false });
-        groups = groups
-          .filter(({ kind }) => kind !== MARK_SPILLED)
-          .filter((group) => unwritten(group, writes, place, writes.loopEnds.get(place) as number))
-          .map((group) => ({ ...group, value: NOBODY }));
-        continue;
-      case op.ELSE: {
-        const frame = frames[frames.length - 1] as (typeof frames)[0];
-        run++;
-        frame.targeted = true;
-        groups = frame.before.slice();
-        continue;
-      }
-      case op.END: {
-        // A loop's label is its header, so its end is no place where ways meet.
-        const frame = frames.pop();
-        if (frame !== undefined && frame.opcode !== op.LOOP && (frame.targeted || frame.opcode === op.IF)) {
-          run++;
-          groups = frame.before;
-        }
-        continue;
-      }
-      case op.BR:
-      case op.BR_IF:
-        target(body.a[place] as number);
-        continue;
-      case op.BR_TABLE:
-        for (const depth of body.labels[body.a[place] as number] as number[]) target(depth);
-        continue;
-    }
-    const immediate = op.IMMEDIATES[opcode];
-    if (immediate !== op.MEMORY_ARGUMENT && immediate !== op.MEMORY_LANE) continue;
-    const base = bases.of(place);
-    const constant = base.kind === MARK_CONSTANT;
-    kinds[place] = base.kind;
-    ids[place] = base.id;
-    checkAt[place] = NO_CHECK;
-    const offset = (body.b[place] as number) >>> 0;
-    // For constants the whole address is the offset, so that neighbours share a check.
-    const low = constant ? (base.id >>> 0) + offset : offset;
-    const width = op.WIDTH[opcode] as number;
-    const high = low + (1 << width);
-    const maker = body.first[place] as number;
-    const least = maker === NOBODY ? 0 : (plan.low[maker] as number);
-    const most = maker === NOBODY ? Number.POSITIVE_INFINITY : (plan.high[maker] as number);
-    where[place] = least + offset >= lines.bound ? PRIVATE : most + offset < lines.bound ? STATE : ANYWHERE;
-    if (where[place] === PRIVATE) continue;
-    const write = op.IS_STORE[opcode] === 1;
-    const key = constant ? { ...base, id: 0 } : base;
-    // What is known of constants is the whole address.
-    const value = constant || maker === NOBODY ? NOBODY : values.of(maker);
-    if (covered(key, value, low, high, write)) continue;
-    checkAt[place] = checks.length;
-    const aligned = ((body.a[place] as number) & 0xff) === width;
-    checks.push({ low, high, write, aligned });
-    if (base.kind === MARK_SPILLED && value === NOBODY) continue;
-    if (groups.length === GROUPS) groups.shift();
-    groups.push({ ...key, value, number: checks.length - 1, run });
   }
 }
