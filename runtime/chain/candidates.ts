@@ -13,6 +13,7 @@
  *   sweeps.
  */
 
+import { badArgument } from "../arguments.ts";
 import type { BatchReport } from "../batch/evidence.ts";
 import type { Hints } from "../batch/hints.ts";
 import { assert, LimitError, UsageError } from "../errors.ts";
@@ -169,7 +170,7 @@ export class Candidates {
   }
 
   leave(base: Base): void {
-    this.#bases.delete(base);
+    assert(this.#bases.delete(base), "candidates: a run ends twice");
   }
 
   /** The retained block that a run in progress stands on in the end. */
@@ -192,6 +193,7 @@ export class Candidates {
     const handle = new Candidate(this, number, entry, hints);
     if (base.handle !== undefined) handlesBelow.set(handle, base.handle);
     this.#live.set(number, { number, entry, handle: new WeakRef(handle), base: base.live });
+    assert(this.#live.size <= this.#limit, "candidates: more than their limit");
     this.#dropped.register(handle, number);
     this.#events.emit("execute", entry.block, { made: entry.block });
     return handle;
@@ -241,22 +243,24 @@ export class Candidates {
 
   /** Null: it was committed. */
   #end(live: Live, reason: ReleaseReason | null): void {
-    this.#live.delete(live.number);
+    assert(this.#live.delete(live.number), "candidates: one ends twice");
     const { block } = live.entry;
     if (reason !== null) this.#events.emit("release", block, { reason });
     const isRetained = this.#history().get(block) !== undefined;
     for (const base of this.#bases) if (base.live === live && isRetained) base.live = null;
     for (const one of [...this.#live.values()]) {
       if (one.base !== live) continue;
-      if (isRetained) one.base = null;
-      else this.#end(one, reason === "released" ? "parent" : (reason ?? "parent"));
+      if (isRetained) {
+        one.base = null;
+        assert(this.#stands(null, one.entry), "candidates: one is left that stands on nothing");
+      } else this.#end(one, reason === "released" ? "parent" : (reason ?? "parent"));
     }
   }
 }
 
 function checkCandidate(candidate: Candidate): void {
   if (candidate instanceof Candidate) return;
-  throw new UsageError("BAD_ARGUMENT", "a candidate is what execute gives; a block is not one");
+  throw badArgument("candidate", candidate, "what execute gives, which a block is not");
 }
 
 function ended({ id, height }: Candidate): UsageError {

@@ -61,10 +61,14 @@ export class History {
   private constructor(parts: Parts, head: Retained) {
     this.#parts = parts;
     this.head = head;
-    const { height } = head.block;
+    const { height, parent } = head.block;
     assert(parts.chain.last === height, "history: the head is not the end of the chain");
     assert(parts.chain.get(height)?.[0] === head, "history: another block is at the head's height");
     assert(find(parts.levels, head.block) === head, "history: the head is not retained");
+    assert(!has(parts.side, head.block), "history: the head is on a side branch as well");
+    const below = parts.chain.get(height - 1)?.[0];
+    const isLowest = below === undefined && parts.chain.first === height;
+    assert(isLowest || below?.block.id === parent, "history: a gap in the chain below the head");
     assert(parts.pinned >= 0 && parts.size > 0 && parts.pinned <= parts.size, "history: wrong counts");
   }
 
@@ -341,6 +345,7 @@ export class History {
     const left = this.#withoutPins(chain.from(parting));
     let to = chain.below(parting);
     let rest = side.union(left, (one, other) => [...one, ...other]);
+    assert(next === undefined || to.last === next.block.height, "history: a gap where branches part");
     for (const one of path) {
       to = to.set(one.block.height, [one]);
       rest = remove(rest, one.block);

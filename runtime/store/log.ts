@@ -92,7 +92,6 @@ export class InputLog {
     step: (name: string) => void = () => {},
   ) {
     assert(bytes > 0 && bytes % SECTOR_BYTES === 0, "log: a ring has whole sectors");
-    assert(begin.position % SECTOR_BYTES === 0, "log: a frame begins with a sector");
     this.#path = `${directory}/${NAME}`;
     this.#directory = directory;
     this.#files = filesIn(directory);
@@ -101,6 +100,16 @@ export class InputLog {
     this.#bytes = bytes;
     this.#begin = begin.position;
     this.#end = begin;
+    this.#move(begin.position, begin);
+  }
+
+  /** The log is from one position to a mark: whole sectors, as many as the ring has at most. */
+  #move(begin: number, end: LogMark): void {
+    assert(begin % SECTOR_BYTES === 0 && end.position % SECTOR_BYTES === 0, "log: frames have whole sectors");
+    assert(begin >= 0 && begin <= end.position, "log: it ends before it begins");
+    assert(end.position - begin <= this.#bytes, "log: a frame would lie over another one");
+    this.#begin = begin;
+    this.#end = end;
   }
 
   /**
@@ -240,7 +249,7 @@ export class InputLog {
     await this.#file.datasync();
     this.#step("log synced");
     this.#isLeft = false;
-    this.#end = { position: position + frame.length, check, epoch };
+    this.#move(this.#begin, { position: position + frame.length, check, epoch });
   }
 
   /** Nobody would find what is appended to a file that was removed, moved or replaced. */
@@ -287,8 +296,8 @@ export class InputLog {
 
   /** What is before `mark` may be written over: the store says durably that the log begins there. */
   release({ position }: LogMark): void {
-    assert(position >= this.#begin && position <= this.#end.position, "log: it cannot begin there");
-    this.#begin = position;
+    assert(position >= this.#begin, "log: what was released is in use again");
+    this.#move(position, this.#end);
   }
 
   /**
@@ -301,8 +310,7 @@ export class InputLog {
   /** The store says durably that the log begins at `mark`, which is empty. */
   beginAnew(mark: LogMark): void {
     assert(mark.position === this.#end.position, "log: it starts again at its end");
-    this.#begin = mark.position;
-    this.#end = mark;
+    this.#move(mark.position, mark);
     this.#isLeft = false;
     this.#isSuspended = false;
   }
@@ -322,7 +330,7 @@ export class InputLog {
       if (frame === null || !frame.previous.equals(this.#end.check)) break;
       const { position, epoch } = this.#end;
       const end = position + sectors(FRAME_BYTES + frame.body.length);
-      this.#end = { position: end, check: frame.check, epoch };
+      this.#move(this.#begin, { position: end, check: frame.check, epoch });
       frames.push({ position, body: frame.body, end: this.#end });
     }
     for (let at = this.#end.position + SECTOR_BYTES; at < last; at += SECTOR_BYTES) {

@@ -147,6 +147,12 @@ export function readHead(database: Database): Head | null {
   return head === undefined ? null : unpackHead(head);
 }
 
+/** Whether the block where the history is lies in the store; true if the history is nowhere yet. */
+export function hasHead(database: Database): boolean {
+  const head = readHead(database);
+  return head === null || database.block(head.id) !== undefined;
+}
+
 /** The retained block with this id. */
 export function readBlock(database: Database, id: Buffer): BlockRecord | null {
   const record = readAnyBlock(database, id);

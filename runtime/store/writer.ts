@@ -57,6 +57,7 @@ import {
   checkFormat,
   checkLimit,
   genesisBytesOf,
+  hasHead,
   readAnyBlock,
   readLog,
   readState,
@@ -252,6 +253,7 @@ export class Writer {
       for (const id of unpinned) this.#edit(id as Buffer, { pinned: false });
       for (const { id, height } of chain) database.putChain(height, id as Buffer);
       if (head !== null) this.#putHead(head as Head);
+      else assert(removed.length === 0 || hasHead(database), "store: the head was removed");
       if (log !== undefined) this.#putLog(log);
       if (blocks.length > 0) this.#putTotals(bytes, nextSequence);
       this.#step("record");
@@ -299,10 +301,10 @@ export class Writer {
   }
 
   #putLog(log: LogPlace | null): void {
-    const { database } = this;
-    const before = readLog(database)?.bytes ?? 0;
-    database.putMeta("log", log === null ? null : packLog(log));
-    if ((log?.bytes ?? 0) > before) checkLimit(database, this.path, this.#limitBytes, this.#totals.liveBytes);
+    const before = readLog(this.database)?.bytes ?? 0;
+    this.database.putMeta("log", log === null ? null : packLog(log));
+    if ((log?.bytes ?? 0) <= before) return;
+    checkLimit(this.database, this.path, this.#limitBytes, this.#totals.liveBytes);
   }
 
   #bind(): void {
@@ -475,10 +477,8 @@ export class Writer {
     if (own && this.#sweep === null) return;
     const stored = own ? this.database.object(key) : this.#elsewhere(key);
     if (stored === undefined) {
-      const name = key.toString("hex");
-      throw new StoreError("STORE_CORRUPT", `the store is damaged: object ${name} is not there`, {
-        hash: name,
-      });
+      const hash = key.toString("hex");
+      throw new StoreError("STORE_CORRUPT", `the store is damaged: object ${hash} is not there`, { hash });
     }
     if (!own) this.#copied += this.database.putObject(key, stored);
     this.#sweep?.keep(key);

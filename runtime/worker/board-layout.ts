@@ -18,6 +18,24 @@ export const ORPHAN = 6;
 export const STATE_BITS = 3;
 export const STATE_MASK = 7;
 
+const bits = (...states: number[]): number => states.reduce((all, state) => all | (1 << state), 0);
+
+/** By state, as bits, which may come next: what posts and works, what evicts, and what recovers. */
+const NEXT: readonly number[] = [
+  bits(FREE, WRITING), // withdrawn or forgotten once more
+  bits(POSTED, FREE), //  its poster died
+  bits(CLAIMED, FREE, WRITING),
+  bits(DONE, FAILED, POSTED, FREE, ORPHAN),
+  bits(FREE, WRITING),
+  bits(FREE, WRITING),
+  bits(FREE),
+];
+
+/** Whether the state of an entry may become another. */
+export function mayFollow(state: number, next: number): boolean {
+  return (((NEXT[state & STATE_MASK] as number) >> (next & STATE_MASK)) & 1) === 1;
+}
+
 export const ENTRIES_LIMIT = 4096;
 /** The first entries are for blocks, which only the main thread posts: children cannot crowd them out. */
 export const MAIN_ENTRIES = 64;

@@ -46,6 +46,7 @@ import {
   lastRanAt,
   MAIN_ENTRIES,
   MAIN_THREAD,
+  mayFollow,
   ORPHAN,
   PARENT,
   PARENT_SEQUENCE,
@@ -163,7 +164,7 @@ export class Board {
         return PENDING;
       case DONE: {
         const result = (words[at + RESULT] as number) >>> 0;
-        if (Atomics.compareExchange(words, at + STATE, state, FREE) !== state) return LOST;
+        if (!this.#turn(entry, state, FREE)) return LOST;
         if (words[at + SEQUENCE] !== sequence) return LOST;
         if (kept) Atomics.add(words, USED, 1);
         this.#freed.push(entry);
@@ -191,14 +192,11 @@ export class Board {
    * The poster does not want the result any more. Returns the thread that continues at it, 0 if none does.
    */
   withdraw(entry: number): number {
-    const words = this.#words;
-    const at = entryAt(entry) + STATE;
     // Others continue meanwhile, and the main thread may post it again: until the entry no longer changes.
     for (;;) {
-      const state = Atomics.load(words, at);
+      const state = Atomics.load(this.#words, entryAt(entry) + STATE);
       const claimed = (state & STATE_MASK) === CLAIMED;
-      const next = claimed ? (state & ~STATE_MASK) | ORPHAN : FREE;
-      if (Atomics.compareExchange(words, at, state, next) !== state) continue;
+      if (!this.#turn(entry, state, claimed ? (state & ~STATE_MASK) | ORPHAN : FREE)) continue;
       if (claimed) return state >> STATE_BITS;
       this.#freed.push(entry);
       return 0;
@@ -361,7 +359,7 @@ export class Board {
         const state = Atomics.load(words, at + STATE);
         const next = this.#recovered(state, words[at + POSTER] as number, dead);
         if (next === state) break;
-        if (Atomics.compareExchange(words, at + STATE, state, next) !== state) continue;
+        if (!this.#turn(entry, state, next)) continue;
         if ((next & STATE_MASK) === ORPHAN) orphaned.push(next >> STATE_BITS);
         break;
       }
@@ -396,7 +394,7 @@ export class Board {
       const state = Atomics.load(words, at);
       // A thread that claimed it in this moment sees that speculative work is paused, and gives it back.
       if ((state & STATE_MASK) === CLAIMED) Atomics.wait(words, at, state, 1);
-      else if (Atomics.compareExchange(words, at, state, FREE) === state) return;
+      else if (this.#turn(entry, state, FREE)) return;
     }
   }
 
@@ -432,6 +430,7 @@ export class Board {
 
   /** Turns the state of an entry into another; false if it has a different one. */
   #turn(entry: number, from: number, to: number): boolean {
+    assert(mayFollow(from, to), "board: a job cannot go from one state to another in this way");
     return Atomics.compareExchange(this.#words, entryAt(entry) + STATE, from, to) === from;
   }
 
@@ -468,7 +467,7 @@ export class Board {
       const at = entryAt(entry);
       const state = words[at + STATE] as number;
       if (words[at + POSTER] !== KEPT || (state !== DONE && state !== FAILED && state !== POSTED)) continue;
-      if (Atomics.compareExchange(words, at + STATE, state, reserved) === state) return entry;
+      if (this.#turn(entry, state, reserved)) return entry;
     }
     return NO_ENTRY;
   }

@@ -80,19 +80,25 @@ class Stepper {
   #resume: (() => void) | null = null;
   #arrived: Promise<void> = Promise.resolve();
   #arrive: () => void = () => {};
+  /** The core has trapped: one of its assertions does not hold. */
+  #fail: (error: unknown) => void = () => {};
 
   begin(call: Promise<number>): void {
     this.answer = null;
     if (this.#resume === null) this.#expect();
-    call.then((answer) => {
-      this.answer = answer;
-      this.#arrive();
-    });
+    call.then(
+      (answer) => {
+        this.answer = answer;
+        this.#arrive();
+      },
+      (error: unknown) => this.#fail(error),
+    );
   }
 
   #expect(): void {
-    this.#arrived = new Promise((resolve) => {
+    this.#arrived = new Promise((resolve, reject) => {
       this.#arrive = resolve;
+      this.#fail = reject;
     });
   }
 

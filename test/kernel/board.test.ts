@@ -3,6 +3,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Board, createBoard, MAIN_THREAD } from "../../runtime/worker/board.ts";
+import {
+  CLAIMED,
+  DONE,
+  FAILED,
+  FREE,
+  mayFollow,
+  ORPHAN,
+  POSTED,
+  WRITING,
+} from "../../runtime/worker/board-layout.ts";
 import { JOB_ACTIVATE, JOB_ASSIST, JOB_RESUME, NO_ENTRY } from "../../runtime/worker/job.ts";
 import { NO_RECORD } from "../../runtime/worker/timeline.ts";
 
@@ -157,4 +167,21 @@ test("a child that another thread ran last may be taken by any, and so may all b
   assert.equal(b.claimAny(), NO_ENTRY);
   assert.equal(a.claimAny(first), NO_ENTRY);
   assert.equal(a.take(first, 1).state, "claimed");
+});
+
+test("the states of an entry follow each other as the board says, and no others do", () => {
+  const states = { FREE, WRITING, POSTED, CLAIMED, DONE, FAILED, ORPHAN };
+  const arrows = Object.entries(states).map(([name, state]) => {
+    const next = Object.entries(states).filter(([, other]) => mayFollow(state, other));
+    return `${name} ${next.map(([other]) => other).join(" ")}`;
+  });
+  assert.deepEqual(arrows, [
+    "FREE FREE WRITING",
+    "WRITING FREE POSTED",
+    "POSTED FREE WRITING CLAIMED",
+    "CLAIMED FREE POSTED DONE FAILED ORPHAN",
+    "DONE FREE WRITING",
+    "FAILED FREE WRITING",
+    "ORPHAN FREE",
+  ]);
 });

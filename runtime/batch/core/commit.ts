@@ -28,7 +28,7 @@ import {
   STOP_GAS,
   WORKER_COMMITS,
 } from "../layout.ts";
-import { count, incarnationOf, itemAt, kindOf, stateOf, stop, stopped, wake } from "./state.ts";
+import { count, ensure, incarnationOf, itemAt, kindOf, stateOf, stop, stopped, wake } from "./state.ts";
 import { firstMisled, makeFull } from "./accumulate.ts";
 import { hasRoomForFull, me } from "./arena.ts";
 import { refute, release } from "./scheduler.ts";
@@ -78,6 +78,7 @@ function commitNext(): i32 {
   if (stopped()) return -1;
   const item = atomic.load<u32>(COMMITTED);
   if (item === load<u32>(ITEM_COUNT)) return -1;
+  ensure(atomic.load<u32>(APPLIED) === item);
   const record = itemAt(item);
   const state = stateOf(record);
   const gasLeft = load<u64>(GAS_LEFT);
@@ -93,6 +94,7 @@ function commitNext(): i32 {
     if (<u32>(validated >>> 32) !== incarnationOf(state)) return -1;
     const lastChange = load<u32>(LAST_CHANGE);
     if (<u32>validated < lastChange) return -1;
+    const gas = load<u64>(record, ITEM_GAS);
     const deltas = load<u32>(record, ITEM_DELTAS);
     const log = atomic.load<u32>(record, ITEM_LOG);
     const end = atomic.load<u32>(record, ITEM_LOG_END);
@@ -108,7 +110,8 @@ function commitNext(): i32 {
     if (atomic.cmpxchg<u32>(record, state, committed, ITEM_STATE) !== state) return -1;
     if (deltas !== 0) makeFull(item, log, end);
     store<u32>(LAST_CHANGE, max(lastChange, atomic.load<u32>(record, ITEM_CHANGED)));
-    store<u64>(GAS_LEFT, gasLeft - load<u64>(record, ITEM_GAS));
+    ensure(gas <= gasLeft);
+    store<u64>(GAS_LEFT, gasLeft - gas);
   }
   count(me(), WORKER_COMMITS);
   atomic.store<u32>(COMMITTED, item + 1);

@@ -71,6 +71,7 @@ import {
   BUCKET_BITS,
 } from "../layout.ts";
 import {
+  ensure,
   checkAll,
   count,
   finished,
@@ -78,6 +79,7 @@ import {
   incarnationOf,
   itemAt,
   kindOf,
+  stateAs,
   stateOf,
   stop,
   stopped,
@@ -99,7 +101,7 @@ import {
 
 /** Begins a window of `items` items for up to `workers` workers. */
 export function reset(items: i32, workers: i32): void {
-  if (items < 0 || items > WINDOW_LIMIT || workers < 1 || workers > WORKERS_LIMIT) unreachable();
+  ensure(items >= 0 && items <= WINDOW_LIMIT && workers >= 1 && workers <= WORKERS_LIMIT);
   let generation = load<u32>(GENERATION) + 1;
   if (generation === 0) {
     memory.fill(BUCKETS, 0, 8 << BUCKET_BITS);
@@ -186,7 +188,8 @@ export function next(): i32 {
       if (take(CHECK, item) && kindOf(stateOf(itemAt(item))) === STATE_EXECUTED) return validation(item);
     } else if (take(READY, item)) {
       const record = itemAt(item);
-      atomic.store<u32>(record, stateOf(record) + STATE_EXECUTING, ITEM_STATE);
+      const state = stateAs(record, STATE_READY);
+      atomic.store<u32>(record, state - STATE_READY + STATE_EXECUTING, ITEM_STATE);
       if (!waitForHints(item, record)) return execution(item);
     }
   }
@@ -211,12 +214,15 @@ function validation(item: u32): i32 {
 export function finish(gasLow: u32, gasHigh: u32, outcome: u32): i32 {
   const item = executed;
   const record = itemAt(item);
+  const state = stateAs(record, STATE_EXECUTING);
   const old = load<u32>(record, ITEM_LOG);
   const published = publish(old, load<u32>(record, ITEM_LOG_END));
   closeLog();
   if (published === PUBLISH_FAILED) return TASK_DONE;
+  const gas = ((<u64>gasHigh) << 32) | gasLow;
+  ensure(gas <= load<u64>(record, ITEM_LIMIT));
   store<u32>(record, outcome, ITEM_OUTCOME);
-  store<u64>(record, ((<u64>gasHigh) << 32) | gasLow, ITEM_GAS);
+  store<u64>(record, gas, ITEM_GAS);
   store<u32>(record, deltaCount(), ITEM_DELTAS);
   store<u32>(record, <u32>logBegin(), ITEM_LOG);
   store<u32>(record, <u32>logEnd(), ITEM_LOG_END);
@@ -224,7 +230,7 @@ export function finish(gasLow: u32, gasHigh: u32, outcome: u32): i32 {
   const news = again && published === PUBLISHED_CHANGES;
   // The clock moves when everything is published: a thread that reads it afterwards sees all.
   if (news) atomic.store<u32>(record, atomic.add<u32>(CLOCK, 1) + 1, ITEM_CHANGED);
-  atomic.store<u32>(record, stateOf(record) - STATE_EXECUTING + STATE_EXECUTED, ITEM_STATE);
+  atomic.store<u32>(record, state - STATE_EXECUTING + STATE_EXECUTED, ITEM_STATE);
   if (atomic.load<u32>(record, ITEM_WAITERS) !== 0) wakeWaiters(record);
   if (again) {
     if (news) checkAll(item + 1, atomic.load<u32>(FRONTIER));
@@ -259,7 +265,7 @@ export function giveUp(): i32 {
   count(me(), WORKER_GIVEN_UP);
   if (!rerun(record)) return TASK_DONE;
   if (metItem() >= 0) waitFor(executed, metItem());
-  else makeReady(executed);
+  else makeReady(executed, STATE_EXECUTING);
   return next();
 }
 
@@ -281,7 +287,7 @@ export function expire(ok: i32, last: i32): i32 {
   closeLog();
   if (stopped()) return TASK_DONE;
   const record = itemAt(executed);
-  const state = stateOf(record);
+  const state = stateAs(record, STATE_EXECUTING);
   count(me(), WORKER_EXPIRED);
   if (ok) {
     count(me(), WORKER_RENEWED);
@@ -302,6 +308,7 @@ export function expire(ok: i32, last: i32): i32 {
 
 /** All items below `item` are committed and in base: it can run, if its state is still `held`. */
 export function release(item: u32, held: u32): void {
+  ensure(kindOf(held) === STATE_HELD);
   const ready = ((incarnationOf(held) + 1) << STATE_KIND_BITS) | STATE_READY;
   if (atomic.cmpxchg<u32>(itemAt(item), held, ready, ITEM_STATE) === held) include(READY, item);
 }
@@ -322,7 +329,9 @@ function rerun(record: usize): bool {
 function waitFor(item: u32, lower: u32): void {
   const record = itemAt(item);
   const target = itemAt(lower);
-  atomic.store<u32>(record, stateOf(record) - STATE_EXECUTING + STATE_WAITING, ITEM_STATE);
+  ensure(lower < item);
+  const state = stateAs(record, STATE_EXECUTING);
+  atomic.store<u32>(record, state - STATE_EXECUTING + STATE_WAITING, ITEM_STATE);
   while (true) {
     const first = atomic.load<u32>(target, ITEM_WAITERS);
     atomic.store<u32>(record, first, ITEM_NEXT_WAITER);
@@ -338,14 +347,14 @@ function wakeWaiters(record: usize): void {
   while (waiter !== 0) {
     const item = waiter - 1;
     waiter = atomic.load<u32>(itemAt(item), ITEM_NEXT_WAITER);
-    makeReady(item);
+    makeReady(item, STATE_WAITING);
   }
 }
 
-/** The next incarnation of `item` can begin. */
-function makeReady(item: u32): void {
+/** The next incarnation of `item` can begin; its state is of the kind `from`. */
+function makeReady(item: u32, from: u32): void {
   const record = itemAt(item);
-  const incarnation = incarnationOf(stateOf(record)) + 1;
+  const incarnation = incarnationOf(stateAs(record, from)) + 1;
   atomic.store<u32>(record, (incarnation << STATE_KIND_BITS) | STATE_READY, ITEM_STATE);
   include(READY, item);
 }
@@ -402,6 +411,7 @@ export function finishValidation(ok: i32): i32 {
   }
   if (!abort(record, seenState, seenEntry)) return next();
   if (!rerun(record)) return TASK_DONE;
+  ensure(incarnationOf(stateAs(record, STATE_ABORTING)) === incarnation);
   atomic.store<u32>(record, ((incarnation + 1) << STATE_KIND_BITS) | STATE_EXECUTING, ITEM_STATE);
   return execution(validated);
 }
@@ -411,6 +421,7 @@ export function finishValidation(ok: i32): i32 {
  * before.
  */
 function abort(record: usize, state: u32, entry: usize): bool {
+  ensure(kindOf(state) === STATE_EXECUTED);
   const aborting = state - STATE_EXECUTED + STATE_ABORTING;
   if (atomic.cmpxchg<u32>(record, state, aborting, ITEM_STATE) !== state) return false;
   // The first abort of this incarnation: from here on the item is this worker's.
@@ -426,7 +437,7 @@ function abort(record: usize, state: u32, entry: usize): bool {
  */
 export function refute(item: u32, state: u32, entry: usize): void {
   const record = itemAt(item);
-  if (abort(record, state, entry) && rerun(record)) makeReady(item);
+  if (abort(record, state, entry) && rerun(record)) makeReady(item, STATE_ABORTING);
 }
 
 /** Counts a line among the contended ones: each slot keeps the line that comes most often. */

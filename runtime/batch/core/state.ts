@@ -36,6 +36,18 @@ export function finished(kind: u32): bool {
   return kind === STATE_EXECUTED || kind === STATE_COMMITTED || kind === STATE_REFUSED;
 }
 
+/** Traps unless what must hold does: a defect of the core, after which no window goes on. */
+export function ensure(holds: bool): void {
+  if (!holds) unreachable();
+}
+
+/** The state of an item that this worker has to itself, which must be of this kind; else traps. */
+export function stateAs(record: usize, kind: u32): u32 {
+  const state = stateOf(record);
+  ensure(kindOf(state) === kind);
+  return state;
+}
+
 /** One more in a counter of a worker. */
 export function count(worker: usize, counter: usize): void {
   store<u32>(worker + counter, load<u32>(worker + counter) + 1);

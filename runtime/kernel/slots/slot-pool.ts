@@ -101,6 +101,7 @@ export class SlotPool {
     try {
       slot.enter(this.#heap, image);
       assert(slot.memoryPages === image.memoryPages, "slots: the memory is not as large as the image's");
+      assert(slot.root === image.memory, "slots: the memory holds another image");
     } catch (error) {
       this.drop();
       throw error;
@@ -123,6 +124,7 @@ export class SlotPool {
     }
     this.#shelve();
     this.#last = slot;
+    assert(this.#count > this.#free.size, "slots: more are free than there are");
   }
 
   /**
@@ -144,6 +146,7 @@ export class SlotPool {
     const slot = this.#last;
     if (slot === null) return;
     this.#last = null;
+    assert(!this.#free.has(slot), "slots: a slot is shelved twice");
     this.#add(slot);
     while (this.#free.size > 1 && this.#freeBytes > this.#limits.bytes) this.#evict(this.#large());
   }
