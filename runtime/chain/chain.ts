@@ -51,6 +51,17 @@ export abstract class Chain {
     throw new UsageError("NOT_RETAINED", `block ${id} is not retained`, { id });
   }
 
+  /** The block on which another was made, and from which that can be executed again. @internal */
+  parentOf({ height, parent }: Pick<Block, "height" | "parent">): Block {
+    if (height > 0) {
+      const found = this.retained().find(({ id }) => id === parent);
+      if (found !== undefined) return found;
+      const text = `block ${height - 1}, on which block ${height} was made, is not retained any more`;
+      throw new UsageError("NOT_RETAINED", text, { height: height - 1 });
+    }
+    throw new UsageError("NOT_RETAINED", "block 0 has no parent to execute it from: take a later one");
+  }
+
   /** Shows the state of a block, by default of the latest, for as long as `look` takes. @internal */
   abstract withState<T>(block: number | Block | undefined, look: (state: Side) => T): T;
 

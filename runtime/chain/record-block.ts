@@ -89,7 +89,7 @@ export async function recordBlock(
   const directory = await mkdtemp(join(tmpdir(), "stillpoint-record-"));
   try {
     const store = join(directory, "store");
-    await copyAlone(source, parentOf(source, found), store);
+    await copyAlone(source, source.parentOf(found), store);
     const from = { store, block: found.parent };
     return await recordFrom(from, source, found, { ...workers, debug: { force }, signal });
   } finally {
@@ -99,7 +99,7 @@ export async function recordBlock(
 
 /** The same of a block of a store that another process may write to, from a copy of the state. @internal */
 export async function recordRemade(reader: Reader, block: Block, how: How): Promise<BlockRecording> {
-  await using made = await Remade.of(reader, parentOf(reader, block), how.signal);
+  await using made = await Remade.of(reader, reader.parentOf(block), how.signal);
   const store = join(made.directory, "fork");
   const fork = await made.runtime.fork({ store });
   await fork.close();
@@ -126,7 +126,7 @@ export async function recordFrom(
   block: Block,
   { signal, ...how }: How,
 ): Promise<BlockRecording> {
-  const parent = parentOf(chain, block);
+  const parent = chain.parentOf(block);
   const { metadata, ...input } = chain.input(block);
   await using runtime = await Runtime.open({
     ...how,
@@ -156,14 +156,4 @@ function blockOf(chain: Chain, block: number | string | Block): Block {
       : chain.retained().find(({ id }) => id === named);
   if (found !== undefined) return found;
   throw new UsageError("NOT_RETAINED", `block ${named} is not retained`, { block: named });
-}
-
-function parentOf(chain: Chain, { height, parent }: Block): Block {
-  const found = chain.retained().find(({ id }) => id === parent);
-  if (found !== undefined && height > 0) return found;
-  const text =
-    height === 0
-      ? "block 0 has no parent to run it from: take a later one"
-      : `block ${height - 1}, on which block ${height} was made, is not retained any more`;
-  throw new UsageError("NOT_RETAINED", text, { height: height - 1 });
 }

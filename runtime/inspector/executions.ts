@@ -8,7 +8,6 @@ import type { AppTrace } from "../app/index.ts";
 import { traceTried } from "../app/trace.ts";
 import { recordRemade } from "../chain/record-block.ts";
 import { Remade } from "../chain/remade.ts";
-import { UsageError } from "../errors.ts";
 import type { Block } from "../index.ts";
 import type { BlockRecording } from "../record/shapes.ts";
 import type { Reader } from "../store.ts";
@@ -72,15 +71,9 @@ export class Executions<T> {
   }
 }
 
-/** The block before, from which a block is executed again. */
-function parentOf(reader: Reader, { height, parent }: Block): Block {
-  if (height > 0) return reader.blockOf(parent);
-  throw new UsageError("NOT_RETAINED", "block 0 has no parent to execute it from: take a later one");
-}
-
 /** Traces a block of a store. */
 export async function traceOfStore(reader: Reader, block: Block, signal: AbortSignal): Promise<AppTrace> {
-  await using made = await Remade.of(reader, parentOf(reader, block), signal);
+  await using made = await Remade.of(reader, reader.parentOf(block), signal);
   return await traceTried(made.runtime, { ...reader.input(block), signal }, undefined); // before it is closed
 }
 

@@ -54,9 +54,7 @@ export async function beginWith(
 /** What a block of the store was made of, and on which. */
 export function made(reader: Reader, text: string | undefined): Tried {
   const block = blockNamed(reader, text);
-  if (block.height === 0)
-    throw new UsageError("NOT_RETAINED", "block 0 has no parent to run it from: trace a later one");
-  return { parent: parentOf(reader, block), input: reader.input(block) };
+  return { parent: reader.parentOf(block), input: reader.input(block) };
 }
 
 /** An attempt that failed, by its height; default: the latest. */
@@ -70,14 +68,7 @@ async function failed(store: string, reader: Reader, text: string | undefined): 
   }
   const { gasLimit } = recording;
   const input = { metadata: new Uint8Array(Buffer.from(metadata, "base64")), gasLimit };
-  return { parent: parentOf(reader, recording), input };
-}
-
-function parentOf(reader: Reader, { height, parent }: Pick<Block, "height" | "parent">): Block {
-  const found = reader.retained().find(({ id }) => id === parent);
-  if (found !== undefined) return found;
-  const text = `the store does not hold block ${height - 1} any more, on which this one was made`;
-  throw new UsageError("NOT_RETAINED", text, { height: height - 1 });
+  return { parent: reader.parentOf(recording), input };
 }
 
 interface Shown {
