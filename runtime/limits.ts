@@ -4,7 +4,7 @@
  */
 
 import { assert } from "./errors.ts";
-import { AUX_GLOBALS, AUX_GLOBALS_END, AUX_STACK, AUX_STACK_END } from "./program/layout.ts";
+import { AUX_BYTES, AUX_GLOBALS, AUX_GLOBALS_END, AUX_STACK, AUX_STACK_END } from "./program/layout.ts";
 
 export { PAGE_BYTES, PAGES_PER_WASM_PAGE, WASM_PAGE_BYTES } from "./units.ts";
 
@@ -104,9 +104,31 @@ export const HOST_LIMITS: readonly string[] = [
   "HOST_LIMITS",
 ];
 
-assert(
-  (TREE_DEPTH_LIMIT + 1) * (CALL_DEPTH_BYTES + HOST_FRAME_BYTES) <= WORKER_STACK_BYTES,
-  "limits: worker stack",
-);
-assert(AUX_STACK_END - AUX_STACK >= CALL_DEPTH_BYTES, "limits: stack of a suspended process");
-assert(GLOBALS_LIMIT * 16 <= AUX_GLOBALS_END - AUX_GLOBALS, "limits: globals area");
+// ---- relations --------------------------------------------------------------------------------------------
+
+/** V8 compiles no function with more bytes. */
+const ENGINE_FUNCTION_BYTES = 7_654_321;
+/** WebAssembly memories that V8 has address space for. */
+const ENGINE_MEMORIES = 16_000;
+const MEMORIES_PER_SLOT = 2;
+
+const RELATIONS: Readonly<Record<string, boolean>> = {
+  "a program holds its largest function": FUNCTION_BYTES_LIMIT < PROGRAM_BYTES_LIMIT,
+  "instrumentation may enlarge a function": FUNCTION_BYTES_LIMIT < INSTRUMENTED_FUNCTION_BYTES_LIMIT,
+  "the engine takes an instrumented function": INSTRUMENTED_FUNCTION_BYTES_LIMIT < ENGINE_FUNCTION_BYTES,
+  "parameters are locals": PARAMETERS_LIMIT <= LOCALS_LIMIT,
+  "loops are blocks": LOOP_NESTING_LIMIT <= NESTING_LIMIT,
+  "loops around a call are loops": SUSPENSION_LOOPS_LIMIT <= LOOP_NESTING_LIMIT,
+  "a function can be suspended with all its values": LOCALS_LIMIT + OPERANDS_LIMIT <= SUSPENSION_VALUES_LIMIT,
+  "what a block carries fits into a batch": DATA_BYTES_LIMIT <= BATCH_BYTES_LIMIT,
+  "a default block pays no more than gas can count": DEFAULT_GAS_LIMIT <= GAS_LIMIT,
+  "the stack of a worker has room for the deepest tree":
+    (TREE_DEPTH_LIMIT + 1) * (CALL_DEPTH_BYTES + HOST_FRAME_BYTES) <= WORKER_STACK_BYTES,
+  "a suspended process has room for its frames": AUX_STACK_END - AUX_STACK >= CALL_DEPTH_BYTES,
+  "globals fit where they are kept": GLOBALS_LIMIT * 16 <= AUX_GLOBALS_END - AUX_GLOBALS,
+  "areas for globals and stacks do not overlap": AUX_GLOBALS_END <= AUX_STACK && AUX_STACK_END <= AUX_BYTES,
+  "a pool keeps no more than all may": SLOTS_LIMIT <= ALL_SLOTS_LIMIT,
+  "the engine has memories for all pools": ALL_SLOTS_LIMIT * MEMORIES_PER_SLOT <= ENGINE_MEMORIES,
+};
+
+for (const [relation, holds] of Object.entries(RELATIONS)) assert(holds, `limits: ${relation}`);

@@ -9,7 +9,8 @@ import { grouped, prefixedHex } from "../text.ts";
 import type { Contracts, Outcome } from "../typed/client.ts";
 import { App } from "./app.ts";
 import { changeOf } from "./gas-snapshot.ts";
-import { type AppOptions, BLOCK_MS, TRANSACTION_GAS } from "./options.ts";
+import { TRANSACTION_GAS } from "./limits.ts";
+import { type AppOptions, BLOCK_MS } from "./options.ts";
 import type { ScenarioCall } from "./scenario.ts";
 import type { StateView } from "./state.ts";
 

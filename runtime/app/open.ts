@@ -13,6 +13,7 @@ import { checkUpgrade } from "../typed/upgrade.ts";
 import { AUTHENTICATOR, type Authentication, chainId } from "./authentication.ts";
 import { genesisMessage, readResults } from "./blocks.ts";
 import { NOBODY } from "./calls.ts";
+import { APP_GAS_LIMIT, SENDERS_MAX, SENDERS_PER_PAGE, SETUP_SHARE } from "./limits.ts";
 import type { AppOptions } from "./options.ts";
 import { programAt } from "./programs.ts";
 import { ownProgram } from "./root.ts";
@@ -21,18 +22,7 @@ import { programName, stateMoved } from "./upgrade.ts";
 
 /** The part of the memory quota that the process of the app has, if it is enough. */
 const ROOM = 1 / 2;
-/** A sender takes 64 bytes, and at most twice as much in the index: less than a quarter of the quota. */
-const SENDERS_PER_PAGE = 4;
-const SENDERS_MAX = 1 << 24;
-
-/**
- * Gas of a block, twenty times what a runtime gives by default: contracts are the embedder's own, and only
- * what is in transactions comes from strangers. All work of a block ends with it.
- */
-const GAS_LIMIT = 10_000_000_000;
-const RULES = { gasLimit: GAS_LIMIT, heldGasQuota: 0 } as const;
-/** What all setups together may use of the first block's gas. */
-const SETUP_SHARE = 0.75;
+const RULES = { gasLimit: APP_GAS_LIMIT, heldGasQuota: 0 } as const;
 
 /** Options that describe what a chain begins with. */
 const CONSENSUS = ["gasLimit", "memoryQuotaPages", "heldGasQuota", "processQuota"] as const;

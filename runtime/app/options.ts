@@ -6,8 +6,6 @@ import type { Authentication } from "./authentication.ts";
 import type { Waiting } from "./pool.ts";
 import type { Signer } from "./signer.ts";
 
-/** Gas of a transaction without a limit of its own. */
-export const TRANSACTION_GAS = 10_000_000;
 /** Time from one block to the next where no clock is used, in milliseconds. */
 export const BLOCK_MS = 1000;
 

@@ -17,7 +17,8 @@ import type { Block } from "../index.ts";
 import type { AddressLike, Contracts, Outcome, Transaction } from "../typed/client.ts";
 import { App } from "./app.ts";
 import { blockMessage } from "./blocks.ts";
-import { type AppOptions, BLOCK_MS, TRANSACTION_GAS } from "./options.ts";
+import { TRANSACTION_GAS } from "./limits.ts";
+import { type AppOptions, BLOCK_MS } from "./options.ts";
 
 /** A transaction of a scenario. */
 export interface ScenarioCall {

@@ -4,6 +4,7 @@
  */
 
 import { programIn, type Result, readBlock, readResults } from "../app/blocks.ts";
+import { INPUT_BYTES } from "../app/guest/messages.ts";
 import { readSigned } from "../app/signer.ts";
 import { described, type TracedTransaction } from "../app/trace.ts";
 import { UsageError } from "../errors.ts";
@@ -15,8 +16,6 @@ import type { Source } from "./source.ts";
 /** Where an App has its program, and what authenticates. */
 const APP: readonly number[] = [1];
 const AUTHENTICATOR: readonly number[] = [2];
-/** Selector and caller, before the arguments. */
-const INPUT_BYTES = 24;
 
 /** What a block says of its transactions. */
 export interface Transactions {

@@ -74,9 +74,9 @@
  * touch and then trap.
  */
 
-/** Of the guest's memory, in pages of 64 KiB. */
 import { LINE_BYTES } from "../units.ts";
 
+/** Of the guest's memory, in pages of 64 KiB. */
 export const MEMORY_PAGES_LIMIT = 65536;
 
 export const AUX_FAULT = 0; //        u32  FAULT_… of an injected trap, else 0

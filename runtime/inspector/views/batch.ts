@@ -6,6 +6,7 @@
 import { UsageError } from "../../errors.ts";
 import type { Block } from "../../index.ts";
 import type { AccessRecord, BlockRecording } from "../../record/shapes.ts";
+import { LINE_BYTES } from "../../units.ts";
 import { type Bar, type Batch, barsOf, batchOf, type Done, type Meeting } from "../batches.ts";
 import type { Query } from "../query.ts";
 import type { Source } from "../source.ts";
@@ -20,7 +21,6 @@ const CHAIN = 60;
 const NODES = 100;
 const EDGES = 300;
 const DEPTHS = 64;
-const LINE_BYTES = 64;
 const ITEMS = 40;
 const CALL_MAX = 400;
 
