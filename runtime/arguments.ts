@@ -1,6 +1,12 @@
 /**
- * Checks of what callers give, with one shape of message: what must be what, and what came instead. Options
- * are named in quotes, arguments as they are.
+ * Checks of what callers give. There are two shapes of message, here and on the command line:
+ *
+ * - a wrong value: "NAME must be EXPECTED, got VALUE";
+ * - an unknown name: "there is no KIND NAME; there are: NAMES".
+ *
+ * Options are named in quotes, arguments as they are, what is inside of them by its path, words of a command
+ * line as they are typed. Options that exclude each other, or miss each other, have a sentence of their own
+ * that begins with what to give.
  */
 
 import { described, UsageError } from "./errors.ts";
@@ -15,9 +21,24 @@ export function badOption(name: string, value: unknown, expected: string): Usage
   return new UsageError("BAD_OPTION", messageOf(`option "${name}"`, value, expected), { option: name });
 }
 
-/** The sentence of all these errors. */
+/** The error for a name that is not among those `known`: of a function, a collection, a parameter. */
+export function unknownName(kind: string, name: string, known: readonly string[]): UsageError {
+  return new UsageError("BAD_ARGUMENT", unknownMessage(kind, name, known), { name });
+}
+
+/** The error for a word of a command line that is not what is expected, and perhaps what was meant. */
+export function badWord(word: string, value: unknown, expected: string, hint = ""): UsageError {
+  return new UsageError("BAD_OPTION", messageOf(word, value, expected) + hint, { word });
+}
+
+/** The sentence about a wrong value. */
 export function messageOf(name: string, value: unknown, expected: string): string {
   return `${name} must be ${expected}, got ${described(value)}`;
+}
+
+/** The sentence about an unknown name. */
+export function unknownMessage(kind: string, name: string, known: readonly string[]): string {
+  return `there is no ${kind} ${name}; there are: ${known.join(", ") || "none"}`;
 }
 
 /** Throws unless `options`, which are those called `of`, are an object that has no other than the `known`. */
@@ -29,8 +50,7 @@ export function checkNames(options: object, known: readonly string[], of = "opti
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     const option = of === "options" ? name : `${of}.${name}`;
-    const text = `unknown option "${option}". Known are: ${known.join(", ")}`;
-    throw new UsageError("BAD_OPTION", text, { option });
+    throw new UsageError("BAD_OPTION", unknownMessage("option", `"${option}"`, known), { option });
   }
 }
 

@@ -21,7 +21,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { MAIL_BYTES } from "../syscalls/abi.ts";
-import { messageOf } from "./arguments.ts";
+import { messageOf, unknownMessage } from "./arguments.ts";
 import { type Analysis, analysisVersion, decodeTyped, encodeTyped, sourcesIn } from "./compiler/analyse.ts";
 import { type Compiled, decodeCompiled, encodeCompiled } from "./compiler/asc.ts";
 import { cached } from "./compiler/cache.ts";
@@ -261,8 +261,7 @@ function checkOptions(entryFile: string, options: CompileOptions): void {
   if (typeof options !== "object" || options === null) throw wrong("options", options, "an object");
   for (const name of Object.keys(options)) {
     if ((KNOWN as readonly string[]).includes(name)) continue;
-    const text = `unknown option "${name}". Known are: ${KNOWN.join(", ")}`;
-    throw new UsageError("E_COMPILE_OPTION", text, { option: name });
+    throw new UsageError("E_COMPILE_OPTION", unknownMessage("option", `"${name}"`, KNOWN), { option: name });
   }
   const { optimize = true, debug = false, disable = [], enable = [], baseDirectory, cache } = options;
   for (const [name, value] of Object.entries({ optimize, debug })) {

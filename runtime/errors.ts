@@ -79,10 +79,18 @@ export class KernelPanic extends StillpointError {
   }
 }
 
-/** A wrong value, for messages: short, and nothing of what it holds. */
+/** A wrong value, for messages: short, and nothing of what an object holds. */
 export function described(value: unknown): string {
   if (typeof value === "number" || typeof value === "boolean" || value === null) return String(value);
-  if (typeof value === "string") return value.length <= 40 ? JSON.stringify(value) : "a long string";
+  if (typeof value === "string") {
+    return value.length <= 40 ? JSON.stringify(value) : `a string of ${value.length} characters`;
+  }
+  if (typeof value === "bigint") {
+    const text = `${value}n`;
+    return text.length <= 40 ? text : `a bigint of ${text.length} characters`;
+  }
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value !== "object") return typeof value;
   const type: unknown = value.constructor;
   return typeof type === "function" && type !== Object ? type.name : "object";

@@ -290,10 +290,7 @@ export class TestProcess {
   set state(state: TestState) {
     const known = states.get(state);
     if (known?.heap !== this.#bench.heap)
-      throw new UsageError(
-        "BAD_ARGUMENT",
-        "this state is of another process: states belong to one and its forks",
-      );
+      throw badArgument("state", state, "one of this process or of its forks");
     this.#process = loadProcess(known.heap, known.ref);
     this.#events = [];
   }

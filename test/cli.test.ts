@@ -115,10 +115,10 @@ const refused: { args: string[]; says: RegExp }[] = [
   { args: ["--blocks", "/no/such/directory"], says: /\/no\/such\/directory: cannot be read as a directory/ },
   { args: ["--blocks", "/dev/null"], says: /\/dev\/null: cannot be read as a directory/ },
   { args: ["--blocks", join(ROOT, "scripts")], says: /scripts: holds no block/ },
-  { args: ["--runner", "fast"], says: /--runner takes parallel or sequential, found "fast"/ },
+  { args: ["--runner", "fast"], says: /--runner must be parallel or sequential, got "fast"/ },
   ...["0", "-1", "65", "1.5", "two", "", "1e1", "0x2", "9".repeat(30)].map((workers) => ({
     args: [`--workers=${workers}`],
-    says: /--workers takes a whole number from 1 to 64, found/,
+    says: /--workers must be a whole number from 1 to 64, got/,
   })),
 ];
 

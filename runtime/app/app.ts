@@ -9,7 +9,7 @@
  * block, whatever its bytes are.
  */
 
-import { badOption } from "../arguments.ts";
+import { badArgument, badOption } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Block, Candidate, ForkOptions, Runtime } from "../index.ts";
 import { prefixedHex } from "../text.ts";
@@ -21,21 +21,21 @@ import { checkLength, inputOf, NOBODY, runAsView } from "./calls.ts";
 import { appEvents } from "./events.ts";
 import { AUTHENTICATION_GAS } from "./guest/messages.ts";
 import { Intake } from "./intake.ts";
+import { TRANSACTION_GAS } from "./limits.ts";
 import { openRuntime } from "./open.ts";
-import {
-  type AppEvent,
-  type ApplyOptions,
-  type AppOptions,
-  type AppReorg,
-  type AppReorgOptions,
-  type BlockOptions,
-  type Produced,
-  type Proposal,
-  type ProposeOptions,
-  type QueryOptions,
-  type SubmitOptions,
-  TRANSACTION_GAS,
-  type Upgrade,
+import type {
+  AppEvent,
+  ApplyOptions,
+  AppOptions,
+  AppReorg,
+  AppReorgOptions,
+  BlockOptions,
+  Produced,
+  Proposal,
+  ProposeOptions,
+  QueryOptions,
+  SubmitOptions,
+  Upgrade,
 } from "./options.ts";
 import { Pool, type Waiting } from "./pool.ts";
 import { APP, type AppProgram, CONTEXT_BYTES, Programs } from "./programs.ts";
@@ -145,12 +145,13 @@ export class App<Typed extends object = Contracts> {
 
   #trust(transaction: Transaction | Uint8Array, { from, by, gas = this.#gas }: SubmitOptions) {
     if (by !== undefined) throw wrong('this app trusts callers: give "from", or open it with "authenticate"');
-    if (!Number.isSafeInteger(gas) || gas < 0) throw wrong(`gas: an integer, got ${gas}`);
+    if (!Number.isSafeInteger(gas) || gas < 0) throw badOption("gas", gas, "an integer from 0 on");
     const bytes = checkLength(
       transaction instanceof Uint8Array ? transaction : this.#encode(transaction, from),
     );
     const call = transaction instanceof Uint8Array ? this.#program.client.callOf(bytes) : transaction;
-    if (call?.kind !== "transaction") throw wrong("these bytes call no transaction of the program");
+    if (call?.kind !== "transaction")
+      throw badArgument("transaction", transaction, "a call of a transaction of the program");
     const sender = prefixedHex(bytes.subarray(4, 24));
     return new Promise<Outcome>((resolve, reject) => {
       this.#pool.add({ call: call as Transaction, from: sender, bytes, gas, resolve, reject });

@@ -11,6 +11,7 @@
  */
 
 import { hash } from "node:crypto";
+import { badOption } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Block, Runtime } from "../index.ts";
 import type { Refusal } from "../typed/client.ts";
@@ -50,8 +51,7 @@ export function signed({ chain }: { readonly chain?: string } = {}): Authenticat
 export function chainId(authentication: Authentication | undefined, genesis: string): Uint8Array {
   const name = authentication?.chain;
   if (name === undefined) return Buffer.from(genesis, "hex");
-  if (typeof name !== "string" || name === "")
-    throw new UsageError("BAD_OPTION", `the name of a chain must be text, got ${String(name)}`);
+  if (typeof name !== "string" || name === "") throw badOption("chain", name, "the name of a chain, text");
   return chainBytes(name);
 }
 

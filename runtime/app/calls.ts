@@ -1,7 +1,6 @@
 /** Calls of an app's functions: makes their inputs, and runs them as views. */
 
 import { badArgument } from "../arguments.ts";
-import { UsageError } from "../errors.ts";
 import type { Runtime } from "../index.ts";
 import { isOfLibrary } from "../program/source-map/sources.ts";
 import type { Frame } from "../testing.ts";
@@ -22,9 +21,8 @@ const ENTRIES: Readonly<Record<Kind, string>> = { transaction: TRANSACTION_ENTRY
 /** The input of a call that must be of this kind. @throws UsageError BAD_ARGUMENT */
 export function inputOf(client: Client, call: Call, kind: Kind, from: AddressLike | undefined): Uint8Array {
   if (call?.kind !== kind) {
-    const text =
-      call?.kind === undefined ? "not a call of this app's client" : `a ${call.kind}, not a ${kind}`;
-    throw new UsageError("BAD_ARGUMENT", `${call?.contract}.${call?.name} is ${text}`);
+    if (call?.kind === undefined) throw badArgument("call", call, "one that the app's client made");
+    throw badArgument(`${call.contract}.${call.name}`, call.kind, `a ${kind}`);
   }
   return client.input(call, from as AddressLike);
 }

@@ -13,7 +13,7 @@ import {
   sign,
 } from "node:crypto";
 import { keccak_256 } from "@noble/hashes/sha3.js";
-import { UsageError } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
 import { fixedBytes } from "../typed/codec.ts";
 import { BODY_BYTES, ED25519, SECP256K1, TAG } from "./guest/schemes.ts";
 
@@ -67,7 +67,7 @@ export class Signer {
   constructor(secret: Uint8Array, scheme: "secp256k1" | "ed25519" = "secp256k1") {
     fixedBytes(SECRET_BYTES, secret, "secret");
     if (scheme !== "secp256k1" && scheme !== "ed25519")
-      throw new UsageError("BAD_ARGUMENT", `scheme: expected secp256k1 or ed25519, got ${scheme}`);
+      throw badArgument("scheme", scheme, '"secp256k1" or "ed25519"');
     this.scheme = scheme;
     const [key, publicKey] = scheme === "ed25519" ? ed25519(secret) : secp256k1(secret);
     this.#key = key;
@@ -126,7 +126,7 @@ function checked(name: string, value: number | bigint): bigint {
   const isInteger = typeof value === "bigint" || Number.isSafeInteger(value);
   const integer = isInteger ? BigInt(value) : -1n;
   if (integer >= 0n && integer < 2n ** 64n) return integer;
-  throw new UsageError("BAD_ARGUMENT", `${name}: expected an integer from 0 to 2^64 - 1, got ${value}`);
+  throw badArgument(name, value, "an integer from 0 to 2^64 - 1");
 }
 
 function ed25519(secret: Uint8Array): [KeyObject, Uint8Array] {
@@ -144,8 +144,8 @@ function secp256k1(secret: Uint8Array): [KeyObject, Uint8Array] {
   try {
     pair.setPrivateKey(secret);
   } catch (error) {
-    const text = "secret: expected a number from 1 to the order of secp256k1 - 1";
-    throw new UsageError("BAD_ARGUMENT", text, {}, { cause: error });
+    const refused = badArgument("secret", secret, "a number from 1 to the order of secp256k1 - 1");
+    throw Object.assign(refused, { cause: error });
   }
   const publicKey = new Uint8Array(pair.getPublicKey().subarray(1));
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");

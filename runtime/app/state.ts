@@ -3,7 +3,7 @@
  * are those of guest/state/.
  */
 
-import { UsageError } from "../errors.ts";
+import { unknownName } from "../arguments.ts";
 import { Decoder, encode } from "../typed/codec.ts";
 import type { TableShape } from "../typed/collections.ts";
 import { type Interface, type Region, readInterface, type Type } from "../typed/interface.ts";
@@ -185,8 +185,7 @@ export function knownViews<T extends object>(views: T): T {
   return new Proxy(views, {
     get: (target, name, receiver) => {
       if (typeof name === "string" && !(name in target)) {
-        const known = Object.keys(target).join(", ") || "none";
-        throw new UsageError("BAD_ARGUMENT", `there is no state ${name}; there are: ${known}`, { name });
+        throw unknownName("state", name, Object.keys(target));
       }
       return Reflect.get(target, name, receiver);
     },

@@ -3,6 +3,7 @@
  * is the kernel itself (testing.ts), and what a call gives is what an App would give.
  */
 
+import { badArgument } from "../arguments.ts";
 import { buildGuest, printingGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
 import {
@@ -153,8 +154,7 @@ export class TestContract<Typed extends object = Contracts> {
     { from = NOBODY, height, time }: TestCall = {},
   ): Outcome<Value, Failure> {
     const entry = ENTRIES[call?.kind];
-    if (entry === undefined)
-      throw new UsageError("BAD_ARGUMENT", "this is not a call of the contract's client");
+    if (entry === undefined) throw badArgument("call", call, "one that the contract's client made");
     this.#setContext(height, time);
     const run = (): Outcome => this.#run(call as Call, entry, from);
     return (call.kind === "view" ? this.process.andBack(run) : run()) as Outcome<Value, Failure>;
@@ -170,8 +170,7 @@ export class TestContract<Typed extends object = Contracts> {
    */
   profile(call: Call, { from = NOBODY, height, time }: TestCall = {}, options: ProfileOptions = {}): Profile {
     const entry = ENTRIES[call?.kind];
-    if (entry === undefined)
-      throw new UsageError("BAD_ARGUMENT", "this is not a call of the contract's client");
+    if (entry === undefined) throw badArgument("call", call, "one that the contract's client made");
     return this.process.andBack(() => {
       this.#setContext(height, time);
       return this.process.profileItem(entry, this.#client.input(call, from), options);

@@ -5,6 +5,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { badWord } from "../arguments.ts";
 import { compileGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
 import { withAccounts } from "../node/accounts.ts";
@@ -89,8 +90,7 @@ export function argumentsOf(words: readonly string[]): unknown {
   const pairs = words.map((word) => {
     const [, name, text] = /^(\w+)=(.*)$/s.exec(word) ?? [];
     if (name === undefined || text === undefined) {
-      const wanted = "arguments are NAME=VALUE, as amount=5, or one JSON object";
-      throw new UsageError("BAD_OPTION", `${wanted}, found ${JSON.stringify(word)}`);
+      throw badWord("an argument", word, "NAME=VALUE, as amount=5, or one JSON object");
     }
     const isJson = /^(["[{]|true$|false$|null$)/.test(text);
     return [name, isJson ? parseJson(name, text) : text];

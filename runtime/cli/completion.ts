@@ -3,7 +3,7 @@
  * from the table, so new commands need no new scripts.
  */
 
-import { UsageError } from "../errors.ts";
+import { badWord } from "../arguments.ts";
 import { type CommandSpec, type Completion, type Handler, secondWord } from "./command.ts";
 import { COMMON, findCommand, membersOf } from "./parse.ts";
 import { didYouMean } from "./suggest.ts";
@@ -58,8 +58,7 @@ export const completion: Handler<Spec<"completion">> = async ({ args }) => {
   const script = SCRIPTS[args.SHELL];
   const known = Object.keys(SCRIPTS);
   if (script === undefined) {
-    const text = `there are completions for ${known.join(", ")}, not for ${JSON.stringify(args.SHELL)}`;
-    throw new UsageError("BAD_OPTION", `${text}${didYouMean(args.SHELL, known)}`);
+    throw badWord("SHELL", args.SHELL, known.join(", "), didYouMean(args.SHELL, known));
   }
   print(script);
   return EXIT_OK;

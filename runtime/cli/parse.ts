@@ -1,13 +1,14 @@
 /**
- * From the words of a command line to a command and its checked input. All messages about the words
- * of a command line are written here.
+ * From the words of a command line to a command and its checked input. What only words of a command line can
+ * get wrong has its messages here, wrong values have that of `arguments.ts`.
  *
  * node:util splits words into options and arguments. A parser with commands (commander, yargs, oclif) would
  * bring a second table beside ours, which has ranges, choices and files for the completions of three shells.
  */
 
 import { type ParseArgsOptionDescriptor, parseArgs } from "node:util";
-import { UsageError } from "../errors.ts";
+import { badWord } from "../arguments.ts";
+import { described, UsageError } from "../errors.ts";
 import { type CommandSpec, type Input, type OptionSpec, secondWord, usage } from "./command.ts";
 import { didYouMean } from "./suggest.ts";
 
@@ -95,7 +96,7 @@ function checkedValue(
   { value: wanted, choices, range }: OptionSpec,
 ): unknown {
   if (wanted === undefined) {
-    if (value !== undefined) throw wrong(`${raw} takes no value, found ${JSON.stringify(value)}`);
+    if (value !== undefined) throw wrong(`${raw} takes no value, got ${described(value)}`);
     return true;
   }
   const isNext = value !== undefined && !isInline && value.startsWith("-") && value !== "-";
@@ -103,12 +104,12 @@ function checkedValue(
   if (choices !== undefined && !choices.includes(value)) {
     const one =
       choices.length < 2 ? choices.join() : `${choices.slice(0, -1).join(", ")} or ${choices.at(-1)}`;
-    throw wrong(`${raw} takes ${one}, found ${JSON.stringify(value)}${didYouMean(value, choices)}`);
+    throw badWord(raw, value, one, didYouMean(value, choices));
   }
   if (range === undefined) return value;
   const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
   if (number >= range[0] && number <= range[1]) return number;
-  throw wrong(`${raw} takes a whole number from ${range[0]} to ${range[1]}, found ${JSON.stringify(value)}`);
+  throw badWord(raw, value, `a whole number from ${range[0]} to ${range[1]}`);
 }
 
 function argumentsOf(name: string, spec: CommandSpec, given: readonly string[]): Record<string, unknown> {

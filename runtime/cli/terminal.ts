@@ -7,6 +7,7 @@
 import { writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { inspect, type ParseArgsOptionsConfig, parseArgs, stripVTControlCharacters } from "node:util";
+import { badWord } from "../arguments.ts";
 import { makeDirectories } from "../directories.ts";
 import { StillpointError, UsageError } from "../errors.ts";
 import { grouped } from "../text.ts";
@@ -97,8 +98,7 @@ export function parseOptions<const T extends ParseArgsOptionsConfig>(
     const parsed = parseArgs({ args, options, allowPositionals: positionals > 0, strict: true });
     if (parsed.positionals.length !== positionals) {
       const found = parsed.positionals.length;
-      const wanted = `${positionals} file name${positionals === 1 ? "" : "s"}`;
-      throw new UsageError("BAD_OPTION", `expected ${wanted}, found ${found}`, { found });
+      throw badWord("the file names", found, `${positionals} in number`);
     }
     return parsed;
   } catch (cause) {
@@ -116,9 +116,7 @@ export function parseOptions<const T extends ParseArgsOptionsConfig>(
 export function integerOption(name: string, text: string, minimum: number, maximum: number): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= minimum && value <= maximum) return value;
-  const range = `from ${minimum} to ${maximum}`;
-  const message = `--${name} takes a whole number ${range}, found ${JSON.stringify(text)}`;
-  throw new UsageError("BAD_OPTION", message, { option: name, value: text });
+  throw badWord(`--${name}`, text, `a whole number from ${minimum} to ${maximum}`);
 }
 
 /**
@@ -129,8 +127,7 @@ export function integerOption(name: string, text: string, minimum: number, maxim
 export function choiceOption<T extends string>(name: string, text: string, choices: readonly T[]): T {
   const value = choices.find((choice) => choice === text);
   if (value !== undefined) return value;
-  const message = `--${name} takes ${choices.join(" or ")}, found ${JSON.stringify(text)}`;
-  throw new UsageError("BAD_OPTION", message, { option: name, value: text });
+  throw badWord(`--${name}`, text, choices.join(" or "));
 }
 
 /**

@@ -2,8 +2,8 @@
  * What a request asks: names of parameters are known, and each value is checked before anything is looked at.
  */
 
-import { badArgument } from "../arguments.ts";
-import { UsageError } from "../errors.ts";
+import { badArgument, unknownName } from "../arguments.ts";
+import { described } from "../errors.ts";
 
 const ID = /^[0-9a-f]{64}$/;
 const PATH = /^\/(\d{1,7}(\/\d{1,7}){0,254})?$/;
@@ -17,10 +17,7 @@ export class Query {
   constructor(given: URLSearchParams, known: readonly string[]) {
     this.#given = given;
     for (const name of new Set(given.keys())) {
-      if (!known.includes(name)) {
-        const text = known.length === 0 ? "it takes none" : `it takes ${known.join(", ")}`;
-        throw new UsageError("BAD_ARGUMENT", `there is no parameter of that name: ${text}`, {});
-      }
+      if (!known.includes(name)) throw unknownName("parameter", described(name), known);
       if (given.getAll(name).length > 1) throw badArgument(name, given.getAll(name), "given once");
     }
   }

@@ -4,7 +4,8 @@
  */
 
 import type { AppTrace } from "../app/index.ts";
-import { UsageError } from "../errors.ts";
+import { unknownName } from "../arguments.ts";
+import { described } from "../errors.ts";
 import type { Block, Chain } from "../index.ts";
 import type { BlockRecording } from "../record/shapes.ts";
 import type { Meeting } from "./batches.ts";
@@ -95,7 +96,8 @@ export class Source implements AsyncDisposable {
   other(name: string | null): WholeChain {
     const found = name === null ? undefined : this.others.get(name);
     if (found !== undefined) return found;
-    const names = [...this.others.keys()].join(", ") || "none: name them with --other when it is started";
-    throw new UsageError("BAD_ARGUMENT", `there is no other store of that name; there are: ${names}`);
+    const known = [...this.others.keys()];
+    if (known.length === 0) known.push("none: name them with --other when it is started");
+    throw unknownName("other store", described(name), known);
   }
 }

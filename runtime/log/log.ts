@@ -1,6 +1,6 @@
 /** A log of blocks: entries over a storage, read by height. */
 
-import { UsageError } from "../errors.ts";
+import { badArgument } from "../arguments.ts";
 import { decodeEntry, encodeEntry, type LogEntry, lowestHeight } from "./entry.ts";
 import { truncated } from "./errors.ts";
 import type { LogStorage } from "./storage.ts";
@@ -108,5 +108,5 @@ export class BlockLog {
 /** Throws unless it is a log. */
 export function checkLog(log: unknown): asserts log is BlockLog {
   if (log instanceof BlockLog) return;
-  throw new UsageError("BAD_ARGUMENT", "log: a BlockLog is needed, as memoryLog() and others make it");
+  throw badArgument("log", log, "a BlockLog, as memoryLog() and others make it");
 }

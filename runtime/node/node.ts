@@ -8,7 +8,7 @@
 
 import { blockMessage } from "../app/blocks.ts";
 import type { App, Signer } from "../app/index.ts";
-import { TRANSACTION_GAS } from "../app/options.ts";
+import { TRANSACTION_GAS } from "../app/limits.ts";
 import { badArgument } from "../arguments.ts";
 import { formatFaults } from "../debug.ts";
 import { UsageError } from "../errors.ts";

@@ -3,7 +3,7 @@
  * hex, and all else is as it is. On the way back an integer may be a string or a number.
  */
 
-import { UsageError } from "../errors.ts";
+import { badArgument, unknownName } from "../arguments.ts";
 import { prefixedHex } from "../text.ts";
 import type { Call, Contracts } from "../typed/client.ts";
 import type { Interface, Parameter, RecordType, Type } from "../typed/interface.ts";
@@ -63,7 +63,8 @@ export function fieldsOf(description: Interface, fields: readonly Parameter[], j
 export function recordNamed({ records }: Interface, name: string): RecordType {
   const found = records.find((record) => record.name === name);
   if (found !== undefined) return found;
-  throw new UsageError("BAD_ARGUMENT", `the program has no record ${name}`, { name });
+  const known = records.map((record) => record.name);
+  throw unknownName("record", name, known);
 }
 
 /**
@@ -77,17 +78,14 @@ export function callNamed(description: Interface, contracts: Contracts, name: st
   const make = found && contracts[found.contract]?.[found.name];
   if (make !== undefined) return make(fieldsOf(description, found?.parameters ?? [], json ?? {}) as object);
   const known = functions.filter(({ kind }) => kind === "transaction" || kind === "view");
-  const names = known.map((each) => `${each.contract}.${each.name}`).join(", ") || "none";
-  throw new UsageError("BAD_ARGUMENT", `there is no function ${name}; there are: ${names}`, { name });
+  const names = known.map((each) => `${each.contract}.${each.name}`);
+  throw unknownName("function", name, names);
 }
 
 /** The arguments of setups, by contract, from JSON. */
 export function setupsOf(description: Interface, json: unknown): Record<string, object> {
   if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw new UsageError(
-      "BAD_ARGUMENT",
-      'setups are an object with a member for each contract, as { "Bank": { "owner": "0x…" } }',
-    );
+    throw badArgument("setup", json, 'an object by contract, as { "Bank": { "owner": "0x…" } }');
   return Object.fromEntries(
     Object.entries(json).map(([contract, args]) => {
       const setup = description.functions.find((each) => each.contract === contract && each.kind === "setup");

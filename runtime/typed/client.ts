@@ -4,7 +4,7 @@
  * record · the record.
  */
 
-import { UsageError } from "../errors.ts";
+import { unknownName } from "../arguments.ts";
 import { Decoder, encode, fixedBytes } from "./codec.ts";
 import { FAILURE_FLAG, type FunctionType, type Interface, isCalled, type RecordType } from "./interface.ts";
 import { ARGUMENTS, FAILURES_OWN } from "./model.ts";
@@ -151,8 +151,8 @@ export class Client {
     const setups = this.description.functions.filter(({ kind }) => kind === "setup");
     for (const name of Object.keys(given)) {
       if (setups.some(({ contract }) => contract === name)) continue;
-      const known = setups.map(({ contract }) => contract).join(", ") || "none";
-      throw new UsageError("BAD_ARGUMENT", `no contract ${name} has a setup; there are: ${known}`, { name });
+      const known = setups.map(({ contract }) => contract);
+      throw unknownName("contract with a setup called", name, known);
     }
     return setups.map((each) => this.#call(each, given[each.contract] ?? {}));
   }

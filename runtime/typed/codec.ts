@@ -10,6 +10,7 @@
  *   records               objects
  */
 
+import { badArgument, unknownName } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import { prefixedHex } from "../text.ts";
 import type { Field, Interface, Parameter, Type } from "./interface.ts";
@@ -51,11 +52,11 @@ class Encoder {
   }
 
   object(fields: readonly Parameter[], values: unknown, path: string): void {
-    if (typeof values !== "object" || values === null) throw refused(path, "an object", values);
+    if (typeof values !== "object" || values === null) throw badArgument(path, values, "an object");
     for (const name of Object.keys(values)) {
       if (fields.some((field) => field.name === name)) continue;
-      const known = fields.map((field) => field.name).join(", ") || "none";
-      throw new UsageError("BAD_ARGUMENT", `${path} has no "${name}"; there are: ${known}`);
+      const known = fields.map((field) => field.name);
+      throw unknownName(`"${name}" in`, path, known);
     }
     for (const { name, type } of fields) {
       const value = (values as Record<string, unknown>)[name];
@@ -67,7 +68,7 @@ class Encoder {
   value(type: Type, value: unknown, path: string): void {
     switch (type.kind) {
       case "bool":
-        if (typeof value !== "boolean") throw refused(path, "true or false", value);
+        if (typeof value !== "boolean") throw badArgument(path, value, "true or false");
         this.#bytes.push(value ? 1 : 0);
         return;
       case "fixed":
@@ -75,12 +76,12 @@ class Encoder {
         return;
       case "string": {
         if (typeof value !== "string" || !value.isWellFormed())
-          throw refused(path, "well-formed text", value);
+          throw badArgument(path, value, "well-formed text");
         this.#text(encoder.encode(value), type.max, path);
         return;
       }
       case "bytes":
-        if (!(value instanceof Uint8Array)) throw refused(path, "a Uint8Array", value);
+        if (!(value instanceof Uint8Array)) throw badArgument(path, value, "a Uint8Array");
         this.#text(value, type.max, path);
         return;
       case "record":
@@ -92,13 +93,13 @@ class Encoder {
         return;
       case "vector":
         if (!Array.isArray(value) || value.length > type.max)
-          throw refused(path, `an array of at most ${type.max} elements`, value);
+          throw badArgument(path, value, `an array of at most ${type.max} elements`);
         this.#integer(4, false, BigInt(value.length));
         this.#elements(type.of, value, path);
         return;
       case "array":
         if (!Array.isArray(value) || value.length !== type.length)
-          throw refused(path, `an array of ${type.length} elements`, value);
+          throw badArgument(path, value, `an array of ${type.length} elements`);
         this.#elements(type.of, value, path);
         return;
       default: {
@@ -113,11 +114,7 @@ class Encoder {
   }
 
   #text(bytes: Uint8Array, max: number, path: string): void {
-    if (bytes.length > max)
-      throw new UsageError(
-        "BAD_ARGUMENT",
-        `${path} is ${bytes.length} bytes long, at most ${max} are allowed`,
-      );
+    if (bytes.length > max) throw badArgument(path, bytes, `at most ${max} bytes`);
     this.#integer(4, false, BigInt(bytes.length));
     this.#push(bytes);
   }
@@ -137,11 +134,11 @@ function integerOf(bytes: number, signed: boolean, value: unknown, path: string)
   const high = low + 2n ** BigInt(bytes * 8) - 1n;
   const isBig = bytes >= 8;
   const isNumber = Number.isSafeInteger(value) && !Object.is(value, -0);
-  if (isBig && isNumber) throw refused(path, `a bigint, as ${value}n`, value);
+  if (isBig && isNumber) throw badArgument(path, value, `a bigint, as ${value}n`);
   const isInteger = isBig ? typeof value === "bigint" : isNumber;
   const integer = isInteger ? BigInt(value as number | bigint) : null;
   if (integer !== null && integer >= low && integer <= high) return integer;
-  throw refused(path, `an integer from ${low} to ${high}`, value);
+  throw badArgument(path, value, `an integer from ${low} to ${high}`);
 }
 
 /** The bytes of a value that is given in hex or as they are. */
@@ -149,27 +146,13 @@ export function fixedBytes(length: number, value: unknown, path: string): Uint8A
   if (value instanceof Uint8Array && value.length === length) return value;
   const isHex =
     typeof value === "string" && /^0x([\da-f]{2})*$/i.test(value) && value.length === 2 + 2 * length;
-  if (!isHex) throw refused(path, `${length} bytes, as a Uint8Array or "0x…" in hex`, value);
+  if (!isHex) throw badArgument(path, value, `${length} bytes, as a Uint8Array or "0x…" in hex`);
   return Uint8Array.from(Buffer.from((value as string).slice(2), "hex"));
-}
-
-function refused(path: string, expected: string, value: unknown): UsageError {
-  const text =
-    typeof value === "bigint" ? `${value}n` : typeof value === "function" ? "a function" : show(value);
-  return new UsageError("BAD_ARGUMENT", `${path}: expected ${expected}, got ${text}`);
 }
 
 function missing(path: string, name: string, fields: readonly Parameter[]): UsageError {
   const all = fields.map((field) => field.name).join(", ");
   return new UsageError("BAD_ARGUMENT", `${path}.${name} is missing; ${path} has: ${all}`);
-}
-
-function show(value: unknown): string {
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === "object" && value !== null) return "an object";
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
 // ---- back -------------------------------------------------------------------------------------------------

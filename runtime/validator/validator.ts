@@ -32,7 +32,7 @@ import {
   ResponseProcessProposal_ProposalStatus as Vote,
 } from "../abci/index.ts";
 import { App } from "../app/index.ts";
-import { integer } from "../arguments.ts";
+import { badArgument, integer } from "../arguments.ts";
 import { assert, LimitError, StillpointError, UsageError } from "../errors.ts";
 import type { Block, Candidate, Runtime } from "../index.ts";
 import type { Contracts } from "../typed/client.ts";
@@ -172,7 +172,7 @@ export class Validator implements AbciApplication {
       const answered =
         (await ownQuery(this.runtime, request, block)) ?? (await this.#machine.query(request, block, asking));
       if (answered !== undefined) return { height, ...answered };
-      throw new UsageError("BAD_ARGUMENT", `there is no query of the path "${request.path}"`);
+      throw badArgument("path", request.path, "that of a query: see docs/validators.md");
     } catch (error) {
       return refused(error);
     }

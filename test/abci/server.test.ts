@@ -431,7 +431,7 @@ const BAD: [options: object, message: RegExp][] = [
   [{ messageBytes: 10, bufferedBytes: 9 }, /option "bufferedBytes"/],
   [{ checksAtOnce: 0 }, /option "checksAtOnce"/],
   [{ onError: 1 }, /option "onError"/],
-  [{ port: 1 }, /unknown option "port"/],
+  [{ port: 1 }, /there is no option "port"/],
 ];
 
 for (const [options, message] of BAD) {

@@ -48,7 +48,7 @@ describe("options that cannot be used are named", () => {
       "an unknown option",
       { rooot: driver },
       "BAD_OPTION",
-      /unknown option "rooot".*Known are: root, programs/,
+      /there is no option "rooot"; there are: root, programs/,
     ],
     ["root of text", { root: "a.wasm" }, "BAD_OPTION", /option "root" must be a Uint8Array.*"a\.wasm"/],
     [

@@ -122,7 +122,7 @@ test("run makes blocks of a file, and compares them with what they expect", () =
     ['[{"call":"Bank.pay","args":{"to":"$1"}}]', /blocks\.jsonl:1: Bank\.pay\.amount is missing/],
     [
       '[{"call":"Bank.pay","args":{"to":"$1","amount":1},"from":"me"}]',
-      /blocks\.jsonl:1: from: expected 20 bytes/,
+      /blocks\.jsonl:1: from must be 20 bytes/,
     ],
   ] as const) {
     writeFileSync(file, text);
@@ -165,18 +165,18 @@ test("compare says what a version costs, how its transactions end, and what it l
 test("what cannot be called is refused in a sentence", () => {
   for (const [words, status, text] of [
     [["query", "Bank.balanceOf"], 2, /give --store DIR, or --url URL/],
-    [["query", "Bank.balanceOf", "who", "--store", "state"], 2, /arguments are NAME=VALUE/],
+    [["query", "Bank.balanceOf", "who", "--store", "state"], 2, /an argument must be NAME=VALUE, as amount=5, or one JSON object, got "who"/],
     [["query", "Bank.balance", "--store", "state"], 2, /no function Bank\.balance; there are: Bank\.pay,/],
     [
       ["query", "Bank.pay", "to=$1", "amount=1", "--store", "state"],
       2,
-      /Bank\.pay is a transaction: use stillpoint submit/,
+      /Bank\.pay must be a view \(stillpoint submit takes the other kind\), got "transaction"/,
     ],
-    [["query", "Bank.balanceOf", "who=5", "--store", "state"], 2, /who: expected 20 bytes/],
+    [["query", "Bank.balanceOf", "who=5", "--store", "state"], 2, /who must be 20 bytes/],
     [
       ["submit", "Bank.pay", "to=$1", "amount=1", "--store", "state", "--from", "me"],
       2,
-      /--from takes an address/,
+      /--from must be an address/,
     ],
     [["query", "Bank.supply", "--store", "nothing"], 2, /there is no store in nothing/],
     [

@@ -198,7 +198,11 @@ test("processes, memory, differences and traces of blocks", async () => {
     assert.match(recorded.stdout, /thread +activations +items/);
     assert.equal(JSON.parse(inspect(path, "recording", "1", "--again", "--json").stdout).source, "again");
     refuses(inspect(path, "recording", "1", "--failed"), 2, /no attempt at block 1 that failed/);
-    refuses(inspect(path, "recording", "soon"), 2, /a block is named by its height/);
+    refuses(
+      inspect(path, "recording", "soon"),
+      2,
+      /a block must be a height, or an id of 64 hexadecimal digits, got "soon"/,
+    );
   });
 });
 
@@ -283,14 +287,14 @@ test("what cannot be done is refused with exit code 2 or 1, and no stack trace",
       /cannot be read: illegal operation on a directory\n$/,
     ],
     [["store", "/nowhere", "salvage"], 2, /missing argument: NEW/],
-    [["store", "/nowhere", "prune", "none"], 2, /KEEP is a whole number/],
+    [["store", "/nowhere", "prune", "none"], 2, /KEEP must be a whole number, as 4096 or 0x1000, got "none"/],
     [["store", "/nowhere", "prune", "0"], 2, /at least 1/],
     [["store", "/nowhere", "prune"], 2, /give KEEP, .* or --below/],
     [["store", "/nowhere", "prune", "5", "--below", "7"], 2, /give KEEP, .* or --below/],
     [["store", "/nowhere", "recover"], 2, /there is no store/],
     [["store", "/nowhere", "repair", "more"], 2, /unexpected argument "more"/],
     [["proof", "check", "/nofile"], 2, /cannot be read: no such file or directory\n$/],
-    [["proof", "check", "/dev/null", "--id", "7"], 2, /--id takes 64 hexadecimal digits/],
+    [["proof", "check", "/dev/null", "--id", "7"], 2, /--id must be 64 hexadecimal digits, got "7"/],
   ] as const) {
     refuses(stillpoint(...args), status, text);
   }

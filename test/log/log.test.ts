@@ -377,10 +377,13 @@ test("wrong arguments are refused", async () => {
   const log = memoryLog();
   const wrong = (made: Promise<unknown>, message: RegExp) => assert.rejects(made, message);
   await wrong(sequence({} as Runtime, log, A), /target must be a Runtime or an App/);
-  await wrong(sequence(runtime, {} as BlockLog, A), /a BlockLog is needed/);
+  await wrong(
+    sequence(runtime, {} as BlockLog, A),
+    /log must be a BlockLog, as memoryLog\(\) and others make it, got object/,
+  );
   await wrong(sequence(runtime, log, {} as never), /"writer" must be a name/);
   await wrong(sequence(runtime, log, { ...A, onBlock: 3 as never }), /"onBlock" must be a function/);
-  await wrong(sequence(runtime, log, { ...A, name: "x" } as never), /unknown option "name"/);
+  await wrong(sequence(runtime, log, { ...A, name: "x" } as never), /there is no option "name"/);
   await wrong(follow(runtime, log, { onDivergence: 3 as never }), /"onDivergence" must be a function/);
   await wrong(
     follow(runtime, log, { compareWith: 3 as never }),

@@ -131,7 +131,7 @@ test("options that nobody knows, and arguments of another kind, are refused", as
     const block = { metadata: metadata(1, 0) };
     const refused: readonly [string, RegExp, (wrong: never) => Promise<unknown>, unknown][] = [
       ["BAD_OPTION", /must be an object, got "dir"/, (wrong) => runtime.fork(wrong), "dir"],
-      ["BAD_OPTION", /unknown option "path"/, (wrong) => runtime.fork(wrong), { path: "dir" }],
+      ["BAD_OPTION", /there is no option "path"/, (wrong) => runtime.fork(wrong), { path: "dir" }],
       ["BAD_OPTION", /must be an object, got null/, (wrong) => runtime.produce(block.metadata, wrong), null],
       ["BAD_OPTION", /must be an object, got undefined/, (wrong) => runtime.reorg(wrong), undefined],
       ["BAD_OPTION", /"blocks" must be a list/, (wrong) => runtime.reorg(wrong), { to: 0 }],
@@ -143,19 +143,24 @@ test("options that nobody knows, and arguments of another kind, are refused", as
       ],
       [
         "BAD_OPTION",
-        /unknown option "blocks\[0\]\.gas"/,
+        /there is no option "blocks\[0\]\.gas"/,
         (wrong) => runtime.reorg(wrong),
         { to: 0, blocks: [{ ...block, gas: 1 }] },
       ],
-      ["BAD_OPTION", /unknown option "top"/, (wrong) => runtime.reorg(wrong), { to: 0, top: 1, blocks: [] }],
+      [
+        "BAD_OPTION",
+        /there is no option "top"/,
+        (wrong) => runtime.reorg(wrong),
+        { to: 0, top: 1, blocks: [] },
+      ],
       ["BAD_ARGUMENT", /block must be a height or a block, got null/, (wrong) => runtime.revert(wrong), null],
       ["BAD_ARGUMENT", /block must be a height or a block, got null/, (wrong) => runtime.trace(wrong), null],
       ["BAD_OPTION", /"keep"/, (wrong) => runtime.prune(wrong), 0],
       ["BAD_OPTION", /"below"/, (wrong) => runtime.prune(wrong), { below: -1 }],
       ["BAD_OPTION", /"above"/, (wrong) => runtime.prune(wrong), { above: 1 }],
-      ["BAD_OPTION", /unknown option "size"/, (wrong) => openReader(store, wrong), { size: 1 }],
+      ["BAD_OPTION", /there is no option "size"/, (wrong) => openReader(store, wrong), { size: 1 }],
       ["BAD_OPTION", /"heapBytes"/, (wrong) => openReader(store, wrong), { heapBytes: 5 }],
-      ["BAD_OPTION", /unknown option "height"/, (wrong) => collect(store, wrong), { height: 1 }],
+      ["BAD_OPTION", /there is no option "height"/, (wrong) => collect(store, wrong), { height: 1 }],
       ["BAD_OPTION", /"from"/, (wrong) => collect(store, wrong), { from: -1 }],
       [
         "BAD_ARGUMENT",

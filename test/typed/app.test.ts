@@ -85,21 +85,24 @@ test("what is no transaction is refused when it is submitted, with what was expe
   const { mint, balanceOf } = bank(app) as Record<string, (args?: object) => never>;
   assert.throws(
     () => mint?.({ to: alice, amount: 5 }),
-    /^UsageError: Bank.mint.amount: expected a bigint, as 5n, got 5$/,
+    /^UsageError: Bank.mint.amount must be a bigint, as 5n, got 5$/,
   );
   assert.throws(
     () => mint?.({ to: "0x12", amount: 5n }),
-    /Bank.mint.to: expected 20 bytes, as a Uint8Array or "0x…"/,
+    /Bank.mint.to must be 20 bytes, as a Uint8Array or "0x…"/,
   );
   assert.throws(() => mint?.({ to: alice }), /Bank.mint.amount is missing; Bank.mint has: to, amount$/);
   assert.throws(
     () => mint?.({ to: alice, amount: 2n ** 64n }),
-    /amount: expected an integer from 0 to 18446744073709551615, got/,
+    /amount must be an integer from 0 to 18446744073709551615, got/,
   );
-  assert.throws(() => mint?.({ to: alice, amount: 1n, too: 1 }), /has no "too"; there are: to, amount/);
+  assert.throws(
+    () => mint?.({ to: alice, amount: 1n, too: 1 }),
+    /there is no "too" in Bank.mint; there are: to, amount/,
+  );
   const view = balanceOf?.({ who: alice }) as never;
-  assert.throws(() => app.submit(view, { from: alice }), /Bank.balanceOf is a view, not a transaction/);
-  assert.throws(() => app.submit({} as never, { from: alice }), /not a call of this app's client/);
+  assert.throws(() => app.submit(view, { from: alice }), /Bank.balanceOf must be a transaction, got "view"/);
+  assert.throws(() => app.submit({} as never, { from: alice }), /call must be one that the app's client made, got object/);
 });
 
 test("what a block does not take waits on: for want of gas, and what `order` leaves out", async () => {
@@ -153,7 +156,10 @@ test("views and checks look at a block and keep nothing", async () => {
   const poor = await check(pay?.({ from: alice, to: bob, amount: 90n }) as never).then(withoutGas);
   assert.deepEqual(poor, { ok: false, error: "overdraft", at: at("overdraft") });
   assert.equal(((await check(when?.() as never)) as { value: bigint }).value, 3_001_000n);
-  await assert.rejects(app.query(mint?.({ to: bob, amount: 1n }) as never), /is a transaction, not a view/);
+  await assert.rejects(
+    app.query(mint?.({ to: bob, amount: 1n }) as never),
+    /must be a view, got "transaction"/,
+  );
   assert.equal(app.runtime.head.root, root);
   const calls = [
     mint?.({ to: `0x${"c0".repeat(20)}`, amount: 1n }),

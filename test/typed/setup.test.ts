@@ -91,7 +91,10 @@ test("a setup that fails leaves no chain; missing and unknown arguments are name
     open({ store, setup: {} }),
     /Shop.begin.owner is missing; Shop.begin has: owner, prices$/,
   );
-  await assert.rejects(open({ store, setup: { Shp: {} } }), /no contract Shp has a setup; there are: Shop/);
+  await assert.rejects(
+    open({ store, setup: { Shp: {} } }),
+    /no contract with a setup called Shp; there are: Shop/,
+  );
   await assert.rejects(TestContract.open(program, { setup: poor }), { code: "SETUP_FAILED" });
   const app = await open({ store });
   assert.equal(app.head.height, 1);

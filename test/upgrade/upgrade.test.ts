@@ -343,7 +343,7 @@ describe("a block of an upgrade", () => {
   test("wrong changes are named", async () => {
     const runtime = await open();
     const wrong: [unknown, RegExp][] = [
-      [{ gas: 1 }, /unknown option "rules.gas"/],
+      [{ gas: 1 }, /there is no option "rules.gas"/],
       [{ programs: contract }, /rules.programs/],
       [{ gasLimit: -1 }, /gasLimit/],
       [{ replace: [{ path: [1] }] }, /rules.replace\[0\].program/],

@@ -1,6 +1,7 @@
 /** stillpoint submit and query: one call, to an app in a store or on a node. */
 
 import { App, Signer, signed } from "../../app/index.ts";
+import { badArgument, badWord } from "../../arguments.ts";
 import { UsageError } from "../../errors.ts";
 import { TEST_CHAIN, testSigners, withAccounts } from "../../node/accounts.ts";
 import { connect } from "../../node/connect.ts";
@@ -67,8 +68,8 @@ function callOf({ description }: Target, words: Words, kind: "transaction" | "vi
   const { contracts } = new Client(description);
   const call = callNamed(description, contracts, words.CALL, argumentsOf(words["NAME=VALUE"]));
   if (call.kind === kind) return call;
-  const other = kind === "view" ? "a transaction: use stillpoint submit" : "a view: use stillpoint query";
-  throw new UsageError("BAD_ARGUMENT", `${words.CALL} is ${other}`);
+  const other = kind === "view" ? "submit" : "query";
+  throw badArgument(words.CALL, call.kind, `a ${kind} (stillpoint ${other} takes the other kind)`);
 }
 
 /** A store is opened only for the call itself, after the command line has been checked. */
@@ -78,11 +79,7 @@ async function targetOf({ store, url, app, setup, ...signing }: Where): Promise<
     throw new UsageError("BAD_OPTION", "--chain and --key are for --signed");
   if (isSigned && url !== undefined)
     throw new UsageError("BAD_OPTION", "--signed is for --store: a node signs for its test accounts itself");
-  if (url !== undefined && !URL.canParse(url))
-    throw new UsageError(
-      "BAD_OPTION",
-      `--url takes a URL, as http://127.0.0.1:8545, found ${JSON.stringify(url)}`,
-    );
+  if (url !== undefined && !URL.canParse(url)) throw badWord("--url", url, "a URL, as http://127.0.0.1:8545");
   if (url !== undefined && store === undefined) return connect(url);
   if (store === undefined || url !== undefined)
     throw new UsageError("BAD_OPTION", "give --store DIR, or --url URL of a node that runs");
@@ -128,14 +125,13 @@ function signerOf(file: string | undefined, given: string | undefined, from: str
     throw new UsageError("BAD_OPTION", "give --key or --from: the key says who the caller is");
   const text = Buffer.from(readInput(file)).toString("utf8").trim();
   if (/^(0x)?[\da-f]{64}$/i.test(text)) return new Signer(Buffer.from(text.replace(/^0x/, ""), "hex"));
-  throw new UsageError("BAD_OPTION", `${file}: a secret of 64 hexadecimal digits is expected`, { file });
+  throw new UsageError("BAD_OPTION", `${file} must hold a secret of 64 hexadecimal digits`, { file });
 }
 
 function addressOf(text = "$0"): `0x${string}` {
   const address = withAccounts(text);
   if (/^0x[\da-f]{40}$/i.test(address as string)) return address as `0x${string}`;
-  const wanted = "--from takes an address, 0x and 40 hexadecimal digits, or $0 to $9 for a test account";
-  throw new UsageError("BAD_OPTION", `${wanted}, found ${JSON.stringify(text)}`);
+  throw badWord("--from", text, "an address, 0x and 40 hexadecimal digits, or $0 to $9 for a test account");
 }
 
 function say(name: string, outcome: Outcome, json: boolean): number {

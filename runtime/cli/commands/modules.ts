@@ -1,5 +1,6 @@
 /** stillpoint compile and admit: single modules. */
 
+import { badWord } from "../../arguments.ts";
 import { type CompileOptions, compileGuest } from "../../compile.ts";
 import { UsageError } from "../../errors.ts";
 import { AdmissionError, admit, dataBelowBase, type Program } from "../../program/admit.ts";
@@ -100,5 +101,5 @@ function compiled(source: string, options: CompilerInput): Promise<Uint8Array> {
 function constant(text: string): [name: string, value: number] {
   const [, name, digits] = /^([A-Za-z_]\w*)=(\d{1,10})$/.exec(text) ?? [];
   if (name !== undefined) return [name, Number(digits)];
-  throw new UsageError("BAD_OPTION", `--define takes NAME=N, as LIMIT=100, found ${JSON.stringify(text)}`);
+  throw badWord("--define", text, "NAME=N, as LIMIT=100");
 }

@@ -1,5 +1,6 @@
 /** Reads the names of blocks, processes and addresses on a command line. */
 
+import { badWord } from "../../arguments.ts";
 import { UsageError } from "../../errors.ts";
 import type { Block, Chain } from "../../index.ts";
 
@@ -13,8 +14,7 @@ export function blockNamed(chain: Chain, text: string | undefined): Block {
   if (text === undefined) return chain.head;
   const isId = /^[0-9a-f]{64}$/.test(text);
   if (!isId && !/^\d{1,15}$/.test(text)) {
-    const wanted = "a block is named by its height, or by its id of 64 hexadecimal digits";
-    throw new UsageError("BAD_OPTION", `${wanted}, found ${JSON.stringify(text)}`);
+    throw badWord("a block", text, "a height, or an id of 64 hexadecimal digits");
   }
   const blocks = isId ? chain.retained() : chain.blocks();
   const found = blocks.find(({ id, height }) => (isId ? id === text : height === Number(text)));
@@ -38,8 +38,7 @@ export function blockNamed(chain: Chain, text: string | undefined): Block {
 export function pathNamed(text: string | undefined): number[] {
   const path = text ?? "/";
   if (!/^\/(\d{1,7}(\/\d{1,7})*)?$/.test(path)) {
-    const wanted = "a process is named by the numbers of children from the root, as /1/7";
-    throw new UsageError("BAD_OPTION", `${wanted}, found ${JSON.stringify(path)}`);
+    throw badWord("a process", path, "the numbers of children from the root, as /1/7");
   }
   return path === "/" ? [] : path.slice(1).split("/").map(Number);
 }
@@ -48,10 +47,7 @@ export function pathNamed(text: string | undefined): number[] {
 export function numberNamed(what: string, text: string): number {
   const value = /^(\d{1,15}|0x[\da-f]{1,13})$/i.test(text) ? Number(text) : Number.NaN;
   if (Number.isSafeInteger(value)) return value;
-  throw new UsageError(
-    "BAD_OPTION",
-    `${what} is a whole number, as 4096 or 0x1000, found ${JSON.stringify(text)}`,
-  );
+  throw badWord(what, text, "a whole number, as 4096 or 0x1000");
 }
 
 /** Enough for a store with any rules: address space is reserved, and memory is taken as it is used. */

@@ -8,6 +8,7 @@
  * The header leads from the id to the block's root, the proof from the root to the bytes.
  */
 
+import { badWord } from "../../arguments.ts";
 import { stateOf } from "../../chain/remade.ts";
 import { UsageError } from "../../errors.ts";
 import { ProofError, verify, verifyHeader } from "../../index.ts";
@@ -53,10 +54,7 @@ export const make: Handler<Spec<"inspect proof">> = async ({ args, options, json
 export const check: Handler<Spec<"proof check">> = async ({ args, options, json }) => {
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || HASH.test(value)) continue;
-    throw new UsageError(
-      "BAD_OPTION",
-      `--${name} takes 64 hexadecimal digits, found ${JSON.stringify(value)}`,
-    );
+    throw badWord(`--${name}`, value, "64 hexadecimal digits");
   }
   const bytes = readInput(args.FILE);
   try {

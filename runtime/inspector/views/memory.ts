@@ -1,10 +1,11 @@
 /** Memory of a process: bytes with what lies there by name, and collections of its state as values. */
 
 import { entryCount, type PlacedEntry, statePart } from "../../app/state-places.ts";
-import { StoreError, UsageError } from "../../errors.ts";
+import { unknownName } from "../../arguments.ts";
+import { described, StoreError, UsageError } from "../../errors.ts";
 import type { Block, Chain } from "../../index.ts";
-import { PAGE_BYTES } from "../../limits.ts";
 import { canonical, type Interface, type Region } from "../../typed/interface.ts";
+import { LINE_BYTES, PAGE_BYTES } from "../../units.ts";
 import type { TableReader } from "../layout.ts";
 import type { Names } from "../programs.ts";
 import type { Query } from "../query.ts";
@@ -14,7 +15,6 @@ import { clipped, textOf } from "./text.ts";
 const BYTES = 1024;
 const BYTES_MAX = 16 * PAGE_BYTES;
 const NAMES = 64;
-const LINE_BYTES = 64;
 const REGIONS = 200;
 const ENTRIES = 40;
 const VALUE_MAX = 400;
@@ -207,8 +207,8 @@ export function stateView(source: Source, query: Query): StateView {
   const description = client?.description;
   const region = description?.state.find((each) => each.name === name);
   if (description === undefined || region === undefined) {
-    const known = [...(description?.state ?? []), ...tables].map((each) => each.name).join(", ") || "none";
-    throw new UsageError("BAD_ARGUMENT", `the program has no such collection; there are: ${known}`);
+    const known = [...(description?.state ?? []), ...tables].map((each) => each.name);
+    throw unknownName("collection", described(name), known);
   }
   const read = (address: number, length: number) => chain.read(path, address, length, block);
   const { entries, next } = statePart(description, region, read, from, ENTRIES);

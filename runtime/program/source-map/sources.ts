@@ -5,7 +5,6 @@
 
 import { SourceMap } from "node:module";
 import { badArgument } from "../../arguments.ts";
-import { UsageError } from "../../errors.ts";
 import { type Program, programHash } from "../admit.ts";
 import { savedGlobals } from "../decode/state.ts";
 import { GLOBAL_NAMES, nameOf } from "./names.ts";
@@ -168,6 +167,6 @@ function parse(map: string): SourceMap {
   try {
     return new SourceMap(JSON.parse(map));
   } catch (error) {
-    throw new UsageError("BAD_ARGUMENT", `map is no source map: ${error}`, {}, { cause: error });
+    throw Object.assign(badArgument("map", map, "a source map"), { cause: error });
   }
 }
