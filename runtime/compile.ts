@@ -109,8 +109,12 @@ const FEATURES = ["mutable-globals", "sign-extension", "nontrapping-f2i", "bulk-
  * @throws UsageError E_GUEST_MISSING if there is no such file, E_GUEST_COMPILE with the compiler's
  *   diagnostics (also in facts.diagnostics) if it does not compile, E_COMPILE_OPTION for a wrong option.
  * @example
+ * ```ts
  * const root = await compileGuest("guest/root.ts");
  * const runtime = await Runtime.open({ root });
+ * console.log(runtime.head.height); // 0
+ * await runtime.close();
+ * ```
  */
 export async function compileGuest(entryFile: string, options: CompileOptions = {}): Promise<Uint8Array> {
   return (await built(checkEntry(entryFile, options), options, null)).program;

@@ -219,7 +219,9 @@ export class TestProcess {
    * @throws as `call`
    * @example
    * ```ts
-   * console.log(formatProfile(bank.profile("deposit", 1n)));
+   * const counter = await TestProcess.open(await compileGuest("counter.ts"));
+   * const { gasUsed, samples } = counter.profile("preview", 1n);
+   * console.log(gasUsed > 0, samples.length > 0); // true true
    * ```
    */
   profile(entry: string, argument: bigint | number = 0n, options: ProfileOptions = {}): Profile {

@@ -83,9 +83,9 @@ export class App<Typed extends object = Contracts> {
    * @example
    * ```ts
    * const app = await App.open<Client>({ contract: "bank.ts", store: "state" });
-   * const paid = app.submit(app.client.Bank.pay({ from, to, amount: 40n }), { from });
+   * const minted = app.submit(app.client.Bank.mint({ to: alice, amount: 100n }), { from: alice });
    * await app.produce();
-   * console.log(await paid); // { ok: true, value: 59n, … }, or { ok: false, error: "overdraft", … }
+   * console.log((await minted).ok); // true
    * ```
    */
   static async open<Typed extends object = Contracts>(options: AppOptions): Promise<App<Typed>> {
@@ -369,9 +369,9 @@ export class App<Typed extends object = Contracts> {
    *
    * @example
    * ```ts
-   * for await (const event of app.events()) {
-   *   if (event.kind === "event") console.log(event.name, event.fields); // Paid { from: "0x…", … }
-   * }
+   * const next = app.events().next(); // or: for await (const event of app.events())
+   * await app.produce();
+   * console.log((await next).value?.kind); // event
    * ```
    */
   events(): AsyncGenerator<AppEvent, void, undefined> {

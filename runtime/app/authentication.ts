@@ -59,7 +59,15 @@ function chainBytes(name: string): Buffer {
   return hash("sha256", `stillpoint chain\n${name}`, "buffer");
 }
 
-/** What signatures for the chain of this name are for: `app.chain`, where there is no App at hand. */
+/**
+ * What signatures for the chain of this name are for: `app.chain`, where there is no App at hand.
+ *
+ * @example
+ * ```ts
+ * const app = await App.open({ contract: "bank.ts", authenticate: signed({ chain: "bank of tests" }) });
+ * console.log(chainOf("bank of tests") === app.chain); // true
+ * ```
+ */
 export function chainOf(name: string): Hex {
   return `0x${chainBytes(name).toString("hex")}`;
 }

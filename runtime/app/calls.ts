@@ -32,6 +32,11 @@ export function inputOf(client: Client, call: Call, kind: Kind, from: AddressLik
  * sign one, its `call` is u32 selector · `bytes`.
  *
  * @throws UsageError NO_INTERFACE if the program has no contracts
+ * @example
+ * ```ts
+ * const { Bank } = contractsOf(await compileGuest("bank.ts"));
+ * console.log(Bank.pay({ to: bob, amount: 9n }).kind); // transaction
+ * ```
  */
 export function contractsOf(program: Uint8Array): Contracts {
   return new Client(readInterface(program)).contracts;

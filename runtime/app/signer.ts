@@ -48,7 +48,7 @@ const SECP256K1_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e
  * @example
  * ```ts
  * const alice = new Signer(new Uint8Array(32).fill(1), "ed25519");
- * console.log(alice.address); // 0x0cd60bebe1cba11ef85f72df98d5ad02d694712b
+ * console.log(alice.address); // 0xaabe933be154a4b5094e1c4abf42866505f3c97e
  * ```
  */
 export class Signer {

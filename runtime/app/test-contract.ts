@@ -120,8 +120,8 @@ export class TestContract<Typed extends object = Contracts> {
    * @throws UsageError (E_GUEST_…, NO_INTERFACE, STATE_MOVED, MIGRATION_FAULT)
    * @example
    * ```ts
-   * const renewed = await names.upgrade<Client>("renewed.ts");
-   * console.log(renewed.call(renewed.client.Names.endOf({ name })).ok); // true
+   * const renewed = await bank.upgrade<Client>("bank.ts"); // edited: its state stays where it is
+   * console.log(renewed.call(renewed.client.Bank.balanceOf({ who: alice })).value); // 100n
    * ```
    */
   async upgrade<Next extends object = Contracts>(

@@ -303,7 +303,15 @@ function called(call: string | null, args: object): string {
   return call === null ? "an unknown function" : `${call}(${text(args)})`;
 }
 
-/** A transaction and its outcome, in a line. */
+/**
+ * A transaction and its outcome, in a line.
+ *
+ * @example
+ * ```ts
+ * const { transactions } = await app.trace();
+ * console.log(transactions.map(formatTransaction)[0]); // Bank.pay({ to: '0xb0…', amount: 40n }) from 0x…
+ * ```
+ */
 export function formatTransaction({ call, args, from, outcome }: TracedTransaction): string {
   const gas = `${outcome.gasUsed.toLocaleString("en-US")} gas`;
   return `${called(call, args)} from ${from}: ${ended(outcome)}, ${gas}`;

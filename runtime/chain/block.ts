@@ -49,6 +49,12 @@ export interface Block {
  * with line and column, and the gas used; `program` is the hash of one that it asked for in vain; `index` is
  * the block's among those of a `reorg`; `transaction` is there where the root aborts with a text that begins
  * with "transaction 17", say.
+ *
+ * @example
+ * ```ts
+ * const error = await runtime.produce(Uint8Array.of(1), { gasLimit: 10 }).catch((thrown) => thrown);
+ * console.log(error instanceof BlockFault, error.facts.fault, runtime.head.height); // true out-of-gas 0
+ * ```
  */
 export class BlockFault extends StillpointError {
   /** `program`: the hash of one that it asked for in vain. */

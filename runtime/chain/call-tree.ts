@@ -31,8 +31,9 @@ export interface FormatTraceOptions {
   readonly calls?: boolean;
 }
 
-/** The same, for those who know what items are. */
+/** Options of `formatTree`. */
 export interface TreeOptions extends FormatTraceOptions {
+  /** What is said of an item; null: the same as of any. */
   readonly item?: (event: Item) => ItemText | null;
 }
 
@@ -70,7 +71,16 @@ export function formatTrace(
   return formatTree(events, chosen);
 }
 
-/** As `formatTrace`, for those who know what items are. */
+/**
+ * As `formatTrace`, for those who know what items are.
+ *
+ * @example
+ * ```ts
+ * const { events } = await app.runtime.trace();
+ * const item = ({ item }) => ({ title: `payment ${item}`, isFault: false, lines: [] });
+ * console.log(formatTree(events, { item }).includes("payment 0")); // true
+ * ```
+ */
 export function formatTree(events: readonly TraceEvent[], options: TreeOptions): string {
   return treeOf(events, new Words(options))
     .flatMap((node) => linesOf(node, "", ""))

@@ -273,6 +273,11 @@ export function encodeRulesChange(rules: RulesChange): Uint8Array {
  * The change of rules that these bytes are.
  *
  * @throws UsageError (BAD_ARGUMENT)
+ * @example
+ * ```ts
+ * const bytes = encodeRulesChange({ gasLimit: 500_000_000 });
+ * console.log(decodeRulesChange(bytes).gasLimit); // 500000000
+ * ```
  */
 export function decodeRulesChange(bytes: Uint8Array): RulesChange {
   try {

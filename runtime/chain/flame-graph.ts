@@ -27,6 +27,12 @@ const STYLE = `
 /**
  * The flame graph of a profile, an SVG: a box for each function in each stack, as wide as the gas that is
  * spent in it and in what it calls; callers stand above. Each box has its name and gas as a title.
+ *
+ * @example
+ * ```ts
+ * const svg = flameGraph(bank.profile(Bank.pay({ to: bob, amount: 9n }), { from: alice }), "pay");
+ * console.log(svg.startsWith("<svg")); // true
+ * ```
  */
 export function flameGraph(profile: Profile, name = "gas"): string {
   const root: Box = { name, gas: profile.gasUsed, below: new Map() };

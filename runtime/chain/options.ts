@@ -271,24 +271,8 @@ const CONSENSUS = [
 
 export function checkOptions(options: RuntimeOptions): Settings {
   checkNames(options, KNOWN);
-  const { root = null, programs = [], entry = "main", programCache } = options;
-  const from = options.from === undefined ? null : checkFrom(options.from);
-  if (from !== null && root !== null)
-    throw badOption("root", root, 'left out beside "from", whose state has a root');
-  const isFound = options.store !== undefined || from !== null;
-  if (!(root instanceof Uint8Array) && (root !== null || !isFound))
-    throw badOption("root", root, "a Uint8Array with the root program's Wasm bytes");
-  const described = CONSENSUS.filter((name) => options[name] !== undefined);
-  if (root === null && described.length > 0) {
-    const names = described.join(", ");
-    const text = `without "root" the store says what the chain begins with: leave out ${names} too`;
-    throw new UsageError("BAD_OPTION", text, { option: described[0] as string });
-  }
-  if (!Array.isArray(programs) || !programs.every((bytes) => bytes instanceof Uint8Array)) {
-    throw badOption("programs", programs, "an array of Uint8Arrays with Wasm bytes");
-  }
-  if (typeof entry !== "string" || entry === "")
-    throw badOption("entry", entry, "the name of an exported function");
+  const { root, from, programs, entry } = checkPrograms(options);
+  const { programCache } = options;
   if (programCache !== undefined && typeof programCache !== "string")
     throw badOption("programCache", programCache, "a directory");
   const { runner = "parallel", onBatch, onForget, recover = "log", debug = {} } = options;
@@ -335,6 +319,29 @@ export function checkOptions(options: RuntimeOptions): Settings {
     checkHostBytes(settings, settings);
   }
   return settings;
+}
+
+/** What a chain begins with: programs, or what is found in a store. */
+function checkPrograms(options: RuntimeOptions): Pick<Settings, "root" | "from" | "programs" | "entry"> {
+  const { root = null, programs = [], entry = "main" } = options;
+  const from = options.from === undefined ? null : checkFrom(options.from);
+  if (from !== null && root !== null)
+    throw badOption("root", root, 'left out beside "from", whose state has a root');
+  const isFound = options.store !== undefined || from !== null;
+  if (!(root instanceof Uint8Array) && (root !== null || !isFound))
+    throw badOption("root", root, "a Uint8Array with the root program's Wasm bytes");
+  const described = CONSENSUS.filter((name) => options[name] !== undefined);
+  if (root === null && described.length > 0) {
+    const names = described.join(", ");
+    const text = `without "root" the store says what the chain begins with: leave out ${names} too`;
+    throw new UsageError("BAD_OPTION", text, { option: described[0] as string });
+  }
+  if (!Array.isArray(programs) || !programs.every((bytes) => bytes instanceof Uint8Array)) {
+    throw badOption("programs", programs, "an array of Uint8Arrays with Wasm bytes");
+  }
+  if (typeof entry !== "string" || entry === "")
+    throw badOption("entry", entry, "the name of an exported function");
+  return { root, from, programs, entry };
 }
 
 /** The option "record", checked. */

@@ -52,7 +52,12 @@ export interface ProfileOptions {
 /** How a profile is made, checked. */
 export type Sampling = Required<ProfileOptions>;
 
-/** @throws UsageError BAD_OPTION */
+/**
+ * Options of a profile, checked, with their defaults.
+ *
+ * @throws UsageError BAD_OPTION
+ * @internal
+ */
 export function samplingOf(options: ProfileOptions): Sampling {
   checkNames(options, ["samples", "onSample"]);
   const { onSample = () => {} } = options;
@@ -81,7 +86,17 @@ export function sampleProfile(gasUsed: number, { samples, onSample }: Sampling, 
   return { gasUsed, samples: merged(found) };
 }
 
-/** One profile of several, each below a frame of its name. */
+/**
+ * One profile of several, each below a frame of its name.
+ *
+ * @example
+ * ```ts
+ * const pay = bank.profile(Bank.pay({ to: bob, amount: 9n }), { from: alice });
+ * const mint = bank.profile(Bank.mint({ to: bob, amount: 9n }));
+ * const both = joinProfiles([["pay", pay], ["mint", mint]]);
+ * console.log(both.gasUsed === pay.gasUsed + mint.gasUsed); // true
+ * ```
+ */
 export function joinProfiles(parts: readonly (readonly [name: string, profile: Profile])[]): Profile {
   const samples = parts.flatMap(([name, { samples }]) =>
     samples.map(({ stack, gas }) => ({ stack: [{ name, file: "", line: 0 }, ...stack], gas })),
@@ -105,12 +120,28 @@ function merged(samples: readonly ProfileSample[]): ProfileSample[] {
   return [...byStack.values()];
 }
 
-/** Gas by function, the most expensive first. The gas of all functions themselves is that of the call. */
+/**
+ * Gas by function, the most expensive first. The gas of all functions themselves is that of the call.
+ *
+ * @example
+ * ```ts
+ * const rows = profileFunctions(bank.profile(Bank.pay({ to: bob, amount: 9n }), { from: alice }));
+ * console.log(rows.some(({ name }) => name.endsWith("bank.entry/__transaction"))); // true
+ * ```
+ */
 export function profileFunctions(profile: Profile): ProfileRow[] {
   return rowsOf(profile, ({ name }) => name);
 }
 
-/** Gas by line of the sources, "bank.ts:12", the most expensive first. */
+/**
+ * Gas by line of the sources, "bank.ts:12", the most expensive first.
+ *
+ * @example
+ * ```ts
+ * const rows = profileLines(bank.profile(Bank.pay({ to: bob, amount: 9n }), { from: alice }));
+ * console.log(rows.some(({ name }) => /bank\.ts:\d+$/.test(name))); // true
+ * ```
+ */
 export function profileLines(profile: Profile): ProfileRow[] {
   return rowsOf(profile, ({ name, file, line }) => (line === 0 ? name : `${file}:${line}`));
 }
@@ -143,9 +174,11 @@ export interface FormatProfileOptions {
  *
  * @example
  * ```ts
- * console.log(formatProfile(bank.profile("deposit", 5n)));
- * //    self        total  function
- * //   1,211  71%   1,700  guest/bank/deposit
+ * console.log(formatProfile(bank.profile(Bank.pay({ to: bob, amount: 9n }), { from: alice }), { rows: 1 }));
+ * // …self…total  function
+ * // …%…
+ * // …self…total  line
+ * // …%…
  * ```
  */
 export function formatProfile(profile: Profile, { rows = 20 }: FormatProfileOptions = {}): string {
@@ -167,7 +200,15 @@ export function formatProfile(profile: Profile, { rows = 20 }: FormatProfileOpti
   ].join("\n");
 }
 
-/** A profile as what https://www.speedscope.app opens: JSON of this object, by the schema that it names. */
+/**
+ * A profile as what https://www.speedscope.app opens: JSON of this object, by the schema that it names.
+ *
+ * @example
+ * ```ts
+ * const file = speedscope(bank.profile(Bank.pay({ to: bob, amount: 9n }), { from: alice }));
+ * await writeFile("pay.speedscope.json", JSON.stringify(file));
+ * ```
+ */
 export function speedscope({ samples, gasUsed }: Profile, name = "gas"): object {
   const frames: { name: string; file?: string; line?: number }[] = [];
   const known = new Map<string, number>();

@@ -44,6 +44,13 @@ export interface Rules {
 /**
  * Rules as bytes. Their SHA-256 is the hash of rules that a header names: a client with an id and these bytes
  * knows them.
+ *
+ * @example
+ * ```ts
+ * const hash = programHash(encodeRules(runtime.rules())); // SHA-256
+ * const { rules } = verifyHeader(runtime.head.id, runtime.blockHeader());
+ * console.log(rules === Buffer.from(hash).toString("hex")); // true
+ * ```
  */
 export function encodeRules(rules: Rules): Uint8Array {
   const { programs, gasLimit, heldGasQuota, memoryQuotaPages, processQuota } = rules;

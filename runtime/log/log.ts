@@ -24,6 +24,14 @@ export interface ReadOptions {
 /**
  * The blocks of one chain in order, with all that a replica needs to make them again: `sequence` appends,
  * `follow` reads. An entry that is in it stays: what was appended is decided.
+ *
+ * @example
+ * ```ts
+ * const log = memoryLog();
+ * const sequencer = await sequence(runtime, log, { writer: "a" });
+ * await sequencer.produce(Uint8Array.of(1));
+ * console.log((await log.first())?.entry.kind, (await log.last())?.entry.kind); // term block
+ * ```
  */
 export class BlockLog {
   readonly #storage: LogStorage;

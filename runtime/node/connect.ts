@@ -121,9 +121,14 @@ export class RemoteApp<Typed extends object = Contracts> {
 }
 
 /**
- * Connects to a node.
+ * Connects to a node, as `stillpoint dev` runs one.
  *
  * @throws UsageError RPC_FAILED if nothing answers there, or something other than a node
+ * @example
+ * ```ts
+ * const error = await connect("http://127.0.0.1:1").catch((thrown) => thrown); // nobody is there
+ * console.log(error.code); // RPC_FAILED
+ * ```
  */
 export async function connect<Typed extends object = Contracts>(url: string): Promise<RemoteApp<Typed>> {
   const about = (await request(url, "interface", {})) as {

@@ -96,6 +96,11 @@ interface Variant extends Options {
  * The name of a program: SHA-256 of its Wasm bytes, as PUT's part PROGRAM takes it.
  *
  * @throws UsageError (BAD_ARGUMENT)
+ * @example
+ * ```ts
+ * const name = Buffer.from(programHash(await compileGuest("root.ts"))).toString("hex");
+ * console.log(name === runtime.inspect([])?.program); // true
+ * ```
  */
 export function programHash(bytes: Uint8Array): Uint8Array {
   if (!(bytes instanceof Uint8Array)) throw badArgument("program", bytes, "a Uint8Array");
@@ -114,7 +119,17 @@ export function dataBelowBase({ stateBytes, data }: Pick<Program, "stateBytes" |
   return lowest < stateBytes + MAIL_BYTES ? lowest : null;
 }
 
-/** Checks and instruments a program of any kind. */
+/**
+ * Checks and instruments a program of any kind, as `Runtime.open` does.
+ *
+ * @throws AdmissionError (E_BAD_PROGRAM), with the reason and the offset in bytes; UsageError
+ *   (ENGINE_UNSUPPORTED)
+ * @example
+ * ```ts
+ * const program = admit(await compileGuest("root.ts"));
+ * console.log(program.entries.includes("main"), program.memory.initialPages > 0); // true true
+ * ```
+ */
 export function admit(bytes: Uint8Array, options: Options = {}): Program {
   try {
     return instrument(check(bytes), options);

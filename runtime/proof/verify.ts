@@ -48,7 +48,18 @@ export function verify(root: string | Uint8Array, proof: Uint8Array, options: Ve
   return verifyBy(sha256, root, proof, options);
 }
 
-/** `verify` with another implementation of SHA-256. */
+/**
+ * `verify` with another implementation of SHA-256: a function of bytes that gives 32 bytes.
+ *
+ * @throws as `verify`
+ * @example
+ * ```ts
+ * const { createHash } = await import("node:crypto");
+ * const sha256 = (bytes) => createHash("sha256").update(bytes).digest();
+ * const statement = verifyBy(sha256, runtime.head.root, runtime.prove([], 0, 8));
+ * console.log(statement.bytes.length); // 8
+ * ```
+ */
 export function verifyBy(
   sha256: Sha256,
   root: string | Uint8Array,

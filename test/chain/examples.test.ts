@@ -8,24 +8,13 @@ import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as debug from "../../runtime/debug.ts";
 import * as main from "../../runtime/index.ts";
-import { verify as verifyAnywhere } from "../../runtime/proof/verify.ts";
+import { verify as verifyAnywhere, verifyBy } from "../../runtime/proof/verify.ts";
 import * as store from "../../runtime/store.ts";
 import { guest } from "../fixture.ts";
+import { EMBEDDING } from "./example-files.ts";
 
 const api = { ...main, ...store, ...debug };
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const FILES = [
-  "runtime/chain/chain.ts",
-  "runtime/chain/runtime.ts",
-  "runtime/chain/diff.ts",
-  "runtime/chain/diverge.ts",
-  "runtime/chain/reader.ts",
-  "runtime/chain/record-block.ts",
-  "runtime/chain/maintenance.ts",
-  "runtime/chain/export.ts",
-  "runtime/proof/verify.ts",
-  "runtime/proof/native.ts",
-];
 
 const directory = mkdtempSync(join(tmpdir(), "stillpoint-examples-"));
 after(() => rmSync(directory, { recursive: true }));
@@ -44,7 +33,7 @@ function examplesOf(file: string): string[] {
   return [...blocks, ...inner].map(([, text]) => (text as string).replace(/^ {1,3}\* ?/gm, ""));
 }
 
-for (const file of FILES) {
+for (const file of EMBEDDING) {
   test(`the examples in ${file} run and print what their comments say (…: anything)`, async () => {
     const examples = examplesOf(file);
     assert.ok(examples.length > 0);
@@ -56,7 +45,7 @@ for (const file of FILES) {
       const printed: string[] = [];
       const scope: Record<string, unknown> = {
         ...api,
-        ...(file.endsWith("verify.ts") ? { verify: verifyAnywhere } : {}),
+        ...(file.endsWith("verify.ts") ? { verify: verifyAnywhere, verifyBy } : {}),
         assert,
         runtime,
         compileGuest: async () => root,

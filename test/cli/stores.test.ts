@@ -190,7 +190,7 @@ test("processes, memory, differences and traces of blocks", async () => {
     assert.equal(inspect(path, "trace", "1").stdout, `${formatTrace(events)}\n`);
     assert.equal(inspect(path, "trace", "1", "--calls").stdout, `${formatTrace(events, { calls: true })}\n`);
     assert.equal(inspect(path, "trace", "--faults").stdout, "nothing faulted\n");
-    refuses(inspect(path, "trace", "0"), 2, /no parent to run it from/);
+    refuses(inspect(path, "trace", "0"), 2, /no parent to execute it from/);
     assert.match(inspect(path, "recording").stdout, /nothing was recorded/);
     const recorded = inspect(path, "recording", "1");
     assert.deepEqual([recorded.status, recorded.stderr], [0, ""]);

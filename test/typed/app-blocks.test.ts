@@ -138,7 +138,7 @@ test("encoded transactions are submitted as they are; what is none is refused", 
   assert.equal(app.waiting[0]?.call.name, "mint");
   await app.produce();
   assert.equal(short((await minted) as Outcome), 3n);
-  assert.throws(() => app.submit(new Uint8Array(24)), /transaction must be a call of a transaction of the program, got 24 bytes/);
+  assert.throws(() => app.submit(new Uint8Array(24)), /transaction must be a call .*, got 24 bytes/);
   assert.throws(
     () => app.submit(new Uint8Array(40_000)),
     /length of a transaction must be at most 32768 bytes, got 40000/,

@@ -36,7 +36,7 @@ export function finished(kind: u32): bool {
   return kind === STATE_EXECUTED || kind === STATE_COMMITTED || kind === STATE_REFUSED;
 }
 
-/** Traps unless what must hold does: a defect of the core, after which no window goes on. */
+/** Traps unless what must hold does: a defect of the core, which ends the runtime. */
 export function ensure(holds: bool): void {
   if (!holds) unreachable();
 }

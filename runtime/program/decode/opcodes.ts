@@ -140,7 +140,7 @@ export const NO_IMMEDIATE = 0;
 export const MEMORY_ARGUMENT = 1; //  alignment and offset
 export const LANE = 2; //             a lane number below LANES
 export const MEMORY_LANE = 3; //      both
-export const SPECIAL = 4; //          read by the instruction's own case in validate.ts
+export const SPECIAL = 4; //          read by the instruction's own case in special.ts
 
 export interface Signature {
   readonly operands: readonly number[];
