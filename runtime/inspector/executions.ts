@@ -8,6 +8,7 @@ import type { AppTrace } from "../app/index.ts";
 import { traceTried } from "../app/trace.ts";
 import { recordRemade } from "../chain/record-block.ts";
 import { Remade } from "../chain/remade.ts";
+import { UsageError } from "../errors.ts";
 import type { Block } from "../index.ts";
 import type { BlockRecording } from "../record/shapes.ts";
 import type { Reader } from "../store.ts";
