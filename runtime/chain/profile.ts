@@ -56,7 +56,6 @@ export type Sampling = Required<ProfileOptions>;
  * Options of a profile, checked, with their defaults.
  *
  * @throws UsageError BAD_OPTION
- * @internal
  */
 export function samplingOf(options: ProfileOptions): Sampling {
   checkNames(options, ["samples", "onSample"]);
@@ -68,7 +67,7 @@ export function samplingOf(options: ProfileOptions): Sampling {
 /** What is spent before the program runs, or behind it: on its input, changed pages, and the like. */
 const OUTSIDE: ProfileFrame = { name: "(outside of the program)", file: "", line: 0 };
 
-/** Where a run with so much gas ended; `stack` has the innermost function first. */
+/** Where a run with this much gas ended; `stack` has the innermost function first. */
 export type EndsAt = (gas: number) => readonly Frame[];
 
 /** The profile of what uses `gasUsed`. */
