@@ -54,7 +54,7 @@ export class Accounts {
   /** Addresses of the segments, u32 each. Behind them the number of accounts, u32. */
   private segments: usize = 0;
   /**
-   * What of the region is not yet used: records fill it from its begin, indexes from its end. Both 0: the
+   * What of the region is not yet used: records fill it from its start, indexes from its end. Both 0: the
    * table lies on the heap.
    */
   private free: usize = 0;

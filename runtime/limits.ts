@@ -85,7 +85,7 @@ export const DEFAULT_MEMORY_QUOTA_PAGES = 1 << 19;
 /** Pools of instances that a worker has: for its activations, and for children of the items of batches. */
 const WORKER_POOLS = 2;
 
-/** Instances that each pool keeps, of so many workers, and threads for views with a pool each. */
+/** Instances that each pool keeps, with this number of workers and of threads for views. */
 export function slotsOfPool(workers: number, views: number): number {
   return Math.min(SLOTS_LIMIT, Math.floor(ALL_SLOTS_LIMIT / (WORKER_POOLS * workers + views)));
 }

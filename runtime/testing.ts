@@ -236,7 +236,7 @@ export class TestProcess {
     });
   }
 
-  /** Where a call with so much gas ends; nowhere if it returns. */
+  /** Where a call with this much gas ends; nowhere if it returns. */
   #stackOf(entry: string, argument: bigint | number, gas: number): readonly Frame[] {
     try {
       this.call(entry, argument, gas);

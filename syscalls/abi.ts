@@ -122,7 +122,7 @@ export const PART_GET_OUTCOMES = 16;
 // ---- what MERGE reads and reports, MERGE_SIZE bytes -------------------------------------------------------
 
 export const MERGE_KIND = 0; //            u32  MERGE_BYTES …
-export const MERGE_ADDRESS = 4; //         u32  begin of the range, the same in child and caller
+export const MERGE_ADDRESS = 4; //         u32  start of the range, the same in child and caller
 export const MERGE_LENGTH = 8; //          u32  bytes; a typed merge takes whole, aligned integers
 export const MERGE_CONFLICTS = 12; //      u32  written: number of conflicting bytes, 0 if merged
 export const MERGE_FIRST = 16; //          u32  written on E_CONFLICT: the first of them

@@ -12,7 +12,7 @@ import type { Turn } from "./turn.ts";
 
 /** When a block is made, and the callbacks. */
 export interface BlockOptions {
-  /** A payment waits so long for others. */
+  /** How long a payment waits for others. */
   readonly everyMs: number;
   /** This many make a block at once. */
   readonly count: number;

@@ -1,7 +1,7 @@
 /**
- * A reader: another process on the producer's machine, which reads the same store. It runs nothing and can
- * do not slow it down. It answers reads with proofs, so that these cost the producer no time, and reports
- * what becomes of the head.
+ * A reader: another process on the producer's machine, which reads the same store. It runs nothing and
+ * cannot slow the producer down. It answers reads with proofs, so that these cost the producer no time, and
+ * reports what becomes of the head.
  */
 
 import { Listener, type ListenOptions } from "../../runtime/http/listener.ts";

@@ -55,7 +55,7 @@ export class Network {
     await Promise.all(this.pairs.map((pair) => pair.start(this.#peers)));
   }
 
-  /** Sends so many payments a second to those that run, until `endLoad`. */
+  /** Sends this number of payments a second to those that run, until `endLoad`. */
   load(perSecond: number): void {
     if (perSecond === 0) return;
     this.#isLoaded = true;

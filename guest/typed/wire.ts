@@ -135,7 +135,7 @@ export class Wire {
     if (count > maximum) fail("full", 0, FAILURE_FULL);
   }
 
-  /** Elements of an array that must have so many. */
+  /** Fails unless an array has as many elements as its type says. */
   static checkLength(length: u32, expected: u32): void {
     if (length != expected) fail("full", 0, FAILURE_FULL);
   }

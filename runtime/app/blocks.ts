@@ -26,7 +26,7 @@ export type Result = (Ending & { readonly selector: number; readonly gasWanted: 
 /** What the first block makes. */
 export interface Genesis {
   readonly program: Uint8Array;
-  /** Pages of 4 KiB that its process is to have besides what it needs, if there are so many. */
+  /** Pages of 4 KiB that its process gets in addition to what it needs, as far as there are any. */
   readonly room: number;
   /** Null: callers are trusted. */
   readonly authenticator: Uint8Array | null;

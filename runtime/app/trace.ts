@@ -38,7 +38,7 @@ export interface TracedTransaction {
   readonly from: string;
   /** As `submit` gives it, with the author's line of traps too. */
   readonly outcome: Outcome;
-  /** What it changed in vain, outside of the state. */
+  /** What it changed outside of the state, which is not kept. */
   readonly lost: readonly Lost[];
   /** What its calls of `debug` print, as "bank.ts:12: text". */
   readonly printed: readonly string[];

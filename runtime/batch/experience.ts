@@ -26,19 +26,19 @@ import { Spending, type Work } from "./lease.ts";
 const ITEM_WORK = 10_000;
 /** A batch that takes less is over before other threads are awake. */
 const BATCH_NS_LEAST = 500_000;
-/** The loop runs items for about so long before it is thought over; of an entry that is new, so many. */
+/** Time for which the loop runs items before it decides again; number of items of a new entry. */
 const CHUNK_NS = 500_000;
 const CHUNK_ITEMS = 8;
 /** The first items that the loop runs load pages: what they cost says nothing. */
 export const COLD_ITEMS = 2;
-/** A sample that should take so long counts as much as what was known before. */
+/** Expected time of a sample that counts as much as what was known before. */
 const MEMORY_NS = 10e6;
-/** A sample of the loop counts for at most so many times the estimate: a thread may have been held up. */
+/** A sample of the loop counts as at most this multiple of the estimate: a thread may be held up. */
 const SAMPLE_TIMES = 2;
 /** Guesses before a run in parallel: what it costs to begin, and each item beside its share of the loop. */
 const RUN_NS_GUESS = 300_000;
 const ITEM_NS_GUESS = 3_000;
-/** What a trial may lose, or has lost, passes so many times in time before the next: 5 % are lost at most. */
+/** Time between trials, as a multiple of what one may lose or has lost: at most 5 % are lost. */
 const PATIENCE_LEAST = 20;
 const PATIENCE_MOST = 80;
 /**
@@ -102,7 +102,7 @@ export class Experience {
     return Math.min(rest, this.#chunk());
   }
 
-  /** This work took so long in the loop. */
+  /** Notes how long this work took in the loop. */
   looped(work: Work, ns: number): void {
     if (work.items === 0) return;
     const done = amount(work);

@@ -153,7 +153,7 @@ export const ITEM_SIZE = 64;
 
 export const ITEM_STATE = 0; //            u32  incarnation << STATE_KIND_BITS | STATE_…
 export const ITEM_OUTCOME = 4; //          u32  the argument of finish()
-export const ITEM_LOG = 8; //              u32  begin of the log of the last finished incarnation, 0: none
+export const ITEM_LOG = 8; //              u32  start of the log of the last finished incarnation, 0: none
 export const ITEM_LOG_END = 12; //         u32
 export const ITEM_LIMIT = 16; //           u64  gas limit; written by the caller before reset
 export const ITEM_GAS = 24; //             u64  gas used, the argument of finish()
@@ -186,7 +186,7 @@ export const WORKERS = 45056;
 export const WORKER_SIZE = 256;
 
 export const WORKER_GENERATION = 0; //     u32  the window its arena belongs to
-export const WORKER_LOG_TOP = 4; //        u32  logs grow up from the arena's begin
+export const WORKER_LOG_TOP = 4; //        u32  logs grow up from the arena's start
 export const WORKER_FLOOR = 8; //          u32  versions and nodes grow down from its end
 export const WORKER_EXECUTIONS = 16; //    u32  counters, which only grow; the caller takes differences
 export const WORKER_VALIDATIONS = 20; //   u32

@@ -13,14 +13,14 @@ import { GAS_LIMIT } from "../limits.ts";
 
 /** Valid incarnations of an item that may expire; after them it waits for its turn. */
 export const LEASES = 2;
-/** Of nothing less is it worth while to run again: some microseconds. */
+/** The smallest lease, some microseconds: below it, running an item again does not pay. */
 export const LEASE_MINIMUM = 100_000;
-/** As long as too few items are known: a fraction of a millisecond. */
+/** The lease while too few items are known: a fraction of a millisecond. */
 export const LEASE_UNKNOWN = 1_000_000;
 /** The first lease, to what an item costs on average; and each next one to the one before. */
 export const LEASE_ITEMS = 8;
 export const LEASE_GROWTH = 8;
-/** An average over fewer items counts as one over so many: a single dear item is no rule. */
+/** An average over fewer items counts as one over this number: a single expensive item is no rule. */
 const ITEMS_LEAST = 64;
 /** Items of which an average knows; older ones count half, again and again. */
 const ITEMS_MOST = 1024;

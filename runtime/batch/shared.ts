@@ -82,7 +82,7 @@ const TIMES_BYTES = PHASES.length * 8;
 const CONTROL_BYTES = TIMES_AT + WORKERS_LIMIT * TIMES_BYTES;
 
 const OPEN = 1;
-/** Looks so often before it sleeps. */
+/** How often it looks before it sleeps. */
 const SPINS = 2000;
 /** A sleeper looks again after this time at the latest: nobody has to be woken for progress. */
 const NAP_MS = 2;
@@ -221,7 +221,7 @@ export class BatchControl {
       if (Atomics.load(words, BATCH) !== batch) return 0;
       if ((window & OPEN) !== 0 && window !== last) {
         Atomics.store(words, inside, 1);
-        // Who closes says so first and looks who is in then; who goes in does so first and looks then.
+        // Closing sets the word and then looks who is in; entering goes in and then looks at the word.
         if (Atomics.load(words, WINDOW) === window && Atomics.load(words, BATCH) === batch) return window;
         this.exit(seat);
       } else if (spins > SPINS) {

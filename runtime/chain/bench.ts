@@ -52,7 +52,7 @@ export interface Held {
   process: Process;
 }
 
-/** A collection is due when the heap has grown by so much, or by all that the last one left. */
+/** Growth of the heap after which a collection is due; what the last one left, if that is more. */
 const COLLECT_BYTES = 16 << 20;
 
 /** What `Bench.open` takes, checked. */

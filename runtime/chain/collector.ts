@@ -47,7 +47,7 @@ const COLLECT_BYTES_MOST = 256 << 20;
 const COLLECT_SHARE = 0.75;
 /** From then on, whenever this share of the limit was allocated: sooner it would find little to free. */
 const COLLECT_SLACK = 1 / 64;
-/** Collections for views that are in vain take at most one part in so many of the time. */
+/** Collections that free nothing for a view take at most this fraction of the time, as 1/n. */
 const PAUSE_FOR_VIEWS = 10;
 
 export class Collector {

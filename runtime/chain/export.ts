@@ -17,7 +17,7 @@ export interface ExportOptions {
   readonly base?: number | Block;
   /** Begin with this chunk: what an import that was interrupted asks for. Default 0. */
   readonly from?: number;
-  /** At most so many chunks. Default: all. */
+  /** Maximum number of chunks. Default: all. */
   readonly count?: number;
   /**
    * About how many bytes a chunk has. All who ask for chunks of one export by their numbers, and an import

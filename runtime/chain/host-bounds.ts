@@ -102,7 +102,7 @@ function machineMemory(): number {
   return Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
 }
 
-/** What the pools of threads may keep under these rules, on a machine with so much memory. */
+/** What the pools of threads may keep under these rules, on a machine with this much memory. */
 export function slotLimits(
   rules: HeapRules,
   host: MemoryHost,

@@ -10,7 +10,7 @@ import { isBlock } from "./stored.ts";
 
 export type { Damage, LoggedBlock, Verification, VerifiedBlock } from "../store/verify.ts";
 
-/** So often a log is looked at that others write to. */
+/** Attempts at reading a log that another process writes to. */
 const ATTEMPTS_LIMIT = 20;
 
 /**

@@ -42,7 +42,7 @@ interface Prepared {
   readonly gasLimit: number;
 }
 
-/** Lets go of blocks, at most so many, because the heap is full; how many it were. */
+/** Forgets at most this number of blocks because the heap is full; returns how many. */
 type Forget = (count: number) => Promise<number>;
 
 export class Maker {

@@ -4,7 +4,7 @@
  * where a checkpoint takes three times as long, they wait until it has ended.
  */
 
-/** A block is held back by so many times what the blocks before it took, at most. */
+/** Maximum time for which a block is held back, as a multiple of what the blocks before it took. */
 const TIMES_MAX = 1.5;
 
 /** How things stand when a block comes, in milliseconds. */

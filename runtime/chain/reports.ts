@@ -47,7 +47,7 @@ export class Reports {
     this.watch(0);
   }
 
-  /** So many more streams of events are open. */
+  /** Changes the number of streams of events that are open. */
   watch(more: number): void {
     this.#watching += more;
     Atomics.store(this.#wanted, 0, this.#always || this.#watching > 0 ? 1 : 0);

@@ -26,7 +26,7 @@ export type CommandName = keyof typeof TABLE;
 export type Spec<Name extends CommandName> = (typeof TABLE)[Name];
 
 export const GROUPS: Readonly<Record<string, string>> = {
-  inspect: "Reads a store, also while a runtime writes to it: what its last checkpoint has",
+  inspect: "Reads a store, as of its last checkpoint, also while a runtime writes to it",
   store: "Changes a store that no runtime has open, or makes a copy",
   proof: "Checks proofs",
 };

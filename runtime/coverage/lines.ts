@@ -7,8 +7,8 @@
  * largest count that it has there, and how often a function was called the sum of the first counts.
  *
  * A statement without code of its own ran as often as the one that follows it in the same block, and not at
- * all if that before it has not; a function without any code did not run if nothing calls it. What even so
- * is not known is left out.
+ * all if that before it has not; a function without any code did not run if nothing calls it. What is
+ * still unknown then is left out.
  */
 
 import type { SourceBranch, SourceFunction, SourceRange, SourceStatement } from "./outline.ts";

@@ -161,7 +161,7 @@ function reserve(bytes: number): SharedArrayBuffer {
   }
 }
 
-/** Space that one thread fills from its begin. */
+/** Space that one thread fills from its start. */
 interface Region {
   next: Ref;
   left: number;

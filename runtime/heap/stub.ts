@@ -63,9 +63,9 @@ export const LOADER_NONE = 0;
 export const LOADER_READY = 1;
 export const LOADER_BUSY = 2;
 
-/** After so long a thread asks again: its request was lost with the list of a collection. */
+/** Time after which a thread asks again: its request may have been lost with the list of a collection. */
 const ASK_AGAIN_MS = 50;
-/** So long the main thread waits, which nobody can wake from elsewhere. */
+/** How long the main thread waits at a time: no other thread can wake it. */
 const PATIENCE_MS = 30_000;
 
 /** Whether a collection waits for those who read the heap. */

@@ -57,7 +57,7 @@ export interface ListenOptions extends CheckOptions {
   readonly onError?: (error: unknown) => void;
   /** Time for the headers of a request; all of it may take three times as long. Default 5,000. */
   readonly headersMs?: number;
-  /** After so long without a byte a connection is closed. Default 60,000. */
+  /** Time without a byte after which a connection is closed. Default 60,000. */
   readonly silenceMs?: number;
 }
 

@@ -18,11 +18,11 @@ import { hashObject } from "./hash.ts";
 const PUT = CAPTURES_OWNER + 1;
 const TAKEN = CAPTURES_OWNER + 2;
 const RING = CAPTURES_OWNER + 3;
-/** After so many pages help is worth waking a thread. */
+/** Pages from which on it is worth waking a thread for help. */
 const PAGES_ALONE = 128;
-/** Who helps looks so often for the next page: capturing one takes 1 or 2 µs. */
+/** How often a helper looks for the next page: capturing one takes 1 or 2 µs. */
 const SPINS = 500;
-/** And then so often again, before it does something else. */
+/** How often it yields and looks again before it does something else. */
 const NAPS = 20;
 const NAP_MS = 0.1;
 

@@ -27,7 +27,7 @@ export interface Rules {
   readonly gasLimit: number;
   /** Memory of all processes together, in pages of 4 KiB. */
   readonly memoryQuotaPages: number;
-  /** Gas that processes may still have which are left running when a block ends. */
+  /** Gas that processes left running at the end of a block may still hold. */
   readonly heldGasQuota: number;
   /** Number of processes below the root. */
   readonly processQuota: number;

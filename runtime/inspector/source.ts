@@ -30,7 +30,7 @@ export interface SourceOptions {
   readonly others?: Readonly<Record<string, Chain>>;
 }
 
-/** An index is made again when the head has moved, and after so long in any case: pins move without it. */
+/** Age at which an index is made again though the head has not moved: pins change without it. */
 const INDEX_MS = 2000;
 /** And no more often than this, however fast blocks come. */
 const INDEX_PAUSE_MS = 250;

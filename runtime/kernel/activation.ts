@@ -293,7 +293,7 @@ export class Activation {
     return abi.E_QUOTA;
   }
 
-  /** Its memory does not grow by so many pages of 64 KiB: what memory.grow answers. */
+  /** Refuses to grow its memory by this number of pages of 64 KiB; returns what memory.grow answers. */
   refuseGrowth(pages: number): number {
     if (isObserved()) this.#growthRefused = this.#whyNoGrowth(pages);
     return -1;

@@ -57,13 +57,13 @@ export let COST_OUTCOME = 16;
 export let COST_HEAP_UNIT = 128;
 /** The same, per object: it is hashed one day. */
 export let COST_HEAP_OBJECT = 640;
-/** So many bytes of the heap are made for a gas at most, whatever is paid for them by. */
+/** Maximum number of bytes of the heap that one gas makes, whatever operation pays for them. */
 export const HEAP_BYTES_PER_GAS = 0.5;
 /** COPY and ZERO, per range. */
 export let COST_RANGE = 100;
 /** COPY and ZERO, per page of the target that a range touches. */
 export let COST_RANGE_PAGE = 768;
-/** COPY and ZERO: one gas for so many bytes. */
+/** COPY and ZERO: bytes for one gas. */
 export let BYTES_PER_GAS = 8;
 /** MERGE, per page that its range touches: it may have to be compared to be found unchanged. */
 export let COST_MERGE_RANGE_PAGE = 576;
@@ -100,7 +100,7 @@ export let COST_GROW = 4_096;
  * any more, and another memory must be made.
  */
 export let COST_GROW_FIRST = 600_000;
-/** The same, per page of 64 KiB that the memory has: V8 collects its garbage after so many bytes. */
+/** The same, per page of 64 KiB that the memory has: V8 collects its garbage by bytes. */
 export let COST_GROW_FIRST_PAGE = 512;
 
 // ---- tables -----------------------------------------------------------------------------------------------

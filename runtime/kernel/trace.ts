@@ -112,7 +112,7 @@ export type TraceEvent<F = Frame, L = Lost, C = ChangedLine> =
       readonly changed: readonly C[] | null;
       readonly stack: readonly F[];
     }
-  /** A call on a child, and what it returned; so much gas is left to the caller. */
+  /** A call on a child, what it returned, and the gas that is left to the caller. */
   | ({
       readonly what: "put" | "get";
       readonly path: readonly number[];
@@ -186,7 +186,7 @@ export type RawEvent = TraceEvent<RawFrame, RawLost, RawLine>;
 const ITEM_LINES_LIMIT = 1024;
 const LINES_LIMIT = 65_536;
 
-/** Collects the events of a block, each of which some gas has paid; of stacks so many frames in all. */
+/** Collects the events of a block, each of which gas has paid for, and a limited number of frames. */
 export class BlockTracer implements Tracer {
   readonly events: RawEvent[] = [];
   #framesLeft = TRACE_FRAMES_LIMIT;

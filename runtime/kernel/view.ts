@@ -196,7 +196,7 @@ export class LastFault implements Tracer {
     return this.#frames;
   }
 
-  /** Why it faulted with `fault` after so much gas. */
+  /** Why it faulted with `fault` after this much gas. */
   reason(fault: number, gasUsed: number): Reason {
     return reasonOf(fault, gasUsed, this.#reason);
   }

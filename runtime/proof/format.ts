@@ -18,7 +18,7 @@
  * Gas of a runnable process is void if on the way to it the parentGasEpoch of a process is not the gasEpoch
  * of the one above: the statement then has a process with gas 0.
  *
- * The check reads the proof once from begin to end, hashing on the way back up; it takes time and space in
+ * The check reads the proof once from start to end, hashing on the way back up; it takes time and space in
  * proportion to the proof, whatever the proof says, and bytes are laid out only once the root is right.
  */
 
@@ -90,7 +90,7 @@ export interface NoMemoryStatement {
 export interface NoProcessStatement {
   readonly absent: "process";
   readonly path: readonly number[];
-  /** The shortest begin of the path that names no process. */
+  /** The shortest prefix of the path that names no process. */
   readonly missing: readonly number[];
 }
 
@@ -118,7 +118,7 @@ class Check {
   #path: number[] = [];
   #address = 0;
   #length = 0;
-  /** Length of the shortest begin of the path that names no process; 0 if all do. */
+  /** Length of the shortest prefix of the path that names no process; 0 if all do. */
   #missing = 0;
   /** Gas of the process at the path, and of all below it, was voided above it. */
   #void = false;

@@ -1,7 +1,7 @@
 /**
  * Keeps recordings of blocks: in the files of a directory, or in memory where there is none. No block waits
  * for it: records are written one after the other beside the blocks, those that come while too many wait are
- * left out, and what cannot be written ends the recording with a word to whoever watches.
+ * left out, and what cannot be written ends the recording, which is reported.
  */
 
 import type { StillpointError } from "../errors.ts";

@@ -30,7 +30,7 @@ const HEAD_BYTES = 96;
 const CRC_FROM = 12;
 const SUFFIX = ".recording";
 const DIGITS = 12;
-/** So many segments share the limit. */
+/** Number of segments that share the limit. */
 const SEGMENTS = 8;
 const LENGTHS_BYTES = 8;
 /** A payload that is longer is not ours. */
@@ -122,7 +122,7 @@ export class SegmentWriter {
     this.#bytes = 0;
   }
 
-  /** Removes the oldest segments, so that so many bytes more are within the limit. */
+  /** Removes the oldest segments until `bytes` more are within the limit. */
   #makeRoom(bytes: number): void {
     const sizes = segmentsIn(this.#directory).map((name) => {
       const path = join(this.#directory, name);

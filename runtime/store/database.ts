@@ -40,7 +40,7 @@ const { open } = createRequire(import.meta.url)("lmdb") as typeof import("lmdb")
 const MAP_BYTES = 2 ** 38;
 /** Maximum number of readers of a file at once, of all processes together; each takes 64 bytes beside it. */
 const READERS_LIMIT = 4096;
-/** Of a larger object, so much goes into its body in any case. */
+/** Bytes of a larger object that go into its body in any case. */
 const BODY_BYTES = 4072;
 /** Remains that do not deserve a page of their own. */
 const REMAINS_BYTES = 256;

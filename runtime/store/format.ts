@@ -139,7 +139,7 @@ function storedRaw(raw: Buffer, isPage: boolean): Stored {
   return { tag: isPage || raw.length === PAGE_BYTES ? TAG_PAGE : TAG_BLOB, bytes: raw };
 }
 
-/** So many bytes from the word `from` on as runs; null: that is not worth it. */
+/** `length` bytes from the word `from` on as runs; null: runs would not save enough. */
 function encodeWords(words: Uint32Array, from: number, length: number, isPage: boolean): Stored | null {
   // A blob of this length may have the bytes, and so the name, of a page: it is stored as that.
   if (isPage || length === PAGE_BYTES) {

@@ -422,7 +422,7 @@ function hash(bytes: Buffer): Buffer {
   return createHash("sha256").update(bytes).digest().subarray(0, CHECK_BYTES);
 }
 
-/** So many bytes, and as many as fill the last sector. */
+/** The number of bytes, rounded up to whole sectors. */
 function sectors(bytes: number): number {
   return Math.ceil(bytes / SECTOR_BYTES) * SECTOR_BYTES;
 }

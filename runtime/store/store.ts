@@ -17,7 +17,7 @@ import type { StoreChange, SweepStep, Written } from "./writer.ts";
 
 /** Owner of the heap's lock, beside the worker threads and the main thread. */
 const OWNER = 0x7ffffffe;
-/** Bits for stored marks: so many stores a heap can have at once. */
+/** Maximum number of stores of a heap: each has a bit for stored marks. */
 const STORES_LIMIT = 31;
 
 // Below node_modules Node strips no types: the packed package is JavaScript.

@@ -38,7 +38,7 @@ const NONE = 0xffffffffffffffffn;
 /** Files with more pages are looked through when they are verified, not whenever they are opened. */
 const PAGES_AT_OPENING = 1 << 12;
 
-/** So often a file is looked at that others write to. */
+/** Attempts at reading a file that another process writes to. */
 const ATTEMPTS_LIMIT = 20;
 
 /** A value of a page, wherever it lies. */

@@ -22,7 +22,7 @@ import { DirectLoader } from "./load.ts";
 import { type Answer, buffers, type Call, type StorePlace, type ThreadData } from "./message.ts";
 import { type Step, Writer } from "./writer.ts";
 
-/** Looks for requests so often before it sleeps: who got one object often needs the next at once. */
+/** Looks for requests before it sleeps: a thread that got one object often needs the next at once. */
 const SPINS = 2000;
 
 const port = parentPort as NonNullable<typeof parentPort>;

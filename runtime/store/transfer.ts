@@ -32,7 +32,7 @@ const MAGIC = 0x4b435053;
 const HEAD = 0xffffffff;
 export const CHUNK_HEAD_BYTES = 12;
 const OBJECT_BYTES = 5;
-/** A chunk is full with so many bytes, unless another number is asked for. */
+/** Size of a chunk in bytes, unless another one is asked for. */
 export const CHUNK_BYTES = 1 << 18;
 
 /** An edge, and what stands in its place in the base. */
@@ -180,7 +180,7 @@ export class Import {
       said = unpackProgress(progress);
       found = new Import(database, first);
     } catch {
-      // It can be made again from the begin.
+      // It can be made again from the start.
       return null;
     }
     const { next, objects } = said;

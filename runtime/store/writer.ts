@@ -113,7 +113,7 @@ export interface StoreChange {
 export interface Written {
   readonly objects: number;
   readonly bytes: number;
-  /** So much was written since the last sweep that another one is worth it. */
+  /** Whether enough was written since the last sweep to make another one worth it. */
   readonly sweepDue: boolean;
   /** More objects are to be written first: nothing else was done, and the call is to be made again. */
   readonly more: boolean;
@@ -125,7 +125,7 @@ export interface Written {
  */
 export type SweepStep = Written | "going" | "ended";
 
-/** A sweep is worth it when so much was written since the last one, or as much as there is. */
+/** A sweep is due when this was written since the last one, and as much as there was before. */
 const SWEEP_BYTES = 64 << 20;
 /** Objects written in one transaction at most; fewer if a collection waits for it. */
 const SLICE_OBJECTS = 4096;

@@ -306,7 +306,7 @@ export class Board {
     for (let entry = 0; entry < count; entry++) {
       const at = entryAt(entry);
       if (words[at + STATE] !== POSTED || words[at + POSTER] !== KEPT || !this.claim(entry)) continue;
-      // Who pauses says so first and looks for claims then; who claims does so first and looks then.
+      // Pausing sets the flag and then looks for claims; claiming claims and then looks at the flag.
       if (Atomics.load(words, PAUSED) === 0 && words[at + POSTER] === KEPT) return entry;
       this.#unclaim(entry);
       return NO_ENTRY;

@@ -55,7 +55,7 @@ export interface PoolOptions {
   readonly workers: number;
   /** Threads besides, which serve views and nothing else. */
   readonly views: number;
-  /** So many threads start at once, the others when a job wants help or has been done. */
+  /** Number of threads that start at once; the others start when a job wants help or has been done. */
   readonly atOnce: number;
   /** Where the threads write down when they did what (timeline.ts). */
   readonly timeline: SharedArrayBuffer | null;
@@ -95,7 +95,7 @@ export class Pool {
   /** Of those that are to end because nobody wants what they do. */
   readonly #unwanted = new Set<number>();
   #lastId = 0;
-  /** So many threads were started, those that replace others apart. */
+  /** Number of threads that were started, without those that replace others. */
   #count = 0;
   #viewsStarted = false;
   #deaths = 0;

@@ -82,7 +82,7 @@ export interface WorkerTask {
 /** Another thread failed to run a child; the message is its description of why. */
 class FailedElsewhere extends Error {}
 
-/** Looks at the board so often before it sleeps: a child's result is often a few microseconds away. */
+/** Looks at the board before it sleeps: a child's result is often a few microseconds away. */
 const SPINS = 200;
 
 class Worker implements Jobs {

@@ -133,7 +133,7 @@ test("a killed thread leaves a timeline that can be read", async (t) => {
   });
 });
 
-test("a full timeline keeps its begin and counts the rest; without the option there is none", async (t) => {
+test("a full timeline keeps its start and counts the rest; without the option there is none", async (t) => {
   const seed = baseSeed(t) + 6000;
   await withRuntime([], { ...QUOTA, workers: 2, debug: { timelineRecords: 20 } }, async (runtime) => {
     await blocks(runtime, seed);

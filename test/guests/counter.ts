@@ -1,5 +1,5 @@
 /**
- * An item that accumulates as its input says: the request stands at the begin of the input, operands in it.
+ * An item that accumulates as its input says: the request stands at the start of the input, operands in it.
  * Returns what the call gave; the output is the integer's 32 bytes afterwards.
  */
 

@@ -164,7 +164,7 @@ test("a spliced proof shows nothing untrue", async (t) => {
   });
 });
 
-test("the fuzzer finds a hash that leaves out the begin of what it hashes", async (t) => {
+test("the fuzzer finds a hash that leaves out the start of what it hashes", async (t) => {
   const seed = baseSeed(t);
   // Of a record: prefix, program and size of the memory; of a node: prefix, bitmap and the first hash.
   const weak: Sha256 = (bytes) => sha256(bytes.length === 4096 ? bytes : bytes.subarray(40));

@@ -13,7 +13,7 @@ function flipped(chunk: Uint8Array, at: number): Uint8Array {
 }
 
 export const WRONG_CHUNKS: readonly WrongChunk[] = [
-  ["flipped at its begin", (chunks, i) => flipped(chunks[i] as Uint8Array, 2)],
+  ["flipped at its start", (chunks, i) => flipped(chunks[i] as Uint8Array, 2)],
   ["flipped in its middle", (chunks, i) => flipped(chunks[i] as Uint8Array, (chunks[i]?.length ?? 0) >> 1)],
   ["flipped at its end", (chunks, i) => flipped(chunks[i] as Uint8Array, (chunks[i]?.length ?? 0) - 1)],
   ["cut off", (chunks, i) => (chunks[i] as Uint8Array).slice(0, -1)],

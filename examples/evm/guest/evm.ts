@@ -260,7 +260,7 @@ function readSlots(count: u32, accounts: u32): void {
   }
 }
 
-/** What the jump tables of so many codes take, in a message of that length, at most. */
+/** Maximum size of the jump tables of this number of codes, in a message of that length. */
 function jumpRoom(bytes: u32, codes: u32): u32 {
   return (bytes >> 3) + 8 * codes;
 }

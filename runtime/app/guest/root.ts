@@ -117,7 +117,7 @@ function makeApp(): u32 {
   return runBatch(count, "__setup");
 }
 
-/** `room`: pages besides that it is to have, if there are so many; what an upgrade may need. */
+/** `room`: pages that it gets in addition, as far as there are any: an upgrade may need them. */
 function make(child: Child, program: usize, pages: u32, room: u32): void {
   let kept = max(KEPT_PAGES, room);
   let code = child.create(program, memoryQuota(pages) + kept).put();

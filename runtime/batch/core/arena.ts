@@ -1,5 +1,5 @@
 /**
- * The arena of this worker: logs grow up from its begin, versions and what else is needed grow down from
+ * The arena of this worker: logs grow up from its start, versions and what else is needed grow down from
  * its end. What an incarnation left stays for the window, so no address is used twice.
  */
 

@@ -10,7 +10,7 @@ import type { Spec } from "../table.ts";
 import { EXIT_OK, Progress, print, toJson, writeOutput } from "../terminal.ts";
 import { beginWith, made } from "./trace.ts";
 
-/** After so many runs progress is shown again. */
+/** Runs after which progress is shown again. */
 const SAMPLES_SHOWN = 20;
 
 export const profile: Handler<Spec<"inspect profile">> = async ({ args, options, json }) => {

@@ -93,7 +93,7 @@ that state is used, of at most 4 GiB.`,
     example: "inspect state trace 8 --app contracts/bank.ts",
   },
   "inspect recording": {
-    summary: "lists how blocks ran that were recorded, or shows it of one",
+    summary: "lists the recordings of how blocks ran, or shows one of them",
     arguments: {
       DIR,
       BLOCK: { about: "by height or id; default: all that were recorded are listed", optional: true },
@@ -101,7 +101,7 @@ that state is used, of at most 4 GiB.`,
     options: {
       failed: { about: "the latest attempt at that height that failed" },
       again: { about: "runs the block once more for it, whether it was recorded or not" },
-      workers: { about: "with how many threads it runs again", value: "N", range: [1, 64] },
+      workers: { about: "worker threads of that run", value: "N", range: [1, 64] },
     },
     about: `A runtime records with the option "record", stillpoint dev with --record. A block that was not
 recorded is run once more, from its parent, which the store must hold; while another process has it open for
@@ -117,13 +117,13 @@ writing, from a copy. --json prints what stillpoint/debug names BlockRecording.`
       speedscope: { about: "writes a file for speedscope.app", value: "FILE", completes: "file" },
       samples: { about: "how many runs it is made of; default 1000", value: "N", range: [1, 1_000_000] },
     },
-    about: `Its transactions run again, many times, with less gas than they need: where they end is where the
-gas goes. The store must hold the parent of the block too; a copy of that state is used while another
-process has it open for writing.`,
+    about: `Runs its transactions again, many times, each with less gas than it needs: where a run stops is
+where its gas goes. The store must hold the parent of the block too; a copy of that state is used while
+another process has it open for writing.`,
     example: "inspect state profile 8 --app contracts/bank.ts --svg gas.svg",
   },
   "inspect proof": {
-    summary: "proves what bytes a process has, to anybody who knows the block's id",
+    summary: "writes a proof of bytes in a process, for anybody who knows the block's id",
     arguments: {
       DIR,
       PATH,

@@ -36,7 +36,7 @@ export const STORE = {
     arguments: { DIR },
     about:
       "For a log that is damaged, or that this version cannot run again (STORE_DIVERGED): the store " +
-      "continues from its last checkpoint. The blocks that are lost by that are listed.",
+      "continues from its last checkpoint. The blocks that this loses are listed.",
     example: "store state recover",
   },
   "store salvage": {
@@ -54,7 +54,7 @@ export const STORE = {
       },
     },
     about: "Run it again to continue an import that was interrupted, also from another file.",
-    no: "if the file does not have the block with this id, whole",
+    no: "if the file does not hold the whole block with this id",
     example: "store copy import block.export --id 3f…",
   },
   "store backup": {

@@ -64,7 +64,7 @@ function Where({ view, link, again }: { view: BatchView; link: Link; again: bool
         ? " Of items that ran in the loop it says no more than when: executed again, all run in parallel."
         : ""}
       {batches.length === 0 ? " The block has no batch." : ""}
-      {spansLost > 0 ? ` ${count(spansLost, "span")} of its begin are missing.` : ""}
+      {spansLost > 0 ? ` ${count(spansLost, "span")} of its start are missing.` : ""}
     </p>
   );
 }

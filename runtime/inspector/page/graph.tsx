@@ -114,7 +114,7 @@ function nodeClass(isCritical: boolean, isChosen: boolean): string {
   return `node ${isCritical ? "critical" : ""} ${isChosen ? "chosen" : ""}`;
 }
 
-/** How many items have so many before them. */
+/** Number of items by the number of items before them. */
 function Depths({ depths }: { depths: readonly number[] }) {
   const most = Math.max(1, ...depths);
   if (depths.length < 3) return null;

@@ -78,7 +78,7 @@ export interface Version {
 
 /** How often a store is looked at while a page waits for its next block. */
 const LOOK_MS = 100;
-/** Proxies and browsers keep a request open for so long. */
+/** How long proxies and browsers keep a request open. */
 const WAIT_MS = 25_000;
 
 /** Resolves when the chain is another than that of `version`, after 25 s, or when whoever asked has gone. */

@@ -27,7 +27,7 @@ export class Meter {
     this.#words = auxWords;
   }
 
-  /** There is so much gas now, of which `lease` may be spent. */
+  /** Sets the gas that there is, of which `lease` may be spent. */
   set(gas: number, lease = Number.POSITIVE_INFINITY): void {
     this.#excess = gas - lease;
     const word = Math.min(gas, lease);

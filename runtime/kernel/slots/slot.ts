@@ -75,7 +75,7 @@ interface SlotExports {
  */
 const STRADDLE_BYTES = 128;
 
-/** From so many on, capturing pages takes so long that another thread can be of help. */
+/** Pages from which on capturing them takes long enough for another thread to help. */
 const PAGES_MANY = 512;
 
 /** What a slot can be entered with. */

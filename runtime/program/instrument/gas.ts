@@ -36,11 +36,11 @@ import { type Pieces, piecesOf } from "./pieces.ts";
 
 /** What entering a function costs besides its instructions. */
 export const ENTRY_GAS = 3;
-/** One gas for each so many locals, which must be set to zero. */
+/** Locals for one gas: they must be set to zero. */
 export const LOCALS_PER_GAS = 4;
 /** What a turn of a loop costs besides its instructions. */
 export const LOOP_GAS = 1;
-/** A piece of straight code costs at least a gas for so many instructions. */
+/** Instructions for which a piece of straight code costs at least one gas. */
 export const INSTRUCTIONS_PER_GAS = 4;
 /**
  * Bytes that memory.copy, memory.fill and memory.init move for one gas. The shift is its binary logarithm.
@@ -62,7 +62,7 @@ export const CODE_PRICES: Readonly<Record<string, number>> = { "1": 1, doubled: 
 /** Ways from one branch that differ by no more than this are paid alike. */
 export const SLACK_IN_LOOP = 16;
 export const SLACK = 64;
-/** A plan that has not settled after so many passes is given up. Code of compilers takes one or two. */
+/** Passes after which a plan that has not settled is given up. Code of compilers takes one or two. */
 const PASSES = 4;
 
 /** By place in the body: what is charged before the instruction there. `price`: see CODE_PRICES. */

@@ -165,7 +165,7 @@ export class Suspension {
     return this.#depth - 1 - label;
   }
 
-  /** How a branch names a label that is so many blocks out in the original. */
+  /** How a branch names a label that is `depth` blocks out in the original. */
   #target(depth: number): number {
     return this.#relative((this.#frames.at(-1 - depth) as Open).label);
   }
