@@ -17,6 +17,7 @@ export { Importer, type ImportOptions, type ImportPin, openImport } from "./chai
 export {
   type Damage,
   type LoggedBlock,
+  type MaintenanceOptions,
   repairStore,
   salvageStore,
   type Verification,

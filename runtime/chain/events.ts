@@ -32,6 +32,8 @@ export interface EventFields {
   readonly release: { readonly reason: ReleaseReason };
   /** What `prune` freed; the block is the head. */
   readonly prune: { readonly blocks: number; readonly objects: number; readonly bytes: number };
+  /** A sweep of the store, that of `prune` too, has looked at this share of its objects, from 0 to 1. */
+  readonly sweeping: { readonly share: number };
   /** What a sweep of the store in the background has freed. */
   readonly sweep: { readonly objects: number; readonly bytes: number };
   /** The states up to this head are in the store, written in this time. Option "durability": "logged". */

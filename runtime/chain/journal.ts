@@ -376,7 +376,10 @@ export class Journal implements RootHolder {
         };
         if (!(await this.#engine.collect({ force, also: begin }))) return null;
         let step = await store.sweep(sweep, SWEEP_SLICE);
-        while (step === "going") step = await store.sweep(sweep, SWEEP_SLICE);
+        while (typeof step === "object" && "share" in step) {
+          this.events.emit("sweeping", null, step);
+          step = await store.sweep(sweep, SWEEP_SLICE);
+        }
         if (step !== "ended") {
           this.events.emit("sweep", null, { objects: step.objects, bytes: step.bytes });
           return step;

@@ -1,5 +1,6 @@
 /** Maintenance of a store: finding what is damaged, going back to what is whole, saving what can be read. */
 
+import { badOption, checkNames } from "../arguments.ts";
 import { StoreError, UsageError } from "../errors.ts";
 import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
@@ -10,6 +11,15 @@ import { isBlock } from "./stored.ts";
 
 export type { Damage, LoggedBlock, Verification, VerifiedBlock } from "../store/verify.ts";
 
+/** Options of what goes through a whole store. */
+export interface MaintenanceOptions {
+  /**
+   * Called now and then with how much is done, of how much: objects, or bytes of the file where a salvage
+   * reads it. Default: nobody is told.
+   */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
 /** Attempts at reading a log that another process writes to. */
 const ATTEMPTS_LIMIT = 20;
 
@@ -17,18 +27,19 @@ const ATTEMPTS_LIMIT = 20;
  * Walks everything that the retained blocks of a store reach and hashes it again, newest block first, then
  * its archive, and continues behind what is damaged. Does not hinder a writer.
  *
- * @throws StoreError (STORE_MISSING, STORE_EMPTY, STORE_VERSION, STORE_CORRUPT)
+ * @throws UsageError BAD_OPTION, StoreError (STORE_MISSING, STORE_EMPTY, STORE_VERSION, STORE_CORRUPT)
  * @example
  * ```ts
  * const found = await verifyStore("state");
  * console.log(found.damages.length, found.newestIntact === runtime.head.id); // 0 true
  * ```
  */
-export async function verifyStore(path: string): Promise<Verification> {
+export async function verifyStore(path: string, options: MaintenanceOptions = {}): Promise<Verification> {
+  const tell = checkOptions(options);
   const { openToRead } = await import("../store/access.ts");
   const database = await openToRead(path, true);
   try {
-    return (await verifyDatabase(database, path)).result();
+    return (await verifyDatabase(database, path, tell)).result();
   } catch (error) {
     throw storeFailure(error, path);
   } finally {
@@ -51,12 +62,21 @@ export async function verifyStore(path: string): Promise<Verification> {
  * console.log(blocks.length, newestIntact === runtime.head.id); // 1 true
  * ```
  */
-export function repairStore(path: string): Promise<Verification> {
-  return repair(path, path);
+export async function repairStore(path: string, options: MaintenanceOptions = {}): Promise<Verification> {
+  return repair(path, path, checkOptions(options));
+}
+
+type Tell = (done: number, total: number) => void;
+
+function checkOptions(options: MaintenanceOptions): Tell {
+  checkNames(options, ["onProgress"]);
+  const { onProgress = () => {} } = options;
+  if (typeof onProgress === "function") return onProgress;
+  throw badOption("onProgress", onProgress, "a function");
 }
 
 /** Repairs the store in `path`, which holds what is left of the one in `from`. */
-async function repair(path: string, from: string): Promise<Verification> {
+async function repair(path: string, from: string, tell: Tell): Promise<Verification> {
   const { checkFormat, openToWrite, release, requireStore, takeHold } = await import("../store/access.ts");
   requireStore(path);
   const database = openToWrite(path, true);
@@ -66,7 +86,7 @@ async function repair(path: string, from: string): Promise<Verification> {
       return takeHold(database, path);
     });
     try {
-      return await goBack(database, path, from);
+      return await goBack(database, path, from, tell);
     } finally {
       release(database, token);
     }
@@ -77,10 +97,10 @@ async function repair(path: string, from: string): Promise<Verification> {
   }
 }
 
-async function goBack(database: Database, path: string, from: string): Promise<Verification> {
+async function goBack(database: Database, path: string, from: string, tell: Tell): Promise<Verification> {
   const access = await import("../store/access.ts");
   const { countTotals, findChain, findRun, packTotals, readable, readLog, readRecords } = access;
-  const verifier = await verifyDatabase(database, path);
+  const verifier = await verifyDatabase(database, path, tell);
   const result = verifier.result();
   const { newestIntact } = result;
   if (newestIntact === null) {
@@ -154,7 +174,12 @@ function countRunnable(
  * console.log(saved.newestIntact === runtime.head.id); // true
  * ```
  */
-export async function salvageStore(path: string, to: string): Promise<Verification> {
+export async function salvageStore(
+  path: string,
+  to: string,
+  options: MaintenanceOptions = {},
+): Promise<Verification> {
+  const tell = checkOptions(options);
   const { Database, openToWrite, requireStore, salvage } = await import("../store/access.ts");
   requireStore(path);
   if (Database.exists(to)) {
@@ -165,7 +190,7 @@ export async function salvageStore(path: string, to: string): Promise<Verificati
   let found: readonly LogPlace[] = [];
   try {
     try {
-      const { blocks, logs } = salvage(path, target, isBlock);
+      const { blocks, logs } = salvage(path, target, isBlock, tell);
       found = logs;
       if (blocks === 0) {
         const text = `no block can be read in ${path}: restore it from an export`;
@@ -174,7 +199,7 @@ export async function salvageStore(path: string, to: string): Promise<Verificati
     } finally {
       await target.close();
     }
-    const saved = await repair(to, path);
+    const saved = await repair(to, path, tell);
     return withDropped(path, found, saved);
   } catch (error) {
     // So that it can be tried again.
@@ -209,9 +234,10 @@ function withDropped(path: string, places: readonly LogPlace[], saved: Verificat
   return { ...saved, logged, damages: [...saved.damages, ...damages] };
 }
 
-async function verifyDatabase(database: Database, path: string): Promise<Verifier> {
+async function verifyDatabase(database: Database, path: string, tell: Tell): Promise<Verifier> {
   const { genesisOf, isArchived, readRecords, Verifier } = await import("../store/access.ts");
   const verifier = new Verifier(database);
+  const total = database.objectCount;
   const genesis = genesisOf(database);
   const records = readRecords(database);
   for (const part of ["head", "totals"] as const) if (!records[part]) verifier.store(part);
@@ -221,7 +247,10 @@ async function verifyDatabase(database: Database, path: string): Promise<Verifie
   }
   for (const record of records.blocks.toReversed()) {
     const steps = verifier.block(record, isBlock(genesis, record) ? null : "damaged");
-    while (!steps.next().done) await new Promise((resolve) => setImmediate(resolve));
+    while (!steps.next().done) {
+      tell(verifier.objects, Math.max(total, verifier.objects));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
   await verifyLog(database, path, verifier);
   const steps = verifier.archive((record, height) =>

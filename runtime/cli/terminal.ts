@@ -210,8 +210,9 @@ export function estimate(done: number, total: number, ms: number): string {
     : `, about ${Math.round(seconds / 60)} min left`;
 }
 
-const PROGRESS_AFTER_MS = 1000;
-const PROGRESS_EVERY_MS = 250;
+/** Tests look at what is shown at once. */
+const PROGRESS_AFTER_MS = process.env.STILLPOINT_PROGRESS === "at once" ? 0 : 1000;
+const PROGRESS_EVERY_MS = PROGRESS_AFTER_MS / 4;
 
 /** Says on a terminal how long something has been going on, once that is more than a second. */
 export async function withProgress<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -227,6 +228,42 @@ export async function withProgress<T>(what: string, work: () => Promise<T>): Pro
     clearInterval(timer);
     progress.clear();
   }
+}
+
+/**
+ * The same of work that tells how much of it is done, with an estimate of the rest: "verifying, 40 %, about
+ * 12 s left". What is told of another whole begins anew.
+ */
+export async function withEstimate<T>(
+  what: string,
+  work: (tell: (done: number, total: number) => void) => Promise<T>,
+): Promise<T> {
+  const progress = new Progress();
+  const begun = performance.now();
+  let [start, shown, whole] = [begun, begun, 0];
+  const tell = (done: number, total: number): void => {
+    const now = performance.now();
+    if (total !== whole) [start, whole] = [now, total];
+    if (now - begun < PROGRESS_AFTER_MS || now - shown < PROGRESS_EVERY_MS) return;
+    shown = now;
+    progress.show(`${what}, ${share(done, total)}${estimate(done, total, now - start)}`);
+  };
+  const timer = setInterval(() => {
+    const now = performance.now();
+    // Nothing was told for a while.
+    if (now - begun < PROGRESS_AFTER_MS || now - shown < 4 * PROGRESS_EVERY_MS) return;
+    progress.show(`${what}: ${((now - begun) / 1000).toFixed(1)} s`);
+  }, PROGRESS_EVERY_MS);
+  try {
+    return await work(tell);
+  } finally {
+    clearInterval(timer);
+    progress.clear();
+  }
+}
+
+function share(done: number, total: number): string {
+  return `${total === 0 ? 100 : Math.min(100, Math.floor((100 * done) / total))} %`;
 }
 
 /** "1 block", "2,000 blocks". */

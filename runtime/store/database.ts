@@ -217,6 +217,11 @@ export class Database {
   }
 
   /** Removes an object; the bytes it took. Inside a transaction. */
+  /** How many objects there are. */
+  get objectCount(): number {
+    return (this.#objects.getStats() as { readonly entryCount: number }).entryCount;
+  }
+
   removeObject(key: Buffer): number {
     const entry = this.#objects.getBinary(key);
     if (entry === undefined) return 0;

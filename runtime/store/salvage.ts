@@ -38,12 +38,14 @@ export interface Salvaged {
 }
 
 /**
- * Copies what is whole in the file of `path` into the new store `target`; `isBlock` knows a block's record.
+ * Copies what is whole in the file of `path` into the new store `target`; `isBlock` knows a block's record, and `tell`
+ * is called with how many bytes of the file were read.
  */
 export function salvage(
   path: string,
   target: Database,
   isBlock: (genesis: Buffer, record: BlockRecord) => boolean,
+  tell: (bytes: number, total: number) => void,
 ): Salvaged {
   const bodies = new Map<string, Buffer[]>();
   const entries: [Buffer, Buffer][] = [];
@@ -51,7 +53,7 @@ export function salvage(
   const archived: ArchivedRecord[] = [];
   const genesis = new Map<string, Buffer>();
   const logs: LogPlace[] = [];
-  for (const { key, value } of valuesIn(path)) {
+  for (const { key, value } of valuesIn(path, tell)) {
     if (key.length === NUMBER_BYTES) {
       const name = key.toString("hex");
       const known = bodies.get(name);

@@ -42,6 +42,9 @@ const PAGES_AT_OPENING = 1 << 12;
 const ATTEMPTS_LIMIT = 20;
 
 /** A value of a page, wherever it lies. */
+/** Pages that are read until somebody is told how many were. */
+const PAGES_BETWEEN = 256;
+
 export interface Found {
   readonly key: Buffer;
   readonly value: Buffer;
@@ -51,10 +54,13 @@ export interface Found {
  * All values in the file that lie in pages which can be read, also in old ones, and in damaged files. What
  * they are, and whether they are whole, is for the caller to check.
  */
-export function* valuesIn(path: string): Generator<Found> {
+export function* valuesIn(
+  path: string,
+  tell: (bytes: number, total: number) => void = () => {},
+): Generator<Found> {
   const descriptor = openSync(`${path}/data.mdb`, "r");
   try {
-    yield* new Structure(descriptor, "tables").values();
+    yield* new Structure(descriptor, "tables").values(tell);
   } finally {
     closeSync(descriptor);
   }
@@ -301,10 +307,11 @@ class Structure {
     if (!sound) throw new Unsound(`is damaged in page ${first}: its header`);
   }
 
-  *values(): Generator<Found> {
+  *values(tell: (bytes: number, total: number) => void): Generator<Found> {
     this.transaction();
     const pageBytes = this.#pageBytes;
     for (let number = 2; (number + 1) * pageBytes <= this.#size; number++) {
+      if (number % PAGES_BETWEEN === 0) tell(number * pageBytes, this.#size);
       const page = this.#bytes(number * pageBytes, pageBytes);
       if (page === null || page.readUInt16LE(18) !== FLAG_LEAF) continue;
       const lower = Math.min(page.readUInt16LE(20), pageBytes - HEADER_BYTES);

@@ -57,6 +57,11 @@ export class Sweep {
     return this.#marks.has(key, 0);
   }
 
+  /** How much was looked at, from 0 to 1: hashes are spread evenly. */
+  get share(): number {
+    return this.#after === null ? 0 : (this.#after.readUInt32BE(0) + 1) / 2 ** 32;
+  }
+
   /** Looks at the next `count` objects; whether they were the last. Inside a transaction. */
   slice(count: number): boolean {
     const keys = this.#database.objectKeys(this.#after, count);

@@ -117,6 +117,11 @@ export class Verifier {
     this.#database = database;
   }
 
+  /** Objects that were looked at so far. */
+  get objects(): number {
+    return this.#objects;
+  }
+
   /** A record of the store itself that cannot be used. */
   store(part: "head" | "totals" | "log", reason: Damage["reason"] = "damaged"): void {
     this.#block = NO_BLOCK;

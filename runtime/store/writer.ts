@@ -120,10 +120,10 @@ export interface Written {
 }
 
 /**
- * How far a sweep is: done, and what it freed; or ended by a transaction that failed, because the sweep has
+ * How far a sweep is: what share it has looked at; done, and what it freed; or ended by a transaction that failed, because the sweep has
  * marked what that wrote and what is not there.
  */
-export type SweepStep = Written | "going" | "ended";
+export type SweepStep = Written | { readonly share: number } | "ended";
 
 /** A sweep is due when this was written since the last one, and as much as there was before. */
 const SWEEP_BYTES = 64 << 20;
@@ -355,7 +355,7 @@ export class Writer {
       this.database.putMeta("totals", packTotals(this.#totals));
       return true;
     });
-    if (!isDone) return "going";
+    if (!isDone) return { share: sweep.share };
     this.#sweep = null;
     return { objects: sweep.freedObjects, bytes: sweep.freedBytes, sweepDue: false, more: false };
   }

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { estimate } from "../../runtime/cli/terminal.ts";
 import { metadata } from "../crash/metadata.ts";
-import { Script } from "../driver.ts";
+import { SCRATCH, Script } from "../driver.ts";
 import { open } from "../fixture.ts";
-import { withDirectory } from "../store/directory.ts";
+import { everyState, withDirectory } from "../store/directory.ts";
 import { ENV, MAIN, stillpoint } from "./stillpoint.ts";
 
 const hasScript = spawnSync("script", ["--version"]).status === 0;
@@ -25,6 +25,9 @@ function onTerminal(environment: Record<string, string>, ...args: string[]): str
   return ran.stdout;
 }
 
+const PAGES = 250;
+const BLOCKS = 24;
+
 test("an estimate is what is left at the pace so far, and comes after a second", () => {
   assert.deepEqual(
     [
@@ -36,6 +39,44 @@ test("an estimate is what is left at the pace so far, and comes after a second",
     ].map(([done, total, ms]) => estimate(done as number, total as number, ms as number)),
     ["", "", ", about 5 s left", ", about 3 min left", ""],
   );
+});
+
+test("what goes through a whole store says what share is done; nothing in pipes", { skip }, async () => {
+  await withDirectory(async (path) => {
+    const store = join(path, "store");
+    const runtime = await open([], { workers: 1, runner: "sequential", store: everyState(store) });
+    // Pages of which none is like another.
+    for (let height = 4; height < 4 + BLOCKS; height++) {
+      const script = new Script({ commands: PAGES });
+      for (let page = 0; page < PAGES; page++)
+        script.store(SCRATCH + page * 4096, BigInt(1 + height * PAGES + page));
+      await runtime.produce(script.metadata());
+    }
+    await runtime.close();
+    const commands: [what: string, ...args: string[]][] = [
+      ["verifying", "inspect", store, "verify"],
+      ["writing", "inspect", store, "export", join(path, "head.export")],
+      ["reading", "store", store, "salvage", join(path, "saved")],
+      ["copying", "store", store, "backup", join(path, "copy")],
+      ["reading", "store", store, "recover"],
+      ["repairing", "store", store, "repair"],
+      ["pruning", "store", store, "prune", "1"],
+    ];
+    for (const [what, ...args] of commands) {
+      const shown = onTerminal({ STILLPOINT_PROGRESS: "at once", NO_COLOR: "1" }, ...args);
+      assert.match(
+        shown,
+        new RegExp(`\\r\\x1b\\[K${what}, \\d+ %`),
+        `${args.join(" ")}: ${JSON.stringify(shown)}`,
+      );
+      assert.ok(!shown.includes("\x1b[3"), "no colours");
+    }
+    const piped = spawnSync(process.execPath, [MAIN, "inspect", store, "verify"], {
+      ...{ encoding: "utf8", env: { ...ENV, STILLPOINT_PROGRESS: "at once" } },
+    });
+    assert.deepEqual([piped.status, piped.stderr], [0, ""]);
+    assert.ok(!piped.stdout.includes("\x1b"));
+  });
 });
 
 test("progress and colours are for terminals, and no colours with NO_COLOR", { skip }, async () => {

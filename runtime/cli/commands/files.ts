@@ -3,7 +3,8 @@
  * little-endian u32.
  */
 
-import { closeSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { getSystemErrorMessage } from "node:util";
 import { UsageError } from "../../errors.ts";
 
@@ -21,7 +22,11 @@ export function readInput(file: string): Uint8Array<ArrayBuffer> {
  *
  * @throws UsageError BAD_FILE
  */
-export async function writeChunks(file: string, chunks: AsyncIterable<Uint8Array>): Promise<number> {
+export async function writeChunks(
+  file: string,
+  chunks: AsyncIterable<Uint8Array>,
+  tell: (bytes: number) => void = () => {},
+): Promise<number> {
   let descriptor: number | null = null;
   let bytes = 0;
   try {
@@ -35,11 +40,17 @@ export async function writeChunks(file: string, chunks: AsyncIterable<Uint8Array
         writeFileSync(to, chunk);
         return to;
       });
+      tell(bytes);
     }
   } finally {
     if (descriptor !== null) closeSync(descriptor);
   }
   return bytes;
+}
+
+/** Bytes of a store's file; 0: there is none yet. */
+export function fileBytes(directory: string): number {
+  return statSync(join(directory, "data.mdb"), { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** The chunks of such a file. One that is cut off is yielded as it is: the import refuses it. */

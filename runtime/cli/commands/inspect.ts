@@ -14,9 +14,9 @@ import {
   print,
   printError,
   toJson,
-  withProgress,
+  withEstimate,
 } from "../terminal.ts";
-import { writeChunks } from "./files.ts";
+import { fileBytes, writeChunks } from "./files.ts";
 import { blockNamed, numberNamed, pathNamed, pathText } from "./naming.ts";
 
 const MEMORY_BYTES = 256;
@@ -174,7 +174,7 @@ async function divergenceOf(a: Reader, b: Reader, by: "id" | "data" = "id"): Pro
 }
 
 export const verify: Handler<Spec<"inspect verify">> = async ({ args, json }) => {
-  const found = await withProgress("verifying", () => verifyStore(args.DIR));
+  const found = await withEstimate("verifying", (onProgress) => verifyStore(args.DIR, { onProgress }));
   if (json) print(toJson(found));
   else describe(found);
   return found.damages.length === 0 ? EXIT_OK : EXIT_FAILED;
@@ -207,7 +207,11 @@ export const write: Handler<Spec<"inspect export">> = async ({ args, options, js
   const [block, base] = await blocksOf(args.DIR, options.block, options.base);
   const { portable } = options;
   const chunks = exportBlock(args.DIR, { ...(block && { block }), ...(base && { base }), portable });
-  const bytes = await withProgress("writing", () => writeChunks(args.FILE, chunks));
+  // An export has what the store holds, or less.
+  const most = fileBytes(args.DIR);
+  const bytes = await withEstimate("writing", (tell) =>
+    writeChunks(args.FILE, chunks, (written) => tell(written, most)),
+  );
   print(json ? toJson({ file: args.FILE, bytes }) : `${grouped(bytes)} bytes written to ${args.FILE}`);
   return EXIT_OK;
 };

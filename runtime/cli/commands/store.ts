@@ -15,8 +15,17 @@ import {
 } from "../../store.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
-import { counted, EXIT_OK, grouped, Progress, print, toJson, withProgress } from "../terminal.ts";
-import { readChunks, withFile } from "./files.ts";
+import {
+  counted,
+  EXIT_OK,
+  grouped,
+  Progress,
+  print,
+  toJson,
+  withEstimate,
+  withProgress,
+} from "../terminal.ts";
+import { fileBytes, readChunks, withFile } from "./files.ts";
 import { blockNamed, HEAP_BYTES, numberNamed } from "./naming.ts";
 
 /** A runtime on the store that runs no blocks but those of its log, and forgets none by itself. */
@@ -35,12 +44,30 @@ async function openStore(directory: string, recover: "log" | "checkpoint" = "log
 export const prune: Handler<Spec<"store prune">> = async ({ args, options, json }) => {
   const what = toPrune(args.KEEP, options.below);
   await using runtime = await openStore(args.DIR);
-  const found = await withProgress("pruning", () => runtime.prune(what));
+  const found = await withEstimate("pruning", (tell) => pruned(runtime, what, tell));
   const { blocks, objects, bytes } = found;
   const freed = `${counted(objects, "object")} with ${grouped(bytes)} bytes freed`;
   print(json ? toJson(found) : `${counted(blocks, "block")} forgotten, ${freed}`);
   return EXIT_OK;
 };
+
+/** Prunes, and tells how far the sweep is. */
+async function pruned(
+  runtime: Runtime,
+  what: ReturnType<typeof toPrune>,
+  tell: (done: number, total: number) => void,
+): ReturnType<Runtime["prune"]> {
+  const events = runtime.events();
+  const telling = (async () => {
+    for await (const event of events) if (event.kind === "sweeping") tell(event.share, 1);
+  })();
+  try {
+    return await runtime.prune(what);
+  } finally {
+    await events.return();
+    await telling;
+  }
+}
 
 /** What `prune` takes. */
 function toPrune(keep: string | undefined, below: string | undefined): number | { below: number } {
@@ -75,7 +102,7 @@ async function setPinned(
 }
 
 export const repair: Handler<Spec<"store repair">> = async ({ args, json }) => {
-  const found = await withProgress("repairing", () => repairStore(args.DIR));
+  const found = await withEstimate("repairing", (onProgress) => repairStore(args.DIR, { onProgress }));
   if (json) {
     print(toJson(found));
     return EXIT_OK;
@@ -87,8 +114,8 @@ export const repair: Handler<Spec<"store repair">> = async ({ args, json }) => {
 };
 
 export const recover: Handler<Spec<"store recover">> = async ({ args, json }) => {
-  const { logged } = await withProgress("reading", () => verifyStore(args.DIR));
-  await using runtime = await openStore(args.DIR, "checkpoint");
+  const { logged } = await withEstimate("reading", (onProgress) => verifyStore(args.DIR, { onProgress }));
+  await using runtime = await withProgress("opening", () => openStore(args.DIR, "checkpoint"));
   const { height, id } = runtime.head;
   const dropped = logged.map((block) => ({ height: block.height, id: block.id }));
   print(
@@ -101,15 +128,32 @@ export const recover: Handler<Spec<"store recover">> = async ({ args, json }) =>
 };
 
 export const backup: Handler<Spec<"store backup">> = async ({ args, json }) => {
-  const block = await withProgress("copying", () => backupStore(args.DIR, args.NEW));
+  const block = await withEstimate("copying", (tell) => copied(args.DIR, args.NEW, tell));
   const { height, id } = block;
   const said = `copied to ${args.NEW}; its newest state is that of block ${grouped(height)} ${id}`;
   print(json ? toJson({ directory: args.NEW, height, id }) : said);
   return EXIT_OK;
 };
 
+/** Copies, and tells how long the copy is. */
+async function copied(from: string, to: string, tell: (done: number, total: number) => void): Promise<Block> {
+  const total = fileBytes(from);
+  const timer = setInterval(() => tell(fileBytes(to), total), LOOK_EVERY_MS);
+  try {
+    const block = await backupStore(from, to);
+    tell(total, total);
+    return block;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+const LOOK_EVERY_MS = 250;
+
 export const salvage: Handler<Spec<"store salvage">> = async ({ args, json }) => {
-  const found = await withProgress("reading", () => salvageStore(args.DIR, args.NEW));
+  const found = await withEstimate("reading", (onProgress) =>
+    salvageStore(args.DIR, args.NEW, { onProgress }),
+  );
   const intact = found.blocks.filter((block) => block.intact).length;
   const said = `${counted(intact, "block")} saved to ${args.NEW}; the newest is ${found.newestIntact}`;
   print(json ? toJson(found) : said);
