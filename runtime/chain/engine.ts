@@ -37,8 +37,8 @@ export interface Plan {
   /** Where its batches are reported. */
   readonly events: Events | null;
   readonly rules: RulesOfBlock;
-  /** Whether it is made for the first time: then it is recorded. */
-  readonly isNew: boolean;
+  /** Id of the block that is made again; null: it is a new one. It is recorded, if it is not already. */
+  readonly again: string | null;
 }
 
 /**
@@ -399,14 +399,14 @@ export class Engine {
     }
   }
 
-  /** What is to be recorded of a block; null: it was made before, or nothing is recorded. */
-  #attempt({ block, isNew, rules }: Plan, metadata: Uint8Array | null, gasLimit: number): Attempt | null {
+  /** What is to be recorded of a block; null: nothing is, or it was recorded before. */
+  #attempt({ block, again, rules }: Plan, metadata: Uint8Array | null, gasLimit: number): Attempt | null {
     const { recorder, pool } = this;
-    if (recorder === null || pool.timeline === null || !isNew) return null;
+    if (recorder === null || pool.timeline === null || (again !== null && recorder.has(again))) return null;
     const changesRules = rules.change !== null;
     // Block 0 has no metadata.
     const input = { gasLimit, metadata: metadata ?? new Uint8Array(0), changesRules };
-    return new Attempt(recorder, pool.timeline, { ...block, ...input });
+    return new Attempt(recorder, pool.timeline, { ...block, ...input, again: again !== null });
   }
 
   /**

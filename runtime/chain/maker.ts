@@ -168,7 +168,7 @@ export class Maker {
       signal,
       events: this.#journal.events,
       rules,
-      isNew: true,
+      again: null,
     };
     return this.#engine.run(ref, metadata, gasLimit, plan, commit, forget);
   }

@@ -205,7 +205,7 @@ async function firstBlock(engine: Engine, rules: KnownRules): Promise<History> {
   const { gasLimit } = rules.rules;
   const parent = genesis.id.toString("hex");
   const block = { height: 0, parent };
-  const plan = { block, hints: [], signal: null, events: null, rules: unchanged(rules), isNew: true };
+  const plan = { block, hints: [], signal: null, events: null, rules: unchanged(rules), again: null };
   const first = await engine.run(await engine.startOf(rules), null, gasLimit, plan, (run) => {
     const made = makeBlock(heap, genesis.id, run, 0, parent, gasLimit);
     run.reports(made.block);

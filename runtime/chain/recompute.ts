@@ -62,7 +62,10 @@ export async function runAgain(
   const change = again.change === null ? null : decodeChange(again.change);
   const make = (run: BlockRun): Retained => {
     const made = makeBlock(heap, genesis.id, run, block.height, parent, gasLimit);
-    if (made.block.id === block.id) keep(made);
+    if (made.block.id === block.id) {
+      run.reports(made.block);
+      keep(made);
+    }
     return made;
   };
   let entry: Retained;
@@ -74,7 +77,7 @@ export async function runAgain(
       signal,
       events: null,
       rules,
-      isNew: false,
+      again: block.id,
     };
     entry = await engine.run(before.ref, metadata, gasLimit, plan, make, makeRoom);
   } catch (error) {

@@ -21,6 +21,8 @@ export interface Attempted {
   readonly metadata: Uint8Array;
   /** Whether it changes rules. */
   readonly changesRules: boolean;
+  /** Whether it was made before: it runs once more for its state. */
+  readonly again: boolean;
 }
 
 /** What a block is known by. */
@@ -59,7 +61,7 @@ export class Attempt {
   #end(run: number, made: Made | null, failure: FailureRecord | null, reported: readonly Reported[]): void {
     if (this.#hasEnded || !this.#recorder.isOpen) return;
     this.#hasEnded = true;
-    const { height, parent, gasLimit } = this.#attempted;
+    const { height, parent, gasLimit, again } = this.#attempted;
     const { words, first, dropped } = copySpans(this.#timeline, this.#since);
     const head: Head = {
       height,
@@ -70,6 +72,7 @@ export class Attempt {
       gasLimit,
       failure,
       time: this.#time,
+      ...(again && { again }),
       milliseconds: (nowNs() - this.#beginNs) / 1e6,
       spansLost: dropped,
       run,

@@ -29,6 +29,8 @@ export interface Head extends Omit<BlockRecording, "version" | "source" | "batch
   /** The number under which it ran (worker/job.ts), and when it began, on the clock of the spans. */
   readonly run: number;
   readonly beginNs: number;
+  /** The block had been made before. */
+  readonly again?: true;
   /** Number of the first record of the timeline. */
   readonly firstSpan: number;
   readonly batches: readonly {
@@ -44,7 +46,7 @@ export interface Head extends Omit<BlockRecording, "version" | "source" | "batch
 
 /** What a recording says. */
 export function recordingOf({ head, spans: words, accesses }: RawRecording): BlockRecording {
-  const { run, beginNs, firstSpan: first, batches, ...block } = head;
+  const { run, beginNs, firstSpan: first, batches, again = false, ...block } = head;
   const found = readSpans({ words, first, dropped: head.spansLost });
   const activations = batches.map(({ span }) => span);
   const { spans, batchSpans } = spanRecords(found, run, activations, beginNs);
@@ -59,7 +61,7 @@ export function recordingOf({ head, spans: words, accesses }: RawRecording): Blo
       places,
     };
   });
-  return { version: 1, source: "recorded", ...block, batches: records, spans };
+  return { version: 1, source: again ? "again" : "recorded", ...block, batches: records, spans };
 }
 
 function accessRecords(numbers: Int32Array): AccessRecord[] {

@@ -104,6 +104,8 @@ export class Recorder {
   #writing: Promise<void> = Promise.resolve();
   #waitingBytes = 0;
   #isStopped = false;
+  /** Ids of blocks that are recorded; null: they have not been asked for since a new one was. */
+  #known: Set<string | null> | null = null;
   /** Recordings that were left out. */
   lost = 0;
 
@@ -129,8 +131,17 @@ export class Recorder {
     return !this.#isStopped;
   }
 
+  /** Whether there is a recording of the block with that id. */
+  has(id: string): boolean {
+    this.#known ??= new Set(this.#recordings.entries().map((entry) => entry.id));
+    return this.#known.has(id);
+  }
+
   /** Keeps a recording, soon. Never throws. */
   add(raw: RawRecording): void {
+    // Blocks are made again many at a time, and new ones without end: what these would add is not kept.
+    if (raw.head.again) this.#known?.add(raw.head.id);
+    else this.#known = null;
     const bytes = raw.spans.byteLength + raw.accesses.byteLength;
     if (this.#isStopped || this.#waitingBytes + bytes > WAITING_BYTES) {
       this.lost++;

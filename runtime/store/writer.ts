@@ -120,8 +120,8 @@ export interface Written {
 }
 
 /**
- * How far a sweep is: what share it has looked at; done, and what it freed; or ended by a transaction that failed, because the sweep has
- * marked what that wrote and what is not there.
+ * How far a sweep is: its share, or what it freed; or ended by a transaction that failed, because the sweep
+ * has marked what that wrote and what is not there.
  */
 export type SweepStep = Written | { readonly share: number } | "ended";
 

@@ -1,10 +1,11 @@
 /** Recordings: what they say of a block agrees with its reports, and their files harm no block. */
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { WINDOW_ITEMS } from "../../runtime/batch/experience.ts";
+import { HEAP_BYTES_LIMIT } from "../../runtime/chain/options.ts";
 import { type BlockRecording, readRecording, recordBlock, type SpanRecord } from "../../runtime/debug.ts";
 import {
   type Block,
@@ -13,6 +14,8 @@ import {
   type RuntimeEvent,
   type RuntimeOptions,
 } from "../../runtime/index.ts";
+import type { RawRecording } from "../../runtime/record/raw.ts";
+import { Recorder } from "../../runtime/record/recorder.ts";
 import { type BatchInput, openBatches, runBatch } from "../batch/batches.ts";
 import { steps } from "../batch/everywhere.ts";
 import { batch, item, line, op, PLENTY, SCRIPT, WARM } from "../batch/scripts.ts";
@@ -306,6 +309,94 @@ test("no more than the limit is kept, and the newest stay", async () => {
     });
   }
 });
+
+test("blocks that a crash makes run again are recorded, those that were already are not", async () => {
+  await withDirectory(async (path) => {
+    const store = { path: join(path, "store"), durability: "logged", checkpointMs: 3_600_000 } as const;
+    const options = { ...LIMITS, store, record: true };
+    const runtime = await openBatches(SCRIPT, options);
+    const blocks: Block[] = [];
+    for (let i = 0; i < 3; i++) blocks.push((await runBatch(runtime, meeting())).block);
+    await readRecording(runtime); // all of them are written
+    // What a crash leaves, with the recordings and without.
+    for (const name of ["with", "without"])
+      cpSync(store.path, join(path, name), {
+        recursive: true,
+        filter: (file) => name === "with" || !file.endsWith("/recording"),
+      });
+    await runtime.close();
+    const seen: Record<string, (string | undefined)[]> = {};
+    for (const name of ["with", "without"]) {
+      const again = await Runtime.open({
+        ...{ ...HOST, heapBytes: HEAP_BYTES_LIMIT },
+        ...{ store: join(path, name), record: true },
+      });
+      assert.equal(again.head.id, blocks.at(-1)?.id);
+      const recordings = await readRecording(again);
+      const ids = blocks.map(({ id }) => id);
+      const entries = recordings.entries().filter(({ id }) => ids.includes(id ?? ""));
+      assert.deepEqual(
+        entries.map(({ id }) => id),
+        ids,
+        `${name}: each once`,
+      );
+      seen[name] = ids.map((id) => recordings.read(id)?.source);
+      const items = ids.map((id) => recordings.read(id)?.batches[0]?.report.items);
+      assert.deepEqual(items, [300, 300, 300]);
+      await again.close();
+    }
+    const all = (source: string): string[] => blocks.map(() => source);
+    assert.deepEqual(seen, { with: all("recorded"), without: all("again") });
+  });
+});
+
+const IO = "/proc/self/io";
+const counts = existsSync(IO) ? false : `there is no ${IO}, which counts what a process reads and writes`;
+
+test("what recording a block reads and writes does not grow with what is there", {
+  skip: counts,
+}, async (t) => {
+  const raws: RawRecording[] = [];
+  const { add } = Recorder.prototype;
+  t.mock.method(Recorder.prototype, "add", function (this: Recorder, raw: RawRecording): void {
+    raws.push(raw);
+    add.call(this, raw);
+  });
+  await recorded(apart(), {});
+  t.mock.restoreAll();
+  const raw = raws.at(-1) ?? assert.fail();
+  await withDirectory(async (directory) => {
+    // One that never has to make room, and one that does for each of its files.
+    for (const limitBytes of [1 << 30, 1 << 20]) {
+      const path = join(directory, String(limitBytes));
+      const recorder = new Recorder(path, limitBytes, ({ text }) => assert.fail(text));
+      const added = async (count: number): Promise<{ read: number; written: number }> => {
+        const before = io();
+        for (let i = 1; i <= count; i++) {
+          recorder.add(raw);
+          if (i % 50 === 0) await recorder.flush();
+        }
+        const after = io();
+        return { read: after.read - before.read, written: after.written - before.written };
+      };
+      await added(200);
+      const early = await added(400);
+      await added(4000);
+      const late = await added(400);
+      assert.ok(early.written > 400 * 1000, JSON.stringify(early));
+      assert.ok(late.written <= 1.05 * early.written, JSON.stringify([early, late]));
+      assert.ok(late.read <= early.read + 64 * 1024, JSON.stringify([early, late]));
+      assert.equal(recorder.lost, 0);
+    }
+  });
+});
+
+/** Bytes that this process has read and written so far. */
+function io(): { read: number; written: number } {
+  const text = readFileSync(IO, "utf8");
+  const of = (name: string): number => Number(new RegExp(`${name}: (\\d+)`).exec(text)?.[1]);
+  return { read: of("rchar"), written: of("wchar") };
+}
 
 test("what cannot be written ends the recording with an event, and no block", async () => {
   await withDirectory(async (store) => {

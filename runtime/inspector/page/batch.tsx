@@ -56,8 +56,9 @@ function Where({ view, link, again }: { view: BatchView; link: Link; again: bool
         </>
       ) : (
         <>
-          <Tag kind="changed">executed again</Tag> for this picture, in {took}: its outcome is the same, times
-          and threads are others. {again ? <a href={link({ again: null })}>Show the recording</a> : null}
+          <Tag kind="changed">executed again</Tag> after it was made, in {took}: its outcome is the same,
+          times and threads are others.{" "}
+          {again ? <a href={link({ again: null })}>Show the recording</a> : null}
         </>
       )}
       {source === "recorded" && batches.some(({ sequential }) => sequential > 0)
