@@ -14,8 +14,8 @@ export interface BlockRecording {
   /** Of this form. */
   readonly version: 1;
   /**
-   * "recorded": as it ran when it was made. "again": it was run once more, for this or for its state, from its
-   * parent and its input; its outcome is the same, its times and threads are others.
+   * "recorded": as it ran when it was made. "again": it was run once more, for this or for its state, from
+   * its parent and its input; its outcome is the same, its times and threads are others.
    */
   readonly source: "recorded" | "again";
   readonly height: number;

@@ -38,8 +38,8 @@ export interface Salvaged {
 }
 
 /**
- * Copies what is whole in the file of `path` into the new store `target`; `isBlock` knows a block's record, and `tell`
- * is called with how many bytes of the file were read.
+ * Copies what is whole in the file of `path` into the new store `target`; `isBlock` knows a block's
+ * record, and `tell` is called with how many bytes of the file were read.
  */
 export function salvage(
   path: string,
