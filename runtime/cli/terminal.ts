@@ -232,7 +232,7 @@ export async function withProgress<T>(what: string, work: () => Promise<T>): Pro
 
 /**
  * The same of work that tells how much of it is done, with an estimate of the rest: "verifying, 40 %, about
- * 12 s left". What is told of another whole begins anew.
+ * 12 s left". When the total changes, the estimate starts again.
  */
 export async function withEstimate<T>(
   what: string,
