@@ -32,6 +32,8 @@ export interface Jobs {
   finish(ticket: Ticket): void;
   /** Nobody wants the result any more. */
   withdraw(ticket: Ticket): void;
+  /** Hashes a published image, with others if that is much; may leave it to the caller if nobody would help. */
+  hash(image: Ref): void;
   /**
    * Says that the child of that number runs here now, and which job it is, so that jobs it posts are known as
    * its descendants; NO_TICKET: none of its own. Returns the one before, with which it is left.
@@ -48,6 +50,7 @@ export const NOBODY_ELSE: Jobs = {
   find: () => NO_TICKET,
   finish: () => {},
   withdraw: () => {},
+  hash: () => {},
   enter: () => NO_TICKET,
   leave: () => {},
 };

@@ -362,7 +362,7 @@ export class Kernel {
     const caller = this.#activation();
     const child = this.#beginCall(caller, number, pointer, caller.getRequest);
     if (typeof child === "number") return child;
-    return answerGet(this.#heap, caller, child.process);
+    return answerGet(this.#heap, this.#jobs, caller, child.process);
   }
 
   // ---- RET, SNAPSHOT, grow --------------------------------------------------------------------------------

@@ -213,6 +213,16 @@ class Worker implements Jobs {
     this.#board.withdraw(ticket);
   }
 
+  hash(image: Ref): void {
+    let helper = NO_ENTRY;
+    const ask = (): void => {
+      helper = this.#postHash(image);
+    };
+    // Who helps begins from the other end.
+    hashObject(this.#heap, image, this.#alone ? undefined : ask);
+    this.#endHash(helper, image);
+  }
+
   enter(ticket: Ticket, child: number): Ticket {
     const outer = this.#entry;
     this.#path.push(child);
@@ -366,7 +376,9 @@ class Worker implements Jobs {
     const ref = runRoot({ heap, programs: this.#programs, kernel: this.#kernel, at }, process, job);
     // The main thread does not wait for hashes.
     if (job.metadata !== 0) hashObject(heap, job.metadata);
-    this.#hash(ref);
+    this.#lane?.open(SPAN_HASH);
+    this.hash(ref);
+    this.#lane?.close();
     return ref;
   }
 
@@ -379,18 +391,6 @@ class Worker implements Jobs {
     assert(this.#nested === 1, "worker: a job of other rules inside of another");
     this.#programs.use(rules);
     this.#board.rules = rules;
-  }
-
-  /** Hashes a block; if that is much, another thread begins from the other end. */
-  #hash(start: Ref): void {
-    this.#lane?.open(SPAN_HASH);
-    let helper = NO_ENTRY;
-    const ask = (): void => {
-      helper = this.#postHash(start);
-    };
-    hashObject(this.#heap, start, this.#alone ? undefined : ask);
-    this.#endHash(helper, start);
-    this.#lane?.close();
   }
 
   /** Pages that are captured here are hashed by another thread meanwhile. */

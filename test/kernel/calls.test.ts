@@ -122,6 +122,25 @@ test("HASH is the child's root as seen from outside, whatever the way to its sta
   assert.equal(runtime.inspect([1])?.hash, one);
 });
 
+test("HASH of many changed pages, which threads share, is that of one thread", async () => {
+  const pages = new Uint8Array(200 * 4096).map((_, i) => (i >> 12) + 3 * i);
+  const hashes = await Promise.all(
+    [1, 4].map((workers) =>
+      withRuntime([], { memoryQuotaPages: quota(6000), workers }, async (shared) => {
+        const { results, handles } = await play(shared, (s) => {
+          s.put(1, { program: DRIVER_HASH, memoryQuotaPages: quota(3000) });
+          s.put(1, { ranges: [{ source: pages, target: 0 }] });
+          return [s.get(1, { hash: true })];
+        });
+        const [hash] = handles.map((handle) => Buffer.from(results.hash(handle)).toString("hex"));
+        assert.equal(shared.inspect([1])?.hash, hash);
+        return hash;
+      }),
+    ),
+  );
+  assert.equal(hashes[0], hashes[1]);
+});
+
 test("DROP removes a child, and its quota can be used again", async () => {
   await withRuntime([trivial], { memoryQuotaPages: 80 * 16 + 4 + 40, processQuota: 1 }, async (small) => {
     const { results, handles } = await play(small, (s) => [

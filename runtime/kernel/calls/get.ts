@@ -8,11 +8,12 @@ import { WASM_PAGE_BYTES } from "../../limits.ts";
 import { highOf, lowOf } from "../../u64.ts";
 import type { Activation } from "../activation.ts";
 import { checkOutcomes, writeOutcomes } from "../items/outcomes.ts";
+import type { Jobs } from "../jobs.ts";
 import { copyOut } from "./copy.ts";
 import { applyMerge, planMerge } from "./merge.ts";
 
 /** Answers the caller's request from the image of the child; an error code if anything of it is refused. */
-export function answerGet(heap: Heap, caller: Activation, process: Process | null): number {
+export function answerGet(heap: Heap, jobs: Jobs, caller: Activation, process: Process | null): number {
   const { parts, ranges, hashPointer } = caller.getRequest;
   if (process === null) return abi.E_NO_CHILD;
   const bytes = process.memoryPages * WASM_PAGE_BYTES;
@@ -29,7 +30,9 @@ export function answerGet(heap: Heap, caller: Activation, process: Process | nul
   for (let i = 0; i < ranges.count; i++) copyOut(heap, caller, process, i);
   if (merge !== null) applyMerge(heap, caller, process, merge);
   if ((parts & abi.PART_GET_HASH) !== 0) {
-    caller.slot.write(hashPointer, hashOf(heap, publishProcess(heap, process)));
+    const image = publishProcess(heap, process);
+    jobs.hash(image);
+    caller.slot.write(hashPointer, hashOf(heap, image));
   }
   if (outcomes) writeOutcomes(heap, caller, process);
   return abi.OK;
