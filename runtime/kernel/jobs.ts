@@ -32,7 +32,7 @@ export interface Jobs {
   finish(ticket: Ticket): void;
   /** Nobody wants the result any more. */
   withdraw(ticket: Ticket): void;
-  /** Hashes a published image, with others if that is much; may leave it to the caller if nobody would help. */
+  /** Hashes a published image, with others if that is much; or leaves it to the caller. */
   hash(image: Ref): void;
   /**
    * Says that the child of that number runs here now, and which job it is, so that jobs it posts are known as
