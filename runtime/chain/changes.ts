@@ -8,7 +8,7 @@
 
 import { assert } from "../errors.ts";
 import type { Heap } from "../heap/heap.ts";
-import type { NamedBlock, NewBlock, StoreChange } from "../store/writer.ts";
+import type { NamedBlock, NewBlock, StoreChange } from "../store/change.ts";
 import { dataOf, type Retained } from "./block.ts";
 import type { BlockName, Change, History } from "./history.ts";
 

@@ -20,9 +20,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { assert, StoreError } from "../errors.ts";
 import type { Ref } from "../heap/heap.ts";
+import { type NewBlock, refsOfBlock, type StoreChange, type Written } from "../store/change.ts";
 import type { InputLog, LogMark } from "../store/log.ts";
 import type { Store } from "../store/store.ts";
-import { type NewBlock, refsOfBlock, type StoreChange, type Written } from "../store/writer.ts";
 import { hexOf } from "../text.ts";
 import type { Retained } from "./block.ts";
 import { anchorsOf, type Held, newBlock, planChange, pushedBy } from "./changes.ts";

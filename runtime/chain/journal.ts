@@ -12,9 +12,9 @@
 
 import { assert, StoreError } from "../errors.ts";
 import { HEADER_STORED, type Ref, UNIT_WORDS } from "../heap/heap.ts";
+import type { Written } from "../store/change.ts";
 import type { LogMark } from "../store/log.ts";
 import type { Store } from "../store/store.ts";
-import type { Written } from "../store/writer.ts";
 import type { ArchivedBlock } from "./archive.ts";
 import { type Block, checkArchived, type Retained, refsOf } from "./block.ts";
 import { Candidates } from "./candidates.ts";

@@ -8,9 +8,9 @@
  * frames up to the last that had been made again, and no more.
  */
 
+import type { Step, StoreChange } from "../store/change.ts";
 import { InputLog, type LogMark } from "../store/log.ts";
 import type { Store } from "../store/store.ts";
-import type { Step, StoreChange } from "../store/writer.ts";
 import type { Retained } from "./block.ts";
 import type { Held } from "./changes.ts";
 import type { Engine } from "./engine.ts";

@@ -10,10 +10,10 @@ import { KernelPanic, StoreError } from "../errors.ts";
 import { HEADER_STORED, type Heap, type HeapHandle, type Ref, UNIT_WORDS } from "../heap/heap.ts";
 import { LOADER_NONE, LOADER_READY, LOADER_STATE } from "../heap/stub.ts";
 import { threadEnvironment } from "../thread-env.ts";
+import type { StoreChange, SweepStep, Written } from "./change.ts";
 import { type Answer, buffers, type Call, type StorePlace, type ThreadData } from "./message.ts";
 import type { ArchivedRecord } from "./record.ts";
 import type { StoreState } from "./state.ts";
-import type { StoreChange, SweepStep, Written } from "./writer.ts";
 
 /** Owner of the heap's lock, beside the worker threads and the main thread. */
 const OWNER = 0x7ffffffe;

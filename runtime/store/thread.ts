@@ -17,10 +17,11 @@ import {
   LOADER_STATE,
   STUB_TARGET,
 } from "../heap/stub.ts";
+import type { Step } from "./change.ts";
 import { storeFailure } from "./failures.ts";
 import { DirectLoader } from "./load.ts";
 import { type Answer, buffers, type Call, type StorePlace, type ThreadData } from "./message.ts";
-import { type Step, Writer } from "./writer.ts";
+import { Writer } from "./writer.ts";
 
 /** Looks for requests before it sleeps: a thread that got one object often needs the next at once. */
 const SPINS = 2000;
