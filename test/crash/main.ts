@@ -12,25 +12,49 @@ import { cannotRecord } from "./recorded.ts";
 import { crash, type Durability } from "./run.ts";
 
 const KNOWN = ["block", "logged"];
-const { values } = parseArgs({
-  options: {
-    kills: { type: "string", default: "300" },
-    cuts: { type: "string" },
-    seed: { type: "string", default: "20150730" },
-    durability: { type: "string" },
-    json: { type: "boolean", default: false },
-  },
-});
+const OPTIONS = `[--kills N | --cuts N] [--seed S] [--durability ${KNOWN.join("|")}] [--json]`;
+const HELP = `usage: npm run crash -- ${OPTIONS}
+
+Kills a process that writes blocks N times (300), or cuts the power under what it has written, and reports
+whether anything that was acknowledged is lost, or anything corrupt.
+`;
+
+/** Prints how to call this, and ends. */
+function usage(text: string): never {
+  process.stderr.write(`${text}usage: npm run crash -- ${OPTIONS}\n`);
+  process.exit(2);
+}
+
+function parsed(): ReturnType<typeof parse> {
+  try {
+    return parse();
+  } catch (error) {
+    return usage(`crash: ${(error as Error).message}\n`);
+  }
+}
+
+const parse = () =>
+  parseArgs({
+    options: {
+      help: { type: "boolean", short: "h", default: false },
+      kills: { type: "string", default: "300" },
+      cuts: { type: "string" },
+      seed: { type: "string", default: "20150730" },
+      durability: { type: "string" },
+      json: { type: "boolean", default: false },
+    },
+  });
+const { values } = parsed();
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
 const what = values.cuts === undefined ? "kills" : "cuts";
 const count = Number(values[what]);
 const seed = Number(values.seed);
 const durability = values.durability as Durability | undefined;
 const isKnown = durability === undefined || KNOWN.includes(durability);
-if (!Number.isSafeInteger(count) || !Number.isSafeInteger(seed) || count < 1 || !isKnown) {
-  const options = `[--kills N | --cuts N] [--seed S] [--durability ${KNOWN.join("|")}] [--json]`;
-  process.stderr.write(`usage: npm run crash -- ${options}\n`);
-  process.exit(2);
-}
+if (!Number.isSafeInteger(count) || !Number.isSafeInteger(seed) || count < 1 || !isKnown) usage("");
 const reason = what === "cuts" ? cannotRecord() : null;
 if (reason !== null) {
   process.stderr.write(`crash: nothing can be cut, for ${reason}\n`);
