@@ -59,7 +59,7 @@ interface Frames {
 }
 
 /** What the log has now; a checkpoint may be made meanwhile, then it is read again. */
-function framesOf(
+export function framesOf(
   source: Database,
   path: string,
   readLog: (database: Database) => LogPlace | null,

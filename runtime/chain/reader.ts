@@ -14,10 +14,13 @@ import type { Database } from "../store/database.ts";
 import { storeFailure } from "../store/failures.ts";
 import type { BlockRecord } from "../store/record.ts";
 import type { ArchivedBlock } from "./archive.ts";
+import { framesOf } from "./backup.ts";
 import { type Block, checkArchived, checkTarget, headerOf, inputFrom } from "./block.ts";
 import { Chain } from "./chain.ts";
 import type { RetainedInput } from "./change.ts";
 import { type FollowEvent, Follower } from "./follow.ts";
+import type { BlockName } from "./history.ts";
+import { decodeLogged } from "./logged.ts";
 import type { Outline } from "./outline.ts";
 import { noProgram } from "./rulebook.ts";
 import { type Access, archivedOf, blockOf, checkState, findBlock, wayTo } from "./stored.ts";
@@ -68,8 +71,8 @@ export async function openReader(path: string, options: ReaderOptions = {}): Pro
 }
 
 /**
- * A store, for looking at. Every call sees the newest committed state, and throws StoreError (STORE_CLOSED)
- * once the reader is closed.
+ * A store, for looking at. Every call sees the newest committed state, which with "logged" is that of the
+ * newest checkpoint, and throws StoreError (STORE_CLOSED) once the reader is closed.
  */
 export class Reader extends Chain {
   readonly #path: string;
@@ -123,7 +126,20 @@ export class Reader extends Chain {
   }
 
   /**
-   * The block on which the writer stands.
+   * The acknowledged blocks that came after the newest checkpoint, in the order in which they were made. They
+   * are in the log of inputs alone: the writer has them, and this reader has their names only, until the
+   * writer's next checkpoint. Reads the whole log.
+   *
+   * @throws StoreError (STORE_MISSING, STORE_CORRUPT)
+   */
+  logged(): readonly BlockName[] {
+    const read = this.#guarded(() => framesOf(this.#database, this.#path, this.#access.readLog));
+    const changes = (read?.frames ?? []).flatMap(({ body }) => decodeLogged(body).changes);
+    return changes.flatMap(({ kind, block }) => (kind === "push" ? [block] : []));
+  }
+
+  /**
+   * The block on which the writer stands; with "logged" the one of its newest checkpoint: see `logged`.
    *
    * @throws StoreError (STORE_EMPTY)
    */

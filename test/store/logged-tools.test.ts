@@ -92,6 +92,27 @@ test("verifying lists what the log has, and changes nothing", async () => {
   });
 });
 
+test("a reader beside a writer names the blocks that only the log has, and the command counts them", async () => {
+  await withDirectory(async (path) => {
+    const runtime = await reopen(path);
+    const ids = [runtime.head.id];
+    for (let i = 1; i <= 5; i++) {
+      ids.push((await runtime.produce(metadata(i, 0))).id);
+      if (i === 3) await runtime.checkpoint();
+    }
+    const reader = await openReader(path);
+    const named = [4, 5].map((height) => ({ height, id: ids[height] }));
+    assert.deepEqual([reader.head.height, reader.logged()], [3, named]);
+    const { stdout, stderr } = stillpoint("inspect", path, "blocks");
+    assert.doesNotMatch(stdout, new RegExp(ids[5] as string));
+    assert.match(stderr, /newest checkpoint is at height 3; 2 acknowledged blocks beyond it, up to height 5/);
+    await runtime.close();
+    assert.deepEqual([reader.head.height, reader.logged()], [5, []]);
+    assert.equal(stillpoint("inspect", path, "blocks").stderr, "");
+    await reader.close();
+  });
+});
+
 test("a damaged log is not opened; a repair names what it drops, and keeps the rest", async () => {
   await withDirectory(async (path) => {
     const ids = await crashed(path);

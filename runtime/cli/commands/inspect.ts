@@ -2,7 +2,7 @@
 
 import { stateOf } from "../../chain/remade.ts";
 import { type Divergence, diffBetween, formatDiff, parting } from "../../debug.ts";
-import type { Block, ProcessView } from "../../index.ts";
+import { type Block, type ProcessView, StoreError } from "../../index.ts";
 import { exportBlock, openReader, type Reader, type Verification, verifyStore } from "../../store.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
@@ -26,8 +26,27 @@ const HEX_ROW = 16;
 export const blocks: Handler<Spec<"inspect blocks">> = async ({ args, options, json }) => {
   await using reader = await openReader(args.DIR);
   listBlocks(reader, reader.retained().slice(-(options.last ?? Infinity)), json);
+  tellLogged(reader);
   return EXIT_OK;
 };
+
+/** Says what a reader does not show, beside the answer. */
+function tellLogged(reader: Reader): void {
+  try {
+    const logged = reader.logged();
+    const last = logged.at(-1);
+    if (last === undefined) return;
+    const count = logged.length === 1 ? "1 acknowledged block" : `${logged.length} acknowledged blocks`;
+    printError(
+      `stillpoint inspect: the newest checkpoint is at height ${reader.head.height}; ${count} beyond it, up ` +
+        `to height ${last.height}, are only in the log so far. The next checkpoint of the writer adds them, ` +
+        "and so does opening the store",
+    );
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    printError('stillpoint inspect: the log of inputs cannot be read; see "stillpoint inspect DIR verify"');
+  }
+}
 
 export const pins: Handler<Spec<"inspect pins">> = async ({ args, json }) => {
   await using reader = await openReader(args.DIR);
