@@ -24,7 +24,7 @@ import { type NewBlock, refsOfBlock, type StoreChange, type Written } from "../s
 import type { InputLog, LogMark } from "../store/log.ts";
 import type { Store } from "../store/store.ts";
 import { hexOf } from "../text.ts";
-import type { Retained } from "./block.ts";
+import { type Retained, refsOf } from "./block.ts";
 import { anchorsOf, type Held, newBlock, planChange, pushedBy } from "./changes.ts";
 import type { Engine } from "./engine.ts";
 import type { Events } from "./events.ts";
@@ -82,8 +82,8 @@ export class Checkpoints {
   /** When the last one was let through, and what one takes on average. */
   #lastMs = 0;
   #blockMs = 0;
-  /** The history of which a checkpoint is being made; a root. */
-  #target: History | null = null;
+  /** The blocks whose states the checkpoint in progress writes; roots. */
+  #anchors: ReadonlySet<Retained> = new Set();
   #running: Promise<void> | null = null;
   /** When it began, and how long the last one took. */
   #beganMs = 0;
@@ -112,14 +112,15 @@ export class Checkpoints {
 
   /**
    * What a collection must keep, besides what the acknowledged history reaches: the inputs of blocks that
-   * were forgotten since, and the states that are being written. Of the checkpointed history nothing: what is
-   * in it lies in the store, whose sweeps keep it.
+   * were forgotten since, and the states that are being written. Not those of all blocks that were retained
+   * when the checkpoint began: blocks would go on in memory that was never touched. Of the checkpointed
+   * history nothing: what is in it lies in the store, whose sweeps keep it.
    */
   *roots(): Iterable<Ref> {
     for (const { blocks } of this.#since) {
       for (const { metadata, change } of blocks) yield* [metadata, change];
     }
-    if (this.#target !== null) yield* this.#target.roots();
+    for (const anchor of this.#anchors) yield* refsOf(anchor);
   }
 
   /** What the store holds. */
@@ -137,8 +138,7 @@ export class Checkpoints {
 
   /** States that cannot be dropped, because they are to be written or are being written. */
   *needed(): Iterable<Ref> {
-    const target = this.#target;
-    if (target !== null) yield* target.roots();
+    for (const { ref } of this.#anchors) yield ref;
     for (const { ref } of anchorsOf(this.#changes(this.#since), this.#acknowledged)) yield ref;
   }
 
@@ -318,11 +318,11 @@ export class Checkpoints {
   }
 
   async #checkpoint(since: readonly Since[], target: History, mark: LogMark): Promise<void> {
-    this.#target = target;
+    const changes = this.#changes(since);
+    this.#anchors = anchorsOf(changes, target);
     try {
-      const changes = this.#changes(since);
       // Of a block that was pinned, or reverted to, before a crash the state may not be there.
-      for (const entry of anchorsOf(changes, target)) if (entry.ref === 0) await this.#recompute(entry);
+      for (const entry of this.#anchors) if (entry.ref === 0) await this.#recompute(entry);
       const known = new Map(since.flatMap((one) => one.blocks.map((made) => [hexOf(made.block.id), made])));
       const { change, anchors, held } = await this.#engine.inTurn(async () =>
         planChange(this.#engine.heap, this.#checkpointed, changes, target, known),
@@ -331,7 +331,7 @@ export class Checkpoints {
       for (const anchor of anchors) anchor.before = null;
       this.#checkpointed = held;
     } finally {
-      this.#target = null;
+      this.#anchors = new Set();
     }
   }
 

@@ -56,6 +56,8 @@ export class Collector {
   readonly #kept: Kept;
   /** Turns in progress. */
   #inFlight = 0;
+  /** Those among them that end soon when a collection waits: a store reads what it writes. */
+  #reading = 0;
   readonly #drained: (() => void)[] = [];
   /** Who still marks objects after its turn. */
   readonly #marking = new Set<Promise<unknown>>();
@@ -139,11 +141,12 @@ export class Collector {
     });
     let working: Promise<T> | null = null;
     await this.inTurn(() => {
+      this.#reading++;
       working = work(end).finally(end);
       const marking = working.catch(() => {});
       this.#marking.add(marking);
       void marking.then(() => this.#marking.delete(marking));
-      return turn;
+      return turn.finally(() => this.#reading--);
     });
     return working as unknown as Promise<T>;
   }
@@ -158,9 +161,12 @@ export class Collector {
     }
   }
 
-  /** Collects if the heap has grown enough since the last time. */
+  /**
+   * Collects if the heap has grown enough since the last time, and no other block is in progress. A checkpoint
+   * may be: if it kept collections away, blocks would go on in memory that was never touched.
+   */
   async collectIfDue(): Promise<void> {
-    if (this.#due() && (this.#inFlight === 0 || this.isPressed)) await this.collect();
+    if (this.#due() && (this.#inFlight === this.#reading || this.isPressed)) await this.collect();
   }
 
   #due(): boolean {

@@ -30,6 +30,8 @@ import { archivedOf } from "./stored.ts";
 
 /** Objects that a sweep looks at in one transaction. */
 const SWEEP_SLICE = 4096;
+/** Nodes and records that it marks from at once. */
+const MARK_STEP = 512;
 
 /** What reaches objects in the heap. */
 export interface Reaching {
@@ -363,18 +365,25 @@ export class Journal implements RootHolder {
   }
 
   /**
-   * A sweep begins behind a collection, with all roots of that moment. A transaction that fails ends it; with
-   * `force` another one begins then.
+   * A sweep begins with all roots of one moment, beside blocks: what these make of it, they make of roots. With
+   * `force` it begins behind a collection, and if a transaction fails, which ends it, another one begins.
    */
   async #sweep(store: Store, force: boolean): Promise<Written | null> {
+    const engine = this.#engine;
+    const begin = (): Promise<number> =>
+      store.beginSweep([...engine.sharedRefs(), ...engine.refsWithoutStore(), ...this.roots()]);
     try {
       for (;;) {
+        let isMarked = await store.markAhead(true, MARK_STEP);
+        while (!isMarked) isMarked = await store.markAhead(false, MARK_STEP);
         let sweep = 0;
-        const begin = async (): Promise<void> => {
-          const others = [...this.#engine.sharedRefs(), ...this.#engine.refsWithoutStore()];
-          sweep = await store.beginSweep([...others, ...this.roots()]);
-        };
-        if (!(await this.#engine.collect({ force, also: begin }))) return null;
+        if (!force) sweep = await engine.marking(begin);
+        else {
+          const also = async (): Promise<void> => {
+            sweep = await begin();
+          };
+          await engine.collect({ force, also });
+        }
         let step = await store.sweep(sweep, SWEEP_SLICE);
         while (typeof step === "object" && "share" in step) {
           this.events.emit("sweeping", null, step);

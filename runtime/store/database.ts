@@ -77,6 +77,9 @@ export class Database {
   readonly #path: string;
   readonly #file: string;
   #nextBody = 0;
+  readonly #number = Buffer.alloc(NUMBER_BYTES);
+  /** Buffers for entries, by their length. */
+  readonly #entries: Buffer[] = [];
 
   /** Opens, or makes, the file in the directory `path`. */
   constructor(path: string, options: DatabaseOptions = {}) {
@@ -204,16 +207,24 @@ export class Database {
     const inline = bytes.length <= INLINE_BYTES;
     const beyond = bytes.length - BODY_BYTES;
     const body = inline ? 0 : beyond > 0 && beyond <= REMAINS_BYTES ? BODY_BYTES : bytes.length;
-    const entry = Buffer.allocUnsafe(ENTRY_BYTES + bytes.length - body);
+    const entry = this.#entryOf(ENTRY_BYTES + bytes.length - body);
+    const number = inline ? 0 : this.#freeNumber();
     entry[0] = tag;
-    entry.writeUIntBE(inline ? 0 : this.#freeNumber(), 1, NUMBER_BYTES);
+    entry.writeUIntBE(number, 1, NUMBER_BYTES);
     bytes.copy(entry, ENTRY_BYTES, body);
     // Inside a transaction it says whether it has written.
     if (!(this.#objects.putSync(key, entry, NEW) as unknown as boolean)) return 0;
     if (inline) return bytes.length;
     this.#nextBody++;
-    this.#bodies.putSync(entry.subarray(1, ENTRY_BYTES), bytes.subarray(0, body), LAST);
+    this.#number.writeUIntBE(number, 0, NUMBER_BYTES);
+    this.#bodies.putSync(this.#number, body === bytes.length ? bytes : bytes.subarray(0, body), LAST);
     return bytes.length;
+  }
+
+  /** A buffer of this length, until the next call: a commit needs thousands, and lmdb copies them. */
+  #entryOf(length: number): Buffer {
+    this.#entries[length] ??= Buffer.alloc(length);
+    return this.#entries[length];
   }
 
   /** Removes an object; the bytes it took. Inside a transaction. */
@@ -226,9 +237,10 @@ export class Database {
     const entry = this.#objects.getBinary(key);
     if (entry === undefined) return 0;
     let length = entry.length - ENTRY_BYTES;
-    if (entry.readUIntBE(1, NUMBER_BYTES) !== 0) {
-      const number = Buffer.from(entry.subarray(1, ENTRY_BYTES));
-      length += this.#bodies.getBinary(number)?.length ?? 0;
+    const number = bodyOf(entry);
+    if (number !== null) {
+      // A body with remains beside it has one length; only others are read for theirs.
+      length += length > 0 ? BODY_BYTES : (this.#bodies.getBinaryFast(number)?.length ?? 0);
       this.#bodies.removeSync(number);
     }
     this.#objects.removeSync(key);

@@ -23,7 +23,17 @@ export interface StorePlace {
   readonly steps?: string | undefined;
 }
 
-type Method = "open" | "change" | "stage" | "archived" | "beginSweep" | "sweep" | "close" | "discard" | "end";
+type Method =
+  | "open"
+  | "change"
+  | "stage"
+  | "archived"
+  | "markAhead"
+  | "beginSweep"
+  | "sweep"
+  | "close"
+  | "discard"
+  | "end";
 
 /** A call of a method of Writer; the answer has the same number. */
 export interface Call {

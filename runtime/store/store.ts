@@ -215,6 +215,11 @@ export class Store {
     return this.#stores.call(this.bit, "archived", target) as Promise<ArchivedRecord | null>;
   }
 
+  /** Marks so many objects that the next sweep keeps; whether those were all. */
+  markAhead(isFirst: boolean, count: number): Promise<boolean> {
+    return this.#stores.call(this.bit, "markAhead", isFirst, count) as Promise<boolean>;
+  }
+
   /** Begins a sweep that keeps what these objects reach, and retained blocks; its number. */
   beginSweep(refs: readonly Ref[]): Promise<number> {
     return this.#stores.call(this.bit, "beginSweep", refs) as Promise<number>;

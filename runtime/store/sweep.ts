@@ -1,9 +1,11 @@
 /**
  * Sweeping a store: frees the objects that no retained block reaches.
  *
- * First everything is marked that retained blocks reach; only nodes and records are read for that. Then the
- * objects are gone through in the order of their hashes and those without a mark are removed, in slices, each
- * a transaction, with commits in between. What a commit writes or finds there is marked as well; if it fails,
+ * First everything is marked that retained blocks reach; only nodes and records are read for that. Most of it
+ * is done between commits, in steps; then, in one step, what was written meanwhile, and what the heap holds.
+ * Blocks may run beside that, for all that they make is new, or reached by the roots. Then the objects are
+ * gone through in the order of their hashes and those without a mark are removed, in slices, each a
+ * transaction, with commits in between. What a commit writes or finds there is marked as well; if it fails,
  * these marks are wrong, so the sweep ends, and the next one marks again from the roots of its own time.
  * Stored marks in the heap are cleared at the start for all that may be removed, so that a commit writes it
  * again.
@@ -28,22 +30,103 @@ import { forEachHash, TAG_NODE, TAG_PROCESS } from "./format.ts";
 import { type Edge, edgesOf, inputEdges } from "./graph.ts";
 import { unpackBlock } from "./record.ts";
 
+/** Bits of an index that a node of a table takes. */
+const LEVEL_BITS = 5;
+
+/** An object to look at; `shift` is that of a node of a table of pages, else null. */
+interface Reached {
+  readonly key: Buffer;
+  readonly shift: number | null;
+}
+
+/** Marks what the blocks of a store reach, in steps, while nothing is removed from it. */
+export class Marking {
+  readonly marks = new HashSet();
+  readonly #database: Database;
+  /** What is still to be looked at. */
+  readonly #stack: Reached[] = [];
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#begin();
+  }
+
+  /** Looks at `count` nodes and records; whether those were all. */
+  step(count: number): boolean {
+    for (let left = count; left > 0; left--) {
+      const next = this.#stack.pop();
+      if (next === undefined) return true;
+      this.#visit(next);
+    }
+    return this.#stack.length === 0;
+  }
+
+  /** Marks the rest, and what was written since the first step. */
+  finish(): void {
+    this.step(Number.POSITIVE_INFINITY);
+    this.#begin();
+    this.step(Number.POSITIVE_INFINITY);
+  }
+
+  /** Marks an object of the store, and all that it reaches. */
+  mark(key: Buffer): void {
+    this.#stack.push({ key, shift: null });
+    this.step(Number.POSITIVE_INFINITY);
+  }
+
+  #begin(): void {
+    const database = this.#database;
+    database.refresh();
+    for (const id of database.blockIds()) {
+      const block = unpackBlock(id, database.block(id) as Buffer);
+      if (block.stored) this.#stack.push({ key: block.root, shift: null });
+      for (const edge of inputEdges(block)) this.#markInput(edge);
+    }
+  }
+
+  #markInput(edge: Edge): void {
+    if (!this.marks.add(edge.key, 0) || edge.wanted !== "rules") return;
+    const stored = this.#database.object(edge.key);
+    if (stored !== undefined) for (const { key } of edgesOf(edge, stored)) this.marks.add(key, 0);
+  }
+
+  #visit({ key, shift }: Reached): void {
+    if (!this.marks.add(key, 0)) return;
+    const stored = this.#database.object(key);
+    if (stored === undefined) return;
+    const { tag, bytes } = stored;
+    if (tag === TAG_PROCESS) {
+      for (const edge of edgesOf({ key, wanted: "process", shift: 0, name: "" }, stored)) {
+        this.#reach(edge.key, edge.wanted === "memory" ? edge.shift : null);
+      }
+    } else if (tag === TAG_NODE) {
+      forEachHash(stored, (at) => {
+        // Pages are most of a state. They name nothing, so they are not read.
+        if (shift === 0) this.marks.add(bytes, at);
+        else this.#reach(bytes.subarray(at, at + HASH_BYTES), shift === null ? null : shift - LEVEL_BITS);
+      });
+    }
+  }
+
+  #reach(key: Buffer, shift: number | null): void {
+    if (!this.marks.has(key, 0)) this.#stack.push({ key, shift });
+  }
+}
+
 export class Sweep {
   readonly #database: Database;
-  readonly #marks = new HashSet();
+  readonly #marking: Marking;
+  readonly #marks: HashSet;
   #after: Buffer | null = null;
   freedObjects = 0;
   freedBytes = 0;
 
-  /** Marks what the retained blocks and the objects `refs` of the heap reach. */
-  constructor(database: Database, heap: Heap, bit: number, refs: readonly Ref[]) {
+  /** Keeps what the retained blocks and the objects `refs` of the heap reach; `marking` has begun with that. */
+  constructor(database: Database, marking: Marking, heap: Heap, bit: number, refs: readonly Ref[]) {
     this.#database = database;
-    database.refresh();
-    for (const id of database.blockIds()) {
-      const block = unpackBlock(id, database.block(id) as Buffer);
-      if (block.stored) this.#markStored(block.root);
-      for (const edge of inputEdges(block)) this.#markInput(edge);
-    }
+    this.#marking = marking;
+    this.#marks = marking.marks;
+    marking.finish();
     this.#markHeap(heap, bit, refs);
     this.#clearMarks(heap, bit);
   }
@@ -74,44 +157,28 @@ export class Sweep {
     return keys.length < count;
   }
 
-  #markInput(edge: Edge): void {
-    if (!this.#marks.add(edge.key, 0) || edge.wanted !== "rules") return;
-    const stored = this.#database.object(edge.key);
-    if (stored !== undefined) for (const { key } of edgesOf(edge, stored)) this.#marks.add(key, 0);
-  }
-
-  #markStored(root: Buffer): void {
-    const stack = [root];
-    for (let key = stack.pop(); key !== undefined; key = stack.pop()) {
-      if (!this.#marks.add(key, 0)) continue;
-      const stored = this.#database.object(key);
-      if (stored === undefined || (stored.tag !== TAG_NODE && stored.tag !== TAG_PROCESS)) continue;
-      const { bytes } = stored;
-      forEachHash(stored, (at) => {
-        if (!this.#marks.has(bytes, at)) stack.push(bytes.subarray(at, at + HASH_BYTES));
-      });
-    }
-  }
-
-  /** What runtimes hold that have no store of their own. */
+  /** What the heap holds: of the objects that are not in the store, those that name others lead to some. */
   #markHeap(heap: Heap, bit: number, refs: readonly Ref[]): void {
+    const { words, bytes } = heap;
     const seen = new Set<Ref>();
-    const stack = refs.filter((ref) => ref !== 0);
+    const stack: Ref[] = [];
+    const reach = (ref: Ref): void => {
+      if (ref === 0) return;
+      const at = ref * UNIT_WORDS;
+      const hash = ref * UNIT_BYTES + HEADER_HASH * 4;
+      if (((words[at + HEADER_STORED] as number) & bit) === 0) {
+        if ((words[at + HEADER_REFERENCES] as number) > 0) stack.push(ref);
+      } else if (!this.#marks.has(bytes, hash)) {
+        this.#marking.mark(Buffer.from(part(bytes, hash, HASH_BYTES)));
+      }
+    };
+    refs.forEach(reach);
     for (let ref = stack.pop(); ref !== undefined; ref = stack.pop()) {
       if (seen.has(ref)) continue;
       seen.add(ref);
-      const at = ref * UNIT_WORDS;
-      if (((heap.words[at + HEADER_STORED] as number) & bit) !== 0) {
-        const hash = ref * UNIT_BYTES + HEADER_HASH * 4;
-        this.#markStored(Buffer.from(part(heap.bytes, hash, HASH_BYTES)));
-        continue;
-      }
-      const references = heap.words[at + HEADER_REFERENCES] as number;
-      const first = referencesOf(heap.words, ref);
-      for (let i = first; i < first + references; i++) {
-        const next = heap.words[i] as number;
-        if (next !== 0) stack.push(next);
-      }
+      const first = referencesOf(words, ref);
+      const end = first + (words[ref * UNIT_WORDS + HEADER_REFERENCES] as number);
+      for (let i = first; i < end; i++) reach(words[i] as Ref);
     }
   }
 

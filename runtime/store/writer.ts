@@ -17,6 +17,7 @@
 
 import { existsSync, rmdirSync } from "node:fs";
 import { assert, StoreError } from "../errors.ts";
+import { copyBytes } from "../heap/bytes.ts";
 import {
   HEADER_HASH,
   HEADER_REFERENCES,
@@ -25,6 +26,7 @@ import {
   KIND_STUB,
   type Ref,
   referencesOf,
+  UNIT_BYTES,
   UNIT_WORDS,
 } from "../heap/heap.ts";
 import { collectionWaits } from "../heap/stub.ts";
@@ -65,7 +67,7 @@ import {
   readTotals,
   type StoreState,
 } from "./state.ts";
-import { Sweep } from "./sweep.ts";
+import { Marking, Sweep } from "./sweep.ts";
 
 /** A sweep is due when this was written since the last one, and as much as there was before. */
 const SWEEP_BYTES = 64 << 20;
@@ -92,12 +94,16 @@ export class Writer {
   /** Other stores of the same heap: what is a stub here may be there. */
   readonly #sources: readonly Source[];
   #copied = 0;
+  /** The key of the object that is being written. */
+  readonly #nextKey = Buffer.alloc(HASH_BYTES);
   /** Called when a transaction with objects has read all that it needs of the heap, before it is durable. */
   hasRead: () => void = () => {};
   readonly state: StoreState;
   #totals: Totals;
   /** The sweep in progress; a failed transaction ends it. */
   #sweep: Sweep | null = null;
+  /** What the next sweep keeps, as far as that was marked ahead. */
+  #ahead: Marking | null = null;
   /** Number of the last sweep that began. */
   #sweeps = 0;
 
@@ -270,14 +276,22 @@ export class Writer {
     this.database.putBlock(id, packBlock({ ...block, ...fields }));
   }
 
+  /** Marks `count` objects for the next sweep, the first ones if `isFirst`; whether those were all. */
+  markAhead(isFirst: boolean, count: number): boolean {
+    if (isFirst || this.#ahead === null) this.#ahead = new Marking(this.database);
+    return this.#ahead.step(count);
+  }
+
   /**
-   * Begins a sweep, which frees what no retained block and none of `refs` reaches; its number. Nobody runs
-   * meanwhile. One that is in progress ends.
+   * Begins a sweep, which frees what no retained block and none of `refs` reaches; its number. No collection
+   * runs meanwhile. One that is in progress ends.
    */
   beginSweep(refs: readonly Ref[]): number {
     // Only what has begun counts: if the marking fails, no sweep is in progress.
     this.#sweep = null;
-    this.#sweep = new Sweep(this.database, this.#heap, this.#bit, refs);
+    const marking = this.#ahead ?? new Marking(this.database);
+    this.#ahead = null;
+    this.#sweep = new Sweep(this.database, marking, this.#heap, this.#bit, refs);
     return ++this.#sweeps;
   }
 
@@ -396,12 +410,13 @@ export class Writer {
   /** Writes one object, all below which is there, or makes sure of what a stub stands for; the bytes. */
   #write(ref: Ref, written: Ref[]): number {
     hashObject(this.#heap, ref);
-    const key = this.#key(ref);
     if (this.#heap.kind(ref) === KIND_STUB) {
       this.#copied = 0;
-      this.#require(key);
+      this.#require(this.#key(ref));
       return this.#copied;
     }
+    const key = this.#nextKey;
+    copyBytes(this.#heap.bytes, ref * UNIT_BYTES + HEADER_HASH * 4, key, 0, HASH_BYTES);
     const bytes = this.database.putObject(key, encodeObject(this.#heap, ref));
     this.#sweep?.keep(key);
     written.push(ref);
