@@ -136,6 +136,11 @@ export class History {
     return this.isOnChain(name) ? [...this.#parts.chain.below(name.height + 1).values()].flat() : [];
   }
 
+  /** Only the newest `count` blocks of its chain, none of them pinned. */
+  newest(count: number): History {
+    return History.of(this.chain().slice(-count), this.head.block, [], this.#parts.archive);
+  }
+
   /** The same of entries of its own, for another store: each whose state is there is made from no other. */
   copy(archive: Archive): History {
     const all = this.all();

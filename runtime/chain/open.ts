@@ -302,8 +302,11 @@ async function copyToStore(engine: Engine, history: History, place: StoreSetting
   }
 }
 
+/** Blocks of a copy that are written in one transaction: each costs a wait for the disk. */
+const COPIED_AT_ONCE = 256;
+
 /**
- * Writes a history into a store that has no head, block by block, with the states that are there: a store
+ * Writes a history into a store that has no head, with the states that are there: a store
  * without a head counts as empty, so it gets its head last. Blocks that are there are left over from
  * a copy that was killed. What the store holds then has entries of its own, for other states lie in it.
  */
@@ -315,12 +318,14 @@ async function copyHistory(engine: Engine, history: History, store: Store): Prom
   const end = { chain: history.chain().map(({ block }) => nameOf(block)), head: headOf(history) };
   const stored = new Set(history.all().filter(({ ref }) => ref !== 0));
   const supporting = [...history.supports(stored)];
-  for (const entry of [...supporting, ...history.all()]) {
-    const isStored = entry.ref !== 0;
-    const block = withState(newBlock(engine.heap, entry), entry, history, isStored);
-    await change({ blocks: [block], ...(history.size + supporting.length === 1 ? end : {}) });
+  const all = [...supporting, ...history.all()];
+  for (let from = 0; from < all.length; from += COPIED_AT_ONCE) {
+    const some = all.slice(from, from + COPIED_AT_ONCE);
+    const blocks = some.map((entry) =>
+      withState(newBlock(engine.heap, entry), entry, history, entry.ref !== 0),
+    );
+    await change({ blocks, ...(from + some.length === all.length ? end : {}) });
   }
-  if (history.size + supporting.length > 1) await change(end);
   return {
     history: history.copy(archiveOf(engine, true)),
     supports: new Map(supporting.map(({ block }) => [block.id, block])),

@@ -433,10 +433,16 @@ export interface ForkOptions {
   readonly at?: number | Block;
   /** An empty directory for its blocks, or how to keep them. Default: it lives in memory. */
   readonly store?: string | StoreOptions;
+  /**
+   * Only so many of the newest blocks of its chain are retained, and no side branches or pins: what a copy
+   * into a directory takes follows the blocks that it has. Default: all.
+   */
+  readonly blocks?: number;
 }
 
 /** Where a fork keeps its blocks, null: nowhere. */
 export function checkFork(options: ForkOptions): StoreSettings | null {
-  checkNames(options, ["store", "at"]);
+  checkNames(options, ["store", "at", "blocks"]);
+  if (options.blocks !== undefined) integer(options, "blocks", 1, 1, Number.MAX_SAFE_INTEGER);
   return options.store === undefined ? null : checkStore(options.store);
 }

@@ -275,8 +275,8 @@ export class Runtime extends Chain {
   }
 
   /**
-   * An independent runtime that stands at the same block, or at another, and has the same retained blocks,
-   * and no candidates. It shares threads and memory; close both. With a store of its own it is durable as
+   * An independent runtime that stands at the same block, or at another, and has the same retained blocks (or
+   * the newest, with "blocks"), and no candidates. It shares threads and memory; close both. With a store of its own it is durable as
    * well; else it lives in memory.
    *
    * @throws UsageError (CLOSED, BAD_OPTION, STORE_NOT_EMPTY; NOT_RETAINED), StoreError
@@ -290,10 +290,13 @@ export class Runtime extends Chain {
    */
   async fork(options: ForkOptions = {}): Promise<Runtime> {
     const place = checkFork(options);
-    const { at } = options;
+    const { at, blocks } = options;
     const engine = this.#engine;
     const journal = this.#journal;
-    const fork = async (history: History) => new Runtime(await forked(engine, journal, history, place));
+    const fork = async (all: History): Promise<Runtime> => {
+      const history = blocks === undefined ? all : all.newest(blocks);
+      return new Runtime(await forked(engine, journal, history, place));
+    };
     if (at === undefined) return this.#enqueue(() => fork(this.#history));
     return this.#queue.atOnce(() =>
       journal.withState(journal.find(at), null, () => fork(journal.historyAt(at))),
