@@ -73,6 +73,11 @@ export function collectionWaits({ control }: Heap): boolean {
   return Atomics.load(control, COLLECTION_WAITS) === 1;
 }
 
+/** How many objects were asked for so far. */
+export function loadsWanted({ control }: Heap): number {
+  return Atomics.load(control, LOADER_SIGNAL);
+}
+
 /** A stub for the object with the hash at byte `at` of `hashes`. */
 export function makeStub(heap: Heap, hashes: Buffer, at: number): Ref {
   const ref = heap.allocate(KIND_STUB, 0, 0);

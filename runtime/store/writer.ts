@@ -29,7 +29,7 @@ import {
   UNIT_BYTES,
   UNIT_WORDS,
 } from "../heap/heap.ts";
-import { collectionWaits } from "../heap/stub.ts";
+import { collectionWaits, loadsWanted } from "../heap/stub.ts";
 import { hashObject } from "../image/hash.ts";
 import { HASH_BYTES } from "../image/record.ts";
 import { archiveBlock, readArchived } from "./archive.ts";
@@ -71,8 +71,14 @@ import { Marking, Sweep } from "./sweep.ts";
 
 /** A sweep is due when this was written since the last one, and as much as there was before. */
 const SWEEP_BYTES = 64 << 20;
-/** Objects written in one transaction at most; fewer if a collection waits for it. */
-const SLICE_OBJECTS = 4096;
+/**
+ * Objects written in one transaction at most; fewer if a collection waits for it, or a thread for an object
+ * that is to be loaded. Hashes are spread over all leaves of a table, and each transaction writes the leaves
+ * again that it changes.
+ */
+const SLICE_OBJECTS = 16_384;
+/** If threads wait for objects all the time, so many are written nevertheless. */
+const SLICE_LEAST = 1024;
 
 type WrittenSlice = Pick<Written, "bytes" | "more">;
 
@@ -379,6 +385,7 @@ export class Writer {
   #writeAll(roots: readonly Ref[], written: Ref[]): WrittenSlice {
     const { words } = this.#heap;
     const seen = new Set<Ref>([0]);
+    const loads = loadsWanted(this.#heap);
     let bytes = 0;
     for (const root of roots) {
       // The way down to an object, and behind each on it where the next of its references lies.
@@ -398,7 +405,8 @@ export class Writer {
           continue;
         }
         const isWanted = written.length > 0 && collectionWaits(this.#heap);
-        if (isWanted || written.length === SLICE_OBJECTS) return { bytes, more: true };
+        const isLoading = written.length >= SLICE_LEAST && loadsWanted(this.#heap) !== loads;
+        if (isWanted || isLoading || written.length === SLICE_OBJECTS) return { bytes, more: true };
         path.pop();
         seen.add(ref);
         bytes += this.#write(ref, written);

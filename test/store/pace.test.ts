@@ -5,8 +5,9 @@ import { rmSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import { holdMs } from "../../runtime/chain/pace.ts";
 import { HEADER_STORED, UNIT_WORDS } from "../../runtime/heap/heap.ts";
-import { COLLECTION_WAITS } from "../../runtime/heap/stub.ts";
+import { COLLECTION_WAITS, LOADER_SIGNAL } from "../../runtime/heap/stub.ts";
 import { verifyStore } from "../../runtime/store.ts";
+import { filled } from "../bench/durable-run.ts";
 import { metadata } from "../crash/metadata.ts";
 import { open } from "../fixture.ts";
 import { withDirectory } from "./directory.ts";
@@ -77,6 +78,36 @@ test("a commit ends its slice where a collection waits for it", async () => {
     assert.deepEqual((await verifyStore(path)).damages, []);
     await runtime.close();
   });
+});
+
+test("a commit ends its slice where a thread asks for an object, but not for each", async () => {
+  const slicesOf = (isAsking: boolean): Promise<number> =>
+    withDirectory(async (path) => {
+      const runtime = await filled({ store: { path, durability: "logged", checkpointMs: 3_600_000 } });
+      const { engine } = runtime;
+      const marking = engine.marking.bind(engine);
+      let slices = 0;
+      engine.marking = (work) => {
+        slices++;
+        return marking(work);
+      };
+      let isDone = false;
+      const done = runtime.checkpoint().finally(() => {
+        isDone = true;
+      });
+      while (!isDone) {
+        if (isAsking) Atomics.add(engine.heap.control, LOADER_SIGNAL, 1);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await done;
+      await runtime.close();
+      assert.deepEqual((await verifyStore(path)).damages, []);
+      return slices;
+    });
+  // The memory of its accounts has 16,384 pages.
+  assert.ok((await slicesOf(false)) <= 3);
+  const asked = await slicesOf(true);
+  assert.ok(asked > 4 && asked <= 20, `${asked} slices`);
 });
 
 test("blocks are held back by little, the more the later a checkpoint is; then they wait for it", () => {
