@@ -2,9 +2,10 @@
  * Durable blocks that change much: 10,000 random payments each over a million accounts of 64 bytes, which is
  * most pages of 64 MiB, in memory and in the modes of a store; and blocks of 16 scattered pages of the same
  * process.
- * The ways take turns in one process, a few blocks each, and a turn ends when nothing is put off any more (a
- * checkpoint): so a checkpoint or two more than while blocks continue are counted; "alone" is without what is
- * waited for at a turn's end. STILLPOINT_BENCH_ROUNDS sets how many turns each has.
+ * The ways take turns in one process, and a turn ends when nothing is put off any more (a checkpoint): so a
+ * checkpoint or two more than while blocks continue are counted, and turns are long enough for several; "alone"
+ * is without what is waited for at a turn's end. A turn of the mode "block", which puts nothing off, is
+ * shorter. STILLPOINT_BENCH_ROUNDS sets how many turns each has.
  *
  * Then restarts, each in a process of its own: after a clean close, and after a kill, with blocks that are in
  * the log alone and are run again.
@@ -24,12 +25,16 @@ import { quantile, spreadOf, timesAsFast } from "./measure.ts";
 import type { Report } from "./report.ts";
 
 const PAYMENTS = 10_000;
-const BLOCKS = 25;
+const BLOCKS = 80;
+/** And of the mode "block", which takes several times as long. */
+const BLOCKS_STORED = 10;
 /** Payments of a block that changes 16 pages, and how many such blocks make a turn. */
 const FEW = 8;
 const SMALL_BLOCKS = 12;
 const ROUNDS = Number(process.env.STILLPOINT_BENCH_ROUNDS ?? 5);
 const RESTARTS = 3;
+/** A block is long that takes more than so many times the median. */
+const LONG_TIMES = 3;
 const CHILD = fileURLToPath(new URL("durable-run.ts", import.meta.url));
 
 /** One of the ways in which blocks are kept, and what was measured of it. */
@@ -38,8 +43,9 @@ interface Way {
   readonly runtime: Runtime;
   /** Of each turn: a block's share, in milliseconds. */
   readonly turns: number[];
-  /** Each block, in milliseconds. */
+  /** Each block, in milliseconds, and those among them that waited for a collection of the heap. */
   readonly blocks: number[];
+  readonly collected: number[];
   readonly small: number[];
   /** Of each turn: minor page faults of the process, a block's share. */
   readonly faults: number[];
@@ -51,13 +57,24 @@ export async function run(report: Report): Promise<void> {
   try {
     for (const name of ["in memory", "logged", "block"] as const) {
       const store = name === "in memory" ? {} : { store: { path: join(directory, name), durability: name } };
-      ways.push({ name, runtime: await filled(store), turns: [], blocks: [], small: [], faults: [] });
+      ways.push({
+        name,
+        runtime: await filled(store),
+        turns: [],
+        blocks: [],
+        collected: [],
+        small: [],
+        faults: [],
+      });
     }
     const next = random(7);
     for (let round = -1; round < ROUNDS; round++) {
       const inputs = Array.from({ length: BLOCKS }, () => payments(PAYMENTS, next));
       const few = Array.from({ length: SMALL_BLOCKS }, () => payments(FEW, next));
-      for (const way of ways) await turn(way, inputs, few, round >= 0);
+      for (const way of ways) {
+        const own = way.name === "block" ? inputs.slice(0, BLOCKS_STORED) : inputs;
+        await turn(way, own, few, round >= 0);
+      }
     }
     tell(report, ways);
   } finally {
@@ -68,7 +85,7 @@ export async function run(report: Report): Promise<void> {
 }
 
 async function turn(
-  { runtime, turns, blocks, small, faults }: Way,
+  { runtime, turns, blocks, collected, small, faults }: Way,
   inputs: readonly Uint8Array[],
   few: readonly Uint8Array[],
   counts: boolean,
@@ -76,8 +93,11 @@ async function turn(
   const timed = async (all: readonly Uint8Array[], times: number[]): Promise<void> => {
     for (const metadata of all) {
       const began = performance.now();
+      const { collections } = runtime.metrics();
       await runtime.produce(metadata);
-      if (counts) times.push(performance.now() - began);
+      const ms = performance.now() - began;
+      if (counts) times.push(ms);
+      if (counts && times === blocks && runtime.metrics().collections > collections) collected.push(ms);
     }
   };
   const start = performance.now();
@@ -95,6 +115,7 @@ async function turn(
 function tell(report: Report, ways: readonly Way[]): void {
   const [memory] = ways as [Way, Way, Way];
   const ms = (name: string, value: number): void => report.row({ name, value, unit: "ms" });
+  const count = (name: string, value: number): void => report.row({ name, value, unit: "" });
   for (const way of ways) {
     const { name, turns, blocks, small, faults } = way;
     const [value, spread] = [PAYMENTS / (quantile(turns, 0.5) / 1e3), spreadOf(turns)];
@@ -103,7 +124,10 @@ function tell(report: Report, ways: readonly Way[]): void {
     report.row(way === memory ? row : { ...row, baseline: "in memory", ratio });
     ms(`such a block, ${name}: median`, quantile(blocks, 0.5));
     ms(`such a block, ${name}: longest`, quantile(blocks, 1));
-    report.row({ name: `such a block, ${name}: minor faults`, value: quantile(faults, 0.5), unit: "" });
+    const isLong = (one: number): boolean => one > LONG_TIMES * quantile(blocks, 0.5);
+    count(`such blocks of more than ${LONG_TIMES} medians, ${name}`, blocks.filter(isLong).length);
+    count(`of these with a collection, ${name}`, way.collected.filter(isLong).length);
+    count(`such a block, ${name}: minor faults`, quantile(faults, 0.5));
     const alone = (of: Way): number => of.blocks.reduce((sum, one) => sum + one, 0) / of.blocks.length;
     const rate = {
       name: `such blocks alone, ${name}`,
