@@ -28,8 +28,12 @@ import { type Outline, outlineOf } from "./outline.ts";
 import { recompute } from "./recompute.ts";
 import { archivedOf } from "./stored.ts";
 
-/** Objects that a sweep looks at in one transaction. */
+/**
+ * Objects that a sweep looks at in one transaction. Bodies lie in the order in which they were written, so each
+ * transaction writes many of their leaves again; but without a log, blocks wait for it.
+ */
 const SWEEP_SLICE = 4096;
+const SWEEP_SLICE_LOGGED = 16_384;
 /** Nodes and records that it marks from at once. */
 const MARK_STEP = 512;
 
@@ -384,10 +388,11 @@ export class Journal implements RootHolder {
           };
           await engine.collect({ force, also });
         }
-        let step = await store.sweep(sweep, SWEEP_SLICE);
+        const slice = this.#checkpoints === null ? SWEEP_SLICE : SWEEP_SLICE_LOGGED;
+        let step = await store.sweep(sweep, slice);
         while (typeof step === "object" && "share" in step) {
           this.events.emit("sweeping", null, step);
-          step = await store.sweep(sweep, SWEEP_SLICE);
+          step = await store.sweep(sweep, slice);
         }
         if (step !== "ended") {
           this.events.emit("sweep", null, { objects: step.objects, bytes: step.bytes });

@@ -24,12 +24,15 @@ import {
   UNIT_BYTES,
   UNIT_WORDS,
 } from "../heap/heap.ts";
+import { collectionWaits, loadsWanted } from "../heap/stub.ts";
 import { HASH_BYTES } from "../image/record.ts";
 import type { Database } from "./database.ts";
 import { forEachHash, TAG_NODE, TAG_PROCESS } from "./format.ts";
 import { type Edge, edgesOf, inputEdges } from "./graph.ts";
 import { unpackBlock } from "./record.ts";
 
+/** Objects that a slice looks at in any case. */
+const SLICE_LEAST = 1024;
 /** Bits of an index that a node of a table takes. */
 const LEVEL_BITS = 5;
 
@@ -115,6 +118,7 @@ export class Marking {
 
 export class Sweep {
   readonly #database: Database;
+  readonly #heap: Heap;
   readonly #marking: Marking;
   readonly #marks: HashSet;
   #after: Buffer | null = null;
@@ -124,6 +128,7 @@ export class Sweep {
   /** Keeps what the retained blocks and the objects `refs` of the heap reach; `marking` has begun with that. */
   constructor(database: Database, marking: Marking, heap: Heap, bit: number, refs: readonly Ref[]) {
     this.#database = database;
+    this.#heap = heap;
     this.#marking = marking;
     this.#marks = marking.marks;
     marking.finish();
@@ -145,15 +150,21 @@ export class Sweep {
     return this.#after === null ? 0 : (this.#after.readUInt32BE(0) + 1) / 2 ** 32;
   }
 
-  /** Looks at the next `count` objects; whether they were the last. Inside a transaction. */
+  /**
+   * Looks at the next `count` objects, or fewer if a collection or an object to load waits; whether they were
+   * the last. Inside a transaction.
+   */
   slice(count: number): boolean {
     const keys = this.#database.objectKeys(this.#after, count);
-    for (const key of keys) {
+    const loads = loadsWanted(this.#heap);
+    for (const [i, key] of keys.entries()) {
+      const isWanted = collectionWaits(this.#heap) || loadsWanted(this.#heap) !== loads;
+      if (isWanted && i >= SLICE_LEAST) return false;
+      this.#after = key;
       if (this.#marks.has(key, 0)) continue;
       this.freedBytes += this.#database.removeObject(key);
       this.freedObjects++;
     }
-    this.#after = keys.at(-1) ?? this.#after;
     return keys.length < count;
   }
 
