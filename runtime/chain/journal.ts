@@ -378,8 +378,7 @@ export class Journal implements RootHolder {
       store.beginSweep([...engine.sharedRefs(), ...engine.refsWithoutStore(), ...this.roots()]);
     try {
       for (;;) {
-        let isMarked = await store.markAhead(true, MARK_STEP);
-        while (!isMarked) isMarked = await store.markAhead(false, MARK_STEP);
+        for (let isFirst = true; (await store.markAhead(isFirst, MARK_STEP)) === false; isFirst = false);
         let sweep = 0;
         if (!force) sweep = await engine.marking(begin);
         else {
