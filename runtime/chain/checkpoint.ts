@@ -113,8 +113,8 @@ export class Checkpoints {
   /**
    * What a collection must keep, besides what the acknowledged history reaches: the inputs of blocks that
    * were forgotten since, and the states that are being written. Not those of all blocks that were retained
-   * when the checkpoint began: blocks would go on in memory that was never touched. Of the checkpointed
-   * history nothing: what is in it lies in the store, whose sweeps keep it.
+   * when the checkpoint began: new blocks would be made in memory that was never touched. Of the
+   * checkpointed history nothing: what is in it lies in the store, whose sweeps keep it.
    */
   *roots(): Iterable<Ref> {
     for (const { blocks } of this.#since) {

@@ -162,8 +162,8 @@ export class Collector {
   }
 
   /**
-   * Collects if the heap has grown enough since the last time, and no other block is in progress. A checkpoint
-   * may be: if it kept collections away, blocks would go on in memory that was never touched.
+   * Collects if the heap has grown enough since the last time, and no other block is in progress. A
+   * checkpoint may be: if it kept collections away, blocks would be made in memory that was never touched.
    */
   async collectIfDue(): Promise<void> {
     if (this.#due() && (this.#inFlight === this.#reading || this.isPressed)) await this.collect();

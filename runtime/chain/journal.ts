@@ -29,8 +29,8 @@ import { recompute } from "./recompute.ts";
 import { archivedOf } from "./stored.ts";
 
 /**
- * Objects that a sweep looks at in one transaction. Bodies lie in the order in which they were written, so each
- * transaction writes many of their leaves again; but without a log, blocks wait for it.
+ * Objects that a sweep looks at in one transaction. Bodies lie in the order in which they were written, so
+ * each transaction writes many of their leaves again; but without a log, blocks wait for it.
  */
 const SWEEP_SLICE = 4096;
 const SWEEP_SLICE_LOGGED = 16_384;
@@ -369,7 +369,7 @@ export class Journal implements RootHolder {
   }
 
   /**
-   * A sweep begins with all roots of one moment, beside blocks: what these make of it, they make of roots. With
+   * A sweep begins with all roots of one moment, beside blocks: all that these make is made of roots. With
    * `force` it begins behind a collection, and if a transaction fails, which ends it, another one begins.
    */
   async #sweep(store: Store, force: boolean): Promise<Written | null> {

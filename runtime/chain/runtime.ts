@@ -275,9 +275,9 @@ export class Runtime extends Chain {
   }
 
   /**
-   * An independent runtime that stands at the same block, or at another, and has the same retained blocks (or
-   * the newest, with "blocks"), and no candidates. It shares threads and memory; close both. With a store of its own it is durable as
-   * well; else it lives in memory.
+   * An independent runtime that stands at the same block, or at another, and has the same retained blocks, or
+   * the newest of them, and no candidates. It shares threads and memory; close both. With a store of its own
+   * it is durable as well; else it lives in memory.
    *
    * @throws UsageError (CLOSED, BAD_OPTION, STORE_NOT_EMPTY; NOT_RETAINED), StoreError
    * @example

@@ -125,7 +125,7 @@ export class Sweep {
   freedObjects = 0;
   freedBytes = 0;
 
-  /** Keeps what the retained blocks and the objects `refs` of the heap reach; `marking` has begun with that. */
+  /** Keeps what the retained blocks and the objects `refs` of the heap reach; `marking` has begun. */
   constructor(database: Database, marking: Marking, heap: Heap, bit: number, refs: readonly Ref[]) {
     this.#database = database;
     this.#heap = heap;

@@ -3,8 +3,8 @@
  * most pages of 64 MiB, in memory and in the modes of a store; and blocks of 16 scattered pages of the same
  * process.
  * The ways take turns in one process, and a turn ends when nothing is put off any more (a checkpoint): so a
- * checkpoint or two more than while blocks continue are counted, and turns are long enough for several; "alone"
- * is without what is waited for at a turn's end. A turn of the mode "block", which puts nothing off, is
+ * checkpoint or two more than while blocks continue are counted, and turns are long enough for several;
+ * "alone" is without what is waited for at a turn's end. A turn of the mode "block", which puts nothing off, is
  * shorter. STILLPOINT_BENCH_ROUNDS sets how many turns each has.
  *
  * Then restarts, each in a process of its own: after a clean close, and after a kill, with blocks that are in

@@ -92,7 +92,7 @@ test("verifying lists what the log has, and changes nothing", async () => {
   });
 });
 
-test("a reader beside a writer names the blocks that only the log has, and the command counts them", async () => {
+test("a reader names the blocks that only the log has, and the command counts them", async () => {
   await withDirectory(async (path) => {
     const runtime = await reopen(path);
     const ids = [runtime.head.id];

@@ -38,9 +38,9 @@ function tellLogged(reader: Reader): void {
     if (last === undefined) return;
     const count = logged.length === 1 ? "1 acknowledged block" : `${logged.length} acknowledged blocks`;
     printError(
-      `stillpoint inspect: the newest checkpoint is at height ${reader.head.height}; ${count} beyond it, up ` +
-        `to height ${last.height}, are only in the log so far. The next checkpoint of the writer adds them, ` +
-        "and so does opening the store",
+      `stillpoint inspect: the newest checkpoint is at height ${reader.head.height}; ${count} beyond it, ` +
+        `up to height ${last.height}, are only in the log so far. The next checkpoint of the writer adds ` +
+        "them, and so does opening the store",
     );
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
