@@ -4,8 +4,8 @@
  * process.
  * The ways take turns in one process, and a turn ends when nothing is put off any more (a checkpoint): so a
  * checkpoint or two more than while blocks continue are counted, and turns are long enough for several;
- * "alone" is without what is waited for at a turn's end. A turn of the mode "block", which puts nothing off, is
- * shorter. STILLPOINT_BENCH_ROUNDS sets how many turns each has.
+ * "alone" is without what is waited for at a turn's end. A turn of the mode "block", which puts nothing off,
+ * is shorter. STILLPOINT_BENCH_ROUNDS sets how many turns each has.
  *
  * Then restarts, each in a process of its own: after a clean close, and after a kill, with blocks that are in
  * the log alone and are run again.
