@@ -303,12 +303,12 @@ async function copyToStore(engine: Engine, history: History, place: StoreSetting
 }
 
 /** Blocks of a copy that are written in one transaction: each costs a wait for the disk. */
-const COPIED_AT_ONCE = 256;
+const COPIED_AT_ONCE = 64;
 
 /**
- * Writes a history into a store that has no head, with the states that are there: a store
- * without a head counts as empty, so it gets its head last. Blocks that are there are left over from
- * a copy that was killed. What the store holds then has entries of its own, for other states lie in it.
+ * Writes a history into a store that has no head, with the states that are there: a store without a head
+ * counts as empty, so it gets its head last. Blocks that are there are left over from a copy that was killed.
+ * What the store holds then has entries of its own, for other states lie in it.
  */
 async function copyHistory(engine: Engine, history: History, store: Store): Promise<Held> {
   const writing: Writing = (write) => engine.marking(write);
@@ -324,8 +324,9 @@ async function copyHistory(engine: Engine, history: History, store: Store): Prom
     const blocks = some.map((entry) =>
       withState(newBlock(engine.heap, entry), entry, history, entry.ref !== 0),
     );
-    await change({ blocks, ...(from + some.length === all.length ? end : {}) });
+    await change({ blocks, ...(all.length === 1 ? end : {}) });
   }
+  if (all.length > 1) await change(end);
   return {
     history: history.copy(archiveOf(engine, true)),
     supports: new Map(supporting.map(({ block }) => [block.id, block])),
