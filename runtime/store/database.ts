@@ -227,12 +227,12 @@ export class Database {
     return this.#entries[length];
   }
 
-  /** Removes an object; the bytes it took. Inside a transaction. */
   /** How many objects there are. */
   get objectCount(): number {
     return (this.#objects.getStats() as { readonly entryCount: number }).entryCount;
   }
 
+  /** Removes an object; the bytes it took. Inside a transaction. */
   removeObject(key: Buffer): number {
     const entry = this.#objects.getBinary(key);
     if (entry === undefined) return 0;
