@@ -133,7 +133,7 @@ test("views of memories are those whose length is checked", () => {
 /** The files of the layer "base". */
 const BASE = [
   ...["arguments", "check-node", "directories", "errors", "lazy", "limits", "node-version"],
-  ...["text", "thread-env", "u64", "units", "work"],
+  ...["suggest", "text", "thread-env", "u64", "units", "work"],
 ];
 
 /** Which layers each layer may import, besides itself. */

@@ -4,9 +4,9 @@
  */
 
 import { badWord } from "../arguments.ts";
+import { didYouMean } from "../suggest.ts";
 import { type CommandSpec, type Completion, type Handler, secondWord } from "./command.ts";
 import { COMMON, findCommand, membersOf } from "./parse.ts";
-import { didYouMean } from "./suggest.ts";
 import { EXAMPLES, GROUPS, type Spec, TABLE } from "./table.ts";
 import { EXIT_OK, print } from "./terminal.ts";
 

@@ -9,8 +9,8 @@
 import { type ParseArgsOptionDescriptor, parseArgs } from "node:util";
 import { badWord } from "../arguments.ts";
 import { described, UsageError } from "../errors.ts";
+import { didYouMean } from "../suggest.ts";
 import { type CommandSpec, type Input, type OptionSpec, secondWord, usage } from "./command.ts";
-import { didYouMean } from "./suggest.ts";
 
 type Table = Readonly<Record<string, CommandSpec>>;
 

@@ -1,10 +1,10 @@
 /** The message for words that are not a command: the present name of an old one, or the closest name. */
 
 import { existsSync } from "node:fs";
+import { didYouMean } from "../suggest.ts";
 import { secondWord } from "./command.ts";
 import { overview } from "./help.ts";
 import { membersOf } from "./parse.ts";
-import { didYouMean } from "./suggest.ts";
 import { type CommandName, EXAMPLES, GROUPS, OTHER_NAMES, SECTIONS, TABLE } from "./table.ts";
 
 export function unknownText(words: readonly string[]): string {

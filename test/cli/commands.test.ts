@@ -10,8 +10,8 @@ import type { CommandSpec, OptionSpec } from "../../runtime/cli/command.ts";
 import { secondWord, usage } from "../../runtime/cli/command.ts";
 import { offer } from "../../runtime/cli/completion.ts";
 import { parseInput } from "../../runtime/cli/parse.ts";
-import { closest } from "../../runtime/cli/suggest.ts";
 import { type CommandName, EXAMPLES, GROUPS, OTHER_NAMES, TABLE } from "../../runtime/cli/table.ts";
+import { closest } from "../../runtime/suggest.ts";
 import { cliPage } from "../../scripts/cli-page.ts";
 import { MAIN, stillpoint } from "./stillpoint.ts";
 
