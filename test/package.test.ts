@@ -106,6 +106,13 @@ test("the core of batches comes compiled", () => {
   assert.equal(stdout, "true\n");
 });
 
+test("a local node needs no package that is optional", () => {
+  writeFileSync(join(project, "bad.ts"), "export function f(a: i64): i64 { return a; }\n");
+  const { status, stderr } = stillpoint("dev", "bad.ts");
+  assert.match(stderr, /^stillpoint dev: the program has no interface/);
+  assert.equal(status, 1);
+});
+
 test("CometBFT is served with the package that has its messages", () => {
   mkdirSync(join(project, "node_modules/@bufbuild"), { recursive: true });
   symlinkSync(

@@ -14,7 +14,8 @@ import { formatFaults } from "../debug.ts";
 import { UsageError } from "../errors.ts";
 import { Content, Listener, type ListenOptions, type Routes } from "../http/listener.ts";
 import type { Block } from "../index.ts";
-import { METRICS_TYPE, metricsText } from "../observe/index.ts";
+import { METRICS_TYPE } from "../observe/exposition.ts";
+import { metricsText } from "../observe/metrics-text.ts";
 import {
   type Call,
   Client,
