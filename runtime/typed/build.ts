@@ -17,15 +17,15 @@ export { parseLock } from "./layout.ts";
 export type { Sources } from "./syntax.ts";
 
 /**
- * Looks whether a guest declares contracts, without parsing: files without the word compile as they always
- * did.
+ * Looks whether a guest declares contracts, or methods as contracts have them, without parsing: files without
+ * these words compile as they always did.
  */
 export async function mentionsContracts(entry: string, sources: Sources): Promise<boolean> {
   const seen = new Set([entry]);
   for (const path of seen) {
     const text = sources.isSdk(path) ? null : await sources.read(path);
     if (text === null) continue;
-    if (/@contract\b/.test(text)) return true;
+    if (/@(contract|transaction|view|setup|migrate)\b/i.test(text)) return true;
     for (const [, specifier] of text.matchAll(/\b(?:from|import)\s*["'](\.{1,2}\/[^"']+)["']/g)) {
       const stem = joined(path, specifier as string);
       for (const file of [`${stem}.ts`, `${stem}/index.ts`]) seen.add(file);

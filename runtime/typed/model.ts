@@ -5,6 +5,7 @@
 
 import { createHash } from "node:crypto";
 import { roundUp } from "./collections.ts";
+import { refuseUnknownDecorators } from "./decorators.ts";
 import { evaluate } from "./evaluate.ts";
 import { refuseForgotten } from "./forgotten.ts";
 import { canonical, type Field, type FunctionType, SCALAR_BYTES, type Type } from "./interface.ts";
@@ -40,6 +41,8 @@ const FIXED_BYTES: Readonly<Record<string, number>> = {
   Bytes32: 32,
   Bytes64: 64,
 };
+/** Types that are imported. */
+const SDK_TYPES = [...Object.keys(FIXED_BYTES), "u128", "u256", "Option"];
 /** What marks the functions of a contract, and what such a one is. */
 const NOUNS = { transaction: "transaction", view: "view", setup: "setup", migrate: "migration" } as const;
 export const KINDS = Object.keys(NOUNS) as (keyof typeof NOUNS)[];
@@ -119,6 +122,7 @@ class Analysis {
 
   run(): Model {
     const { files } = this.#syntax;
+    refuseUnknownDecorators(this.#syntax);
     const contracts: ContractModel[] = [];
     for (const file of files) {
       for (const node of this.#syntax.classes(file)) {
@@ -165,6 +169,8 @@ class Analysis {
     };
     if (!this.#syntax.isNamedType(node)) return refuse();
     const name = node.name.next === null ? node.name.identifier.text : text;
+    if (SDK_TYPES.includes(name) && !file.sdk.has(name) && !this.#declared.has(name))
+      throw errorAt(node, `${name} is not imported: import { ${name} } from "stillpoint/guest"`);
     if (Object.hasOwn(SCALAR_BYTES, name)) return { kind: name as keyof typeof SCALAR_BYTES };
     const known = file.sdk.get(name);
     if (known === "u128" || known === "u256") return { kind: known };

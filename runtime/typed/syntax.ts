@@ -39,6 +39,7 @@ type Assemblyscript = typeof import("assemblyscript");
 interface Enumerations {
   readonly NodeKind: Readonly<Record<string, number>>;
   readonly CommonFlags: Readonly<Record<string, number>>;
+  readonly DecoratorKind: Readonly<Record<string, number>>;
 }
 
 /** A file of the author's. */
@@ -73,15 +74,17 @@ export class Syntax {
   readonly #as: Assemblyscript;
   readonly #kinds: Enumerations["NodeKind"];
   readonly #flags: Enumerations["CommonFlags"];
+  readonly #decorators: Enumerations["DecoratorKind"];
   readonly files: AuthorFile[] = [];
   /** The module that the author's files import the SDK from: a package, or a path without extension. */
   sdkModule = SDK;
 
   private constructor(as: Assemblyscript) {
     this.#as = as;
-    const { NodeKind, CommonFlags } = as as unknown as Enumerations;
+    const { NodeKind, CommonFlags, DecoratorKind } = as as unknown as Enumerations;
     this.#kinds = NodeKind;
     this.#flags = CommonFlags;
+    this.#decorators = DecoratorKind;
   }
 
   /**
@@ -147,6 +150,13 @@ export class Syntax {
   classes(file: AuthorFile): ClassDeclaration[] {
     const kind = this.#kinds.ClassDeclaration;
     return file.source.statements.filter((node) => node.kind === kind) as ClassDeclaration[];
+  }
+
+  /** The names of decorators of a declaration that are none of asc's own. */
+  ownDecorators(node: Node): Node[] {
+    const { decorators } = node as { readonly decorators?: DecoratorNode[] | null };
+    const own = (decorators ?? []).filter((each) => each.decoratorKind === this.#decorators.Custom);
+    return own.map(({ name }) => name);
   }
 
   /** Variables of the module. */
