@@ -9,7 +9,7 @@
  * block, whatever its bytes are.
  */
 
-import { badArgument, badOption } from "../arguments.ts";
+import { badArgument, badOption, checkNames } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
 import type { Block, Candidate, ForkOptions, Runtime } from "../index.ts";
 import { prefixedHex } from "../text.ts";
@@ -17,7 +17,7 @@ import type { AddressLike, Call, Contracts, Outcome, Query, Transaction } from "
 import { fixedBytes } from "../typed/codec.ts";
 import { nonceOf } from "./authentication.ts";
 import { type Input, makeBlock, readMessage, readResults } from "./blocks.ts";
-import { checkLength, inputOf, NOBODY, runAsView } from "./calls.ts";
+import { checkLength, inputOf, NOBODY, runAsView, wrong } from "./calls.ts";
 import { appEvents } from "./events.ts";
 import { AUTHENTICATION_GAS } from "./guest/messages.ts";
 import { Intake } from "./intake.ts";
@@ -134,6 +134,7 @@ export class App<Typed extends object = Contracts> {
     transaction: Transaction<Value, Failure> | Uint8Array,
     options: SubmitOptions = {},
   ): Promise<Outcome<Value, Failure>> {
+    checkNames(options, ["from", "by", "gas", "nonce", "lastHeight"]);
     const outcome = (
       this.#intake === null
         ? this.#trust(transaction as Transaction | Uint8Array, options)
@@ -493,8 +494,4 @@ export class App<Typed extends object = Contracts> {
   #encode(call: Call, from: AddressLike | undefined): Uint8Array {
     return inputOf(this.#program.client, call, "transaction", from);
   }
-}
-
-function wrong(text: string): UsageError {
-  return new UsageError("BAD_ARGUMENT", text);
 }

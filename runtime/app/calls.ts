@@ -1,6 +1,7 @@
 /** Calls of an app's functions: makes their inputs, and runs them as views. */
 
-import { badArgument } from "../arguments.ts";
+import { badArgument, checkNames } from "../arguments.ts";
+import { UsageError } from "../errors.ts";
 import type { Runtime } from "../index.ts";
 import { isOfLibrary } from "../program/source-map/sources.ts";
 import type { Frame } from "../testing.ts";
@@ -42,14 +43,21 @@ export function contractsOf(program: Uint8Array): Contracts {
   return new Client(readInterface(program)).contracts;
 }
 
+/** The error for what does not go together. */
+export function wrong(text: string): UsageError {
+  return new UsageError("BAD_ARGUMENT", text);
+}
+
 /** Runs a call on a block and keeps nothing of it. */
 export async function runAsView(
   runtime: Runtime,
   programs: Programs,
   call: Call,
   kind: Kind,
-  { from = NOBODY, on, gas }: QueryOptions,
+  options: QueryOptions,
 ): Promise<Outcome> {
+  checkNames(options, ["from", "on", "gas"]);
+  const { from = NOBODY, on, gas } = options;
   // Its state names the program.
   if (on !== undefined) await runtime.recompute(on);
   const { client } = programs.at(on ?? runtime.head);

@@ -107,7 +107,7 @@ async function checkProgram(runtime: Runtime, { contract, program }: AppOptions)
   const what = contract === undefined ? "program" : `contract: ${JSON.stringify(contract)}`;
   const text =
     `the app of the store has another program than is given: open it without "contract" and "program", ` +
-    `then upgrade it: await app.upgrade({ ${what} })`;
+    `then upgrade it: await app.upgrade({ ${what} }). If nobody needs its blocks, delete the store instead`;
   throw new UsageError("UPGRADE", text, { before: name, after: programName(given) });
 }
 

@@ -3,7 +3,7 @@
  * is the kernel itself (testing.ts), and what a call gives is what an App would give.
  */
 
-import { badArgument } from "../arguments.ts";
+import { badArgument, checkNames } from "../arguments.ts";
 import { buildGuest, printingGuest } from "../compile.ts";
 import { UsageError } from "../errors.ts";
 import {
@@ -105,8 +105,10 @@ export class TestContract<Typed extends object = Contracts> {
    */
   static async open<Typed extends object = Contracts>(
     contract: string | Uint8Array,
-    { setup = {}, print = console.log, coverage }: TestContractOptions = {},
+    options: TestContractOptions = {},
   ): Promise<TestContract<Typed>> {
+    checkNames(options, ["setup", "print", "coverage"]);
+    const { setup = {}, print = console.log, coverage } = options;
     const built = await load(contract, print, null);
     const process = await TestProcess.open(built.program, counting(coverage));
     return new TestContract<Typed>(process, built.client, built.client.setups(setup), built.printer);
@@ -151,8 +153,10 @@ export class TestContract<Typed extends object = Contracts> {
    */
   call<Value, Failure extends string>(
     call: Call<Value, Failure>,
-    { from = NOBODY, height, time }: TestCall = {},
+    context: TestCall = {},
   ): Outcome<Value, Failure> {
+    checkNames(context, ["from", "height", "time"]);
+    const { from = NOBODY, height, time } = context;
     const entry = ENTRIES[call?.kind];
     if (entry === undefined) throw badArgument("call", call, "one that the contract's client made");
     this.#setContext(height, time);

@@ -53,6 +53,11 @@ test("a view leaves nothing, and a height and a time stay until others are given
   assert.equal(missing.ok || missing.error, "no such entry");
   assert.equal(process.state.hash, hash);
   assert.throws(() => bank.call({} as never), /call must be one that the contract's client made, got object/);
+  const look = make(bank.client, "balanceOf", { who: alice });
+  assert.throws(() => bank.call(look, { form: alice } as never), {
+    code: "BAD_OPTION",
+    message: 'there is no option "form"; there are: from, height, time',
+  });
 });
 
 test("thousands of calls and views need no more heap than a few", () => {
