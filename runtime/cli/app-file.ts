@@ -35,7 +35,13 @@ export async function loadApp(app: string | undefined, setup: string | undefined
 export function appNamed(given: string | undefined): string {
   if (given !== undefined) return resolve(given);
   const { directory, settings } = projectOf(resolve("."));
-  if (typeof settings.app === "string") return join(directory, settings.app);
+  if (typeof settings.app === "string") {
+    const file = join(directory, settings.app);
+    if (existsSync(file)) return file;
+    const named = `"stillpoint": { "app": ${JSON.stringify(settings.app)} }`;
+    const text = `no file ${file}: it is the app that ${join(directory, "package.json")} names, ${named}`;
+    throw new UsageError("BAD_OPTION", text, { file });
+  }
   const field = '"stillpoint": { "app": "contracts/bank.ts" }';
   throw new UsageError(
     "BAD_OPTION",

@@ -234,6 +234,28 @@ test("dev follows the sources, keeps the state, and refuses what the lock file r
   assert.equal(await again.stop(), 0);
 });
 
+test("a store of an earlier version is refused with what upgrades it, and dev does so", async () => {
+  const submit = () => stillpoint("submit", "Bank.pay", "to=$1", "amount=1", "--store", "edited");
+  assert.equal(submit().status, 0);
+  const source = readFileSync(contract, "utf8");
+  writeFileSync(contract, source.replace("from.payments++", "from.payments += 2"));
+  refuses(submit(), 2, /"stillpoint dev contracts\/bank\.ts --store edited" upgrades it/);
+  const dev = await Dev.start("--store", "edited");
+  assert.equal(await dev.stop(), 0);
+  assert.equal(submit().status, 0);
+  writeFileSync(contract, source);
+});
+
+test("an app that package.json names and is not there is named with package.json", () => {
+  const settings = readFileSync(join(project, "package.json"), "utf8");
+  writeFileSync(
+    join(project, "package.json"),
+    settings.replace('app": "contracts/bank.ts', 'app": "contracts/none.ts'),
+  );
+  refuses(stillpoint("build"), 2, /no file .*none\.ts: it is the app that .*package\.json names/);
+  writeFileSync(join(project, "package.json"), settings);
+});
+
 test("dev shows its app in a browser, with how blocks ran that it recorded", async () => {
   const dev = await Dev.start("--store", "recorded", "--record");
   const { remote } = dev;
@@ -293,6 +315,14 @@ test("upgrade-check compares programs, and a store with a program", () => {
   const { problems, lost } = JSON.parse(stillpoint("upgrade-check", contract, other, "--json").stdout);
   assert.deepEqual([problems.length > 0, lost], [true, ["Bank.supply"]]);
   refuses(stillpoint("upgrade-check", "none.wasm", contract), 2, /none\.wasm: cannot be read/);
+  const added = "const added = new StateVector<u64>(9);\n";
+  writeFileSync(
+    other,
+    source.replace("StateMap,", "StateMap, StateVector,").replace("@contract", `${added}@contract`),
+  );
+  const unlocked = stillpoint("upgrade-check", "state", other);
+  assert.deepEqual([unlocked.status, unlocked.stderr], [0, ""], "without a lock file the state stays");
+  assert.match(unlocked.stdout, /^state added: added\n/);
   rmSync(other);
 });
 

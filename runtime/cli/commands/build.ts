@@ -10,6 +10,7 @@ import { appNamed } from "../app-file.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
 import {
+  counted,
   EXIT_FAILED,
   EXIT_OK,
   grouped,
@@ -75,7 +76,7 @@ async function buildOnce({ entry, out, check, json }: Wanted): Promise<number> {
   }
   print(`${module}  ${grouped(program.length)} bytes`);
   print(`program  ${hash}`);
-  print(`state    ${grouped(stateBytes)} bytes in ${layout.regions.length} collections`);
+  print(`state    ${grouped(stateBytes)} bytes in ${counted(layout.regions.length, "collection")}`);
   return EXIT_OK;
 }
 

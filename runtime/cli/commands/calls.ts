@@ -1,5 +1,6 @@
 /** stillpoint submit and query: one call, to an app in a store or on a node. */
 
+import { relative } from "node:path";
 import { App, Signer, signed } from "../../app/index.ts";
 import { badArgument, badWord } from "../../arguments.ts";
 import { UsageError } from "../../errors.ts";
@@ -88,6 +89,7 @@ async function targetOf({ store, url, app, setup, ...signing }: Where): Promise<
     const authenticate = signed({ chain: signing.chain ?? TEST_CHAIN });
     const options = { program, setup: setups, store, ...(isSigned && { authenticate }) };
     await using opened = await App.open(options).catch((error) => {
+      if (error.code === "UPGRADE") throw otherVersion(store, relative(".", file), error);
       throw error.code === "STATE_MOVED" ? otherApp(store, file, error) : error;
     });
     return await use(opened);
@@ -111,6 +113,13 @@ function otherApp(store: string, file: string, cause: UsageError): UsageError {
   const cure = "name it with --app. If it is the same, edited";
   const text = `${store} has another app than ${file}: ${cure}: ${cause.message}`;
   return new UsageError("STATE_MOVED", text, cause.facts, { cause });
+}
+
+function otherVersion(store: string, file: string, cause: UsageError): UsageError {
+  const text =
+    `${store} has another version of ${file}. "stillpoint dev ${file} --store ${store}" upgrades it; ` +
+    "if nobody needs its blocks, delete it";
+  return new UsageError("UPGRADE", text, cause.facts, { cause });
 }
 
 /** The key in the file, or the test account with this address. */

@@ -27,12 +27,16 @@ export const dev: Handler<Spec<"dev">> = async ({ args, options, json }) => {
   const read = file.endsWith(".ts") ? readSources(file) : null;
   const loaded = await loadApp(file, options.setup);
   const { program, description, setup } = loaded;
-  const app = await App.open({
-    program,
-    setup,
+  const host = {
     ...(options.store !== undefined && { store: options.store }),
     record: options.record,
     ...(options.signed && { authenticate: signed({ chain: TEST_CHAIN }) }),
+  };
+  const app = await App.open({ program, setup, ...host }).catch(async (error) => {
+    if (error.code !== "UPGRADE") throw error;
+    const edited = await App.open(host); // the sources changed while no node ran
+    await edited.upgrade({ program });
+    return edited;
   });
   let current = program;
   let latest = description;

@@ -1,10 +1,12 @@
 /** stillpoint upgrade-check: whether a program can take over the state of another, and what changes. */
 
 import { statSync } from "node:fs";
-import { compileGuest } from "../../compile.ts";
+import { buildGuest } from "../../compile.ts";
 import { UsageError } from "../../errors.ts";
 import { openReader } from "../../store.ts";
+import type { Lock } from "../../typed/guest.ts";
 import { type Interface, readInterface } from "../../typed/interface.ts";
+import { lockOf } from "../../typed/layout.ts";
 import { checkUpgrade } from "../../typed/upgrade.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
@@ -15,7 +17,11 @@ import { readInput } from "./files.ts";
 const APP: readonly number[] = [1];
 
 export const check: Handler<Spec<"upgrade-check">> = async ({ args, json }) => {
-  const [before, after] = [await interfaceOf(args.OLD), await interfaceOf(args.NEW)];
+  const before = await interfaceOf(args.OLD, null);
+  const after = await interfaceOf(args.NEW, lockOf(before)).catch((error) => {
+    if (error.code !== "E_GUEST_COMPILE") throw error;
+    return interfaceOf(args.NEW, null); // its state does not fit there: the problems say where
+  });
   const { problems, added, gone, lost, migrations } = checkUpgrade(before, after);
   if (json) {
     print(toJson({ problems, added, gone, lost, migrations }));
@@ -34,11 +40,14 @@ export const check: Handler<Spec<"upgrade-check">> = async ({ args, json }) => {
   return problems.length === 0 ? EXIT_OK : EXIT_FAILED;
 };
 
-/** The interface of a source file, of a module, or of the app of a store as it is now. */
-async function interfaceOf(name: string): Promise<Interface> {
+/**
+ * The interface of a source file, of a module, or of the app of a store as it is now. A source without a lock
+ * file has its state where `lock` says, as in `app.upgrade`.
+ */
+async function interfaceOf(name: string, lock: Lock | null): Promise<Interface> {
   if (name.endsWith(".ts")) {
-    const compile = (): Promise<Uint8Array> => compileGuest(name, { onWarning: printError });
-    return readInterface(await withProgress(`compiling ${name}`, compile));
+    const compile = () => buildGuest(name, { onWarning: printError }, lock);
+    return readInterface((await withProgress(`compiling ${name}`, compile)).program);
   }
   if (statSync(name, { throwIfNoEntry: false })?.isDirectory() !== true)
     return readInterface(readInput(name));
