@@ -18,7 +18,7 @@ const poor = app.submit(Bank.pay({ to: alice, amount: 1_000_000n }), { from: bob
 const { block } = await app.produce(); // on the disk when this resolves
 
 console.log(`block ${block.height}, root ${block.root}`);
-console.log("paid:", await paid);
-console.log("poor:", await poor);
-console.log("bob has", await app.query(Bank.balanceOf({ who: bob })));
+console.dir({ paid: await paid, poor: await poor }, { depth: null });
+const balance = await app.query(Bank.balanceOf({ who: bob }));
+console.log("bob has", balance.ok ? balance.value : balance.error);
 await app.close(); // the next run continues from here
