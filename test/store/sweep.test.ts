@@ -43,7 +43,7 @@ test("blocks run while a sweep looks for what it keeps", async () => {
       },
       async sweep(this: Store, number: number, slice: number): ReturnType<typeof sweep> {
         const step = await sweep.call(this, number, slice);
-        if (typeof step === "object") swept++;
+        if (typeof step === "object" && "objects" in step) swept++;
         return step;
       },
     };
