@@ -51,6 +51,9 @@ test("build --check says what would change, and build keeps what lies somewhere"
     [gone.status, gone.stderr],
     [0, "bank.ts: state extra is gone; its place stays reserved in the layout\n"],
   );
+  assert.doesNotMatch(gone.stdout, /is new/);
+  rmSync(contract.replace(/\.ts$/, ".layout.json"));
+  assert.match(stillpoint("build", contract).stdout, /bank\.layout\.json is new: keep it/);
 });
 
 test("a source that does not compile is an answer, with its line", () => {

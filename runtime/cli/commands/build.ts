@@ -64,6 +64,8 @@ async function buildOnce({ entry, out, check, json }: Wanted): Promise<number> {
     if (json) print(toJson({ changed: changed.map(([file]) => file) }));
     return changed.length === 0 ? EXIT_OK : EXIT_FAILED;
   }
+  const lock = lockPath(entry);
+  const isFirst = !existsSync(lock);
   for (const [file, text] of changed) writeOutput(file, text);
   const directory = out ?? dirname(entry);
   const module = join(directory, `${basename(entry, ".ts")}.wasm`);
@@ -77,6 +79,7 @@ async function buildOnce({ entry, out, check, json }: Wanted): Promise<number> {
   print(`${module}  ${grouped(program.length)} bytes`);
   print(`program  ${hash}`);
   print(`state    ${grouped(stateBytes)} bytes in ${counted(layout.regions.length, "collection")}`);
+  if (isFirst) print(`layout   ${basename(lock)} is new: keep it, for later versions find the state by it`);
   return EXIT_OK;
 }
 
