@@ -388,6 +388,8 @@ export class Journal implements RootHolder {
           await engine.collect({ force, also });
         }
         const slice = this.#checkpoints === null ? SWEEP_SLICE : SWEEP_SLICE_LOGGED;
+        // A small store has one step.
+        this.events.emit("sweeping", null, { share: 0 });
         let step = await store.sweep(sweep, slice);
         while (typeof step === "object" && "share" in step) {
           this.events.emit("sweeping", null, step);

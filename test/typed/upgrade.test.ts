@@ -192,7 +192,7 @@ test("a store whose program differs is told to upgrade, or which state would mov
   await app.close();
   await assert.rejects(open({ store, program: counted }), {
     code: "UPGRADE",
-    message: /another program .* then upgrade it: await app\.upgrade\(\{ program \}\)$/,
+    message: /another program .* then upgrade it: await app\.upgrade\(\{ program \}\)\. If nobody needs/,
   });
   // Under a lock file of its own, all that comes behind "active" lies elsewhere.
   const moving = join(project({ "bank.ts": COUNTED }), "bank.ts");
