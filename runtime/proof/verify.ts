@@ -54,7 +54,7 @@ export function verify(root: string | Uint8Array, proof: Uint8Array, options: Ve
  * @throws as `verify`
  * @example
  * ```ts
- * import { createHash } from "node:crypto";
+ * const { createHash } = await import("node:crypto");
  * const sha256 = (bytes) => createHash("sha256").update(bytes).digest();
  * const statement = verifyBy(sha256, runtime.head.root, runtime.prove([], 0, 8));
  * console.log(statement.bytes.length); // 8
