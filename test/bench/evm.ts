@@ -69,7 +69,8 @@ export async function run(report: Report, { rows = "" }: BenchmarkOptions): Prom
   const { programs } = runtimes[0] as (typeof runtimes)[0];
   const metadata = blocks.map((block) => encodeBlock(block, codes, programs));
   const observed = await observe(blocks, metadata);
-  const plain = await plainRuns(blocks, metadata);
+  const states = blocks.map((block) => encodeBlock({ ...block, transactions: [] }, codes, programs));
+  const plain = await plainRuns(blocks, states);
   const contenders: Contender[] = [
     { name: "plain", run: plain.all },
     { name: "plain, senders given", run: plain.execution },
@@ -210,15 +211,11 @@ interface PlainRuns {
   readonly execution: (block: number) => void;
 }
 
-/** Blocks on plain modules. */
-async function plainRuns(blocks: readonly EvmBlock[], metadata: readonly Uint8Array[]): Promise<PlainRuns> {
+/** Blocks on plain modules; `states` are their messages without transactions. */
+async function plainRuns(blocks: readonly EvmBlock[], states: readonly Uint8Array[]): Promise<PlainRuns> {
   const [evmBytes, senderBytes] = await Promise.all([loadGuest("evm/evm"), loadGuest("evm/senders")]);
   const evm = new PlainEvm(new WebAssembly.Module(evmBytes as BufferSource));
   const senders = new PlainSenders(new WebAssembly.Module(senderBytes as BufferSource));
-  const states = blocks.map(({ transactions }, i) => {
-    const bytes = transactions.reduce((sum, one) => sum + 8 + 8 * Math.ceil(one.bytes.length / 8), 0);
-    return (metadata[i] as Uint8Array).subarray(0, (metadata[i] as Uint8Array).length - bytes);
-  });
   const recover = (block: number): Uint8Array[] =>
     (blocks[block] as EvmBlock).transactions.map(({ bytes }) => {
       const sender = senders.recover(bytes);
