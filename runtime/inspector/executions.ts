@@ -12,6 +12,7 @@ import { UsageError } from "../errors.ts";
 import type { Block } from "../index.ts";
 import type { BlockRecording } from "../record/shapes.ts";
 import type { Reader } from "../store.ts";
+import { SharedRun } from "./shared-run.ts";
 
 /** What is kept of blocks that were executed. */
 const KEPT = 4;
@@ -19,50 +20,32 @@ const KEPT = 4;
 /** Runs a block again; what it gives up rejects. */
 export type Run<T> = (block: Block, signal: AbortSignal) => Promise<T>;
 
-/** Something that runs or has run, and how many wait for it. */
-interface Running<T> {
-  readonly result: Promise<T>;
-  readonly cancel: AbortController;
-  waiting: number;
-}
-
 /**
  * Runs something for blocks, one after the other, and remembers what came of the last few. What nobody waits
  * for any more, for all of their signals were aborted, is given up.
  */
 export class Executions<T> {
   readonly #run: Run<T>;
-  readonly #known = new Map<string, Running<T>>();
+  readonly #known = new Map<string, SharedRun<T>>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(run: Run<T>) {
     this.#run = run;
   }
 
-  async of(block: Block, signal: AbortSignal | null = null): Promise<T> {
+  of(block: Block, signal: AbortSignal | null = null): Promise<T> {
     const known = this.#known.get(block.id);
-    const running = known?.cancel.signal.aborted === false ? known : this.#begin(block);
-    running.waiting++;
-    const leave = (): void => {
-      if (--running.waiting === 0) running.cancel.abort(signal?.reason);
-    };
-    if (signal?.aborted) leave();
-    else signal?.addEventListener("abort", leave, { once: true });
-    try {
-      return await running.result;
-    } finally {
-      signal?.removeEventListener("abort", leave);
-    }
+    return (known?.isGivenUp === false ? known : this.#begin(block)).wait(signal);
   }
 
-  #begin(block: Block): Running<T> {
-    const cancel = new AbortController();
-    const result = this.#turn.then(() => {
-      if (cancel.signal.aborted) throw new UsageError("CANCELLED", "nobody waits for the block any more");
-      return this.#run(block, cancel.signal);
-    });
-    const running: Running<T> = { result, cancel, waiting: 0 };
-    this.#turn = result.catch(() => {
+  #begin(block: Block): SharedRun<T> {
+    const running = new SharedRun((signal) =>
+      this.#turn.then(() => {
+        if (signal.aborted) throw new UsageError("CANCELLED", "nobody waits for the block any more");
+        return this.#run(block, signal);
+      }),
+    );
+    this.#turn = running.result.catch(() => {
       // What failed is tried again when it is asked for again.
       if (this.#known.get(block.id) === running) this.#known.delete(block.id);
     });

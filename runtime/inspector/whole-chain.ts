@@ -12,6 +12,7 @@ import { Remade } from "../chain/remade.ts";
 import { StillpointError, UsageError } from "../errors.ts";
 import { type Block, type RetainedInput, type Rules, Runtime } from "../index.ts";
 import { Reader } from "../store.ts";
+import { SharedRun } from "./shared-run.ts";
 
 /** Runtimes with states that were made. A view looks at two states at most, which may be of two chains. */
 const KEPT = 3;
@@ -26,13 +27,6 @@ class StateMissing extends StillpointError {
     super(error.code, error.message, error.facts);
     this.make = make;
   }
-}
-
-/** A state that is being made, and how many wait for it. */
-interface Making {
-  readonly result: Promise<void>;
-  readonly cancel: AbortController;
-  waiting: number;
 }
 
 /**
@@ -53,7 +47,7 @@ export async function whole<T>(look: () => T | Promise<T>, signal: AbortSignal |
 export class WholeChain extends Chain implements AsyncDisposable {
   readonly #chain: Chain;
   readonly #made: Remade[] = [];
-  readonly #making = new Map<string, Making>();
+  readonly #making = new Map<string, SharedRun<void>>();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(chain: Chain) {
@@ -91,28 +85,15 @@ export class WholeChain extends Chain implements AsyncDisposable {
   }
 
   /** Waits for a state that is missing, and is made if nobody waits for it yet. */
-  async #waitFor(id: string, signal: AbortSignal | null): Promise<void> {
+  #waitFor(id: string, signal: AbortSignal | null): Promise<void> {
     const known = this.#making.get(id);
-    const making = known?.cancel.signal.aborted === false ? known : this.#begin(id);
-    making.waiting++;
-    const leave = (): void => {
-      if (--making.waiting === 0) making.cancel.abort(signal?.reason);
-    };
-    if (signal?.aborted) leave();
-    else signal?.addEventListener("abort", leave, { once: true });
-    try {
-      await making.result;
-    } finally {
-      signal?.removeEventListener("abort", leave);
-    }
+    return (known?.isGivenUp === false ? known : this.#begin(id)).wait(signal);
   }
 
-  #begin(id: string): Making {
-    const cancel = new AbortController();
-    const result = this.#turn.then(() => this.#make(id, cancel.signal));
-    const making: Making = { result, cancel, waiting: 0 };
+  #begin(id: string): SharedRun<void> {
+    const making = new SharedRun((signal) => this.#turn.then(() => this.#make(id, signal)));
     this.#making.set(id, making);
-    this.#turn = result
+    this.#turn = making.result
       .catch(() => {})
       .then(() => {
         if (this.#making.get(id) === making) this.#making.delete(id);
