@@ -98,7 +98,7 @@ export function parseOptions<const T extends ParseArgsOptionsConfig>(
     const parsed = parseArgs({ args, options, allowPositionals: positionals > 0, strict: true });
     if (parsed.positionals.length !== positionals) {
       const found = parsed.positionals.length;
-      throw badWord("the file names", found, `${positionals} in number`);
+      throw badWord("the number of file names", found, String(positionals));
     }
     return parsed;
   } catch (cause) {
@@ -214,27 +214,12 @@ export function estimate(done: number, total: number, ms: number): string {
 const PROGRESS_AFTER_MS = process.env.STILLPOINT_PROGRESS === "at once" ? 0 : 1000;
 const PROGRESS_EVERY_MS = PROGRESS_AFTER_MS / 4;
 
-/** Says on a terminal how long something has been going on, once that is more than a second. */
-export async function withProgress<T>(what: string, work: () => Promise<T>): Promise<T> {
-  const progress = new Progress();
-  const start = performance.now();
-  const timer = setInterval(() => {
-    const ms = performance.now() - start;
-    if (ms >= PROGRESS_AFTER_MS) progress.show(`${what}: ${(ms / 1000).toFixed(1)} s`);
-  }, PROGRESS_EVERY_MS);
-  try {
-    return await work();
-  } finally {
-    clearInterval(timer);
-    progress.clear();
-  }
-}
-
 /**
- * The same of work that tells how much of it is done, with an estimate of the rest: "verifying, 40 %, about
- * 12 s left". When the total changes, the estimate starts again.
+ * Says on a terminal how long something has been going on, once that is more than a second; of work that tells
+ * how much of it is done, that, with an estimate of the rest: "verifying, 40 %, about 12 s left". When the
+ * total changes, the estimate starts again.
  */
-export async function withEstimate<T>(
+export async function withProgress<T>(
   what: string,
   work: (tell: (done: number, total: number) => void) => Promise<T>,
 ): Promise<T> {

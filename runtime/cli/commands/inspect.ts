@@ -7,6 +7,7 @@ import { exportBlock, openReader, type Reader, type Verification, verifyStore } 
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
 import {
+  counted,
   EXIT_FAILED,
   EXIT_OK,
   formatTable,
@@ -14,7 +15,7 @@ import {
   print,
   printError,
   toJson,
-  withEstimate,
+  withProgress,
 } from "../terminal.ts";
 import { fileBytes, writeChunks } from "./files.ts";
 import { blockNamed, numberNamed, pathNamed, pathText } from "./naming.ts";
@@ -36,7 +37,7 @@ function tellLogged(reader: Reader): void {
     const logged = reader.logged();
     const last = logged.at(-1);
     if (last === undefined) return;
-    const count = logged.length === 1 ? "1 acknowledged block" : `${logged.length} acknowledged blocks`;
+    const count = counted(logged.length, "acknowledged block");
     printError(
       `stillpoint inspect: the newest checkpoint is at height ${reader.head.height}; ${count} beyond it, ` +
         `up to height ${last.height}, are only in the log so far. The next checkpoint of the writer adds ` +
@@ -193,7 +194,7 @@ async function divergenceOf(a: Reader, b: Reader, by: "id" | "data" = "id"): Pro
 }
 
 export const verify: Handler<Spec<"inspect verify">> = async ({ args, json }) => {
-  const found = await withEstimate("verifying", (onProgress) => verifyStore(args.DIR, { onProgress }));
+  const found = await withProgress("verifying", (onProgress) => verifyStore(args.DIR, { onProgress }));
   if (json) print(toJson(found));
   else describe(found);
   return found.damages.length === 0 ? EXIT_OK : EXIT_FAILED;
@@ -228,7 +229,7 @@ export const write: Handler<Spec<"inspect export">> = async ({ args, options, js
   const chunks = exportBlock(args.DIR, { ...(block && { block }), ...(base && { base }), portable });
   // An export has what the store holds, or less.
   const most = fileBytes(args.DIR);
-  const bytes = await withEstimate("writing", (tell) =>
+  const bytes = await withProgress("writing", (tell) =>
     writeChunks(args.FILE, chunks, (written) => tell(written, most)),
   );
   print(json ? toJson({ file: args.FILE, bytes }) : `${grouped(bytes)} bytes written to ${args.FILE}`);

@@ -15,16 +15,7 @@ import {
 } from "../../store.ts";
 import type { Handler } from "../command.ts";
 import type { Spec } from "../table.ts";
-import {
-  counted,
-  EXIT_OK,
-  grouped,
-  Progress,
-  print,
-  toJson,
-  withEstimate,
-  withProgress,
-} from "../terminal.ts";
+import { counted, EXIT_OK, grouped, Progress, print, toJson, withProgress } from "../terminal.ts";
 import { fileBytes, readChunks, withFile } from "./files.ts";
 import { blockNamed, HEAP_BYTES, numberNamed } from "./naming.ts";
 
@@ -44,7 +35,7 @@ async function openStore(directory: string, recover: "log" | "checkpoint" = "log
 export const prune: Handler<Spec<"store prune">> = async ({ args, options, json }) => {
   const what = toPrune(args.KEEP, options.below);
   await using runtime = await openStore(args.DIR);
-  const found = await withEstimate("pruning", (tell) => pruned(runtime, what, tell));
+  const found = await withProgress("pruning", (tell) => pruned(runtime, what, tell));
   const { blocks, objects, bytes } = found;
   const freed = `${counted(objects, "object")} with ${grouped(bytes)} bytes freed`;
   print(json ? toJson(found) : `${counted(blocks, "block")} forgotten, ${freed}`);
@@ -102,7 +93,7 @@ async function setPinned(
 }
 
 export const repair: Handler<Spec<"store repair">> = async ({ args, json }) => {
-  const found = await withEstimate("repairing", (onProgress) => repairStore(args.DIR, { onProgress }));
+  const found = await withProgress("repairing", (onProgress) => repairStore(args.DIR, { onProgress }));
   if (json) {
     print(toJson(found));
     return EXIT_OK;
@@ -114,7 +105,7 @@ export const repair: Handler<Spec<"store repair">> = async ({ args, json }) => {
 };
 
 export const recover: Handler<Spec<"store recover">> = async ({ args, json }) => {
-  const { logged } = await withEstimate("reading", (onProgress) => verifyStore(args.DIR, { onProgress }));
+  const { logged } = await withProgress("reading", (onProgress) => verifyStore(args.DIR, { onProgress }));
   await using runtime = await withProgress("opening", () => openStore(args.DIR, "checkpoint"));
   const { height, id } = runtime.head;
   const dropped = logged.map((block) => ({ height: block.height, id: block.id }));
@@ -128,7 +119,7 @@ export const recover: Handler<Spec<"store recover">> = async ({ args, json }) =>
 };
 
 export const backup: Handler<Spec<"store backup">> = async ({ args, json }) => {
-  const block = await withEstimate("copying", (tell) => copied(args.DIR, args.NEW, tell));
+  const block = await withProgress("copying", (tell) => copied(args.DIR, args.NEW, tell));
   const { height, id } = block;
   const said = `copied to ${args.NEW}; its newest state is that of block ${grouped(height)} ${id}`;
   print(json ? toJson({ directory: args.NEW, height, id }) : said);
@@ -151,7 +142,7 @@ async function copied(from: string, to: string, tell: (done: number, total: numb
 const LOOK_EVERY_MS = 250;
 
 export const salvage: Handler<Spec<"store salvage">> = async ({ args, json }) => {
-  const found = await withEstimate("reading", (onProgress) =>
+  const found = await withProgress("reading", (onProgress) =>
     salvageStore(args.DIR, args.NEW, { onProgress }),
   );
   const intact = found.blocks.filter((block) => block.intact).length;
