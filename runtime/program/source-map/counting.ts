@@ -202,23 +202,19 @@ function* placesToCount(
   for (let i = 1; i < pairs.length; i += 2) {
     const offset = pairs[i] as number;
     const opcode = program.bytes[offset] as number;
-    if (!NOTHING.has(opcode)) {
-      const mapped = mappedAt(program, offset);
-      if (mapped !== null && mapped.from >= start && mapped.from !== told) {
-        const { from, ...place } = mapped;
+    const isTold = !NOTHING.has(opcode);
+    const isFork = TWO_WAYS.has(opcode);
+    const mapped = isTold || isFork ? mappedAt(program, offset) : null;
+    if (mapped !== null && mapped.from >= start) {
+      const { from, ...place } = mapped;
+      if (isTold && from !== told) {
         told = from;
         const isMark = opcode === op.GLOBAL_SET && place.file === MARK_FILE;
         const before = pairs[i - 2] as number;
         const isNoted = isMark && program.bytes[before] === op.I32_CONST;
         yield [offset, isNoted ? { ...place, mark: new Reader(program.bytes, before + 1).s32() } : place];
       }
-    }
-    if (TWO_WAYS.has(opcode)) {
-      const mapped = mappedAt(program, offset);
-      if (mapped !== null && mapped.from >= start) {
-        const { from: _, ...place } = mapped;
-        yield [offset, { ...place, isFork: true }];
-      }
+      if (isFork) yield [offset, { ...place, isFork }];
     }
     if (FORKS.has(opcode)) told = -1;
   }
