@@ -110,10 +110,6 @@ function runBlock(length: u32): u32 {
   store<u64>(result, load<u64>(header, message.HEADER_NUMBER));
   store<u64>(result, gasUsed, message.RESULT_GAS_USED);
   store<u32>(result, count, message.RESULT_TRANSACTIONS);
-  for (let i: u32 = 0; i < count; i++) {
-    const at = transactions + i * 8;
-    store<u32>(at, load<u32>(at) + message.SENDER_ROOM);
-  }
   const longest = longestOf(transactions, count);
   rootOfList(transactions, count, result + message.RESULT_TRANSACTIONS_ROOT, room.reserve(longest + 8192));
   const burned = <usize>startWithin(evm, "finish", 0, GAS_TO_PREPARE);
@@ -176,7 +172,7 @@ function startWithin(child: Child, entry: string, argument: i64, gas: u64): i64 
 
 // ---- transactions -----------------------------------------------------------------------------------------
 
-/** Pairs of u32: the address of the room for a sender and, behind that, the length of the transaction. */
+/** Pairs of u32, address and length. The room for a sender lies before each. */
 function listTransactions(block: Block, count: u32): usize {
   block.records(0, 0, "transactions");
   const list = lists.reserve(count * 16);
@@ -185,11 +181,10 @@ function listTransactions(block: Block, count: u32): usize {
     block.expect(0, "reserved word");
     if (length > INBOX_BYTES - 32)
       throw new Error(`evm: transaction ${i} has ${length} bytes, which do not fit`);
-    const at = block.bytes(message.SENDER_ROOM);
+    const sender = block.bytes(message.SENDER_ROOM);
     for (let k: u32 = 0; k < message.SENDER_ROOM; k += 8)
-      if (load<u64>(at + k)) throw new Error(`evm: transaction ${i} comes with a sender`);
-    block.bytes((length + 7) & ~7);
-    store<u32>(list + i * 8, <u32>at);
+      if (load<u64>(sender + k)) throw new Error(`evm: transaction ${i} comes with a sender`);
+    store<u32>(list + i * 8, <u32>block.bytes((length + 7) & ~7));
     store<u32>(list + i * 8, length, 4);
   }
   return list;
@@ -205,10 +200,8 @@ function longestOf(list: usize, count: u32): u32 {
 function startSenders(list: usize, count: u32): void {
   const batch = recovery as Batch;
   batch.clear();
-  for (let i: u32 = 0; i < count; i++) {
-    const at = list + i * 8;
-    batch.add(load<u32>(at) + message.SENDER_ROOM, load<u32>(at, 4), GAS_OF_SENDER);
-  }
+  for (let i: u32 = 0; i < count; i++)
+    batch.add(load<u32>(list + i * 8), load<u32>(list + i * 8, 4), GAS_OF_SENDER);
   check(batch.run(senders, "recover", GAS_OF_SENDER + <u64>count * GAS_OF_SENDER), "recover");
 }
 
@@ -224,7 +217,7 @@ function takeSenders(list: usize, lines: usize, fork: u32): void {
       throw new Error(invalid(i, message.BAD_SIGNATURE));
     const line = lines + i * <u32>message.RESULT_LINE_BYTES;
     memory.copy(line + message.RESULT_LINE_SENDER, output, 32);
-    memory.copy(load<u32>(list + i * 8), output, 32);
+    memory.copy(load<u32>(list + i * 8) - message.SENDER_ROOM, output, message.SENDER_ROOM);
     memory.copy(line + message.RESULT_LINE_HASH, output + message.SENDER_HASH, 32);
     store<u64>(line, load<u64>(output, message.SENDER_GAS_LIMIT), message.RESULT_LINE_GAS_USED);
   }
@@ -237,7 +230,8 @@ function executeAll(list: usize, count: u32, lines: usize): void {
   for (let i: u32 = 0; i < count; i++) {
     const limit = load<u64>(lines + i * <u32>message.RESULT_LINE_BYTES, message.RESULT_LINE_GAS_USED);
     const itemGas = GAS_OF_ITEM + GAS_PER_GAS * min<u64>(limit, 1 << 26);
-    batch.add(load<u32>(list + i * 8), message.SENDER_ROOM + load<u32>(list + i * 8, 4), itemGas);
+    const at = load<u32>(list + i * 8) - message.SENDER_ROOM;
+    batch.add(at, message.SENDER_ROOM + load<u32>(list + i * 8, 4), itemGas);
     gas += itemGas;
   }
   let code = batch.run(evm, "transact", gas);
