@@ -434,8 +434,8 @@ export interface ForkOptions {
   /** An empty directory for its blocks, or how to keep them. Default: it lives in memory. */
   readonly store?: string | StoreOptions;
   /**
-   * Only so many of the newest blocks of its chain are retained, and no side branches or pins: what a copy
-   * into a directory takes follows the blocks that it has. Default: all.
+   * Maximum number of blocks that it retains, the newest of its chain, and no side branches or pins: a copy
+   * into a directory costs what these blocks need. Default: all.
    */
   readonly blocks?: number;
 }

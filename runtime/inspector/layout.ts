@@ -27,6 +27,8 @@ const OFFSET_MAX = 1 << 20;
 const LOOKED_AT_BYTES = 16 << 20;
 const STRETCH_BYTES = 1 << 18;
 const NAME = /^\w{1,64}$/;
+/** Types without a number of bits in their name. */
+const BYTES_OF: Readonly<Record<string, number>> = { bool: 1, element: 4 };
 const TYPE = /^(?:bool|u8|u16|u32|u64|u128|u256|i32|i64|element|bytes([1-9]\d?\d?))$/;
 
 export interface LayoutField {
@@ -120,13 +122,7 @@ function fieldOf({ name: called, at, type, shift = 0, hex = false, reversed = fa
   if (found === null) throw new Malformed();
   const bits = /\d+$/.exec(found[0])?.[0];
   const isBytes = found[1] !== undefined;
-  const bytes = isBytes
-    ? Number(bits)
-    : found[0] === "bool"
-      ? 1
-      : found[0] === "element"
-        ? 4
-        : Number(bits) / 8;
+  const bytes = isBytes ? Number(bits) : (BYTES_OF[found[0]] ?? Number(bits) / 8);
   return {
     ...{ name: name(called), at: offset(at), bytes, type: found[0], shift: integer(shift) },
     ...{ hex: hex === true, reversed: reversed === true },

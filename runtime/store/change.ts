@@ -1,6 +1,6 @@
 /**
- * What a store is told to write, and what it answers: shared by the thread that writes (writer.ts) and by
- * those who ask it to (store.ts).
+ * What a store is told to write, and what it answers: shared by the thread that writes (writer.ts) and the
+ * threads that call it (store.ts).
  */
 
 import type { Ref } from "../heap/heap.ts";

@@ -215,7 +215,7 @@ export class Store {
     return this.#stores.call(this.bit, "archived", target) as Promise<ArchivedRecord | null>;
   }
 
-  /** Marks so many objects that the next sweep keeps; whether those were all. */
+  /** Marks `count` objects that the next sweep keeps; whether those were all. */
   markAhead(isFirst: boolean, count: number): Promise<boolean> {
     return this.#stores.call(this.bit, "markAhead", isFirst, count) as Promise<boolean>;
   }

@@ -41,10 +41,10 @@ const PAGES_AT_OPENING = 1 << 12;
 /** Attempts at reading a file that another process writes to. */
 const ATTEMPTS_LIMIT = 20;
 
-/** A value of a page, wherever it lies. */
-/** Pages that are read until somebody is told how many were. */
+/** How many pages are read from one report of progress to the next. */
 const PAGES_BETWEEN = 256;
 
+/** A value of a page, wherever it lies. */
 export interface Found {
   readonly key: Buffer;
   readonly value: Buffer;

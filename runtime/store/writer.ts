@@ -77,7 +77,7 @@ const SWEEP_BYTES = 64 << 20;
  * again that it changes.
  */
 const SLICE_OBJECTS = 16_384;
-/** If threads wait for objects all the time, so many are written nevertheless. */
+/** Objects that it writes at least, though threads may wait for objects all the time. */
 const SLICE_LEAST = 1024;
 
 type WrittenSlice = Pick<Written, "bytes" | "more">;

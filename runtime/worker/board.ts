@@ -21,9 +21,8 @@
  * 1.6 times as long.
  * So have children: a parent that posts a job, of a child that it ran last itself, is likely to join it at
  * once; of several such jobs, the first. Others see the job and take it if it is still there a while later
- * (patience.ts). A child of 64
- * MiB of which most pages change in a block took 20 ms more whenever another thread was quicker than its
- * parent's join, which was every other block.
+ * (patience.ts). A child of 64 MiB of which most pages change in a block took 20 ms more whenever another
+ * thread was quicker than its parent's join, which was every other block.
  * Views are posted by the main thread as well. Threads for views claim views only, other threads none.
  */
 

@@ -31,7 +31,7 @@ test("what nobody waits for any more is given up, what another waits for is not"
   assert.equal(runs[0]?.signal.aborted, false, "another one waits");
   leaving[1].abort(new Error("left"));
   for (const each of left) await assert.rejects(each, { message: "left" });
-  // The next in turn runs, and what was given up is run again for who asks again.
+  // The next in turn runs, and what was given up runs again when somebody asks again.
   await begun(2);
   const again = executions.of(block("a"));
   runs[1]?.end("b ran");
