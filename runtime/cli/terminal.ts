@@ -215,9 +215,9 @@ const PROGRESS_AFTER_MS = process.env.STILLPOINT_PROGRESS === "at once" ? 0 : 10
 const PROGRESS_EVERY_MS = PROGRESS_AFTER_MS / 4;
 
 /**
- * Says on a terminal how long something has been going on, once that is more than a second; of work that tells
- * how much of it is done, that, with an estimate of the rest: "verifying, 40 %, about 12 s left". When the
- * total changes, the estimate starts again.
+ * Says on a terminal how long something has been going on, once that is more than a second; of work that
+ * tells how much of it is done, that, with an estimate of the rest: "verifying, 40 %, about 12 s left". When
+ * the total changes, the estimate starts again.
  */
 export async function withProgress<T>(
   what: string,
